@@ -1,0 +1,124 @@
+//! What can go wrong when talking to the target.
+
+use serde::{Deserialize, Serialize};
+
+/// The result of a call of the database.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What kind of error it is, as far as somebody can act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorKind {
+    /// A constraint does not hold.
+    Constraint,
+    /// The statement is not understood, or names something that does not exist.
+    Syntax,
+    /// Somebody else holds what the statement needs.
+    Busy,
+    /// A limit of the host was reached.
+    Limit,
+    /// The run was cancelled, or its time is over.
+    Stopped,
+    /// The host does not let a step do this.
+    NotPermitted,
+    /// An argument makes no sense.
+    InvalidArgument,
+    /// The database ended the transaction by itself.
+    TransactionLost,
+    /// The target cannot be reached or opened.
+    Unavailable,
+    /// Everything else.
+    Other,
+}
+
+/// A limit of the host: its name in the configuration, and its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// The name, such as `limits.cursors`.
+    pub name: String,
+    /// The value, in the unit that the name tells.
+    pub value: u64,
+}
+
+/// An error of the database, or of the host in front of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct Error {
+    /// What kind of error it is.
+    pub kind: ErrorKind,
+    /// SQLSTATE, or the name of SQLite's extended result code; empty when the host itself refused.
+    pub code: String,
+    /// The message: the database's own words, or the host's.
+    pub message: String,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// What might help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The table concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// The column concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// The constraint concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<String>,
+    /// The limit that was reached, for [`ErrorKind::Limit`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+}
+
+impl Error {
+    /// An error of the given kind, with the message and nothing else.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            code: String::new(),
+            message: message.into(),
+            detail: None,
+            hint: None,
+            table: None,
+            column: None,
+            constraint: None,
+            limit: None,
+        }
+    }
+
+    /// The host refuses; `message` says what and why.
+    pub fn not_permitted(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotPermitted, message)
+    }
+
+    /// An argument makes no sense; `message` says which.
+    pub fn invalid_argument(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidArgument, message)
+    }
+
+    /// The limit `name` with its `value` was reached; `what` says by what.
+    pub fn limit(name: &str, value: u64, what: impl std::fmt::Display) -> Self {
+        Self {
+            limit: Some(Limit {
+                name: name.to_owned(),
+                value,
+            }),
+            ..Self::new(
+                ErrorKind::Limit,
+                format!("{what}: the limit `{name}` is {value}"),
+            )
+        }
+    }
+}
+
+/// A statement of a script that failed, and where it stands.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("line {line}: {error}")]
+pub struct ScriptError {
+    /// The line of the script on which the statement begins, from 1.
+    pub line: usize,
+    /// The statement's text; empty when it could not be told from its neighbours.
+    pub statement: String,
+    /// What went wrong.
+    pub error: Error,
+}

@@ -1,0 +1,199 @@
+//! The target: the database that is migrated.
+//!
+//! A [`Database`] opens [`Session`]s; a session is one connection with at most one open transaction. Everything that
+//! happens in the target goes through a session: the statements of steps and the host's own, told apart by
+//! [`Authority`]. Drivers stay behind this door, and so does each database's way of keeping a step inside its
+//! transaction. This room knows neither the journal's tables (but for the prefix of their names) nor components.
+
+mod batch;
+mod error;
+mod sqlite;
+mod stop;
+mod value;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnValues};
+pub use error::{Error, ErrorKind, Limit, Result, ScriptError};
+pub use sqlite::Sqlite;
+pub use stop::{Stop, StopReason};
+pub use value::{Column, Value};
+
+/// Every table whose name begins so belongs to the host; a step may read but not change it.
+pub const JOURNAL_PREFIX: &str = "wasmigrate_";
+
+/// Which database a target is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// SQLite.
+    Sqlite,
+}
+
+/// A database's kind and version.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its version, as it tells it.
+    pub version: String,
+}
+
+/// What a session is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading only. A target that does not exist yet is an empty one.
+    Read,
+    /// Reading and writing. The target is made when it does not exist.
+    Write,
+    /// A transaction that is rolled back at the end: nothing of the target changes, and what changed is counted.
+    Rehearsal,
+}
+
+/// In whose name a statement runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// The host: its journal.
+    Host,
+    /// A step: watched, and kept inside the transaction.
+    Step,
+}
+
+/// When a commit may return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Before the disk has it. A crash of the machine may lose the transaction, and then loses it whole, together with all
+    /// that came after it.
+    Deferred,
+    /// When the disk has it, and everything that was committed before.
+    Flushed,
+}
+
+/// Bounds on what one session may hold; each stops a step that asks for more than the host can give.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionLimits {
+    /// The longest value or row, in bytes. Stops a statement that builds one giant value in the host's memory.
+    pub value_bytes: u64,
+    /// How long to wait for somebody else's lock.
+    pub lock_wait: std::time::Duration,
+}
+
+/// A query's open result, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CursorId(pub u32);
+
+/// A savepoint, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SavepointId(pub u32);
+
+/// A target that sessions can be opened on.
+#[async_trait]
+pub trait Database: Send + Sync {
+    /// What to call the target in messages; never holds a password.
+    fn name(&self) -> &str;
+
+    /// Opens a session. `stop` ends whatever takes long in it.
+    async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>>;
+}
+
+/// One connection to the target, with at most one open transaction.
+///
+/// A session stays on the thread that opened it. None of the futures may be dropped before they are done, but by dropping
+/// the session too: the transaction is then rolled back.
+#[async_trait]
+pub trait Session: Send {
+    /// The database's kind and version.
+    fn server(&self) -> &Server;
+
+    /// Opens a transaction that may write, waiting for other writers up to [`SessionLimits::lock_wait`]. Nothing of an
+    /// earlier step is left in it.
+    async fn begin(&mut self, durability: Durability) -> Result<()>;
+
+    /// Opens a transaction that sees one state of the target and changes nothing.
+    async fn begin_read(&mut self) -> Result<()>;
+
+    /// Checks what the database would leave unchecked: that no foreign key is violated that was not before the
+    /// transaction began. Call it before [`Session::commit`].
+    async fn verify(&mut self) -> Result<()>;
+
+    /// Commits. Open cursors and savepoints end.
+    async fn commit(&mut self) -> Result<()>;
+
+    /// Rolls back, when there is a transaction. Open cursors and savepoints end.
+    async fn rollback(&mut self) -> Result<()>;
+
+    /// Runs one statement; returns how many rows it changed.
+    async fn execute(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<u64>;
+
+    /// Runs one statement of a step once for each row of the batch; returns how many rows were changed in all.
+    async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64>;
+
+    /// Inserts the batch into the columns of a table, for a step; returns how many rows were inserted.
+    async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64>;
+
+    /// Runs the statements of a script one after the other, for a step. `progress` is told after each statement how many
+    /// bytes of the script are done.
+    async fn execute_script(
+        &mut self,
+        script: &str,
+        progress: &mut (dyn for<'a> FnMut(usize) + Send),
+    ) -> std::result::Result<u64, ScriptError>;
+
+    /// Runs one query, to be read with [`Session::fetch`].
+    async fn query(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<CursorId>;
+
+    /// The columns of an open cursor.
+    fn columns(&self, cursor: CursorId) -> Result<Arc<[Column]>>;
+
+    /// The next rows: at most `max_rows`, and no more once `max_bytes` are reached. No rows: the end was reached.
+    async fn fetch(&mut self, cursor: CursorId, max_rows: usize, max_bytes: usize)
+    -> Result<Batch>;
+
+    /// Closes a cursor; one that is closed already is no error.
+    async fn close(&mut self, cursor: CursorId);
+
+    /// How many cursors are open.
+    fn open_cursors(&self) -> usize;
+
+    /// Opens a savepoint.
+    async fn savepoint(&mut self) -> Result<SavepointId>;
+
+    /// Keeps what was done since the savepoint, and forgets it and those opened after it.
+    async fn release(&mut self, savepoint: SavepointId) -> Result<()>;
+
+    /// Undoes what was done since the savepoint and forgets it; one that is forgotten already is no error.
+    async fn roll_back_to(&mut self, savepoint: SavepointId) -> Result<()>;
+
+    /// How many savepoints are open.
+    fn open_savepoints(&self) -> usize;
+
+    /// In a rehearsal: how many rows of each table were changed since the transaction began.
+    fn rows_changed(&self) -> BTreeMap<String, u64>;
+
+    /// Reads all rows of a small result of the host's own.
+    async fn rows(&mut self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>> {
+        let cursor = self.query(Authority::Host, statement, parameters).await?;
+        let mut rows = Vec::new();
+        loop {
+            let batch = self.fetch(cursor, 1_000, 8 << 20).await?;
+            if batch.row_count == 0 {
+                break;
+            }
+            rows.extend(batch.into_rows());
+        }
+        self.close(cursor).await;
+        Ok(rows)
+    }
+}

@@ -1,0 +1,200 @@
+//! Foreign keys are not enforced while a step runs, but checked before it commits.
+//!
+//! With enforcement on, dropping or rebuilding a table inside a transaction cascades into its child tables and wipes
+//! their rows without a word; and the switch is ignored inside a transaction. So the host switches enforcement off before
+//! `BEGIN` and shows, with `PRAGMA foreign_key_check`, that a step left no violation that was not there before.
+//! <https://www.sqlite.org/lang_altertable.html#otheralter>
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::Connection;
+
+use super::super::{Error, ErrorKind};
+use super::guard::Touched;
+
+/// How many violations a message lists.
+const LISTED: usize = 10;
+
+/// One violated reference: table, rowid (none for a table without), parent table.
+type Violation = (String, Option<i64>, String);
+
+/// Which table refers to which, as far as it is known; read from the schema anew only when somebody else changed it.
+#[derive(Debug, Default)]
+pub(super) struct ForeignKeys {
+    /// The parents of each table with foreign keys, and the version of the schema that they were read from.
+    known: Option<(i64, BTreeMap<String, BTreeSet<String>>)>,
+}
+
+impl ForeignKeys {
+    /// Finds the violations in `connection`, with its open transaction, that the state `before` it does not have. Looks
+    /// only at tables that what was touched can have broken.
+    pub(super) fn check(
+        &mut self,
+        connection: &Connection,
+        before: impl FnOnce() -> rusqlite::Result<Connection>,
+        touched: &Touched,
+    ) -> Result<(), Error> {
+        let translate = super::errors::translate;
+        if touched.tables.is_empty() && !touched.shape {
+            return Ok(());
+        }
+        let tables = self
+            .tables_to_check(connection, touched)
+            .map_err(translate)?;
+        let mut now = BTreeMap::new();
+        for table in &tables {
+            count_violations(connection, table, &mut now).map_err(translate)?;
+        }
+        if now.is_empty() {
+            return Ok(());
+        }
+        // Rare: there are violations. Those that the database had before the transaction are not the step's.
+        let before = before().map_err(translate)?;
+        let mut known = BTreeMap::new();
+        for table in &tables {
+            count_violations(&before, table, &mut known).map_err(translate)?;
+        }
+        let new: Vec<&Violation> = now
+            .iter()
+            .filter(|(violation, count)| known.get(*violation).is_none_or(|before| before < *count))
+            .map(|(violation, _)| violation)
+            .collect();
+        match new.first() {
+            None => Ok(()),
+            Some(first) => Err(violated(&first.0, &new)),
+        }
+    }
+
+    /// Forgets what is known: the transaction that it was learned in was rolled back.
+    pub(super) fn forget(&mut self) {
+        self.known = None;
+    }
+
+    /// The version of the schema that is known.
+    pub(super) fn schema_version(&self) -> Option<i64> {
+        self.known.as_ref().map(|(version, _)| *version)
+    }
+
+    /// The tables with foreign keys whose references may have been broken.
+    fn tables_to_check(
+        &mut self,
+        connection: &Connection,
+        touched: &Touched,
+    ) -> rusqlite::Result<Vec<String>> {
+        let version = schema_version(connection)?;
+        let references = match self.known.take() {
+            Some((_, references)) if touched.shape => {
+                drop(references);
+                references_of(connection, None)?
+            }
+            Some((known, references)) if known == version => references,
+            // Only this transaction changed the schema, and only by making tables that it names.
+            Some((_, mut references)) => {
+                for table in &touched.tables {
+                    references.extend(references_of(connection, Some(table))?);
+                }
+                references
+            }
+            None => references_of(connection, None)?,
+        };
+        let concerned = |name: &String| {
+            touched
+                .tables
+                .iter()
+                .any(|table| table.eq_ignore_ascii_case(name))
+        };
+        let tables = references
+            .iter()
+            .filter(|(child, parents)| {
+                touched.shape || concerned(child) || parents.iter().any(concerned)
+            })
+            .map(|(child, _)| child.clone())
+            .collect();
+        self.known = Some((version, references));
+        Ok(tables)
+    }
+}
+
+/// The version of the schema, which every change of it raises.
+pub(super) fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("PRAGMA main.schema_version")?
+        .query_row([], |row| row.get(0))
+}
+
+/// The parents of one table, or of every table that has any.
+fn references_of(
+    connection: &Connection,
+    table: Option<&str>,
+) -> rusqlite::Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT child.name, keys.\"table\" FROM main.sqlite_master AS child
+         JOIN pragma_foreign_key_list(child.name, 'main') AS keys
+         WHERE child.type = 'table' AND (?1 IS NULL OR child.name = ?1)",
+    )?;
+    let mut rows = statement.query([table])?;
+    let mut references: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        references
+            .entry(row.get(0)?)
+            .or_default()
+            .insert(row.get(1)?);
+    }
+    Ok(references)
+}
+
+fn violated(table: &str, violations: &[&Violation]) -> Error {
+    let mut listed: Vec<String> = violations
+        .iter()
+        .take(LISTED)
+        .map(|(table, rowid, parent)| match rowid {
+            Some(rowid) => format!("`{table}` rowid {rowid} → `{parent}`"),
+            None => format!("`{table}` → `{parent}`"),
+        })
+        .collect();
+    if violations.len() > LISTED {
+        listed.push(format!("and {} more", violations.len() - LISTED));
+    }
+    Error {
+        code: "SQLITE_CONSTRAINT_FOREIGNKEY".to_owned(),
+        table: Some(table.to_owned()),
+        hint: Some(
+            "foreign keys do not cascade while a step runs: delete or change the child rows in the step".to_owned(),
+        ),
+        ..Error::new(
+            ErrorKind::Constraint,
+            format!(
+                "the step leaves {} without the parent that a foreign key demands: {}",
+                match violations.len() {
+                    1 => "1 row".to_owned(),
+                    count => format!("{count} rows"),
+                },
+                listed.join(", ")
+            ),
+        )
+    }
+}
+
+fn count_violations(
+    connection: &Connection,
+    table: &str,
+    violations: &mut BTreeMap<Violation, u64>,
+) -> rusqlite::Result<()> {
+    let exists: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?1 COLLATE NOCASE)",
+        [table],
+        |row| row.get(0),
+    )?;
+    if !exists {
+        return Ok(());
+    }
+    let mut statement = connection
+        .prepare("SELECT \"table\", rowid, parent FROM pragma_foreign_key_check(?1, 'main')")?;
+    let mut rows = statement.query([table])?;
+    while let Some(row) = rows.next()? {
+        *violations
+            .entry((row.get(0)?, row.get(1)?, row.get(2)?))
+            .or_default() += 1;
+    }
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! The authorizer: what a step's statement may do, and which tables it touches.
+//!
+//! SQLite asks it while a statement is prepared, and again whenever a change of the schema makes it prepare the statement
+//! anew. Statements of the host pass unasked.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
+
+use super::super::{Authority, JOURNAL_PREFIX};
+
+/// The pragmas that only read, and only what a step may know.
+const READING_PRAGMAS: [&str; 14] = [
+    "collation_list",
+    "compile_options",
+    "encoding",
+    "foreign_key_check",
+    "foreign_key_list",
+    "function_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "integrity_check",
+    "quick_check",
+    "table_info",
+    "table_list",
+    "table_xinfo",
+];
+
+/// Functions that reach outside the database.
+const FORBIDDEN_FUNCTIONS: [&str; 2] = ["load_extension", "fts3_tokenizer"];
+
+/// What one statement touches, learned while it is prepared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Touched {
+    /// Tables whose rows it may write.
+    pub(super) tables: BTreeSet<String>,
+    /// Whether it renames or drops a table or a column, so that any foreign key may now point elsewhere.
+    pub(super) shape: bool,
+    /// Whether it makes temporary objects, which would outlive the transaction on this connection.
+    pub(super) temporary: bool,
+    /// The table that the statement itself names, rather than one of its triggers.
+    pub(super) main_table: Option<String>,
+}
+
+/// The state shared with SQLite's callback.
+#[derive(Clone, Debug)]
+pub(super) struct Guard(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    authority: Authority,
+    interruptible: bool,
+    touched: Touched,
+    denied: Option<String>,
+}
+
+impl Guard {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(State {
+            authority: Authority::Host,
+            interruptible: false,
+            touched: Touched::default(),
+            denied: None,
+        })))
+    }
+
+    /// The callback to register with SQLite.
+    pub(super) fn authorizer(
+        &self,
+    ) -> impl for<'r> FnMut(AuthContext<'r>) -> Authorization + Send + 'static {
+        let guard = self.clone();
+        move |context| guard.authorize(&context)
+    }
+
+    /// Says in whose name the statements run that follow.
+    pub(super) fn act_for(&self, authority: Authority) {
+        let mut state = self.state();
+        state.authority = authority;
+        state.interruptible = authority == Authority::Step;
+        state.denied = None;
+    }
+
+    /// Lets the host's own statements that follow be interrupted, too.
+    pub(super) fn allow_interruption(&self) {
+        self.state().interruptible = true;
+    }
+
+    /// Whether a reason to stop ends the statement that runs. The host's bookkeeping must still be done then.
+    pub(super) fn is_interruptible(&self) -> bool {
+        self.state().interruptible
+    }
+
+    /// What was touched by the statements prepared since the last call.
+    pub(super) fn take_touched(&self) -> Touched {
+        std::mem::take(&mut self.state().touched)
+    }
+
+    /// Why the last statement was refused, if the authorizer refused it.
+    pub(super) fn take_denied(&self) -> Option<String> {
+        self.state().denied.take()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
+        let mut state = self.state();
+        if state.authority == Authority::Host {
+            return Authorization::Allow;
+        }
+        if let Err(reason) = permit(&context.action) {
+            state.denied = Some(reason);
+            return Authorization::Deny;
+        }
+        state.touched.note(context);
+        Authorization::Allow
+    }
+}
+
+impl Touched {
+    /// Adds what another statement touches.
+    pub(super) fn add(&mut self, other: &Self) {
+        for table in &other.tables {
+            if !self.tables.contains(table) {
+                self.tables.insert(table.clone());
+            }
+        }
+        self.shape |= other.shape;
+        self.temporary |= other.temporary;
+    }
+
+    fn note(&mut self, context: &AuthContext<'_>) {
+        match context.action {
+            AuthAction::Insert { table_name }
+            | AuthAction::Update { table_name, .. }
+            | AuthAction::Delete { table_name } => {
+                if !table_name.starts_with("sqlite_") {
+                    self.tables.insert(table_name.to_owned());
+                    if context.accessor.is_none() && self.main_table.is_none() {
+                        self.main_table = Some(table_name.to_owned());
+                    }
+                }
+            }
+            AuthAction::CreateTable { table_name } => {
+                self.tables.insert(table_name.to_owned());
+            }
+            AuthAction::AlterTable { .. } | AuthAction::DropTable { .. } => self.shape = true,
+            AuthAction::CreateTempTable { .. }
+            | AuthAction::CreateTempIndex { .. }
+            | AuthAction::CreateTempTrigger { .. }
+            | AuthAction::CreateTempView { .. } => self.temporary = true,
+            _ => {}
+        }
+    }
+}
+
+/// Whether a step may do this; the error says what it tried and why not.
+fn permit(action: &AuthAction<'_>) -> Result<(), String> {
+    match action {
+        AuthAction::Transaction { operation } => Err(format!(
+            "{}: the host begins and ends the transaction of a step",
+            operation_name(*operation)
+        )),
+        AuthAction::Savepoint { .. } => {
+            Err("SAVEPOINT: open savepoints through the `savepoint` resource".to_owned())
+        }
+        AuthAction::Attach { .. } => Err("ATTACH: a step works on the target alone".to_owned()),
+        AuthAction::Detach { .. } => Err("DETACH: a step works on the target alone".to_owned()),
+        AuthAction::Pragma { pragma_name, .. } => {
+            if READING_PRAGMAS
+                .iter()
+                .any(|reading| pragma_name.eq_ignore_ascii_case(reading))
+            {
+                Ok(())
+            } else {
+                Err(format!(
+                    "PRAGMA {pragma_name}: a step may use only the reading pragmas ({})",
+                    READING_PRAGMAS.join(", ")
+                ))
+            }
+        }
+        AuthAction::Function { function_name } => {
+            if FORBIDDEN_FUNCTIONS
+                .iter()
+                .any(|forbidden| function_name.eq_ignore_ascii_case(forbidden))
+            {
+                Err(format!(
+                    "{function_name}(): a step cannot load code or reach outside the database"
+                ))
+            } else {
+                Ok(())
+            }
+        }
+        AuthAction::Insert { table_name }
+        | AuthAction::Update { table_name, .. }
+        | AuthAction::Delete { table_name }
+        | AuthAction::CreateTable { table_name }
+        | AuthAction::CreateTempTable { table_name }
+        | AuthAction::DropTable { table_name }
+        | AuthAction::DropTempTable { table_name }
+        | AuthAction::AlterTable { table_name, .. }
+        | AuthAction::CreateVtable { table_name, .. }
+        | AuthAction::DropVtable { table_name, .. }
+        | AuthAction::CreateView {
+            view_name: table_name,
+        }
+        | AuthAction::CreateTempView {
+            view_name: table_name,
+        }
+        | AuthAction::CreateIndex { table_name, .. }
+        | AuthAction::CreateTempIndex { table_name, .. }
+        | AuthAction::DropIndex { table_name, .. }
+        | AuthAction::CreateTrigger { table_name, .. }
+        | AuthAction::CreateTempTrigger { table_name, .. }
+        | AuthAction::DropTrigger { table_name, .. } => {
+            if is_journal(table_name) {
+                Err(format!(
+                    "`{table_name}`: a step may read the journal, but tables that begin with `{JOURNAL_PREFIX}` belong to \
+                     the host"
+                ))
+            } else {
+                Ok(())
+            }
+        }
+        AuthAction::Unknown { code, .. } => {
+            Err(format!("action {code} of SQLite is not known to the host"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_journal(table: &str) -> bool {
+    table
+        .get(..JOURNAL_PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(JOURNAL_PREFIX))
+}
+
+fn operation_name(operation: TransactionOperation) -> &'static str {
+    match operation {
+        TransactionOperation::Begin => "BEGIN",
+        TransactionOperation::Rollback => "ROLLBACK",
+        // SQLite's name for it is COMMIT; rusqlite knows no such operation.
+        _ => "COMMIT",
+    }
+}

@@ -1,0 +1,147 @@
+//! SQLite as a target.
+//!
+//! One connection a session, in WAL mode, its statements on the run's own thread. A step's statements pass the authorizer
+//! in `guard`; foreign keys are checked before a commit (`foreign_keys`); a progress handler looks at [`Stop`], so that a
+//! long statement ends with the run. What SQLite rolls back by itself (`ON CONFLICT ROLLBACK`, a full disk) is noticed
+//! before the next statement: nothing of a step ever runs outside its transaction.
+
+mod errors;
+mod foreign_keys;
+mod guard;
+mod session;
+mod statement;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Access, Database, Error, ErrorKind, Result, Session, SessionLimits, Stop};
+use errors::translate;
+use session::SqliteSession;
+
+/// How many instructions of SQLite's machine run between two looks at [`Stop`]: some 10 µs.
+const PROGRESS_INSTRUCTIONS: i32 = 1_000;
+
+/// How long SQLite itself waits for a lock before the host looks at [`Stop`] again.
+const BUSY_SLICE: Duration = Duration::from_millis(50);
+
+/// A target in one SQLite file.
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    name: String,
+    limits: SessionLimits,
+}
+
+impl Sqlite {
+    /// The target in the file at `path`.
+    pub fn new(path: impl Into<PathBuf>, limits: SessionLimits) -> Self {
+        let path = path.into();
+        Self {
+            name: format!("sqlite:{}", path.display()),
+            path,
+            limits,
+        }
+    }
+
+    /// An empty database that is kept nowhere, and can only be read.
+    pub fn empty(limits: SessionLimits) -> Self {
+        Self::new("", limits)
+    }
+
+    fn connect(&self, access: Access, stop: &Stop) -> Result<Connection> {
+        connect(&self.path, access, stop, &self.limits).map_err(|error| {
+            let translated = translate(error);
+            Error {
+                kind: match translated.kind {
+                    ErrorKind::Busy => ErrorKind::Busy,
+                    _ => ErrorKind::Unavailable,
+                },
+                message: format!("cannot open {}: {}", self.name, translated.message),
+                ..translated
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl Database for Sqlite {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>> {
+        Ok(Box::new(SqliteSession::open(self.clone(), access, stop)?))
+    }
+}
+
+/// Opens a connection with everything switched off that a target does not need.
+fn connect(
+    path: &Path,
+    access: Access,
+    stop: &Stop,
+    limits: &SessionLimits,
+) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = match access {
+        Access::Write => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_CREATE)?,
+        Access::Read | Access::Rehearsal if !path.exists() => Connection::open_in_memory()?,
+        Access::Read | Access::Rehearsal => Connection::open_with_flags(path, flags)?,
+    };
+    connection.busy_timeout(BUSY_SLICE)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.set_limit(
+        Limit::SQLITE_LIMIT_LENGTH,
+        i32::try_from(limits.value_bytes).unwrap_or(i32::MAX),
+    )?;
+    match access {
+        Access::Read => connection.pragma_update(None, "query_only", true)?,
+        Access::Write => enter_wal_mode(&connection, stop, limits)?,
+        Access::Rehearsal => {}
+    }
+    Ok(connection)
+}
+
+/// Switches to WAL, once in a file's life. Readers of the old mode hold it up; they are waited for.
+fn enter_wal_mode(
+    connection: &Connection,
+    stop: &Stop,
+    limits: &SessionLimits,
+) -> rusqlite::Result<()> {
+    retry_busy(stop, limits.lock_wait, || {
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| {
+            row.get::<_, String>(0).map(|_| ())
+        })
+    })
+}
+
+/// Tries again while the database is busy, until `wait` is over or there is a new reason to stop. (After a stop the host
+/// still has to write down what happened.)
+fn retry_busy<R>(
+    stop: &Stop,
+    wait: Duration,
+    mut attempt: impl FnMut() -> rusqlite::Result<R>,
+) -> rusqlite::Result<R> {
+    let give_up = std::time::Instant::now() + wait;
+    let is_winding_up = stop.reason().is_some();
+    loop {
+        match attempt() {
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+                    && std::time::Instant::now() < give_up
+                    && (is_winding_up || stop.reason().is_none()) =>
+            {
+                // SQLite has waited for BUSY_SLICE already, unless it saw a deadlock; then this keeps the loop cool.
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,680 @@
+//! One connection to a SQLite file, and the transaction on it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::types::ValueRef;
+use send_wrapper::SendWrapper;
+
+use super::super::{
+    Access, Authority, Batch, Cell, Column, ColumnBuilder, CursorId, Durability, Error, ErrorKind,
+    JOURNAL_PREFIX, Kind, Result, SavepointId, ScriptError, Server, Session, Stop, Value,
+};
+use super::errors::translate;
+use super::foreign_keys::{self, ForeignKeys};
+use super::guard::{Guard, Touched};
+use super::statement::{Prepared, Running, StatementCache};
+use super::{PROGRESS_INSTRUCTIONS, Sqlite, retry_busy};
+
+/// Rows changed by table, written by SQLite's update hook.
+type Changes = Arc<Mutex<HashMap<String, u64>>>;
+
+/// A session on a SQLite file. It must stay on its thread, and panics on any other: rusqlite's handles are not to be
+/// shared, and the thread of a run is where all of its work is done.
+pub(super) struct SqliteSession {
+    server: Server,
+    inner: SendWrapper<Inner>,
+}
+
+struct Inner {
+    database: Sqlite,
+    access: Access,
+    stop: Stop,
+    guard: Guard,
+    // Statements and cursors hold the connection too; they come first so that they are dropped first.
+    statements: StatementCache,
+    cursors: BTreeMap<CursorId, (String, Running)>,
+    next_number: u32,
+    savepoints: Vec<SavepointId>,
+    connection: Rc<Connection>,
+    durability: Durability,
+    /// What steps touched since the transaction began.
+    touched: Touched,
+    foreign_keys: ForeignKeys,
+    changes: Changes,
+}
+
+impl SqliteSession {
+    pub(super) fn open(database: Sqlite, access: Access, stop: &Stop) -> Result<Self> {
+        let changes = Changes::default();
+        let guard = Guard::new();
+        let connection = connect(&database, access, stop, &guard, &changes)?;
+        Ok(Self {
+            server: Server {
+                kind: Kind::Sqlite,
+                version: rusqlite::version().to_owned(),
+            },
+            inner: SendWrapper::new(Inner {
+                database,
+                access,
+                stop: stop.clone(),
+                guard,
+                statements: StatementCache::default(),
+                cursors: BTreeMap::new(),
+                next_number: 0,
+                savepoints: Vec::new(),
+                connection,
+                durability: Durability::Deferred,
+                touched: Touched::default(),
+                foreign_keys: ForeignKeys::default(),
+                changes,
+            }),
+        })
+    }
+}
+
+fn connect(
+    database: &Sqlite,
+    access: Access,
+    stop: &Stop,
+    guard: &Guard,
+    changes: &Changes,
+) -> Result<Rc<Connection>> {
+    let mut connection = database.connect(access, stop)?;
+    connection
+        .authorizer(Some(guard.authorizer()))
+        .map_err(translate)?;
+    let (stop_in_handler, guard_in_handler) = (stop.clone(), guard.clone());
+    connection
+        .progress_handler(
+            PROGRESS_INSTRUCTIONS,
+            Some(move || guard_in_handler.is_interruptible() && stop_in_handler.reason().is_some()),
+        )
+        .map_err(translate)?;
+    if access == Access::Rehearsal {
+        let changes = Arc::clone(changes);
+        connection
+            .update_hook(Some(move |_, _: &str, table: &str, _| {
+                count(&changes, table, 1);
+            }))
+            .map_err(translate)?;
+    }
+    if access == Access::Write {
+        // WAL with NORMAL: a commit waits for no disk, and a checkpoint of the WAL keeps the order.
+        connection
+            .pragma_update(None, "synchronous", "NORMAL")
+            .map_err(translate)?;
+    }
+    Ok(Rc::new(connection))
+}
+
+fn count(changes: &Changes, table: &str, rows: u64) {
+    let mut changes = changes.lock().unwrap_or_else(PoisonError::into_inner);
+    match changes.get_mut(table) {
+        Some(count) => *count += rows,
+        None => {
+            changes.insert(table.to_owned(), rows);
+        }
+    }
+}
+
+impl Inner {
+    /// A fresh connection, free of the temporary objects that a step left on the old one.
+    fn reconnect(&mut self) -> Result<()> {
+        self.statements.clear();
+        self.cursors.clear();
+        self.connection = connect(
+            &self.database,
+            self.access,
+            &self.stop,
+            &self.guard,
+            &self.changes,
+        )?;
+        self.durability = Durability::Deferred;
+        self.foreign_keys.forget();
+        Ok(())
+    }
+
+    fn begin(&mut self, durability: Durability) -> Result<()> {
+        if self.touched.temporary {
+            self.reconnect()?;
+        }
+        self.touched = Touched::default();
+        self.guard.act_for(Authority::Host);
+        if self.access == Access::Write && self.durability != durability {
+            let synchronous = match durability {
+                Durability::Deferred => "NORMAL",
+                Durability::Flushed => "FULL",
+            };
+            self.connection
+                .pragma_update(None, "synchronous", synchronous)
+                .map_err(translate)?;
+            self.durability = durability;
+        }
+        let wait = self.database.limits.lock_wait;
+        retry_busy(&self.stop, wait, || {
+            self.connection
+                .prepare_cached("BEGIN IMMEDIATE")?
+                .raw_execute()
+        })
+        .map_err(|error| self.explain(error))?;
+        let version = foreign_keys::schema_version(&self.connection).map_err(translate)?;
+        if self.foreign_keys.schema_version() != Some(version) {
+            self.foreign_keys.forget();
+        }
+        Ok(())
+    }
+
+    /// Ends cursors and savepoints, as a commit or a rollback does.
+    fn end_open_work(&mut self) {
+        while let Some((_, (sql, running))) = self.cursors.pop_first() {
+            self.statements.put(sql, running.close());
+        }
+        self.savepoints.clear();
+        self.guard.act_for(Authority::Host);
+    }
+
+    fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    /// A step may only run inside its transaction, even when SQLite has ended that by itself.
+    fn require_transaction(&self, authority: Authority) -> Result<()> {
+        if authority == Authority::Host || self.in_transaction() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::TransactionLost,
+            "the database rolled the transaction back by itself (a conflict clause `ROLLBACK`, or an error that it could not \
+             bear); nothing more can be done in it",
+        ))
+    }
+
+    /// Translates an error, with the reason of a refusal or of an interruption.
+    fn explain(&self, error: rusqlite::Error) -> Error {
+        let mut error = translate(error);
+        match error.kind {
+            ErrorKind::NotPermitted => {
+                if let Some(reason) = self.guard.take_denied() {
+                    error.message = format!("not permitted: {reason}");
+                }
+            }
+            ErrorKind::Limit => {
+                error = Error {
+                    code: error.code,
+                    ..Error::limit(
+                        "limits.value_bytes",
+                        self.database.limits.value_bytes,
+                        "a value or row is too long",
+                    )
+                };
+            }
+            ErrorKind::Busy if !self.in_transaction() => {
+                error.message = format!(
+                    "another process holds the write lock of {} for longer than {:?}",
+                    self.database.name, self.database.limits.lock_wait
+                );
+            }
+            _ => {}
+        }
+        error
+    }
+
+    /// Takes the statement out of the cache, or prepares it.
+    fn prepare(&mut self, authority: Authority, sql: &str) -> Result<(String, Prepared)> {
+        self.require_transaction(authority)?;
+        self.guard.act_for(authority);
+        if let Some((sql, prepared)) = self.statements.take(sql) {
+            self.touched.add(&prepared.touched);
+            return Ok((sql, prepared));
+        }
+        self.guard.take_touched();
+        let mut prepared =
+            Prepared::new(&self.connection, sql).map_err(|error| self.explain(error))?;
+        prepared.touched = self.guard.take_touched();
+        self.touched.add(&prepared.touched);
+        Ok((sql.to_owned(), prepared))
+    }
+
+    /// Runs `work` with the statement and counts the rows that it changed.
+    fn change(
+        &mut self,
+        authority: Authority,
+        sql: &str,
+        work: impl FnOnce(&mut Prepared) -> std::result::Result<(), Failed>,
+    ) -> Result<u64> {
+        let (sql, mut prepared) = self.prepare(authority, sql)?;
+        let before = self.connection.total_changes();
+        let hooked = self.hooked_changes();
+        let result = work(&mut prepared);
+        let changed = self.connection.total_changes() - before;
+        if self.access == Access::Rehearsal
+            && let Some(table) = &prepared.touched.main_table
+        {
+            // The hook does not see truncating deletes, nor tables without rowids.
+            let unseen = changed.saturating_sub(self.hooked_changes() - hooked);
+            if unseen > 0 {
+                count(&self.changes, table, unseen);
+            }
+        }
+        let changes_rows = !prepared.read_only;
+        self.statements.put(sql, prepared);
+        match result {
+            Ok(()) if changes_rows && changed > 0 => Ok(changed),
+            Ok(()) => Ok(0),
+            Err(Failed::Sqlite(error)) => Err(self.explain(error)),
+            Err(Failed::Refused(error)) => Err(error),
+        }
+    }
+
+    fn hooked_changes(&self) -> u64 {
+        if self.access != Access::Rehearsal {
+            return 0;
+        }
+        self.changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .sum()
+    }
+
+    fn number(&mut self) -> u32 {
+        self.next_number = self.next_number.wrapping_add(1);
+        self.next_number
+    }
+
+    fn cursor(&mut self, cursor: CursorId) -> Result<&mut Running> {
+        self.cursors
+            .get_mut(&cursor)
+            .map(|(_, running)| running)
+            .ok_or_else(|| {
+                Error::invalid_argument(
+                    "the cursor is closed: a checkpoint, or a rollback to an earlier savepoint, ended it",
+                )
+            })
+    }
+
+    /// A temporary table with the name of one of the journal's would take its place in the host's own statements.
+    fn refuse_shadows(&self) -> Result<()> {
+        if !self.touched.temporary {
+            return Ok(());
+        }
+        let shadows: i64 = self
+            .connection
+            .query_row(
+                "SELECT count(*) FROM temp.sqlite_master WHERE name LIKE ?1 ESCAPE '\\'",
+                [JOURNAL_PREFIX.replace('_', "\\_") + "%"],
+                |row| row.get(0),
+            )
+            .map_err(translate)?;
+        if shadows == 0 {
+            return Ok(());
+        }
+        Err(Error::not_permitted(format!(
+            "not permitted: the step made a temporary table whose name begins with `{JOURNAL_PREFIX}`; such names belong to \
+             the host"
+        )))
+    }
+
+    /// Runs a statement of the host that takes no parameters and returns nothing.
+    fn control(&mut self, sql: &str) -> Result<()> {
+        self.guard.act_for(Authority::Host);
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.raw_execute())
+            .map(|_| ())
+            .map_err(|error| self.explain(error))
+    }
+}
+
+/// Why work with a statement ended early.
+enum Failed {
+    Sqlite(rusqlite::Error),
+    Refused(Error),
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+fn expect_parameters(prepared: &Prepared, given: usize) -> Result<()> {
+    if prepared.parameter_count == given {
+        return Ok(());
+    }
+    Err(Error::invalid_argument(format!(
+        "the statement has {} parameters, but {given} values were given",
+        prepared.parameter_count
+    )))
+}
+
+fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+#[async_trait]
+impl Session for SqliteSession {
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
+    async fn begin(&mut self, durability: Durability) -> Result<()> {
+        self.inner.begin(durability)
+    }
+
+    async fn begin_read(&mut self) -> Result<()> {
+        self.inner.control("BEGIN DEFERRED")
+    }
+
+    async fn verify(&mut self) -> Result<()> {
+        let inner = &mut *self.inner;
+        inner.require_transaction(Authority::Step)?;
+        inner.guard.act_for(Authority::Host);
+        // The check may take long on large tables.
+        inner.guard.allow_interruption();
+        inner.refuse_shadows()?;
+        let database = inner.database.clone();
+        let stop = inner.stop.clone();
+        inner.foreign_keys.check(
+            &inner.connection,
+            || super::connect(&database.path, Access::Read, &stop, &database.limits),
+            &inner.touched,
+        )
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        let inner = &mut *self.inner;
+        inner.end_open_work();
+        inner.require_transaction(Authority::Step)?;
+        inner.control("COMMIT")
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        let inner = &mut *self.inner;
+        inner.end_open_work();
+        inner.foreign_keys.forget();
+        if inner.in_transaction() {
+            inner.control("ROLLBACK")?;
+        }
+        Ok(())
+    }
+
+    async fn execute(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<u64> {
+        self.inner.change(authority, statement, |prepared| {
+            expect_parameters(prepared, parameters.len()).map_err(Failed::Refused)?;
+            prepared.bind(parameters.iter().map(Cell::from))?;
+            prepared.run()?;
+            Ok(())
+        })
+    }
+
+    async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64> {
+        self.inner.change(Authority::Step, statement, |prepared| {
+            expect_parameters(prepared, parameters.columns.len()).map_err(Failed::Refused)?;
+            for row in 0..parameters.row_count {
+                prepared.bind(parameters.columns.iter().map(|column| column.cell(row)))?;
+                prepared.run()?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
+        if columns.len() != rows.columns.len() {
+            return Err(Error::invalid_argument(format!(
+                "{} columns are named, but the batch has {}",
+                columns.len(),
+                rows.columns.len()
+            )));
+        }
+        let names: Vec<String> = columns.iter().map(|name| quote(name)).collect();
+        let statement = format!(
+            "INSERT INTO {} ({}) VALUES ({})",
+            quote(table),
+            names.join(", "),
+            vec!["?"; names.len()].join(", ")
+        );
+        self.execute_many(&statement, rows).await
+    }
+
+    async fn execute_script(
+        &mut self,
+        script: &str,
+        progress: &mut (dyn for<'a> FnMut(usize) + Send),
+    ) -> std::result::Result<u64, ScriptError> {
+        self.inner.execute_script(script, progress)
+    }
+
+    async fn query(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<CursorId> {
+        let inner = &mut *self.inner;
+        let (sql, prepared) = inner.prepare(authority, statement)?;
+        expect_parameters(&prepared, parameters.len())?;
+        let running = prepared
+            .open(parameters.iter().map(Cell::from))
+            .map_err(|error| inner.explain(error))?;
+        let cursor = CursorId(inner.number());
+        inner.cursors.insert(cursor, (sql, running));
+        Ok(cursor)
+    }
+
+    fn columns(&self, cursor: CursorId) -> Result<Arc<[Column]>> {
+        match self.inner.cursors.get(&cursor) {
+            Some((_, running)) => Ok(Arc::clone(&running.columns)),
+            None => Err(Error::invalid_argument("the cursor is closed")),
+        }
+    }
+
+    async fn fetch(
+        &mut self,
+        cursor: CursorId,
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<Batch> {
+        let inner = &mut *self.inner;
+        let running = inner.cursor(cursor)?;
+        let width = running.columns.len();
+        let fetched = running.with_rows(|rows| fetch(rows, width, max_rows, max_bytes));
+        fetched.map_err(|error| inner.explain(error))
+    }
+
+    async fn close(&mut self, cursor: CursorId) {
+        let inner = &mut *self.inner;
+        if let Some((sql, running)) = inner.cursors.remove(&cursor) {
+            inner.statements.put(sql, running.close());
+        }
+    }
+
+    fn open_cursors(&self) -> usize {
+        self.inner.cursors.len()
+    }
+
+    async fn savepoint(&mut self) -> Result<SavepointId> {
+        let inner = &mut *self.inner;
+        inner.require_transaction(Authority::Step)?;
+        let savepoint = SavepointId(inner.number());
+        inner.control(&format!("SAVEPOINT wasmigrate_{}", savepoint.0))?;
+        inner.savepoints.push(savepoint);
+        Ok(savepoint)
+    }
+
+    async fn release(&mut self, savepoint: SavepointId) -> Result<()> {
+        let inner = &mut *self.inner;
+        inner.require_transaction(Authority::Step)?;
+        if !inner.savepoints.contains(&savepoint) {
+            return Err(Error::invalid_argument(
+                "the savepoint is gone: one that was opened before it was released or rolled back",
+            ));
+        }
+        inner.savepoints.retain(|open| *open < savepoint);
+        inner.control(&format!("RELEASE wasmigrate_{}", savepoint.0))
+    }
+
+    async fn roll_back_to(&mut self, savepoint: SavepointId) -> Result<()> {
+        let inner = &mut *self.inner;
+        if !inner.savepoints.contains(&savepoint) || !inner.in_transaction() {
+            return Ok(());
+        }
+        inner.savepoints.retain(|open| *open < savepoint);
+        // Rows read after the savepoint may be undone under a cursor's feet.
+        while let Some((_, (sql, running))) = inner.cursors.pop_first() {
+            inner.statements.put(sql, running.close());
+        }
+        inner.foreign_keys.forget();
+        inner.control(&format!("ROLLBACK TO wasmigrate_{}", savepoint.0))?;
+        inner.control(&format!("RELEASE wasmigrate_{}", savepoint.0))
+    }
+
+    fn open_savepoints(&self) -> usize {
+        self.inner.savepoints.len()
+    }
+
+    fn rows_changed(&self) -> BTreeMap<String, u64> {
+        self.inner
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|(table, rows)| (table.clone(), *rows))
+            .collect()
+    }
+}
+
+impl Inner {
+    fn execute_script(
+        &mut self,
+        script: &str,
+        progress: &mut dyn FnMut(usize),
+    ) -> std::result::Result<u64, ScriptError> {
+        let connection = Rc::clone(&self.connection);
+        let mut statements = rusqlite::Batch::new(&connection, script);
+        let mut offset = 0;
+        let mut changed = 0;
+        loop {
+            let failed = |text: &str, error| {
+                let start =
+                    script.len() - script.get(offset..).unwrap_or_default().trim_start().len();
+                ScriptError {
+                    line: 1 + script
+                        .get(..start)
+                        .unwrap_or_default()
+                        .matches('\n')
+                        .count(),
+                    statement: text.trim().to_owned(),
+                    error,
+                }
+            };
+            self.require_transaction(Authority::Step)
+                .map_err(|error| failed("", error))?;
+            self.guard.act_for(Authority::Step);
+            self.guard.take_touched();
+            let mut statement = match statements.next() {
+                Ok(Some(statement)) => statement,
+                Ok(None) => return Ok(changed),
+                Err(error) => {
+                    let error = self.explain(error);
+                    return Err(failed(
+                        first_statement(script.get(offset..).unwrap_or_default()),
+                        error,
+                    ));
+                }
+            };
+            let touched = self.guard.take_touched();
+            self.touched.add(&touched);
+            // Without parameters, SQLite gives back exactly the text that it read, from the end of the statement before.
+            let text = statement.expanded_sql().unwrap_or_default();
+            if statement.parameter_count() > 0 {
+                return Err(failed(
+                    &text,
+                    Error::invalid_argument("a statement of a script takes no parameters"),
+                ));
+            }
+            let before = self.connection.total_changes();
+            let hooked = self.hooked_changes();
+            let run = if statement.column_count() == 0 {
+                statement.raw_execute().map(|_| ())
+            } else {
+                let mut rows = statement.raw_query();
+                loop {
+                    match rows.next() {
+                        Ok(Some(_)) => {}
+                        Ok(None) => break Ok(()),
+                        Err(error) => break Err(error),
+                    }
+                }
+            };
+            let rows = self.connection.total_changes() - before;
+            changed += rows;
+            if self.access == Access::Rehearsal
+                && let Some(table) = &touched.main_table
+            {
+                let unseen = rows.saturating_sub(self.hooked_changes() - hooked);
+                if unseen > 0 {
+                    count(&self.changes, table, unseen);
+                }
+            }
+            run.map_err(|error| failed(&text, self.explain(error)))?;
+            offset += text.len();
+            progress(offset);
+        }
+    }
+}
+
+/// The text up to the first semicolon, to show where a statement stands that SQLite could not read.
+fn first_statement(script: &str) -> &str {
+    script.split_inclusive(';').next().unwrap_or(script)
+}
+
+fn fetch(
+    rows: &mut rusqlite::Rows<'_>,
+    width: usize,
+    max_rows: usize,
+    max_bytes: usize,
+) -> rusqlite::Result<Batch> {
+    let mut builders: Vec<ColumnBuilder> = (0..width).map(|_| ColumnBuilder::default()).collect();
+    let mut row_count = 0;
+    let mut bytes = 0;
+    while row_count < max_rows && bytes < max_bytes {
+        let Some(row) = rows.next()? else {
+            break;
+        };
+        for (position, builder) in builders.iter_mut().enumerate() {
+            let value = row.get_ref(position)?;
+            bytes += match value {
+                ValueRef::Text(text) => text.len() + size_of::<u32>(),
+                ValueRef::Blob(blob) => blob.len() + size_of::<u32>(),
+                _ => size_of::<i64>(),
+            };
+            match value {
+                ValueRef::Null => builder.push(Cell::Null),
+                ValueRef::Integer(value) => builder.push(Cell::Integer(value)),
+                ValueRef::Real(value) => builder.push(Cell::Float(value)),
+                // SQLite stores any bytes as text; what is not UTF-8 stays what it is, bytes.
+                ValueRef::Text(text) => match std::str::from_utf8(text) {
+                    Ok(text) => builder.push(Cell::Text(text)),
+                    Err(_) => builder.push(Cell::Bytes(text)),
+                },
+                ValueRef::Blob(blob) => builder.push(Cell::Bytes(blob)),
+            }
+        }
+        row_count += 1;
+    }
+    Ok(Batch {
+        row_count,
+        columns: builders.into_iter().map(ColumnBuilder::finish).collect(),
+    })
+}

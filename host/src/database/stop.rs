@@ -1,0 +1,85 @@
+//! The one value that ends work: cancelled by the operator, or out of time.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+use std::time::{Duration, Instant};
+
+/// Why work has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// The operator said so.
+    Cancelled,
+    /// The deadline, set this long ahead, has passed.
+    Deadline(Duration),
+}
+
+/// Shared by everything that works on one run: whoever may take long looks at it, every 10 ms or more often.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    cancelled: AtomicBool,
+    deadline: Mutex<Option<(Instant, Duration)>>,
+    changed: tokio::sync::Notify,
+}
+
+impl Stop {
+    /// Ends the work. It cannot be taken back.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        self.0.changed.notify_waiters();
+    }
+
+    /// Sets the deadline, counted from now, or takes it away.
+    pub fn set_deadline(&self, ahead: Option<Duration>) {
+        *self
+            .0
+            .deadline
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) =
+            ahead.map(|duration| (Instant::now() + duration, duration));
+    }
+
+    /// Why to stop, when there is a reason to.
+    pub fn reason(&self) -> Option<StopReason> {
+        if self.0.cancelled.load(Ordering::Relaxed) {
+            return Some(StopReason::Cancelled);
+        }
+        match self.deadline() {
+            Some((at, duration)) if at <= Instant::now() => Some(StopReason::Deadline(duration)),
+            _ => None,
+        }
+    }
+
+    /// Whether the operator cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there is a reason to stop. May be dropped at any time.
+    pub async fn stopped(&self) -> StopReason {
+        loop {
+            let changed = self.0.changed.notified();
+            if let Some(reason) = self.reason() {
+                return reason;
+            }
+            match self.deadline() {
+                Some((at, _)) => {
+                    let _ = tokio::time::timeout_at(at.into(), changed).await;
+                }
+                None => changed.await,
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<(Instant, Duration)> {
+        *self
+            .0
+            .deadline
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

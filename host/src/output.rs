@@ -1,0 +1,47 @@
+//! Lines of output: how much they matter, and what is safe to show.
+
+use serde::Serialize;
+
+/// How much a line of output matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Shown on request only.
+    Debug,
+    /// What the operator may want to know.
+    Info,
+    /// What the operator should look at.
+    Warning,
+    /// What went wrong.
+    Error,
+}
+
+impl Level {
+    /// The spelling in the journal and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+
+    pub(crate) fn from_journal(name: &str) -> Option<Self> {
+        [Self::Debug, Self::Info, Self::Warning, Self::Error]
+            .into_iter()
+            .find(|level| level.as_str() == name)
+    }
+}
+
+/// The line without what could steer a terminal or hide text in it: control characters but for tabs, and the Unicode
+/// characters that turn the direction of writing.
+pub(crate) fn printable(line: &str) -> String {
+    line.chars()
+        .filter(|character| {
+            *character == '\t'
+                || !(character.is_control()
+                    || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+        })
+        .collect()
+}
