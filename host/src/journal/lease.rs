@@ -1,0 +1,149 @@
+//! The lease: who may change the target.
+//!
+//! One row names the holder, and a *fencing token* that grows with every taking. Each transaction that changes data ends
+//! with [`Lease::fence`], which renews the lease and fails when the token is no longer the holder's; so a host that was
+//! paused, and whose lease was taken meanwhile, cannot commit. Nothing depends on a connection staying open.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{now, process};
+use crate::database::{Authority, Error, ErrorKind, Result, Session, Value};
+
+/// The lease as another host sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeaseRecord {
+    /// Grows with every taking.
+    pub token: i64,
+    /// Who holds it: machine and process id.
+    pub holder: String,
+    /// The run it was taken for.
+    pub run: i64,
+    /// When it was taken.
+    pub acquired_at: i64,
+    /// When it was last renewed.
+    pub renewed_at: i64,
+    /// When it runs out.
+    pub expires_at: i64,
+    #[serde(skip)]
+    process: String,
+}
+
+impl LeaseRecord {
+    /// Whether the holder can still be at work: its time is not over, and it is not known to have died.
+    pub fn is_live(&self) -> bool {
+        self.expires_at > now() && !process::has_ended(&self.process)
+    }
+}
+
+/// The right to change the target, until it runs out or somebody takes it.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// The token under which it was taken.
+    pub token: i64,
+    /// The run it was taken for.
+    pub run: i64,
+    /// How long it lasts without renewal.
+    pub lasts: Duration,
+}
+
+impl Lease {
+    /// Takes the lease for `run`, in the open transaction, which must have seen that nobody else holds it.
+    pub async fn take(session: &mut dyn Session, run: i64, lasts: Duration) -> Result<Self> {
+        let now = now();
+        let rows = session
+            .rows("SELECT token FROM wasmigrate_lease", &[])
+            .await?;
+        let token = super::integer(&rows, 0) + 1;
+        session
+            .execute(
+                Authority::Host,
+                "UPDATE wasmigrate_lease SET token = $1, holder = $2, process = $3, run = $4, acquired_at = $5,
+                 renewed_at = $5, expires_at = $6",
+                &[
+                    token.into(),
+                    process::holder().into(),
+                    process::identity().into(),
+                    run.into(),
+                    now.into(),
+                    (now + milliseconds(lasts)).into(),
+                ],
+            )
+            .await?;
+        Ok(Self { token, run, lasts })
+    }
+
+    /// Renews the lease in the open transaction, and fails when somebody else has taken it.
+    pub async fn fence(&self, session: &mut dyn Session) -> Result<()> {
+        let now = now();
+        let renewed = session
+            .execute(
+                Authority::Host,
+                "UPDATE wasmigrate_lease SET renewed_at = $1, expires_at = $2 WHERE token = $3 AND holder IS NOT NULL",
+                &[
+                    now.into(),
+                    (now + milliseconds(self.lasts)).into(),
+                    self.token.into(),
+                ],
+            )
+            .await?;
+        if renewed == 1 {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::NotPermitted,
+            "another host has taken the lease of this target: this run must not change it any more",
+        ))
+    }
+
+    /// Gives the lease back, in the open transaction.
+    pub async fn release(&self, session: &mut dyn Session) -> Result<()> {
+        session
+            .execute(
+                Authority::Host,
+                "UPDATE wasmigrate_lease SET holder = NULL, process = NULL, run = NULL, expires_at = NULL WHERE token = $1",
+                &[self.token.into()],
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+/// The lease, when somebody holds it or died holding it.
+pub(super) async fn read(session: &mut dyn Session) -> Result<Option<LeaseRecord>> {
+    let rows = session
+        .rows(
+            "SELECT token, holder, process, run, acquired_at, renewed_at, expires_at FROM wasmigrate_lease
+             WHERE holder IS NOT NULL",
+            &[],
+        )
+        .await?;
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(None);
+    };
+    let [
+        token,
+        holder,
+        process,
+        run,
+        acquired_at,
+        renewed_at,
+        expires_at,
+    ] = super::columns(row)?;
+    let integer = |value: Value| value.as_integer().unwrap_or_default();
+    let text = |value: Value| value.as_text().unwrap_or_default().to_owned();
+    Ok(Some(LeaseRecord {
+        token: integer(token),
+        holder: text(holder),
+        process: text(process),
+        run: integer(run),
+        acquired_at: integer(acquired_at),
+        renewed_at: integer(renewed_at),
+        expires_at: integer(expires_at),
+    }))
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

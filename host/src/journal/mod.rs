@@ -1,0 +1,447 @@
+//! What is remembered, in tables of the target itself: which steps were applied, every run with its attempts, output and
+//! error, and who may work on the target now.
+//!
+//! All functions work in the transaction that the caller has open, so that what they write commits together with what it
+//! tells of. This room decides nothing: what may run when is the engine's business.
+
+mod lease;
+mod process;
+mod records;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::database::{Authority, Error, ErrorKind, Result, Session, Value};
+use crate::output::Level;
+
+pub use lease::{Lease, LeaseRecord};
+pub use process::holder;
+pub use records::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, StepRecord, StepState};
+
+/// What the journal says of a target at one moment. Its size grows with the steps, not with the runs or their output.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The steps that were applied, by index.
+    pub steps: BTreeMap<u32, StepRecord>,
+    /// The newest run.
+    pub last_run: Option<RunRecord>,
+    /// Who holds the lease, or died holding it.
+    pub lease: Option<LeaseRecord>,
+}
+
+/// Now, in milliseconds since 1970.
+pub fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
+}
+
+/// Makes the journal's tables when the target has none.
+pub async fn prepare(session: &mut dyn Session) -> Result<()> {
+    match schema::version(session).await? {
+        None => schema::create(session).await,
+        Some(version) => check_version(version),
+    }
+}
+
+/// Reads the snapshot; empty for a target without a journal.
+pub async fn read(session: &mut dyn Session) -> Result<Snapshot> {
+    match schema::version(session).await? {
+        None => return Ok(Snapshot::default()),
+        Some(version) => check_version(version)?,
+    }
+    Ok(Snapshot {
+        steps: read_steps(session).await?,
+        last_run: read_runs(session, 1).await?.pop(),
+        lease: lease::read(session).await?,
+    })
+}
+
+/// The newest runs, the newest first.
+pub async fn read_runs(session: &mut dyn Session, most: u32) -> Result<Vec<RunRecord>> {
+    if schema::version(session).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let rows = session
+        .rows(
+            "SELECT id, command, phase, outcome, host, started_at, ended_at, error FROM wasmigrate_run
+             ORDER BY id DESC LIMIT $1",
+            &[most.into()],
+        )
+        .await?;
+    let mut runs = Vec::with_capacity(rows.len());
+    for row in rows {
+        let [
+            id,
+            command,
+            phase,
+            outcome,
+            host,
+            started_at,
+            ended_at,
+            error,
+        ] = columns(row)?;
+        runs.push(RunRecord {
+            id: number(&id),
+            command: text(&command),
+            phase: spelled(&phase, Phase::from_journal)?,
+            outcome: match outcome {
+                Value::Null => None,
+                outcome => Some(spelled(&outcome, Outcome::from_journal)?),
+            },
+            host: text(&host),
+            started_at: number(&started_at),
+            ended_at: ended_at.as_integer(),
+            error: json(&error),
+        });
+    }
+    Ok(runs)
+}
+
+/// The attempts of one run, in their order.
+pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<AttemptRecord>> {
+    let rows = session
+        .rows(
+            "SELECT run, step_index, name, digest, phase, attempt, outcome, started_at, ended_at, error
+             FROM wasmigrate_attempt WHERE run = $1 ORDER BY started_at, step_index, attempt",
+            &[run.into()],
+        )
+        .await?;
+    let mut attempts = Vec::with_capacity(rows.len());
+    for row in rows {
+        let [
+            run,
+            index,
+            name,
+            digest,
+            phase,
+            attempt,
+            outcome,
+            started_at,
+            ended_at,
+            error,
+        ] = columns(row)?;
+        attempts.push(AttemptRecord {
+            run: number(&run),
+            index: small(&index)?,
+            name: text(&name),
+            digest: text(&digest),
+            phase: spelled(&phase, Phase::from_journal)?,
+            attempt: small(&attempt)?,
+            outcome: spelled(&outcome, Outcome::from_journal)?,
+            started_at: number(&started_at),
+            ended_at: number(&ended_at),
+            error: json(&error),
+        });
+    }
+    Ok(attempts)
+}
+
+/// The output of one run: at most `most` lines behind the line numbered `after`.
+pub async fn read_output(
+    session: &mut dyn Session,
+    run: i64,
+    after: i64,
+    most: u32,
+) -> Result<Vec<OutputLine>> {
+    let rows = session
+        .rows(
+            "SELECT sequence, step_index, phase, written_at, level, line FROM wasmigrate_output
+             WHERE run = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+            &[run.into(), after.into(), most.into()],
+        )
+        .await?;
+    let mut lines = Vec::with_capacity(rows.len());
+    for row in rows {
+        let [sequence, index, phase, written_at, level, line] = columns(row)?;
+        lines.push(OutputLine {
+            sequence: number(&sequence),
+            index: match index {
+                Value::Null => None,
+                index => Some(small(&index)?),
+            },
+            phase: spelled(&phase, Phase::from_journal)?,
+            written_at: number(&written_at),
+            level: spelled(&level, Level::from_journal)?,
+            line: text(&line),
+        });
+    }
+    Ok(lines)
+}
+
+/// Begins a run and takes the lease for it. A run whose host died is marked as interrupted.
+pub async fn start_run(
+    session: &mut dyn Session,
+    command: &str,
+    phase: Phase,
+    lasts: std::time::Duration,
+) -> Result<Lease> {
+    let now = now();
+    session
+        .execute(
+            Authority::Host,
+            "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2 WHERE outcome IS NULL",
+            &[Outcome::Interrupted.as_str().into(), now.into()],
+        )
+        .await?;
+    let rows = session
+        .rows("SELECT coalesce(max(id), 0) + 1 FROM wasmigrate_run", &[])
+        .await?;
+    let run = integer(&rows, 0);
+    session
+        .execute(
+            Authority::Host,
+            "INSERT INTO wasmigrate_run (id, command, phase, host, started_at) VALUES ($1, $2, $3, $4, $5)",
+            &[
+                run.into(),
+                command.into(),
+                phase.as_str().into(),
+                holder().into(),
+                now.into(),
+            ],
+        )
+        .await?;
+    Lease::take(session, run, lasts).await
+}
+
+/// Says what a run is doing now.
+pub async fn set_phase(session: &mut dyn Session, run: i64, phase: Phase) -> Result<()> {
+    session
+        .execute(
+            Authority::Host,
+            "UPDATE wasmigrate_run SET phase = $1 WHERE id = $2",
+            &[phase.as_str().into(), run.into()],
+        )
+        .await
+        .map(|_| ())
+}
+
+/// Ends a run.
+pub async fn end_run(
+    session: &mut dyn Session,
+    run: i64,
+    outcome: Outcome,
+    error: Option<&serde_json::Value>,
+) -> Result<()> {
+    session
+        .execute(
+            Authority::Host,
+            "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2, error = $3 WHERE id = $4",
+            &[
+                outcome.as_str().into(),
+                now().into(),
+                error.map(ToString::to_string).into(),
+                run.into(),
+            ],
+        )
+        .await
+        .map(|_| ())
+}
+
+/// Writes a step's record, over an earlier one.
+pub async fn write_step(session: &mut dyn Session, kind: &str, step: &StepRecord) -> Result<()> {
+    session
+        .execute(
+            Authority::Host,
+            "INSERT INTO wasmigrate_step
+             (step_index, name, kind, digest, state, run, started_at, seed, migrated_at, finalized_at, rows_done, resume_cursor)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+             ON CONFLICT (step_index) DO UPDATE SET name = excluded.name, kind = excluded.kind, digest = excluded.digest,
+             state = excluded.state, run = excluded.run, migrated_at = excluded.migrated_at,
+             finalized_at = excluded.finalized_at, rows_done = excluded.rows_done, resume_cursor = excluded.resume_cursor",
+            &[
+                step.index.into(),
+                step.name.as_str().into(),
+                kind.into(),
+                step.digest.as_str().into(),
+                step.state.as_str().into(),
+                step.run.into(),
+                step.started_at.into(),
+                step.seed.into(),
+                step.migrated_at.into(),
+                step.finalized_at.into(),
+                step.rows_done.into(),
+                step.resume_cursor.clone().into(),
+            ],
+        )
+        .await
+        .map(|_| ())
+}
+
+/// Marks the steps as finalized that are migrated and not finalized yet.
+pub async fn finalize_steps(session: &mut dyn Session) -> Result<()> {
+    session
+        .execute(
+            Authority::Host,
+            "UPDATE wasmigrate_step SET state = $1, finalized_at = $2 WHERE state = $3",
+            &[
+                StepState::Finalized.as_str().into(),
+                now().into(),
+                StepState::Migrated.as_str().into(),
+            ],
+        )
+        .await
+        .map(|_| ())
+}
+
+/// Forgets the steps that were applied and not finalized.
+pub async fn forget_unfinalized(session: &mut dyn Session) -> Result<()> {
+    session
+        .execute(
+            Authority::Host,
+            "DELETE FROM wasmigrate_step WHERE state <> $1",
+            &[StepState::Finalized.as_str().into()],
+        )
+        .await
+        .map(|_| ())
+}
+
+/// Writes down how one try at a step ended.
+pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -> Result<()> {
+    session
+        .execute(
+            Authority::Host,
+            "INSERT INTO wasmigrate_attempt
+             (run, step_index, phase, attempt, name, digest, outcome, started_at, ended_at, error)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            &[
+                attempt.run.into(),
+                attempt.index.into(),
+                attempt.phase.as_str().into(),
+                attempt.attempt.into(),
+                attempt.name.as_str().into(),
+                attempt.digest.as_str().into(),
+                attempt.outcome.as_str().into(),
+                attempt.started_at.into(),
+                attempt.ended_at.into(),
+                attempt.error.as_ref().map(ToString::to_string).into(),
+            ],
+        )
+        .await
+        .map(|_| ())
+}
+
+/// Writes lines of output.
+pub async fn write_output(session: &mut dyn Session, run: i64, lines: &[OutputLine]) -> Result<()> {
+    for line in lines {
+        session
+            .execute(
+                Authority::Host,
+                "INSERT INTO wasmigrate_output (run, sequence, step_index, phase, written_at, level, line)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                &[
+                    run.into(),
+                    line.sequence.into(),
+                    line.index.into(),
+                    line.phase.as_str().into(),
+                    line.written_at.into(),
+                    line.level.as_str().into(),
+                    line.line.as_str().into(),
+                ],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+async fn read_steps(session: &mut dyn Session) -> Result<BTreeMap<u32, StepRecord>> {
+    let rows = session
+        .rows(
+            "SELECT step_index, name, digest, state, run, started_at, seed, migrated_at, finalized_at, rows_done, resume_cursor
+             FROM wasmigrate_step ORDER BY step_index",
+            &[],
+        )
+        .await?;
+    let mut steps = BTreeMap::new();
+    for row in rows {
+        let [
+            index,
+            name,
+            digest,
+            state,
+            run,
+            started_at,
+            seed,
+            migrated_at,
+            finalized_at,
+            rows_done,
+            resume_cursor,
+        ] = columns(row)?;
+        let index = small(&index)?;
+        steps.insert(
+            index,
+            StepRecord {
+                index,
+                name: text(&name),
+                digest: text(&digest),
+                state: spelled(&state, StepState::from_journal)?,
+                run: number(&run),
+                started_at: number(&started_at),
+                seed: number(&seed),
+                migrated_at: migrated_at.as_integer(),
+                finalized_at: finalized_at.as_integer(),
+                rows_done: rows_done.as_integer(),
+                resume_cursor: resume_cursor.as_bytes().map(<[u8]>::to_vec),
+            },
+        );
+    }
+    Ok(steps)
+}
+
+fn check_version(version: i64) -> Result<()> {
+    if version == schema::VERSION {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "the target's journal has version {version}, this host knows version {}: use the wasmigrate that wrote it, or a \
+             newer one",
+            schema::VERSION
+        ),
+    ))
+}
+
+fn columns<const N: usize>(row: Vec<Value>) -> Result<[Value; N]> {
+    row.try_into()
+        .map_err(|_| damaged("a row has another number of columns"))
+}
+
+fn number(value: &Value) -> i64 {
+    value.as_integer().unwrap_or_default()
+}
+
+fn small(value: &Value) -> Result<u32> {
+    u32::try_from(number(value)).map_err(|_| damaged("a number is out of range"))
+}
+
+fn text(value: &Value) -> String {
+    value.as_text().unwrap_or_default().to_owned()
+}
+
+fn json(value: &Value) -> Option<serde_json::Value> {
+    serde_json::from_str(value.as_text()?).ok()
+}
+
+fn spelled<T>(value: &Value, read: impl Fn(&str) -> Option<T>) -> Result<T> {
+    let name = value.as_text().unwrap_or_default();
+    read(name).ok_or_else(|| damaged(&format!("`{name}` is not known")))
+}
+
+fn damaged(why: &str) -> Error {
+    Error::new(
+        ErrorKind::Other,
+        format!("the target's journal cannot be read: {why}"),
+    )
+}
+
+/// The first cell of the row with this number; 0 when there is none.
+fn integer(rows: &[Vec<Value>], row: usize) -> i64 {
+    rows.get(row)
+        .and_then(|row| row.first())
+        .and_then(Value::as_integer)
+        .unwrap_or_default()
+}

@@ -1,0 +1,110 @@
+//! The journal's tables.
+
+use crate::database::{Authority, Kind, Result, Session};
+
+/// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself.
+pub(super) const VERSION: i64 = 1;
+
+/// Times are milliseconds since 1970 in UTC. The statements are the common ground of SQLite and PostgreSQL.
+const TABLES: [&str; 6] = [
+    "CREATE TABLE wasmigrate_journal (
+        version BIGINT NOT NULL
+    )",
+    "CREATE TABLE wasmigrate_lease (
+        token BIGINT NOT NULL,
+        holder TEXT,
+        process TEXT,
+        run BIGINT,
+        acquired_at BIGINT,
+        renewed_at BIGINT,
+        expires_at BIGINT
+    )",
+    "CREATE TABLE wasmigrate_run (
+        id BIGINT PRIMARY KEY,
+        command TEXT NOT NULL,
+        phase TEXT NOT NULL,
+        outcome TEXT,
+        host TEXT NOT NULL,
+        started_at BIGINT NOT NULL,
+        ended_at BIGINT,
+        error TEXT
+    )",
+    "CREATE TABLE wasmigrate_step (
+        step_index BIGINT PRIMARY KEY,
+        name TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        state TEXT NOT NULL,
+        run BIGINT NOT NULL,
+        started_at BIGINT NOT NULL,
+        seed BIGINT NOT NULL,
+        migrated_at BIGINT,
+        finalized_at BIGINT,
+        rows_done BIGINT,
+        resume_cursor BYTES
+    )",
+    "CREATE TABLE wasmigrate_attempt (
+        run BIGINT NOT NULL,
+        step_index BIGINT NOT NULL,
+        phase TEXT NOT NULL,
+        attempt BIGINT NOT NULL,
+        name TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        started_at BIGINT NOT NULL,
+        ended_at BIGINT NOT NULL,
+        error TEXT,
+        PRIMARY KEY (run, step_index, phase, attempt)
+    )",
+    "CREATE TABLE wasmigrate_output (
+        run BIGINT NOT NULL,
+        sequence BIGINT NOT NULL,
+        step_index BIGINT,
+        phase TEXT NOT NULL,
+        written_at BIGINT NOT NULL,
+        level TEXT NOT NULL,
+        line TEXT NOT NULL,
+        PRIMARY KEY (run, sequence)
+    )",
+];
+
+/// The version of the journal in the target; none when it has no journal yet.
+pub(super) async fn version(session: &mut dyn Session) -> Result<Option<i64>> {
+    let exists = match session.server().kind {
+        Kind::Sqlite => "SELECT count(*) FROM main.sqlite_master WHERE name = 'wasmigrate_journal'",
+    };
+    let exists = session.rows(exists, &[]).await?;
+    if super::integer(&exists, 0) == 0 {
+        return Ok(None);
+    }
+    let rows = session
+        .rows("SELECT version FROM wasmigrate_journal", &[])
+        .await?;
+    Ok(Some(super::integer(&rows, 0)))
+}
+
+/// Makes the tables, in the open transaction.
+pub(super) async fn create(session: &mut dyn Session) -> Result<()> {
+    let bytes = match session.server().kind {
+        Kind::Sqlite => "BLOB",
+    };
+    for table in TABLES {
+        let table = table.replace("BYTES", bytes);
+        session.execute(Authority::Host, &table, &[]).await?;
+    }
+    session
+        .execute(
+            Authority::Host,
+            "INSERT INTO wasmigrate_journal (version) VALUES ($1)",
+            &[VERSION.into()],
+        )
+        .await?;
+    session
+        .execute(
+            Authority::Host,
+            "INSERT INTO wasmigrate_lease (token) VALUES (0)",
+            &[],
+        )
+        .await?;
+    Ok(())
+}
