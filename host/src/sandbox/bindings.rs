@@ -1,0 +1,26 @@
+//! The contract in `wit/`, as Rust types.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated from the contract, which has its own comments"
+)]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "step",
+    imports: {
+        "wasmigrate:migration/report.output": trappable,
+        "wasmigrate:migration/report.progress": trappable,
+        "wasmigrate:migration/settings": trappable,
+        "wasmigrate:migration/database.server": trappable,
+        default: async | trappable,
+    },
+    exports: { default: async },
+    with: {
+        "wasmigrate:migration/database.cursor": crate::sandbox::database::Cursor,
+        "wasmigrate:migration/database.savepoint": crate::sandbox::database::Savepoint,
+    },
+    trappable_error_type: { "wasmigrate:migration/types.error" => crate::database::Error },
+});

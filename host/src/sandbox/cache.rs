@@ -1,0 +1,95 @@
+//! Compiled components, kept by content.
+//!
+//! A component is compiled once per machine. The directory's name holds wasmtime's full version, the processor's features
+//! and the engine's settings (`precompile_compatibility_hash`; the compiled file itself carries only the major version).
+//! Compiled code is mapped and run as it is, so the directory belongs to this user alone, files appear in it whole or not
+//! at all, and each is checked against its SHA-256 before it is mapped. What does not pass is compiled anew.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// A directory of compiled components.
+#[derive(Debug)]
+pub(super) struct Cache {
+    directory: PathBuf,
+}
+
+impl Cache {
+    /// The cache for this engine under `root`.
+    pub(super) fn open(root: &Path, engine: &Engine) -> io::Result<Self> {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let directory = root
+            .join("components")
+            .join(format!("{:016x}", hasher.finish()));
+        crate::private_directory(&directory)?;
+        let mode = fs::metadata(&directory)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!(
+                    "`{}` is open to other users (mode {:o}), who could plant code in it: make it 0700",
+                    directory.display(),
+                    mode & 0o777
+                ),
+            ));
+        }
+        Ok(Self { directory })
+    }
+
+    /// The compiled form of the component with this digest, if it is there and sound.
+    pub(super) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        let (code, checksum) = self.paths(digest);
+        let expected = fs::read(checksum).ok()?;
+        let actual = Sha256::digest(fs::read(&code).ok()?);
+        if actual.as_slice() != expected {
+            return None;
+        }
+        map(engine, &code)
+    }
+
+    /// Whether there is a compiled form; it may still turn out not to be sound.
+    pub(super) fn contains(&self, digest: &str) -> bool {
+        self.paths(digest).1.exists()
+    }
+
+    /// Keeps the compiled form of a component.
+    pub(super) fn store(&self, digest: &str, code: &[u8]) -> io::Result<()> {
+        let (path, checksum) = self.paths(digest);
+        self.write(&path, code)?;
+        self.write(&checksum, &Sha256::digest(code))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    }
+
+    fn paths(&self, digest: &str) -> (PathBuf, PathBuf) {
+        (
+            self.directory.join(format!("{digest}.cwasm")),
+            self.directory.join(format!("{digest}.sha256")),
+        )
+    }
+}
+
+/// Maps compiled code.
+#[allow(
+    unsafe_code,
+    reason = "the one place where compiled code becomes executable; everything else in the host is safe"
+)]
+fn map(engine: &Engine, code: &Path) -> Option<Component> {
+    // SAFETY: the file was written by `Cache::store` from the output of wasmtime's compiler with this engine's settings,
+    // into a directory that only this user may enter, and its checksum was just verified.
+    unsafe { Component::deserialize_file(engine, code) }.ok()
+}

@@ -1,0 +1,90 @@
+//! What a component could do, told from its imports alone.
+
+use serde::Serialize;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// What a component imports and exports.
+#[derive(Clone, Debug, Serialize)]
+pub struct Interface {
+    /// The names of its imports.
+    pub imports: Vec<String>,
+    /// The names of its exports.
+    pub exports: Vec<String>,
+    /// What that lets it do, in words.
+    pub abilities: Vec<&'static str>,
+}
+
+/// The interfaces of WASI that the host offers, with nothing behind them.
+const WASI: [&str; 6] = [
+    "wasi:cli",
+    "wasi:clocks",
+    "wasi:filesystem",
+    "wasi:io",
+    "wasi:random",
+    "wasi:sockets",
+];
+
+const OURS: [&str; 4] = ["database", "report", "settings", "types"];
+
+pub(super) fn interface(engine: &Engine, component: &Component) -> Interface {
+    let component_type = component.component_type();
+    let imports: Vec<String> = component_type
+        .imports(engine)
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let exports = component_type
+        .exports(engine)
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let abilities = abilities(&imports);
+    Interface {
+        imports,
+        exports,
+        abilities,
+    }
+}
+
+/// The imports that the host does not offer.
+pub(super) fn unknown_imports<'a>(imports: &'a [String]) -> Vec<&'a str> {
+    imports
+        .iter()
+        .map(String::as_str)
+        .filter(|import| !is_offered(import))
+        .collect()
+}
+
+fn is_offered(import: &str) -> bool {
+    let (path, version) = import.split_once('@').unwrap_or((import, ""));
+    let (package, interface) = path.split_once('/').unwrap_or((path, ""));
+    if package == "wasmigrate:migration" {
+        return OURS.contains(&interface) && version.starts_with("0.1.");
+    }
+    WASI.contains(&package) && version.starts_with("0.2.")
+}
+
+fn abilities(imports: &[String]) -> Vec<&'static str> {
+    let imports_from = |start: &str| imports.iter().any(|import| import.starts_with(start));
+    let mut abilities = Vec::new();
+    if imports_from("wasmigrate:migration/database") {
+        abilities.push("read and change the database, inside the transaction that the host opens");
+    }
+    if imports_from("wasmigrate:migration/report") {
+        abilities.push("write output, tell its progress, set checkpoints");
+    }
+    if imports_from("wasmigrate:migration/settings") {
+        abilities.push("read the settings that the operator passes");
+    }
+    if imports_from("wasi:clocks") || imports_from("wasi:random") {
+        abilities.push(
+            "see the recorded start time and randomness from a recorded seed, not the real ones",
+        );
+    }
+    if imports_from("wasi:filesystem") || imports_from("wasi:sockets") {
+        abilities.push("ask for files or the network: it is granted none");
+    }
+    if imports_from("wasi:cli") {
+        abilities.push("write to standard streams, which become output; its environment and arguments are empty");
+    }
+    abilities
+}

@@ -1,0 +1,375 @@
+//! Components, and what they may do.
+//!
+//! wasmtime stays behind this door. A [`Sandbox`] turns the bytes of a `.wasm` file into a [`Component`], through a cache
+//! of compiled code; an [`Instance`] of it is called for one phase of a step, in a store of its own that is dropped
+//! afterwards. All that a component can reach is a [`StepHost`], which the engine provides: the session with the open
+//! transaction, the report, the settings. This room knows no journal and no order of steps.
+
+mod bindings;
+mod cache;
+mod convert;
+mod database;
+mod error;
+mod inspect;
+mod limits;
+mod output;
+mod report;
+mod state;
+mod ticker;
+mod wasi;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime::{
+    Config, Engine, ModuleVersionStrategy, Store, UpdateDeadline, WasmBacktraceDetails,
+};
+
+use crate::database::{Result as DatabaseResult, Session, Stop};
+use bindings::StepPre;
+use bindings::wasmigrate::migration::types::Failure;
+use cache::Cache;
+use error::StopError;
+use limits::Limiter;
+use output::Output;
+use state::State;
+
+pub use error::Error;
+pub use inspect::Interface;
+pub use limits::Limits;
+pub use output::OutputWriter;
+pub use wasi::Recorded;
+
+/// The fiber's stack: the component's own part, and this much for host functions on top of it.
+const HOST_STACK: usize = 1536 << 10;
+
+/// What a component reaches through its imports.
+#[async_trait]
+pub trait StepHost: Send + 'static {
+    /// The session, with the step's transaction open.
+    fn session(&mut self) -> &mut dyn Session;
+
+    /// The values that the operator passes.
+    fn settings(&self) -> &BTreeMap<String, String>;
+
+    /// Takes note of how far the step is.
+    fn progress(&mut self, done: u64, total: Option<u64>);
+
+    /// Commits what was done so far, together with `cursor`.
+    async fn checkpoint(&mut self, cursor: Vec<u8>) -> DatabaseResult<()>;
+}
+
+/// What a component says of itself.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// What it does, in one sentence.
+    pub summary: String,
+    /// Whether it runs inside a transaction.
+    pub transactional: bool,
+}
+
+/// The engine, the linker and the cache: one for the whole process.
+pub struct Sandbox<H: 'static> {
+    engine: Engine,
+    linker: Linker<State<H>>,
+    cache: Cache,
+    limits: Limits,
+}
+
+/// A component that fits the contract, ready to be instantiated.
+pub struct Component<H: 'static> {
+    step: StepPre<State<H>>,
+    interface: Interface,
+}
+
+impl<H: StepHost> Sandbox<H> {
+    /// Starts the engine, with compiled code kept under the directory `cache`.
+    pub fn new(limits: Limits, cache: &Path) -> Result<Self, Error> {
+        let failed = |error: &dyn std::fmt::Display| Error::Host(error.to_string());
+        let engine = engine(&limits).map_err(|error| failed(&error))?;
+        ticker::start(&engine).map_err(|error| failed(&error))?;
+        let mut linker = Linker::new(&engine);
+        bindings::Step::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+            .map_err(|error| failed(&error))?;
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(|error| failed(&error))?;
+        let cache = Cache::open(cache, &engine).map_err(|error| {
+            Error::Host(format!(
+                "cannot use the cache of compiled components: {error}"
+            ))
+        })?;
+        Ok(Self {
+            engine,
+            linker,
+            cache,
+            limits,
+        })
+    }
+
+    /// The limits that components run under.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether the component with this digest was compiled before.
+    pub fn is_compiled(&self, digest: &str) -> bool {
+        self.cache.contains(digest)
+    }
+
+    /// Makes a component of the bytes of a file, whose SHA-256 is `digest`: compiles it, or takes it from the cache.
+    /// Takes long, and uses all cores.
+    pub fn load(&self, bytes: &[u8], digest: &str) -> Result<Component<H>, Error> {
+        let component = match self.cache.load(&self.engine, digest) {
+            Some(component) => component,
+            None => self.compile(bytes, digest)?,
+        };
+        let interface = inspect::interface(&self.engine, &component);
+        let unknown = inspect::unknown_imports(&interface.imports);
+        if !unknown.is_empty() {
+            return Err(Error::Incompatible(format!(
+                "it imports what this host does not offer: {}",
+                unknown.join(", ")
+            )));
+        }
+        let step = self
+            .linker
+            .instantiate_pre(&component)
+            .and_then(StepPre::new)
+            .map_err(|error| {
+                Error::Incompatible(format!(
+                    "it does not fit the contract wasmigrate:migration@0.1: {error:#}"
+                ))
+            })?;
+        Ok(Component { step, interface })
+    }
+
+    fn compile(&self, bytes: &[u8], digest: &str) -> Result<wasmtime::component::Component, Error> {
+        if bytes.len() as u64 > self.limits.component_mib << 20 {
+            return Err(Error::Load(format!(
+                "the file has {} MiB: the limit `limits.component_mib` is {}",
+                bytes.len() >> 20,
+                self.limits.component_mib
+            )));
+        }
+        if bytes.is_empty() {
+            return Err(Error::Load("the file is empty".to_owned()));
+        }
+        if Engine::detect_precompiled(bytes).is_some() {
+            return Err(Error::Load(
+                "the file is compiled code (.cwasm), which the host never accepts: ship the component itself".to_owned(),
+            ));
+        }
+        // The preamble tells a core module (version 1, layer 0) from a component (layer 1):
+        // https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md
+        if bytes.starts_with(b"\0asm\x01\0\0\0") {
+            return Err(Error::Load(
+                "the file is a core WebAssembly module, not a component: build it for wasm32-wasip2, or turn it into a \
+                 component with `wasm-tools component new`"
+                    .to_owned(),
+            ));
+        }
+        if !bytes.starts_with(b"\0asm") {
+            return Err(Error::Load(
+                "the file is not WebAssembly: it does not begin with `\\0asm`".to_owned(),
+            ));
+        }
+        let code = self
+            .engine
+            .precompile_component(bytes)
+            .map_err(|error| Error::Load(format!("the file cannot be compiled: {error:#}")))?;
+        self.cache
+            .store(digest, &code)
+            .map_err(|error| Error::Host(format!("cannot keep the compiled component: {error}")))?;
+        self.cache.load(&self.engine, digest).ok_or_else(|| {
+            Error::Host("the component just compiled cannot be read back from the cache".to_owned())
+        })
+    }
+
+    /// An instance for one phase of a step. Nothing runs before the first call.
+    pub fn instance<'c>(
+        &self,
+        component: &'c Component<H>,
+        host: H,
+        writer: Arc<dyn OutputWriter>,
+        recorded: Recorded,
+        stop: &Stop,
+    ) -> Instance<'c, H> {
+        let output = Output::new(writer, &self.limits);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(to_usize(self.limits.handles));
+        let state = State {
+            host,
+            limits: self.limits.clone(),
+            limiter: Limiter::new(&self.limits),
+            wasi: wasi::context(recorded, &output),
+            output,
+            table,
+            failed_statement: None,
+        };
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(to_usize(self.limits.call_mib << 20));
+        store.set_max_component_handles(to_usize(self.limits.handles));
+        store.set_epoch_deadline(1);
+        let stop_in_callback = stop.clone();
+        store.epoch_deadline_callback(move |_| match stop_in_callback.reason() {
+            Some(reason) => Err(StopError(reason).into()),
+            None => Ok(UpdateDeadline::Continue(1)),
+        });
+        Instance {
+            store,
+            step: None,
+            component,
+            stop: stop.clone(),
+        }
+    }
+}
+
+impl<H> Component<H> {
+    /// What it imports and exports.
+    pub fn interface(&self) -> &Interface {
+        &self.interface
+    }
+}
+
+/// A component at work, in a store of its own.
+pub struct Instance<'c, H: 'static> {
+    store: Store<State<H>>,
+    step: Option<bindings::Step>,
+    component: &'c Component<H>,
+    stop: Stop,
+}
+
+/// Calls an export until it is done or there is a reason to stop. After an error the store cannot be entered again.
+macro_rules! call {
+    ($instance:expr, |$step:ident, $store:ident| $call:expr) => {{
+        $instance.enter().await?;
+        let limits = $instance.store.data().limits.clone();
+        let Some($step) = $instance.step.take() else {
+            return Err(Error::Host("the component was not instantiated".to_owned()));
+        };
+        let stop = $instance.stop.clone();
+        let $store = &mut $instance.store;
+        let result = tokio::select! {
+            biased;
+            result = $call => result.map_err(|error| error::classify(error, &limits)),
+            reason = stop.stopped() => Err(Error::Stopped(reason)),
+        };
+        let result = match (result, stop.reason()) {
+            (Ok(_), Some(reason)) => Err(Error::Stopped(reason)),
+            (result, _) => result,
+        };
+        if result.is_ok() {
+            $instance.step = Some($step);
+        }
+        result
+    }};
+}
+
+impl<H: StepHost> Instance<'_, H> {
+    /// Asks the component what it is.
+    pub async fn describe(&mut self) -> Result<Description, Error> {
+        let description = call!(self, |step, store| step.call_describe(store))?;
+        Ok(Description {
+            summary: crate::output::printable(&description.summary),
+            transactional: description.transactional,
+        })
+    }
+
+    /// Asks whether it could run.
+    pub async fn check(&mut self) -> Result<(), Error> {
+        let result = call!(self, |step, store| step.call_check(store))?;
+        result.map_err(|failure| self.failed(failure))
+    }
+
+    /// Asks how many rows it will go through.
+    pub async fn count(&mut self) -> Result<Option<u64>, Error> {
+        let result = call!(self, |step, store| step.call_count(store))?;
+        result.map_err(|failure| self.failed(failure))
+    }
+
+    /// Runs `migrate`, from the cursor of the last checkpoint.
+    pub async fn migrate(&mut self, resume: Option<&[u8]>) -> Result<(), Error> {
+        let result = call!(self, |step, store| step.call_migrate(store, resume))?;
+        result.map_err(|failure| self.failed(failure))
+    }
+
+    /// Runs `finalize`.
+    pub async fn finalize(&mut self) -> Result<(), Error> {
+        let result = call!(self, |step, store| step.call_finalize(store))?;
+        result.map_err(|failure| self.failed(failure))
+    }
+
+    /// Runs `reset`.
+    pub async fn reset(&mut self) -> Result<(), Error> {
+        let result = call!(self, |step, store| step.call_reset(store))?;
+        result.map_err(|failure| self.failed(failure))
+    }
+
+    /// Drops the component and gives the host back.
+    pub fn into_host(self) -> H {
+        self.store.into_data().host
+    }
+
+    async fn enter(&mut self) -> Result<(), Error> {
+        if self.step.is_some() {
+            return Ok(());
+        }
+        let limits = self.store.data().limits.clone();
+        let instantiated = tokio::select! {
+            biased;
+            step = self.component.step.instantiate_async(&mut self.store) => step,
+            reason = self.stop.stopped() => Err(StopError(reason).into()),
+        };
+        self.step = Some(instantiated.map_err(|error| error::classify(error, &limits))?);
+        Ok(())
+    }
+
+    fn failed(&self, failure: Failure) -> Error {
+        let cause = failure.cause.map(crate::database::Error::from);
+        Error::Failed {
+            message: crate::output::printable(&failure.message),
+            retryable: failure.retryable,
+            // The statement that failed last is only of interest when it is what the component gave up for.
+            statement: cause
+                .as_ref()
+                .and_then(|_| self.store.data().failed_statement.clone()),
+            cause,
+        }
+    }
+}
+
+/// The engine's settings: what a step needs and nothing more.
+fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
+    let stack = to_usize(limits.stack_kib << 10);
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(stack)
+        .async_stack_size(stack + HOST_STACK)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_relaxed_simd(false)
+        .wasm_tail_call(false)
+        .wasm_custom_page_sizes(false)
+        // The same floats on every machine.
+        .cranelift_nan_canonicalization(true)
+        // The default carries only wasmtime's major version, and would keep the code of an older patch release.
+        .module_version(ModuleVersionStrategy::Custom(format!(
+            "{}+{}",
+            WASMTIME_VERSION,
+            env!("CARGO_PKG_VERSION")
+        )))?;
+    Engine::new(&config)
+}
+
+/// The exact version that `Cargo.toml` pins.
+const WASMTIME_VERSION: &str = "48.0.8";
+
+fn to_usize(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
