@@ -1,0 +1,201 @@
+//! What ended a step, as data: kept in the journal, shown by the command line, sent by every protocol.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog;
+use crate::database::{self, ErrorKind, ScriptError, StopReason};
+use crate::journal::Phase;
+use crate::sandbox;
+
+/// Who can mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Blame {
+    /// The author of the step.
+    Step,
+    /// The operator, who cancelled or set a limit.
+    Operator,
+    /// Whoever runs the database.
+    Database,
+    /// The authors of this host.
+    Host,
+}
+
+/// Why a step, and with it a run, did not do what it should.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable name of the cause: `load`, `incompatible`, `trap`, `exited`, `cancelled`, `deadline`, `limit`, `failed`,
+    /// `database`, `constraint`, `refused`, `files`, `host`.
+    pub code: String,
+    /// Who can mend it.
+    pub blame: Blame,
+    /// What went wrong.
+    pub message: String,
+    /// The step, as `NNNN_name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// What the step was doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// The statement that the database did not accept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<String>,
+    /// The line of the step's file on which the statement begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// What the database said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<database::Error>,
+    /// The component's own frames, the innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backtrace: Vec<String>,
+    /// Whether another try may help.
+    pub retryable: bool,
+}
+
+impl Failure {
+    /// A failure with a message and nothing else.
+    pub fn new(code: &str, blame: Blame, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            blame,
+            message: message.into(),
+            step: None,
+            phase: None,
+            statement: None,
+            line: None,
+            database: None,
+            backtrace: Vec::new(),
+            retryable: false,
+        }
+    }
+
+    /// The same failure, said of a step.
+    pub fn of(mut self, step: &str, phase: Phase) -> Self {
+        self.step = Some(step.to_owned());
+        self.phase = Some(phase);
+        self
+    }
+
+    /// The failure as the journal keeps it.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_else(|_| self.message.clone().into())
+    }
+
+    /// The failure that the journal kept.
+    pub fn from_json(value: &serde_json::Value) -> Option<Self> {
+        serde_json::from_value(value.clone()).ok()
+    }
+
+    /// A failure of the database, in a statement that the host or a step ran.
+    pub fn from_database(error: database::Error) -> Self {
+        let (code, blame) = match error.kind {
+            ErrorKind::Constraint => ("constraint", Blame::Step),
+            ErrorKind::Syntax
+            | ErrorKind::InvalidArgument
+            | ErrorKind::NotPermitted
+            | ErrorKind::TransactionLost => ("database", Blame::Step),
+            ErrorKind::Limit => ("limit", Blame::Step),
+            ErrorKind::Stopped => ("cancelled", Blame::Operator),
+            ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::Other => {
+                ("database", Blame::Database)
+            }
+        };
+        Self {
+            retryable: error.kind == ErrorKind::Busy,
+            database: Some(error.clone()),
+            ..Self::new(code, blame, error.message)
+        }
+    }
+
+    fn from_stop(reason: StopReason) -> Self {
+        match reason {
+            StopReason::Cancelled => {
+                Self::new("cancelled", Blame::Operator, "cancelled by the operator")
+            }
+            StopReason::Deadline(duration) => Self::new(
+                "deadline",
+                Blame::Step,
+                format!(
+                    "not done in time: the limit `limits.deadline_seconds` is {}",
+                    duration.as_secs()
+                ),
+            ),
+        }
+    }
+
+    /// A failure in a SQL step's section that begins on `first_line`. When there was a reason to stop, that is the cause.
+    pub fn from_script(error: ScriptError, first_line: usize, stop: Option<StopReason>) -> Self {
+        let base = match stop {
+            Some(reason) => Self::from_stop(reason),
+            None => Self::from_database(error.error),
+        };
+        Self {
+            line: Some(first_line - 1 + error.line),
+            statement: (!error.statement.is_empty()).then_some(error.statement),
+            ..base
+        }
+    }
+
+    /// A failure of a component.
+    pub fn from_sandbox(error: sandbox::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            sandbox::Error::Load(_) => Self::new("load", Blame::Step, message),
+            sandbox::Error::Incompatible(_) => Self::new("incompatible", Blame::Step, message),
+            sandbox::Error::Trap { backtrace, .. } => Self {
+                backtrace,
+                ..Self::new("trap", Blame::Step, message)
+            },
+            sandbox::Error::Exited(_) => Self::new("exited", Blame::Step, message),
+            sandbox::Error::Stopped(reason) => Self::from_stop(reason),
+            sandbox::Error::Limit { error, backtrace } => Self {
+                backtrace,
+                database: Some(error),
+                ..Self::new("limit", Blame::Step, message)
+            },
+            sandbox::Error::Failed {
+                retryable,
+                cause,
+                statement,
+                ..
+            } => Self {
+                statement,
+                retryable: retryable
+                    || cause
+                        .as_ref()
+                        .is_some_and(|cause| cause.kind == ErrorKind::Busy),
+                code: match cause.as_ref().map(|cause| cause.kind) {
+                    Some(ErrorKind::Constraint) => "constraint",
+                    Some(ErrorKind::Limit) => "limit",
+                    Some(_) => "database",
+                    None => "failed",
+                }
+                .to_owned(),
+                database: cause,
+                ..Self::new("failed", Blame::Step, message)
+            },
+            sandbox::Error::Host(_) => Self::new("host", Blame::Host, message),
+        }
+    }
+
+    /// A failure of the files on disk.
+    pub fn from_catalog(error: &catalog::Error) -> Self {
+        Self::new("files", Blame::Operator, error.to_string())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.step, self.phase) {
+            (Some(step), Some(phase)) => write!(formatter, "{step}, {}: ", phase.as_str())?,
+            (Some(step), None) => write!(formatter, "{step}: ")?,
+            _ => {}
+        }
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

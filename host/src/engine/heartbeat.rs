@@ -1,0 +1,78 @@
+//! Keeps the lease alive while a run is busy elsewhere.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::database::{Access, Database, Durability, ErrorKind, Stop};
+use crate::journal::Lease;
+
+/// A thread that renews the lease three times in its life. While a step's transaction holds a SQLite file's write lock
+/// it cannot, and need not: nobody else can take the lease then either.
+pub(super) struct Heartbeat {
+    ended: Arc<(Mutex<bool>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Heartbeat {
+    /// Starts renewing. When the lease turns out to be lost, `stop` ends the run: it could not commit anything any more.
+    pub(super) fn start(database: Arc<dyn Database>, lease: Lease, stop: Stop) -> Self {
+        let ended = Arc::new((Mutex::new(false), Condvar::new()));
+        let ended_in_thread = Arc::clone(&ended);
+        let thread = std::thread::Builder::new()
+            .name("heartbeat".to_owned())
+            .spawn(move || beat(&ended_in_thread, &*database, &lease, &stop))
+            // Without the thread the lease is renewed by each commit alone.
+            .ok();
+        Self { ended, thread }
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        *self.ended.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.ended.1.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A panic in there has nothing left to break.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn beat(ended: &(Mutex<bool>, Condvar), database: &dyn Database, lease: &Lease, stop: &Stop) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+    else {
+        return;
+    };
+    while !wait(ended, lease.lasts / 3) {
+        match runtime.block_on(renew(database, lease)) {
+            Err(error) if error.kind == ErrorKind::NotPermitted => {
+                stop.cancel();
+                return;
+            }
+            // Busy, most of the time: the next commit renews it, or the next beat.
+            Ok(()) | Err(_) => {}
+        }
+    }
+}
+
+/// Waits for the end of the run; false when the time was over first.
+fn wait(ended: &(Mutex<bool>, Condvar), time: Duration) -> bool {
+    let guard = ended.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let (guard, _) = ended
+        .1
+        .wait_timeout_while(guard, time, |ended| !*ended)
+        .unwrap_or_else(PoisonError::into_inner);
+    *guard
+}
+
+async fn renew(database: &dyn Database, lease: &Lease) -> crate::database::Result<()> {
+    let stop = Stop::default();
+    stop.set_deadline(Some(lease.lasts / 3));
+    let mut session = database.open(Access::Write, &stop).await?;
+    session.begin(Durability::Deferred).await?;
+    lease.fence(&mut *session).await?;
+    session.commit().await
+}

@@ -1,0 +1,441 @@
+//! What may run when, and the running of it.
+//!
+//! An [`Engine`] serves one target and one directory of steps. [`Engine::run`] takes a command from the look at the
+//! journal to the last commit: wait for the lease, compare files and journal, decide by the state machine in `state`,
+//! prepare, run the steps (`runner`), end the run. What happens meanwhile is told to an [`Observer`]. This room knows no
+//! HTTP, no terminal, and no type of wasmtime or of a database driver.
+//!
+//! A run stays on the thread that began it, because a session does.
+
+mod event;
+mod failure;
+mod heartbeat;
+mod overview;
+mod program;
+mod rehearse;
+mod runner;
+mod state;
+mod transaction;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::catalog::{self, Allowances, Catalog, Digests, StepFile};
+use crate::database::{self, Access, Database, Durability, Stop};
+use crate::journal::{
+    self, AttemptRecord, Lease, LeaseRecord, Outcome, OutputLine, Phase, RunRecord, Snapshot,
+    StepState,
+};
+use crate::sandbox::{Interface, Limits, Sandbox};
+use heartbeat::Heartbeat;
+use runner::{Loaded, Run};
+use state::{Refusal, Verdict};
+use transaction::{RunContext, StepTransaction};
+
+pub use event::{Event, Observer, Unobserved};
+pub use failure::{Blame, Failure};
+pub use overview::{Overview, Progress, StepOverview};
+pub use rehearse::Rehearsal;
+pub use runner::Report;
+pub use state::{Command, State};
+
+/// How often a waiting host looks whether the lease is free.
+const WAIT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What an engine is told once.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory of the steps.
+    pub migrations: PathBuf,
+    /// The directory of the host's caches.
+    pub cache: PathBuf,
+    /// What components may use.
+    pub limits: Limits,
+    /// The values passed to the steps.
+    pub settings: Arc<BTreeMap<String, String>>,
+    /// How often something is tried that may succeed when tried again.
+    pub attempts: u32,
+    /// How long the lease lasts without renewal.
+    pub lease: Duration,
+    /// Differences between files and journal that the operator accepts.
+    pub allowances: Allowances,
+    /// Whether to wait for another host that works on the target.
+    pub wait: bool,
+}
+
+/// Why a command did not become a run, or a question no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The files do not fit, among themselves or with the journal.
+    #[error("{}", list(.0))]
+    Files(Vec<catalog::Error>),
+    /// The command is not possible now.
+    #[error("{0}")]
+    Refused(String),
+    /// Another host works on the target, and the operator does not want to wait.
+    #[error("{} is at work on this target (run {}); wait for it, or leave out `--no-wait`", .0.holder, .0.run)]
+    Held(LeaseRecord),
+    /// The operator cancelled before the run began.
+    #[error("cancelled before the run began; nothing was changed")]
+    Cancelled,
+    /// The target cannot be read or written.
+    #[error("{0}")]
+    Database(#[from] database::Error),
+    /// A step cannot be loaded.
+    #[error("{0}")]
+    Step(Box<Failure>),
+}
+
+impl RunError {
+    fn files(error: catalog::Error) -> Self {
+        Self::Files(vec![error])
+    }
+}
+
+fn list(errors: &[catalog::Error]) -> String {
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// One run as history shows it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct HistoryEntry {
+    /// The run.
+    #[serde(flatten)]
+    pub run: RunRecord,
+    /// Its tries at steps, in their order.
+    pub attempts: Vec<AttemptRecord>,
+    /// Its output, when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Vec<OutputLine>>,
+}
+
+/// Serves one target and one directory of steps.
+pub struct Engine {
+    database: Arc<dyn Database>,
+    options: Options,
+    sandbox: OnceLock<Sandbox<StepTransaction>>,
+}
+
+impl Engine {
+    /// An engine for a target. Nothing is opened or started yet.
+    pub fn new(database: Arc<dyn Database>, options: Options) -> Self {
+        Self {
+            database,
+            options,
+            sandbox: OnceLock::new(),
+        }
+    }
+
+    /// Runs a command to its end. `stop` cancels it: the running step is rolled back. The future must not be dropped
+    /// before; a process that dies instead loses nothing that was committed.
+    pub async fn run(
+        &self,
+        command: Command,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Report, RunError> {
+        let catalog = Catalog::scan(&self.options.migrations).map_err(RunError::files)?;
+        loop {
+            if stop.is_cancelled() {
+                return Err(RunError::Cancelled);
+            }
+            let snapshot = self.snapshot(stop).await?;
+            if let Some(lease) = snapshot.lease.clone().filter(LeaseRecord::is_live) {
+                self.wait_for(lease, &*observer, stop).await?;
+                continue;
+            }
+            // Whoever has nothing to do must not even open the target for writing.
+            if self.decide(&catalog, &snapshot, command)?.is_none() {
+                return Ok(self.nothing_done(&catalog, &snapshot));
+            }
+            let mut session = self.database.open(Access::Write, stop).await?;
+            session.begin(Durability::Deferred).await?;
+            journal::prepare(&mut *session).await?;
+            let snapshot = journal::read(&mut *session).await?;
+            if snapshot.lease.as_ref().is_some_and(LeaseRecord::is_live) {
+                continue;
+            }
+            let Some(state) = self.decide(&catalog, &snapshot, command)? else {
+                return Ok(self.nothing_done(&catalog, &snapshot));
+            };
+            let phase = match (command, state) {
+                (Command::Reset, _) => Phase::Reset,
+                (_, State::FinalizationRunning) => Phase::Finalize,
+                _ => Phase::Prepare,
+            };
+            let lease =
+                journal::start_run(&mut *session, command.as_str(), phase, self.options.lease)
+                    .await?;
+            session.commit().await?;
+            observer.notify(&Event::RunStarted {
+                run: lease.run,
+                command: command.as_str().to_owned(),
+                steps: overview::concerned(&catalog, &snapshot, command),
+            });
+            let heartbeat =
+                Heartbeat::start(Arc::clone(&self.database), lease.clone(), stop.clone());
+            let context = Arc::new(RunContext {
+                lease: Some(lease.clone()),
+                observer,
+                settings: Arc::clone(&self.options.settings),
+                sequence: AtomicI64::new(0),
+            });
+            let run = Run::new(self, context, session, catalog, snapshot, stop);
+            let report = run.drive(command, state, &lease).await;
+            drop(heartbeat);
+            return Ok(report);
+        }
+    }
+
+    /// Runs the pending steps in a transaction that is rolled back. The target's other writers wait meanwhile.
+    pub async fn rehearse(
+        &self,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Rehearsal, RunError> {
+        rehearse::rehearse(self, observer, stop).await
+    }
+
+    /// Where the target stands. Changes nothing, and makes no target that is not there.
+    pub async fn overview(&self) -> Result<Overview, RunError> {
+        let catalog = Catalog::scan(&self.options.migrations).map_err(RunError::files)?;
+        let snapshot = self.snapshot(&Stop::default()).await?;
+        let problems = self.problems(&catalog, &snapshot, self.remembered_digests());
+        let problems = problems.iter().map(ToString::to_string).collect();
+        Ok(overview::overview(
+            self.database.name(),
+            catalog,
+            snapshot,
+            problems,
+        ))
+    }
+
+    /// Compares the journal with the files, all of which are read; returns the number of steps that were compared.
+    pub async fn verify(&self) -> Result<usize, RunError> {
+        let catalog = Catalog::scan(&self.options.migrations).map_err(RunError::files)?;
+        let snapshot = self.snapshot(&Stop::default()).await?;
+        let problems = self.problems(&catalog, &snapshot, Digests::forgetful());
+        if problems.is_empty() {
+            Ok(snapshot.steps.len())
+        } else {
+            Err(RunError::Files(problems))
+        }
+    }
+
+    /// The newest runs, the newest first, with their attempts; with their output when `output` is true.
+    pub async fn history(&self, most: u32, output: bool) -> Result<Vec<HistoryEntry>, RunError> {
+        let stop = Stop::default();
+        let mut session = self.database.open(Access::Read, &stop).await?;
+        session.begin_read().await?;
+        let mut entries = Vec::new();
+        for run in journal::read_runs(&mut *session, most).await? {
+            let attempts = journal::read_attempts(&mut *session, run.id).await?;
+            let output = match output {
+                true => Some(journal::read_output(&mut *session, run.id, 0, u32::MAX >> 1).await?),
+                false => None,
+            };
+            entries.push(HistoryEntry {
+                run,
+                attempts,
+                output,
+            });
+        }
+        session.rollback().await?;
+        Ok(entries)
+    }
+
+    /// What a component imports and exports, and what it says of itself. Runs nothing but its `describe`, on an empty
+    /// database.
+    pub async fn inspect(&self, file: &StepFile) -> Result<Inspection, Failure> {
+        inspect(self, file).await
+    }
+
+    /// The target's state now, where the target can be read.
+    async fn state(&self, catalog: &Catalog) -> Option<State> {
+        let snapshot = self.snapshot(&Stop::default()).await.ok()?;
+        Some(overview::state_of(catalog, &snapshot))
+    }
+
+    async fn snapshot(&self, stop: &Stop) -> Result<Snapshot, database::Error> {
+        let mut session = self.database.open(Access::Read, stop).await?;
+        session.begin_read().await?;
+        let snapshot = journal::read(&mut *session).await?;
+        session.rollback().await?;
+        Ok(snapshot)
+    }
+
+    /// The state that the command leads to first; none when there is nothing to do.
+    fn decide(
+        &self,
+        catalog: &Catalog,
+        snapshot: &Snapshot,
+        command: Command,
+    ) -> Result<Option<State>, RunError> {
+        self.refuse_problems(catalog, snapshot)?;
+        let unfinalized = snapshot
+            .steps
+            .values()
+            .any(|step| step.state != StepState::Finalized);
+        if command == Command::Reset && !unfinalized {
+            return Ok(None);
+        }
+        match state::command(overview::state_of(catalog, snapshot), command) {
+            Verdict::Start(state) => Ok(Some(state)),
+            Verdict::Nothing => Ok(None),
+            Verdict::Refuse(Refusal::Running) => Err(RunError::Refused(
+                "a run is going on; wait for its end".to_owned(),
+            )),
+            Verdict::Refuse(Refusal::FinalizationFailed) => Err(RunError::Refused(
+                "the last finalize failed, and nothing of it was kept: run `finalize` again when its cause is mended, or \
+                 `reset` to undo the migration"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    fn refuse_problems(&self, catalog: &Catalog, snapshot: &Snapshot) -> Result<(), RunError> {
+        let problems = self.problems(catalog, snapshot, self.remembered_digests());
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(RunError::Files(problems))
+        }
+    }
+
+    fn problems(
+        &self,
+        catalog: &Catalog,
+        snapshot: &Snapshot,
+        mut digests: Digests,
+    ) -> Vec<catalog::Error> {
+        catalog.compare(
+            overview::applied(snapshot),
+            &mut digests,
+            self.options.allowances,
+        )
+    }
+
+    fn remembered_digests(&self) -> Digests {
+        Digests::load(&self.options.cache, &self.options.migrations)
+    }
+
+    fn nothing_done(&self, catalog: &Catalog, snapshot: &Snapshot) -> Report {
+        Report {
+            run: None,
+            outcome: Outcome::Done,
+            state: Some(overview::state_of(catalog, snapshot)),
+            failure: None,
+        }
+    }
+
+    async fn wait_for(
+        &self,
+        lease: LeaseRecord,
+        observer: &dyn Observer,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
+        if !self.options.wait {
+            return Err(RunError::Held(lease));
+        }
+        observer.notify(&Event::Waiting {
+            holder: lease.holder,
+            run: lease.run,
+        });
+        tokio::select! {
+            () = tokio::time::sleep(WAIT_INTERVAL) => Ok(()),
+            _ = stop.stopped() => Err(RunError::Cancelled),
+        }
+    }
+
+    /// The sandbox, started when it is first needed.
+    fn sandbox(&self) -> Result<&Sandbox<StepTransaction>, Failure> {
+        if let Some(sandbox) = self.sandbox.get() {
+            return Ok(sandbox);
+        }
+        let sandbox = Sandbox::new(self.options.limits.clone(), &self.options.cache)
+            .map_err(Failure::from_sandbox)?;
+        Ok(self.sandbox.get_or_init(|| sandbox))
+    }
+
+    /// The sandbox, when a component was loaded.
+    fn started_sandbox(&self) -> Option<&Sandbox<StepTransaction>> {
+        self.sandbox.get()
+    }
+
+    fn load(
+        &self,
+        file: &StepFile,
+        number: usize,
+        of: usize,
+        observer: &dyn Observer,
+    ) -> Result<Loaded, Failure> {
+        Loaded::read(self, file, number, of, observer)
+    }
+}
+
+/// What is known of a component without running it on real data.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Inspection {
+    /// The file's size in bytes.
+    pub size: usize,
+    /// Its SHA-256 in hexadecimal.
+    pub digest: String,
+    /// What it says it does.
+    pub summary: String,
+    /// Whether it runs inside a transaction.
+    pub transactional: bool,
+    /// What it imports and exports.
+    #[serde(flatten)]
+    pub interface: Interface,
+}
+
+async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspection, Failure> {
+    let bytes = file.read().map_err(|error| Failure::from_catalog(&error))?;
+    let digest = catalog::sha256(&bytes);
+    let sandbox = engine.sandbox()?;
+    let component = sandbox
+        .load(&bytes, &digest)
+        .map_err(Failure::from_sandbox)?;
+    let stop = Stop::default();
+    stop.set_deadline(Some(Duration::from_secs(
+        engine.options.limits.deadline_seconds,
+    )));
+    let session = engine
+        .database
+        .open(Access::Read, &stop)
+        .await
+        .map_err(Failure::from_database)?;
+    let context = Arc::new(RunContext {
+        lease: None::<Lease>,
+        observer: Arc::new(Unobserved),
+        settings: Arc::clone(&engine.options.settings),
+        sequence: AtomicI64::new(0),
+    });
+    let step = transaction::StepIdentity {
+        index: file.index,
+        name: file.name.clone(),
+        label: file.file_name.clone(),
+        kind: file.kind,
+        digest: digest.clone(),
+    };
+    let transaction =
+        runner::step_transaction(&context, session, &step, Phase::Prepare, None, 1, None);
+    let recorded = transaction.recorded();
+    let output = Arc::clone(&transaction.output);
+    let mut instance = sandbox.instance(&component, transaction, output, recorded, &stop);
+    let description = instance.describe().await.map_err(Failure::from_sandbox)?;
+    Ok(Inspection {
+        size: bytes.len(),
+        digest,
+        summary: description.summary,
+        transactional: description.transactional,
+        interface: component.interface().clone(),
+    })
+}

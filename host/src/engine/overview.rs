@@ -1,0 +1,208 @@
+//! Where a target stands: the catalog and the journal, laid side by side.
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::state::{self, Activity, Command, Facts, State};
+use crate::catalog::{Applied, Catalog, Ignored, StepFile, StepKind};
+use crate::journal::{LeaseRecord, Outcome, Phase, RunRecord, Snapshot, StepState};
+
+/// How far one step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Progress {
+    /// Not begun.
+    Pending,
+    /// Some of it is committed, up to a checkpoint.
+    Started,
+    /// Migrated, and not finalized.
+    Migrated,
+    /// Finalized.
+    Finalized,
+}
+
+impl Progress {
+    /// Its name, as it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Started => "started",
+            Self::Migrated => "migrated",
+            Self::Finalized => "finalized",
+        }
+    }
+}
+
+/// One step, on disk or applied.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepOverview {
+    /// Its index.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Its form; none when its file is gone.
+    pub kind: Option<StepKind>,
+    /// How far it is.
+    pub progress: Progress,
+    /// When its `migrate` was done, in milliseconds since 1970.
+    pub migrated_at: Option<i64>,
+    /// When its `finalize` was done.
+    pub finalized_at: Option<i64>,
+    /// The last progress that it told.
+    pub rows_done: Option<i64>,
+}
+
+/// Where a target stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct Overview {
+    /// The target's name.
+    pub target: String,
+    /// Its state.
+    pub state: State,
+    /// The highest finalized index; 0 when there is none.
+    pub current_index: u32,
+    /// The highest index on disk; 0 when there is none.
+    pub target_index: u32,
+    /// Every step, in order.
+    pub steps: Vec<StepOverview>,
+    /// Files that are no steps.
+    pub ignored: Vec<Ignored>,
+    /// What does not fit between the files and the journal.
+    pub problems: Vec<String>,
+    /// The newest run.
+    pub last_run: Option<RunRecord>,
+    /// Why the newest run failed, when it did.
+    pub failure: Option<Failure>,
+    /// Who works on the target now.
+    pub lease: Option<LeaseRecord>,
+}
+
+/// The steps that are not wholly migrated, in order.
+pub(super) fn pending<'a>(
+    catalog: &'a Catalog,
+    snapshot: &'a Snapshot,
+) -> impl Iterator<Item = &'a StepFile> {
+    catalog.steps.values().filter(|step| {
+        snapshot
+            .steps
+            .get(&step.index)
+            .is_none_or(|record| record.state == StepState::Started)
+    })
+}
+
+/// How many steps a command is about to run.
+pub(super) fn concerned(catalog: &Catalog, snapshot: &Snapshot, command: Command) -> usize {
+    let unfinalized = snapshot
+        .steps
+        .values()
+        .filter(|step| step.state != StepState::Finalized);
+    match command {
+        Command::Migrate => pending(catalog, snapshot).count(),
+        Command::Reset => unfinalized.count(),
+        // What is migrated first is finalized then.
+        Command::Finalize => {
+            let migrated = unfinalized.filter(|step| step.state == StepState::Migrated);
+            pending(catalog, snapshot).count() + migrated.count()
+        }
+    }
+}
+
+/// The state of a target.
+pub(super) fn state_of(catalog: &Catalog, snapshot: &Snapshot) -> State {
+    let live = snapshot.lease.as_ref().is_some_and(LeaseRecord::is_live);
+    let activity = |run: &RunRecord| match run.phase {
+        Phase::Prepare => Activity::Preparing,
+        Phase::Migrate | Phase::Reset => Activity::Migrating,
+        Phase::Finalize => Activity::Finalizing,
+    };
+    let pending = pending(catalog, snapshot).next().is_some();
+    let unfinalized = snapshot
+        .steps
+        .values()
+        .any(|step| step.state != StepState::Finalized);
+    let last = snapshot.last_run.as_ref();
+    state::observe(Facts {
+        running: last
+            .filter(|run| live && run.outcome.is_none())
+            .map(activity),
+        // A failure that left nothing to be done again is history.
+        failed: last
+            .filter(|run| run.outcome == Some(Outcome::Failed) && (pending || unfinalized))
+            .map(activity),
+        pending,
+        unfinalized,
+    })
+}
+
+/// What was applied, as the catalog compares it.
+pub(super) fn applied(snapshot: &Snapshot) -> impl Iterator<Item = Applied<'_>> {
+    snapshot.steps.values().map(|step| Applied {
+        index: step.index,
+        name: &step.name,
+        digest: &step.digest,
+    })
+}
+
+/// Lays catalog and snapshot side by side.
+pub(super) fn overview(
+    target: &str,
+    catalog: Catalog,
+    snapshot: Snapshot,
+    problems: Vec<String>,
+) -> Overview {
+    let state = state_of(&catalog, &snapshot);
+    let mut indexes: Vec<u32> = catalog
+        .steps
+        .keys()
+        .chain(snapshot.steps.keys())
+        .copied()
+        .collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    let steps = indexes
+        .into_iter()
+        .map(|index| {
+            let file = catalog.steps.get(&index);
+            let record = snapshot.steps.get(&index);
+            StepOverview {
+                index,
+                name: file
+                    .map(|file| file.name.clone())
+                    .or_else(|| record.map(|record| record.name.clone()))
+                    .unwrap_or_default(),
+                kind: file.map(|file| file.kind),
+                progress: match record.map(|record| record.state) {
+                    None => Progress::Pending,
+                    Some(StepState::Started) => Progress::Started,
+                    Some(StepState::Migrated) => Progress::Migrated,
+                    Some(StepState::Finalized) => Progress::Finalized,
+                },
+                migrated_at: record.and_then(|record| record.migrated_at),
+                finalized_at: record.and_then(|record| record.finalized_at),
+                rows_done: record.and_then(|record| record.rows_done),
+            }
+        })
+        .collect();
+    Overview {
+        target: target.to_owned(),
+        state,
+        current_index: snapshot
+            .steps
+            .values()
+            .filter(|step| step.state == StepState::Finalized)
+            .map(|step| step.index)
+            .max()
+            .unwrap_or(0),
+        target_index: catalog.steps.keys().copied().max().unwrap_or(0),
+        steps,
+        ignored: catalog.ignored,
+        problems,
+        failure: snapshot
+            .last_run
+            .as_ref()
+            .and_then(|run| run.error.as_ref())
+            .and_then(Failure::from_json),
+        lease: snapshot.lease.filter(LeaseRecord::is_live),
+        last_run: snapshot.last_run,
+    }
+}

@@ -1,0 +1,161 @@
+//! What a step does, whatever it is written in.
+
+use super::failure::Failure;
+use super::transaction::StepTransaction;
+use crate::catalog::{Section, SqlStep};
+use crate::database::Stop;
+use crate::journal::Phase;
+use crate::sandbox::{self, Component, Sandbox};
+
+/// A step, loaded and ready to run.
+pub(super) enum Program {
+    /// A component.
+    Component(Component<StepTransaction>),
+    /// SQL.
+    Sql(SqlStep),
+}
+
+/// What a step's own questions were answered with.
+pub(super) struct Answers {
+    pub(super) transactional: bool,
+    /// How many rows it will go through, where it knows.
+    pub(super) rows: Option<u64>,
+    /// Whether it must be asked again when the steps before it are done.
+    pub(super) deferred: bool,
+}
+
+impl Program {
+    /// Asks the step whether it could run, and for how many rows. `after_others` says that steps of the same run come
+    /// before it, whose tables it may miss now.
+    pub(super) async fn inquire(
+        &self,
+        sandbox: Option<&Sandbox<StepTransaction>>,
+        transaction: StepTransaction,
+        after_others: bool,
+        stop: &Stop,
+    ) -> (Result<Answers, Failure>, StepTransaction) {
+        let (Self::Component(component), Some(sandbox)) = (self, sandbox) else {
+            let answers = Answers {
+                transactional: true,
+                rows: None,
+                deferred: false,
+            };
+            return (Ok(answers), transaction);
+        };
+        let recorded = transaction.recorded();
+        let output = std::sync::Arc::clone(&transaction.output);
+        let mut instance = sandbox.instance(component, transaction, output, recorded, stop);
+        let postponed = |error: &sandbox::Error| {
+            after_others && matches!(error, sandbox::Error::Failed { cause: Some(_), .. })
+        };
+        let answers = async {
+            let description = instance.describe().await?;
+            let mut answers = Answers {
+                transactional: description.transactional,
+                rows: None,
+                deferred: false,
+            };
+            match instance.check().await {
+                Ok(()) => {}
+                Err(error) if postponed(&error) => {
+                    answers.deferred = true;
+                    return Ok(answers);
+                }
+                Err(error) => return Err(error),
+            }
+            match instance.count().await {
+                Ok(rows) => answers.rows = rows,
+                Err(error) if postponed(&error) => answers.deferred = true,
+                Err(error) => return Err(error),
+            }
+            Ok(answers)
+        }
+        .await;
+        (answers.map_err(Failure::from_sandbox), instance.into_host())
+    }
+
+    /// Runs the phase that the transaction is for.
+    pub(super) async fn perform(
+        &self,
+        sandbox: Option<&Sandbox<StepTransaction>>,
+        transaction: StepTransaction,
+        stop: &Stop,
+    ) -> (Result<(), Failure>, StepTransaction) {
+        match (self, sandbox) {
+            (Self::Component(component), Some(sandbox)) => {
+                perform_component(component, sandbox, transaction, stop).await
+            }
+            (Self::Sql(sql), _) => perform_sql(sql, transaction, stop).await,
+            (Self::Component(_), None) => (
+                Err(Failure::new(
+                    "host",
+                    super::Blame::Host,
+                    "a component was loaded without a sandbox",
+                )),
+                transaction,
+            ),
+        }
+    }
+
+    /// Whether there is something to run in this phase. Of a component only a call can tell.
+    pub(super) fn has(&self, phase: Phase) -> bool {
+        match self {
+            Self::Component(_) => true,
+            Self::Sql(sql) => section(sql, phase).is_some(),
+        }
+    }
+}
+
+async fn perform_component(
+    component: &Component<StepTransaction>,
+    sandbox: &Sandbox<StepTransaction>,
+    transaction: StepTransaction,
+    stop: &Stop,
+) -> (Result<(), Failure>, StepTransaction) {
+    let phase = transaction.phase;
+    let resume = transaction.record.resume_cursor.clone();
+    let recorded = transaction.recorded();
+    let output = std::sync::Arc::clone(&transaction.output);
+    let mut instance = sandbox.instance(component, transaction, output, recorded, stop);
+    let result = match phase {
+        Phase::Prepare => Ok(()),
+        Phase::Migrate => instance.migrate(resume.as_deref()).await,
+        Phase::Finalize => instance.finalize().await,
+        Phase::Reset => instance.reset().await,
+    };
+    (result.map_err(Failure::from_sandbox), instance.into_host())
+}
+
+async fn perform_sql(
+    sql: &SqlStep,
+    mut transaction: StepTransaction,
+    stop: &Stop,
+) -> (Result<(), Failure>, StepTransaction) {
+    let Some(section) = section(sql, transaction.phase) else {
+        return (Ok(()), transaction);
+    };
+    let StepTransaction { session, meter, .. } = &mut transaction;
+    let total = section.text.len() as u64;
+    let result = session
+        .execute_script(&section.text, &mut |done| {
+            meter.progress(done as u64, Some(total));
+        })
+        .await;
+    // What was told are bytes of the script; the journal keeps rows.
+    transaction.meter.done = result.as_ref().ok().copied();
+    let result = match (result, stop.reason()) {
+        (Err(error), reason) => Err(Failure::from_script(error, section.first_line, reason)),
+        (Ok(_), Some(reason)) => Err(Failure::from_sandbox(sandbox::Error::Stopped(reason))),
+        (Ok(_), None) => Ok(()),
+    };
+    (result, transaction)
+}
+
+fn section(sql: &SqlStep, phase: Phase) -> Option<&Section> {
+    match phase {
+        Phase::Prepare => None,
+        Phase::Migrate => sql.migrate.as_ref(),
+        Phase::Finalize => sql.finalize.as_ref(),
+        Phase::Reset => sql.reset.as_ref(),
+    }
+}

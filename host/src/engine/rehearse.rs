@@ -1,0 +1,141 @@
+//! A rehearsal: the pending steps really run, in one transaction that is rolled back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Engine;
+use super::RunError;
+use super::event::Observer;
+use super::failure::Failure;
+use super::overview;
+use super::runner::{Loaded, step_transaction};
+use super::transaction::RunContext;
+use crate::catalog::Catalog;
+use crate::database::{Access, Durability, JOURNAL_PREFIX, Session, Stop};
+use crate::journal::{self, Phase};
+
+/// What a rehearsal found out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rehearsal {
+    /// The steps that ran, as `NNNN_name`.
+    pub steps: Vec<String>,
+    /// How many rows of each table were inserted, changed or deleted.
+    pub rows_changed: BTreeMap<String, u64>,
+    /// Why it ended early, when it did.
+    pub failure: Option<Failure>,
+}
+
+pub(super) async fn rehearse(
+    engine: &Engine,
+    observer: Arc<dyn Observer>,
+    stop: &Stop,
+) -> Result<Rehearsal, RunError> {
+    let catalog = Catalog::scan(&engine.options.migrations).map_err(RunError::files)?;
+    let mut session = engine.database.open(Access::Rehearsal, stop).await?;
+    session.begin(Durability::Deferred).await?;
+    journal::prepare(&mut *session).await?;
+    let snapshot = journal::read(&mut *session).await?;
+    engine.refuse_problems(&catalog, &snapshot)?;
+    let context = Arc::new(RunContext {
+        lease: None,
+        observer,
+        settings: Arc::clone(&engine.options.settings),
+        sequence: AtomicI64::new(0),
+    });
+    let mut rehearsal = Rehearsal {
+        steps: Vec::new(),
+        rows_changed: BTreeMap::new(),
+        failure: None,
+    };
+    let files: Vec<_> = overview::pending(&catalog, &snapshot).collect();
+    let mut loaded = Vec::with_capacity(files.len());
+    for (number, file) in (1..).zip(&files) {
+        match engine.load(file, number, files.len(), &*context.observer) {
+            Ok(step) => loaded.push(step),
+            Err(failure) => {
+                rehearsal.failure = Some(failure);
+                return Ok(rehearsal);
+            }
+        }
+    }
+    for step in &loaded {
+        let record = snapshot.steps.get(&step.step.index).cloned();
+        let (result, back) = rehearse_step(engine, &context, session, step, record, stop).await;
+        session = back;
+        rehearsal.steps.push(step.step.label.clone());
+        if let Err(failure) = result {
+            rehearsal.failure = Some(failure);
+            break;
+        }
+    }
+    rehearsal.rows_changed = session.rows_changed();
+    rehearsal
+        .rows_changed
+        .retain(|table, _| !table.starts_with(JOURNAL_PREFIX));
+    session.rollback().await?;
+    Ok(rehearsal)
+}
+
+/// Checks and migrates one step, and does with it all that a real run would do before its commit.
+async fn rehearse_step(
+    engine: &Engine,
+    context: &Arc<RunContext>,
+    session: Box<dyn Session>,
+    loaded: &Loaded,
+    record: Option<journal::StepRecord>,
+    stop: &Stop,
+) -> (Result<(), Failure>, Box<dyn Session>) {
+    let sandbox = engine.started_sandbox();
+    let resumed = record.is_some();
+    stop.set_deadline(Some(Duration::from_secs(
+        engine.options.limits.deadline_seconds,
+    )));
+    let mut transaction = step_transaction(
+        context,
+        session,
+        &loaded.step,
+        Phase::Prepare,
+        None,
+        1,
+        None,
+    );
+    let mut phase = Phase::Prepare;
+    let mut result = Ok(());
+    if !resumed {
+        let (answers, back) = loaded
+            .program
+            .inquire(sandbox, transaction, false, stop)
+            .await;
+        transaction = back;
+        result = answers.map(|_| ());
+    }
+    if result.is_ok() {
+        phase = Phase::Migrate;
+        let migrate = step_transaction(
+            context,
+            transaction.session,
+            &loaded.step,
+            phase,
+            None,
+            1,
+            record,
+        );
+        (result, transaction) = loaded.program.perform(sandbox, migrate, stop).await;
+    }
+    if result.is_ok() {
+        result = transaction
+            .session
+            .verify()
+            .await
+            .map_err(Failure::from_database);
+    }
+    stop.set_deadline(None);
+    (
+        result.map_err(|failure| failure.of(&loaded.step.label, phase)),
+        transaction.session,
+    )
+}

@@ -1,0 +1,259 @@
+//! One phase of one step inside its transaction: what the step reaches, and what the journal learns of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use super::event::{Event, Observer};
+use crate::catalog::StepKind;
+use crate::database::{Durability, Error, Result, Session};
+use crate::journal::{
+    self, AttemptRecord, Lease, Outcome, OutputLine, Phase, StepRecord, StepState,
+};
+use crate::output::Level;
+use crate::sandbox::{OutputWriter, Recorded, StepHost};
+
+/// How often progress is passed on.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What all transactions of a run share.
+pub(super) struct RunContext {
+    /// The right to commit; none in a rehearsal, which never does.
+    pub(super) lease: Option<Lease>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) settings: Arc<BTreeMap<String, String>>,
+    /// The number of the last line of output.
+    pub(super) sequence: AtomicI64,
+}
+
+impl RunContext {
+    /// The run's number; 0 in a rehearsal.
+    pub(super) fn run(&self) -> i64 {
+        self.lease.as_ref().map_or(0, |lease| lease.run)
+    }
+}
+
+/// Which step it is.
+#[derive(Clone, Debug)]
+pub(super) struct StepIdentity {
+    pub(super) index: u32,
+    pub(super) name: String,
+    /// `NNNN_name`.
+    pub(super) label: String,
+    pub(super) kind: StepKind,
+    pub(super) digest: String,
+}
+
+/// A step's transaction. Owns the session while the step runs, because a component's store must own what it reaches.
+pub(super) struct StepTransaction {
+    pub(super) session: Box<dyn Session>,
+    pub(super) context: Arc<RunContext>,
+    pub(super) step: StepIdentity,
+    pub(super) phase: Phase,
+    pub(super) attempt: u32,
+    /// When this try began.
+    pub(super) began_at: i64,
+    /// What the journal will know of the step.
+    pub(super) record: StepRecord,
+    /// What this transaction, or a checkpoint in it, has committed of that.
+    pub(super) committed: Option<StepRecord>,
+    pub(super) output: Arc<OutputBuffer>,
+    pub(super) meter: Meter,
+}
+
+/// Lines that are not in the journal yet.
+pub(super) struct OutputBuffer {
+    context: Arc<RunContext>,
+    index: u32,
+    label: String,
+    phase: Phase,
+    lines: Mutex<Vec<OutputLine>>,
+}
+
+impl OutputBuffer {
+    pub(super) fn new(context: &Arc<RunContext>, step: &StepIdentity, phase: Phase) -> Arc<Self> {
+        Arc::new(Self {
+            context: Arc::clone(context),
+            index: step.index,
+            label: step.label.clone(),
+            phase,
+            lines: Mutex::new(Vec::new()),
+        })
+    }
+
+    fn take(&self) -> Vec<OutputLine> {
+        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl OutputWriter for OutputBuffer {
+    fn write(&self, level: Level, line: String) {
+        let sequence = self.context.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        self.context.observer.notify(&Event::Output {
+            step: self.label.clone(),
+            level,
+            line: line.clone(),
+        });
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(OutputLine {
+                sequence,
+                index: Some(self.index),
+                phase: self.phase,
+                written_at: journal::now(),
+                level,
+                line,
+            });
+    }
+}
+
+/// Passes progress on, a few times a second.
+pub(super) struct Meter {
+    label: String,
+    observer: Arc<dyn Observer>,
+    /// What `count` returned.
+    expected: Option<u64>,
+    told: Option<Instant>,
+    pub(super) done: Option<u64>,
+}
+
+impl Meter {
+    pub(super) fn new(context: &RunContext, label: &str, expected: Option<u64>) -> Self {
+        Self {
+            label: label.to_owned(),
+            observer: Arc::clone(&context.observer),
+            expected,
+            told: None,
+            done: None,
+        }
+    }
+
+    pub(super) fn progress(&mut self, done: u64, total: Option<u64>) {
+        self.done = Some(done);
+        let total = total.or(self.expected);
+        let now = Instant::now();
+        let is_due = self
+            .told
+            .is_none_or(|told| now.duration_since(told) >= PROGRESS_INTERVAL);
+        if is_due || total == Some(done) {
+            self.told = Some(now);
+            self.observer.notify(&Event::Progress {
+                step: self.label.clone(),
+                done,
+                total,
+            });
+        }
+    }
+}
+
+impl StepTransaction {
+    /// What WASI's clocks and randomness show.
+    pub(super) fn recorded(&self) -> Recorded {
+        Recorded {
+            started_at: self.record.started_at,
+            seed: self.record.seed,
+        }
+    }
+
+    /// Writes down that the step is done, with its output. The caller commits.
+    pub(super) async fn record_done(&mut self) -> Result<()> {
+        let now = journal::now();
+        self.record.rows_done = self.rows_done();
+        match self.phase {
+            Phase::Migrate => {
+                self.record.state = StepState::Migrated;
+                self.record.migrated_at = Some(now);
+                self.record.resume_cursor = None;
+                self.write_record().await?;
+            }
+            // The runner marks all steps at once.
+            Phase::Finalize | Phase::Reset | Phase::Prepare => {}
+        }
+        self.record_attempt(Outcome::Done, None).await
+    }
+
+    /// Writes down how this try ended, with its output. The caller commits.
+    pub(super) async fn record_attempt(
+        &mut self,
+        outcome: Outcome,
+        error: Option<serde_json::Value>,
+    ) -> Result<()> {
+        let lines = self.output.take();
+        let run = self.context.run();
+        journal::write_output(&mut *self.session, run, &lines).await?;
+        let attempt = AttemptRecord {
+            run,
+            index: self.step.index,
+            name: self.step.name.clone(),
+            digest: self.step.digest.clone(),
+            phase: self.phase,
+            attempt: self.attempt,
+            outcome,
+            started_at: self.began_at,
+            ended_at: journal::now(),
+            error,
+        };
+        journal::write_attempt(&mut *self.session, &attempt).await
+    }
+
+    async fn write_record(&mut self) -> Result<()> {
+        let kind = self.step.kind.as_str();
+        journal::write_step(&mut *self.session, kind, &self.record).await
+    }
+
+    fn rows_done(&self) -> Option<i64> {
+        self.meter.done.and_then(|done| i64::try_from(done).ok())
+    }
+}
+
+#[async_trait]
+impl StepHost for StepTransaction {
+    fn session(&mut self) -> &mut dyn Session {
+        &mut *self.session
+    }
+
+    fn settings(&self) -> &BTreeMap<String, String> {
+        &self.context.settings
+    }
+
+    fn progress(&mut self, done: u64, total: Option<u64>) {
+        self.meter.progress(done, total);
+    }
+
+    async fn checkpoint(&mut self, cursor: Vec<u8>) -> Result<()> {
+        if self.phase != Phase::Migrate {
+            return Err(Error::not_permitted(format!(
+                "a checkpoint in {}: only `migrate` can be continued",
+                self.phase.as_str()
+            )));
+        }
+        if self.session.open_savepoints() > 0 {
+            return Err(Error::not_permitted(
+                "a checkpoint while a savepoint is open: release it first",
+            ));
+        }
+        self.session.verify().await?;
+        self.record.resume_cursor = Some(cursor);
+        self.record.rows_done = self.rows_done();
+        let context = Arc::clone(&self.context);
+        let Some(lease) = &context.lease else {
+            // A rehearsal keeps nothing, but notices what a checkpoint would.
+            return Ok(());
+        };
+        let lines = self.output.take();
+        journal::write_output(&mut *self.session, lease.run, &lines).await?;
+        self.write_record().await?;
+        lease.fence(&mut *self.session).await?;
+        self.session.commit().await?;
+        self.committed = Some(self.record.clone());
+        self.session.begin(Durability::Deferred).await?;
+        self.context.observer.notify(&Event::Checkpoint {
+            step: self.step.label.clone(),
+        });
+        Ok(())
+    }
+}
