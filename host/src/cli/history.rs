@@ -1,0 +1,84 @@
+//! `history`: earlier runs.
+
+use clap::Args;
+
+use super::terminal::{Terminal, duration, shortened, time};
+use super::{Ended, GlobalArguments};
+use crate::catalog::Allowances;
+use crate::engine::{Failure, HistoryEntry};
+
+#[derive(Debug, Args)]
+pub(super) struct HistoryArguments {
+    /// How many runs, the newest first
+    #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
+    last: u32,
+    /// Show what the steps wrote, too
+    #[arg(short, long)]
+    output: bool,
+}
+
+pub(super) async fn run(
+    global: &GlobalArguments,
+    arguments: &HistoryArguments,
+    terminal: &Terminal,
+) -> Result<u8, Ended> {
+    let engine = global.engine(Allowances::default(), true)?;
+    let entries = engine.history(arguments.last, arguments.output).await?;
+    if terminal.json() {
+        terminal.document(&entries);
+    } else if entries.is_empty() {
+        terminal.line("no runs yet");
+    } else {
+        for entry in &entries {
+            show(entry, terminal);
+        }
+    }
+    Ok(0)
+}
+
+fn show(entry: &HistoryEntry, terminal: &Terminal) {
+    let run = &entry.run;
+    let outcome = run.outcome.map_or("running", |outcome| outcome.as_str());
+    let took = run.ended_at.map_or_else(String::new, |ended| {
+        format!(" in {}", duration(ended - run.started_at))
+    });
+    terminal.line(&format!(
+        "run {}  {}  {}{took}  {}  {}",
+        run.id,
+        run.command,
+        outcome,
+        time(run.started_at),
+        run.host
+    ));
+    for attempt in &entry.attempts {
+        let again = match attempt.attempt {
+            1 => String::new(),
+            number => format!(" (attempt {number})"),
+        };
+        terminal.line(&format!(
+            "  {:04}_{}  {} {}{again} in {}",
+            attempt.index,
+            attempt.name,
+            attempt.phase.as_str(),
+            attempt.outcome.as_str(),
+            duration(attempt.ended_at - attempt.started_at),
+        ));
+    }
+    if let Some(failure) = run.error.as_ref().and_then(Failure::from_json) {
+        terminal.line(&format!("  {failure}"));
+        if let Some(statement) = &failure.statement {
+            terminal.line(&format!("    statement: {}", shortened(statement)));
+        }
+        for (number, frame) in failure.backtrace.iter().enumerate() {
+            terminal.line(&format!("    {number}: {frame}"));
+        }
+    }
+    for line in entry.output.iter().flatten() {
+        terminal.line(&format!(
+            "  {} {:7} {}",
+            time(line.written_at),
+            line.level.as_str(),
+            line.line
+        ));
+    }
+}

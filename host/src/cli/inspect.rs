@@ -1,0 +1,76 @@
+//! `inspect`: what a component is, and what it may do.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::terminal::Terminal;
+use super::{Ended, GlobalArguments, REFUSED};
+use crate::catalog::{Allowances, StepFile, StepKind};
+use crate::database::Sqlite;
+use crate::engine::Inspection;
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArguments {
+    /// The component
+    #[arg(value_name = "STEP.wasm")]
+    step: PathBuf,
+}
+
+pub(super) async fn run(
+    global: &GlobalArguments,
+    arguments: &InspectArguments,
+    terminal: &Terminal,
+) -> Result<u8, Ended> {
+    let config = global.config()?;
+    let empty = Arc::new(Sqlite::empty(super::session_limits(&config)));
+    let engine = super::engine(config, empty, Allowances::default(), true);
+    let file_name = arguments.step.display().to_string();
+    let file = StepFile {
+        index: 0,
+        name: file_name.clone(),
+        kind: StepKind::Wasm,
+        file_name,
+        path: arguments.step.clone(),
+    };
+    let inspection = engine.inspect(&file).await.map_err(|failure| Ended {
+        status: REFUSED,
+        message: format!("`{}`: {failure}", file.file_name),
+        failure: Some(Box::new(failure)),
+    })?;
+    if terminal.json() {
+        terminal.document(&inspection);
+    } else {
+        show(&file.file_name, &inspection, terminal);
+    }
+    Ok(0)
+}
+
+fn show(file_name: &str, inspection: &Inspection, terminal: &Terminal) {
+    let transaction = if inspection.transactional {
+        "runs inside a transaction"
+    } else {
+        "runs outside a transaction"
+    };
+    terminal.line(&format!("file         {file_name}"));
+    terminal.line(&format!("description  {}", inspection.summary));
+    terminal.line(&format!("size         {} bytes", inspection.size));
+    terminal.line(&format!("sha256       {}", inspection.digest));
+    terminal.line(&format!("transaction  {transaction}"));
+    terminal.line("it may");
+    for ability in &inspection.interface.abilities {
+        terminal.line(&format!("  {ability}"));
+    }
+    if inspection.interface.abilities.is_empty() {
+        terminal.line("  do nothing but compute");
+    }
+    terminal.line("imports");
+    for import in &inspection.interface.imports {
+        terminal.line(&format!("  {import}"));
+    }
+    terminal.line("exports");
+    for export in &inspection.interface.exports {
+        terminal.line(&format!("  {export}"));
+    }
+}

@@ -1,0 +1,250 @@
+//! The command line: one file a command, and what they share.
+//!
+//! A command turns arguments into a call of the [`Engine`], and its answer into text for people or, with `--json`, for
+//! machines. Exit status: 0 done, 1 the migration failed, 2 wrong usage or refused.
+
+mod completions;
+mod history;
+mod inspect;
+mod plan;
+mod run;
+mod status;
+mod terminal;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::catalog::Allowances;
+use crate::config::Config;
+use crate::database::{Database, ErrorKind, SessionLimits, Sqlite};
+use crate::engine::{self, Engine, Failure, RunError};
+use terminal::Terminal;
+
+/// The migration failed, or was cancelled.
+const FAILED: u8 = 1;
+
+/// Wrong usage, or refused before anything was changed.
+const REFUSED: u8 = 2;
+
+/// Runs database migrations shipped as sandboxed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "wasmigrate", version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(flatten)]
+    global: GlobalArguments,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct GlobalArguments {
+    /// The configuration file; `wasmigrate.toml` when it is there
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The target, as sqlite:PATH [default: sqlite:wasmigrate.db]
+    #[arg(long, global = true, value_name = "URL")]
+    database: Option<String>,
+    /// The directory of the steps [default: migrations]
+    #[arg(long, global = true, value_name = "DIR")]
+    migrations: Option<PathBuf>,
+    /// The directory of compiled components and other caches
+    #[arg(long, global = true, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// A value for the steps; may be given again
+    #[arg(long = "set", global = true, value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run `migrate` of all pending steps
+    Migrate(run::RunArguments),
+    /// Run `migrate` of all pending steps, then `finalize` of all steps in one transaction
+    Finalize(run::RunArguments),
+    /// Undo what was migrated since the last finalize
+    Reset(run::RunArguments),
+    /// Show where the target stands
+    Status(status::StatusArguments),
+    /// Show what `migrate` would run
+    Plan(plan::PlanArguments),
+    /// Show earlier runs
+    History(history::HistoryArguments),
+    /// Show what a component is and what it may do
+    Inspect(inspect::InspectArguments),
+    /// Hash every file and compare it with the journal
+    Verify(verify::VerifyArguments),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArguments),
+}
+
+/// Differences between files and journal that the operator knows of.
+#[derive(Clone, Copy, Debug, Args)]
+struct AllowanceArguments {
+    /// Accept that files of applied steps are gone
+    #[arg(long)]
+    allow_missing: bool,
+    /// Accept that files of applied steps have changed
+    #[arg(long)]
+    allow_changed: bool,
+}
+
+impl From<AllowanceArguments> for Allowances {
+    fn from(arguments: AllowanceArguments) -> Self {
+        Self {
+            missing: arguments.allow_missing,
+            changed: arguments.allow_changed,
+        }
+    }
+}
+
+/// Why a command ended without doing what it was asked to, with its exit status.
+#[derive(Debug)]
+struct Ended {
+    status: u8,
+    message: String,
+    failure: Option<Box<Failure>>,
+}
+
+impl From<RunError> for Ended {
+    fn from(error: RunError) -> Self {
+        let status = match &error {
+            RunError::Files(_) | RunError::Refused(_) | RunError::Held(_) | RunError::Step(_) => {
+                REFUSED
+            }
+            RunError::Database(error) if error.kind == ErrorKind::Unavailable => REFUSED,
+            RunError::Cancelled | RunError::Database(_) => FAILED,
+        };
+        Self {
+            status,
+            message: error.to_string(),
+            failure: match error {
+                RunError::Step(failure) => Some(failure),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl From<anyhow::Error> for Ended {
+    fn from(error: anyhow::Error) -> Self {
+        Self {
+            status: REFUSED,
+            message: format!("{error:#}"),
+            failure: None,
+        }
+    }
+}
+
+/// Runs the command to its end.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let terminal = Terminal::new(arguments.global.json);
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal.error(&format!("cannot start: {error}"), None);
+            return ExitCode::from(REFUSED);
+        }
+    };
+    match runtime.block_on(dispatch(arguments, &terminal)) {
+        Ok(status) => ExitCode::from(status),
+        Err(ended) => {
+            terminal.error(&ended.message, ended.failure.as_deref());
+            ExitCode::from(ended.status)
+        }
+    }
+}
+
+async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ended> {
+    let global = &arguments.global;
+    match &arguments.command {
+        Command::Migrate(run) => run::run(global, run, engine::Command::Migrate, terminal).await,
+        Command::Finalize(run) => run::run(global, run, engine::Command::Finalize, terminal).await,
+        Command::Reset(run) => run::run(global, run, engine::Command::Reset, terminal).await,
+        Command::Status(status) => status::run(global, status, terminal).await,
+        Command::Plan(plan) => plan::run(global, plan, terminal).await,
+        Command::History(history) => history::run(global, history, terminal).await,
+        Command::Inspect(inspect) => inspect::run(global, inspect, terminal).await,
+        Command::Verify(verify) => verify::run(global, verify, terminal).await,
+        Command::Completions(completions) => Ok(completions::run(completions, terminal)),
+    }
+}
+
+impl GlobalArguments {
+    /// Flags over variables over the file.
+    fn config(&self) -> anyhow::Result<Config> {
+        let mut config = Config::load(self.config.as_deref(), std::env::vars())?;
+        if let Some(database) = &self.database {
+            config.database.clone_from(database);
+        }
+        if let Some(migrations) = &self.migrations {
+            config.migrations.clone_from(migrations);
+        }
+        if let Some(cache) = &self.cache {
+            config.cache.clone_from(cache);
+        }
+        config.settings.extend(self.settings.iter().cloned());
+        Ok(config)
+    }
+
+    fn engine(&self, allowances: Allowances, wait: bool) -> anyhow::Result<Engine> {
+        let config = self.config()?;
+        let database = database(&config)?;
+        Ok(engine(config, database, allowances, wait))
+    }
+}
+
+fn engine(
+    config: Config,
+    database: Arc<dyn Database>,
+    allowances: Allowances,
+    wait: bool,
+) -> Engine {
+    Engine::new(
+        database,
+        engine::Options {
+            migrations: config.migrations,
+            cache: config.cache,
+            limits: config.limits,
+            settings: Arc::new(config.settings),
+            attempts: config.attempts,
+            lease: Duration::from_secs(config.lease_seconds),
+            allowances,
+            wait,
+        },
+    )
+}
+
+fn database(config: &Config) -> anyhow::Result<Arc<dyn Database>> {
+    let path = config
+        .database
+        .strip_prefix("sqlite:")
+        .filter(|path| !path.is_empty())
+        .context("the database must be given as sqlite:PATH")?;
+    Ok(Arc::new(Sqlite::new(path, session_limits(config))))
+}
+
+fn session_limits(config: &Config) -> SessionLimits {
+    SessionLimits {
+        value_bytes: config.limits.value_bytes,
+        lock_wait: Duration::from_secs(config.lock_wait_seconds),
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,106 @@
+//! `plan`: what `migrate` would run; with `--dry-run` it runs it, and rolls it back.
+
+use clap::Args;
+
+use super::terminal::Terminal;
+use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, REFUSED};
+use crate::database::Stop;
+use crate::engine::{Progress, Rehearsal};
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArguments {
+    #[command(flatten)]
+    allowances: AllowanceArguments,
+    /// Really run the pending steps, in one transaction that is rolled back, and count the rows they change. Other
+    /// writers of the database wait meanwhile
+    #[arg(long)]
+    dry_run: bool,
+    /// List the files that are no steps, too
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+pub(super) async fn run(
+    global: &GlobalArguments,
+    arguments: &PlanArguments,
+    terminal: &Terminal,
+) -> Result<u8, Ended> {
+    let engine = global.engine(arguments.allowances.into(), true)?;
+    if arguments.dry_run {
+        let stop = Stop::default();
+        super::run::cancel_on_signal(&stop)?;
+        let rehearsal = engine.rehearse(terminal.observer(), &stop).await?;
+        return Ok(show_rehearsal(&rehearsal, terminal));
+    }
+    let overview = engine.overview().await?;
+    let pending: Vec<_> = overview
+        .steps
+        .iter()
+        .filter(|step| matches!(step.progress, Progress::Pending | Progress::Started))
+        .collect();
+    if terminal.json() {
+        terminal.document(&serde_json::json!({
+            "pending": pending,
+            "ignored": overview.ignored,
+            "problems": overview.problems,
+        }));
+    } else {
+        match pending.len() {
+            0 => terminal.line("nothing is pending"),
+            count => terminal.line(&format!("{count} pending")),
+        }
+        for step in &pending {
+            let started = match step.progress {
+                Progress::Started => "  continues from its last checkpoint",
+                _ => "",
+            };
+            terminal.line(&format!(
+                "  {:04}_{}  {}{started}",
+                step.index,
+                step.name,
+                step.kind.map_or("gone", |kind| kind.as_str()),
+            ));
+        }
+        if arguments.verbose {
+            for ignored in &overview.ignored {
+                terminal.line(&format!("  ignored {}: {}", ignored.file_name, ignored.why));
+            }
+        }
+        for problem in &overview.problems {
+            terminal.error(problem, None);
+        }
+    }
+    Ok(if overview.problems.is_empty() {
+        0
+    } else {
+        REFUSED
+    })
+}
+
+fn show_rehearsal(rehearsal: &Rehearsal, terminal: &Terminal) -> u8 {
+    if terminal.json() {
+        terminal.document(rehearsal);
+    } else {
+        terminal.line(&match rehearsal.steps.len() {
+            0 => "nothing is pending".to_owned(),
+            count => format!("{count} ran and were rolled back; nothing was changed"),
+        });
+        let width = rehearsal
+            .rows_changed
+            .keys()
+            .map(|table| table.chars().count())
+            .max()
+            .unwrap_or(0);
+        for (table, rows) in &rehearsal.rows_changed {
+            terminal.line(&format!("  {table:width$}  {rows} rows changed"));
+        }
+        if let Some(failure) = &rehearsal.failure {
+            terminal.error(&failure.to_string(), Some(failure));
+        }
+    }
+    if rehearsal.failure.is_some() {
+        FAILED
+    } else {
+        0
+    }
+}

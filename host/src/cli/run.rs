@@ -1,0 +1,101 @@
+//! `migrate`, `finalize`, `reset`: a command that becomes a run.
+
+use clap::Args;
+
+use super::terminal::Terminal;
+use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, REFUSED};
+use crate::database::Stop;
+use crate::engine::{Command, State};
+use crate::journal::Outcome;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    allowances: AllowanceArguments,
+    /// Refuse at once when another host works on the target, instead of waiting for it
+    #[arg(long)]
+    no_wait: bool,
+}
+
+pub(super) async fn run(
+    global: &GlobalArguments,
+    arguments: &RunArguments,
+    command: Command,
+    terminal: &Terminal,
+) -> Result<u8, Ended> {
+    let engine = global.engine(arguments.allowances.into(), !arguments.no_wait)?;
+    let stop = Stop::default();
+    cancel_on_signal(&stop)?;
+    let report = engine.run(command, terminal.observer(), &stop).await?;
+    if terminal.json() {
+        if report.run.is_none() {
+            terminal.document(&serde_json::json!({
+                "event": "nothing_to_do",
+                "state": report.state,
+            }));
+        }
+    } else {
+        if let Some(failure) = &report.failure {
+            terminal.error(&failure.to_string(), Some(failure));
+        }
+        let state = report.state.map_or("not known", State::as_str);
+        terminal.line(&match (report.outcome, report.run) {
+            (Outcome::Done, None) => format!("nothing to do; the state is {state}"),
+            (Outcome::Done, Some(_)) => {
+                format!(
+                    "done; the state is {state}{}",
+                    report.state.map_or("", next_step)
+                )
+            }
+            (Outcome::Refused, _) => format!("nothing was changed; the state is {state}"),
+            (Outcome::Cancelled, _) => {
+                format!("cancelled; the running step was rolled back, the state is {state}")
+            }
+            _ => format!("failed; the failed step was rolled back, the state is {state}"),
+        });
+    }
+    Ok(match report.outcome {
+        Outcome::Done => 0,
+        Outcome::Refused => REFUSED,
+        Outcome::Failed | Outcome::Cancelled | Outcome::Interrupted => FAILED,
+    })
+}
+
+fn next_step(state: State) -> &'static str {
+    match state {
+        State::FinalizationRequired => {
+            "; `wasmigrate finalize` makes it final, `wasmigrate reset` undoes it"
+        }
+        _ => "",
+    }
+}
+
+/// Cancels the run at the first Ctrl-C or SIGTERM. A thread of its own, because the run keeps this one busy.
+pub(super) fn cancel_on_signal(stop: &Stop) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = stop.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let (mut interrupt, mut terminate) = {
+        let _entered = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        _ = interrupt.recv() => {}
+                        _ = terminate.recv() => {}
+                    }
+                    stop.cancel();
+                }
+            });
+        })?;
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! `status`: where the target stands.
+
+use clap::Args;
+
+use super::terminal::{Terminal, shortened, time};
+use super::{Ended, GlobalArguments};
+use crate::catalog::Allowances;
+use crate::engine::{Overview, Progress};
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArguments {}
+
+pub(super) async fn run(
+    global: &GlobalArguments,
+    _arguments: &StatusArguments,
+    terminal: &Terminal,
+) -> Result<u8, Ended> {
+    let engine = global.engine(Allowances::default(), true)?;
+    let overview = engine.overview().await?;
+    if terminal.json() {
+        terminal.document(&overview);
+    } else {
+        show(&overview, terminal);
+    }
+    Ok(0)
+}
+
+fn show(overview: &Overview, terminal: &Terminal) {
+    let count = |progress: Progress| {
+        overview
+            .steps
+            .iter()
+            .filter(|step| step.progress == progress)
+            .count()
+    };
+    terminal.line(&format!("target  {}", overview.target));
+    terminal.line(&format!("state   {}", overview.state.as_str()));
+    terminal.line(&format!(
+        "steps   {}: {} finalized, {} migrated, {} pending",
+        overview.steps.len(),
+        count(Progress::Finalized),
+        count(Progress::Migrated),
+        count(Progress::Pending) + count(Progress::Started),
+    ));
+    if let Some(lease) = &overview.lease {
+        terminal.line(&format!(
+            "host    {} since {} (run {})",
+            lease.holder,
+            time(lease.acquired_at),
+            lease.run
+        ));
+    }
+    let width = overview
+        .steps
+        .iter()
+        .map(|step| step.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    for step in &overview.steps {
+        let when = step.finalized_at.or(step.migrated_at);
+        terminal.line(
+            format!(
+                "  {:04}_{:width$}  {:4}  {:9}  {}",
+                step.index,
+                step.name,
+                step.kind.map_or("gone", |kind| kind.as_str()),
+                step.progress.as_str(),
+                when.map_or_else(String::new, time),
+            )
+            .trim_end(),
+        );
+    }
+    if let Some(failure) = &overview.failure {
+        terminal.line(&format!("last failure  {failure}"));
+        if let Some(statement) = &failure.statement {
+            terminal.line(&format!("  statement: {}", shortened(statement)));
+        }
+    }
+    for problem in &overview.problems {
+        terminal.line(&format!("problem  {problem}"));
+    }
+}

@@ -1,0 +1,340 @@
+//! What people and machines read: plain lines, progress bars, JSON.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use console::style;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::engine::{Event, Failure, Observer};
+use crate::journal::{Outcome, Phase};
+use crate::output::Level;
+
+/// Where a command writes.
+pub(super) struct Terminal {
+    json: bool,
+    bars: Option<MultiProgress>,
+}
+
+impl Terminal {
+    pub(super) fn new(json: bool) -> Self {
+        let interactive =
+            !json && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+        Self {
+            json,
+            bars: interactive.then(MultiProgress::new),
+        }
+    }
+
+    /// Whether answers are for machines.
+    pub(super) fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Writes a line of the answer.
+    pub(super) fn line(&self, text: &str) {
+        let write = || {
+            // Nobody is left to tell when the reader has gone away.
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
+        };
+        match &self.bars {
+            Some(bars) => bars.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Writes one JSON document on a line.
+    pub(super) fn document(&self, value: &impl Serialize) {
+        match serde_json::to_string(value) {
+            Ok(text) => self.line(&text),
+            Err(error) => self.error(&format!("cannot write the answer: {error}"), None),
+        }
+    }
+
+    /// Says why a command failed; for machines as a document, so that each finds it where it reads.
+    pub(super) fn error(&self, message: &str, failure: Option<&Failure>) {
+        if self.json {
+            let document =
+                serde_json::json!({"event": "error", "message": message, "failure": failure});
+            self.line(&document.to_string());
+            return;
+        }
+        let text = format!("{} {message}", style("error:").red().bold().for_stderr());
+        let write = || {
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        };
+        match &self.bars {
+            Some(bars) => bars.suspend(write),
+            None => write(),
+        }
+        if let Some(failure) = failure {
+            self.failure_details(failure);
+        }
+    }
+
+    /// What a failure says beyond its message.
+    fn failure_details(&self, failure: &Failure) {
+        let mut lines = Vec::new();
+        if let Some(statement) = &failure.statement {
+            let place = failure
+                .line
+                .map_or_else(String::new, |line| format!(" (line {line})"));
+            lines.push(format!("  statement{place}: {}", shortened(statement)));
+        }
+        if let Some(database) = &failure.database {
+            if !failure.message.contains(&database.message) {
+                lines.push(format!("  database: {}", database.message));
+            }
+            if !database.code.is_empty() {
+                lines.push(format!("  code: {}", database.code));
+            }
+            for (name, text) in [("detail", &database.detail), ("hint", &database.hint)] {
+                if let Some(text) = text {
+                    lines.push(format!("  {name}: {text}"));
+                }
+            }
+        }
+        if !failure.backtrace.is_empty() {
+            lines.push("  backtrace of the component:".to_owned());
+            for (number, frame) in failure.backtrace.iter().enumerate() {
+                lines.push(format!("    {number}: {frame}"));
+            }
+        }
+        for line in lines {
+            let _ = writeln!(std::io::stderr().lock(), "{line}");
+        }
+    }
+
+    /// An observer of runs that writes as this terminal does.
+    pub(super) fn observer(&self) -> Arc<dyn Observer> {
+        if self.json {
+            Arc::new(JsonLines)
+        } else {
+            Arc::new(Lines {
+                bars: self.bars.as_ref().map(|bars| Bars::new(bars.clone())),
+                told: Mutex::new(None),
+            })
+        }
+    }
+}
+
+/// A statement in one line of bearable length.
+pub(super) fn shortened(statement: &str) -> String {
+    const MOST: usize = 300;
+    let mut line = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.len() > MOST {
+        line.truncate(line.floor_char_boundary(MOST));
+        line.push_str(" …");
+    }
+    line
+}
+
+/// A time in milliseconds since 1970, as people read it.
+pub(super) fn time(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds).map_or_else(
+        |_| String::from("?"),
+        |timestamp| timestamp.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}
+
+/// A duration in milliseconds, as people read it.
+pub(super) fn duration(milliseconds: i64) -> String {
+    match milliseconds {
+        ..1_000 => format!("{milliseconds} ms"),
+        1_000..60_000 => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
+        _ => format!(
+            "{} min {} s",
+            milliseconds / 60_000,
+            milliseconds % 60_000 / 1_000
+        ),
+    }
+}
+
+/// Every event as one JSON document on a line of standard output.
+struct JsonLines;
+
+impl Observer for JsonLines {
+    fn notify(&self, event: &Event) {
+        if let Ok(text) = serde_json::to_string(event) {
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
+        }
+    }
+}
+
+/// Lines for people, with bars below them on a terminal.
+struct Lines {
+    bars: Option<Bars>,
+    /// Whom we wait for, so that it is said once.
+    told: Mutex<Option<String>>,
+}
+
+impl Lines {
+    fn line(&self, text: &str) {
+        let write = || {
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
+        };
+        match &self.bars {
+            Some(bars) => bars.all.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+impl Observer for Lines {
+    fn notify(&self, event: &Event) {
+        if let Some(bars) = &self.bars {
+            bars.notify(event);
+        }
+        match event {
+            Event::Waiting { holder, run } => {
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                if told.as_deref() != Some(holder) {
+                    self.line(&format!("waiting for {holder} (run {run})"));
+                    *told = Some(holder.clone());
+                }
+            }
+            Event::RunStarted {
+                run,
+                command,
+                steps,
+            } => self.line(&format!(
+                "run {run}: {command}, {steps} {}",
+                if *steps == 1 { "step" } else { "steps" }
+            )),
+            Event::Loading {
+                step,
+                compiling: true,
+                ..
+            } => self.line(&format!("compiling {step}")),
+            Event::Output { step, level, line } => {
+                let mark = match level {
+                    Level::Debug => return,
+                    Level::Info => style("│").dim(),
+                    Level::Warning => style("warning:").yellow(),
+                    Level::Error => style("error:").red(),
+                };
+                self.line(&format!("{step} {mark} {line}"));
+            }
+            Event::StepStarted {
+                step,
+                resumed: true,
+                ..
+            } => self.line(&format!("{step} continues from its last checkpoint")),
+            Event::StepEnded {
+                step,
+                phase,
+                outcome,
+                milliseconds,
+            } => {
+                let (mark, word) = match (outcome, phase) {
+                    (Outcome::Done, Phase::Finalize) => (style("✓").green(), "finalized"),
+                    (Outcome::Done, Phase::Reset) => (style("✓").green(), "reset"),
+                    (Outcome::Done, _) => (style("✓").green(), "migrated"),
+                    (Outcome::Cancelled, _) => (style("✗").red(), "cancelled, rolled back"),
+                    (_, _) => (style("✗").red(), "failed, rolled back"),
+                };
+                self.line(&format!(
+                    "{mark} {step} {word} in {}",
+                    duration(*milliseconds)
+                ));
+            }
+            Event::Retrying {
+                step,
+                attempt,
+                delay_milliseconds,
+                message,
+            } => self.line(&format!(
+                "{step} is tried again (attempt {attempt}) in {delay_milliseconds} ms: {message}"
+            )),
+            Event::Loading { .. }
+            | Event::Prepared { .. }
+            | Event::StepStarted { .. }
+            | Event::Progress { .. }
+            | Event::Checkpoint { .. }
+            | Event::RunEnded { .. } => {}
+        }
+    }
+}
+
+/// One bar for the steps, one for the rows of the step that runs.
+struct Bars {
+    all: MultiProgress,
+    steps: ProgressBar,
+    rows: ProgressBar,
+}
+
+impl Bars {
+    fn new(all: MultiProgress) -> Self {
+        Self {
+            all,
+            steps: ProgressBar::hidden(),
+            rows: ProgressBar::hidden(),
+        }
+    }
+
+    fn notify(&self, event: &Event) {
+        match event {
+            Event::Loading {
+                step, number, of, ..
+            } => {
+                self.show(&self.steps, "{prefix:12} {bar:30} {pos}/{len} {wide_msg}");
+                self.steps.set_prefix("preparing");
+                self.steps.set_length(*of as u64);
+                self.steps.set_position(*number as u64);
+                self.steps.set_message(step.clone());
+            }
+            Event::StepStarted {
+                step,
+                phase,
+                number,
+                of,
+                ..
+            } => {
+                self.show(&self.steps, "{prefix:12} {bar:30} {pos}/{len} {wide_msg}");
+                self.steps.set_prefix(phase.as_str());
+                self.steps.set_length(*of as u64);
+                self.steps.set_position(number.saturating_sub(1) as u64);
+                self.steps.set_message(step.clone());
+            }
+            Event::Progress { step, done, total } => {
+                if self.rows.is_hidden() || self.rows.prefix() != *step {
+                    self.rows.reset();
+                    self.rows.set_prefix(step.clone());
+                }
+                match total {
+                    Some(total) => {
+                        self.show(
+                            &self.rows,
+                            "{spinner} {bar:30} {human_pos}/{human_len} {per_sec}, {eta} left",
+                        );
+                        self.rows.set_length(*total);
+                    }
+                    None => self.show(&self.rows, "{spinner} {human_pos} {per_sec}"),
+                }
+                self.rows.set_position(*done);
+            }
+            Event::StepEnded { .. } => {
+                self.steps.inc(1);
+                self.rows.finish_and_clear();
+                self.rows.set_prefix("");
+            }
+            Event::RunEnded { .. } => {
+                self.rows.finish_and_clear();
+                self.steps.finish_and_clear();
+            }
+            _ => {}
+        }
+    }
+
+    fn show(&self, bar: &ProgressBar, template: &str) {
+        if bar.is_hidden() {
+            self.all.add(bar.clone());
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+    }
+}

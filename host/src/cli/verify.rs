@@ -1,0 +1,29 @@
+//! `verify`: every file against the journal, hashed anew.
+
+use clap::Args;
+
+use super::terminal::Terminal;
+use super::{AllowanceArguments, Ended, GlobalArguments};
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArguments {
+    #[command(flatten)]
+    allowances: AllowanceArguments,
+}
+
+pub(super) async fn run(
+    global: &GlobalArguments,
+    arguments: &VerifyArguments,
+    terminal: &Terminal,
+) -> Result<u8, Ended> {
+    let engine = global.engine(arguments.allowances.into(), true)?;
+    let steps = engine.verify().await?;
+    if terminal.json() {
+        terminal.document(&serde_json::json!({"verified": steps}));
+    } else {
+        terminal.line(&format!(
+            "{steps} applied steps are what they were when they ran"
+        ));
+    }
+    Ok(0)
+}

@@ -1,0 +1,38 @@
+//! Runs database migrations that are shipped as sandboxed WebAssembly components.
+//!
+//! The rooms of the house, and who may enter which:
+//!
+//! ```text
+//! cli → engine → journal ┐
+//!              → catalog ├→ database
+//!              → sandbox ┘
+//! ```
+//!
+//! - [`database`]: the target; statements, transactions, batches. Drivers stay inside.
+//! - [`catalog`]: the steps on disk.
+//! - [`sandbox`]: components, and what they may do. wasmtime stays inside.
+//! - [`journal`]: what is remembered, and the lease.
+//! - [`engine`]: what may run when, and the running of it.
+//! - [`cli`]: the commands.
+//! - [`config`]: settings from the file, the environment and the flags.
+//!
+//! What this crate does not do: it talks to no network but the database's, and it generates no SQL of its own for your
+//! tables; what changes there is what a step said.
+
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod database;
+pub mod engine;
+pub mod journal;
+pub mod output;
+pub mod sandbox;
+
+/// Makes a directory that only this user may enter, with what is missing above it.
+pub(crate) fn private_directory(path: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}
