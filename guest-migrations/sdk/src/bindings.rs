@@ -1,0 +1,22 @@
+//! What `wit-bindgen` makes of the contract in `wit/`. Nothing here is meant to be used directly.
+
+#![allow(
+    unsafe_code,
+    missing_docs,
+    clippy::all,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "step",
+    generate_all,
+    pub_export_macro: true,
+    export_macro_name: "export_world",
+    default_bindings_module: "wasmigrate_sdk::bindings",
+});

@@ -1,0 +1,176 @@
+//! Puts a table of all languages in the place of the application's own short list.
+//!
+//! The application keeps its table `language` while this step fills `language_new` beside it. The cut-over takes over
+//! what the application wrote meanwhile and swaps the two under the old name. The table `locale` refers to `language`
+//! and cascades: a swap that deletes rows on the way would empty it.
+
+mod name;
+
+use wasmigrate_sdk::prelude::*;
+
+struct CutOverLanguages;
+
+impl Step for CutOverLanguages {
+    const SUMMARY: &'static str = "puts a table of all languages in the place of the short list";
+
+    fn check(database: &Database) -> Result<()> {
+        let taken: bool = database.query_value(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'language_new')",
+            params![],
+        )?;
+        ensure!(
+            !taken,
+            "there is a table language_new already: rename or drop it"
+        );
+        let nameless: i64 = database.query_value(
+            "SELECT count(*) FROM language WHERE trim(name) = ''",
+            params![],
+        )?;
+        ensure!(
+            nameless == 0,
+            "{nameless} rows of the table language have no name: give them one"
+        );
+        Ok(())
+    }
+
+    fn migrate(database: &mut Database, _: Resume) -> Result<()> {
+        database.execute(
+            "CREATE TABLE language_new (
+                 code TEXT NOT NULL PRIMARY KEY,
+                 name TEXT NOT NULL CHECK (trim(name) <> ''),
+                 full_name TEXT NOT NULL,
+                 script TEXT,
+                 scope TEXT,
+                 deprecated INTEGER NOT NULL DEFAULT 0 CHECK (deprecated IN (0, 1)),
+                 territories INTEGER NOT NULL DEFAULT 0,
+                 speakers INTEGER NOT NULL DEFAULT 0
+             )",
+            params![],
+        )?;
+        let added = add_missing(database)?;
+        count_speakers(database)?;
+        info!("{added} languages instead of {}", legacy_count(database)?);
+        Ok(())
+    }
+
+    fn finalize(database: &Database) -> Result<()> {
+        let added = add_missing(database)?;
+        if added > 0 {
+            info!("{added} languages were added since");
+        }
+        count_speakers(database)?;
+        database.execute("DROP TABLE language", params![])?;
+        database.execute("ALTER TABLE language_new RENAME TO language", params![])?;
+        database
+            .execute(
+                "CREATE UNIQUE INDEX language_name ON language (name)",
+                params![],
+            )
+            .context("two languages have one name")?;
+        let languages: i64 = database.query_value("SELECT count(*) FROM language", params![])?;
+        info!("the table language has {languages} rows now");
+        Ok(())
+    }
+
+    fn reset(database: &Database) -> Result<()> {
+        database.execute("DROP TABLE IF EXISTS language_new", params![])?;
+        Ok(())
+    }
+}
+export!(CutOverLanguages);
+
+fn legacy_count(database: &Database) -> Result<i64> {
+    database.query_value("SELECT count(*) FROM language", params![])
+}
+
+/// Adds the languages that the new table does not have yet, and gives all of them their names.
+fn add_missing(database: &Database) -> Result<u64> {
+    let mut added = add_from_registry(database)?;
+    added += add_from_application(database)?;
+    settle_names(database)?;
+    Ok(added)
+}
+
+fn add_from_registry(database: &Database) -> Result<u64> {
+    let mut languages = database.loader(
+        "language_new",
+        &["code", "name", "full_name", "script", "scope", "deprecated"],
+    );
+    let mut done = 0;
+    let missing = database.query(
+        "SELECT code, text, suppress_script, scope, deprecated
+         FROM subtag JOIN subtag_description ON subtag_id = subtag.id AND position = 1
+         WHERE kind = 'language' AND scope IS NOT 'private-use'
+           AND code NOT IN (SELECT code FROM language_new)
+         ORDER BY code",
+        params![],
+    )?;
+    for row in missing {
+        let row = row?;
+        let full_name: &str = row.get("text")?;
+        languages.push(params![
+            row.get::<&str>("code")?,
+            name::short(full_name),
+            full_name,
+            row.get::<Option<&str>>("suppress_script")?,
+            row.get::<Option<&str>>("scope")?,
+            row.get::<Option<&str>>("deprecated")?.is_some()
+        ])?;
+        done += 1;
+        progress(done, None);
+    }
+    languages.finish()
+}
+
+/// The application's languages stay, whatever the registry knows.
+fn add_from_application(database: &Database) -> Result<u64> {
+    let unknown = database.query_rows(
+        "SELECT code FROM language WHERE code NOT IN (SELECT code FROM language_new) ORDER BY code",
+        params![],
+    )?;
+    for row in &unknown {
+        warning!(
+            "the registry does not know the language {}: it stays as it is",
+            row.get::<&str>("code")?
+        );
+    }
+    database.execute(
+        "INSERT INTO language_new (code, name, full_name)
+         SELECT code, name, name FROM language WHERE code NOT IN (SELECT code FROM language_new)",
+        params![],
+    )
+}
+
+/// Names must tell languages apart: the application's own names first, then the short ones where they are enough.
+fn settle_names(database: &Database) -> Result<()> {
+    for statement in [
+        "UPDATE language_new SET name = language.name FROM language
+         WHERE language.code = language_new.code AND language.name <> language_new.name",
+        "UPDATE language_new SET name = full_name
+         WHERE code NOT IN (SELECT code FROM language)
+           AND name IN (SELECT name FROM language_new GROUP BY name HAVING count(*) > 1)",
+        "UPDATE language_new SET name = name || ' [' || code || ']'
+         WHERE code NOT IN (SELECT code FROM language)
+           AND name IN (SELECT name FROM language_new GROUP BY name HAVING count(*) > 1)",
+    ] {
+        let changed = database.execute(statement, params![])?;
+        debug!("{changed} names changed");
+    }
+    Ok(())
+}
+
+fn count_speakers(database: &Database) -> Result<()> {
+    database.execute(
+        "UPDATE language_new SET territories = counted.territories, speakers = counted.speakers
+         FROM (
+             SELECT language,
+                    count(DISTINCT territory) AS territories,
+                    CAST(round(sum(population * population_percent / 100)) AS INTEGER) AS speakers
+             FROM territory_language JOIN territory ON territory.code = territory_language.territory
+             GROUP BY language
+         ) AS counted
+         WHERE counted.language = language_new.code",
+        params![],
+    )?;
+    Ok(())
+}
