@@ -1,0 +1,7 @@
+//! Black-box tests: the real binary, real SQLite files, real components.
+//!
+//! A test is three sentences: a [`place::Place`] with a database and steps, an act, and what a user sees. `cargo xtask
+//! test` builds what they need and runs them.
+
+mod commands;
+mod place;

@@ -1,0 +1,243 @@
+//! A place to try the binary in: a directory with a database, steps and a cache of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+/// A directory with everything that a run needs.
+pub struct Place {
+    directory: TempDir,
+    cache: PathBuf,
+    variables: Vec<(String, String)>,
+}
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    pub status: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Place {
+    /// An empty database, no steps. Compiled components are shared between places, as they are between a user's projects.
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("migrations")).unwrap();
+        Self {
+            directory,
+            cache: built().join("test-cache"),
+            variables: Vec::new(),
+        }
+    }
+
+    /// The same with a cache that nobody else uses.
+    pub fn with_own_cache(mut self) -> Self {
+        self.cache = self.path().join("cache");
+        self
+    }
+
+    /// Sets a variable for every command.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Writes a step made of SQL.
+    pub fn with_sql(self, file_name: &str, sql: &str) -> Self {
+        self.write_step(file_name, sql.as_bytes());
+        self
+    }
+
+    /// Writes a step made of component text.
+    pub fn with_component_text(self, file_name: &str, text: &str) -> Self {
+        let component = wat::parse_str(text).unwrap_or_else(|error| panic!("{file_name}: {error}"));
+        self.write_step(file_name, &component);
+        self
+    }
+
+    /// Puts one of the components that `cargo xtask test` built among the steps.
+    pub fn with_guest(self, file_name: &str, guest: &str) -> Self {
+        let component = std::fs::read(built_guest(guest)).unwrap();
+        self.write_step(file_name, &component);
+        self
+    }
+
+    /// Runs SQL on the database, as the application would.
+    pub fn with_data(self, sql: &str) -> Self {
+        self.connect().execute_batch(sql).unwrap();
+        self
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.path().join("wasmigrate.db")
+    }
+
+    pub fn step(&self, file_name: &str) -> PathBuf {
+        self.path().join("migrations").join(file_name)
+    }
+
+    pub fn write_step(&self, file_name: &str, bytes: &[u8]) {
+        std::fs::write(self.step(file_name), bytes).unwrap();
+    }
+
+    /// A connection of the application.
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.database()).unwrap()
+    }
+
+    /// The first cell of the first row.
+    pub fn one<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
+        self.connect()
+            .query_row(query, [], |row| row.get(0))
+            .unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
+    /// All that the application owns: schema and rows of every table but the journal's, as text.
+    pub fn content(&self) -> String {
+        let connection = self.connect();
+        let mut statement = connection
+            .prepare(
+                "SELECT name, sql FROM sqlite_master
+                 WHERE name NOT LIKE 'wasmigrate\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+                 ORDER BY type, name",
+            )
+            .unwrap();
+        let objects: Vec<(String, Option<String>)> = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let mut content = String::new();
+        for (name, sql) in objects {
+            let sql = sql.unwrap_or_default();
+            content.push_str(&format!("{sql};\n"));
+            if !sql.to_ascii_uppercase().starts_with("CREATE TABLE") {
+                continue;
+            }
+            let mut statement = connection
+                .prepare(&format!("SELECT * FROM \"{name}\" ORDER BY 1, 2"))
+                .or_else(|_| connection.prepare(&format!("SELECT * FROM \"{name}\" ORDER BY 1")))
+                .unwrap();
+            let width = statement.column_count();
+            let mut rows = statement.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let cells: Vec<String> = (0..width)
+                    .map(|cell| format!("{:?}", row.get_ref(cell).unwrap()))
+                    .collect();
+                content.push_str(&format!("{name}: {}\n", cells.join(", ")));
+            }
+        }
+        content
+    }
+
+    /// A command that is about to run here.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        self.prepare(&mut command, arguments);
+        command
+    }
+
+    /// A command that runs under `strace` with the given options, to be killed at a certain system call.
+    pub fn command_under_strace(&self, options: &[&str], arguments: &[&str]) -> Command {
+        let mut command = Command::new("strace");
+        command.args(options).arg(binary());
+        self.prepare(&mut command, arguments);
+        command
+    }
+
+    fn prepare(&self, command: &mut Command, arguments: &[&str]) {
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path())
+            .env("WASMIGRATE_CACHE", &self.cache)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        Said::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Starts a command, with its output piped.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Said {
+    /// Demands an exit status.
+    #[track_caller]
+    pub fn ends_with(self, status: i32) -> Self {
+        assert_eq!(self.status, Some(status), "{self:#?}");
+        self
+    }
+
+    /// Demands a text in what was said, on either stream.
+    #[track_caller]
+    pub fn and_says(self, text: &str) -> Self {
+        assert!(
+            self.stdout.contains(text) || self.stderr.contains(text),
+            "`{text}` is not in {self:#?}"
+        );
+        self
+    }
+
+    /// The last line of standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        let line = self.stdout.lines().last().unwrap_or_default();
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
+
+/// The directory that cargo builds into, with this profile.
+pub fn built() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let test_binary = std::env::current_exe().unwrap();
+        test_binary.ancestors().nth(2).unwrap().to_owned()
+    })
+}
+
+pub fn binary() -> PathBuf {
+    let binary = built().join("wasmigrate");
+    assert!(
+        binary.exists(),
+        "{} is missing: run `cargo xtask test`",
+        binary.display()
+    );
+    binary
+}
+
+/// A component that `cargo xtask test` built, by the name of its crate.
+pub fn built_guest(name: &str) -> PathBuf {
+    let directory = std::env::var_os("WASMIGRATE_GUESTS")
+        .expect("WASMIGRATE_GUESTS is not set: run `cargo xtask test`");
+    PathBuf::from(directory).join(format!("{name}.wasm"))
+}

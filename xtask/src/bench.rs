@@ -1,0 +1,4 @@
+//! wip
+pub(crate) fn run() -> anyhow::Result<()> {
+    Ok(())
+}

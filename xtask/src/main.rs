@@ -1,0 +1,49 @@
+//! What a developer does with this repository, in one command each.
+//!
+//! `cargo xtask demo` and `cargo xtask test` need nothing before them: they build, and fetch what is missing.
+
+mod bench;
+mod cargo;
+mod dataset;
+mod demo;
+mod guests;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+/// The tasks of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build host and steps, and migrate the example's database before your eyes
+    Demo,
+    /// Build everything and run every test
+    Test {
+        /// Passed on to the test binaries: a part of a test's name, `--nocapture` …
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        filter: Vec<String>,
+    },
+    /// Measure, in the release profile, and print ratios
+    Bench,
+    /// Build the example steps and say where they are
+    Guests,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Demo => demo::run(),
+        Task::Test { filter } => test::run(&filter),
+        Task::Bench => bench::run(),
+        Task::Guests => {
+            let built = guests::build(&cargo::target_directory()?)?;
+            cargo::say(&built.migrations.display().to_string());
+            Ok(())
+        }
+    }
+}
