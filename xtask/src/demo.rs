@@ -69,11 +69,7 @@ fn show_samples(database: &Path) -> Result<()> {
     for (title, query) in SAMPLES {
         say(&format!("\n{title}:"));
         let mut statement = connection.prepare(query)?;
-        let names: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let mut cells = Vec::new();

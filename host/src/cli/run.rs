@@ -8,6 +8,9 @@ use crate::database::Stop;
 use crate::engine::{Command, State};
 use crate::journal::Outcome;
 
+/// The exit status of a process that Ctrl-C ended, as shells count: 128 and the number of SIGINT.
+const INTERRUPTED: i32 = 130;
+
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     #[command(flatten)]
@@ -70,7 +73,8 @@ fn next_step(state: State) -> &'static str {
     }
 }
 
-/// Cancels the run at the first Ctrl-C or SIGTERM. A thread of its own, because the run keeps this one busy.
+/// Cancels the run at the first Ctrl-C or SIGTERM, and ends the process at the second, which loses no more than any other
+/// death: for those who do not want to wait for the compiler. A thread of its own, because the run keeps this one busy.
 pub(super) fn cancel_on_signal(stop: &Stop) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let stop = stop.clone();
@@ -88,10 +92,13 @@ pub(super) fn cancel_on_signal(stop: &Stop) -> anyhow::Result<()> {
         .name("signals".to_owned())
         .spawn(move || {
             runtime.block_on(async {
-                loop {
+                for _ in 0..2 {
                     tokio::select! {
                         _ = interrupt.recv() => {}
                         _ = terminate.recv() => {}
+                    }
+                    if stop.is_cancelled() {
+                        std::process::exit(INTERRUPTED);
                     }
                     stop.cancel();
                 }

@@ -72,7 +72,7 @@ pub enum Event {
         outcome: Outcome,
         state: Option<State>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        failure: Option<Failure>,
+        failure: Option<Box<Failure>>,
     },
 }
 

@@ -130,7 +130,7 @@ impl<'e> Run<'e> {
             run: lease.run,
             outcome: report.outcome,
             state: report.state,
-            failure: report.failure.clone(),
+            failure: report.failure.clone().map(Box::new),
         });
         report
     }

@@ -117,7 +117,7 @@ pub(super) struct Meter {
     observer: Arc<dyn Observer>,
     /// What `count` returned.
     expected: Option<u64>,
-    told: Option<Instant>,
+    told: Option<(Instant, u64)>,
     pub(super) done: Option<u64>,
 }
 
@@ -136,11 +136,12 @@ impl Meter {
         self.done = Some(done);
         let total = total.or(self.expected);
         let now = Instant::now();
-        let is_due = self
-            .told
-            .is_none_or(|told| now.duration_since(told) >= PROGRESS_INTERVAL);
-        if is_due || total == Some(done) {
-            self.told = Some(now);
+        let is_due = self.told.is_none_or(|(at, told)| {
+            let is_end = total == Some(done) && told != done;
+            is_end || now.duration_since(at) >= PROGRESS_INTERVAL
+        });
+        if is_due {
+            self.told = Some((now, done));
             self.observer.notify(&Event::Progress {
                 step: self.label.clone(),
                 done,

@@ -190,7 +190,8 @@ impl<H: StepHost> wit::HostCursor for State<H> {
         match fetched {
             Ok(batch) => Ok(batch.into()),
             Err(error) => {
-                self.failed_statement = Some(cursor.statement.clone());
+                let statement = cursor.statement.clone();
+                self.note(&statement);
                 Err(error)
             }
         }

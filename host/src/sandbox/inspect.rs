@@ -46,7 +46,7 @@ pub(super) fn interface(engine: &Engine, component: &Component) -> Interface {
 }
 
 /// The imports that the host does not offer.
-pub(super) fn unknown_imports<'a>(imports: &'a [String]) -> Vec<&'a str> {
+pub(super) fn unknown_imports(imports: &[String]) -> Vec<&str> {
     imports
         .iter()
         .map(String::as_str)

@@ -273,7 +273,7 @@ impl<H: StepHost> Instance<'_, H> {
     pub async fn describe(&mut self) -> Result<Description, Error> {
         let description = call!(self, |step, store| step.call_describe(store))?;
         Ok(Description {
-            summary: crate::output::printable(&description.summary),
+            summary: self.bounded(&description.summary),
             transactional: description.transactional,
         })
     }
@@ -327,10 +327,15 @@ impl<H: StepHost> Instance<'_, H> {
         Ok(())
     }
 
+    /// A text of the component's as it may be kept and shown.
+    fn bounded(&self, text: &str) -> String {
+        output::cut(text, to_usize(self.store.data().limits.output_line_bytes))
+    }
+
     fn failed(&self, failure: Failure) -> Error {
         let cause = failure.cause.map(crate::database::Error::from);
         Error::Failed {
-            message: crate::output::printable(&failure.message),
+            message: self.bounded(&failure.message),
             retryable: failure.retryable,
             // The statement that failed last is only of interest when it is what the component gave up for.
             statement: cause

@@ -73,7 +73,8 @@ impl Counted {
     }
 }
 
-fn cut(line: &str, most: usize) -> String {
+/// The printable part of a line, of bearable length.
+pub(super) fn cut(line: &str, most: usize) -> String {
     if line.len() <= most {
         return printable(line);
     }

@@ -7,6 +7,9 @@ use super::limits::{Limiter, Limits};
 use super::output::Output;
 use crate::database;
 
+/// What is kept of a statement that failed.
+const STATEMENT_BYTES: usize = 8 << 10;
+
 /// The data of one store: one step's host, for one phase.
 pub(super) struct State<H> {
     pub(super) host: H,
@@ -27,9 +30,17 @@ impl<H: StepHost> State<H> {
         result: Result<T, database::Error>,
     ) -> Result<T, database::Error> {
         if result.is_err() {
-            self.failed_statement = Some(statement.to_owned());
+            self.note(statement);
         }
         result
+    }
+}
+
+impl<H> State<H> {
+    /// Remembers a statement that failed.
+    pub(super) fn note(&mut self, statement: &str) {
+        let end = statement.floor_char_boundary(STATEMENT_BYTES);
+        self.failed_statement = statement.get(..end).map(str::to_owned);
     }
 }
 

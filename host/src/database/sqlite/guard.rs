@@ -136,12 +136,12 @@ impl Touched {
         match context.action {
             AuthAction::Insert { table_name }
             | AuthAction::Update { table_name, .. }
-            | AuthAction::Delete { table_name } => {
-                if !table_name.starts_with("sqlite_") {
-                    self.tables.insert(table_name.to_owned());
-                    if context.accessor.is_none() && self.main_table.is_none() {
-                        self.main_table = Some(table_name.to_owned());
-                    }
+            | AuthAction::Delete { table_name }
+                if !table_name.starts_with("sqlite_") =>
+            {
+                self.tables.insert(table_name.to_owned());
+                if context.accessor.is_none() && self.main_table.is_none() {
+                    self.main_table = Some(table_name.to_owned());
                 }
             }
             AuthAction::CreateTable { table_name } => {

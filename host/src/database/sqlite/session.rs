@@ -36,8 +36,10 @@ struct Inner {
     stop: Stop,
     guard: Guard,
     // Statements and cursors hold the connection too; they come first so that they are dropped first.
-    statements: StatementCache,
-    cursors: BTreeMap<CursorId, (String, Running)>,
+    // Kept apart by authority: a statement that was prepared for the host has passed no authorizer.
+    host_statements: StatementCache,
+    step_statements: StatementCache,
+    cursors: BTreeMap<CursorId, OpenCursor>,
     next_number: u32,
     savepoints: Vec<SavepointId>,
     connection: Rc<Connection>,
@@ -46,6 +48,13 @@ struct Inner {
     touched: Touched,
     foreign_keys: ForeignKeys,
     changes: Changes,
+}
+
+/// A result that is being read.
+struct OpenCursor {
+    authority: Authority,
+    statement: String,
+    running: Running,
 }
 
 impl SqliteSession {
@@ -63,7 +72,8 @@ impl SqliteSession {
                 access,
                 stop: stop.clone(),
                 guard,
-                statements: StatementCache::default(),
+                host_statements: StatementCache::default(),
+                step_statements: StatementCache::default(),
                 cursors: BTreeMap::new(),
                 next_number: 0,
                 savepoints: Vec::new(),
@@ -125,7 +135,8 @@ fn count(changes: &Changes, table: &str, rows: u64) {
 impl Inner {
     /// A fresh connection, free of the temporary objects that a step left on the old one.
     fn reconnect(&mut self) -> Result<()> {
-        self.statements.clear();
+        self.host_statements.clear();
+        self.step_statements.clear();
         self.cursors.clear();
         self.connection = connect(
             &self.database,
@@ -171,11 +182,27 @@ impl Inner {
 
     /// Ends cursors and savepoints, as a commit or a rollback does.
     fn end_open_work(&mut self) {
-        while let Some((_, (sql, running))) = self.cursors.pop_first() {
-            self.statements.put(sql, running.close());
-        }
+        self.close_cursors();
         self.savepoints.clear();
         self.guard.act_for(Authority::Host);
+    }
+
+    fn close_cursors(&mut self) {
+        while let Some((_, cursor)) = self.cursors.pop_first() {
+            self.close_cursor(cursor);
+        }
+    }
+
+    fn close_cursor(&mut self, cursor: OpenCursor) {
+        self.statements(cursor.authority)
+            .put(cursor.statement, cursor.running.close());
+    }
+
+    fn statements(&mut self, authority: Authority) -> &mut StatementCache {
+        match authority {
+            Authority::Host => &mut self.host_statements,
+            Authority::Step => &mut self.step_statements,
+        }
     }
 
     fn in_transaction(&self) -> bool {
@@ -228,7 +255,7 @@ impl Inner {
     fn prepare(&mut self, authority: Authority, sql: &str) -> Result<(String, Prepared)> {
         self.require_transaction(authority)?;
         self.guard.act_for(authority);
-        if let Some((sql, prepared)) = self.statements.take(sql) {
+        if let Some((sql, prepared)) = self.statements(authority).take(sql) {
             self.touched.add(&prepared.touched);
             return Ok((sql, prepared));
         }
@@ -262,7 +289,7 @@ impl Inner {
             }
         }
         let changes_rows = !prepared.read_only;
-        self.statements.put(sql, prepared);
+        self.statements(authority).put(sql, prepared);
         match result {
             Ok(()) if changes_rows && changed > 0 => Ok(changed),
             Ok(()) => Ok(0),
@@ -287,15 +314,15 @@ impl Inner {
         self.next_number
     }
 
+    /// An open cursor, to read on in the name of whoever opened it.
     fn cursor(&mut self, cursor: CursorId) -> Result<&mut Running> {
-        self.cursors
-            .get_mut(&cursor)
-            .map(|(_, running)| running)
-            .ok_or_else(|| {
-                Error::invalid_argument(
-                    "the cursor is closed: a checkpoint, or a rollback to an earlier savepoint, ended it",
-                )
-            })
+        let cursor = self.cursors.get_mut(&cursor).ok_or_else(|| {
+            Error::invalid_argument(
+                "the cursor is closed: a checkpoint, or a rollback to an earlier savepoint, ended it",
+            )
+        })?;
+        self.guard.act_for(cursor.authority);
+        Ok(&mut cursor.running)
     }
 
     /// A temporary table with the name of one of the journal's would take its place in the host's own statements.
@@ -468,13 +495,20 @@ impl Session for SqliteSession {
             .open(parameters.iter().map(Cell::from))
             .map_err(|error| inner.explain(error))?;
         let cursor = CursorId(inner.number());
-        inner.cursors.insert(cursor, (sql, running));
+        inner.cursors.insert(
+            cursor,
+            OpenCursor {
+                authority,
+                statement: sql,
+                running,
+            },
+        );
         Ok(cursor)
     }
 
     fn columns(&self, cursor: CursorId) -> Result<Arc<[Column]>> {
         match self.inner.cursors.get(&cursor) {
-            Some((_, running)) => Ok(Arc::clone(&running.columns)),
+            Some(cursor) => Ok(Arc::clone(&cursor.running.columns)),
             None => Err(Error::invalid_argument("the cursor is closed")),
         }
     }
@@ -494,8 +528,8 @@ impl Session for SqliteSession {
 
     async fn close(&mut self, cursor: CursorId) {
         let inner = &mut *self.inner;
-        if let Some((sql, running)) = inner.cursors.remove(&cursor) {
-            inner.statements.put(sql, running.close());
+        if let Some(cursor) = inner.cursors.remove(&cursor) {
+            inner.close_cursor(cursor);
         }
     }
 
@@ -531,9 +565,7 @@ impl Session for SqliteSession {
         }
         inner.savepoints.retain(|open| *open < savepoint);
         // Rows read after the savepoint may be undone under a cursor's feet.
-        while let Some((_, (sql, running))) = inner.cursors.pop_first() {
-            inner.statements.put(sql, running.close());
-        }
+        inner.close_cursors();
         inner.foreign_keys.forget();
         inner.control(&format!("ROLLBACK TO wasmigrate_{}", savepoint.0))?;
         inner.control(&format!("RELEASE wasmigrate_{}", savepoint.0))
