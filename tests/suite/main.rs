@@ -4,4 +4,9 @@
 //! test` builds what they need and runs them.
 
 mod commands;
+mod crash;
+mod files;
+mod foreign_keys;
+mod hostile;
+mod journal;
 mod place;

@@ -72,6 +72,43 @@ impl Place {
         self
     }
 
+    /// Puts the example steps among the steps.
+    pub fn with_examples(self) -> Self {
+        copy_files(
+            &given("WASMIGRATE_EXAMPLES"),
+            &self.path().join("migrations"),
+        );
+        self
+    }
+
+    /// Begins with the database that the example steps are written for.
+    pub fn with_legacy_data(self) -> Self {
+        std::fs::copy(given("WASMIGRATE_LEGACY"), self.database()).unwrap();
+        self
+    }
+
+    /// Another place that is the same in all.
+    pub fn copy(&self) -> Self {
+        let copy = Self {
+            variables: self.variables.clone(),
+            ..Self::new()
+        };
+        copy_files(self.path(), copy.path());
+        copy_files(
+            &self.path().join("migrations"),
+            &copy.path().join("migrations"),
+        );
+        if self.has_own_cache() {
+            copy.with_own_cache()
+        } else {
+            copy
+        }
+    }
+
+    pub fn has_own_cache(&self) -> bool {
+        self.cache.starts_with(self.path())
+    }
+
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
@@ -98,6 +135,14 @@ impl Place {
         self.connect()
             .query_row(query, [], |row| row.get(0))
             .unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
+    /// The first cell of each row, as text.
+    pub fn texts(&self, query: &str) -> Vec<String> {
+        let connection = self.connect();
+        let mut statement = connection.prepare(query).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
     }
 
     /// All that the application owns: schema and rows of every table but the journal's, as text.
@@ -237,7 +282,23 @@ pub fn binary() -> PathBuf {
 
 /// A component that `cargo xtask test` built, by the name of its crate.
 pub fn built_guest(name: &str) -> PathBuf {
-    let directory = std::env::var_os("WASMIGRATE_GUESTS")
-        .expect("WASMIGRATE_GUESTS is not set: run `cargo xtask test`");
-    PathBuf::from(directory).join(format!("{name}.wasm"))
+    given("WASMIGRATE_GUESTS").join(format!("{name}.wasm"))
+}
+
+/// A path that `cargo xtask test` passes to the tests.
+fn given(variable: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(path) => PathBuf::from(path),
+        None => panic!("{variable} is not set: run `cargo xtask test`"),
+    }
+}
+
+/// Copies the files of a directory, but not what is in directories of its own.
+fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
 }

@@ -1,0 +1,169 @@
+//! The host is killed, and nobody can tell from the data.
+//!
+//! Each test kills the real binary with SIGKILL, again and again, each time on a fresh copy of the same place: before
+//! every single write to the database's files, at system calls chosen at random, at moments chosen at random. Then the
+//! same command simply runs again. It must not wait for the dead host, and must leave the content of an undisturbed run
+//! and a journal that tells what happened. `WASMIGRATE_TEST_SEED` repeats the choice of an earlier run.
+
+mod point;
+mod scenario;
+
+use crate::place::Place;
+use point::{Point, Seed};
+use scenario::Scenario;
+
+/// What changes files or makes sure of them: between two of these the disk stays as it is.
+const WRITES: [&str; 5] = ["pwrite64", "fsync", "fdatasync", "ftruncate", "unlink"];
+
+/// Three steps, none of which would bear being applied twice, or by half.
+fn sql_steps() -> Place {
+    Place::new()
+        .with_data(
+            "CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT NOT NULL, visits INTEGER NOT NULL);
+             INSERT INTO person WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300)
+             SELECT i, 'person ' || i, i % 7 FROM n;
+             CREATE TABLE total (visits INTEGER NOT NULL);
+             INSERT INTO total VALUES (0);",
+        )
+        .with_sql(
+            "0001_add_accounts.sql",
+            "-- wasmigrate:migrate
+             CREATE TABLE account (id INTEGER PRIMARY KEY, person INTEGER REFERENCES person (id), balance INTEGER);
+             CREATE INDEX account_by_person ON account (person);
+             INSERT INTO account (person, balance) SELECT id, 100 FROM person;
+             -- wasmigrate:finalize
+             CREATE UNIQUE INDEX account_is_unique ON account (person);
+             UPDATE account SET balance = balance + 1;
+             -- wasmigrate:reset
+             DROP TABLE account;",
+        )
+        .with_sql(
+            "0002_count_visits.sql",
+            "-- wasmigrate:migrate
+             ALTER TABLE person ADD COLUMN greeted INTEGER NOT NULL DEFAULT 0;
+             UPDATE person SET visits = visits + 1;
+             UPDATE total SET visits = visits + (SELECT sum(visits) FROM person);
+             -- wasmigrate:finalize
+             UPDATE person SET greeted = greeted + visits;
+             -- wasmigrate:reset
+             UPDATE total SET visits = visits - (SELECT sum(visits) FROM person);
+             UPDATE person SET visits = visits - 1;
+             ALTER TABLE person DROP COLUMN greeted;",
+        )
+        .with_sql(
+            "0003_pay_visits.sql",
+            "-- wasmigrate:migrate
+             UPDATE account SET balance = balance + (SELECT visits FROM person WHERE person.id = account.person);
+             -- wasmigrate:finalize
+             DROP TABLE total;
+             ALTER TABLE account RENAME COLUMN balance TO credit;
+             -- wasmigrate:reset
+             UPDATE account SET balance = balance - (SELECT visits FROM person WHERE person.id = account.person);",
+        )
+}
+
+/// The example steps, the long one with many checkpoints, on a part of their data.
+fn example_steps() -> Place {
+    Place::new()
+        .with_legacy_data()
+        .with_data(
+            "DELETE FROM registry_record WHERE id BETWEEN 400 AND 7900 OR id > 8300;
+             DELETE FROM territory_document WHERE code > 'C';
+             VACUUM;",
+        )
+        .with_examples()
+        .with_variable("WASMIGRATE_SETTINGS_INDEX_DESCRIPTIONS_CHUNK", "40")
+}
+
+#[test]
+fn migrate_is_killed_before_every_write() {
+    let scenario = Scenario::new(sql_steps(), &[], &["migrate"]);
+    let points = scenario.calls(&WRITES);
+    assert!(scenario.survives(&points) > 100);
+}
+
+#[test]
+fn finalize_of_several_steps_is_killed_before_every_write() {
+    let scenario = Scenario::new(sql_steps(), &[&["migrate"]], &["finalize"]);
+    let points = scenario.calls(&WRITES);
+    assert!(scenario.survives(&points) > 60);
+}
+
+#[test]
+fn reset_is_killed_before_every_write() {
+    let scenario = Scenario::new(sql_steps(), &[&["migrate"]], &["reset"]);
+    let points = scenario.calls(&WRITES);
+    assert!(scenario.survives(&points) > 60);
+}
+
+#[test]
+fn migrate_and_finalize_at_once_are_killed_anywhere() {
+    let seed = Seed::new();
+    let scenario = Scenario::new(sql_steps(), &[], &["finalize"]);
+    let points = seed.choose(scenario.all_calls(), 40);
+    assert!(scenario.survives(&points) > 30);
+}
+
+#[test]
+fn a_transaction_larger_than_the_cache_is_killed_while_it_spills() {
+    let seed = Seed::new();
+    let place = Place::new().with_sql(
+        "0001_fill.sql",
+        "CREATE TABLE filled (id INTEGER PRIMARY KEY, padding BLOB);
+         INSERT INTO filled (padding)
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000) SELECT zeroblob(2000 + i) FROM n;
+         UPDATE filled SET padding = zeroblob(3000) WHERE id % 3 = 0;",
+    );
+    let scenario = Scenario::new(place, &[], &["migrate"]);
+    let points = seed.choose(scenario.calls(&WRITES), 20);
+    assert!(scenario.survives(&points) > 15);
+}
+
+#[test]
+fn steps_with_checkpoints_are_killed_while_they_write() {
+    let seed = Seed::new();
+    let scenario = Scenario::new(example_steps(), &[], &["migrate"]);
+    let points = seed.choose(scenario.calls(&WRITES), 40);
+    assert!(scenario.survives(&points) > 30);
+}
+
+#[test]
+fn steps_with_checkpoints_are_killed_anywhere() {
+    let seed = Seed::new();
+    let scenario = Scenario::new(example_steps(), &[], &["migrate"]);
+    // The components compute most of the time: a clock finds them at work, a system call does not.
+    let mut points = seed.choose(scenario.all_calls(), 20);
+    points.extend(seed.moments(scenario.duration(), 20));
+    assert!(scenario.survives(&points) > 30);
+}
+
+#[test]
+fn finalize_of_components_is_killed_anywhere() {
+    let seed = Seed::new();
+    let scenario = Scenario::new(example_steps(), &[&["migrate"]], &["finalize"]);
+    let mut points = seed.choose(scenario.all_calls(), 15);
+    points.extend(seed.moments(scenario.duration(), 15));
+    assert!(scenario.survives(&points) > 20);
+}
+
+#[test]
+fn reset_of_components_is_killed_anywhere() {
+    let seed = Seed::new();
+    let scenario = Scenario::new(example_steps(), &[&["migrate"]], &["reset"]);
+    let mut points = seed.choose(scenario.all_calls(), 15);
+    points.extend(seed.moments(scenario.duration(), 15));
+    assert!(scenario.survives(&points) > 20);
+}
+
+#[test]
+fn the_compile_cache_is_killed_while_it_is_written() {
+    let seed = Seed::new();
+    let place = Place::new()
+        .with_own_cache()
+        .with_data("CREATE TABLE one (value)")
+        .with_guest("0001_one.wasm", "one");
+    let scenario = Scenario::new(place, &[], &["migrate"]);
+    let calls = ["write", "fsync", "fdatasync", "rename", "mkdir"];
+    let points: Vec<Point> = seed.choose(scenario.calls(&calls), 8);
+    assert!(scenario.survives(&points) > 4);
+}

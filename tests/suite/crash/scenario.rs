@@ -1,0 +1,158 @@
+//! A command that is run once undisturbed, and then killed and run again many times.
+
+use std::time::{Duration, Instant};
+
+use super::point::{self, Point};
+use crate::place::Place;
+
+/// A command, the place before it, and what an undisturbed run of it leaves.
+pub struct Scenario {
+    before: Place,
+    act: Vec<&'static str>,
+    trace: String,
+    duration: Duration,
+    content: String,
+    journal: Journal,
+}
+
+/// What the journal must say, whatever happened on the way.
+#[derive(Debug, PartialEq)]
+struct Journal {
+    /// Index, name, digest and state of each step.
+    steps: Vec<String>,
+    /// Index, phase and number of tries that were done.
+    done: Vec<String>,
+}
+
+impl Scenario {
+    /// Runs the `preparation` in a place, then `act` in copies of it.
+    pub fn new(place: Place, preparation: &[&[&str]], act: &[&'static str]) -> Self {
+        for arguments in preparation {
+            place.run(arguments).ends_with(0);
+        }
+        let mut act = act.to_vec();
+        act.push("--json");
+
+        // The first run fills the compile cache, so that all others take the same time and the same system calls.
+        if !place.has_own_cache() {
+            place.copy().run(&act).ends_with(0);
+        }
+        let timed = place.copy();
+        let began = Instant::now();
+        timed.run(&act).ends_with(0);
+        let duration = began.elapsed();
+
+        let traced = place.copy();
+        let trace = traced.path().join("trace");
+        let options = ["-f", "-qq", "-o", trace.to_str().unwrap()];
+        let output = traced.command_under_strace(&options, &act).output();
+        assert!(output.unwrap().status.success());
+        Self {
+            trace: std::fs::read_to_string(trace).unwrap(),
+            duration,
+            content: traced.content(),
+            journal: Journal::of(&traced),
+            before: place,
+            act,
+        }
+    }
+
+    /// How long it takes undisturbed.
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// Every system call since the database was opened first.
+    pub fn all_calls(&self) -> Vec<Point> {
+        point::calls(&self.trace, "wasmigrate.db")
+    }
+
+    /// Those of some kinds.
+    pub fn calls(&self, kinds: &[&str]) -> Vec<Point> {
+        let is_of_kind =
+            |point: &Point| matches!(point, Point::Call(name, _) if kinds.contains(&name.as_str()));
+        self.all_calls().into_iter().filter(is_of_kind).collect()
+    }
+
+    /// Kills the command at each of the points and runs it again; returns how many were killed in time.
+    pub fn survives(&self, points: &[Point]) -> usize {
+        let killed = points.iter().filter(|point| self.survives_one(point));
+        let count = killed.count();
+        println!("{:?}: {count} kills", self.act);
+        count
+    }
+
+    fn survives_one(&self, point: &Point) -> bool {
+        let place = self.before.copy();
+        let runs_before = runs(&place).len();
+        let Some(killed) = point.kill(&place, &self.act) else {
+            return false;
+        };
+        let again = place.run(&self.act);
+        assert_eq!(again.status, Some(0), "{point}\n{killed}\n{again:#?}");
+        assert!(
+            !again.stdout.contains(r#""event":"waiting""#),
+            "{point}: waited for a dead host\n{again:#?}"
+        );
+        assert!(
+            place.content() == self.content,
+            "{point}: the content differs\n{killed}\n{again:#?}\n{}\ninstead of\n{}",
+            place.content(),
+            self.content
+        );
+        assert_eq!(Journal::of(&place), self.journal, "{point}\n{killed}");
+
+        let runs = runs(&place);
+        let runs: Vec<&str> = runs[runs_before..].iter().map(String::as_str).collect();
+        let expected: &[&[&str]] = if killed.contains(r#""event":"run_ended""#) {
+            &[&["done"]]
+        } else if killed.contains(r#""event":"run_started""#) {
+            // When it was killed behind its last commit, the second finds nothing to do.
+            &[&["interrupted", "done"], &["interrupted"], &["done"]]
+        } else {
+            &[&["interrupted", "done"], &["done"]]
+        };
+        assert!(
+            expected.contains(&&*runs),
+            "{point}: the runs are {runs:?}\n{killed}\n{again:#?}"
+        );
+        true
+    }
+}
+
+/// The outcomes of all runs, in their order.
+fn runs(place: &Place) -> Vec<String> {
+    let journal = "SELECT name FROM sqlite_master WHERE name = 'wasmigrate_journal'";
+    if place.texts(journal).is_empty() {
+        return Vec::new();
+    }
+    place.texts("SELECT coalesce(outcome, 'without outcome') FROM wasmigrate_run ORDER BY id")
+}
+
+impl Journal {
+    /// Reads it, and demands what is true of every journal at rest.
+    fn of(place: &Place) -> Self {
+        assert_eq!(place.texts("PRAGMA integrity_check"), ["ok"]);
+        assert!(
+            place
+                .texts("SELECT \"table\" FROM pragma_foreign_key_check")
+                .is_empty()
+        );
+        let held = place.texts("SELECT holder FROM wasmigrate_lease WHERE holder IS NOT NULL");
+        assert!(held.is_empty(), "the lease is held by {held:?}");
+        let failed = place.texts(
+            "SELECT step_index || ' ' || phase || ' ' || outcome FROM wasmigrate_attempt WHERE outcome <> 'done'",
+        );
+        assert!(failed.is_empty(), "{failed:?}");
+        Self {
+            steps: place.texts(
+                "SELECT step_index || ' ' || name || ' ' || digest || ' ' || state FROM wasmigrate_step
+                 ORDER BY step_index",
+            ),
+            done: place.texts(
+                "SELECT step_index || ' ' || phase || ' ' || count(*) FROM wasmigrate_attempt
+                 GROUP BY step_index, phase ORDER BY step_index, phase",
+            ),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The steps on disk: what fits and what does not.
+
+use crate::place::Place;
+
+fn applied() -> Place {
+    let place = Place::new()
+        .with_sql("0001_a.sql", "CREATE TABLE a (b);")
+        .with_sql("0002_b.sql", "CREATE TABLE b (c);");
+    place.run(&["migrate"]).ends_with(0);
+    place
+}
+
+#[test]
+fn a_changed_file_stops_every_command_before_anything_runs() {
+    let place = applied().with_sql("0003_c.sql", "CREATE TABLE c (d);");
+    place.write_step("0002_b.sql", b"CREATE TABLE other (c);");
+    let before = place.content();
+    for command in ["migrate", "finalize", "reset", "verify"] {
+        place
+            .run(&[command])
+            .ends_with(2)
+            .and_says("`0002_b.sql` has changed since it was applied")
+            .and_says("--allow-changed");
+    }
+    place.run(&["plan"]).ends_with(2).and_says("has changed");
+    place.run(&["status"]).ends_with(0).and_says("has changed");
+    assert_eq!(place.content(), before);
+    place
+        .run(&["migrate", "--allow-changed"])
+        .ends_with(0)
+        .and_says("0003_c migrated");
+}
+
+#[test]
+fn a_change_that_keeps_size_and_time_is_found_by_verify() {
+    let place = applied();
+    let file = place.step("0002_b.sql");
+    let times = std::fs::metadata(&file).unwrap().modified().unwrap();
+    place.write_step("0002_b.sql", b"CREATE TABLE c (b);");
+    std::fs::File::options()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .set_modified(times)
+        .unwrap();
+    place.run(&["verify"]).ends_with(2).and_says("has changed");
+    place.run(&["migrate"]).ends_with(2).and_says("has changed");
+}
+
+#[test]
+fn a_file_that_is_gone_is_named() {
+    let place = applied().with_sql("0003_c.sql", "CREATE TABLE c (d);");
+    std::fs::remove_file(place.step("0001_a.sql")).unwrap();
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("step 0001_a was applied, but its file is gone")
+        .and_says("--allow-missing");
+    place
+        .run(&["migrate", "--allow-missing"])
+        .ends_with(0)
+        .and_says("0003_c migrated");
+    place
+        .run(&["finalize", "--allow-missing"])
+        .ends_with(2)
+        .and_says("0001_a is not finalized, and its file is gone");
+}
+
+#[test]
+fn a_step_in_front_of_applied_ones_is_refused() {
+    let place = Place::new()
+        .with_sql("0001_a.sql", "CREATE TABLE a (b);")
+        .with_sql("0005_e.sql", "CREATE TABLE e (f);");
+    place.run(&["migrate"]).ends_with(0);
+    place.write_step("0003_c.sql", b"CREATE TABLE c (d);");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("`0003_c.sql` was never applied, but `0005_e` behind it was")
+        .and_says("give it an index above 5");
+}
+
+#[test]
+fn two_steps_with_one_index_are_both_named() {
+    let place = Place::new()
+        .with_sql("0001_a.sql", "CREATE TABLE a (b);")
+        .with_sql("0001_b.sql", "CREATE TABLE b (c);");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("two steps have the index 1: `0001_a.sql` and `0001_b.sql`");
+    assert!(!place.database().exists());
+}
+
+#[test]
+fn files_that_are_no_steps_are_ignored_and_listed_on_request() {
+    let place = applied();
+    for file_name in ["README.md", "0003_c.sql.orig", "notes.sql", "0000_zero.sql"] {
+        place.write_step(file_name, b"not SQL");
+    }
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("nothing to do");
+    let said = place
+        .run(&["plan", "-v"])
+        .ends_with(0)
+        .and_says("ignored README.md: neither .wasm nor .sql")
+        .and_says("ignored notes.sql: not named NNNN_name")
+        .and_says("ignored 0000_zero.sql: the first index is 1");
+    assert!(said.stdout.contains("0003_c.sql.orig"));
+    let quiet = place.run(&["plan"]).ends_with(0);
+    assert!(!quiet.stdout.contains("README.md"));
+}
+
+#[test]
+fn mistakes_in_a_sql_file_are_told_with_their_line() {
+    let place = Place::new().with_sql(
+        "0001_a.sql",
+        "-- wasmigrate:migrate\nCREATE TABLE a (b);\n-- wasmigrate:undo\nDROP TABLE a;",
+    );
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("`0001_a.sql`, line 3: `wasmigrate:undo` is no section");
+    place.write_step(
+        "0001_a.sql",
+        b"CREATE TABLE a (b);\n\nCREATE TABEL b (c);\n",
+    );
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("near \"TABEL\": syntax error")
+        .and_says("statement (line 3): CREATE TABEL b (c);");
+    assert_eq!(place.content(), "");
+}
