@@ -10,6 +10,8 @@
 mod event;
 mod failure;
 mod heartbeat;
+mod inspect;
+mod loaded;
 mod overview;
 mod program;
 mod rehearse;
@@ -26,17 +28,18 @@ use std::time::Duration;
 use crate::catalog::{self, Allowances, Catalog, Digests, StepFile};
 use crate::database::{self, Access, Database, Durability, Stop};
 use crate::journal::{
-    self, AttemptRecord, Lease, LeaseRecord, Outcome, OutputLine, Phase, RunRecord, Snapshot,
-    StepState,
+    self, AttemptRecord, LeaseRecord, Outcome, OutputLine, Phase, RunRecord, Snapshot, StepState,
 };
-use crate::sandbox::{Interface, Limits, Sandbox};
+use crate::sandbox::{Limits, Sandbox};
 use heartbeat::Heartbeat;
-use runner::{Loaded, Run};
+use loaded::Loaded;
+use runner::Run;
 use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
 
 pub use event::{Event, Observer, Unobserved};
 pub use failure::{Blame, Failure};
+pub use inspect::Inspection;
 pub use overview::{Overview, Progress, StepOverview};
 pub use rehearse::Rehearsal;
 pub use runner::Report;
@@ -254,7 +257,7 @@ impl Engine {
     /// What a component imports and exports, and what it says of itself. Runs nothing but its `describe`, on an empty
     /// database.
     pub async fn inspect(&self, file: &StepFile) -> Result<Inspection, Failure> {
-        inspect(self, file).await
+        inspect::inspect(self, file).await
     }
 
     /// The target's state now, where the target can be read.
@@ -378,64 +381,4 @@ impl Engine {
     ) -> Result<Loaded, Failure> {
         Loaded::read(self, file, number, of, observer)
     }
-}
-
-/// What is known of a component without running it on real data.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Inspection {
-    /// The file's size in bytes.
-    pub size: usize,
-    /// Its SHA-256 in hexadecimal.
-    pub digest: String,
-    /// What it says it does.
-    pub summary: String,
-    /// Whether it runs inside a transaction.
-    pub transactional: bool,
-    /// What it imports and exports.
-    #[serde(flatten)]
-    pub interface: Interface,
-}
-
-async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspection, Failure> {
-    let bytes = file.read().map_err(|error| Failure::from_catalog(&error))?;
-    let digest = catalog::sha256(&bytes);
-    let sandbox = engine.sandbox()?;
-    let component = sandbox
-        .load(&bytes, &digest)
-        .map_err(Failure::from_sandbox)?;
-    let stop = Stop::default();
-    stop.set_deadline(Some(Duration::from_secs(
-        engine.options.limits.deadline_seconds,
-    )));
-    let session = engine
-        .database
-        .open(Access::Read, &stop)
-        .await
-        .map_err(Failure::from_database)?;
-    let context = Arc::new(RunContext {
-        lease: None::<Lease>,
-        observer: Arc::new(Unobserved),
-        settings: Arc::clone(&engine.options.settings),
-        sequence: AtomicI64::new(0),
-    });
-    let step = transaction::StepIdentity {
-        index: file.index,
-        name: file.name.clone(),
-        label: file.file_name.clone(),
-        kind: file.kind,
-        digest: digest.clone(),
-    };
-    let transaction =
-        runner::step_transaction(&context, session, &step, Phase::Prepare, None, 1, None);
-    let recorded = transaction.recorded();
-    let output = Arc::clone(&transaction.output);
-    let mut instance = sandbox.instance(&component, transaction, output, recorded, &stop);
-    let description = instance.describe().await.map_err(Failure::from_sandbox)?;
-    Ok(Inspection {
-        size: bytes.len(),
-        digest,
-        summary: description.summary,
-        transactional: description.transactional,
-        interface: component.interface().clone(),
-    })
 }

@@ -11,9 +11,9 @@ use super::Engine;
 use super::RunError;
 use super::event::Observer;
 use super::failure::Failure;
+use super::loaded::Loaded;
 use super::overview;
-use super::runner::{Loaded, step_transaction};
-use super::transaction::RunContext;
+use super::transaction::{RunContext, StepTransaction};
 use crate::catalog::Catalog;
 use crate::database::{Access, Durability, JOURNAL_PREFIX, Session, Stop};
 use crate::journal::{self, Phase};
@@ -94,7 +94,7 @@ async fn rehearse_step(
     stop.set_deadline(Some(Duration::from_secs(
         engine.options.limits.deadline_seconds,
     )));
-    let mut transaction = step_transaction(
+    let mut transaction = StepTransaction::open(
         context,
         session,
         &loaded.step,
@@ -115,7 +115,7 @@ async fn rehearse_step(
     }
     if result.is_ok() {
         phase = Phase::Migrate;
-        let migrate = step_transaction(
+        let migrate = StepTransaction::open(
             context,
             transaction.session,
             &loaded.step,

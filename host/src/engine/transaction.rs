@@ -152,6 +152,45 @@ impl Meter {
 }
 
 impl StepTransaction {
+    /// A transaction for one phase of one step, on a session that has it open.
+    pub(super) fn open(
+        context: &Arc<RunContext>,
+        session: Box<dyn Session>,
+        step: &StepIdentity,
+        phase: Phase,
+        rows: Option<u64>,
+        attempt: u32,
+        record: Option<StepRecord>,
+    ) -> Self {
+        let now = journal::now();
+        let known = record.filter(|_| phase == Phase::Migrate);
+        let record = StepRecord {
+            index: step.index,
+            name: step.name.clone(),
+            digest: step.digest.clone(),
+            state: StepState::Started,
+            run: context.run(),
+            started_at: known.as_ref().map_or(now, |record| record.started_at),
+            seed: known.as_ref().map_or_else(seed, |record| record.seed),
+            migrated_at: None,
+            finalized_at: None,
+            rows_done: known.as_ref().and_then(|record| record.rows_done),
+            resume_cursor: known.and_then(|record| record.resume_cursor),
+        };
+        Self {
+            session,
+            context: Arc::clone(context),
+            output: OutputBuffer::new(context, step, phase),
+            meter: Meter::new(context, &step.label, rows),
+            step: step.clone(),
+            phase,
+            attempt,
+            began_at: now,
+            record,
+            committed: None,
+        }
+    }
+
     /// What WASI's clocks and randomness show.
     pub(super) fn recorded(&self) -> Recorded {
         Recorded {
@@ -257,4 +296,10 @@ impl StepHost for StepTransaction {
         });
         Ok(())
     }
+}
+
+/// A number that nobody can foretell; recorded, so that a rerun of the step sees the same.
+fn seed() -> i64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish().cast_signed()
 }

@@ -1,0 +1,74 @@
+//! A look at a component that runs nothing but its `describe`.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use super::Engine;
+use super::event::Unobserved;
+use super::failure::Failure;
+use super::transaction::{RunContext, StepIdentity, StepTransaction};
+use crate::catalog::{self, StepFile};
+use crate::database::{Access, Stop};
+use crate::journal::Phase;
+use crate::sandbox::Interface;
+
+/// What is known of a component without running it on real data.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Inspection {
+    /// The file's size in bytes.
+    pub size: usize,
+    /// Its SHA-256 in hexadecimal.
+    pub digest: String,
+    /// What it says it does.
+    pub summary: String,
+    /// Whether it runs inside a transaction.
+    pub transactional: bool,
+    /// What it imports and exports.
+    #[serde(flatten)]
+    pub interface: Interface,
+}
+
+pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspection, Failure> {
+    let bytes = file.read().map_err(|error| Failure::from_catalog(&error))?;
+    let digest = catalog::sha256(&bytes);
+    let sandbox = engine.sandbox()?;
+    let component = sandbox
+        .load(&bytes, &digest)
+        .map_err(Failure::from_sandbox)?;
+    let stop = Stop::default();
+    stop.set_deadline(Some(Duration::from_secs(
+        engine.options.limits.deadline_seconds,
+    )));
+    let session = engine
+        .database
+        .open(Access::Read, &stop)
+        .await
+        .map_err(Failure::from_database)?;
+    let context = Arc::new(RunContext {
+        lease: None,
+        observer: Arc::new(Unobserved),
+        settings: Arc::clone(&engine.options.settings),
+        sequence: AtomicI64::new(0),
+    });
+    let step = StepIdentity {
+        index: file.index,
+        name: file.name.clone(),
+        label: file.file_name.clone(),
+        kind: file.kind,
+        digest: digest.clone(),
+    };
+    let transaction =
+        StepTransaction::open(&context, session, &step, Phase::Prepare, None, 1, None);
+    let recorded = transaction.recorded();
+    let output = Arc::clone(&transaction.output);
+    let mut instance = sandbox.instance(&component, transaction, output, recorded, &stop);
+    let description = instance.describe().await.map_err(Failure::from_sandbox)?;
+    Ok(Inspection {
+        size: bytes.len(),
+        digest,
+        summary: description.summary,
+        transactional: description.transactional,
+        interface: component.interface().clone(),
+    })
+}

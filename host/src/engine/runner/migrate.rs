@@ -1,0 +1,114 @@
+//! One step's `migrate`, in a transaction of its own.
+
+use std::time::Instant;
+
+use super::{Ended, Loaded, Run, cancelled, outcome_of, write_failure};
+use crate::engine::event::Event;
+use crate::engine::failure::Failure;
+use crate::engine::transaction::StepTransaction;
+use crate::journal::{Lease, Outcome, Phase};
+
+impl Run<'_> {
+    /// Runs one step's `migrate`, with as many tries as it is worth.
+    pub(super) async fn migrate_step(
+        &mut self,
+        lease: &Lease,
+        loaded: &mut Loaded,
+        number: usize,
+        of: usize,
+    ) -> Result<(), Ended> {
+        if loaded.deferred {
+            // Its tables are there now, if they ever will be.
+            self.inquire(loaded, false)
+                .await
+                .map_err(|ended| match ended {
+                    Ended::TurnedDown(failure) => Ended::Failed(failure),
+                    other => other,
+                })?;
+        }
+        let mut attempt = 1;
+        loop {
+            let began = Instant::now();
+            self.context.observer.notify(&Event::StepStarted {
+                step: loaded.step.label.clone(),
+                phase: Phase::Migrate,
+                attempt,
+                number,
+                of,
+                resumed: self.record_of(loaded).is_some(),
+            });
+            let failure = match self.try_migrate(lease, loaded, attempt).await {
+                Ok(()) => {
+                    self.step_ended(loaded, Phase::Migrate, Outcome::Done, began);
+                    return Ok(());
+                }
+                Err(Ended::Failed(failure)) => failure,
+                Err(ended) => return Err(ended),
+            };
+            let outcome = outcome_of(&failure);
+            self.step_ended(loaded, Phase::Migrate, outcome, began);
+            self.retry_or_give_up(&loaded.step.label, failure, attempt)
+                .await?;
+            attempt += 1;
+        }
+    }
+
+    async fn try_migrate(
+        &mut self,
+        lease: &Lease,
+        loaded: &Loaded,
+        attempt: u32,
+    ) -> Result<(), Ended> {
+        let label = &loaded.step.label;
+        let failed = |failure: Failure| Ended::Failed(failure.of(label, Phase::Migrate));
+        let transaction = self
+            .begin(&loaded.step, Phase::Migrate, loaded.rows, attempt)
+            .await
+            .map_err(failed)?;
+        self.set_deadline();
+        let sandbox = self.engine.started_sandbox();
+        let (mut result, mut transaction) = loaded
+            .program
+            .perform(sandbox, transaction, &self.stop)
+            .await;
+        if result.is_ok() {
+            result = transaction
+                .session
+                .verify()
+                .await
+                .map_err(Failure::from_database);
+        }
+        self.stop.set_deadline(None);
+        if result.is_ok() && self.stop.is_cancelled() {
+            result = Err(cancelled());
+        }
+        let result = match result {
+            Ok(()) => commit_step(&mut transaction, lease).await,
+            Err(failure) => Err(failure),
+        };
+        let result = match result {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                let failure = failure.of(label, Phase::Migrate);
+                write_failure(&mut transaction, lease, &failure).await
+            }
+        };
+        if let Some(record) = transaction.committed.take() {
+            self.snapshot.steps.insert(record.index, record);
+        }
+        self.session = Some(transaction.session);
+        result
+    }
+}
+
+async fn commit_step(transaction: &mut StepTransaction, lease: &Lease) -> Result<(), Failure> {
+    let committed = async {
+        transaction.record_done().await?;
+        lease.fence(&mut *transaction.session).await?;
+        transaction.session.commit().await?;
+        transaction.committed = Some(transaction.record.clone());
+        Ok(())
+    }
+    .await;
+    committed.map_err(Failure::from_database)
+}

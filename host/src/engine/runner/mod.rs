@@ -1,0 +1,325 @@
+//! Drives one run, from the lease to the last commit.
+//!
+//! Preparing (`prepare`) changes nothing of the target. Then each step has its own transaction (`migrate`), which also
+//! holds its journal row; the finalize of all steps, and the reset of all, are one transaction each (`together`). A
+//! transaction that fails is rolled back and the failure written down in the next one. Only the run's last commit waits
+//! for the disk.
+
+mod migrate;
+mod prepare;
+mod together;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Engine;
+use super::event::Event;
+use super::failure::{Blame, Failure};
+use super::loaded::Loaded;
+use super::overview;
+use super::state::{Command, State};
+use super::transaction::{RunContext, StepIdentity, StepTransaction};
+use crate::catalog::{Catalog, StepFile};
+use crate::database::{Durability, ErrorKind, Session, Stop};
+use crate::journal::{self, Lease, Outcome, Phase, Snapshot, StepRecord};
+
+/// The pause before the second try; it doubles with each further one.
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+
+/// The longest pause between two tries.
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Its number; none when there was nothing to do.
+    pub run: Option<i64>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The target's state after it; none when it cannot be told any more.
+    pub state: Option<State>,
+    /// Why it failed, when it did.
+    pub failure: Option<Failure>,
+}
+
+/// What ends the steps of a run early.
+pub(super) enum Ended {
+    /// A step or its loading failed; the failure is to be written down.
+    Failed(Failure),
+    /// A step refused before anything was changed.
+    TurnedDown(Failure),
+    /// The journal cannot be written any more: there is nothing this host may do.
+    Lost(Failure),
+}
+
+pub(super) struct Run<'e> {
+    engine: &'e Engine,
+    context: Arc<RunContext>,
+    stop: Stop,
+    /// None while a step has it.
+    session: Option<Box<dyn Session>>,
+    catalog: Catalog,
+    snapshot: Snapshot,
+    /// For finalizing, what was loaded for migrating.
+    loaded: Vec<Loaded>,
+}
+
+impl<'e> Run<'e> {
+    pub(super) fn new(
+        engine: &'e Engine,
+        context: Arc<RunContext>,
+        session: Box<dyn Session>,
+        catalog: Catalog,
+        snapshot: Snapshot,
+        stop: &Stop,
+    ) -> Self {
+        Self {
+            engine,
+            context,
+            stop: stop.clone(),
+            session: Some(session),
+            catalog,
+            snapshot,
+            loaded: Vec::new(),
+        }
+    }
+
+    /// Does what the command asks, and ends the run. `first` is the state that the command leads to.
+    pub(super) async fn drive(mut self, command: Command, first: State, lease: &Lease) -> Report {
+        let result = match (command, first) {
+            (Command::Reset, _) => self.reset(lease).await,
+            (Command::Finalize, State::FinalizationRunning) => self.finalize(lease).await,
+            (Command::Finalize, _) => match self.migrate(lease).await {
+                Ok(()) => self.finalize(lease).await,
+                ended => ended,
+            },
+            (Command::Migrate, _) => self.migrate(lease).await,
+        };
+        self.end(lease, result).await
+    }
+
+    async fn end(mut self, lease: &Lease, result: Result<(), Ended>) -> Report {
+        let (mut outcome, mut failure) = match &result {
+            Ok(()) => (Outcome::Done, None),
+            Err(Ended::TurnedDown(failure)) => (Outcome::Refused, Some(failure.clone())),
+            Err(Ended::Failed(failure)) => (outcome_of(failure), Some(failure.clone())),
+            Err(Ended::Lost(failure)) => (Outcome::Interrupted, Some(failure.clone())),
+        };
+        if let Some(session) = self
+            .session
+            .as_mut()
+            .filter(|_| !matches!(result, Err(Ended::Lost(_))))
+        {
+            let error = failure.as_ref().map(Failure::to_json);
+            if let Err(lost) = write_end(&mut **session, lease, outcome, error.as_ref()).await {
+                outcome = Outcome::Interrupted;
+                failure.get_or_insert_with(|| Failure::from_database(lost));
+            }
+        }
+        drop(self.session.take());
+        let report = Report {
+            run: Some(lease.run),
+            outcome,
+            state: self.engine.state(&self.catalog).await,
+            failure,
+        };
+        self.context.observer.notify(&Event::RunEnded {
+            run: lease.run,
+            outcome: report.outcome,
+            state: report.state,
+            failure: report.failure.clone().map(Box::new),
+        });
+        report
+    }
+
+    async fn migrate(&mut self, lease: &Lease) -> Result<(), Ended> {
+        let pending: Vec<StepFile> = overview::pending(&self.catalog, &self.snapshot)
+            .cloned()
+            .collect();
+        let loaded = self.prepare(&pending).await?;
+        self.set_phase(lease, Phase::Migrate).await?;
+        let of = loaded.len();
+        for (number, mut step) in (1..).zip(loaded) {
+            self.migrate_step(lease, &mut step, number, of).await?;
+            self.loaded.push(step);
+        }
+        Ok(())
+    }
+
+    /// Opens a transaction for one phase of one step.
+    async fn begin(
+        &mut self,
+        step: &StepIdentity,
+        phase: Phase,
+        rows: Option<u64>,
+        attempt: u32,
+    ) -> Result<StepTransaction, Failure> {
+        self.session_mut()
+            .map_err(|_| no_session())?
+            .begin(Durability::Deferred)
+            .await
+            .map_err(|error| match self.stop.is_cancelled() {
+                true => cancelled(),
+                false => Failure::from_database(error),
+            })?;
+        self.transaction(step, phase, rows, attempt)
+            .map_err(|_| no_session())
+    }
+
+    /// Hands the session, with its open transaction, to one phase of one step.
+    fn transaction(
+        &mut self,
+        step: &StepIdentity,
+        phase: Phase,
+        rows: Option<u64>,
+        attempt: u32,
+    ) -> Result<StepTransaction, Ended> {
+        let session = self
+            .session
+            .take()
+            .ok_or_else(|| Ended::Lost(no_session()))?;
+        let record = self.snapshot.steps.get(&step.index).cloned();
+        Ok(StepTransaction::open(
+            &self.context,
+            session,
+            step,
+            phase,
+            rows,
+            attempt,
+            record,
+        ))
+    }
+
+    fn session_mut(&mut self) -> Result<&mut dyn Session, Ended> {
+        match self.session.as_mut() {
+            Some(session) => Ok(&mut **session),
+            None => Err(Ended::Lost(no_session())),
+        }
+    }
+
+    async fn set_phase(&mut self, lease: &Lease, phase: Phase) -> Result<(), Ended> {
+        let session = self.session_mut()?;
+        let written = async {
+            session.begin(Durability::Deferred).await?;
+            journal::set_phase(session, lease.run, phase).await?;
+            lease.fence(session).await?;
+            session.commit().await
+        }
+        .await;
+        written.map_err(|error| lost_or_failed(error, &self.stop))
+    }
+
+    /// Waits for the next try of something that failed, or gives the failure back.
+    async fn retry_or_give_up(
+        &self,
+        label: &str,
+        failure: Failure,
+        attempt: u32,
+    ) -> Result<(), Ended> {
+        if !failure.retryable || attempt >= self.engine.options.attempts {
+            return Err(Ended::Failed(failure));
+        }
+        let delay = FIRST_DELAY
+            .saturating_mul(1 << (attempt - 1).min(16))
+            .min(LONGEST_DELAY);
+        self.context.observer.notify(&Event::Retrying {
+            step: label.to_owned(),
+            attempt: attempt + 1,
+            delay_milliseconds: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            message: failure.message.clone(),
+        });
+        tokio::select! {
+            () = tokio::time::sleep(delay) => Ok(()),
+            _ = self.stop.stopped() => Err(Ended::Failed(cancelled())),
+        }
+    }
+
+    fn set_deadline(&self) {
+        self.stop.set_deadline(Some(Duration::from_secs(
+            self.engine.options.limits.deadline_seconds,
+        )));
+    }
+
+    fn record_of(&self, loaded: &Loaded) -> Option<&StepRecord> {
+        self.snapshot.steps.get(&loaded.step.index)
+    }
+
+    fn step_ended(&self, loaded: &Loaded, phase: Phase, outcome: Outcome, began: Instant) {
+        self.context.observer.notify(&Event::StepEnded {
+            step: loaded.step.label.clone(),
+            phase,
+            outcome,
+            milliseconds: i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX),
+        });
+    }
+}
+
+/// Rolls a step back and writes down why, in a transaction of its own.
+async fn write_failure(
+    transaction: &mut StepTransaction,
+    lease: &Lease,
+    failure: &Failure,
+) -> Result<(), Ended> {
+    let written = async {
+        transaction.session.rollback().await?;
+        transaction.session.begin(Durability::Deferred).await?;
+        let outcome = outcome_of(failure);
+        transaction
+            .record_attempt(outcome, Some(failure.to_json()))
+            .await?;
+        lease.fence(&mut *transaction.session).await?;
+        transaction.session.commit().await
+    }
+    .await;
+    Err(match written {
+        Ok(()) => Ended::Failed(failure.clone()),
+        Err(error) => Ended::Lost(Failure {
+            message: format!(
+                "{} (and that could not be written down: {error})",
+                failure.message
+            ),
+            ..failure.clone()
+        }),
+    })
+}
+
+async fn write_end(
+    session: &mut dyn Session,
+    lease: &Lease,
+    outcome: Outcome,
+    error: Option<&serde_json::Value>,
+) -> crate::database::Result<()> {
+    session.rollback().await?;
+    session.begin(Durability::Flushed).await?;
+    journal::end_run(session, lease.run, outcome, error).await?;
+    lease.fence(session).await?;
+    lease.release(session).await?;
+    session.commit().await
+}
+
+fn outcome_of(failure: &Failure) -> Outcome {
+    match failure.code.as_str() {
+        "cancelled" => Outcome::Cancelled,
+        _ => Outcome::Failed,
+    }
+}
+
+fn lost_or_failed(error: crate::database::Error, stop: &Stop) -> Ended {
+    match error.kind {
+        ErrorKind::NotPermitted => Ended::Lost(Failure::from_database(error)),
+        _ if stop.is_cancelled() => Ended::Failed(cancelled()),
+        _ => Ended::Failed(Failure::from_database(error)),
+    }
+}
+
+fn cancelled() -> Failure {
+    Failure::new("cancelled", Blame::Operator, "cancelled by the operator")
+}
+
+fn no_session() -> Failure {
+    Failure::new(
+        "host",
+        Blame::Host,
+        "the session was not given back by a step",
+    )
+}

@@ -1,0 +1,160 @@
+//! The finalize of all steps, and the reset of all: one transaction each.
+
+use std::time::Instant;
+
+use super::{Ended, Loaded, Run, cancelled, outcome_of, write_failure};
+use crate::database::{Durability, Session};
+use crate::engine::event::Event;
+use crate::engine::failure::{Blame, Failure};
+use crate::journal::{self, Lease, Outcome, Phase, StepState};
+
+impl Run<'_> {
+    /// Finalizes all steps that are migrated, in one transaction.
+    pub(super) async fn finalize(&mut self, lease: &Lease) -> Result<(), Ended> {
+        self.load_the_rest(|record| record.state == StepState::Migrated)?;
+        self.set_phase(lease, Phase::Finalize).await?;
+        self.all_at_once(lease, Phase::Finalize).await?;
+        Ok(())
+    }
+
+    /// Resets all steps that are not finalized, the newest first, in one transaction.
+    pub(super) async fn reset(&mut self, lease: &Lease) -> Result<(), Ended> {
+        self.load_the_rest(|record| record.state != StepState::Finalized)?;
+        self.loaded.reverse();
+        if let Some(step) = self
+            .loaded
+            .iter()
+            .find(|step| step.program.has(Phase::Migrate) && !step.program.has(Phase::Reset))
+        {
+            return Err(Ended::TurnedDown(
+                Failure::new(
+                    "refused",
+                    Blame::Step,
+                    "it has no section `-- wasmigrate:reset`, so that what it did cannot be undone; nothing was reset",
+                )
+                .of(&step.step.label, Phase::Reset),
+            ));
+        }
+        self.all_at_once(lease, Phase::Reset).await?;
+        Ok(())
+    }
+
+    /// Runs one phase of all loaded steps in one transaction, with as many tries as it is worth.
+    async fn all_at_once(&mut self, lease: &Lease, phase: Phase) -> Result<(), Ended> {
+        let mut attempt = 1;
+        loop {
+            let failure = match self.try_all_at_once(lease, phase, attempt).await {
+                Ok(()) => return Ok(()),
+                Err(Ended::Failed(failure)) => failure,
+                Err(ended) => return Err(ended),
+            };
+            let label = failure.step.clone().unwrap_or_default();
+            self.retry_or_give_up(&label, failure, attempt).await?;
+            attempt += 1;
+        }
+    }
+
+    async fn try_all_at_once(
+        &mut self,
+        lease: &Lease,
+        phase: Phase,
+        attempt: u32,
+    ) -> Result<(), Ended> {
+        self.session_mut()?
+            .begin(Durability::Deferred)
+            .await
+            .map_err(|error| Ended::Failed(Failure::from_database(error)))?;
+        let steps = std::mem::take(&mut self.loaded);
+        let result = self.run_all(&steps, lease, phase, attempt).await;
+        self.loaded = steps;
+        result
+    }
+
+    async fn run_all(
+        &mut self,
+        steps: &[Loaded],
+        lease: &Lease,
+        phase: Phase,
+        attempt: u32,
+    ) -> Result<(), Ended> {
+        let concerned: Vec<&Loaded> = steps
+            .iter()
+            .filter(|step| step.program.has(phase))
+            .collect();
+        for (number, loaded) in (1..).zip(&concerned) {
+            let label = &loaded.step.label;
+            let began = Instant::now();
+            self.context.observer.notify(&Event::StepStarted {
+                step: label.clone(),
+                phase,
+                attempt,
+                number,
+                of: concerned.len(),
+                resumed: false,
+            });
+            let transaction = self.transaction(&loaded.step, phase, None, attempt)?;
+            self.set_deadline();
+            let sandbox = self.engine.started_sandbox();
+            let (mut result, mut transaction) = loaded
+                .program
+                .perform(sandbox, transaction, &self.stop)
+                .await;
+            if result.is_ok() {
+                result = transaction
+                    .session
+                    .verify()
+                    .await
+                    .map_err(Failure::from_database);
+            }
+            self.stop.set_deadline(None);
+            if result.is_ok() {
+                result = transaction
+                    .record_done()
+                    .await
+                    .map_err(Failure::from_database);
+            }
+            let result = match result {
+                Ok(()) => Ok(()),
+                Err(failure) => {
+                    let failure = failure.of(label, phase);
+                    self.step_ended(loaded, phase, outcome_of(&failure), began);
+                    write_failure(&mut transaction, lease, &failure).await
+                }
+            };
+            self.session = Some(transaction.session);
+            result?;
+            self.step_ended(loaded, phase, Outcome::Done, began);
+        }
+        let is_cancelled = self.stop.is_cancelled();
+        let session = self.session_mut()?;
+        let committed = if is_cancelled {
+            Err(cancelled())
+        } else {
+            commit_all(session, lease, phase)
+                .await
+                .map_err(Failure::from_database)
+        };
+        if let Err(failure) = committed {
+            let rolled_back = session.rollback().await;
+            return Err(match rolled_back {
+                Ok(()) => Ended::Failed(failure),
+                Err(error) => Ended::Lost(Failure::from_database(error)),
+            });
+        }
+        Ok(())
+    }
+}
+
+async fn commit_all(
+    session: &mut dyn Session,
+    lease: &Lease,
+    phase: Phase,
+) -> crate::database::Result<()> {
+    match phase {
+        Phase::Finalize => journal::finalize_steps(session).await?,
+        Phase::Reset => journal::forget_unfinalized(session).await?,
+        Phase::Prepare | Phase::Migrate => {}
+    }
+    lease.fence(session).await?;
+    session.commit().await
+}
