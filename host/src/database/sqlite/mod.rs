@@ -5,9 +5,11 @@
 //! long statement ends with the run. What SQLite rolls back by itself (`ON CONFLICT ROLLBACK`, a full disk) is noticed
 //! before the next statement: nothing of a step ever runs outside its transaction.
 
+mod changes;
 mod errors;
 mod foreign_keys;
 mod guard;
+mod script;
 mod session;
 mod statement;
 

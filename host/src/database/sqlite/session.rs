@@ -1,27 +1,23 @@
 //! One connection to a SQLite file, and the transaction on it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use rusqlite::fallible_iterator::FallibleIterator;
-use rusqlite::types::ValueRef;
 use send_wrapper::SendWrapper;
 
 use super::super::{
-    Access, Authority, Batch, Cell, Column, ColumnBuilder, CursorId, Durability, Error, ErrorKind,
-    JOURNAL_PREFIX, Kind, Result, SavepointId, ScriptError, Server, Session, Stop, Value,
+    Access, Authority, Batch, Cell, Column, CursorId, Durability, Error, ErrorKind, JOURNAL_PREFIX,
+    Kind, Result, SavepointId, ScriptError, Server, Session, Stop, Value,
 };
+use super::changes::Changes;
 use super::errors::translate;
 use super::foreign_keys::{self, ForeignKeys};
 use super::guard::{Guard, Touched};
 use super::statement::{Prepared, Running, StatementCache};
 use super::{PROGRESS_INSTRUCTIONS, Sqlite, retry_busy};
-
-/// Rows changed by table, written by SQLite's update hook.
-type Changes = Arc<Mutex<HashMap<String, u64>>>;
 
 /// A session on a SQLite file. It must stay on its thread, and panics on any other: rusqlite's handles are not to be
 /// shared, and the thread of a run is where all of its work is done.
@@ -30,11 +26,12 @@ pub(super) struct SqliteSession {
     inner: SendWrapper<Inner>,
 }
 
-struct Inner {
+/// What stays on the thread of the session.
+pub(super) struct Inner {
     database: Sqlite,
-    access: Access,
+    pub(super) access: Access,
     stop: Stop,
-    guard: Guard,
+    pub(super) guard: Guard,
     // Statements and cursors hold the connection too; they come first so that they are dropped first.
     // Kept apart by authority: a statement that was prepared for the host has passed no authorizer.
     host_statements: StatementCache,
@@ -42,12 +39,12 @@ struct Inner {
     cursors: BTreeMap<CursorId, OpenCursor>,
     next_number: u32,
     savepoints: Vec<SavepointId>,
-    connection: Rc<Connection>,
+    pub(super) connection: Rc<Connection>,
     durability: Durability,
     /// What steps touched since the transaction began.
-    touched: Touched,
+    pub(super) touched: Touched,
     foreign_keys: ForeignKeys,
-    changes: Changes,
+    pub(super) changes: Changes,
 }
 
 /// A result that is being read.
@@ -106,10 +103,10 @@ fn connect(
         )
         .map_err(translate)?;
     if access == Access::Rehearsal {
-        let changes = Arc::clone(changes);
+        let changes = changes.clone();
         connection
             .update_hook(Some(move |_, _: &str, table: &str, _| {
-                count(&changes, table, 1);
+                changes.add(table, 1)
             }))
             .map_err(translate)?;
     }
@@ -120,16 +117,6 @@ fn connect(
             .map_err(translate)?;
     }
     Ok(Rc::new(connection))
-}
-
-fn count(changes: &Changes, table: &str, rows: u64) {
-    let mut changes = changes.lock().unwrap_or_else(PoisonError::into_inner);
-    match changes.get_mut(table) {
-        Some(count) => *count += rows,
-        None => {
-            changes.insert(table.to_owned(), rows);
-        }
-    }
 }
 
 impl Inner {
@@ -210,7 +197,7 @@ impl Inner {
     }
 
     /// A step may only run inside its transaction, even when SQLite has ended that by itself.
-    fn require_transaction(&self, authority: Authority) -> Result<()> {
+    pub(super) fn require_transaction(&self, authority: Authority) -> Result<()> {
         if authority == Authority::Host || self.in_transaction() {
             return Ok(());
         }
@@ -222,7 +209,7 @@ impl Inner {
     }
 
     /// Translates an error, with the reason of a refusal or of an interruption.
-    fn explain(&self, error: rusqlite::Error) -> Error {
+    pub(super) fn explain(&self, error: rusqlite::Error) -> Error {
         let mut error = translate(error);
         match error.kind {
             ErrorKind::NotPermitted => {
@@ -276,17 +263,11 @@ impl Inner {
     ) -> Result<u64> {
         let (sql, mut prepared) = self.prepare(authority, sql)?;
         let before = self.connection.total_changes();
-        let hooked = self.hooked_changes();
+        let seen = self.changes.total();
         let result = work(&mut prepared);
         let changed = self.connection.total_changes() - before;
-        if self.access == Access::Rehearsal
-            && let Some(table) = &prepared.touched.main_table
-        {
-            // The hook does not see truncating deletes, nor tables without rowids.
-            let unseen = changed.saturating_sub(self.hooked_changes() - hooked);
-            if unseen > 0 {
-                count(&self.changes, table, unseen);
-            }
+        if self.access == Access::Rehearsal {
+            self.changes.add_unseen(&prepared.touched, changed, seen);
         }
         let changes_rows = !prepared.read_only;
         self.statements(authority).put(sql, prepared);
@@ -296,17 +277,6 @@ impl Inner {
             Err(Failed::Sqlite(error)) => Err(self.explain(error)),
             Err(Failed::Refused(error)) => Err(error),
         }
-    }
-
-    fn hooked_changes(&self) -> u64 {
-        if self.access != Access::Rehearsal {
-            return 0;
-        }
-        self.changes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .sum()
     }
 
     fn number(&mut self) -> u32 {
@@ -520,9 +490,7 @@ impl Session for SqliteSession {
         max_bytes: usize,
     ) -> Result<Batch> {
         let inner = &mut *self.inner;
-        let running = inner.cursor(cursor)?;
-        let width = running.columns.len();
-        let fetched = running.with_rows(|rows| fetch(rows, width, max_rows, max_bytes));
+        let fetched = inner.cursor(cursor)?.fetch(max_rows, max_bytes);
         fetched.map_err(|error| inner.explain(error))
     }
 
@@ -576,137 +544,6 @@ impl Session for SqliteSession {
     }
 
     fn rows_changed(&self) -> BTreeMap<String, u64> {
-        self.inner
-            .changes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .map(|(table, rows)| (table.clone(), *rows))
-            .collect()
+        self.inner.changes.by_table()
     }
-}
-
-impl Inner {
-    fn execute_script(
-        &mut self,
-        script: &str,
-        progress: &mut dyn FnMut(usize),
-    ) -> std::result::Result<u64, ScriptError> {
-        let connection = Rc::clone(&self.connection);
-        let mut statements = rusqlite::Batch::new(&connection, script);
-        let mut offset = 0;
-        let mut changed = 0;
-        loop {
-            let failed = |text: &str, error| {
-                let start =
-                    script.len() - script.get(offset..).unwrap_or_default().trim_start().len();
-                ScriptError {
-                    line: 1 + script
-                        .get(..start)
-                        .unwrap_or_default()
-                        .matches('\n')
-                        .count(),
-                    statement: text.trim().to_owned(),
-                    error,
-                }
-            };
-            self.require_transaction(Authority::Step)
-                .map_err(|error| failed("", error))?;
-            self.guard.act_for(Authority::Step);
-            self.guard.take_touched();
-            let mut statement = match statements.next() {
-                Ok(Some(statement)) => statement,
-                Ok(None) => return Ok(changed),
-                Err(error) => {
-                    let error = self.explain(error);
-                    return Err(failed(
-                        first_statement(script.get(offset..).unwrap_or_default()),
-                        error,
-                    ));
-                }
-            };
-            let touched = self.guard.take_touched();
-            self.touched.add(&touched);
-            // Without parameters, SQLite gives back exactly the text that it read, from the end of the statement before.
-            let text = statement.expanded_sql().unwrap_or_default();
-            if statement.parameter_count() > 0 {
-                return Err(failed(
-                    &text,
-                    Error::invalid_argument("a statement of a script takes no parameters"),
-                ));
-            }
-            let before = self.connection.total_changes();
-            let hooked = self.hooked_changes();
-            let run = if statement.column_count() == 0 {
-                statement.raw_execute().map(|_| ())
-            } else {
-                let mut rows = statement.raw_query();
-                loop {
-                    match rows.next() {
-                        Ok(Some(_)) => {}
-                        Ok(None) => break Ok(()),
-                        Err(error) => break Err(error),
-                    }
-                }
-            };
-            let rows = self.connection.total_changes() - before;
-            changed += rows;
-            if self.access == Access::Rehearsal
-                && let Some(table) = &touched.main_table
-            {
-                let unseen = rows.saturating_sub(self.hooked_changes() - hooked);
-                if unseen > 0 {
-                    count(&self.changes, table, unseen);
-                }
-            }
-            run.map_err(|error| failed(&text, self.explain(error)))?;
-            offset += text.len();
-            progress(offset);
-        }
-    }
-}
-
-/// The text up to the first semicolon, to show where a statement stands that SQLite could not read.
-fn first_statement(script: &str) -> &str {
-    script.split_inclusive(';').next().unwrap_or(script)
-}
-
-fn fetch(
-    rows: &mut rusqlite::Rows<'_>,
-    width: usize,
-    max_rows: usize,
-    max_bytes: usize,
-) -> rusqlite::Result<Batch> {
-    let mut builders: Vec<ColumnBuilder> = (0..width).map(|_| ColumnBuilder::default()).collect();
-    let mut row_count = 0;
-    let mut bytes = 0;
-    while row_count < max_rows && bytes < max_bytes {
-        let Some(row) = rows.next()? else {
-            break;
-        };
-        for (position, builder) in builders.iter_mut().enumerate() {
-            let value = row.get_ref(position)?;
-            bytes += match value {
-                ValueRef::Text(text) => text.len() + size_of::<u32>(),
-                ValueRef::Blob(blob) => blob.len() + size_of::<u32>(),
-                _ => size_of::<i64>(),
-            };
-            match value {
-                ValueRef::Null => builder.push(Cell::Null),
-                ValueRef::Integer(value) => builder.push(Cell::Integer(value)),
-                ValueRef::Real(value) => builder.push(Cell::Float(value)),
-                // SQLite stores any bytes as text; what is not UTF-8 stays what it is, bytes.
-                ValueRef::Text(text) => match std::str::from_utf8(text) {
-                    Ok(text) => builder.push(Cell::Text(text)),
-                    Err(_) => builder.push(Cell::Bytes(text)),
-                },
-                ValueRef::Blob(blob) => builder.push(Cell::Bytes(blob)),
-            }
-        }
-        row_count += 1;
-    }
-    Ok(Batch {
-        row_count,
-        columns: builders.into_iter().map(ColumnBuilder::finish).collect(),
-    })
 }

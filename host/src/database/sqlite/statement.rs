@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Rows, Statement};
 use self_cell::{MutBorrow, self_cell};
 
-use super::super::{Cell, Column};
+use super::super::{Batch, Cell, Column, ColumnBuilder};
 use super::guard::Touched;
 
 self_cell!(
@@ -120,9 +121,11 @@ impl Prepared {
 }
 
 impl Running {
-    /// Works on the rows.
-    pub(super) fn with_rows<R>(&mut self, work: impl FnOnce(&mut Rows<'_>) -> R) -> R {
-        self.rows.with_dependent_mut(|_, rows| work(rows))
+    /// The next rows: at most `max_rows`, and no more once `max_bytes` are reached.
+    pub(super) fn fetch(&mut self, max_rows: usize, max_bytes: usize) -> rusqlite::Result<Batch> {
+        let width = self.columns.len();
+        self.rows
+            .with_dependent_mut(|_, rows| fetch(rows, width, max_rows, max_bytes))
     }
 
     /// Closes the result and gives the statement back.
@@ -135,6 +138,46 @@ impl Running {
             read_only: self.read_only,
         }
     }
+}
+
+fn fetch(
+    rows: &mut rusqlite::Rows<'_>,
+    width: usize,
+    max_rows: usize,
+    max_bytes: usize,
+) -> rusqlite::Result<Batch> {
+    let mut builders: Vec<ColumnBuilder> = (0..width).map(|_| ColumnBuilder::default()).collect();
+    let mut row_count = 0;
+    let mut bytes = 0;
+    while row_count < max_rows && bytes < max_bytes {
+        let Some(row) = rows.next()? else {
+            break;
+        };
+        for (position, builder) in builders.iter_mut().enumerate() {
+            let value = row.get_ref(position)?;
+            bytes += match value {
+                ValueRef::Text(text) => text.len() + size_of::<u32>(),
+                ValueRef::Blob(blob) => blob.len() + size_of::<u32>(),
+                _ => size_of::<i64>(),
+            };
+            match value {
+                ValueRef::Null => builder.push(Cell::Null),
+                ValueRef::Integer(value) => builder.push(Cell::Integer(value)),
+                ValueRef::Real(value) => builder.push(Cell::Float(value)),
+                // SQLite stores any bytes as text; what is not UTF-8 stays what it is, bytes.
+                ValueRef::Text(text) => match std::str::from_utf8(text) {
+                    Ok(text) => builder.push(Cell::Text(text)),
+                    Err(_) => builder.push(Cell::Bytes(text)),
+                },
+                ValueRef::Blob(blob) => builder.push(Cell::Bytes(blob)),
+            }
+        }
+        row_count += 1;
+    }
+    Ok(Batch {
+        row_count,
+        columns: builders.into_iter().map(ColumnBuilder::finish).collect(),
+    })
 }
 
 fn bind<'a>(
