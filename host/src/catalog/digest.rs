@@ -1,17 +1,20 @@
 //! The SHA-256 of a file, remembered.
 //!
-//! A thousand applied steps are not read again at every start: a file's digest is kept with its size, inode and times,
+//! A thousand steps are not read again at every start: a file's digest is kept with its size, inode and times,
 //! in a file of the host's cache directory, and worked out again when any of them differs. A file that changed less than
 //! [`SETTLED`] before it was read is not remembered: it could change again within the same tick of the file system's clock.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use super::{Error, StepFile};
 
 /// How long a file must have been left alone before its digest is remembered.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -77,7 +80,12 @@ impl Stamp {
 pub struct Digests {
     /// Where they are remembered; none to remember nothing.
     memory: Option<PathBuf>,
-    known: BTreeMap<String, (Stamp, String)>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    files: BTreeMap<String, (Stamp, String)>,
     changed: bool,
 }
 
@@ -90,14 +98,16 @@ impl Digests {
             "{}.json",
             sha256(directory.as_os_str().as_encoded_bytes())
         ));
-        let known = fs::read(&memory)
+        let files = fs::read(&memory)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
         Self {
             memory: Some(memory),
-            known,
-            changed: false,
+            known: Mutex::new(Known {
+                files,
+                changed: false,
+            }),
         }
     }
 
@@ -105,33 +115,81 @@ impl Digests {
     pub fn forgetful() -> Self {
         Self {
             memory: None,
-            known: BTreeMap::new(),
-            changed: false,
+            known: Mutex::default(),
         }
     }
 
-    /// The digest of the file at `path`, by its name in the directory.
-    pub fn of(&mut self, name: &str, path: &Path) -> io::Result<String> {
-        let stamp = Stamp::of(&fs::metadata(path)?);
-        if let Some((known, digest)) = self.known.get(name)
-            && *known == stamp
-        {
-            return Ok(digest.clone());
+    /// The digest of a file; the file is read only when it was not before, or has changed.
+    pub fn of(&self, file: &StepFile) -> Result<String, Error> {
+        match self.recall(file)? {
+            Some(digest) => Ok(digest),
+            None => self
+                .learn(file, || sha256_of_file(&file.path))
+                .map_err(|source| unreadable(file, source)),
         }
-        let digest = sha256_of_file(path)?;
-        if self.memory.is_some() && stamp.is_settled() && Stamp::of(&fs::metadata(path)?) == stamp {
-            self.known.insert(name.to_owned(), (stamp, digest.clone()));
-            self.changed = true;
+    }
+
+    /// The remembered digest of a file.
+    pub fn recall(&self, file: &StepFile) -> Result<Option<String>, Error> {
+        let metadata = fs::metadata(&file.path).map_err(|source| unreadable(file, source))?;
+        let stamp = Stamp::of(&metadata);
+        Ok(match self.known().files.get(&file.file_name) {
+            Some((known, digest)) if *known == stamp => Some(digest.clone()),
+            _ => None,
+        })
+    }
+
+    /// Reads a file; returns its bytes and their digest.
+    pub fn read(&self, file: &StepFile) -> Result<(Vec<u8>, String), Error> {
+        let mut bytes = Vec::new();
+        let digest = self.learn(file, || {
+            bytes = fs::read(&file.path)?;
+            Ok(sha256(&bytes))
+        });
+        match digest {
+            Ok(digest) => Ok((bytes, digest)),
+            Err(source) => Err(unreadable(file, source)),
+        }
+    }
+
+    /// Works out a digest, and remembers it when the file was left alone.
+    fn learn(
+        &self,
+        file: &StepFile,
+        digest: impl FnOnce() -> io::Result<String>,
+    ) -> io::Result<String> {
+        let stamp = Stamp::of(&fs::metadata(&file.path)?);
+        let digest = digest()?;
+        if self.memory.is_some()
+            && stamp.is_settled()
+            && Stamp::of(&fs::metadata(&file.path)?) == stamp
+        {
+            let mut known = self.known();
+            known
+                .files
+                .insert(file.file_name.clone(), (stamp, digest.clone()));
+            known.changed = true;
         }
         Ok(digest)
     }
 
     /// Writes down what was learned. Failing to is no harm.
     pub fn save(&self) {
-        let Some(memory) = self.memory.as_ref().filter(|_| self.changed) else {
-            return;
-        };
-        let _ = write(memory, &self.known);
+        let known = self.known();
+        if let (Some(memory), true) = (&self.memory, known.changed) {
+            let _ = write(memory, &known.files);
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unreadable(file: &StepFile, source: io::Error) -> Error {
+    Error::File {
+        path: file.path.clone(),
+        source,
     }
 }
 
@@ -139,7 +197,7 @@ fn write(memory: &Path, known: &BTreeMap<String, (Stamp, String)>) -> io::Result
     let directory = memory.parent().unwrap_or(memory);
     crate::private_directory(directory)?;
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    serde_json::to_writer(&mut file, known)?;
+    file.write_all(&serde_json::to_vec(known)?)?;
     file.persist(memory)?;
     Ok(())
 }

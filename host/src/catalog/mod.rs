@@ -106,16 +106,6 @@ pub struct StepFile {
     pub path: PathBuf,
 }
 
-impl StepFile {
-    /// Reads the file.
-    pub fn read(&self) -> Result<Vec<u8>, Error> {
-        fs::read(&self.path).map_err(|source| Error::File {
-            path: self.path.clone(),
-            source,
-        })
-    }
-}
-
 /// A file that is no step.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Ignored {
@@ -197,7 +187,7 @@ impl Catalog {
     pub fn compare<'a>(
         &self,
         applied: impl Iterator<Item = Applied<'a>>,
-        digests: &mut Digests,
+        digests: &Digests,
         allowances: Allowances,
     ) -> Vec<Error> {
         let applied: BTreeMap<u32, Applied<'a>> = applied.map(|step| (step.index, step)).collect();
@@ -226,17 +216,14 @@ impl Catalog {
             if allowances.changed {
                 continue;
             }
-            match digests.of(&step.file_name, &step.path) {
+            match digests.of(step) {
                 Ok(now) if now == record.digest => {}
                 Ok(now) => problems.push(Error::Changed {
                     step: step.file_name.clone(),
                     applied: record.digest.to_owned(),
                     now,
                 }),
-                Err(source) => problems.push(Error::File {
-                    path: step.path.clone(),
-                    source,
-                }),
+                Err(error) => problems.push(error),
             }
         }
         digests.save();

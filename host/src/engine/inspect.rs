@@ -8,7 +8,7 @@ use super::Engine;
 use super::event::Unobserved;
 use super::failure::Failure;
 use super::transaction::{RunContext, StepIdentity, StepTransaction};
-use crate::catalog::{self, StepFile};
+use crate::catalog::{Digests, StepFile};
 use crate::database::{Access, Stop};
 use crate::journal::Phase;
 use crate::sandbox::Interface;
@@ -30,8 +30,9 @@ pub struct Inspection {
 }
 
 pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspection, Failure> {
-    let bytes = file.read().map_err(|error| Failure::from_catalog(&error))?;
-    let digest = catalog::sha256(&bytes);
+    let (bytes, digest) = Digests::forgetful()
+        .read(file)
+        .map_err(|error| Failure::from_catalog(&error))?;
     let sandbox = engine.sandbox()?;
     let component = sandbox
         .load(&bytes, &digest)

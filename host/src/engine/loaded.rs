@@ -1,12 +1,18 @@
-//! A step, read from its file and made ready to run.
+//! Steps, read from their files and made ready to run.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::Engine;
 use super::event::{Event, Observer};
 use super::failure::Failure;
 use super::program::Program;
-use super::transaction::StepIdentity;
-use crate::catalog::{SqlStep, StepFile, StepKind, sha256};
+use super::transaction::{StepIdentity, StepTransaction};
+use crate::catalog::{Digests, SqlStep, StepFile, StepKind};
+use crate::database::Stop;
 use crate::journal::Phase;
+use crate::sandbox::{self, Sandbox};
 
 /// A step, loaded and checked.
 pub(super) struct Loaded {
@@ -18,41 +24,57 @@ pub(super) struct Loaded {
     pub(super) deferred: bool,
 }
 
-impl Loaded {
-    /// Reads a step's file and makes a program of it.
-    pub(super) fn read(
-        engine: &Engine,
-        file: &StepFile,
-        number: usize,
-        of: usize,
-        observer: &dyn Observer,
-    ) -> Result<Self, Failure> {
+/// Reads steps and makes programs of them, on all cores; returns them in the same order. Of several failures it returns
+/// that of the first step.
+pub(super) fn load(
+    engine: &Engine,
+    files: &[&StepFile],
+    observer: &dyn Observer,
+    stop: &Stop,
+) -> Result<Vec<Loaded>, Failure> {
+    let digests = engine.remembered_digests();
+    let has_components = files.iter().any(|file| file.kind == StepKind::Wasm);
+    let loader = Loader {
+        sandbox: match has_components {
+            true => Some(engine.sandbox()?),
+            false => None,
+        },
+        digests: &digests,
+        observer,
+        started: AtomicUsize::new(0),
+        of: files.len(),
+    };
+    let loaded: Vec<Result<Loaded, Failure>> = files
+        .par_iter()
+        .map(|file| match stop.reason() {
+            Some(reason) => Err(Failure::from_sandbox(sandbox::Error::Stopped(reason))),
+            None => loader.load(file),
+        })
+        .collect();
+    digests.save();
+    loaded.into_iter().collect()
+}
+
+struct Loader<'l> {
+    /// Started when there are components among the steps.
+    sandbox: Option<&'l Sandbox<StepTransaction>>,
+    digests: &'l Digests,
+    observer: &'l dyn Observer,
+    started: AtomicUsize,
+    of: usize,
+}
+
+impl Loader<'_> {
+    fn load(&self, file: &StepFile) -> Result<Loaded, Failure> {
         let label = format!("{:04}_{}", file.index, file.name);
-        let failed = |failure: Failure| failure.of(&label, Phase::Prepare);
-        let bytes = file
-            .read()
-            .map_err(|error| failed(Failure::from_catalog(&error)))?;
-        let digest = sha256(&bytes);
-        let program = match file.kind {
-            StepKind::Sql => Program::Sql(
-                SqlStep::parse(&file.file_name, &bytes)
-                    .map_err(|error| failed(Failure::from_catalog(&error)))?,
-            ),
-            StepKind::Wasm => {
-                let sandbox = engine.sandbox().map_err(failed)?;
-                observer.notify(&Event::Loading {
-                    step: label.clone(),
-                    number,
-                    of,
-                    compiling: !sandbox.is_compiled(&digest),
-                });
-                let component = sandbox
-                    .load(&bytes, &digest)
-                    .map_err(|error| failed(Failure::from_sandbox(error)))?;
-                Program::Component(component)
+        let loaded = match self.sandbox {
+            Some(sandbox) if file.kind == StepKind::Wasm => {
+                self.load_component(sandbox, file, &label)
             }
+            _ => self.load_sql(file),
         };
-        Ok(Self {
+        let (program, digest) = loaded.map_err(|failure| failure.of(&label, Phase::Prepare))?;
+        Ok(Loaded {
             step: StepIdentity {
                 index: file.index,
                 name: file.name.clone(),
@@ -64,5 +86,52 @@ impl Loaded {
             rows: None,
             deferred: false,
         })
+    }
+
+    fn load_sql(&self, file: &StepFile) -> Result<(Program, String), Failure> {
+        let (bytes, digest) = self.read(file)?;
+        let sql = SqlStep::parse(&file.file_name, &bytes)
+            .map_err(|error| Failure::from_catalog(&error))?;
+        Ok((Program::Sql(sql), digest))
+    }
+
+    fn load_component(
+        &self,
+        sandbox: &Sandbox<StepTransaction>,
+        file: &StepFile,
+        label: &str,
+    ) -> Result<(Program, String), Failure> {
+        let known = self
+            .digests
+            .recall(file)
+            .map_err(|error| Failure::from_catalog(&error))?;
+        // What was compiled before need not be read again: the digest alone says what will run.
+        if let Some(digest) = known
+            && let Some(component) = sandbox.recall(&digest).map_err(Failure::from_sandbox)?
+        {
+            self.tell(label, false);
+            return Ok((Program::Component(component), digest));
+        }
+        let (bytes, digest) = self.read(file)?;
+        self.tell(label, !sandbox.is_compiled(&digest));
+        let component = sandbox
+            .load(&bytes, &digest)
+            .map_err(Failure::from_sandbox)?;
+        Ok((Program::Component(component), digest))
+    }
+
+    fn read(&self, file: &StepFile) -> Result<(Vec<u8>, String), Failure> {
+        self.digests
+            .read(file)
+            .map_err(|error| Failure::from_catalog(&error))
+    }
+
+    fn tell(&self, label: &str, compiling: bool) {
+        self.observer.notify(&Event::Loading {
+            step: label.to_owned(),
+            number: self.started.fetch_add(1, Ordering::Relaxed) + 1,
+            of: self.of,
+            compiling,
+        });
     }
 }

@@ -32,7 +32,6 @@ use crate::journal::{
 };
 use crate::sandbox::{Limits, Sandbox};
 use heartbeat::Heartbeat;
-use loaded::Loaded;
 use runner::Run;
 use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
@@ -210,7 +209,7 @@ impl Engine {
     pub async fn overview(&self) -> Result<Overview, RunError> {
         let catalog = Catalog::scan(&self.options.migrations).map_err(RunError::files)?;
         let snapshot = self.snapshot(&Stop::default()).await?;
-        let problems = self.problems(&catalog, &snapshot, self.remembered_digests());
+        let problems = self.problems(&catalog, &snapshot, &self.remembered_digests());
         let problems = problems.iter().map(ToString::to_string).collect();
         Ok(overview::overview(
             self.database.name(),
@@ -224,7 +223,7 @@ impl Engine {
     pub async fn verify(&self) -> Result<usize, RunError> {
         let catalog = Catalog::scan(&self.options.migrations).map_err(RunError::files)?;
         let snapshot = self.snapshot(&Stop::default()).await?;
-        let problems = self.problems(&catalog, &snapshot, Digests::forgetful());
+        let problems = self.problems(&catalog, &snapshot, &Digests::forgetful());
         if problems.is_empty() {
             Ok(snapshot.steps.len())
         } else {
@@ -304,7 +303,7 @@ impl Engine {
     }
 
     fn refuse_problems(&self, catalog: &Catalog, snapshot: &Snapshot) -> Result<(), RunError> {
-        let problems = self.problems(catalog, snapshot, self.remembered_digests());
+        let problems = self.problems(catalog, snapshot, &self.remembered_digests());
         if problems.is_empty() {
             Ok(())
         } else {
@@ -316,11 +315,11 @@ impl Engine {
         &self,
         catalog: &Catalog,
         snapshot: &Snapshot,
-        mut digests: Digests,
+        digests: &Digests,
     ) -> Vec<catalog::Error> {
         catalog.compare(
             overview::applied(snapshot),
-            &mut digests,
+            digests,
             self.options.allowances,
         )
     }
@@ -370,15 +369,5 @@ impl Engine {
     /// The sandbox, when a component was loaded.
     fn started_sandbox(&self) -> Option<&Sandbox<StepTransaction>> {
         self.sandbox.get()
-    }
-
-    fn load(
-        &self,
-        file: &StepFile,
-        number: usize,
-        of: usize,
-        observer: &dyn Observer,
-    ) -> Result<Loaded, Failure> {
-        Loaded::read(self, file, number, of, observer)
     }
 }

@@ -11,7 +11,7 @@ use super::Engine;
 use super::RunError;
 use super::event::Observer;
 use super::failure::Failure;
-use super::loaded::Loaded;
+use super::loaded::{self, Loaded};
 use super::overview;
 use super::transaction::{RunContext, StepTransaction};
 use crate::catalog::Catalog;
@@ -52,16 +52,13 @@ pub(super) async fn rehearse(
         failure: None,
     };
     let files: Vec<_> = overview::pending(&catalog, &snapshot).collect();
-    let mut loaded = Vec::with_capacity(files.len());
-    for (number, file) in (1..).zip(&files) {
-        match engine.load(file, number, files.len(), &*context.observer) {
-            Ok(step) => loaded.push(step),
-            Err(failure) => {
-                rehearsal.failure = Some(failure);
-                return Ok(rehearsal);
-            }
+    let loaded = match loaded::load(engine, &files, &*context.observer, stop) {
+        Ok(loaded) => loaded,
+        Err(failure) => {
+            rehearsal.failure = Some(failure);
+            return Ok(rehearsal);
         }
-    }
+    };
     for step in &loaded {
         let record = snapshot.steps.get(&step.step.index).cloned();
         let (result, back) = rehearse_step(engine, &context, session, step, record, stop).await;

@@ -3,17 +3,24 @@
 //! A component is compiled once per machine. The directory's name holds wasmtime's full version, the processor's features
 //! and the engine's settings (`precompile_compatibility_hash`; the compiled file itself carries only the major version).
 //! Compiled code is mapped and run as it is, so the directory belongs to this user alone, files appear in it whole or not
-//! at all, and each is checked against its SHA-256 before it is mapped. What does not pass is compiled anew.
+//! at all, and each is checked against its checksum before it is mapped. What does not pass is compiled anew. The checksum
+//! (XXH3, 128 bits) finds damage, not malice: whoever may write into the directory could have run anything as this user.
 
-use std::fs;
+use std::cell::RefCell;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
+use twox_hash::XxHash3_128;
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+thread_local! {
+    /// What files are read into to be checked: fresh memory for each would cost more than the check.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A directory of compiled components.
 #[derive(Debug)]
@@ -48,8 +55,12 @@ impl Cache {
     pub(super) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let (code, checksum) = self.paths(digest);
         let expected = fs::read(checksum).ok()?;
-        let actual = Sha256::digest(fs::read(&code).ok()?);
-        if actual.as_slice() != expected {
+        let actual = BUFFER.with_borrow_mut(|buffer| {
+            buffer.clear();
+            File::open(&code)?.read_to_end(buffer)?;
+            io::Result::Ok(checksum_of(buffer))
+        });
+        if actual.ok()?.as_slice() != expected {
             return None;
         }
         map(engine, &code)
@@ -64,7 +75,7 @@ impl Cache {
     pub(super) fn store(&self, digest: &str, code: &[u8]) -> io::Result<()> {
         let (path, checksum) = self.paths(digest);
         self.write(&path, code)?;
-        self.write(&checksum, &Sha256::digest(code))
+        self.write(&checksum, &checksum_of(code))
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -78,9 +89,13 @@ impl Cache {
     fn paths(&self, digest: &str) -> (PathBuf, PathBuf) {
         (
             self.directory.join(format!("{digest}.cwasm")),
-            self.directory.join(format!("{digest}.sha256")),
+            self.directory.join(format!("{digest}.xxh3")),
         )
     }
+}
+
+fn checksum_of(code: &[u8]) -> [u8; 16] {
+    XxHash3_128::oneshot(code).to_be_bytes()
 }
 
 /// Maps compiled code.

@@ -118,14 +118,25 @@ impl<H: StepHost> Sandbox<H> {
         self.cache.contains(digest)
     }
 
+    /// The component with this SHA-256, if it was compiled before.
+    pub fn recall(&self, digest: &str) -> Result<Option<Component<H>>, Error> {
+        match self.cache.load(&self.engine, digest) {
+            Some(component) => self.link(&component).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Makes a component of the bytes of a file, whose SHA-256 is `digest`: compiles it, or takes it from the cache.
     /// Takes long, and uses all cores.
     pub fn load(&self, bytes: &[u8], digest: &str) -> Result<Component<H>, Error> {
-        let component = match self.cache.load(&self.engine, digest) {
-            Some(component) => component,
-            None => self.compile(bytes, digest)?,
-        };
-        let interface = inspect::interface(&self.engine, &component);
+        match self.cache.load(&self.engine, digest) {
+            Some(component) => self.link(&component),
+            None => self.link(&self.compile(bytes, digest)?),
+        }
+    }
+
+    fn link(&self, component: &wasmtime::component::Component) -> Result<Component<H>, Error> {
+        let interface = inspect::interface(&self.engine, component);
         let unknown = inspect::unknown_imports(&interface.imports);
         if !unknown.is_empty() {
             return Err(Error::Incompatible(format!(
@@ -135,7 +146,7 @@ impl<H: StepHost> Sandbox<H> {
         }
         let step = self
             .linker
-            .instantiate_pre(&component)
+            .instantiate_pre(component)
             .and_then(StepPre::new)
             .map_err(|error| {
                 Error::Incompatible(format!(
@@ -355,6 +366,8 @@ fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
         .epoch_interruption(true)
         .max_wasm_stack(stack)
         .async_stack_size(stack + HOST_STACK)
+        // Only for debuggers and profilers of the host; backtraces of components walk frame pointers.
+        .native_unwind_info(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .wasm_memory64(false)
         .wasm_multi_memory(false)

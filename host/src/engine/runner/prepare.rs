@@ -1,19 +1,18 @@
 //! Before anything changes: steps are loaded, checked and counted.
 
 use super::{Ended, Loaded, Run};
-use crate::catalog::StepFile;
+use crate::catalog::{self, StepFile};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
+use crate::engine::loaded;
 use crate::engine::program::Program;
 use crate::journal::{Phase, StepRecord};
 
 impl Run<'_> {
     /// Loads, checks and counts steps. Changes nothing.
     pub(super) async fn prepare(&mut self, files: &[StepFile]) -> Result<Vec<Loaded>, Ended> {
-        let mut loaded = Vec::with_capacity(files.len());
-        for (number, file) in (1..).zip(files) {
-            loaded.push(self.load(file, number, files.len())?);
-        }
+        let files: Vec<&StepFile> = files.iter().collect();
+        let mut loaded = self.load(&files)?;
         let mut rows = None;
         for (position, step) in loaded.iter_mut().enumerate() {
             if self.record_of(step).is_some() {
@@ -31,30 +30,25 @@ impl Run<'_> {
         Ok(loaded)
     }
 
-    fn load(&self, file: &StepFile, number: usize, of: usize) -> Result<Loaded, Ended> {
-        if let Some(reason) = self.stop.reason() {
-            return Err(Ended::Failed(Failure::from_sandbox(
-                crate::sandbox::Error::Stopped(reason),
-            )));
+    fn load(&self, files: &[&StepFile]) -> Result<Vec<Loaded>, Ended> {
+        let steps = loaded::load(self.engine, files, &*self.context.observer, &self.stop)
+            .map_err(turned_down)?;
+        // What was loaded now is what runs; it must be what an earlier try began with.
+        for (step, file) in steps.iter().zip(files) {
+            if let Some(record) = self.record_of(step)
+                && record.digest != step.step.digest
+                && !self.engine.options.allowances.changed
+            {
+                return Err(Ended::TurnedDown(Failure::from_catalog(
+                    &catalog::Error::Changed {
+                        step: file.file_name.clone(),
+                        applied: record.digest.clone(),
+                        now: step.step.digest.clone(),
+                    },
+                )));
+            }
         }
-        let loaded = self
-            .engine
-            .load(file, number, of, &*self.context.observer)
-            .map_err(Ended::TurnedDown)?;
-        // The bytes that were read now are the ones that run; they must be those that an earlier try began with.
-        if let Some(record) = self.snapshot.steps.get(&file.index)
-            && record.digest != loaded.step.digest
-            && !self.engine.options.allowances.changed
-        {
-            return Err(Ended::TurnedDown(Failure::from_catalog(
-                &crate::catalog::Error::Changed {
-                    step: file.file_name.clone(),
-                    applied: record.digest.clone(),
-                    now: loaded.step.digest.clone(),
-                },
-            )));
-        }
-        Ok(loaded)
+        Ok(steps)
     }
 
     /// Asks a step's check and count, in a transaction that is rolled back.
@@ -67,14 +61,8 @@ impl Run<'_> {
             return Ok(());
         };
         let sandbox = self.engine.sandbox().map_err(Ended::TurnedDown)?;
-        let turned_down = |failure: Failure| {
-            let failure = failure.of(&loaded.step.label, Phase::Prepare);
-            if failure.code == "cancelled" {
-                Ended::Failed(failure)
-            } else {
-                Ended::TurnedDown(failure)
-            }
-        };
+        let turned_down =
+            |failure: Failure| turned_down(failure.of(&loaded.step.label, Phase::Prepare));
         let mut transaction = self
             .begin(&loaded.step, Phase::Prepare, None, 1)
             .await
@@ -110,20 +98,13 @@ impl Run<'_> {
         &mut self,
         concerned: impl Fn(&StepRecord) -> bool,
     ) -> Result<(), Ended> {
-        let records: Vec<StepRecord> = self
-            .snapshot
-            .steps
-            .values()
-            .filter(|record| concerned(record))
-            .cloned()
-            .collect();
-        let mut known = std::mem::take(&mut self.loaded);
-        for (number, record) in (1..).zip(&records) {
-            if let Some(position) = known
+        let mut files = Vec::new();
+        for record in self.snapshot.steps.values() {
+            let is_loaded = self
+                .loaded
                 .iter()
-                .position(|loaded| loaded.step.index == record.index)
-            {
-                self.loaded.push(known.swap_remove(position));
+                .any(|loaded| loaded.step.index == record.index);
+            if is_loaded || !concerned(record) {
                 continue;
             }
             let Some(file) = self.catalog.steps.get(&record.index) else {
@@ -136,8 +117,20 @@ impl Run<'_> {
                     ),
                 )));
             };
-            self.loaded.push(self.load(file, number, records.len())?);
+            files.push(file);
         }
+        let rest = self.load(&files)?;
+        self.loaded.extend(rest);
+        self.loaded.sort_by_key(|loaded| loaded.step.index);
         Ok(())
+    }
+}
+
+/// What a failure before the first change means for the run.
+fn turned_down(failure: Failure) -> Ended {
+    if failure.code == "cancelled" {
+        Ended::Failed(failure)
+    } else {
+        Ended::TurnedDown(failure)
     }
 }
