@@ -1,15 +1,17 @@
 //! The lease: who may change the target.
 //!
 //! One row names the holder, and a *fencing token* that grows with every taking. Each transaction that changes data ends
-//! with [`Lease::fence`], which renews the lease and fails when the token is no longer the holder's; so a host that was
-//! paused, and whose lease was taken meanwhile, cannot commit. Nothing depends on a connection staying open.
+//! with [`Lease::fence`], which fails when the token is no longer the holder's, and renews the lease in good time; so a
+//! host that was paused, and whose lease was taken meanwhile, cannot commit. Nothing depends on a connection staying open.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{now, process};
-use crate::database::{Authority, Error, ErrorKind, Result, Session, Value};
+use crate::database::{Authority, Error, ErrorKind, Kind, Result, Session, Value};
 
 /// The lease as another host sees it.
 #[derive(Clone, Debug, Serialize)]
@@ -46,6 +48,9 @@ pub struct Lease {
     pub run: i64,
     /// How long it lasts without renewal.
     pub lasts: Duration,
+    /// When any of this run's transactions renewed it. One that was rolled back afterwards costs no more than a
+    /// renewal that comes late.
+    renewed_at: Arc<AtomicI64>,
 }
 
 impl Lease {
@@ -71,12 +76,44 @@ impl Lease {
                 ],
             )
             .await?;
-        Ok(Self { token, run, lasts })
+        Ok(Self {
+            token,
+            run,
+            lasts,
+            renewed_at: Arc::new(AtomicI64::new(now)),
+        })
     }
 
-    /// Renews the lease in the open transaction, and fails when somebody else has taken it.
+    /// Fails when somebody else has taken the lease; renews it in the open transaction when a quarter of its time is over.
     pub async fn fence(&self, session: &mut dyn Session) -> Result<()> {
         let now = now();
+        let is_held =
+            if now - self.renewed_at.load(Ordering::Relaxed) < milliseconds(self.lasts) / 4 {
+                self.look(session).await?
+            } else {
+                self.renew(session, now).await?
+            };
+        if is_held {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::NotPermitted,
+            "another host has taken the lease of this target: this run must not change it any more",
+        ))
+    }
+
+    async fn look(&self, session: &mut dyn Session) -> Result<bool> {
+        let statement = match session.server().kind {
+            // The transaction has the only write lock: nobody can take the lease before it ends.
+            Kind::Sqlite => {
+                "SELECT count(*) FROM wasmigrate_lease WHERE token = $1 AND holder IS NOT NULL"
+            }
+        };
+        let rows = session.rows(statement, &[self.token.into()]).await?;
+        Ok(super::integer(&rows, 0) == 1)
+    }
+
+    async fn renew(&self, session: &mut dyn Session, now: i64) -> Result<bool> {
         let renewed = session
             .execute(
                 Authority::Host,
@@ -88,13 +125,8 @@ impl Lease {
                 ],
             )
             .await?;
-        if renewed == 1 {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::NotPermitted,
-            "another host has taken the lease of this target: this run must not change it any more",
-        ))
+        self.renewed_at.store(now, Ordering::Relaxed);
+        Ok(renewed == 1)
     }
 
     /// Gives the lease back, in the open transaction.

@@ -5,7 +5,8 @@ use crate::database::{Authority, Kind, Result, Session};
 /// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself.
 pub(super) const VERSION: i64 = 1;
 
-/// Times are milliseconds since 1970 in UTC. The statements are the common ground of SQLite and PostgreSQL.
+/// Times are milliseconds since 1970 in UTC. Words in braces stand for what databases spell differently: `{KEY}` a whole
+/// number that is the primary key, `{BYTES}` a type, `{CLUSTERED}` a table kept in the order of its primary key.
 const TABLES: [&str; 6] = [
     "CREATE TABLE wasmigrate_journal (
         version BIGINT NOT NULL
@@ -20,7 +21,7 @@ const TABLES: [&str; 6] = [
         expires_at BIGINT
     )",
     "CREATE TABLE wasmigrate_run (
-        id BIGINT PRIMARY KEY,
+        id {KEY},
         command TEXT NOT NULL,
         phase TEXT NOT NULL,
         outcome TEXT,
@@ -30,7 +31,7 @@ const TABLES: [&str; 6] = [
         error TEXT
     )",
     "CREATE TABLE wasmigrate_step (
-        step_index BIGINT PRIMARY KEY,
+        step_index {KEY},
         name TEXT NOT NULL,
         kind TEXT NOT NULL,
         digest TEXT NOT NULL,
@@ -41,7 +42,7 @@ const TABLES: [&str; 6] = [
         migrated_at BIGINT,
         finalized_at BIGINT,
         rows_done BIGINT,
-        resume_cursor BYTES
+        resume_cursor {BYTES}
     )",
     "CREATE TABLE wasmigrate_attempt (
         run BIGINT NOT NULL,
@@ -55,7 +56,7 @@ const TABLES: [&str; 6] = [
         ended_at BIGINT NOT NULL,
         error TEXT,
         PRIMARY KEY (run, step_index, phase, attempt)
-    )",
+    ) {CLUSTERED}",
     "CREATE TABLE wasmigrate_output (
         run BIGINT NOT NULL,
         sequence BIGINT NOT NULL,
@@ -65,7 +66,7 @@ const TABLES: [&str; 6] = [
         level TEXT NOT NULL,
         line TEXT NOT NULL,
         PRIMARY KEY (run, sequence)
-    )",
+    ) {CLUSTERED}",
 ];
 
 /// The version of the journal in the target; none when it has no journal yet.
@@ -85,11 +86,14 @@ pub(super) async fn version(session: &mut dyn Session) -> Result<Option<i64>> {
 
 /// Makes the tables, in the open transaction.
 pub(super) async fn create(session: &mut dyn Session) -> Result<()> {
-    let bytes = match session.server().kind {
-        Kind::Sqlite => "BLOB",
+    let (key, bytes, clustered) = match session.server().kind {
+        Kind::Sqlite => ("INTEGER PRIMARY KEY", "BLOB", "WITHOUT ROWID"),
     };
     for table in TABLES {
-        let table = table.replace("BYTES", bytes);
+        let table = table
+            .replace("{KEY}", key)
+            .replace("{BYTES}", bytes)
+            .replace("{CLUSTERED}", clustered);
         session.execute(Authority::Host, &table, &[]).await?;
     }
     session
