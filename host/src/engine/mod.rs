@@ -153,8 +153,8 @@ impl Engine {
                 self.wait_for(lease, &*observer, stop).await?;
                 continue;
             }
-            // Whoever has nothing to do must not even open the target for writing.
-            if self.decide(&catalog, &snapshot, command)?.is_none() {
+            // Whoever has nothing to do, and nobody's run to end, must not even open the target for writing.
+            if self.decide(&catalog, &snapshot, command)?.is_none() && snapshot.lease.is_none() {
                 return Ok(self.nothing_done(&catalog, &snapshot));
             }
             let mut session = self.database.open(Access::Write, stop).await?;
@@ -165,6 +165,9 @@ impl Engine {
                 continue;
             }
             let Some(state) = self.decide(&catalog, &snapshot, command)? else {
+                // A host died between its last step and the end of its run.
+                journal::end_dead_runs(&mut *session).await?;
+                session.commit().await?;
                 return Ok(self.nothing_done(&catalog, &snapshot));
             };
             let phase = match (command, state) {

@@ -142,6 +142,19 @@ impl Lease {
     }
 }
 
+/// Takes the lease from whoever holds it, for nobody.
+pub(super) async fn clear(session: &mut dyn Session) -> Result<()> {
+    session
+        .execute(
+            Authority::Host,
+            "UPDATE wasmigrate_lease SET holder = NULL, process = NULL, run = NULL, expires_at = NULL
+             WHERE holder IS NOT NULL",
+            &[],
+        )
+        .await?;
+    Ok(())
+}
+
 /// The lease, when somebody holds it or died holding it.
 pub(super) async fn read(session: &mut dyn Session) -> Result<Option<LeaseRecord>> {
     let rows = session

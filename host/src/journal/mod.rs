@@ -172,6 +172,19 @@ pub async fn read_output(
     Ok(lines)
 }
 
+/// Marks runs whose host died as interrupted, and takes the lease from that host: should it only have slept, it cannot
+/// commit any more. The caller has seen that nobody holds the lease.
+pub async fn end_dead_runs(session: &mut dyn Session) -> Result<()> {
+    session
+        .execute(
+            Authority::Host,
+            "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2 WHERE outcome IS NULL",
+            &[Outcome::Interrupted.as_str().into(), now().into()],
+        )
+        .await?;
+    lease::clear(session).await
+}
+
 /// Begins a run and takes the lease for it. A run whose host died is marked as interrupted.
 pub async fn start_run(
     session: &mut dyn Session,
@@ -179,14 +192,7 @@ pub async fn start_run(
     phase: Phase,
     lasts: std::time::Duration,
 ) -> Result<Lease> {
-    let now = now();
-    session
-        .execute(
-            Authority::Host,
-            "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2 WHERE outcome IS NULL",
-            &[Outcome::Interrupted.as_str().into(), now.into()],
-        )
-        .await?;
+    end_dead_runs(session).await?;
     let rows = session
         .rows("SELECT coalesce(max(id), 0) + 1 FROM wasmigrate_run", &[])
         .await?;
@@ -200,7 +206,7 @@ pub async fn start_run(
                 command.into(),
                 phase.as_str().into(),
                 holder().into(),
-                now.into(),
+                now().into(),
             ],
         )
         .await?;
