@@ -113,7 +113,10 @@ impl<'e> Run<'e> {
             let error = failure.as_ref().map(Failure::to_json);
             if let Err(lost) = write_end(&mut **session, lease, outcome, error.as_ref()).await {
                 outcome = Outcome::Interrupted;
-                failure.get_or_insert_with(|| Failure::from_database(lost));
+                // Whose lease was taken is cancelled by its own heartbeat: the operator has nothing to do with it.
+                if failure.is_none() || lost.kind == ErrorKind::NotPermitted {
+                    failure = Some(Failure::from_database(lost));
+                }
             }
         }
         drop(self.session.take());
@@ -273,6 +276,9 @@ async fn write_failure(
     .await;
     Err(match written {
         Ok(()) => Ended::Failed(failure.clone()),
+        Err(error) if error.kind == ErrorKind::NotPermitted => {
+            Ended::Lost(Failure::from_database(error))
+        }
         Err(error) => Ended::Lost(Failure {
             message: format!(
                 "{} (and that could not be written down: {error})",
