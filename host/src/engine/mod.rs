@@ -26,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::catalog::{self, Allowances, Catalog, Digests, StepFile};
-use crate::database::{self, Access, Database, Durability, Stop};
+use crate::database::{self, Access, Database, Durability, ErrorKind, Session, Stop};
 use crate::journal::{
     self, AttemptRecord, LeaseRecord, Outcome, OutputLine, Phase, RunRecord, Snapshot, StepState,
 };
@@ -157,8 +157,16 @@ impl Engine {
             if self.decide(&catalog, &snapshot, command)?.is_none() && snapshot.lease.is_none() {
                 return Ok(self.nothing_done(&catalog, &snapshot));
             }
-            let mut session = self.database.open(Access::Write, stop).await?;
-            session.begin(Durability::Deferred).await?;
+            let mut session = match (self.open_to_run(stop).await, snapshot.lease) {
+                // Its lease is over, because it cannot renew it while one long transaction has the write lock.
+                (Err(error), Some(lease))
+                    if error.kind == ErrorKind::Busy && !lease.is_known_dead() =>
+                {
+                    self.wait_for(lease, &*observer, stop).await?;
+                    continue;
+                }
+                (opened, _) => opened?,
+            };
             journal::prepare(&mut *session).await?;
             let snapshot = journal::read(&mut *session).await?;
             if snapshot.lease.as_ref().is_some_and(LeaseRecord::is_live) {
@@ -197,6 +205,13 @@ impl Engine {
             drop(heartbeat);
             return Ok(report);
         }
+    }
+
+    /// A session with the write lock, in an open transaction.
+    async fn open_to_run(&self, stop: &Stop) -> Result<Box<dyn Session>, database::Error> {
+        let mut session = self.database.open(Access::Write, stop).await?;
+        session.begin(Durability::Deferred).await?;
+        Ok(session)
     }
 
     /// Runs the pending steps in a transaction that is rolled back. The target's other writers wait meanwhile.

@@ -35,7 +35,12 @@ pub struct LeaseRecord {
 impl LeaseRecord {
     /// Whether the holder can still be at work: its time is not over, and it is not known to have died.
     pub fn is_live(&self) -> bool {
-        self.expires_at > now() && !process::has_ended(&self.process)
+        self.expires_at > now() && !self.is_known_dead()
+    }
+
+    /// Whether the holder is a process of this machine that has ended.
+    pub fn is_known_dead(&self) -> bool {
+        process::has_ended(&self.process)
     }
 }
 
