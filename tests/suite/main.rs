@@ -8,5 +8,6 @@ mod crash;
 mod files;
 mod foreign_keys;
 mod hostile;
+mod hosts;
 mod journal;
 mod place;

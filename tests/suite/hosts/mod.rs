@@ -1,0 +1,215 @@
+//! Several hosts on one database: one works, the others wait, and a host that slept too long can do no harm.
+
+mod host;
+mod stopped;
+
+use rusqlite::ErrorCode;
+
+use crate::place::{Place, Said};
+use host::Host;
+
+/// A lease that does not run out while a test lasts.
+const LONG_LEASE: &str = "600";
+
+/// The shortest lease that there is, in seconds.
+const SHORT_LEASE: &str = "3";
+
+/// Steps that would not bear being applied twice, on a database that is not there yet.
+fn steps() -> Place {
+    Place::new()
+        .with_sql(
+            "0001_begin.sql",
+            "CREATE TABLE counter (value INTEGER NOT NULL);
+             INSERT INTO counter VALUES (1);
+             CREATE TABLE one (value INTEGER);",
+        )
+        .with_guest("0002_one.wasm", "one")
+        .with_sql(
+            "0003_double.sql",
+            "-- wasmigrate:migrate
+             UPDATE counter SET value = value * 2;
+             -- wasmigrate:finalize
+             UPDATE counter SET value = value + 5;",
+        )
+}
+
+/// The same, and then a step that takes a while.
+fn slow_steps() -> Place {
+    steps().with_sql(
+        "0004_slow.sql",
+        "UPDATE counter SET value = value + 1;
+         UPDATE counter SET value = value + (
+             WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT 10000000)
+             SELECT count(*) FROM number
+         );",
+    )
+}
+
+const MIGRATED: &str =
+    "SELECT (SELECT value FROM counter) || ' ' || (SELECT group_concat(value) FROM one)";
+
+/// A host that was stopped in the middle of its last step, with the file's write lock.
+fn stopped_in_a_step(place: &Place) -> Host {
+    let mut host = Host::start(place, &["migrate"]);
+    while host.until("step_started")["step"] != "0004_slow" {}
+    host.until("progress");
+    host.stop();
+    assert!(is_locked(place));
+    host
+}
+
+/// A host that was stopped while it compiles: it has the lease, but no lock of the file.
+fn stopped_while_it_prepares(place: &Place) -> Host {
+    let mut host = Host::start(place, &["migrate", "--cache", "cold"]);
+    host.until("loading");
+    host.stop();
+    assert!(!is_locked(place));
+    host
+}
+
+/// Whether a process other than this one holds the lock that every writer needs.
+fn is_locked(place: &Place) -> bool {
+    let application = place.connect();
+    application.busy_timeout(std::time::Duration::ZERO).unwrap();
+    match application.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
+        Ok(()) => false,
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::FileLockingProtocolFailed) => true,
+            _ => panic!("{error}"),
+        },
+    }
+}
+
+/// Every try at a step that the journal knows of, as `0001 migrate done`.
+fn attempts(place: &Place) -> Vec<String> {
+    place.texts(
+        "SELECT printf('%04d %s %s', step_index, phase, outcome) FROM wasmigrate_attempt ORDER BY ended_at, rowid",
+    )
+}
+
+fn outcomes(place: &Place) -> Vec<String> {
+    place.texts("SELECT coalesce(outcome, 'running') FROM wasmigrate_run ORDER BY id")
+}
+
+fn has_worked(said: &Said) -> bool {
+    said.stdout.contains(r#""event":"run_started""#)
+}
+
+/// Starts so many hosts at once, and looks at what they leave.
+fn start_together(count: usize) {
+    let place = steps();
+    let hosts: Vec<Host> = (0..count)
+        .map(|_| Host::start(&place, &["finalize"]))
+        .collect();
+    let said = hosts.into_iter().map(|host| host.end().ends_with(0));
+    let (worked, waited): (Vec<Said>, Vec<Said>) = said.partition(has_worked);
+    assert_eq!(worked.len(), 1, "{worked:#?}");
+    for said in waited {
+        assert_eq!(said.json()["event"], "nothing_to_do", "{said:#?}");
+        assert_eq!(said.json()["state"], "finalized");
+    }
+    assert_eq!(place.one::<String>(MIGRATED), "7 1");
+    assert_eq!(outcomes(&place), ["done"]);
+    assert_eq!(
+        attempts(&place),
+        [
+            "0001 migrate done",
+            "0002 migrate done",
+            "0003 migrate done",
+            "0002 finalize done",
+            "0003 finalize done",
+        ]
+    );
+}
+
+#[test]
+fn two_hosts_that_start_together_do_everything_once() {
+    for _ in 0..10 {
+        start_together(2);
+    }
+}
+
+#[test]
+fn ten_hosts_that_start_together_do_everything_once() {
+    for _ in 0..3 {
+        start_together(10);
+    }
+}
+
+#[test]
+fn who_does_not_want_to_wait_is_told_at_once_who_is_at_work() {
+    let place = slow_steps();
+    let at_work = stopped_in_a_step(&place);
+    place
+        .run(&["migrate", "--no-wait"])
+        .ends_with(2)
+        .and_says(&format!(
+            "{} is at work on this target (run 1)",
+            at_work.name()
+        ));
+    at_work.go_on();
+    at_work.end().ends_with(0);
+}
+
+#[test]
+fn a_target_can_be_looked_at_while_a_host_is_at_work() {
+    let place = slow_steps();
+    let at_work = stopped_in_a_step(&place);
+    let status = place.run(&["status", "--json"]).ends_with(0).json();
+    assert_eq!(status["state"], "migration_running");
+    assert_eq!(status["lease"]["holder"], at_work.name());
+    place
+        .run(&["status"])
+        .ends_with(0)
+        .and_says("3 migrated, 1 pending")
+        .and_says(&format!("host    {}", at_work.name()));
+    place
+        .run(&["history"])
+        .ends_with(0)
+        .and_says("run 1  migrate  running")
+        .and_says("0003_double  migrate done");
+    place
+        .run(&["plan"])
+        .ends_with(0)
+        .and_says("1 pending")
+        .and_says("0004_slow");
+    at_work.go_on();
+    at_work.end().ends_with(0);
+}
+
+#[test]
+fn the_next_host_goes_on_at_once_when_the_one_at_work_is_killed() {
+    let place = slow_steps().with_variable("WASMIGRATE_LEASE_SECONDS", LONG_LEASE);
+    let at_work = stopped_in_a_step(&place);
+    let mut waiting = Host::start(&place, &["migrate"]);
+    assert_eq!(waiting.until("waiting")["holder"], at_work.name());
+    at_work.kill();
+    let said = waiting.end().ends_with(0);
+    assert!(has_worked(&said));
+    assert_eq!(place.one::<String>(MIGRATED), "10000003 1");
+    assert_eq!(outcomes(&place), ["interrupted", "done"]);
+}
+
+#[test]
+fn of_several_that_wait_one_takes_over() {
+    let place = slow_steps().with_variable("WASMIGRATE_LEASE_SECONDS", LONG_LEASE);
+    let at_work = stopped_in_a_step(&place);
+    let mut waiting: Vec<Host> = (0..4).map(|_| Host::start(&place, &["migrate"])).collect();
+    for host in &mut waiting {
+        host.until("waiting");
+    }
+    at_work.kill();
+    let said = waiting.into_iter().map(|host| host.end().ends_with(0));
+    assert_eq!(said.filter(has_worked).count(), 1);
+    assert_eq!(place.one::<String>(MIGRATED), "10000003 1");
+    assert_eq!(outcomes(&place), ["interrupted", "done"]);
+    assert_eq!(
+        attempts(&place),
+        [
+            "0001 migrate done",
+            "0002 migrate done",
+            "0003 migrate done",
+            "0004 migrate done",
+        ]
+    );
+}

@@ -1,0 +1,170 @@
+//! A host sleeps longer than its lease: others take over or wait, and nothing that it does afterwards counts.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::host::{self, Host};
+use super::{
+    LONG_LEASE, MIGRATED, SHORT_LEASE, attempts, has_worked, is_locked, outcomes, slow_steps,
+    steps, stopped_in_a_step, stopped_while_it_prepares,
+};
+use crate::place::Place;
+
+const TAKEN: &str = "another host has taken the lease of this target";
+
+#[test]
+fn a_host_that_slept_through_its_lease_cannot_commit_anything() {
+    let place = steps().with_variable("WASMIGRATE_LEASE_SECONDS", SHORT_LEASE);
+    let asleep = stopped_while_it_prepares(&place);
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says(&format!("waiting for {} (run 1)", asleep.name()))
+        .and_says("0003_double migrated");
+    let content = place.content();
+    asleep.go_on();
+    asleep
+        .end()
+        .ends_with(1)
+        .and_says(TAKEN)
+        .and_says(r#""outcome":"interrupted""#);
+    assert_eq!(place.content(), content);
+    assert_eq!(place.one::<String>(MIGRATED), "2 1");
+    assert_eq!(outcomes(&place), ["interrupted", "done"]);
+    assert_eq!(
+        attempts(&place),
+        [
+            "0001 migrate done",
+            "0002 migrate done",
+            "0003 migrate done"
+        ]
+    );
+}
+
+#[test]
+fn a_host_that_wakes_up_while_the_next_one_works_cannot_disturb_it() {
+    let place = slow_steps().with_variable("WASMIGRATE_LEASE_SECONDS", SHORT_LEASE);
+    let asleep = stopped_while_it_prepares(&place);
+    let mut next = Host::start(&place, &["migrate"]);
+    while next.until("step_started")["step"] != "0004_slow" {}
+    asleep.go_on();
+    next.end().ends_with(0);
+    asleep.end().ends_with(1).and_says(TAKEN);
+    assert_eq!(place.one::<String>(MIGRATED), "10000003 1");
+    assert_eq!(outcomes(&place), ["interrupted", "done"]);
+}
+
+#[test]
+fn others_wait_for_a_host_that_sleeps_in_the_middle_of_a_transaction() {
+    let place = slow_steps()
+        .with_variable("WASMIGRATE_LEASE_SECONDS", SHORT_LEASE)
+        .with_variable("WASMIGRATE_LOCK_WAIT_SECONDS", "1");
+    let asleep = stopped_in_a_step(&place);
+    let mut waiting = [(); 2].map(|()| Host::start(&place, &["migrate"]));
+    host::until("its lease is over", || lease_is_over(&place));
+    for host in &mut waiting {
+        // Nobody can take the lease, because it holds the lock that this needs.
+        assert_eq!(host.from_now_until("waiting")["holder"], asleep.name());
+    }
+    place
+        .run(&["migrate", "--no-wait"])
+        .ends_with(2)
+        .and_says(&format!("{} is at work on this target", asleep.name()));
+    asleep.go_on();
+    asleep.end().ends_with(0);
+    for host in waiting {
+        let said = host.end().ends_with(0);
+        assert!(!has_worked(&said), "{said:#?}");
+    }
+    assert_eq!(place.one::<String>(MIGRATED), "10000003 1");
+    assert_eq!(outcomes(&place), ["done"]);
+}
+
+/// Stops the host at every third of its calls to SQLite's file locks, most of which lie between two transactions.
+#[test]
+fn wherever_a_host_falls_asleep_every_effect_happens_once() {
+    let before = steps().with_variable("WASMIGRATE_LEASE_SECONDS", LONG_LEASE);
+    let first = std::fs::read(before.step("0001_begin.sql")).unwrap();
+    let only_first = Place::new().with_sql("0001_begin.sql", &String::from_utf8(first).unwrap());
+    only_first.run(&["migrate"]).ends_with(0);
+    std::fs::copy(only_first.database(), before.database()).unwrap();
+    let mut fenced = 0;
+    for number in (1..).step_by(3) {
+        let place = before.copy();
+        let Some(was_fenced) = sleeps_at_lock(number, &place) else {
+            break;
+        };
+        fenced += usize::from(was_fenced);
+        assert_eq!(place.one::<String>(MIGRATED), "2 1", "lock {number}");
+        assert_eq!(
+            attempts(&place),
+            [
+                "0001 migrate done",
+                "0002 migrate done",
+                "0003 migrate done"
+            ],
+            "lock {number}"
+        );
+        assert_eq!(place.texts("PRAGMA integrity_check"), ["ok"]);
+    }
+    assert!(fenced > 3, "only {fenced} lost their lease");
+}
+
+/// Returns whether the host lost its lease meanwhile; none when it came to its end without so many locks.
+fn sleeps_at_lock(number: usize, place: &Place) -> Option<bool> {
+    let trace = place.path().join("trace");
+    let inject = format!("inject=fcntl:signal=STOP:when={number}");
+    let options = [
+        "-f",
+        "-qq",
+        "-o",
+        trace.to_str().unwrap(),
+        "-e",
+        "trace=fcntl",
+        "-e",
+        &inject,
+    ];
+    let mut asleep = Host::start_under_strace(place, &options, &["migrate"]);
+    host::until("it sleeps", || {
+        asleep.has_ended() || sleeper(&trace).is_some()
+    });
+    let Some(process) = sleeper(&trace) else {
+        asleep.end().ends_with(0);
+        return None;
+    };
+    let was_fenced = !is_locked(place) && {
+        // As if its lease had run out.
+        let taken_from = place.connect().execute(
+            "UPDATE wasmigrate_lease SET expires_at = 0 WHERE holder IS NOT NULL",
+            [],
+        );
+        place.run(&["migrate"]).ends_with(0);
+        taken_from.unwrap() == 1
+    };
+    host::signal(process, "CONT");
+    let said = asleep.end();
+    match said.status {
+        // Its last commit was done, or it had not begun.
+        Some(0) => Some(false),
+        _ => {
+            assert!(was_fenced, "lock {number}: {said:#?}");
+            said.ends_with(1).and_says(TAKEN);
+            Some(true)
+        }
+    }
+}
+
+/// The process that strace says was stopped.
+fn sleeper(trace: &Path) -> Option<u32> {
+    let trace = std::fs::read_to_string(trace).unwrap_or_default();
+    let line = trace
+        .lines()
+        .find(|line| line.contains("--- stopped by SIGSTOP ---"))?;
+    line.split(' ').next()?.parse().ok()
+}
+
+fn lease_is_over(place: &Place) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let expires_at: i64 = place.one("SELECT expires_at FROM wasmigrate_lease");
+    u128::try_from(expires_at).unwrap() < now.as_millis()
+}
