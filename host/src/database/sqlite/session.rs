@@ -365,7 +365,15 @@ impl Session for SqliteSession {
     }
 
     async fn begin_read(&mut self) -> Result<()> {
-        self.inner.control("BEGIN DEFERRED")
+        let inner = &mut *self.inner;
+        inner.control("BEGIN DEFERRED")?;
+        // The first look takes the lock, which a commit outside of WAL mode, or the last close in it, holds up.
+        let wait = inner.database.limits.lock_wait;
+        retry_busy(&inner.stop, wait, || {
+            foreign_keys::schema_version(&inner.connection)
+        })
+        .map(|_| ())
+        .map_err(translate)
     }
 
     async fn verify(&mut self) -> Result<()> {
