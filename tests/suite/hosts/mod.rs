@@ -3,6 +3,8 @@
 mod host;
 mod stopped;
 
+use std::time::Duration;
+
 use rusqlite::ErrorCode;
 
 use crate::place::{Place, Said};
@@ -70,7 +72,7 @@ fn stopped_while_it_prepares(place: &Place) -> Host {
 /// Whether a process other than this one holds the lock that every writer needs.
 fn is_locked(place: &Place) -> bool {
     let application = place.connect();
-    application.busy_timeout(std::time::Duration::ZERO).unwrap();
+    application.busy_timeout(Duration::ZERO).unwrap();
     match application.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
         Ok(()) => false,
         Err(error) => match error.sqlite_error_code() {
@@ -175,6 +177,21 @@ fn a_target_can_be_looked_at_while_a_host_is_at_work() {
         .and_says("0004_slow");
     at_work.go_on();
     at_work.end().ends_with(0);
+}
+
+#[test]
+fn whoever_reads_waits_for_an_application_that_commits() {
+    let place = steps().with_data("CREATE TABLE kept (value); INSERT INTO kept VALUES (1);");
+    let application = place.connect();
+    // Without WAL, a commit keeps readers out.
+    application.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let commands = ["status", "history", "plan", "migrate"];
+    let hosts = commands.map(|command| Host::start(&place, &[command]));
+    std::thread::sleep(Duration::from_millis(500));
+    application.execute_batch("COMMIT").unwrap();
+    for host in hosts {
+        host.end().ends_with(0);
+    }
 }
 
 #[test]

@@ -107,6 +107,7 @@ fn wherever_a_host_falls_asleep_every_effect_happens_once() {
         );
         assert_eq!(place.texts("PRAGMA integrity_check"), ["ok"]);
     }
+    println!("{fenced} lost their lease");
     assert!(fenced > 3, "only {fenced} lost their lease");
 }
 
