@@ -5,11 +5,13 @@
 //! with a misspelt name would silently not hold.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::http::Dialect;
 use crate::sandbox::Limits;
 
 /// The file that is read when no other is named.
@@ -33,10 +35,43 @@ pub struct Config {
     pub lease_seconds: u64,
     /// How long to wait for the lock of another writer of the database.
     pub lock_wait_seconds: u64,
+    /// How `serve` answers.
+    pub serve: ServeConfig,
     /// What components may use.
     pub limits: Limits,
     /// Values that are passed to the steps.
     pub settings: BTreeMap<String, String>,
+}
+
+/// How `serve` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServeConfig {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The dialect of `/internal/migrations`.
+    pub dialect: Dialect,
+    /// How long the answer to a command waits for the end of its work.
+    pub answer_wait_milliseconds: u64,
+    /// The file whose whole content is the password; empty for none.
+    pub password_file: PathBuf,
+    /// The file with the token; empty for none.
+    pub token_file: PathBuf,
+    /// Whether there is a well-known password when none is given, on loopback.
+    pub development: bool,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9002)),
+            dialect: Dialect::default(),
+            answer_wait_milliseconds: 200,
+            password_file: PathBuf::new(),
+            token_file: PathBuf::new(),
+            development: false,
+        }
+    }
 }
 
 impl Default for Config {
@@ -48,6 +83,7 @@ impl Default for Config {
             attempts: 3,
             lease_seconds: 15,
             lock_wait_seconds: 5,
+            serve: ServeConfig::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
         }
@@ -149,7 +185,7 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
         .strip_prefix(PREFIX)
         .ok_or_else(unknown)?
         .to_ascii_lowercase();
-    let (section, key) = ["limits", "settings"]
+    let (section, key) = ["limits", "serve", "settings"]
         .iter()
         .find_map(|section| {
             let rest = key.strip_prefix(section)?.strip_prefix('_')?;
@@ -173,6 +209,12 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
             Value::Integer(text.parse().map_err(|_| Error::Variable {
                 name: name.to_owned(),
                 message: format!("`{text}` is no whole number"),
+            })?)
+        }
+        (_, Some(Value::Boolean(_))) => {
+            Value::Boolean(text.parse().map_err(|_| Error::Variable {
+                name: name.to_owned(),
+                message: format!("`{text}` is neither `true` nor `false`"),
             })?)
         }
         _ => return Err(unknown()),

@@ -24,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod database;
 pub mod engine;
+pub mod http;
 pub mod journal;
 pub mod output;
 pub mod sandbox;

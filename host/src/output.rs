@@ -1,9 +1,9 @@
 //! Lines of output: how much they matter, and what is safe to show.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How much a line of output matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Shown on request only.

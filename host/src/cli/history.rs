@@ -23,7 +23,9 @@ pub(super) async fn run(
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
     let engine = global.engine(Allowances::default(), true)?;
-    let entries = engine.history(arguments.last, arguments.output).await?;
+    let entries = engine
+        .history(i64::MAX, arguments.last, arguments.output)
+        .await?;
     if terminal.json() {
         terminal.document(&entries);
     } else if entries.is_empty() {

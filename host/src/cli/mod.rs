@@ -8,6 +8,7 @@ mod history;
 mod inspect;
 mod plan;
 mod run;
+mod serve;
 mod status;
 mod terminal;
 mod verify;
@@ -72,6 +73,8 @@ enum Command {
     Finalize(run::RunArguments),
     /// Undo what was migrated since the last finalize
     Reset(run::RunArguments),
+    /// Serve the target over HTTP
+    Serve(serve::ServeArguments),
     /// Show where the target stands
     Status(status::StatusArguments),
     /// Show what `migrate` would run
@@ -172,6 +175,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ende
         Command::Migrate(run) => run::run(global, run, engine::Command::Migrate, terminal).await,
         Command::Finalize(run) => run::run(global, run, engine::Command::Finalize, terminal).await,
         Command::Reset(run) => run::run(global, run, engine::Command::Reset, terminal).await,
+        Command::Serve(serve) => serve::run(global, serve).await,
         Command::Status(status) => status::run(global, status, terminal).await,
         Command::Plan(plan) => plan::run(global, plan, terminal).await,
         Command::History(history) => history::run(global, history, terminal).await,

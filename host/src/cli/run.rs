@@ -5,7 +5,7 @@ use clap::Args;
 use super::terminal::Terminal;
 use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, REFUSED};
 use crate::database::Stop;
-use crate::engine::{Command, State};
+use crate::engine::{Command, Order, State};
 use crate::journal::Outcome;
 
 /// The exit status of a process that Ctrl-C ended, as shells count: 128 and the number of SIGINT.
@@ -29,7 +29,13 @@ pub(super) async fn run(
     let engine = global.engine(arguments.allowances.into(), !arguments.no_wait)?;
     let stop = Stop::default();
     cancel_on_signal(&stop)?;
-    let report = engine.run(command, terminal.observer(), &stop).await?;
+    let report = {
+        let order = Order {
+            command,
+            verbose: false,
+        };
+        engine.run(order, terminal.observer(), &stop).await?
+    };
     if terminal.json() {
         if report.run.is_none() {
             terminal.document(&serde_json::json!({

@@ -208,14 +208,14 @@ impl Observer for Lines {
                 compiling: true,
                 ..
             } => self.line(&format!("compiling {step}")),
-            Event::Output { step, level, line } => {
-                let mark = match level {
+            Event::Output { step, line } => {
+                let mark = match line.level {
                     Level::Debug => return,
                     Level::Info => style("│").dim(),
                     Level::Warning => style("warning:").yellow(),
                     Level::Error => style("error:").red(),
                 };
-                self.line(&format!("{step} {mark} {line}"));
+                self.line(&format!("{step} {mark} {}", line.line));
             }
             Event::StepStarted {
                 step,

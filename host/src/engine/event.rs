@@ -1,14 +1,13 @@
 //! What a run tells while it goes on.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use super::state::State;
-use crate::journal::{Outcome, Phase};
-use crate::output::Level;
+use crate::journal::{Outcome, OutputLine, Phase};
 
 /// One thing that happened in a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the fields are named after what they hold")]
 pub enum Event {
@@ -47,8 +46,8 @@ pub enum Event {
     /// A step wrote a line.
     Output {
         step: String,
-        level: Level,
-        line: String,
+        #[serde(flatten)]
+        line: OutputLine,
     },
     /// What a step did so far is committed.
     Checkpoint { step: String },

@@ -17,6 +17,7 @@ mod program;
 mod rehearse;
 mod runner;
 mod state;
+mod supervisor;
 mod transaction;
 
 use std::collections::BTreeMap;
@@ -39,10 +40,11 @@ use transaction::{RunContext, StepTransaction};
 pub use event::{Event, Observer, Unobserved};
 pub use failure::{Blame, Failure};
 pub use inspect::Inspection;
-pub use overview::{Overview, Progress, StepOverview};
+pub use overview::{Overview, Progress, Rows, StepOverview};
 pub use rehearse::Rehearsal;
 pub use runner::Report;
-pub use state::{Command, State};
+pub use state::{Command, Order, State};
+pub use supervisor::{Live, Numbered, Started, Supervisor};
 
 /// How often a waiting host looks whether the lease is free.
 const WAIT_INTERVAL: Duration = Duration::from_millis(100);
@@ -106,7 +108,7 @@ fn list(errors: &[catalog::Error]) -> String {
 }
 
 /// One run as history shows it.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct HistoryEntry {
     /// The run.
     #[serde(flatten)]
@@ -139,10 +141,11 @@ impl Engine {
     /// before; a process that dies instead loses nothing that was committed.
     pub async fn run(
         &self,
-        command: Command,
+        order: Order,
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Report, RunError> {
+        let command = order.command;
         let catalog = Catalog::scan(&self.options.migrations).map_err(RunError::files)?;
         loop {
             if stop.is_cancelled() {
@@ -183,9 +186,14 @@ impl Engine {
                 (_, State::FinalizationRunning) => Phase::Finalize,
                 _ => Phase::Prepare,
             };
-            let lease =
-                journal::start_run(&mut *session, command.as_str(), phase, self.options.lease)
-                    .await?;
+            let lease = journal::start_run(
+                &mut *session,
+                command.as_str(),
+                phase,
+                order.verbose,
+                self.options.lease,
+            )
+            .await?;
             session.commit().await?;
             observer.notify(&Event::RunStarted {
                 run: lease.run,
@@ -249,13 +257,19 @@ impl Engine {
         }
     }
 
-    /// The newest runs, the newest first, with their attempts; with their output when `output` is true.
-    pub async fn history(&self, most: u32, output: bool) -> Result<Vec<HistoryEntry>, RunError> {
+    /// The newest runs before the one numbered `before`, the newest first, with their attempts; with their output when
+    /// `output` is true.
+    pub async fn history(
+        &self,
+        before: i64,
+        most: u32,
+        output: bool,
+    ) -> Result<Vec<HistoryEntry>, RunError> {
         let stop = Stop::default();
         let mut session = self.database.open(Access::Read, &stop).await?;
         session.begin_read().await?;
         let mut entries = Vec::new();
-        for run in journal::read_runs(&mut *session, most).await? {
+        for run in journal::read_runs(&mut *session, before, most).await? {
             let attempts = journal::read_attempts(&mut *session, run.id).await?;
             let output = match output {
                 true => Some(journal::read_output(&mut *session, run.id, 0, u32::MAX >> 1).await?),
@@ -269,6 +283,20 @@ impl Engine {
         }
         session.rollback().await?;
         Ok(entries)
+    }
+
+    /// The committed output of a run: at most `most` lines behind the line numbered `after`.
+    pub async fn output(
+        &self,
+        run: i64,
+        after: i64,
+        most: u32,
+    ) -> Result<Vec<OutputLine>, RunError> {
+        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
+        session.begin_read().await?;
+        let lines = journal::read_output(&mut *session, run, after, most).await?;
+        session.rollback().await?;
+        Ok(lines)
     }
 
     /// What a component imports and exports, and what it says of itself. Runs nothing but its `describe`, on an empty
@@ -303,7 +331,12 @@ impl Engine {
             .steps
             .values()
             .any(|step| step.state != StepState::Finalized);
-        if command == Command::Reset && !unfinalized {
+        let failed = snapshot
+            .last_run
+            .as_ref()
+            .is_some_and(|run| run.error.is_some());
+        // A failure that left nothing behind is still to be cleared.
+        if command == Command::Reset && !unfinalized && !failed {
             return Ok(None);
         }
         match state::command(overview::state_of(catalog, snapshot), command) {

@@ -71,10 +71,49 @@ pub struct Overview {
     pub problems: Vec<String>,
     /// The newest run.
     pub last_run: Option<RunRecord>,
+    /// The rows that the newest run goes through, or went through when it still waits for the finalize.
+    pub rows: Option<Rows>,
     /// Why the newest run failed, when it did.
     pub failure: Option<Failure>,
     /// Who works on the target now.
     pub lease: Option<LeaseRecord>,
+}
+
+/// How many rows a run goes through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Rows {
+    /// What its steps announced.
+    pub expected: u64,
+    /// How many are done.
+    pub done: u64,
+}
+
+impl Overview {
+    /// Whether this run is the newest and goes on.
+    pub fn is_at_work_on(&self, run: i64) -> bool {
+        self.last_run
+            .as_ref()
+            .is_some_and(|last| last.id == run && last.outcome.is_none())
+    }
+}
+
+/// The rows of the newest run, as far as they are committed.
+fn rows_of(snapshot: &Snapshot, state: State) -> Option<Rows> {
+    let run = snapshot.last_run.as_ref()?;
+    let expected = u64::try_from(run.expected_rows?).ok()?;
+    if state == State::Finalized {
+        return None;
+    }
+    let done: i64 = snapshot
+        .steps
+        .values()
+        .filter(|step| step.run == run.id)
+        .filter_map(|step| step.rows_done)
+        .sum();
+    Some(Rows {
+        expected,
+        done: u64::try_from(done).unwrap_or(0).min(expected),
+    })
 }
 
 /// The steps that are not wholly migrated, in order.
@@ -107,9 +146,13 @@ pub(super) fn concerned(catalog: &Catalog, snapshot: &Snapshot, command: Command
     }
 }
 
-/// The state of a target.
+/// The state of a target as it decides what may run: a lease whose time is over keeps nobody away.
 pub(super) fn state_of(catalog: &Catalog, snapshot: &Snapshot) -> State {
-    let live = snapshot.lease.as_ref().is_some_and(LeaseRecord::is_live);
+    state(catalog, snapshot, LeaseRecord::is_live)
+}
+
+fn state(catalog: &Catalog, snapshot: &Snapshot, is_live: fn(&LeaseRecord) -> bool) -> State {
+    let live = snapshot.lease.as_ref().is_some_and(is_live);
     let activity = |run: &RunRecord| match run.phase {
         Phase::Prepare => Activity::Preparing,
         Phase::Migrate | Phase::Reset => Activity::Migrating,
@@ -150,7 +193,7 @@ pub(super) fn overview(
     snapshot: Snapshot,
     problems: Vec<String>,
 ) -> Overview {
-    let state = state_of(&catalog, &snapshot);
+    let state = state(&catalog, &snapshot, LeaseRecord::seems_at_work);
     let mut indexes: Vec<u32> = catalog
         .steps
         .keys()
@@ -196,13 +239,14 @@ pub(super) fn overview(
         target_index: catalog.steps.keys().copied().max().unwrap_or(0),
         steps,
         ignored: catalog.ignored,
+        rows: rows_of(&snapshot, state),
         problems,
         failure: snapshot
             .last_run
             .as_ref()
             .and_then(|run| run.error.as_ref())
             .and_then(Failure::from_json),
-        lease: snapshot.lease.filter(LeaseRecord::is_live),
+        lease: snapshot.lease.filter(LeaseRecord::seems_at_work),
         last_run: snapshot.last_run,
     }
 }

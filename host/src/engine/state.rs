@@ -28,7 +28,7 @@ pub enum State {
 }
 
 /// What an operator can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Run `migrate` of all pending steps.
@@ -37,6 +37,15 @@ pub enum Command {
     Finalize,
     /// Undo what was migrated since the last finalize.
     Reset,
+}
+
+/// A command, and how its operator wants it done.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// What to do.
+    pub command: Command,
+    /// Whether whoever reads the run's output later wants the debug lines, too.
+    pub verbose: bool,
 }
 
 /// What becomes of a command.
@@ -60,6 +69,19 @@ pub(super) enum Refusal {
 }
 
 impl State {
+    /// Whether a run goes on.
+    pub fn is_running(self) -> bool {
+        matches!(
+            self,
+            Self::MigrationPreparing | Self::MigrationRunning | Self::FinalizationRunning
+        )
+    }
+
+    /// Whether the last run failed.
+    pub fn is_failed(self) -> bool {
+        matches!(self, Self::MigrationFailed | Self::FinalizationFailed)
+    }
+
     /// Its name, as it is shown and sent.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -92,22 +92,22 @@ impl OutputBuffer {
 impl OutputWriter for OutputBuffer {
     fn write(&self, level: Level, line: String) {
         let sequence = self.context.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        let line = OutputLine {
+            sequence,
+            index: Some(self.index),
+            phase: self.phase,
+            written_at: journal::now(),
+            level,
+            line,
+        };
         self.context.observer.notify(&Event::Output {
             step: self.label.clone(),
-            level,
             line: line.clone(),
         });
         self.lines
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(OutputLine {
-                sequence,
-                index: Some(self.index),
-                phase: self.phase,
-                written_at: journal::now(),
-                level,
-                line,
-            });
+            .push(line);
     }
 }
 

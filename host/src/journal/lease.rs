@@ -38,6 +38,12 @@ impl LeaseRecord {
         self.expires_at > now() && !self.is_known_dead()
     }
 
+    /// Whether the holder seems to be at work: it may be, or its time is over while it is a process of this machine that
+    /// lives. In one long transaction on a SQLite file a host cannot renew its lease, and nobody else can take it.
+    pub fn seems_at_work(&self) -> bool {
+        self.is_live() || process::is_living(&self.process)
+    }
+
     /// Whether the holder is a process of this machine that has ended.
     pub fn is_known_dead(&self) -> bool {
         process::has_ended(&self.process)

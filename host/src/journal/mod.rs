@@ -55,21 +55,25 @@ pub async fn read(session: &mut dyn Session) -> Result<Snapshot> {
     }
     Ok(Snapshot {
         steps: read_steps(session).await?,
-        last_run: read_runs(session, 1).await?.pop(),
+        last_run: read_runs(session, i64::MAX, 1).await?.pop(),
         lease: lease::read(session).await?,
     })
 }
 
-/// The newest runs, the newest first.
-pub async fn read_runs(session: &mut dyn Session, most: u32) -> Result<Vec<RunRecord>> {
+/// The newest runs before the one numbered `before`, the newest first.
+pub async fn read_runs(
+    session: &mut dyn Session,
+    before: i64,
+    most: u32,
+) -> Result<Vec<RunRecord>> {
     if schema::version(session).await?.is_none() {
         return Ok(Vec::new());
     }
     let rows = session
         .rows(
-            "SELECT id, command, phase, outcome, host, started_at, ended_at, error FROM wasmigrate_run
-             ORDER BY id DESC LIMIT $1",
-            &[most.into()],
+            "SELECT id, command, phase, verbose, expected_rows, outcome, host, started_at, ended_at, error FROM wasmigrate_run
+             WHERE id < $1 ORDER BY id DESC LIMIT $2",
+            &[before.into(), most.into()],
         )
         .await?;
     let mut runs = Vec::with_capacity(rows.len());
@@ -78,6 +82,8 @@ pub async fn read_runs(session: &mut dyn Session, most: u32) -> Result<Vec<RunRe
             id,
             command,
             phase,
+            verbose,
+            expected_rows,
             outcome,
             host,
             started_at,
@@ -88,6 +94,8 @@ pub async fn read_runs(session: &mut dyn Session, most: u32) -> Result<Vec<RunRe
             id: number(&id),
             command: text(&command),
             phase: spelled(&phase, Phase::from_journal)?,
+            verbose: number(&verbose) != 0,
+            expected_rows: expected_rows.as_integer(),
             outcome: match outcome {
                 Value::Null => None,
                 outcome => Some(spelled(&outcome, Outcome::from_journal)?),
@@ -190,6 +198,7 @@ pub async fn start_run(
     session: &mut dyn Session,
     command: &str,
     phase: Phase,
+    verbose: bool,
     lasts: std::time::Duration,
 ) -> Result<Lease> {
     end_dead_runs(session).await?;
@@ -200,11 +209,12 @@ pub async fn start_run(
     session
         .execute(
             Authority::Host,
-            "INSERT INTO wasmigrate_run (id, command, phase, host, started_at) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO wasmigrate_run (id, command, phase, verbose, host, started_at) VALUES ($1, $2, $3, $4, $5, $6)",
             &[
                 run.into(),
                 command.into(),
                 phase.as_str().into(),
+                i64::from(verbose).into(),
                 holder().into(),
                 now().into(),
             ],
@@ -213,13 +223,18 @@ pub async fn start_run(
     Lease::take(session, run, lasts).await
 }
 
-/// Says what a run is doing now.
-pub async fn set_phase(session: &mut dyn Session, run: i64, phase: Phase) -> Result<()> {
+/// Says what a run is doing now, and how many rows its steps expect when that became known.
+pub async fn set_phase(
+    session: &mut dyn Session,
+    run: i64,
+    phase: Phase,
+    expected_rows: Option<i64>,
+) -> Result<()> {
     session
         .execute(
             Authority::Host,
-            "UPDATE wasmigrate_run SET phase = $1 WHERE id = $2",
-            &[phase.as_str().into(), run.into()],
+            "UPDATE wasmigrate_run SET phase = $1, expected_rows = coalesce($2, expected_rows) WHERE id = $3",
+            &[phase.as_str().into(), expected_rows.into(), run.into()],
         )
         .await
         .map(|_| ())

@@ -22,17 +22,20 @@ pub(super) fn identity() -> String {
 
 /// Whether the process with this identity is known to have ended. False when that cannot be told from here.
 pub(super) fn has_ended(identity: &str) -> bool {
-    let Some((rest, started)) = identity.rsplit_once(' ') else {
-        return false;
-    };
-    let Some((its_namespace, pid)) = rest.rsplit_once(' ') else {
-        return false;
-    };
-    let Ok(pid) = pid.parse() else {
-        return false;
-    };
-    namespace().as_deref() == Some(its_namespace)
-        && start_time(pid).is_none_or(|now| now != started)
+    living(identity) == Some(false)
+}
+
+/// Whether the process with this identity is known to live. False when that cannot be told from here.
+pub(super) fn is_living(identity: &str) -> bool {
+    living(identity) == Some(true)
+}
+
+/// Whether a process lives; none when it is not one of this machine, as far as this process sees it.
+fn living(identity: &str) -> Option<bool> {
+    let (rest, started) = identity.rsplit_once(' ')?;
+    let (its_namespace, pid) = rest.rsplit_once(' ')?;
+    let pid = pid.parse().ok()?;
+    (namespace()? == its_namespace).then(|| start_time(pid).is_some_and(|now| now == started))
 }
 
 fn namespace() -> Option<String> {
@@ -61,7 +64,7 @@ mod tests {
 
     #[test]
     fn this_process_lives_and_an_ended_one_does_not() {
-        assert!(!has_ended(&identity()));
+        assert!(!has_ended(&identity()) && is_living(&identity()));
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .spawn()
@@ -75,12 +78,12 @@ mod tests {
         assert!(!has_ended(&its_identity));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(has_ended(&its_identity));
+        assert!(has_ended(&its_identity) && !is_living(&its_identity));
     }
 
     #[test]
     fn nothing_is_said_of_a_process_elsewhere() {
-        assert!(!has_ended(""));
+        assert!(!has_ended("") && !is_living(""));
         assert!(!has_ended("another-boot pid:[1] 1 1"));
     }
 }

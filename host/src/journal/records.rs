@@ -76,7 +76,7 @@ pub enum Phase {
 }
 
 /// One accepted command, from start to end.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Its number, from 1.
     pub id: i64,
@@ -84,6 +84,10 @@ pub struct RunRecord {
     pub command: String,
     /// What it was doing last.
     pub phase: Phase,
+    /// Whether its operator wants to see debug lines.
+    pub verbose: bool,
+    /// How many rows its steps said they will go through, once they were asked.
+    pub expected_rows: Option<i64>,
     /// How it ended; none while it runs.
     pub outcome: Option<Outcome>,
     /// Who ran it.
@@ -97,7 +101,7 @@ pub struct RunRecord {
 }
 
 /// One try at one step in one run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// The run.
     pub run: i64,
@@ -122,7 +126,7 @@ pub struct AttemptRecord {
 }
 
 /// One line that a step wrote.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OutputLine {
     /// Its number within the run, from 1.
     pub sequence: i64,

@@ -140,7 +140,9 @@ impl<'e> Run<'e> {
             .cloned()
             .collect();
         let loaded = self.prepare(&pending).await?;
-        self.set_phase(lease, Phase::Migrate).await?;
+        let expected = loaded.iter().filter_map(|step| step.rows);
+        let expected = expected.reduce(u64::saturating_add);
+        self.set_phase(lease, Phase::Migrate, expected).await?;
         let of = loaded.len();
         for (number, mut step) in (1..).zip(loaded) {
             self.migrate_step(lease, &mut step, number, of).await?;
@@ -200,11 +202,17 @@ impl<'e> Run<'e> {
         }
     }
 
-    async fn set_phase(&mut self, lease: &Lease, phase: Phase) -> Result<(), Ended> {
+    async fn set_phase(
+        &mut self,
+        lease: &Lease,
+        phase: Phase,
+        expected_rows: Option<u64>,
+    ) -> Result<(), Ended> {
+        let expected_rows = expected_rows.and_then(|rows| i64::try_from(rows).ok());
         let session = self.session_mut()?;
         let written = async {
             session.begin(Durability::Deferred).await?;
-            journal::set_phase(session, lease.run, phase).await?;
+            journal::set_phase(session, lease.run, phase, expected_rows).await?;
             lease.fence(session).await?;
             session.commit().await
         }

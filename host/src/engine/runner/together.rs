@@ -12,7 +12,7 @@ impl Run<'_> {
     /// Finalizes all steps that are migrated, in one transaction.
     pub(super) async fn finalize(&mut self, lease: &Lease) -> Result<(), Ended> {
         self.load_the_rest(|record| record.state == StepState::Migrated)?;
-        self.set_phase(lease, Phase::Finalize).await?;
+        self.set_phase(lease, Phase::Finalize, None).await?;
         self.all_at_once(lease, Phase::Finalize).await?;
         Ok(())
     }

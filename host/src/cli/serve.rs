@@ -1,0 +1,166 @@
+//! `serve`: the service, until a signal ends it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{Ended, GlobalArguments};
+use crate::catalog::Allowances;
+use crate::config::ServeConfig;
+use crate::engine::Supervisor;
+use crate::http::{self, Credentials, Dialect, Settings};
+
+/// Names the file with the password, as other services of its kind do.
+const PASSWORD_VARIABLE: &str = "INTERNAL_AUTH_PASSWORD_FILE";
+
+/// The password of development mode.
+const DEVELOPMENT_PASSWORD: &str = "openslides";
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// The address to listen on [default: 127.0.0.1:9002]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The dialect of /internal/migrations [default: current]
+    #[arg(long)]
+    dialect: Option<Dialect>,
+    /// The file whose whole content is the password; INTERNAL_AUTH_PASSWORD_FILE names it, too
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// The file with the token for `Authorization: Bearer`
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Take `openslides` for the password when none is given; on loopback only
+    #[arg(long)]
+    development: bool,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) -> Result<u8, Ended> {
+    let mut serve = global.config()?.serve;
+    serve.listen = arguments.listen.unwrap_or(serve.listen);
+    serve.dialect = arguments.dialect.unwrap_or(serve.dialect);
+    serve.development |= arguments.development;
+    if let Some(file) = &arguments.password_file {
+        serve.password_file.clone_from(file);
+    }
+    if let Some(file) = &arguments.token_file {
+        serve.token_file.clone_from(file);
+    }
+    let credentials = credentials(&serve)?;
+    if credentials.is_empty() && !serve.listen.ip().is_loopback() {
+        return Err(anyhow::anyhow!(
+            "{} can be reached from other machines: name a file with a password (`--password-file`, {PASSWORD_VARIABLE}) \
+             or a token (`--token-file`), or listen on a loopback address",
+            serve.listen
+        )
+        .into());
+    }
+    start_logs(arguments.log_format);
+    // A client that asks while another host is at work is told so at once.
+    let supervisor = Supervisor::new(global.engine(Allowances::default(), false)?);
+    let settings = Settings {
+        dialect: serve.dialect,
+        answer_wait: Duration::from_millis(serve.answer_wait_milliseconds),
+        credentials,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .context("cannot start the service")?;
+    let serving = runtime.spawn(async move {
+        let listener = TcpListener::bind(serve.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", serve.listen))?;
+        let address = listener.local_addr()?;
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        );
+        tracing::info!(%address, "listening");
+        tokio::spawn(http::log_runs(Arc::clone(&supervisor)));
+        let router = http::router(Arc::clone(&supervisor), settings);
+        let stopped = async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            tracing::info!("stopping");
+        };
+        http::serve(listener, router, http::Limits::default(), stopped).await;
+        supervisor.wind_up().await;
+        anyhow::Ok(())
+    });
+    let ended = serving.await;
+    // What still streams is cut off.
+    runtime.shutdown_background();
+    ended.context("the service broke down")??;
+    Ok(0)
+}
+
+fn credentials(serve: &ServeConfig) -> anyhow::Result<Credentials> {
+    let named = std::env::var_os(PASSWORD_VARIABLE).map(PathBuf::from);
+    let file = match serve.password_file.as_os_str().is_empty() {
+        true => named,
+        false => Some(serve.password_file.clone()),
+    };
+    let password = match file {
+        Some(file) => Some(secret(&file, "password")?),
+        None if serve.development && serve.listen.ip().is_loopback() => {
+            Some(DEVELOPMENT_PASSWORD.into())
+        }
+        None if serve.development => bail!(
+            "development mode is for loopback addresses, and {} is none",
+            serve.listen
+        ),
+        None => None,
+    };
+    let token = match serve.token_file.as_os_str().is_empty() {
+        true => None,
+        false => {
+            let token = String::from_utf8(secret(&serve.token_file, "token")?)
+                .context("the token is not text")?;
+            Some(token.trim().to_owned()).filter(|token| !token.is_empty())
+        }
+    };
+    Ok(Credentials { password, token })
+}
+
+fn secret(file: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
+    let secret = std::fs::read(file)
+        .with_context(|| format!("cannot read the {what} from {}", file.display()))?;
+    if secret.is_empty() {
+        bail!("the {what} in {} is empty", file.display());
+    }
+    Ok(secret)
+}
+
+fn start_logs(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr);
+    // Fails only when logs were started before.
+    let _ = match format {
+        LogFormat::Text => logs.with_ansi(false).try_init(),
+        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+    };
+}

@@ -1,0 +1,355 @@
+//! Runs in the background, and what is known of the one that goes on.
+//!
+//! A [`Supervisor`] gives each run a thread of its own, accepts one command at a time, and passes on what the run tells:
+//! to whoever subscribes, and to those who ask later. What is committed is read from the journal, so that every host
+//! says the same; only what a running step has not committed yet is known to its own host alone.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{broadcast, oneshot, watch};
+
+use super::event::{Event, Observer};
+use super::state::Order;
+use super::{Engine, Overview, Report, Rows, RunError};
+use crate::database::Stop;
+use crate::journal::{OutputLine, Phase};
+
+/// How many events are kept for those who come back after a short while.
+const KEPT_EVENTS: usize = 2_000;
+
+/// An event with its number, which grows by one with each.
+#[derive(Clone, Debug)]
+pub struct Numbered {
+    /// Its number, from 1.
+    pub number: u64,
+    /// What happened.
+    pub event: Arc<Event>,
+}
+
+/// What became of a command.
+#[derive(Debug)]
+pub enum Started {
+    /// A run goes on.
+    Run(Arc<Live>),
+    /// There was nothing to do.
+    Nothing(Box<Report>),
+}
+
+/// A run that goes on in this process.
+#[derive(Debug)]
+pub struct Live {
+    /// Its number.
+    pub run: i64,
+    stop: Stop,
+    ended: watch::Receiver<bool>,
+    told: Mutex<Told>,
+}
+
+/// What a run told and the journal does not know yet.
+#[derive(Debug, Default)]
+struct Told {
+    lines: Vec<OutputLine>,
+    expected_rows: Option<u64>,
+    /// Rows of the steps that are done, and of the one that runs.
+    rows_done: u64,
+    rows_of_step: u64,
+    step: Option<String>,
+}
+
+impl Live {
+    /// Cancels the run: the running step is rolled back.
+    pub fn cancel(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until the run has ended and the next may begin. May be dropped at any time.
+    pub async fn ended(&self) {
+        // An error says that the run's thread is gone, which is an end, too.
+        let _ = self.ended.clone().wait_for(|ended| *ended).await;
+    }
+
+    /// The step that runs, as `NNNN_name`.
+    pub fn step(&self) -> Option<String> {
+        self.told().step.clone()
+    }
+
+    /// The rows that the run goes through, when its steps announced any.
+    pub fn rows(&self) -> Option<Rows> {
+        let told = self.told();
+        let expected = told.expected_rows?;
+        Some(Rows {
+            expected,
+            done: (told.rows_done + told.rows_of_step).min(expected),
+        })
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, event: &Event) {
+        let mut told = self.told();
+        match event {
+            Event::Output { line, .. } => told.lines.push(line.clone()),
+            Event::Prepared { rows, .. } => told.expected_rows = *rows,
+            Event::StepStarted { step, .. } => {
+                told.step = Some(step.clone());
+                told.rows_of_step = 0;
+            }
+            Event::Progress { done, .. } => told.rows_of_step = *done,
+            // Comes after a commit, which took the lines along.
+            Event::Checkpoint { .. } => told.lines.clear(),
+            Event::StepEnded { phase, .. } => {
+                // The other phases commit when all steps are done.
+                if *phase == Phase::Migrate {
+                    told.lines.clear();
+                }
+                told.rows_done += std::mem::take(&mut told.rows_of_step);
+                told.step = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Starts runs of one engine and knows the one that goes on.
+pub struct Supervisor {
+    engine: Engine,
+    /// Held while a command is being accepted, so that of two the second sees what became of the first.
+    accepting: tokio::sync::Mutex<()>,
+    live: Mutex<Option<Arc<Live>>>,
+    news: News,
+}
+
+struct News {
+    kept: Mutex<VecDeque<Numbered>>,
+    sender: broadcast::Sender<Numbered>,
+}
+
+impl Supervisor {
+    /// A supervisor of an engine, which must not wait for other hosts: whoever asks is told that they are at work.
+    pub fn new(engine: Engine) -> Arc<Self> {
+        Arc::new(Self {
+            engine,
+            accepting: tokio::sync::Mutex::new(()),
+            live: Mutex::default(),
+            news: News {
+                kept: Mutex::default(),
+                sender: broadcast::channel(KEPT_EVENTS).0,
+            },
+        })
+    }
+
+    /// The run that goes on in this process.
+    pub fn live(&self) -> Option<Arc<Live>> {
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Starts a command in the background; returns as soon as its run is accepted, or it is certain that there will be
+    /// none. `permit` is asked first, while no other command can begin. May be dropped; an accepted run goes on.
+    pub async fn start<E: From<RunError>>(
+        self: &Arc<Self>,
+        order: Order,
+        permit: impl FnOnce(&Overview) -> Result<(), E>,
+    ) -> Result<Started, E> {
+        let _accepting = self.accepting.lock().await;
+        let mut overview = self.overview().await?;
+        if let Some(live) = self.live() {
+            if overview.state.is_running() {
+                permit(&overview)?;
+                return Err(
+                    RunError::Refused("a run is going on; wait for its end".to_owned()).into(),
+                );
+            }
+            // Its last commit is done, and its thread about to end.
+            live.ended().await;
+            overview = self.overview().await?;
+        }
+        permit(&overview)?;
+        let (accepted, answer) = oneshot::channel();
+        let supervisor = Arc::clone(self);
+        std::thread::Builder::new()
+            .name("run".to_owned())
+            .spawn(move || supervisor.run(order, accepted))
+            .map_err(|error| RunError::Refused(format!("cannot start a thread: {error}")))?;
+        match answer.await {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(RunError::Refused("the run ended before it began".to_owned()).into()),
+        }
+    }
+
+    /// Where the target stands.
+    pub async fn overview(self: &Arc<Self>) -> Result<Overview, RunError> {
+        let live = self.live();
+        let mut overview = self.ask(async |engine| engine.overview().await).await?;
+        if let Some(live) = live.filter(|live| overview.is_at_work_on(live.run)) {
+            overview.rows = live.rows();
+        }
+        Ok(overview)
+    }
+
+    /// The output of a run: at most `most` lines behind the line numbered `after`, those that are not committed yet
+    /// included.
+    pub async fn output(
+        self: &Arc<Self>,
+        run: i64,
+        after: i64,
+        most: u32,
+    ) -> Result<Vec<OutputLine>, RunError> {
+        // First what is not committed: what is committed meanwhile is then found in the journal.
+        let uncommitted = match self.live().filter(|live| live.run == run) {
+            Some(live) => live.told().lines.clone(),
+            None => Vec::new(),
+        };
+        let mut lines = self
+            .ask(async move |engine| engine.output(run, after, most).await)
+            .await?;
+        let last = lines.last().map_or(after, |line| line.sequence);
+        if lines.len() < most as usize {
+            lines.extend(uncommitted.into_iter().filter(|line| line.sequence > last));
+            lines.truncate(most as usize);
+        }
+        Ok(lines)
+    }
+
+    /// Asks the engine something, on a thread where it may take its time.
+    pub async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl AsyncFnOnce(&Engine) -> Result<T, RunError> + Send + 'static,
+    ) -> Result<T, RunError> {
+        let supervisor = Arc::clone(self);
+        let answered =
+            tokio::task::spawn_blocking(move || on_this_thread(question(&supervisor.engine))?);
+        answered
+            .await
+            .unwrap_or_else(|error| Err(RunError::Refused(format!("cannot answer: {error}"))))
+    }
+
+    /// All events from now on, and those that were kept behind the one numbered `after`; none of these when some were
+    /// forgotten since.
+    pub fn subscribe(&self, after: u64) -> (Option<Vec<Numbered>>, broadcast::Receiver<Numbered>) {
+        let kept = self.news.kept();
+        let receiver = self.news.sender.subscribe();
+        let newest = kept.back().map_or(0, |event| event.number);
+        let oldest = kept.front().map_or(1, |event| event.number);
+        let is_known = after <= newest && after + 1 >= oldest;
+        let missed = is_known.then(|| {
+            kept.iter()
+                .filter(|event| event.number > after)
+                .cloned()
+                .collect()
+        });
+        (missed, receiver)
+    }
+
+    /// The number of the newest event.
+    pub fn newest_event(&self) -> u64 {
+        self.news.kept().back().map_or(0, |event| event.number)
+    }
+
+    /// Cancels what goes on and waits for its end.
+    pub async fn wind_up(&self) {
+        if let Some(live) = self.live() {
+            live.cancel();
+            live.ended().await;
+        }
+    }
+
+    /// The life of one run's thread.
+    fn run(self: Arc<Self>, order: Order, accepted: oneshot::Sender<Result<Started, RunError>>) {
+        let (ended, is_ended) = watch::channel(false);
+        let stop = Stop::default();
+        let reporter = Arc::new(Reporter {
+            supervisor: Arc::clone(&self),
+            stop: stop.clone(),
+            ended: is_ended,
+            accepted: Mutex::new(Some(accepted)),
+        });
+        let observer: Arc<dyn Observer> = Arc::clone(&reporter) as _;
+        let result = on_this_thread(self.engine.run(order, observer, &stop));
+        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        ended.send_replace(true);
+        if let Some(accepted) = reporter.accepted().take() {
+            // Whoever asked may have gone.
+            let _ = accepted.send(
+                result
+                    .and_then(|result| result)
+                    .map(Box::new)
+                    .map(Started::Nothing),
+            );
+        }
+    }
+}
+
+/// Runs a future of the engine to its end: its sessions must not change threads.
+fn on_this_thread<F: Future>(future: F) -> Result<F::Output, RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(|error| RunError::Refused(format!("cannot start: {error}")))?;
+    Ok(runtime.block_on(future))
+}
+
+/// Passes on what a run tells.
+struct Reporter {
+    supervisor: Arc<Supervisor>,
+    stop: Stop,
+    ended: watch::Receiver<bool>,
+    /// Who waits to hear that the run was accepted.
+    accepted: Mutex<Option<oneshot::Sender<Result<Started, RunError>>>>,
+}
+
+impl Reporter {
+    fn accepted(&self) -> MutexGuard<'_, Option<oneshot::Sender<Result<Started, RunError>>>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Reporter {
+    fn notify(&self, event: &Event) {
+        if let Event::RunStarted { run, .. } = event {
+            let live = Arc::new(Live {
+                run: *run,
+                stop: self.stop.clone(),
+                ended: self.ended.clone(),
+                told: Mutex::default(),
+            });
+            *self
+                .supervisor
+                .live
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&live));
+            if let Some(accepted) = self.accepted().take() {
+                let _ = accepted.send(Ok(Started::Run(live)));
+            }
+        }
+        if let Some(live) = self.supervisor.live() {
+            live.note(event);
+        }
+        self.supervisor.news.publish(event.clone());
+    }
+}
+
+impl News {
+    fn publish(&self, event: Event) {
+        let mut kept = self.kept();
+        let numbered = Numbered {
+            number: kept.back().map_or(0, |event| event.number) + 1,
+            event: Arc::new(event),
+        };
+        if kept.len() == KEPT_EVENTS {
+            kept.pop_front();
+        }
+        kept.push_back(numbered.clone());
+        // Nobody may be listening.
+        let _ = self.sender.send(numbered);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Numbered>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,49 @@
+//! What a load balancer or an orchestrator asks; needs no password and tells no secret.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::json;
+
+use super::Service;
+use crate::engine::Overview;
+
+pub(super) fn routes() -> Router<Arc<Service>> {
+    Router::new()
+        .route("/healthz", get(healthy))
+        .route("/readyz", get(ready))
+}
+
+/// The process answers. True also while it migrates.
+async fn healthy() -> Response {
+    super::json(StatusCode::OK, &json!({ "status": "up" }))
+}
+
+/// The target can be read; says what goes on in it.
+async fn ready(State(service): State<Arc<Service>>) -> Response {
+    match service.supervisor.overview().await {
+        Ok(overview) => super::json(
+            StatusCode::OK,
+            &json!({
+                "status": if overview.state.is_running() { "migrating" } else { "ready" },
+                "state": overview.state,
+                "percent": percent(&overview),
+            }),
+        ),
+        // The cause names the target and is for those who may ask.
+        Err(_) => super::json(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({ "status": "the target cannot be read" }),
+        ),
+    }
+}
+
+/// How much of the rows is done while a run goes on, where its steps announced any.
+fn percent(overview: &Overview) -> Option<u64> {
+    let rows = overview.rows.filter(|_| overview.state.is_running())?;
+    (rows.done * 100).checked_div(rows.expected)
+}

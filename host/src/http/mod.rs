@@ -1,0 +1,121 @@
+//! The service: an engine behind HTTP.
+//!
+//! One file or folder a protocol, each a thin skin over the same [`Supervisor`]: it reads a request, asks, and writes the
+//! answer in its own form. `server` takes connections and sheds what would be too much; `credentials` says who may ask.
+//! This room knows no SQL, no component, and decides nothing of what may run when, but for what a protocol itself demands.
+
+mod credentials;
+mod health;
+mod logs;
+mod metrics;
+mod native;
+mod openslides;
+mod problem;
+mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument as _;
+
+use crate::engine::Supervisor;
+use metrics::Metrics;
+
+pub use credentials::Credentials;
+pub use logs::log_runs;
+pub use openslides::Dialect;
+pub use server::{Limits, serve};
+
+/// How the service answers.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The dialect of `/internal/migrations`.
+    pub dialect: Dialect,
+    /// How long the answer to a command waits for the end of its work.
+    pub answer_wait: Duration,
+    /// Who may ask.
+    pub credentials: Credentials,
+}
+
+/// What all requests share.
+struct Service {
+    supervisor: Arc<Supervisor>,
+    settings: Settings,
+    readers: openslides::Readers,
+    requests: native::Requests,
+    metrics: Metrics,
+    /// What the numbers of this process's events begin with, so that those of an earlier one are not taken for them.
+    boot: String,
+}
+
+/// Everything that the service answers.
+pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
+    let service = Arc::new(Service {
+        metrics: Metrics::new(),
+        supervisor,
+        settings,
+        readers: openslides::Readers::default(),
+        requests: native::Requests::default(),
+        boot: format!("{}-", crate::journal::now()),
+    });
+    Router::new()
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .merge(openslides::routes())
+        .merge(native::routes(&service))
+        .fallback(openslides::not_found)
+        .method_not_allowed_fallback(openslides::method_not_allowed)
+        .layer(from_fn_with_state(Arc::clone(&service), observe))
+        .with_state(service)
+}
+
+/// The header that names a request in answers and logs.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Names, counts and logs every request.
+async fn observe(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    let id = request
+        .headers()
+        .get(&REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .filter(|id| {
+            !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_graphic())
+        })
+        .map_or_else(new_request_id, str::to_owned);
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let span = tracing::info_span!("request", id);
+    let began = std::time::Instant::now();
+    let mut response = async {
+        let response = next.run(request).await;
+        tracing::debug!(
+            %method,
+            path,
+            status = response.status().as_u16(),
+            microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+            "answered"
+        );
+        response
+    }
+    .instrument(span)
+    .await;
+    service.metrics.request(response.status(), began.elapsed());
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+fn new_request_id() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+/// An answer in JSON.
+fn json(status: axum::http::StatusCode, body: &impl serde::Serialize) -> Response {
+    (status, axum::Json(body)).into_response()
+}

@@ -1,0 +1,347 @@
+//! `/api/v1/`: the host's own protocol, for what the compatible routes cannot say.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::sse::{Event as SentEvent, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures_util::stream::{self, Stream, StreamExt as _};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::Service;
+use super::credentials::Verdict;
+use super::problem::Problem;
+use crate::engine::{
+    Command, HistoryEntry, Numbered, Order, Overview, RunError, Started, StepOverview,
+};
+
+/// The largest body, in bytes.
+const BODY_BYTES: usize = 1 << 20;
+
+/// How many answers are remembered for repeated requests.
+const REMEMBERED: usize = 1_000;
+
+/// Lines of output, or runs, that one answer holds at most.
+const PAGE: u32 = 1_000;
+
+/// How often a stream without events shows that it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Requests that were answered, by their idempotency keys. Held while one is accepted, so that its repetition waits.
+#[derive(Default)]
+pub(super) struct Requests(tokio::sync::Mutex<VecDeque<Remembered>>);
+
+struct Remembered {
+    key: String,
+    command: Command,
+    run: i64,
+}
+
+pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
+    Router::new()
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/steps", get(steps))
+        .route("/api/v1/runs", get(runs).post(start))
+        .route("/api/v1/runs/{run}", get(run))
+        .route("/api/v1/runs/{run}/output", get(output))
+        .route("/api/v1/runs/{run}/cancel", post(cancel))
+        .route("/api/v1/events", get(events))
+        .method_not_allowed_fallback(async || {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method not allowed",
+                "see `Allow` for the methods of this resource",
+            )
+        })
+        .route_layer(from_fn_with_state(Arc::clone(service), authenticate))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+}
+
+async fn authenticate(
+    State(service): State<Arc<Service>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let header = request.headers().get(header::AUTHORIZATION);
+    let verdict = service
+        .settings
+        .credentials
+        .judge(header.map(|value| value.as_bytes()));
+    if verdict == Verdict::Accepted {
+        return next.run(request).await;
+    }
+    let problem = Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "not authenticated",
+        "send `Authorization: Bearer` with the token, or the password in base64",
+    );
+    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+    (challenge, problem).into_response()
+}
+
+async fn status(State(service): State<Arc<Service>>) -> Result<Json<Overview>, Problem> {
+    Ok(Json(service.supervisor.overview().await?))
+}
+
+async fn steps(State(service): State<Arc<Service>>) -> Result<Json<Vec<StepOverview>>, Problem> {
+    Ok(Json(service.supervisor.overview().await?.steps))
+}
+
+/// Which part of a list is asked for.
+#[derive(Deserialize)]
+struct RunsPage {
+    /// Runs before this one.
+    before: Option<i64>,
+    /// How many.
+    most: Option<u32>,
+    /// Whether with their output.
+    #[serde(default)]
+    output: bool,
+}
+
+async fn runs(
+    State(service): State<Arc<Service>>,
+    page: Result<Query<RunsPage>, QueryRejection>,
+) -> Result<Json<Vec<HistoryEntry>>, Problem> {
+    let Query(page) = page?;
+    Ok(Json(
+        history(
+            &service,
+            page.before.unwrap_or(i64::MAX),
+            page.most.unwrap_or(20),
+            page.output,
+        )
+        .await?,
+    ))
+}
+
+async fn run(
+    State(service): State<Arc<Service>>,
+    run: Result<Path<i64>, PathRejection>,
+) -> Result<Json<HistoryEntry>, Problem> {
+    let Path(run) = run?;
+    Ok(Json(find(&service, run).await?))
+}
+
+async fn find(service: &Service, run: i64) -> Result<HistoryEntry, Problem> {
+    let found = history(service, run.saturating_add(1), 1, false).await?;
+    found
+        .into_iter()
+        .find(|entry| entry.run.id == run)
+        .ok_or_else(|| Problem::not_found(format!("there is no run {run}")))
+}
+
+async fn history(
+    service: &Service,
+    before: i64,
+    most: u32,
+    output: bool,
+) -> Result<Vec<HistoryEntry>, RunError> {
+    service
+        .supervisor
+        .ask(async move |engine| engine.history(before, most.min(PAGE), output).await)
+        .await
+}
+
+/// Which lines are asked for.
+#[derive(Deserialize)]
+struct LinesPage {
+    /// Those behind the line with this number.
+    #[serde(default)]
+    after: i64,
+    /// How many.
+    most: Option<u32>,
+}
+
+async fn output(
+    State(service): State<Arc<Service>>,
+    run: Result<Path<i64>, PathRejection>,
+    page: Result<Query<LinesPage>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let (Path(run), Query(page)) = (run?, page?);
+    find(&service, run).await?;
+    let most = page.most.unwrap_or(PAGE).min(PAGE);
+    let lines = service.supervisor.output(run, page.after, most).await?;
+    let next = lines.last().map_or(page.after, |line| line.sequence);
+    Ok(Json(json!({ "lines": lines, "next": next })).into_response())
+}
+
+/// A command to start.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewRun {
+    command: Command,
+    #[serde(default)]
+    verbose: bool,
+}
+
+async fn start(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    body: Result<Json<NewRun>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let Json(new) = body?;
+    let Some(key) = headers.get("idempotency-key") else {
+        return Ok(accepted(begin(&service, &new).await?));
+    };
+    let key = key
+        .to_str()
+        .ok()
+        .filter(|key| !key.is_empty() && key.len() <= 200)
+        .ok_or_else(|| {
+            Problem::bad_request("`Idempotency-Key` must be 1 to 200 visible characters")
+        })?;
+    let mut requests = service.requests.0.lock().await;
+    if let Some(known) = requests.iter().find(|known| known.key == key) {
+        if known.command != new.command {
+            return Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "key used before",
+                format!(
+                    "the idempotency key was used for `{}`",
+                    known.command.as_str()
+                ),
+            ));
+        }
+        return Ok(accepted(Some(known.run)));
+    }
+    let run = begin(&service, &new).await?;
+    if let Some(run) = run {
+        if requests.len() == REMEMBERED {
+            requests.pop_front();
+        }
+        requests.push_back(Remembered {
+            key: key.to_owned(),
+            command: new.command,
+            run,
+        });
+    }
+    Ok(accepted(run))
+}
+
+async fn begin(service: &Service, new: &NewRun) -> Result<Option<i64>, Problem> {
+    let order = Order {
+        command: new.command,
+        verbose: new.verbose,
+    };
+    let permit = |_: &Overview| Ok::<(), RunError>(());
+    Ok(match service.supervisor.start(order, permit).await? {
+        Started::Run(live) => Some(live.run),
+        Started::Nothing(_) => None,
+    })
+}
+
+/// The answer to a command: its run goes on, or there is nothing to do.
+fn accepted(run: Option<i64>) -> Response {
+    match run {
+        Some(run) => (
+            StatusCode::ACCEPTED,
+            [(header::LOCATION, format!("/api/v1/runs/{run}"))],
+            Json(json!({ "run": run })),
+        )
+            .into_response(),
+        None => super::json(StatusCode::OK, &json!({ "run": null })),
+    }
+}
+
+async fn cancel(
+    State(service): State<Arc<Service>>,
+    run: Result<Path<i64>, PathRejection>,
+) -> Result<Response, Problem> {
+    let Path(run) = run?;
+    if let Some(live) = service.supervisor.live().filter(|live| live.run == run) {
+        live.cancel();
+        return Ok(super::json(StatusCode::ACCEPTED, &json!({ "run": run })));
+    }
+    let entry = find(&service, run).await?;
+    Err(Problem::conflict(match entry.run.outcome {
+        Some(outcome) => format!("run {run} has ended: {}", outcome.as_str()),
+        None => format!("run {run} goes on in {}: cancel it there", entry.run.host),
+    }))
+}
+
+/// Live events. Begins with where the target stands, unless the client was here a short while ago and missed nothing that
+/// is not kept.
+async fn events(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<SentEvent, Infallible>>>, Problem> {
+    let last = headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok())
+        .and_then(|id| id.strip_prefix(&service.boot)?.parse::<u64>().ok());
+    let from = last.unwrap_or_else(|| service.supervisor.newest_event());
+    let (missed, receiver) = service.supervisor.subscribe(from);
+    let first = match (last, missed) {
+        (Some(_), Some(missed)) => missed
+            .iter()
+            .map(|event| sent(&service, event))
+            .collect::<Vec<_>>(),
+        (_, missed) => {
+            // What happened between the two looks is in both.
+            let number = missed
+                .and_then(|missed| missed.last().map(|event| event.number))
+                .unwrap_or(from);
+            vec![overview(&service, number).await?]
+        }
+    };
+    let rest = stream::unfold((service, receiver), |(service, mut receiver)| async move {
+        let event = match receiver.recv().await {
+            Ok(event) => sent(&service, &event),
+            Err(RecvError::Lagged(_)) => {
+                // A client too slow for the events is told where things stand instead.
+                let number = service.supervisor.newest_event();
+                receiver = receiver.resubscribe();
+                overview(&service, number).await.ok()?
+            }
+            Err(RecvError::Closed) => return None,
+        };
+        Some((event, (service, receiver)))
+    });
+    let events = stream::iter(first).chain(rest).map(Ok);
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+async fn overview(service: &Service, number: u64) -> Result<SentEvent, Problem> {
+    let overview = service.supervisor.overview().await?;
+    let event = SentEvent::default()
+        .event("overview")
+        .id(format!("{}{number}", service.boot));
+    Ok(event.json_data(&overview).unwrap_or_default())
+}
+
+fn sent(service: &Service, numbered: &Numbered) -> SentEvent {
+    SentEvent::default()
+        .event("run")
+        .id(format!("{}{}", service.boot, numbered.number))
+        .json_data(&*numbered.event)
+        .unwrap_or_default()
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), "bad request", rejection.body_text())
+    }
+}

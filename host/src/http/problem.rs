@@ -1,0 +1,70 @@
+//! Errors of the native protocol: problem details, <https://www.rfc-editor.org/rfc/rfc9457>.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::engine::RunError;
+
+/// What went wrong with a request.
+#[derive(Debug, Serialize)]
+pub(super) struct Problem {
+    #[serde(skip)]
+    code: StatusCode,
+    /// The same for every problem of its kind.
+    title: &'static str,
+    status: u16,
+    /// What was wrong this time, and what to do.
+    detail: String,
+}
+
+impl Problem {
+    pub(super) fn new(code: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            title,
+            status: code.as_u16(),
+            detail: detail.into(),
+        }
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad request", detail)
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not found", detail)
+    }
+
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "not possible now", detail)
+    }
+}
+
+impl From<RunError> for Problem {
+    fn from(error: RunError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RunError::Database(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the database cannot be reached",
+                detail,
+            ),
+            RunError::Files(_) => Self::new(StatusCode::CONFLICT, "the files do not fit", detail),
+            RunError::Refused(_) | RunError::Held(_) | RunError::Cancelled | RunError::Step(_) => {
+                Self::conflict(detail)
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = super::json(self.code, &self);
+        let media_type = HeaderValue::from_static("application/problem+json");
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, media_type);
+        response
+    }
+}

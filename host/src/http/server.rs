@@ -1,0 +1,111 @@
+//! Takes connections, as many as can be served, and ends them in good order.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
+
+/// What the server bears.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once. More are told to come back later; stops a flood from taking all file descriptors.
+    pub connections: usize,
+    /// How long a client may take to send the head of a request, and how long a connection may be idle. Stops slow
+    /// senders from holding connections.
+    pub header_wait: Duration,
+    /// How long answers that are being written may take once the server was told to stop.
+    pub stop_wait: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            header_wait: Duration::from_secs(10),
+            stop_wait: Duration::from_millis(300),
+        }
+    }
+}
+
+/// What a connection beyond the limit is answered with.
+const SHED: &str =
+    r#"{"success":false,"message":"There are too many connections; come back in a second."}"#;
+
+/// How long to rest after the system could not accept a connection, most likely for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `stopped` is ready; then takes no more connections, and lets go of those it has. May be dropped: answers
+/// that are being written are cut off.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stopped: impl Future<Output = ()>,
+) {
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(stopped);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stopped => break,
+        };
+        let (connection, address): (TcpStream, SocketAddr) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            tracing::debug!(%address, "too many connections");
+            shed(connection);
+            continue;
+        };
+        let service = TowerToHyperService::new(
+            router
+                .clone()
+                .map_request(|request: hyper::Request<hyper::body::Incoming>| {
+                    request.map(Body::new)
+                })
+                .map_err(|error: Infallible| match error {}),
+        );
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_wait)
+            .serve_connection(TokioIo::new(connection), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // What clients do to their connections is their business.
+            let _ = connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(limits.stop_wait, graceful.shutdown()).await;
+}
+
+/// Says no without waiting for anything of the client's.
+fn shed(mut connection: TcpStream) {
+    tokio::spawn(async move {
+        let answer = format!(
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Retry-After: 1\r\nConnection: close\r\n\r\n{SHED}",
+            SHED.len()
+        );
+        let _ = tokio::time::timeout(ACCEPT_PAUSE, connection.write_all(answer.as_bytes())).await;
+        let _ = connection.shutdown().await;
+    });
+}
