@@ -41,6 +41,13 @@ impl SqlStep {
                 .count(),
             why: "the file is not UTF-8".to_owned(),
         })?;
+        if let Some((before, _)) = text.split_once('\0') {
+            return Err(Error::Sql {
+                label: label.to_owned(),
+                line: 1 + before.matches('\n').count(),
+                why: "there is a NUL byte, at which the database would stop reading".to_owned(),
+            });
+        }
         let mut step = Self {
             summary: summary(text),
             ..Self::default()

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Rows, Statement};
+use rusqlite::{Connection, Rows, Statement, ffi};
 use self_cell::{MutBorrow, self_cell};
 
 use super::super::{Batch, Cell, Column, ColumnBuilder};
@@ -56,7 +57,7 @@ impl Prepared {
     /// Prepares one statement. What it touches is for the caller to fill in.
     pub(super) fn new(connection: &Rc<Connection>, sql: &str) -> rusqlite::Result<Self> {
         let statement =
-            OwnedStatement::try_new(Rc::clone(connection), |connection| connection.prepare(sql))?;
+            OwnedStatement::try_new(Rc::clone(connection), |connection| only(connection, sql))?;
         let (columns, parameter_count, read_only) = statement.with_dependent(|_, statement| {
             let columns: Arc<[Column]> = statement
                 .columns()
@@ -138,6 +139,30 @@ impl Running {
             read_only: self.read_only,
         }
     }
+}
+
+/// The one statement of a text. rusqlite's own `prepare` calls itself for each further statement, until the stack is gone.
+fn only<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<Statement<'c>> {
+    if sql.contains('\0') {
+        return Err(misuse(
+            "the statement holds a NUL byte, at which SQLite would stop reading it",
+        ));
+    }
+    let mut statements = rusqlite::Batch::new(connection, sql);
+    let Some(statement) = statements.next()? else {
+        return Err(misuse("the text holds no statement"));
+    };
+    match statements.next()? {
+        None => Ok(statement),
+        Some(_) => Err(rusqlite::Error::MultipleStatement),
+    }
+}
+
+fn misuse(message: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(
+        ffi::Error::new(ffi::SQLITE_MISUSE),
+        Some(message.to_owned()),
+    )
 }
 
 fn fetch(
