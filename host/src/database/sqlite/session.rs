@@ -286,6 +286,10 @@ impl Inner {
 
     /// An open cursor, to read on in the name of whoever opened it.
     fn cursor(&mut self, cursor: CursorId) -> Result<&mut Running> {
+        if let Some(open) = self.cursors.get(&cursor) {
+            // A statement that changes rows does so when its first row is read.
+            self.require_transaction(open.authority)?;
+        }
         let cursor = self.cursors.get_mut(&cursor).ok_or_else(|| {
             Error::invalid_argument(
                 "the cursor is closed: a checkpoint, or a rollback to an earlier savepoint, ended it",
