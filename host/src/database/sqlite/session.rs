@@ -211,12 +211,12 @@ impl Inner {
     /// Translates an error, with the reason of a refusal or of an interruption.
     pub(super) fn explain(&self, error: rusqlite::Error) -> Error {
         let mut error = translate(error);
+        // SQLite calls a function that is refused an ordinary error.
+        if let Some(reason) = self.guard.take_denied() {
+            error.kind = ErrorKind::NotPermitted;
+            error.message = format!("not permitted: {reason}");
+        }
         match error.kind {
-            ErrorKind::NotPermitted => {
-                if let Some(reason) = self.guard.take_denied() {
-                    error.message = format!("not permitted: {reason}");
-                }
-            }
             ErrorKind::Limit => {
                 error = Error {
                     code: error.code,
