@@ -10,11 +10,10 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperati
 
 use super::super::{Authority, JOURNAL_PREFIX};
 
-/// The pragmas that only read, and only what a step may know.
-const READING_PRAGMAS: [&str; 14] = [
+/// The pragmas that only read, whatever their argument, and only what a step may know.
+const READING_PRAGMAS: [&str; 13] = [
     "collation_list",
     "compile_options",
-    "encoding",
     "foreign_key_check",
     "foreign_key_list",
     "function_list",
@@ -27,6 +26,9 @@ const READING_PRAGMAS: [&str; 14] = [
     "table_list",
     "table_xinfo",
 ];
+
+/// The pragmas that only read as long as they are given no value. Full-text and spatial indexes ask for two of them.
+const PLAIN_PRAGMAS: [&str; 3] = ["data_version", "encoding", "page_size"];
 
 /// Functions that reach outside the database.
 const FORBIDDEN_FUNCTIONS: [&str; 2] = ["load_extension", "fts3_tokenizer"];
@@ -169,16 +171,22 @@ fn permit(action: &AuthAction<'_>) -> Result<(), String> {
         }
         AuthAction::Attach { .. } => Err("ATTACH: a step works on the target alone".to_owned()),
         AuthAction::Detach { .. } => Err("DETACH: a step works on the target alone".to_owned()),
-        AuthAction::Pragma { pragma_name, .. } => {
-            if READING_PRAGMAS
-                .iter()
-                .any(|reading| pragma_name.eq_ignore_ascii_case(reading))
-            {
+        AuthAction::Pragma {
+            pragma_name,
+            pragma_value,
+        } => {
+            let is_among = |pragmas: &[&str]| {
+                pragmas
+                    .iter()
+                    .any(|pragma| pragma_name.eq_ignore_ascii_case(pragma))
+            };
+            if is_among(&READING_PRAGMAS) || (pragma_value.is_none() && is_among(&PLAIN_PRAGMAS)) {
                 Ok(())
             } else {
                 Err(format!(
-                    "PRAGMA {pragma_name}: a step may use only the reading pragmas ({})",
-                    READING_PRAGMAS.join(", ")
+                    "PRAGMA {pragma_name}: a step may use only the reading pragmas ({}, {})",
+                    READING_PRAGMAS.join(", "),
+                    PLAIN_PRAGMAS.join(", ")
                 ))
             }
         }
