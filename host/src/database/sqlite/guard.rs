@@ -154,6 +154,9 @@ impl Touched {
             | AuthAction::CreateTempIndex { .. }
             | AuthAction::CreateTempTrigger { .. }
             | AuthAction::CreateTempView { .. } => self.temporary = true,
+            AuthAction::CreateVtable { .. } => {
+                self.temporary |= context.database_name == Some("temp")
+            }
             _ => {}
         }
     }

@@ -9,6 +9,7 @@ mod changes;
 mod errors;
 mod foreign_keys;
 mod guard;
+mod reserved;
 mod script;
 mod session;
 mod statement;

@@ -9,13 +9,14 @@ use rusqlite::Connection;
 use send_wrapper::SendWrapper;
 
 use super::super::{
-    Access, Authority, Batch, Cell, Column, CursorId, Durability, Error, ErrorKind, JOURNAL_PREFIX,
-    Kind, Result, SavepointId, ScriptError, Server, Session, Stop, Value,
+    Access, Authority, Batch, Cell, Column, CursorId, Durability, Error, ErrorKind, Kind, Result,
+    SavepointId, ScriptError, Server, Session, Stop, Value,
 };
 use super::changes::Changes;
 use super::errors::translate;
 use super::foreign_keys::{self, ForeignKeys};
 use super::guard::{Guard, Touched};
+use super::reserved;
 use super::statement::{Prepared, Running, StatementCache};
 use super::{PROGRESS_INSTRUCTIONS, Sqlite, retry_busy};
 
@@ -299,28 +300,6 @@ impl Inner {
         Ok(&mut cursor.running)
     }
 
-    /// A temporary table with the name of one of the journal's would take its place in the host's own statements.
-    fn refuse_shadows(&self) -> Result<()> {
-        if !self.touched.temporary {
-            return Ok(());
-        }
-        let shadows: i64 = self
-            .connection
-            .query_row(
-                "SELECT count(*) FROM temp.sqlite_master WHERE name LIKE ?1 ESCAPE '\\'",
-                [JOURNAL_PREFIX.replace('_', "\\_") + "%"],
-                |row| row.get(0),
-            )
-            .map_err(translate)?;
-        if shadows == 0 {
-            return Ok(());
-        }
-        Err(Error::not_permitted(format!(
-            "not permitted: the step made a temporary table whose name begins with `{JOURNAL_PREFIX}`; such names belong to \
-             the host"
-        )))
-    }
-
     /// Runs a statement of the host that takes no parameters and returns nothing.
     fn control(&mut self, sql: &str) -> Result<()> {
         self.guard.act_for(Authority::Host);
@@ -386,14 +365,13 @@ impl Session for SqliteSession {
         inner.guard.act_for(Authority::Host);
         // The check may take long on large tables.
         inner.guard.allow_interruption();
-        inner.refuse_shadows()?;
         let database = inner.database.clone();
         let stop = inner.stop.clone();
-        inner.foreign_keys.check(
-            &inner.connection,
-            || super::connect(&database.path, Access::Read, &stop, &database.limits),
-            &inner.touched,
-        )
+        let before = || super::connect(&database.path, Access::Read, &stop, &database.limits);
+        reserved::check(&inner.connection, before, &inner.touched)?;
+        inner
+            .foreign_keys
+            .check(&inner.connection, before, &inner.touched)
     }
 
     async fn commit(&mut self) -> Result<()> {
