@@ -53,7 +53,7 @@ impl<H: StepHost> wit::Host for State<H> {
     }
 
     async fn execute_many(&mut self, statement: String, parameters: types::Batch) -> Result<u64> {
-        let parameters = convert::batch(parameters)?;
+        let parameters = self.noting(&statement, convert::batch(parameters))?;
         let result = self
             .host
             .session()
@@ -68,9 +68,10 @@ impl<H: StepHost> wit::Host for State<H> {
         columns: Vec<String>,
         rows: types::Batch,
     ) -> Result<u64> {
-        let rows = convert::batch(rows)?;
+        let what = format!("load into {table}");
+        let rows = self.noting(&what, convert::batch(rows))?;
         let result = self.host.session().load(&table, &columns, &rows).await;
-        self.noting(&format!("load into {table}"), result)
+        self.noting(&what, result)
     }
 
     async fn query_rows(
@@ -102,11 +103,15 @@ impl<H: StepHost> wit::Host for State<H> {
             .await;
         let id = self.noting(&statement, opened)?;
         let columns = self.host.session().columns(id)?;
-        self.push(Cursor {
+        let pushed = self.push(Cursor {
             id,
             columns,
-            statement,
-        })
+            statement: statement.clone(),
+        });
+        if pushed.is_err() {
+            self.host.session().close(id).await;
+        }
+        self.noting(&statement, pushed)
     }
 }
 
@@ -216,7 +221,11 @@ impl<H: StepHost> wit::HostSavepoint for State<H> {
             ));
         }
         let id = session.savepoint().await?;
-        self.push(Savepoint { id })
+        let pushed = self.push(Savepoint { id });
+        if pushed.is_err() {
+            self.host.session().release(id).await?;
+        }
+        pushed
     }
 
     async fn release(&mut self, savepoint: Resource<Savepoint>) -> Result<()> {
