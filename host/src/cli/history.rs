@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::terminal::{Terminal, duration, shortened, time};
+use super::terminal::{Terminal, duration, printable_lines, shortened, time};
 use super::{Ended, GlobalArguments};
 use crate::catalog::Allowances;
 use crate::engine::{Failure, HistoryEntry};
@@ -67,7 +67,7 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
         ));
     }
     if let Some(failure) = run.error.as_ref().and_then(Failure::from_json) {
-        terminal.line(&format!("  {failure}"));
+        terminal.line(&format!("  {}", printable_lines(&failure.to_string())));
         if let Some(statement) = &failure.statement {
             terminal.line(&format!("    statement: {}", shortened(statement)));
         }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::terminal::{Terminal, shortened, time};
+use super::terminal::{Terminal, printable_lines, shortened, time};
 use super::{Ended, GlobalArguments};
 use crate::catalog::Allowances;
 use crate::engine::{Overview, Progress};
@@ -71,7 +71,10 @@ fn show(overview: &Overview, terminal: &Terminal) {
         );
     }
     if let Some(failure) = &overview.failure {
-        terminal.line(&format!("last failure  {failure}"));
+        terminal.line(&format!(
+            "last failure  {}",
+            printable_lines(&failure.to_string())
+        ));
         if let Some(statement) = &failure.statement {
             terminal.line(&format!("  statement: {}", shortened(statement)));
         }

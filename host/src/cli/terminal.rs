@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::engine::{Event, Failure, Observer};
 use crate::journal::{Outcome, Phase};
-use crate::output::Level;
+use crate::output::{Level, printable};
 
 /// Where a command writes.
 pub(super) struct Terminal {
@@ -61,7 +61,11 @@ impl Terminal {
             self.line(&document.to_string());
             return;
         }
-        let text = format!("{} {message}", style("error:").red().bold().for_stderr());
+        let text = format!(
+            "{} {}",
+            style("error:").red().bold().for_stderr(),
+            printable_lines(message)
+        );
         let write = || {
             let _ = writeln!(std::io::stderr().lock(), "{text}");
         };
@@ -103,7 +107,8 @@ impl Terminal {
             }
         }
         for line in lines {
-            let _ = writeln!(std::io::stderr().lock(), "{line}");
+            // Statements, messages and names of functions are the step's own words.
+            let _ = writeln!(std::io::stderr().lock(), "{}", printable_lines(&line));
         }
     }
 
@@ -120,10 +125,18 @@ impl Terminal {
     }
 }
 
+/// Words that may come from a step, without what could steer the terminal.
+pub(super) fn printable_lines(text: &str) -> String {
+    text.split('\n')
+        .map(printable)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
 /// A statement in one line of bearable length.
 pub(super) fn shortened(statement: &str) -> String {
     const MOST: usize = 300;
-    let mut line = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = printable(&statement.split_whitespace().collect::<Vec<_>>().join(" "));
     if line.len() > MOST {
         line.truncate(line.floor_char_boundary(MOST));
         line.push_str(" …");
@@ -246,7 +259,8 @@ impl Observer for Lines {
                 delay_milliseconds,
                 message,
             } => self.line(&format!(
-                "{step} is tried again (attempt {attempt}) in {delay_milliseconds} ms: {message}"
+                "{step} is tried again (attempt {attempt}) in {delay_milliseconds} ms: {}",
+                printable_lines(message)
             )),
             Event::Loading { .. }
             | Event::Prepared { .. }

@@ -6,10 +6,14 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::limits::Limits;
+use super::output::cut;
 use crate::database::{self, ErrorKind, StopReason};
 
 /// Frames of a backtrace that are kept.
 const FRAMES: usize = 20;
+
+/// What is kept of a function's name, and of its file's.
+const NAME_BYTES: usize = 500;
 
 /// Why a component did not do what it was called for.
 #[derive(Debug, thiserror::Error)]
@@ -152,8 +156,10 @@ fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
                 .or_else(|| frame.func_name())
                 .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
                 .unwrap_or_else(|| format!("function {}", frame.func_index()));
+            // The component chose it.
+            let name = cut(&name, NAME_BYTES);
             match symbol.and_then(|symbol| Some((symbol.file()?, symbol.line()?))) {
-                Some((file, line)) => format!("{name} ({file}:{line})"),
+                Some((file, line)) => format!("{name} ({}:{line})", cut(file, NAME_BYTES)),
                 None => name,
             }
         })

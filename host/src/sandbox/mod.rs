@@ -28,7 +28,7 @@ use wasmtime::{
     Config, Engine, ModuleVersionStrategy, Store, UpdateDeadline, WasmBacktraceDetails,
 };
 
-use crate::database::{Result as DatabaseResult, Session, Stop};
+use crate::database::{Error as DatabaseError, Limit, Result as DatabaseResult, Session, Stop};
 use bindings::StepPre;
 use bindings::wasmigrate::migration::types::Failure;
 use cache::Cache;
@@ -343,8 +343,30 @@ impl<H: StepHost> Instance<'_, H> {
         output::cut(text, to_usize(self.store.data().limits.output_line_bytes))
     }
 
+    /// The cause as a component gives it, which need not be what the host told it.
+    fn bounded_cause(&self, cause: DatabaseError) -> DatabaseError {
+        let bounded = |text: Option<String>| text.map(|text| self.bounded(&text));
+        DatabaseError {
+            code: self.bounded(&cause.code),
+            message: self.bounded(&cause.message),
+            detail: bounded(cause.detail),
+            hint: bounded(cause.hint),
+            table: bounded(cause.table),
+            column: bounded(cause.column),
+            constraint: bounded(cause.constraint),
+            limit: cause.limit.map(|limit| Limit {
+                name: self.bounded(&limit.name),
+                ..limit
+            }),
+            ..cause
+        }
+    }
+
     fn failed(&self, failure: Failure) -> Error {
-        let cause = failure.cause.map(crate::database::Error::from);
+        let cause = failure
+            .cause
+            .map(DatabaseError::from)
+            .map(|cause| self.bounded_cause(cause));
         Error::Failed {
             message: self.bounded(&failure.message),
             retryable: failure.retryable,
