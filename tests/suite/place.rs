@@ -52,13 +52,6 @@ impl Place {
         self
     }
 
-    /// Writes a step made of component text.
-    pub fn with_component_text(self, file_name: &str, text: &str) -> Self {
-        let component = wat::parse_str(text).unwrap_or_else(|error| panic!("{file_name}: {error}"));
-        self.write_step(file_name, &component);
-        self
-    }
-
     /// Puts one of the components that `cargo xtask test` built among the steps.
     pub fn with_guest(self, file_name: &str, guest: &str) -> Self {
         let component = std::fs::read(built_guest(guest)).unwrap();

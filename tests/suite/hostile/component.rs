@@ -104,7 +104,7 @@ impl Component {
             .unwrap();
         ComponentEncoder::default()
             .module(&module)
-            .and_then(|mut encoder| encoder.encode())
+            .and_then(|encoder| encoder.encode())
             .unwrap_or_else(|error| panic!("{error:?}\n{text}"))
     }
 
@@ -150,6 +150,13 @@ pub fn must(call: &str) -> String {
 /// One statement that must succeed.
 pub fn sql(statement: &str) -> String {
     must(&format!("$sql {{{{{statement}}}}}"))
+}
+
+/// A call that the host must refuse; the step goes on as if nothing had happened, and fails if it was not refused.
+pub fn swallow(call: &str) -> String {
+    format!(
+        "(if (i32.eqz (call {call})) (then (return (call $fail {{{{was not refused}}}} (i32.const 0)))))\n"
+    )
 }
 
 /// What a hostile step has changed before it shows its face.
@@ -241,14 +248,19 @@ const HELPERS: &str = r#"
 (func $checkpoint (result i32)
   (call $report_checkpoint (i32.const 512) (i32.const 1) (i32.const 1024))
   (call $refused))
-;; A failure whose cause is the host's error.
-(func $give_up (result i32)
+;; A failure in the step's own words, without a cause.
+(func $fail (param $text i32) (param $length i32) (param $retryable i32) (result i32)
   (memory.fill (i32.const 2048) (i32.const 0) (i32.const 256))
   (i32.store8 (i32.const 2048) (i32.const 1))
+  (i32.store (i32.const 2056) (local.get $text))
+  (i32.store (i32.const 2060) (local.get $length))
+  (i32.store8 (i32.const 2064) (local.get $retryable))
+  (i32.const 2048))
+;; A failure whose cause is the host's error.
+(func $give_up (result i32)
+  (drop (call $fail (i32.const 3900) (i32.const 7) (i32.const 0)))
   (i32.store8 (i32.const 2072) (i32.const 1))
   (memory.copy (i32.const 2080) (i32.const 1032) (i32.const 96))
-  (i32.store (i32.const 2056) (i32.const 3900))
-  (i32.store (i32.const 2060) (i32.const 7))
   (i32.const 2048))
 (data (i32.const 776) "\01")
 (data (i32.const 3900) "gave up")

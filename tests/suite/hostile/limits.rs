@@ -3,7 +3,7 @@
 use super::component::{Component, must, sql, writes};
 use super::{attack, attack_with_file};
 
-const ENDLESS_QUERY: &str =
+pub const ENDLESS_QUERY: &str =
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
 
 #[test]
@@ -20,7 +20,7 @@ fn an_endless_loop_before_the_run_refuses_it() {
     for export in ["describe", "check", "count"] {
         attack(Component::new().with(export, "(loop $again (br $again))"))
             .under("limits.deadline_seconds", 1)
-            .is_refused()
+            .gets_refused()
             .saying("the limit `limits.deadline_seconds` is 1")
             .and_the_host_works_on();
     }
@@ -83,7 +83,7 @@ fn memory_grows_up_to_the_limit() {
 #[test]
 fn a_component_that_begins_with_too_much_memory_is_refused() {
     attack(Component::new().with_memory(1 << 30))
-        .is_refused()
+        .gets_refused()
         .saying("the component asks for 1024 MiB of memory: the limit `limits.memory_mib` is 256")
         .and_the_host_works_on();
 }
@@ -99,7 +99,7 @@ fn tables_count_as_memory() {
         .and_the_host_works_on();
     attack(Component::new().defining("(table 9000000 funcref)"))
         .under("limits.memory_mib", 32)
-        .is_refused()
+        .gets_refused()
         .saying("the limit `limits.memory_mib` is 32");
 }
 
@@ -107,7 +107,7 @@ fn tables_count_as_memory() {
 fn memories_of_many_instances_are_added_up() {
     attack_with_file(&crowd(8, "(memory 100)"))
         .under("limits.memory_mib", 32)
-        .is_refused()
+        .gets_refused()
         .saying("the limit `limits.memory_mib` is 32")
         .and_the_host_works_on();
 }
@@ -120,7 +120,7 @@ fn there_is_an_end_to_memories_tables_and_instances() {
         ("", "instance count too high"),
     ] {
         attack_with_file(&crowd(100, fields))
-            .is_refused()
+            .gets_refused()
             .saying(cause);
     }
 }
@@ -131,9 +131,9 @@ fn a_second_memory_in_one_module_is_refused() {
     let module = "(core module (memory 1) (memory 1))";
     let component = wat::parse_str(format!("(component {module})")).unwrap();
     attack_with_file(&component)
-        .is_refused()
+        .gets_refused()
         .saying("cannot be compiled")
-        .saying("multi-memory");
+        .saying("multiple memories");
 }
 
 #[test]
@@ -208,8 +208,8 @@ fn a_million_cursors_are_too_many() {
 }
 
 #[test]
-fn a_million_refusals_do_no_harm() {
-    let body = a_million_times("(drop (call $query {{SELECT * FROM account}}))");
+fn refusals_without_end_do_no_harm() {
+    let body = times(100_000, "(drop (call $query {{SELECT * FROM account}}))");
     attack(Component::migrating(body)).succeeds();
 }
 
@@ -229,7 +229,8 @@ fn handles_have_a_limit_of_their_own() {
         .under("limits.cursors", 1_000_000)
         .under("limits.handles", 100)
         .fails()
-        .saying("the component holds too many handles: the limit `limits.handles` is 100")
+        .saying("the limit `limits.handles` is 100")
+        .saying("statement: SELECT * FROM account")
         .and_the_host_works_on();
 }
 
@@ -271,7 +272,7 @@ fn a_giant_value_is_not_built_in_sql() {
     ] {
         attack(Component::migrating(writes() + &sql(statement)))
             .fails()
-            .saying("a value or row is too long: the limit `limits.value_bytes` is 67108864")
+            .saying("the limit `limits.value_bytes` is 67108864")
             .saying("INSERT INTO audit")
             .and_the_host_works_on();
     }
@@ -291,17 +292,20 @@ fn a_small_result_stays_small() {
             writes() + &must(&format!("$query_rows {{{{{numbers} {select}}}}}")),
         ))
         .fails()
-        .saying("the result is too large for `query-rows`, use a cursor")
         .saying(limit)
         .and_the_host_works_on();
     }
 }
 
 fn a_million_times(body: &str) -> String {
+    times(1_000_000, body)
+}
+
+fn times(count: usize, body: &str) -> String {
     format!(
         "(loop $again {body}
            (local.set $i (i32.add (local.get $i) (i32.const 1)))
-           (br_if $again (i32.lt_u (local.get $i) (i32.const 1000000))))"
+           (br_if $again (i32.lt_u (local.get $i) (i32.const {count}))))"
     )
 }
 

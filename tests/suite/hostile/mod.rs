@@ -3,8 +3,18 @@
 //! Each is shipped as the only step of a place with data, and run by the real binary. Whatever it tries, the command ends
 //! with the right status and names the cause, the data is as it was, the step is still pending, and the host works on.
 
+mod attempts;
+mod batches;
+mod cache;
+mod cancel;
 mod component;
+mod contract;
+mod files;
 mod limits;
+mod statements;
+mod transactions;
+mod traps;
+mod wasi;
 
 use component::Component;
 
@@ -55,21 +65,35 @@ impl Attack {
 
     /// Runs `migrate`, which refuses the step before anything runs.
     #[track_caller]
-    pub fn is_refused(self) -> Repelled {
+    pub fn gets_refused(self) -> Repelled {
         self.ends(2, "nothing was changed")
     }
 
     #[track_caller]
     fn ends(self, status: i32, word: &str) -> Repelled {
+        self.leaves_all_as_it_was("migrate", status, word, "pending")
+    }
+
+    /// Runs `migrate`, which does what the step says, and then `command`, which fails and changes nothing.
+    #[track_caller]
+    pub fn migrates_but_fails_to(self, command: &str) -> Repelled {
+        self.place.run(&["migrate"]).ends_with(0);
+        self.leaves_all_as_it_was(command, 1, "failed", "migrated")
+    }
+
+    #[track_caller]
+    fn leaves_all_as_it_was(
+        self,
+        command: &str,
+        status: i32,
+        word: &str,
+        progress: &str,
+    ) -> Repelled {
         let before = self.place.content();
-        let said = self
-            .place
-            .run(&["migrate"])
-            .ends_with(status)
-            .and_says(word);
+        let said = self.place.run(&[command]).ends_with(status).and_says(word);
         assert_eq!(self.place.content(), before, "the data changed: {said:#?}");
         let now = self.place.run(&["status", "--json"]).ends_with(0).json();
-        assert_eq!(now["steps"][0]["progress"], "pending", "{now}");
+        assert_eq!(now["steps"][0]["progress"], progress, "{now}");
         Repelled {
             place: self.place,
             said,

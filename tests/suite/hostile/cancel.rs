@@ -1,0 +1,173 @@
+//! Ctrl-C ends a run soon, whatever it does.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use crate::place::{Place, Said};
+
+use super::component::{Component, must, sql, writes};
+use super::limits::ENDLESS_QUERY;
+use super::{Attack, STEP, attack};
+
+/// A second is promised; a test machine may have much else to do.
+const SOON: Duration = Duration::from_secs(5);
+
+const READY: &str = "(call $output (i32.const 1) {{ready}})";
+
+/// Runs the command until it says `line`, sends the signal, and waits for its end.
+#[track_caller]
+fn interrupt(place: &Place, command: &str, line: &str, signal: &str) -> Said {
+    let mut child = place.start(&[command]);
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    while !said.lines().last().unwrap_or_default().contains(line) {
+        let read = stdout.read_line(&mut said).unwrap();
+        assert!(read > 0, "it ended without saying `{line}`: {said}");
+    }
+    let sent = Instant::now();
+    send(signal, &child);
+    stdout.read_to_string(&mut said).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(sent.elapsed() < SOON, "it took {:?}", sent.elapsed());
+    Said {
+        status: output.status.code(),
+        stdout: said,
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn send(signal: &str, child: &Child) {
+    let status = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+/// The run is cancelled while the step is busy, and nothing of the step is left.
+#[track_caller]
+fn is_cancelled(component: Component) {
+    let Attack { place } = attack(component);
+    let before = place.content();
+    interrupt(&place, "migrate", "ready", "-INT")
+        .ends_with(1)
+        .and_says("0001_hostile, migrate: cancelled by the operator")
+        .and_says("cancelled; the running step was rolled back, the state is migration_required");
+    assert_eq!(place.content(), before);
+    assert_eq!(
+        place.texts(
+            "SELECT outcome FROM wasmigrate_attempt UNION ALL SELECT outcome FROM wasmigrate_run"
+        ),
+        ["cancelled", "cancelled"]
+    );
+    place.write_step(STEP, &Component::migrating(writes()).build());
+    place.run(&["migrate"]).ends_with(0);
+}
+
+#[test]
+fn a_busy_component_is_cancelled() {
+    is_cancelled(Component::migrating(
+        writes() + READY + "(loop $again (br $again))",
+    ));
+}
+
+#[test]
+fn a_long_statement_is_cancelled() {
+    is_cancelled(Component::migrating(writes() + READY + &sql(ENDLESS_QUERY)));
+}
+
+#[test]
+fn a_step_that_ignores_errors_is_cancelled() {
+    let body = format!("(loop $again (drop (call $sql {{{{{ENDLESS_QUERY}}}}})) (br $again))");
+    is_cancelled(Component::migrating(writes() + READY + &body));
+}
+
+#[test]
+fn a_step_that_says_all_went_well_is_cancelled_all_the_same() {
+    let body = format!("(drop (call $sql {{{{{ENDLESS_QUERY}}}}}))");
+    is_cancelled(Component::migrating(writes() + READY + &body));
+}
+
+#[test]
+fn a_sql_step_is_cancelled() {
+    let place = Place::new()
+        .with_sql("0001_first.sql", "CREATE TABLE first (id);")
+        .with_sql(
+            "0002_endless.sql",
+            &format!("CREATE TABLE second (id); {ENDLESS_QUERY};"),
+        );
+    interrupt(&place, "migrate", "0001_first migrated", "-TERM")
+        .ends_with(1)
+        .and_says("cancelled");
+    assert_eq!(place.content(), "CREATE TABLE first (id);\n");
+}
+
+#[test]
+fn the_pause_before_another_try_is_cancelled() {
+    let body = "(return (call $fail {{the tide is out}} (i32.const 1)))";
+    let Attack { place } = attack(Component::migrating(writes() + body)).under("attempts", 20);
+    // By the sixth try the pause is longer than the test would wait.
+    interrupt(&place, "migrate", "(attempt 7)", "-INT")
+        .ends_with(1)
+        .and_says("cancelled by the operator");
+}
+
+#[test]
+fn the_cut_over_is_cancelled() {
+    for export in ["finalize", "reset"] {
+        let body = sql("INSERT INTO audit VALUES ('half')") + READY + "(loop $again (br $again))";
+        let Attack { place } = attack(Component::new().with(export, body));
+        place.run(&["migrate"]).ends_with(0);
+        let before = place.content();
+        interrupt(&place, export, "ready", "-INT")
+            .ends_with(1)
+            .and_says(&format!(
+                "0001_hostile, {export}: cancelled by the operator"
+            ));
+        assert_eq!(place.content(), before);
+    }
+}
+
+#[test]
+fn a_check_is_cancelled() {
+    let body = writes() + READY + "(loop $again (br $again))";
+    let Attack { place } = attack(Component::new().with("check", body));
+    let before = place.content();
+    interrupt(&place, "migrate", "ready", "-INT")
+        .ends_with(1)
+        .and_says("0001_hostile, prepare: cancelled by the operator");
+    assert_eq!(place.content(), before);
+}
+
+#[test]
+fn the_next_run_continues_from_the_last_checkpoint() {
+    let body = "(if (local.get 0) (then (return (i32.const 512))))".to_owned()
+        + &sql("INSERT INTO audit VALUES ('kept')")
+        + &must("$checkpoint")
+        + &sql("INSERT INTO audit VALUES ('undone')")
+        + READY
+        + "(loop $again (br $again))";
+    let Attack { place } = attack(Component::migrating(body));
+    interrupt(&place, "migrate", "ready", "-INT").ends_with(1);
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("0001_hostile continues from its last checkpoint")
+        .and_says("0001_hostile migrated");
+    assert_eq!(place.texts("SELECT note FROM audit"), ["kept"]);
+}
+
+#[test]
+fn steps_before_the_cancelled_one_stay() {
+    let Attack { place } = attack(Component::migrating(sql(
+        "INSERT INTO audit VALUES ('kept')",
+    )));
+    let second = Component::migrating(writes() + READY + "(loop $again (br $again))");
+    place.write_step("0002_second.wasm", &second.build());
+    interrupt(&place, "migrate", "ready", "-INT").ends_with(1);
+    assert_eq!(place.texts("SELECT note FROM audit"), ["kept"]);
+    assert_eq!(place.one::<i64>("SELECT sum(balance) FROM account"), 600);
+    let now = place.run(&["status", "--json"]).json();
+    assert_eq!(now["steps"][0]["progress"], "migrated");
+    assert_eq!(now["steps"][1]["progress"], "pending");
+}
