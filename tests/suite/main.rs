@@ -5,9 +5,11 @@
 
 mod commands;
 mod crash;
+mod examples;
 mod files;
 mod foreign_keys;
 mod hostile;
 mod hosts;
 mod journal;
+mod memory;
 mod place;

@@ -1,0 +1,70 @@
+//! The host's memory does not grow with the rows.
+
+use std::fs::File;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::place::Place;
+
+const ROWS: i64 = 5_000_000;
+
+/// The host with its compiler and a component; all rows at once would take several times as much.
+const MOST_KIB: u64 = 150 << 10;
+
+#[test]
+fn five_million_rows_are_rewritten_in_bounded_memory() {
+    let place = Place::new()
+        .with_data(&format!(
+            "PRAGMA journal_mode = OFF;
+             PRAGMA synchronous = OFF;
+             CREATE TABLE source (id INTEGER PRIMARY KEY, a INTEGER, b TEXT, c REAL, d TEXT);
+             CREATE TABLE target (id INTEGER PRIMARY KEY, a INTEGER, b TEXT, c REAL, d TEXT);
+             INSERT INTO source
+             WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT {ROWS})
+             SELECT n, n * 7 % 1000, ' name ' || n, n / 4.0, iif(n % 3 = 0, NULL, 'remark') FROM number;"
+        ))
+        .with_guest("0001_rewrite.wasm", "rewrite");
+    let peak = peak_memory(&place, &["migrate"]);
+    assert_eq!(
+        place.one::<i64>(
+            "SELECT count(*) FROM target JOIN source USING (id) WHERE target.a = source.a + 1"
+        ),
+        ROWS
+    );
+    assert_eq!(
+        place.one::<String>("SELECT b FROM target WHERE id = 4999999"),
+        "NAME 4999999"
+    );
+    println!("{peak} KiB at the peak");
+    assert!(peak < MOST_KIB, "{peak} KiB at the peak");
+}
+
+/// Runs a command to its end; returns the most memory that it ever had, in KiB.
+fn peak_memory(place: &Place, arguments: &[&str]) -> u64 {
+    let output = place.path().join("output");
+    let mut process = place
+        .command(arguments)
+        .stdout(File::create(&output).unwrap())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", process.id());
+    let mut peak = 0;
+    let ended = loop {
+        // Of a process that has ended there is no such line any more.
+        let status = std::fs::read_to_string(&status).unwrap();
+        if let Some(most) = status.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+            peak = most.trim().trim_end_matches(" kB").parse().unwrap();
+        }
+        if let Some(ended) = process.try_wait().unwrap() {
+            break ended;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(
+        ended.success(),
+        "{}",
+        std::fs::read_to_string(output).unwrap()
+    );
+    peak
+}
