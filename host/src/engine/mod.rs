@@ -160,15 +160,19 @@ impl Engine {
             if self.decide(&catalog, &snapshot, command)?.is_none() && snapshot.lease.is_none() {
                 return Ok(self.nothing_done(&catalog, &snapshot));
             }
-            let mut session = match (self.open_to_run(stop).await, snapshot.lease) {
-                // Its lease is over, because it cannot renew it while one long transaction has the write lock.
-                (Err(error), Some(lease))
-                    if error.kind == ErrorKind::Busy && !lease.is_known_dead() =>
-                {
+            let mut session = match self.open_to_run(stop).await {
+                Ok(session) => session,
+                Err(error) if error.kind == ErrorKind::Busy => {
+                    // Another host's one long transaction may have the lock. It may have begun since we looked, and it
+                    // cannot renew its lease meanwhile.
+                    let lease = self.snapshot(stop).await?.lease;
+                    let Some(lease) = lease.filter(|lease| !lease.is_known_dead()) else {
+                        return Err(error.into());
+                    };
                     self.wait_for(lease, &*observer, stop).await?;
                     continue;
                 }
-                (opened, _) => opened?,
+                Err(error) => return Err(error.into()),
             };
             journal::prepare(&mut *session).await?;
             let snapshot = journal::read(&mut *session).await?;
