@@ -66,7 +66,7 @@ impl Host {
 
     /// The same, but of one that happens from now on.
     #[track_caller]
-    pub fn from_now_until(&mut self, kind: &str) -> Value {
+    pub fn until_from_now(&mut self, kind: &str) -> Value {
         while let Ok(line) = self.lines.try_recv() {
             self.keep(&line);
         }
@@ -74,8 +74,11 @@ impl Host {
     }
 
     fn next_line_of(&mut self, kind: &str) -> Result<Value, RecvTimeoutError> {
+        let give_up = Instant::now() + PATIENCE;
         loop {
-            let line = self.lines.recv_timeout(PATIENCE)?;
+            let line = self
+                .lines
+                .recv_timeout(give_up.saturating_duration_since(Instant::now()))?;
             self.keep(&line);
             let event: Value = serde_json::from_str(&line).unwrap();
             if event["event"] == kind {
@@ -118,8 +121,12 @@ impl Host {
     /// Waits for its end.
     #[track_caller]
     pub fn end(mut self) -> Said {
+        let give_up = Instant::now() + PATIENCE;
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self
+                .lines
+                .recv_timeout(give_up.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => self.keep(&line),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end\n{}", self.read),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::ErrorCode;
 
 use crate::place::{Place, Said};
-use host::Host;
+use host::{Host, until};
 
 /// A lease that does not run out while a test lasts.
 const LONG_LEASE: &str = "600";
@@ -53,11 +53,15 @@ const MIGRATED: &str =
 /// A host that was stopped in the middle of its last step, with the file's write lock.
 fn stopped_in_a_step(place: &Place) -> Host {
     let mut host = Host::start(place, &["migrate"]);
+    stop_in_slow_step(&mut host);
+    assert!(is_locked(place));
+    host
+}
+
+fn stop_in_slow_step(host: &mut Host) {
     while host.until("step_started")["step"] != "0004_slow" {}
     host.until("progress");
     host.stop();
-    assert!(is_locked(place));
-    host
 }
 
 /// A host that was stopped while it compiles: it has the lease, but no lock of the file.
@@ -89,7 +93,12 @@ fn attempts(place: &Place) -> Vec<String> {
     )
 }
 
+/// How the runs ended; none when there is no journal yet.
 fn outcomes(place: &Place) -> Vec<String> {
+    let journal = "SELECT name FROM sqlite_master WHERE name = 'wasmigrate_journal'";
+    if place.texts(journal).is_empty() {
+        return Vec::new();
+    }
     place.texts("SELECT coalesce(outcome, 'running') FROM wasmigrate_run ORDER BY id")
 }
 
@@ -177,6 +186,31 @@ fn a_target_can_be_looked_at_while_a_host_is_at_work() {
         .and_says("0004_slow");
     at_work.go_on();
     at_work.end().ends_with(0);
+}
+
+#[test]
+fn a_host_that_came_second_to_the_lock_waits_for_the_first() {
+    let place = slow_steps()
+        .with_data("CREATE TABLE kept (value)")
+        .with_variable("WASMIGRATE_LOCK_WAIT_SECONDS", "2");
+    let application = place.connect();
+    application
+        .execute_batch("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE")
+        .unwrap();
+    // Both have seen that nobody holds the lease when one of them gets the lock.
+    let hosts = [(); 2].map(|()| Host::start(&place, &["migrate"]));
+    std::thread::sleep(Duration::from_millis(500));
+    application.execute_batch("COMMIT").unwrap();
+    until("one has the lease", || !outcomes(&place).is_empty());
+    let holder: String = place.one("SELECT holder FROM wasmigrate_lease");
+    let (mut first, mut second): (Vec<Host>, Vec<Host>) =
+        hosts.into_iter().partition(|host| host.name() == holder);
+    let (mut first, mut second) = (first.remove(0), second.remove(0));
+    stop_in_slow_step(&mut first);
+    assert_eq!(second.until("waiting")["holder"], holder);
+    first.go_on();
+    first.end().ends_with(0);
+    second.end().ends_with(0).and_says("nothing_to_do");
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn others_wait_for_a_host_that_sleeps_in_the_middle_of_a_transaction() {
     host::until("its lease is over", || lease_is_over(&place));
     for host in &mut waiting {
         // Nobody can take the lease, because it holds the lock that this needs.
-        assert_eq!(host.from_now_until("waiting")["holder"], asleep.name());
+        assert_eq!(host.until_from_now("waiting")["holder"], asleep.name());
     }
     place
         .run(&["migrate", "--no-wait"])
