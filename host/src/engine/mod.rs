@@ -22,7 +22,7 @@ mod transaction;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -125,6 +125,8 @@ pub struct Engine {
     database: Arc<dyn Database>,
     options: Options,
     sandbox: OnceLock<Sandbox<StepTransaction>>,
+    /// Whether a run of this engine goes on.
+    is_at_work: AtomicBool,
 }
 
 impl Engine {
@@ -134,6 +136,7 @@ impl Engine {
             database,
             options,
             sandbox: OnceLock::new(),
+            is_at_work: AtomicBool::new(false),
         }
     }
 
@@ -213,10 +216,19 @@ impl Engine {
                 sequence: AtomicI64::new(0),
             });
             let run = Run::new(self, context, session, catalog, snapshot, stop);
+            self.is_at_work.store(true, Ordering::Relaxed);
             let report = run.drive(command, state, &lease).await;
+            self.is_at_work.store(false, Ordering::Relaxed);
             drop(heartbeat);
             return Ok(report);
         }
+    }
+
+    /// Whether the holder of a lease seems to be at work, to those who look. (To those who want the lease, only its time
+    /// counts.)
+    fn seems_at_work(&self, lease: &LeaseRecord) -> bool {
+        let is_idle = lease.is_ours() && !self.is_at_work.load(Ordering::Relaxed);
+        lease.is_live() || (lease.is_known_alive() && !is_idle)
     }
 
     /// A session with the write lock, in an open transaction.
@@ -246,6 +258,7 @@ impl Engine {
             catalog,
             snapshot,
             problems,
+            |lease| self.seems_at_work(lease),
         ))
     }
 

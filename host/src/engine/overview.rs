@@ -151,8 +151,12 @@ pub(super) fn state_of(catalog: &Catalog, snapshot: &Snapshot) -> State {
     state(catalog, snapshot, LeaseRecord::is_live)
 }
 
-fn state(catalog: &Catalog, snapshot: &Snapshot, is_live: fn(&LeaseRecord) -> bool) -> State {
-    let live = snapshot.lease.as_ref().is_some_and(is_live);
+fn state(
+    catalog: &Catalog,
+    snapshot: &Snapshot,
+    is_at_work: impl Fn(&LeaseRecord) -> bool,
+) -> State {
+    let live = snapshot.lease.as_ref().is_some_and(is_at_work);
     let activity = |run: &RunRecord| match run.phase {
         Phase::Prepare => Activity::Preparing,
         Phase::Migrate | Phase::Reset => Activity::Migrating,
@@ -186,14 +190,15 @@ pub(super) fn applied(snapshot: &Snapshot) -> impl Iterator<Item = Applied<'_>> 
     })
 }
 
-/// Lays catalog and snapshot side by side.
+/// Lays catalog and snapshot side by side. `is_at_work` judges whoever holds the lease.
 pub(super) fn overview(
     target: &str,
     catalog: Catalog,
     snapshot: Snapshot,
     problems: Vec<String>,
+    is_at_work: impl Fn(&LeaseRecord) -> bool,
 ) -> Overview {
-    let state = state(&catalog, &snapshot, LeaseRecord::seems_at_work);
+    let state = state(&catalog, &snapshot, &is_at_work);
     let mut indexes: Vec<u32> = catalog
         .steps
         .keys()
@@ -246,7 +251,7 @@ pub(super) fn overview(
             .as_ref()
             .and_then(|run| run.error.as_ref())
             .and_then(Failure::from_json),
-        lease: snapshot.lease.filter(LeaseRecord::seems_at_work),
+        lease: snapshot.lease.filter(is_at_work),
         last_run: snapshot.last_run,
     }
 }

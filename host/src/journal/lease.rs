@@ -38,10 +38,15 @@ impl LeaseRecord {
         self.expires_at > now() && !self.is_known_dead()
     }
 
-    /// Whether the holder seems to be at work: it may be, or its time is over while it is a process of this machine that
-    /// lives. In one long transaction on a SQLite file a host cannot renew its lease, and nobody else can take it.
-    pub fn seems_at_work(&self) -> bool {
-        self.is_live() || process::is_living(&self.process)
+    /// Whether the holder is a process of this machine that lives, whatever the lease's time says: in one long transaction
+    /// on a SQLite file a host cannot renew it.
+    pub fn is_known_alive(&self) -> bool {
+        process::is_living(&self.process)
+    }
+
+    /// Whether this process holds it.
+    pub fn is_ours(&self) -> bool {
+        self.process == process::identity()
     }
 
     /// Whether the holder is a process of this machine that has ended.

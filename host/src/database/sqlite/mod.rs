@@ -36,6 +36,10 @@ const BUSY_SLICE: Duration = Duration::from_millis(50);
 /// pages of 4 KiB. SQLite's own 1,000 let a run of many small steps wait every few milliseconds.
 const CHECKPOINT_PAGES: i32 = 10_000;
 
+/// The longest pattern of LIKE and GLOB. SQLite cannot be interrupted inside a function, and matching takes the product of
+/// both lengths in the worst case: <https://www.sqlite.org/limits.html#max_like_pattern_length>
+const LIKE_PATTERN_BYTES: i32 = 1_000;
+
 /// A target in one SQLite file.
 #[derive(Clone, Debug)]
 pub struct Sqlite {
@@ -104,6 +108,7 @@ fn connect(
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, LIKE_PATTERN_BYTES)?;
     connection.set_limit(
         Limit::SQLITE_LIMIT_LENGTH,
         i32::try_from(limits.value_bytes).unwrap_or(i32::MAX),
