@@ -21,6 +21,7 @@
 
 pub mod catalog;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod database;
 pub mod engine;

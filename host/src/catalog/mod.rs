@@ -72,7 +72,7 @@ pub enum Error {
 }
 
 /// What form a step has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepKind {
     /// A WebAssembly component.
@@ -107,12 +107,12 @@ pub struct StepFile {
 }
 
 /// A file that is no step.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Ignored {
     /// The file's name.
     pub file_name: String,
     /// Why it is none.
-    pub why: &'static str,
+    pub why: String,
 }
 
 /// The steps of a directory, in order.
@@ -160,7 +160,10 @@ impl Catalog {
         let mut catalog = Self::default();
         for file_name in file_names {
             match parse(&file_name) {
-                Err(why) => catalog.ignored.push(Ignored { file_name, why }),
+                Err(why) => catalog.ignored.push(Ignored {
+                    file_name,
+                    why: why.to_owned(),
+                }),
                 Ok((index, name, kind)) => {
                     if let Some(first) = catalog.steps.get(&index) {
                         return Err(Error::DuplicateIndex {

@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::terminal::{Terminal, duration, printable_lines, shortened, time};
-use super::{Ended, GlobalArguments};
-use crate::catalog::Allowances;
+use super::{AllowanceArguments, Ended, GlobalArguments};
 use crate::engine::{Failure, HistoryEntry};
 
 #[derive(Debug, Args)]
@@ -22,10 +21,8 @@ pub(super) async fn run(
     arguments: &HistoryArguments,
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
-    let engine = global.engine(Allowances::default(), true)?;
-    let entries = engine
-        .history(i64::MAX, arguments.last, arguments.output)
-        .await?;
+    let target = global.target(AllowanceArguments::default(), true)?;
+    let entries = target.history(arguments.last, arguments.output).await?;
     if terminal.json() {
         terminal.document(&entries);
     } else if entries.is_empty() {

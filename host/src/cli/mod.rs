@@ -10,6 +10,7 @@ mod plan;
 mod run;
 mod serve;
 mod status;
+mod target;
 mod terminal;
 mod verify;
 
@@ -18,13 +19,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 
 use crate::catalog::Allowances;
+use crate::client::{self, Client};
 use crate::config::Config;
 use crate::database::{Database, ErrorKind, SessionLimits, Sqlite};
 use crate::engine::{self, Engine, Failure, RunError};
+use target::Target;
 use terminal::Terminal;
 
 /// The migration failed, or was cancelled.
@@ -60,6 +63,15 @@ struct GlobalArguments {
     /// A value for the steps; may be given again
     #[arg(long = "set", global = true, value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
+    /// Let the host that runs at this address do it, such as http://127.0.0.1:9002
+    #[arg(long, global = true, value_name = "URL")]
+    host: Option<String>,
+    /// The file whose whole content is the password of the service; INTERNAL_AUTH_PASSWORD_FILE names it, too
+    #[arg(long, global = true, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// The file with the token of the service
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Answer in JSON
     #[arg(long, global = true)]
     json: bool,
@@ -90,7 +102,7 @@ enum Command {
 }
 
 /// Differences between files and journal that the operator knows of.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 struct AllowanceArguments {
     /// Accept that files of applied steps are gone
     #[arg(long)]
@@ -133,6 +145,16 @@ impl From<RunError> for Ended {
                 RunError::Step(failure) => Some(failure),
                 _ => None,
             },
+        }
+    }
+}
+
+impl From<client::Error> for Ended {
+    fn from(error: client::Error) -> Self {
+        Self {
+            status: REFUSED,
+            message: error.to_string(),
+            failure: None,
         }
     }
 }
@@ -198,8 +220,37 @@ impl GlobalArguments {
         if let Some(cache) = &self.cache {
             config.cache.clone_from(cache);
         }
+        if let Some(file) = &self.password_file {
+            config.serve.password_file.clone_from(file);
+        }
+        if let Some(file) = &self.token_file {
+            config.serve.token_file.clone_from(file);
+        }
         config.settings.extend(self.settings.iter().cloned());
         Ok(config)
+    }
+
+    /// What a command acts on.
+    fn target(&self, allowances: AllowanceArguments, wait: bool) -> anyhow::Result<Target> {
+        let Some(host) = &self.host else {
+            let engine = self.engine(allowances.into(), wait)?;
+            return Ok(Target::Here(Box::new(engine)));
+        };
+        if self.database.is_some() || self.migrations.is_some() {
+            bail!(
+                "`--host` names a host that has its own database and steps: leave out `--database` and `--migrations`"
+            );
+        }
+        if allowances.allow_missing || allowances.allow_changed {
+            bail!(
+                "a running host accepts no difference between files and journal: run the command where the files are"
+            );
+        }
+        let credentials = serve::credentials(&self.config()?.serve)?;
+        Ok(Target::There {
+            client: Client::new(host, credentials.header()),
+            wait,
+        })
     }
 
     fn engine(&self, allowances: Allowances, wait: bool) -> anyhow::Result<Engine> {

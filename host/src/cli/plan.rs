@@ -25,14 +25,14 @@ pub(super) async fn run(
     arguments: &PlanArguments,
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
-    let engine = global.engine(arguments.allowances.into(), true)?;
+    let target = global.target(arguments.allowances, true)?;
     if arguments.dry_run {
         let stop = Stop::default();
         super::run::cancel_on_signal(&stop)?;
-        let rehearsal = engine.rehearse(terminal.observer(), &stop).await?;
+        let rehearsal = target.rehearse(terminal.observer(), &stop).await?;
         return Ok(show_rehearsal(&rehearsal, terminal));
     }
-    let overview = engine.overview().await?;
+    let overview = target.overview().await?;
     let pending: Vec<_> = overview
         .steps
         .iter()

@@ -26,7 +26,7 @@ pub(super) async fn run(
     command: Command,
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
-    let engine = global.engine(arguments.allowances.into(), !arguments.no_wait)?;
+    let target = global.target(arguments.allowances, !arguments.no_wait)?;
     let stop = Stop::default();
     cancel_on_signal(&stop)?;
     let report = {
@@ -34,7 +34,7 @@ pub(super) async fn run(
             command,
             verbose: false,
         };
-        engine.run(order, terminal.observer(), &stop).await?
+        target.run(order, terminal.observer(), &stop).await?
     };
     if terminal.json() {
         if report.run.is_none() {

@@ -31,12 +31,6 @@ pub(super) struct ServeArguments {
     /// The dialect of /internal/migrations [default: current]
     #[arg(long)]
     dialect: Option<Dialect>,
-    /// The file whose whole content is the password; INTERNAL_AUTH_PASSWORD_FILE names it, too
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// The file with the token for `Authorization: Bearer`
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
     /// Take `openslides` for the password when none is given; on loopback only
     #[arg(long)]
     development: bool,
@@ -56,12 +50,6 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
     serve.listen = arguments.listen.unwrap_or(serve.listen);
     serve.dialect = arguments.dialect.unwrap_or(serve.dialect);
     serve.development |= arguments.development;
-    if let Some(file) = &arguments.password_file {
-        serve.password_file.clone_from(file);
-    }
-    if let Some(file) = &arguments.token_file {
-        serve.token_file.clone_from(file);
-    }
     let credentials = credentials(&serve)?;
     if credentials.is_empty() && !serve.listen.ip().is_loopback() {
         return Err(anyhow::anyhow!(
@@ -115,7 +103,8 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
     Ok(0)
 }
 
-fn credentials(serve: &ServeConfig) -> anyhow::Result<Credentials> {
+/// The secrets of the service.
+pub(super) fn credentials(serve: &ServeConfig) -> anyhow::Result<Credentials> {
     let named = std::env::var_os(PASSWORD_VARIABLE).map(PathBuf::from);
     let file = match serve.password_file.as_os_str().is_empty() {
         true => named,

@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::terminal::{Terminal, printable_lines, shortened, time};
-use super::{Ended, GlobalArguments};
-use crate::catalog::Allowances;
+use super::{AllowanceArguments, Ended, GlobalArguments};
 use crate::engine::{Overview, Progress};
 
 #[derive(Debug, Args)]
@@ -15,8 +14,8 @@ pub(super) async fn run(
     _arguments: &StatusArguments,
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
-    let engine = global.engine(Allowances::default(), true)?;
-    let overview = engine.overview().await?;
+    let target = global.target(AllowanceArguments::default(), true)?;
+    let overview = target.overview().await?;
     if terminal.json() {
         terminal.document(&overview);
     } else {

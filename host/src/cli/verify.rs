@@ -16,8 +16,8 @@ pub(super) async fn run(
     arguments: &VerifyArguments,
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
-    let engine = global.engine(arguments.allowances.into(), true)?;
-    let steps = engine.verify().await?;
+    let target = global.target(arguments.allowances, true)?;
+    let steps = target.verify().await?;
     if terminal.json() {
         terminal.document(&serde_json::json!({"verified": steps}));
     } else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::RunError;
@@ -19,7 +19,7 @@ use crate::database::{Access, Durability, JOURNAL_PREFIX, Session, Stop};
 use crate::journal::{self, Phase};
 
 /// What a rehearsal found out.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rehearsal {
     /// The steps that ran, as `NNNN_name`.
     pub steps: Vec<String>,

@@ -42,6 +42,15 @@ impl Credentials {
         self.password.is_none() && self.token.is_none()
     }
 
+    /// The header that proves their knowledge.
+    pub fn header(&self) -> Option<String> {
+        match (&self.token, &self.password) {
+            (Some(token), _) => Some(format!("Bearer {token}")),
+            (None, Some(password)) => Some(STANDARD.encode(password)),
+            (None, None) => None,
+        }
+    }
+
     /// Judges a header, in a time that does not tell how much of a secret was right.
     pub(super) fn judge(&self, header: Option<&[u8]>) -> Verdict {
         let Some(header) = header else {

@@ -21,8 +21,10 @@ use tokio::sync::broadcast::error::RecvError;
 use super::Service;
 use super::credentials::Verdict;
 use super::problem::Problem;
+use crate::database::Stop;
 use crate::engine::{
-    Command, HistoryEntry, Numbered, Order, Overview, RunError, Started, StepOverview,
+    Command, HistoryEntry, Numbered, Order, Overview, Rehearsal, RunError, Started, StepOverview,
+    Unobserved,
 };
 
 /// The largest body, in bytes.
@@ -56,6 +58,8 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
         .route("/api/v1/runs/{run}/output", get(output))
         .route("/api/v1/runs/{run}/cancel", post(cancel))
         .route("/api/v1/events", get(events))
+        .route("/api/v1/verify", get(verify))
+        .route("/api/v1/rehearsal", post(rehearse))
         .method_not_allowed_fallback(async || {
             Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -95,6 +99,24 @@ async fn status(State(service): State<Arc<Service>>) -> Result<Json<Overview>, P
 
 async fn steps(State(service): State<Arc<Service>>) -> Result<Json<Vec<StepOverview>>, Problem> {
     Ok(Json(service.supervisor.overview().await?.steps))
+}
+
+async fn verify(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
+    let verified = service
+        .supervisor
+        .ask(async |engine| engine.verify().await)
+        .await?;
+    Ok(Json(json!({ "verified": verified })).into_response())
+}
+
+/// Runs the pending steps in a transaction that is rolled back. Other writers of the target wait meanwhile.
+async fn rehearse(State(service): State<Arc<Service>>) -> Result<Json<Rehearsal>, Problem> {
+    let rehearsal = service.supervisor.ask(async |engine| {
+        engine
+            .rehearse(Arc::new(Unobserved), &Stop::default())
+            .await
+    });
+    Ok(Json(rehearsal.await?))
 }
 
 /// Which part of a list is asked for.

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{now, process};
 use crate::database::{Authority, Error, ErrorKind, Kind, Result, Session, Value};
 
 /// The lease as another host sees it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LeaseRecord {
     /// Grows with every taking.
     pub token: i64,

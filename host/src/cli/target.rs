@@ -1,0 +1,70 @@
+//! What commands act on: the target itself, or a running host that does so in its place.
+
+use std::sync::Arc;
+
+use super::Ended;
+use crate::client::Client;
+use crate::database::Stop;
+use crate::engine::{Engine, HistoryEntry, Observer, Order, Overview, Rehearsal, Report};
+
+/// Where a command is done.
+pub(super) enum Target {
+    /// In this process.
+    Here(Box<Engine>),
+    /// In the host that `--host` names.
+    There {
+        client: Client,
+        /// Whether to wait for a run that goes on.
+        wait: bool,
+    },
+}
+
+impl Target {
+    pub(super) async fn overview(&self) -> Result<Overview, Ended> {
+        Ok(match self {
+            Self::Here(engine) => engine.overview().await?,
+            Self::There { client, .. } => client.overview()?,
+        })
+    }
+
+    pub(super) async fn history(
+        &self,
+        most: u32,
+        output: bool,
+    ) -> Result<Vec<HistoryEntry>, Ended> {
+        Ok(match self {
+            Self::Here(engine) => engine.history(i64::MAX, most, output).await?,
+            Self::There { client, .. } => client.history(most, output)?,
+        })
+    }
+
+    pub(super) async fn verify(&self) -> Result<usize, Ended> {
+        Ok(match self {
+            Self::Here(engine) => engine.verify().await?,
+            Self::There { client, .. } => client.verify()?,
+        })
+    }
+
+    pub(super) async fn rehearse(
+        &self,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Rehearsal, Ended> {
+        Ok(match self {
+            Self::Here(engine) => engine.rehearse(observer, stop).await?,
+            Self::There { client, .. } => client.rehearse()?,
+        })
+    }
+
+    pub(super) async fn run(
+        &self,
+        order: Order,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Report, Ended> {
+        Ok(match self {
+            Self::Here(engine) => engine.run(order, observer, stop).await?,
+            Self::There { client, wait } => client.run(order, *wait, &*observer, stop).await?,
+        })
+    }
+}
