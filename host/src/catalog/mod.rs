@@ -72,7 +72,9 @@ pub enum Error {
 }
 
 /// What form a step has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepKind {
     /// A WebAssembly component.
@@ -107,7 +109,7 @@ pub struct StepFile {
 }
 
 /// A file that is no step.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Ignored {
     /// The file's name.
     pub file_name: String,

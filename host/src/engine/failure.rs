@@ -10,7 +10,7 @@ use crate::journal::Phase;
 use crate::sandbox;
 
 /// Who can mend it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Blame {
     /// The author of the step.
@@ -24,7 +24,7 @@ pub enum Blame {
 }
 
 /// Why a step, and with it a run, did not do what it should.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Failure {
     /// A stable name of the cause: `load`, `incompatible`, `trap`, `exited`, `cancelled`, `deadline`, `limit`, `failed`,
     /// `database`, `constraint`, `refused`, `files`, `host`.
@@ -47,6 +47,7 @@ pub struct Failure {
     pub line: Option<usize>,
     /// What the database said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub database: Option<database::Error>,
     /// The component's own frames, the innermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

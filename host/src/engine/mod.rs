@@ -108,7 +108,7 @@ fn list(errors: &[catalog::Error]) -> String {
 }
 
 /// One run as history shows it.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct HistoryEntry {
     /// The run.
     #[serde(flatten)]

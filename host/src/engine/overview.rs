@@ -8,7 +8,7 @@ use crate::catalog::{Applied, Catalog, Ignored, StepFile, StepKind};
 use crate::journal::{LeaseRecord, Outcome, Phase, RunRecord, Snapshot, StepState};
 
 /// How far one step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Progress {
     /// Not begun.
@@ -34,7 +34,7 @@ impl Progress {
 }
 
 /// One step, on disk or applied.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StepOverview {
     /// Its index.
     pub index: u32,
@@ -53,7 +53,7 @@ pub struct StepOverview {
 }
 
 /// Where a target stands.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Overview {
     /// The target's name.
     pub target: String,
@@ -80,7 +80,7 @@ pub struct Overview {
 }
 
 /// How many rows a run goes through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rows {
     /// What its steps announced.
     pub expected: u64,

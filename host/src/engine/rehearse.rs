@@ -19,7 +19,7 @@ use crate::database::{Access, Durability, JOURNAL_PREFIX, Session, Stop};
 use crate::journal::{self, Phase};
 
 /// What a rehearsal found out.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rehearsal {
     /// The steps that ran, as `NNNN_name`.
     pub steps: Vec<String>,

@@ -19,12 +19,14 @@ pub(super) fn routes() -> Router<Arc<Service>> {
 }
 
 /// The process answers. True also while it migrates.
-async fn healthy() -> Response {
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "The process answers")))]
+pub(super) async fn healthy() -> Response {
     super::json(StatusCode::OK, &json!({ "status": "up" }))
 }
 
 /// The target can be read; says what goes on in it.
-async fn ready(State(service): State<Arc<Service>>) -> Response {
+#[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, description = "The target can be read"), (status = 503, description = "It cannot")))]
+pub(super) async fn ready(State(service): State<Arc<Service>>) -> Response {
     match service.supervisor.overview().await {
         Ok(overview) => super::json(
             StatusCode::OK,

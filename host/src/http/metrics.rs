@@ -62,7 +62,8 @@ pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new().route("/metrics", get(metrics))
 }
 
-async fn metrics(State(service): State<Arc<Service>>) -> Response {
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "application/openmetrics-text", description = "Metrics for Prometheus")))]
+pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
     let mut registry = Registry::with_prefix("wasmigrate");
     let metrics = &service.metrics;
     registry.register(

@@ -9,6 +9,7 @@ mod health;
 mod logs;
 mod metrics;
 mod native;
+mod openapi;
 mod openslides;
 mod problem;
 mod server;
@@ -66,6 +67,7 @@ pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
     Router::new()
         .merge(health::routes())
         .merge(metrics::routes())
+        .merge(openapi::routes())
         .merge(openslides::routes())
         .merge(native::routes(&service))
         .fallback(openslides::not_found)

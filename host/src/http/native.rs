@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::stream::{self, Stream, StreamExt as _};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -26,6 +26,7 @@ use crate::engine::{
     Command, HistoryEntry, Numbered, Order, Overview, Rehearsal, RunError, Started, StepOverview,
     Unobserved,
 };
+use crate::journal::OutputLine;
 
 /// The largest body, in bytes.
 const BODY_BYTES: usize = 1 << 20;
@@ -93,15 +94,20 @@ async fn authenticate(
     (challenge, problem).into_response()
 }
 
-async fn status(State(service): State<Arc<Service>>) -> Result<Json<Overview>, Problem> {
+#[utoipa::path(get, path = "/api/v1/status", tag = "native", responses((status = 200, body = Overview), (status = 401, body = Problem), (status = 503, body = Problem)), security(("token" = []), ("password" = [])))]
+pub(super) async fn status(State(service): State<Arc<Service>>) -> Result<Json<Overview>, Problem> {
     Ok(Json(service.supervisor.overview().await?))
 }
 
-async fn steps(State(service): State<Arc<Service>>) -> Result<Json<Vec<StepOverview>>, Problem> {
+#[utoipa::path(get, path = "/api/v1/steps", tag = "native", responses((status = 200, body = [StepOverview]), (status = 401, body = Problem), (status = 503, body = Problem)), security(("token" = []), ("password" = [])))]
+pub(super) async fn steps(
+    State(service): State<Arc<Service>>,
+) -> Result<Json<Vec<StepOverview>>, Problem> {
     Ok(Json(service.supervisor.overview().await?.steps))
 }
 
-async fn verify(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/api/v1/verify", tag = "native", responses((status = 200, description = "How many steps were compared with their files"), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
+pub(super) async fn verify(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
     let verified = service
         .supervisor
         .ask(async |engine| engine.verify().await)
@@ -110,7 +116,10 @@ async fn verify(State(service): State<Arc<Service>>) -> Result<Response, Problem
 }
 
 /// Runs the pending steps in a transaction that is rolled back. Other writers of the target wait meanwhile.
-async fn rehearse(State(service): State<Arc<Service>>) -> Result<Json<Rehearsal>, Problem> {
+#[utoipa::path(post, path = "/api/v1/rehearsal", tag = "native", responses((status = 200, body = Rehearsal), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
+pub(super) async fn rehearse(
+    State(service): State<Arc<Service>>,
+) -> Result<Json<Rehearsal>, Problem> {
     let rehearsal = service.supervisor.ask(async |engine| {
         engine
             .rehearse(Arc::new(Unobserved), &Stop::default())
@@ -120,8 +129,9 @@ async fn rehearse(State(service): State<Arc<Service>>) -> Result<Json<Rehearsal>
 }
 
 /// Which part of a list is asked for.
-#[derive(Deserialize)]
-struct RunsPage {
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RunsPage {
     /// Runs before this one.
     before: Option<i64>,
     /// How many.
@@ -131,7 +141,8 @@ struct RunsPage {
     output: bool,
 }
 
-async fn runs(
+#[utoipa::path(get, path = "/api/v1/runs", tag = "native", responses((status = 200, body = [HistoryEntry]), (status = 400, body = Problem), (status = 401, body = Problem)), params(RunsPage), security(("token" = []), ("password" = [])))]
+pub(super) async fn runs(
     State(service): State<Arc<Service>>,
     page: Result<Query<RunsPage>, QueryRejection>,
 ) -> Result<Json<Vec<HistoryEntry>>, Problem> {
@@ -147,7 +158,8 @@ async fn runs(
     ))
 }
 
-async fn run(
+#[utoipa::path(get, path = "/api/v1/runs/{run}", tag = "native", responses((status = 200, body = HistoryEntry), (status = 401, body = Problem), (status = 404, body = Problem)), params(("run" = i64, Path)), security(("token" = []), ("password" = [])))]
+pub(super) async fn run(
     State(service): State<Arc<Service>>,
     run: Result<Path<i64>, PathRejection>,
 ) -> Result<Json<HistoryEntry>, Problem> {
@@ -176,8 +188,9 @@ async fn history(
 }
 
 /// Which lines are asked for.
-#[derive(Deserialize)]
-struct LinesPage {
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LinesPage {
     /// Those behind the line with this number.
     #[serde(default)]
     after: i64,
@@ -185,29 +198,38 @@ struct LinesPage {
     most: Option<u32>,
 }
 
-async fn output(
+/// Lines of output, and the number to ask for more behind.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct LinesAnswer {
+    lines: Vec<OutputLine>,
+    next: i64,
+}
+
+#[utoipa::path(get, path = "/api/v1/runs/{run}/output", tag = "native", responses((status = 200, body = LinesAnswer), (status = 401, body = Problem), (status = 404, body = Problem)), params(("run" = i64, Path), LinesPage), security(("token" = []), ("password" = [])))]
+pub(super) async fn output(
     State(service): State<Arc<Service>>,
     run: Result<Path<i64>, PathRejection>,
     page: Result<Query<LinesPage>, QueryRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Json<LinesAnswer>, Problem> {
     let (Path(run), Query(page)) = (run?, page?);
     find(&service, run).await?;
     let most = page.most.unwrap_or(PAGE).min(PAGE);
     let lines = service.supervisor.output(run, page.after, most).await?;
     let next = lines.last().map_or(page.after, |line| line.sequence);
-    Ok(Json(json!({ "lines": lines, "next": next })).into_response())
+    Ok(Json(LinesAnswer { lines, next }))
 }
 
 /// A command to start.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewRun {
+pub(super) struct NewRun {
     command: Command,
     #[serde(default)]
     verbose: bool,
 }
 
-async fn start(
+#[utoipa::path(post, path = "/api/v1/runs", tag = "native", responses((status = 202, description = "The run goes on"), (status = 200, description = "There is nothing to do"), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)), request_body = NewRun, params(("idempotency-key" = Option<String>, Header)), security(("token" = []), ("password" = [])))]
+pub(super) async fn start(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     body: Result<Json<NewRun>, JsonRejection>,
@@ -276,7 +298,8 @@ fn accepted(run: Option<i64>) -> Response {
     }
 }
 
-async fn cancel(
+#[utoipa::path(post, path = "/api/v1/runs/{run}/cancel", tag = "native", responses((status = 202, description = "The run is being cancelled"), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)), params(("run" = i64, Path)), security(("token" = []), ("password" = [])))]
+pub(super) async fn cancel(
     State(service): State<Arc<Service>>,
     run: Result<Path<i64>, PathRejection>,
 ) -> Result<Response, Problem> {
@@ -294,7 +317,8 @@ async fn cancel(
 
 /// Live events. Begins with where the target stands, unless the client was here a short while ago and missed nothing that
 /// is not kept.
-async fn events(
+#[utoipa::path(get, path = "/api/v1/events", tag = "native", responses((status = 200, content_type = "text/event-stream", description = "First `overview`, where the target stands; then `run`, one `Event` each"), (status = 401, body = Problem)), params(("last-event-id" = Option<String>, Header)), security(("token" = []), ("password" = [])))]
+pub(super) async fn events(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SentEvent, Infallible>>>, Problem> {

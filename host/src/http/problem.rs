@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::engine::RunError;
 
 /// What went wrong with a request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Problem {
     #[serde(skip)]
     code: StatusCode,

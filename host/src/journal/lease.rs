@@ -14,7 +14,7 @@ use super::{now, process};
 use crate::database::{Authority, Error, ErrorKind, Kind, Result, Session, Value};
 
 /// The lease as another host sees it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LeaseRecord {
     /// Grows with every taking.
     pub token: i64,

@@ -46,7 +46,7 @@ pub struct StepRecord {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// All was done.
@@ -62,7 +62,7 @@ pub enum Outcome {
 }
 
 /// What a run was doing last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Loading, compiling and checking steps.
@@ -76,7 +76,7 @@ pub enum Phase {
 }
 
 /// One accepted command, from start to end.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RunRecord {
     /// Its number, from 1.
     pub id: i64,
@@ -101,7 +101,7 @@ pub struct RunRecord {
 }
 
 /// One try at one step in one run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AttemptRecord {
     /// The run.
     pub run: i64,
@@ -126,7 +126,7 @@ pub struct AttemptRecord {
 }
 
 /// One line that a step wrote.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct OutputLine {
     /// Its number within the run, from 1.
     pub sequence: i64,

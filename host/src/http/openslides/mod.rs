@@ -103,6 +103,24 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/internal/migrations/dialects/{name}/", any(named))
 }
 
+#[utoipa::path(
+    post,
+    path = "/internal/migrations",
+    tag = "openslides",
+    request_body(content = Object, example = json!({ "cmd": "migrate" })),
+    responses(
+        (status = 200, description = "`success` is true; `status`, `output`, `exception` or `stats` as the dialect has them"),
+        (status = 400, description = "`success` is false; `message` says why"),
+        (status = 401, description = "`success` is false; the password is missing or wrong"),
+    ),
+    security(("token" = []), ("password" = []))
+)]
+#[allow(
+    dead_code,
+    reason = "the route's description; all methods go through `answer`, which refuses them itself"
+)]
+pub(super) fn documented() {}
+
 async fn answer(service: &Arc<Service>, dialect: Dialect, request: Request) -> Response {
     match request::read(service, request).await {
         Ok(body) => {

@@ -1,0 +1,57 @@
+//! `/openapi.json`: the description of what the service answers, made from the code that answers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::Response;
+use axum::routing::get;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{Service, health, metrics, native, openslides};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "wasmigrate", description = "Runs database migrations shipped as sandboxed components."),
+    paths(
+        openslides::documented,
+        native::status,
+        native::steps,
+        native::runs,
+        native::start,
+        native::run,
+        native::output,
+        native::cancel,
+        native::events,
+        native::verify,
+        native::rehearse,
+        health::healthy,
+        health::ready,
+        metrics::metrics,
+    ),
+    components(schemas(crate::engine::Event)),
+    modifiers(&Secrets),
+)]
+struct Description;
+
+/// The two ways to prove who asks.
+struct Secrets;
+
+impl Modify for Secrets {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_with(Default::default);
+        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("token", SecurityScheme::Http(token));
+        let password = ApiKeyValue::with_description("Authorization", "The password in base64");
+        components
+            .add_security_scheme("password", SecurityScheme::ApiKey(ApiKey::Header(password)));
+    }
+}
+
+pub(super) fn routes() -> Router<Arc<Service>> {
+    Router::new().route("/openapi.json", get(description))
+}
+
+async fn description() -> Response {
+    super::json(axum::http::StatusCode::OK, &Description::openapi())
+}
