@@ -30,7 +30,11 @@ enum Task {
         filter: Vec<String>,
     },
     /// Measure, in the release profile, and print ratios
-    Bench,
+    Bench {
+        /// What to measure; all when nothing is named
+        #[arg(value_enum)]
+        parts: Vec<bench::Part>,
+    },
     /// Build the example steps and say where they are
     Guests,
 }
@@ -39,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Demo => demo::run(),
         Task::Test { filter } => test::run(&filter),
-        Task::Bench => bench::run(),
+        Task::Bench { parts } => bench::run(&parts),
         Task::Guests => {
             let built = guests::build(&cargo::target_directory()?)?;
             cargo::say(&built.migrations.display().to_string());

@@ -13,6 +13,7 @@ mod status;
 mod target;
 mod terminal;
 mod verify;
+mod watchdog;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

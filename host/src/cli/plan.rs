@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::target::Target;
 use super::terminal::Terminal;
 use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, REFUSED};
 use crate::database::Stop;
@@ -29,6 +30,9 @@ pub(super) async fn run(
     if arguments.dry_run {
         let stop = Stop::default();
         super::run::cancel_on_signal(&stop)?;
+        if let Target::Here(_) = target {
+            super::run::watch(&stop)?;
+        }
         let rehearsal = target.rehearse(terminal.observer(), &stop).await?;
         return Ok(show_rehearsal(&rehearsal, terminal));
     }

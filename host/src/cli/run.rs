@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::target::Target;
 use super::terminal::Terminal;
 use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, REFUSED};
 use crate::database::Stop;
@@ -29,6 +30,9 @@ pub(super) async fn run(
     let target = global.target(arguments.allowances, !arguments.no_wait)?;
     let stop = Stop::default();
     cancel_on_signal(&stop)?;
+    if let Target::Here(_) = target {
+        watch(&stop)?;
+    }
     let report = {
         let order = Order {
             command,
@@ -77,6 +81,16 @@ fn next_step(state: State) -> &'static str {
         }
         _ => "",
     }
+}
+
+/// Ends the process when the run does not end although it has to.
+pub(super) fn watch(stop: &Stop) -> anyhow::Result<()> {
+    let stop = stop.clone();
+    let tell = |message: &str| {
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr().lock(), "error: {message}");
+    };
+    Ok(super::watchdog::start(move || stop.overdue(), tell)?)
 }
 
 /// Cancels the run at the first Ctrl-C or SIGTERM, and ends the process at the second, which loses no more than any other

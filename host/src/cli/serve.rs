@@ -62,6 +62,12 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
     start_logs(arguments.log_format);
     // A client that asks while another host is at work is told so at once.
     let supervisor = Supervisor::new(global.engine(Allowances::default(), false)?);
+    let watched = Arc::clone(&supervisor);
+    super::watchdog::start(
+        move || watched.live()?.overdue(),
+        |message| tracing::error!("{message}"),
+    )
+    .context("cannot start the watchdog")?;
     let settings = Settings {
         dialect: serve.dialect,
         answer_wait: Duration::from_millis(serve.answer_wait_milliseconds),

@@ -1,7 +1,7 @@
 //! The one value that ends work: cancelled by the operator, or out of time.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 use std::time::{Duration, Instant};
@@ -22,6 +22,7 @@ pub struct Stop(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     cancelled: AtomicBool,
+    cancelled_at: OnceLock<Instant>,
     deadline: Mutex<Option<(Instant, Duration)>>,
     changed: tokio::sync::Notify,
 }
@@ -29,6 +30,7 @@ struct Shared {
 impl Stop {
     /// Ends the work. It cannot be taken back.
     pub fn cancel(&self) {
+        self.0.cancelled_at.get_or_init(Instant::now);
         self.0.cancelled.store(true, Ordering::SeqCst);
         self.0.changed.notify_waiters();
     }
@@ -57,6 +59,15 @@ impl Stop {
     /// Whether the operator cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// For how long there has been a reason to stop.
+    pub fn overdue(&self) -> Option<Duration> {
+        let since = match self.reason()? {
+            StopReason::Cancelled => self.0.cancelled_at.get().copied(),
+            StopReason::Deadline(_) => self.deadline().map(|(at, _)| at),
+        };
+        since.map(|since| since.elapsed())
     }
 
     /// Waits until there is a reason to stop. May be dropped at any time.

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -61,6 +62,11 @@ impl Live {
     /// Cancels the run: the running step is rolled back.
     pub fn cancel(&self) {
         self.stop.cancel();
+    }
+
+    /// For how long the run has had to end, by its deadline or because it was cancelled.
+    pub fn overdue(&self) -> Option<Duration> {
+        self.stop.overdue()
     }
 
     /// Waits until the run has ended and the next may begin. May be dropped at any time.

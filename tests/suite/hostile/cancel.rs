@@ -177,3 +177,24 @@ fn steps_before_the_cancelled_one_stay() {
     assert_eq!(now["steps"][0]["progress"], "migrated");
     assert_eq!(now["steps"][1]["progress"], "pending");
 }
+
+#[test]
+fn a_function_that_nothing_can_interrupt_ends_with_the_host() {
+    let endless = "SELECT instr(hex(zeroblob(6000000)), hex(zeroblob(3000000)) || '1')";
+    let place = attack(Component::migrating(writes() + &sql(endless)))
+        .under("limits.deadline_seconds", 1)
+        .place;
+    let before = place.content();
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("the step neither ended in time nor could be interrupted");
+    assert_eq!(place.content(), before);
+
+    std::fs::remove_file(place.step(STEP)).unwrap();
+    place
+        .with_sql("0001_healthy.sql", "CREATE TABLE healthy (id);")
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("0001_healthy migrated");
+}

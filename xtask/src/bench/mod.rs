@@ -3,6 +3,8 @@
 //! Each pair runs several times by turns, on a fresh database each time; the ratio is that of the medians. These figures
 //! depend on the machine and its disk: read the ratios, not the times.
 
+mod service;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,7 +31,21 @@ struct Side<'a> {
     command: &'a dyn Fn() -> Command,
 }
 
-pub(crate) fn run() -> Result<()> {
+/// What there is to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// Many small steps
+    Steps,
+    /// A run with nothing to do
+    Nothing,
+    /// Bulk data through a component
+    Bulk,
+    /// The service under load
+    Service,
+}
+
+/// Measures the parts, or all of them.
+pub(crate) fn run(parts: &[Part]) -> Result<()> {
     let host = cargo::build_host(true)?;
     cargo::run(cargo::cargo().args(["build", "--release", "--package", "wasmigrate-benchmarks"]))?;
     let native = host.with_file_name("native");
@@ -40,9 +56,20 @@ pub(crate) fn run() -> Result<()> {
         "{:58} {:>9} {:>9} {:>6} {:>6}",
         "median of whole processes", "ours", "theirs", "ratio", "goal"
     ));
-    many_steps(&place, &built)?;
-    nothing_to_do(&place)?;
-    bulk(&place, &built)
+    let is_meant = |part| parts.is_empty() || parts.contains(&part);
+    if is_meant(Part::Steps) {
+        many_steps(&place, &built)?;
+    }
+    if is_meant(Part::Nothing) {
+        nothing_to_do(&place)?;
+    }
+    if is_meant(Part::Bulk) {
+        bulk(&place, &built)?;
+    }
+    if is_meant(Part::Service) {
+        service::measure(&place)?;
+    }
+    Ok(())
 }
 
 fn many_steps(place: &Place, built: &guests::BuiltGuests) -> Result<()> {
@@ -93,6 +120,7 @@ fn many_steps(place: &Place, built: &guests::BuiltGuests) -> Result<()> {
 
 fn nothing_to_do(place: &Place) -> Result<()> {
     let sql = place.directory.join("sql-steps");
+    write_sql_steps(&sql)?;
     place.fresh_database(
         "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT); CREATE TABLE one (value INTEGER)",
     )?;
@@ -196,7 +224,7 @@ struct Place {
 impl Place {
     fn new(directory: &Path, host: PathBuf, native: PathBuf) -> Result<Self> {
         // Compiled components are kept from one benchmark to the next, nothing else.
-        for folder in ["sql-steps", "wasm-steps", "bulk-steps"] {
+        for folder in ["sql-steps", "wasm-steps", "bulk-steps", "service-steps"] {
             let folder = directory.join(folder);
             if folder.exists() {
                 fs::remove_dir_all(&folder)?;
