@@ -13,3 +13,4 @@ mod hosts;
 mod journal;
 mod memory;
 mod place;
+mod route;

@@ -7,7 +7,7 @@ mod attempts;
 mod batches;
 mod cache;
 mod cancel;
-mod component;
+pub mod component;
 mod contract;
 mod files;
 mod limits;

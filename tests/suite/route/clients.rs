@@ -1,0 +1,106 @@
+//! The two real clients, as they are: they send a command, and follow it until it is done.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::service::Service;
+use super::steps::{gate, obeyed, says, speaker};
+use super::{AT_ONCE, CURRENT, FULL_OUTPUT};
+use crate::place::Place;
+
+/// How often the clients ask; the real ones wait a second.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The usual wait for the end of the work, in which a preparation is over.
+const USUAL_WAIT: u64 = 200;
+
+/// A waiting step between steps that talk, also while they are checked and finalized.
+fn talkative() -> Place {
+    let place = obeyed(Place::new())
+        .with_component("0001_first.wasm", speaker(&["one", "two"]).with("check", says("checked")))
+        .with_component("0002_gate.wasm", gate())
+        .with_component("0003_last.wasm", speaker(&["three"]));
+    place.close("migrate");
+    place.close("finalize");
+    place
+}
+
+const MIGRATED: &str = "checked\none\ntwo\nbehind the gate\nthree\n";
+const FINALIZED: &str = "one finalized\nfinalized behind the gate\nthree finalized\n";
+
+/// Looks at an answer as the clients do, and says whether there is more to come.
+#[track_caller]
+fn is_running(answer: &Value) -> bool {
+    let status = answer["status"].as_str().unwrap();
+    assert_eq!(answer["exception"].as_str().unwrap_or_default(), "");
+    assert!(!status.ends_with("_failed"), "{answer}");
+    status == "migration_running" || status == "finalization_running"
+}
+
+/// Sends a command and follows it. `read` is called with each answer.
+fn follow(service: &Service, dialect: &str, command: &str, mut read: impl FnMut(&str)) -> String {
+    let mut answer = service.ask(dialect, command);
+    loop {
+        read(answer["output"].as_str().unwrap_or_default());
+        if !is_running(&answer) {
+            return answer["status"].as_str().unwrap().to_owned();
+        }
+        std::thread::sleep(PAUSE);
+        answer = service.ask(dialect, "progress");
+    }
+}
+
+/// Follows a command, and opens its gate when something behind the first lines was read.
+fn follow_through(
+    place: &Place,
+    service: &Service,
+    dialect: &str,
+    command: &str,
+    mut read: impl FnMut(&str),
+) -> String {
+    let mut is_closed = true;
+    follow(service, dialect, command, |output| {
+        read(output);
+        // The host is asked by nobody else, so the first lines were read in parts.
+        if is_closed && output.contains(if command == "migrate" { "two" } else { "one finalized" }) {
+            place.open(command);
+            is_closed = false;
+        }
+    })
+}
+
+/// Client A prints what each answer holds, and wants each line once.
+#[test]
+fn the_newest_client_prints_each_line_once() {
+    let place = talkative();
+    let service = Service::start(&place, USUAL_WAIT);
+    for (command, end, lines) in [
+        ("migrate", "finalization_required", MIGRATED),
+        ("finalize", "finalized", FINALIZED),
+    ] {
+        let mut printed = String::new();
+        let status = follow_through(&place, &service, CURRENT, command, |output| printed += output);
+        assert_eq!(status, end);
+        assert_eq!(printed, lines);
+    }
+}
+
+/// Client B prints what is new of an output that only grows.
+#[test]
+fn the_older_client_sees_output_that_never_shrinks() {
+    let place = talkative();
+    let service = Service::start(&place, AT_ONCE);
+    for (command, end, lines) in [
+        ("migrate", "finalization_required", MIGRATED),
+        ("finalize", "finalized", FINALIZED),
+    ] {
+        let mut known = String::new();
+        let status = follow_through(&place, &service, FULL_OUTPUT, command, |output| {
+            assert!(output.starts_with(&known), "{known:?} became {output:?}");
+            known = output.to_owned();
+        });
+        assert_eq!(status, end);
+        assert_eq!(known, lines);
+    }
+}
