@@ -1,12 +1,12 @@
 //! A look at a component that runs nothing but its `describe`.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use super::Engine;
 use super::event::Unobserved;
 use super::failure::Failure;
+use super::run_output::RunOutput;
 use super::transaction::{RunContext, StepIdentity, StepTransaction};
 use crate::catalog::{Digests, StepFile};
 use crate::database::{Access, Stop};
@@ -50,7 +50,7 @@ pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspecti
         lease: None,
         observer: Arc::new(Unobserved),
         settings: Arc::clone(&engine.options.settings),
-        sequence: AtomicI64::new(0),
+        output: RunOutput::default(),
     });
     let step = StepIdentity {
         index: file.index,

@@ -15,6 +15,7 @@ mod loaded;
 mod overview;
 mod program;
 mod rehearse;
+mod run_output;
 mod runner;
 mod state;
 mod supervisor;
@@ -22,7 +23,7 @@ mod transaction;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ use crate::journal::{
 };
 use crate::sandbox::{Limits, Sandbox};
 use heartbeat::Heartbeat;
+use run_output::RunOutput;
 use runner::Run;
 use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
@@ -213,7 +215,7 @@ impl Engine {
                 lease: Some(lease.clone()),
                 observer,
                 settings: Arc::clone(&self.options.settings),
-                sequence: AtomicI64::new(0),
+                output: RunOutput::default(),
             });
             let run = Run::new(self, context, session, catalog, snapshot, stop);
             self.is_at_work.store(true, Ordering::Relaxed);

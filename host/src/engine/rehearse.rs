@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,7 @@ use super::event::Observer;
 use super::failure::Failure;
 use super::loaded::{self, Loaded};
 use super::overview;
+use super::run_output::RunOutput;
 use super::transaction::{RunContext, StepTransaction};
 use crate::catalog::Catalog;
 use crate::database::{Access, Durability, JOURNAL_PREFIX, Session, Stop};
@@ -44,7 +44,7 @@ pub(super) async fn rehearse(
         lease: None,
         observer,
         settings: Arc::clone(&engine.options.settings),
-        sequence: AtomicI64::new(0),
+        output: RunOutput::default(),
     });
     let mut rehearsal = Rehearsal {
         steps: Vec::new(),

@@ -1,13 +1,13 @@
 //! One phase of one step inside its transaction: what the step reaches, and what the journal learns of it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use super::event::{Event, Observer};
+use super::run_output::RunOutput;
 use crate::catalog::StepKind;
 use crate::database::{Durability, Error, Result, Session};
 use crate::journal::{
@@ -25,14 +25,21 @@ pub(super) struct RunContext {
     pub(super) lease: Option<Lease>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) settings: Arc<BTreeMap<String, String>>,
-    /// The number of the last line of output.
-    pub(super) sequence: AtomicI64,
+    pub(super) output: RunOutput,
 }
 
 impl RunContext {
     /// The run's number; 0 in a rehearsal.
     pub(super) fn run(&self) -> i64 {
         self.lease.as_ref().map_or(0, |lease| lease.run)
+    }
+
+    /// Writes the run's output into the open transaction, as far as no commit has kept it.
+    pub(super) async fn write_output(&self, session: &mut dyn Session) -> Result<()> {
+        match &self.lease {
+            Some(lease) => self.output.write(session, lease).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -60,40 +67,33 @@ pub(super) struct StepTransaction {
     pub(super) record: StepRecord,
     /// What this transaction, or a checkpoint in it, has committed of that.
     pub(super) committed: Option<StepRecord>,
-    pub(super) output: Arc<OutputBuffer>,
+    pub(super) output: Arc<StepOutput>,
     pub(super) meter: Meter,
 }
 
-/// Lines that are not in the journal yet.
-pub(super) struct OutputBuffer {
+/// Takes what a step says in one phase.
+pub(super) struct StepOutput {
     context: Arc<RunContext>,
     index: u32,
     label: String,
     phase: Phase,
-    lines: Mutex<Vec<OutputLine>>,
 }
 
-impl OutputBuffer {
+impl StepOutput {
     pub(super) fn new(context: &Arc<RunContext>, step: &StepIdentity, phase: Phase) -> Arc<Self> {
         Arc::new(Self {
             context: Arc::clone(context),
             index: step.index,
             label: step.label.clone(),
             phase,
-            lines: Mutex::new(Vec::new()),
         })
-    }
-
-    fn take(&self) -> Vec<OutputLine> {
-        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl OutputWriter for OutputBuffer {
+impl OutputWriter for StepOutput {
     fn write(&self, level: Level, line: String) {
-        let sequence = self.context.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         let line = OutputLine {
-            sequence,
+            sequence: self.context.output.next(),
             index: Some(self.index),
             phase: self.phase,
             written_at: journal::now(),
@@ -104,10 +104,10 @@ impl OutputWriter for OutputBuffer {
             step: self.label.clone(),
             line: line.clone(),
         });
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(line);
+        // A rehearsal never commits.
+        if self.context.lease.is_some() {
+            self.context.output.keep(line);
+        }
     }
 }
 
@@ -180,7 +180,7 @@ impl StepTransaction {
         Self {
             session,
             context: Arc::clone(context),
-            output: OutputBuffer::new(context, step, phase),
+            output: StepOutput::new(context, step, phase),
             meter: Meter::new(context, &step.label, rows),
             step: step.clone(),
             phase,
@@ -222,11 +222,9 @@ impl StepTransaction {
         outcome: Outcome,
         error: Option<serde_json::Value>,
     ) -> Result<()> {
-        let lines = self.output.take();
-        let run = self.context.run();
-        journal::write_output(&mut *self.session, run, &lines).await?;
+        self.context.write_output(&mut *self.session).await?;
         let attempt = AttemptRecord {
-            run,
+            run: self.context.run(),
             index: self.step.index,
             name: self.step.name.clone(),
             digest: self.step.digest.clone(),
@@ -284,11 +282,11 @@ impl StepHost for StepTransaction {
             // A rehearsal keeps nothing, but notices what a checkpoint would.
             return Ok(());
         };
-        let lines = self.output.take();
-        journal::write_output(&mut *self.session, lease.run, &lines).await?;
+        context.write_output(&mut *self.session).await?;
         self.write_record().await?;
         lease.fence(&mut *self.session).await?;
         self.session.commit().await?;
+        context.output.committed();
         self.committed = Some(self.record.clone());
         self.session.begin(Durability::Deferred).await?;
         self.context.observer.notify(&Event::Checkpoint {

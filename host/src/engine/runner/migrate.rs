@@ -106,6 +106,7 @@ async fn commit_step(transaction: &mut StepTransaction, lease: &Lease) -> Result
         transaction.record_done().await?;
         lease.fence(&mut *transaction.session).await?;
         transaction.session.commit().await?;
+        transaction.context.output.committed();
         transaction.committed = Some(transaction.record.clone());
         Ok(())
     }

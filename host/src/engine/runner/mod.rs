@@ -111,7 +111,14 @@ impl<'e> Run<'e> {
             .filter(|_| !matches!(result, Err(Ended::Lost(_))))
         {
             let error = failure.as_ref().map(Failure::to_json);
-            if let Err(lost) = write_end(&mut **session, lease, outcome, error.as_ref()).await {
+            let written = write_end(
+                &mut **session,
+                &self.context,
+                lease,
+                outcome,
+                error.as_ref(),
+            );
+            if let Err(lost) = written.await {
                 outcome = Outcome::Interrupted;
                 // Whose lease was taken is cancelled by its own heartbeat: the operator has nothing to do with it.
                 if failure.is_none() || lost.kind == ErrorKind::NotPermitted {
@@ -209,12 +216,16 @@ impl<'e> Run<'e> {
         expected_rows: Option<u64>,
     ) -> Result<(), Ended> {
         let expected_rows = expected_rows.and_then(|rows| i64::try_from(rows).ok());
+        let context = Arc::clone(&self.context);
         let session = self.session_mut()?;
         let written = async {
             session.begin(Durability::Deferred).await?;
             journal::set_phase(session, lease.run, phase, expected_rows).await?;
+            context.write_output(session).await?;
             lease.fence(session).await?;
-            session.commit().await
+            session.commit().await?;
+            context.output.committed();
+            crate::database::Result::Ok(())
         }
         .await;
         written.map_err(|error| lost_or_failed(error, &self.stop))
@@ -273,13 +284,16 @@ async fn write_failure(
 ) -> Result<(), Ended> {
     let written = async {
         transaction.session.rollback().await?;
+        transaction.context.output.rolled_back();
         transaction.session.begin(Durability::Deferred).await?;
         let outcome = outcome_of(failure);
         transaction
             .record_attempt(outcome, Some(failure.to_json()))
             .await?;
         lease.fence(&mut *transaction.session).await?;
-        transaction.session.commit().await
+        transaction.session.commit().await?;
+        transaction.context.output.committed();
+        crate::database::Result::Ok(())
     }
     .await;
     Err(match written {
@@ -299,13 +313,16 @@ async fn write_failure(
 
 async fn write_end(
     session: &mut dyn Session,
+    context: &RunContext,
     lease: &Lease,
     outcome: Outcome,
     error: Option<&serde_json::Value>,
 ) -> crate::database::Result<()> {
     session.rollback().await?;
+    context.output.rolled_back();
     session.begin(Durability::Flushed).await?;
     journal::end_run(session, lease.run, outcome, error).await?;
+    context.write_output(session).await?;
     lease.fence(session).await?;
     lease.release(session).await?;
     session.commit().await

@@ -126,6 +126,7 @@ impl Run<'_> {
             self.step_ended(loaded, phase, Outcome::Done, began);
         }
         let is_cancelled = self.stop.is_cancelled();
+        let context = std::sync::Arc::clone(&self.context);
         let session = self.session_mut()?;
         let committed = if is_cancelled {
             Err(cancelled())
@@ -136,11 +137,13 @@ impl Run<'_> {
         };
         if let Err(failure) = committed {
             let rolled_back = session.rollback().await;
+            context.output.rolled_back();
             return Err(match rolled_back {
                 Ok(()) => Ended::Failed(failure),
                 Err(error) => Ended::Lost(Failure::from_database(error)),
             });
         }
+        context.output.committed();
         Ok(())
     }
 }
