@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Asked, Conversation, Refused, View, answer_with, only_stats, success, unknown};
+use super::{Asked, Conversation, Refused, View, answer_with, only_stats, success, text, unknown};
 use crate::engine::State;
 
 pub(super) async fn answer(conversation: &Conversation<'_>) -> Result<Value, Refused> {
@@ -17,7 +17,7 @@ pub(super) async fn answer(conversation: &Conversation<'_>) -> Result<Value, Ref
         }
         Asked::Stats => {
             let view = conversation.look().await?;
-            let output = view.text(&conversation.output(&view, 0).await?);
+            let output = text(&conversation.output(&view, 0).await?);
             Ok(view.stats(status(&view), output))
         }
         asked @ Asked::ClearCollectionfieldTables => Err(unknown(asked.as_str())),
@@ -25,7 +25,7 @@ pub(super) async fn answer(conversation: &Conversation<'_>) -> Result<Value, Ref
 }
 
 async fn whole(conversation: &Conversation<'_>, view: &View) -> Result<Value, Refused> {
-    let output = view.text(&conversation.output(view, 0).await?);
+    let output = text(&conversation.output(view, 0).await?);
     let answer = answer_with(status(view).into(), output, view.exception());
     Ok(success(answer))
 }

@@ -181,13 +181,15 @@ impl Conversation<'_> {
         self.look().await
     }
 
-    /// The output of the newest run behind the line numbered `after`.
+    /// The output of the newest run behind the line numbered `after`: debug lines only for who asked for them.
     async fn output(&self, view: &View, after: i64) -> Result<Vec<OutputLine>, Refused> {
-        let Some(run) = view.run() else {
+        let Some(run) = &view.overview.last_run else {
             return Ok(Vec::new());
         };
         let supervisor = &self.service.supervisor;
-        Ok(supervisor.output(run, after, u32::MAX >> 1).await?)
+        let mut lines = supervisor.output(run.id, after, u32::MAX >> 1).await?;
+        lines.retain(|line| run.verbose || line.level > Level::Debug);
+        Ok(lines)
     }
 }
 
@@ -208,19 +210,6 @@ impl View {
     /// Why the last run failed, or why a step turned it down.
     fn exception(&self) -> Option<String> {
         exception(&self.overview)
-    }
-
-    /// The text of some lines: debug lines only for who asked for them.
-    fn text(&self, lines: &[OutputLine]) -> String {
-        let verbose = self
-            .overview
-            .last_run
-            .as_ref()
-            .is_some_and(|run| run.verbose);
-        let shown = lines
-            .iter()
-            .filter(|line| verbose || line.level > Level::Debug);
-        shown.fold(String::new(), |text, line| text + &line.line + "\n")
     }
 
     /// The object `stats`, with the state and the output as the dialect has them.
@@ -250,6 +239,13 @@ fn exception(overview: &Overview) -> Option<String> {
     let failure = overview.failure.as_ref()?;
     (overview.state.is_failed() || (refused && !overview.state.is_running()))
         .then(|| failure.to_string())
+}
+
+/// The text of some lines.
+fn text(lines: &[OutputLine]) -> String {
+    lines
+        .iter()
+        .fold(String::new(), |text, line| text + &line.line + "\n")
 }
 
 /// `status`, and the parts that may be missing.

@@ -5,7 +5,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::{Asked, Conversation, Refused, View, answer_with, success};
+use super::{Asked, Conversation, Refused, View, answer_with, success, text};
 use crate::engine::{Command, State};
 
 /// No run is known.
@@ -35,7 +35,7 @@ pub(super) async fn answer(conversation: &Conversation<'_>) -> Result<Value, Ref
             if let Some(exception) = view.exception() {
                 return Err(Refused::bad_request(exception));
             }
-            let mut output = view.text(&conversation.output(&view, 0).await?);
+            let mut output = text(&conversation.output(&view, 0).await?);
             output.push_str("What was not finalized is reset.\n");
             Ok(json!({ "success": true, "output": output }))
         }
@@ -64,7 +64,7 @@ async fn whole(conversation: &Conversation<'_>, view: &View) -> Result<Value, Re
         Some(_) if view.state().is_running() => RUNNING,
         Some(_) => FINISHED,
     };
-    let output = view.text(&conversation.output(view, 0).await?);
+    let output = text(&conversation.output(view, 0).await?);
     if status == FINISHED {
         *unfetched(conversation) = None;
     }

@@ -14,7 +14,7 @@ pub(in crate::http) struct Readers {
     pub(super) commands: Cursor,
     /// Dialect `current`: what `stats` showed.
     pub(super) stats: Cursor,
-    /// Dialect `current`: what `progress` showed.
+    /// Dialect `current`: what `progress` showed, and what the answers to commands did, which it does not repeat.
     pub(super) progress: Cursor,
     /// Dialect `progress`: the finished run whose output nobody fetched yet.
     pub(super) unfetched: Mutex<Option<i64>>,
@@ -66,6 +66,11 @@ impl Cursor {
         let to = new.last().map_or(read, |line| line.sequence);
         *stored = Range { run, after: to, to };
         new
+    }
+
+    /// Takes these lines for read.
+    pub(super) fn skip(&self, run: i64, lines: &[OutputLine]) {
+        self.consume(run, lines);
     }
 
     fn range(&self, run: i64) -> Range {
