@@ -26,6 +26,7 @@ pub(super) async fn answer(conversation: &Conversation<'_>) -> Result<Value, Ref
             whole(conversation, &view).await
         }
         Asked::Command(Command::Reset) => {
+            let before = conversation.look().await?.run();
             let mut view = conversation.order(Command::Reset, only_progress).await?;
             // A reset is done when it is answered.
             while let Some(live) = conversation.service.supervisor.live() {
@@ -35,8 +36,13 @@ pub(super) async fn answer(conversation: &Conversation<'_>) -> Result<Value, Ref
             if let Some(exception) = view.exception() {
                 return Err(Refused::bad_request(exception));
             }
-            let mut output = text(&conversation.output(&view, 0).await?);
-            output.push_str("What was not finalized is reset.\n");
+            let output = match view.run() == before {
+                true => "There is nothing to reset.\n".to_owned(),
+                false => {
+                    text(&conversation.output(&view, 0).await?)
+                        + "What was not finalized is reset.\n"
+                }
+            };
             Ok(json!({ "success": true, "output": output }))
         }
         Asked::Command(command) => {
@@ -51,10 +57,16 @@ pub(super) async fn answer(conversation: &Conversation<'_>) -> Result<Value, Ref
             let view = conversation.look().await?;
             Ok(json!({ "success": true, "output": described(&view) }))
         }
-        Asked::ClearCollectionfieldTables => Ok(json!({
-            "success": true,
-            "output": "There are no collectionfield tables to clear.\n",
-        })),
+        Asked::ClearCollectionfieldTables => {
+            let state = conversation.look().await?.state();
+            if state.is_running() {
+                return Err(Refused::bad_request(only_progress(state)));
+            }
+            Ok(json!({
+                "success": true,
+                "output": "There are no collectionfield tables to clear.\n",
+            }))
+        }
     }
 }
 
