@@ -31,7 +31,8 @@ fn file(place: &Place, name: &str, content: &str) -> String {
 
 #[test]
 fn development_mode_has_a_password_that_everybody_knows() {
-    let service = Service::start(&obedient(), AT_ONCE);
+    let place = obedient();
+    let service = Service::start(&place, AT_ONCE);
     stats(&service, DEVELOPMENT).succeeds();
     let absent = Request::post("/internal/migrations/", r#"{"cmd": "stats"}"#);
     is_unauthorized(&service.send(absent.without("Authorization")));
@@ -81,8 +82,11 @@ fn a_password_may_be_any_bytes() {
     let place = obedient();
     let path = place.path().join("password");
     std::fs::write(&path, [0, 0xff, b'\n', 0xfe]).unwrap();
-    let service =
-        Service::start_with(&place, AT_ONCE, &["--password-file", path.to_str().unwrap()]);
+    let service = Service::start_with(
+        &place,
+        AT_ONCE,
+        &["--password-file", path.to_str().unwrap()],
+    );
     stats(&service, "AP8K/g==").succeeds();
     is_unauthorized(&stats(&service, "AP8K"));
 }

@@ -18,7 +18,8 @@ fn send(service: &Service, body: impl AsRef<[u8]>) -> Answer {
 
 #[test]
 fn what_is_no_json_is_refused_with_line_and_column() {
-    let mut service = Service::start(&obedient(), AT_ONCE);
+    let place = obedient();
+    let mut service = Service::start(&place, AT_ONCE);
     let deep = "[".repeat(100_000);
     let deep_object = "{\"cmd\":".repeat(10_000) + "1" + &"}".repeat(10_000);
     for (body, place) in [
@@ -45,7 +46,10 @@ fn what_is_no_json_is_refused_with_line_and_column() {
         let answer = send(&service, body);
         let message = answer.refusal();
         assert_eq!(answer.status, 400, "{answer:#?}");
-        assert!(message.starts_with("Failed to decode JSON object: "), "{message}");
+        assert!(
+            message.starts_with("Failed to decode JSON object: "),
+            "{message}"
+        );
         assert!(message.contains(place), "{body:?}: {message}");
         let message = message.to_ascii_lowercase();
         let word = WORDS_OF_FAULTS.iter().find(|word| message.contains(*word));
@@ -56,16 +60,34 @@ fn what_is_no_json_is_refused_with_line_and_column() {
 
 #[test]
 fn only_an_object_is_a_command() {
-    let service = Service::start(&obedient(), AT_ONCE);
-    for body in ["null", "[]", "\"stats\"", "7", "\"\"", "true", "[{\"cmd\": \"stats\"}]", "-0.5e3"] {
+    let place = obedient();
+    let service = Service::start(&place, AT_ONCE);
+    for body in [
+        "null",
+        "[]",
+        "\"stats\"",
+        "7",
+        "\"\"",
+        "true",
+        "[{\"cmd\": \"stats\"}]",
+        "-0.5e3",
+    ] {
         send(&service, body).refuses(400, NO_OBJECT);
     }
 }
 
 #[test]
 fn a_command_is_a_string_that_is_not_empty() {
-    let service = Service::start(&obedient(), AT_ONCE);
-    for command in [json!(""), json!(null), json!(7), json!(["stats"]), json!({ "cmd": "stats" }), json!(true)] {
+    let place = obedient();
+    let service = Service::start(&place, AT_ONCE);
+    for command in [
+        json!(""),
+        json!(null),
+        json!(7),
+        json!(["stats"]),
+        json!({ "cmd": "stats" }),
+        json!(true),
+    ] {
         send(&service, json!({ "cmd": command }).to_string()).refuses(400, "No command provided");
     }
     for body in ["{}", r#"{"command": "stats"}"#, r#"{"CMD": "stats"}"#] {
@@ -75,8 +97,19 @@ fn a_command_is_a_string_that_is_not_empty() {
 
 #[test]
 fn commands_are_known_by_their_exact_names() {
-    let service = Service::start(&obedient(), AT_ONCE);
-    for command in ["Stats", "STATS", " stats", "stats ", "rollback", "0", "\"", "<b>é</b>", "stats\0"] {
+    let place = obedient();
+    let service = Service::start(&place, AT_ONCE);
+    for command in [
+        "Stats",
+        "STATS",
+        " stats",
+        "stats ",
+        "rollback",
+        "0",
+        "\"",
+        "<b>é</b>",
+        "stats\0",
+    ] {
         for dialect in DIALECTS {
             let answer = service.command(dialect, command);
             answer.refuses(400, &format!("Unknown command: {command}"));
@@ -91,19 +124,31 @@ fn commands_are_known_by_their_exact_names() {
 
 #[test]
 fn other_keys_are_ignored_and_verbose_is_of_any_type() {
-    let service = Service::start(&obedient(), AT_ONCE);
-    for verbose in [json!(true), json!(false), json!(null), json!("yes"), json!(1), json!([]), json!({})] {
+    let place = obedient();
+    let service = Service::start(&place, AT_ONCE);
+    for verbose in [
+        json!(true),
+        json!(false),
+        json!(null),
+        json!("yes"),
+        json!(1),
+        json!([]),
+        json!({}),
+    ] {
         let body = json!({ "cmd": "stats", "verbose": verbose, "action": [1, { "cmd": "reset" }] });
         for dialect in DIALECTS {
             let path = format!("/internal/migrations/dialects/{dialect}/");
-            service.send(Request::post(&path, body.to_string())).succeeds();
+            service
+                .send(Request::post(&path, body.to_string()))
+                .succeeds();
         }
     }
 }
 
 #[test]
 fn a_body_that_is_too_large_is_refused_in_json() {
-    let mut service = Service::start(&obedient(), AT_ONCE);
+    let place = obedient();
+    let mut service = Service::start(&place, AT_ONCE);
     let most = json!({ "cmd": "stats", "padding": " ".repeat(1_000_000) }).to_string();
     send(&service, most).succeeds();
     let answer = send(&service, vec![b' '; 2 << 20]);

@@ -48,31 +48,75 @@ const fn mistake(
 
 /// In the order of the checks.
 const MISTAKES: [Mistake; 10] = [
-    mistake("path", |request| {
-        let path = request.path.clone() + "/elsewhere";
-        Request { path, ..request }
-    }, 404, NOT_FOUND),
-    mistake("method", |request| Request { method: "PUT".to_owned(), ..request }, 405, NOT_ALLOWED),
-    mistake("media type", |request| request.with("Content-Type", "text/html"), 400, MEDIA_TYPE),
-    mistake("body", |request| request.with_body("{\"cmd\": stats}"), 400, "Failed to decode JSON object: expected value at line 1 column 9"),
-    mistake("authorization", |request| request.without("Authorization"), 401, ""),
-    mistake("authorization", |request| request.with("Authorization", "openslides!"), 400, NOT_BASE64),
-    mistake("authorization", |request| request.with("Authorization", "d3Jvbmc="), 401, ""),
+    mistake(
+        "path",
+        |request| request.below("/elsewhere"),
+        404,
+        NOT_FOUND,
+    ),
+    mistake(
+        "method",
+        |request| request.with_method("PUT"),
+        405,
+        NOT_ALLOWED,
+    ),
+    mistake(
+        "media type",
+        |request| request.with("Content-Type", "text/html"),
+        400,
+        MEDIA_TYPE,
+    ),
+    mistake(
+        "body",
+        |request| request.with_body("{\"cmd\": stats}"),
+        400,
+        "Failed to decode JSON object: expected value at line 1 column 9",
+    ),
+    mistake(
+        "authorization",
+        |request| request.without("Authorization"),
+        401,
+        "",
+    ),
+    mistake(
+        "authorization",
+        |request| request.with("Authorization", "openslides!"),
+        400,
+        NOT_BASE64,
+    ),
+    mistake(
+        "authorization",
+        |request| request.with("Authorization", "d3Jvbmc="),
+        401,
+        "",
+    ),
     mistake("body", |request| request.with_body("[]"), 400, NO_OBJECT),
-    mistake("body", |request| request.with_body("{}"), 400, "No command provided"),
-    mistake("body", |request| request.with_body(r#"{"cmd": "fly"}"#), 400, "Unknown command: fly"),
+    mistake(
+        "body",
+        |request| request.with_body("{}"),
+        400,
+        "No command provided",
+    ),
+    mistake(
+        "body",
+        |request| request.with_body(r#"{"cmd": "fly"}"#),
+        400,
+        "Unknown command: fly",
+    ),
 ];
 
 /// Sends a request with some mistakes, of which the first is answered.
 #[track_caller]
 fn names_the_first(service: &Service, path: &str, mistakes: &[&Mistake]) {
-    let request = mistakes
-        .iter()
-        .fold(Request::post(path, r#"{"cmd": "stats"}"#), |request, mistake| {
-            (mistake.make)(request)
-        });
+    let request = mistakes.iter().fold(
+        Request::post(path, r#"{"cmd": "stats"}"#),
+        |request, mistake| (mistake.make)(request),
+    );
     let answer = service.send(request.clone());
-    assert_eq!(answer.status, mistakes[0].status, "{request:?}: {answer:#?}");
+    assert_eq!(
+        answer.status, mistakes[0].status,
+        "{request:?}: {answer:#?}"
+    );
     let message = answer.refusal();
     match mistakes[0].message {
         "" => assert!(!message.is_empty(), "{request:?}"),
@@ -84,9 +128,12 @@ fn names_the_first(service: &Service, path: &str, mistakes: &[&Mistake]) {
 
 #[test]
 fn each_mistake_is_named_on_each_path() {
-    let service = Service::start(&obedient(), AT_ONCE);
+    let place = obedient();
+    let service = Service::start(&place, AT_ONCE);
     for path in paths() {
-        service.send(Request::post(&path, r#"{"cmd": "stats"}"#)).succeeds();
+        service
+            .send(Request::post(&path, r#"{"cmd": "stats"}"#))
+            .succeeds();
         for mistake in &MISTAKES {
             names_the_first(&service, &path, &[mistake]);
         }
@@ -95,9 +142,14 @@ fn each_mistake_is_named_on_each_path() {
 
 #[test]
 fn of_two_mistakes_the_earlier_is_named() {
-    let service = Service::start(&obedient(), AT_ONCE);
+    let place = obedient();
+    let service = Service::start(&place, AT_ONCE);
     for (number, first) in (1..).zip(&MISTAKES) {
-        for second in MISTAKES.iter().skip(number).filter(|second| second.part != first.part) {
+        for second in MISTAKES
+            .iter()
+            .skip(number)
+            .filter(|second| second.part != first.part)
+        {
             names_the_first(&service, "/internal/migrations/", &[first, second]);
         }
     }
@@ -107,10 +159,14 @@ fn of_two_mistakes_the_earlier_is_named() {
 /// other checks.
 #[test]
 fn a_service_without_a_password_says_so_in_its_turn() {
-    let service = Service::start_with(&obedient(), AT_ONCE, &[]);
+    let place = obedient();
+    let service = Service::start_with(&place, AT_ONCE, &[]);
     let missing = mistake("authorization", |request| request, 500, NO_PASSWORD);
     names_the_first(&service, "/internal/migrations/", &[&missing]);
-    for other in MISTAKES.iter().filter(|other| other.part != "authorization") {
+    for other in MISTAKES
+        .iter()
+        .filter(|other| other.part != "authorization")
+    {
         let comes_before = other.message == MISTAKES[3].message || other.part != "body";
         match comes_before {
             true => names_the_first(&service, "/internal/migrations/", &[other, &missing]),
@@ -124,7 +180,8 @@ fn a_service_without_a_password_says_so_in_its_turn() {
 
 #[test]
 fn only_post_is_allowed() {
-    let service = Service::start(&obedient(), AT_ONCE);
+    let place = obedient();
+    let service = Service::start(&place, AT_ONCE);
     for path in paths() {
         for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FLY"] {
             let answer = service.send(Request::new(method, &path));
@@ -136,7 +193,8 @@ fn only_post_is_allowed() {
 
 #[test]
 fn one_trailing_slash_and_a_query_are_tolerated() {
-    let service = Service::start(&obedient(), AT_ONCE);
+    let place = obedient();
+    let service = Service::start(&place, AT_ONCE);
     let stats = r#"{"cmd": "stats"}"#;
     for path in paths() {
         for query in ["?", "?cmd=reset", "?a=b&c=%ff/x"] {
@@ -161,15 +219,18 @@ fn one_trailing_slash_and_a_query_are_tolerated() {
         "/internal/migrations/dialects/%ff/",
         "/internal/migrations/dialects/current//",
     ] {
-        service.send(Request::post(path, stats)).refuses(404, NOT_FOUND);
-        let get = Request { method: "GET".to_owned(), ..Request::post(path, stats) };
+        service
+            .send(Request::post(path, stats))
+            .refuses(404, NOT_FOUND);
+        let get = Request::post(path, stats).with_method("GET");
         service.send(get).refuses(404, NOT_FOUND);
     }
 }
 
 #[test]
 fn a_media_type_is_json_whatever_its_parameters_and_prefix() {
-    let service = Service::start(&obedient(), AT_ONCE);
+    let place = obedient();
+    let service = Service::start(&place, AT_ONCE);
     let stats = Request::post("/internal/migrations/", r#"{"cmd": "stats"}"#);
     for accepted in [
         "application/json",
@@ -180,7 +241,9 @@ fn a_media_type_is_json_whatever_its_parameters_and_prefix() {
         "application/vnd.api+json",
         "application/problem+json; charset=utf-8",
     ] {
-        service.send(stats.clone().with("Content-Type", accepted)).succeeds();
+        service
+            .send(stats.clone().with("Content-Type", accepted))
+            .succeeds();
     }
     for refused in [
         "",
@@ -197,5 +260,7 @@ fn a_media_type_is_json_whatever_its_parameters_and_prefix() {
         let answer = service.send(stats.clone().with("Content-Type", refused));
         answer.refuses(400, MEDIA_TYPE);
     }
-    service.send(stats.without("Content-Type")).refuses(400, MEDIA_TYPE);
+    service
+        .send(stats.without("Content-Type"))
+        .refuses(400, MEDIA_TYPE);
 }

@@ -14,10 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Clone, Debug)]
 pub struct Request {
-    pub method: String,
-    pub path: String,
+    method: String,
+    path: String,
     headers: Vec<(String, Vec<u8>)>,
-    pub body: Vec<u8>,
+    body: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -60,6 +60,17 @@ impl Request {
 
     pub fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(known, _)| known != name);
+        self
+    }
+
+    pub fn with_method(mut self, method: &str) -> Self {
+        self.method = method.to_owned();
+        self
+    }
+
+    /// The same of something below its path.
+    pub fn below(mut self, path: &str) -> Self {
+        self.path += path;
         self
     }
 
@@ -111,7 +122,8 @@ impl Answer {
     #[track_caller]
     pub fn json(&self) -> Value {
         assert!(
-            self.header("Content-Type").is_some_and(|kind| kind.starts_with("application/")),
+            self.header("Content-Type")
+                .is_some_and(|kind| kind.starts_with("application/")),
             "{self:#?}"
         );
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
@@ -120,25 +132,45 @@ impl Answer {
     /// Demands an answer in the affirmative.
     #[track_caller]
     pub fn succeeds(&self) -> Value {
-        assert_eq!(self.header("Content-Type"), Some("application/json"), "{self:#?}");
+        assert_eq!(
+            self.header("Content-Type"),
+            Some("application/json"),
+            "{self:#?}"
+        );
         let body = self.json();
-        assert_eq!((self.status, &body["success"]), (200, &json!(true)), "{self:#?}");
+        assert_eq!(
+            (self.status, &body["success"]),
+            (200, &json!(true)),
+            "{self:#?}"
+        );
         body
     }
 
     /// Demands a refusal, and nothing beside its message.
     #[track_caller]
     pub fn refuses(&self, status: u16, message: &str) {
-        assert_eq!((self.status, &*self.refusal()), (status, message), "{self:#?}");
+        assert_eq!(
+            (self.status, &*self.refusal()),
+            (status, message),
+            "{self:#?}"
+        );
     }
 
     /// The message of a refusal, whose form is right.
     #[track_caller]
     pub fn refusal(&self) -> String {
-        assert_eq!(self.header("Content-Type"), Some("application/json"), "{self:#?}");
+        assert_eq!(
+            self.header("Content-Type"),
+            Some("application/json"),
+            "{self:#?}"
+        );
         let body = self.json();
         let message = body["message"].as_str().unwrap_or_default().to_owned();
-        assert_eq!(body, json!({ "success": false, "message": message }), "{self:#?}");
+        assert_eq!(
+            body,
+            json!({ "success": false, "message": message }),
+            "{self:#?}"
+        );
         message
     }
 }

@@ -9,7 +9,9 @@ use crate::place::Place;
 
 /// What each way of asking shows: `progress` of all dialects, and `stats` of those that have it there.
 fn exceptions(service: &Service) -> Vec<Value> {
-    let mut shown = DIALECTS.map(|dialect| service.ask(dialect, "progress")["exception"].take()).to_vec();
+    let mut shown = DIALECTS
+        .map(|dialect| service.ask(dialect, "progress")["exception"].take())
+        .to_vec();
     shown.extend([CURRENT, FULL_OUTPUT].map(|dialect| service.stats(dialect)["exception"].take()));
     shown
 }
@@ -18,7 +20,11 @@ fn exceptions(service: &Service) -> Vec<Value> {
 fn show(service: &Service, exception: Option<&str>) {
     assert_eq!(exceptions(service), vec![json!(exception); 5]);
     let stats = service.ask(PROGRESS, "stats")["output"].to_string();
-    assert_eq!(stats.contains("Failed on: "), exception.is_some(), "{stats}");
+    assert_eq!(
+        stats.contains("Failed on: "),
+        exception.is_some(),
+        "{stats}"
+    );
     assert!(stats.contains(exception.unwrap_or_default()), "{stats}");
 }
 
@@ -39,10 +45,16 @@ fn a_failure_is_shown_until_it_is_reset() {
         let answer = service.ask(CURRENT, "finalize");
         let named = if phase == "check" { "prepare" } else { phase };
         let exception = format!("0001_work, {named}: {TROUBLE}");
-        assert_eq!(answer, json!({ "success": true, "status": state, "exception": exception }));
+        assert_eq!(
+            answer,
+            json!({ "success": true, "status": state, "exception": exception })
+        );
         show(&service, Some(&exception));
         let reset = service.ask(CURRENT, "reset");
-        assert_eq!(reset, json!({ "success": true, "status": "migration_required" }));
+        assert_eq!(
+            reset,
+            json!({ "success": true, "status": "migration_required" })
+        );
         show(&service, None);
         place.mend(phase);
         let answer = service.ask(CURRENT, "finalize");
@@ -61,7 +73,10 @@ fn a_command_that_a_check_turned_down_may_be_tried_again_and_success_clears_it()
         for _ in 0..2 {
             let answer = service.ask(dialect, "migrate");
             assert_eq!(answer["exception"], exception);
-            assert_eq!(answer["status"], super::shown(dialect, "migration_required"));
+            assert_eq!(
+                answer["status"],
+                super::shown(dialect, "migration_required")
+            );
         }
         show(&service, Some(&exception));
         place.mend("check");
@@ -124,7 +139,10 @@ fn the_cause_of_a_failure_is_not_swallowed() {
         assert!(exception.contains(part), "{exception}");
     }
     let message = service.command(CURRENT, "finalize").refusal();
-    assert!(message.ends_with(&format!("Failed on: {exception}")), "{message}");
+    assert!(
+        message.ends_with(&format!("Failed on: {exception}")),
+        "{message}"
+    );
 }
 
 #[test]

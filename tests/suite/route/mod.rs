@@ -14,8 +14,8 @@ mod output;
 mod progress;
 mod recovery;
 mod service;
-mod statistics;
 mod states;
+mod statistics;
 mod steps;
 
 use serde_json::{Value, json};
@@ -56,7 +56,12 @@ impl Service {
 
 /// The state as a dialect shows it, once something has run.
 fn shown(dialect: &str, state: &str) -> Value {
-    let is_running = ["migration_preparing", "migration_running", "finalization_running"].contains(&state);
+    let is_running = [
+        "migration_preparing",
+        "migration_running",
+        "finalization_running",
+    ]
+    .contains(&state);
     match (dialect, state) {
         (PROGRESS, _) => json!(if is_running { 1 } else { 2 }),
         (FULL_OUTPUT, "migration_preparing") => json!("migration_running"),

@@ -75,11 +75,17 @@ fn current_progress_shows_each_line_once_and_none_that_the_command_showed() {
     read += output(&service.ask(CURRENT, "progress"));
     assert_eq!(read, BEFORE);
     let nothing = service.ask(CURRENT, "progress");
-    assert_eq!(nothing, json!({ "success": true, "status": "migration_running" }));
+    assert_eq!(
+        nothing,
+        json!({ "success": true, "status": "migration_running" })
+    );
     release(&place, &service);
     assert_eq!(output(&service.ask(CURRENT, "progress")), BEHIND);
     let nothing = service.ask(CURRENT, "progress");
-    assert_eq!(nothing, json!({ "success": true, "status": "finalization_required" }));
+    assert_eq!(
+        nothing,
+        json!({ "success": true, "status": "finalization_required" })
+    );
 }
 
 #[test]
@@ -101,14 +107,18 @@ fn full_output_is_everything_in_every_answer() {
 
 #[test]
 fn an_accepted_command_begins_a_new_buffer() {
-    let service = Service::start(&talkative(), AT_THE_END);
+    let place = talkative();
+    let service = Service::start(&place, AT_THE_END);
     for dialect in DIALECTS {
         assert_eq!(output(&service.ask(dialect, "migrate")), ALL, "{dialect}");
         // Nothing is said while it is reset.
         let reset = service.ask(dialect, "reset");
         match dialect {
             PROGRESS => assert!(!output(&reset).contains("one"), "{reset}"),
-            _ => assert_eq!(reset, json!({ "success": true, "status": "migration_required" })),
+            _ => assert_eq!(
+                reset,
+                json!({ "success": true, "status": "migration_required" })
+            ),
         }
         assert_eq!(service.ask(CURRENT, "progress").get("output"), None);
         assert_eq!(service.stats(CURRENT).get("output"), None);
@@ -122,7 +132,8 @@ fn an_accepted_command_begins_a_new_buffer() {
 
 #[test]
 fn output_is_left_out_when_there_is_none() {
-    let service = Service::start(&obedient(), AT_THE_END);
+    let place = obedient();
+    let service = Service::start(&place, AT_THE_END);
     for dialect in DIALECTS {
         assert_eq!(service.ask(dialect, "progress").get("output"), None);
     }
@@ -197,7 +208,10 @@ fn what_was_said_before_a_failure_stays_readable() {
             ("finalize", "checked\none\none finalized\n"),
         ] {
             let place = obeyed(Place::new())
-                .with_component("0001_first.wasm", speaker(&["one"]).with("check", says("checked")))
+                .with_component(
+                    "0001_first.wasm",
+                    speaker(&["one"]).with("check", says("checked")),
+                )
                 .with_component("0002_work.wasm", super::steps::work());
             place.break_down(phase);
             let service = Service::start(&place, AT_THE_END);
@@ -207,17 +221,41 @@ fn what_was_said_before_a_failure_stays_readable() {
     }
 }
 
+/// A finalize that is tried again says its lines again; what was read of the earlier try does not vanish.
+#[test]
+fn full_output_never_shrinks_while_a_finalize_is_tried_again() {
+    let place = talkative();
+    place.close("finalize");
+    let service = Service::start(&place, AT_ONCE);
+    service.ask(FULL_OUTPUT, "finalize");
+    let mut read = String::new();
+    while !read.ends_with(FINALIZED) {
+        if read.matches("one finalized").count() == 3 {
+            place.open("finalize");
+        }
+        let now = output(&service.ask(FULL_OUTPUT, "progress")).to_owned();
+        assert!(now.starts_with(&read), "{read:?} became {now:?}");
+        read = now;
+    }
+    service.until_state("finalized");
+    assert_eq!(output(&service.ask(FULL_OUTPUT, "progress")), read);
+}
+
 #[test]
 fn another_host_on_the_same_database_shows_the_same() {
     let place = talkative();
-    let (one, other) = (Service::start(&place, AT_ONCE), Service::start(&place, AT_ONCE));
+    let (one, other) = (
+        Service::start(&place, AT_ONCE),
+        Service::start(&place, AT_ONCE),
+    );
     held(&place, &one, CURRENT);
     other.until_written("two");
     assert_eq!(output(&other.stats(CURRENT)), BEFORE);
     assert_eq!(output(&other.ask(PROGRESS, "progress")), BEFORE);
-    other
-        .command(CURRENT, "migrate")
-        .refuses(400, "Migration is running, only 'stats' command is allowed.");
+    other.command(CURRENT, "migrate").refuses(
+        400,
+        "Migration is running, only 'stats' command is allowed.",
+    );
     release(&place, &one);
     assert_eq!(output(&other.ask(FULL_OUTPUT, "progress")), ALL);
     assert_eq!(output(&other.ask(CURRENT, "migrate")), ALL);

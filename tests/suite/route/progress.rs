@@ -43,21 +43,30 @@ fn numbers_tell_of_nothing_a_run_and_its_end() {
     assert_eq!(progress(&service), running);
     place.open("migrate");
     service.until_state("finalization_required");
-    let finished =
-        json!({ "success": true, "status": 2, "output": "one\ntwo\nbehind the gate\n" });
+    let finished = json!({ "success": true, "status": 2, "output": "one\ntwo\nbehind the gate\n" });
     assert_eq!(progress(&service), finished);
     assert_eq!(progress(&service), finished);
 }
 
 #[test]
 fn nothing_else_is_answered_until_the_output_was_fetched() {
-    let service = finished_unseen(&talkative());
-    for command in ["migrate", "finalize", "reset", "stats", "clear-collectionfield-tables"] {
+    let place = talkative();
+    let service = finished_unseen(&place);
+    for command in [
+        "migrate",
+        "finalize",
+        "reset",
+        "stats",
+        "clear-collectionfield-tables",
+    ] {
         service.command(PROGRESS, command).refuses(400, UNREAD);
     }
     assert_eq!(service.state(), "finalization_required");
     // The other dialects know of no such rule.
-    assert_eq!(service.ask(CURRENT, "migrate")["status"], "finalization_required");
+    assert_eq!(
+        service.ask(CURRENT, "migrate")["status"],
+        "finalization_required"
+    );
     service.command(PROGRESS, "stats").refuses(400, UNREAD);
     assert_eq!(progress(&service)["status"], 2);
     service.ask(PROGRESS, "stats");
@@ -67,9 +76,13 @@ fn nothing_else_is_answered_until_the_output_was_fetched() {
 
 #[test]
 fn what_the_answer_itself_showed_to_the_end_was_fetched() {
-    let service = Service::start(&talkative(), AT_THE_END);
+    let place = talkative();
+    let service = Service::start(&place, AT_THE_END);
     let answer = service.ask(PROGRESS, "migrate");
-    assert_eq!(answer, json!({ "success": true, "status": 2, "output": "one\ntwo\nbehind the gate\n" }));
+    assert_eq!(
+        answer,
+        json!({ "success": true, "status": 2, "output": "one\ntwo\nbehind the gate\n" })
+    );
     service.ask(PROGRESS, "stats");
     assert_eq!(service.ask(PROGRESS, "finalize")["status"], 2);
     service.ask(PROGRESS, "stats");
@@ -105,8 +118,10 @@ fn a_failed_run_is_finished_and_names_its_cause() {
 
 #[test]
 fn reset_is_done_when_it_is_answered() {
-    let place = obeyed(Place::new())
-        .with_component("0001_back.wasm", Component::new().with("reset", says("went back")));
+    let place = obeyed(Place::new()).with_component(
+        "0001_back.wasm",
+        Component::new().with("reset", says("went back")),
+    );
     let service = Service::start(&place, AT_ONCE);
     service.ask(PROGRESS, "migrate");
     service.until_state("finalization_required");
@@ -114,17 +129,27 @@ fn reset_is_done_when_it_is_answered() {
     let answer = service.ask(PROGRESS, "reset");
     assert_eq!(service.state(), "migration_required");
     assert_eq!(answer.get("status"), None, "{answer}");
-    assert!(answer["output"].as_str().unwrap().starts_with("went back\n"), "{answer}");
+    assert!(
+        answer["output"]
+            .as_str()
+            .unwrap()
+            .starts_with("went back\n"),
+        "{answer}"
+    );
     // Nothing is left to be fetched.
     service.ask(PROGRESS, "stats");
 }
 
 #[test]
 fn reset_with_nothing_to_do_does_not_tell_of_an_earlier_run() {
-    let service = Service::start(&talkative(), AT_THE_END);
+    let place = talkative();
+    let service = Service::start(&place, AT_THE_END);
     service.ask(PROGRESS, "finalize");
     let answer = service.ask(PROGRESS, "reset");
-    assert!(!answer["output"].as_str().unwrap().contains("one"), "{answer}");
+    assert!(
+        !answer["output"].as_str().unwrap().contains("one"),
+        "{answer}"
+    );
     assert_eq!(service.state(), "finalized");
 }
 
@@ -144,7 +169,8 @@ fn reset_that_fails_says_why() {
 
 #[test]
 fn stats_and_clear_are_words_without_a_status() {
-    let service = Service::start(&obedient(), AT_THE_END);
+    let place = obedient();
+    let service = Service::start(&place, AT_THE_END);
     for command in ["stats", "clear-collectionfield-tables"] {
         let answer = service.ask(PROGRESS, command);
         let output = answer["output"].as_str().unwrap();

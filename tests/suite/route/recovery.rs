@@ -32,7 +32,10 @@ fn a_host_killed_while_it_migrates_is_not_stuck() {
         let service = killed(&place, "migration_running", "migrate");
         assert_eq!(service.state(), "migration_required");
         let progress = service.ask(dialect, "progress");
-        assert_eq!(progress["status"], super::shown(dialect, "migration_required"));
+        assert_eq!(
+            progress["status"],
+            super::shown(dialect, "migration_required")
+        );
         assert_eq!(progress.get("exception"), None, "{progress}");
         place.open("migrate");
         service.ask(dialect, "migrate");
@@ -67,7 +70,11 @@ fn output_and_exception_outlive_their_host() {
     let service = Service::start(&place, AT_THE_END);
     for command in ["progress", "stats"] {
         let mut again = service.ask(FULL_OUTPUT, command);
-        let again = if command == "stats" { again["stats"].take() } else { again };
+        let again = if command == "stats" {
+            again["stats"].take()
+        } else {
+            again
+        };
         assert_eq!(again["output"], answer["output"]);
         assert_eq!(again["exception"], answer["exception"]);
     }
@@ -84,7 +91,10 @@ fn together(hosts: &[Service], count: usize, dialect: &str) {
             .take(count)
             .map(|host| scope.spawn(|| host.send(Request::command(dialect, "migrate"))))
             .collect();
-        senders.into_iter().map(|sender| sender.join().unwrap()).collect()
+        senders
+            .into_iter()
+            .map(|sender| sender.join().unwrap())
+            .collect()
     });
     let (started, refused): (Vec<_>, Vec<_>) =
         answers.into_iter().partition(|answer| answer.status == 200);

@@ -55,7 +55,10 @@ impl Service {
     /// The state, as no dialect shows it: asking moves no cursor.
     #[track_caller]
     pub fn state(&self) -> String {
-        self.native("GET", "status")["state"].as_str().unwrap().to_owned()
+        self.native("GET", "status")["state"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     #[track_caller]
@@ -68,7 +71,9 @@ impl Service {
     pub fn until_written(&self, line: &str) {
         until(line, || {
             let answer = self.ask(super::FULL_OUTPUT, "progress");
-            answer["output"].as_str().is_some_and(|output| output.contains(line))
+            answer["output"]
+                .as_str()
+                .is_some_and(|output| output.contains(line))
         });
     }
 

@@ -64,7 +64,10 @@ fn refuses_all(service: &Service, state: &str) {
         }
     }
     let clear = service.command(PROGRESS, "clear-collectionfield-tables");
-    clear.refuses(400, "Migration is running, only 'progress' command is allowed");
+    clear.refuses(
+        400,
+        "Migration is running, only 'progress' command is allowed",
+    );
     assert_eq!(service.state(), state);
 }
 
@@ -80,7 +83,10 @@ fn failed(phase: &str) -> (Place, Service) {
     place.break_down(phase);
     let service = Service::start(&place, AT_THE_END);
     let answer = service.ask(CURRENT, "finalize");
-    assert_eq!(answer["exception"], format!("0001_work, {phase}: {TROUBLE}"));
+    assert_eq!(
+        answer["exception"],
+        format!("0001_work, {phase}: {TROUBLE}")
+    );
     (place, service)
 }
 
@@ -135,7 +141,10 @@ fn migration_running() {
     for (dialect, command) in DIALECTS.into_iter().zip(["migrate", "finalize", "migrate"]) {
         let status = service.ask(dialect, command)["status"].take();
         let preparing = shown(dialect, "migration_preparing");
-        assert!([preparing, shown(dialect, "migration_running")].contains(&status), "{status}");
+        assert!(
+            [preparing, shown(dialect, "migration_running")].contains(&status),
+            "{status}"
+        );
         service.until_state("migration_running");
         refuses_all(&service, "migration_running");
         tells(&service, "migration_running");
@@ -266,7 +275,10 @@ fn finalize_never_shows_the_state_between_its_halves() {
     place.open("finalize");
     look("finalized");
     seen.retain(|status| status != "migration_preparing");
-    assert_eq!(seen, ["migration_running", "finalization_running", "finalized"]);
+    assert_eq!(
+        seen,
+        ["migration_running", "finalization_running", "finalized"]
+    );
 }
 
 #[test]
@@ -275,7 +287,8 @@ fn a_database_ahead_of_the_files_is_only_looked_at() {
     let service = Service::start(&place, AT_THE_END);
     service.ask(CURRENT, "migrate");
     std::fs::remove_file(place.step("0007_ahead.sql")).unwrap();
-    let message = "The database has a higher migration index (7) than the registered migrations (1)";
+    let message =
+        "The database has a higher migration index (7) than the registered migrations (1)";
     for dialect in DIALECTS {
         for command in COMMANDS {
             service.command(dialect, command).refuses(400, message);
@@ -284,7 +297,10 @@ fn a_database_ahead_of_the_files_is_only_looked_at() {
         service.ask(dialect, "stats");
     }
     assert_eq!(service.stats(CURRENT)["target_migration_index"], 1);
-    assert_eq!(place.texts("SELECT name FROM sqlite_master WHERE name = 'ahead'"), ["ahead"]);
+    assert_eq!(
+        place.texts("SELECT name FROM sqlite_master WHERE name = 'ahead'"),
+        ["ahead"]
+    );
 }
 
 #[test]
@@ -294,7 +310,10 @@ fn an_answer_waits_for_the_end_but_not_for_long() {
     let service = Service::start(&place, wait);
     place.close("migrate");
     let asked = std::time::Instant::now();
-    assert_eq!(service.ask(CURRENT, "migrate")["status"], "migration_running");
+    assert_eq!(
+        service.ask(CURRENT, "migrate")["status"],
+        "migration_running"
+    );
     assert!(asked.elapsed().as_millis() >= u128::from(wait));
     place.open("migrate");
     service.until_state("finalization_required");

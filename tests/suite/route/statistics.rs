@@ -44,7 +44,10 @@ fn indexes_grow_with_what_is_finalized_and_what_is_on_disk() {
         service.ask(dialect, "finalize");
         indexes("finalized", 4, 4);
         let later = "CREATE TABLE later (id);\n-- wasmigrate:reset\nDROP TABLE later;";
-        place.write_step("0012_later.sql", format!("-- wasmigrate:migrate\n{later}").as_bytes());
+        place.write_step(
+            "0012_later.sql",
+            format!("-- wasmigrate:migrate\n{later}").as_bytes(),
+        );
         indexes("migration_required", 4, 12);
         service.ask(dialect, "migrate");
         indexes("finalization_required", 4, 12);
@@ -67,7 +70,10 @@ fn models_are_counted_while_they_are_migrated() {
             stats(&service, dialect)["migratable_models"] == json!({ "count": 5, "migrated": 2 })
         });
         let words = service.ask(PROGRESS, "stats")["output"].take();
-        assert!(words.to_string().contains("Migrated models: 2 of 5"), "{words}");
+        assert!(
+            words.to_string().contains("Migrated models: 2 of 5"),
+            "{words}"
+        );
         place.open("migrate");
         service.until_state("finalization_required");
         let done = json!({ "count": 5, "migrated": 5 });

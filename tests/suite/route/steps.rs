@@ -15,12 +15,14 @@ pub const TROUBLE: &str = "the tide is out";
 
 /// A place with the tables that steps obey, and more tries than a test has patience.
 pub fn obeyed(place: Place) -> Place {
-    place.with_variable("WASMIGRATE_ATTEMPTS", "1000").with_data(
-        "PRAGMA journal_mode = WAL;
+    place
+        .with_variable("WASMIGRATE_ATTEMPTS", "1000")
+        .with_data(
+            "PRAGMA journal_mode = WAL;
          CREATE TABLE closed (phase TEXT NOT NULL);
          CREATE TABLE broken (phase TEXT NOT NULL);
          CREATE TABLE passed (phase TEXT NOT NULL);",
-    )
+        )
 }
 
 impl Place {
@@ -57,7 +59,10 @@ pub fn work() -> Component {
     Component::new()
         .with("check", obeys("check"))
         .with("migrate", obeys("migrate") + &sql("CREATE TABLE work (id)"))
-        .with("finalize", obeys("finalize") + &sql("ALTER TABLE work RENAME TO done"))
+        .with(
+            "finalize",
+            obeys("finalize") + &sql("ALTER TABLE work RENAME TO done"),
+        )
         .with("reset", obeys("reset") + &sql("DROP TABLE work"))
 }
 
@@ -65,7 +70,10 @@ pub fn work() -> Component {
 pub fn gate() -> Component {
     Component::new()
         .with("migrate", obeys("migrate") + &says("behind the gate"))
-        .with("finalize", obeys("finalize") + &says("finalized behind the gate"))
+        .with(
+            "finalize",
+            obeys("finalize") + &says("finalized behind the gate"),
+        )
 }
 
 /// A step that says these lines while it migrates, and `<first> finalized` at its end.
