@@ -237,8 +237,9 @@ fn exception(overview: &Overview) -> Option<String> {
         .as_ref()
         .is_some_and(|run| run.outcome == Some(Outcome::Refused));
     let failure = overview.failure.as_ref()?;
-    (overview.state.is_failed() || (refused && !overview.state.is_running()))
-        .then(|| failure.to_string())
+    // What was refused and is not there to be done any more is history.
+    let is_open = !overview.state.is_running() && overview.state != State::Finalized;
+    (overview.state.is_failed() || (refused && is_open)).then(|| failure.to_string())
 }
 
 /// The text of some lines.
