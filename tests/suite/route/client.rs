@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// `openslides`, the password of development mode, in base64.
 const DEVELOPMENT_PASSWORD: &str = "b3BlbnNsaWRlcw==";
 
+/// Words on which a real client takes a refusal for a fault of the network, and tries again.
+const WORDS_OF_FAULTS: [&str; 6] = ["timeout", "eof", "server error", "502", "503", "504"];
+
 /// Longer than any answer takes, but for a mistake.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -171,6 +174,11 @@ impl Answer {
             json!({ "success": false, "message": message }),
             "{self:#?}"
         );
+        if self.status < 500 {
+            let said = message.to_ascii_lowercase();
+            let word = WORDS_OF_FAULTS.iter().find(|word| said.contains(*word));
+            assert_eq!(word, None, "{self:#?}");
+        }
         message
     }
 }

@@ -125,6 +125,39 @@ fn a_cancelled_run_is_no_failure() {
     show(&service, None);
 }
 
+#[test]
+fn a_reset_that_is_turned_down_says_why_until_the_next_success() {
+    let place = Place::new().with_sql("0001_oneway.sql", "CREATE TABLE oneway (id);");
+    let service = Service::start(&place, AT_THE_END);
+    service.ask(CURRENT, "migrate");
+    let answer = service.ask(CURRENT, "reset");
+    assert_eq!(answer["status"], "finalization_required");
+    let exception = answer["exception"].as_str().unwrap();
+    assert!(exception.starts_with("0001_oneway, reset: "), "{exception}");
+    show(&service, Some(exception));
+    let answer = service.ask(CURRENT, "finalize");
+    assert_eq!(answer, json!({ "success": true, "status": "finalized" }));
+    show(&service, None);
+}
+
+/// Where nothing is left to do, nobody could clear it: every command would be answered without being run.
+#[test]
+fn a_finalized_target_shows_no_exception() {
+    let place = obedient();
+    let service = Service::start(&place, AT_THE_END);
+    service.ask(CURRENT, "finalize");
+    place.break_down("check");
+    let place = place.with_component("0002_more.wasm", super::steps::work());
+    let answer = service.ask(CURRENT, "migrate");
+    assert_eq!(
+        answer["exception"],
+        format!("0002_more, prepare: {TROUBLE}")
+    );
+    std::fs::remove_file(place.step("0002_more.wasm")).unwrap();
+    assert_eq!(service.state(), "finalized");
+    show(&service, None);
+}
+
 /// The database's own words reach the operator.
 #[test]
 fn the_cause_of_a_failure_is_not_swallowed() {

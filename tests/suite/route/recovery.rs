@@ -2,7 +2,7 @@
 
 use super::client::Request;
 use super::service::Service;
-use super::steps::endless_check;
+use super::steps::{TROUBLE, endless_check};
 use super::{AT_ONCE, AT_THE_END, CURRENT, DIALECTS, FULL_OUTPUT, PROGRESS, obedient};
 use crate::place::Place;
 
@@ -81,6 +81,24 @@ fn output_and_exception_outlive_their_host() {
     service.ask(PROGRESS, "stats");
 }
 
+#[test]
+fn what_the_command_line_did_is_shown_too() {
+    let place = obedient();
+    place.break_down("migrate");
+    let service = Service::start(&place, AT_THE_END);
+    place.run(&["migrate"]).ends_with(1);
+    assert_eq!(service.state(), "migration_failed");
+    for dialect in DIALECTS {
+        let exception = service.ask(dialect, "progress")["exception"].take();
+        assert_eq!(exception, format!("0001_work, migrate: {TROUBLE}"));
+    }
+    place.mend("migrate");
+    place.run(&["finalize"]).ends_with(0);
+    let progress = service.ask(CURRENT, "progress");
+    assert_eq!(progress["status"], "finalized");
+    assert_eq!(progress.get("exception"), None, "{progress}");
+}
+
 /// Sends a command so many times at once to some hosts, and demands that exactly one of them starts the work.
 #[track_caller]
 fn together(hosts: &[Service], count: usize, dialect: &str) {
@@ -115,7 +133,7 @@ fn of_commands_that_come_together_one_starts() {
         let place = obedient();
         place.close("migrate");
         let host = [Service::start(&place, AT_ONCE)];
-        together(&host, 20, dialect);
+        together(&host, 50, dialect);
         assert_eq!(host[0].native("GET", "runs").as_array().unwrap().len(), 1);
         place.open("migrate");
         host[0].until_state("finalization_required");
@@ -127,7 +145,7 @@ fn of_commands_that_come_together_to_two_hosts_one_starts() {
     let place = obedient();
     place.close("migrate");
     let hosts = [(); 2].map(|()| Service::start(&place, AT_ONCE));
-    together(&hosts, 20, CURRENT);
+    together(&hosts, 50, CURRENT);
     assert_eq!(hosts[0].native("GET", "runs").as_array().unwrap().len(), 1);
     place.open("migrate");
     hosts[1].until_state("finalization_required");

@@ -310,9 +310,10 @@ fn an_answer_waits_for_the_end_but_not_for_long() {
     let service = Service::start(&place, wait);
     place.close("migrate");
     let asked = std::time::Instant::now();
-    assert_eq!(
-        service.ask(CURRENT, "migrate")["status"],
-        "migration_running"
+    let status = service.ask(CURRENT, "migrate")["status"].take();
+    assert!(
+        ["migration_preparing", "migration_running"].contains(&status.as_str().unwrap()),
+        "{status}"
     );
     assert!(asked.elapsed().as_millis() >= u128::from(wait));
     place.open("migrate");
