@@ -56,12 +56,13 @@ fn current_commands_hold_what_was_not_read_and_the_same_again_when_nothing_is_ne
 fn current_stats_have_a_cursor_of_their_own() {
     let place = talkative();
     let service = Service::start(&place, AT_ONCE);
-    held(&place, &service, CURRENT);
+    let first = held(&place, &service, CURRENT);
     assert_eq!(output(&service.stats(CURRENT)), BEFORE);
     service.ask(CURRENT, "progress");
     assert_eq!(output(&service.stats(CURRENT)), BEFORE);
     release(&place, &service);
-    service.ask(CURRENT, "migrate");
+    let second = service.ask(CURRENT, "migrate");
+    assert_eq!(first + output(&second), ALL);
     assert_eq!(output(&service.stats(CURRENT)), BEHIND);
     assert_eq!(output(&service.stats(CURRENT)), BEHIND);
 }
