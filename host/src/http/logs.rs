@@ -10,10 +10,14 @@ use crate::output::Level;
 /// Logs every event for as long as the supervisor lives. May be dropped at any time.
 pub async fn log_runs(supervisor: Arc<Supervisor>) {
     let (_, mut events) = supervisor.subscribe(supervisor.newest_event());
+    // Told by the events themselves: the run may have ended by the time that they are read.
+    let mut run = 0;
     loop {
         match events.recv().await {
             Ok(numbered) => {
-                let run = supervisor.live().map_or(0, |live| live.run);
+                if let Event::RunStarted { run: started, .. } = *numbered.event {
+                    run = started;
+                }
                 log(run, &numbered.event);
             }
             Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events went by unlogged"),
@@ -24,11 +28,9 @@ pub async fn log_runs(supervisor: Arc<Supervisor>) {
 
 fn log(run: i64, event: &Event) {
     match event {
-        Event::RunStarted {
-            run,
-            command,
-            steps,
-        } => tracing::info!(run, command, steps, "run started"),
+        Event::RunStarted { command, steps, .. } => {
+            tracing::info!(run, command, steps, "run started")
+        }
         Event::Loading {
             step,
             compiling: true,
@@ -68,10 +70,10 @@ fn log(run: i64, event: &Event) {
             ..
         } => tracing::warn!(run, step, attempt, message, "trying again"),
         Event::RunEnded {
-            run,
             outcome,
             state,
             failure,
+            ..
         } => {
             let state = state.map(crate::engine::State::as_str);
             match failure {
