@@ -132,7 +132,11 @@ pub(super) fn credentials(serve: &ServeConfig) -> anyhow::Result<Credentials> {
         false => {
             let token = String::from_utf8(secret(&serve.token_file, "token")?)
                 .context("the token is not text")?;
-            Some(token.trim().to_owned()).filter(|token| !token.is_empty())
+            let token = token.trim();
+            if token.is_empty() {
+                bail!("the token in {} is empty", serve.token_file.display());
+            }
+            Some(token.to_owned())
         }
     };
     Ok(Credentials { password, token })
