@@ -86,7 +86,10 @@ impl Live {
         let expected = told.expected_rows?;
         Some(Rows {
             expected,
-            done: (told.rows_done + told.rows_of_step).min(expected),
+            done: told
+                .rows_done
+                .saturating_add(told.rows_of_step)
+                .min(expected),
         })
     }
 
@@ -111,7 +114,9 @@ impl Live {
                 if *phase == Phase::Migrate {
                     told.lines.clear();
                 }
-                told.rows_done += std::mem::take(&mut told.rows_of_step);
+                let of_step = std::mem::take(&mut told.rows_of_step);
+                // Steps may say anything.
+                told.rows_done = told.rows_done.saturating_add(of_step);
                 told.step = None;
             }
             _ => {}

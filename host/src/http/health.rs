@@ -45,7 +45,8 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> Response {
 }
 
 /// How much of the rows is done while a run goes on, where its steps announced any.
-fn percent(overview: &Overview) -> Option<u64> {
+fn percent(overview: &Overview) -> Option<u128> {
     let rows = overview.rows.filter(|_| overview.state.is_running())?;
-    (rows.done * 100).checked_div(rows.expected)
+    // Wide enough for whatever a step says.
+    (u128::from(rows.done) * 100).checked_div(rows.expected.into())
 }

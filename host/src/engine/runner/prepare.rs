@@ -20,7 +20,7 @@ impl Run<'_> {
             }
             self.inquire(step, position > 0).await?;
             if let Some(counted) = step.rows {
-                rows = Some(rows.unwrap_or(0) + counted);
+                rows = Some(rows.unwrap_or(0_u64).saturating_add(counted));
             }
         }
         self.context.observer.notify(&Event::Prepared {
