@@ -5,10 +5,11 @@
 //! says the same; only what a running step has not committed yet is known to its own host alone.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{OwnedMutexGuard, broadcast, oneshot, watch};
 
 use super::event::{Event, Observer};
 use super::state::Order;
@@ -94,7 +95,7 @@ impl Live {
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.told)
     }
 
     fn note(&self, event: &Event) {
@@ -127,8 +128,13 @@ impl Live {
 /// Starts runs of one engine and knows the one that goes on.
 pub struct Supervisor {
     engine: Engine,
-    /// Held while a command is being accepted, so that of two the second sees what became of the first.
-    accepting: tokio::sync::Mutex<()>,
+    /// Held while a command is being accepted, so that of two the second sees what became of the first. The run's thread
+    /// holds it, because whoever asked may go meanwhile.
+    accepting: Arc<tokio::sync::Mutex<()>>,
+    /// Whether no command is accepted any more.
+    is_winding_up: AtomicBool,
+    /// Ends the newest run, also before it was accepted.
+    newest_stop: Mutex<Stop>,
     live: Mutex<Option<Arc<Live>>>,
     news: News,
 }
@@ -143,7 +149,9 @@ impl Supervisor {
     pub fn new(engine: Engine) -> Arc<Self> {
         Arc::new(Self {
             engine,
-            accepting: tokio::sync::Mutex::new(()),
+            accepting: Arc::default(),
+            is_winding_up: AtomicBool::new(false),
+            newest_stop: Mutex::default(),
             live: Mutex::default(),
             news: News {
                 kept: Mutex::default(),
@@ -154,10 +162,7 @@ impl Supervisor {
 
     /// The run that goes on in this process.
     pub fn live(&self) -> Option<Arc<Live>> {
-        self.live
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.live).clone()
     }
 
     /// Starts a command in the background; returns as soon as its run is accepted, or it is certain that there will be
@@ -167,7 +172,7 @@ impl Supervisor {
         order: Order,
         permit: impl FnOnce(&Overview) -> Result<(), E>,
     ) -> Result<Started, E> {
-        let _accepting = self.accepting.lock().await;
+        let accepting = Arc::clone(&self.accepting).lock_owned().await;
         let mut overview = self.overview().await?;
         if let Some(live) = self.live() {
             if overview.state.is_running() {
@@ -181,11 +186,21 @@ impl Supervisor {
             overview = self.overview().await?;
         }
         permit(&overview)?;
-        let (accepted, answer) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
+        let accepted = Accepted {
+            sender,
+            _accepting: accepting,
+        };
+        let stop = Stop::default();
+        *lock(&self.newest_stop) = stop.clone();
+        // Looked at behind that, so that a stop which comes now is either seen here or ends the run.
+        if self.is_winding_up.load(Ordering::SeqCst) {
+            return Err(RunError::Refused("the service is stopping".to_owned()).into());
+        }
         let supervisor = Arc::clone(self);
         std::thread::Builder::new()
             .name("run".to_owned())
-            .spawn(move || supervisor.run(order, accepted))
+            .spawn(move || supervisor.run(order, stop, accepted))
             .map_err(|error| RunError::Refused(format!("cannot start a thread: {error}")))?;
         match answer.await {
             Ok(result) => Ok(result?),
@@ -262,18 +277,19 @@ impl Supervisor {
         self.news.kept().back().map_or(0, |event| event.number)
     }
 
-    /// Cancels what goes on and waits for its end.
+    /// Cancels what goes on or is about to, waits for its end, and accepts nothing more.
     pub async fn wind_up(&self) {
+        self.is_winding_up.store(true, Ordering::SeqCst);
+        lock(&self.newest_stop).cancel();
+        let _accepted = self.accepting.lock().await;
         if let Some(live) = self.live() {
-            live.cancel();
             live.ended().await;
         }
     }
 
     /// The life of one run's thread.
-    fn run(self: Arc<Self>, order: Order, accepted: oneshot::Sender<Result<Started, RunError>>) {
+    fn run(self: Arc<Self>, order: Order, stop: Stop, accepted: Accepted) {
         let (ended, is_ended) = watch::channel(false);
-        let stop = Stop::default();
         let reporter = Arc::new(Reporter {
             supervisor: Arc::clone(&self),
             stop: stop.clone(),
@@ -282,11 +298,11 @@ impl Supervisor {
         });
         let observer: Arc<dyn Observer> = Arc::clone(&reporter) as _;
         let result = on_this_thread(self.engine.run(order, observer, &stop));
-        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.live) = None;
         ended.send_replace(true);
         if let Some(accepted) = reporter.accepted().take() {
             // Whoever asked may have gone.
-            let _ = accepted.send(
+            let _ = accepted.sender.send(
                 result
                     .and_then(|result| result)
                     .map(Box::new)
@@ -294,6 +310,16 @@ impl Supervisor {
             );
         }
     }
+}
+
+/// Who waits to hear that a run was accepted; until then, no other is.
+struct Accepted {
+    sender: oneshot::Sender<Result<Started, RunError>>,
+    _accepting: OwnedMutexGuard<()>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs a future of the engine to its end: its sessions must not change threads.
@@ -310,13 +336,13 @@ struct Reporter {
     supervisor: Arc<Supervisor>,
     stop: Stop,
     ended: watch::Receiver<bool>,
-    /// Who waits to hear that the run was accepted.
-    accepted: Mutex<Option<oneshot::Sender<Result<Started, RunError>>>>,
+    /// None once the run was accepted.
+    accepted: Mutex<Option<Accepted>>,
 }
 
 impl Reporter {
-    fn accepted(&self) -> MutexGuard<'_, Option<oneshot::Sender<Result<Started, RunError>>>> {
-        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn accepted(&self) -> MutexGuard<'_, Option<Accepted>> {
+        lock(&self.accepted)
     }
 }
 
@@ -329,13 +355,9 @@ impl Observer for Reporter {
                 ended: self.ended.clone(),
                 told: Mutex::default(),
             });
-            *self
-                .supervisor
-                .live
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&live));
+            *lock(&self.supervisor.live) = Some(Arc::clone(&live));
             if let Some(accepted) = self.accepted().take() {
-                let _ = accepted.send(Ok(Started::Run(live)));
+                let _ = accepted.sender.send(Ok(Started::Run(live)));
             }
         }
         if let Some(live) = self.supervisor.live() {
@@ -361,6 +383,6 @@ impl News {
     }
 
     fn kept(&self) -> MutexGuard<'_, VecDeque<Numbered>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 }
