@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::sse::{Event as SentEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,9 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
         .route("/api/v1/events", get(events))
         .route("/api/v1/verify", get(verify))
         .route("/api/v1/rehearsal", post(rehearse))
+        .route("/api/v1/{*nowhere}", any(not_found))
+        .route("/api/v1/", any(not_found))
+        .route("/api/v1", any(not_found))
         .method_not_allowed_fallback(async || {
             Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -92,6 +95,10 @@ async fn authenticate(
     );
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
     (challenge, problem).into_response()
+}
+
+async fn not_found() -> Problem {
+    Problem::not_found("there is no such resource")
 }
 
 #[utoipa::path(get, path = "/api/v1/status", tag = "native", responses((status = 200, body = Overview), (status = 401, body = Problem), (status = 503, body = Problem)), security(("token" = []), ("password" = [])))]
