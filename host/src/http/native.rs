@@ -333,8 +333,8 @@ pub(super) async fn events(
         .get("last-event-id")
         .and_then(|id| id.to_str().ok())
         .and_then(|id| id.strip_prefix(&service.boot)?.parse::<u64>().ok());
-    let from = last.unwrap_or_else(|| service.supervisor.newest_event());
-    let (missed, receiver) = service.supervisor.subscribe(from);
+    let newest = service.supervisor.newest_event();
+    let (missed, receiver) = service.supervisor.subscribe(last.unwrap_or(newest));
     let first = match (last, missed) {
         (Some(_), Some(missed)) => missed
             .iter()
@@ -344,7 +344,7 @@ pub(super) async fn events(
             // What happened between the two looks is in both.
             let number = missed
                 .and_then(|missed| missed.last().map(|event| event.number))
-                .unwrap_or(from);
+                .unwrap_or(newest);
             vec![overview(&service, number).await?]
         }
     };
