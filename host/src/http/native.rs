@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::sse::{Event as SentEvent, KeepAlive, Sse};
@@ -30,6 +30,9 @@ use crate::journal::OutputLine;
 
 /// The largest body, in bytes.
 const BODY_BYTES: usize = 1 << 20;
+
+/// How long a body may take to arrive. Stops clients that hold connections by sending slowly.
+const BODY_WAIT: Duration = Duration::from_secs(10);
 
 /// How many answers are remembered for repeated requests.
 const REMEMBERED: usize = 1_000;
@@ -239,11 +242,35 @@ pub(super) struct NewRun {
 pub(super) async fn start(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
-    body: Result<Json<NewRun>, JsonRejection>,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let Json(new) = body?;
+    let body = tokio::time::timeout(BODY_WAIT, Json::<NewRun>::from_request(request, &()));
+    let Json(new) = body.await.map_err(|_| {
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too slow",
+            "the body did not arrive within 10 seconds",
+        )
+    })??;
+    // A client that hangs up meanwhile must find its key known when it comes back.
+    let started = tokio::spawn(async move { start_once(&service, &headers, &new).await });
+    started.await.unwrap_or_else(|error| {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Err(Problem::new(
+            status,
+            "the service broke down",
+            error.to_string(),
+        ))
+    })
+}
+
+async fn start_once(
+    service: &Arc<Service>,
+    headers: &HeaderMap,
+    new: &NewRun,
+) -> Result<Response, Problem> {
     let Some(key) = headers.get("idempotency-key") else {
-        return Ok(accepted(begin(&service, &new).await?));
+        return Ok(accepted(begin(service, new).await?));
     };
     let key = key
         .to_str()
@@ -266,7 +293,7 @@ pub(super) async fn start(
         }
         return Ok(accepted(Some(known.run)));
     }
-    let run = begin(&service, &new).await?;
+    let run = begin(service, new).await?;
     if let Some(run) = run {
         if requests.len() == REMEMBERED {
             requests.pop_front();
