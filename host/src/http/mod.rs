@@ -13,6 +13,7 @@ mod openapi;
 mod openslides;
 mod problem;
 mod server;
+mod unparsable;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
+use super::unparsable::Worded;
+
 /// What the server bears.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -85,7 +87,7 @@ pub async fn serve(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_wait)
-            .serve_connection(TokioIo::new(connection), service);
+            .serve_connection(TokioIo::new(Worded::new(connection)), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // What clients do to their connections is their business.
