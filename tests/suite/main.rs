@@ -14,3 +14,4 @@ mod journal;
 mod memory;
 mod place;
 mod route;
+mod service;

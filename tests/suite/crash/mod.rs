@@ -5,7 +5,7 @@
 //! same command simply runs again. It must not wait for the dead host, and must leave the content of an undisturbed run
 //! and a journal that tells what happened. `WASMIGRATE_TEST_SEED` repeats the choice of an earlier run.
 
-mod point;
+pub mod point;
 mod scenario;
 
 use crate::place::Place;

@@ -100,7 +100,7 @@ impl Seed {
     }
 
     /// SplitMix64: <https://prng.di.unimi.it/splitmix64.c>
-    fn next(&self) -> u64 {
+    pub fn next(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let state = self.0.fetch_add(STEP, Ordering::Relaxed);
         let mut mixed = state.wrapping_add(STEP);

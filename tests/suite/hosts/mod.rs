@@ -1,6 +1,6 @@
 //! Several hosts on one database: one works, the others wait, and a host that slept too long can do no harm.
 
-mod host;
+pub mod host;
 mod stopped;
 
 use std::time::Duration;

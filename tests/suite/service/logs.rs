@@ -1,0 +1,125 @@
+//! What the service logs, and how requests are named.
+
+use serde_json::Value;
+
+use super::client::Request;
+use super::process::Service;
+use super::{gated, held_in, open_gate};
+use crate::hosts::host::until;
+use crate::place::Place;
+
+/// Every line of the log as JSON.
+fn json_lines(service: &Service) -> Vec<Value> {
+    let parse = |line: &String| {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    };
+    service.logs().iter().map(parse).collect()
+}
+
+/// Waits until it is logged that this many runs ended, and returns every line.
+fn until_runs_ended(service: &Service, runs: usize) -> Vec<Value> {
+    let mut lines = Vec::new();
+    until("the end of the run is logged", || {
+        lines = json_lines(service);
+        let ends = lines.iter().filter(|line| line["message"] == "run ended");
+        ends.count() == runs
+    });
+    lines
+}
+
+#[test]
+fn what_steps_do_is_logged_with_run_and_step() {
+    let place = gated();
+    let service = Service::start_with(&place, &["--log-format", "json"]);
+    assert_eq!(service.does("migrate"), 1);
+    assert_eq!(service.does("reset"), 2);
+    assert_eq!(service.does("migrate"), 3);
+    let lines = until_runs_ended(&service, 3);
+    for line in &lines {
+        assert!(
+            line["timestamp"].is_string() && line["level"].is_string(),
+            "{line}"
+        );
+    }
+    let about = |message: &str| -> Vec<(i64, Value)> {
+        let matching = lines.iter().filter(|line| line["message"] == message);
+        matching
+            .map(|line| (line["run"].as_i64().unwrap(), line["step"].clone()))
+            .collect()
+    };
+    let step = Value::from("0001_first");
+    assert_eq!(
+        about("first is done"),
+        [(1, step.clone()), (3, step.clone())]
+    );
+    assert_eq!(
+        about("step ended"),
+        (1..=3).map(|run| (run, step.clone())).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        about("run ended"),
+        (1..=3).map(|run| (run, Value::Null)).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_failure_is_logged_as_an_error() {
+    let place = Place::new().with_sql("0001_wrong.sql", "INSERT INTO nowhere VALUES (1);");
+    let service = Service::start_with(&place, &["--log-format", "json"]);
+    let run = service.run("migrate");
+    assert_eq!(service.outcome(run), "failed");
+    let lines = until_runs_ended(&service, 1);
+    let end = lines.last().unwrap();
+    assert_eq!(end["level"], "ERROR", "{end}");
+    assert_eq!(end["state"], "migration_failed", "{end}");
+    assert!(
+        end["failure"].as_str().unwrap().contains("nowhere"),
+        "{end}"
+    );
+}
+
+#[test]
+fn logs_never_hold_a_secret() {
+    let place = gated().with_variable("RUST_LOG", "trace");
+    let service = Service::start(&place);
+    service.does("migrate");
+    service.get("/api/v1/status?token=let-me-in-2");
+    until("the requests are logged", || {
+        service
+            .logs()
+            .iter()
+            .any(|line| line.contains("/api/v1/status"))
+    });
+    assert!(!service.logs().join("\n").contains("let-me-in"));
+}
+
+#[test]
+fn a_request_keeps_its_name_or_gets_one() {
+    let place = held_in("migrate");
+    let service = Service::start(&place);
+    let named = |id: &str| {
+        let request = Request::get("/healthz").with("X-Request-Id", id);
+        let answer = request.send(service.address());
+        answer.header("x-request-id").unwrap().to_owned()
+    };
+    for sane in ["7", "a-b_c.d/42", &"x".repeat(64)] {
+        assert_eq!(named(sane), sane);
+    }
+    let insane = ["", "two words", &"x".repeat(65), "tab\there", "naïve"];
+    let mut made: Vec<String> = insane.iter().map(|id| named(id)).collect();
+    for path in ["/healthz", "/nowhere", "/api/v1/status", "/api/v1/runs/77"] {
+        let answer = service.get(path);
+        made.push(answer.header("x-request-id").unwrap().to_owned());
+    }
+    for id in &made {
+        assert!(
+            id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{id}"
+        );
+    }
+    let count = made.len();
+    made.sort_unstable();
+    made.dedup();
+    assert_eq!(made.len(), count, "a name was given twice: {made:?}");
+    open_gate(&place);
+}

@@ -1,0 +1,74 @@
+//! The service as its operators, its clients and its enemies meet it: the real binary behind real sockets.
+//!
+//! `process` starts it, `client` speaks HTTP by hand. What the compatible route answers to which command is tested
+//! elsewhere; here it is about what holds whatever is asked: nothing is lost, nothing is done twice, nobody gets in the
+//! way of the migration, and the service says what goes on.
+
+mod client;
+mod commands;
+mod events;
+mod flood;
+mod fuzz;
+mod killed;
+mod logs;
+mod observed;
+mod pages;
+mod process;
+mod refusals;
+mod simultaneous;
+mod slow;
+mod terminated;
+
+use crate::hostile::component::{Component, sql};
+use crate::place::Place;
+
+/// Goes on for ever while the gate is closed, and ends at once when it is open.
+const WAIT: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE (SELECT is_open FROM gate) = 0) \
+                    SELECT max(i) FROM n";
+
+/// The body of an export that says that it has come here.
+const READY: &str = "(call $output (i32.const 1) {{ready}})";
+
+/// A database with a gate that is closed, and a table in which each step leaves its name.
+fn gated() -> Place {
+    let first =
+        Component::migrating(note("first") + "(call $output (i32.const 1) {{first is done}})");
+    let place = Place::new().with_data(
+        "CREATE TABLE gate (is_open INTEGER NOT NULL);
+         INSERT INTO gate VALUES (0);
+         CREATE TABLE applied (note TEXT);",
+    );
+    place.write_step("0001_first.wasm", &first.build());
+    place
+}
+
+/// The same with a second step that waits in one of its exports.
+fn held_in(export: &'static str) -> Place {
+    let place = gated();
+    // What a check changes is rolled back in any case.
+    let body = note("begun") + READY + &sql(WAIT) + &note("done");
+    let step = Component::new().with(export, body);
+    place.write_step("0002_held.wasm", &step.build());
+    place
+}
+
+fn note(text: &str) -> String {
+    sql(&format!("INSERT INTO applied VALUES ('{text}')"))
+}
+
+fn open_gate(place: &Place) {
+    let application = place.connect();
+    application
+        .execute("UPDATE gate SET is_open = 1", [])
+        .unwrap();
+}
+
+/// What the steps left, in the order in which they did.
+fn applied(place: &Place) -> Vec<String> {
+    place.texts("SELECT note FROM applied ORDER BY rowid")
+}
+
+/// How the runs ended, the first one first.
+fn outcomes(place: &Place) -> Vec<String> {
+    place.texts("SELECT coalesce(outcome, 'running') FROM wasmigrate_run ORDER BY id")
+}

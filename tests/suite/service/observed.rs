@@ -1,0 +1,267 @@
+//! What load balancers, orchestrators and monitoring see.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::client::Request;
+use super::process::Service;
+use super::{WAIT, gated, note, open_gate};
+use crate::hostile::component::{Component, sql};
+use crate::place::Place;
+
+/// A second step that announces rows, is done with some, and waits.
+fn counting(expected: u64, done: u64) -> Place {
+    let place = gated();
+    let count = format!(
+        "(i32.store8 (i32.const 648) (i32.const 1)) (i64.store (i32.const 656) (i64.const {expected}))
+         (return (i32.const 640))"
+    );
+    let progress = format!("(call $progress (i64.const {done}) (i32.const 0) (i64.const 0))");
+    let body = note("begun") + &progress + super::READY + &sql(WAIT);
+    let step = Component::migrating(body).with("count", count);
+    place.write_step("0002_counting.wasm", &step.build());
+    place
+}
+
+/// A metric's lines: labels and value.
+type Samples = BTreeMap<String, Vec<(BTreeMap<String, String>, f64)>>;
+
+/// Reads the text format, in which every line must be right:
+/// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
+fn metrics(service: &Service) -> Samples {
+    let answer = Request::get("/metrics")
+        .without("Authorization")
+        .send(service.address());
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.media_type(), "application/openmetrics-text");
+    let text = answer.body.strip_suffix("# EOF\n").expect("an end");
+    let (mut samples, mut types) = (Samples::new(), BTreeMap::new());
+    for line in text.lines() {
+        if let Some(comment) = line.strip_prefix("# ") {
+            let (kind, rest) = comment.split_once(' ').unwrap();
+            let (name, rest) = rest.split_once(' ').unwrap();
+            match kind {
+                "HELP" => assert!(!rest.is_empty(), "{line}"),
+                "TYPE" => {
+                    let again = types.insert(name.to_owned(), rest.to_owned());
+                    assert!(again.is_none(), "{line}: told twice");
+                }
+                _ => panic!("{line}"),
+            }
+            continue;
+        }
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        let value: f64 = value
+            .parse()
+            .unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(value.is_finite(), "{line}");
+        let (name, labels) = match name.split_once('{') {
+            None => (name, BTreeMap::new()),
+            Some((name, labels)) => (name, read_labels(labels.strip_suffix('}').unwrap())),
+        };
+        assert!(
+            name.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
+            "{line}"
+        );
+        let is_typed = types.iter().any(|(family, kind)| {
+            let suffixes: &[&str] = match kind.as_str() {
+                "counter" => &["_total"],
+                "histogram" => &["_bucket", "_sum", "_count"],
+                "gauge" => &[""],
+                other => panic!("{family} is a {other}"),
+            };
+            suffixes
+                .iter()
+                .any(|suffix| format!("{family}{suffix}") == name)
+        });
+        assert!(is_typed, "{line} has no type");
+        samples
+            .entry(name.to_owned())
+            .or_default()
+            .push((labels, value));
+    }
+    samples
+}
+
+fn read_labels(labels: &str) -> BTreeMap<String, String> {
+    let label = |label: &str| {
+        let (name, value) = label.split_once("=\"").unwrap();
+        (name.to_owned(), value.strip_suffix('"').unwrap().to_owned())
+    };
+    labels.split(',').map(label).collect()
+}
+
+/// The value of the line that has this label, or of the only line when there is no label.
+#[track_caller]
+fn value(samples: &Samples, name: &str, label: Option<(&str, &str)>) -> f64 {
+    let lines = samples
+        .get(name)
+        .unwrap_or_else(|| panic!("{name} is not in {samples:#?}"));
+    let has = |labels: &BTreeMap<String, String>| {
+        label.is_none_or(|(name, value)| labels.get(name).is_some_and(|is| is == value))
+    };
+    let mut matching = lines.iter().filter(|(labels, _)| has(labels));
+    let found = matching
+        .next()
+        .unwrap_or_else(|| panic!("{name} has no {label:?}"));
+    assert!(matching.next().is_none(), "{name} has {label:?} twice");
+    found.1
+}
+
+/// The one state whose line is 1.
+fn state(samples: &Samples) -> &str {
+    let set = samples["wasmigrate_state"]
+        .iter()
+        .filter(|(_, value)| *value == 1.0);
+    let set: Vec<&str> = set.map(|(labels, _)| labels["state"].as_str()).collect();
+    assert_eq!(set.len(), 1, "{set:?}");
+    assert_eq!(samples["wasmigrate_state"].len(), 8);
+    set[0]
+}
+
+#[track_caller]
+fn ready(service: &Service) -> Value {
+    let answer = Request::get("/readyz")
+        .without("Authorization")
+        .send(service.address());
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+#[test]
+fn a_service_at_work_is_up_and_says_how_far_it_is() {
+    let place = counting(200, 80);
+    let service = Service::start(&place);
+    assert_eq!(
+        ready(&service),
+        json!({ "status": "ready", "state": "migration_required", "percent": null })
+    );
+    let run = service.run("migrate");
+    service.until_output(run, "ready");
+    assert_eq!(
+        ready(&service),
+        json!({ "status": "migrating", "state": "migration_running", "percent": 40 })
+    );
+    let up = Request::get("/healthz").without("Authorization");
+    assert_eq!(up.send(service.address()).json(), json!({ "status": "up" }));
+
+    let samples = metrics(&service);
+    assert_eq!(state(&samples), "migration_running");
+    for (name, expected) in [
+        ("wasmigrate_target_up", 1.0),
+        ("wasmigrate_rows_expected", 200.0),
+        ("wasmigrate_rows_done", 80.0),
+        ("wasmigrate_lease_held", 1.0),
+    ] {
+        assert_eq!(value(&samples, name, None), expected, "{name}");
+    }
+    assert!(value(&samples, "wasmigrate_rows_per_second", None) > 0.0);
+    assert!(value(&samples, "wasmigrate_lease_age_seconds", None) >= 0.0);
+    let steps = |progress: &str| value(&samples, "wasmigrate_steps", Some(("progress", progress)));
+    assert_eq!(
+        (steps("migrated"), steps("pending"), steps("finalized")),
+        (1.0, 1.0, 0.0)
+    );
+    let seconds = value(
+        &samples,
+        "wasmigrate_step_seconds",
+        Some(("step", "0001_first")),
+    );
+    assert!((0.0..60.0).contains(&seconds), "{seconds}");
+
+    // Another process on the same database says the same, but for what is not committed.
+    let other = Service::start(&place);
+    assert_eq!(ready(&other)["status"], "migrating");
+    assert_eq!(state(&metrics(&other)), "migration_running");
+}
+
+#[test]
+fn metrics_follow_the_steps_and_the_requests() {
+    let place = counting(10, 10);
+    open_gate(&place);
+    let service = Service::start(&place);
+    service.does("finalize");
+    let samples = metrics(&service);
+    assert_eq!(state(&samples), "finalized");
+    assert_eq!(value(&samples, "wasmigrate_lease_held", None), 0.0);
+    let finalized = Some(("progress", "finalized"));
+    assert_eq!(value(&samples, "wasmigrate_steps", finalized), 2.0);
+    for (labels, seconds) in &samples["wasmigrate_step_seconds"] {
+        assert!(*seconds >= 0.0 && labels["outcome"] == "done", "{labels:?}");
+    }
+    assert_eq!(samples["wasmigrate_step_seconds"].len(), 4);
+
+    let count = |status: &str| {
+        let samples = metrics(&service);
+        value(
+            &samples,
+            "wasmigrate_http_requests_total",
+            Some(("status", status)),
+        )
+    };
+    assert_eq!(service.get("/nowhere").status, 404);
+    let before = count("404");
+    assert_eq!(service.get("/nowhere").status, 404);
+    assert_eq!(count("404"), before + 1.0);
+    let samples = metrics(&service);
+    let all: f64 = samples["wasmigrate_http_requests_total"]
+        .iter()
+        .map(|(_, count)| count)
+        .sum();
+    assert_eq!(
+        value(&samples, "wasmigrate_http_request_seconds_count", None),
+        all
+    );
+    let endless = Some(("le", "+Inf"));
+    assert_eq!(
+        value(&samples, "wasmigrate_http_request_seconds_bucket", endless),
+        all
+    );
+}
+
+#[test]
+fn absurd_figures_of_a_step_break_nothing() {
+    let place = counting(u64::MAX, u64::MAX);
+    let more = Component::migrating(format!(
+        "(call $progress (i64.const {0}) (i32.const 1) (i64.const {0})) (call $output (i32.const 1) {{{{more}}}}) {1}",
+        u64::MAX,
+        sql(WAIT)
+    ));
+    place.write_step("0003_more.wasm", &more.build());
+    let mut service = Service::start(&place);
+    let run = service.run("migrate");
+    service.until_output(run, "ready");
+    assert_eq!(ready(&service)["status"], "migrating");
+    assert!(
+        ready(&service)["percent"]
+            .as_u64()
+            .is_none_or(|percent| percent <= 100)
+    );
+    assert_eq!(state(&metrics(&service)), "migration_running");
+    service.post(&format!("/api/v1/runs/{run}/cancel"), &Value::Null);
+    assert_eq!(service.outcome(run), "cancelled");
+    open_gate(&place);
+    service.does("migrate");
+    service.is_well();
+}
+
+#[test]
+fn a_target_that_cannot_be_read_is_not_ready() {
+    let place = Place::new();
+    std::fs::write(
+        place.database(),
+        "no database at all, but long enough to be one".repeat(100),
+    )
+    .unwrap();
+    let service = Service::start(&place);
+    let answer = service.get("/readyz");
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.json()["status"], "the target cannot be read");
+    assert!(!answer.body.contains("wasmigrate.db"), "{answer:?}");
+    assert_eq!(service.get("/healthz").status, 200);
+    let samples = metrics(&service);
+    assert_eq!(value(&samples, "wasmigrate_target_up", None), 0.0);
+    service.get("/api/v1/status").is_problem(503, "");
+}

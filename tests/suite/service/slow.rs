@@ -1,0 +1,111 @@
+//! Clients that take their time, or send more than they should.
+
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::thread::{ScopedJoinHandle, scope};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::client::{self, Answer, Request};
+use super::process::{Service, TOKEN};
+use super::{applied, held_in};
+
+/// Ten seconds are promised; a test machine may have much else to do.
+const TOLERATED: Duration = Duration::from_secs(25);
+
+/// Sends the beginning, then a byte now and then, until the service has had enough of it.
+fn dawdle(address: SocketAddr, beginning: &[u8]) -> Option<Answer> {
+    let began = Instant::now();
+    let mut connection = client::connect(address).unwrap();
+    connection.write_all(beginning).unwrap();
+    let reader = connection.try_clone().unwrap();
+    reader
+        .set_read_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    let mut first = [0];
+    while reader.peek(&mut first).is_err() {
+        assert!(began.elapsed() < TOLERATED, "it is still waiting");
+        let _ = connection.write_all(b" ");
+    }
+    assert!(
+        began.elapsed() > Duration::from_secs(5),
+        "it gave up at once"
+    );
+    client::read_answer(reader).unwrap()
+}
+
+/// The head of a request whose body is to follow.
+fn head(path: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Authorization: Bearer {TOKEN}\r\nContent-Length: 5000\r\n\r\n{{"
+    )
+}
+
+#[test]
+fn slow_senders_are_sent_away_and_the_migration_goes_on() {
+    let place = held_in("migrate");
+    let mut service = Service::start(&place);
+    let run = service.run("migrate");
+    service.until_output(run, "ready");
+    let address = service.address();
+    scope(|scope| {
+        let slow = |beginning: String| -> ScopedJoinHandle<Option<Answer>> {
+            scope.spawn(move || dawdle(address, beginning.as_bytes()))
+        };
+        let heads = [
+            slow("POST /internal/migrations HTTP/1.1\r\nHost:".to_owned()),
+            slow("G".to_owned()),
+        ];
+        let compatible = slow(head("/internal/migrations"));
+        let native = slow(head("/api/v1/runs"));
+        let idle = scope.spawn(move || {
+            let mut connection = client::connect(address).unwrap();
+            connection.read(&mut [0]).unwrap()
+        });
+        let body = compatible.join().unwrap().unwrap();
+        body.is_refusal(408, "did not arrive within 10 seconds");
+        let body = native.join().unwrap().unwrap();
+        body.is_problem(408, "did not arrive within 10 seconds");
+        for head in heads {
+            assert!(head.join().unwrap().is_none());
+        }
+        assert_eq!(idle.join().unwrap(), 0);
+    });
+    assert_eq!(service.state(), "migration_running");
+    service.is_well();
+    service.kill();
+    assert_eq!(applied(&place), ["first"]);
+}
+
+#[test]
+fn a_body_that_is_too_large_is_refused() {
+    let place = held_in("migrate");
+    let mut service = Service::start(&place);
+    let run = service.run("migrate");
+    service.until_output(run, "ready");
+    let padded = |bytes: usize| json!({ "cmd": "stats", "padding": "x".repeat(bytes) });
+    let fits = service.post("/internal/migrations", &padded((1 << 20) - 100));
+    assert_eq!(fits.status, 200, "{fits:?}");
+    for bytes in [1 << 20, 20 << 20] {
+        service
+            .post("/internal/migrations", &padded(bytes))
+            .is_refusal(413, "larger than 1 MiB");
+        let answer = service.post("/api/v1/runs", &padded(bytes));
+        assert_eq!(answer.status, 413, "{answer:?}");
+        assert_eq!(answer.media_type(), "application/problem+json");
+    }
+    // In pieces, so that its length is not known before.
+    let piece = format!("10000\r\n{}\r\n", " ".repeat(0x1_0000));
+    let head =
+        head("/internal/migrations").replace("Content-Length: 5000", "Transfer-Encoding: chunked");
+    let chunked = head.trim_end_matches('{').to_owned() + &piece.repeat(17);
+    let answer = client::exchange(service.address(), chunked.as_bytes()).unwrap();
+    answer.unwrap().is_refusal(413, "larger than 1 MiB");
+    // Without the right to ask, nobody is even listened to.
+    let request = Request::post("/api/v1/runs", &padded(20 << 20)).without("Authorization");
+    request.send(service.address()).is_problem(401, "token");
+    assert_eq!(service.state(), "migration_running");
+    service.is_well();
+}
