@@ -81,11 +81,9 @@ fn a_client_that_hangs_up_finds_its_run_again() {
     drop(connection);
     // Answered behind the end of that connection.
     assert_eq!(service.get("/healthz").status, 200);
-    std::thread::scope(|scope| {
-        let again = scope.spawn(|| request.send(service.address()));
-        application.execute_batch("ROLLBACK").unwrap();
-        is_accepted(&again.join().unwrap(), 1);
-    });
+    application.execute_batch("ROLLBACK").unwrap();
+    service.until_output(1, "ready");
+    is_accepted(&request.send(service.address()), 1);
     assert_eq!(outcomes(&place), ["running"]);
 }
 

@@ -111,7 +111,8 @@ impl Service {
     #[track_caller]
     pub fn output(&self, run: i64) -> Vec<String> {
         let page = self.get(&format!("/api/v1/runs/{run}/output")).json();
-        let lines = page["lines"].as_array().unwrap().iter();
+        // None before the run is accepted.
+        let lines = page["lines"].as_array().into_iter().flatten();
         lines
             .map(|line| line["line"].as_str().unwrap().to_owned())
             .collect()
