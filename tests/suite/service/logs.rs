@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::client::Request;
 use super::process::Service;
 use super::{gated, held_in, open_gate};
+use crate::hostile::component::Component;
 use crate::hosts::host::until;
 use crate::place::Place;
 
@@ -31,35 +32,54 @@ fn until_runs_ended(service: &Service, runs: usize) -> Vec<Value> {
 fn what_steps_do_is_logged_with_run_and_step() {
     let place = gated();
     let service = Service::start_with(&place, &["--log-format", "json"]);
-    assert_eq!(service.does("migrate"), 1);
-    assert_eq!(service.does("reset"), 2);
-    assert_eq!(service.does("migrate"), 3);
-    let lines = until_runs_ended(&service, 3);
+    let runs: Vec<i64> = (1..=4)
+        .map(|run| service.does(if run % 2 == 1 { "migrate" } else { "reset" }))
+        .collect();
+    let lines = until_runs_ended(&service, runs.len());
     for line in &lines {
         assert!(
             line["timestamp"].is_string() && line["level"].is_string(),
             "{line}"
         );
     }
-    let about = |message: &str| -> Vec<(i64, Value)> {
-        let matching = lines.iter().filter(|line| line["message"] == message);
-        matching
-            .map(|line| (line["run"].as_i64().unwrap(), line["step"].clone()))
-            .collect()
+    let about = |message: &str, step: &Value| -> Vec<i64> {
+        let matching = lines
+            .iter()
+            .filter(|line| line["message"] == message && line["step"] == *step);
+        matching.map(|line| line["run"].as_i64().unwrap()).collect()
     };
     let step = Value::from("0001_first");
-    assert_eq!(
-        about("first is done"),
-        [(1, step.clone()), (3, step.clone())]
-    );
-    assert_eq!(
-        about("step ended"),
-        (1..=3).map(|run| (run, step.clone())).collect::<Vec<_>>()
-    );
-    assert_eq!(
-        about("run ended"),
-        (1..=3).map(|run| (run, Value::Null)).collect::<Vec<_>>()
-    );
+    let migrating: Vec<i64> = runs.iter().copied().step_by(2).collect();
+    assert_eq!(about("first is done", &step), migrating);
+    assert_eq!(about("step started", &step), runs);
+    assert_eq!(about("step ended", &step), runs);
+    assert_eq!(about("run started", &Value::Null), runs);
+    assert_eq!(about("run ended", &Value::Null), runs);
+}
+
+#[test]
+fn lines_that_are_logged_late_keep_their_run() {
+    let place = gated();
+    // More than a pipe holds, and few enough for none to go by.
+    let lines = "(local.set $i (i32.const 1500)) (loop $again
+         (call $output (i32.const 1) {{a line}})
+         (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+         (br_if $again (local.get $i)))";
+    place.write_step("0002_wordy.wasm", &Component::migrating(lines).build());
+    let service = Service::start_with(&place, &["--log-format", "json"]);
+    let unread = service.stop_reading_logs();
+    // Nor does the run wait for them.
+    service.does("migrate");
+    drop(unread);
+    let lines = until_runs_ended(&service, 1);
+    let about: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["step"] == "0002_wordy")
+        .collect();
+    assert!(about.len() > 1_500, "{}", about.len());
+    for line in about {
+        assert_eq!(line["run"], 1, "{line}");
+    }
 }
 
 #[test]

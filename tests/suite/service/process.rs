@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -75,6 +75,11 @@ impl Service {
     /// What it logged so far.
     pub fn logs(&self) -> Vec<String> {
         self.logs.lock().unwrap().clone()
+    }
+
+    /// Lets it write into a pipe that nobody reads, as long as what is returned lives.
+    pub fn stop_reading_logs(&self) -> MutexGuard<'_, Vec<String>> {
+        self.logs.lock().unwrap()
     }
 
     #[track_caller]
@@ -155,7 +160,7 @@ impl Service {
     #[track_caller]
     pub fn does(&self, command: &str) -> i64 {
         let run = self.run(command);
-        assert_eq!(self.outcome(run), "done", "{:#?}", self.logs());
+        assert_eq!(self.outcome(run), "done", "run {run}");
         run
     }
 
