@@ -114,7 +114,9 @@ pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<At
     let rows = session
         .rows(
             "SELECT run, step_index, name, digest, phase, attempt, outcome, started_at, ended_at, error
-             FROM wasmigrate_attempt WHERE run = $1 ORDER BY started_at, step_index, attempt",
+             FROM wasmigrate_attempt WHERE run = $1
+             ORDER BY CASE phase WHEN 'prepare' THEN 0 WHEN 'migrate' THEN 1 ELSE 2 END, started_at,
+             CASE phase WHEN 'reset' THEN -step_index ELSE step_index END, attempt",
             &[run.into()],
         )
         .await?;

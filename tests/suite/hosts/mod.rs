@@ -89,7 +89,8 @@ fn is_locked(place: &Place) -> bool {
 /// Every try at a step that the journal knows of, as `0001 migrate done`.
 fn attempts(place: &Place) -> Vec<String> {
     place.texts(
-        "SELECT printf('%04d %s %s', step_index, phase, outcome) FROM wasmigrate_attempt ORDER BY ended_at, step_index, attempt",
+        "SELECT printf('%04d %s %s', step_index, phase, outcome) FROM wasmigrate_attempt
+         ORDER BY run, phase = 'finalize', ended_at, step_index, attempt",
     )
 }
 

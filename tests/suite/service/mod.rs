@@ -15,6 +15,7 @@ mod observed;
 mod pages;
 mod process;
 mod refusals;
+mod remote;
 mod simultaneous;
 mod slow;
 mod terminated;
