@@ -1,7 +1,6 @@
 //! A look at a component that runs nothing but its `describe`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Engine;
 use super::event::Unobserved;
@@ -38,9 +37,7 @@ pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspecti
         .load(&bytes, &digest)
         .map_err(Failure::from_sandbox)?;
     let stop = Stop::default();
-    stop.set_deadline(Some(Duration::from_secs(
-        engine.options.limits.deadline_seconds,
-    )));
+    stop.set_deadline(Some(engine.deadline()));
     let session = engine
         .database
         .open(Access::Read, &stop)

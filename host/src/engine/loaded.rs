@@ -7,7 +7,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use super::Engine;
 use super::event::{Event, Observer};
 use super::failure::Failure;
-use super::program::Program;
+use super::program::{Answers, Program};
 use super::transaction::{StepIdentity, StepTransaction};
 use crate::catalog::{Digests, SqlStep, StepFile, StepKind};
 use crate::database::Stop;
@@ -22,6 +22,45 @@ pub(super) struct Loaded {
     pub(super) rows: Option<u64>,
     /// Whether it must be asked again when the steps before it are done.
     pub(super) deferred: bool,
+}
+
+impl Loaded {
+    /// Asks the step whether it could run, within the deadline. See [`Program::inquire`].
+    pub(super) async fn inquire(
+        &self,
+        engine: &Engine,
+        transaction: StepTransaction,
+        after_others: bool,
+        stop: &Stop,
+    ) -> (Result<Answers, Failure>, StepTransaction) {
+        stop.set_deadline(Some(engine.deadline()));
+        let sandbox = engine.started_sandbox();
+        let asked = self
+            .program
+            .inquire(sandbox, transaction, after_others, stop)
+            .await;
+        stop.set_deadline(None);
+        asked
+    }
+
+    /// Runs the phase that the transaction is for, and checks what the database would leave unchecked, within the
+    /// deadline.
+    pub(super) async fn perform(
+        &self,
+        engine: &Engine,
+        transaction: StepTransaction,
+        stop: &Stop,
+    ) -> (Result<(), Failure>, StepTransaction) {
+        stop.set_deadline(Some(engine.deadline()));
+        let sandbox = engine.started_sandbox();
+        let (mut result, mut transaction) = self.program.perform(sandbox, transaction, stop).await;
+        if result.is_ok() {
+            let verified = transaction.session.verify().await;
+            result = verified.map_err(Failure::from_database);
+        }
+        stop.set_deadline(None);
+        (result, transaction)
+    }
 }
 
 /// Reads steps and makes programs of them, on all cores; returns them in the same order. Of several failures it returns

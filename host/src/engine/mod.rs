@@ -436,6 +436,11 @@ impl Engine {
         Ok(self.sandbox.get_or_init(|| sandbox))
     }
 
+    /// How long one phase of one step may take.
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(self.options.limits.deadline_seconds)
+    }
+
     /// The sandbox, when a component was loaded.
     fn started_sandbox(&self) -> Option<&Sandbox<StepTransaction>> {
         self.sandbox.get()

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -86,11 +85,7 @@ async fn rehearse_step(
     record: Option<journal::StepRecord>,
     stop: &Stop,
 ) -> (Result<(), Failure>, Box<dyn Session>) {
-    let sandbox = engine.started_sandbox();
     let resumed = record.is_some();
-    stop.set_deadline(Some(Duration::from_secs(
-        engine.options.limits.deadline_seconds,
-    )));
     let mut transaction = StepTransaction::open(
         context,
         session,
@@ -103,10 +98,7 @@ async fn rehearse_step(
     let mut phase = Phase::Prepare;
     let mut result = Ok(());
     if !resumed {
-        let (answers, back) = loaded
-            .program
-            .inquire(sandbox, transaction, false, stop)
-            .await;
+        let (answers, back) = loaded.inquire(engine, transaction, false, stop).await;
         transaction = back;
         result = answers.map(|_| ());
     }
@@ -121,16 +113,8 @@ async fn rehearse_step(
             1,
             record,
         );
-        (result, transaction) = loaded.program.perform(sandbox, migrate, stop).await;
+        (result, transaction) = loaded.perform(engine, migrate, stop).await;
     }
-    if result.is_ok() {
-        result = transaction
-            .session
-            .verify()
-            .await
-            .map_err(Failure::from_database);
-    }
-    stop.set_deadline(None);
     (
         result.map_err(|failure| failure.of(&loaded.step.label, phase)),
         transaction.session,

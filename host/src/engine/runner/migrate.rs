@@ -65,20 +65,8 @@ impl Run<'_> {
             .begin(&loaded.step, Phase::Migrate, loaded.rows, attempt)
             .await
             .map_err(failed)?;
-        self.set_deadline();
-        let sandbox = self.engine.started_sandbox();
-        let (mut result, mut transaction) = loaded
-            .program
-            .perform(sandbox, transaction, &self.stop)
-            .await;
-        if result.is_ok() {
-            result = transaction
-                .session
-                .verify()
-                .await
-                .map_err(Failure::from_database);
-        }
-        self.stop.set_deadline(None);
+        let (mut result, mut transaction) =
+            loaded.perform(self.engine, transaction, &self.stop).await;
         if result.is_ok() && self.stop.is_cancelled() {
             result = Err(cancelled());
         }

@@ -256,12 +256,6 @@ impl<'e> Run<'e> {
         }
     }
 
-    fn set_deadline(&self) {
-        self.stop.set_deadline(Some(Duration::from_secs(
-            self.engine.options.limits.deadline_seconds,
-        )));
-    }
-
     fn record_of(&self, loaded: &Loaded) -> Option<&StepRecord> {
         self.snapshot.steps.get(&loaded.step.index)
     }

@@ -60,21 +60,16 @@ impl Run<'_> {
         let Program::Component(_) = loaded.program else {
             return Ok(());
         };
-        let sandbox = self.engine.sandbox().map_err(Ended::TurnedDown)?;
         let turned_down =
             |failure: Failure| turned_down(failure.of(&loaded.step.label, Phase::Prepare));
-        let mut transaction = self
+        let transaction = self
             .begin(&loaded.step, Phase::Prepare, None, 1)
             .await
             .map_err(turned_down)?;
-        self.set_deadline();
-        let (answers, mut back) = loaded
-            .program
-            .inquire(Some(sandbox), transaction, after_others, &self.stop)
+        let (answers, mut transaction) = loaded
+            .inquire(self.engine, transaction, after_others, &self.stop)
             .await;
-        self.stop.set_deadline(None);
-        let rolled_back = back.session.rollback().await;
-        transaction = back;
+        let rolled_back = transaction.session.rollback().await;
         self.session = Some(transaction.session);
         let answers = answers.map_err(turned_down)?;
         rolled_back

@@ -93,20 +93,8 @@ impl Run<'_> {
                 resumed: false,
             });
             let transaction = self.transaction(&loaded.step, phase, None, attempt)?;
-            self.set_deadline();
-            let sandbox = self.engine.started_sandbox();
-            let (mut result, mut transaction) = loaded
-                .program
-                .perform(sandbox, transaction, &self.stop)
-                .await;
-            if result.is_ok() {
-                result = transaction
-                    .session
-                    .verify()
-                    .await
-                    .map_err(Failure::from_database);
-            }
-            self.stop.set_deadline(None);
+            let (mut result, mut transaction) =
+                loaded.perform(self.engine, transaction, &self.stop).await;
             if result.is_ok() {
                 result = transaction
                     .record_done()
