@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -22,6 +22,10 @@ const PASSWORD_VARIABLE: &str = "INTERNAL_AUTH_PASSWORD_FILE";
 
 /// The password of development mode.
 const DEVELOPMENT_PASSWORD: &str = "openslides";
+
+/// Connections that wait to be accepted; the system may allow fewer. In a flood, those that do not fit get no answer at
+/// all for a second or more, not even that there are too many.
+const WAITING_CONNECTIONS: u32 = 4_096;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArguments {
@@ -80,9 +84,8 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
         .build()
         .context("cannot start the service")?;
     let serving = runtime.spawn(async move {
-        let listener = TcpListener::bind(serve.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", serve.listen))?;
+        let listener =
+            listen(serve.listen).with_context(|| format!("cannot listen on {}", serve.listen))?;
         let address = listener.local_addr()?;
         let (mut interrupt, mut terminate) = (
             signal(SignalKind::interrupt())?,
@@ -107,6 +110,17 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
     runtime.shutdown_background();
     ended.context("the service broke down")??;
     Ok(0)
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // So that a service can start where another one has just ended.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_CONNECTIONS)
 }
 
 /// The secrets of the service.
