@@ -338,15 +338,19 @@ pub(super) async fn cancel(
     run: Result<Path<i64>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(run) = run?;
-    if let Some(live) = service.supervisor.live().filter(|live| live.run == run) {
-        live.cancel();
-        return Ok(super::json(StatusCode::ACCEPTED, &json!({ "run": run })));
-    }
+    // Asked first: a run is known as live a moment longer than it goes on.
     let entry = find(&service, run).await?;
-    Err(Problem::conflict(match entry.run.outcome {
-        Some(outcome) => format!("run {run} has ended: {}", outcome.as_str()),
-        None => format!("run {run} goes on in {}: cancel it there", entry.run.host),
-    }))
+    if let Some(outcome) = entry.run.outcome {
+        let detail = format!("run {run} has ended: {}", outcome.as_str());
+        return Err(Problem::conflict(detail));
+    }
+    let live = service.supervisor.live();
+    let Some(live) = live.filter(|live| live.run == run) else {
+        let detail = format!("run {run} goes on in {}: cancel it there", entry.run.host);
+        return Err(Problem::conflict(detail));
+    };
+    live.cancel();
+    Ok(super::json(StatusCode::ACCEPTED, &json!({ "run": run })))
 }
 
 /// Live events. Begins with where the target stands, unless the client was here a short while ago and missed nothing that
