@@ -346,8 +346,13 @@ pub(super) async fn cancel(
     }
     let live = service.supervisor.live();
     let Some(live) = live.filter(|live| live.run == run) else {
-        let detail = format!("run {run} goes on in {}: cancel it there", entry.run.host);
-        return Err(Problem::conflict(detail));
+        let lease = service.supervisor.overview().await?.lease;
+        return Err(Problem::conflict(
+            match lease.filter(|lease| lease.run == run) {
+                Some(lease) => format!("run {run} goes on in {}: cancel it there", lease.holder),
+                None => format!("run {run} has ended: {} died", entry.run.host),
+            },
+        ));
     };
     live.cancel();
     Ok(super::json(StatusCode::ACCEPTED, &json!({ "run": run })))

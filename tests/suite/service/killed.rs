@@ -21,6 +21,9 @@ fn killed_in(place: &Place, command: &str, state: &str) -> Service {
         service.state()
     );
     service
+        .post(&format!("/api/v1/runs/{run}/cancel"), &Value::Null)
+        .is_problem(409, "died");
+    service
 }
 
 /// The next run does what was not done, and all is there once.
