@@ -56,7 +56,6 @@ struct Told {
     /// Rows of the steps that are done, and of the one that runs.
     rows_done: u64,
     rows_of_step: u64,
-    step: Option<String>,
 }
 
 impl Live {
@@ -74,11 +73,6 @@ impl Live {
     pub async fn ended(&self) {
         // An error says that the run's thread is gone, which is an end, too.
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
-    }
-
-    /// The step that runs, as `NNNN_name`.
-    pub fn step(&self) -> Option<String> {
-        self.told().step.clone()
     }
 
     /// The rows that the run goes through, when its steps announced any.
@@ -103,10 +97,7 @@ impl Live {
         match event {
             Event::Output { line, .. } => told.lines.push(line.clone()),
             Event::Prepared { rows, .. } => told.expected_rows = *rows,
-            Event::StepStarted { step, .. } => {
-                told.step = Some(step.clone());
-                told.rows_of_step = 0;
-            }
+            Event::StepStarted { .. } => told.rows_of_step = 0,
             Event::Progress { done, .. } => told.rows_of_step = *done,
             // Comes after a commit, which took the lines along.
             Event::Checkpoint { .. } => told.lines.clear(),
@@ -118,7 +109,6 @@ impl Live {
                 let of_step = std::mem::take(&mut told.rows_of_step);
                 // Steps may say anything.
                 told.rows_done = told.rows_done.saturating_add(of_step);
-                told.step = None;
             }
             _ => {}
         }
