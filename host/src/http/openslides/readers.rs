@@ -3,7 +3,7 @@
 //! The cursors live in this process: after a restart, a run's output is read from its beginning once more. Output that was
 //! read twice is a nuisance; output that nobody could read would be a loss.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::journal::OutputLine;
 
@@ -36,8 +36,7 @@ struct Range {
 impl Cursor {
     /// Where to read from, so that both [`Cursor::unread`] and [`Cursor::consume`] find what they need.
     pub(super) fn start(&self, run: i64) -> i64 {
-        let range = self.range(run);
-        range.after
+        self.range(run).after
     }
 
     /// Of all lines behind [`Cursor::start`], those that were not read; the same again when there are no new ones.
@@ -47,7 +46,6 @@ impl Cursor {
         if last > range.to {
             range.after = range.to;
             range.to = last;
-            self.set(range);
         }
         let is_meant =
             |line: &&OutputLine| line.sequence > range.after && line.sequence <= range.to;
@@ -56,15 +54,11 @@ impl Cursor {
 
     /// Of all lines behind [`Cursor::start`], those that were not read; each once.
     pub(super) fn consume(&self, run: i64, lines: &[OutputLine]) -> Vec<OutputLine> {
-        let mut stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = if stored.run == run { stored.to } else { 0 };
-        let new: Vec<OutputLine> = lines
-            .iter()
-            .filter(|line| line.sequence > read)
-            .cloned()
-            .collect();
-        let to = new.last().map_or(read, |line| line.sequence);
-        *stored = Range { run, after: to, to };
+        let mut range = self.range(run);
+        let is_new = |line: &&OutputLine| line.sequence > range.to;
+        let new: Vec<OutputLine> = lines.iter().filter(is_new).cloned().collect();
+        range.to = new.last().map_or(range.to, |line| line.sequence);
+        range.after = range.to;
         new
     }
 
@@ -73,19 +67,15 @@ impl Cursor {
         self.consume(run, lines);
     }
 
-    fn range(&self, run: i64) -> Range {
-        let stored = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match stored.run == run {
-            true => stored,
-            false => Range {
+    /// What was read of a run: nothing yet when the last reader read another.
+    fn range(&self, run: i64) -> MutexGuard<'_, Range> {
+        let mut range = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if range.run != run {
+            *range = Range {
                 run,
-                after: 0,
-                to: 0,
-            },
+                ..Range::default()
+            };
         }
-    }
-
-    fn set(&self, range: Range) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = range;
+        range
     }
 }
