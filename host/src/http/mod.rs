@@ -33,6 +33,12 @@ pub use logs::log_runs;
 pub use openslides::Dialect;
 pub use server::{Limits, serve};
 
+/// The largest body of a request, in bytes. Commands are short; stops a client that fills the memory.
+const BODY_BYTES: usize = 1 << 20;
+
+/// How long a body may take to arrive. Stops clients that hold connections by sending slowly.
+const BODY_WAIT: Duration = Duration::from_secs(10);
+
 /// How the service answers.
 #[derive(Clone, Debug)]
 pub struct Settings {

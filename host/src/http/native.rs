@@ -18,21 +18,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::Service;
 use super::credentials::Verdict;
 use super::problem::Problem;
+use super::{BODY_BYTES, BODY_WAIT, Service};
 use crate::database::Stop;
 use crate::engine::{
     Command, HistoryEntry, Numbered, Order, Overview, Rehearsal, RunError, Started, StepOverview,
     Unobserved,
 };
 use crate::journal::OutputLine;
-
-/// The largest body, in bytes.
-const BODY_BYTES: usize = 1 << 20;
-
-/// How long a body may take to arrive. Stops clients that hold connections by sending slowly.
-const BODY_WAIT: Duration = Duration::from_secs(10);
 
 /// How many answers are remembered for repeated requests.
 const REMEMBERED: usize = 1_000;

@@ -1,7 +1,6 @@
 //! The checks of a request, in their order; the first that fails answers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body as HttpBody, Bytes};
 use axum::extract::Request;
@@ -12,14 +11,8 @@ use serde_json::Value;
 
 use super::Refused;
 use crate::engine::Command;
-use crate::http::Service;
 use crate::http::credentials::Verdict;
-
-/// The largest body, in bytes. Commands are short; stops a client that fills the memory.
-const BODY_BYTES: usize = 1 << 20;
-
-/// How long a body may take to arrive. Stops clients that hold connections by sending slowly.
-const BODY_WAIT: Duration = Duration::from_secs(10);
+use crate::http::{BODY_BYTES, BODY_WAIT, Service};
 
 /// A body that passed all checks.
 pub(super) struct Body {
