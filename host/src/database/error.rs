@@ -25,6 +25,8 @@ pub enum ErrorKind {
     InvalidArgument,
     /// The database ended the transaction by itself.
     TransactionLost,
+    /// Another host has taken the lease.
+    LeaseLost,
     /// The target cannot be reached or opened.
     Unavailable,
     /// Everything else.

@@ -30,6 +30,18 @@ pub const JOURNAL_PREFIX: &str = "wasmigrate_";
 pub enum Kind {
     /// SQLite.
     Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+impl Kind {
+    /// Its name in file names and settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
 }
 
 /// A database's kind and version.
@@ -39,6 +51,8 @@ pub struct Server {
     pub kind: Kind,
     /// Its version, as it tells it.
     pub version: String,
+    /// Whether the host is connected with rights that nothing confines: a step could then reach the server's files.
+    pub is_superuser: bool,
 }
 
 /// What a session is opened for.
@@ -94,6 +108,9 @@ pub trait Database: Send + Sync {
     /// What to call the target in messages; never holds a password.
     fn name(&self) -> &str;
 
+    /// Which database it is.
+    fn kind(&self) -> Kind;
+
     /// Opens a session. `stop` ends whatever takes long in it.
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>>;
 }
@@ -131,6 +148,22 @@ pub trait Session: Send {
         statement: &str,
         parameters: &[Value],
     ) -> Result<u64>;
+
+    /// Runs a statement of the host whose result nobody looks at. It may be sent together with what follows, at the latest
+    /// with the commit, and its error then comes from there.
+    async fn execute_later(&mut self, statement: &str, parameters: &[Value]) -> Result<()>;
+
+    /// Runs a query or an `UPDATE … RETURNING` of the host that must find exactly one row; else the error is `otherwise`,
+    /// and nothing of the transaction can be committed. As [`Session::execute_later`], it may be sent with the commit.
+    async fn require(
+        &mut self,
+        statement: &str,
+        parameters: &[Value],
+        otherwise: Error,
+    ) -> Result<()>;
+
+    /// Whether the target has a table of the journal with this name.
+    async fn has_journal_table(&mut self, name: &str) -> Result<bool>;
 
     /// Runs one statement of a step once for each row of the batch; returns how many rows were changed in all.
     async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64>;
@@ -180,7 +213,7 @@ pub trait Session: Send {
     fn open_savepoints(&self) -> usize;
 
     /// In a rehearsal: how many rows of each table were changed since the transaction began.
-    fn rows_changed(&self) -> BTreeMap<String, u64>;
+    async fn rows_changed(&mut self) -> Result<BTreeMap<String, u64>>;
 
     /// Reads all rows of a small result of the host's own.
     async fn rows(&mut self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>> {

@@ -27,7 +27,7 @@ pub enum Blame {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Failure {
     /// A stable name of the cause: `load`, `incompatible`, `trap`, `exited`, `cancelled`, `deadline`, `limit`, `failed`,
-    /// `database`, `constraint`, `refused`, `files`, `host`.
+    /// `database`, `constraint`, `lease`, `refused`, `files`, `host`.
     pub code: String,
     /// Who can mend it.
     pub blame: Blame,
@@ -99,6 +99,7 @@ impl Failure {
             | ErrorKind::NotPermitted
             | ErrorKind::TransactionLost => ("database", Blame::Step),
             ErrorKind::Limit => ("limit", Blame::Step),
+            ErrorKind::LeaseLost => ("lease", Blame::Operator),
             ErrorKind::Stopped => ("cancelled", Blame::Operator),
             ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::Other => {
                 ("database", Blame::Database)

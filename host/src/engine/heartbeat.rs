@@ -48,7 +48,7 @@ fn beat(ended: &(Mutex<bool>, Condvar), database: &dyn Database, lease: &Lease, 
     };
     while !wait(ended, lease.lasts / 3) {
         match runtime.block_on(renew(database, lease)) {
-            Err(error) if error.kind == ErrorKind::NotPermitted => {
+            Err(error) if error.kind == ErrorKind::LeaseLost => {
                 stop.cancel();
                 return;
             }

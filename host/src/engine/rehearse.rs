@@ -36,7 +36,6 @@ pub(super) async fn rehearse(
     let catalog = Catalog::scan(&engine.options.migrations).map_err(RunError::files)?;
     let mut session = engine.database.open(Access::Rehearsal, stop).await?;
     session.begin(Durability::Deferred).await?;
-    journal::prepare(&mut *session).await?;
     let snapshot = journal::read(&mut *session).await?;
     engine.refuse_problems(&catalog, &snapshot)?;
     let context = Arc::new(RunContext {
@@ -68,7 +67,7 @@ pub(super) async fn rehearse(
             break;
         }
     }
-    rehearsal.rows_changed = session.rows_changed();
+    rehearsal.rows_changed = session.rows_changed().await?;
     rehearsal
         .rows_changed
         .retain(|table, _| !table.starts_with(JOURNAL_PREFIX));

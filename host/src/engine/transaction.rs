@@ -199,20 +199,13 @@ impl StepTransaction {
         }
     }
 
-    /// Writes down that the step is done, with its output. The caller commits.
-    pub(super) async fn record_done(&mut self) -> Result<()> {
-        let now = journal::now();
+    /// Writes down that the step is migrated, with its output. The caller commits.
+    pub(super) async fn record_migrated(&mut self) -> Result<()> {
         self.record.rows_done = self.rows_done();
-        match self.phase {
-            Phase::Migrate => {
-                self.record.state = StepState::Migrated;
-                self.record.migrated_at = Some(now);
-                self.record.resume_cursor = None;
-                self.write_record().await?;
-            }
-            // The runner marks all steps at once.
-            Phase::Finalize | Phase::Reset | Phase::Prepare => {}
-        }
+        self.record.state = StepState::Migrated;
+        self.record.migrated_at = Some(journal::now());
+        self.record.resume_cursor = None;
+        self.write_record().await?;
         self.record_attempt(Outcome::Done, None).await
     }
 
@@ -223,7 +216,17 @@ impl StepTransaction {
         error: Option<serde_json::Value>,
     ) -> Result<()> {
         self.context.write_output(&mut *self.session).await?;
-        let attempt = AttemptRecord {
+        let attempt = self.attempt(outcome, error);
+        journal::write_attempt(&mut *self.session, &attempt).await
+    }
+
+    /// How this try ended, for the journal.
+    pub(super) fn attempt(
+        &self,
+        outcome: Outcome,
+        error: Option<serde_json::Value>,
+    ) -> AttemptRecord {
+        AttemptRecord {
             run: self.context.run(),
             index: self.step.index,
             name: self.step.name.clone(),
@@ -234,8 +237,7 @@ impl StepTransaction {
             started_at: self.began_at,
             ended_at: journal::now(),
             error,
-        };
-        journal::write_attempt(&mut *self.session, &attempt).await
+        }
     }
 
     async fn write_record(&mut self) -> Result<()> {

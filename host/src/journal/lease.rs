@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{now, process};
-use crate::database::{Authority, Error, ErrorKind, Kind, Result, Session, Value};
+use crate::database::{Error, ErrorKind, Kind, Result, Session, Value};
 
 /// The lease as another host sees it.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -78,8 +78,7 @@ impl Lease {
             .await?;
         let token = super::integer(&rows, 0) + 1;
         session
-            .execute(
-                Authority::Host,
+            .execute_later(
                 "UPDATE wasmigrate_lease SET token = $1, holder = $2, process = $3, run = $4, acquired_at = $5,
                  renewed_at = $5, expires_at = $6",
                 &[
@@ -100,75 +99,61 @@ impl Lease {
         })
     }
 
-    /// Fails when somebody else has taken the lease; renews it in the open transaction when a quarter of its time is over.
+    /// Lets the open transaction be committed only while nobody else has taken the lease; renews it in the same
+    /// transaction when a quarter of its time is over.
     pub async fn fence(&self, session: &mut dyn Session) -> Result<()> {
         let now = now();
-        let is_held =
-            if now - self.renewed_at.load(Ordering::Relaxed) < milliseconds(self.lasts) / 4 {
-                self.look(session).await?
-            } else {
-                self.renew(session, now).await?
-            };
-        if is_held {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::NotPermitted,
+        let taken = Error::new(
+            ErrorKind::LeaseLost,
             "another host has taken the lease of this target: this run must not change it any more",
-        ))
-    }
-
-    async fn look(&self, session: &mut dyn Session) -> Result<bool> {
-        let statement = match session.server().kind {
-            // The transaction has the only write lock: nobody can take the lease before it ends.
-            Kind::Sqlite => {
-                "SELECT count(*) FROM wasmigrate_lease WHERE token = $1 AND holder IS NOT NULL"
-            }
-        };
-        let rows = session.rows(statement, &[self.token.into()]).await?;
-        Ok(super::integer(&rows, 0) == 1)
-    }
-
-    async fn renew(&self, session: &mut dyn Session, now: i64) -> Result<bool> {
-        let renewed = session
-            .execute(
-                Authority::Host,
-                "UPDATE wasmigrate_lease SET renewed_at = $1, expires_at = $2 WHERE token = $3 AND holder IS NOT NULL",
+        );
+        if now - self.renewed_at.load(Ordering::Relaxed) < milliseconds(self.lasts) / 4 {
+            let look = match session.server().kind {
+                // The transaction has the only write lock: nobody can take the lease before it ends.
+                Kind::Sqlite => {
+                    "SELECT token FROM wasmigrate_lease WHERE token = $1 AND holder IS NOT NULL"
+                }
+                Kind::Postgres => {
+                    "SELECT token FROM wasmigrate_lease WHERE token = $1 AND holder IS NOT NULL FOR SHARE"
+                }
+            };
+            return session.require(look, &[self.token.into()], taken).await;
+        }
+        self.renewed_at.store(now, Ordering::Relaxed);
+        session
+            .require(
+                "UPDATE wasmigrate_lease SET renewed_at = $1, expires_at = $2 WHERE token = $3 AND holder IS NOT NULL
+                 RETURNING token",
                 &[
                     now.into(),
                     (now + milliseconds(self.lasts)).into(),
                     self.token.into(),
                 ],
+                taken,
             )
-            .await?;
-        self.renewed_at.store(now, Ordering::Relaxed);
-        Ok(renewed == 1)
+            .await
     }
 
     /// Gives the lease back, in the open transaction.
     pub async fn release(&self, session: &mut dyn Session) -> Result<()> {
         session
-            .execute(
-                Authority::Host,
+            .execute_later(
                 "UPDATE wasmigrate_lease SET holder = NULL, process = NULL, run = NULL, expires_at = NULL WHERE token = $1",
                 &[self.token.into()],
             )
-            .await?;
-        Ok(())
+            .await
     }
 }
 
 /// Takes the lease from whoever holds it, for nobody.
 pub(super) async fn clear(session: &mut dyn Session) -> Result<()> {
     session
-        .execute(
-            Authority::Host,
-            "UPDATE wasmigrate_lease SET holder = NULL, process = NULL, run = NULL, expires_at = NULL
+        .execute_later(
+                "UPDATE wasmigrate_lease SET holder = NULL, process = NULL, run = NULL, expires_at = NULL
              WHERE holder IS NOT NULL",
             &[],
         )
-        .await?;
-    Ok(())
+        .await
 }
 
 /// The lease, when somebody holds it or died holding it.

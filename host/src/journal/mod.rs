@@ -12,7 +12,7 @@ mod schema;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::database::{Authority, Error, ErrorKind, Result, Session, Value};
+use crate::database::{Error, ErrorKind, Result, Session, Value};
 use crate::output::Level;
 
 pub use lease::{Lease, LeaseRecord};
@@ -186,8 +186,7 @@ pub async fn read_output(
 /// commit any more. The caller has seen that nobody holds the lease.
 pub async fn end_dead_runs(session: &mut dyn Session) -> Result<()> {
     session
-        .execute(
-            Authority::Host,
+        .execute_later(
             "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2 WHERE outcome IS NULL",
             &[Outcome::Interrupted.as_str().into(), now().into()],
         )
@@ -209,8 +208,7 @@ pub async fn start_run(
         .await?;
     let run = integer(&rows, 0);
     session
-        .execute(
-            Authority::Host,
+        .execute_later(
             "INSERT INTO wasmigrate_run (id, command, phase, verbose, host, started_at) VALUES ($1, $2, $3, $4, $5, $6)",
             &[
                 run.into(),
@@ -233,13 +231,11 @@ pub async fn set_phase(
     expected_rows: Option<i64>,
 ) -> Result<()> {
     session
-        .execute(
-            Authority::Host,
+        .execute_later(
             "UPDATE wasmigrate_run SET phase = $1, expected_rows = coalesce($2, expected_rows) WHERE id = $3",
             &[phase.as_str().into(), expected_rows.into(), run.into()],
         )
         .await
-        .map(|_| ())
 }
 
 /// Ends a run.
@@ -250,8 +246,7 @@ pub async fn end_run(
     error: Option<&serde_json::Value>,
 ) -> Result<()> {
     session
-        .execute(
-            Authority::Host,
+        .execute_later(
             "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2, error = $3 WHERE id = $4",
             &[
                 outcome.as_str().into(),
@@ -261,14 +256,12 @@ pub async fn end_run(
             ],
         )
         .await
-        .map(|_| ())
 }
 
 /// Writes a step's record, over an earlier one.
 pub async fn write_step(session: &mut dyn Session, kind: &str, step: &StepRecord) -> Result<()> {
     session
-        .execute(
-            Authority::Host,
+        .execute_later(
             "INSERT INTO wasmigrate_step
              (step_index, name, kind, digest, state, run, started_at, seed, migrated_at, finalized_at, rows_done, resume_cursor)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
@@ -291,14 +284,12 @@ pub async fn write_step(session: &mut dyn Session, kind: &str, step: &StepRecord
             ],
         )
         .await
-        .map(|_| ())
 }
 
 /// Marks the steps as finalized that are migrated and not finalized yet.
 pub async fn finalize_steps(session: &mut dyn Session) -> Result<()> {
     session
-        .execute(
-            Authority::Host,
+        .execute_later(
             "UPDATE wasmigrate_step SET state = $1, finalized_at = $2 WHERE state = $3",
             &[
                 StepState::Finalized.as_str().into(),
@@ -307,26 +298,22 @@ pub async fn finalize_steps(session: &mut dyn Session) -> Result<()> {
             ],
         )
         .await
-        .map(|_| ())
 }
 
 /// Forgets the steps that were applied and not finalized.
 pub async fn forget_unfinalized(session: &mut dyn Session) -> Result<()> {
     session
-        .execute(
-            Authority::Host,
+        .execute_later(
             "DELETE FROM wasmigrate_step WHERE state <> $1",
             &[StepState::Finalized.as_str().into()],
         )
         .await
-        .map(|_| ())
 }
 
 /// Writes down how one try at a step ended.
 pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -> Result<()> {
     session
-        .execute(
-            Authority::Host,
+        .execute_later(
             "INSERT INTO wasmigrate_attempt
              (run, step_index, phase, attempt, name, digest, outcome, started_at, ended_at, error)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -344,16 +331,14 @@ pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -
             ],
         )
         .await
-        .map(|_| ())
 }
 
 /// Writes lines of output.
 pub async fn write_output(session: &mut dyn Session, run: i64, lines: &[OutputLine]) -> Result<()> {
     for line in lines {
         session
-            .execute(
-                Authority::Host,
-                "INSERT INTO wasmigrate_output (run, sequence, step_index, phase, written_at, level, line)
+            .execute_later(
+            "INSERT INTO wasmigrate_output (run, sequence, step_index, phase, written_at, level, line)
                  VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 &[
                     run.into(),

@@ -1,6 +1,6 @@
 //! The journal's tables.
 
-use crate::database::{Authority, Kind, Result, Session};
+use crate::database::{Kind, Result, Session};
 
 /// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself.
 pub(super) const VERSION: i64 = 1;
@@ -73,11 +73,7 @@ const TABLES: [&str; 6] = [
 
 /// The version of the journal in the target; none when it has no journal yet.
 pub(super) async fn version(session: &mut dyn Session) -> Result<Option<i64>> {
-    let exists = match session.server().kind {
-        Kind::Sqlite => "SELECT count(*) FROM main.sqlite_master WHERE name = 'wasmigrate_journal'",
-    };
-    let exists = session.rows(exists, &[]).await?;
-    if super::integer(&exists, 0) == 0 {
+    if !session.has_journal_table("wasmigrate_journal").await? {
         return Ok(None);
     }
     let rows = session
@@ -90,27 +86,22 @@ pub(super) async fn version(session: &mut dyn Session) -> Result<Option<i64>> {
 pub(super) async fn create(session: &mut dyn Session) -> Result<()> {
     let (key, bytes, clustered) = match session.server().kind {
         Kind::Sqlite => ("INTEGER PRIMARY KEY", "BLOB", "WITHOUT ROWID"),
+        Kind::Postgres => ("BIGINT PRIMARY KEY", "BYTEA", ""),
     };
     for table in TABLES {
         let table = table
             .replace("{KEY}", key)
             .replace("{BYTES}", bytes)
             .replace("{CLUSTERED}", clustered);
-        session.execute(Authority::Host, &table, &[]).await?;
+        session.execute_later(&table, &[]).await?;
     }
     session
-        .execute(
-            Authority::Host,
+        .execute_later(
             "INSERT INTO wasmigrate_journal (version) VALUES ($1)",
             &[VERSION.into()],
         )
         .await?;
     session
-        .execute(
-            Authority::Host,
-            "INSERT INTO wasmigrate_lease (token) VALUES (0)",
-            &[],
-        )
-        .await?;
-    Ok(())
+        .execute_later("INSERT INTO wasmigrate_lease (token) VALUES (0)", &[])
+        .await
 }

@@ -37,6 +37,7 @@ impl<H: StepHost> wit::Host for State<H> {
         Ok(wit::Product {
             kind: match server.kind {
                 Kind::Sqlite => wit::Kind::Sqlite,
+                Kind::Postgres => wit::Kind::Postgres,
             },
             version: server.version.clone(),
         })

@@ -22,7 +22,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Access, Database, Error, ErrorKind, Result, Session, SessionLimits, Stop};
+use super::{Access, Database, Error, ErrorKind, Kind, Result, Session, SessionLimits, Stop};
 use errors::translate;
 use session::SqliteSession;
 
@@ -83,6 +83,10 @@ impl Sqlite {
 impl Database for Sqlite {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Sqlite
     }
 
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>> {

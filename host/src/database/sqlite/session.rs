@@ -64,6 +64,7 @@ impl SqliteSession {
             server: Server {
                 kind: Kind::Sqlite,
                 version: rusqlite::version().to_owned(),
+                is_superuser: false,
             },
             inner: SendWrapper::new(Inner {
                 database,
@@ -405,6 +406,29 @@ impl Session for SqliteSession {
         })
     }
 
+    async fn execute_later(&mut self, statement: &str, parameters: &[Value]) -> Result<()> {
+        self.execute(Authority::Host, statement, parameters)
+            .await
+            .map(|_| ())
+    }
+
+    async fn require(
+        &mut self,
+        statement: &str,
+        parameters: &[Value],
+        otherwise: Error,
+    ) -> Result<()> {
+        match self.rows(statement, parameters).await?.len() {
+            1 => Ok(()),
+            _ => Err(otherwise),
+        }
+    }
+
+    async fn has_journal_table(&mut self, name: &str) -> Result<bool> {
+        let query = "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = $1";
+        Ok(!self.rows(query, &[name.into()]).await?.is_empty())
+    }
+
     async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64> {
         self.inner.change(Authority::Step, statement, |prepared| {
             expect_parameters(prepared, parameters.columns.len()).map_err(Failed::Refused)?;
@@ -533,7 +557,7 @@ impl Session for SqliteSession {
         self.inner.savepoints.len()
     }
 
-    fn rows_changed(&self) -> BTreeMap<String, u64> {
-        self.inner.changes.by_table()
+    async fn rows_changed(&mut self) -> Result<BTreeMap<String, u64>> {
+        Ok(self.inner.changes.by_table())
     }
 }

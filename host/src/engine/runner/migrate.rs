@@ -91,7 +91,7 @@ impl Run<'_> {
 
 async fn commit_step(transaction: &mut StepTransaction, lease: &Lease) -> Result<(), Failure> {
     let committed = async {
-        transaction.record_done().await?;
+        transaction.record_migrated().await?;
         lease.fence(&mut *transaction.session).await?;
         transaction.session.commit().await?;
         transaction.context.output.committed();

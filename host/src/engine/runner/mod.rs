@@ -121,7 +121,7 @@ impl<'e> Run<'e> {
             if let Err(lost) = written.await {
                 outcome = Outcome::Interrupted;
                 // Whose lease was taken is cancelled by its own heartbeat: the operator has nothing to do with it.
-                if failure.is_none() || lost.kind == ErrorKind::NotPermitted {
+                if failure.is_none() || lost.kind == ErrorKind::LeaseLost {
                     failure = Some(Failure::from_database(lost));
                 }
             }
@@ -292,7 +292,7 @@ async fn write_failure(
     .await;
     Err(match written {
         Ok(()) => Ended::Failed(failure.clone()),
-        Err(error) if error.kind == ErrorKind::NotPermitted => {
+        Err(error) if error.kind == ErrorKind::LeaseLost => {
             Ended::Lost(Failure::from_database(error))
         }
         Err(error) => Ended::Lost(Failure {
@@ -331,7 +331,7 @@ fn outcome_of(failure: &Failure) -> Outcome {
 
 fn lost_or_failed(error: crate::database::Error, stop: &Stop) -> Ended {
     match error.kind {
-        ErrorKind::NotPermitted => Ended::Lost(Failure::from_database(error)),
+        ErrorKind::LeaseLost => Ended::Lost(Failure::from_database(error)),
         _ if stop.is_cancelled() => Ended::Failed(cancelled()),
         _ => Ended::Failed(Failure::from_database(error)),
     }

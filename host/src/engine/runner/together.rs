@@ -6,7 +6,8 @@ use super::{Ended, Loaded, Run, cancelled, outcome_of, write_failure};
 use crate::database::{Durability, Session};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
-use crate::journal::{self, Lease, Outcome, Phase, StepState};
+use crate::engine::transaction::RunContext;
+use crate::journal::{self, AttemptRecord, Lease, Outcome, Phase, StepState};
 
 impl Run<'_> {
     /// Finalizes all steps that are migrated, in one transaction.
@@ -81,6 +82,8 @@ impl Run<'_> {
             .iter()
             .filter(|step| step.program.has(phase))
             .collect();
+        // Written when all steps are done: whatever the transaction did to the journal before then, a step did.
+        let mut attempts = Vec::new();
         for (number, loaded) in (1..).zip(&concerned) {
             let label = &loaded.step.label;
             let began = Instant::now();
@@ -93,16 +96,13 @@ impl Run<'_> {
                 resumed: false,
             });
             let transaction = self.transaction(&loaded.step, phase, None, attempt)?;
-            let (mut result, mut transaction) =
+            let (result, mut transaction) =
                 loaded.perform(self.engine, transaction, &self.stop).await;
-            if result.is_ok() {
-                result = transaction
-                    .record_done()
-                    .await
-                    .map_err(Failure::from_database);
-            }
             let result = match result {
-                Ok(()) => Ok(()),
+                Ok(()) => {
+                    attempts.push(transaction.attempt(Outcome::Done, None));
+                    Ok(())
+                }
                 Err(failure) => {
                     let failure = failure.of(label, phase);
                     self.step_ended(loaded, phase, outcome_of(&failure), began);
@@ -119,7 +119,7 @@ impl Run<'_> {
         let committed = if is_cancelled {
             Err(cancelled())
         } else {
-            commit_all(session, lease, phase)
+            commit_all(session, &context, lease, phase, &attempts)
                 .await
                 .map_err(Failure::from_database)
         };
@@ -138,9 +138,15 @@ impl Run<'_> {
 
 async fn commit_all(
     session: &mut dyn Session,
+    context: &RunContext,
     lease: &Lease,
     phase: Phase,
+    attempts: &[AttemptRecord],
 ) -> crate::database::Result<()> {
+    context.write_output(session).await?;
+    for attempt in attempts {
+        journal::write_attempt(session, attempt).await?;
+    }
     match phase {
         Phase::Finalize => journal::finalize_steps(session).await?,
         Phase::Reset => journal::forget_unfinalized(session).await?,
