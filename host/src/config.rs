@@ -23,7 +23,7 @@ const PREFIX: &str = "WASMIGRATE_";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The target: `sqlite:PATH`.
+    /// The target: `sqlite:PATH` or `postgres://…`.
     pub database: String,
     /// The directory of the steps.
     pub migrations: PathBuf,
@@ -33,14 +33,39 @@ pub struct Config {
     pub attempts: u32,
     /// How long a host that is not heard of keeps its lease.
     pub lease_seconds: u64,
-    /// How long to wait for the lock of another writer of the database.
+    /// How long to wait for the lock of another writer of a SQLite file.
     pub lock_wait_seconds: u64,
+    /// What holds for PostgreSQL alone.
+    pub postgres: PostgresConfig,
     /// How `serve` answers.
     pub serve: ServeConfig,
     /// What components may use.
     pub limits: Limits,
     /// Values that are passed to the steps.
     pub settings: BTreeMap<String, String>,
+}
+
+/// What holds for PostgreSQL alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PostgresConfig {
+    /// How long a statement waits for a lock. Then the step is rolled back, so that nobody queues up behind it, and tried
+    /// again later.
+    pub lock_timeout_milliseconds: u64,
+    /// The role in whose name steps work; empty for that of the connection.
+    pub role: String,
+    /// The file whose whole content is the password; empty for none.
+    pub password_file: PathBuf,
+}
+
+impl Default for PostgresConfig {
+    fn default() -> Self {
+        Self {
+            lock_timeout_milliseconds: 2_000,
+            role: String::new(),
+            password_file: PathBuf::new(),
+        }
+    }
 }
 
 /// How `serve` answers.
@@ -83,6 +108,7 @@ impl Default for Config {
             attempts: 3,
             lease_seconds: 15,
             lock_wait_seconds: 5,
+            postgres: PostgresConfig::default(),
             serve: ServeConfig::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
@@ -112,6 +138,11 @@ pub enum Error {
     /// The lease is too short to be renewed in time.
     #[error("`lease_seconds` is {0}: a lease shorter than 3 seconds cannot be renewed in time")]
     ShortLease(u64),
+    /// Nothing would ever be given.
+    #[error(
+        "`postgres.lock_timeout_milliseconds` is 0, which PostgreSQL takes for waiting without end: give a time"
+    )]
+    NoLockTimeout,
     /// Nothing would ever be tried.
     #[error("`attempts` is 0: a step must be tried at least once")]
     NoAttempts,
@@ -158,6 +189,9 @@ impl Config {
         if config.lease_seconds < 3 {
             return Err(Error::ShortLease(config.lease_seconds));
         }
+        if config.postgres.lock_timeout_milliseconds == 0 {
+            return Err(Error::NoLockTimeout);
+        }
         if config.attempts == 0 {
             return Err(Error::NoAttempts);
         }
@@ -185,7 +219,7 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
         .strip_prefix(PREFIX)
         .ok_or_else(unknown)?
         .to_ascii_lowercase();
-    let (section, key) = ["limits", "serve", "settings"]
+    let (section, key) = ["limits", "postgres", "serve", "settings"]
         .iter()
         .find_map(|section| {
             let rest = key.strip_prefix(section)?.strip_prefix('_')?;

@@ -1,7 +1,8 @@
 //! The steps on disk: their names, order and checksums.
 //!
-//! A catalog is one directory of files `NNNN_name.wasm` and `NNNN_name.sql`. This room reads files and compares them with
-//! what was applied; it runs nothing, and compiles nothing.
+//! A catalog is one directory of files `NNNN_name.wasm` and `NNNN_name.sql`; a file `NNNN_name.postgres.sql` is meant for
+//! one database alone. This room reads files and compares them with what was applied; it runs nothing, and compiles
+//! nothing.
 
 mod digest;
 mod sql;
@@ -9,6 +10,8 @@ mod sql;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::database::Kind;
 
 pub use digest::{Digests, sha256};
 pub use sql::{Section, SqlStep};
@@ -147,8 +150,8 @@ pub struct Allowances {
 }
 
 impl Catalog {
-    /// Lists the steps of a directory. Reads no file.
-    pub fn scan(directory: &Path) -> Result<Self, Error> {
+    /// Lists the steps of a directory that are meant for a database of this kind. Reads no file.
+    pub fn scan(directory: &Path, database: Kind) -> Result<Self, Error> {
         let failed = |source| Error::Directory {
             directory: directory.to_owned(),
             source,
@@ -161,7 +164,7 @@ impl Catalog {
         file_names.sort_unstable();
         let mut catalog = Self::default();
         for file_name in file_names {
-            match parse(&file_name) {
+            match parse(&file_name, database) {
                 Err(why) => catalog.ignored.push(Ignored {
                     file_name,
                     why: why.to_owned(),
@@ -236,13 +239,19 @@ impl Catalog {
     }
 }
 
-fn parse(file_name: &str) -> Result<(u32, &str, StepKind), &'static str> {
+fn parse(file_name: &str, database: Kind) -> Result<(u32, &str, StepKind), &'static str> {
     let (stem, kind) = if let Some(stem) = file_name.strip_suffix(".wasm") {
         (stem, StepKind::Wasm)
     } else if let Some(stem) = file_name.strip_suffix(".sql") {
         (stem, StepKind::Sql)
     } else {
         return Err("neither .wasm nor .sql");
+    };
+    let stem = match stem.rsplit_once('.') {
+        Some((stem, meant_for)) if meant_for == database.as_str() => stem,
+        Some((_, "sqlite")) => return Err("meant for SQLite"),
+        Some((_, "postgres")) => return Err("meant for PostgreSQL"),
+        _ => stem,
     };
     let not_named = "not named NNNN_name";
     let (index, name) = stem.split_once('_').ok_or(not_named)?;

@@ -20,13 +20,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 
 use crate::catalog::Allowances;
 use crate::client::{self, Client};
 use crate::config::Config;
-use crate::database::{Database, ErrorKind, SessionLimits, Sqlite};
+use crate::database::{Database, ErrorKind, Postgres, PostgresOptions, SessionLimits, Sqlite};
 use crate::engine::{self, Engine, Failure, RunError};
 use target::Target;
 use terminal::Terminal;
@@ -52,7 +52,7 @@ struct GlobalArguments {
     /// The configuration file; `wasmigrate.toml` when it is there
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The target, as sqlite:PATH [default: sqlite:wasmigrate.db]
+    /// The target, as sqlite:PATH or postgres://USER@HOST/NAME [default: sqlite:wasmigrate.db]
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
     /// The directory of the steps [default: migrations]
@@ -283,18 +283,32 @@ fn engine(
 }
 
 fn database(config: &Config) -> anyhow::Result<Arc<dyn Database>> {
-    let path = config
-        .database
-        .strip_prefix("sqlite:")
-        .filter(|path| !path.is_empty())
-        .context("the database must be given as sqlite:PATH")?;
-    Ok(Arc::new(Sqlite::new(path, session_limits(config))))
+    let (scheme, rest) = config.database.split_once(':').unwrap_or_default();
+    match (scheme, rest) {
+        ("sqlite", path) if !path.is_empty() => {
+            Ok(Arc::new(Sqlite::new(path, session_limits(config))))
+        }
+        ("postgres" | "postgresql", _) => {
+            let postgres = &config.postgres;
+            let options = PostgresOptions {
+                lock_timeout: Duration::from_millis(postgres.lock_timeout_milliseconds),
+                role: Some(postgres.role.clone()).filter(|role| !role.is_empty()),
+                password_file: Some(postgres.password_file.clone())
+                    .filter(|file| !file.as_os_str().is_empty()),
+            };
+            let database = Postgres::new(&config.database, options, session_limits(config));
+            Ok(Arc::new(database.map_err(anyhow::Error::msg)?))
+        }
+        // What was given may hold a password.
+        _ => bail!("the database must be given as sqlite:PATH or postgres://USER@HOST/NAME"),
+    }
 }
 
 fn session_limits(config: &Config) -> SessionLimits {
     SessionLimits {
         value_bytes: config.limits.value_bytes,
         lock_wait: Duration::from_secs(config.lock_wait_seconds),
+        deadline: Duration::from_secs(config.limits.deadline_seconds),
     }
 }
 

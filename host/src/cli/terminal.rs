@@ -216,6 +216,9 @@ impl Observer for Lines {
                 "run {run}: {command}, {steps} {}",
                 if *steps == 1 { "step" } else { "steps" }
             )),
+            Event::Warning { message } => {
+                self.line(&format!("{} {message}", style("warning:").yellow()));
+            }
             Event::Loading {
                 step,
                 compiling: true,

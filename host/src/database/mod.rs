@@ -7,6 +7,7 @@
 
 mod batch;
 mod error;
+mod postgres;
 mod sqlite;
 mod stop;
 mod value;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 
 pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnValues};
 pub use error::{Error, ErrorKind, Limit, Result, ScriptError};
+pub use postgres::{Postgres, PostgresOptions};
 pub use sqlite::Sqlite;
 pub use stop::{Stop, StopReason};
 pub use value::{Column, Value};
@@ -92,6 +94,8 @@ pub struct SessionLimits {
     pub value_bytes: u64,
     /// How long to wait for somebody else's lock.
     pub lock_wait: std::time::Duration,
+    /// How long one phase of a step may take: a server ends a statement whose host does not.
+    pub deadline: std::time::Duration,
 }
 
 /// A query's open result, by number.
@@ -124,6 +128,9 @@ pub trait Session: Send {
     /// The database's kind and version.
     fn server(&self) -> &Server;
 
+    /// Says for which run the transactions are that are opened from now on, so that others can tell.
+    fn label(&mut self, _run: i64) {}
+
     /// Opens a transaction that may write, waiting for other writers up to [`SessionLimits::lock_wait`]. Nothing of an
     /// earlier step is left in it.
     async fn begin(&mut self, durability: Durability) -> Result<()>;
@@ -131,9 +138,24 @@ pub trait Session: Send {
     /// Opens a transaction that sees one state of the target and changes nothing.
     async fn begin_read(&mut self) -> Result<()>;
 
+    /// Lets each of a step's statements that follow commit by itself, until [`Session::rollback`]. Databases that have no
+    /// statements which need that refuse.
+    async fn begin_without_transaction(&mut self) -> Result<()>;
+
+    /// Keeps others out who want the same for the same target, until the transaction ends.
+    async fn lock_target(&mut self) -> Result<()>;
+
+    /// Ends the transactions that a run has open elsewhere, as far as this database lets one do so: its host was declared
+    /// dead, and may only be asleep with locks in its hands.
+    async fn end_others(&mut self, run: i64) -> Result<()>;
+
     /// Checks what the database would leave unchecked: that no foreign key is violated that was not before the
-    /// transaction began. Call it before [`Session::commit`].
+    /// transaction began, and that a step has touched nothing of the host's. Call it before [`Session::commit`]; it may be
+    /// sent with that, and its error then comes from there.
     async fn verify(&mut self) -> Result<()>;
+
+    /// Waits for all that may be sent later.
+    async fn settle(&mut self) -> Result<()>;
 
     /// Commits. Open cursors and savepoints end.
     async fn commit(&mut self) -> Result<()>;

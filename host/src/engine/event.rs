@@ -19,6 +19,8 @@ pub enum Event {
         command: String,
         steps: usize,
     },
+    /// The operator should know this.
+    Warning { message: String },
     /// A step is read, and compiled when it was not before.
     Loading {
         step: String,

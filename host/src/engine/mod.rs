@@ -48,6 +48,10 @@ pub use runner::Report;
 pub use state::{Command, Order, State};
 pub use supervisor::{Live, Numbered, Started, Supervisor};
 
+/// What an operator ought to know who gives steps all rights.
+const SUPERUSER: &str = "the host is connected as a superuser, whom the database refuses nothing: a step could reach the \
+                         server's files and programs; connect as the owner of the schema, or name a `postgres.role`";
+
 /// How often a waiting host looks whether the lease is free.
 const WAIT_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -151,7 +155,8 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Report, RunError> {
         let command = order.command;
-        let catalog = Catalog::scan(&self.options.migrations).map_err(RunError::files)?;
+        let catalog = Catalog::scan(&self.options.migrations, self.database.kind())
+            .map_err(RunError::files)?;
         loop {
             if stop.is_cancelled() {
                 return Err(RunError::Cancelled);
@@ -204,11 +209,17 @@ impl Engine {
             )
             .await?;
             session.commit().await?;
+            session.label(lease.run);
             observer.notify(&Event::RunStarted {
                 run: lease.run,
                 command: command.as_str().to_owned(),
                 steps: overview::concerned(&catalog, &snapshot, command),
             });
+            if session.server().is_superuser {
+                observer.notify(&Event::Warning {
+                    message: SUPERUSER.to_owned(),
+                });
+            }
             let heartbeat =
                 Heartbeat::start(Arc::clone(&self.database), lease.clone(), stop.clone());
             let context = Arc::new(RunContext {
@@ -237,6 +248,7 @@ impl Engine {
     async fn open_to_run(&self, stop: &Stop) -> Result<Box<dyn Session>, database::Error> {
         let mut session = self.database.open(Access::Write, stop).await?;
         session.begin(Durability::Deferred).await?;
+        session.lock_target().await?;
         Ok(session)
     }
 
@@ -251,7 +263,8 @@ impl Engine {
 
     /// Where the target stands. Changes nothing, and makes no target that is not there.
     pub async fn overview(&self) -> Result<Overview, RunError> {
-        let catalog = Catalog::scan(&self.options.migrations).map_err(RunError::files)?;
+        let catalog = Catalog::scan(&self.options.migrations, self.database.kind())
+            .map_err(RunError::files)?;
         let snapshot = self.snapshot(&Stop::default()).await?;
         let problems = self.problems(&catalog, &snapshot, &self.remembered_digests());
         let problems = problems.iter().map(ToString::to_string).collect();
@@ -266,7 +279,8 @@ impl Engine {
 
     /// Compares the journal with the files, all of which are read; returns the number of steps that were compared.
     pub async fn verify(&self) -> Result<usize, RunError> {
-        let catalog = Catalog::scan(&self.options.migrations).map_err(RunError::files)?;
+        let catalog = Catalog::scan(&self.options.migrations, self.database.kind())
+            .map_err(RunError::files)?;
         let snapshot = self.snapshot(&Stop::default()).await?;
         let problems = self.problems(&catalog, &snapshot, &Digests::forgetful());
         if problems.is_empty() {

@@ -33,7 +33,8 @@ pub(super) async fn rehearse(
     observer: Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<Rehearsal, RunError> {
-    let catalog = Catalog::scan(&engine.options.migrations).map_err(RunError::files)?;
+    let catalog = Catalog::scan(&engine.options.migrations, engine.database.kind())
+        .map_err(RunError::files)?;
     let mut session = engine.database.open(Access::Rehearsal, stop).await?;
     session.begin(Durability::Deferred).await?;
     let snapshot = journal::read(&mut *session).await?;

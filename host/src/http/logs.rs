@@ -87,6 +87,7 @@ fn log(run: i64, event: &Event) {
                 ),
             }
         }
+        Event::Warning { message } => tracing::warn!("{message}"),
         Event::Waiting { .. } | Event::Loading { .. } | Event::Progress { .. } => {}
     }
 }

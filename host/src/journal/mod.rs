@@ -71,7 +71,7 @@ pub async fn read_runs(
     }
     let rows = session
         .rows(
-            "SELECT id, command, phase, verbose, expected_rows, outcome, host, started_at, ended_at, error FROM wasmigrate_run
+            "SELECT id, command, phase, \"verbose\", expected_rows, outcome, host, started_at, ended_at, error FROM wasmigrate_run
              WHERE id < $1 ORDER BY id DESC LIMIT $2",
             &[before.into(), most.into()],
         )
@@ -183,8 +183,17 @@ pub async fn read_output(
 }
 
 /// Marks runs whose host died as interrupted, and takes the lease from that host: should it only have slept, it cannot
-/// commit any more. The caller has seen that nobody holds the lease.
+/// commit any more, and what it has open is ended. The caller has seen that nobody holds the lease.
 pub async fn end_dead_runs(session: &mut dyn Session) -> Result<()> {
+    let dead = session
+        .rows("SELECT id FROM wasmigrate_run WHERE outcome IS NULL", &[])
+        .await?;
+    if dead.is_empty() {
+        return lease::clear(session).await;
+    }
+    for run in dead.iter().filter_map(|row| row.first()) {
+        session.end_others(number(run)).await?;
+    }
     session
         .execute_later(
             "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2 WHERE outcome IS NULL",
@@ -209,7 +218,7 @@ pub async fn start_run(
     let run = integer(&rows, 0);
     session
         .execute_later(
-            "INSERT INTO wasmigrate_run (id, command, phase, verbose, host, started_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO wasmigrate_run (id, command, phase, \"verbose\", host, started_at) VALUES ($1, $2, $3, $4, $5, $6)",
             &[
                 run.into(),
                 command.into(),
@@ -310,13 +319,15 @@ pub async fn forget_unfinalized(session: &mut dyn Session) -> Result<()> {
         .await
 }
 
-/// Writes down how one try at a step ended.
+/// Writes down how one try at a step ended. A try that was written down before stays as it is: when the connection is lost
+/// during a commit, nobody knows whether that came through.
 pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -> Result<()> {
     session
         .execute_later(
             "INSERT INTO wasmigrate_attempt
              (run, step_index, phase, attempt, name, digest, outcome, started_at, ended_at, error)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             ON CONFLICT (run, step_index, phase, attempt) DO NOTHING",
             &[
                 attempt.run.into(),
                 attempt.index.into(),

@@ -24,7 +24,7 @@ const TABLES: [&str; 6] = [
         id {KEY},
         command TEXT NOT NULL,
         phase TEXT NOT NULL,
-        verbose BIGINT NOT NULL,
+        \"verbose\" BIGINT NOT NULL,
         expected_rows BIGINT,
         outcome TEXT,
         host TEXT NOT NULL,

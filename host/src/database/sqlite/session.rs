@@ -360,6 +360,26 @@ impl Session for SqliteSession {
         .map_err(translate)
     }
 
+    async fn begin_without_transaction(&mut self) -> Result<()> {
+        Err(Error::not_permitted(
+            "the step wants to run outside a transaction, which SQLite has no need of: let it run in one",
+        ))
+    }
+
+    async fn lock_target(&mut self) -> Result<()> {
+        // The transaction has the only write lock.
+        Ok(())
+    }
+
+    async fn end_others(&mut self, _run: i64) -> Result<()> {
+        // Whoever had a transaction open would have kept this one from beginning.
+        Ok(())
+    }
+
+    async fn settle(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     async fn verify(&mut self) -> Result<()> {
         let inner = &mut *self.inner;
         inner.require_transaction(Authority::Step)?;

@@ -96,8 +96,13 @@ impl Run<'_> {
                 resumed: false,
             });
             let transaction = self.transaction(&loaded.step, phase, None, attempt)?;
-            let (result, mut transaction) =
+            let (mut result, mut transaction) =
                 loaded.perform(self.engine, transaction, &self.stop).await;
+            if result.is_ok() {
+                // So that a failure is told of the step whose it is.
+                let settled = transaction.session.settle().await;
+                result = settled.map_err(Failure::from_database);
+            }
             let result = match result {
                 Ok(()) => {
                     attempts.push(transaction.attempt(Outcome::Done, None));

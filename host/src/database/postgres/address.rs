@@ -1,0 +1,361 @@
+//! Where the server is and who connects to it: from the URL, then from the variables and the password file that every
+//! client of PostgreSQL knows.
+//!
+//! The URL's form: <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use url::Url;
+
+const DEFAULT_PORT: u16 = 5432;
+
+/// Where Debian and its relatives keep the server's socket.
+const SOCKET_DIRECTORY: &str = "/var/run/postgresql";
+
+/// How much of the transport must be proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SslMode {
+    /// No TLS.
+    Disable,
+    /// TLS when the server offers it; nothing is proved.
+    Prefer,
+    /// TLS; nothing is proved, unless a root certificate is given.
+    Require,
+    /// TLS with a certificate of a trusted root.
+    VerifyCa,
+    /// The same, made out to the host's name.
+    VerifyFull,
+}
+
+/// How to reach a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    /// By a host's name or address.
+    Tcp(String, u16),
+    /// By a socket in this directory.
+    Unix(PathBuf, u16),
+}
+
+/// All that a connection needs to know.
+#[derive(Clone)]
+pub(super) struct Address {
+    pub(super) endpoint: Endpoint,
+    pub(super) user: String,
+    pub(super) database: String,
+    password: Option<String>,
+    /// The file whose whole content is the password.
+    password_file: Option<PathBuf>,
+    pub(super) ssl_mode: SslMode,
+    pub(super) root_certificate: Option<PathBuf>,
+    pub(super) options: Option<String>,
+    pub(super) application_name: Option<String>,
+    pub(super) connect_timeout: Duration,
+}
+
+impl Address {
+    /// Reads a URL; what it leaves open is taken from the `PG…` variables.
+    pub(super) fn parse(
+        url: &str,
+        password_file: Option<&Path>,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        let url = Url::parse(url).map_err(|error| format!("the URL of the database: {error}"))?;
+        let text = |what: &str, part: &str| {
+            decode(part).ok_or_else(|| format!("{what} of the database's URL is not UTF-8"))
+        };
+        let mut host = match url.host_str().filter(|host| !host.is_empty()) {
+            Some(host) => Some(text(
+                "the host",
+                host.trim_start_matches('[').trim_end_matches(']'),
+            )?),
+            None => None,
+        };
+        let mut port = url.port();
+        let mut user = Some(text("the user", url.username())?).filter(|user| !user.is_empty());
+        let mut database = Some(text("the name", url.path().trim_start_matches('/'))?)
+            .filter(|name| !name.is_empty());
+        let mut password = match url.password() {
+            Some(password) => Some(text("the password", password)?),
+            None => None,
+        };
+        let (mut ssl_mode, mut root_certificate) = (None, None);
+        let (mut options, mut application_name, mut connect_timeout) = (None, None, None);
+        for (name, value) in url.query_pairs() {
+            let value = value.into_owned();
+            match name.as_ref() {
+                "host" => host = Some(value),
+                "port" => port = Some(number("port", &value)?),
+                "user" => user = Some(value),
+                "password" => password = Some(value),
+                "dbname" => database = Some(value),
+                "sslmode" => ssl_mode = Some(value),
+                "sslrootcert" => root_certificate = Some(value),
+                "options" => options = Some(value),
+                "application_name" => application_name = Some(value),
+                "connect_timeout" => connect_timeout = Some(value),
+                other => {
+                    return Err(format!(
+                        "the database's URL: `{other}` is not known; there are host, port, user, password, dbname, sslmode, \
+                         sslrootcert, options, application_name and connect_timeout"
+                    ));
+                }
+            }
+        }
+        let user = user
+            .or_else(|| variable("PGUSER"))
+            .or_else(|| variable("USER"))
+            .ok_or(
+                "the database's URL names no user: write postgres://USER@HOST/NAME, or set PGUSER",
+            )?;
+        let port = match (port, variable("PGPORT")) {
+            (Some(port), _) => port,
+            (None, Some(port)) => number("PGPORT", &port)?,
+            (None, None) => DEFAULT_PORT,
+        };
+        let host = host.or_else(|| variable("PGHOST")).unwrap_or_else(|| {
+            let has_sockets = Path::new(SOCKET_DIRECTORY).is_dir();
+            (if has_sockets {
+                SOCKET_DIRECTORY
+            } else {
+                "localhost"
+            })
+            .to_owned()
+        });
+        let connect_timeout = match connect_timeout.or_else(|| variable("PGCONNECT_TIMEOUT")) {
+            Some(seconds) => number("connect_timeout", &seconds)?,
+            None => 10,
+        };
+        Ok(Self {
+            endpoint: match host.starts_with('/') {
+                true => Endpoint::Unix(host.into(), port),
+                false => Endpoint::Tcp(host, port),
+            },
+            database: database
+                .or_else(|| variable("PGDATABASE"))
+                .unwrap_or_else(|| user.clone()),
+            user,
+            password: password.or_else(|| variable("PGPASSWORD")),
+            password_file: password_file.map(Path::to_owned),
+            ssl_mode: ssl_mode_of(ssl_mode.or_else(|| variable("PGSSLMODE")).as_deref())?,
+            root_certificate: root_certificate
+                .or_else(|| variable("PGSSLROOTCERT"))
+                .map(PathBuf::from),
+            options: options.or_else(|| variable("PGOPTIONS")),
+            application_name: application_name.or_else(|| variable("PGAPPNAME")),
+            connect_timeout: Duration::from_secs(connect_timeout),
+        })
+    }
+
+    /// The password: from the URL or `PGPASSWORD`, then the file that the settings name, then `.pgpass`.
+    pub(super) fn password(
+        &self,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<String>, String> {
+        if let Some(password) = &self.password {
+            return Ok(Some(password.clone()));
+        }
+        if let Some(file) = &self.password_file {
+            let text = std::fs::read_to_string(file).map_err(|error| {
+                format!(
+                    "cannot read the database's password from {}: {error}",
+                    file.display()
+                )
+            })?;
+            return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
+        }
+        let file = variable("PGPASSFILE")
+            .map(PathBuf::from)
+            .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".pgpass")));
+        let Some(file) = file.filter(|file| file.is_file()) else {
+            return Ok(None);
+        };
+        if is_open_to_others(&file) {
+            return Err(format!(
+                "{} can be read by others, so that it is not used: `chmod 600 {}`",
+                file.display(),
+                file.display()
+            ));
+        }
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        Ok(text.lines().find_map(|line| self.password_in(line)))
+    }
+
+    /// The password in one line `host:port:database:user:password`, when it is meant for this address.
+    /// <https://www.postgresql.org/docs/current/libpq-pgpass.html>
+    fn password_in(&self, line: &str) -> Option<String> {
+        if line.starts_with('#') {
+            return None;
+        }
+        let mut fields = vec![String::new()];
+        let mut characters = line.chars();
+        while let Some(character) = characters.next() {
+            match character {
+                ':' if fields.len() < 5 => fields.push(String::new()),
+                '\\' => fields.last_mut()?.extend(characters.next()),
+                other => fields.last_mut()?.push(other),
+            }
+        }
+        let [host, port, database, user, password] = <[String; 5]>::try_from(fields).ok()?;
+        let (ours, our_port) = match &self.endpoint {
+            Endpoint::Tcp(host, port) => (host.clone(), port),
+            Endpoint::Unix(directory, port) if directory == Path::new(SOCKET_DIRECTORY) => {
+                ("localhost".to_owned(), port)
+            }
+            Endpoint::Unix(directory, port) => (directory.display().to_string(), port),
+        };
+        let fits = |field: &str, value: &str| field == "*" || field == value;
+        (fits(&host, &ours)
+            && fits(&port, &our_port.to_string())
+            && fits(&database, &self.database)
+            && fits(&user, &self.user))
+        .then_some(password)
+    }
+}
+
+impl fmt::Display for Address {
+    /// The URL, without any secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user, database, .. } = self;
+        match &self.endpoint {
+            Endpoint::Tcp(host, port) if host.contains(':') => {
+                write!(formatter, "postgres://{user}@[{host}]:{port}/{database}")
+            }
+            Endpoint::Tcp(host, port) => {
+                write!(formatter, "postgres://{user}@{host}:{port}/{database}")
+            }
+            Endpoint::Unix(directory, port) => {
+                write!(
+                    formatter,
+                    "postgres://{user}@/{database}?host={}&port={port}",
+                    directory.display()
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, String> {
+    value
+        .parse()
+        .map_err(|_| format!("the database's {name}: `{value}` is no number that fits"))
+}
+
+fn ssl_mode_of(name: Option<&str>) -> Result<SslMode, String> {
+    match name {
+        None | Some("prefer" | "allow") => Ok(SslMode::Prefer),
+        Some("disable") => Ok(SslMode::Disable),
+        Some("require") => Ok(SslMode::Require),
+        Some("verify-ca") => Ok(SslMode::VerifyCa),
+        Some("verify-full") => Ok(SslMode::VerifyFull),
+        Some(other) => Err(format!(
+            "the database's sslmode: `{other}` is not known; there are disable, allow, prefer, require, verify-ca and verify-full"
+        )),
+    }
+}
+
+fn decode(part: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escaped = (*first == b'%')
+            .then(|| tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()))
+            .flatten()
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match escaped {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(unix)]
+fn is_open_to_others(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(file).is_ok_and(|data| data.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_file: &Path) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str, variables: &[(&str, &str)]) -> Result<Address, String> {
+        let find = |name: &str| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Address::parse(url, None, &find)
+    }
+
+    #[test]
+    fn a_url_says_it_all_and_never_shows_its_password() {
+        let address = parse("postgres://ada:p%40ss@db.example:6432/shop?sslmode=verify-full&options=-csearch_path%3Dapp", &[]).unwrap();
+        assert_eq!(address.endpoint, Endpoint::Tcp("db.example".into(), 6432));
+        assert_eq!(address.password(&|_| None).unwrap().unwrap(), "p@ss");
+        assert_eq!(address.ssl_mode, SslMode::VerifyFull);
+        assert_eq!(address.options.as_deref(), Some("-csearch_path=app"));
+        assert_eq!(address.to_string(), "postgres://ada@db.example:6432/shop");
+        assert!(!format!("{address:?}").contains("p@ss"));
+    }
+
+    #[test]
+    fn variables_fill_the_gaps() {
+        let address = parse(
+            "postgres://",
+            &[
+                ("PGUSER", "ada"),
+                ("PGHOST", "/tmp/s"),
+                ("PGPORT", "5433"),
+                ("PGPASSWORD", "x"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(address.endpoint, Endpoint::Unix("/tmp/s".into(), 5433));
+        assert_eq!(address.database, "ada");
+        assert_eq!(address.password(&|_| None).unwrap().unwrap(), "x");
+        assert!(
+            parse("postgres://h/d?sslmod=x", &[("USER", "a")])
+                .unwrap_err()
+                .contains("`sslmod` is not known")
+        );
+        assert!(
+            parse("postgres://h/d", &[])
+                .unwrap_err()
+                .contains("names no user")
+        );
+    }
+
+    #[test]
+    fn the_password_file_is_read_field_by_field() {
+        let address = parse("postgres://ada@h/d", &[]).unwrap();
+        assert_eq!(
+            address.password_in("h:5432:d:ada:a\\:b:c").unwrap(),
+            "a:b:c"
+        );
+        assert_eq!(address.password_in("*:*:*:ada:x").unwrap(), "x");
+        assert_eq!(address.password_in("h:5433:d:ada:x"), None);
+        assert_eq!(address.password_in("#h:5432:d:ada:x"), None);
+    }
+}

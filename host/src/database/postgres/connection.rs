@@ -1,0 +1,310 @@
+//! One connection: how it is opened, proved and ended, and how a running statement is interrupted from outside.
+//!
+//! The protocol: <https://www.postgresql.org/docs/current/protocol-flow.html>. Its messages are written and read by
+//! `postgres-protocol`. `tokio-postgres` on top of that would hide what a migration needs: results in the database's own
+//! text, the state of the transaction after each statement, and portals that are read in portions.
+
+use std::collections::HashMap;
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator as _;
+use postgres_protocol::authentication::md5_hash;
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
+
+use super::super::{Error, ErrorKind, Result};
+use super::address::{Address, Endpoint, SslMode};
+use super::errors;
+use super::tls;
+use super::wire::{Socket, Wire};
+
+/// The longest message that is read before the session's own limit is known: rows are not among them.
+const LONGEST_GREETING: usize = 1 << 20;
+
+/// How long to wait before a server is tried again that is starting up.
+const STARTING_PAUSE: Duration = Duration::from_millis(100);
+
+/// SQLSTATE `cannot_connect_now`: the server is starting, recovering or shutting down.
+const CANNOT_CONNECT_NOW: &str = "57P03";
+
+/// An open connection.
+pub(super) struct Connection {
+    pub(super) wire: Wire,
+    pub(super) canceller: Canceller,
+    /// What the server told of its settings.
+    pub(super) parameters: HashMap<String, String>,
+    /// The state of the transaction when the server was last ready: `I` none, `T` open, `E` failed.
+    pub(super) status: u8,
+    /// What it calls types that are not built in, by number and modifier.
+    pub(super) type_names: HashMap<(u32, i32), String>,
+}
+
+impl Connection {
+    /// Connects. A server that is starting up is waited for, as long as the address says.
+    pub(super) fn open(address: &Address, most_message: usize) -> Result<Self> {
+        let give_up = Instant::now() + address.connect_timeout;
+        loop {
+            match Self::try_open(address, most_message) {
+                Err(error) if error.code == CANNOT_CONNECT_NOW && Instant::now() < give_up => {
+                    std::thread::sleep(STARTING_PAUSE);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn try_open(address: &Address, most_message: usize) -> Result<Self> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("cannot connect to {address}: {error}"),
+            )
+        };
+        let socket = reach(address).map_err(|error| cannot(&error))?;
+        let (socket, tls) = secure(socket, address).map_err(|error| cannot(&error))?;
+        socket.set_blocking(false).map_err(|error| cannot(&error))?;
+        let mut connection = Self {
+            wire: Wire::new(socket, tls, LONGEST_GREETING.max(most_message)),
+            canceller: Canceller {
+                address: address.clone(),
+                process: 0,
+                secret: 0,
+            },
+            parameters: HashMap::new(),
+            status: b'I',
+            type_names: HashMap::new(),
+        };
+        connection.greet(address).map_err(|error| match error {
+            Refused::Io(error) => cannot(&error),
+            Refused::Database(error) => Error {
+                kind: ErrorKind::Unavailable,
+                message: format!("cannot connect to {address}: {}", error.message),
+                ..error
+            },
+        })?;
+        Ok(connection)
+    }
+
+    fn greet(&mut self, address: &Address) -> std::result::Result<(), Refused> {
+        let mut parameters = vec![
+            ("user", address.user.as_str()),
+            ("database", &address.database),
+            ("client_encoding", "UTF8"),
+        ];
+        parameters.extend(
+            address
+                .options
+                .as_deref()
+                .map(|options| ("options", options)),
+        );
+        parameters.push((
+            "application_name",
+            address.application_name.as_deref().unwrap_or("wasmigrate"),
+        ));
+        frontend::startup_message(parameters, &mut self.wire.outgoing)?;
+        let give_up = Instant::now() + address.connect_timeout;
+        let mut wait = || match Instant::now() < give_up {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the server does not answer",
+            )),
+        };
+        let password = || -> std::result::Result<String, Refused> {
+            let variable = |name: &str| std::env::var(name).ok();
+            let password = address.password(&variable).map_err(io::Error::other)?;
+            Ok(password.ok_or_else(|| {
+                io::Error::other("the server asks for a password: put it into PGPASSWORD, `postgres.password_file` or ~/.pgpass")
+            })?)
+        };
+        let mut scram = None;
+        loop {
+            match self.wire.receive(&mut wait)? {
+                Message::AuthenticationOk => {}
+                Message::AuthenticationCleartextPassword => {
+                    frontend::password_message(password()?.as_bytes(), &mut self.wire.outgoing)?;
+                }
+                Message::AuthenticationMd5Password(body) => {
+                    let hash =
+                        md5_hash(address.user.as_bytes(), password()?.as_bytes(), body.salt());
+                    frontend::password_message(hash.as_bytes(), &mut self.wire.outgoing)?;
+                }
+                Message::AuthenticationSasl(body) => {
+                    if !body
+                        .mechanisms()
+                        .any(|mechanism| Ok(mechanism == SCRAM_SHA_256))?
+                    {
+                        return Err(io::Error::other(
+                            "the server asks for a proof that is not known here",
+                        )
+                        .into());
+                    }
+                    let exchange =
+                        ScramSha256::new(password()?.as_bytes(), ChannelBinding::unsupported());
+                    frontend::sasl_initial_response(
+                        SCRAM_SHA_256,
+                        exchange.message(),
+                        &mut self.wire.outgoing,
+                    )?;
+                    scram = Some(exchange);
+                }
+                Message::AuthenticationSaslContinue(body) => {
+                    let exchange = scram.as_mut().ok_or_else(unexpected)?;
+                    exchange.update(body.data())?;
+                    frontend::sasl_response(exchange.message(), &mut self.wire.outgoing)?;
+                }
+                Message::AuthenticationSaslFinal(body) => {
+                    scram.as_mut().ok_or_else(unexpected)?.finish(body.data())?;
+                }
+                Message::BackendKeyData(body) => {
+                    self.canceller.process = body.process_id();
+                    self.canceller.secret = body.secret_key();
+                }
+                Message::ParameterStatus(body) => self.note_parameter(body.name()?, body.value()?),
+                Message::ErrorResponse(body) => {
+                    return Err(Refused::Database(errors::translate(&mut body.fields())?));
+                }
+                Message::ReadyForQuery(body) => {
+                    self.status = body.status();
+                    return Ok(());
+                }
+                Message::NoticeResponse(_) => {}
+                _ => {
+                    return Err(io::Error::other(
+                        "the server asks for a proof that is not known here",
+                    )
+                    .into());
+                }
+            }
+        }
+    }
+
+    pub(super) fn note_parameter(&mut self, name: &str, value: &str) {
+        self.parameters.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Says good-bye.
+    pub(super) fn close(mut self) {
+        frontend::terminate(&mut self.wire.outgoing);
+        let mut wait = || Err(io::ErrorKind::TimedOut.into());
+        // Whether it is heard does not matter.
+        let _ = self.wire.receive(&mut wait);
+    }
+}
+
+/// What it takes to interrupt a connection's statement.
+#[derive(Clone, Debug)]
+pub(super) struct Canceller {
+    address: Address,
+    process: i32,
+    secret: i32,
+}
+
+impl Canceller {
+    /// Asks the server to end the statement that the connection waits for. Returns when it was told to, so that no later
+    /// statement is hit.
+    pub(super) fn interrupt(&self) -> io::Result<()> {
+        let (mut socket, tls) =
+            secure(reach(&self.address)?, &self.address).map_err(io::Error::other)?;
+        let mut message = BytesMut::new();
+        frontend::cancel_request(self.process, self.secret, &mut message);
+        let mut nothing = [0];
+        match tls {
+            Some(tls) => {
+                let mut stream = rustls::StreamOwned::new(tls, socket);
+                stream.write_all(&message)?;
+                stream.flush()?;
+                // The server hangs up when it is done.
+                let _ = stream.read(&mut nothing);
+            }
+            None => {
+                socket.write_all(&message)?;
+                let _ = socket.read(&mut nothing);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why the server did not let us in.
+enum Refused {
+    Io(io::Error),
+    Database(Error),
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+fn unexpected() -> io::Error {
+    io::Error::other("the server answers out of turn")
+}
+
+/// Opens a socket, which blocks.
+fn reach(address: &Address) -> io::Result<Socket> {
+    match &address.endpoint {
+        Endpoint::Unix(directory, port) => {
+            UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).map(Socket::Unix)
+        }
+        Endpoint::Tcp(host, port) => {
+            let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+            for resolved in (host.as_str(), *port).to_socket_addrs()? {
+                match TcpStream::connect_timeout(&resolved, address.connect_timeout) {
+                    Ok(socket) => {
+                        socket.set_nodelay(true)?;
+                        let kept = rustix::net::sockopt::set_socket_keepalive(&socket, true);
+                        kept?;
+                        return Ok(Socket::Tcp(socket));
+                    }
+                    Err(error) => failed = error,
+                }
+            }
+            Err(failed)
+        }
+    }
+}
+
+/// Asks for TLS as the address says, and shakes hands.
+fn secure(
+    mut socket: Socket,
+    address: &Address,
+) -> std::result::Result<(Socket, Option<rustls::ClientConnection>), String> {
+    let Endpoint::Tcp(host, _) = &address.endpoint else {
+        return Ok((socket, None));
+    };
+    if address.ssl_mode == SslMode::Disable {
+        return Ok((socket, None));
+    }
+    if let Socket::Tcp(socket) = &socket {
+        let timeout = Some(address.connect_timeout.max(Duration::from_secs(1)));
+        socket
+            .set_read_timeout(timeout)
+            .map_err(|error| error.to_string())?;
+    }
+    let mut request = BytesMut::new();
+    frontend::ssl_request(&mut request);
+    let mut answer = [0];
+    socket
+        .write_all(&request)
+        .and_then(|()| socket.read_exact(&mut answer))
+        .map_err(|error| format!("the server does not say whether it speaks TLS: {error}"))?;
+    match (answer, address.ssl_mode) {
+        ([b'S'], mode) => {
+            let mut tls = tls::client(host, mode, address.root_certificate.as_deref())?;
+            while tls.is_handshaking() {
+                tls.complete_io(&mut socket)
+                    .map_err(|error| format!("TLS: {error}"))?;
+            }
+            Ok((socket, Some(tls)))
+        }
+        (_, SslMode::Prefer) => Ok((socket, None)),
+        _ => Err("the server does not speak TLS, which `sslmode` asks for".to_owned()),
+    }
+}

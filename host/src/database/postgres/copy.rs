@@ -1,0 +1,265 @@
+//! Bulk loading: COPY, in its binary form where every column of the batch has one that the table's column reads, else in
+//! its text form, which every type reads.
+//!
+//! <https://www.postgresql.org/docs/current/sql-copy.html>
+
+use std::collections::HashMap;
+
+use bytes::{BufMut as _, BytesMut};
+use postgres_protocol::message::frontend::{self, CopyData};
+
+use super::super::{
+    Authority, Batch, Cell, ColumnData, ColumnValues, Error, ErrorKind, JOURNAL_PREFIX, Result,
+};
+use super::pipeline::{Answer, Asked, Request};
+use super::session::PostgresSession;
+use super::text::{self, oid};
+use super::{errors, guard, results};
+
+/// How many bytes go into one message.
+const MESSAGE: usize = 64 << 10;
+
+/// The head of the binary form: signature, flags, and the length of what else there is in it.
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+/// How a column of the table reads a binary value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Boolean,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    Text,
+    Jsonb,
+    Bytes,
+}
+
+impl PostgresSession {
+    /// Inserts a batch into the columns of a table, which may be named with its schema.
+    pub(super) fn copy_in(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
+        if columns.len() != rows.columns.len() {
+            return Err(Error::invalid_argument(format!(
+                "{} columns are named, but the batch has {}",
+                columns.len(),
+                rows.columns.len()
+            )));
+        }
+        let parts: Vec<&str> = table.splitn(2, '.').collect();
+        if let Some(name) = parts.last().filter(|name| name.starts_with(JOURNAL_PREFIX)) {
+            return Err(guard::belongs_to_the_host(name));
+        }
+        let table = parts.into_iter().map(quote).collect::<Vec<_>>().join(".");
+        self.enter(Authority::Step)?;
+        let types = self.types_of_columns(&table)?;
+        let forms: Option<Vec<Form>> = columns
+            .iter()
+            .zip(&rows.columns)
+            .map(|(name, column)| form(*types.get(name)?, column))
+            .collect();
+        let names: Vec<String> = columns.iter().map(|name| quote(name)).collect();
+        let format = if forms.is_some() { "binary" } else { "text" };
+        let copy = format!(
+            "COPY {table} ({}) FROM STDIN (FORMAT {format})",
+            names.join(", ")
+        );
+        self.ask(Asked::Awaited, &Request::once(&copy), std::iter::empty())?;
+        self.send_rows(rows, forms.as_deref())?;
+        let mut inserted = 0;
+        self.settle(Authority::Step, &mut |_, answer| {
+            if let Answer::Done(rows) = answer {
+                inserted = rows;
+            }
+            Ok(())
+        })
+        .map_err(|(error, _)| error)?;
+        Ok(inserted)
+    }
+
+    fn send_rows(&mut self, rows: &Batch, forms: Option<&[Form]>) -> Result<()> {
+        let name = self.database.0.name.clone();
+        let lost = self.lost();
+        let connection = self.connection.as_mut().ok_or(lost)?;
+        let mut buffer = BytesMut::with_capacity(2 * MESSAGE);
+        if forms.is_some() {
+            buffer.put_slice(SIGNATURE);
+        }
+        for row in 0..rows.row_count {
+            match forms {
+                Some(forms) => write_binary_row(rows, row, forms, &mut buffer)?,
+                None => write_text_row(rows, row, &mut buffer),
+            }
+            if buffer.len() >= MESSAGE {
+                send(buffer.split(), &mut connection.wire.outgoing)?;
+                connection
+                    .wire
+                    .relieve(&mut || Ok(()))
+                    .map_err(|error| errors::broken(&name, &error))?;
+            }
+        }
+        if forms.is_some() {
+            buffer.put_i16(-1);
+        }
+        send(buffer, &mut connection.wire.outgoing)?;
+        frontend::copy_done(&mut connection.wire.outgoing);
+        Ok(())
+    }
+
+    /// The types of a table's columns, by name. They are asked for each time: whatever ran in between may have changed
+    /// them.
+    fn types_of_columns(&mut self, table: &str) -> Result<HashMap<String, u32>> {
+        // A domain's binary form is that of its base type, but its checks are its own: they are run by COPY.
+        let query = "SELECT attname, CASE WHEN typtype = 'e' THEN 25 ELSE atttypid END
+                     FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_type ON pg_type.oid = atttypid
+                     WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+        self.ask(
+            Asked::Awaited,
+            &Request::once(query),
+            [Cell::Text(table)].into_iter(),
+        )?;
+        let mut types = HashMap::new();
+        self.settle(Authority::Step, &mut |_, answer| {
+            if let Answer::Row(row) = answer {
+                if let Ok([Some(name), Some(number)]) =
+                    <[Option<String>; 2]>::try_from(results::texts(&row)?)
+                {
+                    types.insert(name, number.parse().unwrap_or(0));
+                }
+            }
+            Ok(())
+        })
+        .map_err(|(error, _)| error)?;
+        Ok(types)
+    }
+}
+
+/// A name in quotes.
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn send(data: BytesMut, outgoing: &mut BytesMut) -> Result<()> {
+    match CopyData::new(data.freeze()) {
+        Ok(message) => {
+            message.write(outgoing);
+            Ok(())
+        }
+        Err(error) => Err(Error::new(
+            ErrorKind::Other,
+            format!("the rows cannot be sent: {error}"),
+        )),
+    }
+}
+
+/// The binary form in which a column of the table reads a column of the batch; none when it has to be read as text.
+fn form(type_number: u32, column: &ColumnData) -> Option<Form> {
+    Some(match (&column.values, type_number) {
+        (ColumnValues::Booleans(_), oid::BOOL) => Form::Boolean,
+        (ColumnValues::Integers(_), oid::INT2) => Form::Int2,
+        (ColumnValues::Integers(_), oid::INT4) => Form::Int4,
+        (ColumnValues::Integers(_), oid::INT8) => Form::Int8,
+        (ColumnValues::Floats(_), oid::FLOAT4) => Form::Float4,
+        (ColumnValues::Floats(_), oid::FLOAT8) => Form::Float8,
+        (
+            ColumnValues::Texts { .. },
+            oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON | oid::XML,
+        ) => Form::Text,
+        (ColumnValues::Texts { .. }, oid::JSONB) => Form::Jsonb,
+        (ColumnValues::Bytes { .. }, oid::BYTEA) => Form::Bytes,
+        _ => return None,
+    })
+}
+
+fn write_binary_row(rows: &Batch, row: usize, forms: &[Form], buffer: &mut BytesMut) -> Result<()> {
+    buffer.put_i16(
+        i16::try_from(forms.len()).map_err(|_| Error::invalid_argument("too many columns"))?,
+    );
+    for (column, form) in rows.columns.iter().zip(forms) {
+        write_binary(column.cell(row), *form, buffer).map_err(|why| {
+            Error::invalid_argument(format!("row {} of the batch: {why}", row + 1))
+        })?;
+    }
+    Ok(())
+}
+
+fn write_binary(
+    cell: Cell<'_>,
+    form: Form,
+    buffer: &mut BytesMut,
+) -> std::result::Result<(), String> {
+    let narrow =
+        |value: i64, form: &str| format!("{value} is out of range for a column of type {form}");
+    match (cell, form) {
+        (Cell::Boolean(value), Form::Boolean) => {
+            buffer.put_i32(1);
+            buffer.put_u8(u8::from(value));
+        }
+        (Cell::Integer(value), Form::Int2) => {
+            buffer.put_i32(2);
+            buffer.put_i16(i16::try_from(value).map_err(|_| narrow(value, "smallint"))?);
+        }
+        (Cell::Integer(value), Form::Int4) => {
+            buffer.put_i32(4);
+            buffer.put_i32(i32::try_from(value).map_err(|_| narrow(value, "integer"))?);
+        }
+        (Cell::Integer(value), Form::Int8) => {
+            buffer.put_i32(8);
+            buffer.put_i64(value);
+        }
+        (Cell::Float(value), Form::Float4) => {
+            buffer.put_i32(4);
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "the column has no more digits"
+            )]
+            buffer.put_f32(value as f32);
+        }
+        (Cell::Float(value), Form::Float8) => {
+            buffer.put_i32(8);
+            buffer.put_f64(value);
+        }
+        (Cell::Text(text), Form::Text) => put_bytes(text.as_bytes(), None, buffer)?,
+        // The version of the binary form comes first.
+        (Cell::Text(text), Form::Jsonb) => put_bytes(text.as_bytes(), Some(1), buffer)?,
+        (Cell::Bytes(bytes), Form::Bytes) => put_bytes(bytes, None, buffer)?,
+        _ => buffer.put_i32(-1),
+    }
+    Ok(())
+}
+
+fn put_bytes(
+    bytes: &[u8],
+    version: Option<u8>,
+    buffer: &mut BytesMut,
+) -> std::result::Result<(), String> {
+    let length = bytes.len() + usize::from(version.is_some());
+    buffer.put_i32(i32::try_from(length).map_err(|_| "a value is too long".to_owned())?);
+    buffer.extend(version);
+    buffer.put_slice(bytes);
+    Ok(())
+}
+
+fn write_text_row(rows: &Batch, row: usize, buffer: &mut BytesMut) {
+    let mut value = BytesMut::new();
+    for (position, column) in rows.columns.iter().enumerate() {
+        if position > 0 {
+            buffer.put_u8(b'\t');
+        }
+        value.clear();
+        if !text::write(column.cell(row), &mut value) {
+            buffer.put_slice(b"\\N");
+            continue;
+        }
+        for byte in value.iter() {
+            match byte {
+                b'\\' => buffer.put_slice(b"\\\\"),
+                b'\n' => buffer.put_slice(b"\\n"),
+                b'\r' => buffer.put_slice(b"\\r"),
+                b'\t' => buffer.put_slice(b"\\t"),
+                other => buffer.put_u8(*other),
+            }
+        }
+    }
+    buffer.put_u8(b'\n');
+}

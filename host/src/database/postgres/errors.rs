@@ -1,0 +1,62 @@
+//! PostgreSQL's errors, translated.
+
+use std::io;
+
+use fallible_iterator::FallibleIterator as _;
+use postgres_protocol::message::backend::ErrorFields;
+
+use super::super::{Error, ErrorKind};
+
+/// SQLSTATE of a statement that was cancelled, by us or by a timeout.
+pub(super) const QUERY_CANCELED: &str = "57014";
+
+/// SQLSTATE of a lock that was not given in time.
+pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// SQLSTATE of a statement in a transaction that has failed already.
+pub(super) const IN_FAILED_TRANSACTION: &str = "25P02";
+
+/// Translates what the server says of an error: <https://www.postgresql.org/docs/current/protocol-error-fields.html>
+pub(super) fn translate(fields: &mut ErrorFields<'_>) -> io::Result<Error> {
+    let mut error = Error::new(ErrorKind::Other, "");
+    while let Some(field) = fields.next()? {
+        let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
+        match field.type_() {
+            b'C' => error.code = value,
+            b'M' => error.message = value,
+            b'D' => error.detail = Some(value),
+            b'H' => error.hint = Some(value),
+            b't' => error.table = Some(value),
+            b'c' => error.column = Some(value),
+            b'n' => error.constraint = Some(value),
+            _ => {}
+        }
+    }
+    error.kind = kind(&error.code);
+    Ok(error)
+}
+
+/// What can be done about an error: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+fn kind(code: &str) -> ErrorKind {
+    match code {
+        "42501" => ErrorKind::NotPermitted,
+        "40001" | "40P01" | LOCK_NOT_AVAILABLE => ErrorKind::Busy,
+        QUERY_CANCELED => ErrorKind::Stopped,
+        IN_FAILED_TRANSACTION => ErrorKind::TransactionLost,
+        _ => match code.get(..2) {
+            Some("23") => ErrorKind::Constraint,
+            Some("42") => ErrorKind::Syntax,
+            Some("08") => ErrorKind::Unavailable,
+            Some("57") => ErrorKind::Unavailable,
+            _ => ErrorKind::Other,
+        },
+    }
+}
+
+/// What a broken connection means.
+pub(super) fn broken(name: &str, error: &io::Error) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("the connection to {name} was lost: {error}"),
+    )
+}

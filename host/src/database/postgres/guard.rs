@@ -1,0 +1,216 @@
+//! What a step's statement may not be, told before it is sent.
+//!
+//! Whoever is determined can build any text inside a `DO` block; what that could do to the transaction and the journal is
+//! looked for before the commit (`verify`). Here the step is told in plain words what it must not do, and why.
+
+use super::super::{Error, JOURNAL_PREFIX, Result};
+use super::lexer::{Kind, Token, Tokens};
+
+/// Statements that begin so are refused, with the reason.
+const REFUSED: [(&[&str], &str); 30] = [
+    (&["BEGIN"], TRANSACTION),
+    (&["START"], TRANSACTION),
+    (&["COMMIT"], TRANSACTION),
+    (&["END"], TRANSACTION),
+    (&["ROLLBACK"], TRANSACTION),
+    (&["ABORT"], TRANSACTION),
+    (&["PREPARE", "TRANSACTION"], TRANSACTION),
+    (
+        &["SAVEPOINT"],
+        "open savepoints through the `savepoint` resource",
+    ),
+    (
+        &["RELEASE"],
+        "open savepoints through the `savepoint` resource",
+    ),
+    (&["SET", "TRANSACTION"], TRANSACTION),
+    (&["SET", "ROLE"], ROLE),
+    (&["SET", "LOCAL", "ROLE"], ROLE),
+    (&["SET", "SESSION"], ROLE),
+    (&["RESET", "ROLE"], ROLE),
+    (&["RESET", "SESSION"], ROLE),
+    (&["RESET", "ALL"], SESSION),
+    (&["DISCARD"], SESSION),
+    (&["PREPARE"], SESSION),
+    (&["EXECUTE"], SESSION),
+    (&["DEALLOCATE"], SESSION),
+    (&["DECLARE"], "read results through a cursor of the host"),
+    (&["FETCH"], "read results through a cursor of the host"),
+    (&["MOVE"], "read results through a cursor of the host"),
+    (&["CLOSE"], "read results through a cursor of the host"),
+    (&["LISTEN"], SESSION),
+    (&["UNLISTEN"], SESSION),
+    (&["LOAD"], "a step cannot load code into the server"),
+    (&["ALTER", "SYSTEM"], "a step works on the target alone"),
+    (&["CREATE", "DATABASE"], "a step works on the target alone"),
+    (&["DROP", "DATABASE"], "a step works on the target alone"),
+];
+
+const TRANSACTION: &str = "the host begins and ends the transaction of a step";
+const ROLE: &str = "the host decides in whose name a step works";
+const SESSION: &str = "the connection belongs to the host, and outlives the step";
+
+/// Functions that reach outside the database or the transaction.
+const FORBIDDEN_FUNCTIONS: [&str; 24] = [
+    "pg_read_file",
+    "pg_read_binary_file",
+    "pg_ls_dir",
+    "pg_stat_file",
+    "pg_ls_logdir",
+    "pg_ls_waldir",
+    "pg_ls_tmpdir",
+    "pg_ls_archive_statusdir",
+    "lo_import",
+    "lo_export",
+    "pg_execute_server_program",
+    "pg_file_write",
+    "pg_file_unlink",
+    "pg_file_rename",
+    "pg_reload_conf",
+    "pg_rotate_logfile",
+    "pg_terminate_backend",
+    "pg_cancel_backend",
+    "pg_switch_wal",
+    "dblink",
+    "dblink_exec",
+    "dblink_connect",
+    "dblink_connect_u",
+    "dblink_send_query",
+];
+
+/// Statements that only read, as far as their first word tells.
+const READING: [&str; 6] = ["SELECT", "WITH", "VALUES", "TABLE", "EXPLAIN", "SHOW"];
+
+/// Words that make a reading statement write, or lock.
+const WRITING: [&str; 8] = [
+    "INSERT", "UPDATE", "DELETE", "MERGE", "INTO", "SHARE", "TRUNCATE", "DROP",
+];
+
+/// Checks one statement of a step.
+pub(super) fn check(statement: &str) -> Result<()> {
+    let tokens: Vec<Token<'_>> = Tokens::new(statement)
+        .skip_while(|token| token.is_symbol(";"))
+        .collect();
+    if tokens.is_empty() {
+        return Err(Error::invalid_argument("the text holds no statement"));
+    }
+    for (words, reason) in REFUSED {
+        let begins = words
+            .iter()
+            .zip(&tokens)
+            .all(|(word, token)| token.is(word));
+        if begins && tokens.len() >= words.len() {
+            return Err(refused(&words.join(" "), reason));
+        }
+    }
+    if tokens.first().is_some_and(|first| first.is("COPY")) {
+        check_copy(&tokens)?;
+    }
+    check_names(&tokens)
+}
+
+/// Whether a statement may change what later statements mean: all but those that only move rows.
+pub(super) fn changes_shape(statement: &str) -> bool {
+    let first = Tokens::new(statement).find(|token| !token.is_symbol(";"));
+    !first.is_some_and(|first| {
+        [
+            "SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE",
+        ]
+        .iter()
+        .any(|word| first.is(word))
+    })
+}
+
+fn check_copy(tokens: &[Token<'_>]) -> Result<()> {
+    let mut depth = 0_usize;
+    for pair in tokens.windows(2) {
+        let [token, next] = pair else { continue };
+        match token.text {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > 0 || !(token.is("FROM") || token.is("TO")) {
+            continue;
+        }
+        if next.is("PROGRAM") {
+            return Err(refused(
+                "COPY … PROGRAM",
+                "a step cannot start programs on the server",
+            ));
+        }
+        if next.kind == Kind::String {
+            return Err(refused(
+                "COPY with a file",
+                "a step cannot reach the server's files",
+            ));
+        }
+        return Err(refused(
+            "COPY",
+            "insert in bulk with `load`, and read with a cursor",
+        ));
+    }
+    Ok(())
+}
+
+fn check_names(tokens: &[Token<'_>]) -> Result<()> {
+    let reads = READING
+        .iter()
+        .any(|word| tokens.first().is_some_and(|first| first.is(word)))
+        && !tokens
+            .iter()
+            .any(|token| WRITING.iter().any(|word| token.is(word)));
+    for token in tokens {
+        let Some(name) = token.name() else {
+            // The body of a function or of a DO block.
+            if token.kind == Kind::String && token.text.starts_with('$') {
+                check_body(token.text)?;
+            }
+            continue;
+        };
+        if FORBIDDEN_FUNCTIONS.contains(&name.as_str()) {
+            return Err(refused(
+                &format!("{name}()"),
+                "a step cannot reach outside the target",
+            ));
+        }
+        if name.starts_with(JOURNAL_PREFIX) && !reads {
+            return Err(belongs_to_the_host(&name));
+        }
+    }
+    Ok(())
+}
+
+/// Looks for what is forbidden in a quoted body, of which only the words are known.
+fn check_body(quoted: &str) -> Result<()> {
+    let tag = super::lexer::dollar_tag(quoted).unwrap_or("$$");
+    let inner = quoted.strip_prefix(tag).unwrap_or(quoted);
+    let inner = inner.strip_suffix(tag).unwrap_or(inner);
+    for token in Tokens::new(inner) {
+        let Some(name) = token.name() else { continue };
+        if FORBIDDEN_FUNCTIONS.contains(&name.as_str()) {
+            return Err(refused(
+                &format!("{name}()"),
+                "a step cannot reach outside the target",
+            ));
+        }
+        if name.starts_with(JOURNAL_PREFIX) {
+            return Err(belongs_to_the_host(&name));
+        }
+    }
+    Ok(())
+}
+
+/// Names of the journal's tables are not for steps.
+pub(super) fn belongs_to_the_host(name: &str) -> Error {
+    refused(
+        &format!("`{name}`"),
+        &format!(
+            "a step may read the journal, but tables that begin with `{JOURNAL_PREFIX}` belong to the host"
+        ),
+    )
+}
+
+fn refused(what: &str, why: &str) -> Error {
+    Error::not_permitted(format!("not permitted: {what}: {why}"))
+}

@@ -1,0 +1,36 @@
+//! Who holds the lock that a statement waits for.
+
+use super::super::Cell;
+use super::{Postgres, pipeline};
+
+const HOLDERS: &str = "SELECT pid, coalesce(usename, ''), coalesce(application_name, ''), coalesce(state, ''),
+       pg_catalog.floor(extract(epoch FROM pg_catalog.now() - coalesce(xact_start, backend_start)))::bigint,
+       pg_catalog.left(pg_catalog.regexp_replace(query, '\\s+', ' ', 'g'), 200)
+FROM pg_catalog.pg_stat_activity WHERE pid = ANY (pg_catalog.pg_blocking_pids($1)) ORDER BY xact_start LIMIT 3";
+
+/// Describes whoever keeps a process of the server waiting; asked on another connection. None when that cannot be told.
+pub(super) fn holders(database: &Postgres, process: i64) -> Option<String> {
+    let mut connection = database.connect().ok()?;
+    let rows = pipeline::ask(&mut connection, HOLDERS, &[Cell::Integer(process)]).ok()?;
+    database.give_back(connection);
+    let holders: Vec<String> = rows
+        .into_iter()
+        .filter_map(|row| {
+            let [pid, user, application, state, seconds, query]: [Option<String>; 6] =
+                row.try_into().ok()?;
+            let who: Vec<String> = [user, application, state]
+                .into_iter()
+                .flatten()
+                .filter(|word| !word.is_empty())
+                .collect();
+            Some(format!(
+                "process {} ({}; its transaction is {} s old), whose statement is: {}",
+                pid?,
+                who.join(", "),
+                seconds.unwrap_or_default(),
+                query.unwrap_or_default()
+            ))
+        })
+        .collect();
+    (!holders.is_empty()).then(|| holders.join("; "))
+}

@@ -1,0 +1,354 @@
+//! Statements on their way: several are sent together, and their answers come back in the same order.
+//!
+//! After an error the server passes over everything up to the next `Sync`, a commit among it: a statement that fails on
+//! purpose is how the host keeps a transaction from being committed without waiting for an answer first.
+
+use std::collections::VecDeque;
+use std::io;
+
+use fallible_iterator::FallibleIterator as _;
+use postgres_protocol::IsNull;
+use postgres_protocol::message::backend::{DataRowBody, Message, RowDescriptionBody};
+use postgres_protocol::message::frontend::{self, BindError};
+
+use super::super::{Cell, Error, ErrorKind, Result};
+use super::connection::Connection;
+use super::{errors, results, text};
+
+/// The text of a failed cast by which the server says that a step was where it must not be.
+pub(super) const TAMPERED: &str = "wasmigrate-tampered";
+
+/// SQLSTATE of a division by zero, by which a statement fails that found nothing.
+const DIVISION_BY_ZERO: &str = "22012";
+
+/// What a statement was sent for.
+pub(super) enum Asked {
+    /// The first of a transaction; tells its [`Begun`].
+    Begin,
+    /// Nobody looks at its result.
+    Quiet,
+    /// It fails with a division by zero when it does not find what it must; the error is then this one.
+    Required(Error),
+    /// It fails with [`TAMPERED`] when a step went too far.
+    Verify,
+    /// The last of a transaction.
+    Commit,
+    /// Somebody waits for its answers.
+    Awaited,
+}
+
+/// What the server says about a statement that somebody waits for.
+pub(super) enum Answer {
+    /// The columns of its result.
+    Columns(RowDescriptionBody),
+    /// A row of its result.
+    Row(DataRowBody),
+    /// It is done, and changed so many rows.
+    Done(u64),
+    /// It has more rows.
+    Suspended,
+}
+
+/// Which transaction it is, and which process of the server works on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Begun {
+    pub(super) process: i64,
+    pub(super) transaction: i64,
+}
+
+/// Why a pipeline broke off.
+pub(super) struct Trouble {
+    pub(super) error: Error,
+    /// How many of the awaited statements were done before; none when another statement failed.
+    pub(super) awaited: Option<usize>,
+    /// Whether the connection is gone.
+    pub(super) is_lost: bool,
+}
+
+/// A statement to be sent, with the names it goes by on the server.
+pub(super) struct Request<'r> {
+    /// The statement's text; none when it was prepared before.
+    pub(super) parse: Option<&'r str>,
+    pub(super) statement: &'r str,
+    pub(super) portal: &'r str,
+    pub(super) describe: bool,
+    /// How many rows to return at most; 0 for all.
+    pub(super) most_rows: i32,
+}
+
+impl<'r> Request<'r> {
+    /// One statement, run once to its end.
+    pub(super) fn once(text: &'r str) -> Self {
+        Self {
+            parse: Some(text),
+            statement: "",
+            portal: "",
+            describe: false,
+            most_rows: 0,
+        }
+    }
+}
+
+/// What was asked and not answered yet.
+#[derive(Default)]
+pub(super) struct Pipeline {
+    asked: VecDeque<Asked>,
+    awaited: usize,
+    pub(super) begun: Option<Begun>,
+}
+
+impl Pipeline {
+    /// Whether nothing waits to be sent or answered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    /// Writes a statement behind those that wait. What cannot be written is not sent.
+    pub(super) fn ask<'c>(
+        &mut self,
+        connection: &mut Connection,
+        asked: Asked,
+        request: &Request<'_>,
+        cells: impl Iterator<Item = Cell<'c>>,
+    ) -> Result<()> {
+        let buffer = &mut connection.wire.outgoing;
+        let before = buffer.len();
+        let written = (|| -> std::result::Result<(), BindError> {
+            if let Some(text) = request.parse {
+                frontend::parse(request.statement, text, [], buffer)
+                    .map_err(BindError::Serialization)?;
+            }
+            let write = |cell, buffer: &mut _| {
+                Ok(if text::write(cell, buffer) {
+                    IsNull::No
+                } else {
+                    IsNull::Yes
+                })
+            };
+            frontend::bind(
+                request.portal,
+                request.statement,
+                [],
+                cells,
+                write,
+                [],
+                buffer,
+            )?;
+            let done = (|| {
+                if request.describe {
+                    frontend::describe(b'P', request.portal, buffer)?;
+                }
+                frontend::execute(request.portal, request.most_rows, buffer)
+            })();
+            done.map_err(BindError::Serialization)
+        })();
+        if let Err(error) = written {
+            buffer.truncate(before);
+            return Err(Error::invalid_argument(match error {
+                BindError::Conversion(error) => format!("the statement cannot be sent: {error}"),
+                BindError::Serialization(error) => format!("the statement cannot be sent: {error}"),
+            }));
+        }
+        self.asked.push_back(asked);
+        Ok(())
+    }
+
+    /// Takes note of a statement that was written by somebody else.
+    pub(super) fn asked(&mut self, asked: Asked) {
+        self.asked.push_back(asked);
+    }
+
+    /// Sends everything and reads all answers; `on` takes those that somebody waits for, with their number among these.
+    pub(super) fn settle(
+        &mut self,
+        connection: &mut Connection,
+        look: &mut dyn FnMut() -> io::Result<()>,
+        on: &mut dyn FnMut(usize, Answer) -> Result<()>,
+    ) -> std::result::Result<(), Trouble> {
+        frontend::sync(&mut connection.wire.outgoing);
+        self.awaited = 0;
+        let mut trouble = None;
+        let settled = self.read_answers(connection, look, on, &mut trouble);
+        self.asked.clear();
+        match (settled, trouble) {
+            // The reason that the server gave before it hung up says more.
+            (Err(_), Some(error)) => Err(Trouble {
+                error,
+                awaited: None,
+                is_lost: true,
+            }),
+            (Err(error), None) => {
+                let kind = match error.kind() {
+                    io::ErrorKind::FileTooLarge => ErrorKind::Limit,
+                    _ => ErrorKind::Unavailable,
+                };
+                Err(Trouble {
+                    error: Error::new(kind, error.to_string()),
+                    awaited: None,
+                    is_lost: true,
+                })
+            }
+            (Ok(()), None) => Ok(()),
+            (Ok(()), Some(error)) => Err(Trouble {
+                error,
+                awaited: Some(self.awaited),
+                is_lost: false,
+            }),
+        }
+    }
+
+    fn read_answers(
+        &mut self,
+        connection: &mut Connection,
+        look: &mut dyn FnMut() -> io::Result<()>,
+        on: &mut dyn FnMut(usize, Answer) -> Result<()>,
+        trouble: &mut Option<Error>,
+    ) -> io::Result<()> {
+        loop {
+            match connection.wire.receive(look)? {
+                Message::RowDescription(body) if self.is_awaited() => {
+                    note(trouble, on(self.awaited, Answer::Columns(body)));
+                }
+                Message::DataRow(body) => match self.asked.front() {
+                    Some(Asked::Awaited) => note(trouble, on(self.awaited, Answer::Row(body))),
+                    Some(Asked::Begin) => self.begun = begun(&body)?,
+                    _ => {}
+                },
+                Message::CommandComplete(body) => {
+                    let tag = body.tag()?;
+                    if matches!(self.asked.front(), Some(Asked::Commit)) && tag != "COMMIT" {
+                        trouble.get_or_insert_with(failed_before);
+                    }
+                    let changed = rows_changed(tag);
+                    self.is_done(trouble, on, Answer::Done(changed));
+                }
+                Message::EmptyQueryResponse => self.is_done(trouble, on, Answer::Done(0)),
+                Message::PortalSuspended => self.is_done(trouble, on, Answer::Suspended),
+                Message::ErrorResponse(body) => {
+                    let error = errors::translate(&mut body.fields())?;
+                    *trouble = Some(self.explain(error));
+                }
+                Message::ParameterStatus(body) => {
+                    connection.note_parameter(body.name()?, body.value()?)
+                }
+                Message::ReadyForQuery(body) => {
+                    connection.status = body.status();
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn is_awaited(&self) -> bool {
+        matches!(self.asked.front(), Some(Asked::Awaited))
+    }
+
+    fn is_done(
+        &mut self,
+        trouble: &mut Option<Error>,
+        on: &mut dyn FnMut(usize, Answer) -> Result<()>,
+        answer: Answer,
+    ) {
+        if let Some(Asked::Awaited) = self.asked.pop_front() {
+            note(trouble, on(self.awaited, answer));
+            if trouble.is_none() {
+                self.awaited += 1;
+            }
+        }
+    }
+
+    /// What an error means, by what its statement was sent for.
+    fn explain(&self, error: Error) -> Error {
+        match self.asked.front() {
+            Some(Asked::Required(otherwise)) if error.code == DIVISION_BY_ZERO => otherwise.clone(),
+            Some(Asked::Verify) if error.message.contains(TAMPERED) => tampered(&error.message),
+            _ if error.code == errors::IN_FAILED_TRANSACTION => failed_before(),
+            _ => error,
+        }
+    }
+}
+
+fn note(trouble: &mut Option<Error>, result: Result<()>) {
+    if let (None, Err(error)) = (&trouble, result) {
+        *trouble = Some(error);
+    }
+}
+
+/// What the step did where it must not be: the message quotes `wasmigrate-tampered WHAT`.
+fn tampered(message: &str) -> Error {
+    let what = message
+        .split_once(TAMPERED)
+        .map_or("", |(_, what)| what)
+        .trim_matches(['"', ' ', '»', '«', '“', '”']);
+    let what = match what {
+        "transaction" => "it left the transaction that the host had opened for it".to_owned(),
+        table => format!("it changed or locked `{table}`, which belongs to the host"),
+    };
+    Error::not_permitted(format!(
+        "the step tampered with the host: {what}; everything it did is rolled back"
+    ))
+}
+
+/// The transaction holds nothing any more, and somebody wants to go on with it.
+pub(super) fn failed_before() -> Error {
+    Error {
+        code: errors::IN_FAILED_TRANSACTION.to_owned(),
+        ..Error::new(
+            ErrorKind::TransactionLost,
+            "a statement failed before, and PostgreSQL then does nothing more in the transaction; to go on behind an error, \
+             open a savepoint before the statement and drop it after the error",
+        )
+    }
+}
+
+fn begun(row: &DataRowBody) -> io::Result<Option<Begun>> {
+    let mut numbers = row.ranges().take(2).map(|range| {
+        let text = range
+            .and_then(|range| row.buffer().get(range))
+            .and_then(|text| std::str::from_utf8(text).ok());
+        text.and_then(|text| text.parse().ok())
+            .ok_or_else(|| io::Error::other("a number was expected"))
+    });
+    Ok(match (numbers.next()?, numbers.next()?) {
+        (Some(process), Some(transaction)) => Some(Begun {
+            process,
+            transaction,
+        }),
+        _ => None,
+    })
+}
+
+/// The rows that a statement changed, by its tag: `INSERT 0 5`, `UPDATE 3`.
+fn rows_changed(tag: &str) -> u64 {
+    let changes = ["INSERT", "UPDATE", "DELETE", "MERGE", "COPY"]
+        .iter()
+        .any(|command| tag.starts_with(command));
+    match tag.rsplit_once(' ') {
+        Some((_, rows)) if changes => rows.parse().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Asks one question of the host outside of a session; returns the rows of its answer as text.
+pub(super) fn ask(
+    connection: &mut Connection,
+    statement: &str,
+    parameters: &[Cell<'_>],
+) -> Result<Vec<Vec<Option<String>>>> {
+    let mut pipeline = Pipeline::default();
+    pipeline.ask(
+        connection,
+        Asked::Awaited,
+        &Request::once(statement),
+        parameters.iter().copied(),
+    )?;
+    let mut rows = Vec::new();
+    let settled = pipeline.settle(connection, &mut || Ok(()), &mut |_, answer| {
+        if let Answer::Row(row) = answer {
+            rows.push(results::texts(&row)?);
+        }
+        Ok(())
+    });
+    settled.map(|()| rows).map_err(|trouble| trouble.error)
+}

@@ -1,0 +1,239 @@
+//! Bytes to and from the server: a socket that never blocks, with or without TLS, and whole messages on top of it.
+//!
+//! Reading and writing go on at the same time, because a server that cannot get rid of its answers stops taking
+//! questions. Whoever waits is asked every few milliseconds whether to go on.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use postgres_protocol::message::backend::Message;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustls::{ClientConnection, StreamOwned};
+
+/// How long to wait before whoever waits is asked.
+const SLICE: Duration = Duration::from_millis(10);
+
+/// How much is read at once.
+const PORTION: usize = 64 << 10;
+
+/// How much may wait to be written before the server has to take some.
+const MOST_OUTGOING: usize = 256 << 10;
+
+/// A plain connection.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+enum Stream {
+    Plain(Socket),
+    Tls(Box<StreamOwned<ClientConnection, Socket>>),
+}
+
+/// A connection with its buffers.
+pub(super) struct Wire {
+    stream: Stream,
+    incoming: BytesMut,
+    /// What was not written yet.
+    pub(super) outgoing: BytesMut,
+    scratch: Box<[u8]>,
+    most_message: usize,
+}
+
+impl Wire {
+    /// A wire over an open socket, which must not block. Messages of more than `most_message` bytes end it.
+    pub(super) fn new(socket: Socket, tls: Option<ClientConnection>, most_message: usize) -> Self {
+        Self {
+            stream: match tls {
+                Some(tls) => Stream::Tls(Box::new(StreamOwned::new(tls, socket))),
+                None => Stream::Plain(socket),
+            },
+            incoming: BytesMut::new(),
+            outgoing: BytesMut::new(),
+            scratch: vec![0; PORTION].into_boxed_slice(),
+            most_message,
+        }
+    }
+
+    /// Writes until little is left to be written.
+    pub(super) fn relieve(&mut self, wait: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+        while self.outgoing.len() > MOST_OUTGOING {
+            self.exchange(wait)?;
+        }
+        Ok(())
+    }
+
+    /// The next message, once everything is written. `wait` is asked every few milliseconds whether to
+    /// go on, and may end it with an error.
+    pub(super) fn receive(
+        &mut self,
+        wait: &mut dyn FnMut() -> io::Result<()>,
+    ) -> io::Result<Message> {
+        loop {
+            if let Some(message) = self.parse()? {
+                return Ok(message);
+            }
+            self.exchange(wait)?;
+        }
+    }
+
+    /// Whether there is something that the server said without being asked, or it has hung up.
+    pub(super) fn is_disturbed(&mut self) -> bool {
+        !self.incoming.is_empty()
+            || !matches!(self.read(), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+
+    fn parse(&mut self) -> io::Result<Option<Message>> {
+        if let Some(header) = self.incoming.get(1..5) {
+            let length = header
+                .iter()
+                .fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
+            if length > self.most_message {
+                return Err(io::Error::new(
+                    ErrorKind::FileTooLarge,
+                    "a value or row is too long",
+                ));
+            }
+            if self.incoming.len() <= length {
+                return Ok(None);
+            }
+        }
+        Message::parse(&mut self.incoming)
+    }
+
+    /// Writes and reads what can be, waiting until something can.
+    fn exchange(&mut self, wait: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+        loop {
+            let wrote = self.write()?;
+            let read = match self.read() {
+                Ok(0) => {
+                    return Err(io::Error::new(
+                        ErrorKind::UnexpectedEof,
+                        "the server closed the connection",
+                    ));
+                }
+                Ok(_) => true,
+                Err(error) if is_transient(&error) => false,
+                Err(error) => return Err(error),
+            };
+            if read || wrote {
+                return Ok(());
+            }
+            let flags = match self.wants_write() {
+                true => PollFlags::IN | PollFlags::OUT,
+                false => PollFlags::IN,
+            };
+            let slice = Timespec {
+                tv_sec: 0,
+                tv_nsec: i64::from(SLICE.subsec_nanos()),
+            };
+            let mut polled = [PollFd::from_borrowed_fd(self.descriptor(), flags)];
+            match poll(&mut polled, Some(&slice)) {
+                Ok(0) => wait()?,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Writes what the socket takes; true when there was something to write and it took some.
+    fn write(&mut self) -> io::Result<bool> {
+        let mut wrote = false;
+        while !self.outgoing.is_empty() {
+            let written = match &mut self.stream {
+                Stream::Plain(socket) => socket.write(&self.outgoing),
+                Stream::Tls(stream) => stream.write(&self.outgoing),
+            };
+            match written {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.outgoing.advance(count);
+                    wrote = true;
+                }
+                Err(error) if is_transient(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if let Stream::Tls(stream) = &mut self.stream {
+            match stream.flush() {
+                Err(error) if !is_transient(&error) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(wrote)
+    }
+
+    fn read(&mut self) -> io::Result<usize> {
+        let count = match &mut self.stream {
+            Stream::Plain(socket) => socket.read(&mut self.scratch),
+            Stream::Tls(stream) => stream.read(&mut self.scratch),
+        }?;
+        self.incoming
+            .extend_from_slice(self.scratch.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+
+    fn wants_write(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(_) => !self.outgoing.is_empty(),
+            Stream::Tls(stream) => !self.outgoing.is_empty() || stream.conn.wants_write(),
+        }
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        match &self.stream {
+            Stream::Plain(socket) => socket.as_fd(),
+            Stream::Tls(stream) => stream.sock.as_fd(),
+        }
+    }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+impl Socket {
+    /// Whether calls wait for their end.
+    pub(super) fn set_blocking(&self, blocking: bool) -> io::Result<()> {
+        match self {
+            Self::Tcp(socket) => socket.set_nonblocking(!blocking),
+            Self::Unix(socket) => socket.set_nonblocking(!blocking),
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => socket.read(buffer),
+            Self::Unix(socket) => socket.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => socket.write(buffer),
+            Self::Unix(socket) => socket.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
