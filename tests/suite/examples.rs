@@ -18,23 +18,13 @@ fn languages() -> Place {
 
 /// The rows of a query, each as its cells with `|` between.
 fn rows(place: &Place, query: &str) -> Vec<String> {
-    let connection = place.connect();
-    let mut statement = connection.prepare(query).unwrap();
-    let width = statement.column_count();
-    let rows = statement.query_map([], |row| {
-        let cell = |position| {
-            Ok(match row.get::<_, rusqlite::types::Value>(position)? {
-                rusqlite::types::Value::Null => String::new(),
-                rusqlite::types::Value::Integer(value) => value.to_string(),
-                rusqlite::types::Value::Real(value) => value.to_string(),
-                rusqlite::types::Value::Text(text) => text,
-                rusqlite::types::Value::Blob(_) => "bytes".to_owned(),
-            })
-        };
-        let cells: rusqlite::Result<Vec<String>> = (0..width).map(cell).collect();
-        Ok(cells?.join("|"))
-    });
-    rows.unwrap().map(Result::unwrap).collect()
+    let rows = place.connect().rows(query);
+    rows.into_iter()
+        .map(|row| {
+            let cells: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
+            cells.join("|")
+        })
+        .collect()
 }
 
 #[test]

@@ -50,14 +50,14 @@ fn a_database_that_stays_locked_is_told_and_the_next_run_goes_on() {
         .with_sql("0002_b.sql", "CREATE TABLE b (c);");
     place.run(&["migrate"]).ends_with(0);
     place.write_step("0003_c.sql", b"CREATE TABLE c (d);");
-    let application = place.connect();
-    application.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut application = place.connect();
+    application.run("BEGIN IMMEDIATE");
     // Nobody holds the lease, but the application holds the lock.
     place
         .run(&["migrate"])
         .ends_with(1)
         .and_says("another process holds the write lock");
-    application.execute_batch("ROLLBACK").unwrap();
+    application.run("ROLLBACK");
     place
         .run(&["migrate"])
         .ends_with(0)

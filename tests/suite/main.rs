@@ -1,8 +1,9 @@
-//! Black-box tests: the real binary, real SQLite files, real components.
+//! Black-box tests: the real binary, real databases, real components.
 //!
 //! A test is three sentences: a [`place::Place`] with a database and steps, an act, and what a user sees. `cargo xtask
 //! test` builds what they need and runs them.
 
+mod application;
 mod commands;
 mod crash;
 mod examples;

@@ -1,17 +1,23 @@
-//! A place to try the binary in: a directory with a database, steps and a cache of its own.
+//! A place to try the binary in: a directory with steps and a cache of its own, and a database.
+//!
+//! `WASMIGRATE_TEST_ON` says on which database the suite runs. What a test says in SQL either means the same on each, or
+//! is given for each ([`Place::in_sql_of`]); tests of what only one of them has stand in modules named after it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use rusqlite::Connection;
 use tempfile::TempDir;
+
+use crate::application::{self, Application, Kind};
 
 /// A directory with everything that a run needs.
 pub struct Place {
     directory: TempDir,
     cache: PathBuf,
     variables: Vec<(String, String)>,
+    /// On a server, the database of this place.
+    server: Option<application::Database>,
 }
 
 /// What a command said and how it ended.
@@ -31,6 +37,18 @@ impl Place {
             directory,
             cache: built().join("test-cache"),
             variables: Vec::new(),
+            server: match application::kind() {
+                Kind::Sqlite => None,
+                Kind::Postgres => Some(application::Database::create()),
+            },
+        }
+    }
+
+    /// The SQL that means the same on each database.
+    pub fn in_sql_of<'s>(sqlite: &'s str, postgres: &'s str) -> &'s str {
+        match application::kind() {
+            Kind::Sqlite => sqlite,
+            Kind::Postgres => postgres,
         }
     }
 
@@ -61,7 +79,7 @@ impl Place {
 
     /// Runs SQL on the database, as the application would.
     pub fn with_data(self, sql: &str) -> Self {
-        self.connect().execute_batch(sql).unwrap();
+        self.connect().run(sql);
         self
     }
 
@@ -76,16 +94,24 @@ impl Place {
 
     /// Begins with the database that the example steps are written for.
     pub fn with_legacy_data(self) -> Self {
-        std::fs::copy(given("WASMIGRATE_LEGACY"), self.database()).unwrap();
+        match &self.server {
+            None => {
+                std::fs::copy(given("WASMIGRATE_LEGACY"), self.database()).unwrap();
+            }
+            Some(_) => self.connect().copy_from_sqlite(&given("WASMIGRATE_LEGACY")),
+        }
         self
     }
 
     /// Another place that is the same in all.
     pub fn copy(&self) -> Self {
-        let copy = Self {
+        let mut copy = Self {
             variables: self.variables.clone(),
             ..Self::new()
         };
+        if let Some(server) = &self.server {
+            copy.server = Some(server.copy());
+        }
         copy_files(self.path(), copy.path());
         copy_files(
             &self.path().join("migrations"),
@@ -119,61 +145,41 @@ impl Place {
     }
 
     /// A connection of the application.
-    pub fn connect(&self) -> Connection {
-        Connection::open(self.database()).unwrap()
+    pub fn connect(&self) -> Application {
+        match &self.server {
+            None => Application::open_file(&self.database()),
+            Some(server) => server.connect(),
+        }
+    }
+
+    /// On a server, the URL of the database.
+    pub fn url(&self) -> String {
+        match &self.server {
+            None => format!("sqlite:{}", self.database().display()),
+            Some(server) => server.url(),
+        }
     }
 
     /// The first cell of the first row.
-    pub fn one<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
-        self.connect()
-            .query_row(query, [], |row| row.get(0))
-            .unwrap_or_else(|error| panic!("{query}: {error}"))
+    #[track_caller]
+    pub fn one<T: std::str::FromStr>(&self, query: &str) -> T {
+        let text = self.texts(query).into_iter().next();
+        let text = text.unwrap_or_else(|| panic!("{query}: no row"));
+        text.parse().unwrap_or_else(|_| panic!("{query}: {text}"))
     }
 
     /// The first cell of each row, as text.
+    #[track_caller]
     pub fn texts(&self, query: &str) -> Vec<String> {
-        let connection = self.connect();
-        let mut statement = connection.prepare(query).unwrap();
-        let rows = statement.query_map([], |row| row.get(0)).unwrap();
-        rows.map(Result::unwrap).collect()
+        let rows = self.connect().rows(query);
+        rows.into_iter()
+            .map(|row| row.into_iter().next().flatten().unwrap_or_default())
+            .collect()
     }
 
     /// All that the application owns: schema and rows of every table but the journal's, as text.
     pub fn content(&self) -> String {
-        let connection = self.connect();
-        let mut statement = connection
-            .prepare(
-                "SELECT name, sql FROM sqlite_master
-                 WHERE name NOT LIKE 'wasmigrate\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-                 ORDER BY type, name",
-            )
-            .unwrap();
-        let objects: Vec<(String, Option<String>)> = statement
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        let mut content = String::new();
-        for (name, sql) in objects {
-            let sql = sql.unwrap_or_default();
-            content.push_str(&format!("{sql};\n"));
-            if !sql.to_ascii_uppercase().starts_with("CREATE TABLE") {
-                continue;
-            }
-            let mut statement = connection
-                .prepare(&format!("SELECT * FROM \"{name}\" ORDER BY 1, 2"))
-                .or_else(|_| connection.prepare(&format!("SELECT * FROM \"{name}\" ORDER BY 1")))
-                .unwrap();
-            let width = statement.column_count();
-            let mut rows = statement.query([]).unwrap();
-            while let Some(row) = rows.next().unwrap() {
-                let cells: Vec<String> = (0..width)
-                    .map(|cell| format!("{:?}", row.get_ref(cell).unwrap()))
-                    .collect();
-                content.push_str(&format!("{name}: {}\n", cells.join(", ")));
-            }
-        }
-        content
+        self.connect().content()
     }
 
     /// A command that is about to run here.
@@ -199,6 +205,11 @@ impl Place {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path())
             .env("WASMIGRATE_CACHE", &self.cache)
+            .envs(
+                self.server
+                    .iter()
+                    .map(|server| ("WASMIGRATE_DATABASE", server.url())),
+            )
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
     }
@@ -279,7 +290,7 @@ pub fn built_guest(name: &str) -> PathBuf {
 }
 
 /// A path that `cargo xtask test` passes to the tests.
-fn given(variable: &str) -> PathBuf {
+pub fn given(variable: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) => PathBuf::from(path),
         None => panic!("{variable} is not set: run `cargo xtask test`"),

@@ -6,23 +6,52 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use wasmigrate_test_server::{Cluster, Durability};
+
 use crate::cargo::{self, say};
 use crate::{dataset, guests};
 
 pub(crate) fn run(filter: &[String]) -> Result<()> {
-    require_strace()?;
+    require_programs()?;
     cargo::build_host(false)?;
     let target = cargo::target_directory()?;
     let built = guests::build(&target)?;
     let legacy = legacy_database(&target)?;
     let mut tests = cargo::cargo();
     tests
-        .args(["test", "--workspace", "--"])
-        .args(filter)
-        .env("WASMIGRATE_GUESTS", &built.bench)
-        .env("WASMIGRATE_EXAMPLES", &built.migrations)
-        .env("WASMIGRATE_LEGACY", &legacy);
+        .args(["test", "--workspace", "--exclude", "wasmigrate-tests", "--"])
+        .args(filter);
     cargo::run(&mut tests)?;
+    let server = Cluster::start(Durability::None)?;
+    for database in ["sqlite", "postgres"] {
+        say(&format!("the black-box suite on {database}"));
+        let other = if database == "sqlite" {
+            "postgres::"
+        } else {
+            "sqlite::"
+        };
+        let mut suite = cargo::cargo();
+        suite
+            .args([
+                "test",
+                "--package",
+                "wasmigrate-tests",
+                "--",
+                "--skip",
+                other,
+            ])
+            .args(filter)
+            .env("WASMIGRATE_GUESTS", &built.bench)
+            .env("WASMIGRATE_EXAMPLES", &built.migrations)
+            .env("WASMIGRATE_LEGACY", &legacy)
+            .env("WASMIGRATE_TEST_ON", database)
+            .env(
+                "WASMIGRATE_TEST_POSTGRES",
+                server.url("postgres", "postgres"),
+            );
+        cargo::run(&mut suite)?;
+    }
+    drop(server);
     let mut guest_tests = cargo::cargo();
     guest_tests
         .args(["test", "--workspace", "--"])
@@ -44,33 +73,48 @@ fn legacy_database(target: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The crash tests kill the host at chosen system calls with strace.
-fn require_strace() -> Result<()> {
-    if finds_strace() {
+/// What the tests need beside Rust: strace, with which the crash tests kill the host at chosen system calls, a PostgreSQL
+/// server, and a pooler for it.
+fn require_programs() -> Result<()> {
+    let missing = |package: &&str| match *package {
+        "postgresql" => !Path::new("/usr/lib/postgresql").exists(),
+        package => !["/usr/bin", "/usr/sbin"]
+            .iter()
+            .any(|path| Path::new(path).join(package).exists()),
+    };
+    let packages: Vec<&str> = ["strace", "postgresql", "pgbouncer"]
+        .into_iter()
+        .filter(missing)
+        .collect();
+    if packages.is_empty() {
         return Ok(());
     }
     if Path::new("/usr/bin/apt-get").exists() {
-        say("installing strace, which the crash tests kill the host with");
+        say(&format!(
+            "installing what the tests need: {}",
+            packages.join(", ")
+        ));
         for arguments in [
             &["update", "-qq"][..],
-            &["install", "-y", "-qq", "--no-install-recommends", "strace"],
+            &["install", "-y", "-qq", "--no-install-recommends"],
         ] {
+            let packages = if arguments.len() > 2 {
+                &packages[..]
+            } else {
+                &[]
+            };
             // What went wrong shows in the look below.
             let _ = Command::new("apt-get")
                 .args(arguments)
+                .args(packages)
                 .env("DEBIAN_FRONTEND", "noninteractive")
                 .status();
         }
-        if finds_strace() {
-            return Ok(());
+    }
+    match packages.into_iter().find(missing) {
+        None => Ok(()),
+        Some(package) => {
+            bail!("the tests need {package}: install it with the system's package manager")
         }
     }
-    bail!("the crash tests need strace: install it with the system's package manager")
-}
-
-fn finds_strace() -> bool {
-    Command::new("strace")
-        .arg("-V")
-        .output()
-        .is_ok_and(|output| output.status.success())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::ErrorCode;
 
+use crate::application::Application;
 use crate::place::{Place, Said};
 use host::{Host, until};
 
@@ -75,14 +76,22 @@ fn stopped_while_it_prepares(place: &Place) -> Host {
 
 /// Whether a process other than this one holds the lock that every writer needs.
 fn is_locked(place: &Place) -> bool {
-    let application = place.connect();
-    application.busy_timeout(Duration::ZERO).unwrap();
-    match application.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
-        Ok(()) => false,
-        Err(error) => match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::FileLockingProtocolFailed) => true,
-            _ => panic!("{error}"),
-        },
+    match place.connect() {
+        Application::Sqlite(application) => {
+            application.busy_timeout(Duration::ZERO).unwrap();
+            match application.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
+                Ok(()) => false,
+                Err(error) => match error.sqlite_error_code() {
+                    Some(ErrorCode::DatabaseBusy | ErrorCode::FileLockingProtocolFailed) => true,
+                    _ => panic!("{error}"),
+                },
+            }
+        }
+        mut application => {
+            let open = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL
+                        AND pid <> pg_backend_pid()";
+            !application.rows(open).is_empty()
+        }
     }
 }
 
@@ -194,14 +203,12 @@ fn a_host_that_came_second_to_the_lock_waits_for_the_first() {
     let place = slow_steps()
         .with_data("CREATE TABLE kept (value)")
         .with_variable("WASMIGRATE_LOCK_WAIT_SECONDS", "2");
-    let application = place.connect();
-    application
-        .execute_batch("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE")
-        .unwrap();
+    let mut application = place.connect();
+    application.run("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE");
     // Both have seen that nobody holds the lease when one of them gets the lock.
     let hosts = [(); 2].map(|()| Host::start(&place, &["migrate"]));
     std::thread::sleep(Duration::from_millis(500));
-    application.execute_batch("COMMIT").unwrap();
+    application.run("COMMIT");
     until("one has the lease", || !outcomes(&place).is_empty());
     let holder: String = place.one("SELECT holder FROM wasmigrate_lease");
     let (mut first, mut second): (Vec<Host>, Vec<Host>) =
@@ -217,13 +224,13 @@ fn a_host_that_came_second_to_the_lock_waits_for_the_first() {
 #[test]
 fn whoever_reads_waits_for_an_application_that_commits() {
     let place = steps().with_data("CREATE TABLE kept (value); INSERT INTO kept VALUES (1);");
-    let application = place.connect();
+    let mut application = place.connect();
     // Without WAL, a commit keeps readers out.
-    application.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    application.run("BEGIN EXCLUSIVE");
     let commands = ["status", "history", "plan", "migrate"];
     let hosts = commands.map(|command| Host::start(&place, &[command]));
     std::thread::sleep(Duration::from_millis(500));
-    application.execute_batch("COMMIT").unwrap();
+    application.run("COMMIT");
     for host in hosts {
         host.end().ends_with(0);
     }

@@ -135,12 +135,11 @@ fn sleeps_at_lock(number: usize, place: &Place) -> Option<bool> {
     };
     let was_fenced = !is_locked(place) && {
         // As if its lease had run out.
-        let taken_from = place.connect().execute(
-            "UPDATE wasmigrate_lease SET expires_at = 0 WHERE holder IS NOT NULL",
-            [],
-        );
+        let taken_from = place
+            .connect()
+            .change("UPDATE wasmigrate_lease SET expires_at = 0 WHERE holder IS NOT NULL");
         place.run(&["migrate"]).ends_with(0);
-        taken_from.unwrap() == 1
+        taken_from == 1
     };
     host::signal(process, "CONT");
     let said = asleep.end();

@@ -50,7 +50,8 @@ impl Place {
     }
 
     fn obey(&self, statement: &str, phase: &str) {
-        self.connect().execute(statement, [phase]).unwrap();
+        self.connect()
+            .run(&statement.replace('?', &format!("'{phase}'")));
     }
 }
 

@@ -69,8 +69,8 @@ fn a_client_that_hangs_up_finds_its_run_again() {
     let place = held_in("migrate");
     let service = Service::start(&place);
     // Held here, so that the client is gone before the run is accepted.
-    let application = place.connect();
-    application.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut application = place.connect();
+    application.run("BEGIN IMMEDIATE");
     let mut connection = client::connect(service.address()).unwrap();
     let request = keyed("migrate", "lost");
     // Of a connection that is to be closed anyway, the service would not notice the end.
@@ -81,7 +81,7 @@ fn a_client_that_hangs_up_finds_its_run_again() {
     drop(connection);
     // Answered behind the end of that connection.
     assert_eq!(service.get("/healthz").status, 200);
-    application.execute_batch("ROLLBACK").unwrap();
+    application.run("ROLLBACK");
     service.until_output(1, "ready");
     is_accepted(&request.send(service.address()), 1);
     assert_eq!(outcomes(&place), ["running"]);

@@ -58,10 +58,8 @@ fn note(text: &str) -> String {
 }
 
 fn open_gate(place: &Place) {
-    let application = place.connect();
-    application
-        .execute("UPDATE gate SET is_open = 1", [])
-        .unwrap();
+    let mut application = place.connect();
+    application.run("UPDATE gate SET is_open = 1");
 }
 
 /// What the steps left, in the order in which they did.

@@ -83,14 +83,14 @@ fn a_check_that_goes_on_is_rolled_back() {
 fn a_command_that_waits_for_the_file_s_lock_does_not_start() {
     let place = gated();
     let service = Service::start(&place);
-    let application = place.connect();
-    application.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut application = place.connect();
+    application.run("BEGIN IMMEDIATE");
     let migrate = Request::post("/api/v1/runs", &serde_json::json!({ "command": "migrate" }));
     let mut connection = client::connect(service.address()).unwrap();
     std::io::Write::write_all(&mut connection, &migrate.bytes()).unwrap();
     service.until_a_run_waits();
     ends_in_good_order(&place, service);
-    application.execute_batch("ROLLBACK").unwrap();
+    application.run("ROLLBACK");
     assert!(applied(&place).is_empty());
     Service::start(&place).does("migrate");
     assert_eq!(applied(&place), ["first"]);

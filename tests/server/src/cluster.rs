@@ -1,0 +1,255 @@
+//! A PostgreSQL cluster.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::{as_user, directory, free_port};
+
+/// How long a server may take to start, recovery included.
+const START: Duration = Duration::from_secs(60);
+
+/// What the server does about the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// What a fresh installation does.
+    Default,
+    /// It never waits for the disk: its process may be killed, the machine must not.
+    None,
+}
+
+/// A running server, with the superuser `postgres` and the ordinary role `app`, both trusted on loopback.
+pub struct Cluster {
+    directory: TempDir,
+    binaries: PathBuf,
+    port: u16,
+    durability: Durability,
+    process: Option<Child>,
+}
+
+impl Cluster {
+    /// Makes a cluster and starts its server.
+    pub fn start(durability: Durability) -> Result<Self> {
+        let binaries = binaries()?;
+        let directory = directory()?;
+        let data = directory.path().join("data");
+        let made = as_user(&binaries.join("initdb"))
+            .arg("--pgdata")
+            .arg(&data)
+            .args([
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ])
+            .output()
+            .context("cannot run initdb")?;
+        ensure!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let mut cluster = Self {
+            directory,
+            binaries,
+            port: free_port()?,
+            durability,
+            process: None,
+        };
+        cluster.start_again()?;
+        cluster.run_sql("postgres", "CREATE ROLE app LOGIN CREATEDB")?;
+        Ok(cluster)
+    }
+
+    /// Starts the server after it was stopped or killed.
+    pub fn start_again(&mut self) -> Result<()> {
+        let mut settings = vec![
+            format!("port={}", self.port),
+            format!(
+                "unix_socket_directories={}",
+                self.directory.path().display()
+            ),
+            "listen_addresses=127.0.0.1".to_owned(),
+            "max_connections=200".to_owned(),
+        ];
+        if self.durability == Durability::None {
+            settings.extend(["fsync=off".to_owned(), "full_page_writes=off".to_owned()]);
+        }
+        let mut command = as_user(&self.binaries.join("postgres"));
+        command.arg("-D").arg(self.directory.path().join("data"));
+        for setting in settings {
+            command.arg("-c").arg(setting);
+        }
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.directory.path().join("log"))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        self.process = Some(command.spawn().context("cannot start postgres")?);
+        let give_up = Instant::now() + START;
+        while !self.is_ready()? {
+            if let Some(status) = self
+                .process
+                .as_mut()
+                .map(Child::try_wait)
+                .transpose()?
+                .flatten()
+            {
+                bail!("postgres ended with {status}: {}", self.log());
+            }
+            ensure!(
+                Instant::now() < give_up,
+                "postgres does not start: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn is_ready(&self) -> Result<bool> {
+        let mut command = Command::new(self.binaries.join("pg_isready"));
+        command.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
+        Ok(command.status()?.success())
+    }
+
+    /// Kills the server as a failing machine would: all of its processes at once.
+    pub fn kill(&mut self) -> Result<()> {
+        let Some(mut process) = self.process.take() else {
+            return Ok(());
+        };
+        let children = children(process.id());
+        process.kill()?;
+        process.wait()?;
+        for child in children {
+            // One that has ended meanwhile is as good.
+            let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
+        }
+        Ok(())
+    }
+
+    /// Stops the server without waiting for its clients.
+    pub fn stop(&mut self) -> Result<()> {
+        let Some(mut process) = self.process.take() else {
+            return Ok(());
+        };
+        // SIGINT is a "fast" shutdown: https://www.postgresql.org/docs/current/server-shutdown.html
+        if let Some(pid) = i32::try_from(process.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+        {
+            rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
+        }
+        process.wait()?;
+        Ok(())
+    }
+
+    /// The port of loopback on which it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its directory of sockets and files.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Where the programs of this version of PostgreSQL are.
+    pub fn binaries(&self) -> &Path {
+        &self.binaries
+    }
+
+    /// The URL of a database, for a user.
+    pub fn url(&self, user: &str, database: &str) -> String {
+        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Runs SQL with psql, as the superuser.
+    pub fn run_sql(&self, database: &str, sql: &str) -> Result<()> {
+        let output = Command::new(self.binaries.join("psql"))
+            .args([
+                "-X",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-d",
+                &self.url("postgres", database),
+                "-c",
+                sql,
+            ])
+            .output()
+            .context("cannot run psql")?;
+        ensure!(
+            output.status.success(),
+            "psql: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Whatever goes wrong here, the directory is removed.
+        let _ = self.stop();
+    }
+}
+
+/// The processes that a process has started: field 4 of `/proc/PID/stat` (proc(5)) is the parent's.
+fn children(parent: u32) -> Vec<rustix::process::Pid> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            let (_, fields) = stat.rsplit_once(')')?;
+            let its_parent: u32 = fields.split_ascii_whitespace().nth(1)?.parse().ok()?;
+            (its_parent == parent)
+                .then(|| rustix::process::Pid::from_raw(pid))
+                .flatten()
+        })
+        .collect()
+}
+
+/// The programs of the newest PostgreSQL that is installed.
+fn binaries() -> Result<PathBuf> {
+    let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let version = entry.file_name().to_str()?.parse().ok()?;
+            Some((version, entry.path().join("bin")))
+        })
+        .filter(|(_, path)| path.join("postgres").exists())
+        .collect();
+    found.sort();
+    if let Some((_, path)) = found.pop() {
+        return Ok(path);
+    }
+    let output = Command::new("pg_config").arg("--bindir").output();
+    let path = output
+        .ok()
+        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    match path
+        .map(PathBuf::from)
+        .filter(|path| path.join("postgres").exists())
+    {
+        Some(path) => Ok(path),
+        None => {
+            bail!("there is no PostgreSQL server: install it with the system's package manager")
+        }
+    }
+}
