@@ -9,7 +9,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::database::Stop;
-use crate::engine::{Event, HistoryEntry, Observer, Order, Overview, Rehearsal, Report};
+use crate::engine::{
+    Event, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice,
+};
 use crate::journal::Outcome;
 
 /// How long to wait for a connection.
@@ -76,6 +78,11 @@ impl Client {
     /// Where the host's target stands.
     pub fn overview(&self) -> Result<Overview> {
         self.get("status")
+    }
+
+    /// What to say about the pending steps.
+    pub fn advice(&self) -> Result<Vec<StepAdvice>> {
+        self.get("advice")
     }
 
     /// The newest runs, the newest first.

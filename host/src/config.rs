@@ -31,6 +31,8 @@ pub struct Config {
     pub cache: PathBuf,
     /// How often a step is tried that says that another try may help, or that finds the database busy.
     pub attempts: u32,
+    /// Whether to refuse steps whose statements would hold up the application.
+    pub strict: bool,
     /// How long a host that is not heard of keeps its lease.
     pub lease_seconds: u64,
     /// How long to wait for the lock of another writer of a SQLite file.
@@ -106,6 +108,7 @@ impl Default for Config {
             migrations: PathBuf::from("migrations"),
             cache: PathBuf::new(),
             attempts: 3,
+            strict: false,
             lease_seconds: 15,
             lock_wait_seconds: 5,
             postgres: PostgresConfig::default(),

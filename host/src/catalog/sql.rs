@@ -1,7 +1,8 @@
 //! SQL steps: one file with sections.
 //!
 //! A line `-- wasmigrate:migrate`, `-- wasmigrate:finalize` or `-- wasmigrate:reset` begins a section; a file without
-//! such a line is all migrate.
+//! such a line is all migrate. With a line `-- wasmigrate:no-transaction` the statements of migrate run outside a
+//! transaction.
 
 use super::Error;
 
@@ -16,11 +17,19 @@ pub struct Section {
     pub first_line: usize,
 }
 
+/// The line that takes migrate out of the transaction.
+const NO_TRANSACTION: &str = "no-transaction";
+
+/// The line that accepts what there is to say about the next statement; the reason may follow.
+const ACCEPT: &str = "accept";
+
 /// A SQL step, taken apart.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlStep {
     /// The comment at the top of the file, in one line.
     pub summary: String,
+    /// Whether `migrate` runs in a transaction.
+    pub transactional: bool,
     /// What `migrate` runs.
     pub migrate: Option<Section>,
     /// What `finalize` runs.
@@ -50,7 +59,10 @@ impl SqlStep {
         }
         let mut step = Self {
             summary: summary(text),
-            ..Self::default()
+            transactional: true,
+            migrate: None,
+            finalize: None,
+            reset: None,
         };
         let mut section: Option<(&str, Section)> = None;
         let mut before = Section {
@@ -58,7 +70,10 @@ impl SqlStep {
             first_line: 1,
         };
         for (number, line) in (1..).zip(text.split_inclusive('\n')) {
-            let Some(name) = marker(line) else {
+            let name = marker(line);
+            step.transactional &= name != Some(NO_TRANSACTION);
+            let is_section = |name: &&str| *name != NO_TRANSACTION && !name.starts_with(ACCEPT);
+            let Some(name) = name.filter(is_section) else {
                 let current = section.as_mut().map_or(&mut before, |(_, section)| section);
                 current.text.push_str(line);
                 continue;
@@ -75,7 +90,7 @@ impl SqlStep {
                         label: label.to_owned(),
                         line: number,
                         why: format!(
-                            "`{MARKER}{other}` is no section: there are migrate, finalize and reset"
+                            "`{MARKER}{other}` is no section: there are migrate, finalize and reset, and `{MARKER}{NO_TRANSACTION}`"
                         ),
                     });
                 }
@@ -178,6 +193,15 @@ mod tests {
         );
         assert_eq!(step.reset.unwrap().text, "");
         assert_eq!(step.finalize.unwrap().first_line, 6);
+    }
+
+    #[test]
+    fn migrate_may_run_outside_a_transaction() {
+        let step = parse("-- Top.\n-- wasmigrate:no-transaction\nA;\n").unwrap();
+        assert!(!step.transactional);
+        assert_eq!(step.summary, "Top.");
+        assert_eq!(step.migrate.unwrap().first_line, 1);
+        assert!(parse("A;").unwrap().transactional);
     }
 
     #[test]

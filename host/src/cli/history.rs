@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::terminal::{Terminal, duration, printable_lines, shortened, time};
-use super::{AllowanceArguments, Ended, GlobalArguments};
+use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
 use crate::engine::{Failure, HistoryEntry};
 
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub(super) async fn run(
     arguments: &HistoryArguments,
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
-    let target = global.target(AllowanceArguments::default(), true)?;
+    let target = global.target(AllowanceArguments::default(), Manner::default())?;
     let entries = target.history(arguments.last, arguments.output).await?;
     if terminal.json() {
         terminal.document(&entries);

@@ -6,6 +6,7 @@
 mod completions;
 mod history;
 mod inspect;
+mod lease;
 mod plan;
 mod run;
 mod serve;
@@ -98,6 +99,8 @@ enum Command {
     Inspect(inspect::InspectArguments),
     /// Hash every file and compare it with the journal
     Verify(verify::VerifyArguments),
+    /// Show who may change the target now, or take that right away
+    Lease(lease::LeaseArguments),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArguments),
 }
@@ -120,6 +123,15 @@ impl From<AllowanceArguments> for Allowances {
             changed: arguments.allow_changed,
         }
     }
+}
+
+/// How a command goes about its work.
+#[derive(Clone, Copy, Debug, Default)]
+struct Manner {
+    /// Whether to wait for another host that works on the target.
+    wait: bool,
+    /// Whether to refuse statements that would hold up the application.
+    strict: bool,
 }
 
 /// Why a command ended without doing what it was asked to, with its exit status.
@@ -204,6 +216,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ende
         Command::History(history) => history::run(global, history, terminal).await,
         Command::Inspect(inspect) => inspect::run(global, inspect, terminal).await,
         Command::Verify(verify) => verify::run(global, verify, terminal).await,
+        Command::Lease(lease) => lease::run(global, lease, terminal).await,
         Command::Completions(completions) => Ok(completions::run(completions, terminal)),
     }
 }
@@ -232,11 +245,16 @@ impl GlobalArguments {
     }
 
     /// What a command acts on.
-    fn target(&self, allowances: AllowanceArguments, wait: bool) -> anyhow::Result<Target> {
+    fn target(&self, allowances: AllowanceArguments, manner: Manner) -> anyhow::Result<Target> {
         let Some(host) = &self.host else {
-            let engine = self.engine(allowances.into(), wait)?;
+            let engine = self.engine(allowances.into(), manner)?;
             return Ok(Target::Here(Box::new(engine)));
         };
+        if manner.strict {
+            bail!(
+                "a running host is as strict as its settings say: `--strict` is for runs in this process"
+            );
+        }
         if self.database.is_some() || self.migrations.is_some() {
             bail!(
                 "`--host` names a host that has its own database and steps: leave out `--database` and `--migrations`"
@@ -250,14 +268,15 @@ impl GlobalArguments {
         let credentials = serve::credentials(&self.config()?.serve)?;
         Ok(Target::There {
             client: Client::new(host, credentials.header()),
-            wait,
+            wait: manner.wait,
         })
     }
 
-    fn engine(&self, allowances: Allowances, wait: bool) -> anyhow::Result<Engine> {
-        let config = self.config()?;
+    fn engine(&self, allowances: Allowances, manner: Manner) -> anyhow::Result<Engine> {
+        let mut config = self.config()?;
+        config.strict |= manner.strict;
         let database = database(&config)?;
-        Ok(engine(config, database, allowances, wait))
+        Ok(engine(config, database, allowances, manner.wait))
     }
 }
 
@@ -278,6 +297,7 @@ fn engine(
             lease: Duration::from_secs(config.lease_seconds),
             allowances,
             wait,
+            strict: config.strict,
         },
     )
 }

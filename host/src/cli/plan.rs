@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::target::Target;
 use super::terminal::Terminal;
-use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, REFUSED};
+use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, Manner, REFUSED};
 use crate::database::Stop;
 use crate::engine::{Progress, Rehearsal};
 
@@ -16,6 +16,9 @@ pub(super) struct PlanArguments {
     /// writers of the database wait meanwhile
     #[arg(long)]
     dry_run: bool,
+    /// Refuse, with status 2, when a statement would hold up the application
+    #[arg(long)]
+    strict: bool,
     /// List the files that are no steps, too
     #[arg(short, long)]
     verbose: bool,
@@ -26,7 +29,7 @@ pub(super) async fn run(
     arguments: &PlanArguments,
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
-    let target = global.target(arguments.allowances, true)?;
+    let target = global.target(arguments.allowances, Manner::default())?;
     if arguments.dry_run {
         let stop = Stop::default();
         super::run::cancel_on_signal(&stop)?;
@@ -37,6 +40,7 @@ pub(super) async fn run(
         return Ok(show_rehearsal(&rehearsal, terminal));
     }
     let overview = target.overview().await?;
+    let advice = target.advice().await?;
     let pending: Vec<_> = overview
         .steps
         .iter()
@@ -47,6 +51,7 @@ pub(super) async fn run(
             "pending": pending,
             "ignored": overview.ignored,
             "problems": overview.problems,
+            "advice": advice,
         }));
     } else {
         match pending.len() {
@@ -70,15 +75,29 @@ pub(super) async fn run(
                 terminal.line(&format!("  ignored {}: {}", ignored.file_name, ignored.why));
             }
         }
+        for advice in &advice {
+            terminal.warning(&advice.danger());
+            terminal.line(&format!(
+                "  statement: {}",
+                first_line(&advice.advice.statement)
+            ));
+            terminal.line(&format!("  instead: {}", advice.advice.recipe));
+        }
         for problem in &overview.problems {
             terminal.error(problem, None);
         }
     }
-    Ok(if overview.problems.is_empty() {
-        0
-    } else {
-        REFUSED
-    })
+    let is_refused = !overview.problems.is_empty() || (arguments.strict && !advice.is_empty());
+    Ok(if is_refused { REFUSED } else { 0 })
+}
+
+fn first_line(statement: &str) -> String {
+    let mut lines = statement.lines();
+    let first = lines.next().unwrap_or_default().trim_end();
+    match lines.next() {
+        Some(_) => format!("{first} …"),
+        None => first.to_owned(),
+    }
 }
 
 fn show_rehearsal(rehearsal: &Rehearsal, terminal: &Terminal) -> u8 {

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::target::Target;
 use super::terminal::Terminal;
-use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, REFUSED};
+use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, Manner, REFUSED};
 use crate::database::Stop;
 use crate::engine::{Command, Order, State};
 use crate::journal::Outcome;
@@ -19,6 +19,9 @@ pub(super) struct RunArguments {
     /// Refuse at once when another host works on the target, instead of waiting for it
     #[arg(long)]
     no_wait: bool,
+    /// Refuse steps with statements that would hold up the application; `plan` says which
+    #[arg(long)]
+    strict: bool,
 }
 
 pub(super) async fn run(
@@ -27,7 +30,11 @@ pub(super) async fn run(
     command: Command,
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
-    let target = global.target(arguments.allowances, !arguments.no_wait)?;
+    let manner = Manner {
+        wait: !arguments.no_wait,
+        strict: arguments.strict,
+    };
+    let target = global.target(arguments.allowances, manner)?;
     let stop = Stop::default();
     cancel_on_signal(&stop)?;
     if let Target::Here(_) = target {
@@ -52,6 +59,10 @@ pub(super) async fn run(
             terminal.error(&failure.to_string(), Some(failure));
         }
         let state = report.state.map_or("not known", State::as_str);
+        let left = match &report.failure {
+            Some(failure) if failure.is_kept => "ran outside a transaction and runs again",
+            _ => "was rolled back",
+        };
         terminal.line(&match (report.outcome, report.run) {
             (Outcome::Done, None) => format!("nothing to do; the state is {state}"),
             (Outcome::Done, Some(_)) => {
@@ -62,9 +73,9 @@ pub(super) async fn run(
             }
             (Outcome::Refused, _) => format!("nothing was changed; the state is {state}"),
             (Outcome::Cancelled, _) => {
-                format!("cancelled; the running step was rolled back, the state is {state}")
+                format!("cancelled; the running step {left}, the state is {state}")
             }
-            _ => format!("failed; the failed step was rolled back, the state is {state}"),
+            _ => format!("failed; the failed step {left}, the state is {state}"),
         });
     }
     Ok(match report.outcome {

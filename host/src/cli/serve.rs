@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::{Ended, GlobalArguments};
+use super::{Ended, GlobalArguments, Manner};
 use crate::catalog::Allowances;
 use crate::config::ServeConfig;
 use crate::engine::Supervisor;
@@ -65,7 +65,7 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
     }
     start_logs(arguments.log_format);
     // A client that asks while another host is at work is told so at once.
-    let supervisor = Supervisor::new(global.engine(Allowances::default(), false)?);
+    let supervisor = Supervisor::new(global.engine(Allowances::default(), Manner::default())?);
     let watched = Arc::clone(&supervisor);
     super::watchdog::start(
         move || watched.live()?.overdue(),

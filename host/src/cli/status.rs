@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::terminal::{Terminal, printable_lines, shortened, time};
-use super::{AllowanceArguments, Ended, GlobalArguments};
+use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
 use crate::engine::{Overview, Progress};
 
 #[derive(Debug, Args)]
@@ -14,7 +14,7 @@ pub(super) async fn run(
     _arguments: &StatusArguments,
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
-    let target = global.target(AllowanceArguments::default(), true)?;
+    let target = global.target(AllowanceArguments::default(), Manner::default())?;
     let overview = target.overview().await?;
     if terminal.json() {
         terminal.document(&overview);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::Ended;
 use crate::client::Client;
 use crate::database::Stop;
-use crate::engine::{Engine, HistoryEntry, Observer, Order, Overview, Rehearsal, Report};
+use crate::engine::{
+    Engine, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice,
+};
 
 /// Where a command is done.
 pub(super) enum Target {
@@ -24,6 +26,13 @@ impl Target {
         Ok(match self {
             Self::Here(engine) => engine.overview().await?,
             Self::There { client, .. } => client.overview()?,
+        })
+    }
+
+    pub(super) async fn advice(&self) -> Result<Vec<StepAdvice>, Ended> {
+        Ok(match self {
+            Self::Here(engine) => engine.advice().await?,
+            Self::There { client, .. } => client.advice()?,
         })
     }
 

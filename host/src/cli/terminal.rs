@@ -53,6 +53,15 @@ impl Terminal {
         }
     }
 
+    /// Says what the operator should know.
+    pub(super) fn warning(&self, message: &str) {
+        self.line(&format!(
+            "{} {}",
+            style("warning:").yellow(),
+            printable_lines(message)
+        ));
+    }
+
     /// Says why a command failed; for machines as a document, so that each finds it where it reads.
     pub(super) fn error(&self, message: &str, failure: Option<&Failure>) {
         if self.json {
@@ -248,8 +257,8 @@ impl Observer for Lines {
                     (Outcome::Done, Phase::Finalize) => (style("✓").green(), "finalized"),
                     (Outcome::Done, Phase::Reset) => (style("✓").green(), "reset"),
                     (Outcome::Done, _) => (style("✓").green(), "migrated"),
-                    (Outcome::Cancelled, _) => (style("✗").red(), "cancelled, rolled back"),
-                    (_, _) => (style("✗").red(), "failed, rolled back"),
+                    (Outcome::Cancelled, _) => (style("✗").red(), "cancelled"),
+                    (_, _) => (style("✗").red(), "failed"),
                 };
                 self.line(&format!(
                     "{mark} {step} {word} in {}",

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::terminal::Terminal;
-use super::{AllowanceArguments, Ended, GlobalArguments};
+use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArguments {
@@ -16,7 +16,7 @@ pub(super) async fn run(
     arguments: &VerifyArguments,
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
-    let target = global.target(arguments.allowances, true)?;
+    let target = global.target(arguments.allowances, Manner::default())?;
     let steps = target.verify().await?;
     if terminal.json() {
         terminal.document(&serde_json::json!({"verified": steps}));

@@ -12,7 +12,7 @@ mod sqlite;
 mod stop;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -106,6 +106,19 @@ pub struct CursorId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SavepointId(pub u32);
 
+/// A statement that holds up the application while it runs.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Advice {
+    /// The line of the script on which the statement begins, from 1.
+    pub line: usize,
+    /// The statement.
+    pub statement: String,
+    /// What it does to the application.
+    pub danger: String,
+    /// How to do the same without.
+    pub recipe: String,
+}
+
 /// A target that sessions can be opened on.
 #[async_trait]
 pub trait Database: Send + Sync {
@@ -114,6 +127,17 @@ pub trait Database: Send + Sync {
 
     /// Which database it is.
     fn kind(&self) -> Kind;
+
+    /// What to say about a script before it runs. `is_finalize` says that the application is about to change; `made` are the
+    /// tables that the scripts before have made, to which those of this one are added.
+    fn advise(
+        &self,
+        _script: &str,
+        _is_finalize: bool,
+        _made: &mut BTreeSet<String>,
+    ) -> Vec<Advice> {
+        Vec::new()
+    }
 
     /// Opens a session. `stop` ends whatever takes long in it.
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>>;
@@ -141,6 +165,11 @@ pub trait Session: Send {
     /// Lets each of a step's statements that follow commit by itself, until [`Session::rollback`]. Databases that have no
     /// statements which need that refuse.
     async fn begin_without_transaction(&mut self) -> Result<()>;
+
+    /// The indexes that the database has left unfinished and does not use, by their full names.
+    async fn invalid_indexes(&mut self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 
     /// Keeps others out who want the same for the same target, until the transaction ends.
     async fn lock_target(&mut self) -> Result<()>;

@@ -54,6 +54,9 @@ pub struct Failure {
     pub backtrace: Vec<String>,
     /// Whether another try may help.
     pub retryable: bool,
+    /// Whether what the step did before it failed is kept, because it ran outside a transaction.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_kept: bool,
 }
 
 impl Failure {
@@ -70,6 +73,7 @@ impl Failure {
             database: None,
             backtrace: Vec::new(),
             retryable: false,
+            is_kept: false,
         }
     }
 
@@ -110,6 +114,13 @@ impl Failure {
             database: Some(error.clone()),
             ..Self::new(code, blame, error.message)
         }
+    }
+
+    /// Whether the connection to the database went away.
+    pub fn is_lost_connection(&self) -> bool {
+        self.database
+            .as_ref()
+            .is_some_and(|error| error.kind == ErrorKind::Unavailable)
     }
 
     fn from_stop(reason: StopReason) -> Self {

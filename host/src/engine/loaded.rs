@@ -7,7 +7,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use super::Engine;
 use super::event::{Event, Observer};
 use super::failure::Failure;
-use super::program::{Answers, Program};
+use super::program::{Answers, Circumstances, Program};
 use super::transaction::{StepIdentity, StepTransaction};
 use crate::catalog::{Digests, SqlStep, StepFile, StepKind};
 use crate::database::Stop;
@@ -18,6 +18,8 @@ use crate::sandbox::{self, Sandbox};
 pub(super) struct Loaded {
     pub(super) step: StepIdentity,
     pub(super) program: Program,
+    /// Whether its `migrate` runs in a transaction.
+    pub(super) transactional: bool,
     /// How many rows it said it will go through.
     pub(super) rows: Option<u64>,
     /// Whether it must be asked again when the steps before it are done.
@@ -30,14 +32,14 @@ impl Loaded {
         &self,
         engine: &Engine,
         transaction: StepTransaction,
-        after_others: bool,
+        circumstances: Circumstances,
         stop: &Stop,
     ) -> (Result<Answers, Failure>, StepTransaction) {
         stop.set_deadline(Some(engine.deadline()));
         let sandbox = engine.started_sandbox();
         let asked = self
             .program
-            .inquire(sandbox, transaction, after_others, stop)
+            .inquire(sandbox, transaction, circumstances, stop)
             .await;
         stop.set_deadline(None);
         asked
@@ -122,6 +124,7 @@ impl Loader<'_> {
                 digest,
             },
             program,
+            transactional: true,
             rows: None,
             deferred: false,
         })

@@ -7,6 +7,7 @@
 //!
 //! A run stays on the thread that began it, because a session does.
 
+mod advice;
 mod event;
 mod failure;
 mod heartbeat;
@@ -39,6 +40,7 @@ use runner::Run;
 use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
 
+pub use advice::StepAdvice;
 pub use event::{Event, Observer, Unobserved};
 pub use failure::{Blame, Failure};
 pub use inspect::Inspection;
@@ -74,6 +76,8 @@ pub struct Options {
     pub allowances: Allowances,
     /// Whether to wait for another host that works on the target.
     pub wait: bool,
+    /// Whether to refuse steps whose statements would hold up the application.
+    pub strict: bool,
 }
 
 /// Why a command did not become a run, or a question no answer.
@@ -170,6 +174,9 @@ impl Engine {
             if self.decide(&catalog, &snapshot, command)?.is_none() && snapshot.lease.is_none() {
                 return Ok(self.nothing_done(&catalog, &snapshot));
             }
+            if command != Command::Reset {
+                self.refuse_dangers(&catalog, &snapshot)?;
+            }
             let mut session = match self.open_to_run(stop).await {
                 Ok(session) => session,
                 Err(error) if error.kind == ErrorKind::Busy => {
@@ -191,7 +198,7 @@ impl Engine {
             }
             let Some(state) = self.decide(&catalog, &snapshot, command)? else {
                 // A host died between its last step and the end of its run.
-                journal::end_dead_runs(&mut *session).await?;
+                journal::end_dead_runs(&mut *session, None).await?;
                 session.commit().await?;
                 return Ok(self.nothing_done(&catalog, &snapshot));
             };
@@ -290,6 +297,31 @@ impl Engine {
         }
     }
 
+    /// Who holds the lease, or died holding it.
+    pub async fn lease(&self) -> Result<Option<LeaseRecord>, RunError> {
+        Ok(self.snapshot(&Stop::default()).await?.lease)
+    }
+
+    /// Takes the lease from whoever holds it, for nobody: that host cannot commit anything any more. Its run ends as
+    /// interrupted, for this reason. Returns the lease that was broken; none when there was none.
+    pub async fn break_lease(&self, reason: &str) -> Result<Option<LeaseRecord>, RunError> {
+        let stop = Stop::default();
+        if self.snapshot(&stop).await?.lease.is_none() {
+            return Ok(None);
+        }
+        let mut session = self.database.open(Access::Write, &stop).await?;
+        session.begin(Durability::Flushed).await?;
+        session.lock_target().await?;
+        let lease = journal::read(&mut *session).await?.lease;
+        if lease.is_some() {
+            let message = format!("{} broke its lease: {reason}", journal::holder());
+            let failure = Failure::new("lease", Blame::Operator, message);
+            journal::end_dead_runs(&mut *session, Some(&failure.to_json())).await?;
+        }
+        session.commit().await?;
+        Ok(lease)
+    }
+
     /// The newest runs before the one numbered `before`, the newest first, with their attempts; with their output when
     /// `output` is true.
     pub async fn history(
@@ -342,6 +374,10 @@ impl Engine {
     async fn state(&self, catalog: &Catalog) -> Option<State> {
         let snapshot = self.snapshot(&Stop::default()).await.ok()?;
         Some(overview::state_of(catalog, &snapshot))
+    }
+
+    fn catalog(&self) -> Result<Catalog, RunError> {
+        Catalog::scan(&self.options.migrations, self.database.kind()).map_err(RunError::files)
     }
 
     async fn snapshot(&self, stop: &Stop) -> Result<Snapshot, database::Error> {

@@ -24,19 +24,32 @@ pub(super) struct Answers {
     pub(super) deferred: bool,
 }
 
+/// When a step is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Circumstances {
+    /// It comes first, or all before it are done.
+    First,
+    /// Steps of the same run come before it, whose tables it may miss now.
+    BehindOthers,
+    /// It has begun in an earlier run.
+    Begun,
+}
+
 impl Program {
-    /// Asks the step whether it could run, and for how many rows. `after_others` says that steps of the same run come
-    /// before it, whose tables it may miss now.
+    /// Asks the step what it is and, unless it has begun before, whether it could run and for how many rows.
     pub(super) async fn inquire(
         &self,
         sandbox: Option<&Sandbox<StepTransaction>>,
         transaction: StepTransaction,
-        after_others: bool,
+        circumstances: Circumstances,
         stop: &Stop,
     ) -> (Result<Answers, Failure>, StepTransaction) {
         let (Self::Component(component), Some(sandbox)) = (self, sandbox) else {
             let answers = Answers {
-                transactional: true,
+                transactional: match self {
+                    Self::Sql(sql) => sql.transactional,
+                    Self::Component(_) => true,
+                },
                 rows: None,
                 deferred: false,
             };
@@ -46,7 +59,8 @@ impl Program {
         let output = std::sync::Arc::clone(&transaction.output);
         let mut instance = sandbox.instance(component, transaction, output, recorded, stop);
         let postponed = |error: &sandbox::Error| {
-            after_others && matches!(error, sandbox::Error::Failed { cause: Some(_), .. })
+            circumstances == Circumstances::BehindOthers
+                && matches!(error, sandbox::Error::Failed { cause: Some(_), .. })
         };
         let answers = async {
             let description = instance.describe().await?;
@@ -55,6 +69,9 @@ impl Program {
                 rows: None,
                 deferred: false,
             };
+            if circumstances == Circumstances::Begun {
+                return Ok(answers);
+            }
             match instance.check().await {
                 Ok(()) => {}
                 Err(error) if postponed(&error) => {

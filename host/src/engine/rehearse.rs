@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::RunError;
-use super::event::Observer;
+use super::event::{Event, Observer};
 use super::failure::Failure;
 use super::loaded::{self, Loaded};
 use super::overview;
+use super::program::Circumstances;
 use super::run_output::RunOutput;
 use super::transaction::{RunContext, StepTransaction};
-use crate::catalog::Catalog;
 use crate::database::{Access, Durability, JOURNAL_PREFIX, Session, Stop};
 use crate::journal::{self, Phase};
 
@@ -33,8 +33,7 @@ pub(super) async fn rehearse(
     observer: Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<Rehearsal, RunError> {
-    let catalog = Catalog::scan(&engine.options.migrations, engine.database.kind())
-        .map_err(RunError::files)?;
+    let catalog = engine.catalog()?;
     let mut session = engine.database.open(Access::Rehearsal, stop).await?;
     session.begin(Durability::Deferred).await?;
     let snapshot = journal::read(&mut *session).await?;
@@ -85,36 +84,43 @@ async fn rehearse_step(
     record: Option<journal::StepRecord>,
     stop: &Stop,
 ) -> (Result<(), Failure>, Box<dyn Session>) {
-    let resumed = record.is_some();
-    let mut transaction = StepTransaction::open(
-        context,
-        session,
-        &loaded.step,
-        Phase::Prepare,
-        None,
-        1,
-        None,
-    );
+    let circumstances = match record {
+        Some(_) => Circumstances::Begun,
+        None => Circumstances::First,
+    };
+    let open = |session, phase, record| {
+        StepTransaction::open(context, session, &loaded.step, phase, None, 1, record)
+    };
     let mut phase = Phase::Prepare;
-    let mut result = Ok(());
-    if !resumed {
-        let (answers, back) = loaded.inquire(engine, transaction, false, stop).await;
-        transaction = back;
-        result = answers.map(|_| ());
-    }
-    if result.is_ok() {
-        phase = Phase::Migrate;
-        let migrate = StepTransaction::open(
-            context,
-            transaction.session,
-            &loaded.step,
-            phase,
-            None,
-            1,
-            record,
-        );
-        (result, transaction) = loaded.perform(engine, migrate, stop).await;
-    }
+    let asked = open(session, phase, None);
+    let (answers, mut transaction) = loaded.inquire(engine, asked, circumstances, stop).await;
+    let result = match answers {
+        Err(failure) => Err(failure),
+        Ok(answers) if !answers.transactional => {
+            context.observer.notify(&Event::Warning {
+                message: format!(
+                    "{} runs outside a transaction, so that it is not rehearsed",
+                    loaded.step.label
+                ),
+            });
+            Ok(())
+        }
+        Ok(_) => {
+            phase = Phase::Migrate;
+            let migrate = open(transaction.session, phase, record);
+            let (result, back) = loaded.perform(engine, migrate, stop).await;
+            transaction = back;
+            // So that a failure is told of the step whose it is.
+            match result {
+                Ok(()) => transaction
+                    .session
+                    .settle()
+                    .await
+                    .map_err(Failure::from_database),
+                failed => failed,
+            }
+        }
+    };
     (
         result.map_err(|failure| failure.of(&loaded.step.label, phase)),
         transaction.session,

@@ -67,6 +67,8 @@ pub(super) struct StepTransaction {
     pub(super) record: StepRecord,
     /// What this transaction, or a checkpoint in it, has committed of that.
     pub(super) committed: Option<StepRecord>,
+    /// Whether the step runs outside a transaction.
+    is_outside: bool,
     pub(super) output: Arc<StepOutput>,
     pub(super) meter: Meter,
 }
@@ -188,6 +190,7 @@ impl StepTransaction {
             began_at: now,
             record,
             committed: None,
+            is_outside: false,
         }
     }
 
@@ -197,6 +200,13 @@ impl StepTransaction {
             started_at: self.record.started_at,
             seed: self.record.seed,
         }
+    }
+
+    /// Writes down that the step is about to run outside a transaction. The caller commits.
+    pub(super) async fn record_started(&mut self) -> Result<()> {
+        self.is_outside = true;
+        self.record.state = StepState::Started;
+        self.write_record().await
     }
 
     /// Writes down that the step is migrated, with its output. The caller commits.
@@ -270,6 +280,11 @@ impl StepHost for StepTransaction {
                 "a checkpoint in {}: only `migrate` can be continued",
                 self.phase.as_str()
             )));
+        }
+        if self.is_outside {
+            return Err(Error::not_permitted(
+                "a checkpoint in a step that runs outside a transaction: it runs again from its beginning when it is cut off",
+            ));
         }
         if self.session.open_savepoints() > 0 {
             return Err(Error::not_permitted(

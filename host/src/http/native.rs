@@ -23,8 +23,8 @@ use super::problem::Problem;
 use super::{BODY_BYTES, BODY_WAIT, Service};
 use crate::database::Stop;
 use crate::engine::{
-    Command, HistoryEntry, Numbered, Order, Overview, Rehearsal, RunError, Started, StepOverview,
-    Unobserved,
+    Command, HistoryEntry, Numbered, Order, Overview, Rehearsal, RunError, Started, StepAdvice,
+    StepOverview, Unobserved,
 };
 use crate::journal::OutputLine;
 
@@ -51,6 +51,7 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
     Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/steps", get(steps))
+        .route("/api/v1/advice", get(advice))
         .route("/api/v1/runs", get(runs).post(start))
         .route("/api/v1/runs/{run}", get(run))
         .route("/api/v1/runs/{run}/output", get(output))
@@ -108,6 +109,15 @@ pub(super) async fn steps(
     State(service): State<Arc<Service>>,
 ) -> Result<Json<Vec<StepOverview>>, Problem> {
     Ok(Json(service.supervisor.overview().await?.steps))
+}
+
+/// What to say about the statements of pending steps, before they hold up the application.
+#[utoipa::path(get, path = "/api/v1/advice", tag = "native", responses((status = 200, body = [StepAdvice]), (status = 401, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)), security(("token" = []), ("password" = [])))]
+pub(super) async fn advice(
+    State(service): State<Arc<Service>>,
+) -> Result<Json<Vec<StepAdvice>>, Problem> {
+    let advice = service.supervisor.ask(async |engine| engine.advice().await);
+    Ok(Json(advice.await?))
 }
 
 #[utoipa::path(get, path = "/api/v1/verify", tag = "native", responses((status = 200, description = "How many steps were compared with their files"), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]

@@ -23,6 +23,7 @@ use super::{Service, health, metrics, native, openslides};
         native::output,
         native::cancel,
         native::events,
+        native::advice,
         native::verify,
         native::rehearse,
         health::healthy,

@@ -183,8 +183,12 @@ pub async fn read_output(
 }
 
 /// Marks runs whose host died as interrupted, and takes the lease from that host: should it only have slept, it cannot
-/// commit any more, and what it has open is ended. The caller has seen that nobody holds the lease.
-pub async fn end_dead_runs(session: &mut dyn Session) -> Result<()> {
+/// commit any more, and what it has open is ended. The caller has seen that nobody holds the lease, or knows `why` it may
+/// be taken all the same.
+pub async fn end_dead_runs(
+    session: &mut dyn Session,
+    why: Option<&serde_json::Value>,
+) -> Result<()> {
     let dead = session
         .rows("SELECT id FROM wasmigrate_run WHERE outcome IS NULL", &[])
         .await?;
@@ -196,8 +200,12 @@ pub async fn end_dead_runs(session: &mut dyn Session) -> Result<()> {
     }
     session
         .execute_later(
-            "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2 WHERE outcome IS NULL",
-            &[Outcome::Interrupted.as_str().into(), now().into()],
+            "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2, error = $3 WHERE outcome IS NULL",
+            &[
+                Outcome::Interrupted.as_str().into(),
+                now().into(),
+                why.map(ToString::to_string).into(),
+            ],
         )
         .await?;
     lease::clear(session).await
@@ -211,7 +219,7 @@ pub async fn start_run(
     verbose: bool,
     lasts: std::time::Duration,
 ) -> Result<Lease> {
-    end_dead_runs(session).await?;
+    end_dead_runs(session, None).await?;
     let rows = session
         .rows("SELECT coalesce(max(id), 0) + 1 FROM wasmigrate_run", &[])
         .await?;

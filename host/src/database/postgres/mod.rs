@@ -8,6 +8,7 @@
 //! between may hand each to another server process.
 
 mod address;
+mod advice;
 mod connection;
 mod copy;
 mod errors;
@@ -23,13 +24,16 @@ mod tls;
 mod verify;
 mod wire;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Access, Database, Error, ErrorKind, Kind, Result, Session, SessionLimits, Stop};
+use super::{
+    Access, Advice, Database, Error, ErrorKind, Kind, Result, Session, SessionLimits, Stop,
+};
 use address::Address;
 use connection::Connection;
 use session::PostgresSession;
@@ -163,6 +167,10 @@ impl Database for Postgres {
 
     fn kind(&self) -> Kind {
         Kind::Postgres
+    }
+
+    fn advise(&self, script: &str, is_finalize: bool, made: &mut BTreeSet<String>) -> Vec<Advice> {
+        advice::advise(script, is_finalize, made)
     }
 
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>> {

@@ -632,6 +632,17 @@ impl Session for PostgresSession {
         Ok(())
     }
 
+    async fn invalid_indexes(&mut self) -> Result<Vec<String>> {
+        let query =
+            "SELECT indexrelid::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_index
+                     WHERE NOT indisvalid ORDER BY 1";
+        let rows = self.rows(query, &[]).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| row.first()?.as_text().map(str::to_owned))
+            .collect())
+    }
+
     async fn lock_target(&mut self) -> Result<()> {
         let query = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('wasmigrate'), pg_catalog.hashtext($1))";
         let schema = self.target.schema.clone();
@@ -650,6 +661,14 @@ impl Session for PostgresSession {
 
     async fn verify(&mut self) -> Result<()> {
         self.enter(Authority::Step)?;
+        if self
+            .transaction
+            .as_ref()
+            .is_some_and(|transaction| transaction.is_autocommit)
+        {
+            // There is nothing that could still be rolled back.
+            return Ok(());
+        }
         if self.pipeline.begun.is_none() {
             self.settle(Authority::Host, &mut |_, _| Ok(()))
                 .map_err(|(error, _)| error)?;

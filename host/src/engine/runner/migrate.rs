@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{Ended, Loaded, Run, cancelled, outcome_of, write_failure};
 use crate::engine::event::Event;
 use crate::engine::failure::Failure;
+use crate::engine::program::Circumstances;
 use crate::engine::transaction::StepTransaction;
 use crate::journal::{Lease, Outcome, Phase};
 
@@ -19,7 +20,7 @@ impl Run<'_> {
     ) -> Result<(), Ended> {
         if loaded.deferred {
             // Its tables are there now, if they ever will be.
-            self.inquire(loaded, false)
+            self.inquire(loaded, Circumstances::First)
                 .await
                 .map_err(|ended| match ended {
                     Ended::TurnedDown(failure) => Ended::Failed(failure),
@@ -35,9 +36,13 @@ impl Run<'_> {
                 attempt,
                 number,
                 of,
-                resumed: self.record_of(loaded).is_some(),
+                resumed: loaded.transactional && self.record_of(loaded).is_some(),
             });
-            let failure = match self.try_migrate(lease, loaded, attempt).await {
+            let tried = match loaded.transactional {
+                true => self.try_migrate(lease, loaded, attempt).await,
+                false => self.try_migrate_outside(lease, loaded, attempt).await,
+            };
+            let failure = match tried {
                 Ok(()) => {
                     self.step_ended(loaded, Phase::Migrate, Outcome::Done, began);
                     return Ok(());
@@ -89,7 +94,10 @@ impl Run<'_> {
     }
 }
 
-async fn commit_step(transaction: &mut StepTransaction, lease: &Lease) -> Result<(), Failure> {
+pub(super) async fn commit_step(
+    transaction: &mut StepTransaction,
+    lease: &Lease,
+) -> Result<(), Failure> {
     let committed = async {
         transaction.record_migrated().await?;
         lease.fence(&mut *transaction.session).await?;

@@ -1,11 +1,12 @@
 //! Drives one run, from the lease to the last commit.
 //!
 //! Preparing (`prepare`) changes nothing of the target. Then each step has its own transaction (`migrate`), which also
-//! holds its journal row; the finalize of all steps, and the reset of all, are one transaction each (`together`). A
+//! holds its journal row, unless it can have none (`outside`); the finalize of all steps, and the reset of all, are one transaction each (`together`). A
 //! transaction that fails is rolled back and the failure written down in the next one. Only the run's last commit waits
 //! for the disk.
 
 mod migrate;
+mod outside;
 mod prepare;
 mod together;
 
@@ -292,7 +293,8 @@ async fn write_failure(
     .await;
     Err(match written {
         Ok(()) => Ended::Failed(failure.clone()),
-        Err(error) if error.kind == ErrorKind::LeaseLost => {
+        // A server that crashed may have lost the lease with its last commits: the crash says more.
+        Err(error) if error.kind == ErrorKind::LeaseLost && !failure.is_lost_connection() => {
             Ended::Lost(Failure::from_database(error))
         }
         Err(error) => Ended::Lost(Failure {

@@ -2,10 +2,11 @@
 
 use super::{Ended, Loaded, Run};
 use crate::catalog::{self, StepFile};
+use crate::database::Kind;
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded;
-use crate::engine::program::Program;
+use crate::engine::program::{Circumstances, Program};
 use crate::journal::{Phase, StepRecord};
 
 impl Run<'_> {
@@ -15,10 +16,12 @@ impl Run<'_> {
         let mut loaded = self.load(&files)?;
         let mut rows = None;
         for (position, step) in loaded.iter_mut().enumerate() {
-            if self.record_of(step).is_some() {
-                continue;
-            }
-            self.inquire(step, position > 0).await?;
+            let circumstances = match (self.record_of(step), position) {
+                (Some(_), _) => Circumstances::Begun,
+                (None, 0) => Circumstances::First,
+                (None, _) => Circumstances::BehindOthers,
+            };
+            self.inquire(step, circumstances).await?;
             if let Some(counted) = step.rows {
                 rows = Some(rows.unwrap_or(0_u64).saturating_add(counted));
             }
@@ -55,11 +58,12 @@ impl Run<'_> {
     pub(super) async fn inquire(
         &mut self,
         loaded: &mut Loaded,
-        after_others: bool,
+        circumstances: Circumstances,
     ) -> Result<(), Ended> {
-        let Program::Component(_) = loaded.program else {
-            return Ok(());
-        };
+        if let Program::Sql(sql) = &loaded.program {
+            loaded.transactional = sql.transactional;
+            return self.permit(loaded);
+        }
         let turned_down =
             |failure: Failure| turned_down(failure.of(&loaded.step.label, Phase::Prepare));
         let transaction = self
@@ -67,7 +71,7 @@ impl Run<'_> {
             .await
             .map_err(turned_down)?;
         let (answers, mut transaction) = loaded
-            .inquire(self.engine, transaction, after_others, &self.stop)
+            .inquire(self.engine, transaction, circumstances, &self.stop)
             .await;
         let rolled_back = transaction.session.rollback().await;
         self.session = Some(transaction.session);
@@ -75,17 +79,23 @@ impl Run<'_> {
         rolled_back
             .map_err(Failure::from_database)
             .map_err(turned_down)?;
-        if !answers.transactional {
-            return Err(turned_down(Failure::new(
-                "incompatible",
-                Blame::Step,
-                "the step wants to run outside a transaction, which SQLite has no need of: let `describe` say \
-                 `transactional`",
-            )));
-        }
+        loaded.transactional = answers.transactional;
         loaded.rows = answers.rows;
         loaded.deferred = answers.deferred;
-        Ok(())
+        self.permit(loaded)
+    }
+
+    /// Refuses a step that wants to run outside a transaction where that makes no sense.
+    fn permit(&self, loaded: &Loaded) -> Result<(), Ended> {
+        if loaded.transactional || self.engine.database.kind() != Kind::Sqlite {
+            return Ok(());
+        }
+        let failure = Failure::new(
+            "incompatible",
+            Blame::Step,
+            "the step wants to run outside a transaction, which SQLite has no need of: let it run in one",
+        );
+        Err(turned_down(failure.of(&loaded.step.label, Phase::Prepare)))
     }
 
     /// Loads the steps of the journal that `concerned` picks and that are not loaded yet; in order.

@@ -1,0 +1,177 @@
+//! One step's `migrate` outside a transaction, for statements that refuse to run in one.
+//!
+//! Each of its statements commits by itself, so that nothing can be rolled back: the journal learns that the step was
+//! started before the first, and that it is done behind the last. In between, a crash leaves it started, and it runs
+//! again from its beginning.
+
+use std::collections::BTreeSet;
+
+use super::migrate::commit_step;
+use super::{Ended, Loaded, Run, cancelled, write_failure};
+use crate::engine::event::Event;
+use crate::engine::failure::{Blame, Failure};
+use crate::engine::program::Program;
+use crate::engine::transaction::StepTransaction;
+use crate::journal::{self, Lease, Phase};
+
+impl Run<'_> {
+    pub(super) async fn try_migrate_outside(
+        &mut self,
+        lease: &Lease,
+        loaded: &Loaded,
+        attempt: u32,
+    ) -> Result<(), Ended> {
+        let label = &loaded.step.label;
+        let failed = |failure: Failure| Ended::Failed(failure.of(label, Phase::Migrate));
+        let was_started = self.record_of(loaded).is_some();
+        if was_started {
+            self.context.observer.notify(&Event::Warning {
+                message: format!(
+                    "{label} runs outside a transaction and was cut off before: it runs again from its beginning"
+                ),
+            });
+        }
+        let mut transaction = self
+            .begin(&loaded.step, Phase::Migrate, loaded.rows, attempt)
+            .await
+            .map_err(failed)?;
+        let result = match start(&mut transaction, lease).await {
+            Ok(known) => {
+                let known = if was_started { BTreeSet::new() } else { known };
+                let (result, back) = self.perform_outside(loaded, transaction, &known).await;
+                transaction = back;
+                result
+            }
+            Err(error) => Err(Failure::from_database(error)),
+        };
+        let result = match result {
+            Ok(()) => finish(&mut transaction, lease).await,
+            Err(failure) => Err(failure),
+        };
+        let result = match result {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                let failure = Failure {
+                    is_kept: true,
+                    ..failure.of(label, Phase::Migrate)
+                };
+                write_failure(&mut transaction, lease, &failure).await
+            }
+        };
+        if let Some(record) = transaction.committed.take() {
+            self.snapshot.steps.insert(record.index, record);
+        }
+        self.session = Some(transaction.session);
+        result
+    }
+
+    /// Runs the step's statements, and looks at what they left. `known` are the indexes that were invalid before.
+    async fn perform_outside(
+        &self,
+        loaded: &Loaded,
+        mut transaction: StepTransaction,
+        known: &BTreeSet<String>,
+    ) -> (Result<(), Failure>, StepTransaction) {
+        if let Err(error) = transaction.session.begin_without_transaction().await {
+            return (Err(Failure::from_database(error)), transaction);
+        }
+        let (mut result, mut transaction) =
+            loaded.perform(self.engine, transaction, &self.stop).await;
+        if result.is_ok() && self.stop.is_cancelled() {
+            result = Err(cancelled());
+        }
+        let looked = async {
+            transaction.session.rollback().await?;
+            transaction.session.begin_read().await?;
+            let invalid = transaction.session.invalid_indexes().await?;
+            let snapshot = journal::read(&mut *transaction.session).await?;
+            transaction.session.rollback().await?;
+            crate::database::Result::Ok((invalid, snapshot))
+        }
+        .await;
+        let (invalid, snapshot) = match looked {
+            Ok(looked) => looked,
+            Err(error) => return (result.and(Err(Failure::from_database(error))), transaction),
+        };
+        let left: Vec<&str> = invalid
+            .iter()
+            .filter(|index| !known.contains(*index) && may_be_of(loaded, index))
+            .map(String::as_str)
+            .collect();
+        if !left.is_empty() {
+            result = Err(name_invalid(result, &left));
+        }
+        let expected = transaction
+            .committed
+            .as_ref()
+            .map(|record| record.digest.as_str());
+        let found = snapshot.steps.get(&loaded.step.index);
+        let others = snapshot.steps.len()
+            == self.snapshot.steps.len() + usize::from(self.record_of(loaded).is_none());
+        if found.map(|record| record.digest.as_str()) != expected || !others {
+            result = Err(Failure::new(
+                "database",
+                Blame::Step,
+                "the step tampered with the host: it changed `wasmigrate_step`, which belongs to the host; what it did \
+                 outside a transaction cannot be rolled back",
+            ));
+        }
+        (result, transaction)
+    }
+}
+
+/// Writes down that the step is about to run, and returns the indexes that are invalid already.
+async fn start(
+    transaction: &mut StepTransaction,
+    lease: &Lease,
+) -> crate::database::Result<BTreeSet<String>> {
+    let known = transaction.session.invalid_indexes().await?;
+    transaction.record_started().await?;
+    lease.fence(&mut *transaction.session).await?;
+    transaction.session.commit().await?;
+    transaction.context.output.committed();
+    transaction.committed = Some(transaction.record.clone());
+    Ok(known.into_iter().collect())
+}
+
+async fn finish(transaction: &mut StepTransaction, lease: &Lease) -> Result<(), Failure> {
+    let durability = crate::database::Durability::Deferred;
+    transaction
+        .session
+        .begin(durability)
+        .await
+        .map_err(Failure::from_database)?;
+    commit_step(transaction, lease).await
+}
+
+/// Whether an index may be one that the step makes: a component's text does not tell.
+fn may_be_of(loaded: &Loaded, index: &str) -> bool {
+    let name = index.rsplit('.').next().unwrap_or(index);
+    match &loaded.program {
+        Program::Sql(sql) => sql
+            .migrate
+            .as_ref()
+            .is_some_and(|section| section.text.contains(name.trim_matches('"'))),
+        Program::Component(_) => true,
+    }
+}
+
+/// Names the invalid indexes that a step left behind, with or without another failure.
+fn name_invalid(result: Result<(), Failure>, left: &[&str]) -> Failure {
+    let message = format!(
+        "it left an invalid index behind, which costs at every write and serves no query: {}",
+        left.join(", ")
+    );
+    let drops: Vec<String> = left
+        .iter()
+        .map(|index| format!("DROP INDEX CONCURRENTLY {index}"))
+        .collect();
+    let advice = format!("before the next try: {}", drops.join("; "));
+    match result {
+        Ok(()) => Failure::new("database", Blame::Step, format!("{message}; {advice}")),
+        Err(failure) => Failure {
+            message: format!("{}; {message}; {advice}", failure.message),
+            ..failure
+        },
+    }
+}
