@@ -14,5 +14,6 @@ mod hosts;
 mod journal;
 mod memory;
 mod place;
+mod postgres;
 mod route;
 mod service;

@@ -152,6 +152,14 @@ impl Place {
         }
     }
 
+    /// On a server, the name of the database.
+    pub fn server_database(&self) -> &str {
+        self.server
+            .as_ref()
+            .expect("this place is on a server")
+            .name()
+    }
+
     /// On a server, the URL of the database.
     pub fn url(&self) -> String {
         match &self.server {

@@ -1,5 +1,6 @@
 //! Several hosts on one database: one works, the others wait, and a host that slept too long can do no harm.
 
+mod broken;
 pub mod host;
 mod stopped;
 

@@ -1,0 +1,4 @@
+//! What only PostgreSQL has.
+
+mod advice;
+mod outside;

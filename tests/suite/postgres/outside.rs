@@ -1,0 +1,195 @@
+//! Steps that run outside a transaction.
+
+use crate::application::superuser;
+use crate::hosts::host::{Host, until};
+use crate::place::Place;
+
+const INDEX: &str = "-- wasmigrate:no-transaction
+CREATE INDEX CONCURRENTLY by_balance ON account (balance);
+VACUUM account;";
+
+fn accounts() -> Place {
+    Place::new()
+        .with_data(
+            "CREATE TABLE account (id BIGINT PRIMARY KEY, balance INTEGER);
+             INSERT INTO account SELECT i, i / 2 FROM generate_series(1, 1000) AS i;",
+        )
+        .with_sql("0001_index.sql", INDEX)
+}
+
+fn state(place: &Place) -> String {
+    place.one("SELECT state FROM wasmigrate_step WHERE step_index = 1")
+}
+
+#[test]
+fn statements_run_that_refuse_a_transaction() {
+    let place = accounts();
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("0001_index migrated");
+    assert_eq!(state(&place), "migrated");
+    assert!(place.content().contains("by_balance"));
+    place.run(&["finalize"]).ends_with(0);
+    let inside = accounts();
+    inside.write_step(
+        "0001_index.sql",
+        b"CREATE INDEX CONCURRENTLY by_balance ON account (balance);",
+    );
+    inside
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("CREATE INDEX CONCURRENTLY cannot run inside a transaction block");
+}
+
+#[test]
+fn a_new_value_of_a_type_can_be_used_at_once() {
+    let place = Place::new()
+        .with_data("CREATE TYPE colour AS ENUM ('red'); CREATE TABLE thing (colour colour);")
+        .with_sql(
+            "0001_green.sql",
+            "-- wasmigrate:no-transaction\nALTER TYPE colour ADD VALUE IF NOT EXISTS 'green';\nINSERT INTO thing VALUES ('green');",
+        );
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(place.texts("SELECT colour FROM thing"), ["green"]);
+}
+
+/// What such a step did before it failed stays, and it says so.
+#[test]
+fn a_failure_keeps_what_was_done_and_names_the_invalid_index() {
+    let place = accounts();
+    place.write_step(
+        "0001_index.sql",
+        b"-- wasmigrate:no-transaction\nCREATE TABLE kept (a int);\nCREATE UNIQUE INDEX CONCURRENTLY by_balance ON account (balance);",
+    );
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("could not create unique index")
+        .and_says("it left an invalid index behind")
+        .and_says("before the next try: DROP INDEX CONCURRENTLY by_balance")
+        .and_says("statement (line 3)")
+        .and_says("ran outside a transaction and runs again");
+    assert_eq!(state(&place), "started");
+    // The same again is refused by the database, and passed over with IF NOT EXISTS: neither may pass for done.
+    for create in [
+        "CREATE INDEX CONCURRENTLY",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS",
+    ] {
+        let step =
+            format!("-- wasmigrate:no-transaction\n{create} by_balance ON account (balance);");
+        place.write_step("0001_index.sql", step.as_bytes());
+        place
+            .run(&["migrate", "--allow-changed"])
+            .ends_with(1)
+            .and_says("runs outside a transaction and was cut off before: it runs again")
+            .and_says("it left an invalid index behind");
+    }
+    place.connect().run("DROP INDEX CONCURRENTLY by_balance");
+    place.run(&["migrate", "--allow-changed"]).ends_with(0);
+    assert_eq!(state(&place), "migrated");
+}
+
+/// An index that was invalid before the step came is no matter of the step's.
+#[test]
+fn what_others_left_invalid_is_not_held_against_a_step() {
+    let place = accounts().with_data("INSERT INTO account VALUES (0, 1)");
+    let mut application = place.connect();
+    let failed =
+        application.try_run("CREATE UNIQUE INDEX CONCURRENTLY theirs ON account (balance)");
+    failed.unwrap_err();
+    place.run(&["migrate"]).ends_with(0);
+}
+
+#[test]
+fn a_killed_host_leaves_it_started_and_the_next_runs_it_again() {
+    let place = accounts();
+    // Building the index waits for whoever may still see the table as it was.
+    let mut application = place.connect();
+    application.run("BEGIN; UPDATE account SET balance = balance + 1 WHERE id = 1");
+    let mut host = Host::start(&place, &["migrate"]);
+    host.until("step_started");
+    let building = "SELECT pid FROM pg_stat_activity
+                    WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'";
+    let mut server = superuser(place.server_database());
+    until("the index is being built", || {
+        !server.rows(building).is_empty()
+    });
+    assert_eq!(state(&place), "started");
+    host.kill();
+    server.run(&format!(
+        "SELECT pg_terminate_backend(pid) FROM ({building}) AS it"
+    ));
+    until("its process has ended", || server.rows(building).is_empty());
+    application.run("COMMIT");
+    place
+        .run(&["status"])
+        .ends_with(0)
+        .and_says("0001_index  sql   started");
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("DROP INDEX CONCURRENTLY by_balance");
+    place.connect().run("DROP INDEX CONCURRENTLY by_balance");
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(state(&place), "migrated");
+    assert!(place.content().contains("by_balance"));
+}
+
+#[test]
+fn neither_a_transaction_nor_the_journal_is_open_to_it() {
+    for (statement, words) in [
+        ("BEGIN", "the host begins and ends the transaction"),
+        ("SET ROLE postgres", "the host decides in whose name"),
+        (
+            "UPDATE wasmigrate_step SET name = 'x'",
+            "belong to the host",
+        ),
+        (
+            "DO $$ BEGIN EXECUTE 'DELETE FROM wasmi' || 'grate_step'; END $$",
+            "the step tampered with the host",
+        ),
+    ] {
+        let place = accounts();
+        place.write_step(
+            "0001_index.sql",
+            format!("-- wasmigrate:no-transaction\n{statement};").as_bytes(),
+        );
+        place.run(&["migrate"]).ends_with(1).and_says(words);
+    }
+}
+
+#[test]
+fn a_role_cannot_confine_it() {
+    let place = accounts().with_variable("WASMIGRATE_POSTGRES_ROLE", "app");
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("cannot be confined to `postgres.role`");
+}
+
+#[test]
+fn a_dry_run_passes_it_over() {
+    let place = accounts().with_sql("0002_more.sql", "INSERT INTO account VALUES (5000, 1);");
+    let before = place.content();
+    place
+        .run(&["plan", "--dry-run"])
+        .ends_with(0)
+        .and_says("0001_index runs outside a transaction, so that it is not rehearsed")
+        .and_says("account  1 rows changed");
+    assert_eq!(place.content(), before);
+}
+
+#[test]
+fn reset_undoes_it_in_a_transaction() {
+    let place = accounts();
+    let step = format!(
+        "{}\n-- wasmigrate:reset\nDROP INDEX by_balance;",
+        INDEX.replace("no-transaction", "no-transaction\n-- wasmigrate:migrate")
+    );
+    place.write_step("0001_index.sql", step.as_bytes());
+    let before = place.content();
+    place.run(&["migrate"]).ends_with(0);
+    place.run(&["reset"]).ends_with(0);
+    assert_eq!(place.content(), before);
+}
