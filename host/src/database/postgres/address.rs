@@ -124,7 +124,11 @@ impl Address {
             .to_owned()
         });
         let connect_timeout = match connect_timeout.or_else(|| variable("PGCONNECT_TIMEOUT")) {
-            Some(seconds) => number("connect_timeout", &seconds)?,
+            Some(seconds) => match number("connect_timeout", &seconds)? {
+                // Without end, as far as anybody waits.
+                0 => 3_600,
+                seconds => seconds,
+            },
             None => 10,
         };
         Ok(Self {

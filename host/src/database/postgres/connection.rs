@@ -247,8 +247,18 @@ fn unexpected() -> io::Error {
     io::Error::other("the server answers out of turn")
 }
 
-/// Opens a socket, which blocks.
+/// Opens a socket, which blocks, but not for ever.
 fn reach(address: &Address) -> io::Result<Socket> {
+    let socket = open_socket(address)?;
+    let most = Some(address.connect_timeout);
+    match &socket {
+        Socket::Tcp(socket) => socket.set_read_timeout(most)?,
+        Socket::Unix(socket) => socket.set_read_timeout(most)?,
+    }
+    Ok(socket)
+}
+
+fn open_socket(address: &Address) -> io::Result<Socket> {
     match &address.endpoint {
         Endpoint::Unix(directory, port) => {
             UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).map(Socket::Unix)
@@ -259,8 +269,7 @@ fn reach(address: &Address) -> io::Result<Socket> {
                 match TcpStream::connect_timeout(&resolved, address.connect_timeout) {
                     Ok(socket) => {
                         socket.set_nodelay(true)?;
-                        let kept = rustix::net::sockopt::set_socket_keepalive(&socket, true);
-                        kept?;
+                        rustix::net::sockopt::set_socket_keepalive(&socket, true)?;
                         return Ok(Socket::Tcp(socket));
                     }
                     Err(error) => failed = error,
@@ -281,12 +290,6 @@ fn secure(
     };
     if address.ssl_mode == SslMode::Disable {
         return Ok((socket, None));
-    }
-    if let Socket::Tcp(socket) = &socket {
-        let timeout = Some(address.connect_timeout.max(Duration::from_secs(1)));
-        socket
-            .set_read_timeout(timeout)
-            .map_err(|error| error.to_string())?;
     }
     let mut request = BytesMut::new();
     frontend::ssl_request(&mut request);

@@ -65,7 +65,9 @@ impl PostgresSession {
             names.join(", ")
         );
         self.ask(Asked::Awaited, &Request::once(&copy), std::iter::empty())?;
-        self.send_rows(rows, forms.as_deref())?;
+        if let Err(error) = self.send_rows(rows, forms.as_deref()) {
+            return Err(self.abandon(error));
+        }
         let mut inserted = 0;
         self.settle(Authority::Step, &mut |_, answer| {
             if let Answer::Done(rows) = answer {
@@ -75,6 +77,21 @@ impl PostgresSession {
         })
         .map_err(|(error, _)| error)?;
         Ok(inserted)
+    }
+
+    /// Tells the server that no more rows come.
+    fn abandon(&mut self, error: Error) -> Error {
+        let told = self.connection.as_mut().map(|connection| {
+            frontend::copy_fail("the host gave up", &mut connection.wire.outgoing)
+        });
+        match (told, error.kind) {
+            (Some(Ok(())), kind) if kind != ErrorKind::Unavailable => {
+                // It says no more than that we gave up.
+                let _ = self.settle(Authority::Step, &mut |_, _| Ok(()));
+            }
+            _ => self.give_up(),
+        }
+        error
     }
 
     fn send_rows(&mut self, rows: &Batch, forms: Option<&[Form]>) -> Result<()> {
@@ -109,7 +126,7 @@ impl PostgresSession {
     /// The types of a table's columns, by name. They are asked for each time: whatever ran in between may have changed
     /// them.
     fn types_of_columns(&mut self, table: &str) -> Result<HashMap<String, u32>> {
-        // A domain's binary form is that of its base type, but its checks are its own: they are run by COPY.
+        // The binary form of an enumeration is its text. A domain is read as text, as all types are that are not known here.
         let query = "SELECT attname, CASE WHEN typtype = 'e' THEN 25 ELSE atttypid END
                      FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_type ON pg_type.oid = atttypid
                      WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped";

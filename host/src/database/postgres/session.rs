@@ -27,6 +27,9 @@ const ROWS_AT_ONCE: usize = 10_000;
 /// How long the server keeps a transaction whose host says nothing, beyond the longest time that a step may take.
 const IDLE_MARGIN: Duration = Duration::from_secs(60);
 
+/// How long to wait before a statement is interrupted again that goes on.
+const INTERRUPT_PAUSE: Duration = Duration::from_secs(1);
+
 /// How long to wait before a server is tried again that has just gone.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -122,25 +125,27 @@ impl PostgresSession {
         let (stop, database) = (self.stop.clone(), self.database.clone());
         let process = self.pipeline.begun.map(|begun| begun.process);
         let is_interruptible = authority == Authority::Step;
-        let began = Instant::now();
         let suspicious = database.0.options.lock_timeout.mul_f32(0.6);
-        let (mut interrupted, mut holders) = (false, None);
+        let (mut asked_holders, mut interrupted) = (Instant::now(), None::<Instant>);
+        let mut holders = None;
         let mut look = || {
-            if is_interruptible && !interrupted && stop.reason().is_some() {
-                interrupted = true;
-                canceller.interrupt()?;
+            let is_due = interrupted.is_none_or(|last| last.elapsed() > INTERRUPT_PAUSE);
+            if is_interruptible && is_due && stop.reason().is_some() {
+                interrupted = Some(Instant::now());
+                // Where it cannot be told now, it may be the next time.
+                let _ = canceller.interrupt();
             }
-            if let (Some(process), None) = (process, &holders)
-                && !interrupted
-                && began.elapsed() > suspicious
+            if let (Some(process), None) = (process, interrupted)
+                && asked_holders.elapsed() > suspicious
             {
-                holders = Some(locks::holders(&database, process));
+                asked_holders = Instant::now();
+                holders = locks::holders(&database, process).or(holders.take());
             }
             Ok(())
         };
         let settled = self.pipeline.settle(connection, &mut look, on);
         let status = connection.status;
-        settled.map_err(|trouble| self.note_trouble(trouble, status, holders.flatten()))?;
+        settled.map_err(|trouble| self.note_trouble(trouble, status, holders))?;
         match &self.transaction {
             Some(transaction) if !transaction.is_autocommit && status == b'I' => {
                 self.transaction = None;
@@ -161,9 +166,7 @@ impl PostgresSession {
         holders: Option<String>,
     ) -> (Error, Option<usize>) {
         if trouble.is_lost {
-            self.connection = None;
-            self.transaction = None;
-            self.forget_open_work();
+            self.give_up();
             let error = match trouble.error.kind {
                 ErrorKind::Limit => self.too_long(),
                 _ => Error {
@@ -180,6 +183,8 @@ impl PostgresSession {
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.has_failed = status == b'E';
         }
+        // Whether all of them were prepared is not known any more.
+        self.close_prepared();
         (self.explain(trouble.error, holders), trouble.awaited)
     }
 
@@ -355,6 +360,13 @@ impl PostgresSession {
                 Err(_) => std::thread::sleep(RECONNECT_PAUSE),
             }
         }
+    }
+
+    /// Gives a connection up that nobody can make sense of any more.
+    pub(super) fn give_up(&mut self) {
+        self.connection = None;
+        self.transaction = None;
+        self.forget_open_work();
     }
 
     /// Runs one statement to its end; returns how many rows it changed.
