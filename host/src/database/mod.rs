@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::output::Level;
+
 pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnValues};
 pub use error::{Error, ErrorKind, Limit, Result, ScriptError};
 pub use postgres::{Postgres, PostgresOptions};
@@ -143,6 +145,12 @@ pub trait Database: Send + Sync {
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>>;
 }
 
+/// Hears what the database says to a step's statements besides their results.
+pub trait Listener: Send + Sync {
+    /// Takes note of a message.
+    fn hear(&self, level: Level, message: &str);
+}
+
 /// One connection to the target, with at most one open transaction.
 ///
 /// A session stays on the thread that opened it. None of the futures may be dropped before they are done, but by dropping
@@ -151,6 +159,9 @@ pub trait Database: Send + Sync {
 pub trait Session: Send {
     /// The database's kind and version.
     fn server(&self) -> &Server;
+
+    /// Says who hears what the database says to the statements of steps from now on.
+    fn listen(&mut self, _listener: Option<Arc<dyn Listener>>) {}
 
     /// Says for which run the transactions are that are opened from now on, so that others can tell.
     fn label(&mut self, _run: i64) {}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -9,12 +10,15 @@ use async_trait::async_trait;
 use super::event::{Event, Observer};
 use super::run_output::RunOutput;
 use crate::catalog::StepKind;
-use crate::database::{Durability, Error, Result, Session};
+use crate::database::{Durability, Error, Listener, Result, Session};
 use crate::journal::{
     self, AttemptRecord, Lease, Outcome, OutputLine, Phase, StepRecord, StepState,
 };
-use crate::output::Level;
+use crate::output::{Level, printable};
 use crate::sandbox::{OutputWriter, Recorded, StepHost};
+
+/// How many messages of the database are kept in one phase of a step. Stops a flood in the journal.
+const MOST_MESSAGES: u32 = 1_000;
 
 /// How often progress is passed on.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -79,6 +83,8 @@ pub(super) struct StepOutput {
     index: u32,
     label: String,
     phase: Phase,
+    /// How many messages of the database were heard.
+    heard: AtomicU32,
 }
 
 impl StepOutput {
@@ -88,7 +94,27 @@ impl StepOutput {
             index: step.index,
             label: step.label.clone(),
             phase,
+            heard: AtomicU32::new(0),
         })
+    }
+}
+
+impl Listener for StepOutput {
+    fn hear(&self, level: Level, message: &str) {
+        match self.heard.fetch_add(1, Ordering::Relaxed) {
+            ..MOST_MESSAGES => {
+                for line in message.lines() {
+                    self.write(level, printable(line));
+                }
+            }
+            MOST_MESSAGES => {
+                let rest = format!(
+                    "the database says more than {MOST_MESSAGES} things; the rest is not kept"
+                );
+                self.write(Level::Warning, rest);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -157,7 +183,7 @@ impl StepTransaction {
     /// A transaction for one phase of one step, on a session that has it open.
     pub(super) fn open(
         context: &Arc<RunContext>,
-        session: Box<dyn Session>,
+        mut session: Box<dyn Session>,
         step: &StepIdentity,
         phase: Phase,
         rows: Option<u64>,
@@ -179,10 +205,12 @@ impl StepTransaction {
             rows_done: known.as_ref().and_then(|record| record.rows_done),
             resume_cursor: known.and_then(|record| record.resume_cursor),
         };
+        let output = StepOutput::new(context, step, phase);
+        session.listen(Some(Arc::clone(&output) as _));
         Self {
             session,
             context: Arc::clone(context),
-            output: StepOutput::new(context, step, phase),
+            output,
             meter: Meter::new(context, &step.label, rows),
             step: step.clone(),
             phase,

@@ -1,4 +1,5 @@
 //! What only PostgreSQL has.
 
 mod advice;
+mod notices;
 mod outside;

@@ -6,6 +6,7 @@ use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::message::backend::ErrorFields;
 
 use super::super::{Error, ErrorKind};
+use crate::output::Level;
 
 /// SQLSTATE of a statement that was cancelled, by us or by a timeout.
 pub(super) const QUERY_CANCELED: &str = "57014";
@@ -34,6 +35,22 @@ pub(super) fn translate(fields: &mut ErrorFields<'_>) -> io::Result<Error> {
     }
     error.kind = kind(&error.code);
     Ok(error)
+}
+
+/// What the server says besides: how much it matters, and the text.
+pub(super) fn notice(fields: &mut ErrorFields<'_>) -> io::Result<(Level, String)> {
+    let (mut level, mut message) = (Level::Info, String::new());
+    while let Some(field) = fields.next()? {
+        let value = String::from_utf8_lossy(field.value_bytes());
+        match (field.type_(), value.as_ref()) {
+            // The severity, which is not translated.
+            (b'V', "WARNING") => level = Level::Warning,
+            (b'V', "DEBUG" | "LOG") => level = Level::Debug,
+            (b'M', text) => message = text.to_owned(),
+            _ => {}
+        }
+    }
+    Ok((level, message))
 }
 
 /// What can be done about an error: <https://www.postgresql.org/docs/current/errcodes-appendix.html>

@@ -5,13 +5,14 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 
 use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{DataRowBody, Message, RowDescriptionBody};
 use postgres_protocol::message::frontend::{self, BindError};
 
-use super::super::{Cell, Error, ErrorKind, Result};
+use super::super::{Cell, Error, ErrorKind, Listener, Result};
 use super::connection::Connection;
 use super::{errors, results, text};
 
@@ -95,6 +96,7 @@ pub(super) struct Pipeline {
     asked: VecDeque<Asked>,
     awaited: usize,
     pub(super) begun: Option<Begun>,
+    pub(super) listener: Option<Arc<dyn Listener>>,
 }
 
 impl Pipeline {
@@ -230,6 +232,12 @@ impl Pipeline {
                 }
                 Message::ParameterStatus(body) => {
                     connection.note_parameter(body.name()?, body.value()?)
+                }
+                Message::NoticeResponse(body) if self.is_awaited() => {
+                    if let Some(listener) = &self.listener {
+                        let (level, message) = errors::notice(&mut body.fields())?;
+                        listener.hear(level, &message);
+                    }
                 }
                 Message::ReadyForQuery(body) => {
                     connection.status = body.status();

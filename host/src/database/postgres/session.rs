@@ -11,7 +11,7 @@ use postgres_protocol::message::frontend;
 
 use super::super::{
     Access, Authority, Batch, Cell, Column, CursorId, Durability, Error, ErrorKind, JOURNAL_PREFIX,
-    Kind, Result, SavepointId, ScriptError, Server, Session, Stop, Value,
+    Kind, Listener, Result, SavepointId, ScriptError, Server, Session, Stop, Value,
 };
 use super::connection::Connection;
 use super::pipeline::{Answer, Asked, Pipeline, Request, Trouble, failed_before};
@@ -591,6 +591,10 @@ impl Drop for PostgresSession {
 impl Session for PostgresSession {
     fn server(&self) -> &Server {
         &self.server
+    }
+
+    fn listen(&mut self, listener: Option<Arc<dyn Listener>>) {
+        self.pipeline.listener = listener;
     }
 
     fn label(&mut self, run: i64) {
