@@ -20,7 +20,8 @@ const ROWS_AT_ONCE: u32 = 1_000;
 
 /// The database, inside the transaction that the host opened for the step.
 ///
-/// Each call takes exactly one statement. Parameters are `?` (or `?1`, `?2`) on SQLite and `$1`, `$2` on PostgreSQL.
+/// Each call takes exactly one statement. Parameters are `$1`, `$2` on both databases, counted in the order in
+/// which they come first.
 #[derive(Debug)]
 pub struct Database {
     /// The first loader that was dropped with rows in it.

@@ -7,7 +7,7 @@ mod entry;
 mod range;
 mod record;
 
-use wasmigrate_sdk::{Kind, Loader, prelude::*};
+use wasmigrate_sdk::{Loader, prelude::*};
 
 use crate::entry::{Entry, Subtag};
 
@@ -17,10 +17,6 @@ impl Step for ParseRegistry {
     const SUMMARY: &'static str = "takes the text records of the language subtag registry apart";
 
     fn check(database: &Database) -> Result<()> {
-        ensure!(
-            matches!(database.server().kind, Kind::Sqlite),
-            "is written for SQLite"
-        );
         for row in database.query("SELECT id, body FROM registry_record", params![])? {
             let row = row?;
             parse(&row)?;
@@ -80,7 +76,7 @@ fn parse_records_after(database: &Database, last_record: i64) -> Result<Added> {
     let mut tables = Tables::open(database)?;
     let mut added = Added::default();
     let records = database.query(
-        "SELECT id, body FROM registry_record WHERE id > ? ORDER BY id",
+        "SELECT id, body FROM registry_record WHERE id > $1 ORDER BY id",
         params![last_record],
     )?;
     for row in records {

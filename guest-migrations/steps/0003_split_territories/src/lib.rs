@@ -75,7 +75,7 @@ impl Split {
         let mut unknown = Vec::new();
         for language in &self.distinct_languages {
             let known: bool = database.query_value(
-                "SELECT EXISTS (SELECT 1 FROM subtag WHERE kind = 'language' AND code = ?)",
+                "SELECT EXISTS (SELECT 1 FROM subtag WHERE kind = 'language' AND code = $1)",
                 params![language],
             )?;
             if !known {
@@ -162,7 +162,7 @@ fn parse(row: &Row) -> Result<Territory> {
 fn region_name(database: &Database, code: &str) -> Result<Option<String>> {
     let found = database.query_optional(
         "SELECT text FROM subtag_description JOIN subtag ON subtag.id = subtag_id
-         WHERE kind = 'region' AND code = ? AND position = 1 AND text <> 'Private use'",
+         WHERE kind = 'region' AND code = $1 AND position = 1 AND text <> 'Private use'",
         params![code],
     )?;
     found.map(|row| row.get(0)).transpose()

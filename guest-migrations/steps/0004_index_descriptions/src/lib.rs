@@ -7,7 +7,7 @@ mod words;
 
 use std::collections::BTreeSet;
 
-use wasmigrate_sdk::{prelude::*, settings};
+use wasmigrate_sdk::{Kind, prelude::*, settings};
 
 /// Subtags between two checkpoints, where the setting `index_descriptions.chunk` does not say otherwise.
 const CHUNK: u32 = 500;
@@ -50,7 +50,7 @@ impl Step for IndexDescriptions {
             params![],
         )?;
         let mut done: u64 = database.query_value(
-            "SELECT count(DISTINCT subtag_id) FROM subtag_description WHERE subtag_id <= ?",
+            "SELECT count(DISTINCT subtag_id) FROM subtag_description WHERE subtag_id <= $1",
             params![last],
         )?;
         if done > 0 {
@@ -104,19 +104,22 @@ fn chunk() -> Result<u32> {
 }
 
 fn create_tables(database: &Database) -> Result<()> {
-    for statement in [
-        "CREATE TABLE search_word (
-             word TEXT NOT NULL,
-             subtag_id INTEGER NOT NULL REFERENCES subtag (id) ON DELETE CASCADE,
-             PRIMARY KEY (word, subtag_id)
-         ) WITHOUT ROWID",
-        "CREATE TABLE search_trigram (
-             trigram TEXT NOT NULL,
-             subtag_id INTEGER NOT NULL REFERENCES subtag (id) ON DELETE CASCADE,
-             PRIMARY KEY (trigram, subtag_id)
-         ) WITHOUT ROWID",
-    ] {
-        database.execute(statement, params![])?;
+    // SQLite then keeps the rows in the index alone.
+    let option = match database.server().kind {
+        Kind::Sqlite => "WITHOUT ROWID",
+        _ => "",
+    };
+    for (table, column) in [("search_word", "word"), ("search_trigram", "trigram")] {
+        database.execute(
+            &format!(
+                "CREATE TABLE {table} (
+                     {column} TEXT NOT NULL,
+                     subtag_id BIGINT NOT NULL REFERENCES subtag (id) ON DELETE CASCADE,
+                     PRIMARY KEY ({column}, subtag_id)
+                 ) {option}"
+            ),
+            params![],
+        )?;
     }
     Ok(())
 }
@@ -132,8 +135,8 @@ fn index_chunk(database: &Database, after: i64, chunk: u32) -> Result<Option<Ind
     let bounds = database.query_one(
         "SELECT max(subtag_id), count(*) FROM (
              SELECT DISTINCT subtag_id FROM subtag_description
-             WHERE subtag_id > ? ORDER BY subtag_id LIMIT ?
-         )",
+             WHERE subtag_id > $1 ORDER BY subtag_id LIMIT $2
+         ) AS next",
         params![after, chunk],
     )?;
     let Some(last) = bounds.get::<Option<i64>>(0)? else {
@@ -142,7 +145,7 @@ fn index_chunk(database: &Database, after: i64, chunk: u32) -> Result<Option<Ind
     let mut index = Index::open(database);
     let descriptions = database.query(
         "SELECT subtag_id, text FROM subtag_description
-         WHERE subtag_id > ? AND subtag_id <= ? ORDER BY subtag_id, position",
+         WHERE subtag_id > $1 AND subtag_id <= $2 ORDER BY subtag_id, position",
         params![after, last],
     )?;
     for row in descriptions {

@@ -6,7 +6,7 @@
 
 mod name;
 
-use wasmigrate_sdk::prelude::*;
+use wasmigrate_sdk::{Kind, prelude::*};
 
 struct CutOverLanguages;
 
@@ -14,10 +14,13 @@ impl Step for CutOverLanguages {
     const SUMMARY: &'static str = "puts a table of all languages in the place of the short list";
 
     fn check(database: &Database) -> Result<()> {
-        let taken: bool = database.query_value(
-            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'language_new')",
-            params![],
-        )?;
+        let look = match database.server().kind {
+            Kind::Sqlite => {
+                "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'language_new')"
+            }
+            _ => "SELECT to_regclass('language_new') IS NOT NULL",
+        };
+        let taken: bool = database.query_value(look, params![])?;
         ensure!(
             !taken,
             "there is a table language_new already: rename or drop it"
@@ -42,8 +45,8 @@ impl Step for CutOverLanguages {
                  script TEXT,
                  scope TEXT,
                  deprecated INTEGER NOT NULL DEFAULT 0 CHECK (deprecated IN (0, 1)),
-                 territories INTEGER NOT NULL DEFAULT 0,
-                 speakers INTEGER NOT NULL DEFAULT 0
+                 territories BIGINT NOT NULL DEFAULT 0,
+                 speakers BIGINT NOT NULL DEFAULT 0
              )",
             params![],
         )?;
@@ -59,8 +62,7 @@ impl Step for CutOverLanguages {
             info!("{added} languages were added since");
         }
         count_speakers(database)?;
-        database.execute("DROP TABLE language", params![])?;
-        database.execute("ALTER TABLE language_new RENAME TO language", params![])?;
+        swap_tables(database)?;
         database
             .execute(
                 "CREATE UNIQUE INDEX language_name ON language (name)",
@@ -78,6 +80,27 @@ impl Step for CutOverLanguages {
     }
 }
 export!(CutOverLanguages);
+
+fn swap_tables(database: &Database) -> Result<()> {
+    let drop_old = "DROP TABLE language";
+    let rename_new = "ALTER TABLE language_new RENAME TO language";
+    let statements: &[&str] = match database.server().kind {
+        // It refers by name, and finds the new table afterwards.
+        Kind::Sqlite => &[drop_old, rename_new],
+        // It refers to the table itself, which cannot be dropped meanwhile.
+        _ => &[
+            "ALTER TABLE locale DROP CONSTRAINT locale_language_fkey",
+            drop_old,
+            rename_new,
+            "ALTER TABLE locale ADD CONSTRAINT locale_language_fkey
+             FOREIGN KEY (language) REFERENCES language (code) ON DELETE CASCADE",
+        ],
+    };
+    for statement in statements {
+        database.execute(statement, params![])?;
+    }
+    Ok(())
+}
 
 fn legacy_count(database: &Database) -> Result<i64> {
     database.query_value("SELECT count(*) FROM language", params![])
@@ -100,7 +123,7 @@ fn add_from_registry(database: &Database) -> Result<u64> {
     let missing = database.query(
         "SELECT code, text, suppress_script, scope, deprecated
          FROM subtag JOIN subtag_description ON subtag_id = subtag.id AND position = 1
-         WHERE kind = 'language' AND scope IS NOT 'private-use'
+         WHERE kind = 'language' AND scope IS DISTINCT FROM 'private-use'
            AND code NOT IN (SELECT code FROM language_new)
          ORDER BY code",
         params![],
@@ -114,7 +137,7 @@ fn add_from_registry(database: &Database) -> Result<u64> {
             full_name,
             row.get::<Option<&str>>("suppress_script")?,
             row.get::<Option<&str>>("scope")?,
-            row.get::<Option<&str>>("deprecated")?.is_some()
+            i64::from(row.get::<Option<&str>>("deprecated")?.is_some())
         ])?;
         done += 1;
         progress(done, None);
@@ -160,12 +183,13 @@ fn settle_names(database: &Database) -> Result<()> {
 }
 
 fn count_speakers(database: &Database) -> Result<()> {
+    // Halves are rounded up everywhere: PostgreSQL rounds those of floating-point numbers to the even neighbour.
     database.execute(
         "UPDATE language_new SET territories = counted.territories, speakers = counted.speakers
          FROM (
              SELECT language,
                     count(DISTINCT territory) AS territories,
-                    CAST(round(sum(population * population_percent / 100)) AS INTEGER) AS speakers
+                    CAST(round(CAST(sum(population * population_percent / 100) AS NUMERIC)) AS BIGINT) AS speakers
              FROM territory_language JOIN territory ON territory.code = territory_language.territory
              GROUP BY language
          ) AS counted
