@@ -144,6 +144,18 @@ impl Application {
         content
     }
 
+    /// Every row of a server's tables, the journal's among them, with the transaction that wrote it.
+    pub fn versions_of_rows(&mut self) -> String {
+        let mut versions = self.content();
+        let tables = "SELECT relname FROM pg_class
+                      WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1";
+        for table in self.rows(tables).into_iter().flatten().flatten() {
+            let rows = self.rows(&format!("SELECT ctid, xmin, * FROM \"{table}\""));
+            versions.push_str(&format!("{table}: {rows:?}\n"));
+        }
+        versions
+    }
+
     /// Copies the tables of a SQLite file, which are plain.
     pub fn copy_from_sqlite(&mut self, path: &Path) {
         let mut file = Self::open_file(path);

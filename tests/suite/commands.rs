@@ -2,6 +2,14 @@
 
 use crate::place::Place;
 
+/// What the databases say of a table that is not there.
+fn no_table_nowhere() -> &'static str {
+    Place::in_sql_of(
+        "no such table: nowhere",
+        "relation \"nowhere\" does not exist",
+    )
+}
+
 const CUSTOMERS: &str = "CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT);
 INSERT INTO customer VALUES (1, 'Ada'), (2, 'Grace');";
 
@@ -28,14 +36,14 @@ fn a_first_run_migrates_and_says_what_comes_next() {
 fn with_nothing_to_do_nothing_is_touched() {
     let place = customers();
     place.run(&["finalize"]).ends_with(0);
-    let before = std::fs::read(place.database()).unwrap();
+    let before = place.everything();
     for command in ["migrate", "finalize", "reset"] {
         place
             .run(&[command])
             .ends_with(0)
             .and_says("nothing to do; the state is finalized");
     }
-    assert_eq!(std::fs::read(place.database()).unwrap(), before);
+    assert_eq!(place.everything(), before);
 }
 
 #[test]
@@ -53,7 +61,7 @@ fn looking_makes_no_database() {
         .and_says("customer  2 rows changed");
     place.run(&["history"]).ends_with(0).and_says("no runs yet");
     place.run(&["verify"]).ends_with(0);
-    assert!(!place.database().exists());
+    assert!(place.is_untouched());
 }
 
 #[test]
@@ -78,24 +86,22 @@ fn a_step_that_was_added_is_the_only_one_to_run() {
 fn a_failing_step_is_rolled_back_and_tells_all_that_is_known() {
     let place = customers().with_sql(
         "0002_bad.sql",
-        "CREATE TABLE half (done);\n\n-- The second of these\nINSERT INTO customer\n  VALUES (1, 'again');",
+        "CREATE TABLE half (done INTEGER);\n\n-- The second of these\nINSERT INTO customer\n  VALUES (1, 'again');",
+    );
+    let taken = Place::in_sql_of(
+        "0002_bad, migrate: UNIQUE constraint failed: customer.id",
+        "0002_bad, migrate: duplicate key value violates unique constraint \"customer_pkey\"",
     );
     place
         .run(&["migrate"])
         .ends_with(1)
         .and_says("0001_customers migrated")
-        .and_says("0002_bad, migrate: UNIQUE constraint failed: customer.id")
-        .and_says("statement (line 3)")
-        .and_says("SQLITE_CONSTRAINT_PRIMARYKEY")
+        .and_says(taken)
+        .and_says(Place::in_sql_of("statement (line 3)", "statement (line 4)"))
+        .and_says(Place::in_sql_of("SQLITE_CONSTRAINT_PRIMARYKEY", "23505"))
         .and_says("the state is migration_failed");
-    assert_eq!(
-        place.one::<i64>("SELECT count(*) FROM sqlite_master WHERE name = 'half'"),
-        0
-    );
-    place
-        .run(&["status"])
-        .ends_with(0)
-        .and_says("0002_bad, migrate: UNIQUE constraint failed");
+    assert!(!place.has_table("half"));
+    place.run(&["status"]).ends_with(0).and_says(taken);
     place
         .run(&["history"])
         .ends_with(0)
@@ -115,17 +121,17 @@ fn a_failing_step_is_rolled_back_and_tells_all_that_is_known() {
 #[test]
 fn reset_undoes_a_failed_migration_and_it_can_run_again() {
     let place = Place::new()
-        .with_data("CREATE TABLE kept (a); INSERT INTO kept VALUES (1);")
+        .with_data("CREATE TABLE kept (a INTEGER); INSERT INTO kept VALUES (1);")
         .with_sql(
             "0001_a.sql",
-            "-- wasmigrate:migrate\nCREATE TABLE a (b);\n-- wasmigrate:reset\nDROP TABLE a;",
+            "-- wasmigrate:migrate\nCREATE TABLE a (b INTEGER);\n-- wasmigrate:reset\nDROP TABLE a;",
         )
         .with_sql("0002_b.sql", "INSERT INTO nowhere VALUES (1);");
     let before = place.content();
     place
         .run(&["migrate"])
         .ends_with(1)
-        .and_says("no such table: nowhere");
+        .and_says(no_table_nowhere());
     place
         .run(&["reset"])
         .ends_with(0)
@@ -140,10 +146,10 @@ fn reset_undoes_a_failed_migration_and_it_can_run_again() {
 #[test]
 fn a_step_without_a_reset_is_told_before_anything_is_undone() {
     let place = Place::new()
-        .with_sql("0001_a.sql", "CREATE TABLE a (b);")
+        .with_sql("0001_a.sql", "CREATE TABLE a (b INTEGER);")
         .with_sql(
             "0002_b.sql",
-            "-- wasmigrate:migrate\nCREATE TABLE b (c);\n-- wasmigrate:reset\nDROP TABLE b;",
+            "-- wasmigrate:migrate\nCREATE TABLE b (c INTEGER);\n-- wasmigrate:reset\nDROP TABLE b;",
         );
     place.run(&["migrate"]).ends_with(0);
     let before = place.content();
@@ -160,18 +166,18 @@ fn all_steps_are_finalized_together_or_not_at_all() {
     let place = Place::new()
         .with_sql(
             "0001_a.sql",
-            "-- wasmigrate:migrate\nCREATE TABLE a (b);\n-- wasmigrate:finalize\nINSERT INTO a VALUES (1);",
+            "-- wasmigrate:migrate\nCREATE TABLE a (b INTEGER);\n-- wasmigrate:finalize\nINSERT INTO a VALUES (1);",
         )
         .with_sql(
             "0002_b.sql",
-            "-- wasmigrate:migrate\nCREATE TABLE b (c);\n-- wasmigrate:finalize\nINSERT INTO nowhere VALUES (1);",
+            "-- wasmigrate:migrate\nCREATE TABLE b (c INTEGER);\n-- wasmigrate:finalize\nINSERT INTO nowhere VALUES (1);",
         );
     place.run(&["migrate"]).ends_with(0);
     let before = place.content();
     place
         .run(&["finalize"])
         .ends_with(1)
-        .and_says("0002_b, finalize: no such table: nowhere")
+        .and_says(&format!("0002_b, finalize: {}", no_table_nowhere()))
         .and_says("the state is finalization_failed");
     assert_eq!(place.content(), before);
     place
@@ -179,7 +185,7 @@ fn all_steps_are_finalized_together_or_not_at_all() {
         .ends_with(2)
         .and_says("the last finalize failed");
     place.run(&["finalize", "--allow-changed"]).ends_with(1);
-    let repaired = b"-- wasmigrate:migrate\nCREATE TABLE b (c);\n-- wasmigrate:finalize\nINSERT INTO b VALUES (2);";
+    let repaired = b"-- wasmigrate:migrate\nCREATE TABLE b (c INTEGER);\n-- wasmigrate:finalize\nINSERT INTO b VALUES (2);";
     place.write_step("0002_b.sql", repaired);
     place
         .run(&["finalize", "--allow-changed"])
@@ -190,20 +196,33 @@ fn all_steps_are_finalized_together_or_not_at_all() {
 
 #[test]
 fn a_dry_run_really_runs_and_leaves_the_file_as_it_was() {
-    let place = customers().with_data(
-        "CREATE TABLE account (id INTEGER PRIMARY KEY, balance);
-         CREATE TABLE audit (what);
-         CREATE TABLE tag (name TEXT PRIMARY KEY) WITHOUT ROWID;",
+    let place = customers()
+        .with_data(
+            "CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER);
+         CREATE TABLE audit (what INTEGER);",
+        )
+        .with_data(Place::in_sql_of(
+            "CREATE TABLE tag (name TEXT PRIMARY KEY) WITHOUT ROWID",
+            "CREATE TABLE tag (name TEXT PRIMARY KEY)",
+        ));
+    let trigger = Place::in_sql_of(
+        "CREATE TRIGGER audited AFTER UPDATE ON account BEGIN INSERT INTO audit VALUES (new.id); END;",
+        "CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql
+         AS $$BEGIN INSERT INTO audit VALUES (new.id); RETURN new; END$$;
+         CREATE TRIGGER audited AFTER UPDATE ON account FOR EACH ROW EXECUTE FUNCTION audit();",
     );
     place.write_step(
         "0002_work.sql",
-        b"INSERT INTO account VALUES (1, 0), (2, 0), (3, 0);
-          CREATE TRIGGER audited AFTER UPDATE ON account BEGIN INSERT INTO audit VALUES (new.id); END;
-          UPDATE account SET balance = 1 WHERE id < 3;
-          INSERT INTO tag VALUES ('a'), ('b');
-          DELETE FROM customer;",
+        format!(
+            "INSERT INTO account VALUES (1, 0), (2, 0), (3, 0);
+             {trigger}
+             UPDATE account SET balance = 1 WHERE id < 3;
+             INSERT INTO tag VALUES ('a'), ('b');
+             DELETE FROM customer;"
+        )
+        .as_bytes(),
     );
-    let before = std::fs::read(place.database()).unwrap();
+    let before = place.everything();
     let said = place
         .run(&["plan", "--dry-run", "--json"])
         .ends_with(0)
@@ -213,13 +232,13 @@ fn a_dry_run_really_runs_and_leaves_the_file_as_it_was() {
         serde_json::json!({"account": 5, "audit": 2, "customer": 4, "tag": 2})
     );
     assert_eq!(said["failure"], serde_json::Value::Null);
-    assert_eq!(std::fs::read(place.database()).unwrap(), before);
+    assert_eq!(place.everything(), before);
     place.write_step("0003_bad.sql", b"INSERT INTO nowhere VALUES (1);");
     place
         .run(&["plan", "--dry-run"])
         .ends_with(1)
-        .and_says("0003_bad, migrate: no such table");
-    assert_eq!(std::fs::read(place.database()).unwrap(), before);
+        .and_says(&format!("0003_bad, migrate: {}", no_table_nowhere()));
+    assert_eq!(place.everything(), before);
 }
 
 #[test]
@@ -299,22 +318,7 @@ fn wrong_usage_ends_with_two_and_says_what_is_right() {
         .ends_with(2)
         .and_says("line 2")
         .and_says("memroy_mib");
-    assert!(!place.database().exists());
-}
-
-#[test]
-fn a_file_that_is_no_database_is_left_alone() {
-    let place = customers();
-    std::fs::write(place.database(), "This is my diary. ".repeat(100)).unwrap();
-    place
-        .run(&["migrate"])
-        .ends_with(2)
-        .and_says("file is not a database");
-    assert!(
-        std::fs::read_to_string(place.database())
-            .unwrap()
-            .starts_with("This is my diary")
-    );
+    assert!(place.is_untouched());
 }
 
 #[test]
@@ -325,5 +329,97 @@ fn completions_are_written_for_every_shell() {
             .run(&["completions", shell])
             .ends_with(0)
             .and_says("finalize");
+    }
+}
+
+mod sqlite {
+    use super::customers;
+
+    #[test]
+    fn a_file_that_is_no_database_is_left_alone() {
+        let place = customers();
+        std::fs::write(place.database(), "This is my diary. ".repeat(100)).unwrap();
+        place
+            .run(&["migrate"])
+            .ends_with(2)
+            .and_says("file is not a database");
+        assert!(
+            std::fs::read_to_string(place.database())
+                .unwrap()
+                .starts_with("This is my diary")
+        );
+    }
+}
+
+mod postgres {
+    use super::customers;
+    use crate::place::Place;
+
+    #[test]
+    fn a_database_that_is_not_there_is_not_made() {
+        let place = customers();
+        let nowhere = place.url().replace("/place_", "/no_place_");
+        for command in ["status", "migrate"] {
+            place
+                .run(&[command, "--database", &nowhere])
+                .ends_with(2)
+                .and_says("cannot connect to postgres://app@127.0.0.1:")
+                .and_says("does not exist");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_is_told_with_its_address() {
+        let place = customers();
+        place
+            .run(&["status", "--database", "postgres://app@127.0.0.1:1/shop"])
+            .ends_with(2)
+            .and_says("cannot connect to postgres://app@127.0.0.1:1/shop: Connection refused");
+    }
+
+    #[test]
+    fn a_target_is_one_schema_of_its_own() {
+        let place = customers().with_data("CREATE SCHEMA shop");
+        let other = format!("{}?options=-csearch_path%3Dshop", place.url());
+        place.run(&["finalize"]).ends_with(0);
+        let first = place.everything();
+        place
+            .run(&["status", "--database", &other])
+            .ends_with(0)
+            .and_says("migration_required");
+        place
+            .run(&["finalize", "--database", &other])
+            .ends_with(0)
+            .and_says("the state is finalized");
+        assert_eq!(place.one::<i64>("SELECT count(*) FROM shop.customer"), 2);
+        assert_eq!(
+            place.one::<i64>("SELECT count(*) FROM shop.wasmigrate_step"),
+            1
+        );
+        assert_eq!(place.everything(), first);
+        place
+            .run(&[
+                "status",
+                "--database",
+                &format!("{}?options=-csearch_path%3Dnowhere", place.url()),
+            ])
+            .ends_with(2)
+            .and_says("no schema of the search path exists");
+    }
+
+    #[test]
+    fn what_a_statement_meant_before_the_first_error_is_told_not_what_came_of_it() {
+        let place = Place::new().with_sql(
+            "0001_bad.sql",
+            "CREATE TABLE a (b INTEGER);\nINSERT INTO nowhere VALUES (1);\nINSERT INTO a VALUES (1);\nSELECT 1 / 0;",
+        );
+        let said = place
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says("relation \"nowhere\" does not exist")
+            .and_says("statement (line 2): INSERT INTO nowhere VALUES (1)")
+            .and_says("42P01");
+        assert!(!said.stderr.contains("25P02"), "{said:#?}");
+        assert_eq!(place.content(), "");
     }
 }

@@ -30,7 +30,7 @@ fn rows(place: &Place, query: &str) -> Vec<String> {
 #[test]
 fn the_plan_lists_the_steps_and_a_dry_run_counts_the_rows_and_keeps_none() {
     let place = languages();
-    let before = std::fs::read(place.database()).unwrap();
+    let before = place.everything();
     let mut plan = place.run(&["plan"]).ends_with(0).and_says("5 pending");
     for step in STEPS {
         plan = plan.and_says(step);
@@ -55,7 +55,7 @@ fn the_plan_lists_the_steps_and_a_dry_run_counts_the_rows_and_keeps_none() {
             "territory_language": 1589,
         })
     );
-    assert_eq!(std::fs::read(place.database()).unwrap(), before);
+    assert_eq!(place.everything(), before);
 }
 
 #[test]
@@ -66,20 +66,22 @@ fn a_dry_run_in_the_middle_leaves_what_was_migrated() {
     std::fs::rename(&last, &aside).unwrap();
     place.run(&["migrate"]).ends_with(0);
     std::fs::rename(&aside, &last).unwrap();
-    let before = std::fs::read(place.database()).unwrap();
+    let before = place.everything();
     place
         .run(&["plan", "--dry-run"])
         .ends_with(0)
         .and_says("language_new  9290 rows changed");
-    assert_eq!(std::fs::read(place.database()).unwrap(), before);
+    assert_eq!(place.everything(), before);
 }
 
 #[test]
 fn from_the_old_data_to_the_new_tables() {
     let place = languages();
     // What SQL alone can tell beforehand.
-    let languages_of_territories: i64 = place
-        .one("SELECT count(*) FROM territory_document, json_each(body, '$.languagePopulation')");
+    let languages_of_territories: i64 = place.one(Place::in_sql_of(
+        "SELECT count(*) FROM territory_document, json_each(body, '$.languagePopulation')",
+        "SELECT count(*) FROM territory_document, jsonb_each(body::jsonb -> 'languagePopulation')",
+    ));
     let single_records: i64 = place.one(
         "SELECT count(*) FROM registry_record WHERE body LIKE 'Type:%' AND body NOT LIKE '%tag: %..%'",
     );
@@ -137,11 +139,7 @@ fn from_the_old_data_to_the_new_tables() {
     subtags_are_those_of_the_registry(&place, single_records);
     territories_are_those_of_the_documents(&place, languages_of_territories);
     the_new_languages_are_in_place(&place);
-    assert_eq!(place.texts("PRAGMA integrity_check"), ["ok"]);
-    assert_eq!(
-        place.texts("SELECT \"table\" FROM pragma_foreign_key_check"),
-        [""; 0]
-    );
+    place.is_whole();
 }
 
 fn subtags_are_those_of_the_registry(place: &Place, single_records: i64) {
@@ -258,12 +256,9 @@ fn the_new_languages_are_in_place(place: &Place) {
         ),
         766
     );
-    assert_eq!(
-        place.texts(
-            "SELECT name FROM sqlite_master WHERE name IN ('registry_record', 'territory_document', 'language_new')"
-        ),
-        [""; 0]
-    );
+    for table in ["registry_record", "territory_document", "language_new"] {
+        assert!(!place.has_table(table), "{table}");
+    }
 }
 
 #[test]
@@ -285,4 +280,37 @@ fn reset_brings_the_old_content_back_and_migrate_makes_the_same_again() {
     let at_once = languages();
     at_once.run(&["finalize"]).ends_with(0);
     assert!(place.content() == at_once.content(), "the detour differs");
+}
+
+mod postgres {
+    use super::languages;
+    use crate::application::Application;
+    use crate::place::given;
+
+    #[test]
+    fn the_rows_are_those_that_sqlite_has() {
+        let place = languages();
+        place.run(&["finalize"]).ends_with(0);
+        std::fs::copy(given("WASMIGRATE_LEGACY"), place.database()).unwrap();
+        place
+            .run(&["finalize", "--database", "sqlite:wasmigrate.db"])
+            .ends_with(0);
+        let mut file = Application::open_file(&place.database());
+        let mut server = place.connect();
+        let tables = file.rows(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'wasmigrate%' ORDER BY name",
+        );
+        assert_eq!(tables.len(), 11, "{tables:?}");
+        for table in tables.into_iter().flatten().flatten() {
+            let query = format!("SELECT * FROM {table}");
+            let [mut here, mut there] = [server.rows(&query), file.rows(&query)];
+            here.sort();
+            there.sort();
+            assert!(!here.is_empty(), "{table}");
+            assert_eq!(here.len(), there.len(), "{table}");
+            for (here, there) in here.iter().zip(&there) {
+                assert_eq!(here, there, "{table}");
+            }
+        }
+    }
 }

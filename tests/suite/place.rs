@@ -185,6 +185,50 @@ impl Place {
             .collect()
     }
 
+    /// Whether there is such a table.
+    pub fn has_table(&self, name: &str) -> bool {
+        let tables = Self::in_sql_of(
+            "SELECT name FROM sqlite_master WHERE type = 'table'",
+            "SELECT relname FROM pg_class WHERE relkind = 'r'",
+        );
+        self.texts(tables).iter().any(|table| table == name)
+    }
+
+    /// Demands that the database finds nothing wrong with itself.
+    #[track_caller]
+    pub fn is_whole(&self) {
+        match &self.server {
+            None => {
+                assert_eq!(self.texts("PRAGMA integrity_check"), ["ok"]);
+                let orphans = self.texts("SELECT \"table\" FROM pragma_foreign_key_check");
+                assert!(orphans.is_empty(), "{orphans:?}");
+            }
+            Some(_) => {
+                let wrong = "SELECT conname FROM pg_constraint WHERE NOT convalidated
+                             UNION ALL SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+                             WHERE NOT (indisvalid AND indisready)";
+                let wrong = self.texts(wrong);
+                assert!(wrong.is_empty(), "{wrong:?}");
+            }
+        }
+    }
+
+    /// Whether nobody has written anything yet, not even the host.
+    pub fn is_untouched(&self) -> bool {
+        match &self.server {
+            None => !self.database().exists(),
+            Some(_) => self.everything().is_empty(),
+        }
+    }
+
+    /// All that is stored, of the host, too. It differs when anything at all was written.
+    pub fn everything(&self) -> Vec<u8> {
+        match &self.server {
+            None => std::fs::read(self.database()).unwrap(),
+            Some(server) => server.connect().versions_of_rows().into_bytes(),
+        }
+    }
+
     /// All that the application owns: schema and rows of every table but the journal's, as text.
     pub fn content(&self) -> String {
         self.connect().content()
