@@ -1,8 +1,9 @@
 //! Steps that obey tables of their database: what is in `closed` makes them wait, what is in `broken` makes them fail.
 //!
 //! A step that waits fails in a way that is worth another try, and the host tries again until the test deletes the row.
-//! Between two tries nobody holds the database's lock, so the test gets it. Only a check is not tried again: one that
-//! waits is held in an endless loop, until it is cancelled.
+//! So a step sees what the test has done on databases, too, that show a transaction nothing new; and between two tries
+//! nobody holds the database's lock, so the test gets it. Only a check is not tried again: one that waits is held in an
+//! endless loop, until it is cancelled.
 
 use crate::hostile::component::{Component, sql};
 use crate::place::Place;
@@ -17,11 +18,11 @@ pub const TROUBLE: &str = "the tide is out";
 pub fn obeyed(place: Place) -> Place {
     place
         .with_variable("WASMIGRATE_ATTEMPTS", "1000")
+        .with_data(Place::in_sql_of("PRAGMA journal_mode = WAL", ""))
         .with_data(
-            "PRAGMA journal_mode = WAL;
-         CREATE TABLE closed (phase TEXT NOT NULL);
-         CREATE TABLE broken (phase TEXT NOT NULL);
-         CREATE TABLE passed (phase TEXT NOT NULL);",
+            "CREATE TABLE closed (phase TEXT NOT NULL);
+             CREATE TABLE broken (phase TEXT NOT NULL);
+             CREATE TABLE passed (phase TEXT NOT NULL);",
         )
 }
 
@@ -59,7 +60,10 @@ impl Place {
 pub fn work() -> Component {
     Component::new()
         .with("check", obeys("check"))
-        .with("migrate", obeys("migrate") + &sql("CREATE TABLE work (id)"))
+        .with(
+            "migrate",
+            obeys("migrate") + &sql("CREATE TABLE work (id INTEGER)"),
+        )
         .with(
             "finalize",
             obeys("finalize") + &sql("ALTER TABLE work RENAME TO done"),
@@ -118,7 +122,7 @@ pub fn obeys(phase: &str) -> String {
     let gives_up = |table: &str, words: &str, retryable: u8| {
         // A null, which `passed` does not take, where the phase is in the table.
         let statement = format!(
-            "INSERT INTO passed SELECT iif(EXISTS (SELECT 1 FROM {table} WHERE phase = '{phase}'), NULL, '{phase}')"
+            "INSERT INTO passed SELECT CASE WHEN EXISTS (SELECT 1 FROM {table} WHERE phase = '{phase}') THEN NULL ELSE '{phase}' END"
         );
         format!(
             "(if (call $sql {{{{{statement}}}}}) (then (return (call $fail {{{{{words}}}}} (i32.const {retryable})))))\n"

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::{self, Answer, Request};
 use super::process::Service;
-use super::{applied, gated, held_in, open_gate, outcomes};
+use super::{applied, gated, held_in, hold_runs, open_gate, outcomes};
 
 /// A request to start a command, under a key.
 fn keyed(command: &str, key: &str) -> Request {
@@ -69,8 +69,7 @@ fn a_client_that_hangs_up_finds_its_run_again() {
     let place = held_in("migrate");
     let service = Service::start(&place);
     // Held here, so that the client is gone before the run is accepted.
-    let mut application = place.connect();
-    application.run("BEGIN IMMEDIATE");
+    let mut application = hold_runs(&place);
     let mut connection = client::connect(service.address()).unwrap();
     let request = keyed("migrate", "lost");
     // Of a connection that is to be closed anyway, the service would not notice the end.

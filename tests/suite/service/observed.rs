@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::client::Request;
 use super::process::Service;
-use super::{WAIT, gated, note, open_gate};
-use crate::hostile::component::{Component, sql};
+use super::{gated, note, open_gate, wait};
+use crate::application::{Kind, kind};
+use crate::hostile::component::Component;
 use crate::place::Place;
 
 /// A second step that announces rows, is done with some, and waits.
@@ -18,7 +19,7 @@ fn counting(expected: u64, done: u64) -> Place {
          (return (i32.const 640))"
     );
     let progress = format!("(call $progress (i64.const {done}) (i32.const 0) (i64.const 0))");
-    let body = note("begun") + &progress + super::READY + &sql(WAIT);
+    let body = note("begun") + &progress + super::READY + &wait();
     let step = Component::migrating(body).with("count", count);
     place.write_step("0002_counting.wasm", &step.build());
     place
@@ -227,7 +228,7 @@ fn absurd_figures_of_a_step_break_nothing() {
     let more = Component::migrating(format!(
         "(call $progress (i64.const {0}) (i32.const 1) (i64.const {0})) (call $output (i32.const 1) {{{{more}}}}) {1}",
         u64::MAX,
-        sql(WAIT)
+        wait()
     ));
     place.write_step("0003_more.wasm", &more.build());
     let mut service = Service::start(&place);
@@ -247,19 +248,32 @@ fn absurd_figures_of_a_step_break_nothing() {
     service.is_well();
 }
 
+/// A place whose database is none, or cannot be reached.
+fn unreadable() -> Place {
+    let place = Place::new();
+    match kind() {
+        Kind::Sqlite => {
+            let text = "no database at all, but long enough to be one".repeat(100);
+            std::fs::write(place.database(), text).unwrap();
+            place
+        }
+        // Nobody listens on port 1.
+        Kind::Postgres => {
+            place.with_variable("WASMIGRATE_DATABASE", "postgres://app@127.0.0.1:1/none")
+        }
+    }
+}
+
 #[test]
 fn a_target_that_cannot_be_read_is_not_ready() {
-    let place = Place::new();
-    std::fs::write(
-        place.database(),
-        "no database at all, but long enough to be one".repeat(100),
-    )
-    .unwrap();
+    let place = unreadable();
     let service = Service::start(&place);
     let answer = service.get("/readyz");
     assert_eq!(answer.status, 503);
     assert_eq!(answer.json()["status"], "the target cannot be read");
-    assert!(!answer.body.contains("wasmigrate.db"), "{answer:?}");
+    for secret in ["wasmigrate.db", "127.0.0.1"] {
+        assert!(!answer.body.contains(secret), "{answer:?}");
+    }
     assert_eq!(service.get("/healthz").status, 200);
     let samples = metrics(&service);
     assert_eq!(value(&samples, "wasmigrate_target_up", None), 0.0);

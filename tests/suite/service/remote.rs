@@ -67,7 +67,7 @@ fn every_command_says_there_what_it_says_here() {
     desk.run(&["finalize"])
         .ends_with(0)
         .and_says("done; the state is finalized");
-    assert!(!desk.place.database().exists());
+    assert!(desk.place.is_untouched());
 }
 
 #[test]
@@ -77,7 +77,11 @@ fn a_failure_there_is_told_here() {
     let desk = Desk::of(&service);
     desk.run(&["migrate"])
         .ends_with(1)
-        .and_says("0001_broken, migrate: no such table: nowhere")
+        .and_says("0001_broken, migrate: ")
+        .and_says(Place::in_sql_of(
+            "no such table: nowhere",
+            "relation \"nowhere\" does not exist",
+        ))
         .and_says("INSERT INTO nowhere VALUES (1)")
         .and_says("the state is migration_failed");
     let ended = desk.run(&["migrate", "--json"]).ends_with(1).json();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::client::{self, Request};
 use super::process::Service;
-use super::{applied, gated, held_in, note, open_gate, outcomes};
+use super::{applied, gated, held_in, hold_runs, note, open_gate, outcomes};
 use crate::hostile::component::Component;
 use crate::place::Place;
 
@@ -20,7 +20,10 @@ fn ends_in_good_order(place: &Place, mut service: Service) {
     let status = service.ends_within(SOON);
     assert_eq!(status, Some(0), "{:#?}", service.logs());
     assert!(TcpStream::connect(service.address()).is_err());
-    let journal = "SELECT count(*) FROM sqlite_master WHERE name = 'wasmigrate_lease'";
+    let journal = Place::in_sql_of(
+        "SELECT count(*) FROM sqlite_master WHERE name = 'wasmigrate_lease'",
+        "SELECT count(*) FROM pg_tables WHERE tablename = 'wasmigrate_lease'",
+    );
     if place.one::<i64>(journal) == 1 {
         let held = "SELECT count(*) FROM wasmigrate_lease WHERE holder IS NOT NULL";
         assert_eq!(place.one::<i64>(held), 0, "the lease was not handed over");
@@ -80,11 +83,10 @@ fn a_check_that_goes_on_is_rolled_back() {
 }
 
 #[test]
-fn a_command_that_waits_for_the_file_s_lock_does_not_start() {
+fn a_command_that_waits_for_another_s_lock_does_not_start() {
     let place = gated();
     let service = Service::start(&place);
-    let mut application = place.connect();
-    application.run("BEGIN IMMEDIATE");
+    let mut application = hold_runs(&place);
     let migrate = Request::post("/api/v1/runs", &serde_json::json!({ "command": "migrate" }));
     let mut connection = client::connect(service.address()).unwrap();
     std::io::Write::write_all(&mut connection, &migrate.bytes()).unwrap();
