@@ -3,6 +3,7 @@
 //! Each pair runs several times by turns, on a fresh database each time; the ratio is that of the medians. These figures
 //! depend on the machine and its disk: read the ratios, not the times.
 
+mod postgres;
 mod service;
 
 use std::fs;
@@ -42,6 +43,8 @@ pub(crate) enum Part {
     Bulk,
     /// The service under load
     Service,
+    /// The same on a PostgreSQL server
+    Postgres,
 }
 
 /// Measures the parts, or all of them.
@@ -68,6 +71,9 @@ pub(crate) fn run(parts: &[Part]) -> Result<()> {
     }
     if is_meant(Part::Service) {
         service::measure(&place)?;
+    }
+    if is_meant(Part::Postgres) {
+        postgres::measure(&place, &built)?;
     }
     Ok(())
 }
@@ -224,7 +230,13 @@ struct Place {
 impl Place {
     fn new(directory: &Path, host: PathBuf, native: PathBuf) -> Result<Self> {
         // Compiled components are kept from one benchmark to the next, nothing else.
-        for folder in ["sql-steps", "wasm-steps", "bulk-steps", "service-steps"] {
+        for folder in [
+            "sql-steps",
+            "wasm-steps",
+            "bulk-steps",
+            "service-steps",
+            "postgres",
+        ] {
             let folder = directory.join(folder);
             if folder.exists() {
                 fs::remove_dir_all(&folder)?;
