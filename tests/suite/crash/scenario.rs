@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::point::{self, Point};
+use crate::application::{self, Kind};
 use crate::place::Place;
 
 /// A command, the place before it, and what an undisturbed run of it leaves.
@@ -64,7 +65,29 @@ impl Scenario {
 
     /// Every system call since the database was opened first.
     pub fn all_calls(&self) -> Vec<Point> {
-        point::calls(&self.trace, "wasmigrate.db")
+        point::calls(
+            &self.trace,
+            Place::in_sql_of("wasmigrate.db", "sin_port=htons("),
+        )
+    }
+
+    /// Those between which the disk, or the server, learns nothing.
+    pub fn decisive_calls(&self) -> Vec<Point> {
+        match application::kind() {
+            Kind::Sqlite => self.calls(&["pwrite64", "fsync", "fdatasync", "ftruncate", "unlink"]),
+            Kind::Postgres => {
+                let mut calls = self.calls(&["connect", "sendto", "recvfrom"]);
+                // The first look for an answer comes when all is said; further ones change nothing.
+                let mut is_said = false;
+                calls.retain(|point| {
+                    let is_look = matches!(point, Point::Call(name, _) if name == "recvfrom");
+                    let is_decisive = !is_look || is_said;
+                    is_said = !is_look;
+                    is_decisive
+                });
+                calls
+            }
+        }
     }
 
     /// Those of some kinds.
@@ -78,7 +101,7 @@ impl Scenario {
     pub fn survives(&self, points: &[Point]) -> usize {
         let killed = points.iter().filter(|point| self.survives_one(point));
         let count = killed.count();
-        println!("{:?}: {count} kills", self.act);
+        println!("{:?}: {count} kills at {} points", self.act, points.len());
         count
     }
 
@@ -122,8 +145,7 @@ impl Scenario {
 
 /// The outcomes of all runs, in their order.
 fn runs(place: &Place) -> Vec<String> {
-    let journal = "SELECT name FROM sqlite_master WHERE name = 'wasmigrate_journal'";
-    if place.texts(journal).is_empty() {
+    if !place.has_table("wasmigrate_journal") {
         return Vec::new();
     }
     place.texts("SELECT coalesce(outcome, 'without outcome') FROM wasmigrate_run ORDER BY id")
@@ -132,12 +154,7 @@ fn runs(place: &Place) -> Vec<String> {
 impl Journal {
     /// Reads it, and demands what is true of every journal at rest.
     fn of(place: &Place) -> Self {
-        assert_eq!(place.texts("PRAGMA integrity_check"), ["ok"]);
-        assert!(
-            place
-                .texts("SELECT \"table\" FROM pragma_foreign_key_check")
-                .is_empty()
-        );
+        place.is_whole();
         let held = place.texts("SELECT holder FROM wasmigrate_lease WHERE holder IS NOT NULL");
         assert!(held.is_empty(), "the lease is held by {held:?}");
         let failed = place.texts(
