@@ -191,7 +191,6 @@ impl Engine {
                 }
                 Err(error) => return Err(error.into()),
             };
-            journal::prepare(&mut *session).await?;
             let snapshot = journal::read(&mut *session).await?;
             if snapshot.lease.as_ref().is_some_and(LeaseRecord::is_live) {
                 continue;
@@ -251,11 +250,13 @@ impl Engine {
         lease.is_live() || (lease.is_known_alive() && !is_idle)
     }
 
-    /// A session with the write lock, in an open transaction.
+    /// A session in an open transaction, during which nobody else takes the lease or commits under one that is over.
     async fn open_to_run(&self, stop: &Stop) -> Result<Box<dyn Session>, database::Error> {
         let mut session = self.database.open(Access::Write, stop).await?;
         session.begin(Durability::Deferred).await?;
         session.lock_target().await?;
+        journal::prepare(&mut *session).await?;
+        journal::shut_out_the_dead(&mut *session).await?;
         Ok(session)
     }
 
@@ -314,6 +315,7 @@ impl Engine {
         session.lock_target().await?;
         let lease = journal::read(&mut *session).await?.lease;
         if lease.is_some() {
+            journal::shut_out(&mut *session).await?;
             let message = format!("{} broke its lease: {reason}", journal::holder());
             let failure = Failure::new("lease", Blame::Operator, message);
             journal::end_dead_runs(&mut *session, Some(&failure.to_json())).await?;

@@ -145,6 +145,14 @@ impl Lease {
     }
 }
 
+/// Waits for whoever passes the fence now, and lets nobody pass it before the open transaction ends.
+pub(super) async fn hold(session: &mut dyn Session) -> Result<()> {
+    session
+        .rows("SELECT token FROM wasmigrate_lease FOR UPDATE", &[])
+        .await
+        .map(|_| ())
+}
+
 /// Takes the lease from whoever holds it, for nobody.
 pub(super) async fn clear(session: &mut dyn Session) -> Result<()> {
     session

@@ -12,7 +12,7 @@ mod schema;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::database::{Error, ErrorKind, Result, Session, Value};
+use crate::database::{Error, ErrorKind, Kind, Result, Session, Value};
 use crate::output::Level;
 
 pub use lease::{Lease, LeaseRecord};
@@ -182,22 +182,35 @@ pub async fn read_output(
     Ok(lines)
 }
 
-/// Marks runs whose host died as interrupted, and takes the lease from that host: should it only have slept, it cannot
-/// commit any more, and what it has open is ended. The caller has seen that nobody holds the lease, or knows `why` it may
-/// be taken all the same.
+/// Keeps the last holder of the lease from committing anything more until the open transaction ends, unless its lease is
+/// live: what is read afterwards stays true. A holder that was declared dead may only have slept, and a commit of its may
+/// be on its way; what it has open is ended.
+pub async fn shut_out_the_dead(session: &mut dyn Session) -> Result<()> {
+    match lease::read(session).await? {
+        Some(lease) if lease.is_live() => Ok(()),
+        _ => shut_out(session).await,
+    }
+}
+
+/// The same for a holder whose lease may be live.
+pub async fn shut_out(session: &mut dyn Session) -> Result<()> {
+    if session.server().kind == Kind::Sqlite {
+        // The open transaction has the only write lock.
+        return Ok(());
+    }
+    let open = "SELECT id FROM wasmigrate_run WHERE outcome IS NULL";
+    for run in session.rows(open, &[]).await?.iter().flatten() {
+        session.end_others(number(run)).await?;
+    }
+    lease::hold(session).await
+}
+
+/// Marks runs that have no end as interrupted, and takes the lease from whoever holds it. The caller has seen that nobody
+/// is at work, or knows `why` the lease may be taken all the same, and has shut the holder out.
 pub async fn end_dead_runs(
     session: &mut dyn Session,
     why: Option<&serde_json::Value>,
 ) -> Result<()> {
-    let dead = session
-        .rows("SELECT id FROM wasmigrate_run WHERE outcome IS NULL", &[])
-        .await?;
-    if dead.is_empty() {
-        return lease::clear(session).await;
-    }
-    for run in dead.iter().filter_map(|row| row.first()) {
-        session.end_others(number(run)).await?;
-    }
     session
         .execute_later(
             "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2, error = $3 WHERE outcome IS NULL",
