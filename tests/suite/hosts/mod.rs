@@ -2,13 +2,14 @@
 
 mod broken;
 pub mod host;
+mod postgres;
 mod stopped;
 
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
 
-use crate::application::Application;
+use crate::application::{self, Application, Kind};
 use crate::place::{Place, Said};
 use host::{Host, until};
 
@@ -20,49 +21,62 @@ const SHORT_LEASE: &str = "3";
 
 /// Steps that would not bear being applied twice, on a database that is not there yet.
 fn steps() -> Place {
-    Place::new()
-        .with_sql(
-            "0001_begin.sql",
-            "CREATE TABLE counter (value INTEGER NOT NULL);
-             INSERT INTO counter VALUES (1);
-             CREATE TABLE one (value INTEGER);",
-        )
-        .with_guest("0002_one.wasm", "one")
-        .with_sql(
-            "0003_double.sql",
-            "-- wasmigrate:migrate
+    further_steps(first_step())
+}
+
+fn first_step() -> Place {
+    Place::new().with_sql(
+        "0001_begin.sql",
+        "CREATE TABLE counter (value INTEGER NOT NULL);
+         INSERT INTO counter VALUES (1);
+         CREATE TABLE one (value INTEGER);",
+    )
+}
+
+fn further_steps(place: Place) -> Place {
+    place.with_guest("0002_one.wasm", "one").with_sql(
+        "0003_double.sql",
+        "-- wasmigrate:migrate
              UPDATE counter SET value = value * 2;
              -- wasmigrate:finalize
              UPDATE counter SET value = value + 5;",
-        )
+    )
 }
 
 /// The same, and then a step that takes a while.
 fn slow_steps() -> Place {
+    let numbers = Place::in_sql_of(
+        "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT 10000000)",
+        "WITH number AS (SELECT generate_series(1, 10000000))",
+    );
     steps().with_sql(
         "0004_slow.sql",
-        "UPDATE counter SET value = value + 1;
-         UPDATE counter SET value = value + (
-             WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT 10000000)
-             SELECT count(*) FROM number
-         );",
+        &format!(
+            "UPDATE counter SET value = value + 1;
+             UPDATE counter SET value = value + ({numbers} SELECT count(*) FROM number);"
+        ),
     )
 }
 
-const MIGRATED: &str =
-    "SELECT (SELECT value FROM counter) || ' ' || (SELECT group_concat(value) FROM one)";
+const MIGRATED: &str = "SELECT (SELECT value FROM counter) || ' ' || (SELECT string_agg(CAST(value AS TEXT), ',') FROM one)";
 
-/// A host that was stopped in the middle of its last step, with the file's write lock.
+/// A host that was stopped in the middle of its last step: with the file's write lock, or a transaction open.
 fn stopped_in_a_step(place: &Place) -> Host {
     let mut host = Host::start(place, &["migrate"]);
-    stop_in_slow_step(&mut host);
+    stop_in_slow_step(place, &mut host);
     assert!(is_locked(place));
     host
 }
 
-fn stop_in_slow_step(host: &mut Host) {
+fn stop_in_slow_step(place: &Place, host: &mut Host) {
     while host.until("step_started")["step"] != "0004_slow" {}
-    host.until("progress");
+    match application::kind() {
+        Kind::Sqlite => {
+            host.until("progress");
+        }
+        // The server tells of both statements together.
+        Kind::Postgres => until("its transaction is open", || is_locked(place)),
+    }
     host.stop();
 }
 
@@ -75,7 +89,8 @@ fn stopped_while_it_prepares(place: &Place) -> Host {
     host
 }
 
-/// Whether a process other than this one holds the lock that every writer needs.
+/// Whether a process other than this one holds the lock that every writer of a file needs; on a server, whether a host has
+/// a transaction open that writes.
 fn is_locked(place: &Place) -> bool {
     match place.connect() {
         Application::Sqlite(application) => {
@@ -90,24 +105,30 @@ fn is_locked(place: &Place) -> bool {
         }
         mut application => {
             let open = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL
-                        AND pid <> pg_backend_pid()";
+                        AND application_name LIKE 'wasmigrate%'";
             !application.rows(open).is_empty()
         }
     }
 }
 
+/// On a server, how many processes wait for a lock in the database of this place.
+pub fn waiting_for_locks(place: &Place) -> i64 {
+    place.one(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    )
+}
+
 /// Every try at a step that the journal knows of, as `0001 migrate done`.
 fn attempts(place: &Place) -> Vec<String> {
     place.texts(
-        "SELECT printf('%04d %s %s', step_index, phase, outcome) FROM wasmigrate_attempt
+        "SELECT '000' || step_index || ' ' || phase || ' ' || outcome FROM wasmigrate_attempt
          ORDER BY run, phase = 'finalize', ended_at, step_index, attempt",
     )
 }
 
 /// How the runs ended; none when there is no journal yet.
 fn outcomes(place: &Place) -> Vec<String> {
-    let journal = "SELECT name FROM sqlite_master WHERE name = 'wasmigrate_journal'";
-    if place.texts(journal).is_empty() {
+    if !place.has_table("wasmigrate_journal") {
         return Vec::new();
     }
     place.texts("SELECT coalesce(outcome, 'running') FROM wasmigrate_run ORDER BY id")
@@ -202,39 +223,30 @@ fn a_target_can_be_looked_at_while_a_host_is_at_work() {
 #[test]
 fn a_host_that_came_second_to_the_lock_waits_for_the_first() {
     let place = slow_steps()
-        .with_data("CREATE TABLE kept (value)")
+        .with_data("CREATE TABLE kept (value INTEGER)")
         .with_variable("WASMIGRATE_LOCK_WAIT_SECONDS", "2");
     let mut application = place.connect();
-    application.run("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE");
+    application.run(Place::in_sql_of(
+        "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE",
+        "BEGIN; SELECT pg_advisory_xact_lock(hashtext('wasmigrate'), hashtext('public'))",
+    ));
     // Both have seen that nobody holds the lease when one of them gets the lock.
     let hosts = [(); 2].map(|()| Host::start(&place, &["migrate"]));
-    std::thread::sleep(Duration::from_millis(500));
+    match application::kind() {
+        Kind::Sqlite => std::thread::sleep(Duration::from_millis(500)),
+        Kind::Postgres => until("both wait for the lock", || waiting_for_locks(&place) == 2),
+    }
     application.run("COMMIT");
     until("one has the lease", || !outcomes(&place).is_empty());
     let holder: String = place.one("SELECT holder FROM wasmigrate_lease");
     let (mut first, mut second): (Vec<Host>, Vec<Host>) =
         hosts.into_iter().partition(|host| host.name() == holder);
     let (mut first, mut second) = (first.remove(0), second.remove(0));
-    stop_in_slow_step(&mut first);
+    stop_in_slow_step(&place, &mut first);
     assert_eq!(second.until("waiting")["holder"], holder);
     first.go_on();
     first.end().ends_with(0);
     second.end().ends_with(0).and_says("nothing_to_do");
-}
-
-#[test]
-fn whoever_reads_waits_for_an_application_that_commits() {
-    let place = steps().with_data("CREATE TABLE kept (value); INSERT INTO kept VALUES (1);");
-    let mut application = place.connect();
-    // Without WAL, a commit keeps readers out.
-    application.run("BEGIN EXCLUSIVE");
-    let commands = ["status", "history", "plan", "migrate"];
-    let hosts = commands.map(|command| Host::start(&place, &[command]));
-    std::thread::sleep(Duration::from_millis(500));
-    application.run("COMMIT");
-    for host in hosts {
-        host.end().ends_with(0);
-    }
 }
 
 #[test]
@@ -272,4 +284,26 @@ fn of_several_that_wait_one_takes_over() {
             "0004 migrate done",
         ]
     );
+}
+
+mod sqlite {
+    use std::time::Duration;
+
+    use super::host::Host;
+    use super::steps;
+
+    #[test]
+    fn whoever_reads_waits_for_an_application_that_commits() {
+        let place = steps().with_data("CREATE TABLE kept (value); INSERT INTO kept VALUES (1);");
+        let mut application = place.connect();
+        // Without WAL, a commit keeps readers out.
+        application.run("BEGIN EXCLUSIVE");
+        let commands = ["status", "history", "plan", "migrate"];
+        let hosts = commands.map(|command| Host::start(&place, &[command]));
+        std::thread::sleep(Duration::from_millis(500));
+        application.run("COMMIT");
+        for host in hosts {
+            host.end().ends_with(0);
+        }
+    }
 }

@@ -1,0 +1,72 @@
+//! A host is about to take the lease from one that seems dead and is not: what that commits meanwhile counts once.
+
+use super::host;
+use super::stopped::falls_asleep_at;
+use super::{
+    LONG_LEASE, MIGRATED, attempts, has_worked, steps, stopped_in_a_step, waiting_for_locks,
+};
+use crate::place::Place;
+
+/// Stops the next host before each word to the server until it has the lease, wakes the one that slept too long, and lets that get as far as it can.
+#[test]
+fn what_the_last_host_commits_while_it_is_taken_over_happens_once() {
+    let before = steps()
+        .with_variable("WASMIGRATE_LEASE_SECONDS", LONG_LEASE)
+        .with_sql(
+            "0004_slow.sql",
+            "UPDATE counter SET value = value + 1; SELECT pg_sleep(0.5);",
+        );
+    let (mut went_on, mut was_ended) = (0, 0);
+    for number in 1.. {
+        let place = before.copy();
+        let mut last = stopped_in_a_step(&place);
+        place
+            .connect()
+            .run("UPDATE wasmigrate_lease SET expires_at = 0");
+        let (next, process) =
+            falls_asleep_at("sendto", number, &place, &["migrate"]).expect("the next one works");
+        let is_taken = is_taken_from(&last.name(), &place);
+        last.go_on();
+        host::until("the last one is as far as it gets", || {
+            last.has_ended() || waiting_for_locks(&place) > 0
+        });
+        host::signal(process, "CONT");
+        let next = next.end().ends_with(0);
+        let last = last.end();
+        match last.status {
+            Some(0) => {
+                went_on += 1;
+                assert!(!has_worked(&next), "{number}: {next:#?}");
+            }
+            _ => was_ended += 1,
+        }
+        assert_eq!(
+            place.one::<String>(MIGRATED),
+            "3 1",
+            "{number}: {last:#?} {next:#?}"
+        );
+        let mut done = attempts(&place);
+        // Whose transaction was ended before its lease was taken may still say so.
+        done.retain(|attempt| attempt != "0004 migrate failed");
+        assert_eq!(
+            done,
+            [
+                "0001 migrate done",
+                "0002 migrate done",
+                "0003 migrate done",
+                "0004 migrate done"
+            ],
+            "{number}: {last:#?} {next:#?}"
+        );
+        if is_taken {
+            break;
+        }
+    }
+    println!("{went_on} went on, {was_ended} were ended");
+    assert!(went_on > 3 && was_ended > 0);
+}
+
+fn is_taken_from(holder: &str, place: &Place) -> bool {
+    let holders = place.texts("SELECT holder FROM wasmigrate_lease WHERE holder IS NOT NULL");
+    holders.iter().any(|other| other != holder)
+}
