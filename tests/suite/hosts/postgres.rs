@@ -70,3 +70,40 @@ fn is_taken_from(holder: &str, place: &Place) -> bool {
     let holders = place.texts("SELECT holder FROM wasmigrate_lease WHERE holder IS NOT NULL");
     holders.iter().any(|other| other != holder)
 }
+
+#[test]
+fn a_host_that_falls_asleep_while_it_takes_the_lease_does_not_keep_others_out_for_long() {
+    let before = steps();
+    before.run(&["plan"]).ends_with(0);
+    let locks = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                 WHERE locktype = 'advisory' AND granted AND datname = current_database()";
+    let mut numbers = 1..;
+    let (place, asleep, process) = loop {
+        let place = before.copy();
+        let number = numbers.next().unwrap();
+        let (asleep, process) =
+            falls_asleep_at("sendto", number, &place, &["migrate"]).expect("it takes the lease");
+        if place.one::<i64>(locks) == 1 {
+            break (place, asleep, process);
+        }
+        host::signal(process, "CONT");
+        asleep.end().ends_with(0);
+    };
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("a lock was not given within 2s");
+    host::until("its lock is gone", || place.one::<i64>(locks) == 0);
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("0003_double migrated");
+    let everything = place.everything();
+    host::signal(process, "CONT");
+    asleep
+        .end()
+        .ends_with(2)
+        .and_says("terminating connection due to idle-in-transaction timeout");
+    assert_eq!(place.everything(), everything);
+    assert_eq!(place.one::<String>(MIGRATED), "2 1");
+}

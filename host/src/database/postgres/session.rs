@@ -30,6 +30,10 @@ const IDLE_MARGIN: Duration = Duration::from_secs(60);
 /// How long to wait before a statement is interrupted again that goes on.
 const INTERRUPT_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long the server keeps a transaction that has the target's lock and whose host says nothing: no other host can do
+/// anything meanwhile, and this one has only a few statements of its own to run in it.
+const LOCKED_IDLE: Duration = Duration::from_secs(10);
+
 /// How long to wait before a server is tried again that has just gone.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -662,6 +666,11 @@ impl Session for PostgresSession {
     async fn lock_target(&mut self) -> Result<()> {
         let query = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('wasmigrate'), pg_catalog.hashtext($1))";
         let schema = self.target.schema.clone();
+        let idle = format!(
+            "SELECT pg_catalog.set_config('idle_in_transaction_session_timeout', '{}', true)",
+            LOCKED_IDLE.as_millis()
+        );
+        self.ask_quietly(&idle)?;
         self.run(Authority::Host, query, [Cell::Text(&schema)].into_iter())
             .map(|_| ())
     }
