@@ -178,7 +178,8 @@ impl Engine {
                 self.refuse_dangers(&catalog, &snapshot)?;
             }
             let mut session = match self.open_to_run(stop).await {
-                Ok(session) => session,
+                Ok(Some(session)) => session,
+                Ok(None) => continue,
                 Err(error) if error.kind == ErrorKind::Busy => {
                     // Another host's one long transaction may have the lock. It may have begun since we looked, and it
                     // cannot renew its lease meanwhile.
@@ -250,14 +251,15 @@ impl Engine {
         lease.is_live() || (lease.is_known_alive() && !is_idle)
     }
 
-    /// A session in an open transaction, during which nobody else takes the lease or commits under one that is over.
-    async fn open_to_run(&self, stop: &Stop) -> Result<Box<dyn Session>, database::Error> {
+    /// A session in an open transaction, during which nobody else takes the lease or commits under one that is over; none
+    /// when somebody has taken it since.
+    async fn open_to_run(&self, stop: &Stop) -> Result<Option<Box<dyn Session>>, database::Error> {
         let mut session = self.database.open(Access::Write, stop).await?;
         session.begin(Durability::Deferred).await?;
         session.lock_target().await?;
         journal::prepare(&mut *session).await?;
-        journal::shut_out_the_dead(&mut *session).await?;
-        Ok(session)
+        let is_free = journal::shut_out_the_dead(&mut *session).await?;
+        Ok(is_free.then_some(session))
     }
 
     /// Runs the pending steps in a transaction that is rolled back. The target's other writers wait meanwhile.

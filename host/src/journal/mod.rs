@@ -182,20 +182,27 @@ pub async fn read_output(
     Ok(lines)
 }
 
-/// Keeps the last holder of the lease from committing anything more until the open transaction ends, unless its lease is
-/// live: what is read afterwards stays true. A holder that was declared dead may only have slept, and a commit of its may
-/// be on its way; what it has open is ended.
-pub async fn shut_out_the_dead(session: &mut dyn Session) -> Result<()> {
-    match lease::read(session).await? {
-        Some(lease) if lease.is_live() => Ok(()),
-        _ => shut_out(session).await,
+/// Keeps the last holder of the lease from committing anything more until the open transaction ends: what is read
+/// afterwards stays true. A holder that was declared dead may only have slept, and a commit of its may be on its way; what
+/// it has open is ended. False when the lease is live: what is read then may be true no more in the next moment.
+pub async fn shut_out_the_dead(session: &mut dyn Session) -> Result<bool> {
+    if session.server().kind == Kind::Sqlite {
+        // The open transaction has the only write lock.
+        return Ok(true);
     }
+    if lease::read(session)
+        .await?
+        .is_some_and(|lease| lease.is_live())
+    {
+        return Ok(false);
+    }
+    shut_out(session).await?;
+    Ok(true)
 }
 
 /// The same for a holder whose lease may be live.
 pub async fn shut_out(session: &mut dyn Session) -> Result<()> {
     if session.server().kind == Kind::Sqlite {
-        // The open transaction has the only write lock.
         return Ok(());
     }
     let open = "SELECT id FROM wasmigrate_run WHERE outcome IS NULL";
