@@ -6,12 +6,23 @@ use super::{Postgres, pipeline};
 const HOLDERS: &str = "SELECT pid, coalesce(usename, ''), coalesce(application_name, ''), coalesce(state, ''),
        pg_catalog.floor(extract(epoch FROM pg_catalog.now() - coalesce(xact_start, backend_start)))::bigint,
        pg_catalog.left(pg_catalog.regexp_replace(query, '\\s+', ' ', 'g'), 200)
-FROM pg_catalog.pg_stat_activity WHERE pid = ANY (pg_catalog.pg_blocking_pids($1)) ORDER BY xact_start LIMIT 3";
+FROM pg_catalog.pg_stat_activity WHERE pid = ANY (pg_catalog.pg_blocking_pids(coalesce($1::integer, (
+    SELECT pid FROM pg_catalog.pg_stat_activity WHERE application_name = $2
+    AND datname = pg_catalog.current_database() AND wait_event_type = 'Lock' LIMIT 1
+)))) ORDER BY xact_start LIMIT 3";
 
 /// Describes whoever keeps a process of the server waiting; asked on another connection. None when that cannot be told.
-pub(super) fn holders(database: &Postgres, process: i64) -> Option<String> {
+///
+/// The process is not known before the first answer in its transaction; its label is what others can tell it by.
+pub(super) fn holders(
+    database: &Postgres,
+    process: Option<i64>,
+    label: Option<&str>,
+) -> Option<String> {
     let mut connection = database.connect().ok()?;
-    let rows = pipeline::ask(&mut connection, HOLDERS, &[Cell::Integer(process)]).ok()?;
+    let process = process.map_or(Cell::Null, Cell::Integer);
+    let label = label.map_or(Cell::Null, Cell::Text);
+    let rows = pipeline::ask(&mut connection, HOLDERS, &[process, label]).ok()?;
     database.give_back(connection);
     let holders: Vec<String> = rows
         .into_iter()

@@ -128,6 +128,7 @@ impl PostgresSession {
         let canceller = connection.canceller.clone();
         let (stop, database) = (self.stop.clone(), self.database.clone());
         let process = self.pipeline.begun.map(|begun| begun.process);
+        let label = self.label.clone();
         let is_interruptible = authority == Authority::Step;
         let suspicious = database.0.options.lock_timeout.mul_f32(0.6);
         let (mut asked_holders, mut interrupted) = (Instant::now(), None::<Instant>);
@@ -139,11 +140,9 @@ impl PostgresSession {
                 // Where it cannot be told now, it may be the next time.
                 let _ = canceller.interrupt();
             }
-            if let (Some(process), None) = (process, interrupted)
-                && asked_holders.elapsed() > suspicious
-            {
+            if interrupted.is_none() && asked_holders.elapsed() > suspicious {
                 asked_holders = Instant::now();
-                holders = locks::holders(&database, process).or(holders.take());
+                holders = locks::holders(&database, process, label.as_deref()).or(holders.take());
             }
             Ok(())
         };
@@ -666,6 +665,9 @@ impl Session for PostgresSession {
     async fn lock_target(&mut self) -> Result<()> {
         let query = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('wasmigrate'), pg_catalog.hashtext($1))";
         let schema = self.target.schema.clone();
+        // There is no run yet to call it after, so that its process has to be known to tell who keeps it waiting.
+        self.settle(Authority::Host, &mut |_, _| Ok(()))
+            .map_err(|(error, _)| error)?;
         let idle = format!(
             "SELECT pg_catalog.set_config('idle_in_transaction_session_timeout', '{}', true)",
             LOCKED_IDLE.as_millis()
