@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use postgres::{Client, NoTls, SimpleQueryMessage};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
+use wasmigrate_test_server::Cluster;
 
 use crate::place::given;
 
@@ -236,33 +237,47 @@ const POSTGRES_OBJECTS: &str = "SELECT * FROM (
         WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd')
 ) AS object ORDER BY 1, 2, 3, 4";
 
-/// A database of its own on the suite's server; dropped with this.
+/// A database of its own on the suite's server, where it is dropped with this, or on one that is the test's own.
 pub struct Database {
+    /// Host and port of the server.
+    address: String,
+    is_on_the_suites_server: bool,
     name: String,
 }
 
 impl Database {
     /// An empty one, which belongs to the ordinary role `app`.
     pub fn create() -> Self {
-        Self::create_from("template0")
+        Self::create_from("template0", &suites_address(), true)
+    }
+
+    /// The same on another server.
+    pub fn create_on(cluster: &Cluster) -> Self {
+        let address = format!("127.0.0.1:{}", cluster.port());
+        Self::create_from("template0", &address, false)
     }
 
     /// Another one with the same content. Nobody may be connected to the first.
     pub fn copy(&self) -> Self {
-        Self::create_from(&self.name)
+        Self::create_from(&self.name, &self.address, self.is_on_the_suites_server)
     }
 
-    fn create_from(template: &str) -> Self {
+    fn create_from(template: &str, address: &str, is_on_the_suites_server: bool) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("place_{}_{number}", std::process::id());
-        superuser("postgres").run(&format!(
-            "CREATE DATABASE {name} OWNER app TEMPLATE {template}"
+        let database = Self {
+            address: address.to_owned(),
+            is_on_the_suites_server,
+            name: format!("place_{}_{number}", std::process::id()),
+        };
+        superuser_at(address, "postgres").run(&format!(
+            "CREATE DATABASE {} OWNER app TEMPLATE {template}",
+            database.name
         ));
         if template == "template0" {
-            superuser(&name).run("ALTER SCHEMA public OWNER TO app");
+            superuser_at(address, &database.name).run("ALTER SCHEMA public OWNER TO app");
         }
-        Self { name }
+        database
     }
 
     pub fn name(&self) -> &str {
@@ -270,17 +285,26 @@ impl Database {
     }
 
     pub fn url(&self) -> String {
-        url("app", &self.name)
+        url("app", &self.address, &self.name)
     }
 
     /// A connection of the application, which owns the database.
     pub fn connect(&self) -> Application {
         Application::open_url(&self.url())
     }
+
+    /// A connection of the server's superuser.
+    pub fn connect_as_superuser(&self) -> Application {
+        superuser_at(&self.address, &self.name)
+    }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
+        if !self.is_on_the_suites_server {
+            // It goes with its server.
+            return;
+        }
         let dropped = superuser("postgres").try_run(&format!(
             "DROP DATABASE IF EXISTS {} WITH (FORCE)",
             self.name
@@ -291,15 +315,24 @@ impl Drop for Database {
     }
 }
 
-/// A connection of the server's superuser.
+/// A connection of the superuser of the suite's server.
 pub fn superuser(database: &str) -> Application {
-    Application::open_url(&url("postgres", database))
+    superuser_at(&suites_address(), database)
 }
 
-fn url(user: &str, database: &str) -> String {
+fn superuser_at(address: &str, database: &str) -> Application {
+    Application::open_url(&url("postgres", address, database))
+}
+
+fn url(user: &str, address: &str, database: &str) -> String {
+    format!("postgres://{user}@{address}/{database}")
+}
+
+/// Host and port of the server that `cargo xtask test` started.
+fn suites_address() -> String {
     let given = given("WASMIGRATE_TEST_POSTGRES");
     let given = given.to_str().unwrap();
     let (_, address) = given.split_once('@').unwrap();
     let (address, _) = address.split_once('/').unwrap();
-    format!("postgres://{user}@{address}/{database}")
+    address.to_owned()
 }

@@ -16,4 +16,5 @@ mod memory;
 mod place;
 mod postgres;
 mod route;
+mod server;
 mod service;

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
+use wasmigrate_test_server::Cluster;
 
 use crate::application::{self, Application, Kind};
 
@@ -31,16 +32,25 @@ pub struct Said {
 impl Place {
     /// An empty database, no steps. Compiled components are shared between places, as they are between a user's projects.
     pub fn new() -> Self {
+        Self::with_database(match application::kind() {
+            Kind::Sqlite => None,
+            Kind::Postgres => Some(application::Database::create()),
+        })
+    }
+
+    /// The same on a server of the test's own.
+    pub fn on(cluster: &Cluster) -> Self {
+        Self::with_database(Some(application::Database::create_on(cluster)))
+    }
+
+    fn with_database(server: Option<application::Database>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("migrations")).unwrap();
         Self {
             directory,
             cache: built().join("test-cache"),
             variables: Vec::new(),
-            server: match application::kind() {
-                Kind::Sqlite => None,
-                Kind::Postgres => Some(application::Database::create()),
-            },
+            server,
         }
     }
 
@@ -105,13 +115,10 @@ impl Place {
 
     /// Another place that is the same in all.
     pub fn copy(&self) -> Self {
-        let mut copy = Self {
+        let copy = Self {
             variables: self.variables.clone(),
-            ..Self::new()
+            ..Self::with_database(self.server.as_ref().map(application::Database::copy))
         };
-        if let Some(server) = &self.server {
-            copy.server = Some(server.copy());
-        }
         copy_files(self.path(), copy.path());
         copy_files(
             &self.path().join("migrations"),
@@ -152,12 +159,12 @@ impl Place {
         }
     }
 
-    /// On a server, the name of the database.
-    pub fn server_database(&self) -> &str {
-        self.server
-            .as_ref()
-            .expect("this place is on a server")
-            .name()
+    /// On a server, a connection of its superuser.
+    pub fn connect_as_superuser(&self) -> Application {
+        match &self.server {
+            None => panic!("a file has no superuser"),
+            Some(server) => server.connect_as_superuser(),
+        }
     }
 
     /// On a server, the URL of the database.
@@ -166,6 +173,14 @@ impl Place {
             None => format!("sqlite:{}", self.database().display()),
             Some(server) => server.url(),
         }
+    }
+
+    /// On a server, the name of the database.
+    pub fn server_database(&self) -> &str {
+        self.server
+            .as_ref()
+            .expect("this place is on a server")
+            .name()
     }
 
     /// The first cell of the first row.

@@ -22,8 +22,8 @@ fn many(of_file: usize) -> usize {
 }
 
 /// Three steps, none of which would bear being applied twice, or by half.
-fn sql_steps() -> Place {
-    Place::new()
+pub fn sql_steps(place: Place) -> Place {
+    place
         .with_data(
             "CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT NOT NULL, visits INTEGER NOT NULL);
              INSERT INTO person WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
@@ -69,8 +69,8 @@ fn sql_steps() -> Place {
 }
 
 /// The example steps, the long one with many checkpoints, on a part of their data.
-fn example_steps() -> Place {
-    Place::new()
+pub fn example_steps(place: Place) -> Place {
+    place
         .with_legacy_data()
         .with_data(
             "DELETE FROM registry_record WHERE id BETWEEN 400 AND 7900 OR id > 8300;
@@ -83,21 +83,21 @@ fn example_steps() -> Place {
 
 #[test]
 fn migrate_is_killed_before_every_write() {
-    let scenario = Scenario::new(sql_steps(), &[], &["migrate"]);
+    let scenario = Scenario::new(sql_steps(Place::new()), &[], &["migrate"]);
     let points = scenario.decisive_calls();
     assert!(scenario.survives(&points) > many(100));
 }
 
 #[test]
 fn finalize_of_several_steps_is_killed_before_every_write() {
-    let scenario = Scenario::new(sql_steps(), &[&["migrate"]], &["finalize"]);
+    let scenario = Scenario::new(sql_steps(Place::new()), &[&["migrate"]], &["finalize"]);
     let points = scenario.decisive_calls();
     assert!(scenario.survives(&points) > many(60));
 }
 
 #[test]
 fn reset_is_killed_before_every_write() {
-    let scenario = Scenario::new(sql_steps(), &[&["migrate"]], &["reset"]);
+    let scenario = Scenario::new(sql_steps(Place::new()), &[&["migrate"]], &["reset"]);
     let points = scenario.decisive_calls();
     assert!(scenario.survives(&points) > many(60));
 }
@@ -105,7 +105,7 @@ fn reset_is_killed_before_every_write() {
 #[test]
 fn migrate_and_finalize_at_once_are_killed_anywhere() {
     let seed = Seed::new();
-    let scenario = Scenario::new(sql_steps(), &[], &["finalize"]);
+    let scenario = Scenario::new(sql_steps(Place::new()), &[], &["finalize"]);
     let points = seed.choose(scenario.all_calls(), many(40));
     assert!(scenario.survives(&points) > many(30));
 }
@@ -113,7 +113,7 @@ fn migrate_and_finalize_at_once_are_killed_anywhere() {
 #[test]
 fn steps_with_checkpoints_are_killed_while_they_write() {
     let seed = Seed::new();
-    let scenario = Scenario::new(example_steps(), &[], &["migrate"]);
+    let scenario = Scenario::new(example_steps(Place::new()), &[], &["migrate"]);
     let points = seed.choose(scenario.decisive_calls(), many(40));
     assert!(scenario.survives(&points) > many(30));
 }
@@ -121,7 +121,7 @@ fn steps_with_checkpoints_are_killed_while_they_write() {
 #[test]
 fn steps_with_checkpoints_are_killed_anywhere() {
     let seed = Seed::new();
-    let scenario = Scenario::new(example_steps(), &[], &["migrate"]);
+    let scenario = Scenario::new(example_steps(Place::new()), &[], &["migrate"]);
     // The components compute most of the time: a clock finds them at work, a system call does not.
     let mut points = seed.choose(scenario.all_calls(), many(20));
     points.extend(seed.moments(scenario.duration(), many(20)));
@@ -131,7 +131,7 @@ fn steps_with_checkpoints_are_killed_anywhere() {
 #[test]
 fn finalize_of_components_is_killed_anywhere() {
     let seed = Seed::new();
-    let scenario = Scenario::new(example_steps(), &[&["migrate"]], &["finalize"]);
+    let scenario = Scenario::new(example_steps(Place::new()), &[&["migrate"]], &["finalize"]);
     let mut points = seed.choose(scenario.all_calls(), many(15));
     points.extend(seed.moments(scenario.duration(), many(15)));
     assert!(scenario.survives(&points) > many(16));
@@ -140,7 +140,7 @@ fn finalize_of_components_is_killed_anywhere() {
 #[test]
 fn reset_of_components_is_killed_anywhere() {
     let seed = Seed::new();
-    let scenario = Scenario::new(example_steps(), &[&["migrate"]], &["reset"]);
+    let scenario = Scenario::new(example_steps(Place::new()), &[&["migrate"]], &["reset"]);
     let mut points = seed.choose(scenario.all_calls(), many(15));
     points.extend(seed.moments(scenario.duration(), many(15)));
     assert!(scenario.survives(&points) > many(16));

@@ -92,7 +92,8 @@ fn a_host_that_falls_asleep_while_it_takes_the_lease_does_not_keep_others_out_fo
     place
         .run(&["migrate"])
         .ends_with(1)
-        .and_says("a lock was not given within 2s");
+        .and_says("a lock was not given within 2s")
+        .and_says("it was held by process");
     host::until("its lock is gone", || place.one::<i64>(locks) == 0);
     place
         .run(&["migrate"])

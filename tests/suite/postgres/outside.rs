@@ -1,6 +1,5 @@
 //! Steps that run outside a transaction.
 
-use crate::application::superuser;
 use crate::hosts::host::{Host, until};
 use crate::place::Place;
 
@@ -111,7 +110,7 @@ fn a_killed_host_leaves_it_started_and_the_next_runs_it_again() {
     host.until("step_started");
     let building = "SELECT pid FROM pg_stat_activity
                     WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'";
-    let mut server = superuser(place.server_database());
+    let mut server = place.connect_as_superuser();
     until("the index is being built", || {
         !server.rows(building).is_empty()
     });

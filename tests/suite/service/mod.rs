@@ -13,7 +13,7 @@ mod killed;
 mod logs;
 mod observed;
 mod pages;
-mod process;
+pub mod process;
 mod refusals;
 mod remote;
 mod simultaneous;

@@ -1,0 +1,184 @@
+//! The server goes away in the middle of a run: all of its processes at once, or the run's own.
+
+use std::time::{Duration, Instant};
+
+use wasmigrate_test_server::{Cluster, Durability};
+
+use super::{cluster, done};
+use crate::crash::point::Seed;
+use crate::crash::{example_steps, sql_steps};
+use crate::hosts::host::until;
+use crate::place::{Place, Said};
+use crate::service::process::Service;
+
+/// What an undisturbed run leaves, and how long it takes.
+struct Undisturbed {
+    content: String,
+    done: Vec<String>,
+    duration: Duration,
+}
+
+impl Undisturbed {
+    fn of(before: &Place) -> Self {
+        // The first one fills the cache of compiled components.
+        before.copy().run(&["finalize"]).ends_with(0);
+        let place = before.copy();
+        let began = Instant::now();
+        place.run(&["finalize"]).ends_with(0);
+        Self {
+            duration: began.elapsed(),
+            content: place.content(),
+            done: done(&place),
+        }
+    }
+
+    /// A moment in the run.
+    fn moment(&self, seed: &Seed) -> Duration {
+        let nanos = u64::try_from(self.duration.as_nanos()).unwrap();
+        Duration::from_nanos(seed.next() % nanos)
+    }
+
+    /// Demands that a further run brings the place to the same end.
+    fn is_reached_by(&self, place: &Place, moment: Duration, disturbed: &Said) {
+        let again = place.run(&["finalize"]);
+        let told = format!("after {moment:?}\n{disturbed:#?}\n{again:#?}");
+        assert_eq!(again.status, Some(0), "{told}");
+        assert!(
+            place.content() == self.content,
+            "the content differs {told}"
+        );
+        assert_eq!(done(place), self.done, "{told}");
+        place.is_whole();
+        let open = "SELECT id FROM wasmigrate_run WHERE outcome IS NULL";
+        assert_eq!(place.texts(open), [""; 0], "{told}");
+    }
+}
+
+/// Kills the whole server so many times, each time in another run; returns how many runs noticed.
+fn kill_server(cluster: &mut Cluster, before: &Place, times: usize) -> usize {
+    let seed = Seed::new();
+    let undisturbed = Undisturbed::of(before);
+    let mut noticed = 0;
+    for _ in 0..times {
+        let place = before.copy();
+        let moment = undisturbed.moment(&seed);
+        let host = place.start(&["finalize", "--json"]);
+        std::thread::sleep(moment);
+        cluster.kill().unwrap();
+        cluster.start_again().unwrap();
+        let disturbed = Said::from(host.wait_with_output().unwrap());
+        noticed += usize::from(disturbed.status != Some(0));
+        undisturbed.is_reached_by(&place, moment, &disturbed);
+    }
+    println!("{noticed} of {times} runs noticed");
+    noticed
+}
+
+#[test]
+fn a_server_that_is_killed_leaves_each_step_done_or_undone() {
+    let mut cluster = cluster();
+    let before = sql_steps(Place::on(&cluster));
+    assert!(kill_server(&mut cluster, &before, 10) > 4);
+}
+
+#[test]
+fn a_server_that_is_killed_between_checkpoints_leaves_all_up_to_the_last() {
+    let mut cluster = cluster();
+    let before = example_steps(Place::on(&cluster));
+    assert!(kill_server(&mut cluster, &before, 6) > 2);
+}
+
+/// With a disk that is waited for as in a fresh installation: what the host called done is there.
+#[test]
+fn what_a_run_called_done_outlives_the_server() {
+    let mut cluster = Cluster::start(Durability::Default).unwrap();
+    for _ in 0..3 {
+        let place = sql_steps(Place::on(&cluster));
+        place.run(&["finalize"]).ends_with(0);
+        cluster.kill().unwrap();
+        cluster.start_again().unwrap();
+        place
+            .run(&["status"])
+            .ends_with(0)
+            .and_says("3 finalized, 0 migrated, 0 pending");
+    }
+}
+
+#[test]
+fn a_run_whose_processes_are_terminated_is_made_up_for_by_the_next() {
+    let seed = Seed::new();
+    for (before, times) in [
+        (sql_steps(Place::new()), 12),
+        (example_steps(Place::new()), 8),
+    ] {
+        let undisturbed = Undisturbed::of(&before);
+        let mut noticed = 0;
+        for _ in 0..times {
+            let place = before.copy();
+            let moment = undisturbed.moment(&seed);
+            let mut superuser = place.connect_as_superuser();
+            let host = place.start(&["finalize", "--json"]);
+            std::thread::sleep(moment);
+            superuser.run(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE datname = current_database() AND application_name LIKE 'wasmigrate%'",
+            );
+            let disturbed = Said::from(host.wait_with_output().unwrap());
+            noticed += usize::from(disturbed.status != Some(0));
+            undisturbed.is_reached_by(&place, moment, &disturbed);
+        }
+        println!("{noticed} of {times} runs noticed");
+        assert!(
+            noticed > times / 3,
+            "only {noticed} of {times} runs noticed"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_lost_its_connection_says_so_and_ends() {
+    let place = Place::new().with_sql(
+        "0001_slow.sql",
+        "CREATE TABLE a (b INTEGER); SELECT pg_sleep(60);",
+    );
+    let host = place.start(&["migrate"]);
+    let sleeping = "SELECT pid FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    until("the step sleeps", || !place.texts(sleeping).is_empty());
+    place
+        .connect_as_superuser()
+        .run(&sleeping.replace("SELECT pid", "SELECT pg_terminate_backend(pid)"));
+    Said::from(host.wait_with_output().unwrap())
+        .ends_with(1)
+        .and_says("0001_slow, migrate: the connection to postgres://app@")
+        .and_says("was lost: terminating connection due to administrator command; what was not committed is rolled back")
+        .and_says("the state is migration_failed");
+    assert_eq!(place.content(), "");
+    place
+        .run(&["history"])
+        .ends_with(0)
+        .and_says("0001_slow  migrate failed");
+}
+
+#[test]
+fn a_service_that_was_idle_while_the_server_was_restarted_goes_on() {
+    let mut cluster = cluster();
+    let place = Place::on(&cluster).with_sql("0001_a.sql", "CREATE TABLE a (b INTEGER);");
+    let service = Service::start(&place);
+    assert_eq!(service.state(), "migration_required");
+    service.does("migrate");
+    for end in [Cluster::stop, Cluster::kill] {
+        end(&mut cluster).unwrap();
+        service
+            .get("/api/v1/status")
+            .is_problem(503, "cannot connect to postgres://app@");
+        cluster.start_again().unwrap();
+        assert_eq!(service.state(), "finalization_required");
+        // And without a look in between.
+        end(&mut cluster).unwrap();
+        cluster.start_again().unwrap();
+        assert_eq!(service.state(), "finalization_required");
+    }
+    service.does("finalize");
+    assert_eq!(service.state(), "finalized");
+}
