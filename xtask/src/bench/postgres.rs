@@ -15,6 +15,9 @@ use super::{Place, ROWS, STEPS, Side, compare, time, write_wasm_steps};
 use crate::cargo::say;
 use crate::guests::BuiltGuests;
 
+/// The variable with the directories of other people's tools.
+const TOOLS: &str = "WASMIGRATE_BENCH_TOOLS";
+
 /// The tables of the bulk data.
 const BULK: &str = "
     CREATE TABLE source (id bigint PRIMARY KEY, a bigint, b text, c double precision, d text);
@@ -47,16 +50,14 @@ struct Tool {
 
 impl Tool {
     fn find(name: &'static str, how_to_install: &str) -> Self {
-        let directories = ["WASMIGRATE_BENCH_TOOLS", "PATH"]
-            .into_iter()
-            .filter_map(std::env::var_os);
+        let directories = [TOOLS, "PATH"].into_iter().filter_map(std::env::var_os);
         let program = directories
             .flat_map(|list| std::env::split_paths(&list).collect::<Vec<_>>())
             .map(|directory| directory.join(name))
             .find(|program| program.is_file());
         if program.is_none() {
             say(&format!(
-                "  ({name} is missing: {how_to_install}; then put its directory into WASMIGRATE_BENCH_TOOLS)"
+                "  ({name} is missing: {how_to_install}; then put its directory into {TOOLS})"
             ));
         }
         Self { name, program }
@@ -322,6 +323,8 @@ impl Bench<'_> {
     fn host(&self, database: &str, steps: &Path) -> Command {
         let mut command = Command::new(&self.place.host);
         command
+            // The host knows its own variables, and takes others with its prefix for mistakes.
+            .env_remove(TOOLS)
             .args(["migrate", "--database", &self.url(database)])
             .arg("--migrations")
             .arg(steps)

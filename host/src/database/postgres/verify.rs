@@ -24,17 +24,17 @@ pub(super) const AFTER: [&str; 2] = ["RESET search_path", "SET CONSTRAINTS ALL D
 
 /// A statement that fails when the transaction is another one, or has touched the journal in `schema`.
 pub(super) fn statement(schema: &str, begun: Begun) -> String {
-    // The prefix's last letter is an underscore, which a backtick follows.
-    let behind = JOURNAL_PREFIX.replace('_', "`");
+    // Names are looked up by the server's functions, lock by lock: planning a join with its catalogs, in each transaction
+    // anew, would take longer than all else that the host does in it. With the search path that was set above, the name of
+    // a table comes with its schema.
     format!(
         "SELECT CAST(CASE
             WHEN txid_current() <> {transaction} THEN '{TAMPERED} transaction'
             ELSE coalesce((
-                SELECT '{TAMPERED} ' || journal.relname FROM pg_locks AS held
-                JOIN pg_class AS journal ON journal.oid = held.relation
-                WHERE held.pid = pg_backend_pid() AND held.locktype = 'relation' AND held.mode <> 'AccessShareLock'
-                AND journal.relname >= '{JOURNAL_PREFIX}' AND journal.relname < '{behind}'
-                AND journal.relnamespace = '{schema}'::regnamespace LIMIT 1
+                SELECT '{TAMPERED} ' || substr(relation::regclass::text, length('{schema}.') + 1) FROM pg_lock_status()
+                WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareLock'
+                AND relation::regclass::text ^@ ANY (ARRAY['{schema}.{JOURNAL_PREFIX}', '{schema}.\"{JOURNAL_PREFIX}'])
+                LIMIT 1
             ), '0') END AS integer), pg_advisory_unlock_all()",
         transaction = begun.transaction,
         schema = schema.replace('\'', "''"),
