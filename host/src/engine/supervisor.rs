@@ -9,16 +9,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedMutexGuard, broadcast, oneshot, watch};
+use tokio::sync::{OwnedMutexGuard, Semaphore, broadcast, oneshot, watch};
 
-use super::event::{Event, Observer};
+use super::event::{Event, Observer, Unobserved};
 use super::state::Order;
-use super::{Engine, Overview, Report, Rows, RunError};
+use super::{Engine, Overview, Rehearsal, Report, Rows, RunError};
 use crate::database::Stop;
 use crate::journal::{OutputLine, Phase};
 
 /// How many events are kept for those who come back after a short while.
 const KEPT_EVENTS: usize = 2_000;
+
+/// How many questions are answered at the same time. On a server, each takes a connection, of which it has few: they are
+/// the application's and the run's, too.
+const QUESTIONS: usize = 8;
 
 /// An event with its number, which grows by one with each.
 #[derive(Clone, Debug)]
@@ -127,6 +131,8 @@ pub struct Supervisor {
     newest_stop: Mutex<Stop>,
     live: Mutex<Option<Arc<Live>>>,
     news: News,
+    questions: Arc<Semaphore>,
+    rehearsing: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct News {
@@ -147,6 +153,8 @@ impl Supervisor {
                 kept: Mutex::default(),
                 sender: broadcast::channel(KEPT_EVENTS).0,
             },
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
+            rehearsing: Arc::default(),
         })
     }
 
@@ -232,14 +240,39 @@ impl Supervisor {
         Ok(lines)
     }
 
-    /// Asks the engine something, on a thread where it may take its time.
+    /// Runs the pending steps in a transaction that is rolled back, after those who asked for the same before.
+    pub async fn rehearse(self: &Arc<Self>) -> Result<Rehearsal, RunError> {
+        let turn = Arc::clone(&self.rehearsing).lock_owned().await;
+        self.ask_in_turn(turn, async |engine| {
+            engine
+                .rehearse(Arc::new(Unobserved), &Stop::default())
+                .await
+        })
+        .await
+    }
+
+    /// Asks the engine something that does not take long, as soon as few others do.
     pub async fn ask<T: Send + 'static>(
         self: &Arc<Self>,
         question: impl AsyncFnOnce(&Engine) -> Result<T, RunError> + Send + 'static,
     ) -> Result<T, RunError> {
+        // It is never closed.
+        let turn = Arc::clone(&self.questions).acquire_owned().await;
+        self.ask_in_turn(turn, question).await
+    }
+
+    /// Asks the engine something, on a thread where it may take its time. It keeps its turn to the end, though whoever asked
+    /// may go before.
+    async fn ask_in_turn<T: Send + 'static>(
+        self: &Arc<Self>,
+        turn: impl Send + 'static,
+        question: impl AsyncFnOnce(&Engine) -> Result<T, RunError> + Send + 'static,
+    ) -> Result<T, RunError> {
         let supervisor = Arc::clone(self);
-        let answered =
-            tokio::task::spawn_blocking(move || on_this_thread(question(&supervisor.engine))?);
+        let answered = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            on_this_thread(question(&supervisor.engine))?
+        });
         answered
             .await
             .unwrap_or_else(|error| Err(RunError::Refused(format!("cannot answer: {error}"))))

@@ -21,10 +21,9 @@ use tokio::sync::broadcast::error::RecvError;
 use super::credentials::Verdict;
 use super::problem::Problem;
 use super::{BODY_BYTES, BODY_WAIT, Service};
-use crate::database::Stop;
 use crate::engine::{
     Command, HistoryEntry, Numbered, Order, Overview, Rehearsal, RunError, Started, StepAdvice,
-    StepOverview, Unobserved,
+    StepOverview,
 };
 use crate::journal::OutputLine;
 
@@ -134,12 +133,7 @@ pub(super) async fn verify(State(service): State<Arc<Service>>) -> Result<Respon
 pub(super) async fn rehearse(
     State(service): State<Arc<Service>>,
 ) -> Result<Json<Rehearsal>, Problem> {
-    let rehearsal = service.supervisor.ask(async |engine| {
-        engine
-            .rehearse(Arc::new(Unobserved), &Stop::default())
-            .await
-    });
-    Ok(Json(rehearsal.await?))
+    Ok(Json(service.supervisor.rehearse().await?))
 }
 
 /// Which part of a list is asked for.

@@ -13,6 +13,7 @@ mod killed;
 mod logs;
 mod observed;
 mod pages;
+mod postgres;
 pub mod process;
 mod refusals;
 mod remote;
