@@ -36,6 +36,14 @@ enum Form {
     Bytes,
 }
 
+/// The table that rows were loaded into, as long as nothing else of the step has run since: it is locked, so that nobody
+/// else can change it.
+pub(super) struct Loaded {
+    table: String,
+    /// The types of its columns, by name.
+    types: HashMap<String, u32>,
+}
+
 impl PostgresSession {
     /// Inserts a batch into the columns of a table, which may be named with its schema.
     pub(super) fn copy_in(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
@@ -51,8 +59,12 @@ impl PostgresSession {
             return Err(guard::belongs_to_the_host(name));
         }
         let table = parts.into_iter().map(quote).collect::<Vec<_>>().join(".");
+        let known = self.loaded.take().filter(|loaded| loaded.table == table);
         self.enter(Authority::Step)?;
-        let types = self.types_of_columns(&table)?;
+        let types = match known {
+            Some(loaded) => loaded.types,
+            None => self.types_of_columns(&table)?,
+        };
         let forms: Option<Vec<Form>> = columns
             .iter()
             .zip(&rows.columns)
@@ -76,6 +88,11 @@ impl PostgresSession {
             Ok(())
         })
         .map_err(|(error, _)| error)?;
+        let is_locked = self
+            .transaction
+            .as_ref()
+            .is_some_and(|transaction| !transaction.is_autocommit);
+        self.loaded = is_locked.then_some(Loaded { table, types });
         Ok(inserted)
     }
 
@@ -109,9 +126,11 @@ impl PostgresSession {
             }
             if buffer.len() >= MESSAGE {
                 send(buffer.split(), &mut connection.wire.outgoing)?;
+                // The server reads these rows while the next ones are written.
                 connection
                     .wire
-                    .relieve(&mut || Ok(()))
+                    .push()
+                    .and_then(|()| connection.wire.relieve(&mut || Ok(())))
                     .map_err(|error| errors::broken(&name, &error))?;
             }
         }
@@ -123,8 +142,7 @@ impl PostgresSession {
         Ok(())
     }
 
-    /// The types of a table's columns, by name. They are asked for each time: whatever ran in between may have changed
-    /// them.
+    /// The types of a table's columns, by name.
     fn types_of_columns(&mut self, table: &str) -> Result<HashMap<String, u32>> {
         // The binary form of an enumeration is its text. A domain is read as text, as all types are that are not known here.
         let query = "SELECT attname, CASE WHEN typtype = 'e' THEN 25 ELSE atttypid END

@@ -14,6 +14,7 @@ use super::super::{
     Kind, Listener, Result, SavepointId, ScriptError, Server, Session, Stop, Value,
 };
 use super::connection::Connection;
+use super::copy::Loaded;
 use super::pipeline::{Answer, Asked, Pipeline, Request, Trouble, failed_before};
 use super::results::{self, Cursor, FIRST_PORTION};
 use super::{Postgres, Target, errors, guard, locks, text, verify};
@@ -54,6 +55,7 @@ pub(super) struct PostgresSession {
     /// Statements of this transaction: those that came again go by a number on the server.
     prepared: HashMap<String, Option<u32>>,
     label: Option<String>,
+    pub(super) loaded: Option<Loaded>,
 }
 
 /// What is known of the open transaction.
@@ -92,6 +94,7 @@ impl PostgresSession {
             next_number: 0,
             prepared: HashMap::new(),
             label: None,
+            loaded: None,
         })
     }
 
@@ -227,6 +230,7 @@ impl PostgresSession {
         self.cursors.clear();
         self.savepoints.clear();
         self.prepared.clear();
+        self.loaded = None;
     }
 
     /// The same on the server, with the statements that are sent next.
@@ -255,6 +259,8 @@ impl PostgresSession {
         if authority == Authority::Host {
             return Ok(());
         }
+        // Whatever runs now may change it.
+        self.loaded = None;
         let Some(transaction) = &self.transaction else {
             return Err(match self.connection {
                 Some(_) => Error::new(ErrorKind::TransactionLost, "there is no transaction"),
@@ -984,6 +990,7 @@ impl Session for PostgresSession {
             return Ok(());
         }
         self.savepoints.retain(|open| *open < savepoint);
+        self.loaded = None;
         // Those that were opened before stay open on the server, but their rows may be undone.
         let open: Vec<CursorId> = self.cursors.keys().copied().collect();
         for cursor in open {

@@ -60,6 +60,11 @@ impl Wire {
         }
     }
 
+    /// Writes what the socket takes without waiting.
+    pub(super) fn push(&mut self) -> io::Result<()> {
+        self.write().map(|_| ())
+    }
+
     /// Writes until little is left to be written.
     pub(super) fn relieve(&mut self, wait: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
         while self.outgoing.len() > MOST_OUTGOING {
