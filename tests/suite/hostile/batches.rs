@@ -95,8 +95,8 @@ impl Batch {
     }
 }
 
-const TWO_COLUMNS: &str = "INSERT INTO account VALUES (?, 'Mallory', ?)";
-const ONE_COLUMN: &str = "INSERT INTO audit VALUES (?)";
+const TWO_COLUMNS: &str = "INSERT INTO account VALUES ($1, 'Mallory', $2)";
+const ONE_COLUMN: &str = "INSERT INTO audit VALUES ($1)";
 
 #[test]
 fn columns_of_different_lengths_are_found_out() {

@@ -161,7 +161,7 @@ pub fn swallow(call: &str) -> String {
 
 /// What a hostile step has changed before it shows its face.
 pub fn writes() -> String {
-    sql("UPDATE account SET balance = 0") + &sql("CREATE TABLE loot (amount)")
+    sql("UPDATE account SET balance = 0") + &sql("CREATE TABLE loot (amount INTEGER)")
 }
 
 #[derive(Default)]
