@@ -4,7 +4,7 @@
 //! looked for before the commit (`verify`). Here the step is told in plain words what it must not do, and why.
 
 use super::super::{Error, JOURNAL_PREFIX, Result};
-use super::lexer::{Kind, Token, Tokens};
+use super::lexer::{self, Kind, Token, Tokens};
 
 /// Statements that begin so are refused, with the reason.
 const REFUSED: [(&[&str], &str); 30] = [
@@ -88,6 +88,16 @@ const WRITING: [&str; 8] = [
 
 /// Checks one statement of a step.
 pub(super) fn check(statement: &str) -> Result<()> {
+    if statement.contains('\0') {
+        return Err(Error::invalid_argument(
+            "the statement holds a NUL byte, at which PostgreSQL would stop reading it",
+        ));
+    }
+    if statement.contains(';') && lexer::statements(statement).len() > 1 {
+        return Err(Error::invalid_argument(
+            "the text holds more than one statement: pass one statement per call",
+        ));
+    }
     let tokens: Vec<Token<'_>> = Tokens::new(statement)
         .skip_while(|token| token.is_symbol(";"))
         .collect();
@@ -183,7 +193,7 @@ fn check_names(tokens: &[Token<'_>]) -> Result<()> {
 
 /// Looks for what is forbidden in a quoted body, of which only the words are known.
 fn check_body(quoted: &str) -> Result<()> {
-    let tag = super::lexer::dollar_tag(quoted).unwrap_or("$$");
+    let tag = lexer::dollar_tag(quoted).unwrap_or("$$");
     let inner = quoted.strip_prefix(tag).unwrap_or(quoted);
     let inner = inner.strip_suffix(tag).unwrap_or(inner);
     for token in Tokens::new(inner) {

@@ -272,6 +272,7 @@ impl Pipeline {
             Some(Asked::Required(otherwise)) if error.code == DIVISION_BY_ZERO => otherwise.clone(),
             Some(Asked::Verify) if error.message.contains(TAMPERED) => tampered(&error.message),
             _ if error.code == errors::IN_FAILED_TRANSACTION => failed_before(),
+            Some(Asked::Awaited) => errors::explain_parameters(error),
             _ => error,
         }
     }
