@@ -13,6 +13,7 @@ mod connection;
 mod copy;
 mod errors;
 mod guard;
+mod interruptions;
 mod lexer;
 mod locks;
 mod pipeline;

@@ -161,10 +161,11 @@ impl Pipeline {
     }
 
     /// Sends everything and reads all answers; `on` takes those that somebody waits for, with their number among these.
+    /// `look` is asked every few milliseconds whether to go on, and told which transaction it is as soon as that is known.
     pub(super) fn settle(
         &mut self,
         connection: &mut Connection,
-        look: &mut dyn FnMut() -> io::Result<()>,
+        look: &mut dyn FnMut(Option<Begun>) -> io::Result<()>,
         on: &mut dyn FnMut(usize, Answer) -> Result<()>,
     ) -> std::result::Result<(), Trouble> {
         frontend::sync(&mut connection.wire.outgoing);
@@ -202,12 +203,13 @@ impl Pipeline {
     fn read_answers(
         &mut self,
         connection: &mut Connection,
-        look: &mut dyn FnMut() -> io::Result<()>,
+        look: &mut dyn FnMut(Option<Begun>) -> io::Result<()>,
         on: &mut dyn FnMut(usize, Answer) -> Result<()>,
         trouble: &mut Option<Error>,
     ) -> io::Result<()> {
         loop {
-            match connection.wire.receive(look)? {
+            let known = self.begun;
+            match connection.wire.receive(&mut || look(known))? {
                 Message::RowDescription(body) if self.is_awaited() => {
                     note(trouble, on(self.awaited, Answer::Columns(body)));
                 }
@@ -353,7 +355,7 @@ pub(super) fn ask(
         parameters.iter().copied(),
     )?;
     let mut rows = Vec::new();
-    let settled = pipeline.settle(connection, &mut || Ok(()), &mut |_, answer| {
+    let settled = pipeline.settle(connection, &mut |_| Ok(()), &mut |_, answer| {
         if let Answer::Row(row) = answer {
             rows.push(results::texts(&row)?);
         }

@@ -14,7 +14,8 @@ use super::super::{
     Kind, Listener, Result, SavepointId, ScriptError, Server, Session, Stop, Value,
 };
 use super::connection::Connection;
-use super::pipeline::{Answer, Asked, Pipeline, Request, Trouble, failed_before};
+use super::interruptions::Interruptions;
+use super::pipeline::{Answer, Asked, Begun, Pipeline, Request, Trouble, failed_before};
 use super::results::{self, Cursor, FIRST_PORTION};
 use super::{Postgres, Target, errors, guard, locks, text, verify};
 
@@ -26,9 +27,6 @@ const ROWS_AT_ONCE: usize = 10_000;
 
 /// How long the server keeps a transaction whose host says nothing, beyond the longest time that a step may take.
 const IDLE_MARGIN: Duration = Duration::from_secs(60);
-
-/// How long to wait before a statement is interrupted again that goes on.
-const INTERRUPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the server keeps a transaction that has the target's lock and whose host says nothing: no other host can do
 /// anything meanwhile, and this one has only a few statements of its own to run in it.
@@ -127,19 +125,17 @@ impl PostgresSession {
         };
         let canceller = connection.canceller.clone();
         let (stop, database) = (self.stop.clone(), self.database.clone());
-        let process = self.pipeline.begun.map(|begun| begun.process);
         let is_interruptible = authority == Authority::Step;
         let suspicious = database.0.options.lock_timeout.mul_f32(0.6);
-        let (mut asked_holders, mut interrupted) = (Instant::now(), None::<Instant>);
+        let (mut asked_holders, mut interruptions) = (Instant::now(), Interruptions::new(canceller));
         let mut holders = None;
-        let mut look = || {
-            let is_due = interrupted.is_none_or(|last| last.elapsed() > INTERRUPT_PAUSE);
-            if is_interruptible && is_due && stop.reason().is_some() {
-                interrupted = Some(Instant::now());
-                // Where it cannot be told now, it may be the next time.
-                let _ = canceller.interrupt();
+        let mut look = |begun: Option<Begun>| {
+            let process = begun.map(|begun| begun.process);
+            if is_interruptible && stop.reason().is_some() {
+                interruptions.interrupt(&database, process);
+                return Ok(());
             }
-            if let (Some(process), None) = (process, interrupted)
+            if let Some(process) = process
                 && asked_holders.elapsed() > suspicious
             {
                 asked_holders = Instant::now();
