@@ -16,12 +16,13 @@ fn a_step_that_asks_for_another_try_gets_three_in_all() {
         .saying("0001_hostile is tried again (attempt 3) in 400 ms: the tide is out")
         .saying("error: 0001_hostile, migrate: the tide is out")
         .place;
-    let attempts = place.texts(
-        &format!(
-            "SELECT attempt || ' ' || outcome || ' ' || {} FROM wasmigrate_attempt ORDER BY attempt",
-            Place::in_sql_of("json_extract(error, '$.message')", "(error::json ->> 'message')")
-        ),
-    );
+    let attempts = place.texts(&format!(
+        "SELECT attempt || ' ' || outcome || ' ' || {} FROM wasmigrate_attempt ORDER BY attempt",
+        Place::in_sql_of(
+            "json_extract(error, '$.message')",
+            "(error::json ->> 'message')"
+        )
+    ));
     assert_eq!(
         attempts,
         [
@@ -160,14 +161,23 @@ fn a_failure_is_the_same_for_machines() {
     assert_eq!(failure["statement"], "SELECT * FROM missing");
     assert_eq!(
         failure["database"]["message"],
-        Place::in_sql_of("no such table: missing", "relation \"missing\" does not exist")
+        Place::in_sql_of(
+            "no such table: missing",
+            "relation \"missing\" does not exist"
+        )
     );
 }
 
 #[test]
 fn a_batch_that_is_refused_is_not_blamed_on_the_statement_before() {
-    let body = "(drop (call $sql {{SELECT * FROM missing}}))".to_owned()
-        + &must("$many {{INSERT INTO audit VALUES ($1)}} (i32.const 0) (i32.const 0) (i32.const 0)");
+    // Behind an error a transaction of PostgreSQL goes on only once a savepoint was rolled back.
+    let body = must("$savepoint")
+        + "(local.set $handle (call $value))"
+        + "(drop (call $sql {{SELECT * FROM missing}}))"
+        + "(call $drop_savepoint (local.get $handle))"
+        + &must(
+            "$many {{INSERT INTO audit VALUES ($1)}} (i32.const 0) (i32.const 0) (i32.const 0)",
+        );
     attack(Component::migrating(body))
         .fails()
         .saying("statement: INSERT INTO audit VALUES ($1)")

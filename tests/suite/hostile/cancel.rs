@@ -179,23 +179,108 @@ fn steps_before_the_cancelled_one_stay() {
     assert_eq!(now["steps"][1]["progress"], "pending");
 }
 
-#[test]
-fn a_function_that_nothing_can_interrupt_ends_with_the_host() {
-    let endless = "SELECT instr(hex(zeroblob(6000000)), hex(zeroblob(3000000)) || '1')";
-    let place = attack(Component::migrating(writes() + &sql(endless)))
-        .under("limits.deadline_seconds", 1)
-        .place;
-    let before = place.content();
-    place
-        .run(&["migrate"])
-        .ends_with(1)
-        .and_says("the step neither ended in time nor could be interrupted");
-    assert_eq!(place.content(), before);
+mod sqlite {
+    use super::*;
 
-    std::fs::remove_file(place.step(STEP)).unwrap();
-    place
-        .with_sql("0001_healthy.sql", "CREATE TABLE healthy (id INTEGER);")
-        .run(&["migrate"])
-        .ends_with(0)
-        .and_says("0001_healthy migrated");
+    #[test]
+    fn a_function_that_nothing_can_interrupt_ends_with_the_host() {
+        let endless = "SELECT instr(hex(zeroblob(6000000)), hex(zeroblob(3000000)) || '1')";
+        let place = attack(Component::migrating(writes() + &sql(endless)))
+            .under("limits.deadline_seconds", 1)
+            .place;
+        let before = place.content();
+        place
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says("the step neither ended in time nor could be interrupted");
+        assert_eq!(place.content(), before);
+
+        std::fs::remove_file(place.step(STEP)).unwrap();
+        place
+            .with_sql("0001_healthy.sql", "CREATE TABLE healthy (id INTEGER);")
+            .run(&["migrate"])
+            .ends_with(0)
+            .and_says("0001_healthy migrated");
+    }
+}
+
+mod postgres {
+    use super::*;
+
+    /// Takes the server's word that it was cancelled, and begins again.
+    const DEAF: &str = "DO $$ BEGIN LOOP
+        BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled THEN NULL; END;
+        END LOOP; END $$";
+
+    /// The number of the server's processes that are at work on the place's database.
+    fn at_work(place: &Place) -> i64 {
+        place.one(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+    }
+
+    #[test]
+    fn nothing_is_left_on_the_server() {
+        for statement in ["SELECT pg_sleep(3600)", ENDLESS_QUERY] {
+            let body = writes() + READY + &sql(statement);
+            let Attack { place } = attack(Component::migrating(body));
+            interrupt(&place, "migrate", "ready", "-INT")
+                .ends_with(1)
+                .and_says("cancelled by the operator");
+            assert_eq!(at_work(&place), 0);
+        }
+    }
+
+    #[test]
+    fn a_block_that_does_not_listen_is_ended_all_the_same() {
+        let silent = "SET application_name = 'somebody else'";
+        let endless = "SET statement_timeout = 0";
+        let body = writes() + &sql(silent) + &sql(endless) + READY + &sql(DEAF);
+        let Attack { place } = attack(Component::migrating(body));
+        let before = place.content();
+        interrupt(&place, "migrate", "ready", "-INT")
+            .ends_with(1)
+            .and_says("0001_hostile, migrate: cancelled by the operator");
+        assert_eq!(place.content(), before);
+        assert_eq!(at_work(&place), 0);
+    }
+
+    #[test]
+    fn a_block_that_does_not_listen_has_a_deadline() {
+        let body = writes() + &sql("SET statement_timeout = 0") + &sql(DEAF);
+        let place = attack(Component::migrating(body))
+            .under("limits.deadline_seconds", 1)
+            .fails()
+            .saying("the limit `limits.deadline_seconds` is 1")
+            .and_the_host_works_on();
+        assert_eq!(at_work(&place), 0);
+    }
+
+    #[test]
+    fn a_sql_step_that_does_not_listen_is_ended_too() {
+        let place = Place::new()
+            .with_sql("0001_deaf.sql", &format!("{DEAF};"))
+            .with_variable("WASMIGRATE_LIMITS_DEADLINE_SECONDS", "1");
+        place
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says("the limit `limits.deadline_seconds` is 1");
+        assert_eq!(at_work(&place), 0);
+    }
+
+    #[test]
+    fn a_server_that_never_stops_talking_is_interrupted() {
+        for statement in [
+            "SELECT generate_series(1, 1000000000000)",
+            "DO $$ BEGIN LOOP RAISE NOTICE 'all work and no play'; END LOOP; END $$",
+        ] {
+            let body = writes() + &sql("SET statement_timeout = 0") + &sql(statement);
+            attack(Component::migrating(body))
+                .under("limits.deadline_seconds", 1)
+                .fails()
+                .saying("the limit `limits.deadline_seconds` is 1")
+                .and_the_host_works_on();
+        }
+    }
 }
