@@ -7,11 +7,15 @@ use super::super::{Error, JOURNAL_PREFIX, Result};
 use super::lexer::{self, Kind, Token, Tokens};
 
 /// Statements that begin so are refused, with the reason.
-const REFUSED: [(&[&str], &str); 30] = [
+const REFUSED: [(&[&str], &str); 31] = [
     (&["BEGIN"], TRANSACTION),
     (&["START"], TRANSACTION),
     (&["COMMIT"], TRANSACTION),
     (&["END"], TRANSACTION),
+    (
+        &["ROLLBACK", "TO"],
+        "open savepoints through the `savepoint` resource",
+    ),
     (&["ROLLBACK"], TRANSACTION),
     (&["ABORT"], TRANSACTION),
     (&["PREPARE", "TRANSACTION"], TRANSACTION),

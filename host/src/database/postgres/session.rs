@@ -15,7 +15,7 @@ use super::super::{
 };
 use super::connection::Connection;
 use super::interruptions::Interruptions;
-use super::pipeline::{Answer, Asked, Begun, Pipeline, Request, Trouble, failed_before};
+use super::pipeline::{Answer, Asked, Pipeline, Request, Trouble, failed_before};
 use super::results::{self, Cursor, FIRST_PORTION};
 use super::{Postgres, Target, errors, guard, locks, text, verify};
 
@@ -127,10 +127,10 @@ impl PostgresSession {
         let (stop, database) = (self.stop.clone(), self.database.clone());
         let is_interruptible = authority == Authority::Step;
         let suspicious = database.0.options.lock_timeout.mul_f32(0.6);
-        let (mut asked_holders, mut interruptions) = (Instant::now(), Interruptions::new(canceller));
+        let (mut asked_holders, mut interruptions) =
+            (Instant::now(), Interruptions::new(canceller));
         let mut holders = None;
-        let mut look = |begun: Option<Begun>| {
-            let process = begun.map(|begun| begun.process);
+        let mut look = |process: Option<i64>| {
             if is_interruptible && stop.reason().is_some() {
                 interruptions.interrupt(&database, process);
                 return Ok(());
@@ -242,6 +242,14 @@ impl PostgresSession {
         }
     }
 
+    /// Takes away what a step may have put into the session before.
+    fn clean(&mut self) -> Result<()> {
+        for statement in verify::CLEAN {
+            self.ask_quietly(statement)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn number(&mut self) -> u32 {
         self.next_number = self.next_number.wrapping_add(1);
         self.next_number
@@ -277,12 +285,14 @@ impl PostgresSession {
         Ok(())
     }
 
-    /// The names under which to send a statement: what comes again in a transaction is prepared once.
-    fn prepare<'s>(&mut self, sql: &'s str) -> (Option<&'s str>, String) {
-        if self
-            .transaction
-            .as_ref()
-            .is_none_or(|transaction| transaction.is_autocommit)
+    /// The names under which to send a statement: what comes again in a transaction is prepared once. Statements of the
+    /// host are not: a step could put another one under the same name.
+    fn prepare<'s>(&mut self, authority: Authority, sql: &'s str) -> (Option<&'s str>, String) {
+        if authority == Authority::Host
+            || self
+                .transaction
+                .as_ref()
+                .is_none_or(|transaction| transaction.is_autocommit)
         {
             return (Some(sql), String::new());
         }
@@ -377,7 +387,7 @@ impl PostgresSession {
         cells: impl Iterator<Item = Cell<'c>>,
     ) -> Result<u64> {
         self.enter(authority)?;
-        let (parse, name) = self.prepare(statement);
+        let (parse, name) = self.prepare(authority, statement);
         let request = Request {
             parse,
             statement: &name,
@@ -458,7 +468,7 @@ impl PostgresSession {
             .as_ref()
             .is_some_and(|transaction| transaction.is_autocommit);
         let portal = format!("wasmigrate_{}", id.0);
-        let (parse, name) = self.prepare(statement);
+        let (parse, name) = self.prepare(authority, statement);
         let request = Request {
             parse,
             statement: &name,
@@ -612,8 +622,10 @@ impl Session for PostgresSession {
             is_verified: false,
         });
         self.ask_quietly("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
+        self.clean()?;
         let first = format!(
-            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {}",
+            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), ({}), {}",
+            verify::journal(&self.target.schema),
             self.settings(durability)
         );
         self.ask(Asked::Begin, &Request::once(&first), std::iter::empty())
@@ -626,7 +638,8 @@ impl Session for PostgresSession {
             has_failed: false,
             is_verified: false,
         });
-        self.ask_quietly("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self.ask_quietly("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        self.clean()
     }
 
     async fn begin_without_transaction(&mut self) -> Result<()> {
@@ -694,7 +707,7 @@ impl Session for PostgresSession {
             self.settle(Authority::Host, &mut |_, _| Ok(()))
                 .map_err(|(error, _)| error)?;
         }
-        let Some(begun) = self.pipeline.begun else {
+        let Some(begun) = self.pipeline.begun.clone() else {
             return Err(Error::new(
                 ErrorKind::TransactionLost,
                 "the transaction did not begin",
@@ -703,9 +716,13 @@ impl Session for PostgresSession {
         for statement in verify::BEFORE {
             self.ask_quietly(statement)?;
         }
+        self.clean()?;
+        for statement in verify::BEHIND {
+            self.ask_quietly(statement)?;
+        }
         // `CLOSE ALL` has ended them.
         self.cursors.clear();
-        let look = verify::statement(&self.target.schema, begun);
+        let look = verify::statement(&self.target.schema, &begun);
         self.ask(Asked::Verify, &Request::once(&look), std::iter::empty())?;
         let settings = self.settings(Durability::Deferred);
         let without_role = settings
@@ -735,6 +752,10 @@ impl Session for PostgresSession {
         match &self.transaction {
             None => return Err(self.lost()),
             Some(transaction) if transaction.has_failed => return Err(failed_before()),
+            Some(transaction) if transaction.is_verified => {
+                // A trigger can put itself off again while it runs, and then runs at the commit. It must not write then.
+                self.ask_quietly("SET TRANSACTION READ ONLY")?;
+            }
             Some(_) => {}
         }
         self.ask(Asked::Commit, &Request::once("COMMIT"), std::iter::empty())?;
@@ -772,7 +793,7 @@ impl Session for PostgresSession {
                 "RESET ALL",
                 "SELECT pg_catalog.pg_advisory_unlock_all()",
             ],
-            false => &["ROLLBACK"],
+            false => &["ROLLBACK", "SELECT pg_catalog.pg_advisory_unlock_all()"],
         };
         for statement in statements {
             if self.connection.is_some() {
@@ -846,7 +867,7 @@ impl Session for PostgresSession {
         for first in (0..parameters.row_count).step_by(ROWS_AT_ONCE) {
             let rows = first..parameters.row_count.min(first + ROWS_AT_ONCE);
             self.enter(Authority::Step)?;
-            let (mut parse, name) = self.prepare(statement);
+            let (mut parse, name) = self.prepare(Authority::Step, statement);
             for row in rows {
                 let request = Request {
                     parse: parse.take(),
