@@ -176,7 +176,7 @@ fn a_batch_that_is_refused_is_not_blamed_on_the_statement_before() {
         + "(drop (call $sql {{SELECT * FROM missing}}))"
         + "(call $drop_savepoint (local.get $handle))"
         + &must(
-            "$many {{INSERT INTO audit VALUES ($1)}} (i32.const 0) (i32.const 0) (i32.const 0)",
+            "$many {{INSERT INTO audit VALUES ($1)}} (i32.const 1) (i32.const 0) (i32.const 0)",
         );
     attack(Component::migrating(body))
         .fails()

@@ -200,7 +200,10 @@ fn names_are_names_and_never_sql() {
         Batch::of(1).with_integers(&[7]).does_not_load(
             table,
             "note",
-            Place::in_sql_of("no such table", "does not exist"),
+            match table {
+                "" => Place::in_sql_of("no such table", "zero-length delimited identifier"),
+                _ => Place::in_sql_of("no such table", "does not exist"),
+            },
         );
     }
     Batch::of(1).with_integers(&[7]).does_not_load(

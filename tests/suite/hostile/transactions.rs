@@ -87,19 +87,6 @@ fn a_transaction_lost_in_the_cut_over_is_not_committed_in_part() {
 }
 
 #[test]
-fn a_transaction_lost_while_a_savepoint_is_open_stays_lost() {
-    let body = writes()
-        + &must("$savepoint")
-        + "(local.set $handle (call $value))"
-        + &swallow(&format!("$sql {{{{{}}}}}", rolls_back()))
-        + "(call $drop_savepoint (local.get $handle))";
-    attack(Component::migrating(body))
-        .fails()
-        .saying(lost())
-        .and_the_host_works_on();
-}
-
-#[test]
 fn no_table_is_renamed_into_the_journal() {
     for create in [
         "CREATE TABLE innocent (id INTEGER)",
@@ -205,5 +192,64 @@ mod sqlite {
         .with_sql("0002_next.sql", "INSERT INTO audit VALUES ('kept');");
         place.run(&["migrate"]).ends_with(0);
         assert_eq!(place.texts("SELECT note FROM audit"), ["kept"]);
+    }
+
+    #[test]
+    fn a_transaction_lost_while_a_savepoint_is_open_stays_lost() {
+        let body = writes()
+            + &must("$savepoint")
+            + "(local.set $handle (call $value))"
+            + &swallow(&format!("$sql {{{{{}}}}}", rolls_back()))
+            + "(call $drop_savepoint (local.get $handle))";
+        attack(Component::migrating(body))
+            .fails()
+            .saying(lost())
+            .and_the_host_works_on();
+    }
+}
+
+mod postgres {
+    use super::*;
+
+    #[test]
+    fn a_savepoint_saves_the_transaction_from_a_statement_that_failed() {
+        let body = must("$savepoint")
+            + "(local.set $handle (call $value))"
+            + &sql("INSERT INTO audit VALUES ('undone')")
+            + &swallow(&format!("$sql {{{{{}}}}}", rolls_back()))
+            + &swallow("$sql {{INSERT INTO audit VALUES ('too soon')}}")
+            + "(call $drop_savepoint (local.get $handle))"
+            + &sql("INSERT INTO audit VALUES ('kept')");
+        let place = attack(Component::migrating(body)).succeeds().place;
+        assert_eq!(place.texts("SELECT note FROM audit"), ["kept"]);
+    }
+
+    #[test]
+    fn releasing_a_savepoint_does_not() {
+        let body = writes()
+            + &must("$savepoint")
+            + "(local.set $handle (call $value))"
+            + &swallow(&format!("$sql {{{{{}}}}}", rolls_back()))
+            + &swallow("$release (local.get $handle)")
+            + &swallow("$sql {{INSERT INTO audit VALUES ('half')}}");
+        attack(Component::migrating(body))
+            .fails()
+            .saying(lost())
+            .and_the_host_works_on();
+    }
+
+    #[test]
+    fn rows_that_came_before_an_error_are_not_committed_either() {
+        // More than the host takes at once, so that the next rows have to be asked for.
+        let crowd = "SELECT a.id FROM account AS a, account AS b, account AS c, account AS d";
+        let body = writes()
+            + &must(&format!("$query {{{{{crowd}}}}}"))
+            + "(local.set $handle (call $value))"
+            + &swallow(&format!("$sql {{{{{}}}}}", rolls_back()))
+            + "(loop $again (br_if $again (i32.eqz (call $next (local.get $handle)))))";
+        attack(Component::migrating(body))
+            .fails()
+            .saying(lost())
+            .and_the_host_works_on();
     }
 }
