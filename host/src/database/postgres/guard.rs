@@ -7,7 +7,7 @@ use super::super::{Error, JOURNAL_PREFIX, Result};
 use super::lexer::{self, Kind, Token, Tokens};
 
 /// Statements that begin so are refused, with the reason.
-const REFUSED: [(&[&str], &str); 31] = [
+const REFUSED: [(&[&str], &str); 28] = [
     (&["BEGIN"], TRANSACTION),
     (&["START"], TRANSACTION),
     (&["COMMIT"], TRANSACTION),
@@ -28,10 +28,7 @@ const REFUSED: [(&[&str], &str); 31] = [
         "open savepoints through the `savepoint` resource",
     ),
     (&["SET", "TRANSACTION"], TRANSACTION),
-    (&["SET", "ROLE"], ROLE),
-    (&["SET", "LOCAL", "ROLE"], ROLE),
-    (&["SET", "SESSION"], ROLE),
-    (&["RESET", "ROLE"], ROLE),
+    (&["SET", "SESSION", "CHARACTERISTICS"], TRANSACTION),
     (&["RESET", "SESSION"], ROLE),
     (&["RESET", "ALL"], SESSION),
     (&["DISCARD"], SESSION),
@@ -53,6 +50,9 @@ const REFUSED: [(&[&str], &str); 31] = [
 const TRANSACTION: &str = "the host begins and ends the transaction of a step";
 const ROLE: &str = "the host decides in whose name a step works";
 const SESSION: &str = "the connection belongs to the host, and outlives the step";
+
+/// Settings that say in whose name a session works, which have statements of their own, too.
+const ROLE_SETTINGS: [&str; 2] = ["role", "session_authorization"];
 
 /// Functions that reach outside the database or the transaction.
 const FORBIDDEN_FUNCTIONS: [&str; 24] = [
@@ -120,6 +120,8 @@ pub(super) fn check(statement: &str) -> Result<()> {
     if tokens.first().is_some_and(|first| first.is("COPY")) {
         check_copy(&tokens)?;
     }
+    check_role(&tokens)?;
+    check_settings_of_others(&tokens)?;
     check_names(&tokens)
 }
 
@@ -133,6 +135,57 @@ pub(super) fn changes_shape(statement: &str) -> bool {
         .iter()
         .any(|word| first.is(word))
     })
+}
+
+/// `SET ROLE`, in each of its forms.
+fn check_role(tokens: &[Token<'_>]) -> Result<()> {
+    let is_set = |word| tokens.first().is_some_and(|first| first.is(word));
+    if is_set("SET") || is_set("RESET") {
+        let mut words = tokens.iter().skip(1);
+        let mut word = words.next();
+        if word.is_some_and(|word| word.is("LOCAL") || word.is("SESSION")) {
+            word = words.next();
+        }
+        let name = word.and_then(Token::name).unwrap_or_default();
+        if ROLE_SETTINGS.contains(&name.as_str()) || name == "authorization" {
+            return Err(refused(&format!("SET {}", name.to_uppercase()), ROLE));
+        }
+    }
+    for call in tokens.windows(3) {
+        let [function, parenthesis, setting] = call else {
+            continue;
+        };
+        if function.name().as_deref() == Some("set_config")
+            && parenthesis.is_symbol("(")
+            && ROLE_SETTINGS.contains(&setting.text.trim_matches('\'').to_lowercase().as_str())
+        {
+            return Err(refused(&format!("set_config({})", setting.text), ROLE));
+        }
+    }
+    Ok(())
+}
+
+/// `ALTER ROLE … SET`, `ALTER DATABASE … SET`: what later sessions begin with, the host's among them.
+fn check_settings_of_others(tokens: &[Token<'_>]) -> Result<()> {
+    let [alter, what, rest @ ..] = tokens else {
+        return Ok(());
+    };
+    let is_alter = !rest.first().is_some_and(|first| first.is("MAPPING"))
+        && alter.is("ALTER")
+        && ["ROLE", "USER", "DATABASE"]
+            .iter()
+            .any(|word| what.is(word));
+    if is_alter
+        && rest
+            .iter()
+            .any(|token| token.is("SET") || token.is("RESET"))
+    {
+        return Err(refused(
+            &format!("ALTER {} … SET", what.text.to_uppercase()),
+            "the settings with which sessions begin are the operator's, and the host's own sessions begin with them",
+        ));
+    }
+    Ok(())
 }
 
 fn check_copy(tokens: &[Token<'_>]) -> Result<()> {
