@@ -29,20 +29,19 @@ pub(super) const AFTER: [&str; 2] = ["RESET search_path", "SET CONSTRAINTS ALL D
 pub(super) fn journal(schema: &str) -> String {
     format!(
         "SELECT coalesce(pg_catalog.string_agg(relname || ' ' || oid, ',' ORDER BY oid), '')
-         FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p') AND {}",
-        belongs_to_the_journal("pg_class", schema)
+         FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p') AND {}
+         AND relnamespace = pg_catalog.to_regnamespace('{}')",
+        belongs_to_a_journal("pg_class"),
+        schema.replace('\'', "''")
     )
 }
 
-/// Whether a row of `pg_class` is of the journal in `schema`.
-fn belongs_to_the_journal(class: &str, schema: &str) -> String {
+/// Whether a row of `pg_class` is of a journal, in whatever schema: a step must not make one that a later session would
+/// take for this target's, either.
+fn belongs_to_a_journal(class: &str) -> String {
     // The prefix's last letter is an underscore, which a backtick follows.
     let behind = JOURNAL_PREFIX.replace('_', "`");
-    format!(
-        "{class}.relname >= '{JOURNAL_PREFIX}' AND {class}.relname < '{behind}'
-         AND {class}.relnamespace = pg_catalog.to_regnamespace('{}')",
-        schema.replace('\'', "''")
-    )
+    format!("{class}.relname >= '{JOURNAL_PREFIX}' AND {class}.relname < '{behind}'")
 }
 
 /// Whether this transaction, or a part of it under a savepoint, wrote a row of the catalog. (Rows of others that are not
@@ -54,7 +53,7 @@ fn is_ours(row: &str) -> String {
     )
 }
 
-/// A statement that fails when the transaction is another one, or has touched the journal in `schema`, or settings of the
+/// A statement that fails when the transaction is another one, or has touched a journal, or settings of the
 /// server with which sessions begin.
 ///
 /// Two kinds of lock are no sign of harm: that of reading, and that of `ANALYZE`, which conflicts with neither rows nor
@@ -79,7 +78,7 @@ pub(super) fn statement(schema: &str, begun: &Begun) -> String {
         transaction = begun.transaction,
         journal = journal(schema),
         known = begun.journal.replace('\'', "''"),
-        belongs = belongs_to_the_journal("class", schema),
+        belongs = belongs_to_a_journal("class"),
         class_is_ours = is_ours("class"),
         attribute_is_ours = is_ours("attribute"),
     )
