@@ -11,6 +11,7 @@ pub mod component;
 mod contract;
 mod files;
 mod limits;
+mod postgres;
 mod statements;
 mod transactions;
 mod traps;
