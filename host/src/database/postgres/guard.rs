@@ -143,7 +143,7 @@ fn check_role(tokens: &[Token<'_>]) -> Result<()> {
     if is_set("SET") || is_set("RESET") {
         let mut words = tokens.iter().skip(1);
         let mut word = words.next();
-        if word.is_some_and(|word| word.is("LOCAL") || word.is("SESSION")) {
+        while word.is_some_and(|word| word.is("LOCAL") || word.is("SESSION")) {
             word = words.next();
         }
         let name = word.and_then(Token::name).unwrap_or_default();

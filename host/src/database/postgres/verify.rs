@@ -68,12 +68,16 @@ pub(super) fn statement(schema: &str, begun: &Begun) -> String {
                 JOIN pg_class AS class ON class.oid = held.relation
                 WHERE held.pid = pg_backend_pid() AND held.locktype = 'relation'
                 AND held.mode NOT IN ('AccessShareLock', 'ShareUpdateExclusiveLock')
-                AND ({belongs} OR class.oid = 'pg_catalog.pg_db_role_setting'::regclass) LIMIT 1
+                AND ({belongs} OR class.oid = 'pg_catalog.pg_db_role_setting'::regclass)
+                ORDER BY class.oid LIMIT 1
             ), (
                 SELECT '{TAMPERED} ' || class.relname FROM pg_class AS class
                 WHERE {belongs} AND ({class_is_ours} OR EXISTS (
                     SELECT FROM pg_attribute AS attribute WHERE attribute.attrelid = class.oid AND {attribute_is_ours}
-                )) LIMIT 1
+                ) OR EXISTS (
+                    SELECT FROM pg_index AS entry JOIN pg_class AS index ON index.oid = entry.indexrelid
+                    WHERE entry.indrelid = class.oid AND ({entry_is_ours} OR {index_is_ours})
+                )) ORDER BY class.oid LIMIT 1
             ), '0') END AS integer), pg_advisory_unlock_all()",
         transaction = begun.transaction,
         journal = journal(schema),
@@ -81,5 +85,7 @@ pub(super) fn statement(schema: &str, begun: &Begun) -> String {
         belongs = belongs_to_a_journal("class"),
         class_is_ours = is_ours("class"),
         attribute_is_ours = is_ours("attribute"),
+        entry_is_ours = is_ours("entry"),
+        index_is_ours = is_ours("index"),
     )
 }
