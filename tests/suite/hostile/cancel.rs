@@ -283,4 +283,31 @@ mod postgres {
                 .and_the_host_works_on();
         }
     }
+
+    #[test]
+    fn a_load_that_the_server_does_not_take_has_a_deadline() {
+        // A megabyte of numbers, the first of which keeps the server busy for ever.
+        let mut component = Component::new();
+        let cells = component.put(&[0; 8 << 17]);
+        let data = component.put(&super::super::batches::column(1, &[], &[(cells, 1 << 17)]));
+        let name = component.put(b"note");
+        let names = [name, 4].map(|number| u32::try_from(number).unwrap().to_le_bytes());
+        let names = component.put(&names.concat());
+        let body = writes()
+            + &sql("SET statement_timeout = 0")
+            + &sql(
+                "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(3600); RETURN NEW; END $$",
+            )
+            + &sql(
+                "CREATE TRIGGER wait BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION wait()",
+            )
+            + &must(&format!(
+                "$load {{{{audit}}}} (i32.const {names}) (i32.const 131072) (i32.const {data})"
+            ));
+        attack(component.with("migrate", body))
+            .under("limits.deadline_seconds", 1)
+            .fails()
+            .saying("the limit `limits.deadline_seconds` is 1")
+            .and_the_host_works_on();
+    }
 }

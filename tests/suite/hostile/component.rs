@@ -54,6 +54,11 @@ impl Component {
         self
     }
 
+    /// The body that was given to an export.
+    pub fn body(&self, export: &str) -> String {
+        self.bodies.get(export).cloned().unwrap_or_default()
+    }
+
     /// Adds fields to the core module.
     pub fn defining(mut self, fields: &str) -> Self {
         self.definitions.push(fields.to_owned());

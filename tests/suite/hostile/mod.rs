@@ -4,7 +4,7 @@
 //! with the right status and names the cause, the data is as it was, the step is still pending, and the host works on.
 
 mod attempts;
-mod batches;
+pub mod batches;
 mod cache;
 mod cancel;
 pub mod component;
