@@ -62,6 +62,8 @@ pub(super) struct Transaction {
     pub(super) has_failed: bool,
     /// Whether it was verified, so that the session's settings are the host's.
     is_verified: bool,
+    /// Whether statements run in the name of the role that steps work in. The host's own do not.
+    has_role: bool,
 }
 
 impl PostgresSession {
@@ -278,11 +280,29 @@ impl PostgresSession {
             }
             let settings = self.settings(Durability::Deferred);
             self.ask_quietly(&format!("SELECT {settings}"))?;
-            if let Some(transaction) = self.transaction.as_mut() {
-                transaction.is_verified = false;
-            }
+        }
+        self.take_role()?;
+        if let Some(transaction) = self.transaction.as_mut() {
+            transaction.is_verified = false;
         }
         Ok(())
+    }
+
+    /// Goes on in the name of the role that steps work in, when there is one. (Outside of a transaction there is none.)
+    fn take_role(&mut self) -> Result<()> {
+        let Some(role) = self.database.0.options.role.clone() else {
+            return Ok(());
+        };
+        match self.transaction.as_mut() {
+            Some(transaction) if !transaction.has_role && !transaction.is_autocommit => {
+                transaction.has_role = true;
+            }
+            _ => return Ok(()),
+        }
+        let role = quote_text(&role);
+        self.ask_quietly(&format!(
+            "SELECT pg_catalog.set_config('role', {role}, true)"
+        ))
     }
 
     /// The names under which to send a statement: what comes again in a transaction is prepared once. Statements of the
@@ -345,7 +365,6 @@ impl PostgresSession {
             settings.push(("synchronous_commit", "off".to_owned()));
         }
         settings.extend(self.label.clone().map(|label| ("application_name", label)));
-        settings.extend(shared.options.role.clone().map(|role| ("role", role)));
         let calls: Vec<String> = settings
             .into_iter()
             .map(|(name, value)| {
@@ -620,6 +639,7 @@ impl Session for PostgresSession {
             is_autocommit: false,
             has_failed: false,
             is_verified: false,
+            has_role: false,
         });
         self.ask_quietly("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
         self.clean()?;
@@ -637,6 +657,7 @@ impl Session for PostgresSession {
             is_autocommit: false,
             has_failed: false,
             is_verified: false,
+            has_role: false,
         });
         self.ask_quietly("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         self.clean()
@@ -657,6 +678,7 @@ impl Session for PostgresSession {
             is_autocommit: true,
             has_failed: false,
             is_verified: false,
+            has_role: false,
         });
         Ok(())
     }
@@ -725,14 +747,10 @@ impl Session for PostgresSession {
         let look = verify::statement(&self.target.schema, &begun);
         self.ask(Asked::Verify, &Request::once(&look), std::iter::empty())?;
         let settings = self.settings(Durability::Deferred);
-        let without_role = settings
-            .split(", pg_catalog.set_config('role'")
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        self.ask_quietly(&format!("SELECT {without_role}"))?;
+        self.ask_quietly(&format!("SELECT {settings}"))?;
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.is_verified = true;
+            transaction.has_role = false;
         }
         Ok(())
     }
