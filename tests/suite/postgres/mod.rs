@@ -4,4 +4,6 @@ mod advice;
 mod errors;
 mod notices;
 mod outside;
+mod replicated;
+mod role;
 mod values;
