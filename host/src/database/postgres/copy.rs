@@ -158,12 +158,11 @@ impl PostgresSession {
         )?;
         let mut types = HashMap::new();
         self.settle(Authority::Step, &mut |_, answer| {
-            if let Answer::Row(row) = answer {
-                if let Ok([Some(name), Some(number)]) =
+            if let Answer::Row(row) = answer
+                && let Ok([Some(name), Some(number)]) =
                     <[Option<String>; 2]>::try_from(results::texts(&row)?)
-                {
-                    types.insert(name, number.parse().unwrap_or(0));
-                }
+            {
+                types.insert(name, number.parse().unwrap_or(0));
             }
             Ok(())
         })

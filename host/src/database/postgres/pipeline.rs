@@ -32,7 +32,7 @@ pub(super) enum Asked {
     /// Nobody looks at its result.
     Quiet,
     /// It fails with a division by zero when it does not find what it must; the error is then this one.
-    Required(Error),
+    Required(Box<Error>),
     /// It fails with [`TAMPERED`] when a step went too far.
     Verify,
     /// The last of a transaction.
@@ -285,7 +285,9 @@ impl Pipeline {
     /// What an error means, by what its statement was sent for.
     fn explain(&self, error: Error) -> Error {
         match self.asked.front() {
-            Some(Asked::Required(otherwise)) if error.code == DIVISION_BY_ZERO => otherwise.clone(),
+            Some(Asked::Required(otherwise)) if error.code == DIVISION_BY_ZERO => {
+                *otherwise.clone()
+            }
             Some(Asked::Verify) if error.message.contains(TAMPERED) => tampered(&error.message),
             Some(Asked::Commit) if error.code == READ_ONLY => tampered("commit"),
             _ if error.code == errors::IN_FAILED_TRANSACTION => failed_before(),

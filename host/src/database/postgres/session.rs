@@ -864,7 +864,7 @@ impl Session for PostgresSession {
             self.in_full(statement)
         );
         self.ask(
-            Asked::Required(otherwise),
+            Asked::Required(Box::new(otherwise)),
             &Request::once(&statement),
             parameters.iter().map(Cell::from),
         )
