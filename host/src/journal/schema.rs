@@ -5,14 +5,15 @@ use crate::database::{Kind, Result, Session};
 /// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself.
 pub(super) const VERSION: i64 = 1;
 
+/// Each has a primary key: a server that replicates all tables lets no row be changed that has none.
 /// Times are milliseconds since 1970 in UTC. Words in braces stand for what databases spell differently: `{KEY}` a whole
 /// number that is the primary key, `{BYTES}` a type, `{CLUSTERED}` a table kept in the order of its primary key.
 const TABLES: [&str; 6] = [
     "CREATE TABLE wasmigrate_journal (
-        version BIGINT NOT NULL
+        version {KEY}
     )",
     "CREATE TABLE wasmigrate_lease (
-        token BIGINT NOT NULL,
+        token {KEY},
         holder TEXT,
         process TEXT,
         run BIGINT,

@@ -1,5 +1,8 @@
 //! Steps that fail and say so: how often they are tried, and what the operator and the journal learn.
 
+use crate::application::{self, Kind};
+use crate::place::Place;
+
 use super::attack;
 use super::component::{Component, must, sql, writes};
 
@@ -13,10 +16,13 @@ fn a_step_that_asks_for_another_try_gets_three_in_all() {
         .saying("0001_hostile is tried again (attempt 3) in 400 ms: the tide is out")
         .saying("error: 0001_hostile, migrate: the tide is out")
         .place;
-    let attempts = place.texts(
-        "SELECT attempt || ' ' || outcome || ' ' || json_extract(error, '$.message')
-         FROM wasmigrate_attempt ORDER BY attempt",
-    );
+    let attempts = place.texts(&format!(
+        "SELECT attempt || ' ' || outcome || ' ' || {} FROM wasmigrate_attempt ORDER BY attempt",
+        Place::in_sql_of(
+            "json_extract(error, '$.message')",
+            "(error::json ->> 'message')"
+        )
+    ));
     assert_eq!(
         attempts,
         [
@@ -77,7 +83,7 @@ fn the_second_try_may_succeed_from_the_last_checkpoint() {
 fn every_try_begins_with_the_data_as_it_was() {
     // Would fail with "table exists" from the second try on, which is not worth another.
     let place = attack(Component::migrating(
-        sql("CREATE TABLE once (id)") + TRY_AGAIN,
+        sql("CREATE TABLE once (id INTEGER)") + TRY_AGAIN,
     ))
     .fails()
     .saying("error: 0001_hostile, migrate: the tide is out")
@@ -119,8 +125,14 @@ fn a_failure_names_step_phase_statement_and_what_the_database_said() {
         .fails()
         .saying("error: 0001_hostile, migrate: gave up")
         .saying("statement: INSERT INTO account VALUES (1, 'Mallory', 0)")
-        .saying("database: UNIQUE constraint failed: account.id")
-        .saying("code: SQLITE_CONSTRAINT_PRIMARYKEY");
+        .saying(Place::in_sql_of(
+            "database: UNIQUE constraint failed: account.id",
+            "database: duplicate key value violates unique constraint \"account_pkey\"",
+        ))
+        .saying(Place::in_sql_of(
+            "code: SQLITE_CONSTRAINT_PRIMARYKEY",
+            "code: 23505",
+        ));
     let error: String = repelled.place.one("SELECT error FROM wasmigrate_attempt");
     let error: serde_json::Value = serde_json::from_str(&error).unwrap();
     assert_eq!(error["code"], "constraint");
@@ -129,7 +141,10 @@ fn a_failure_names_step_phase_statement_and_what_the_database_said() {
     assert_eq!(error["phase"], "migrate");
     assert_eq!(error["statement"], statement);
     assert_eq!(error["database"]["table"], "account");
-    assert_eq!(error["database"]["column"], "id");
+    match application::kind() {
+        Kind::Sqlite => assert_eq!(error["database"]["column"], "id"),
+        Kind::Postgres => assert_eq!(error["database"]["constraint"], "account_pkey"),
+    }
     assert_eq!(error["retryable"], false);
 }
 
@@ -144,16 +159,28 @@ fn a_failure_is_the_same_for_machines() {
     assert_eq!(failure["step"], "0001_hostile");
     assert_eq!(failure["phase"], "migrate");
     assert_eq!(failure["statement"], "SELECT * FROM missing");
-    assert_eq!(failure["database"]["message"], "no such table: missing");
+    assert_eq!(
+        failure["database"]["message"],
+        Place::in_sql_of(
+            "no such table: missing",
+            "relation \"missing\" does not exist"
+        )
+    );
 }
 
 #[test]
 fn a_batch_that_is_refused_is_not_blamed_on_the_statement_before() {
-    let body = "(drop (call $sql {{SELECT * FROM missing}}))".to_owned()
-        + &must("$many {{INSERT INTO audit VALUES (?)}} (i32.const 0) (i32.const 0) (i32.const 0)");
+    // Behind an error a transaction of PostgreSQL goes on only once a savepoint was rolled back.
+    let body = must("$savepoint")
+        + "(local.set $handle (call $value))"
+        + "(drop (call $sql {{SELECT * FROM missing}}))"
+        + "(call $drop_savepoint (local.get $handle))"
+        + &must(
+            "$many {{INSERT INTO audit VALUES ($1)}} (i32.const 1) (i32.const 0) (i32.const 0)",
+        );
     attack(Component::migrating(body))
         .fails()
-        .saying("statement: INSERT INTO audit VALUES (?)")
+        .saying("statement: INSERT INTO audit VALUES ($1)")
         .saying("the statement has 1 parameters, but 0 values were given");
 }
 

@@ -1,5 +1,7 @@
 //! Batches that lie about what is in them.
 
+use crate::place::Place;
+
 use super::attack;
 use super::component::{Component, must, writes};
 
@@ -95,8 +97,8 @@ impl Batch {
     }
 }
 
-const TWO_COLUMNS: &str = "INSERT INTO account VALUES (?, 'Mallory', ?)";
-const ONE_COLUMN: &str = "INSERT INTO audit VALUES (?)";
+const TWO_COLUMNS: &str = "INSERT INTO account VALUES ($1, 'Mallory', $2)";
+const ONE_COLUMN: &str = "INSERT INTO audit VALUES ($1)";
 
 #[test]
 fn columns_of_different_lengths_are_found_out() {
@@ -195,14 +197,19 @@ fn names_are_names_and_never_sql() {
         "main.audit",
         "",
     ] {
-        Batch::of(1)
-            .with_integers(&[7])
-            .does_not_load(table, "note", "no such table");
+        Batch::of(1).with_integers(&[7]).does_not_load(
+            table,
+            "note",
+            match table {
+                "" => Place::in_sql_of("no such table", "zero-length delimited identifier"),
+                _ => Place::in_sql_of("no such table", "does not exist"),
+            },
+        );
     }
     Batch::of(1).with_integers(&[7]).does_not_load(
         "audit",
         "note\") VALUES (1); --",
-        "has no column named",
+        Place::in_sql_of("has no column named", "does not exist"),
     );
     for (table, name) in [("audit\0", "note"), ("audit", "note\0")] {
         Batch::of(1)
@@ -213,7 +220,10 @@ fn names_are_names_and_never_sql() {
 
 #[test]
 fn the_journal_is_not_loaded_into() {
-    for table in ["wasmigrate_journal", "WASMIGRATE_JOURNAL"] {
+    for table in [
+        "wasmigrate_journal",
+        Place::in_sql_of("WASMIGRATE_JOURNAL", "public.wasmigrate_journal"),
+    ] {
         Batch::of(1)
             .with_integers(&[7])
             .does_not_load(table, "version", "belong to the host");

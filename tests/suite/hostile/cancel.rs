@@ -96,16 +96,17 @@ fn a_step_that_says_all_went_well_is_cancelled_all_the_same() {
 
 #[test]
 fn a_sql_step_is_cancelled() {
+    let alone = Place::new().with_data("CREATE TABLE first (id INTEGER);");
     let place = Place::new()
-        .with_sql("0001_first.sql", "CREATE TABLE first (id);")
+        .with_sql("0001_first.sql", "CREATE TABLE first (id INTEGER);")
         .with_sql(
             "0002_endless.sql",
-            &format!("CREATE TABLE second (id); {ENDLESS_QUERY};"),
+            &format!("CREATE TABLE second (id INTEGER); {ENDLESS_QUERY};"),
         );
     interrupt(&place, "migrate", "0001_first migrated", "-TERM")
         .ends_with(1)
         .and_says("cancelled");
-    assert_eq!(place.content(), "CREATE TABLE first (id);\n");
+    assert_eq!(place.content(), alone.content());
 }
 
 #[test]
@@ -178,23 +179,135 @@ fn steps_before_the_cancelled_one_stay() {
     assert_eq!(now["steps"][1]["progress"], "pending");
 }
 
-#[test]
-fn a_function_that_nothing_can_interrupt_ends_with_the_host() {
-    let endless = "SELECT instr(hex(zeroblob(6000000)), hex(zeroblob(3000000)) || '1')";
-    let place = attack(Component::migrating(writes() + &sql(endless)))
-        .under("limits.deadline_seconds", 1)
-        .place;
-    let before = place.content();
-    place
-        .run(&["migrate"])
-        .ends_with(1)
-        .and_says("the step neither ended in time nor could be interrupted");
-    assert_eq!(place.content(), before);
+mod sqlite {
+    use super::*;
 
-    std::fs::remove_file(place.step(STEP)).unwrap();
-    place
-        .with_sql("0001_healthy.sql", "CREATE TABLE healthy (id);")
-        .run(&["migrate"])
-        .ends_with(0)
-        .and_says("0001_healthy migrated");
+    #[test]
+    fn a_function_that_nothing_can_interrupt_ends_with_the_host() {
+        let endless = "SELECT instr(hex(zeroblob(6000000)), hex(zeroblob(3000000)) || '1')";
+        let place = attack(Component::migrating(writes() + &sql(endless)))
+            .under("limits.deadline_seconds", 1)
+            .place;
+        let before = place.content();
+        place
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says("the step neither ended in time nor could be interrupted");
+        assert_eq!(place.content(), before);
+
+        std::fs::remove_file(place.step(STEP)).unwrap();
+        place
+            .with_sql("0001_healthy.sql", "CREATE TABLE healthy (id INTEGER);")
+            .run(&["migrate"])
+            .ends_with(0)
+            .and_says("0001_healthy migrated");
+    }
+}
+
+mod postgres {
+    use super::*;
+
+    /// Takes the server's word that it was cancelled, and begins again.
+    const DEAF: &str = "DO $$ BEGIN LOOP
+        BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled THEN NULL; END;
+        END LOOP; END $$";
+
+    /// The number of the server's processes that are at work on the place's database.
+    fn at_work(place: &Place) -> i64 {
+        place.one(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+    }
+
+    #[test]
+    fn nothing_is_left_on_the_server() {
+        for statement in ["SELECT pg_sleep(3600)", ENDLESS_QUERY] {
+            let body = writes() + READY + &sql(statement);
+            let Attack { place } = attack(Component::migrating(body));
+            interrupt(&place, "migrate", "ready", "-INT")
+                .ends_with(1)
+                .and_says("cancelled by the operator");
+            assert_eq!(at_work(&place), 0);
+        }
+    }
+
+    #[test]
+    fn a_block_that_does_not_listen_is_ended_all_the_same() {
+        let silent = "SET application_name = 'somebody else'";
+        let endless = "SET statement_timeout = 0";
+        let body = writes() + &sql(silent) + &sql(endless) + READY + &sql(DEAF);
+        let Attack { place } = attack(Component::migrating(body));
+        let before = place.content();
+        interrupt(&place, "migrate", "ready", "-INT")
+            .ends_with(1)
+            .and_says("0001_hostile, migrate: cancelled by the operator");
+        assert_eq!(place.content(), before);
+        assert_eq!(at_work(&place), 0);
+    }
+
+    #[test]
+    fn a_block_that_does_not_listen_has_a_deadline() {
+        let body = writes() + &sql("SET statement_timeout = 0") + &sql(DEAF);
+        let place = attack(Component::migrating(body))
+            .under("limits.deadline_seconds", 1)
+            .fails()
+            .saying("the limit `limits.deadline_seconds` is 1")
+            .and_the_host_works_on();
+        assert_eq!(at_work(&place), 0);
+    }
+
+    #[test]
+    fn a_sql_step_that_does_not_listen_is_ended_too() {
+        let place = Place::new()
+            .with_sql("0001_deaf.sql", &format!("{DEAF};"))
+            .with_variable("WASMIGRATE_LIMITS_DEADLINE_SECONDS", "1");
+        place
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says("the limit `limits.deadline_seconds` is 1");
+        assert_eq!(at_work(&place), 0);
+    }
+
+    #[test]
+    fn a_server_that_never_stops_talking_is_interrupted() {
+        for statement in [
+            "SELECT generate_series(1, 1000000000000)",
+            "DO $$ BEGIN LOOP RAISE NOTICE 'all work and no play'; END LOOP; END $$",
+        ] {
+            let body = writes() + &sql("SET statement_timeout = 0") + &sql(statement);
+            attack(Component::migrating(body))
+                .under("limits.deadline_seconds", 1)
+                .fails()
+                .saying("the limit `limits.deadline_seconds` is 1")
+                .and_the_host_works_on();
+        }
+    }
+
+    #[test]
+    fn a_load_that_the_server_does_not_take_has_a_deadline() {
+        // A megabyte of numbers, the first of which keeps the server busy for ever.
+        let mut component = Component::new();
+        let cells = component.put(&[0; 8 << 17]);
+        let data = component.put(&super::super::batches::column(1, &[], &[(cells, 1 << 17)]));
+        let name = component.put(b"note");
+        let names = [name, 4].map(|number| u32::try_from(number).unwrap().to_le_bytes());
+        let names = component.put(&names.concat());
+        let body = writes()
+            + &sql("SET statement_timeout = 0")
+            + &sql(
+                "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(3600); RETURN NEW; END $$",
+            )
+            + &sql(
+                "CREATE TRIGGER wait BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION wait()",
+            )
+            + &must(&format!(
+                "$load {{{{audit}}}} (i32.const {names}) (i32.const 131072) (i32.const {data})"
+            ));
+        attack(component.with("migrate", body))
+            .under("limits.deadline_seconds", 1)
+            .fails()
+            .saying("the limit `limits.deadline_seconds` is 1")
+            .and_the_host_works_on();
+    }
 }

@@ -54,6 +54,11 @@ impl Component {
         self
     }
 
+    /// The body that was given to an export.
+    pub fn body(&self, export: &str) -> String {
+        self.bodies.get(export).cloned().unwrap_or_default()
+    }
+
     /// Adds fields to the core module.
     pub fn defining(mut self, fields: &str) -> Self {
         self.definitions.push(fields.to_owned());
@@ -161,7 +166,7 @@ pub fn swallow(call: &str) -> String {
 
 /// What a hostile step has changed before it shows its face.
 pub fn writes() -> String {
-    sql("UPDATE account SET balance = 0") + &sql("CREATE TABLE loot (amount)")
+    sql("UPDATE account SET balance = 0") + &sql("CREATE TABLE loot (amount INTEGER)")
 }
 
 #[derive(Default)]

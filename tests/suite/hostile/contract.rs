@@ -1,5 +1,7 @@
 //! Calls of the contract at the wrong time, in the wrong order, or with somebody else's handles.
 
+use crate::place::Place;
+
 use super::attack;
 use super::component::{Component, must, sql, swallow, writes};
 
@@ -107,12 +109,18 @@ fn a_savepoint_that_is_left_open_keeps_what_was_done() {
 
 #[test]
 fn a_cursor_that_is_left_open_holds_up_nobody() {
-    // More rows than one call of `$next` takes.
-    let opens = OPENS.replace("account", "account AS a, account AS b, account AS c");
+    // More rows than the host takes at once.
+    let opens = OPENS.replace(
+        "account",
+        "account AS a, account AS b, account AS c, account AS d",
+    );
     let body = opens + &must("$next (local.get $handle)") + &sql("DROP TABLE account");
     attack(Component::migrating(writes() + &body))
         .fails()
-        .saying("database table is locked")
+        .saying(Place::in_sql_of(
+            "database table is locked",
+            "cannot DROP TABLE \"account\" because it is being used by active queries in this session",
+        ))
         .and_the_host_works_on();
     let body = OPENS.to_owned() + &must("$next (local.get $handle)");
     attack(Component::migrating(writes() + &body))

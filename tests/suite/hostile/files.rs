@@ -83,7 +83,7 @@ fn a_core_module_is_refused_with_advice() {
 #[test]
 fn other_files_are_refused() {
     for bytes in [
-        &b"CREATE TABLE loot (amount);"[..],
+        &b"CREATE TABLE loot (amount INTEGER);"[..],
         b"\x7fELF\x02\x01\x01\0",
         b"#!/bin/sh\ntouch loot\n",
         b"\0asm\x63\0\0\0",

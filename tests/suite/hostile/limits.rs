@@ -1,5 +1,7 @@
 //! Steps that want more than they are given.
 
+use crate::place::Place;
+
 use super::component::{Component, must, sql, writes};
 use super::{attack, attack_with_file};
 
@@ -263,28 +265,44 @@ fn a_huge_list_is_not_copied() {
 
 #[test]
 fn a_giant_value_is_not_built_in_sql() {
-    for statement in [
+    let in_sqlite = [
         "INSERT INTO audit VALUES (zeroblob(1000000000))",
         "INSERT INTO audit VALUES (printf('%.*c', 1000000000, 'x'))",
         "INSERT INTO audit VALUES (hex(randomblob(50000000)))",
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000)
          INSERT INTO audit SELECT group_concat(hex(randomblob(1000)), '') FROM n",
-    ] {
-        attack(Component::migrating(writes() + &sql(statement)))
+    ];
+    // What a server builds is its own affair, until the host would have to take it.
+    let on_a_server = [
+        "INSERT INTO audit VALUES (repeat('x', 100000000)) RETURNING note",
+        "INSERT INTO audit SELECT string_agg(repeat('x', 1000), '') FROM generate_series(1, 100000) RETURNING *",
+        "INSERT INTO audit VALUES (repeat('x', 40000000)) RETURNING note, note",
+    ];
+    for (in_sqlite, on_a_server) in in_sqlite.iter().zip(on_a_server.iter().cycle()) {
+        let statement = Place::in_sql_of(in_sqlite, on_a_server);
+        for call in ["$sql", "$query_rows"] {
+            attack(Component::migrating(
+                writes() + &must(&format!("{call} {{{{{statement}}}}}")),
+            ))
             .fails()
             .saying("the limit `limits.value_bytes` is 67108864")
             .saying("INSERT INTO audit")
             .and_the_host_works_on();
+        }
     }
 }
 
 #[test]
 fn a_small_result_stays_small() {
-    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000)";
+    let numbers =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)";
     for (select, limit) in [
         ("SELECT i FROM n", "`limits.query_rows` is 10000"),
         (
-            "SELECT zeroblob(1000000) FROM n",
+            Place::in_sql_of(
+                "SELECT zeroblob(1000000) FROM n",
+                "SELECT repeat('x', 1000000) FROM n",
+            ),
             "`limits.query_bytes` is 8388608",
         ),
     ] {

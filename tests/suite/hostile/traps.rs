@@ -17,7 +17,8 @@ fn breaking_in(export: &'static str) -> Component {
 fn breaking_after_migrate(export: &'static str) -> Component {
     breaking_in(export).with(
         "migrate",
-        sql("UPDATE account SET balance = balance + 1") + &sql("CREATE TABLE bonus (amount)"),
+        sql("UPDATE account SET balance = balance + 1")
+            + &sql("CREATE TABLE bonus (amount INTEGER)"),
     )
 }
 

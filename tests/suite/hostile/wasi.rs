@@ -77,7 +77,7 @@ const STDOUT: &str = "package wasi:cli@0.2.0;
 /// Writes a number down for the test to read.
 fn tell(number: &str) -> String {
     format!(
-        "(if (call $sql_with {{{{INSERT INTO audit VALUES (?)}}}} (i64.extend_i32_u {number}))
+        "(if (call $sql_with {{{{INSERT INTO audit VALUES ($1)}}}} (i64.extend_i32_u {number}))
            (then (return (call $give_up))))"
     )
 }

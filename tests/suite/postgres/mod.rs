@@ -1,5 +1,9 @@
 //! What only PostgreSQL has.
 
 mod advice;
+mod errors;
 mod notices;
 mod outside;
+mod replicated;
+mod role;
+mod values;

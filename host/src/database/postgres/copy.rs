@@ -11,6 +11,7 @@ use postgres_protocol::message::frontend::{self, CopyData};
 use super::super::{
     Authority, Batch, Cell, ColumnData, ColumnValues, Error, ErrorKind, JOURNAL_PREFIX, Result,
 };
+use super::interruptions::Interruptions;
 use super::pipeline::{Answer, Asked, Request};
 use super::session::PostgresSession;
 use super::text::{self, oid};
@@ -52,6 +53,17 @@ impl PostgresSession {
                 "{} columns are named, but the batch has {}",
                 columns.len(),
                 rows.columns.len()
+            )));
+        }
+        if let Some(name) = columns
+            .iter()
+            .map(String::as_str)
+            .chain([table])
+            .find(|name| name.contains('\0'))
+        {
+            return Err(Error::invalid_argument(format!(
+                "the name `{}` holds a NUL byte",
+                name.replace('\0', "\u{fffd}")
             )));
         }
         let parts: Vec<&str> = table.splitn(2, '.').collect();
@@ -112,9 +124,18 @@ impl PostgresSession {
     }
 
     fn send_rows(&mut self, rows: &Batch, forms: Option<&[Form]>) -> Result<()> {
-        let name = self.database.0.name.clone();
+        let (stop, database) = (self.stop.clone(), self.database.clone());
+        let process = self.pipeline.begun.as_ref().map(|begun| begun.process);
         let lost = self.lost();
         let connection = self.connection.as_mut().ok_or(lost)?;
+        let mut interruptions = Interruptions::new(connection.canceller.clone());
+        // A server that is busy with a row takes no other.
+        let mut look = || {
+            if stop.reason().is_some() {
+                interruptions.interrupt(&database, process);
+            }
+            Ok(())
+        };
         let mut buffer = BytesMut::with_capacity(2 * MESSAGE);
         if forms.is_some() {
             buffer.put_slice(SIGNATURE);
@@ -130,8 +151,8 @@ impl PostgresSession {
                 connection
                     .wire
                     .push()
-                    .and_then(|()| connection.wire.relieve(&mut || Ok(())))
-                    .map_err(|error| errors::broken(&name, &error))?;
+                    .and_then(|()| connection.wire.relieve(&mut look))
+                    .map_err(|error| errors::broken(&database.0.name, &error))?;
             }
         }
         if forms.is_some() {
@@ -155,12 +176,11 @@ impl PostgresSession {
         )?;
         let mut types = HashMap::new();
         self.settle(Authority::Step, &mut |_, answer| {
-            if let Answer::Row(row) = answer {
-                if let Ok([Some(name), Some(number)]) =
+            if let Answer::Row(row) = answer
+                && let Ok([Some(name), Some(number)]) =
                     <[Option<String>; 2]>::try_from(results::texts(&row)?)
-                {
-                    types.insert(name, number.parse().unwrap_or(0));
-                }
+            {
+                types.insert(name, number.parse().unwrap_or(0));
             }
             Ok(())
         })

@@ -70,6 +70,37 @@ fn kind(code: &str) -> ErrorKind {
     }
 }
 
+/// SQLSTATE of a message that the server did not expect.
+const PROTOCOL_VIOLATION: &str = "08P01";
+
+/// Says in words of our own that a statement was given too many or too few values. The server's words tell our name of
+/// the statement, too, and call it a fault of the connection.
+pub(super) fn explain_parameters(error: Error) -> Error {
+    if error.code != PROTOCOL_VIOLATION {
+        return error;
+    }
+    // In every language: how many values the message brings, the statement's name, how many it asks for.
+    let given = error.message.split_ascii_whitespace().find_map(number);
+    let wanted = error
+        .message
+        .split_ascii_whitespace()
+        .rev()
+        .find_map(number);
+    match (given, wanted) {
+        (Some(given), Some(wanted)) => Error {
+            code: error.code,
+            ..Error::invalid_argument(format!(
+                "the statement has {wanted} parameters, but {given} values were given"
+            ))
+        },
+        _ => error,
+    }
+}
+
+fn number(word: &str) -> Option<u32> {
+    word.parse().ok()
+}
+
 /// What a broken connection means.
 pub(super) fn broken(name: &str, error: &io::Error) -> Error {
     Error::new(

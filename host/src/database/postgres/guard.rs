@@ -4,14 +4,18 @@
 //! looked for before the commit (`verify`). Here the step is told in plain words what it must not do, and why.
 
 use super::super::{Error, JOURNAL_PREFIX, Result};
-use super::lexer::{Kind, Token, Tokens};
+use super::lexer::{self, Kind, Token, Tokens};
 
 /// Statements that begin so are refused, with the reason.
-const REFUSED: [(&[&str], &str); 30] = [
+const REFUSED: [(&[&str], &str); 28] = [
     (&["BEGIN"], TRANSACTION),
     (&["START"], TRANSACTION),
     (&["COMMIT"], TRANSACTION),
     (&["END"], TRANSACTION),
+    (
+        &["ROLLBACK", "TO"],
+        "open savepoints through the `savepoint` resource",
+    ),
     (&["ROLLBACK"], TRANSACTION),
     (&["ABORT"], TRANSACTION),
     (&["PREPARE", "TRANSACTION"], TRANSACTION),
@@ -24,10 +28,7 @@ const REFUSED: [(&[&str], &str); 30] = [
         "open savepoints through the `savepoint` resource",
     ),
     (&["SET", "TRANSACTION"], TRANSACTION),
-    (&["SET", "ROLE"], ROLE),
-    (&["SET", "LOCAL", "ROLE"], ROLE),
-    (&["SET", "SESSION"], ROLE),
-    (&["RESET", "ROLE"], ROLE),
+    (&["SET", "SESSION", "CHARACTERISTICS"], TRANSACTION),
     (&["RESET", "SESSION"], ROLE),
     (&["RESET", "ALL"], SESSION),
     (&["DISCARD"], SESSION),
@@ -49,6 +50,9 @@ const REFUSED: [(&[&str], &str); 30] = [
 const TRANSACTION: &str = "the host begins and ends the transaction of a step";
 const ROLE: &str = "the host decides in whose name a step works";
 const SESSION: &str = "the connection belongs to the host, and outlives the step";
+
+/// Settings that say in whose name a session works, which have statements of their own, too.
+const ROLE_SETTINGS: [&str; 2] = ["role", "session_authorization"];
 
 /// Functions that reach outside the database or the transaction.
 const FORBIDDEN_FUNCTIONS: [&str; 24] = [
@@ -88,6 +92,16 @@ const WRITING: [&str; 8] = [
 
 /// Checks one statement of a step.
 pub(super) fn check(statement: &str) -> Result<()> {
+    if statement.contains('\0') {
+        return Err(Error::invalid_argument(
+            "the statement holds a NUL byte, at which PostgreSQL would stop reading it",
+        ));
+    }
+    if statement.contains(';') && lexer::statements(statement).len() > 1 {
+        return Err(Error::invalid_argument(
+            "the text holds more than one statement: pass one statement per call",
+        ));
+    }
     let tokens: Vec<Token<'_>> = Tokens::new(statement)
         .skip_while(|token| token.is_symbol(";"))
         .collect();
@@ -106,6 +120,8 @@ pub(super) fn check(statement: &str) -> Result<()> {
     if tokens.first().is_some_and(|first| first.is("COPY")) {
         check_copy(&tokens)?;
     }
+    check_role(&tokens)?;
+    check_settings_of_others(&tokens)?;
     check_names(&tokens)
 }
 
@@ -119,6 +135,57 @@ pub(super) fn changes_shape(statement: &str) -> bool {
         .iter()
         .any(|word| first.is(word))
     })
+}
+
+/// `SET ROLE`, in each of its forms.
+fn check_role(tokens: &[Token<'_>]) -> Result<()> {
+    let is_set = |word| tokens.first().is_some_and(|first| first.is(word));
+    if is_set("SET") || is_set("RESET") {
+        let mut words = tokens.iter().skip(1);
+        let mut word = words.next();
+        while word.is_some_and(|word| word.is("LOCAL") || word.is("SESSION")) {
+            word = words.next();
+        }
+        let name = word.and_then(Token::name).unwrap_or_default();
+        if ROLE_SETTINGS.contains(&name.as_str()) || name == "authorization" {
+            return Err(refused(&format!("SET {}", name.to_uppercase()), ROLE));
+        }
+    }
+    for call in tokens.windows(3) {
+        let [function, parenthesis, setting] = call else {
+            continue;
+        };
+        if function.name().as_deref() == Some("set_config")
+            && parenthesis.is_symbol("(")
+            && ROLE_SETTINGS.contains(&setting.text.trim_matches('\'').to_lowercase().as_str())
+        {
+            return Err(refused(&format!("set_config({})", setting.text), ROLE));
+        }
+    }
+    Ok(())
+}
+
+/// `ALTER ROLE … SET`, `ALTER DATABASE … SET`: what later sessions begin with, the host's among them.
+fn check_settings_of_others(tokens: &[Token<'_>]) -> Result<()> {
+    let [alter, what, rest @ ..] = tokens else {
+        return Ok(());
+    };
+    let is_alter = !rest.first().is_some_and(|first| first.is("MAPPING"))
+        && alter.is("ALTER")
+        && ["ROLE", "USER", "DATABASE"]
+            .iter()
+            .any(|word| what.is(word));
+    if is_alter
+        && rest
+            .iter()
+            .any(|token| token.is("SET") || token.is("RESET"))
+    {
+        return Err(refused(
+            &format!("ALTER {} … SET", what.text.to_uppercase()),
+            "the settings with which sessions begin are the operator's, and the host's own sessions begin with them",
+        ));
+    }
+    Ok(())
 }
 
 fn check_copy(tokens: &[Token<'_>]) -> Result<()> {
@@ -183,7 +250,7 @@ fn check_names(tokens: &[Token<'_>]) -> Result<()> {
 
 /// Looks for what is forbidden in a quoted body, of which only the words are known.
 fn check_body(quoted: &str) -> Result<()> {
-    let tag = super::lexer::dollar_tag(quoted).unwrap_or("$$");
+    let tag = lexer::dollar_tag(quoted).unwrap_or("$$");
     let inner = quoted.strip_prefix(tag).unwrap_or(quoted);
     let inner = inner.strip_suffix(tag).unwrap_or(inner);
     for token in Tokens::new(inner) {

@@ -13,6 +13,7 @@ mod connection;
 mod copy;
 mod errors;
 mod guard;
+mod interruptions;
 mod lexer;
 mod locks;
 mod pipeline;
@@ -32,7 +33,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Access, Advice, Database, Error, ErrorKind, Kind, Result, Session, SessionLimits, Stop,
+    Access, Advice, Database, Error, ErrorKind, JOURNAL_PREFIX, Kind, Result, Session,
+    SessionLimits, Stop,
 };
 use address::Address;
 use connection::Connection;
@@ -132,12 +134,18 @@ impl Postgres {
         if let Some(target) = self.0.target.get() {
             return Ok(target);
         }
-        let rows = pipeline::ask(
-            connection,
-            "SELECT pg_catalog.quote_ident(pg_catalog.current_schema()), pg_catalog.current_setting('server_version'),
-             pg_catalog.current_setting('is_superuser')",
-            &[],
-        )?;
+        // The first schema of the search path with a journal, and only else the first of all: a step may make one whose
+        // name comes earlier in the path, such as the role's own.
+        let query = format!(
+            "SELECT pg_catalog.quote_ident(coalesce((
+                SELECT nspname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+                WHERE relname = '{JOURNAL_PREFIX}journal' AND relkind IN ('r', 'p')
+                AND nspname = ANY (pg_catalog.current_schemas(false))
+                ORDER BY pg_catalog.array_position(pg_catalog.current_schemas(false), nspname) LIMIT 1
+             ), pg_catalog.current_schema())), pg_catalog.current_setting('server_version'),
+             pg_catalog.current_setting('is_superuser')"
+        );
+        let rows = pipeline::ask(connection, &query, &[])?;
         let mut cells = rows.into_iter().flatten();
         let mut cell = || cells.next().flatten();
         let (schema, version, is_superuser) = (cell(), cell(), cell());

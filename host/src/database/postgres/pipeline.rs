@@ -22,6 +22,9 @@ pub(super) const TAMPERED: &str = "wasmigrate-tampered";
 /// SQLSTATE of a division by zero, by which a statement fails that found nothing.
 const DIVISION_BY_ZERO: &str = "22012";
 
+/// SQLSTATE of a statement that writes in a transaction that may not.
+const READ_ONLY: &str = "25006";
+
 /// What a statement was sent for.
 pub(super) enum Asked {
     /// The first of a transaction; tells its [`Begun`].
@@ -29,7 +32,7 @@ pub(super) enum Asked {
     /// Nobody looks at its result.
     Quiet,
     /// It fails with a division by zero when it does not find what it must; the error is then this one.
-    Required(Error),
+    Required(Box<Error>),
     /// It fails with [`TAMPERED`] when a step went too far.
     Verify,
     /// The last of a transaction.
@@ -50,11 +53,12 @@ pub(super) enum Answer {
     Suspended,
 }
 
-/// Which transaction it is, and which process of the server works on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which transaction it is, which process of the server works on it, and which tables are the journal's.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Begun {
     pub(super) process: i64,
     pub(super) transaction: i64,
+    pub(super) journal: String,
 }
 
 /// Why a pipeline broke off.
@@ -117,6 +121,11 @@ impl Pipeline {
         let before = buffer.len();
         let written = (|| -> std::result::Result<(), BindError> {
             if let Some(text) = request.parse {
+                if !request.statement.is_empty() {
+                    // A step may have prepared something under this name, which outlives its transaction.
+                    frontend::close(b'S', request.statement, buffer)
+                        .map_err(BindError::Serialization)?;
+                }
                 frontend::parse(request.statement, text, [], buffer)
                     .map_err(BindError::Serialization)?;
             }
@@ -151,6 +160,10 @@ impl Pipeline {
                 BindError::Serialization(error) => format!("the statement cannot be sent: {error}"),
             }));
         }
+        if matches!(asked, Asked::Begin) {
+            // What it tells must be known while a later statement takes long.
+            frontend::flush(buffer);
+        }
         self.asked.push_back(asked);
         Ok(())
     }
@@ -161,10 +174,12 @@ impl Pipeline {
     }
 
     /// Sends everything and reads all answers; `on` takes those that somebody waits for, with their number among these.
+    /// `look` is asked every few milliseconds whether to go on, and told which process of the server
+    /// is at work as soon as that is known.
     pub(super) fn settle(
         &mut self,
         connection: &mut Connection,
-        look: &mut dyn FnMut() -> io::Result<()>,
+        look: &mut dyn FnMut(Option<i64>) -> io::Result<()>,
         on: &mut dyn FnMut(usize, Answer) -> Result<()>,
     ) -> std::result::Result<(), Trouble> {
         frontend::sync(&mut connection.wire.outgoing);
@@ -202,12 +217,13 @@ impl Pipeline {
     fn read_answers(
         &mut self,
         connection: &mut Connection,
-        look: &mut dyn FnMut() -> io::Result<()>,
+        look: &mut dyn FnMut(Option<i64>) -> io::Result<()>,
         on: &mut dyn FnMut(usize, Answer) -> Result<()>,
         trouble: &mut Option<Error>,
     ) -> io::Result<()> {
         loop {
-            match connection.wire.receive(look)? {
+            let process = self.begun.as_ref().map(|begun| begun.process);
+            match connection.wire.receive(&mut || look(process))? {
                 Message::RowDescription(body) if self.is_awaited() => {
                     note(trouble, on(self.awaited, Answer::Columns(body)));
                 }
@@ -269,9 +285,13 @@ impl Pipeline {
     /// What an error means, by what its statement was sent for.
     fn explain(&self, error: Error) -> Error {
         match self.asked.front() {
-            Some(Asked::Required(otherwise)) if error.code == DIVISION_BY_ZERO => otherwise.clone(),
+            Some(Asked::Required(otherwise)) if error.code == DIVISION_BY_ZERO => {
+                *otherwise.clone()
+            }
             Some(Asked::Verify) if error.message.contains(TAMPERED) => tampered(&error.message),
+            Some(Asked::Commit) if error.code == READ_ONLY => tampered("commit"),
             _ if error.code == errors::IN_FAILED_TRANSACTION => failed_before(),
+            Some(Asked::Awaited) => errors::explain_parameters(error),
             _ => error,
         }
     }
@@ -287,10 +307,15 @@ fn note(trouble: &mut Option<Error>, result: Result<()>) {
 fn tampered(message: &str) -> Error {
     let what = message
         .split_once(TAMPERED)
-        .map_or("", |(_, what)| what)
+        .map_or(message, |(_, what)| what)
         .trim_matches(['"', ' ', '»', '«', '“', '”']);
     let what = match what {
         "transaction" => "it left the transaction that the host had opened for it".to_owned(),
+        "journal" => "it removed, renamed or replaced tables that belong to the host".to_owned(),
+        "pg_db_role_setting" => {
+            "it changed the settings with which sessions begin (`ALTER ROLE … SET`, `ALTER DATABASE … SET`)".to_owned()
+        }
+        "commit" => "it left something behind that would write at the commit".to_owned(),
         table => format!("it changed or locked `{table}`, which belongs to the host"),
     };
     Error::not_permitted(format!(
@@ -311,20 +336,26 @@ pub(super) fn failed_before() -> Error {
 }
 
 fn begun(row: &DataRowBody) -> io::Result<Option<Begun>> {
-    let mut numbers = row.ranges().take(2).map(|range| {
-        let text = range
-            .and_then(|range| row.buffer().get(range))
-            .and_then(|text| std::str::from_utf8(text).ok());
-        text.and_then(|text| text.parse().ok())
-            .ok_or_else(|| io::Error::other("a number was expected"))
-    });
-    Ok(match (numbers.next()?, numbers.next()?) {
-        (Some(process), Some(transaction)) => Some(Begun {
-            process,
-            transaction,
-        }),
-        _ => None,
-    })
+    let cells: Vec<Option<String>> = row
+        .ranges()
+        .take(3)
+        .map(|range| {
+            let text = range.and_then(|range| row.buffer().get(range));
+            Ok(text.map(|text| String::from_utf8_lossy(text).into_owned()))
+        })
+        .collect()?;
+    let [Some(process), Some(transaction), journal] = cells.as_slice() else {
+        return Ok(None);
+    };
+    let number = |text: &str| {
+        text.parse()
+            .map_err(|_| io::Error::other("a number was expected"))
+    };
+    Ok(Some(Begun {
+        process: number(process)?,
+        transaction: number(transaction)?,
+        journal: journal.clone().unwrap_or_default(),
+    }))
 }
 
 /// The rows that a statement changed, by its tag: `INSERT 0 5`, `UPDATE 3`.
@@ -352,7 +383,7 @@ pub(super) fn ask(
         parameters.iter().copied(),
     )?;
     let mut rows = Vec::new();
-    let settled = pipeline.settle(connection, &mut || Ok(()), &mut |_, answer| {
+    let settled = pipeline.settle(connection, &mut |_| Ok(()), &mut |_, answer| {
         if let Answer::Row(row) = answer {
             rows.push(results::texts(&row)?);
         }

@@ -15,6 +15,7 @@ use super::super::{
 };
 use super::connection::Connection;
 use super::copy::Loaded;
+use super::interruptions::Interruptions;
 use super::pipeline::{Answer, Asked, Pipeline, Request, Trouble, failed_before};
 use super::results::{self, Cursor, FIRST_PORTION};
 use super::{Postgres, Target, errors, guard, locks, text, verify};
@@ -27,9 +28,6 @@ const ROWS_AT_ONCE: usize = 10_000;
 
 /// How long the server keeps a transaction whose host says nothing, beyond the longest time that a step may take.
 const IDLE_MARGIN: Duration = Duration::from_secs(60);
-
-/// How long to wait before a statement is interrupted again that goes on.
-const INTERRUPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the server keeps a transaction that has the target's lock and whose host says nothing: no other host can do
 /// anything meanwhile, and this one has only a few statements of its own to run in it.
@@ -66,6 +64,8 @@ pub(super) struct Transaction {
     pub(super) has_failed: bool,
     /// Whether it was verified, so that the session's settings are the host's.
     is_verified: bool,
+    /// Whether statements run in the name of the role that steps work in. The host's own do not.
+    has_role: bool,
 }
 
 impl PostgresSession {
@@ -130,20 +130,18 @@ impl PostgresSession {
         };
         let canceller = connection.canceller.clone();
         let (stop, database) = (self.stop.clone(), self.database.clone());
-        let process = self.pipeline.begun.map(|begun| begun.process);
         let label = self.label.clone();
         let is_interruptible = authority == Authority::Step;
         let suspicious = database.0.options.lock_timeout.mul_f32(0.6);
-        let (mut asked_holders, mut interrupted) = (Instant::now(), None::<Instant>);
+        let (mut asked_holders, mut interruptions) =
+            (Instant::now(), Interruptions::new(canceller));
         let mut holders = None;
-        let mut look = || {
-            let is_due = interrupted.is_none_or(|last| last.elapsed() > INTERRUPT_PAUSE);
-            if is_interruptible && is_due && stop.reason().is_some() {
-                interrupted = Some(Instant::now());
-                // Where it cannot be told now, it may be the next time.
-                let _ = canceller.interrupt();
+        let mut look = |process: Option<i64>| {
+            if is_interruptible && stop.reason().is_some() {
+                interruptions.interrupt(&database, process);
+                return Ok(());
             }
-            if interrupted.is_none() && asked_holders.elapsed() > suspicious {
+            if asked_holders.elapsed() > suspicious {
                 asked_holders = Instant::now();
                 holders = locks::holders(&database, process, label.as_deref()).or(holders.take());
             }
@@ -249,6 +247,14 @@ impl PostgresSession {
         }
     }
 
+    /// Takes away what a step may have put into the session before.
+    fn clean(&mut self) -> Result<()> {
+        for statement in verify::CLEAN {
+            self.ask_quietly(statement)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn number(&mut self) -> u32 {
         self.next_number = self.next_number.wrapping_add(1);
         self.next_number
@@ -279,19 +285,39 @@ impl PostgresSession {
             }
             let settings = self.settings(Durability::Deferred);
             self.ask_quietly(&format!("SELECT {settings}"))?;
-            if let Some(transaction) = self.transaction.as_mut() {
-                transaction.is_verified = false;
-            }
+        }
+        self.take_role()?;
+        if let Some(transaction) = self.transaction.as_mut() {
+            transaction.is_verified = false;
         }
         Ok(())
     }
 
-    /// The names under which to send a statement: what comes again in a transaction is prepared once.
-    fn prepare<'s>(&mut self, sql: &'s str) -> (Option<&'s str>, String) {
-        if self
-            .transaction
-            .as_ref()
-            .is_none_or(|transaction| transaction.is_autocommit)
+    /// Goes on in the name of the role that steps work in, when there is one. (Outside of a transaction there is none.)
+    fn take_role(&mut self) -> Result<()> {
+        let Some(role) = self.database.0.options.role.clone() else {
+            return Ok(());
+        };
+        match self.transaction.as_mut() {
+            Some(transaction) if !transaction.has_role && !transaction.is_autocommit => {
+                transaction.has_role = true;
+            }
+            _ => return Ok(()),
+        }
+        let role = quote_text(&role);
+        self.ask_quietly(&format!(
+            "SELECT pg_catalog.set_config('role', {role}, true)"
+        ))
+    }
+
+    /// The names under which to send a statement: what comes again in a transaction is prepared once. Statements of the
+    /// host are not: a step could put another one under the same name.
+    fn prepare<'s>(&mut self, authority: Authority, sql: &'s str) -> (Option<&'s str>, String) {
+        if authority == Authority::Host
+            || self
+                .transaction
+                .as_ref()
+                .is_none_or(|transaction| transaction.is_autocommit)
         {
             return (Some(sql), String::new());
         }
@@ -344,7 +370,6 @@ impl PostgresSession {
             settings.push(("synchronous_commit", "off".to_owned()));
         }
         settings.extend(self.label.clone().map(|label| ("application_name", label)));
-        settings.extend(shared.options.role.clone().map(|role| ("role", role)));
         let calls: Vec<String> = settings
             .into_iter()
             .map(|(name, value)| {
@@ -386,7 +411,7 @@ impl PostgresSession {
         cells: impl Iterator<Item = Cell<'c>>,
     ) -> Result<u64> {
         self.enter(authority)?;
-        let (parse, name) = self.prepare(statement);
+        let (parse, name) = self.prepare(authority, statement);
         let request = Request {
             parse,
             statement: &name,
@@ -467,7 +492,7 @@ impl PostgresSession {
             .as_ref()
             .is_some_and(|transaction| transaction.is_autocommit);
         let portal = format!("wasmigrate_{}", id.0);
-        let (parse, name) = self.prepare(statement);
+        let (parse, name) = self.prepare(authority, statement);
         let request = Request {
             parse,
             statement: &name,
@@ -619,10 +644,13 @@ impl Session for PostgresSession {
             is_autocommit: false,
             has_failed: false,
             is_verified: false,
+            has_role: false,
         });
         self.ask_quietly("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
+        self.clean()?;
         let first = format!(
-            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {}",
+            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), ({}), {}",
+            verify::journal(&self.target.schema),
             self.settings(durability)
         );
         self.ask(Asked::Begin, &Request::once(&first), std::iter::empty())
@@ -634,8 +662,10 @@ impl Session for PostgresSession {
             is_autocommit: false,
             has_failed: false,
             is_verified: false,
+            has_role: false,
         });
-        self.ask_quietly("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self.ask_quietly("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        self.clean()
     }
 
     async fn begin_without_transaction(&mut self) -> Result<()> {
@@ -653,6 +683,7 @@ impl Session for PostgresSession {
             is_autocommit: true,
             has_failed: false,
             is_verified: false,
+            has_role: false,
         });
         Ok(())
     }
@@ -706,7 +737,7 @@ impl Session for PostgresSession {
             self.settle(Authority::Host, &mut |_, _| Ok(()))
                 .map_err(|(error, _)| error)?;
         }
-        let Some(begun) = self.pipeline.begun else {
+        let Some(begun) = self.pipeline.begun.clone() else {
             return Err(Error::new(
                 ErrorKind::TransactionLost,
                 "the transaction did not begin",
@@ -715,19 +746,19 @@ impl Session for PostgresSession {
         for statement in verify::BEFORE {
             self.ask_quietly(statement)?;
         }
+        self.clean()?;
+        for statement in verify::BEHIND {
+            self.ask_quietly(statement)?;
+        }
         // `CLOSE ALL` has ended them.
         self.cursors.clear();
-        let look = verify::statement(&self.target.schema, begun);
+        let look = verify::statement(&self.target.schema, &begun);
         self.ask(Asked::Verify, &Request::once(&look), std::iter::empty())?;
         let settings = self.settings(Durability::Deferred);
-        let without_role = settings
-            .split(", pg_catalog.set_config('role'")
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        self.ask_quietly(&format!("SELECT {without_role}"))?;
+        self.ask_quietly(&format!("SELECT {settings}"))?;
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.is_verified = true;
+            transaction.has_role = false;
         }
         Ok(())
     }
@@ -747,6 +778,10 @@ impl Session for PostgresSession {
         match &self.transaction {
             None => return Err(self.lost()),
             Some(transaction) if transaction.has_failed => return Err(failed_before()),
+            Some(transaction) if transaction.is_verified => {
+                // A trigger can put itself off again while it runs, and then runs at the commit. It must not write then.
+                self.ask_quietly("SET TRANSACTION READ ONLY")?;
+            }
             Some(_) => {}
         }
         self.ask(Asked::Commit, &Request::once("COMMIT"), std::iter::empty())?;
@@ -784,7 +819,7 @@ impl Session for PostgresSession {
                 "RESET ALL",
                 "SELECT pg_catalog.pg_advisory_unlock_all()",
             ],
-            false => &["ROLLBACK"],
+            false => &["ROLLBACK", "SELECT pg_catalog.pg_advisory_unlock_all()"],
         };
         for statement in statements {
             if self.connection.is_some() {
@@ -837,7 +872,7 @@ impl Session for PostgresSession {
             self.in_full(statement)
         );
         self.ask(
-            Asked::Required(otherwise),
+            Asked::Required(Box::new(otherwise)),
             &Request::once(&statement),
             parameters.iter().map(Cell::from),
         )
@@ -858,7 +893,7 @@ impl Session for PostgresSession {
         for first in (0..parameters.row_count).step_by(ROWS_AT_ONCE) {
             let rows = first..parameters.row_count.min(first + ROWS_AT_ONCE);
             self.enter(Authority::Step)?;
-            let (mut parse, name) = self.prepare(statement);
+            let (mut parse, name) = self.prepare(Authority::Step, statement);
             for row in rows {
                 let request = Request {
                     parse: parse.take(),

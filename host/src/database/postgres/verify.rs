@@ -1,42 +1,66 @@
 //! What is looked for before a commit, inside the transaction.
 //!
 //! Whatever a step ran, in however many functions and blocks, the server still knows what its transaction did: which one
-//! it is, and which locks it holds. A table cannot be changed, in its rows or its shape, without a lock that lasts until
-//! the transaction's end; the host itself writes to its journal only after this look. First everything is brought forward
-//! that would otherwise run at the commit, behind the look: deferred triggers, and cursors that outlive the transaction.
+//! it is, which locks it holds, and which rows of the catalog it wrote. A table cannot be changed, in its rows or its
+//! shape, without a lock that lasts until the transaction's end; the host itself writes to its journal only after this
+//! look. First everything is brought forward that would otherwise run at the commit, behind the look: deferred triggers,
+//! and cursors that outlive the transaction. Whatever puts itself off again finds a transaction that may not write.
 
 use super::pipeline::{Begun, TAMPERED};
 use crate::database::JOURNAL_PREFIX;
 
-/// What ends all that a step can have set in motion, and puts the session's settings back.
-pub(super) const BEFORE: [&str; 6] = [
-    "SET CONSTRAINTS ALL IMMEDIATE",
-    "CLOSE ALL",
-    "RESET SESSION AUTHORIZATION",
-    "RESET ROLE",
-    "RESET ALL",
-    // Names in the host's own statements mean what they say, whatever a step has made.
+/// What brings forward all that a step can have set in motion.
+pub(super) const BEFORE: [&str; 3] = ["SET CONSTRAINTS ALL IMMEDIATE", "CLOSE ALL", "UNLISTEN *"];
+
+/// What puts the session's settings back, before the first statement of a transaction and before the look.
+pub(super) const CLEAN: [&str; 3] = ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"];
+
+/// What makes names in the host's own statements mean what they say, whatever a step has made, and ends its temporary
+/// objects.
+pub(super) const BEHIND: [&str; 2] = [
     "SET LOCAL search_path = pg_catalog, pg_temp",
+    "DISCARD TEMP",
 ];
 
 /// What makes a transaction fit for the next step, when several share it.
 pub(super) const AFTER: [&str; 2] = ["RESET search_path", "SET CONSTRAINTS ALL DEFERRED"];
 
-/// A statement that fails when the transaction is another one, or has touched the journal in `schema`.
-pub(super) fn statement(schema: &str, begun: Begun) -> String {
-    // Names are looked up by the server's functions, lock by lock: planning a join with its catalogs, in each transaction
-    // anew, would take longer than all else that the host does in it. With the search path that was set above, the name of
-    // a table comes with its schema.
+/// A query for the names, numbers and versions of the journal's tables and indexes: whoever makes, drops, renames or
+/// otherwise changes one writes its row of the catalog.
+pub(super) fn journal(schema: &str) -> String {
+    // The prefix's last letter is an underscore, which a backtick follows.
+    let behind = JOURNAL_PREFIX.replace('_', "`");
+    format!(
+        "SELECT coalesce(pg_catalog.string_agg(relname || ' ' || oid || ' ' || xmin, ',' ORDER BY oid), '')
+         FROM pg_catalog.pg_class WHERE relname >= '{JOURNAL_PREFIX}' AND relname < '{behind}'
+         AND relnamespace = pg_catalog.to_regnamespace('{}')",
+        schema.replace('\'', "''")
+    )
+}
+
+/// A statement that fails when the transaction is another one, or has touched a journal, or settings of the server with
+/// which sessions begin.
+///
+/// Two kinds of lock are no sign of harm: that of reading, and that of `ANALYZE`, which conflicts with neither rows nor
+/// readers; what else takes the latter and changes the table's shape shows in the catalog. Names are looked up by the
+/// server's functions, lock by lock: planning a join with its catalogs, in each transaction anew, would take longer than
+/// all else that the host does in it. With the search path that was set before, a table's name comes with its schema; no
+/// journal may be touched in any, because a later session could take it for this target's.
+pub(super) fn statement(schema: &str, begun: &Begun) -> String {
     format!(
         "SELECT CAST(CASE
             WHEN txid_current() <> {transaction} THEN '{TAMPERED} transaction'
+            WHEN ({journal}) <> '{known}' THEN '{TAMPERED} journal'
             ELSE coalesce((
-                SELECT '{TAMPERED} ' || substr(relation::regclass::text, length('{schema}.') + 1) FROM pg_lock_status()
-                WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareLock'
-                AND relation::regclass::text ^@ ANY (ARRAY['{schema}.{JOURNAL_PREFIX}', '{schema}.\"{JOURNAL_PREFIX}'])
+                SELECT '{TAMPERED} ' || regexp_replace(relation::regclass::text, '^.*[.]', '') FROM pg_lock_status()
+                WHERE pid = pg_backend_pid() AND locktype = 'relation'
+                AND mode NOT IN ('AccessShareLock', 'ShareUpdateExclusiveLock')
+                AND (relation::regclass::text ~ '(^|[.])\"?{JOURNAL_PREFIX}'
+                     OR relation = 'pg_catalog.pg_db_role_setting'::regclass)
                 LIMIT 1
             ), '0') END AS integer), pg_advisory_unlock_all()",
         transaction = begun.transaction,
-        schema = schema.replace('\'', "''"),
+        journal = journal(schema),
+        known = begun.journal.replace('\'', "''"),
     )
 }

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, BytesMut};
 use postgres_protocol::message::backend::Message;
@@ -43,6 +43,8 @@ pub(super) struct Wire {
     pub(super) outgoing: BytesMut,
     scratch: Box<[u8]>,
     most_message: usize,
+    /// When whoever waits was asked last.
+    asked: Instant,
 }
 
 impl Wire {
@@ -57,6 +59,7 @@ impl Wire {
             outgoing: BytesMut::new(),
             scratch: vec![0; PORTION].into_boxed_slice(),
             most_message,
+            asked: Instant::now(),
         }
     }
 
@@ -80,6 +83,11 @@ impl Wire {
         wait: &mut dyn FnMut() -> io::Result<()>,
     ) -> io::Result<Message> {
         loop {
+            // A server that never stops talking must not keep whoever waits from ending it.
+            if self.asked.elapsed() >= SLICE {
+                self.asked = Instant::now();
+                wait()?;
+            }
             if let Some(message) = self.parse()? {
                 return Ok(message);
             }

@@ -1,0 +1,133 @@
+//! What a step sets in motion so that it happens at the commit, behind the host's last look.
+
+use super::{Target, hidden};
+
+/// A table whose rows, once inserted, run `late` at the end of the transaction.
+const LATE: &str =
+    "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON audit DEFERRABLE INITIALLY DEFERRED
+     FOR EACH ROW EXECUTE FUNCTION late()";
+
+fn function(body: &str) -> String {
+    format!(
+        "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NEW; END $$"
+    )
+}
+
+#[test]
+fn a_deferred_trigger_does_not_write_to_the_journal() {
+    let target = Target::new();
+    for body in [
+        "EXECUTE 'UPDATE wasmi' || 'grate_step SET name = ''forged''';",
+        "EXECUTE 'DELETE FROM wasmi' || 'grate_step';",
+        "EXECUTE 'DELETE FROM wasmi' || 'grate_lease';",
+    ] {
+        target.repels(
+            &[&function(body), LATE, "INSERT INTO audit VALUES ('late')"],
+            "it changed or locked `wasmigrate_",
+        );
+    }
+    target.and_works_on();
+}
+
+#[test]
+fn a_trigger_that_puts_itself_off_again_writes_nothing_at_all() {
+    let target = Target::new();
+    // Each time it is run, it has itself run again later, until it sees that the host has written.
+    let again = "IF EXISTS (SELECT FROM public.wasmi_step WHERE step_index = 2) THEN
+             EXECUTE 'DELETE FROM public.wasmi' || 'grate_step WHERE step_index = 2';
+         ELSE
+             SET CONSTRAINTS ALL DEFERRED;
+             INSERT INTO public.audit VALUES ('again');
+         END IF;";
+    let view = hidden("CREATE VIEW wasmi_step AS SELECT * FROM JOURNAL_step");
+    target.repels(
+        &[
+            &view,
+            &function(again),
+            LATE,
+            "INSERT INTO audit VALUES ('late')",
+        ],
+        "the step tampered with the host: it left something behind that would write at the commit",
+    );
+    target.and_works_on();
+}
+
+#[test]
+fn a_trigger_that_puts_itself_off_again_leaves_the_session_alone() {
+    let body = "IF TG_OP = 'INSERT' AND (SELECT count(*) FROM public.audit) < 2 THEN
+             SET CONSTRAINTS ALL DEFERRED;
+             INSERT INTO public.audit VALUES ('again');
+         ELSE
+             PERFORM set_config('search_path', 'elsewhere', false), set_config('work_mem', '123kB', false),
+                 set_config('lock_timeout', '0', false), pg_advisory_lock(7);
+         END IF;";
+    let target = Target::new();
+    let place = target
+        .place
+        .with_sql("0002_late.sql", &format!("CREATE SCHEMA elsewhere; {}; {LATE}; INSERT INTO audit VALUES ('late');", function(body)))
+        .with_sql(
+            "0003_next.sql",
+            "CREATE TABLE seen AS SELECT current_setting('search_path') || current_setting('work_mem') AS it,
+             (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7) AS locks;",
+        );
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(
+        place.one::<String>("SELECT it FROM public.seen"),
+        "\"$user\", public4MB"
+    );
+    assert_eq!(place.texts("SELECT note FROM audit"), ["late", "again"]);
+}
+
+#[test]
+fn a_cursor_that_outlives_the_transaction_does_not_run_at_its_end() {
+    let target = Target::new();
+    let late = "CREATE FUNCTION late() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN
+         EXECUTE 'DELETE FROM wasmi' || 'grate_step WHERE step_index = 2'; RETURN 1; END $$";
+    let declare = hidden("DECLARE mine CURSOR WITH HOLD FOR SELECT late()");
+    let place = target.permits_once(&[late, &declare]);
+    assert_eq!(place.one::<i64>("SELECT count(*) FROM wasmigrate_step"), 2);
+}
+
+#[test]
+fn a_cursor_that_a_deferred_trigger_opens_does_not_either() {
+    let target = Target::new();
+    let run = "CREATE FUNCTION run() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN
+         EXECUTE 'DELETE FROM wasmi' || 'grate_step WHERE step_index = 2'; RETURN 1; END $$";
+    let body = "EXECUTE 'DECLARE mine CURSOR WITH HOLD FOR SELECT run()';";
+    let place = target.permits_once(&[
+        run,
+        &function(body),
+        LATE,
+        "INSERT INTO audit VALUES ('late')",
+    ]);
+    assert_eq!(place.one::<i64>("SELECT count(*) FROM wasmigrate_step"), 2);
+}
+
+#[test]
+fn a_deferred_constraint_is_checked_with_its_step() {
+    let target = Target::with(
+        "CREATE TABLE child (parent INTEGER REFERENCES account (id) DEFERRABLE INITIALLY DEFERRED);
+         CREATE TABLE single (id INTEGER UNIQUE DEFERRABLE INITIALLY DEFERRED);",
+    );
+    target.repels(
+        &["INSERT INTO child VALUES (99)"],
+        "violates foreign key constraint",
+    );
+    target.repels(
+        &["INSERT INTO single VALUES (1), (1)"],
+        "violates unique constraint",
+    );
+    target.repels(
+        &[
+            &function("RAISE EXCEPTION 'not so fast';"),
+            LATE,
+            "INSERT INTO audit VALUES ('late')",
+        ],
+        "not so fast",
+    );
+    let place = target.permits_once(&[
+        "INSERT INTO child VALUES (4)",
+        "INSERT INTO account VALUES (4, 'Barbara', 0)",
+    ]);
+    assert_eq!(place.one::<i64>("SELECT count(*) FROM child"), 1);
+}

@@ -1,0 +1,260 @@
+//! Changing the journal, in words that nothing in the step's text gives away.
+
+use super::{Target, hidden};
+
+const CHANGED: &str = "the step tampered with the host: it changed or locked `wasmigrate_";
+const REPLACED: &str = "the step tampered with the host: it removed, renamed or replaced tables that belong to the host";
+
+#[track_caller]
+fn finds_out(statements: &[&str], words: &str) {
+    let target = Target::new();
+    for statement in statements {
+        target.repels(&[&hidden(statement)], words);
+    }
+    target.and_works_on();
+}
+
+#[test]
+fn rows_are_not_changed() {
+    finds_out(
+        &[
+            "UPDATE JOURNAL_step SET name = 'other'",
+            "DELETE FROM JOURNAL_step",
+            "INSERT INTO JOURNAL_step SELECT 9, name, kind, digest, state, run, started_at, seed FROM JOURNAL_step",
+            "TRUNCATE JOURNAL_attempt",
+            "UPDATE JOURNAL_lease SET expires_at = 0",
+            "UPDATE JOURNAL_lease SET token = token + 1",
+            "DELETE FROM JOURNAL_lease",
+            "UPDATE public.JOURNAL_run SET error = NULL",
+            "DELETE FROM JOURNAL_output",
+            "INSERT INTO JOURNAL_journal VALUES (7)",
+            "MERGE INTO JOURNAL_journal USING (SELECT 7 AS version) AS new ON true WHEN MATCHED THEN UPDATE SET version = 7",
+            "WITH gone AS (DELETE FROM JOURNAL_step RETURNING 1) SELECT count(*) FROM gone",
+        ],
+        CHANGED,
+    );
+}
+
+#[test]
+fn a_change_of_no_row_at_all_is_one_too() {
+    finds_out(
+        &[
+            "UPDATE JOURNAL_step SET name = 'other' WHERE false",
+            "DELETE FROM ONLY JOURNAL_run WHERE id < 0",
+        ],
+        CHANGED,
+    );
+}
+
+#[test]
+fn rows_and_tables_are_not_locked() {
+    finds_out(
+        &[
+            "LOCK TABLE JOURNAL_step",
+            "LOCK TABLE JOURNAL_lease IN ROW SHARE MODE",
+            "LOCK TABLE JOURNAL_run IN EXCLUSIVE MODE",
+            "SELECT * FROM JOURNAL_lease FOR UPDATE",
+            "SELECT * FROM JOURNAL_step FOR KEY SHARE",
+        ],
+        CHANGED,
+    );
+}
+
+#[test]
+fn tables_keep_their_shape() {
+    finds_out(
+        &[
+            "ALTER TABLE JOURNAL_step ADD COLUMN more text",
+            "ALTER TABLE JOURNAL_step DROP COLUMN seed",
+            "ALTER TABLE JOURNAL_attempt ALTER COLUMN name SET DEFAULT 'other'",
+            "ALTER TABLE JOURNAL_attempt ALTER COLUMN name DROP NOT NULL",
+            "ALTER TABLE JOURNAL_step ALTER COLUMN name SET STATISTICS 7",
+            "ALTER TABLE JOURNAL_step SET (autovacuum_enabled = off)",
+            "ALTER TABLE JOURNAL_step SET UNLOGGED",
+            "ALTER TABLE JOURNAL_step DROP CONSTRAINT JOURNAL_step_pkey",
+            "ALTER TABLE JOURNAL_step ADD CHECK (name <> 'hostile') NOT VALID",
+            "ALTER TABLE JOURNAL_step REPLICA IDENTITY FULL",
+            "ALTER TABLE JOURNAL_step CLUSTER ON JOURNAL_step_pkey",
+            "CREATE INDEX mine ON JOURNAL_step (name)",
+            "CREATE INDEX mine ON JOURNAL_step (lower(name))",
+            "ALTER INDEX JOURNAL_step_pkey RENAME TO mine",
+            "REINDEX TABLE JOURNAL_step",
+        ],
+        "the step tampered with the host",
+    );
+}
+
+#[test]
+fn nothing_is_hung_onto_its_tables() {
+    let target = Target::with(
+        "CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name = 'forged'; RETURN NEW; END $$;",
+    );
+    for statement in [
+        "CREATE TRIGGER mine BEFORE INSERT ON JOURNAL_step FOR EACH ROW EXECUTE FUNCTION meddle()",
+        "CREATE CONSTRAINT TRIGGER mine AFTER INSERT ON JOURNAL_step DEFERRABLE INITIALLY DEFERRED
+         FOR EACH ROW EXECUTE FUNCTION meddle()",
+        "CREATE RULE mine AS ON INSERT TO JOURNAL_step DO INSTEAD NOTHING",
+        "CREATE RULE mine AS ON UPDATE TO JOURNAL_lease DO ALSO DELETE FROM JOURNAL_step",
+        "CREATE POLICY mine ON JOURNAL_step USING (false)",
+        "ALTER TABLE JOURNAL_step ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE JOURNAL_step FORCE ROW LEVEL SECURITY",
+        "CREATE TABLE mine () INHERITS (JOURNAL_step)",
+        "CREATE TABLE mine (step bigint REFERENCES JOURNAL_step)",
+    ] {
+        target.repels(&[&hidden(statement)], CHANGED);
+    }
+    target.and_works_on();
+}
+
+#[test]
+fn rights_are_not_given_away_or_taken() {
+    finds_out(
+        &[
+            "GRANT ALL ON JOURNAL_step TO PUBLIC",
+            "GRANT UPDATE ON ALL TABLES IN SCHEMA public TO PUBLIC",
+            "GRANT UPDATE (name) ON JOURNAL_step TO PUBLIC",
+            "REVOKE INSERT ON JOURNAL_attempt FROM CURRENT_USER",
+            "REVOKE SELECT ON JOURNAL_lease FROM CURRENT_USER",
+            "REVOKE ALL ON JOURNAL_output FROM CURRENT_USER",
+        ],
+        "the step tampered with the host: it changed or locked `wasmigrate_",
+    );
+}
+
+#[test]
+fn tables_are_not_replaced() {
+    finds_out(
+        &[
+            "DROP TABLE JOURNAL_step",
+            "DROP TABLE JOURNAL_journal",
+            "DROP TABLE JOURNAL_output CASCADE",
+            "ALTER TABLE JOURNAL_journal RENAME TO innocent",
+            "ALTER TABLE JOURNAL_lease RENAME TO JOURNAL_other",
+            "CREATE SCHEMA aside; ALTER TABLE JOURNAL_step SET SCHEMA aside",
+            "CREATE TABLE copy AS SELECT * FROM JOURNAL_step; DROP TABLE JOURNAL_step; ALTER TABLE copy RENAME TO JOURNAL_step",
+            "ALTER TABLE JOURNAL_step RENAME TO aside; CREATE TABLE JOURNAL_step (LIKE aside INCLUDING ALL)",
+            "ALTER TABLE JOURNAL_run RENAME TO aside; ALTER TABLE JOURNAL_step RENAME TO JOURNAL_run;
+             ALTER TABLE aside RENAME TO JOURNAL_step",
+            "DROP OWNED BY CURRENT_USER",
+            "DROP SCHEMA public CASCADE",
+            "CREATE TABLE JOURNAL_more (id integer)",
+        ],
+        REPLACED,
+    );
+}
+
+#[test]
+fn the_schema_is_not_exchanged() {
+    // Somebody has left a journal in another schema.
+    let forged: String = ["journal", "lease", "run", "step", "attempt", "output"]
+        .iter()
+        .map(|table| {
+            format!(
+                "CREATE TABLE forged.wasmigrate_{table} (LIKE public.wasmigrate_{table} INCLUDING ALL);"
+            )
+        })
+        .collect();
+    let mut target = Target::new();
+    target.place = target
+        .place
+        .with_data(&format!("CREATE SCHEMA forged; {forged}"));
+    target.repels(
+        &[
+            "ALTER SCHEMA public RENAME TO aside",
+            "ALTER SCHEMA forged RENAME TO public",
+        ],
+        REPLACED,
+    );
+    target.repels(&["ALTER SCHEMA public RENAME TO aside"], REPLACED);
+    target.and_works_on();
+}
+
+#[test]
+fn what_is_changed_and_changed_back_is_found_out_too() {
+    finds_out(
+        &[
+            "ALTER TABLE JOURNAL_step RENAME TO aside; ALTER TABLE aside RENAME TO JOURNAL_step",
+            "UPDATE JOURNAL_step SET name = name",
+            "CREATE TRIGGER mine BEFORE UPDATE ON JOURNAL_step FOR EACH ROW EXECUTE FUNCTION
+             suppress_redundant_updates_trigger(); DROP TRIGGER mine ON JOURNAL_step",
+        ],
+        CHANGED,
+    );
+}
+
+#[test]
+fn a_function_or_trigger_of_the_steps_own_is_no_way_in() {
+    let target = Target::new();
+    let forger = "CREATE FUNCTION forge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        EXECUTE 'UPDATE wasmi' || 'grate_step SET name = ''forged'''; RETURN NEW; END $$";
+    target.repels(
+        &[
+            forger,
+            "CREATE TRIGGER forger AFTER INSERT ON audit FOR EACH ROW EXECUTE FUNCTION forge()",
+            "INSERT INTO audit VALUES ('now')",
+        ],
+        CHANGED,
+    );
+    target.repels(
+        &[
+            "CREATE FUNCTION forge() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+             EXECUTE 'DELETE FROM wasmi' || 'grate_step'; RETURN 'x'; END $$",
+            "ALTER TABLE audit ALTER COLUMN note SET DEFAULT forge()",
+            "INSERT INTO audit DEFAULT VALUES",
+        ],
+        CHANGED,
+    );
+    target.repels(
+        &["CREATE RULE forger AS ON INSERT TO audit DO ALSO UPDATE wasmigrate_step SET name = 'forged'"],
+        "belong to the host",
+    );
+    for name in ["U&\"wasmigrate\\005fstep\"", "U&\"w\\0061smigrate_step\""] {
+        target.repels(&[&format!("DELETE FROM {name}")], CHANGED);
+        target.repels(&[&format!("DELETE FROM public.{name}")], CHANGED);
+    }
+    target.and_works_on();
+}
+
+#[test]
+fn nothing_is_hidden_under_a_savepoint() {
+    let target = Target::new();
+    let nested =
+        hidden("BEGIN DELETE FROM JOURNAL_step; EXCEPTION WHEN unique_violation THEN NULL; END")
+            .replace(
+                "EXECUTE replace(",
+                "EXECUTE 'DO ' || quote_literal(replace(",
+            )
+            .replace("'grate'); END", "'grate')); END")
+            .replace("$text$BEGIN", "$text$BEGIN BEGIN")
+            .replace("END$text$", "END; END$text$");
+    target.repels(&[&nested], CHANGED);
+    let grant = nested.replace(
+        "DELETE FROM JOURNAL_step",
+        "GRANT ALL ON JOURNAL_step TO PUBLIC",
+    );
+    target.repels(&[&grant], CHANGED);
+    target.and_works_on();
+}
+
+#[test]
+fn what_was_undone_is_not_held_against_the_step() {
+    let undone = "DO $$ BEGIN
+        BEGIN EXECUTE 'DELETE FROM wasmi' || 'grate_step'; RAISE EXCEPTION 'undo'; EXCEPTION WHEN OTHERS THEN NULL; END;
+        END $$";
+    let target = Target::new();
+    let place = target.permits(&[undone]);
+    assert_eq!(place.one::<i64>("SELECT count(*) FROM wasmigrate_step"), 3);
+}
+
+#[test]
+fn reading_and_counting_are_allowed() {
+    let target = Target::new();
+    let place = target.permits(&[
+        "SELECT * FROM wasmigrate_step",
+        "INSERT INTO audit VALUES ('kept')",
+        // Counts the rows of all tables, the journal's among them.
+        "ANALYZE",
+        "SELECT 1 AS one FROM wasmigrate_run WHERE id = 1",
+    ]);
+    assert_eq!(place.texts("SELECT note FROM audit"), ["kept", "kept"]);
+}
