@@ -25,42 +25,70 @@ pub(super) const BEHIND: [&str; 2] = [
 /// What makes a transaction fit for the next step, when several share it.
 pub(super) const AFTER: [&str; 2] = ["RESET search_path", "SET CONSTRAINTS ALL DEFERRED"];
 
-/// A query for the names, numbers and versions of the journal's tables and indexes: whoever makes, drops, renames or
-/// otherwise changes one writes its row of the catalog.
+/// A query for the names and numbers of the journal's tables.
 pub(super) fn journal(schema: &str) -> String {
+    format!(
+        "SELECT {NAMES} FROM pg_catalog.pg_class WHERE {}",
+        is_of_journal(schema)
+    )
+}
+
+const NAMES: &str = "coalesce(pg_catalog.string_agg(
+    CASE WHEN relkind IN ('r', 'p') THEN relname || ' ' || oid END, ',' ORDER BY oid), '')";
+
+/// Whether a row of `pg_class` is of the journal: a table, or an index of it.
+fn is_of_journal(schema: &str) -> String {
     // The prefix's last letter is an underscore, which a backtick follows.
     let behind = JOURNAL_PREFIX.replace('_', "`");
     format!(
-        "SELECT coalesce(pg_catalog.string_agg(relname || ' ' || oid || ' ' || xmin, ',' ORDER BY oid), '')
-         FROM pg_catalog.pg_class WHERE relname >= '{JOURNAL_PREFIX}' AND relname < '{behind}'
+        "relname >= '{JOURNAL_PREFIX}' AND relname < '{behind}'
          AND relnamespace = pg_catalog.to_regnamespace('{}')",
         schema.replace('\'', "''")
     )
 }
 
+/// Whether this transaction, or a part of it under a savepoint, wrote a row of the catalog. (Rows of others that are not
+/// committed are not seen at all.)
+const IS_OURS: &str = "CASE WHEN age(xmin) > 0 THEN false
+    ELSE txid_status(txid_current() - age(xmin)) = 'in progress' END";
+
 /// A statement that fails when the transaction is another one, or has touched a journal, or settings of the server with
 /// which sessions begin.
 ///
 /// Two kinds of lock are no sign of harm: that of reading, and that of `ANALYZE`, which conflicts with neither rows nor
-/// readers; what else takes the latter and changes the table's shape shows in the catalog. Names are looked up by the
-/// server's functions, lock by lock: planning a join with its catalogs, in each transaction anew, would take longer than
-/// all else that the host does in it. With the search path that was set before, a table's name comes with its schema; no
-/// journal may be touched in any, because a later session could take it for this target's.
+/// readers; what else takes the latter, or none as `GRANT` does, shows in the catalog. Names are looked up by the server's
+/// functions, lock by lock: planning a join with its catalogs, in each transaction anew, would take longer than all else
+/// that the host does in it. With the search path that was set before, a table's name comes with its schema; no journal
+/// may be touched in any, because a later session could take it for this target's.
 pub(super) fn statement(schema: &str, begun: &Begun) -> String {
+    let tables: Vec<&str> = begun
+        .journal
+        .split(',')
+        .filter_map(|table| table.rsplit_once(' '))
+        .map(|(_, number)| number)
+        .collect();
     format!(
         "SELECT CAST(CASE
             WHEN txid_current() <> {transaction} THEN '{TAMPERED} transaction'
-            WHEN ({journal}) <> '{known}' THEN '{TAMPERED} journal'
+            WHEN names <> '{known}' THEN '{TAMPERED} journal'
             ELSE coalesce((
                 SELECT '{TAMPERED} ' || regexp_replace(relation::regclass::text, '^.*[.]', '') FROM pg_lock_status()
                 WHERE pid = pg_backend_pid() AND locktype = 'relation'
                 AND mode NOT IN ('AccessShareLock', 'ShareUpdateExclusiveLock')
                 AND (relation::regclass::text ~ '(^|[.])\"?{JOURNAL_PREFIX}'
                      OR relation = 'pg_catalog.pg_db_role_setting'::regclass)
-                LIMIT 1
-            ), '0') END AS integer), pg_advisory_unlock_all()",
+                ORDER BY relation LIMIT 1
+            ), '{TAMPERED} ' || changed, (
+                SELECT '{TAMPERED} ' || regexp_replace(attrelid::regclass::text, '^.*[.]', '') FROM pg_attribute
+                WHERE attrelid = ANY ('{{{tables}}}'::oid[]) AND {IS_OURS} LIMIT 1
+            ), '0') END AS integer), pg_advisory_unlock_all()
+         FROM (
+            SELECT {NAMES} AS names, min(CASE WHEN {IS_OURS} THEN relname END) AS changed
+            FROM pg_class WHERE {of_journal}
+         ) AS journal",
         transaction = begun.transaction,
-        journal = journal(schema),
         known = begun.journal.replace('\'', "''"),
+        tables = tables.join(","),
+        of_journal = is_of_journal(schema),
     )
 }
