@@ -216,7 +216,8 @@ mod postgres {
     fn at_work(place: &Place) -> i64 {
         place.one(
             "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+             WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active'
+             AND backend_type = 'client backend'",
         )
     }
 
