@@ -4,6 +4,7 @@
 //! `sqlx` and `dbmate` are looked for in the directories of `WASMIGRATE_BENCH_TOOLS` and of `PATH`; lines about a tool that
 //! is missing are left out.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,6 +34,7 @@ pub(super) fn measure(place: &Place, built: &BuiltGuests) -> Result<()> {
         directory: place.directory.join("postgres"),
         place,
         cluster,
+        made: Cell::new(0),
     };
     fs::create_dir_all(&bench.directory)?;
     say("on PostgreSQL:");
@@ -82,17 +84,17 @@ fn many_steps(bench: &Bench<'_>) -> Result<()> {
     let steps = bench.write_steps("steps", &statements())?;
     let script = bench.directory.join("all.sql");
     fs::write(&script, statements().join("\n"))?;
-    let prepare = || bench.fresh("bench", "");
+    let prepare = || bench.fresh("");
     let ours = Side {
         name: "1,000 SQL steps",
         prepare: &prepare,
-        command: &|| bench.host("bench", &steps),
+        command: &|| bench.host(&bench.database(), &steps),
     };
     let psql = Side {
         name: "psql, in one transaction",
         prepare: &prepare,
         command: &|| {
-            let mut command = bench.psql("bench");
+            let mut command = bench.psql(&bench.database());
             command.arg("--single-transaction").arg("-f").arg(&script);
             command
         },
@@ -106,8 +108,8 @@ fn many_steps(bench: &Bench<'_>) -> Result<()> {
             name: tool.name,
             prepare: &prepare,
             command: &|| match tool.name {
-                "sqlx" => bench.sqlx(&program, "bench", &steps),
-                _ => bench.dbmate(&program, "bench", &steps),
+                "sqlx" => bench.sqlx(&program, &bench.database(), &steps),
+                _ => bench.dbmate(&program, &bench.database(), &steps),
             },
         };
         compare(&ours, &theirs, Some(0.5))?;
@@ -120,24 +122,26 @@ fn nothing_to_do(bench: &Bench<'_>) -> Result<()> {
         return Ok(());
     };
     let steps = bench.write_steps("steps", &statements())?;
-    bench.fresh("ours", "")?;
-    bench.fresh("theirs", "")?;
-    time(bench.host("ours", &steps))?;
-    time(bench.sqlx(&sqlx, "theirs", &steps))?;
+    bench.fresh("")?;
+    let ours = bench.database();
+    bench.fresh("")?;
+    let theirs = bench.database();
+    time(bench.host(&ours, &steps))?;
+    time(bench.sqlx(&sqlx, &theirs, &steps))?;
     // Digests of files are remembered once these have been left alone for a while.
     std::thread::sleep(std::time::Duration::from_secs(4));
-    time(bench.host("ours", &steps))?;
+    time(bench.host(&ours, &steps))?;
     let keep = || Ok(());
     compare(
         &Side {
             name: "nothing to do, 1,000 applied",
             prepare: &keep,
-            command: &|| bench.host("ours", &steps),
+            command: &|| bench.host(&ours, &steps),
         },
         &Side {
             name: "sqlx",
             prepare: &keep,
-            command: &|| bench.sqlx(&sqlx, "theirs", &steps),
+            command: &|| bench.sqlx(&sqlx, &theirs, &steps),
         },
         Some(1.5),
     )
@@ -148,20 +152,20 @@ fn wasm_steps(bench: &Bench<'_>, built: &BuiltGuests) -> Result<()> {
     let sql = bench.write_steps("inserts", &vec![insert; STEPS as usize])?;
     let wasm = bench.directory.join("components");
     write_wasm_steps(&wasm, &fs::read(built.bench("one"))?)?;
-    let prepare = || bench.fresh("bench", "CREATE TABLE one (value integer);");
+    let prepare = || bench.fresh("CREATE TABLE one (value integer);");
     say("  (compiling 1,000 components once)");
     prepare()?;
-    time(bench.host("bench", &wasm))?;
+    time(bench.host(&bench.database(), &wasm))?;
     compare(
         &Side {
             name: "1,000 wasm steps, warm cache",
             prepare: &prepare,
-            command: &|| bench.host("bench", &wasm),
+            command: &|| bench.host(&bench.database(), &wasm),
         },
         &Side {
             name: "1,000 SQL steps with the same statement",
             prepare: &prepare,
-            command: &|| bench.host("bench", &sql),
+            command: &|| bench.host(&bench.database(), &sql),
         },
         Some(1.2),
     )
@@ -178,9 +182,10 @@ fn bulk(bench: &Bench<'_>, built: &BuiltGuests) -> Result<()> {
         )?;
     }
     // The rows that `load` makes up, as it makes them up.
-    bench.fresh("filled", BULK)?;
+    bench.fresh(BULK)?;
+    let filled = bench.database();
     bench.run_sql(
-        "filled",
+        &filled,
         &format!(
             "INSERT INTO source SELECT n, n * 7 % 1000, '  some name ' || n || ' ', n / 3.0::double precision,
              CASE WHEN n % 3 = 0 THEN NULL ELSE 'a remark on ' || n END FROM generate_series(1, {ROWS}) AS n;
@@ -188,30 +193,30 @@ fn bulk(bench: &Bench<'_>, built: &BuiltGuests) -> Result<()> {
         ),
     )?;
     let rows = bench.directory.join("rows");
-    let mut copy = bench.psql("filled");
+    let mut copy = bench.psql(&filled);
     copy.arg("-c")
         .arg(format!(r"\copy source TO '{}'", rows.display()));
     time(copy)?;
-    let empty = || bench.fresh("bench", BULK);
-    let full = || bench.copy("filled", "bench");
+    let empty = || bench.fresh(BULK);
+    let full = || bench.copy(&filled);
     // Compiled before it is measured.
     empty()?;
-    time(bench.host("bench", &load))?;
+    time(bench.host(&bench.database(), &load))?;
     bench.run_sql(
-        "bench",
+        &bench.database(),
         &format!("SELECT 1 / (count(*) = {ROWS})::int FROM target"),
     )?;
     compare(
         &Side {
             name: "1 million rows that a component makes up and loads",
             prepare: &empty,
-            command: &|| bench.host("bench", &load),
+            command: &|| bench.host(&bench.database(), &load),
         },
         &Side {
             name: "COPY FROM STDIN by psql",
             prepare: &empty,
             command: &|| {
-                let mut command = bench.psql("bench");
+                let mut command = bench.psql(&bench.database());
                 command
                     .arg("-c")
                     .arg(format!(r"\copy target FROM '{}'", rows.display()));
@@ -221,17 +226,17 @@ fn bulk(bench: &Bench<'_>, built: &BuiltGuests) -> Result<()> {
         Some(1.3),
     )?;
     full()?;
-    time(bench.host("bench", &rewrite))?;
+    time(bench.host(&bench.database(), &rewrite))?;
     compare(
         &Side {
             name: "1 million rows read, changed and loaded",
             prepare: &full,
-            command: &|| bench.host("bench", &rewrite),
+            command: &|| bench.host(&bench.database(), &rewrite),
         },
         &Side {
             name: "COPY TO STDOUT | COPY FROM STDIN by psql",
             prepare: &full,
-            command: &|| bench.copy_through("bench"),
+            command: &|| bench.copy_through(&bench.database()),
         },
         Some(1.3),
     )
@@ -276,27 +281,39 @@ struct Bench<'p> {
     directory: PathBuf,
     place: &'p Place,
     cluster: Cluster,
+    /// How many databases there were.
+    made: Cell<u32>,
 }
 
 impl Bench<'_> {
-    /// Makes a database anew, with these tables.
-    fn fresh(&self, database: &str, schema: &str) -> Result<()> {
-        self.copy("template0", database)?;
-        self.run_sql(database, "ALTER SCHEMA public OWNER TO app")?;
+    /// Makes a database with these tables, and forgets earlier ones.
+    fn fresh(&self, schema: &str) -> Result<()> {
+        self.copy("template0")?;
+        let database = self.database();
+        self.run_sql(&database, "ALTER SCHEMA public OWNER TO app")?;
         if !schema.is_empty() {
-            self.run_sql(database, &format!("SET ROLE app; {schema}"))?;
+            self.run_sql(&database, &format!("SET ROLE app; {schema}"))?;
         }
         self.run_sql("postgres", "CHECKPOINT")
     }
 
-    /// Makes a database anew, as another one is.
-    fn copy(&self, from: &str, to: &str) -> Result<()> {
-        self.run_sql("postgres", &format!("DROP DATABASE IF EXISTS {to}"))?;
+    /// Makes a database as another one is, and forgets earlier ones. These stay where they are: where many files have
+    /// just been removed, making some takes long.
+    fn copy(&self, from: &str) -> Result<()> {
+        self.made.set(self.made.get() + 1);
         self.run_sql(
             "postgres",
-            &format!("CREATE DATABASE {to} OWNER app TEMPLATE {from}"),
+            &format!(
+                "CREATE DATABASE {} OWNER app TEMPLATE {from}",
+                self.database()
+            ),
         )?;
         self.run_sql("postgres", "CHECKPOINT")
+    }
+
+    /// The database that was made last.
+    fn database(&self) -> String {
+        format!("bench_{}", self.made.get())
     }
 
     fn run_sql(&self, database: &str, sql: &str) -> Result<()> {
@@ -314,7 +331,7 @@ impl Bench<'_> {
         for (index, statement) in (1..).zip(statements) {
             fs::write(
                 directory.join(format!("{index:04}_step.sql")),
-                format!("-- migrate:up\n{statement}\n"),
+                format!("-- migrate:up\n{statement}\n-- migrate:down\n"),
             )?;
         }
         Ok(directory)
