@@ -7,7 +7,7 @@ use crate::value::ValueRef;
 
 /// Rows that wait before they are sent, and the bytes they may take: enough to make a call cheap, little enough for
 /// every host's limit of bytes in one call.
-const ROWS: usize = 2_000;
+const ROWS: usize = 10_000;
 const BYTES: usize = 1 << 20;
 
 /// Loads rows into a table, in batches that it sends by itself. Made by [`Database::loader`].
