@@ -10,7 +10,9 @@
 mod address;
 mod advice;
 mod connection;
+mod conversation;
 mod copy;
+mod cursors;
 mod errors;
 mod guard;
 mod interruptions;
@@ -22,6 +24,7 @@ mod script;
 mod session;
 mod text;
 mod tls;
+mod transaction;
 mod verify;
 mod wire;
 

@@ -25,7 +25,7 @@ pub(super) const BEHIND: [&str; 2] = [
 /// What makes a transaction fit for the next step, when several share it.
 pub(super) const AFTER: [&str; 2] = ["RESET search_path", "SET CONSTRAINTS ALL DEFERRED"];
 
-/// A query for the names and numbers of the journal's tables.
+/// A query for the names and numbers of the journal's tables and indexes.
 pub(super) fn journal(schema: &str) -> String {
     format!(
         "SELECT {NAMES} FROM pg_catalog.pg_class WHERE {}",
@@ -34,7 +34,7 @@ pub(super) fn journal(schema: &str) -> String {
 }
 
 const NAMES: &str = "coalesce(pg_catalog.string_agg(
-    CASE WHEN relkind IN ('r', 'p') THEN relname || ' ' || oid END, ',' ORDER BY oid), '')";
+    CASE WHEN relkind IN ('r', 'p', 'i') THEN relname || ' ' || oid END, ',' ORDER BY oid), '')";
 
 /// Whether a row of `pg_class` is of the journal: a table, or an index of it.
 fn is_of_journal(schema: &str) -> String {

@@ -1,0 +1,248 @@
+//! Asking the server, and making sense of its answers.
+
+use std::io;
+use std::time::Instant;
+
+use postgres_protocol::message::frontend;
+
+use super::super::{Authority, Cell, Error, ErrorKind, JOURNAL_PREFIX, Result};
+use super::interruptions::Interruptions;
+use super::pipeline::{Answer, Asked, Request, Trouble};
+use super::session::PostgresSession;
+use super::{errors, guard, locks};
+
+/// How many statements a transaction keeps prepared on the server.
+const MOST_PREPARED: usize = 64;
+
+impl PostgresSession {
+    pub(super) fn lost(&self) -> Error {
+        errors::broken(&self.database.0.name, &io::ErrorKind::NotConnected.into())
+    }
+
+    /// Writes a statement behind those that wait to be sent.
+    pub(super) fn ask<'c>(
+        &mut self,
+        asked: Asked,
+        request: &Request<'_>,
+        cells: impl Iterator<Item = Cell<'c>>,
+    ) -> Result<()> {
+        let lost = self.lost();
+        let connection = self.connection.as_mut().ok_or(lost)?;
+        self.pipeline.ask(connection, asked, request, cells)
+    }
+
+    pub(super) fn ask_quietly(&mut self, statement: &str) -> Result<()> {
+        self.ask(Asked::Quiet, &Request::once(statement), std::iter::empty())
+    }
+
+    /// Sends everything that waits and reads the answers. `authority` says in whose name: the host's own bookkeeping goes
+    /// on when the run has to stop. Returns how many awaited statements were done with the error, when one failed.
+    pub(super) fn settle(
+        &mut self,
+        authority: Authority,
+        on: &mut dyn FnMut(usize, Answer) -> Result<()>,
+    ) -> std::result::Result<(), (Error, Option<usize>)> {
+        let Some(connection) = self.connection.as_mut() else {
+            return Err((self.lost(), None));
+        };
+        let canceller = connection.canceller.clone();
+        let (stop, database) = (self.stop.clone(), self.database.clone());
+        let label = self.label.clone();
+        let is_interruptible = authority == Authority::Step;
+        let suspicious = database.0.options.lock_timeout.mul_f32(0.6);
+        let (mut asked_holders, mut interruptions) =
+            (Instant::now(), Interruptions::new(canceller));
+        let mut holders = None;
+        let mut look = |process: Option<i64>| {
+            if is_interruptible && stop.reason().is_some() {
+                interruptions.interrupt(&database, process);
+                return Ok(());
+            }
+            if asked_holders.elapsed() > suspicious {
+                asked_holders = Instant::now();
+                holders = locks::holders(&database, process, label.as_deref()).or(holders.take());
+            }
+            Ok(())
+        };
+        let settled = self.pipeline.settle(connection, &mut look, on);
+        let status = connection.status;
+        settled.map_err(|trouble| self.note_trouble(trouble, status, holders))?;
+        match &self.transaction {
+            Some(transaction) if !transaction.is_autocommit && status == b'I' => {
+                self.transaction = None;
+                let error = Error::new(
+                    ErrorKind::TransactionLost,
+                    "a statement of the step ended the transaction that the host had opened for it",
+                );
+                Err((error, None))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn note_trouble(
+        &mut self,
+        trouble: Trouble,
+        status: u8,
+        holders: Option<String>,
+    ) -> (Error, Option<usize>) {
+        if trouble.is_lost {
+            self.give_up();
+            let error = match trouble.error.kind {
+                ErrorKind::Limit => self.too_long(),
+                _ => Error {
+                    kind: ErrorKind::Unavailable,
+                    message: format!(
+                        "the connection to {} was lost: {}; what was not committed is rolled back",
+                        self.database.0.name, trouble.error.message
+                    ),
+                    ..trouble.error
+                },
+            };
+            return (error, None);
+        }
+        if let Some(transaction) = self.transaction.as_mut() {
+            transaction.has_failed = status == b'E';
+        }
+        // Whether all of them were prepared is not known any more.
+        self.close_prepared();
+        (self.explain(trouble.error, holders), trouble.awaited)
+    }
+
+    pub(super) fn too_long(&self) -> Error {
+        Error::limit(
+            "limits.value_bytes",
+            self.database.0.limits.value_bytes,
+            "a value or row is too long",
+        )
+    }
+
+    /// Says what the server's words mean here.
+    pub(super) fn explain(&self, error: Error, holders: Option<String>) -> Error {
+        let timeout = self.database.0.options.lock_timeout;
+        match error.code.as_str() {
+            errors::LOCK_NOT_AVAILABLE => Error {
+                message: format!(
+                    "a lock was not given within {timeout:?} (`postgres.lock_timeout_milliseconds`), so that nobody queues up \
+                     behind it: {}",
+                    holders.as_deref().map_or_else(
+                        || "who held it is not known any more".to_owned(),
+                        |holders| format!("it was held by {holders}")
+                    )
+                ),
+                ..error
+            },
+            errors::QUERY_CANCELED if self.stop.reason().is_none() => Error {
+                kind: ErrorKind::Other,
+                ..error
+            },
+            _ => error,
+        }
+    }
+
+    /// Ends cursors, savepoints and prepared statements on this side.
+    pub(super) fn forget_open_work(&mut self) {
+        self.cursors.clear();
+        self.savepoints.clear();
+        self.prepared.clear();
+        self.loaded = None;
+    }
+
+    /// The same on the server, with the statements that are sent next.
+    pub(super) fn close_prepared(&mut self) {
+        let numbers: Vec<u32> = self
+            .prepared
+            .drain()
+            .filter_map(|(_, number)| number)
+            .collect();
+        if let Some(connection) = self.connection.as_mut() {
+            for number in numbers {
+                // A name of our own fits.
+                let _ =
+                    frontend::close(b'S', &statement_name(number), &mut connection.wire.outgoing);
+            }
+        }
+    }
+
+    /// The names under which to send a statement: what comes again in a transaction is prepared once. Statements of the
+    /// host are not: a step could put another one under the same name.
+    pub(super) fn prepare<'s>(
+        &mut self,
+        authority: Authority,
+        sql: &'s str,
+    ) -> (Option<&'s str>, String) {
+        if authority == Authority::Host
+            || self
+                .transaction
+                .as_ref()
+                .is_none_or(|transaction| transaction.is_autocommit)
+        {
+            return (Some(sql), String::new());
+        }
+        if guard::changes_shape(sql) {
+            // What was prepared may mean something else afterwards.
+            self.close_prepared();
+            return (Some(sql), String::new());
+        }
+        match self.prepared.get(sql) {
+            Some(Some(number)) => (None, statement_name(*number)),
+            Some(None) => {
+                let number = self.number();
+                self.prepared.insert(sql.to_owned(), Some(number));
+                (Some(sql), statement_name(number))
+            }
+            None => {
+                if self.prepared.len() >= MOST_PREPARED {
+                    self.close_prepared();
+                }
+                self.prepared.insert(sql.to_owned(), None);
+                (Some(sql), String::new())
+            }
+        }
+    }
+
+    /// A statement of the host, with the names of its tables in full.
+    pub(super) fn in_full(&self, statement: &str) -> String {
+        statement.replace(
+            JOURNAL_PREFIX,
+            &format!("{}.{JOURNAL_PREFIX}", self.target.schema),
+        )
+    }
+
+    /// Gives a connection up that nobody can make sense of any more.
+    pub(super) fn give_up(&mut self) {
+        self.connection = None;
+        self.transaction = None;
+        self.forget_open_work();
+    }
+
+    /// Runs one statement to its end; returns how many rows it changed.
+    pub(super) fn run<'c>(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        cells: impl Iterator<Item = Cell<'c>>,
+    ) -> Result<u64> {
+        self.enter(authority)?;
+        let (parse, name) = self.prepare(authority, statement);
+        let request = Request {
+            parse,
+            statement: &name,
+            ..Request::once(statement)
+        };
+        self.ask(Asked::Awaited, &request, cells)?;
+        let mut changed = 0;
+        self.settle(authority, &mut |_, answer| {
+            if let Answer::Done(rows) = answer {
+                changed = rows;
+            }
+            Ok(())
+        })
+        .map_err(|(error, _)| error)?;
+        Ok(changed)
+    }
+}
+
+fn statement_name(number: u32) -> String {
+    format!("wasmigrate_{number}")
+}

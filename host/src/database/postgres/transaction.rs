@@ -1,0 +1,295 @@
+//! The transaction of a session: how it begins, what holds in it, how it is looked over and ends.
+
+use std::time::{Duration, Instant};
+
+use super::super::{Authority, Durability, Error, ErrorKind, Result};
+use super::pipeline::{Asked, Request, failed_before};
+use super::session::{PostgresSession, quote_text};
+use super::verify;
+
+/// How long the server keeps a transaction whose host says nothing, beyond the longest time that a step may take.
+const IDLE_MARGIN: Duration = Duration::from_secs(60);
+
+/// How long to wait before a server is tried again that has just gone.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
+
+/// What is known of the open transaction.
+pub(super) struct Transaction {
+    /// Whether each statement commits by itself: there is no transaction then.
+    pub(super) is_autocommit: bool,
+    /// Whether a statement failed, so that the server does nothing more.
+    pub(super) has_failed: bool,
+    /// Whether it was verified, so that the session's settings are the host's.
+    pub(super) is_verified: bool,
+    /// Whether statements run in the name of the role that steps work in. The host's own do not.
+    pub(super) has_role: bool,
+}
+
+impl PostgresSession {
+    /// Opens a transaction that may write.
+    pub(super) fn begin_to_write(&mut self, durability: Durability) -> Result<()> {
+        if self.connection.is_none() {
+            self.reconnect()?;
+        }
+        self.pipeline.begun = None;
+        self.transaction = Some(Transaction {
+            is_autocommit: false,
+            has_failed: false,
+            is_verified: false,
+            has_role: false,
+        });
+        self.ask_quietly("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
+        self.clean()?;
+        let first = format!(
+            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), ({}), {}",
+            verify::journal(&self.target.schema),
+            self.settings(durability)
+        );
+        self.ask(Asked::Begin, &Request::once(&first), std::iter::empty())
+    }
+
+    /// Opens a transaction that sees one state of the target.
+    pub(super) fn begin_to_read(&mut self) -> Result<()> {
+        self.pipeline.begun = None;
+        self.transaction = Some(Transaction {
+            is_autocommit: false,
+            has_failed: false,
+            is_verified: false,
+            has_role: false,
+        });
+        self.ask_quietly("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        self.clean()
+    }
+
+    /// Lets each statement commit by itself.
+    pub(super) fn begin_outside(&mut self) -> Result<()> {
+        if self.database.0.options.role.is_some() {
+            return Err(Error::not_permitted(
+                "a step that runs outside a transaction cannot be confined to `postgres.role`: connect as that role, or let \
+                 the step run in a transaction",
+            ));
+        }
+        if self.connection.is_none() {
+            self.reconnect()?;
+        }
+        self.pipeline.begun = None;
+        self.transaction = Some(Transaction {
+            is_autocommit: true,
+            has_failed: false,
+            is_verified: false,
+            has_role: false,
+        });
+        Ok(())
+    }
+
+    /// Writes everything that has to be looked at before the commit behind what waits to be sent.
+    pub(super) fn look_for_tampering(&mut self) -> Result<()> {
+        self.enter(Authority::Step)?;
+        if self
+            .transaction
+            .as_ref()
+            .is_some_and(|transaction| transaction.is_autocommit)
+        {
+            // There is nothing that could still be rolled back.
+            return Ok(());
+        }
+        if self.pipeline.begun.is_none() {
+            self.settle(Authority::Host, &mut |_, _| Ok(()))
+                .map_err(|(error, _)| error)?;
+        }
+        let Some(begun) = self.pipeline.begun.clone() else {
+            return Err(Error::new(
+                ErrorKind::TransactionLost,
+                "the transaction did not begin",
+            ));
+        };
+        for statement in verify::BEFORE {
+            self.ask_quietly(statement)?;
+        }
+        self.clean()?;
+        for statement in verify::BEHIND {
+            self.ask_quietly(statement)?;
+        }
+        // `CLOSE ALL` has ended them.
+        self.cursors.clear();
+        let look = verify::statement(&self.target.schema, &begun);
+        self.ask(Asked::Verify, &Request::once(&look), std::iter::empty())?;
+        let settings = self.settings(Durability::Deferred);
+        self.ask_quietly(&format!("SELECT {settings}"))?;
+        if let Some(transaction) = self.transaction.as_mut() {
+            transaction.is_verified = true;
+            transaction.has_role = false;
+        }
+        Ok(())
+    }
+
+    /// Commits, with all that waits to be sent.
+    pub(super) fn commit_transaction(&mut self) -> Result<()> {
+        self.close_prepared();
+        self.forget_open_work();
+        match &self.transaction {
+            None => return Err(self.lost()),
+            Some(transaction) if transaction.has_failed => return Err(failed_before()),
+            Some(transaction) if transaction.is_verified => {
+                // A trigger can put itself off again while it runs, and then runs at the commit. It must not write then.
+                self.ask_quietly("SET TRANSACTION READ ONLY")?;
+            }
+            Some(_) => {}
+        }
+        self.ask(Asked::Commit, &Request::once("COMMIT"), std::iter::empty())?;
+        let transaction = self.transaction.take();
+        self.settle(Authority::Host, &mut |_, _| Ok(()))
+            .map_err(|(error, _)| {
+                // Something before the COMMIT failed.
+                if self.connection.is_some() {
+                    self.transaction = transaction.map(|transaction| Transaction {
+                        has_failed: true,
+                        ..transaction
+                    });
+                }
+                error
+            })
+    }
+
+    /// Rolls back, when there is something to.
+    pub(super) fn roll_back(&mut self) -> Result<()> {
+        self.close_prepared();
+        self.forget_open_work();
+        let Some(transaction) = self.transaction.take() else {
+            return Ok(());
+        };
+        if self.connection.is_none() {
+            return Ok(());
+        }
+        if !self.pipeline.is_empty() {
+            // What it says does not matter any more, unless the connection is gone, and then nor does that.
+            let _ = self.settle(Authority::Host, &mut |_, _| Ok(()));
+            self.transaction = None;
+        }
+        let statements: &[&str] = match transaction.is_autocommit {
+            true => &[
+                "CLOSE ALL",
+                "UNLISTEN *",
+                "RESET ROLE",
+                "RESET ALL",
+                "DISCARD TEMP",
+                "SELECT pg_catalog.pg_advisory_unlock_all()",
+            ],
+            false => &["ROLLBACK", "SELECT pg_catalog.pg_advisory_unlock_all()"],
+        };
+        for statement in statements {
+            if self.connection.is_some() {
+                self.ask_quietly(statement)?;
+            }
+        }
+        match self.settle(Authority::Host, &mut |_, _| Ok(())) {
+            Ok(()) => Ok(()),
+            // The server has rolled back what it lost.
+            Err(_) if self.connection.is_none() => Ok(()),
+            Err((error, _)) => Err(error),
+        }
+    }
+
+    /// Takes away what a step may have put into the session before.
+    pub(super) fn clean(&mut self) -> Result<()> {
+        for statement in verify::CLEAN {
+            self.ask_quietly(statement)?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that a statement of a step runs in its transaction, and in the settings it is used to.
+    pub(super) fn enter(&mut self, authority: Authority) -> Result<()> {
+        if authority == Authority::Host {
+            return Ok(());
+        }
+        // Whatever runs now may change it.
+        self.loaded = None;
+        let Some(transaction) = &self.transaction else {
+            return Err(match self.connection {
+                Some(_) => Error::new(ErrorKind::TransactionLost, "there is no transaction"),
+                None => self.lost(),
+            });
+        };
+        if transaction.has_failed {
+            return Err(failed_before());
+        }
+        if self.stop.reason().is_some() {
+            return Err(Error::new(ErrorKind::Stopped, "the run has to end"));
+        }
+        if transaction.is_verified {
+            for statement in verify::AFTER {
+                self.ask_quietly(statement)?;
+            }
+            let settings = self.settings(Durability::Deferred);
+            self.ask_quietly(&format!("SELECT {settings}"))?;
+        }
+        self.take_role()?;
+        if let Some(transaction) = self.transaction.as_mut() {
+            transaction.is_verified = false;
+        }
+        Ok(())
+    }
+
+    /// Goes on in the name of the role that steps work in, when there is one. (Outside of a transaction there is none.)
+    pub(super) fn take_role(&mut self) -> Result<()> {
+        let Some(role) = self.database.0.options.role.clone() else {
+            return Ok(());
+        };
+        match self.transaction.as_mut() {
+            Some(transaction) if !transaction.has_role && !transaction.is_autocommit => {
+                transaction.has_role = true;
+            }
+            _ => return Ok(()),
+        }
+        let role = quote_text(&role);
+        self.ask_quietly(&format!(
+            "SELECT pg_catalog.set_config('role', {role}, true)"
+        ))
+    }
+
+    /// Calls that set what holds for one transaction.
+    pub(super) fn settings(&self, durability: Durability) -> String {
+        let shared = &self.database.0;
+        let deadline = shared.limits.deadline;
+        let mut settings = vec![
+            (
+                "lock_timeout",
+                shared.options.lock_timeout.as_millis().to_string(),
+            ),
+            ("statement_timeout", deadline.as_millis().to_string()),
+            (
+                "idle_in_transaction_session_timeout",
+                (deadline + IDLE_MARGIN).as_millis().to_string(),
+            ),
+        ];
+        if durability == Durability::Deferred {
+            settings.push(("synchronous_commit", "off".to_owned()));
+        }
+        settings.extend(self.label.clone().map(|label| ("application_name", label)));
+        let calls: Vec<String> = settings
+            .into_iter()
+            .map(|(name, value)| {
+                format!(
+                    "pg_catalog.set_config('{name}', {}, true)",
+                    quote_text(&value)
+                )
+            })
+            .collect();
+        calls.join(", ")
+    }
+
+    pub(super) fn reconnect(&mut self) -> Result<()> {
+        let give_up = Instant::now() + self.database.0.address.connect_timeout;
+        loop {
+            match self.database.connect_anew() {
+                Ok(connection) => {
+                    self.connection = Some(connection);
+                    return Ok(());
+                }
+                Err(error) if Instant::now() > give_up => return Err(error),
+                Err(_) => std::thread::sleep(RECONNECT_PAUSE),
+            }
+        }
+    }
+}
