@@ -42,6 +42,8 @@ pub(super) struct PostgresSession {
     pub(super) prepared: HashMap<String, Option<u32>>,
     pub(super) label: Option<String>,
     pub(super) loaded: Option<Loaded>,
+    /// The names and numbers of the journal's tables, once they were read.
+    pub(super) journal: Option<String>,
 }
 
 impl PostgresSession {
@@ -71,6 +73,7 @@ impl PostgresSession {
             prepared: HashMap::new(),
             label: None,
             loaded: None,
+            journal: None,
         })
     }
 

@@ -40,9 +40,13 @@ impl PostgresSession {
         });
         self.ask_quietly("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
         self.clean()?;
+        // No step changes them, or it is not committed: what was read once in a session holds in all of its transactions.
+        let journal = match &self.journal {
+            Some(known) => quote_text(known),
+            None => format!("({})", verify::journal(&self.target.schema)),
+        };
         let first = format!(
-            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), ({}), {}",
-            verify::journal(&self.target.schema),
+            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {journal}, {}",
             self.settings(durability)
         );
         self.ask(Asked::Begin, &Request::once(&first), std::iter::empty())
@@ -103,6 +107,9 @@ impl PostgresSession {
                 "the transaction did not begin",
             ));
         };
+        if !begun.journal.is_empty() {
+            self.journal = Some(begun.journal.clone());
+        }
         for statement in verify::BEFORE {
             self.ask_quietly(statement)?;
         }
