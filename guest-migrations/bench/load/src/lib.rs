@@ -20,10 +20,7 @@ impl Step for Load {
             remark.clear();
             write!(name, "  some name {id} ").context("a name")?;
             write!(remark, "a remark on {id}").context("a remark")?;
-            #[allow(
-                clippy::cast_precision_loss,
-                reason = "there are not so many rows"
-            )]
+            #[allow(clippy::cast_precision_loss, reason = "there are not so many rows")]
             let third = id as f64 / 3.0;
             let remark = (id % 3 != 0).then_some(remark.as_str());
             target.push(params![id, id * 7 % 1000, name.as_str(), third, remark])?;
