@@ -155,26 +155,29 @@ fn length_of_comment(text: &str) -> usize {
     bytes.len()
 }
 
+/// What may stand before a string's quote, and whether backslashes then escape.
+const PREFIXES: [(&str, bool); 6] = [
+    ("", false),
+    ("E", true),
+    ("B", false),
+    ("X", false),
+    ("N", false),
+    ("U&", false),
+];
+
 /// The length of the string that the text begins with; none when it does not.
 fn length_of_string(text: &str) -> Option<usize> {
-    for (prefix, escapes) in [
-        ("'", false),
-        ("E'", true),
-        ("e'", true),
-        ("B'", false),
-        ("b'", false),
-        ("X'", false),
-        ("x'", false),
-        ("N'", false),
-        ("n'", false),
-        ("U&'", false),
-        ("u&'", false),
-    ] {
-        if let Some(rest) = text.strip_prefix(prefix) {
-            let _ = rest;
-            let before = prefix.len() - 1;
-            let quoted = text.get(before..).unwrap_or_default();
-            return Some(before + length_of_quoted(quoted, '\'', escapes));
+    for (prefix, escapes) in PREFIXES {
+        let is_quoted = text
+            .get(prefix.len()..)
+            .is_some_and(|rest| rest.starts_with('\''));
+        if is_quoted
+            && text
+                .get(..prefix.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        {
+            let quoted = text.get(prefix.len()..).unwrap_or_default();
+            return Some(prefix.len() + length_of_quoted(quoted, '\'', escapes));
         }
     }
     let tag = dollar_tag(text)?;
