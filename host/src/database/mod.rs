@@ -292,3 +292,20 @@ pub trait Session: Send {
         Ok(rows)
     }
 }
+
+/// A name in quotes, as both databases write it.
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Whether a batch has the columns that it is to be loaded into.
+fn expect_columns(columns: &[String], rows: &Batch) -> Result<()> {
+    if columns.len() == rows.columns.len() {
+        return Ok(());
+    }
+    Err(Error::invalid_argument(format!(
+        "{} columns are named, but the batch has {}",
+        columns.len(),
+        rows.columns.len()
+    )))
+}

@@ -10,6 +10,7 @@ use postgres_protocol::message::frontend::{self, CopyData};
 
 use super::super::{
     Authority, Batch, Cell, ColumnData, ColumnValues, Error, ErrorKind, JOURNAL_PREFIX, Result,
+    expect_columns, quote,
 };
 use super::interruptions::Interruptions;
 use super::pipeline::{Answer, Asked, Request};
@@ -48,13 +49,7 @@ pub(super) struct Loaded {
 impl PostgresSession {
     /// Inserts a batch into the columns of a table, which may be named with its schema.
     pub(super) fn copy_in(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
-        if columns.len() != rows.columns.len() {
-            return Err(Error::invalid_argument(format!(
-                "{} columns are named, but the batch has {}",
-                columns.len(),
-                rows.columns.len()
-            )));
-        }
+        expect_columns(columns, rows)?;
         if let Some(name) = columns
             .iter()
             .map(String::as_str)
@@ -187,11 +182,6 @@ impl PostgresSession {
         .map_err(|(error, _)| error)?;
         Ok(types)
     }
-}
-
-/// A name in quotes.
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn send(data: BytesMut, outgoing: &mut BytesMut) -> Result<()> {

@@ -73,10 +73,7 @@ impl PostgresSession {
     ) -> Result<CursorId> {
         self.enter(authority)?;
         let id = CursorId(self.number());
-        let is_autocommit = self
-            .transaction
-            .as_ref()
-            .is_some_and(|transaction| transaction.is_autocommit);
+        let is_autocommit = self.is_autocommit();
         let portal = format!("wasmigrate_{}", id.0);
         let (parse, name) = self.prepare(authority, statement);
         let request = Request {

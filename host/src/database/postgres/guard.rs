@@ -235,15 +235,20 @@ fn check_names(tokens: &[Token<'_>]) -> Result<()> {
             }
             continue;
         };
-        if FORBIDDEN_FUNCTIONS.contains(&name.as_str()) {
-            return Err(refused(
-                &format!("{name}()"),
-                "a step cannot reach outside the target",
-            ));
-        }
+        check_function(&name)?;
         if name.starts_with(JOURNAL_PREFIX) && !reads {
             return Err(belongs_to_the_host(&name));
         }
+    }
+    Ok(())
+}
+
+fn check_function(name: &str) -> Result<()> {
+    if FORBIDDEN_FUNCTIONS.contains(&name) {
+        return Err(refused(
+            &format!("{name}()"),
+            "a step cannot reach outside the target",
+        ));
     }
     Ok(())
 }
@@ -255,12 +260,7 @@ fn check_body(quoted: &str) -> Result<()> {
     let inner = inner.strip_suffix(tag).unwrap_or(inner);
     for token in Tokens::new(inner) {
         let Some(name) = token.name() else { continue };
-        if FORBIDDEN_FUNCTIONS.contains(&name.as_str()) {
-            return Err(refused(
-                &format!("{name}()"),
-                "a step cannot reach outside the target",
-            ));
-        }
+        check_function(&name)?;
         if name.starts_with(JOURNAL_PREFIX) {
             return Err(belongs_to_the_host(&name));
         }

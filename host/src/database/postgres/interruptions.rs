@@ -49,8 +49,7 @@ impl Interruptions {
 }
 
 /// Ends a process of the server, asked for on another connection: a role may end those of its own sessions. When that
-/// fails, it is tried again
-/// later.
+/// fails, it is tried again later.
 fn end(database: &Postgres, process: i64) {
     let Ok(mut connection) = database.connect() else {
         return;

@@ -28,10 +28,7 @@ impl PostgresSession {
                 error,
             }
         };
-        let is_autocommit = self
-            .transaction
-            .as_ref()
-            .is_some_and(|transaction| transaction.is_autocommit);
+        let is_autocommit = self.is_autocommit();
         let at_once = if is_autocommit { 1 } else { STATEMENTS_AT_ONCE };
         let mut changed = 0;
         let mut first = 0;

@@ -339,11 +339,7 @@ impl Session for PostgresSession {
 
     async fn savepoint(&mut self) -> Result<SavepointId> {
         self.enter(Authority::Step)?;
-        if self
-            .transaction
-            .as_ref()
-            .is_some_and(|transaction| transaction.is_autocommit)
-        {
+        if self.is_autocommit() {
             return Err(Error::not_permitted(
                 "a savepoint in a step that runs outside a transaction",
             ));

@@ -14,6 +14,7 @@ const IDLE_MARGIN: Duration = Duration::from_secs(60);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What is known of the open transaction.
+#[derive(Default)]
 pub(super) struct Transaction {
     /// Whether each statement commits by itself: there is no transaction then.
     pub(super) is_autocommit: bool,
@@ -32,12 +33,7 @@ impl PostgresSession {
             self.reconnect()?;
         }
         self.pipeline.begun = None;
-        self.transaction = Some(Transaction {
-            is_autocommit: false,
-            has_failed: false,
-            is_verified: false,
-            has_role: false,
-        });
+        self.transaction = Some(Transaction::default());
         self.ask_quietly("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
         self.clean()?;
         // No step changes them, or it is not committed: what was read once in a session holds in all of its transactions.
@@ -55,12 +51,7 @@ impl PostgresSession {
     /// Opens a transaction that sees one state of the target.
     pub(super) fn begin_to_read(&mut self) -> Result<()> {
         self.pipeline.begun = None;
-        self.transaction = Some(Transaction {
-            is_autocommit: false,
-            has_failed: false,
-            is_verified: false,
-            has_role: false,
-        });
+        self.transaction = Some(Transaction::default());
         self.ask_quietly("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         self.clean()
     }
@@ -79,9 +70,7 @@ impl PostgresSession {
         self.pipeline.begun = None;
         self.transaction = Some(Transaction {
             is_autocommit: true,
-            has_failed: false,
-            is_verified: false,
-            has_role: false,
+            ..Transaction::default()
         });
         Ok(())
     }
@@ -89,11 +78,7 @@ impl PostgresSession {
     /// Writes everything that has to be looked at before the commit behind what waits to be sent.
     pub(super) fn look_for_tampering(&mut self) -> Result<()> {
         self.enter(Authority::Step)?;
-        if self
-            .transaction
-            .as_ref()
-            .is_some_and(|transaction| transaction.is_autocommit)
-        {
+        if self.is_autocommit() {
             // There is nothing that could still be rolled back.
             return Ok(());
         }
@@ -195,6 +180,13 @@ impl PostgresSession {
             Err(_) if self.connection.is_none() => Ok(()),
             Err((error, _)) => Err(error),
         }
+    }
+
+    /// Whether each statement commits by itself.
+    pub(super) fn is_autocommit(&self) -> bool {
+        self.transaction
+            .as_ref()
+            .is_some_and(|transaction| transaction.is_autocommit)
     }
 
     /// Takes away what a step may have put into the session before.

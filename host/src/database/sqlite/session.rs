@@ -10,7 +10,7 @@ use send_wrapper::SendWrapper;
 
 use super::super::{
     Access, Authority, Batch, Cell, Column, CursorId, Durability, Error, ErrorKind, Kind, Result,
-    SavepointId, ScriptError, Server, Session, Stop, Value,
+    SavepointId, ScriptError, Server, Session, Stop, Value, expect_columns, quote,
 };
 use super::changes::Changes;
 use super::errors::translate;
@@ -334,10 +334,6 @@ fn expect_parameters(prepared: &Prepared, given: usize) -> Result<()> {
     )))
 }
 
-fn quote(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
-}
-
 #[async_trait]
 impl Session for SqliteSession {
     fn server(&self) -> &Server {
@@ -461,13 +457,7 @@ impl Session for SqliteSession {
     }
 
     async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
-        if columns.len() != rows.columns.len() {
-            return Err(Error::invalid_argument(format!(
-                "{} columns are named, but the batch has {}",
-                columns.len(),
-                rows.columns.len()
-            )));
-        }
+        expect_columns(columns, rows)?;
         let names: Vec<String> = columns.iter().map(|name| quote(name)).collect();
         let statement = format!(
             "INSERT INTO {} ({}) VALUES ({})",
