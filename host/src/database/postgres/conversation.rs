@@ -26,9 +26,45 @@ impl PostgresSession {
         request: &Request<'_>,
         cells: impl Iterator<Item = Cell<'c>>,
     ) -> Result<()> {
-        let lost = self.lost();
-        let connection = self.connection.as_mut().ok_or(lost)?;
+        let Some(connection) = self.connection.as_mut() else {
+            return Err(self.lost());
+        };
         self.pipeline.ask(connection, asked, request, cells)
+    }
+
+    /// Writes a statement of the host behind those that wait; by its name, where the server keeps it.
+    pub(super) fn ask_as_host<'c>(
+        &mut self,
+        asked: Asked,
+        statement: &str,
+        cells: impl Iterator<Item = Cell<'c>>,
+    ) -> Result<()> {
+        let Some(connection) = self.connection.as_mut() else {
+            return Err(self.lost());
+        };
+        let is_kept = self
+            .transaction
+            .as_ref()
+            .is_some_and(|transaction| transaction.is_verified && transaction.is_direct);
+        let (parse, name) = match connection.kept.name(statement) {
+            _ if !is_kept => (Some(statement), String::new()),
+            Some(name) => (None, name.to_owned()),
+            None => {
+                if connection.kept.is_full() {
+                    for name in connection.kept.forget() {
+                        // A name of our own fits.
+                        let _ = frontend::close(b'S', &name, &mut connection.wire.outgoing);
+                    }
+                }
+                (Some(statement), connection.kept.keep(statement))
+            }
+        };
+        let request = Request {
+            parse,
+            statement: &name,
+            ..Request::once(statement)
+        };
+        self.pipeline.ask(connection, asked, &request, cells)
     }
 
     pub(super) fn ask_quietly(&mut self, statement: &str) -> Result<()> {
@@ -45,6 +81,9 @@ impl PostgresSession {
         let Some(connection) = self.connection.as_mut() else {
             return Err((self.lost(), None));
         };
+        if let Some(transaction) = self.transaction.as_mut() {
+            transaction.is_sent = true;
+        }
         let canceller = connection.canceller.clone();
         let (stop, database) = (self.stop.clone(), self.database.clone());
         let label = self.label.clone();
@@ -106,6 +145,7 @@ impl PostgresSession {
         }
         // Whether all of them were prepared is not known any more.
         self.close_prepared();
+        self.forget_kept();
         (self.explain(trouble.error, holders), trouble.awaited)
     }
 
@@ -161,6 +201,13 @@ impl PostgresSession {
                 let _ =
                     frontend::close(b'S', &statement_name(number), &mut connection.wire.outgoing);
             }
+        }
+    }
+
+    /// Has every statement of the host prepared anew: a step that does not come to the look may have taken them away.
+    pub(super) fn forget_kept(&mut self) {
+        if let Some(connection) = self.connection.as_mut() {
+            drop(connection.kept.forget());
         }
     }
 

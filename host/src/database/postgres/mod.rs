@@ -16,6 +16,7 @@ mod cursors;
 mod errors;
 mod guard;
 mod interruptions;
+mod kept;
 mod lexer;
 mod locks;
 mod pipeline;

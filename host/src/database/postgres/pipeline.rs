@@ -14,7 +14,7 @@ use postgres_protocol::message::frontend::{self, BindError};
 
 use super::super::{Cell, Error, ErrorKind, Listener, Result};
 use super::connection::Connection;
-use super::{errors, results, text};
+use super::{errors, kept, results, text};
 
 /// The text of a failed cast by which the server says that a step was where it must not be.
 pub(super) const TAMPERED: &str = "wasmigrate-tampered";
@@ -173,6 +173,12 @@ impl Pipeline {
         self.asked.push_back(asked);
     }
 
+    /// Forgets everything, none of which was sent.
+    pub(super) fn give_up(&mut self, connection: &mut Connection) {
+        self.asked.clear();
+        connection.wire.outgoing.clear();
+    }
+
     /// Sends everything and reads all answers; `on` takes those that somebody waits for, with their number among these.
     /// `look` is asked every few milliseconds whether to go on, and told which process of the server
     /// is at work as soon as that is known.
@@ -288,10 +294,12 @@ impl Pipeline {
             Some(Asked::Required(otherwise)) if error.code == DIVISION_BY_ZERO => {
                 *otherwise.clone()
             }
+            Some(Asked::Verify) if error.message.contains(kept::PREFIX) => tampered("prepared"),
             Some(Asked::Verify) if error.message.contains(TAMPERED) => tampered(&error.message),
             Some(Asked::Commit) if error.code == READ_ONLY => tampered("commit"),
             _ if error.code == errors::IN_FAILED_TRANSACTION => failed_before(),
             Some(Asked::Awaited) => errors::explain_parameters(error),
+            _ if error.code == kept::UNKNOWN => tampered("prepared"),
             _ => error,
         }
     }
@@ -314,6 +322,9 @@ fn tampered(message: &str) -> Error {
         "journal" => "it removed, renamed or replaced tables that belong to the host".to_owned(),
         "pg_db_role_setting" => {
             "it changed the settings with which sessions begin (`ALTER ROLE … SET`, `ALTER DATABASE … SET`)".to_owned()
+        }
+        "prepared" => {
+            "it removed or replaced statements that the host had prepared in the session".to_owned()
         }
         "commit" => "it left something behind that would write at the commit".to_owned(),
         table => format!("it changed or locked `{table}`, which belongs to the host"),

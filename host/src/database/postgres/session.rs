@@ -199,11 +199,7 @@ impl Session for PostgresSession {
 
     async fn execute_later(&mut self, statement: &str, parameters: &[Value]) -> Result<()> {
         let statement = self.in_full(statement);
-        self.ask(
-            Asked::Quiet,
-            &Request::once(&statement),
-            parameters.iter().map(Cell::from),
-        )
+        self.ask_as_host(Asked::Quiet, &statement, parameters.iter().map(Cell::from))
     }
 
     async fn require(
@@ -216,9 +212,9 @@ impl Session for PostgresSession {
             "WITH required AS ({}) SELECT 1 / pg_catalog.count(*) FROM required",
             self.in_full(statement)
         );
-        self.ask(
+        self.ask_as_host(
             Asked::Required(Box::new(otherwise)),
-            &Request::once(&statement),
+            &statement,
             parameters.iter().map(Cell::from),
         )
     }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::{Authority, Durability, Error, ErrorKind, Result};
+use super::super::{Authority, Cell, Durability, Error, ErrorKind, Result};
 use super::pipeline::{Asked, Request, failed_before};
 use super::session::{PostgresSession, quote_text};
-use super::verify;
+use super::{kept, verify};
 
 /// How long the server keeps a transaction whose host says nothing, beyond the longest time that a step may take.
 const IDLE_MARGIN: Duration = Duration::from_secs(60);
@@ -22,6 +22,10 @@ pub(super) struct Transaction {
     pub(super) has_failed: bool,
     /// Whether it was verified, so that the session's settings are the host's.
     pub(super) is_verified: bool,
+    /// Whether the server has heard of it.
+    pub(super) is_sent: bool,
+    /// Whether the host talks to the server's process itself, with no pooler in between.
+    pub(super) is_direct: bool,
     /// Whether statements run in the name of the role that steps work in. The host's own do not.
     pub(super) has_role: bool,
 }
@@ -38,14 +42,16 @@ impl PostgresSession {
         self.clean()?;
         // No step changes them, or it is not committed: what was read once in a session holds in all of its transactions.
         let journal = match &self.journal {
-            Some(known) => quote_text(known),
+            Some(_) => "NULL".to_owned(),
             None => format!("({})", verify::journal(&self.target.schema)),
         };
+        let settings = self.settings(durability);
         let first = format!(
             "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {journal}, {}",
-            self.settings(durability)
+            calls(&settings)
         );
-        self.ask(Asked::Begin, &Request::once(&first), std::iter::empty())
+        let values = settings.iter().map(|(_, value)| Cell::Text(value));
+        self.ask(Asked::Begin, &Request::once(&first), values)
     }
 
     /// Opens a transaction that sees one state of the target.
@@ -93,7 +99,7 @@ impl PostgresSession {
             ));
         };
         if !begun.journal.is_empty() {
-            self.journal = Some(begun.journal.clone());
+            self.journal = Some(begun.journal);
         }
         for statement in verify::BEFORE {
             self.ask_quietly(statement)?;
@@ -104,15 +110,24 @@ impl PostgresSession {
         }
         // `CLOSE ALL` has ended them.
         self.cursors.clear();
-        let look = verify::statement(&self.target.schema, &begun);
-        self.ask(Asked::Verify, &Request::once(&look), std::iter::empty())?;
-        let settings = self.settings(Durability::Deferred);
-        self.ask_quietly(&format!("SELECT {settings}"))?;
+        let is_direct = self
+            .connection
+            .as_ref()
+            .is_some_and(|connection| i64::from(connection.canceller.process) == begun.process);
+        if is_direct {
+            let look = kept::look();
+            self.ask(Asked::Verify, &Request::once(&look), std::iter::empty())?;
+        }
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.is_verified = true;
+            transaction.is_direct = is_direct;
             transaction.has_role = false;
         }
-        Ok(())
+        let journal = self.journal.as_deref().unwrap_or_default();
+        let look = verify::statement(&self.target.schema, journal);
+        let transaction = Cell::Integer(begun.transaction);
+        self.ask_as_host(Asked::Verify, &look, [transaction].into_iter())?;
+        self.set_up(Durability::Deferred)
     }
 
     /// Commits, with all that waits to be sent.
@@ -135,6 +150,7 @@ impl PostgresSession {
                 // Something before the COMMIT failed.
                 if self.connection.is_some() {
                     self.transaction = transaction.map(|transaction| Transaction {
+                        is_sent: true,
                         has_failed: true,
                         ..transaction
                     });
@@ -150,9 +166,14 @@ impl PostgresSession {
         let Some(transaction) = self.transaction.take() else {
             return Ok(());
         };
-        if self.connection.is_none() {
+        let Some(connection) = self.connection.as_mut() else {
+            return Ok(());
+        };
+        if !transaction.is_sent && !transaction.is_autocommit {
+            self.pipeline.give_up(connection);
             return Ok(());
         }
+        self.forget_kept();
         if !self.pipeline.is_empty() {
             // What it says does not matter any more, unless the connection is gone, and then nor does that.
             let _ = self.settle(Authority::Host, &mut |_, _| Ok(()));
@@ -220,14 +241,12 @@ impl PostgresSession {
             for statement in verify::AFTER {
                 self.ask_quietly(statement)?;
             }
-            let settings = self.settings(Durability::Deferred);
-            self.ask_quietly(&format!("SELECT {settings}"))?;
+            if let Some(transaction) = self.transaction.as_mut() {
+                transaction.is_verified = false;
+            }
+            self.set_up(Durability::Deferred)?;
         }
-        self.take_role()?;
-        if let Some(transaction) = self.transaction.as_mut() {
-            transaction.is_verified = false;
-        }
-        Ok(())
+        self.take_role()
     }
 
     /// Goes on in the name of the role that steps work in, when there is one. (Outside of a transaction there is none.)
@@ -247,8 +266,16 @@ impl PostgresSession {
         ))
     }
 
-    /// Calls that set what holds for one transaction.
-    pub(super) fn settings(&self, durability: Durability) -> String {
+    /// Sets again what holds for one transaction.
+    fn set_up(&mut self, durability: Durability) -> Result<()> {
+        let settings = self.settings(durability);
+        let statement = format!("SELECT {}", calls(&settings));
+        let values = settings.iter().map(|(_, value)| Cell::Text(value));
+        self.ask_as_host(Asked::Quiet, &statement, values)
+    }
+
+    /// What holds for one transaction.
+    fn settings(&self, durability: Durability) -> Vec<(&'static str, String)> {
         let shared = &self.database.0;
         let deadline = shared.limits.deadline;
         let mut settings = vec![
@@ -266,16 +293,7 @@ impl PostgresSession {
             settings.push(("synchronous_commit", "off".to_owned()));
         }
         settings.extend(self.label.clone().map(|label| ("application_name", label)));
-        let calls: Vec<String> = settings
-            .into_iter()
-            .map(|(name, value)| {
-                format!(
-                    "pg_catalog.set_config('{name}', {}, true)",
-                    quote_text(&value)
-                )
-            })
-            .collect();
-        calls.join(", ")
+        settings
     }
 
     pub(super) fn reconnect(&mut self) -> Result<()> {
@@ -291,4 +309,13 @@ impl PostgresSession {
             }
         }
     }
+}
+
+/// Calls that set these settings for one transaction, to the values of the statement's parameters.
+fn calls(settings: &[(&str, String)]) -> String {
+    let calls: Vec<String> = (1..)
+        .zip(settings)
+        .map(|(number, (name, _))| format!("pg_catalog.set_config('{name}', ${number}, true)"))
+        .collect();
+    calls.join(", ")
 }

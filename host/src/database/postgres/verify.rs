@@ -6,7 +6,7 @@
 //! look. First everything is brought forward that would otherwise run at the commit, behind the look: deferred triggers,
 //! and cursors that outlive the transaction. Whatever puts itself off again finds a transaction that may not write.
 
-use super::pipeline::{Begun, TAMPERED};
+use super::pipeline::TAMPERED;
 use crate::database::JOURNAL_PREFIX;
 
 /// What brings forward all that a step can have set in motion.
@@ -52,7 +52,7 @@ fn is_of_journal(schema: &str) -> String {
 const IS_OURS: &str = "CASE WHEN age(xmin) > 0 THEN false
     ELSE txid_status(txid_current() - age(xmin)) = 'in progress' END";
 
-/// A statement that fails when the transaction is another one, or has touched a journal, or settings of the server with
+/// A statement that fails when the transaction is not the one that its parameter names, or has touched a journal, or settings of the server with
 /// which sessions begin.
 ///
 /// Two kinds of lock are no sign of harm: that of reading, and that of `ANALYZE`, which conflicts with neither rows nor
@@ -60,16 +60,15 @@ const IS_OURS: &str = "CASE WHEN age(xmin) > 0 THEN false
 /// functions, lock by lock: planning a join with its catalogs, in each transaction anew, would take longer than all else
 /// that the host does in it. With the search path that was set before, a table's name comes with its schema; no journal
 /// may be touched in any, because a later session could take it for this target's.
-pub(super) fn statement(schema: &str, begun: &Begun) -> String {
-    let tables: Vec<&str> = begun
-        .journal
+pub(super) fn statement(schema: &str, journal: &str) -> String {
+    let tables: Vec<&str> = journal
         .split(',')
         .filter_map(|table| table.rsplit_once(' '))
         .map(|(_, number)| number)
         .collect();
     format!(
         "SELECT CAST(CASE
-            WHEN txid_current() <> {transaction} THEN '{TAMPERED} transaction'
+            WHEN txid_current() <> $1 THEN '{TAMPERED} transaction'
             WHEN names <> '{known}' THEN '{TAMPERED} journal'
             ELSE coalesce((
                 SELECT '{TAMPERED} ' || regexp_replace(relation::regclass::text, '^.*[.]', '') FROM pg_lock_status()
@@ -86,8 +85,7 @@ pub(super) fn statement(schema: &str, begun: &Begun) -> String {
             SELECT {NAMES} AS names, min(CASE WHEN {IS_OURS} THEN relname END) AS changed
             FROM pg_class WHERE {of_journal}
          ) AS journal",
-        transaction = begun.transaction,
-        known = begun.journal.replace('\'', "''"),
+        known = journal.replace('\'', "''"),
         tables = tables.join(","),
         of_journal = is_of_journal(schema),
     )
