@@ -71,9 +71,24 @@ impl PostgresSession {
         self.ask(Asked::Quiet, &Request::once(statement), std::iter::empty())
     }
 
+    /// Sends everything that waits and reads the answers, at which nobody looks.
+    pub(super) fn settle_quietly(&mut self, authority: Authority) -> Result<()> {
+        self.settle(authority, &mut |_, _| Ok(()))
+    }
+
+    /// Sends everything that waits and reads the answers.
+    pub(super) fn settle(
+        &mut self,
+        authority: Authority,
+        on: &mut dyn FnMut(usize, Answer) -> Result<()>,
+    ) -> Result<()> {
+        self.settle_counting(authority, on)
+            .map_err(|(error, _)| error)
+    }
+
     /// Sends everything that waits and reads the answers. `authority` says in whose name: the host's own bookkeeping goes
     /// on when the run has to stop. Returns how many awaited statements were done with the error, when one failed.
-    pub(super) fn settle(
+    pub(super) fn settle_counting(
         &mut self,
         authority: Authority,
         on: &mut dyn FnMut(usize, Answer) -> Result<()>,
@@ -284,8 +299,7 @@ impl PostgresSession {
                 changed = rows;
             }
             Ok(())
-        })
-        .map_err(|(error, _)| error)?;
+        })?;
         Ok(changed)
     }
 }

@@ -93,8 +93,7 @@ impl PostgresSession {
                 inserted = rows;
             }
             Ok(())
-        })
-        .map_err(|(error, _)| error)?;
+        })?;
         let is_locked = self
             .transaction
             .as_ref()
@@ -111,7 +110,7 @@ impl PostgresSession {
         match (told, error.kind) {
             (Some(Ok(())), kind) if kind != ErrorKind::Unavailable => {
                 // It says no more than that we gave up.
-                let _ = self.settle(Authority::Step, &mut |_, _| Ok(()));
+                let _ = self.settle_quietly(Authority::Step);
             }
             _ => self.give_up(),
         }
@@ -178,8 +177,7 @@ impl PostgresSession {
                 types.insert(name, number.parse().unwrap_or(0));
             }
             Ok(())
-        })
-        .map_err(|(error, _)| error)?;
+        })?;
         Ok(types)
     }
 }

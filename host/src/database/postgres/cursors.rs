@@ -47,8 +47,7 @@ impl PostgresSession {
                         .collect();
                 }
                 Ok(())
-            })
-            .map_err(|(error, _)| error)?;
+            })?;
             if let Some(connection) = self.connection.as_mut() {
                 connection.type_names.extend(unknown.into_iter().zip(names));
             }
@@ -122,8 +121,7 @@ impl PostgresSession {
                 Answer::Suspended => {}
             }
             Ok(())
-        })
-        .map_err(|(error, _)| error)?;
+        })?;
         self.name_types(&mut cursor, &described)?;
         if cursor.portal.is_none() && !is_autocommit {
             self.close_portal(&portal);
@@ -166,8 +164,7 @@ impl PostgresSession {
                 _ => {}
             }
             Ok(())
-        })
-        .map_err(|(error, _)| error)?;
+        })?;
         if is_done {
             self.close_portal(&portal);
         }

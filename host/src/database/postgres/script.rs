@@ -47,7 +47,7 @@ impl PostgresSession {
                     })
                     .map_err(|error| failed(position, error))?;
             }
-            let settled = self.settle(Authority::Step, &mut |done, answer| {
+            let settled = self.settle_counting(Authority::Step, &mut |done, answer| {
                 if let Answer::Done(rows) = answer {
                     changed += rows;
                     progress(portion.get(done).map_or(0, |at| at.end));

@@ -138,8 +138,7 @@ impl Session for PostgresSession {
         let query = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('wasmigrate'), pg_catalog.hashtext($1))";
         let schema = self.target.schema.clone();
         // There is no run yet to call it after, so that its process has to be known to tell who keeps it waiting.
-        self.settle(Authority::Host, &mut |_, _| Ok(()))
-            .map_err(|(error, _)| error)?;
+        self.settle_quietly(Authority::Host)?;
         let idle = format!(
             "SELECT pg_catalog.set_config('idle_in_transaction_session_timeout', '{}', true)",
             LOCKED_IDLE.as_millis()
@@ -165,9 +164,7 @@ impl Session for PostgresSession {
     async fn settle(&mut self) -> Result<()> {
         match self.pipeline.is_empty() {
             true => Ok(()),
-            false => self
-                .settle(Authority::Step, &mut |_, _| Ok(()))
-                .map_err(|(error, _)| error),
+            false => self.settle_quietly(Authority::Step),
         }
     }
 
@@ -244,7 +241,7 @@ impl Session for PostgresSession {
                 let cells = parameters.columns.iter().map(|column| column.cell(row));
                 self.ask(Asked::Awaited, &request, cells)?;
             }
-            self.settle(Authority::Step, &mut |_, answer| {
+            self.settle_counting(Authority::Step, &mut |_, answer| {
                 if let Answer::Done(rows) = answer {
                     changed += rows;
                 }
@@ -370,7 +367,7 @@ impl Session for PostgresSession {
         }
         // A failure of what is still on its way must not take the rollback along.
         if !self.pipeline.is_empty() {
-            let _ = self.settle(Authority::Step, &mut |_, _| Ok(()));
+            let _ = self.settle_quietly(Authority::Step);
         }
         self.ask_quietly(&format!("ROLLBACK TO SAVEPOINT wasmigrate_{}", savepoint.0))?;
         self.ask_quietly(&format!("RELEASE SAVEPOINT wasmigrate_{}", savepoint.0))?;

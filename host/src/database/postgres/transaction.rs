@@ -89,8 +89,7 @@ impl PostgresSession {
             return Ok(());
         }
         if self.pipeline.begun.is_none() {
-            self.settle(Authority::Host, &mut |_, _| Ok(()))
-                .map_err(|(error, _)| error)?;
+            self.settle_quietly(Authority::Host)?;
         }
         let Some(begun) = self.pipeline.begun.clone() else {
             return Err(Error::new(
@@ -145,18 +144,17 @@ impl PostgresSession {
         }
         self.ask(Asked::Commit, &Request::once("COMMIT"), std::iter::empty())?;
         let transaction = self.transaction.take();
-        self.settle(Authority::Host, &mut |_, _| Ok(()))
-            .map_err(|(error, _)| {
-                // Something before the COMMIT failed.
-                if self.connection.is_some() {
-                    self.transaction = transaction.map(|transaction| Transaction {
-                        is_sent: true,
-                        has_failed: true,
-                        ..transaction
-                    });
-                }
-                error
-            })
+        self.settle_quietly(Authority::Host).map_err(|error| {
+            // Something before the COMMIT failed.
+            if self.connection.is_some() {
+                self.transaction = transaction.map(|transaction| Transaction {
+                    is_sent: true,
+                    has_failed: true,
+                    ..transaction
+                });
+            }
+            error
+        })
     }
 
     /// Rolls back, when there is something to.
@@ -176,7 +174,7 @@ impl PostgresSession {
         self.forget_kept();
         if !self.pipeline.is_empty() {
             // What it says does not matter any more, unless the connection is gone, and then nor does that.
-            let _ = self.settle(Authority::Host, &mut |_, _| Ok(()));
+            let _ = self.settle_quietly(Authority::Host);
             self.transaction = None;
         }
         let statements: &[&str] = match transaction.is_autocommit {
@@ -195,11 +193,11 @@ impl PostgresSession {
                 self.ask_quietly(statement)?;
             }
         }
-        match self.settle(Authority::Host, &mut |_, _| Ok(())) {
+        match self.settle_quietly(Authority::Host) {
             Ok(()) => Ok(()),
             // The server has rolled back what it lost.
             Err(_) if self.connection.is_none() => Ok(()),
-            Err((error, _)) => Err(error),
+            Err(error) => Err(error),
         }
     }
 
