@@ -4,8 +4,8 @@
 //! statements go through the extended protocol, so that each is one statement; those that nobody waits for are sent
 //! together with the next one (`pipeline`). Parameters and results travel in the database's own text. What a step may not
 //! say is refused before it is sent (`guard`); what it could have done all the same is looked for inside the transaction,
-//! before its commit (`verify`). Nothing is kept in a connection from one transaction to the next, so that a pooler in
-//! between may hand each to another server process.
+//! before its commit (`verify`). Behind a pooler, which may hand each transaction to another server process, nothing is
+//! kept from one transaction to the next; without one, the host's own statements stay prepared (`kept`).
 
 mod address;
 mod advice;
