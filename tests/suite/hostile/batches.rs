@@ -176,6 +176,13 @@ fn a_wrong_number_of_parameters_is_found_out() {
         ONE_COLUMN,
         "the statement has 1 parameters, but 0 values were given",
     );
+    Batch::of(0).with_integers(&[]).gets_refused(
+        TWO_COLUMNS,
+        "the statement has 2 parameters, but 1 values were given",
+    );
+    Batch::of(0)
+        .with_integers(&[])
+        .gets_refused("INSERT INTO nowhere VALUES ($1)", "nowhere");
 }
 
 #[test]

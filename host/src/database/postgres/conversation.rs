@@ -227,7 +227,7 @@ impl PostgresSession {
     }
 
     /// The names under which to send a statement: what comes again in a transaction is prepared once. Statements of the
-    /// host are not: a step could put another one under the same name.
+    /// host are not: a step could put another one under the same name. (See `kept` for those behind the look.)
     pub(super) fn prepare<'s>(
         &mut self,
         authority: Authority,
@@ -276,6 +276,19 @@ impl PostgresSession {
         self.connection = None;
         self.transaction = None;
         self.forget_open_work();
+    }
+
+    /// Checks a statement of a step that there is nothing to run with: that it can be read, and has so many parameters.
+    pub(super) fn expect_parameters(&mut self, statement: &str, given: usize) -> Result<()> {
+        self.enter(Authority::Step)?;
+        let Some(connection) = self.connection.as_mut() else {
+            return Err(self.lost());
+        };
+        self.pipeline.ask_what_it_is(connection, statement)?;
+        self.settle(Authority::Step, &mut |_, answer| match answer {
+            Answer::Parameters(wanted) if wanted != given => Err(errors::parameters(wanted, given)),
+            _ => Ok(()),
+        })
     }
 
     /// Runs one statement to its end; returns how many rows it changed.

@@ -118,7 +118,7 @@ impl PostgresSession {
                     cursor.take(row);
                 }
                 Answer::Done(_) => cursor.portal = None,
-                Answer::Suspended => {}
+                Answer::Parameters(_) | Answer::Suspended => {}
             }
             Ok(())
         })?;

@@ -87,17 +87,22 @@ pub(super) fn explain_parameters(error: Error) -> Error {
         .rev()
         .find_map(number);
     match (given, wanted) {
-        (Some(given), Some(wanted)) => Error {
-            code: error.code,
-            ..Error::invalid_argument(format!(
-                "the statement has {wanted} parameters, but {given} values were given"
-            ))
-        },
+        (Some(given), Some(wanted)) => parameters(wanted, given),
         _ => error,
     }
 }
 
-fn number(word: &str) -> Option<u32> {
+/// A statement was given too many or too few values.
+pub(super) fn parameters(wanted: usize, given: usize) -> Error {
+    Error {
+        code: PROTOCOL_VIOLATION.to_owned(),
+        ..Error::invalid_argument(format!(
+            "the statement has {wanted} parameters, but {given} values were given"
+        ))
+    }
+}
+
+fn number(word: &str) -> Option<usize> {
     word.parse().ok()
 }
 

@@ -43,6 +43,8 @@ pub(super) enum Asked {
 
 /// What the server says about a statement that somebody waits for.
 pub(super) enum Answer {
+    /// How many parameters it has.
+    Parameters(usize),
     /// The columns of its result.
     Columns(RowDescriptionBody),
     /// A row of its result.
@@ -168,6 +170,26 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Asks what a statement is, without running it.
+    pub(super) fn ask_what_it_is(
+        &mut self,
+        connection: &mut Connection,
+        statement: &str,
+    ) -> Result<()> {
+        let buffer = &mut connection.wire.outgoing;
+        let before = buffer.len();
+        let written = frontend::parse("", statement, [], buffer)
+            .and_then(|()| frontend::describe(b'S', "", buffer));
+        if let Err(error) = written {
+            buffer.truncate(before);
+            return Err(Error::invalid_argument(format!(
+                "the statement cannot be sent: {error}"
+            )));
+        }
+        self.asked.push_back(Asked::Awaited);
+        Ok(())
+    }
+
     /// Takes note of a statement that was written by somebody else.
     pub(super) fn asked(&mut self, asked: Asked) {
         self.asked.push_back(asked);
@@ -230,6 +252,10 @@ impl Pipeline {
         loop {
             let process = self.begun.as_ref().map(|begun| begun.process);
             match connection.wire.receive(&mut || look(process))? {
+                Message::ParameterDescription(body) if self.is_awaited() => {
+                    let count = body.parameters().count()?;
+                    note(trouble, on(self.awaited, Answer::Parameters(count)));
+                }
                 Message::RowDescription(body) if self.is_awaited() => {
                     note(trouble, on(self.awaited, Answer::Columns(body)));
                 }

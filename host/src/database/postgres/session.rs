@@ -227,6 +227,11 @@ impl Session for PostgresSession {
 
     async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64> {
         guard::check(statement)?;
+        if parameters.row_count == 0 {
+            return self
+                .expect_parameters(statement, parameters.columns.len())
+                .map(|()| 0);
+        }
         let mut changed = 0;
         for first in (0..parameters.row_count).step_by(ROWS_AT_ONCE) {
             let rows = first..parameters.row_count.min(first + ROWS_AT_ONCE);
