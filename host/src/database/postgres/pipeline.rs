@@ -320,8 +320,8 @@ impl Pipeline {
             Some(Asked::Required(otherwise)) if error.code == DIVISION_BY_ZERO => {
                 *otherwise.clone()
             }
-            Some(Asked::Verify) if error.message.contains(kept::PREFIX) => tampered("prepared"),
             Some(Asked::Verify) if error.message.contains(TAMPERED) => tampered(&error.message),
+            Some(Asked::Verify) if error.message.contains(kept::PREFIX) => tampered("prepared"),
             Some(Asked::Commit) if error.code == READ_ONLY => tampered("commit"),
             _ if error.code == errors::IN_FAILED_TRANSACTION => failed_before(),
             Some(Asked::Awaited) => errors::explain_parameters(error),
