@@ -144,7 +144,7 @@ impl PostgresSession {
         }
         self.ask(Asked::Commit, &Request::once("COMMIT"), std::iter::empty())?;
         let transaction = self.transaction.take();
-        self.settle_quietly(Authority::Host).map_err(|error| {
+        self.settle_quietly(Authority::Host).inspect_err(|_| {
             // Something before the COMMIT failed.
             if self.connection.is_some() {
                 self.transaction = transaction.map(|transaction| Transaction {
@@ -153,7 +153,6 @@ impl PostgresSession {
                     ..transaction
                 });
             }
-            error
         })
     }
 
