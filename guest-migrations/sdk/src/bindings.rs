@@ -20,3 +20,18 @@ wit_bindgen::generate!({
     export_macro_name: "export_world",
     default_bindings_module: "wasmigrate_sdk::bindings",
 });
+
+/// The world of transformations, with the types of the other.
+pub mod transform {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "transform",
+        pub_export_macro: true,
+        export_macro_name: "export_transform_world",
+        default_bindings_module: "wasmigrate_sdk::bindings::transform",
+        with: {
+            "wasmigrate:migration/types@0.1.0": crate::bindings::wasmigrate::migration::types,
+            "wasmigrate:migration/transformations@0.1.0": generate,
+        },
+    });
+}

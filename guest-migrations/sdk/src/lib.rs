@@ -19,6 +19,7 @@ mod savepoint;
 pub mod settings;
 mod step;
 mod texts;
+pub mod transform;
 mod validity;
 mod value;
 
