@@ -12,7 +12,7 @@ use crate::database::Stop;
 use crate::engine::{
     Event, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice,
 };
-use crate::journal::Outcome;
+use crate::journal::{BadRow, Outcome};
 
 /// How long to wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -88,6 +88,26 @@ impl Client {
     /// The newest runs, the newest first.
     pub fn history(&self, most: u32, output: bool) -> Result<Vec<HistoryEntry>> {
         self.get(&format!("runs?most={most}&output={output}"))
+    }
+
+    /// Lets the run that goes on rest, or go on; returns its number.
+    pub fn pause(&self, pause: bool) -> Result<i64> {
+        #[derive(Deserialize)]
+        struct Asked {
+            run: i64,
+        }
+        let path = if pause { "pause" } else { "resume" };
+        Ok(self.post::<Asked>(path, &json!({}), None)?.run)
+    }
+
+    /// The rows that transformations set aside, behind this step and key.
+    pub fn bad_rows(&self, after: (u32, &str), most: u32) -> Result<Vec<BadRow>> {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("after_step", &after.0.to_string())
+            .append_pair("after_key", after.1)
+            .append_pair("most", &most.to_string());
+        self.get(&format!("bad-rows?{}", query.finish()))
     }
 
     /// Compares all files with the journal; returns the number of steps that were compared.

@@ -7,10 +7,12 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::engine::{OnBadRow, TransformOptions};
 use crate::http::Dialect;
 use crate::sandbox::Limits;
 
@@ -39,6 +41,8 @@ pub struct Config {
     pub lock_wait_seconds: u64,
     /// What holds for PostgreSQL alone.
     pub postgres: PostgresConfig,
+    /// How transformations go about their work.
+    pub transform: TransformConfig,
     /// How `serve` answers.
     pub serve: ServeConfig,
     /// What components may use.
@@ -66,6 +70,54 @@ impl Default for PostgresConfig {
             lock_timeout_milliseconds: 2_000,
             role: String::new(),
             password_file: PathBuf::new(),
+        }
+    }
+}
+
+/// How transformations go about their work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TransformConfig {
+    /// How many workers go through a table at the same time; 0 for as many as there are processors.
+    pub workers: u32,
+    /// How long a chunk of rows should take, about.
+    pub chunk_milliseconds: u64,
+    /// The most rows in a second; 0 for no limit.
+    pub max_rows_per_second: u64,
+    /// How far a replica may be behind before the work rests; 0 for any distance.
+    pub max_replica_lag_seconds: u64,
+    /// What becomes of a row that the function rejects: `fail` or `quarantine`.
+    pub on_bad_row: OnBadRow,
+    /// How many such rows are set aside before the step fails.
+    pub max_bad_rows: u64,
+}
+
+impl Default for TransformConfig {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            chunk_milliseconds: 200,
+            max_rows_per_second: 0,
+            max_replica_lag_seconds: 10,
+            on_bad_row: OnBadRow::Fail,
+            max_bad_rows: 100,
+        }
+    }
+}
+
+impl TransformConfig {
+    /// The same for an engine.
+    pub fn options(&self) -> TransformOptions {
+        let set = |number: u64| (number > 0).then_some(number);
+        TransformOptions {
+            workers: usize::try_from(self.workers)
+                .ok()
+                .filter(|workers| *workers > 0),
+            chunk: Duration::from_millis(self.chunk_milliseconds),
+            max_rows_per_second: set(self.max_rows_per_second),
+            max_replica_lag: set(self.max_replica_lag_seconds).map(Duration::from_secs),
+            on_bad_row: self.on_bad_row,
+            max_bad_rows: self.max_bad_rows,
         }
     }
 }
@@ -112,6 +164,7 @@ impl Default for Config {
             lease_seconds: 15,
             lock_wait_seconds: 5,
             postgres: PostgresConfig::default(),
+            transform: TransformConfig::default(),
             serve: ServeConfig::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
@@ -222,7 +275,7 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
         .strip_prefix(PREFIX)
         .ok_or_else(unknown)?
         .to_ascii_lowercase();
-    let (section, key) = ["limits", "postgres", "serve", "settings"]
+    let (section, key) = ["limits", "postgres", "serve", "settings", "transform"]
         .iter()
         .find_map(|section| {
             let rest = key.strip_prefix(section)?.strip_prefix('_')?;

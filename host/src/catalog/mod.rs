@@ -138,6 +138,8 @@ pub struct Applied<'a> {
     pub name: &'a str,
     /// The SHA-256 of its file at that time, in hexadecimal.
     pub digest: &'a str,
+    /// Whether its file may be another one now.
+    pub may_change: bool,
 }
 
 /// Differences between files and journal that the operator knows of and accepts.
@@ -221,7 +223,7 @@ impl Catalog {
                 }
                 continue;
             };
-            if allowances.changed {
+            if allowances.changed || record.may_change {
                 continue;
             }
             match digests.of(step) {

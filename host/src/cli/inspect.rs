@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::terminal::Terminal;
+use super::terminal::{Terminal, printable_lines};
 use super::{Ended, GlobalArguments, REFUSED};
 use crate::catalog::{Allowances, StepFile, StepKind};
 use crate::database::Sqlite;
-use crate::engine::Inspection;
+use crate::engine::{Inspection, Replacement};
+use crate::sandbox::Transformation;
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArguments {
@@ -25,7 +26,13 @@ pub(super) async fn run(
 ) -> Result<u8, Ended> {
     let config = global.config()?;
     let empty = Arc::new(Sqlite::empty(super::session_limits(&config)));
-    let engine = super::engine(config, empty, Allowances::default(), true);
+    let engine = super::engine(
+        config,
+        empty,
+        Allowances::default(),
+        true,
+        Replacement::Refuse,
+    );
     let file_name = arguments.step.display().to_string();
     let file = StepFile {
         index: 0,
@@ -48,16 +55,19 @@ pub(super) async fn run(
 }
 
 fn show(file_name: &str, inspection: &Inspection, terminal: &Terminal) {
-    let transaction = if inspection.transactional {
-        "runs inside a transaction"
-    } else {
-        "runs outside a transaction"
+    let transaction = match (&inspection.transformation, inspection.transactional) {
+        (Some(_), _) => "each chunk of rows in one of its own",
+        (None, true) => "runs inside a transaction",
+        (None, false) => "runs outside a transaction",
     };
     terminal.line(&format!("file         {file_name}"));
     terminal.line(&format!("description  {}", inspection.summary));
     terminal.line(&format!("size         {} bytes", inspection.size));
     terminal.line(&format!("sha256       {}", inspection.digest));
     terminal.line(&format!("transaction  {transaction}"));
+    if let Some(transformation) = &inspection.transformation {
+        terminal.line(&format!("transforms   {}", columns(transformation)));
+    }
     terminal.line("it may");
     for ability in &inspection.interface.abilities {
         terminal.line(&format!("  {ability}"));
@@ -73,4 +83,34 @@ fn show(file_name: &str, inspection: &Inspection, terminal: &Terminal) {
     for export in &inspection.interface.exports {
         terminal.line(&format!("  {export}"));
     }
+}
+
+/// The columns that a transformation makes of which.
+fn columns(transformation: &Transformation) -> String {
+    let derived: Vec<String> = transformation
+        .derived
+        .iter()
+        .map(|column| {
+            let required = if column.nullable { "" } else { " NOT NULL" };
+            let name = format!("{} {}{required}", column.name, column.type_name);
+            match &column.replaces {
+                Some(replaced) => format!("{name} in the place of {replaced}"),
+                None => name,
+            }
+        })
+        .collect();
+    let dropped = match transformation.dropped.is_empty() {
+        true => String::new(),
+        false => format!("; drops {}", transformation.dropped.join(", ")),
+    };
+    let rows = match &transformation.filter {
+        Some(filter) => format!(", where {filter}"),
+        None => String::new(),
+    };
+    printable_lines(&format!(
+        "{}: {} → {}{dropped}{rows}",
+        transformation.table,
+        transformation.inputs.join(", "),
+        derived.join(", ")
+    ))
 }

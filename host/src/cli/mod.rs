@@ -3,10 +3,12 @@
 //! A command turns arguments into a call of the [`Engine`], and its answer into text for people or, with `--json`, for
 //! machines. Exit status: 0 done, 1 the migration failed, 2 wrong usage or refused.
 
+mod bad_rows;
 mod completions;
 mod history;
 mod inspect;
 mod lease;
+mod pause;
 mod plan;
 mod run;
 mod serve;
@@ -26,9 +28,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::catalog::Allowances;
 use crate::client::{self, Client};
-use crate::config::Config;
+use crate::config::{Config, TransformConfig};
 use crate::database::{Database, ErrorKind, Postgres, PostgresOptions, SessionLimits, Sqlite};
-use crate::engine::{self, Engine, Failure, RunError};
+use crate::engine::{self, Engine, Failure, OnBadRow, Replacement, RunError};
 use target::Target;
 use terminal::Terminal;
 
@@ -99,6 +101,12 @@ enum Command {
     Inspect(inspect::InspectArguments),
     /// Hash every file and compare it with the journal
     Verify(verify::VerifyArguments),
+    /// Let the run that goes on rest between steps and chunks of rows
+    Pause(pause::PauseArguments),
+    /// Let the run go on that rests
+    Resume(pause::PauseArguments),
+    /// Show the rows that transformations rejected and set aside
+    BadRows(bad_rows::BadRowsArguments),
     /// Show who may change the target now, or take that right away
     Lease(lease::LeaseArguments),
     /// Print a completion script for a shell
@@ -132,6 +140,56 @@ struct Manner {
     wait: bool,
     /// Whether to refuse statements that would hold up the application.
     strict: bool,
+    transform: TransformArguments,
+}
+
+/// How transformations go about their work: over the settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Transformations")]
+struct TransformArguments {
+    /// How many workers go through a table at the same time [default: as many as processors]
+    #[arg(long, value_name = "N")]
+    workers: Option<u32>,
+    /// Go through no more rows than this in a second
+    #[arg(long, value_name = "N")]
+    max_rows_per_second: Option<u64>,
+    /// What becomes of a row that the function rejects [default: fail]
+    #[arg(long, value_enum)]
+    on_bad_row: Option<OnBadRow>,
+    /// How many rejected rows are set aside before the step fails [default: 100]
+    #[arg(long, value_name = "N")]
+    max_bad_rows: Option<u64>,
+    /// Let a transformation go on from its last chunk although its component is another one now
+    #[arg(long, conflicts_with = "restart")]
+    replace: bool,
+    /// Let a transformation that was begun start over
+    #[arg(long)]
+    restart: bool,
+}
+
+impl TransformArguments {
+    fn override_in(self, config: &mut TransformConfig) {
+        if let Some(workers) = self.workers {
+            config.workers = workers;
+        }
+        if let Some(rows) = self.max_rows_per_second {
+            config.max_rows_per_second = rows;
+        }
+        if let Some(on_bad_row) = self.on_bad_row {
+            config.on_bad_row = on_bad_row;
+        }
+        if let Some(rows) = self.max_bad_rows {
+            config.max_bad_rows = rows;
+        }
+    }
+
+    fn replacement(self) -> Replacement {
+        match (self.replace, self.restart) {
+            (true, _) => Replacement::Continue,
+            (_, true) => Replacement::Restart,
+            _ => Replacement::Refuse,
+        }
+    }
 }
 
 /// Why a command ended without doing what it was asked to, with its exit status.
@@ -216,6 +274,9 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ende
         Command::History(history) => history::run(global, history, terminal).await,
         Command::Inspect(inspect) => inspect::run(global, inspect, terminal).await,
         Command::Verify(verify) => verify::run(global, verify, terminal).await,
+        Command::Pause(pause) => pause::run(global, pause, true, terminal).await,
+        Command::Resume(pause) => pause::run(global, pause, false, terminal).await,
+        Command::BadRows(rows) => bad_rows::run(global, rows, terminal).await,
         Command::Lease(lease) => lease::run(global, lease, terminal).await,
         Command::Completions(completions) => Ok(completions::run(completions, terminal)),
     }
@@ -255,6 +316,12 @@ impl GlobalArguments {
                 "a running host is as strict as its settings say: `--strict` is for runs in this process"
             );
         }
+        if manner.transform != TransformArguments::default() {
+            bail!(
+                "a running host transforms as its settings say: `--workers`, `--max-rows-per-second`, `--on-bad-row`, \
+                 `--max-bad-rows`, `--replace` and `--restart` are for runs in this process"
+            );
+        }
         if self.database.is_some() || self.migrations.is_some() {
             bail!(
                 "`--host` names a host that has its own database and steps: leave out `--database` and `--migrations`"
@@ -275,8 +342,16 @@ impl GlobalArguments {
     fn engine(&self, allowances: Allowances, manner: Manner) -> anyhow::Result<Engine> {
         let mut config = self.config()?;
         config.strict |= manner.strict;
+        manner.transform.override_in(&mut config.transform);
+        let replacement = manner.transform.replacement();
         let database = database(&config)?;
-        Ok(engine(config, database, allowances, manner.wait))
+        Ok(engine(
+            config,
+            database,
+            allowances,
+            manner.wait,
+            replacement,
+        ))
     }
 }
 
@@ -285,6 +360,7 @@ fn engine(
     database: Arc<dyn Database>,
     allowances: Allowances,
     wait: bool,
+    replacement: Replacement,
 ) -> Engine {
     Engine::new(
         database,
@@ -298,6 +374,8 @@ fn engine(
             allowances,
             wait,
             strict: config.strict,
+            transform: config.transform.options(),
+            replacement,
         },
     )
 }

@@ -4,7 +4,9 @@ use clap::Args;
 
 use super::target::Target;
 use super::terminal::Terminal;
-use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, Manner, REFUSED};
+use super::{
+    AllowanceArguments, Ended, FAILED, GlobalArguments, Manner, REFUSED, TransformArguments,
+};
 use crate::database::Stop;
 use crate::engine::{Command, Order, State};
 use crate::journal::Outcome;
@@ -22,6 +24,8 @@ pub(super) struct RunArguments {
     /// Refuse steps with statements that would hold up the application; `plan` says which
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    transform: TransformArguments,
 }
 
 pub(super) async fn run(
@@ -33,6 +37,7 @@ pub(super) async fn run(
     let manner = Manner {
         wait: !arguments.no_wait,
         strict: arguments.strict,
+        transform: arguments.transform,
     };
     let target = global.target(arguments.allowances, manner)?;
     let stop = Stop::default();
@@ -60,7 +65,7 @@ pub(super) async fn run(
         }
         let state = report.state.map_or("not known", State::as_str);
         let left = match &report.failure {
-            Some(failure) if failure.is_kept => "ran outside a transaction and runs again",
+            Some(failure) if failure.is_kept => "keeps what it has done and is run again",
             _ => "was rolled back",
         };
         terminal.line(&match (report.outcome, report.run) {

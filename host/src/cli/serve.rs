@@ -93,6 +93,7 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
         );
         tracing::info!(%address, "listening");
         tokio::spawn(http::log_runs(Arc::clone(&supervisor)));
+        tokio::spawn(Arc::clone(&supervisor).keep_drained());
         let router = http::router(Arc::clone(&supervisor), settings);
         let stopped = async {
             tokio::select! {

@@ -49,6 +49,13 @@ fn show(overview: &Overview, terminal: &Terminal) {
             lease.run
         ));
     }
+    if let Some(what) = overview
+        .pause
+        .as_ref()
+        .and_then(|pause| pause.waits_for.as_ref())
+    {
+        terminal.line(&format!("rests   {what}"));
+    }
     let width = overview
         .steps
         .iter()
@@ -59,12 +66,16 @@ fn show(overview: &Overview, terminal: &Terminal) {
         let when = step.finalized_at.or(step.migrated_at);
         terminal.line(
             format!(
-                "  {:04}_{:width$}  {:4}  {:9}  {}",
+                "  {:04}_{:width$}  {:4}  {:9}  {}{}",
                 step.index,
                 step.name,
                 step.kind.map_or("gone", |kind| kind.as_str()),
                 step.progress.as_str(),
                 when.map_or_else(String::new, time),
+                match step.bad_rows {
+                    0 => String::new(),
+                    rows => format!("  {rows} bad rows"),
+                },
             )
             .trim_end(),
         );

@@ -8,6 +8,7 @@ use crate::database::Stop;
 use crate::engine::{
     Engine, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice,
 };
+use crate::journal::BadRow;
 
 /// Where a command is done.
 pub(super) enum Target {
@@ -44,6 +45,26 @@ impl Target {
         Ok(match self {
             Self::Here(engine) => engine.history(i64::MAX, most, output).await?,
             Self::There { client, .. } => client.history(most, output)?,
+        })
+    }
+
+    /// Lets the run that goes on rest, or go on; returns its number.
+    pub(super) async fn pause(&self, pause: bool) -> Result<i64, Ended> {
+        Ok(match (self, pause) {
+            (Self::Here(engine), true) => engine.pause().await?,
+            (Self::Here(engine), false) => engine.resume().await?,
+            (Self::There { client, .. }, _) => client.pause(pause)?,
+        })
+    }
+
+    pub(super) async fn bad_rows(
+        &self,
+        after: (u32, &str),
+        most: u32,
+    ) -> Result<Vec<BadRow>, Ended> {
+        Ok(match self {
+            Self::Here(engine) => engine.bad_rows(after, most).await?,
+            Self::There { client, .. } => client.bad_rows(after, most)?,
         })
     }
 

@@ -225,6 +225,10 @@ impl Observer for Lines {
                 "run {run}: {command}, {steps} {}",
                 if *steps == 1 { "step" } else { "steps" }
             )),
+            Event::Resting {
+                waits_for: Some(what),
+            } => self.line(&format!("the run rests: {what}")),
+            Event::Resting { waits_for: None } => self.line("the run goes on"),
             Event::Warning { message } => {
                 self.line(&format!("{} {message}", style("warning:").yellow()));
             }
@@ -278,6 +282,7 @@ impl Observer for Lines {
             | Event::Prepared { .. }
             | Event::StepStarted { .. }
             | Event::Progress { .. }
+            | Event::Pace { .. }
             | Event::Checkpoint { .. }
             | Event::RunEnded { .. } => {}
         }
@@ -333,7 +338,7 @@ impl Bars {
                     Some(total) => {
                         self.show(
                             &self.rows,
-                            "{spinner} {bar:30} {human_pos}/{human_len} {per_sec}, {eta} left",
+                            "{spinner} {bar:30} {human_pos}/{human_len} {per_sec}, {eta} left {msg}",
                         );
                         self.rows.set_length(*total);
                     }
@@ -341,8 +346,16 @@ impl Bars {
                 }
                 self.rows.set_position(*done);
             }
+            Event::Pace { pace, .. } => {
+                let left = pace
+                    .seconds_left
+                    .map_or_else(String::new, |(best, worst)| format!("({best}–{worst} s) "));
+                self.rows
+                    .set_message(format!("{left}{} rows a chunk", pace.chunk_rows));
+            }
             Event::StepEnded { .. } => {
                 self.steps.inc(1);
+                self.rows.set_message("");
                 self.rows.finish_and_clear();
                 self.rows.set_prefix("");
             }

@@ -77,6 +77,12 @@ impl<'a> From<&'a Value> for Cell<'a> {
     }
 }
 
+impl From<Cell<'_>> for Value {
+    fn from(cell: Cell<'_>) -> Self {
+        owned(cell)
+    }
+}
+
 impl Batch {
     /// Checks a batch that somebody else made: the number of cells in every column, the order of offsets, and the borders
     /// of characters. The error says what is wrong and in which column.
@@ -87,6 +93,46 @@ impl Batch {
                 .map_err(|why| format!("column {} of the batch: {why}", position + 1))?;
         }
         Ok(())
+    }
+
+    /// These rows, and those of another batch with the same columns behind them.
+    pub fn append(self, other: &Self) -> Self {
+        if self.row_count == 0 {
+            return other.clone();
+        }
+        let columns = self.columns.iter().zip(&other.columns);
+        Self {
+            row_count: self.row_count + other.row_count,
+            columns: columns
+                .map(|(first, second)| {
+                    let mut builder = ColumnBuilder::default();
+                    for row in 0..self.row_count {
+                        builder.push(first.cell(row));
+                    }
+                    for row in 0..other.row_count {
+                        builder.push(second.cell(row));
+                    }
+                    builder.finish()
+                })
+                .collect(),
+        }
+    }
+
+    /// About how many bytes of memory the cells take.
+    pub fn size(&self) -> usize {
+        self.columns.iter().map(ColumnData::size).sum()
+    }
+
+    /// The rows of these numbers, in their order.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self {
+            row_count: rows.len(),
+            columns: self
+                .columns
+                .iter()
+                .map(|column| column.select(rows))
+                .collect(),
+        }
     }
 
     /// The rows, one after the other.
@@ -101,6 +147,26 @@ impl Batch {
 }
 
 impl ColumnData {
+    fn size(&self) -> usize {
+        match &self.values {
+            ColumnValues::Booleans(cells) => cells.len(),
+            ColumnValues::Integers(cells) => size_of_val(cells.as_slice()),
+            ColumnValues::Floats(cells) => size_of_val(cells.as_slice()),
+            ColumnValues::Mixed(cells) => cells.iter().map(Value::size).sum(),
+            ColumnValues::Texts { ends, data } => size_of_val(ends.as_slice()) + data.len(),
+            ColumnValues::Bytes { ends, data } => size_of_val(ends.as_slice()) + data.len(),
+        }
+    }
+
+    /// The cells of these rows, in their order.
+    fn select(&self, rows: &[usize]) -> Self {
+        let mut builder = ColumnBuilder::default();
+        for row in rows {
+            builder.push(self.cell(*row));
+        }
+        builder.finish()
+    }
+
     fn check(&self, row_count: usize) -> Result<(), String> {
         let cells = match &self.values {
             ColumnValues::Booleans(cells) => cells.len(),

@@ -14,6 +14,7 @@ mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -166,6 +167,16 @@ pub trait Session: Send {
     /// Says for which run the transactions are that are opened from now on, so that others can tell.
     fn label(&mut self, _run: i64) {}
 
+    /// How many sessions of others have waited for a while for what a run's sessions have locked.
+    async fn waiting_for_run(&mut self, _run: i64) -> Result<u64> {
+        Ok(0)
+    }
+
+    /// How far the slowest replica is behind, as far as the database tells.
+    async fn replication_lag(&mut self) -> Result<Option<Duration>> {
+        Ok(None)
+    }
+
     /// Opens a transaction that may write, waiting for other writers up to [`SessionLimits::lock_wait`]. Nothing of an
     /// earlier step is left in it.
     async fn begin(&mut self, durability: Durability) -> Result<()>;
@@ -249,6 +260,21 @@ pub trait Session: Send {
         parameters: &[Value],
     ) -> Result<CursorId>;
 
+    /// Runs one query and returns its first rows at once: at most `max_rows`, and no more once `max_bytes` are reached.
+    async fn read(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<Batch> {
+        let cursor = self.query(authority, statement, parameters).await?;
+        let batch = self.fetch(cursor, max_rows, max_bytes).await?;
+        self.close(cursor).await;
+        Ok(batch)
+    }
+
     /// The columns of an open cursor.
     fn columns(&self, cursor: CursorId) -> Result<Arc<[Column]>>;
 
@@ -294,7 +320,7 @@ pub trait Session: Send {
 }
 
 /// A name in quotes, as both databases write it.
-fn quote(name: &str) -> String {
+pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -21,6 +21,8 @@ pub struct Stop(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// Ends this one, too.
+    parent: Option<Stop>,
     cancelled: AtomicBool,
     cancelled_at: OnceLock<Instant>,
     deadline: Mutex<Option<(Instant, Duration)>>,
@@ -28,6 +30,14 @@ struct Shared {
 }
 
 impl Stop {
+    /// A value that ends with this one, and has a deadline of its own.
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Shared {
+            parent: Some(self.clone()),
+            ..Shared::default()
+        }))
+    }
+
     /// Ends the work. It cannot be taken back.
     pub fn cancel(&self) {
         self.0.cancelled_at.get_or_init(Instant::now);
@@ -52,13 +62,14 @@ impl Stop {
         }
         match self.deadline() {
             Some((at, duration)) if at <= Instant::now() => Some(StopReason::Deadline(duration)),
-            _ => None,
+            _ => self.0.parent.as_ref().and_then(Self::reason),
         }
     }
 
     /// Whether the operator cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Relaxed)
+            || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
     }
 
     /// For how long there has been a reason to stop.
@@ -72,6 +83,16 @@ impl Stop {
 
     /// Waits until there is a reason to stop. May be dropped at any time.
     pub async fn stopped(&self) -> StopReason {
+        let Some(parent) = &self.0.parent else {
+            return self.stopped_itself().await;
+        };
+        tokio::select! {
+            reason = self.stopped_itself() => reason,
+            reason = Box::pin(parent.stopped()) => reason,
+        }
+    }
+
+    async fn stopped_itself(&self) -> StopReason {
         loop {
             let changed = self.0.changed.notified();
             if let Some(reason) = self.reason() {

@@ -45,6 +45,14 @@ pub enum Event {
         done: u64,
         total: Option<u64>,
     },
+    /// How fast a transformation goes, once a second.
+    Pace {
+        step: String,
+        #[serde(flatten)]
+        pace: Pace,
+    },
+    /// The run rests until something is over, or goes on.
+    Resting { waits_for: Option<String> },
     /// A step wrote a line.
     Output {
         step: String,
@@ -75,6 +83,21 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         failure: Option<Box<Failure>>,
     },
+}
+
+/// How fast a transformation goes, and what is left to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Pace {
+    /// Rows in the last second.
+    pub rows_per_second: f64,
+    /// How many rows a chunk has now.
+    pub chunk_rows: u64,
+    /// How many changes of the application wait to be transformed anew.
+    pub captured_rows: u64,
+    /// How many seconds it will take at best and at worst, as the rates measured so far have it.
+    pub seconds_left: Option<(u64, u64)>,
+    /// How far the slowest replica is behind, in seconds.
+    pub replica_lag_seconds: Option<f64>,
 }
 
 /// Is told what happens, on the run's thread; must return at once.

@@ -6,11 +6,11 @@ use super::Engine;
 use super::event::Unobserved;
 use super::failure::Failure;
 use super::run_output::RunOutput;
-use super::transaction::{RunContext, StepIdentity, StepTransaction};
+use super::transaction::{RunContext, StepIdentity, StepOutput, StepTransaction};
 use crate::catalog::{Digests, StepFile};
 use crate::database::{Access, Stop};
 use crate::journal::Phase;
-use crate::sandbox::Interface;
+use crate::sandbox::{Interface, Recorded, Transformation};
 
 /// What is known of a component without running it on real data.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -23,6 +23,8 @@ pub struct Inspection {
     pub summary: String,
     /// Whether it runs inside a transaction.
     pub transactional: bool,
+    /// What it does to which table, when it is a transformation.
+    pub transformation: Option<Transformation>,
     /// What it imports and exports.
     #[serde(flatten)]
     pub interface: Interface,
@@ -56,6 +58,24 @@ pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspecti
         kind: file.kind,
         digest: digest.clone(),
     };
+    if component.is_transformation() {
+        let output = StepOutput::new(&context, &step, Phase::Prepare);
+        let recorded = Recorded {
+            started_at: 0,
+            seed: 0,
+        };
+        let instance = sandbox.transform_instance(&component, output, recorded, &stop);
+        let mut instance = instance.await.map_err(Failure::from_sandbox)?;
+        let transformation = instance.describe().await.map_err(Failure::from_sandbox)?;
+        return Ok(Inspection {
+            size: bytes.len(),
+            digest,
+            summary: transformation.summary.clone(),
+            transactional: false,
+            transformation: Some(transformation),
+            interface: component.interface().clone(),
+        });
+    }
     let transaction =
         StepTransaction::open(&context, session, &step, Phase::Prepare, None, 1, None);
     let recorded = transaction.recorded();
@@ -67,6 +87,7 @@ pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspecti
         digest,
         summary: description.summary,
         transactional: description.transactional,
+        transformation: None,
         interface: component.interface().clone(),
     })
 }

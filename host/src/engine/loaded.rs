@@ -12,7 +12,7 @@ use super::transaction::{StepIdentity, StepTransaction};
 use crate::catalog::{Digests, SqlStep, StepFile, StepKind};
 use crate::database::Stop;
 use crate::journal::Phase;
-use crate::sandbox::{self, Sandbox};
+use crate::sandbox::{self, Component, Sandbox};
 
 /// A step, loaded and checked.
 pub(super) struct Loaded {
@@ -96,6 +96,13 @@ pub(super) fn load(
     loaded.into_iter().collect()
 }
 
+fn program(component: Component<StepTransaction>) -> Program {
+    match component.is_transformation() {
+        true => Program::Transformation(component),
+        false => Program::Component(component),
+    }
+}
+
 struct Loader<'l> {
     /// Started when there are components among the steps.
     sandbox: Option<&'l Sandbox<StepTransaction>>,
@@ -152,14 +159,14 @@ impl Loader<'_> {
             && let Some(component) = sandbox.recall(&digest).map_err(Failure::from_sandbox)?
         {
             self.tell(label, false);
-            return Ok((Program::Component(component), digest));
+            return Ok((program(component), digest));
         }
         let (bytes, digest) = self.read(file)?;
         self.tell(label, !sandbox.is_compiled(&digest));
         let component = sandbox
             .load(&bytes, &digest)
             .map_err(Failure::from_sandbox)?;
-        Ok((Program::Component(component), digest))
+        Ok((program(component), digest))
     }
 
     fn read(&self, file: &StepFile) -> Result<(Vec<u8>, String), Failure> {

@@ -8,12 +8,15 @@
 //! A run stays on the thread that began it, because a session does.
 
 mod advice;
+mod drain;
 mod event;
 mod failure;
 mod heartbeat;
 mod inspect;
 mod loaded;
+mod options;
 mod overview;
+mod pause;
 mod program;
 mod rehearse;
 mod run_output;
@@ -21,19 +24,19 @@ mod runner;
 mod state;
 mod supervisor;
 mod transaction;
+mod transform;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::catalog::{self, Allowances, Catalog, Digests, StepFile};
+use crate::catalog::{self, Catalog, Digests, StepFile};
 use crate::database::{self, Access, Database, Durability, ErrorKind, Session, Stop};
 use crate::journal::{
-    self, AttemptRecord, LeaseRecord, Outcome, OutputLine, Phase, RunRecord, Snapshot, StepState,
+    self, AttemptRecord, BadRow, LeaseRecord, Outcome, OutputLine, Phase, RunRecord, Snapshot,
+    StepState,
 };
-use crate::sandbox::{Limits, Sandbox};
+use crate::sandbox::Sandbox;
 use heartbeat::Heartbeat;
 use run_output::RunOutput;
 use runner::Run;
@@ -41,9 +44,10 @@ use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
 
 pub use advice::StepAdvice;
-pub use event::{Event, Observer, Unobserved};
+pub use event::{Event, Observer, Pace, Unobserved};
 pub use failure::{Blame, Failure};
 pub use inspect::Inspection;
+pub use options::{OnBadRow, Options, Replacement, TransformOptions};
 pub use overview::{Overview, Progress, Rows, StepOverview};
 pub use rehearse::Rehearsal;
 pub use runner::Report;
@@ -56,29 +60,6 @@ const SUPERUSER: &str = "the host is connected as a superuser, whom the database
 
 /// How often a waiting host looks whether the lease is free.
 const WAIT_INTERVAL: Duration = Duration::from_millis(100);
-
-/// What an engine is told once.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The directory of the steps.
-    pub migrations: PathBuf,
-    /// The directory of the host's caches.
-    pub cache: PathBuf,
-    /// What components may use.
-    pub limits: Limits,
-    /// The values passed to the steps.
-    pub settings: Arc<BTreeMap<String, String>>,
-    /// How often something is tried that may succeed when tried again.
-    pub attempts: u32,
-    /// How long the lease lasts without renewal.
-    pub lease: Duration,
-    /// Differences between files and journal that the operator accepts.
-    pub allowances: Allowances,
-    /// Whether to wait for another host that works on the target.
-    pub wait: bool,
-    /// Whether to refuse steps whose statements would hold up the application.
-    pub strict: bool,
-}
 
 /// Why a command did not become a run, or a question no answer.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +146,8 @@ impl Engine {
             if stop.is_cancelled() {
                 return Err(RunError::Cancelled);
             }
-            let snapshot = self.snapshot(stop).await?;
+            let mut snapshot = self.snapshot(stop).await?;
+            self.reopen_replaced(&catalog, &mut snapshot);
             if let Some(lease) = snapshot.lease.clone().filter(LeaseRecord::is_live) {
                 self.wait_for(lease, &*observer, stop).await?;
                 continue;
@@ -192,10 +174,11 @@ impl Engine {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let snapshot = journal::read(&mut *session).await?;
+            let mut snapshot = journal::read(&mut *session).await?;
             if snapshot.lease.as_ref().is_some_and(LeaseRecord::is_live) {
                 continue;
             }
+            self.reopen_replaced(&catalog, &mut snapshot);
             let Some(state) = self.decide(&catalog, &snapshot, command)? else {
                 // A host died between its last step and the end of its run.
                 journal::end_dead_runs(&mut *session, None).await?;
@@ -251,6 +234,24 @@ impl Engine {
         lease.is_live() || (lease.is_known_alive() && !is_idle)
     }
 
+    /// Lets a transformation go on that another component was put in the place of, when the operator wants it.
+    fn reopen_replaced(&self, catalog: &Catalog, snapshot: &mut Snapshot) {
+        if self.options.replacement == Replacement::Refuse {
+            return;
+        }
+        let digests = self.remembered_digests();
+        for index in snapshot.transformations.keys() {
+            let (Some(record), Some(file)) =
+                (snapshot.steps.get_mut(index), catalog.steps.get(index))
+            else {
+                continue;
+            };
+            if digests.of(file).is_ok_and(|digest| digest != record.digest) {
+                record.state = StepState::Started;
+            }
+        }
+    }
+
     /// A session in an open transaction, during which nobody else takes the lease or commits under one that is over; none
     /// when somebody has taken it since.
     async fn open_to_run(&self, stop: &Stop) -> Result<Option<Box<dyn Session>>, database::Error> {
@@ -260,6 +261,12 @@ impl Engine {
         journal::prepare(&mut *session).await?;
         let is_free = journal::shut_out_the_dead(&mut *session).await?;
         Ok(is_free.then_some(session))
+    }
+
+    /// Computes anew what the application has changed of rows that wait for their finalize, as far as nobody is at work;
+    /// returns whether there is more to do at once. Each call is one short transaction.
+    pub async fn drain(&self, stop: &Stop) -> Result<bool, RunError> {
+        drain::drain(self, stop).await
     }
 
     /// Runs the pending steps in a transaction that is rolled back. The target's other writers wait meanwhile.
@@ -324,6 +331,25 @@ impl Engine {
         }
         session.commit().await?;
         Ok(lease)
+    }
+
+    /// Asks the run that goes on, wherever it does, to rest between steps and chunks of rows; returns its number.
+    pub async fn pause(&self) -> Result<i64, RunError> {
+        pause::request(self, true).await
+    }
+
+    /// Lets the run go on that rests; returns its number.
+    pub async fn resume(&self) -> Result<i64, RunError> {
+        pause::request(self, false).await
+    }
+
+    /// The rows that transformations rejected and set aside, behind this step and key: at most `most`.
+    pub async fn bad_rows(&self, after: (u32, &str), most: u32) -> Result<Vec<BadRow>, RunError> {
+        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
+        session.begin_read().await?;
+        let rows = journal::read_bad_rows(&mut *session, after, most).await?;
+        session.rollback().await?;
+        Ok(rows)
     }
 
     /// The newest runs before the one numbered `before`, the newest first, with their attempts; with their output when
@@ -441,8 +467,9 @@ impl Engine {
         snapshot: &Snapshot,
         digests: &Digests,
     ) -> Vec<catalog::Error> {
+        let may_change = self.options.replacement != Replacement::Refuse;
         catalog.compare(
-            overview::applied(snapshot),
+            overview::applied(snapshot, may_change),
             digests,
             self.options.allowances,
         )

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::Failure;
 use super::state::{self, Activity, Command, Facts, State};
 use crate::catalog::{Applied, Catalog, Ignored, StepFile, StepKind};
-use crate::journal::{LeaseRecord, Outcome, Phase, RunRecord, Snapshot, StepState};
+use crate::journal::{LeaseRecord, Outcome, Pause, Phase, RunRecord, Snapshot, StepState};
 
 /// How far one step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -50,6 +50,9 @@ pub struct StepOverview {
     pub finalized_at: Option<i64>,
     /// The last progress that it told.
     pub rows_done: Option<i64>,
+    /// How many rows it rejected that are set aside.
+    #[serde(default)]
+    pub bad_rows: i64,
 }
 
 /// Where a target stands.
@@ -77,6 +80,9 @@ pub struct Overview {
     pub failure: Option<Failure>,
     /// Who works on the target now.
     pub lease: Option<LeaseRecord>,
+    /// What holds the run up that goes on.
+    #[serde(default)]
+    pub pause: Option<Pause>,
 }
 
 /// How many rows a run goes through.
@@ -108,7 +114,10 @@ fn rows_of(snapshot: &Snapshot, state: State) -> Option<Rows> {
         .steps
         .values()
         .filter(|step| step.run == run.id)
-        .filter_map(|step| step.rows_done)
+        .filter_map(|step| match snapshot.transformations.get(&step.index) {
+            Some(transformation) => Some(transformation.rows_done),
+            None => step.rows_done,
+        })
         .sum();
     Some(Rows {
         expected,
@@ -182,11 +191,13 @@ fn state(
 }
 
 /// What was applied, as the catalog compares it.
-pub(super) fn applied(snapshot: &Snapshot) -> impl Iterator<Item = Applied<'_>> {
-    snapshot.steps.values().map(|step| Applied {
+/// `may_change` says that files of transformations that are not finalized may be others now.
+pub(super) fn applied(snapshot: &Snapshot, may_change: bool) -> impl Iterator<Item = Applied<'_>> {
+    snapshot.steps.values().map(move |step| Applied {
         index: step.index,
         name: &step.name,
         digest: &step.digest,
+        may_change: may_change && snapshot.transformations.contains_key(&step.index),
     })
 }
 
@@ -227,7 +238,14 @@ pub(super) fn overview(
                 },
                 migrated_at: record.and_then(|record| record.migrated_at),
                 finalized_at: record.and_then(|record| record.finalized_at),
-                rows_done: record.and_then(|record| record.rows_done),
+                rows_done: match snapshot.transformations.get(&index) {
+                    Some(transformation) => Some(transformation.rows_done),
+                    None => record.and_then(|record| record.rows_done),
+                },
+                bad_rows: snapshot
+                    .transformations
+                    .get(&index)
+                    .map_or(0, |transformation| transformation.bad_rows),
             }
         })
         .collect();
@@ -252,6 +270,7 @@ pub(super) fn overview(
             .and_then(|run| run.error.as_ref())
             .and_then(Failure::from_json),
         lease: snapshot.lease.filter(is_at_work),
+        pause: snapshot.pause,
         last_run: snapshot.last_run,
     }
 }

@@ -9,8 +9,10 @@ use crate::sandbox::{self, Component, Sandbox};
 
 /// A step, loaded and ready to run.
 pub(super) enum Program {
-    /// A component.
+    /// A component of the world `step`.
     Component(Component<StepTransaction>),
+    /// A component of the world `transform`.
+    Transformation(Component<StepTransaction>),
     /// SQL.
     Sql(SqlStep),
 }
@@ -48,7 +50,7 @@ impl Program {
             let answers = Answers {
                 transactional: match self {
                     Self::Sql(sql) => sql.transactional,
-                    Self::Component(_) => true,
+                    Self::Component(_) | Self::Transformation(_) => true,
                 },
                 rows: None,
                 deferred: false,
@@ -103,11 +105,11 @@ impl Program {
                 perform_component(component, sandbox, transaction, stop).await
             }
             (Self::Sql(sql), _) => perform_sql(sql, transaction, stop).await,
-            (Self::Component(_), None) => (
+            (Self::Transformation(_), _) | (Self::Component(_), None) => (
                 Err(Failure::new(
                     "host",
                     super::Blame::Host,
-                    "a component was loaded without a sandbox",
+                    "a component was loaded without what runs it",
                 )),
                 transaction,
             ),
@@ -117,7 +119,7 @@ impl Program {
     /// Whether there is something to run in this phase. Of a component only a call can tell.
     pub(super) fn has(&self, phase: Phase) -> bool {
         match self {
-            Self::Component(_) => true,
+            Self::Component(_) | Self::Transformation(_) => true,
             Self::Sql(sql) => section(sql, phase).is_some(),
         }
     }

@@ -11,9 +11,10 @@ use super::event::{Event, Observer};
 use super::failure::Failure;
 use super::loaded::{self, Loaded};
 use super::overview;
-use super::program::Circumstances;
+use super::program::{Circumstances, Program};
 use super::run_output::RunOutput;
 use super::transaction::{RunContext, StepTransaction};
+use super::transform;
 use crate::database::{Access, Durability, JOURNAL_PREFIX, Session, Stop};
 use crate::journal::{self, Phase};
 
@@ -59,6 +60,16 @@ pub(super) async fn rehearse(
     };
     for step in &loaded {
         let record = snapshot.steps.get(&step.step.index).cloned();
+        if let Program::Transformation(_) = &step.program {
+            let begun = snapshot.transformations.get(&step.step.index);
+            let result = transform::rehearse(engine, &context, step, begun, &mut *session, stop);
+            rehearsal.steps.push(step.step.label.clone());
+            if let Err(failure) = result.await {
+                rehearsal.failure = Some(failure.of(&step.step.label, Phase::Migrate));
+                break;
+            }
+            continue;
+        }
         let (result, back) = rehearse_step(engine, &context, session, step, record, stop).await;
         session = back;
         rehearsal.steps.push(step.step.label.clone());

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, Semaphore, broadcast, oneshot, watch};
 
-use super::event::{Event, Observer, Unobserved};
+use super::event::{Event, Observer, Pace, Unobserved};
 use super::state::Order;
 use super::{Engine, Overview, Rehearsal, Report, Rows, RunError};
 use crate::database::Stop;
@@ -23,6 +23,9 @@ const KEPT_EVENTS: usize = 2_000;
 /// How many questions are answered at the same time. On a server, each takes a connection, of which it has few: they are
 /// the application's and the run's, too.
 const QUESTIONS: usize = 8;
+
+/// How often changed rows are transformed anew while a finalize is awaited.
+const DRAIN_INTERVAL: Duration = Duration::from_secs(2);
 
 /// An event with its number, which grows by one with each.
 #[derive(Clone, Debug)]
@@ -60,6 +63,7 @@ struct Told {
     /// Rows of the steps that are done, and of the one that runs.
     rows_done: u64,
     rows_of_step: u64,
+    pace: Option<Pace>,
 }
 
 impl Live {
@@ -92,6 +96,11 @@ impl Live {
         })
     }
 
+    /// How fast the transformation goes that runs.
+    pub fn pace(&self) -> Option<Pace> {
+        self.told().pace
+    }
+
     fn told(&self) -> MutexGuard<'_, Told> {
         lock(&self.told)
     }
@@ -103,9 +112,11 @@ impl Live {
             Event::Prepared { rows, .. } => told.expected_rows = *rows,
             Event::StepStarted { .. } => told.rows_of_step = 0,
             Event::Progress { done, .. } => told.rows_of_step = *done,
+            Event::Pace { pace, .. } => told.pace = Some(*pace),
             // Comes after a commit, which took the lines along.
             Event::Checkpoint { .. } => told.lines.clear(),
             Event::StepEnded { phase, .. } => {
+                told.pace = None;
                 // The other phases commit when all steps are done.
                 if *phase == Phase::Migrate {
                     told.lines.clear();
@@ -310,6 +321,34 @@ impl Supervisor {
         }
     }
 
+    /// Computes anew what the application changes while a finalize is awaited; never ends. May be dropped.
+    pub async fn keep_drained(self: Arc<Self>) {
+        let mut told = None;
+        loop {
+            tokio::time::sleep(DRAIN_INTERVAL).await;
+            let mut has_more = self.live().is_none();
+            while has_more && !self.is_winding_up.load(Ordering::SeqCst) {
+                let drained = self.ask(async |engine| engine.drain(&Stop::default()).await);
+                let failure = match drained.await {
+                    Ok(more) => {
+                        has_more = more && self.live().is_none();
+                        None
+                    }
+                    Err(error) => {
+                        has_more = false;
+                        Some(error.to_string())
+                    }
+                };
+                if failure != told
+                    && let Some(failure) = &failure
+                {
+                    tracing::warn!("cannot transform changed rows before the finalize: {failure}");
+                }
+                told = failure;
+            }
+        }
+    }
+
     /// The life of one run's thread.
     fn run(self: Arc<Self>, order: Order, stop: Stop, accepted: Accepted) {
         let (ended, is_ended) = watch::channel(false);
@@ -346,7 +385,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Runs a future of the engine to its end: its sessions must not change threads.
-fn on_this_thread<F: Future>(future: F) -> Result<F::Output, RunError> {
+pub(super) fn on_this_thread<F: Future>(future: F) -> Result<F::Output, RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()

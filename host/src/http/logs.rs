@@ -87,6 +87,20 @@ fn log(run: i64, event: &Event) {
                 ),
             }
         }
+        Event::Pace { step, pace } => {
+            tracing::debug!(
+                run,
+                step,
+                pace.rows_per_second,
+                pace.chunk_rows,
+                pace.captured_rows,
+                "pace"
+            );
+        }
+        Event::Resting {
+            waits_for: Some(what),
+        } => tracing::info!(run, what, "run rests"),
+        Event::Resting { waits_for: None } => tracing::info!(run, "run goes on"),
         Event::Warning { message } => tracing::warn!("{message}"),
         Event::Waiting { .. } | Event::Loading { .. } | Event::Progress { .. } => {}
     }

@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::Service;
-use crate::engine::{HistoryEntry, Overview, Progress, State as TargetState};
+use crate::engine::{HistoryEntry, Overview, Pace, Progress, State as TargetState};
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -90,6 +90,9 @@ pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
         up.set(1);
         register_target(&mut registry, &overview);
         register_run(&mut registry, &overview, last.first());
+        if let Some(pace) = service.supervisor.live().and_then(|live| live.pace()) {
+            register_pace(&mut registry, &pace);
+        }
     }
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &registry) {
@@ -185,6 +188,54 @@ fn register_run(registry: &mut Registry, overview: &Overview, run: Option<&Histo
         "How long each step of the newest run took",
         steps,
     );
+}
+
+/// How fast the transformation goes that runs in this process.
+fn register_pace(registry: &mut Registry, pace: &Pace) {
+    for (name, help, value) in [
+        (
+            "transform_chunk_rows",
+            "Rows in a chunk of the transformation that runs",
+            pace.chunk_rows,
+        ),
+        (
+            "transform_captured_rows",
+            "Changes of the application that wait to be transformed anew",
+            pace.captured_rows,
+        ),
+    ] {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register(name, help, gauge);
+    }
+    let rate = Gauge::<f64, AtomicU64>::default();
+    rate.set(pace.rows_per_second);
+    registry.register(
+        "transform_rows_per_second",
+        "Rows of the transformation that runs, in its last second",
+        rate,
+    );
+    if let Some(lag) = pace.replica_lag_seconds {
+        let gauge = Gauge::<f64, AtomicU64>::default();
+        gauge.set(lag);
+        registry.register(
+            "transform_replica_lag_seconds",
+            "How far the slowest replica is behind",
+            gauge,
+        );
+    }
+    if let Some((best, worst)) = pace.seconds_left {
+        let left = Family::<Labels, Gauge>::default();
+        for (bound, seconds) in [("best", best), ("worst", worst)] {
+            left.get_or_create(&vec![("bound", bound.to_owned())])
+                .set(i64::try_from(seconds).unwrap_or(i64::MAX));
+        }
+        registry.register(
+            "transform_seconds_left",
+            "How long the transformation will take yet, as its rates have it",
+            left,
+        );
+    }
 }
 
 /// Milliseconds as seconds.

@@ -25,7 +25,7 @@ use crate::engine::{
     Command, HistoryEntry, Numbered, Order, Overview, Rehearsal, RunError, Started, StepAdvice,
     StepOverview,
 };
-use crate::journal::OutputLine;
+use crate::journal::{BadRow, OutputLine};
 
 /// How many answers are remembered for repeated requests.
 const REMEMBERED: usize = 1_000;
@@ -55,6 +55,9 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
         .route("/api/v1/runs/{run}", get(run))
         .route("/api/v1/runs/{run}/output", get(output))
         .route("/api/v1/runs/{run}/cancel", post(cancel))
+        .route("/api/v1/pause", post(pause))
+        .route("/api/v1/resume", post(resume))
+        .route("/api/v1/bad-rows", get(bad_rows))
         .route("/api/v1/events", get(events))
         .route("/api/v1/verify", get(verify))
         .route("/api/v1/rehearsal", post(rehearse))
@@ -126,6 +129,49 @@ pub(super) async fn verify(State(service): State<Arc<Service>>) -> Result<Respon
         .ask(async |engine| engine.verify().await)
         .await?;
     Ok(Json(json!({ "verified": verified })).into_response())
+}
+
+/// Lets the run that goes on, in whichever host, rest between steps and chunks of rows.
+#[utoipa::path(post, path = "/api/v1/pause", tag = "native", responses((status = 200, description = "The number of the run"), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
+pub(super) async fn pause(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
+    let run = service.supervisor.ask(async |engine| engine.pause().await);
+    Ok(super::json(StatusCode::OK, &json!({ "run": run.await? })))
+}
+
+/// Lets the run go on that rests.
+#[utoipa::path(post, path = "/api/v1/resume", tag = "native", responses((status = 200, description = "The number of the run"), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
+pub(super) async fn resume(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
+    let run = service.supervisor.ask(async |engine| engine.resume().await);
+    Ok(super::json(StatusCode::OK, &json!({ "run": run.await? })))
+}
+
+/// Which bad rows are asked for.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct BadRowsPage {
+    /// Rows behind this step's row …
+    #[serde(default)]
+    after_step: u32,
+    /// … with this key.
+    #[serde(default)]
+    after_key: String,
+    /// How many.
+    most: Option<u32>,
+}
+
+/// The rows that transformations rejected and set aside.
+#[utoipa::path(get, path = "/api/v1/bad-rows", tag = "native", responses((status = 200, body = [BadRow]), (status = 400, body = Problem), (status = 401, body = Problem)), params(BadRowsPage), security(("token" = []), ("password" = [])))]
+pub(super) async fn bad_rows(
+    State(service): State<Arc<Service>>,
+    page: Result<Query<BadRowsPage>, QueryRejection>,
+) -> Result<Json<Vec<BadRow>>, Problem> {
+    let Query(page) = page?;
+    let most = page.most.unwrap_or(PAGE).min(PAGE);
+    let rows = service.supervisor.ask(async move |engine| {
+        let after = (page.after_step, page.after_key.as_str());
+        engine.bad_rows(after, most).await
+    });
+    Ok(Json(rows.await?))
 }
 
 /// Runs the pending steps in a transaction that is rolled back. Other writers of the target wait meanwhile.

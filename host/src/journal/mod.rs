@@ -4,10 +4,13 @@
 //! All functions work in the transaction that the caller has open, so that what they write commits together with what it
 //! tells of. This room decides nothing: what may run when is the engine's business.
 
+mod key;
 mod lease;
+mod pause;
 mod process;
 mod records;
 mod schema;
+mod transformations;
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,17 +18,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::database::{Error, ErrorKind, Kind, Result, Session, Value};
 use crate::output::Level;
 
+pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
+pub use pause::{Pause, read_pause, request_pause, write_waiting};
 pub use process::holder;
 pub use records::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, StepRecord, StepState};
+pub use transformations::{
+    BadRow, Range, TransformationRecord, count_bad_rows, forget_bad_rows, forget_transformations,
+    read_bad_rows, read_ranges, redescribe, write_bad_row, write_range, write_transformation,
+};
 
 /// What the journal says of a target at one moment. Its size grows with the steps, not with the runs or their output.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// The steps that were applied, by index.
     pub steps: BTreeMap<u32, StepRecord>,
+    /// The transformations among them that are not finalized.
+    pub transformations: BTreeMap<u32, TransformationRecord>,
     /// The newest run.
     pub last_run: Option<RunRecord>,
+    /// What holds that run up, while it goes on.
+    pub pause: Option<Pause>,
     /// Who holds the lease, or died holding it.
     pub lease: Option<LeaseRecord>,
 }
@@ -39,25 +52,41 @@ pub fn now() -> i64 {
         })
 }
 
-/// Makes the journal's tables when the target has none.
+/// Makes the journal's tables that the target does not have.
 pub async fn prepare(session: &mut dyn Session) -> Result<()> {
-    match schema::version(session).await? {
-        None => schema::create(session).await,
-        Some(version) => check_version(version),
+    let version = schema::version(session).await?;
+    match version {
+        Some(schema::VERSION) => Ok(()),
+        Some(newer) if newer > schema::VERSION => check_version(newer),
+        older => schema::create(session, older).await,
     }
 }
 
 /// Reads the snapshot; empty for a target without a journal.
 pub async fn read(session: &mut dyn Session) -> Result<Snapshot> {
-    match schema::version(session).await? {
-        None => return Ok(Snapshot::default()),
-        Some(version) => check_version(version)?,
-    }
-    Ok(Snapshot {
+    let Some(version) = schema::version(session).await? else {
+        return Ok(Snapshot::default());
+    };
+    check_version(version)?;
+    let mut snapshot = Snapshot {
         steps: read_steps(session).await?,
         last_run: read_runs(session, i64::MAX, 1).await?.pop(),
         lease: lease::read(session).await?,
-    })
+        ..Snapshot::default()
+    };
+    if version < schema::TRANSFORMATIONS {
+        return Ok(snapshot);
+    }
+    let is_unfinalized = |step: &StepRecord| step.state != StepState::Finalized;
+    if snapshot.steps.values().any(is_unfinalized) {
+        snapshot.transformations = transformations::read(session).await?;
+    }
+    if let Some(run) = &snapshot.last_run
+        && run.outcome.is_none()
+    {
+        snapshot.pause = read_pause(session, run.id).await?;
+    }
+    Ok(snapshot)
 }
 
 /// The newest runs before the one numbered `before`, the newest first.
@@ -439,7 +468,7 @@ async fn read_steps(session: &mut dyn Session) -> Result<BTreeMap<u32, StepRecor
 }
 
 fn check_version(version: i64) -> Result<()> {
-    if version == schema::VERSION {
+    if version <= schema::VERSION {
         return Ok(());
     }
     Err(Error::new(

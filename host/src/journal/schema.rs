@@ -2,8 +2,12 @@
 
 use crate::database::{Kind, Result, Session};
 
-/// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself.
-pub(super) const VERSION: i64 = 1;
+/// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself, and
+/// adds to an older one what it lacks.
+pub(super) const VERSION: i64 = 2;
+
+/// The version that brought transformations, and pauses.
+pub(super) const TRANSFORMATIONS: i64 = 2;
 
 /// Each has a primary key: a server that replicates all tables lets no row be changed that has none.
 /// Times are milliseconds since 1970 in UTC. Words in braces stand for what databases spell differently: `{KEY}` a whole
@@ -83,18 +87,58 @@ pub(super) async fn version(session: &mut dyn Session) -> Result<Option<i64>> {
     Ok(Some(super::integer(&rows, 0)))
 }
 
-/// Makes the tables, in the open transaction.
-pub(super) async fn create(session: &mut dyn Session) -> Result<()> {
+/// The tables of version 2.
+const TABLES_OF_TRANSFORMATIONS: [&str; 4] = [
+    "CREATE TABLE wasmigrate_transformation (
+        step_index {KEY},
+        description TEXT NOT NULL
+    )",
+    "CREATE TABLE wasmigrate_range (
+        step_index BIGINT NOT NULL,
+        number BIGINT NOT NULL,
+        upper_key TEXT,
+        position TEXT,
+        rows_done BIGINT NOT NULL,
+        is_done BIGINT NOT NULL,
+        PRIMARY KEY (step_index, number)
+    ) {CLUSTERED}",
+    "CREATE TABLE wasmigrate_bad_row (
+        step_index BIGINT NOT NULL,
+        row_key TEXT NOT NULL,
+        input TEXT NOT NULL,
+        message TEXT NOT NULL,
+        run BIGINT NOT NULL,
+        found_at BIGINT NOT NULL,
+        PRIMARY KEY (step_index, row_key)
+    ) {CLUSTERED}",
+    "CREATE TABLE wasmigrate_pause (
+        run {KEY},
+        requested_at BIGINT,
+        requested_by TEXT,
+        waits_for TEXT
+    )",
+];
+
+/// Makes the tables that are not there yet, in the open transaction. `version` is that of the journal, when there is one.
+pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> Result<()> {
     let (key, bytes, clustered) = match session.server().kind {
         Kind::Sqlite => ("INTEGER PRIMARY KEY", "BLOB", "WITHOUT ROWID"),
         Kind::Postgres => ("BIGINT PRIMARY KEY", "BYTEA", ""),
     };
-    for table in TABLES {
+    let first = match version {
+        None => &TABLES[..],
+        Some(_) => &[],
+    };
+    for table in first.iter().chain(&TABLES_OF_TRANSFORMATIONS) {
         let table = table
             .replace("{KEY}", key)
             .replace("{BYTES}", bytes)
             .replace("{CLUSTERED}", clustered);
         session.execute_later(&table, &[]).await?;
+    }
+    if version.is_some() {
+        let statement = "UPDATE wasmigrate_journal SET version = $1";
+        return session.execute_later(statement, &[VERSION.into()]).await;
     }
     session
         .execute_later(

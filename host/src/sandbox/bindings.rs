@@ -24,3 +24,13 @@ wasmtime::component::bindgen!({
     },
     trappable_error_type: { "wasmigrate:migration/types.error" => crate::database::Error },
 });
+
+/// The world of transformations, with the types of the other.
+pub mod transform {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "transform",
+        exports: { default: async },
+        with: { "wasmigrate:migration/types": crate::sandbox::bindings::wasmigrate::migration::types },
+    });
+}

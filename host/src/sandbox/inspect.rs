@@ -25,7 +25,7 @@ const WASI: [&str; 6] = [
     "wasi:sockets",
 ];
 
-const OURS: [&str; 4] = ["database", "report", "settings", "types"];
+const OURS: [&str; 5] = ["database", "report", "settings", "types", "transformations"];
 
 pub(super) fn interface(engine: &Engine, component: &Component) -> Interface {
     let component_type = component.component_type();
@@ -33,11 +33,11 @@ pub(super) fn interface(engine: &Engine, component: &Component) -> Interface {
         .imports(engine)
         .map(|(name, _)| name.to_owned())
         .collect();
-    let exports = component_type
+    let exports: Vec<String> = component_type
         .exports(engine)
         .map(|(name, _)| name.to_owned())
         .collect();
-    let abilities = abilities(&imports);
+    let abilities = abilities(&imports, &exports);
     Interface {
         imports,
         exports,
@@ -63,9 +63,12 @@ fn is_offered(import: &str) -> bool {
     WASI.contains(&package) && version.starts_with("0.2.")
 }
 
-fn abilities(imports: &[String]) -> Vec<&'static str> {
+fn abilities(imports: &[String], exports: &[String]) -> Vec<&'static str> {
     let imports_from = |start: &str| imports.iter().any(|import| import.starts_with(start));
     let mut abilities = Vec::new();
+    if super::transform::is_transformation(exports) {
+        abilities.push("compute columns of a table from others, as a pure function: the host reads and writes them");
+    }
     if imports_from("wasmigrate:migration/database") {
         abilities.push("read and change the database, inside the transaction that the host opens");
     }

@@ -16,6 +16,7 @@ mod output;
 mod report;
 mod state;
 mod ticker;
+mod transform;
 mod wasi;
 
 use std::collections::BTreeMap;
@@ -30,17 +31,20 @@ use wasmtime::{
 
 use crate::database::{Error as DatabaseError, Limit, Result as DatabaseResult, Session, Stop};
 use bindings::StepPre;
+use bindings::transform::TransformPre;
 use bindings::wasmigrate::migration::types::Failure;
 use cache::Cache;
 use error::StopError;
 use limits::Limiter;
 use output::Output;
 use state::State;
+use transform::TransformState;
 
 pub use error::Error;
 pub use inspect::Interface;
 pub use limits::Limits;
 pub use output::OutputWriter;
+pub use transform::{DerivedColumn, Rejected, TransformInstance, Transformation, Transformed};
 pub use wasi::Recorded;
 
 /// The fiber's stack: the component's own part, and this much for host functions on top of it.
@@ -75,14 +79,21 @@ pub struct Description {
 pub struct Sandbox<H: 'static> {
     engine: Engine,
     linker: Linker<State<H>>,
+    transform_linker: Linker<TransformState>,
     cache: Cache,
     limits: Limits,
 }
 
 /// A component that fits the contract, ready to be instantiated.
 pub struct Component<H: 'static> {
-    step: StepPre<State<H>>,
+    world: World<H>,
     interface: Interface,
+}
+
+/// Which world of the contract a component fits.
+enum World<H: 'static> {
+    Step(StepPre<State<H>>),
+    Transform(TransformPre<TransformState>),
 }
 
 impl<H: StepHost> Sandbox<H> {
@@ -95,6 +106,7 @@ impl<H: StepHost> Sandbox<H> {
         bindings::Step::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| failed(&error))?;
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(|error| failed(&error))?;
+        let transform_linker = transform::linker(&engine).map_err(|error| failed(&error))?;
         let cache = Cache::open(cache, &engine).map_err(|error| {
             Error::Host(format!(
                 "cannot use the cache of compiled components: {error}"
@@ -103,6 +115,7 @@ impl<H: StepHost> Sandbox<H> {
         Ok(Self {
             engine,
             linker,
+            transform_linker,
             cache,
             limits,
         })
@@ -144,16 +157,20 @@ impl<H: StepHost> Sandbox<H> {
                 unknown.join(", ")
             )));
         }
-        let step = self
-            .linker
-            .instantiate_pre(component)
-            .and_then(StepPre::new)
-            .map_err(|error| {
-                Error::Incompatible(format!(
-                    "it does not fit the contract wasmigrate:migration@0.1: {error:#}"
-                ))
-            })?;
-        Ok(Component { step, interface })
+        let linked = match transform::is_transformation(&interface.exports) {
+            true => transform::link(&self.transform_linker, component).map(World::Transform),
+            false => self
+                .linker
+                .instantiate_pre(component)
+                .and_then(StepPre::new)
+                .map(World::Step),
+        };
+        let world = linked.map_err(|error| {
+            Error::Incompatible(format!(
+                "it does not fit the contract wasmigrate:migration@0.1: {error:#}"
+            ))
+        })?;
+        Ok(Component { world, interface })
     }
 
     fn compile(&self, bytes: &[u8], digest: &str) -> Result<wasmtime::component::Component, Error> {
@@ -221,6 +238,17 @@ impl<H: StepHost> Sandbox<H> {
         };
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
+        self.bound(&mut store, stop);
+        Instance {
+            store,
+            step: None,
+            component,
+            stop: stop.clone(),
+        }
+    }
+
+    /// Sets the limits of a store, and lets it end when there is a reason to.
+    fn bound<T: 'static>(&self, store: &mut Store<T>, stop: &Stop) {
         store.set_hostcall_fuel(to_usize(self.limits.call_mib << 20));
         store.set_max_component_handles(to_usize(self.limits.handles));
         store.set_epoch_deadline(1);
@@ -229,12 +257,6 @@ impl<H: StepHost> Sandbox<H> {
             Some(reason) => Err(StopError(reason).into()),
             None => Ok(UpdateDeadline::Continue(1)),
         });
-        Instance {
-            store,
-            step: None,
-            component,
-            stop: stop.clone(),
-        }
     }
 }
 
@@ -242,6 +264,11 @@ impl<H> Component<H> {
     /// What it imports and exports.
     pub fn interface(&self) -> &Interface {
         &self.interface
+    }
+
+    /// Whether it is a transformation rather than a step.
+    pub fn is_transformation(&self) -> bool {
+        matches!(self.world, World::Transform(_))
     }
 }
 
@@ -328,10 +355,13 @@ impl<H: StepHost> Instance<'_, H> {
         if self.step.is_some() {
             return Ok(());
         }
+        let World::Step(step) = &self.component.world else {
+            return Err(Error::Host("the component is a transformation".to_owned()));
+        };
         let limits = self.store.data().limits.clone();
         let instantiated = tokio::select! {
             biased;
-            step = self.component.step.instantiate_async(&mut self.store) => step,
+            step = step.instantiate_async(&mut self.store) => step,
             reason = self.stop.stopped() => Err(StopError(reason).into()),
         };
         self.step = Some(instantiated.map_err(|error| error::classify(error, &limits))?);

@@ -6,7 +6,7 @@ use postgres_protocol::message::frontend;
 use super::super::{Authority, Cell, Column, CursorId, Error, ErrorKind, Result, Value};
 use super::connection::Connection;
 use super::pipeline::{Answer, Asked, Request};
-use super::results::{self, Cursor, FIRST_PORTION};
+use super::results::{self, Cursor, Portion};
 use super::session::PostgresSession;
 use super::text;
 
@@ -69,6 +69,7 @@ impl PostgresSession {
         authority: Authority,
         statement: &str,
         parameters: &[Value],
+        first: Portion,
     ) -> Result<CursorId> {
         self.enter(authority)?;
         let id = CursorId(self.number());
@@ -84,7 +85,7 @@ impl PostgresSession {
             most_rows: if is_autocommit {
                 0
             } else {
-                i32::try_from(FIRST_PORTION).unwrap_or(i32::MAX)
+                i32::try_from(first.most_rows).unwrap_or(i32::MAX)
             },
         };
         self.ask(Asked::Awaited, &request, parameters.iter().map(Cell::from))?;
@@ -115,7 +116,10 @@ impl PostgresSession {
                             "a result outside of a transaction is too large",
                         ));
                     }
-                    cursor.take(row);
+                    // Whoever wants no more bytes closes the cursor.
+                    if bytes <= first.most_bytes as u64 {
+                        cursor.take(row);
+                    }
                 }
                 Answer::Done(_) => cursor.portal = None,
                 Answer::Parameters(_) | Answer::Suspended => {}

@@ -10,7 +10,23 @@ use super::super::{Authority, Batch, Cell, Column, ColumnBuilder, Error, ErrorKi
 use super::text;
 
 /// How many rows are asked for first, when nobody knows how long they are.
-pub(super) const FIRST_PORTION: usize = 32;
+const FIRST_PORTION: usize = 32;
+
+/// How much of a result is asked for at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Portion {
+    pub(super) most_rows: usize,
+    /// Rows behind these bytes are thrown away.
+    pub(super) most_bytes: usize,
+}
+
+impl Portion {
+    /// That of a result which is read on afterwards.
+    pub(super) const FIRST: Self = Self {
+        most_rows: FIRST_PORTION,
+        most_bytes: usize::MAX,
+    };
+}
 
 /// How much more is asked for than the last time, at most.
 const GROWTH: usize = 8;

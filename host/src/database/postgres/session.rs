@@ -13,7 +13,7 @@ use super::super::{
 use super::connection::Connection;
 use super::copy::Loaded;
 use super::pipeline::{Answer, Asked, Pipeline, Request};
-use super::results::Cursor;
+use super::results::{Cursor, Portion};
 use super::transaction::Transaction;
 use super::{Postgres, Target, guard};
 
@@ -132,6 +132,32 @@ impl Session for PostgresSession {
             .iter()
             .filter_map(|row| row.first()?.as_text().map(str::to_owned))
             .collect())
+    }
+
+    async fn waiting_for_run(&mut self, run: i64) -> Result<u64> {
+        // Before version 14 the server does not say since when somebody waits.
+        let query = "SELECT pg_catalog.count(DISTINCT waiting.pid) FROM pg_catalog.pg_locks AS waiting
+                     JOIN pg_catalog.pg_stat_activity AS ours ON ours.pid = ANY (pg_catalog.pg_blocking_pids(waiting.pid))
+                     WHERE NOT waiting.granted AND ours.application_name = $1 AND waiting.pid NOT IN (
+                         SELECT pid FROM pg_catalog.pg_stat_activity WHERE application_name = $1
+                     ) AND coalesce((pg_catalog.to_jsonb(waiting) ->> 'waitstart')::pg_catalog.timestamptz, '-infinity')
+                         < pg_catalog.clock_timestamp() - interval '100 milliseconds'";
+        let label = label(run, &self.target.schema);
+        let rows = self.rows(query, &[label.into()]).await?;
+        let count = rows.first().and_then(|row| row.first()?.as_integer());
+        Ok(count
+            .and_then(|count| u64::try_from(count).ok())
+            .unwrap_or(0))
+    }
+
+    async fn replication_lag(&mut self) -> Result<Option<Duration>> {
+        let query = "SELECT pg_catalog.max(extract(epoch FROM replay_lag))::pg_catalog.float8
+                     FROM pg_catalog.pg_stat_replication WHERE state = 'streaming'";
+        let rows = self.rows(query, &[]).await?;
+        Ok(match rows.first().and_then(|row| row.first()) {
+            Some(Value::Float(seconds)) => Some(Duration::from_secs_f64(seconds.max(0.0))),
+            _ => None,
+        })
     }
 
     async fn lock_target(&mut self) -> Result<()> {
@@ -284,13 +310,41 @@ impl Session for PostgresSession {
         match authority {
             Authority::Step => {
                 guard::check(statement)?;
-                self.open_cursor(authority, statement, parameters)
+                self.open_cursor(authority, statement, parameters, Portion::FIRST)
             }
             Authority::Host => {
                 let statement = self.in_full(statement);
-                self.open_cursor(authority, &statement, parameters)
+                self.open_cursor(authority, &statement, parameters, Portion::FIRST)
             }
         }
+    }
+
+    async fn read(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<Batch> {
+        let in_full = match authority {
+            Authority::Step => {
+                guard::check(statement)?;
+                statement.to_owned()
+            }
+            Authority::Host => self.in_full(statement).to_string(),
+        };
+        let portion = Portion {
+            most_rows: max_rows,
+            most_bytes: max_bytes,
+        };
+        let cursor = self.open_cursor(authority, &in_full, parameters, portion)?;
+        let batch = match self.cursors.get_mut(&cursor) {
+            Some(open) => open.batch(max_rows, max_bytes),
+            None => Ok(Batch::default()),
+        };
+        self.close(cursor).await;
+        batch
     }
 
     fn columns(&self, cursor: CursorId) -> Result<Arc<[Column]>> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Ended, Loaded, Run, cancelled, outcome_of, write_failure};
 use crate::engine::event::Event;
 use crate::engine::failure::Failure;
-use crate::engine::program::Circumstances;
+use crate::engine::program::{Circumstances, Program};
 use crate::engine::transaction::StepTransaction;
 use crate::journal::{Lease, Outcome, Phase};
 
@@ -38,9 +38,10 @@ impl Run<'_> {
                 of,
                 resumed: loaded.transactional && self.record_of(loaded).is_some(),
             });
-            let tried = match loaded.transactional {
-                true => self.try_migrate(lease, loaded, attempt).await,
-                false => self.try_migrate_outside(lease, loaded, attempt).await,
+            let tried = match (&loaded.program, loaded.transactional) {
+                (Program::Transformation(_), _) => self.try_transform(lease, loaded, attempt).await,
+                (_, true) => self.try_migrate(lease, loaded, attempt).await,
+                (_, false) => self.try_migrate_outside(lease, loaded, attempt).await,
             };
             let failure = match tried {
                 Ok(()) => {

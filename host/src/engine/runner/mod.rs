@@ -9,6 +9,7 @@ mod migrate;
 mod outside;
 mod prepare;
 mod together;
+mod transforming;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use super::event::Event;
 use super::failure::{Blame, Failure};
 use super::loaded::Loaded;
 use super::overview;
+use super::pause;
 use super::state::{Command, State};
 use super::transaction::{RunContext, StepIdentity, StepTransaction};
 use crate::catalog::{Catalog, StepFile};
@@ -63,6 +65,7 @@ pub(super) struct Run<'e> {
     snapshot: Snapshot,
     /// For finalizing, what was loaded for migrating.
     loaded: Vec<Loaded>,
+    looked_for_pause_at: Instant,
 }
 
 impl<'e> Run<'e> {
@@ -82,6 +85,7 @@ impl<'e> Run<'e> {
             catalog,
             snapshot,
             loaded: Vec::new(),
+            looked_for_pause_at: Instant::now(),
         }
     }
 
@@ -153,10 +157,26 @@ impl<'e> Run<'e> {
         self.set_phase(lease, Phase::Migrate, expected).await?;
         let of = loaded.len();
         for (number, mut step) in (1..).zip(loaded) {
+            if number > 1 {
+                self.rest(lease).await?;
+            }
             self.migrate_step(lease, &mut step, number, of).await?;
             self.loaded.push(step);
         }
         Ok(())
+    }
+
+    /// Rests while the operator wants it; looks only now and then, because steps may be short.
+    async fn rest(&mut self, lease: &Lease) -> Result<(), Ended> {
+        if self.looked_for_pause_at.elapsed() < pause::INTERVAL {
+            return Ok(());
+        }
+        self.looked_for_pause_at = Instant::now();
+        let (context, stop) = (Arc::clone(&self.context), self.stop.clone());
+        let session = self.session_mut()?;
+        pause::rest(session, &*context.observer, lease, &stop)
+            .await
+            .map_err(Ended::Failed)
     }
 
     /// Opens a transaction for one phase of one step.

@@ -152,7 +152,7 @@ fn may_be_of(loaded: &Loaded, index: &str) -> bool {
             .migrate
             .as_ref()
             .is_some_and(|section| section.text.contains(name.trim_matches('"'))),
-        Program::Component(_) => true,
+        Program::Component(_) | Program::Transformation(_) => true,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded;
 use crate::engine::program::{Circumstances, Program};
+use crate::engine::{Replacement, transform};
 use crate::journal::{Phase, StepRecord};
 
 impl Run<'_> {
@@ -41,6 +42,7 @@ impl Run<'_> {
             if let Some(record) = self.record_of(step)
                 && record.digest != step.step.digest
                 && !self.engine.options.allowances.changed
+                && !self.may_be_replaced(step)
             {
                 return Err(Ended::TurnedDown(Failure::from_catalog(
                     &catalog::Error::Changed {
@@ -54,6 +56,11 @@ impl Run<'_> {
         Ok(steps)
     }
 
+    /// Whether the operator lets another component go on with what this step began.
+    fn may_be_replaced(&self, loaded: &Loaded) -> bool {
+        self.engine.options.replacement != Replacement::Refuse && self.begun(loaded).is_some()
+    }
+
     /// Asks a step's check and count, in a transaction that is rolled back.
     pub(super) async fn inquire(
         &mut self,
@@ -63,6 +70,9 @@ impl Run<'_> {
         if let Program::Sql(sql) = &loaded.program {
             loaded.transactional = sql.transactional;
             return self.permit(loaded);
+        }
+        if let Program::Transformation(_) = &loaded.program {
+            return self.inquire_transformation(loaded, circumstances).await;
         }
         let turned_down =
             |failure: Failure| turned_down(failure.of(&loaded.step.label, Phase::Prepare));
@@ -83,6 +93,42 @@ impl Run<'_> {
         loaded.rows = answers.rows;
         loaded.deferred = answers.deferred;
         self.permit(loaded)
+    }
+
+    /// Asks what a transformation is about, and counts its rows.
+    async fn inquire_transformation(
+        &mut self,
+        loaded: &mut Loaded,
+        circumstances: Circumstances,
+    ) -> Result<(), Ended> {
+        let context = std::sync::Arc::clone(&self.context);
+        let (engine, stop) = (self.engine, self.stop.clone());
+        let begun = self.begun(loaded).cloned();
+        let session = self.session_mut()?;
+        let asked = async {
+            session.begin_read().await.map_err(Failure::from_database)?;
+            let rows =
+                transform::rows(engine, &context, loaded, begun.as_ref(), session, &stop).await;
+            session.rollback().await.map_err(Failure::from_database)?;
+            rows
+        }
+        .await;
+        match asked {
+            Ok(rows) => {
+                loaded.rows = Some(rows);
+                loaded.deferred = false;
+                Ok(())
+            }
+            // Its table may be one that a step before it makes.
+            Err(failure)
+                if circumstances == Circumstances::BehindOthers
+                    && failure.code == "incompatible" =>
+            {
+                loaded.deferred = true;
+                Ok(())
+            }
+            Err(failure) => Err(turned_down(failure.of(&loaded.step.label, Phase::Prepare))),
+        }
     }
 
     /// Refuses a step that wants to run outside a transaction where that makes no sense.

@@ -6,6 +6,7 @@ use super::{Ended, Loaded, Run, cancelled, outcome_of, write_failure};
 use crate::database::{Durability, Session};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
+use crate::engine::program::Program;
 use crate::engine::transaction::RunContext;
 use crate::journal::{self, AttemptRecord, Lease, Outcome, Phase, StepState};
 
@@ -61,6 +62,9 @@ impl Run<'_> {
         phase: Phase,
         attempt: u32,
     ) -> Result<(), Ended> {
+        if phase == Phase::Finalize {
+            self.before_cut_overs(lease).await?;
+        }
         self.session_mut()?
             .begin(Durability::Deferred)
             .await
@@ -80,8 +84,13 @@ impl Run<'_> {
     ) -> Result<(), Ended> {
         let concerned: Vec<&Loaded> = steps
             .iter()
-            .filter(|step| step.program.has(phase))
+            .filter(|step| match &step.program {
+                // One that failed before its set-up left nothing.
+                Program::Transformation(_) => self.begun(step).is_some(),
+                _ => step.program.has(phase),
+            })
             .collect();
+        let has_transformations = !self.snapshot.transformations.is_empty();
         // Written when all steps are done: whatever the transaction did to the journal before then, a step did.
         let mut attempts = Vec::new();
         for (number, loaded) in (1..).zip(&concerned) {
@@ -96,8 +105,12 @@ impl Run<'_> {
                 resumed: false,
             });
             let transaction = self.transaction(&loaded.step, phase, None, attempt)?;
-            let (mut result, mut transaction) =
-                loaded.perform(self.engine, transaction, &self.stop).await;
+            let (mut result, mut transaction) = match (&loaded.program, phase) {
+                (Program::Transformation(_), _) => {
+                    self.perform_transformation(loaded, transaction).await
+                }
+                _ => loaded.perform(self.engine, transaction, &self.stop).await,
+            };
             if result.is_ok() {
                 // So that a failure is told of the step whose it is.
                 let settled = transaction.session.settle().await;
@@ -124,9 +137,16 @@ impl Run<'_> {
         let committed = if is_cancelled {
             Err(cancelled())
         } else {
-            commit_all(session, &context, lease, phase, &attempts)
-                .await
-                .map_err(Failure::from_database)
+            commit_all(
+                session,
+                &context,
+                lease,
+                phase,
+                &attempts,
+                has_transformations,
+            )
+            .await
+            .map_err(Failure::from_database)
         };
         if let Err(failure) = committed {
             let rolled_back = session.rollback().await;
@@ -147,10 +167,14 @@ async fn commit_all(
     lease: &Lease,
     phase: Phase,
     attempts: &[AttemptRecord],
+    has_transformations: bool,
 ) -> crate::database::Result<()> {
     context.write_output(session).await?;
     for attempt in attempts {
         journal::write_attempt(session, attempt).await?;
+    }
+    if has_transformations {
+        journal::forget_transformations(session).await?;
     }
     match phase {
         Phase::Finalize => journal::finalize_steps(session).await?,

@@ -1,0 +1,28 @@
+//! `pause` and `resume`: a run rests, and goes on.
+
+use clap::Args;
+
+use super::terminal::Terminal;
+use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
+
+#[derive(Debug, Args)]
+pub(super) struct PauseArguments {}
+
+pub(super) async fn run(
+    global: &GlobalArguments,
+    _arguments: &PauseArguments,
+    pause: bool,
+    terminal: &Terminal,
+) -> Result<u8, Ended> {
+    let target = global.target(AllowanceArguments::default(), Manner::default())?;
+    let run = target.pause(pause).await?;
+    if terminal.json() {
+        terminal.document(&serde_json::json!({"run": run, "paused": pause}));
+    } else {
+        terminal.line(&match pause {
+            true => format!("run {run} rests as soon as its chunk or step is done"),
+            false => format!("run {run} goes on"),
+        });
+    }
+    Ok(0)
+}

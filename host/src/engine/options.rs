@@ -1,0 +1,86 @@
+//! What an engine is told once.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::Allowances;
+use crate::sandbox::Limits;
+
+/// What an engine is told once.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory of the steps.
+    pub migrations: PathBuf,
+    /// The directory of the host's caches.
+    pub cache: PathBuf,
+    /// What components may use.
+    pub limits: Limits,
+    /// The values passed to the steps.
+    pub settings: Arc<BTreeMap<String, String>>,
+    /// How often something is tried that may succeed when tried again.
+    pub attempts: u32,
+    /// How long the lease lasts without renewal.
+    pub lease: Duration,
+    /// Differences between files and journal that the operator accepts.
+    pub allowances: Allowances,
+    /// Whether to wait for another host that works on the target.
+    pub wait: bool,
+    /// Whether to refuse steps whose statements would hold up the application.
+    pub strict: bool,
+    /// How transformations go about their work.
+    pub transform: TransformOptions,
+    /// What to do with a transformation that was begun by another component.
+    pub replacement: Replacement,
+}
+
+/// How transformations go about their work.
+#[derive(Clone, Debug)]
+pub struct TransformOptions {
+    /// How many work at the same time; none for as many as there are processors.
+    pub workers: Option<usize>,
+    /// How long a chunk of rows should take.
+    pub chunk: Duration,
+    /// The operator's limit on the rate.
+    pub max_rows_per_second: Option<u64>,
+    /// How far a replica may be behind before the work rests.
+    pub max_replica_lag: Option<Duration>,
+    /// What becomes of a row for which the function has no answer.
+    pub on_bad_row: OnBadRow,
+    /// How many such rows are set aside before the step fails.
+    pub max_bad_rows: u64,
+}
+
+impl TransformOptions {
+    /// How many workers there are.
+    pub(super) fn workers(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.workers.unwrap_or_else(processors)
+    }
+}
+
+/// What becomes of a row for which a transformation has no answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnBadRow {
+    /// It fails the step.
+    #[default]
+    Fail,
+    /// It is set aside in the journal, and the work goes on.
+    Quarantine,
+}
+
+/// What to do with a transformation that was begun by another component.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replacement {
+    /// Refuse it.
+    #[default]
+    Refuse,
+    /// Go on from the last chunk.
+    Continue,
+    /// Begin anew.
+    Restart,
+}

@@ -1,0 +1,89 @@
+//! A run that rests at the operator's word, and goes on at another.
+
+use std::time::Duration;
+
+use super::event::{Event, Observer};
+use super::failure::Failure;
+use super::{Engine, RunError};
+use crate::database::{Access, Durability, Session, Stop};
+use crate::journal::{self, Lease, Pause};
+
+/// How often a resting run looks whether it may go on.
+pub(super) const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Asks the run that goes on to rest, or to go on; returns its number.
+pub(super) async fn request(engine: &Engine, pause: bool) -> Result<i64, RunError> {
+    let snapshot = engine.snapshot(&Stop::default()).await?;
+    let lease = snapshot.lease.filter(|lease| engine.seems_at_work(lease));
+    let Some(lease) = lease else {
+        return Err(RunError::Refused(
+            "no run goes on: there is nothing to pause or to resume".to_owned(),
+        ));
+    };
+    let mut session = engine
+        .database
+        .open(Access::Write, &Stop::default())
+        .await?;
+    session.begin(Durability::Flushed).await?;
+    journal::request_pause(&mut *session, lease.run, pause).await?;
+    session.commit().await?;
+    Ok(lease.run)
+}
+
+/// Why a run is to rest, when its operator said so.
+pub(super) fn reason(pause: Option<Pause>) -> Option<String> {
+    let by = pause?.requested_by?;
+    Some(format!("paused by {by}; `wasmigrate resume` goes on"))
+}
+
+/// Rests while the operator wants it. The session has no transaction open.
+pub(super) async fn rest(
+    session: &mut dyn Session,
+    observer: &dyn Observer,
+    lease: &Lease,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let mut has_rested = false;
+    loop {
+        let looked = look(session, lease.run).await;
+        let reason = looked.map_err(Failure::from_database)?;
+        if reason.is_some() != has_rested {
+            has_rested = reason.is_some();
+            let told = tell(session, observer, lease, reason.as_deref()).await;
+            told.map_err(Failure::from_database)?;
+        }
+        if !has_rested {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            reason = stop.stopped() => {
+                return Err(Failure::from_sandbox(crate::sandbox::Error::Stopped(reason)));
+            }
+        }
+    }
+}
+
+async fn look(session: &mut dyn Session, run: i64) -> crate::database::Result<Option<String>> {
+    session.begin_read().await?;
+    let pause = journal::read_pause(session, run).await?;
+    session.rollback().await?;
+    Ok(reason(pause))
+}
+
+/// Tells everybody what the run waits for, or that it works again.
+pub(super) async fn tell(
+    session: &mut dyn Session,
+    observer: &dyn Observer,
+    lease: &Lease,
+    waits_for: Option<&str>,
+) -> crate::database::Result<()> {
+    session.begin(Durability::Deferred).await?;
+    journal::write_waiting(session, lease.run, waits_for).await?;
+    lease.fence(session).await?;
+    session.commit().await?;
+    observer.notify(&Event::Resting {
+        waits_for: waits_for.map(str::to_owned),
+    });
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! A transformation's part in a run: its `migrate` in transactions of its own, its finalize and reset in the one that all
+//! steps share.
+
+use super::migrate::commit_step;
+use super::{Ended, Loaded, Run, cancelled, write_failure};
+use crate::database::Durability;
+use crate::engine::failure::{Blame, Failure};
+use crate::engine::program::Program;
+use crate::engine::transaction::StepTransaction;
+use crate::engine::transform::{self, Backfill};
+use crate::journal::{Lease, Phase, TransformationRecord};
+
+impl Run<'_> {
+    pub(super) async fn try_transform(
+        &mut self,
+        lease: &Lease,
+        loaded: &Loaded,
+        attempt: u32,
+    ) -> Result<(), Ended> {
+        let label = &loaded.step.label;
+        let begun = self.begun(loaded).cloned();
+        let is_replaced = self
+            .record_of(loaded)
+            .is_some_and(|record| record.digest != loaded.step.digest);
+        let mut transaction = self
+            .transaction(&loaded.step, Phase::Migrate, loaded.rows, attempt)
+            .map_err(|_| Ended::Lost(super::no_session()))?;
+        let backfill = self.backfill(lease, loaded);
+        let result = migrate(&backfill, begun.as_ref(), is_replaced, &mut transaction).await;
+        let result = match result {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                let failure = Failure {
+                    is_kept: begun.is_some() || transaction.committed.is_some(),
+                    ..failure.of(label, Phase::Migrate)
+                };
+                write_failure(&mut transaction, lease, &failure).await
+            }
+        };
+        if let Some(record) = transaction.committed.take() {
+            self.snapshot.steps.insert(record.index, record);
+        }
+        self.session = Some(transaction.session);
+        self.read_transformations().await?;
+        result
+    }
+
+    /// Does for all transformations what can be done before the transaction of the finalize.
+    pub(super) async fn before_cut_overs(&mut self, lease: &Lease) -> Result<(), Ended> {
+        let steps = std::mem::take(&mut self.loaded);
+        let mut result = Ok(());
+        for loaded in &steps {
+            if let Some(begun) = self.begun(loaded).cloned() {
+                result = self.before_cut_over(lease, loaded, &begun).await;
+            }
+            if result.is_err() {
+                break;
+            }
+        }
+        self.loaded = steps;
+        result
+    }
+
+    async fn before_cut_over(
+        &mut self,
+        lease: &Lease,
+        loaded: &Loaded,
+        begun: &TransformationRecord,
+    ) -> Result<(), Ended> {
+        let mut transaction = self.transaction(&loaded.step, Phase::Finalize, None, 1)?;
+        let backfill = self.backfill(lease, loaded);
+        let looked = transform::before_cut_over(&backfill, begun, &mut *transaction.session).await;
+        let rolled_back = transaction.session.rollback().await;
+        self.session = Some(transaction.session);
+        let failed =
+            |failure: Failure| Ended::Failed(failure.of(&loaded.step.label, Phase::Finalize));
+        looked.map_err(failed)?;
+        rolled_back.map_err(Failure::from_database).map_err(failed)
+    }
+
+    /// The cut-over or the reset of a transformation, which is the host's own work.
+    pub(super) async fn perform_transformation(
+        &self,
+        loaded: &Loaded,
+        mut transaction: StepTransaction,
+    ) -> (Result<(), Failure>, StepTransaction) {
+        let session = &mut *transaction.session;
+        let Some(begun) = self.begun(loaded) else {
+            let failure = Failure::new("host", Blame::Host, "the transformation was not begun");
+            return (Err(failure), transaction);
+        };
+        self.stop.set_deadline(Some(self.engine.deadline()));
+        let result = match transaction.phase {
+            Phase::Reset => transform::reset(loaded, begun, session, &self.stop).await,
+            _ => {
+                let (engine, context) = (self.engine, &self.context);
+                transform::cut_over(engine, context, loaded, begun, session, &self.stop).await
+            }
+        };
+        self.stop.set_deadline(None);
+        (result, transaction)
+    }
+
+    /// What the journal knows of a step, when it is a transformation that was begun.
+    pub(super) fn begun(&self, loaded: &Loaded) -> Option<&TransformationRecord> {
+        match &loaded.program {
+            Program::Transformation(_) => self.snapshot.transformations.get(&loaded.step.index),
+            Program::Component(_) | Program::Sql(_) => None,
+        }
+    }
+
+    fn backfill<'b>(&'b self, lease: &'b Lease, loaded: &'b Loaded) -> Backfill<'b> {
+        Backfill {
+            engine: self.engine,
+            context: &self.context,
+            loaded,
+            lease,
+            stop: &self.stop,
+        }
+    }
+
+    /// Reads again what the journal knows of transformations.
+    async fn read_transformations(&mut self) -> Result<(), Ended> {
+        let session = self.session_mut()?;
+        let read = async {
+            session.begin_read().await?;
+            let snapshot = crate::journal::read(session).await?;
+            session.rollback().await?;
+            crate::database::Result::Ok(snapshot.transformations)
+        };
+        match read.await {
+            Ok(transformations) => {
+                self.snapshot.transformations = transformations;
+                Ok(())
+            }
+            Err(error) => Err(Ended::Lost(Failure::from_database(error))),
+        }
+    }
+}
+
+/// Sets the transformation up, goes through its rows, and records that it is migrated.
+async fn migrate(
+    backfill: &Backfill<'_>,
+    begun: Option<&TransformationRecord>,
+    is_replaced: bool,
+    transaction: &mut StepTransaction,
+) -> Result<(), Failure> {
+    backfill.set_up(transaction, begun, is_replaced).await?;
+    let rows = backfill.run(&mut *transaction.session).await?;
+    if backfill.stop.is_cancelled() {
+        return Err(cancelled());
+    }
+    transaction.meter.done = Some(rows);
+    let begun = transaction.session.begin(Durability::Deferred).await;
+    begun.map_err(Failure::from_database)?;
+    commit_step(transaction, backfill.lease).await
+}

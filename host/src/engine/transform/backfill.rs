@@ -1,0 +1,314 @@
+//! migrate: the set-up, and the work that follows it.
+
+use std::sync::Arc;
+
+use super::drain::Drain;
+use super::function::Function;
+use super::lock::lock_table;
+use super::pace::SMALLEST_CHUNK;
+use super::plan::{Plan, Stage};
+use super::worker::{Shared, Worker};
+use super::{bad_rows, count, recorded, refuse_nameless, step_rows, watch};
+use crate::database::{Durability, Kind, Session, Stop};
+use crate::engine::failure::{Blame, Failure};
+use crate::engine::loaded::Loaded;
+use crate::engine::transaction::{RunContext, StepTransaction};
+use crate::engine::{Engine, Event, Replacement};
+use crate::journal::{self, Lease, Phase, Range, TransformationRecord};
+
+/// How many ranges each worker gets, so that none is idle for long at the end.
+const RANGES_OF_WORKER: u64 = 8;
+
+/// The backfill of one step.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct Backfill<'b> {
+    pub(in crate::engine) engine: &'b Engine,
+    pub(in crate::engine) context: &'b Arc<RunContext>,
+    pub(in crate::engine) loaded: &'b Loaded,
+    pub(in crate::engine) lease: &'b Lease,
+    pub(in crate::engine) stop: &'b Stop,
+}
+
+impl<'b> Backfill<'b> {
+    /// Makes the table ready for the function and records that the step was started, in one transaction that it commits;
+    /// or makes sure that what an earlier run began can go on, `is_replaced` by another component since. The session has no
+    /// transaction open.
+    pub(in crate::engine) async fn set_up(
+        &self,
+        transaction: &mut StepTransaction,
+        begun: Option<&TransformationRecord>,
+        is_replaced: bool,
+    ) -> Result<(), Failure> {
+        let description = self.function(self.stop).describe().await?;
+        let begun = begun.map(recorded).transpose()?;
+        match begun {
+            Some(begun) if self.engine.options.replacement != Replacement::Restart => {
+                let session = &mut *transaction.session;
+                let old = self.plan_now(session, begun, Stage::SetUp).await?;
+                if !is_replaced {
+                    return Ok(());
+                }
+                let new = self.plan_now(session, description, Stage::Either).await?;
+                let refused = |why| Failure::new("incompatible", Blame::Step, why);
+                old.fits(&new).map_err(refused)?;
+                self.tell("goes on from its last chunk with another component");
+                self.replace(transaction, &old, &new).await
+            }
+            begun => {
+                let session = &mut *transaction.session;
+                let old = match begun {
+                    Some(begun) => {
+                        self.tell("starts over");
+                        Some(self.plan_now(session, begun, Stage::Either).await?)
+                    }
+                    None => None,
+                };
+                self.install(transaction, old, description).await
+            }
+        }
+    }
+
+    fn tell(&self, what: &str) {
+        let message = format!("{} {what}", self.loaded.step.label);
+        self.context.observer.notify(&Event::Warning { message });
+    }
+
+    pub(super) fn function<'f>(&'f self, stop: &'f Stop) -> Function<'f> {
+        Function::new(self.engine, self.context, self.loaded, Phase::Migrate, stop)
+    }
+
+    /// Lays a description beside the table as it is now, in a transaction of its own.
+    async fn plan_now(
+        &self,
+        session: &mut dyn Session,
+        description: crate::sandbox::Transformation,
+        stage: Stage,
+    ) -> Result<Plan, Failure> {
+        session.begin_read().await.map_err(Failure::from_database)?;
+        let plan = Plan::new(session, self.loaded.step.index, description, stage).await;
+        session.rollback().await.map_err(Failure::from_database)?;
+        plan
+    }
+
+    /// Adds columns, capture and ranges; takes away first what an earlier run had added.
+    async fn install(
+        &self,
+        transaction: &mut StepTransaction,
+        old: Option<Plan>,
+        description: crate::sandbox::Transformation,
+    ) -> Result<(), Failure> {
+        let index = self.loaded.step.index;
+        let session = &mut *transaction.session;
+        // Looked at before the table is locked: a row that comes later is captured, or behind the last border.
+        let stage = match &old {
+            Some(_) => Stage::Either,
+            None => Stage::New,
+        };
+        session.begin_read().await.map_err(Failure::from_database)?;
+        let looked = async {
+            let plan = Plan::new(session, index, description.clone(), stage).await?;
+            refuse_nameless(session, &plan).await?;
+            self.ranges(session, &plan)
+                .await
+                .map_err(Failure::from_database)
+        }
+        .await;
+        session.rollback().await.map_err(Failure::from_database)?;
+        let ranges = looked?;
+        self.begin(session).await?;
+        if let Some(old) = &old {
+            lock_table(session, old, self.stop)
+                .await
+                .map_err(Failure::from_database)?;
+            let removed = old.remove_capture().into_iter().chain(old.remove_columns());
+            later(session, removed)
+                .await
+                .map_err(Failure::from_database)?;
+        }
+        let plan = Plan::new(session, index, description, Stage::New).await?;
+        let text = serde_json::to_string(&plan.description).unwrap_or_default();
+        let installed = async {
+            lock_table(session, &plan, self.stop).await?;
+            later(session, plan.install()).await?;
+            try_cut_over(session, &plan).await?;
+            journal::write_transformation(session, index, &text).await?;
+            for range in &ranges {
+                journal::write_range(session, index, range).await?;
+            }
+            crate::database::Result::Ok(())
+        };
+        installed.await.map_err(Failure::from_database)?;
+        self.commit_started(transaction).await
+    }
+
+    /// Puts another component in the place of the one that began.
+    async fn replace(
+        &self,
+        transaction: &mut StepTransaction,
+        old: &Plan,
+        new: &Plan,
+    ) -> Result<(), Failure> {
+        let session = &mut *transaction.session;
+        self.begin(session).await?;
+        let text = serde_json::to_string(&new.description).unwrap_or_default();
+        let replaced = async {
+            if old.watched != new.watched {
+                lock_table(session, new, self.stop).await?;
+                let triggers = old.remove_triggers().into_iter();
+                later(session, triggers.chain(new.install_triggers())).await?;
+            }
+            journal::redescribe(session, new.index, &text).await
+        };
+        replaced.await.map_err(Failure::from_database)?;
+        self.commit_started(transaction).await
+    }
+
+    async fn begin(&self, session: &mut dyn Session) -> Result<(), Failure> {
+        let begun = session.begin(Durability::Deferred).await;
+        begun.map_err(Failure::from_database)
+    }
+
+    async fn commit_started(&self, transaction: &mut StepTransaction) -> Result<(), Failure> {
+        let committed = async {
+            transaction.record_started().await?;
+            self.lease.fence(&mut *transaction.session).await?;
+            transaction.session.commit().await?;
+            transaction.context.output.committed();
+            transaction.committed = Some(transaction.record.clone());
+            crate::database::Result::Ok(())
+        };
+        committed.await.map_err(Failure::from_database)
+    }
+
+    /// Splits the table into ranges.
+    async fn ranges(
+        &self,
+        session: &mut dyn Session,
+        plan: &Plan,
+    ) -> crate::database::Result<Vec<Range>> {
+        let rows = count(session, plan).await?;
+        let workers = self.engine.options.transform.workers() as u64;
+        let part = rows.div_ceil(workers * RANGES_OF_WORKER);
+        let part = part.max(SMALLEST_CHUNK as u64);
+        let borders = match rows > part {
+            true => step_rows(session, &plan.borders(part)).await?,
+            false => Vec::new(),
+        };
+        let mut position = None;
+        let mut ranges = Vec::new();
+        for (number, upper) in (1..).zip(borders.into_iter().map(Some).chain([None])) {
+            ranges.push(Range {
+                number,
+                upper: upper.clone(),
+                position,
+                rows_done: 0,
+                is_done: false,
+            });
+            position = upper;
+        }
+        Ok(ranges)
+    }
+
+    /// Goes through the ranges that are not done, and drains what changed meanwhile; returns how many rows were gone
+    /// through in all. The session has no transaction open.
+    pub(in crate::engine) async fn run(&self, session: &mut dyn Session) -> Result<u64, Failure> {
+        let index = self.loaded.step.index;
+        session.begin_read().await.map_err(Failure::from_database)?;
+        let looked = async {
+            let snapshot = journal::read(session)
+                .await
+                .map_err(Failure::from_database)?;
+            let record = snapshot.transformations.get(&index);
+            let record = record.ok_or_else(|| {
+                Failure::new("host", Blame::Host, "the transformation was not set up")
+            })?;
+            let plan = Plan::new(session, index, recorded(record)?, Stage::SetUp).await?;
+            let read = async {
+                let ranges = journal::read_ranges(session, index).await?;
+                Ok((ranges, count(session, &plan).await?))
+            };
+            let read = read.await.map_err(Failure::from_database)?;
+            Ok((plan, read))
+        }
+        .await;
+        session.rollback().await.map_err(Failure::from_database)?;
+        let (plan, (ranges, total)) = looked?;
+        let shared = Shared::new(self, plan, ranges, total);
+        let failures = self.work(&shared);
+        if let Some(failure) = failures.into_iter().next() {
+            return Err(failure);
+        }
+        let mut drain = Drain::new(self.function(self.stop), &shared.plan);
+        drain.until_few(session, self.lease).await?;
+        bad_rows::retry(&mut drain, session, self.lease).await?;
+        Ok(shared.done.into_inner())
+    }
+
+    /// Lets the workers work, and somebody watch them, to the end of all; returns why they ended early.
+    fn work(&self, shared: &Shared<'_>) -> Vec<Failure> {
+        let workers = self.engine.options.transform.workers();
+        std::thread::scope(|scope| {
+            // Closed when the last worker ends.
+            let (at_work, ended) = tokio::sync::mpsc::channel::<()>(1);
+            let threads: Vec<_> = (0..workers)
+                .map(|_| {
+                    let at_work = at_work.clone();
+                    scope.spawn(move || {
+                        let _at_work = at_work;
+                        let worker = Worker::new(self, shared);
+                        finished(shared, worker.work())
+                    })
+                })
+                .collect();
+            drop(at_work);
+            let watching = scope.spawn(|| finished(shared, watch::watch(self, shared, ended)));
+            threads
+                .into_iter()
+                .chain([watching])
+                .map(|thread| {
+                    thread.join().unwrap_or_else(|_| {
+                        Err(Failure::new("host", Blame::Host, "a worker broke down"))
+                    })
+                })
+                .filter_map(Result::err)
+                .collect()
+        })
+    }
+}
+
+/// Runs the work of one thread to its end; a failure ends that of all others.
+fn finished(
+    shared: &Shared<'_>,
+    work: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let worked = crate::engine::supervisor::on_this_thread(work)
+        .map_err(|error| Failure::new("host", Blame::Host, error.to_string()))
+        .and_then(|result| result);
+    if worked.is_err() {
+        shared.fail();
+    }
+    worked
+}
+
+async fn later(
+    session: &mut dyn Session,
+    statements: impl IntoIterator<Item = String>,
+) -> crate::database::Result<()> {
+    for statement in statements {
+        session.execute_later(&statement, &[]).await?;
+    }
+    Ok(())
+}
+
+/// Does what finalize will do to the schema, and undoes it: what depends on a column that goes is better told now. (SQLite
+/// would write the whole table anew.)
+async fn try_cut_over(session: &mut dyn Session, plan: &Plan) -> crate::database::Result<()> {
+    if plan.kind == Kind::Sqlite {
+        return Ok(());
+    }
+    let savepoint = session.savepoint().await?;
+    let statements = plan.remove_triggers().into_iter();
+    later(session, statements.chain(plan.cut_over_empty())).await?;
+    session.settle().await?;
+    session.roll_back_to(savepoint).await
+}

@@ -1,0 +1,211 @@
+//! Some rows: read, and written back when their derived columns are computed.
+
+use super::plan::Plan;
+use crate::database::{Authority, Batch, Cell, ColumnData, Kind, Result, Session, Value};
+
+/// The most bytes that a chunk has, whatever its rows. Stops rows of megabytes from filling the memory.
+pub(super) const MOST_BYTES: usize = 8 << 20;
+
+/// Rows as they were read.
+#[derive(Default)]
+pub(super) struct Chunk {
+    /// What tells the rows' versions, and their keys.
+    before: Batch,
+    pub(super) inputs: Batch,
+}
+
+impl Chunk {
+    /// Runs a query of the plan and takes its rows: as many as it finds, or fewer when they are large.
+    pub(super) async fn read(
+        session: &mut dyn Session,
+        plan: &Plan,
+        query: &str,
+        parameters: &[Value],
+        most_rows: usize,
+        most_bytes: usize,
+    ) -> Result<Self> {
+        let batch = session
+            .read(Authority::Step, query, parameters, most_rows, most_bytes)
+            .await?;
+        Ok(Self::of(plan, batch))
+    }
+
+    /// The same for all rows that the query finds; none when they are too many bytes.
+    pub(super) async fn read_whole(
+        session: &mut dyn Session,
+        plan: &Plan,
+        query: &str,
+        parameters: &[Value],
+    ) -> Result<Option<Self>> {
+        let cursor = session.query(Authority::Step, query, parameters).await?;
+        let mut whole = Batch::default();
+        while whole.size() <= MOST_BYTES {
+            let batch = session.fetch(cursor, usize::MAX, MOST_BYTES).await?;
+            if batch.row_count == 0 {
+                session.close(cursor).await;
+                return Ok(Some(Self::of(plan, whole)));
+            }
+            whole = whole.append(&batch);
+        }
+        session.close(cursor).await;
+        Ok(None)
+    }
+
+    fn of(plan: &Plan, batch: Batch) -> Self {
+        let row_count = batch.row_count;
+        let mut before = batch.columns;
+        let inputs = before.split_off(plan.columns_before_inputs().min(before.len()));
+        let batch_of = |columns| Batch { row_count, columns };
+        Self {
+            before: batch_of(before),
+            inputs: batch_of(inputs),
+        }
+    }
+
+    pub(super) fn row_count(&self) -> usize {
+        self.inputs.row_count
+    }
+
+    /// These rows of it.
+    pub(super) fn select(&self, rows: &[usize]) -> Self {
+        Self {
+            before: self.before.select(rows),
+            inputs: self.inputs.select(rows),
+        }
+    }
+
+    /// The key of one row.
+    pub(super) fn key(&self, plan: &Plan, row: usize) -> Vec<Value> {
+        let keys = self.before.columns.get(plan.columns_before_key()..);
+        cells(keys.unwrap_or_default(), row)
+    }
+
+    /// What the function is given of one row.
+    pub(super) fn input(&self, row: usize) -> Vec<Value> {
+        cells(&self.inputs.columns, row)
+    }
+
+    /// Writes the derived columns into the rows that are still as they were read.
+    pub(super) async fn write(
+        self,
+        session: &mut dyn Session,
+        plan: &Plan,
+        derived: Batch,
+    ) -> Result<()> {
+        if self.row_count() == 0 {
+            return Ok(());
+        }
+        match plan.kind {
+            Kind::Sqlite => {
+                let row_count = self.row_count();
+                let columns = derived.columns.into_iter();
+                let columns = columns
+                    .chain(self.before.columns)
+                    .chain(self.inputs.columns);
+                let batch = Batch {
+                    row_count,
+                    columns: columns.collect(),
+                };
+                session.execute_many(&plan.write(), &batch).await?;
+            }
+            Kind::Postgres => {
+                let versions = self.before.columns.iter().take(plan.columns_before_key());
+                let arrays: Vec<Value> = versions
+                    .chain(&derived.columns)
+                    .map(|column| Value::Text(array(column, self.row_count())))
+                    .collect();
+                session
+                    .execute(Authority::Step, &plan.write(), &arrays)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn cells(columns: &[ColumnData], row: usize) -> Vec<Value> {
+    columns
+        .iter()
+        .map(|column| Value::from(column.cell(row)))
+        .collect()
+}
+
+/// A column as PostgreSQL writes an array: <https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO>
+fn array(column: &ColumnData, rows: usize) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(rows * 12);
+    text.push('{');
+    for row in 0..rows {
+        if row > 0 {
+            text.push(',');
+        }
+        // Writing to a text does not fail.
+        let _ = match column.cell(row) {
+            Cell::Null => {
+                text.push_str("NULL");
+                Ok(())
+            }
+            Cell::Boolean(value) => write!(text, "{value}"),
+            Cell::Integer(value) => write!(text, "{value}"),
+            // In quotes, for the infinities.
+            Cell::Float(value) => write!(text, "\"{value:?}\""),
+            Cell::Text(value) => {
+                push_quoted(&mut text, value);
+                Ok(())
+            }
+            Cell::Bytes(bytes) => {
+                text.push_str("\"\\\\x");
+                let hexadecimal = bytes.iter().try_for_each(|byte| write!(text, "{byte:02x}"));
+                text.push('"');
+                hexadecimal
+            }
+        };
+    }
+    text.push('}');
+    text
+}
+
+fn push_quoted(text: &mut String, mut value: &str) {
+    text.push('"');
+    while let Some(place) = value.find(['"', '\\']) {
+        let (plain, rest) = value.split_at(place);
+        text.push_str(plain);
+        text.push('\\');
+        let (special, behind) = rest.split_at(1);
+        text.push_str(special);
+        value = behind;
+    }
+    text.push_str(value);
+    text.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::ColumnBuilder;
+
+    #[test]
+    fn an_array_holds_whatever_a_text_may() {
+        let mut builder = ColumnBuilder::default();
+        for cell in ["", "a", "NULL", "a,b", "\"\\\"", "{}", "ü\n"] {
+            builder.push(Cell::Text(cell));
+        }
+        builder.push(Cell::Null);
+        let expected = r#"{"","a","NULL","a,b","\"\\\"","{}","ü
+",NULL}"#;
+        assert_eq!(array(&builder.finish(), 8), expected);
+    }
+
+    #[test]
+    fn an_array_holds_bytes_and_numbers() {
+        let of = |cell: Cell<'_>| {
+            let mut builder = ColumnBuilder::default();
+            builder.push(cell);
+            array(&builder.finish(), 1)
+        };
+        assert_eq!(of(Cell::Bytes(&[0, 255])), r#"{"\\x00ff"}"#);
+        assert_eq!(of(Cell::Float(f64::NEG_INFINITY)), r#"{"-inf"}"#);
+        assert_eq!(of(Cell::Boolean(true)), "{true}");
+        assert_eq!(of(Cell::Integer(-1)), "{-1}");
+    }
+}

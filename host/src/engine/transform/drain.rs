@@ -1,0 +1,307 @@
+//! Rows that changed while others were computed: their keys wait in the capture, and are computed anew.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bad_rows;
+use super::chunk::Chunk;
+use super::function::{Computed, Function};
+use super::plan::{Plan, Stage};
+use crate::database::{Authority, Durability, Kind, Session, Stop, Value};
+use crate::engine::Engine;
+use crate::engine::failure::Failure;
+use crate::engine::loaded::Loaded;
+use crate::engine::transaction::RunContext;
+use crate::journal::{self, Lease, Phase, TransformationRecord};
+use crate::sandbox;
+
+/// How many captured changes are drained at once.
+const AT_ONCE: usize = 1_000;
+
+/// So many rows are drained at once however large they are.
+pub(super) const HOWEVER_LARGE: usize = 20;
+
+/// Fewer than these are left for the next drain: while the application works, there is always one more.
+const FEW: usize = 100;
+
+/// How often rows are tried that meet a lock of the application, and the pause before that.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Computes captured rows anew.
+pub(super) struct Drain<'d> {
+    pub(super) function: Function<'d>,
+    pub(super) plan: &'d Plan,
+}
+
+/// Some changed rows, computed and not written yet.
+struct Anew {
+    captured: Captured,
+    computed: Computed,
+}
+
+impl<'d> Drain<'d> {
+    pub(super) fn new(function: Function<'d>, plan: &'d Plan) -> Self {
+        Self { function, plan }
+    }
+
+    /// Drains in transactions of its own, until few changes are left.
+    pub(super) async fn until_few(
+        &mut self,
+        session: &mut dyn Session,
+        lease: &Lease,
+    ) -> Result<(), Failure> {
+        while self.once(session, lease).await? >= FEW {}
+        Ok(())
+    }
+
+    /// Drains some changes in a transaction of its own; returns how many.
+    pub(super) async fn once(
+        &mut self,
+        session: &mut dyn Session,
+        lease: &Lease,
+    ) -> Result<usize, Failure> {
+        self.with_patience(session, lease, None).await
+    }
+
+    /// Computes the rows of these keys again, whether they have changed or not.
+    pub(super) async fn again(
+        &mut self,
+        session: &mut dyn Session,
+        lease: &Lease,
+        keys: Vec<Vec<Value>>,
+    ) -> Result<(), Failure> {
+        self.with_patience(session, lease, Some(keys))
+            .await
+            .map(|_| ())
+    }
+
+    /// Drains everything, in the open transaction, beside which nobody can write.
+    pub(super) async fn all(&mut self, session: &mut dyn Session) -> Result<(), Failure> {
+        while self.in_transaction(session).await? > 0 {}
+        Ok(())
+    }
+
+    /// Drains some changes in the open transaction; returns how many.
+    pub(super) async fn in_transaction(
+        &mut self,
+        session: &mut dyn Session,
+    ) -> Result<usize, Failure> {
+        let anew = self.compute(session, None).await?;
+        match anew.captured.is_nothing() {
+            true => Ok(0),
+            false => self.write(session, anew).await,
+        }
+    }
+
+    async fn with_patience(
+        &mut self,
+        session: &mut dyn Session,
+        lease: &Lease,
+        keys: Option<Vec<Vec<Value>>>,
+    ) -> Result<usize, Failure> {
+        let mut tries = 1;
+        loop {
+            let stop = self.function.stop;
+            if let Some(reason) = stop.reason() {
+                return Err(Failure::from_sandbox(sandbox::Error::Stopped(reason)));
+            }
+            match self.by_itself(session, lease, keys.clone()).await {
+                Err(failure) if failure.retryable && tries < TRIES && stop.reason().is_none() => {
+                    session.rollback().await.map_err(Failure::from_database)?;
+                    tokio::time::sleep(PAUSE).await;
+                    tries += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn by_itself(
+        &mut self,
+        session: &mut dyn Session,
+        lease: &Lease,
+        keys: Option<Vec<Vec<Value>>>,
+    ) -> Result<usize, Failure> {
+        // SQLite reads and computes beside a writer.
+        let begun = match self.plan.kind {
+            Kind::Sqlite => session.begin_read().await,
+            Kind::Postgres => session.begin(Durability::Deferred).await,
+        };
+        begun.map_err(Failure::from_database)?;
+        let anew = self.compute(session, keys).await?;
+        if anew.captured.is_nothing() {
+            session.rollback().await.map_err(Failure::from_database)?;
+            return Ok(0);
+        }
+        if self.plan.kind == Kind::Sqlite {
+            session.rollback().await.map_err(Failure::from_database)?;
+            let begun = session.begin(Durability::Deferred).await;
+            begun.map_err(Failure::from_database)?;
+        }
+        let drained = self.write(session, anew).await?;
+        let committed = async {
+            lease.fence(session).await?;
+            session.commit().await
+        };
+        committed.await.map_err(Failure::from_database)?;
+        Ok(drained)
+    }
+
+    async fn compute(
+        &mut self,
+        session: &mut dyn Session,
+        keys: Option<Vec<Vec<Value>>>,
+    ) -> Result<Anew, Failure> {
+        let read = async {
+            let mut captured = match keys {
+                Some(keys) => Captured::of(keys),
+                None => Captured::read(session, self.plan, AT_ONCE).await?,
+            };
+            let mut at_once = AT_ONCE;
+            loop {
+                match captured.rows(session, self.plan).await? {
+                    Some(chunk) => return Ok((captured, chunk)),
+                    None => {
+                        at_once = (at_once / 4).max(HOWEVER_LARGE);
+                        captured = Captured::read(session, self.plan, at_once).await?;
+                    }
+                }
+            }
+        };
+        let read: crate::database::Result<_> = read.await;
+        let (captured, chunk) = read.map_err(Failure::from_database)?;
+        let computed = self.function.compute(self.plan, chunk).await?;
+        Ok(Anew { captured, computed })
+    }
+
+    async fn write(&self, session: &mut dyn Session, anew: Anew) -> Result<usize, Failure> {
+        let Anew {
+            captured,
+            computed:
+                Computed {
+                    chunk,
+                    derived,
+                    bad,
+                },
+        } = anew;
+        let index = self.plan.index;
+        let written = async {
+            if let Some(clear) = self.plan.clear(captured.keys.len())
+                && !captured.keys.is_empty()
+            {
+                let parameters = captured.parameters();
+                session
+                    .execute(Authority::Step, &clear, &parameters)
+                    .await?;
+            }
+            chunk.write(session, self.plan, derived).await?;
+            captured.forget(session, self.plan).await?;
+            session.verify().await?;
+            // Those that are still bad are kept again.
+            if journal::count_bad_rows(session, index).await? > 0 {
+                let keys: Vec<String> = captured.keys.keys().cloned().collect();
+                journal::forget_bad_rows(session, index, &keys).await?;
+            }
+            crate::database::Result::Ok(())
+        };
+        written.await.map_err(Failure::from_database)?;
+        bad_rows::keep(self.function.engine, self.plan, session, &bad).await?;
+        Ok(captured.numbers.len())
+    }
+}
+
+/// Drains what the application has changed since the last run, in the open transaction, during which nobody can take the
+/// lease; returns whether more is left.
+pub(in crate::engine) async fn drain_idle(
+    engine: &Engine,
+    context: &Arc<RunContext>,
+    loaded: &Loaded,
+    begun: &TransformationRecord,
+    session: &mut dyn Session,
+    stop: &Stop,
+) -> Result<bool, Failure> {
+    let description = super::recorded(begun)?;
+    let plan = Plan::new(session, loaded.step.index, description, Stage::SetUp).await?;
+    let function = Function::new(engine, context, loaded, Phase::Migrate, stop);
+    let mut drain = Drain::new(function, &plan);
+    Ok(drain.in_transaction(session).await? >= FEW)
+}
+
+/// Some captured changes, the oldest.
+struct Captured {
+    numbers: Vec<i64>,
+    /// Each key once, by what the journal calls it.
+    keys: BTreeMap<String, Vec<Value>>,
+}
+
+impl Captured {
+    async fn read(
+        session: &mut dyn Session,
+        plan: &Plan,
+        most: usize,
+    ) -> crate::database::Result<Self> {
+        let rows = session.rows(&plan.captured(most), &[]).await?;
+        let mut numbers = Vec::with_capacity(rows.len());
+        let mut keys = Vec::with_capacity(rows.len());
+        for mut row in rows {
+            keys.push(row.split_off(1));
+            numbers.extend(row.first().and_then(Value::as_integer));
+        }
+        Ok(Self {
+            numbers,
+            ..Self::of(keys)
+        })
+    }
+
+    fn of(keys: Vec<Vec<Value>>) -> Self {
+        Self {
+            numbers: Vec::new(),
+            keys: keys
+                .into_iter()
+                .map(|key| (journal::write_key(&key), key))
+                .collect(),
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    fn parameters(&self) -> Vec<Value> {
+        self.keys.values().flatten().cloned().collect()
+    }
+
+    /// The rows that these keys name now; none when they are too many bytes.
+    async fn rows(
+        &self,
+        session: &mut dyn Session,
+        plan: &Plan,
+    ) -> crate::database::Result<Option<Chunk>> {
+        let count = self.keys.len();
+        if count == 0 {
+            return Ok(Some(Chunk::default()));
+        }
+        let (query, keys) = (plan.rows_of(count), self.parameters());
+        if count <= HOWEVER_LARGE {
+            let chunk = Chunk::read(session, plan, &query, &keys, count, usize::MAX).await;
+            return chunk.map(Some);
+        }
+        Chunk::read_whole(session, plan, &query, &keys).await
+    }
+
+    /// Takes the changes out of the capture: those that were read, and no later ones of the same rows.
+    async fn forget(&self, session: &mut dyn Session, plan: &Plan) -> crate::database::Result<()> {
+        if self.numbers.is_empty() {
+            return Ok(());
+        }
+        let numbers: Vec<String> = self.numbers.iter().map(ToString::to_string).collect();
+        let statement = format!(
+            "DELETE FROM {} WHERE id IN ({})",
+            plan.capture(),
+            numbers.join(", ")
+        );
+        session.execute_later(&statement, &[]).await
+    }
+}

@@ -1,0 +1,195 @@
+//! What a transformation adds to a table's schema, and takes away again.
+//!
+//! The capture is a table of keys, into which triggers write the key of each row that is inserted or changed in what the
+//! function sees. It only ever grows until the drain takes out what it has read, so that the application never waits for
+//! it. Its names are not the journal's: the application writes to it.
+
+use super::plan::{Plan, list};
+use crate::database::{Kind, quote};
+
+impl Plan {
+    /// The table into which triggers write the keys of rows that change.
+    pub(super) fn capture(&self) -> String {
+        format!("{}capture_of_step_{}", self.schema, self.index)
+    }
+
+    /// Adds the derived columns and the capture of changes.
+    pub(super) fn install(&self) -> Vec<String> {
+        let add = self.derived().iter().map(|column| {
+            let name = quote(&column.name);
+            format!("ADD COLUMN {name} {}", column.type_name)
+        });
+        let mut statements: Vec<String> = match self.kind {
+            Kind::Sqlite => add
+                .map(|add| format!("ALTER TABLE {} {add}", self.table))
+                .collect(),
+            Kind::Postgres => {
+                let add: Vec<String> = add.collect();
+                vec![format!("ALTER TABLE {} {}", self.table, add.join(", "))]
+            }
+        };
+        let keys: Vec<String> = (self.captured_keys().iter())
+            .zip(&self.key)
+            .map(|(name, column)| format!("{name} {}", column.type_name))
+            .collect();
+        let id = match self.kind {
+            Kind::Sqlite => "id INTEGER PRIMARY KEY",
+            Kind::Postgres => "id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        };
+        statements.push(format!(
+            "CREATE TABLE {} ({id}, {})",
+            self.capture(),
+            keys.join(", ")
+        ));
+        statements.extend(self.install_triggers());
+        statements
+    }
+
+    /// Adds the triggers of the capture.
+    pub(super) fn install_triggers(&self) -> Vec<String> {
+        let new_keys: Vec<String> = self
+            .key
+            .iter()
+            .map(|column| format!("NEW.{}", quote(&column.name)))
+            .collect();
+        let insert = format!(
+            "INSERT INTO {} ({}) VALUES ({});",
+            self.capture(),
+            self.captured_keys().join(", "),
+            new_keys.join(", ")
+        );
+        let (index, capture, table) = (self.index, self.capture(), &self.table);
+        match self.kind {
+            Kind::Sqlite => {
+                let watched = list(self.watched.iter().map(String::as_str));
+                [
+                    ("insert", "INSERT".to_owned()),
+                    ("update", format!("UPDATE OF {watched}")),
+                ]
+                .map(|(name, event)| {
+                    format!("CREATE TRIGGER {capture}_{name} AFTER {event} ON {table} BEGIN {insert} END")
+                })
+                .to_vec()
+            }
+            Kind::Postgres => {
+                let watched = |row: &str| {
+                    let columns: Vec<String> = self
+                        .watched
+                        .iter()
+                        .map(|name| format!("{row}.{}", quote(name)))
+                        .collect();
+                    format!("ROW({})", columns.join(", "))
+                };
+                vec![
+                    // Whoever changes the application's rows need not have a right to the capture.
+                    format!(
+                        "CREATE OR REPLACE FUNCTION {capture}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+                         SET search_path = pg_catalog, pg_temp AS $capture$ BEGIN {insert} RETURN NULL; END $capture$"
+                    ),
+                    format!(
+                        "CREATE TRIGGER capture_of_step_{index}_insert AFTER INSERT ON {table}
+                         FOR EACH ROW EXECUTE FUNCTION {capture}()"
+                    ),
+                    // Compares the bytes, which every type has, and sees what other triggers changed, too:
+                    // https://www.postgresql.org/docs/current/functions-comparisons.html#COMPOSITE-TYPE-COMPARISON
+                    format!(
+                        "CREATE TRIGGER capture_of_step_{index}_update AFTER UPDATE ON {table}
+                         FOR EACH ROW WHEN (pg_catalog.record_image_ne({}, {})) EXECUTE FUNCTION {capture}()",
+                        watched("OLD"),
+                        watched("NEW")
+                    ),
+                    // Replication applies changes without the ordinary triggers.
+                    format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER capture_of_step_{index}_insert"),
+                    format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER capture_of_step_{index}_update"),
+                ]
+            }
+        }
+    }
+
+    /// Removes the triggers of the capture.
+    pub(super) fn remove_triggers(&self) -> Vec<String> {
+        let (index, capture) = (self.index, self.capture());
+        ["insert", "update"]
+            .map(|name| match self.kind {
+                Kind::Sqlite => format!("DROP TRIGGER IF EXISTS {capture}_{name}"),
+                Kind::Postgres => format!(
+                    "DROP TRIGGER IF EXISTS capture_of_step_{index}_{name} ON {}",
+                    self.table
+                ),
+            })
+            .to_vec()
+    }
+
+    /// Removes the capture of changes.
+    pub(super) fn remove_capture(&self) -> Vec<String> {
+        let capture = self.capture();
+        let mut statements = self.remove_triggers();
+        if self.kind == Kind::Postgres {
+            statements.push(format!("DROP FUNCTION IF EXISTS {capture}()"));
+        }
+        statements.push(format!("DROP TABLE IF EXISTS {capture}"));
+        statements
+    }
+
+    /// Removes the derived columns.
+    pub(super) fn remove_columns(&self) -> Vec<String> {
+        let columns = self.present.iter().rev();
+        columns
+            .map(|name| format!("ALTER TABLE {} DROP COLUMN {}", self.table, quote(name)))
+            .collect()
+    }
+
+    /// Puts the derived columns in the place of the old ones, and demands values where there must be some.
+    pub(super) fn cut_over(&self) -> Vec<String> {
+        let required = self.derived().iter().filter(|column| !column.nullable);
+        self.put_in_place(required.map(|column| column.name.as_str()).collect())
+    }
+
+    /// The same before there are any values.
+    pub(super) fn cut_over_empty(&self) -> Vec<String> {
+        self.put_in_place(Vec::new())
+    }
+
+    fn put_in_place(&self, required: Vec<&str>) -> Vec<String> {
+        let alter = format!("ALTER TABLE {}", self.table);
+        let set_not_null = required
+            .into_iter()
+            .map(|name| format!("ALTER COLUMN {} SET NOT NULL", quote(name)));
+        let replaced = self
+            .derived()
+            .iter()
+            .filter_map(|column| column.replaces.as_ref());
+        let drop = self.description.dropped.iter().chain(replaced);
+        let changes: Vec<String> = set_not_null
+            .chain(drop.map(|name| format!("DROP COLUMN {}", quote(name))))
+            .collect();
+        let mut statements: Vec<String> = match self.kind {
+            Kind::Sqlite => changes
+                .iter()
+                .map(|change| format!("{alter} {change}"))
+                .collect(),
+            // At once, so that the table is read through once.
+            Kind::Postgres if !changes.is_empty() => {
+                vec![format!("{alter} {}", changes.join(", "))]
+            }
+            Kind::Postgres => Vec::new(),
+        };
+        for column in self.derived() {
+            if let Some(replaced) = &column.replaces {
+                statements.push(format!(
+                    "{alter} RENAME COLUMN {} TO {}",
+                    quote(&column.name),
+                    quote(replaced)
+                ));
+            }
+        }
+        statements
+    }
+
+    /// What the capture calls the columns of the key.
+    pub(super) fn captured_keys(&self) -> Vec<String> {
+        (0..self.key.len())
+            .map(|number| format!("key_{number}"))
+            .collect()
+    }
+}

@@ -1,0 +1,93 @@
+//! A rehearsal: the whole backfill by one worker, in a transaction that is rolled back.
+
+use std::sync::Arc;
+
+use super::chunk::{Chunk, MOST_BYTES};
+use super::function::{Computed, Function};
+use super::plan::{Plan, Stage};
+use super::{count, recorded, refuse_nameless};
+use crate::database::{Session, Stop};
+use crate::engine::Engine;
+use crate::engine::failure::Failure;
+use crate::engine::loaded::Loaded;
+use crate::engine::transaction::{Meter, RunContext};
+use crate::journal::{self, Phase, Range, TransformationRecord};
+
+/// How many rows are computed at once.
+const AT_ONCE: usize = 5_000;
+
+/// Adds the derived columns, unless they are there, and computes all rows that are not done, in the open transaction.
+pub(in crate::engine) async fn rehearse(
+    engine: &Engine,
+    context: &Arc<RunContext>,
+    loaded: &Loaded,
+    begun: Option<&TransformationRecord>,
+    session: &mut dyn Session,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let index = loaded.step.index;
+    let mut function = Function::new(engine, context, loaded, Phase::Migrate, stop);
+    let ranges = match begun {
+        Some(_) => journal::read_ranges(session, index)
+            .await
+            .map_err(Failure::from_database)?,
+        None => {
+            let description = function.describe().await?;
+            let plan = Plan::new(session, index, description, Stage::New).await?;
+            refuse_nameless(session, &plan).await?;
+            for statement in plan.install() {
+                let sent = session.execute_later(&statement, &[]).await;
+                sent.map_err(Failure::from_database)?;
+            }
+            vec![Range {
+                number: 1,
+                upper: None,
+                position: None,
+                rows_done: 0,
+                is_done: false,
+            }]
+        }
+    };
+    let description = match begun {
+        Some(begun) => recorded(begun)?,
+        None => function.describe().await?,
+    };
+    let plan = Plan::new(session, index, description, Stage::SetUp).await?;
+    let total = count(session, &plan)
+        .await
+        .map_err(Failure::from_database)?;
+    let mut meter = Meter::new(context, &loaded.step.label, Some(total));
+    let mut done = 0;
+    for mut range in ranges {
+        while !range.is_done {
+            stop.set_deadline(Some(engine.deadline()));
+            done += chunk(&plan, &mut function, &mut range, session).await? as u64;
+            stop.set_deadline(None);
+            meter.progress(done, None);
+        }
+    }
+    let verified = session.verify().await;
+    verified.map_err(Failure::from_database)
+}
+
+async fn chunk(
+    plan: &Plan,
+    function: &mut Function<'_>,
+    range: &mut Range,
+    session: &mut dyn Session,
+) -> Result<usize, Failure> {
+    let query = plan.rows_between(range.position.is_some(), range.upper.is_some(), AT_ONCE);
+    let keys = range.position.iter().chain(&range.upper).flatten();
+    let keys: Vec<_> = keys.cloned().collect();
+    let chunk = Chunk::read(session, plan, &query, &keys, AT_ONCE, MOST_BYTES).await;
+    let chunk = chunk.map_err(Failure::from_database)?;
+    let rows = chunk.row_count();
+    match rows.checked_sub(1) {
+        None => range.is_done = true,
+        Some(last) => range.position = Some(chunk.key(plan, last)),
+    }
+    let Computed { chunk, derived, .. } = function.compute(plan, chunk).await?;
+    let written = chunk.write(session, plan, derived).await;
+    written.map_err(Failure::from_database)?;
+    Ok(rows)
+}

@@ -1,0 +1,254 @@
+//! How a transformation's rows are counted, split, read and written.
+
+use super::plan::Plan;
+use crate::database::{Kind, quote};
+
+impl Plan {
+    /// How many rows are concerned.
+    pub(super) fn count(&self) -> String {
+        format!(
+            "SELECT count(*) FROM {} WHERE true{}",
+            self.table,
+            self.condition()
+        )
+    }
+
+    /// The last key of each of so many parts of the table.
+    pub(super) fn borders(&self, rows_of_part: u64) -> String {
+        let keys = self.key_columns();
+        format!(
+            "SELECT {keys} FROM (
+                SELECT {keys}, row_number() OVER (ORDER BY {keys}) AS number_of_row FROM {} WHERE true{}
+             ) AS numbered WHERE number_of_row % {rows_of_part} = 0 ORDER BY {keys}",
+            self.table,
+            self.condition()
+        )
+    }
+
+    /// A row whose key is not whole, which nothing could name.
+    pub(super) fn nameless(&self) -> Option<String> {
+        let nullable = self.key.iter().filter(|column| column.nullable);
+        let conditions: Vec<String> = nullable
+            .map(|column| format!("{} IS NULL", quote(&column.name)))
+            .collect();
+        (!conditions.is_empty()).then(|| {
+            format!(
+                "SELECT 1 FROM {} WHERE {} LIMIT 1",
+                self.table,
+                conditions.join(" OR ")
+            )
+        })
+    }
+
+    /// A row that has no value where it must have one, though no change of it waits in the capture.
+    pub(super) fn unset(&self) -> Option<String> {
+        let required = self.derived().iter().filter(|column| !column.nullable);
+        let conditions: Vec<String> = required
+            .map(|column| format!("{} IS NULL", quote(&column.name)))
+            .collect();
+        let same: Vec<String> = self
+            .captured_keys()
+            .iter()
+            .zip(&self.key)
+            .map(|(captured, column)| {
+                format!("captured.{captured} = concerned.{}", quote(&column.name))
+            })
+            .collect();
+        (!conditions.is_empty()).then(|| {
+            format!(
+                "SELECT {} FROM {} AS concerned WHERE ({}) AND NOT EXISTS (
+                    SELECT 1 FROM {} AS captured WHERE {}
+                 ) LIMIT 1",
+                self.key_columns(),
+                self.table,
+                conditions.join(" OR "),
+                self.capture(),
+                same.join(" AND ")
+            )
+        })
+    }
+
+    /// The rows behind one key and up to another: what tells the version of each, its key, its inputs.
+    pub(super) fn rows_between(&self, has_lower: bool, has_upper: bool, most: usize) -> String {
+        let keys = self.key_columns();
+        let width = self.key.len();
+        let mut condition = String::from("true");
+        let mut next = 1;
+        if has_lower {
+            condition.push_str(&format!(" AND ({keys}) > ({})", numbers(next, width)));
+            next += width;
+        }
+        if has_upper {
+            condition.push_str(&format!(" AND ({keys}) <= ({})", numbers(next, width)));
+        }
+        format!(
+            "SELECT {} FROM {} AS concerned WHERE {condition}{} ORDER BY {keys} LIMIT {most}",
+            self.selected(),
+            self.table,
+            self.condition()
+        )
+    }
+
+    /// Captured changes, the oldest first: their numbers and keys.
+    pub(super) fn captured(&self, most: usize) -> String {
+        format!(
+            "SELECT id, {} FROM {} ORDER BY id LIMIT {most}",
+            self.captured_keys().join(", "),
+            self.capture()
+        )
+    }
+
+    /// How many captured changes there are, as far as it is worth counting them.
+    pub(super) fn count_captured(&self) -> String {
+        format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {} LIMIT 100000) AS captured",
+            self.capture()
+        )
+    }
+
+    /// The rows of so many keys.
+    pub(super) fn rows_of(&self, count: usize) -> String {
+        format!(
+            "SELECT {} FROM {} AS concerned WHERE {}{}",
+            self.selected(),
+            self.table,
+            self.has_key_among(count),
+            self.condition()
+        )
+    }
+
+    /// Takes the derived values from those rows of so many keys that are not concerned any more.
+    pub(super) fn clear(&self, count: usize) -> Option<String> {
+        let filter = self.description.filter.as_ref()?;
+        let set: Vec<String> = self
+            .derived()
+            .iter()
+            .map(|column| format!("{} = NULL", quote(&column.name)))
+            .collect();
+        Some(format!(
+            "UPDATE {} SET {} WHERE {} AND ({filter}) IS NOT TRUE",
+            self.table,
+            set.join(", "),
+            self.has_key_among(count)
+        ))
+    }
+
+    fn has_key_among(&self, count: usize) -> String {
+        let width = self.key.len();
+        let keys: Vec<String> = (0..count)
+            .map(|key| format!("({})", numbers(key * width + 1, width)))
+            .collect();
+        let keys = keys.join(", ");
+        match self.kind {
+            Kind::Sqlite => format!("({}) IN (VALUES {keys})", self.key_columns()),
+            Kind::Postgres => format!("({}) IN ({keys})", self.key_columns()),
+        }
+    }
+
+    /// How many columns of a selected row come before the inputs.
+    pub(super) fn columns_before_inputs(&self) -> usize {
+        self.key.len() + self.columns_before_key()
+    }
+
+    /// How many columns of a selected row come before the key.
+    pub(super) fn columns_before_key(&self) -> usize {
+        self.version().len()
+    }
+
+    /// What tells a row and its version from all others, and the types of that. SQLite has nothing of the kind.
+    fn version(&self) -> &'static [(&'static str, &'static str)] {
+        match (self.kind, self.has_parts) {
+            (Kind::Sqlite, _) => &[],
+            (Kind::Postgres, false) => &[("ctid", "tid"), ("xmin", "xid")],
+            (Kind::Postgres, true) => &[("ctid", "tid"), ("xmin", "xid"), ("tableoid", "oid")],
+        }
+    }
+
+    fn selected(&self) -> String {
+        let version = self
+            .version()
+            .iter()
+            .map(|(name, _)| format!("concerned.{name}"));
+        let columns = self.key.iter().map(|column| &column.name);
+        let columns = columns.chain(&self.description.inputs);
+        let columns = columns.map(|name| format!("concerned.{}", quote(name)));
+        version.chain(columns).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Writes derived columns into rows that are still as they were read: whatever changed them meanwhile was captured.
+    pub(super) fn write(&self) -> String {
+        match self.kind {
+            Kind::Sqlite => self.write_each(),
+            Kind::Postgres => self.write_all(),
+        }
+    }
+
+    /// Row by row: the derived values, then the key, then the inputs.
+    fn write_each(&self) -> String {
+        let width = self.derived().len();
+        let set: Vec<String> = (1..)
+            .zip(self.derived())
+            .map(|(number, column)| format!("{} = ?{number}", quote(&column.name)))
+            .collect();
+        let has_key = (width + 1..)
+            .zip(&self.key)
+            .map(|(number, column)| format!("{} = ?{number}", quote(&column.name)));
+        // Two texts that a column's collation calls the same are different to the function.
+        let unchanged = (width + 1 + self.key.len()..)
+            .zip(&self.description.inputs)
+            .map(|(number, name)| format!("{} COLLATE BINARY IS ?{number}", quote(name)));
+        format!(
+            "UPDATE {} SET {} WHERE {}",
+            self.table,
+            set.join(", "),
+            has_key.chain(unchanged).collect::<Vec<_>>().join(" AND ")
+        )
+    }
+
+    /// All at once, from arrays: what tells the rows, then the derived values.
+    fn write_all(&self) -> String {
+        let version = self.version();
+        let mut arrays = Vec::new();
+        let mut names = Vec::new();
+        let mut same = Vec::new();
+        for (number, (name, type_name)) in (1..).zip(version) {
+            arrays.push(format!(
+                "pg_catalog.unnest(${number}::pg_catalog.{type_name}[])"
+            ));
+            names.push(format!("row_{name}"));
+            same.push(format!("concerned.{name} = derived.row_{name}"));
+        }
+        let mut set = Vec::new();
+        let columns = self.derived().iter().zip(&self.derived_types).enumerate();
+        for (place, (column, type_name)) in columns {
+            let number = version.len() + place + 1;
+            names.push(format!("value_{place}"));
+            // An array of arrays would come apart into its last elements.
+            let (element, cast) = match type_name.ends_with(']') {
+                true => ("pg_catalog.text", format!("::{type_name}")),
+                false => (type_name.as_str(), String::new()),
+            };
+            arrays.push(format!("pg_catalog.unnest(${number}::{element}[])"));
+            set.push(format!(
+                "{} = derived.value_{place}{cast}",
+                quote(&column.name)
+            ));
+        }
+        format!(
+            "UPDATE {} AS concerned SET {} FROM ROWS FROM ({}) AS derived ({}) WHERE {}",
+            self.table,
+            set.join(", "),
+            arrays.join(", "),
+            names.join(", "),
+            same.join(" AND ")
+        )
+    }
+}
+
+/// So many parameters in a row, from this number.
+fn numbers(first: usize, count: usize) -> String {
+    let numbers: Vec<String> = (first..first + count)
+        .map(|number| format!("${number}"))
+        .collect();
+    numbers.join(", ")
+}

@@ -1,0 +1,115 @@
+//! Looks after whoever a backfill might hold up, and drains what changes, while the workers work.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::backfill::Backfill;
+use super::drain::Drain;
+use super::pace::Rates;
+use super::plan::Plan;
+use super::worker::Shared;
+use crate::database::{Access, Session};
+use crate::engine::failure::Failure;
+use crate::engine::pause::{self, tell};
+use crate::engine::{Event, Pace};
+use crate::journal;
+
+/// How often to look.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Every how many looks the pace is told.
+const LOOKS_OF_PACE: u32 = 4;
+
+/// Watches until the last worker has `ended`.
+pub(super) async fn watch(
+    backfill: &Backfill<'_>,
+    shared: &Shared<'_>,
+    mut ended: mpsc::Receiver<()>,
+) -> Result<(), Failure> {
+    let Backfill { engine, lease, .. } = backfill;
+    let observer = &*backfill.context.observer;
+    let stop = backfill.stop.child();
+    let opened = engine.database.open(Access::Write, &stop).await;
+    let mut session = opened.map_err(Failure::from_database)?;
+    session.label(lease.run);
+    let mut drain = Drain::new(backfill.function(&stop), &shared.plan);
+    let mut rates = Rates::new(shared.done.load(Ordering::Relaxed));
+    for number in 1.. {
+        tokio::select! {
+            _ = ended.recv() => break,
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+        let looked = look(backfill, &shared.plan, &mut *session).await;
+        let Look {
+            holdup,
+            captured_rows,
+            replica_lag,
+        } = looked.map_err(Failure::from_database)?;
+        if shared.hold(holdup.clone()) {
+            let told = tell(&mut *session, observer, lease, holdup.as_deref()).await;
+            told.map_err(Failure::from_database)?;
+        }
+        if holdup.is_none() {
+            stop.set_deadline(Some(engine.deadline()));
+            drain.once(&mut *session, lease).await?;
+            stop.set_deadline(None);
+        }
+        if number % LOOKS_OF_PACE == 0 {
+            let pace = Pace {
+                chunk_rows: shared.chunk_rows.load(Ordering::Relaxed),
+                captured_rows,
+                replica_lag_seconds: replica_lag.map(|lag| lag.as_secs_f64()),
+                ..rates.measure(shared.done.load(Ordering::Relaxed), shared.total)
+            };
+            let step = backfill.loaded.step.label.clone();
+            observer.notify(&Event::Pace { step, pace });
+        }
+    }
+    if shared.hold(None) {
+        let told = tell(&mut *session, observer, lease, None).await;
+        told.map_err(Failure::from_database)?;
+    }
+    Ok(())
+}
+
+/// What is seen at one look.
+struct Look {
+    /// Why the work should rest, in words.
+    holdup: Option<String>,
+    captured_rows: u64,
+    replica_lag: Option<Duration>,
+}
+
+async fn look(
+    backfill: &Backfill<'_>,
+    plan: &Plan,
+    session: &mut dyn Session,
+) -> crate::database::Result<Look> {
+    let run = backfill.lease.run;
+    session.begin_read().await?;
+    let pause = journal::read_pause(session, run).await?;
+    let waiting = session.waiting_for_run(run).await?;
+    let replica_lag = session.replication_lag().await?;
+    let captured = session.rows(&plan.count_captured(), &[]).await?;
+    session.rollback().await?;
+    let captured = captured.first().and_then(|row| row.first()?.as_integer());
+    let most = backfill.engine.options.transform.max_replica_lag;
+    let holdup = pause::reason(pause).or_else(|| match (replica_lag, most) {
+        _ if waiting > 0 => Some(format!("{waiting} others wait for locks of this run")),
+        (Some(lag), Some(most)) if lag > most => Some(format!(
+            "a replica is {} s behind: the limit `transform.max_replica_lag_seconds` is {}",
+            lag.as_secs(),
+            most.as_secs()
+        )),
+        _ => None,
+    });
+    Ok(Look {
+        holdup,
+        captured_rows: captured
+            .and_then(|rows| u64::try_from(rows).ok())
+            .unwrap_or(0),
+        replica_lag,
+    })
+}

@@ -1,0 +1,247 @@
+//! One of those who go through a table at the same time.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::backfill::Backfill;
+use super::bad_rows;
+use super::chunk::{Chunk, MOST_BYTES};
+use super::function::{Computed, Function};
+use super::lock::set_lock_timeout;
+use super::pace::{ChunkSize, Throttle};
+use super::plan::Plan;
+use crate::database::{Access, Durability, Kind, Result, Session, Stop};
+use crate::engine::failure::Failure;
+use crate::engine::transaction::Meter;
+use crate::journal::{self, Range};
+use crate::sandbox;
+
+/// How often a chunk is tried that meets a lock.
+const TRIES: u32 = 10;
+
+/// The pause before the second try; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a chunk waits for a lock of the application. Shorter than the time after which a server looks for deadlocks
+/// and ends one of those who are in it, which must not be the application:
+/// <https://www.postgresql.org/docs/current/runtime-config-locks.html#GUC-DEADLOCK-TIMEOUT>
+const LOCK_WAIT: Duration = Duration::from_millis(400);
+
+/// What the workers share.
+pub(super) struct Shared<'s> {
+    pub(super) plan: Plan,
+    ranges: Mutex<VecDeque<Range>>,
+    /// SQLite takes one writer at a time.
+    writer: tokio::sync::Mutex<()>,
+    has_failed: AtomicBool,
+    pub(super) done: AtomicU64,
+    pub(super) total: u64,
+    pub(super) chunk_rows: AtomicU64,
+    meter: Mutex<Meter>,
+    throttle: Throttle,
+    /// What holds the work up.
+    gate: watch::Sender<Option<String>>,
+    stop: &'s Stop,
+}
+
+impl<'s> Shared<'s> {
+    pub(super) fn new(backfill: &Backfill<'s>, plan: Plan, ranges: Vec<Range>, total: u64) -> Self {
+        let options = &backfill.engine.options.transform;
+        let done: i64 = ranges.iter().map(|range| range.rows_done).sum();
+        let label = &backfill.loaded.step.label;
+        Self {
+            plan,
+            done: AtomicU64::new(u64::try_from(done).unwrap_or(0)),
+            total,
+            ranges: Mutex::new(ranges.into_iter().filter(|range| !range.is_done).collect()),
+            writer: tokio::sync::Mutex::default(),
+            has_failed: AtomicBool::new(false),
+            chunk_rows: AtomicU64::new(0),
+            meter: Mutex::new(Meter::new(backfill.context, label, Some(total))),
+            throttle: Throttle::new(options.max_rows_per_second),
+            gate: watch::Sender::new(None),
+            stop: backfill.stop,
+        }
+    }
+
+    /// Ends the work of all.
+    pub(super) fn fail(&self) {
+        self.has_failed.store(true, Ordering::Relaxed);
+        self.hold(None);
+    }
+
+    /// Holds the work up, or lets it go on; returns whether that is new.
+    pub(super) fn hold(&self, why: Option<String>) -> bool {
+        self.gate.send_if_modified(|gate| {
+            let is_new = *gate != why;
+            *gate = why;
+            is_new
+        })
+    }
+
+    /// SQLite reads beside a writer, and only then takes the lock; a server does both in one transaction.
+    pub(super) async fn begin_to_read(&self, session: &mut dyn Session) -> Result<()> {
+        match self.plan.kind {
+            Kind::Sqlite => session.begin_read().await,
+            Kind::Postgres => {
+                session.begin(Durability::Deferred).await?;
+                set_lock_timeout(session, LOCK_WAIT).await
+            }
+        }
+    }
+
+    /// Holds the other writers of this process back, where there can be only one.
+    pub(super) async fn begin_to_write<'w>(
+        &'w self,
+        session: &mut dyn Session,
+    ) -> Result<Option<tokio::sync::MutexGuard<'w, ()>>> {
+        if self.plan.kind != Kind::Sqlite {
+            return Ok(None);
+        }
+        session.rollback().await?;
+        let turn = self.writer.lock().await;
+        session.begin(Durability::Deferred).await?;
+        Ok(Some(turn))
+    }
+
+    /// Waits until nothing holds the work up; false when it is to end.
+    async fn may_go_on(&self, rows: usize) -> std::result::Result<bool, Failure> {
+        let mut gate = self.gate.subscribe();
+        let opened = async {
+            // The sender lives as long as this does.
+            let _ = gate.wait_for(Option::is_none).await;
+            tokio::time::sleep(self.throttle.reserve(rows)).await;
+        };
+        tokio::select! {
+            biased;
+            reason = self.stop.stopped() => return Err(Failure::from_sandbox(sandbox::Error::Stopped(reason))),
+            () = opened => {}
+        }
+        Ok(!self.has_failed.load(Ordering::Relaxed))
+    }
+}
+
+/// One worker, on a thread and a session of its own.
+pub(super) struct Worker<'w> {
+    backfill: &'w Backfill<'w>,
+    shared: &'w Shared<'w>,
+}
+
+impl<'w> Worker<'w> {
+    pub(super) fn new(backfill: &'w Backfill<'w>, shared: &'w Shared<'w>) -> Self {
+        Self { backfill, shared }
+    }
+
+    /// Takes ranges until there are no more.
+    pub(super) async fn work(self) -> std::result::Result<(), Failure> {
+        let Backfill { engine, lease, .. } = self.backfill;
+        let stop = self.backfill.stop.child();
+        let opened = engine.database.open(Access::Write, &stop).await;
+        let mut session = opened.map_err(Failure::from_database)?;
+        session.label(lease.run);
+        let mut function = self.backfill.function(&stop);
+        let options = &engine.options.transform;
+        let mut size = ChunkSize::new(options.chunk, options.max_rows_per_second);
+        let next = || lock(&self.shared.ranges).pop_front();
+        while let Some(mut range) = next() {
+            while !range.is_done {
+                if !self.shared.may_go_on(size.rows).await? {
+                    return Ok(());
+                }
+                let began = Instant::now();
+                stop.set_deadline(Some(engine.deadline()));
+                let rows = self
+                    .chunk(&mut *session, &mut function, &mut range, size.rows)
+                    .await?;
+                stop.set_deadline(None);
+                size.adapt(rows, began.elapsed());
+                let done = self.shared.done.fetch_add(rows as u64, Ordering::Relaxed) + rows as u64;
+                let chunk_rows = size.rows as u64;
+                self.shared.chunk_rows.store(chunk_rows, Ordering::Relaxed);
+                lock(&self.shared.meter).progress(done, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// One chunk, with as many tries as it takes to get the locks; returns how many rows it has.
+    async fn chunk(
+        &self,
+        session: &mut dyn Session,
+        function: &mut Function<'_>,
+        range: &mut Range,
+        most: usize,
+    ) -> std::result::Result<usize, Failure> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..TRIES {
+            match self.try_chunk(session, function, range, most).await {
+                Err(failure) if failure.retryable && self.shared.stop.reason().is_none() => {
+                    session.rollback().await.map_err(Failure::from_database)?;
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                done => return done,
+            }
+        }
+        self.try_chunk(session, function, range, most).await
+    }
+
+    async fn try_chunk(
+        &self,
+        session: &mut dyn Session,
+        function: &mut Function<'_>,
+        range: &mut Range,
+        most: usize,
+    ) -> std::result::Result<usize, Failure> {
+        let shared = self.shared;
+        let plan = &shared.plan;
+        let query = plan.rows_between(range.position.is_some(), range.upper.is_some(), most);
+        let keys = range.position.iter().chain(&range.upper).flatten();
+        let keys: Vec<_> = keys.cloned().collect();
+        let read = async {
+            shared.begin_to_read(session).await?;
+            Chunk::read(session, plan, &query, &keys, most, MOST_BYTES).await
+        };
+        let chunk = read.await.map_err(Failure::from_database)?;
+        let rows = chunk.row_count();
+        let mut after = range.clone();
+        match rows.checked_sub(1) {
+            None => after.is_done = true,
+            Some(last) => {
+                after.position = Some(chunk.key(plan, last));
+                after.rows_done += i64::try_from(rows).unwrap_or(0);
+            }
+        }
+        let Computed {
+            chunk,
+            derived,
+            bad,
+        } = function.compute(plan, chunk).await?;
+        let _turn = shared
+            .begin_to_write(session)
+            .await
+            .map_err(Failure::from_database)?;
+        let written = async {
+            chunk.write(session, plan, derived).await?;
+            session.verify().await
+        };
+        written.await.map_err(Failure::from_database)?;
+        bad_rows::keep(self.backfill.engine, plan, session, &bad).await?;
+        let committed = async {
+            journal::write_range(session, plan.index, &after).await?;
+            self.backfill.lease.fence(session).await?;
+            session.commit().await
+        };
+        committed.await.map_err(Failure::from_database)?;
+        *range = after;
+        Ok(rows)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
