@@ -18,3 +18,4 @@ mod postgres;
 mod route;
 mod server;
 mod service;
+mod transform;

@@ -65,6 +65,39 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// A server that follows this one by streaming replication, and applies each change only after `delay`.
+    pub fn follow(&self, delay: Duration) -> Result<Self> {
+        let directory = directory()?;
+        let copied = as_user(&self.binaries.join("pg_basebackup"))
+            .args(["--dbname", &self.url("postgres", "postgres")])
+            .arg("--pgdata")
+            .arg(directory.path().join("data"))
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+            .output()
+            .context("cannot run pg_basebackup")?;
+        ensure!(
+            copied.status.success(),
+            "pg_basebackup: {}",
+            String::from_utf8_lossy(&copied.stderr)
+        );
+        let settings = directory.path().join("data/postgresql.auto.conf");
+        let mut text = std::fs::read_to_string(&settings)?;
+        text.push_str(&format!(
+            "recovery_min_apply_delay = {}\n",
+            delay.as_millis()
+        ));
+        std::fs::write(&settings, text)?;
+        let mut follower = Self {
+            directory,
+            binaries: self.binaries.clone(),
+            port: free_port()?,
+            durability: self.durability,
+            process: None,
+        };
+        follower.start_again()?;
+        Ok(follower)
+    }
+
     /// Starts the server after it was stopped or killed.
     pub fn start_again(&mut self) -> Result<()> {
         let mut settings = vec![

@@ -1,0 +1,87 @@
+//! A run that rests when it is told to, and goes on when it is told to.
+
+use std::time::{Duration, Instant};
+
+use super::{customers, expected, normalized, place_with};
+use crate::place::{Place, Said};
+
+/// Waits until the answer to a command has a text.
+#[track_caller]
+fn wait_for(place: &Place, command: &[&str], text: &str) {
+    let give_up = Instant::now() + Duration::from_secs(30);
+    loop {
+        let said = place.run(command);
+        if said.stdout.contains(text) {
+            return;
+        }
+        assert!(Instant::now() < give_up, "no `{text}` in {said:#?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_backfill_rests_and_goes_on() {
+    let all = customers(4_000);
+    let place = place_with(&all);
+    // Slow enough to be caught at work.
+    let run = place.start(&["migrate", "--max-rows-per-second", "2000"]);
+    wait_for(&place, &["status"], "migration_running");
+    place
+        .run(&["pause"])
+        .ends_with(0)
+        .and_says("run 1 rests as soon as its chunk or step is done");
+    wait_for(&place, &["status"], "rests   paused by");
+    let done = || place.one::<i64>("SELECT sum(rows_done) FROM wasmigrate_range");
+    let before = done();
+    assert!(before < 4_000);
+    // Long enough for several chunks.
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(done(), before, "nothing is done while the run rests");
+    place
+        .run(&["resume"])
+        .ends_with(0)
+        .and_says("run 1 goes on");
+    let said = Said::from(run.wait_with_output().unwrap()).ends_with(0);
+    assert!(
+        said.stdout.contains("the run rests: paused by"),
+        "{said:#?}"
+    );
+    assert!(said.stdout.contains("the run goes on"), "{said:#?}");
+    place.run(&["finalize"]).ends_with(0);
+    assert_eq!(normalized(&place, "id"), expected(&all));
+}
+
+#[test]
+fn a_resting_run_can_be_cancelled_and_the_next_goes_on() {
+    let all = customers(4_000);
+    let place = place_with(&all);
+    let run = place.start(&["migrate", "--max-rows-per-second", "2000"]);
+    wait_for(&place, &["status"], "migration_running");
+    place.run(&["pause"]).ends_with(0);
+    wait_for(&place, &["status"], "rests   paused by");
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &run.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupted.success());
+    Said::from(run.wait_with_output().unwrap())
+        .ends_with(1)
+        .and_says("keeps what it has done");
+    place.run(&["migrate"]).ends_with(0);
+    place.run(&["finalize"]).ends_with(0);
+    assert_eq!(normalized(&place, "id"), expected(&all));
+}
+
+#[test]
+fn there_must_be_a_run() {
+    let place = place_with(&customers(1));
+    place
+        .run(&["pause"])
+        .ends_with(2)
+        .and_says("no run goes on");
+    place.run(&["migrate"]).ends_with(0);
+    place
+        .run(&["resume"])
+        .ends_with(2)
+        .and_says("no run goes on");
+}

@@ -1,0 +1,86 @@
+//! What only a server has: replicas that fall behind, and an application that holds locks.
+
+use std::time::{Duration, Instant};
+
+use wasmigrate_test_server::{Cluster, Durability};
+
+use super::{COLUMNS, Customer, customers, expected, insert, normalized, place_with};
+use crate::place::{Place, Said};
+
+#[test]
+fn the_work_rests_while_a_replica_is_far_behind() {
+    let cluster = Cluster::start(Durability::None).unwrap();
+    cluster
+        .run_sql("postgres", "GRANT pg_monitor TO app")
+        .unwrap();
+    let place = Place::on(&cluster)
+        .with_data(&format!(
+            "CREATE TABLE customer (id BIGINT PRIMARY KEY, {COLUMNS})"
+        ))
+        .with_guest("0001_normalize.wasm", "normalize")
+        .with_variable("WASMIGRATE_TRANSFORM_MAX_REPLICA_LAG_SECONDS", "1");
+    let all = customers(3_000);
+    insert(&mut place.connect(), 1, &all);
+    let _follower = cluster.follow(Duration::from_secs(3)).unwrap();
+    let said = place
+        .run(&["migrate", "--max-rows-per-second", "1000"])
+        .ends_with(0);
+    assert!(
+        said.stdout.contains("the run rests: a replica is "),
+        "{said:#?}"
+    );
+    assert!(said.stdout.contains("the run goes on"), "{said:#?}");
+    place.run(&["finalize"]).ends_with(0);
+    assert_eq!(normalized(&place, "id"), expected(&all));
+}
+
+#[test]
+fn the_finalize_waits_for_the_table_in_short_tries() {
+    let all = customers(100);
+    let place = place_with(&all);
+    place.run(&["migrate"]).ends_with(0);
+    let mut reader = place.connect();
+    reader.run("BEGIN; SELECT count(*) FROM customer");
+    let finalize = place.start(&["finalize"]);
+    // Somebody else comes and goes while the finalize wants the table for itself.
+    let mut other = place.connect();
+    let mut longest = Duration::ZERO;
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        let began = Instant::now();
+        other.run("UPDATE customer SET credit = credit WHERE id = 1");
+        longest = longest.max(began.elapsed());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    println!("the longest statement took {longest:?}");
+    assert!(
+        longest < Duration::from_secs(1),
+        "the application queued for {longest:?} behind the finalize"
+    );
+    reader.run("COMMIT");
+    Said::from(finalize.wait_with_output().unwrap()).ends_with(0);
+    assert_eq!(normalized(&place, "id"), expected(&all));
+}
+
+#[test]
+fn a_row_that_the_application_has_locked_is_waited_for() {
+    let mut all = customers(100);
+    let place = place_with(&all);
+    let mut application = place.connect();
+    application.run("BEGIN; UPDATE customer SET name = 'Grace Hopper' WHERE id = 50");
+    let migrate = place.start(&["migrate"]);
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while place.one::<i64>(waits) == 0 {
+        assert!(Instant::now() < give_up, "nobody waits");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    application.run("COMMIT");
+    all[49] = Customer {
+        name: "Grace Hopper".to_owned(),
+        ..all[49].clone()
+    };
+    Said::from(migrate.wait_with_output().unwrap()).ends_with(0);
+    place.run(&["finalize"]).ends_with(0);
+    assert_eq!(normalized(&place, "id"), expected(&all));
+}
