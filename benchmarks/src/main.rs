@@ -1,4 +1,6 @@
-//! The work of the benchmarks done by a plain program with rusqlite: what wasmigrate is compared with.
+//! The work of the benchmarks done by a plain program: what wasmigrate is compared with.
+
+mod transform;
 
 use std::path::PathBuf;
 
@@ -6,10 +8,10 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use rusqlite::{Connection, params};
 
-/// Plain loops over SQLite.
+/// Plain loops over a database.
 #[derive(Parser)]
 struct Arguments {
-    /// The SQLite file.
+    /// The SQLite file, or for `transform` the URL of a server's database.
     database: PathBuf,
     #[command(subcommand)]
     work: Work,
@@ -25,10 +27,18 @@ enum Work {
     InOneTransaction { directory: PathBuf },
     /// Read `source`, transform, write `target`
     Rewrite,
+    /// Add columns to `customer` and compute them in chunks
+    Transform { workers: usize },
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Work::Transform { workers } = arguments.work {
+        return match arguments.database.to_str() {
+            Some(url) if url.starts_with("postgres:") => transform::postgres(url, workers),
+            _ => transform::sqlite(&arguments.database, workers),
+        };
+    }
     let mut connection = Connection::open(&arguments.database)?;
     match arguments.work {
         Work::EachInTransaction { directory } => each(&mut connection, &directory),
@@ -45,6 +55,8 @@ fn main() -> Result<()> {
             Ok(transaction.commit()?)
         }
         Work::Rewrite => rewrite(&mut connection),
+        // Opens connections of its own.
+        Work::Transform { .. } => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod postgres;
 mod service;
+mod transform;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,8 @@ pub(crate) enum Part {
     Service,
     /// The same on a PostgreSQL server
     Postgres,
+    /// Transformations of a million rows, on both
+    Transform,
 }
 
 /// Measures the parts, or all of them.
@@ -74,6 +77,9 @@ pub(crate) fn run(parts: &[Part]) -> Result<()> {
     }
     if is_meant(Part::Postgres) {
         postgres::measure(&place, &built)?;
+    }
+    if is_meant(Part::Transform) {
+        transform::measure(&place, &built)?;
     }
     Ok(())
 }
@@ -236,6 +242,7 @@ impl Place {
             "bulk-steps",
             "service-steps",
             "postgres",
+            "transform",
         ] {
             let folder = directory.join(folder);
             if folder.exists() {
