@@ -158,13 +158,20 @@ impl Cluster {
         let Some(mut process) = self.process.take() else {
             return Ok(());
         };
+        // A child that it had between the look and its end would keep the memory that the next server needs.
+        if let Some(pid) = i32::try_from(process.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+        {
+            rustix::process::kill_process(pid, rustix::process::Signal::STOP)?;
+        }
         let children = children(process.id());
-        process.kill()?;
-        process.wait()?;
         for child in children {
             // One that has ended meanwhile is as good.
             let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
         }
+        process.kill()?;
+        process.wait()?;
         Ok(())
     }
 
