@@ -41,8 +41,14 @@ impl Run<'_> {
             self.snapshot.steps.insert(record.index, record);
         }
         self.session = Some(transaction.session);
-        self.read_transformations().await?;
-        result
+        match result {
+            // There is no run any more, and its transaction may be open still.
+            Err(Ended::Lost(failure)) => Err(Ended::Lost(failure)),
+            result => {
+                self.read_transformations().await?;
+                result
+            }
+        }
     }
 
     /// Does for all transformations what can be done before the transaction of the finalize.
