@@ -107,7 +107,10 @@ impl<'d> Drain<'d> {
             if let Some(reason) = stop.reason() {
                 return Err(Failure::from_sandbox(sandbox::Error::Stopped(reason)));
             }
-            match self.by_itself(session, lease, keys.clone()).await {
+            stop.set_deadline(Some(self.function.engine.deadline()));
+            let drained = self.by_itself(session, lease, keys.clone()).await;
+            stop.set_deadline(None);
+            match drained {
                 Err(failure) if failure.retryable && tries < TRIES && stop.reason().is_none() => {
                     session.rollback().await.map_err(Failure::from_database)?;
                     tokio::time::sleep(PAUSE).await;

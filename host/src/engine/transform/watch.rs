@@ -52,9 +52,7 @@ pub(super) async fn watch(
             told.map_err(Failure::from_database)?;
         }
         if holdup.is_none() {
-            stop.set_deadline(Some(engine.deadline()));
             drain.once(&mut *session, lease).await?;
-            stop.set_deadline(None);
         }
         if number % LOOKS_OF_PACE == 0 {
             let pace = Pace {
