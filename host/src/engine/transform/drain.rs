@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::bad_rows;
 use super::chunk::Chunk;
 use super::function::{Computed, Function};
+use super::lock::set_lock_timeout;
 use super::plan::{Plan, Stage};
+use super::worker::LOCK_WAIT;
 use crate::database::{Authority, Durability, Kind, Session, Stop, Value};
 use crate::engine::Engine;
 use crate::engine::failure::Failure;
@@ -164,6 +166,7 @@ impl<'d> Drain<'d> {
             };
             let mut at_once = AT_ONCE;
             loop {
+        give_way(session).await?;
                 match captured.rows(session, self.plan).await? {
                     Some(chunk) => return Ok((captured, chunk)),
                     None => {
@@ -246,6 +249,15 @@ impl Captured {
         most: usize,
     ) -> crate::database::Result<Self> {
         let rows = session.rows(&plan.captured(most), &[]).await?;
+/// Lets the open transaction give way to the application where they wait for each other.
+async fn give_way(session: &mut dyn Session) -> Result<(), Failure> {
+    if session.server().kind == Kind::Sqlite {
+        return Ok(());
+    }
+    let set = set_lock_timeout(session, LOCK_WAIT).await;
+    set.map_err(Failure::from_database)
+}
+
         let mut numbers = Vec::with_capacity(rows.len());
         let mut keys = Vec::with_capacity(rows.len());
         for mut row in rows {
@@ -259,6 +271,7 @@ impl Captured {
     }
 
     fn of(keys: Vec<Vec<Value>>) -> Self {
+    give_way(session).await?;
         Self {
             numbers: Vec::new(),
             keys: keys

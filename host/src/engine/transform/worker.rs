@@ -29,7 +29,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// How long a chunk waits for a lock of the application. Shorter than the time after which a server looks for deadlocks
 /// and ends one of those who are in it, which must not be the application:
 /// <https://www.postgresql.org/docs/current/runtime-config-locks.html#GUC-DEADLOCK-TIMEOUT>
-const LOCK_WAIT: Duration = Duration::from_millis(400);
+pub(super) const LOCK_WAIT: Duration = Duration::from_millis(400);
 
 /// What the workers share.
 pub(super) struct Shared<'s> {
