@@ -12,7 +12,7 @@ use super::plan::{Plan, Stage};
 use super::worker::LOCK_WAIT;
 use crate::database::{Authority, Durability, Kind, Session, Stop, Value};
 use crate::engine::Engine;
-use crate::engine::failure::Failure;
+use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::transaction::RunContext;
 use crate::journal::{self, Lease, Phase, TransformationRecord};
@@ -26,6 +26,10 @@ pub(super) const HOWEVER_LARGE: usize = 20;
 
 /// Fewer than these are left for the next drain: while the application works, there is always one more.
 const FEW: usize = 100;
+
+/// How often all that is captured is drained. What is left then comes as fast as it goes, from the application or from a
+/// trigger that changes what the function is given whenever a derived column is written.
+const MOST_PASSES: u32 = 20;
 
 /// How often rows are tried that meet a lock of the application, and the pause before that.
 const TRIES: u32 = 20;
@@ -54,8 +58,19 @@ impl<'d> Drain<'d> {
         session: &mut dyn Session,
         lease: &Lease,
     ) -> Result<(), Failure> {
-        while self.once(session, lease).await? >= FEW {}
-        Ok(())
+        let mut passes = Passes::default();
+        loop {
+            let drained = self.once(session, lease).await?;
+            if drained < FEW {
+                return Ok(());
+            }
+            session.begin_read().await.map_err(Failure::from_database)?;
+            let goes_on = passes.go_on(session, self.plan, drained).await;
+            session.rollback().await.map_err(Failure::from_database)?;
+            if !goes_on? {
+                return Ok(());
+            }
+        }
     }
 
     /// Drains some changes in a transaction of its own; returns how many.
@@ -81,8 +96,24 @@ impl<'d> Drain<'d> {
 
     /// Drains everything, in the open transaction, beside which nobody can write.
     pub(super) async fn all(&mut self, session: &mut dyn Session) -> Result<(), Failure> {
-        while self.in_transaction(session).await? > 0 {}
-        Ok(())
+        let mut passes = Passes::default();
+        loop {
+            let drained = self.in_transaction(session).await?;
+            if drained == 0 {
+                return Ok(());
+            }
+            if !passes.go_on(session, self.plan, drained).await? {
+                return Err(Failure::new(
+                    "failed",
+                    Blame::Operator,
+                    format!(
+                        "a trigger of the table {} changes what the function is given whenever its derived columns are written, \
+                         so that they are never right: disable it for the finalize",
+                        self.plan.table
+                    ),
+                ));
+            }
+        }
     }
 
     /// Drains some changes in the open transaction; returns how many.
@@ -135,6 +166,7 @@ impl<'d> Drain<'d> {
             Kind::Postgres => session.begin(Durability::Deferred).await,
         };
         begun.map_err(Failure::from_database)?;
+        give_way(session).await?;
         let anew = self.compute(session, keys).await?;
         if anew.captured.is_nothing() {
             session.rollback().await.map_err(Failure::from_database)?;
@@ -166,7 +198,6 @@ impl<'d> Drain<'d> {
             };
             let mut at_once = AT_ONCE;
             loop {
-        give_way(session).await?;
                 match captured.rows(session, self.plan).await? {
                     Some(chunk) => return Ok((captured, chunk)),
                     None => {
@@ -218,6 +249,15 @@ impl<'d> Drain<'d> {
     }
 }
 
+/// Lets the open transaction give way to the application where they wait for each other.
+async fn give_way(session: &mut dyn Session) -> Result<(), Failure> {
+    if session.server().kind == Kind::Sqlite {
+        return Ok(());
+    }
+    let set = set_lock_timeout(session, LOCK_WAIT).await;
+    set.map_err(Failure::from_database)
+}
+
 /// Drains what the application has changed since the last run, in the open transaction, during which nobody can take the
 /// lease; returns whether more is left.
 pub(in crate::engine) async fn drain_idle(
@@ -231,8 +271,38 @@ pub(in crate::engine) async fn drain_idle(
     let description = super::recorded(begun)?;
     let plan = Plan::new(session, loaded.step.index, description, Stage::SetUp).await?;
     let function = Function::new(engine, context, loaded, Phase::Migrate, stop);
+    give_way(session).await?;
     let mut drain = Drain::new(function, &plan);
     Ok(drain.in_transaction(session).await? >= FEW)
+}
+
+/// How often all that was captured has been drained.
+#[derive(Default)]
+struct Passes {
+    count: u32,
+    left: usize,
+}
+
+impl Passes {
+    /// Takes note of what was drained; returns whether there may be a next time.
+    async fn go_on(
+        &mut self,
+        session: &mut dyn Session,
+        plan: &Plan,
+        drained: usize,
+    ) -> Result<bool, Failure> {
+        self.left = self.left.saturating_sub(drained);
+        if self.left == 0 {
+            self.count += 1;
+            let rows = session.rows(&plan.count_captured(i64::MAX), &[]).await;
+            let rows = rows.map_err(Failure::from_database)?;
+            let left = rows.first().and_then(|row| row.first()?.as_integer());
+            self.left = left
+                .and_then(|left| usize::try_from(left).ok())
+                .unwrap_or(0);
+        }
+        Ok(self.count <= MOST_PASSES)
+    }
 }
 
 /// Some captured changes, the oldest.
@@ -249,15 +319,6 @@ impl Captured {
         most: usize,
     ) -> crate::database::Result<Self> {
         let rows = session.rows(&plan.captured(most), &[]).await?;
-/// Lets the open transaction give way to the application where they wait for each other.
-async fn give_way(session: &mut dyn Session) -> Result<(), Failure> {
-    if session.server().kind == Kind::Sqlite {
-        return Ok(());
-    }
-    let set = set_lock_timeout(session, LOCK_WAIT).await;
-    set.map_err(Failure::from_database)
-}
-
         let mut numbers = Vec::with_capacity(rows.len());
         let mut keys = Vec::with_capacity(rows.len());
         for mut row in rows {
@@ -271,7 +332,6 @@ async fn give_way(session: &mut dyn Session) -> Result<(), Failure> {
     }
 
     fn of(keys: Vec<Vec<Value>>) -> Self {
-    give_way(session).await?;
         Self {
             numbers: Vec::new(),
             keys: keys

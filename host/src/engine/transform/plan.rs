@@ -38,6 +38,8 @@ pub(super) struct Plan {
     pub(super) present: Vec<String>,
     /// The types of the derived columns, without their lengths, once they are there.
     pub(super) derived_types: Vec<String>,
+    /// The types as which their values are stored, with lengths and scales.
+    pub(super) stored_types: Vec<String>,
 }
 
 impl Plan {
@@ -117,6 +119,12 @@ impl Plan {
             present,
             derived_types,
             description,
+        let stored_types = description
+            .derived
+            .iter()
+            .filter_map(|column| table.column(&column.name))
+            .map(|column| column.type_name.clone())
+            .collect();
         })
     }
 
@@ -130,6 +138,7 @@ impl Plan {
         let (this, other) = (&self.description, &other.description);
         let columns = |description: &Transformation| -> Vec<(String, String)> {
             let column = |column: &DerivedColumn| (column.name.clone(), column.type_name.clone());
+            stored_types,
             description.derived.iter().map(column).collect()
         };
         let different = if this.table != other.table {

@@ -98,10 +98,10 @@ impl Plan {
         )
     }
 
-    /// How many captured changes there are, as far as it is worth counting them.
-    pub(super) fn count_captured(&self) -> String {
+    /// How many captured changes there are, counted up to a limit.
+    pub(super) fn count_captured(&self, limit: i64) -> String {
         format!(
-            "SELECT count(*) FROM (SELECT 1 FROM {} LIMIT 100000) AS captured",
+            "SELECT count(*) FROM (SELECT 1 FROM {} LIMIT {limit}) AS captured",
             self.capture()
         )
     }
@@ -183,7 +183,8 @@ impl Plan {
         }
     }
 
-    /// Row by row: the derived values, then the key, then the inputs.
+    /// Row by row: the derived values, then the key, then the inputs. A row that has its values already is not written: a
+    /// trigger that notes every change could make it wait for the drain again and again.
     fn write_each(&self) -> String {
         let width = self.derived().len();
         let set: Vec<String> = (1..)
@@ -197,15 +198,23 @@ impl Plan {
         let unchanged = (width + 1 + self.key.len()..)
             .zip(&self.description.inputs)
             .map(|(number, name)| format!("{} COLLATE BINARY IS ?{number}", quote(name)));
+        let differs: Vec<String> = (1..)
+            .zip(self.derived())
+            .map(|(number, column)| {
+                format!("{} COLLATE BINARY IS NOT ?{number}", quote(&column.name))
+            })
+            .collect();
         format!(
-            "UPDATE {} SET {} WHERE {}",
+            "UPDATE {} SET {} WHERE {} AND ({})",
             self.table,
             set.join(", "),
-            has_key.chain(unchanged).collect::<Vec<_>>().join(" AND ")
+            has_key.chain(unchanged).collect::<Vec<_>>().join(" AND "),
+            differs.join(" OR ")
         )
     }
 
-    /// All at once, from arrays: what tells the rows, then the derived values.
+    /// All at once, from arrays: what tells the rows, then the derived values. As there, nothing is written twice; bytes are
+    /// compared, because two values can be equal and not the same.
     fn write_all(&self) -> String {
         let version = self.version();
         let mut arrays = Vec::new();
@@ -219,6 +228,8 @@ impl Plan {
             same.push(format!("concerned.{name} = derived.row_{name}"));
         }
         let mut set = Vec::new();
+        let mut old = Vec::new();
+        let mut new = Vec::new();
         let columns = self.derived().iter().zip(&self.derived_types).enumerate();
         for (place, (column, type_name)) in columns {
             let number = version.len() + place + 1;
@@ -229,20 +240,34 @@ impl Plan {
                 false => (type_name.as_str(), String::new()),
             };
             arrays.push(format!("pg_catalog.unnest(${number}::{element}[])"));
-            set.push(format!(
-                "{} = derived.value_{place}{cast}",
-                quote(&column.name)
-            ));
+            let name = quote(&column.name);
+            set.push(format!("{name} = derived.value_{place}{cast}"));
+            old.push(format!("concerned.{name}"));
+            new.push(match self.stored_types.get(place) {
+                // A cast would cut off what is too long, and so hide that it is.
+                Some(stored) if !is_cut(type_name) => format!("derived.value_{place}::{stored}"),
+                _ => format!("derived.value_{place}{cast}"),
+            });
         }
         format!(
-            "UPDATE {} AS concerned SET {} FROM ROWS FROM ({}) AS derived ({}) WHERE {}",
+            "UPDATE {} AS concerned SET {} FROM ROWS FROM ({}) AS derived ({}) WHERE {}
+             AND pg_catalog.record_image_ne(ROW({}), ROW({}))",
             self.table,
             set.join(", "),
             arrays.join(", "),
             names.join(", "),
-            same.join(" AND ")
+            same.join(" AND "),
+            old.join(", "),
+            new.join(", ")
         )
     }
+}
+
+/// Whether a cast to a type with a length cuts a value off: <https://www.postgresql.org/docs/current/datatype-character.html>
+fn is_cut(type_name: &str) -> bool {
+    ["character", "bpchar", "bit", "\"bit\""]
+        .iter()
+        .any(|cut| type_name.starts_with(cut))
 }
 
 /// So many parameters in a row, from this number.

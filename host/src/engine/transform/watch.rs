@@ -72,6 +72,9 @@ pub(super) async fn watch(
     Ok(())
 }
 
+/// As far as it is worth counting captured changes at each look.
+const MOST_COUNTED: i64 = 100_000;
+
 /// What is seen at one look.
 struct Look {
     /// Why the work should rest, in words.
@@ -90,7 +93,7 @@ async fn look(
     let pause = journal::read_pause(session, run).await?;
     let waiting = session.waiting_for_run(run).await?;
     let replica_lag = session.replication_lag().await?;
-    let captured = session.rows(&plan.count_captured(), &[]).await?;
+    let captured = session.rows(&plan.count_captured(MOST_COUNTED), &[]).await?;
     session.rollback().await?;
     let captured = captured.first().and_then(|row| row.first()?.as_integer());
     let most = backfill.engine.options.transform.max_replica_lag;
