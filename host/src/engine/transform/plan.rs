@@ -1,7 +1,7 @@
 //! A transformation laid beside its table: what it says of itself, checked against what the database has.
 
 use super::table::{Column, Table};
-use crate::database::{JOURNAL_PREFIX, Kind, Session, quote};
+use crate::database::{ErrorKind, JOURNAL_PREFIX, Kind, Session, quote};
 use crate::engine::failure::{Blame, Failure};
 use crate::sandbox::{DerivedColumn, Transformation};
 
@@ -67,6 +67,9 @@ impl Plan {
             false => description
                 .key
                 .iter()
+        if kind == Kind::Postgres && stage != Stage::SetUp {
+            check_types(session, &description).await?;
+        }
                 .filter_map(|column| table.column(column))
                 .cloned()
                 .collect(),
@@ -264,9 +267,56 @@ fn is_type(text: &str) -> bool {
 
 /// Names in quotes, with commas between.
 pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+/// The words with which a column's constraints begin, behind its type.
+const CONSTRAINTS: [&str; 11] = [
+    "CONSTRAINT",
+    "PRIMARY",
+    "NOT",
+    "NULL",
+    "UNIQUE",
+    "CHECK",
+    "DEFAULT",
+    "COLLATE",
+    "REFERENCES",
+    "GENERATED",
+    "AS",
+];
+
+/// Asks the server whether a text is a type and no more: it goes into a statement as it is.
+async fn check_types(
+    session: &mut dyn Session,
+    description: &Transformation,
+) -> Result<(), Failure> {
+    for column in &description.derived {
+        let type_name = column.type_name.as_str();
+        let query = "SELECT 1 WHERE pg_catalog.to_regtype($1) IS NOT NULL";
+        let found = session.rows(query, &[type_name.into()]).await;
+        let is_type = match found {
+            Ok(rows) => !rows.is_empty(),
+            Err(error) if error.kind == ErrorKind::Syntax => false,
+            Err(error) => return Err(Failure::from_database(error)),
+        };
+        if !is_type {
+            return Err(Failure::new(
+                "incompatible",
+                Blame::Step,
+                format!("`{type_name}` is no type of this database"),
+            ));
+        }
+    }
+    Ok(())
+}
+
     let names: Vec<String> = names.into_iter().map(quote).collect();
     names.join(", ")
+    let mut words = text.split(|character: char| !character.is_alphanumeric() && character != '_');
+    let is_constraint = |word: &str| {
+        CONSTRAINTS
+            .iter()
+            .any(|name| word.eq_ignore_ascii_case(name))
+    };
 }
+        && !words.any(is_constraint)
 
 impl Plan {
     /// The key's columns in quotes, with commas between.
