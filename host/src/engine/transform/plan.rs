@@ -61,6 +61,11 @@ impl Plan {
             .await
             .map_err(Failure::from_database)?
             .ok_or_else(|| refused(format!("there is no table `{name}`")))?;
+        if table.has_heirs {
+            return Err(refused(format!(
+                "other tables inherit from `{name}`, and a trigger on it does not notice their changes: transform each by itself"
+            )));
+        }
         check_columns(&description, &table, stage).map_err(refused)?;
         let key: Vec<Column> = match description.key.is_empty() {
             true => table.primary_key().cloned().collect(),

@@ -10,8 +10,10 @@ pub(super) struct Table {
     /// On a server, its schema.
     pub(super) schema: Option<String>,
     pub(super) name: String,
-    /// Whether its rows lie in several tables: it is partitioned, or others inherit from it.
+    /// Whether its rows lie in several tables, because it is partitioned.
     pub(super) has_parts: bool,
+    /// Whether others inherit from it.
+    pub(super) has_heirs: bool,
     pub(super) columns: Vec<Column>,
     /// The columns of each unique index.
     unique: Vec<Vec<String>>,
@@ -120,13 +122,16 @@ async fn read_sqlite(session: &mut dyn Session, name: &str) -> Result<Option<Tab
         columns,
         unique: unique(indexes),
     }))
+        has_heirs: false,
 }
 
 async fn read_postgres(session: &mut dyn Session, name: &str) -> Result<Option<Table>> {
     let quoted: Vec<String> = name.splitn(2, '.').map(quote).collect();
     let found = session
         .rows(
-            "SELECT nspname, relname, relkind = 'p' OR relhassubclass
+            "SELECT nspname, relname, relkind = 'p', relkind = 'r' AND EXISTS (
+                 SELECT 1 FROM pg_catalog.pg_inherits WHERE inhparent = pg_class.oid
+             )
              FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
              WHERE pg_class.oid = pg_catalog.to_regclass($1) AND relkind IN ('r', 'p')",
             &[quoted.join(".").into()],
@@ -178,6 +183,7 @@ async fn read_postgres(session: &mut dyn Session, name: &str) -> Result<Option<T
         unique: unique(indexes),
     }))
 }
+        has_heirs: integer(row.get(3)) == 1,
 
 /// The columns of each index, of rows with the index's name and a column's. An index on an expression is none.
 fn unique(rows: Vec<Vec<Value>>) -> Vec<Vec<String>> {
