@@ -61,7 +61,9 @@ impl Plan {
         let (index, capture, table) = (self.index, self.capture(), &self.table);
         match self.kind {
             Kind::Sqlite => {
-                let watched = list(self.watched.iter().map(String::as_str));
+                // A key that is the rowid can be changed by each of its names: https://www.sqlite.org/rowidtable.html
+                let names = self.watched.iter().map(String::as_str);
+                let watched = list(names.chain(["rowid", "oid", "_rowid_"]));
                 [
                     ("insert", "INSERT".to_owned()),
                     ("update", format!("UPDATE OF {watched}")),

@@ -67,14 +67,14 @@ impl Plan {
             )));
         }
         check_columns(&description, &table, stage).map_err(refused)?;
+        if kind == Kind::Postgres && stage == Stage::New {
+            check_types(session, &description).await?;
+        }
         let key: Vec<Column> = match description.key.is_empty() {
             true => table.primary_key().cloned().collect(),
             false => description
                 .key
                 .iter()
-        if kind == Kind::Postgres && stage != Stage::SetUp {
-            check_types(session, &description).await?;
-        }
                 .filter_map(|column| table.column(column))
                 .cloned()
                 .collect(),
@@ -86,15 +86,21 @@ impl Plan {
                 .iter()
                 .any(|derived| derived.name == column.name)
         };
-        // A filter may look at any column.
-        let watched = match description.filter {
-            Some(_) => table
+        let is_input_generated = description
+            .inputs
+            .iter()
+            .chain(&description.key)
+            .filter_map(|name| table.column(name))
+            .any(|column| column.is_generated);
+        // A filter may look at any column, and so may a column that is computed from others.
+        let watched = match description.filter.is_some() || is_input_generated {
+            true => table
                 .columns
                 .iter()
                 .filter(|column| !derived(column))
                 .map(|column| column.name.clone())
                 .collect(),
-            None => key
+            false => key
                 .iter()
                 .map(|column| column.name.clone())
                 .chain(description.inputs.iter().cloned())
@@ -107,6 +113,8 @@ impl Plan {
             .collect();
         let derived_types = present.iter().map(|column| column.base_type.clone());
         let derived_types = derived_types.collect();
+        let stored_types = present.iter().map(|column| column.type_name.clone());
+        let stored_types = stored_types.collect();
         let present = present.iter().map(|column| column.name.clone()).collect();
         // The same table, whatever the search path is later.
         if let Some(schema) = table.schema.as_ref().filter(|schema| !schema.contains('.')) {
@@ -126,13 +134,8 @@ impl Plan {
             watched,
             present,
             derived_types,
+            stored_types,
             description,
-        let stored_types = description
-            .derived
-            .iter()
-            .filter_map(|column| table.column(&column.name))
-            .map(|column| column.type_name.clone())
-            .collect();
         })
     }
 
@@ -146,7 +149,6 @@ impl Plan {
         let (this, other) = (&self.description, &other.description);
         let columns = |description: &Transformation| -> Vec<(String, String)> {
             let column = |column: &DerivedColumn| (column.name.clone(), column.type_name.clone());
-            stored_types,
             description.derived.iter().map(column).collect()
         };
         let different = if this.table != other.table {
@@ -261,17 +263,6 @@ fn check_key(description: &Transformation, table: &Table, key: &[Column]) -> Res
     }
 }
 
-/// Whether a text can be nothing but a type: it goes into a statement as it is.
-fn is_type(text: &str) -> bool {
-    !text.trim().is_empty()
-        && text
-            .chars()
-            .all(|character| character.is_alphanumeric() || " _(),[].\"".contains(character))
-        && text.matches('"').count().is_multiple_of(2)
-}
-
-/// Names in quotes, with commas between.
-pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
 /// The words with which a column's constraints begin, behind its type.
 const CONSTRAINTS: [&str; 11] = [
     "CONSTRAINT",
@@ -312,16 +303,27 @@ async fn check_types(
     Ok(())
 }
 
-    let names: Vec<String> = names.into_iter().map(quote).collect();
-    names.join(", ")
+/// Whether a text can be nothing but a type: it goes into a statement as it is.
+fn is_type(text: &str) -> bool {
     let mut words = text.split(|character: char| !character.is_alphanumeric() && character != '_');
     let is_constraint = |word: &str| {
         CONSTRAINTS
             .iter()
             .any(|name| word.eq_ignore_ascii_case(name))
     };
-}
+    !text.trim().is_empty()
         && !words.any(is_constraint)
+        && text
+            .chars()
+            .all(|character| character.is_alphanumeric() || " _(),[].\"".contains(character))
+        && text.matches('"').count() % 2 == 0
+}
+
+/// Names in quotes, with commas between.
+pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let names: Vec<String> = names.into_iter().map(quote).collect();
+    names.join(", ")
+}
 
 impl Plan {
     /// The key's columns in quotes, with commas between.

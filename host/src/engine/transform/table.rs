@@ -31,6 +31,8 @@ pub(super) struct Column {
     place: i64,
     /// Whether the database lets it be null.
     pub(super) nullable: bool,
+    /// On SQLite, whether it is computed from others, whose change a trigger on this one does not notice.
+    pub(super) is_generated: bool,
 }
 
 impl Table {
@@ -87,7 +89,7 @@ async fn read_sqlite(session: &mut dyn Session, name: &str) -> Result<Option<Tab
     let is_without_rowid = row.get(1).and_then(Value::as_integer) == Some(1);
     let rows = session
         .rows(
-            "SELECT name, type, pk, \"notnull\" FROM pragma_table_xinfo($1) WHERE hidden <> 1",
+            "SELECT name, type, pk, \"notnull\", hidden FROM pragma_table_xinfo($1) WHERE hidden <> 1",
             &[name.as_str().into()],
         )
         .await?;
@@ -99,6 +101,7 @@ async fn read_sqlite(session: &mut dyn Session, name: &str) -> Result<Option<Tab
             base_type: String::new(),
             place: integer(row.get(2)),
             nullable: integer(row.get(3)) == 0,
+            is_generated: integer(row.get(4)) != 0,
         })
         .collect();
     // The rowid by another name is never null, nor is a key by which the rows are stored:
@@ -119,10 +122,10 @@ async fn read_sqlite(session: &mut dyn Session, name: &str) -> Result<Option<Tab
         schema: None,
         name,
         has_parts: false,
+        has_heirs: false,
         columns,
         unique: unique(indexes),
     }))
-        has_heirs: false,
 }
 
 async fn read_postgres(session: &mut dyn Session, name: &str) -> Result<Option<Table>> {
@@ -162,6 +165,7 @@ async fn read_postgres(session: &mut dyn Session, name: &str) -> Result<Option<T
             base_type: text(row.get(2)),
             place: integer(row.get(3)),
             nullable: integer(row.get(4)) == 0,
+            is_generated: false,
         })
         .collect();
     let indexes = session
@@ -179,11 +183,11 @@ async fn read_postgres(session: &mut dyn Session, name: &str) -> Result<Option<T
         schema: Some(schema),
         name,
         has_parts: integer(row.get(2)) == 1,
+        has_heirs: integer(row.get(3)) == 1,
         columns,
         unique: unique(indexes),
     }))
 }
-        has_heirs: integer(row.get(3)) == 1,
 
 /// The columns of each index, of rows with the index's name and a column's. An index on an expression is none.
 fn unique(rows: Vec<Vec<Value>>) -> Vec<Vec<String>> {
