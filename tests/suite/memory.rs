@@ -53,7 +53,7 @@ fn five_million_rows_are_rewritten_in_bounded_memory() {
 }
 
 /// Runs a command to its end; returns the most memory that it ever had, in KiB.
-fn peak_memory(place: &Place, arguments: &[&str]) -> u64 {
+pub fn peak_memory(place: &Place, arguments: &[&str]) -> u64 {
     let output = place.path().join("output");
     let mut process = place
         .command(arguments)

@@ -6,7 +6,7 @@
 //! and a journal that tells what happened. `WASMIGRATE_TEST_SEED` repeats the choice of an earlier run.
 
 pub mod point;
-mod scenario;
+pub mod scenario;
 
 use crate::application::{self, Kind};
 use crate::place::Place;

@@ -83,6 +83,25 @@ pub fn calls(trace: &str, file: &str) -> Vec<Point> {
     points
 }
 
+/// Every number that a thread counts up to in a trace of `strace -f`, for each of these kinds of calls.
+pub fn calls_of_all_threads(trace: &str, kinds: &[&str]) -> Vec<Point> {
+    let mut seen = std::collections::HashMap::new();
+    let mut points = std::collections::BTreeSet::new();
+    for line in trace.lines() {
+        let (thread, call) = line.split_once(' ').unwrap();
+        let name = call.trim_start().split('(').next().unwrap_or_default();
+        if kinds.contains(&name) {
+            let number: &mut usize = seen.entry((thread, name)).or_default();
+            *number += 1;
+            points.insert((name, *number));
+        }
+    }
+    points
+        .into_iter()
+        .map(|(name, number)| Point::Call(name.to_owned(), number))
+        .collect()
+}
+
 /// Chooses at random, and again the same when told the seed.
 pub struct Seed(AtomicU64);
 

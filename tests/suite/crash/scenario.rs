@@ -23,6 +23,8 @@ struct Journal {
     steps: Vec<String>,
     /// Index, phase and number of tries that were done.
     done: Vec<String>,
+    /// Index, number of rows that were gone through, and number of ranges that are not done.
+    ranges: Vec<String>,
 }
 
 impl Scenario {
@@ -68,6 +70,18 @@ impl Scenario {
         point::calls(
             &self.trace,
             Place::in_sql_of("wasmigrate.db", "sin_port=htons("),
+        )
+    }
+
+    /// Those between which the disk, or the server, learns nothing, of whichever thread: the next that makes its own of this
+    /// number is the last.
+    pub fn decisive_calls_of_all_threads(&self) -> Vec<Point> {
+        point::calls_of_all_threads(
+            &self.trace,
+            match application::kind() {
+                Kind::Sqlite => &["pwrite64", "fsync", "fdatasync", "ftruncate", "unlink"],
+                Kind::Postgres => &["connect", "sendto", "recvfrom"],
+            },
         )
     }
 
@@ -169,6 +183,10 @@ impl Journal {
             done: place.texts(
                 "SELECT step_index || ' ' || phase || ' ' || count(*) FROM wasmigrate_attempt
                  GROUP BY step_index, phase ORDER BY step_index, phase",
+            ),
+            ranges: place.texts(
+                "SELECT step_index || ' ' || sum(rows_done) || ' ' || sum(1 - is_done) FROM wasmigrate_range
+                 GROUP BY step_index ORDER BY step_index",
             ),
         }
     }

@@ -91,7 +91,7 @@ fn stopped_while_it_prepares(place: &Place) -> Host {
 
 /// Whether a process other than this one holds the lock that every writer of a file needs; on a server, whether a host has
 /// a transaction open that writes.
-fn is_locked(place: &Place) -> bool {
+pub fn is_locked(place: &Place) -> bool {
     match place.connect() {
         Application::Sqlite(application) => {
             application.busy_timeout(Duration::ZERO).unwrap();

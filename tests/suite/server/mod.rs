@@ -1,3 +1,3 @@
 //! A server of the test's own: it is killed, restarted, filled, put behind a pooler, and asks for proof.
 
-mod postgres;
+pub mod postgres;

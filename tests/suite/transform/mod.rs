@@ -2,9 +2,13 @@
 
 mod bad_rows;
 mod commands;
+mod crash;
+mod customers;
 mod filter;
 mod keys;
 mod laws;
+mod memory;
+mod online;
 mod pause;
 mod postgres;
 mod refusals;

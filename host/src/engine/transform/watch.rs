@@ -93,7 +93,9 @@ async fn look(
     let pause = journal::read_pause(session, run).await?;
     let waiting = session.waiting_for_run(run).await?;
     let replica_lag = session.replication_lag().await?;
-    let captured = session.rows(&plan.count_captured(MOST_COUNTED), &[]).await?;
+    let captured = session
+        .rows(&plan.count_captured(MOST_COUNTED), &[])
+        .await?;
     session.rollback().await?;
     let captured = captured.first().and_then(|row| row.first()?.as_integer());
     let most = backfill.engine.options.transform.max_replica_lag;

@@ -55,7 +55,7 @@ impl Undisturbed {
 }
 
 /// Kills the whole server so many times, each time in another run; returns how many runs noticed.
-fn kill_server(cluster: &mut Cluster, before: &Place, times: usize) -> usize {
+pub fn kill_server(cluster: &mut Cluster, before: &Place, times: usize) -> usize {
     let seed = Seed::new();
     let undisturbed = Undisturbed::of(before);
     let mut noticed = 0;

@@ -1,7 +1,7 @@
 //! PostgreSQL.
 
 mod full;
-mod killed;
+pub mod killed;
 mod locks;
 mod proof;
 mod together;

@@ -1,0 +1,70 @@
+//! The host's memory grows neither with the rows of a table nor with their width.
+
+use std::time::Instant;
+
+use super::customers;
+use crate::memory::peak_memory;
+use crate::place::Place;
+
+/// The host with its compiler and the component's instances; all rows at once would take several times as much.
+const MOST_KIB: u64 = 200 << 10;
+
+fn bounded(place: &Place, what: &str) {
+    for command in ["migrate", "finalize"] {
+        let began = Instant::now();
+        let peak = peak_memory(place, &[command]);
+        println!(
+            "{command} of {what}: {:?}, {peak} KiB at the peak",
+            began.elapsed()
+        );
+        assert!(peak < MOST_KIB, "{command}: {peak} KiB at the peak");
+    }
+}
+
+#[test]
+fn two_million_rows_are_transformed_in_bounded_memory() {
+    many_rows(2_000_000);
+}
+
+/// `cargo xtask test -- --ignored ten_million_rows`
+#[test]
+#[ignore = "takes many minutes and several gigabytes of disk"]
+fn ten_million_rows_are_transformed_in_bounded_memory() {
+    many_rows(10_000_000);
+}
+
+fn many_rows(rows: i64) {
+    let place = customers::on(
+        Place::new().with_data(Place::in_sql_of("PRAGMA journal_mode = WAL", "SELECT 1")),
+        rows,
+    );
+    bounded(&place, &format!("{rows} rows"));
+    let wrong = "SELECT count(*) FROM customer WHERE balance <> id * 3 - id % 97 OR family_name <> 'Family' || id";
+    assert_eq!(place.one::<i64>(wrong), 0);
+    assert_eq!(
+        place.one::<i64>("SELECT count(given_name) FROM customer"),
+        rows - rows / 7
+    );
+}
+
+#[test]
+fn rows_of_a_mebibyte_are_transformed_in_bounded_memory() {
+    wide_rows(300);
+}
+
+/// `cargo xtask test -- --ignored a_thousand_rows_of_a_mebibyte`
+#[test]
+#[ignore = "takes minutes and several gigabytes of disk"]
+fn a_thousand_rows_of_a_mebibyte_are_transformed_in_bounded_memory() {
+    wide_rows(1_000);
+}
+
+fn wide_rows(rows: i64) {
+    let place = customers::place(rows).with_data(Place::in_sql_of(
+        "UPDATE customer SET name = printf('%s %.1048576c', id, 'x')",
+        "UPDATE customer SET name = id || ' ' || repeat('x', 1048576)",
+    ));
+    bounded(&place, &format!("{rows} rows of 1 MiB"));
+    let right = "SELECT count(*) FROM customer WHERE length(family_name) = 1048576 AND given_name = CAST(id AS TEXT)";
+    assert_eq!(place.one::<i64>(right), rows);
+}
