@@ -14,6 +14,8 @@ mod limits;
 mod postgres;
 mod statements;
 mod transactions;
+mod transform;
+mod transformation;
 mod traps;
 mod wasi;
 
