@@ -17,7 +17,7 @@ const READY: &str = "(call $output (i32.const 1) {{ready}})";
 
 /// Runs the command until it says `line`, sends the signal, and waits for its end.
 #[track_caller]
-pub fn interrupt(place: &Place, command: &str, line: &str, signal: &str) -> Said {
+fn interrupt(place: &Place, command: &str, line: &str, signal: &str) -> Said {
     let mut child = place.start(&[command]);
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut said = String::new();

@@ -108,6 +108,11 @@ impl Host {
         signal(self.process.id(), "CONT");
     }
 
+    /// Asks it to end, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        signal(self.process.id(), "INT");
+    }
+
     /// Ends it as a loss of power would.
     pub fn kill(mut self) {
         self.process.kill().unwrap();
