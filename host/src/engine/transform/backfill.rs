@@ -39,10 +39,7 @@ impl<'b> Backfill<'b> {
         begun: Option<&TransformationRecord>,
         is_replaced: bool,
     ) -> Result<(), Failure> {
-        self.stop.set_deadline(Some(self.engine.deadline()));
-        let description = self.function(self.stop).describe().await;
-        self.stop.set_deadline(None);
-        let description = description?;
+        let description = self.function(self.stop).describe().await?;
         let begun = begun.map(recorded).transpose()?;
         match begun {
             Some(begun) if self.engine.options.replacement != Replacement::Restart => {

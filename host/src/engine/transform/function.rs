@@ -63,6 +63,13 @@ impl<'f> Function<'f> {
 
     /// What the component says of itself.
     pub(super) async fn describe(&mut self) -> Result<Transformation, Failure> {
+        self.stop.set_deadline(Some(self.engine.deadline()));
+        let described = self.try_describe().await;
+        self.stop.set_deadline(None);
+        described
+    }
+
+    async fn try_describe(&mut self) -> Result<Transformation, Failure> {
         let described = self.instance().await?.describe().await;
         described.map_err(Failure::from_sandbox)
     }
