@@ -311,7 +311,19 @@ fn is_type(text: &str) -> bool {
             .iter()
             .any(|name| word.eq_ignore_ascii_case(name))
     };
+    let mut depth = 0_i32;
+    let is_one = text.chars().all(|character| {
+        depth += match character {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        // A comma elsewhere would begin something else.
+        depth >= 0 && (depth > 0 || character != ',')
+    });
     !text.trim().is_empty()
+        && is_one
+        && depth == 0
         && !words.any(is_constraint)
         && text
             .chars()
