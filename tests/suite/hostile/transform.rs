@@ -148,9 +148,7 @@ fn a_busy_function_is_cancelled_and_another_goes_on_in_its_place() {
     });
     let asked = Instant::now();
     host.interrupt();
-    host.end()
-        .ends_with(1)
-        .and_says("cancelled by the operator");
+    host.end().ends_with(1).and_says(r#""outcome":"cancelled""#);
     assert!(
         asked.elapsed() < SOON,
         "it went on for {:?}",
@@ -248,7 +246,6 @@ fn names_with_quotes_are_names() {
         "CREATE TABLE \"{quoted}\" (\"{quoted}\" INTEGER PRIMARY KEY, \"in \"\"put\" INTEGER);
          INSERT INTO \"{quoted}\" VALUES (1, 10), (2, 20);"
     ));
-    let before = place.content();
     let transformation = Transformation {
         table: odd.to_owned(),
         inputs: vec!["in \"put".to_owned()],
@@ -261,10 +258,14 @@ fn names_with_quotes_are_names() {
         .connect()
         .run(&format!("UPDATE \"{quoted}\" SET \"in \"\"put\" = 7"));
     place.run(&["reset"]).ends_with(0);
-    assert_eq!(
-        place.content(),
-        before.replace("10", "7").replace("20", "7")
-    );
+    let rows = place
+        .connect()
+        .rows(&format!("SELECT * FROM \"{quoted}\" ORDER BY 1"));
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|row| row.into_iter().flatten().collect())
+        .collect();
+    assert_eq!(rows, [["1", "7"], ["2", "7"]]);
     place.run(&["finalize"]).ends_with(0);
     let sum = format!("SELECT sum(\"new \"\" $1 ?1\") FROM \"{quoted}\"");
     assert_eq!(place.one::<i64>(&sum), 2);
@@ -329,14 +330,15 @@ fn a_trigger_that_touches_the_journal_is_found_out() {
         let Attack { place } = attack(&Transformation::new());
         // Makes the journal.
         std::fs::rename(place.step(STEP), place.path().join("later")).unwrap();
-        place.write_step("0000_nothing.sql", b"CREATE TABLE nothing (id INTEGER);");
+        place.write_step("0001_nothing.sql", b"CREATE TABLE nothing (id INTEGER);");
         place.run(&["finalize"]).ends_with(0);
         let place = with_trigger(place, body);
-        std::fs::rename(place.path().join("later"), place.step(STEP)).unwrap();
+        let second = place.step("0002_hostile.wasm");
+        std::fs::rename(place.path().join("later"), second).unwrap();
         place
             .run(&["migrate"])
             .ends_with(1)
-            .and_says("belong to the host");
+            .and_says(" to the host");
         let states = "SELECT state FROM wasmigrate_step ORDER BY step_index";
         assert_eq!(place.texts(states), ["finalized", "started"], "{body}");
         let remove = Place::in_sql_of("DROP TRIGGER harm", "DROP TRIGGER harm ON account");
