@@ -7,15 +7,30 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::engine::Retries;
 use crate::http::Dialect;
 use crate::sandbox::Limits;
 
 /// The file that is read when no other is named.
 pub const DEFAULT_FILE: &str = "wasmigrate.toml";
+
+/// The tables of the file, all of whose keys have variables.
+const SECTIONS: [&str; 6] = [
+    "limits",
+    "migrate_result",
+    "postgres",
+    "retry",
+    "serve",
+    "settings",
+];
+
+/// How often clients of `/migrate/result` expect a failing step to be tried before they give up.
+const EXPECTED_ATTEMPTS: u32 = 3;
 
 const PREFIX: &str = "WASMIGRATE_";
 
@@ -31,6 +46,8 @@ pub struct Config {
     pub cache: PathBuf,
     /// How often a step is tried that says that another try may help, or that finds the database busy.
     pub attempts: u32,
+    /// How the service tries again what failed.
+    pub retry: RetryConfig,
     /// Whether to refuse steps whose statements would hold up the application.
     pub strict: bool,
     /// How long a host that is not heard of keeps its lease.
@@ -41,6 +58,8 @@ pub struct Config {
     pub postgres: PostgresConfig,
     /// How `serve` answers.
     pub serve: ServeConfig,
+    /// How `serve` answers at `/migrate/result`.
+    pub migrate_result: MigrateResultConfig,
     /// What components may use.
     pub limits: Limits,
     /// Values that are passed to the steps.
@@ -68,6 +87,38 @@ impl Default for PostgresConfig {
             password_file: PathBuf::new(),
         }
     }
+}
+
+/// How the service tries again what failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryConfig {
+    /// How often a step is tried, whatever it failed of; 1 for no more than `attempts` says, 0 for what clients of
+    /// `/migrate/result` expect where that is enabled, and 1 elsewhere.
+    pub attempts: u32,
+    /// The pause before the second try; it doubles with each further one.
+    pub delay_milliseconds: u64,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self {
+            attempts: 0,
+            delay_milliseconds: 5_000,
+        }
+    }
+}
+
+/// How `serve` answers at `/migrate/result`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MigrateResultConfig {
+    /// Whether it answers there at all.
+    pub enabled: bool,
+    /// The file with the token that the header `token` must carry; empty for none.
+    pub token_file: PathBuf,
+    /// The value of `Access-Control-Allow-Origin`, such as `*`; empty for none.
+    pub allow_origin: String,
 }
 
 /// How `serve` answers.
@@ -108,11 +159,13 @@ impl Default for Config {
             migrations: PathBuf::from("migrations"),
             cache: PathBuf::new(),
             attempts: 3,
+            retry: RetryConfig::default(),
             strict: false,
             lease_seconds: 15,
             lock_wait_seconds: 5,
             postgres: PostgresConfig::default(),
             serve: ServeConfig::default(),
+            migrate_result: MigrateResultConfig::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
         }
@@ -152,6 +205,21 @@ pub enum Error {
 }
 
 impl Config {
+    /// How the service tries again what failed.
+    pub fn service_retries(&self) -> Retries {
+        let attempts = match (self.retry.attempts, self.migrate_result.enabled) {
+            (0, true) => EXPECTED_ATTEMPTS,
+            (attempts, _) => attempts,
+        };
+        match attempts {
+            0 | 1 => Retries::brief(self.attempts),
+            _ => {
+                let delay = Duration::from_millis(self.retry.delay_milliseconds);
+                Retries::patient(attempts, delay)
+            }
+        }
+    }
+
     /// Reads the file (the default one may be missing, one that is named may not) and the variables.
     pub fn load(
         file: Option<&Path>,
@@ -222,7 +290,7 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
         .strip_prefix(PREFIX)
         .ok_or_else(unknown)?
         .to_ascii_lowercase();
-    let (section, key) = ["limits", "postgres", "serve", "settings"]
+    let (section, key) = SECTIONS
         .iter()
         .find_map(|section| {
             let rest = key.strip_prefix(section)?.strip_prefix('_')?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::terminal::Terminal;
-use super::{Ended, GlobalArguments, REFUSED};
+use super::{Ended, GlobalArguments, Manner, REFUSED};
 use crate::catalog::{Allowances, StepFile, StepKind};
 use crate::database::Sqlite;
 use crate::engine::Inspection;
@@ -25,7 +25,7 @@ pub(super) async fn run(
 ) -> Result<u8, Ended> {
     let config = global.config()?;
     let empty = Arc::new(Sqlite::empty(super::session_limits(&config)));
-    let engine = super::engine(config, empty, Allowances::default(), true);
+    let engine = super::engine(config, empty, Allowances::default(), Manner::default());
     let file_name = arguments.step.display().to_string();
     let file = StepFile {
         index: 0,

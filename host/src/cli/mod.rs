@@ -28,7 +28,7 @@ use crate::catalog::Allowances;
 use crate::client::{self, Client};
 use crate::config::Config;
 use crate::database::{Database, ErrorKind, Postgres, PostgresOptions, SessionLimits, Sqlite};
-use crate::engine::{self, Engine, Failure, RunError};
+use crate::engine::{self, Engine, Failure, Retries, RunError};
 use target::Target;
 use terminal::Terminal;
 
@@ -132,6 +132,8 @@ struct Manner {
     wait: bool,
     /// Whether to refuse statements that would hold up the application.
     strict: bool,
+    /// Whether nobody waits for the command, so that what failed may be tried again later.
+    is_service: bool,
 }
 
 /// Why a command ended without doing what it was asked to, with its exit status.
@@ -276,7 +278,7 @@ impl GlobalArguments {
         let mut config = self.config()?;
         config.strict |= manner.strict;
         let database = database(&config)?;
-        Ok(engine(config, database, allowances, manner.wait))
+        Ok(engine(config, database, allowances, manner))
     }
 }
 
@@ -284,8 +286,12 @@ fn engine(
     config: Config,
     database: Arc<dyn Database>,
     allowances: Allowances,
-    wait: bool,
+    manner: Manner,
 ) -> Engine {
+    let retries = match manner.is_service {
+        true => config.service_retries(),
+        false => Retries::brief(config.attempts),
+    };
     Engine::new(
         database,
         engine::Options {
@@ -293,10 +299,10 @@ fn engine(
             cache: config.cache,
             limits: config.limits,
             settings: Arc::new(config.settings),
-            attempts: config.attempts,
+            retries,
             lease: Duration::from_secs(config.lease_seconds),
             allowances,
-            wait,
+            wait: manner.wait,
             strict: config.strict,
         },
     )

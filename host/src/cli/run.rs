@@ -33,6 +33,7 @@ pub(super) async fn run(
     let manner = Manner {
         wait: !arguments.no_wait,
         strict: arguments.strict,
+        is_service: false,
     };
     let target = global.target(arguments.allowances, manner)?;
     let stop = Stop::default();

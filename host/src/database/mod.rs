@@ -186,8 +186,8 @@ pub trait Session: Send {
     async fn lock_target(&mut self) -> Result<()>;
 
     /// Ends the transactions that a run has open elsewhere, as far as this database lets one do so: its host was declared
-    /// dead, and may only be asleep with locks in its hands.
-    async fn end_others(&mut self, run: i64) -> Result<()>;
+    /// dead, and may only be asleep with locks in its hands. False when one of them has not ended although it was told to.
+    async fn end_others(&mut self, run: i64) -> Result<bool>;
 
     /// Checks what the database would leave unchecked: that no foreign key is violated that was not before the
     /// transaction began, and that a step has touched nothing of the host's. Call it before [`Session::commit`]; it may be

@@ -16,6 +16,7 @@ mod loaded;
 mod overview;
 mod program;
 mod rehearse;
+mod retries;
 mod run_output;
 mod runner;
 mod state;
@@ -46,9 +47,10 @@ pub use failure::{Blame, Failure};
 pub use inspect::Inspection;
 pub use overview::{Overview, Progress, Rows, StepOverview};
 pub use rehearse::Rehearsal;
+pub use retries::Retries;
 pub use runner::Report;
 pub use state::{Command, Order, State};
-pub use supervisor::{Live, Numbered, Started, Supervisor};
+pub use supervisor::{CurrentStep, Live, Numbered, Started, Supervisor};
 
 /// What an operator ought to know who gives steps all rights.
 const SUPERUSER: &str = "the host is connected as a superuser, whom the database refuses nothing: a step could reach the \
@@ -68,8 +70,8 @@ pub struct Options {
     pub limits: Limits,
     /// The values passed to the steps.
     pub settings: Arc<BTreeMap<String, String>>,
-    /// How often something is tried that may succeed when tried again.
-    pub attempts: u32,
+    /// When something that failed is tried again.
+    pub retries: Retries,
     /// How long the lease lasts without renewal.
     pub lease: Duration,
     /// Differences between files and journal that the operator accepts.

@@ -15,7 +15,7 @@ use super::event::{Event, Observer, Unobserved};
 use super::state::Order;
 use super::{Engine, Overview, Rehearsal, Report, Rows, RunError};
 use crate::database::Stop;
-use crate::journal::{OutputLine, Phase};
+use crate::journal::{Outcome, OutputLine, Phase};
 
 /// How many events are kept for those who come back after a short while.
 const KEPT_EVENTS: usize = 2_000;
@@ -60,6 +60,18 @@ struct Told {
     /// Rows of the steps that are done, and of the one that runs.
     rows_done: u64,
     rows_of_step: u64,
+    current: Option<CurrentStep>,
+}
+
+/// The step that a run is at.
+#[derive(Clone, Debug)]
+pub struct CurrentStep {
+    /// The step, as `NNNN_name`.
+    pub step: String,
+    /// How often it was tried, the try that goes on included.
+    pub attempt: u32,
+    /// Why the try before failed, when there was one.
+    pub error: Option<String>,
 }
 
 impl Live {
@@ -92,6 +104,11 @@ impl Live {
         })
     }
 
+    /// The step that the run is at, once the first has begun.
+    pub fn current(&self) -> Option<CurrentStep> {
+        self.told().current.clone()
+    }
+
     fn told(&self) -> MutexGuard<'_, Told> {
         lock(&self.told)
     }
@@ -101,18 +118,44 @@ impl Live {
         match event {
             Event::Output { line, .. } => told.lines.push(line.clone()),
             Event::Prepared { rows, .. } => told.expected_rows = *rows,
-            Event::StepStarted { .. } => told.rows_of_step = 0,
+            Event::StepStarted { step, attempt, .. } => {
+                told.rows_of_step = 0;
+                let before = told.current.take().filter(|before| before.step == *step);
+                told.current = Some(CurrentStep {
+                    step: step.clone(),
+                    attempt: *attempt,
+                    error: before.and_then(|before| before.error),
+                });
+            }
+            Event::Retrying {
+                step,
+                attempt,
+                message,
+                ..
+            } => {
+                told.current = Some(CurrentStep {
+                    step: step.clone(),
+                    // The next one has not begun.
+                    attempt: attempt.saturating_sub(1),
+                    error: Some(message.clone()),
+                });
+            }
             Event::Progress { done, .. } => told.rows_of_step = *done,
             // Comes after a commit, which took the lines along.
             Event::Checkpoint { .. } => told.lines.clear(),
-            Event::StepEnded { phase, .. } => {
+            Event::StepEnded { phase, outcome, .. } => {
                 // The other phases commit when all steps are done.
                 if *phase == Phase::Migrate {
                     told.lines.clear();
                 }
                 let of_step = std::mem::take(&mut told.rows_of_step);
-                // Steps may say anything.
-                told.rows_done = told.rows_done.saturating_add(of_step);
+                if *outcome == Outcome::Done {
+                    // Steps may say anything.
+                    told.rows_done = told.rows_done.saturating_add(of_step);
+                    if let Some(current) = told.current.as_mut() {
+                        current.error = None;
+                    }
+                }
             }
             _ => {}
         }

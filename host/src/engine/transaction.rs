@@ -244,18 +244,14 @@ impl StepTransaction {
         self.record.migrated_at = Some(journal::now());
         self.record.resume_cursor = None;
         self.write_record().await?;
-        self.record_attempt(Outcome::Done, None).await
+        let attempt = self.attempt(Outcome::Done, None);
+        self.record_attempt(&attempt).await
     }
 
     /// Writes down how this try ended, with its output. The caller commits.
-    pub(super) async fn record_attempt(
-        &mut self,
-        outcome: Outcome,
-        error: Option<serde_json::Value>,
-    ) -> Result<()> {
+    pub(super) async fn record_attempt(&mut self, attempt: &AttemptRecord) -> Result<()> {
         self.context.write_output(&mut *self.session).await?;
-        let attempt = self.attempt(outcome, error);
-        journal::write_attempt(&mut *self.session, &attempt).await
+        journal::write_attempt(&mut *self.session, attempt).await
     }
 
     /// How this try ended, for the journal.

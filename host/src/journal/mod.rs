@@ -212,6 +212,21 @@ pub async fn shut_out(session: &mut dyn Session) -> Result<()> {
     lease::hold(session).await
 }
 
+/// Ends what a run's lost connections have open on a server, and waits for those that are just committing: what is read
+/// afterwards stays true.
+pub async fn end_lost_transactions(session: &mut dyn Session, run: i64) -> Result<()> {
+    if session.server().kind == Kind::Sqlite {
+        return Ok(());
+    }
+    if !session.end_others(run).await? {
+        return Err(Error::new(
+            ErrorKind::Busy,
+            format!("a lost connection of run {run} does not end, and may still commit"),
+        ));
+    }
+    lease::hold(session).await
+}
+
 /// Marks runs that have no end as interrupted, and takes the lease from whoever holds it. The caller has seen that nobody
 /// is at work, or knows `why` the lease may be taken all the same, and has shut the holder out.
 pub async fn end_dead_runs(
@@ -372,13 +387,13 @@ pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -
         .await
 }
 
-/// Writes lines of output.
+/// Writes lines of output. A line that was written before stays as it is, as an attempt does.
 pub async fn write_output(session: &mut dyn Session, run: i64, lines: &[OutputLine]) -> Result<()> {
     for line in lines {
         session
             .execute_later(
             "INSERT INTO wasmigrate_output (run, sequence, step_index, phase, written_at, level, line)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (run, sequence) DO NOTHING",
                 &[
                     run.into(),
                     line.sequence.into(),

@@ -367,9 +367,9 @@ impl Session for SqliteSession {
         Ok(())
     }
 
-    async fn end_others(&mut self, _run: i64) -> Result<()> {
+    async fn end_others(&mut self, _run: i64) -> Result<bool> {
         // Whoever had a transaction open would have kept this one from beginning.
-        Ok(())
+        Ok(true)
     }
 
     async fn settle(&mut self) -> Result<()> {

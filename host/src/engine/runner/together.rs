@@ -44,14 +44,23 @@ impl Run<'_> {
     async fn all_at_once(&mut self, lease: &Lease, phase: Phase) -> Result<(), Ended> {
         let mut attempt = 1;
         loop {
-            let failure = match self.try_all_at_once(lease, phase, attempt).await {
-                Ok(()) => return Ok(()),
-                Err(Ended::Failed(failure)) => failure,
-                Err(ended) => return Err(ended),
+            let Err(ended) = self.try_all_at_once(lease, phase, attempt).await else {
+                return Ok(());
             };
-            let label = failure.step.clone().unwrap_or_default();
-            self.retry_or_give_up(&label, failure, attempt).await?;
-            attempt += 1;
+            self.try_again(lease, None, ended, &mut attempt).await?;
+            if !self.has_left(phase) {
+                // The connection was lost behind the commit.
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the journal has steps that this phase is for.
+    fn has_left(&self, phase: Phase) -> bool {
+        let mut states = self.snapshot.steps.values().map(|step| step.state);
+        match phase {
+            Phase::Finalize => states.any(|state| state == StepState::Migrated),
+            _ => states.any(|state| state != StepState::Finalized),
         }
     }
 
@@ -111,7 +120,7 @@ impl Run<'_> {
                 Err(failure) => {
                     let failure = failure.of(label, phase);
                     self.step_ended(loaded, phase, outcome_of(&failure), began);
-                    write_failure(&mut transaction, lease, &failure).await
+                    write_failure(&mut self.unwritten, &mut transaction, lease, &failure).await
                 }
             };
             self.session = Some(transaction.session);
