@@ -14,15 +14,18 @@ use toml::{Table, Value};
 
 use crate::engine::Retries;
 use crate::http::Dialect;
+use crate::notices::{Format, Kind};
 use crate::sandbox::Limits;
 
 /// The file that is read when no other is named.
 pub const DEFAULT_FILE: &str = "wasmigrate.toml";
 
 /// The tables of the file, all of whose keys have variables.
-const SECTIONS: [&str; 6] = [
+const SECTIONS: [&str; 8] = [
+    "gate",
     "limits",
     "migrate_result",
+    "notices",
     "postgres",
     "retry",
     "serve",
@@ -60,6 +63,12 @@ pub struct Config {
     pub serve: ServeConfig,
     /// How `serve` answers at `/migrate/result`.
     pub migrate_result: MigrateResultConfig,
+    /// How notices are sent.
+    pub notices: NoticesConfig,
+    /// Who gets notices.
+    pub webhook: Vec<WebhookConfig>,
+    /// Who is asked before a finalize.
+    pub gate: GateConfig,
     /// What components may use.
     pub limits: Limits,
     /// Values that are passed to the steps.
@@ -121,6 +130,79 @@ pub struct MigrateResultConfig {
     pub allow_origin: String,
 }
 
+/// How notices are sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoticesConfig {
+    /// How long one try may take, answer included.
+    pub timeout_milliseconds: u64,
+    /// How often the sending of one notice is tried.
+    pub attempts: u32,
+    /// The pause before the second try; it doubles with each further one.
+    pub delay_milliseconds: u64,
+    /// How long a run may tell nothing before it is called stalled.
+    pub stalled_milliseconds: u64,
+}
+
+impl Default for NoticesConfig {
+    fn default() -> Self {
+        Self {
+            timeout_milliseconds: 10_000,
+            attempts: 5,
+            delay_milliseconds: 1_000,
+            stalled_milliseconds: 300_000,
+        }
+    }
+}
+
+/// Who gets notices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// What it is called in metrics and logs.
+    pub name: String,
+    /// Where to send.
+    pub url: String,
+    /// What to tell.
+    #[serde(default = "every_kind")]
+    pub events: Vec<Kind>,
+    /// What is sent.
+    #[serde(default)]
+    pub format: Format,
+    /// What is sent in its place: JSON with places for values; empty for none.
+    #[serde(default)]
+    pub template: String,
+    /// The file with the secret that signs what is sent; empty for none.
+    #[serde(default)]
+    pub secret_file: PathBuf,
+}
+
+fn every_kind() -> Vec<Kind> {
+    Kind::ALL.to_vec()
+}
+
+/// Who is asked before a finalize.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GateConfig {
+    /// The address that must answer 2xx; empty for none.
+    pub before_finalize: String,
+    /// The file with the secret that signs what is sent; empty for none.
+    pub secret_file: PathBuf,
+    /// How long the answer may take.
+    pub timeout_milliseconds: u64,
+}
+
+impl Default for GateConfig {
+    fn default() -> Self {
+        Self {
+            before_finalize: String::new(),
+            secret_file: PathBuf::new(),
+            timeout_milliseconds: 10_000,
+        }
+    }
+}
+
 /// How `serve` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -166,6 +248,9 @@ impl Default for Config {
             postgres: PostgresConfig::default(),
             serve: ServeConfig::default(),
             migrate_result: MigrateResultConfig::default(),
+            notices: NoticesConfig::default(),
+            webhook: Vec::new(),
+            gate: GateConfig::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
         }

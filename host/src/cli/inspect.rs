@@ -25,7 +25,13 @@ pub(super) async fn run(
 ) -> Result<u8, Ended> {
     let config = global.config()?;
     let empty = Arc::new(Sqlite::empty(super::session_limits(&config)));
-    let engine = super::engine(config, empty, Allowances::default(), Manner::default());
+    let engine = super::engine(
+        config,
+        empty,
+        Allowances::default(),
+        Manner::default(),
+        None,
+    );
     let file_name = arguments.step.display().to_string();
     let file = StepFile {
         index: 0,

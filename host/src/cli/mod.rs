@@ -1,7 +1,7 @@
 //! The command line: one file a command, and what they share.
 //!
 //! A command turns arguments into a call of the [`Engine`], and its answer into text for people or, with `--json`, for
-//! machines. Exit status: 0 done, 1 the migration failed, 2 wrong usage or refused.
+//! machines. Exit status: 0 done, 1 the migration failed, 2 wrong usage or refused, 3 waited for too long.
 
 mod completions;
 mod history;
@@ -14,7 +14,9 @@ mod status;
 mod target;
 mod terminal;
 mod verify;
+mod wait;
 mod watchdog;
+mod watchers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,7 +30,7 @@ use crate::catalog::Allowances;
 use crate::client::{self, Client};
 use crate::config::Config;
 use crate::database::{Database, ErrorKind, Postgres, PostgresOptions, SessionLimits, Sqlite};
-use crate::engine::{self, Engine, Failure, Retries, RunError};
+use crate::engine::{self, Engine, Failure, Gate, Retries, RunError};
 use target::Target;
 use terminal::Terminal;
 
@@ -37,6 +39,9 @@ const FAILED: u8 = 1;
 
 /// Wrong usage, or refused before anything was changed.
 const REFUSED: u8 = 2;
+
+/// What was waited for did not come in time.
+const OVERDUE: u8 = 3;
 
 /// Runs database migrations shipped as sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -99,6 +104,8 @@ enum Command {
     Inspect(inspect::InspectArguments),
     /// Hash every file and compare it with the journal
     Verify(verify::VerifyArguments),
+    /// Wait until the target is migrated or finalized
+    Wait(wait::WaitArguments),
     /// Show who may change the target now, or take that right away
     Lease(lease::LeaseArguments),
     /// Print a completion script for a shell
@@ -218,6 +225,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ende
         Command::History(history) => history::run(global, history, terminal).await,
         Command::Inspect(inspect) => inspect::run(global, inspect, terminal).await,
         Command::Verify(verify) => verify::run(global, verify, terminal).await,
+        Command::Wait(wait) => wait::run(global, wait, terminal).await,
         Command::Lease(lease) => lease::run(global, lease, terminal).await,
         Command::Completions(completions) => Ok(completions::run(completions, terminal)),
     }
@@ -278,7 +286,8 @@ impl GlobalArguments {
         let mut config = self.config()?;
         config.strict |= manner.strict;
         let database = database(&config)?;
-        Ok(engine(config, database, allowances, manner))
+        let gate = watchers::gate(&config.gate)?;
+        Ok(engine(config, database, allowances, manner, gate))
     }
 }
 
@@ -287,6 +296,7 @@ fn engine(
     database: Arc<dyn Database>,
     allowances: Allowances,
     manner: Manner,
+    gate: Option<Arc<dyn Gate>>,
 ) -> Engine {
     let retries = match manner.is_service {
         true => config.service_retries(),
@@ -304,6 +314,7 @@ fn engine(
             allowances,
             wait: manner.wait,
             strict: config.strict,
+            gate,
         },
     )
 }

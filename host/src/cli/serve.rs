@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::watchers::Watchers;
 use super::{Ended, GlobalArguments, Manner};
 use crate::catalog::Allowances;
 use crate::config::{MigrateResultConfig, ServeConfig};
@@ -53,7 +54,7 @@ enum LogFormat {
 pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) -> Result<u8, Ended> {
     let config = global.config()?;
     let migrate_result = migrate_result(&config.migrate_result)?;
-    let mut serve = config.serve;
+    let mut serve = config.serve.clone();
     serve.listen = arguments.listen.unwrap_or(serve.listen);
     serve.dialect = arguments.dialect.unwrap_or(serve.dialect);
     serve.development |= arguments.development;
@@ -72,7 +73,9 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
         is_service: true,
         ..Manner::default()
     };
-    let supervisor = Supervisor::new(global.engine(Allowances::default(), manner)?);
+    let engine = global.engine(Allowances::default(), manner)?;
+    let watchers = Watchers::start(&config, engine.target_name())?;
+    let supervisor = Supervisor::new(engine, watchers.observer());
     let watched = Arc::clone(&supervisor);
     super::watchdog::start(
         move || watched.live()?.overdue(),
@@ -84,6 +87,7 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
         answer_wait: Duration::from_millis(serve.answer_wait_milliseconds),
         credentials,
         migrate_result,
+        notices: watchers.notices().counts().clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -117,6 +121,7 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
     // What still streams is cut off.
     runtime.shutdown_background();
     ended.context("the service broke down")??;
+    watchers.finish();
     Ok(0)
 }
 

@@ -1,5 +1,7 @@
 //! What a run tells while it goes on.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
@@ -81,6 +83,17 @@ pub enum Event {
 pub trait Observer: Send + Sync {
     /// Takes note of an event.
     fn notify(&self, event: &Event);
+}
+
+/// Several observers as one.
+pub struct Several(pub Vec<Arc<dyn Observer>>);
+
+impl Observer for Several {
+    fn notify(&self, event: &Event) {
+        for observer in &self.0 {
+            observer.notify(event);
+        }
+    }
 }
 
 /// An observer that looks away.

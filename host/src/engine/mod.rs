@@ -10,6 +10,7 @@
 mod advice;
 mod event;
 mod failure;
+mod gate;
 mod heartbeat;
 mod inspect;
 mod loaded;
@@ -42,8 +43,9 @@ use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
 
 pub use advice::StepAdvice;
-pub use event::{Event, Observer, Unobserved};
+pub use event::{Event, Observer, Several, Unobserved};
 pub use failure::{Blame, Failure};
+pub use gate::Gate;
 pub use inspect::Inspection;
 pub use overview::{Overview, Progress, Rows, StepOverview};
 pub use rehearse::Rehearsal;
@@ -80,6 +82,8 @@ pub struct Options {
     pub wait: bool,
     /// Whether to refuse steps whose statements would hold up the application.
     pub strict: bool,
+    /// What is asked before a finalize.
+    pub gate: Option<Arc<dyn Gate>>,
 }
 
 /// Why a command did not become a run, or a question no answer.
@@ -300,6 +304,11 @@ impl Engine {
         } else {
             Err(RunError::Files(problems))
         }
+    }
+
+    /// What the target is called.
+    pub fn target_name(&self) -> &str {
+        self.database.name()
     }
 
     /// Who holds the lease, or died holding it.

@@ -174,6 +174,8 @@ pub struct Supervisor {
     newest_stop: Mutex<Stop>,
     live: Mutex<Option<Arc<Live>>>,
     news: News,
+    /// Hears everything besides those who subscribe.
+    observer: Arc<dyn Observer>,
     questions: Arc<Semaphore>,
     rehearsing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -184,10 +186,12 @@ struct News {
 }
 
 impl Supervisor {
-    /// A supervisor of an engine, which must not wait for other hosts: whoever asks is told that they are at work.
-    pub fn new(engine: Engine) -> Arc<Self> {
+    /// A supervisor of an engine, which must not wait for other hosts: whoever asks is told that they are at work. The observer
+    /// hears every event, however many there are at once.
+    pub fn new(engine: Engine, observer: Arc<dyn Observer>) -> Arc<Self> {
         Arc::new(Self {
             engine,
+            observer,
             accepting: Arc::default(),
             is_winding_up: AtomicBool::new(false),
             newest_stop: Mutex::default(),
@@ -429,6 +433,7 @@ impl Observer for Reporter {
         if let Some(live) = self.supervisor.live() {
             live.note(event);
         }
+        self.supervisor.observer.notify(event);
         self.supervisor.news.publish(event.clone());
     }
 }

@@ -53,6 +53,8 @@ pub struct Settings {
     pub credentials: Credentials,
     /// How `/migrate/result` answers, when it does.
     pub migrate_result: Option<MigrateResult>,
+    /// What became of notices, for the metrics.
+    pub notices: crate::notices::Counts,
 }
 
 /// What all requests share.

@@ -1,8 +1,12 @@
 //! What watches a migration from outside: clients of `/migrate/result`, and those who are told by the host.
 
 mod clients;
+mod gate;
+mod notices;
+mod receiver;
 mod result;
 mod retries;
+mod wait;
 
 use serde_json::Value;
 

@@ -6,6 +6,7 @@ use super::{Ended, Loaded, Run, cancelled, outcome_of, write_failure};
 use crate::database::{Durability, Session};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
+use crate::engine::gate;
 use crate::engine::transaction::RunContext;
 use crate::journal::{self, AttemptRecord, Lease, Outcome, Phase, StepState};
 
@@ -13,9 +14,25 @@ impl Run<'_> {
     /// Finalizes all steps that are migrated, in one transaction.
     pub(super) async fn finalize(&mut self, lease: &Lease) -> Result<(), Ended> {
         self.load_the_rest(|record| record.state == StepState::Migrated)?;
+        self.pass_the_gate(lease).await?;
         self.set_phase(lease, Phase::Finalize, None).await?;
         self.all_at_once(lease, Phase::Finalize).await?;
         Ok(())
+    }
+
+    /// Asks whether the finalize may begin, where the operator wants that.
+    async fn pass_the_gate(&self, lease: &Lease) -> Result<(), Ended> {
+        let Some(gate) = &self.engine.options.gate else {
+            return Ok(());
+        };
+        let labels = self.loaded.iter().map(|loaded| loaded.step.label.clone());
+        let target = self.engine.database.name();
+        gate::pass(gate, target, lease.run, labels.collect(), &self.stop)
+            .await
+            .map_err(|failure| match failure.code.as_str() {
+                "cancelled" => Ended::Failed(failure),
+                _ => Ended::TurnedDown(failure),
+            })
     }
 
     /// Resets all steps that are not finalized, the newest first, in one transaction.
