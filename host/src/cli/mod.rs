@@ -102,7 +102,7 @@ enum Command {
     History(history::HistoryArguments),
     /// Show what a component is and what it may do
     Inspect(inspect::InspectArguments),
-    /// Hash every file and compare it with the journal
+    /// Compare every file with the journal, and the schema with what the last run left
     Verify(verify::VerifyArguments),
     /// Wait until the target is migrated or finalized
     Wait(wait::WaitArguments),
@@ -154,9 +154,11 @@ struct Ended {
 impl From<RunError> for Ended {
     fn from(error: RunError) -> Self {
         let status = match &error {
-            RunError::Files(_) | RunError::Refused(_) | RunError::Held(_) | RunError::Step(_) => {
-                REFUSED
-            }
+            RunError::Files(_)
+            | RunError::Drifted { .. }
+            | RunError::Refused(_)
+            | RunError::Held(_)
+            | RunError::Step(_) => REFUSED,
             RunError::Database(error) if error.kind == ErrorKind::Unavailable => REFUSED,
             RunError::Cancelled | RunError::Database(_) => FAILED,
         };

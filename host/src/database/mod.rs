@@ -8,6 +8,7 @@
 mod batch;
 mod error;
 mod postgres;
+mod schema;
 mod sqlite;
 mod stop;
 mod value;
@@ -22,6 +23,7 @@ use crate::output::Level;
 pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnValues};
 pub use error::{Error, ErrorKind, Limit, Result, ScriptError};
 pub use postgres::{Postgres, PostgresOptions};
+pub use schema::{Schema, differences};
 pub use sqlite::Sqlite;
 pub use stop::{Stop, StopReason};
 pub use value::{Column, Value};
@@ -276,6 +278,24 @@ pub trait Session: Send {
 
     /// In a rehearsal: how many rows of each table were changed since the transaction began.
     async fn rows_changed(&mut self) -> Result<BTreeMap<String, u64>>;
+
+    /// A query whose rows are the lines of the schema: the name of a table, and one line of what makes it what it is.
+    fn schema_query(&self) -> String;
+
+    /// What the target looks like in the open transaction.
+    async fn schema(&mut self) -> Result<Schema> {
+        let query = self.schema_query();
+        let mut schema = Schema::new();
+        for row in self.rows(&query, &[]).await? {
+            if let [table, line] = &row[..]
+                && let (Some(table), Some(line)) = (table.as_text(), line.as_text())
+            {
+                let lines = schema.entry(table.to_owned()).or_default();
+                lines.insert(line.to_owned());
+            }
+        }
+        Ok(schema)
+    }
 
     /// Reads all rows of a small result of the host's own.
     async fn rows(&mut self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>> {

@@ -101,6 +101,14 @@ pub enum RunError {
     /// The operator cancelled before the run began.
     #[error("cancelled before the run began; nothing was changed")]
     Cancelled,
+    /// Somebody else has changed the target.
+    #[error("the schema is not what run {run} left:\n{}", differences.join("\n"))]
+    Drifted {
+        /// The last run.
+        run: i64,
+        /// What differs, a line a table.
+        differences: Vec<String>,
+    },
     /// The target cannot be read or written.
     #[error("{0}")]
     Database(#[from] database::Error),
@@ -121,6 +129,15 @@ fn list(errors: &[catalog::Error]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// What was compared, and found to be as it was.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Verified {
+    /// How many steps have the files that they were run from.
+    pub verified: usize,
+    /// The run at whose end the schema was the same; none when that was not kept.
+    pub schema_of_run: Option<i64>,
 }
 
 /// One run as history shows it.
@@ -293,17 +310,36 @@ impl Engine {
         ))
     }
 
-    /// Compares the journal with the files, all of which are read; returns the number of steps that were compared.
-    pub async fn verify(&self) -> Result<usize, RunError> {
+    /// Compares the journal with the files, all of which are read, and with what the target looks like.
+    pub async fn verify(&self) -> Result<Verified, RunError> {
         let catalog = Catalog::scan(&self.options.migrations, self.database.kind())
             .map_err(RunError::files)?;
-        let snapshot = self.snapshot(&Stop::default()).await?;
+        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
+        session.begin_read().await?;
+        let snapshot = journal::read(&mut *session).await?;
+        let kept = journal::read_schema(&mut *session).await?;
+        let schema = session.schema().await?;
+        session.rollback().await?;
         let problems = self.problems(&catalog, &snapshot, &Digests::forgetful());
-        if problems.is_empty() {
-            Ok(snapshot.steps.len())
-        } else {
-            Err(RunError::Files(problems))
+        if !problems.is_empty() {
+            return Err(RunError::Files(problems));
         }
+        // A run that was cut off, or goes on, has changed what the one before left.
+        let last = snapshot.last_run.map(|run| run.id);
+        let kept = kept.filter(|(run, _)| Some(*run) == last);
+        if let Some((run, kept)) = &kept {
+            let differences = database::differences(kept, &schema);
+            if !differences.is_empty() {
+                return Err(RunError::Drifted {
+                    run: *run,
+                    differences,
+                });
+            }
+        }
+        Ok(Verified {
+            verified: snapshot.steps.len(),
+            schema_of_run: kept.map(|(run, _)| run),
+        })
     }
 
     /// What the target is called.

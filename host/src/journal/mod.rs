@@ -12,7 +12,7 @@ mod schema;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::database::{Error, ErrorKind, Kind, Result, Session, Value};
+use crate::database::{Error, ErrorKind, Kind, Result, Schema, Session, Value};
 use crate::output::Level;
 
 pub use lease::{Lease, LeaseRecord};
@@ -43,8 +43,43 @@ pub fn now() -> i64 {
 pub async fn prepare(session: &mut dyn Session) -> Result<()> {
     match schema::version(session).await? {
         None => schema::create(session).await,
-        Some(version) => check_version(version),
+        Some(version) => {
+            check_version(version)?;
+            schema::complete(session).await
+        }
     }
+}
+
+/// Keeps what the target looks like at the end of a run.
+pub async fn keep_schema(session: &mut dyn Session, run: i64) -> Result<()> {
+    let schema = session.schema().await?;
+    let definition = serde_json::to_string(&schema).map_err(|error| damaged(&error.to_string()))?;
+    session
+        .execute_later(
+            "INSERT INTO wasmigrate_schema (id, run, definition) VALUES (1, $1, $2)
+             ON CONFLICT (id) DO UPDATE SET run = excluded.run, definition = excluded.definition",
+            &[run.into(), definition.into()],
+        )
+        .await
+}
+
+/// What the target looked like at the end of which run; none when that was never kept.
+pub async fn read_schema(session: &mut dyn Session) -> Result<Option<(i64, Schema)>> {
+    if !schema::has_schema(session).await? {
+        return Ok(None);
+    }
+    let rows = session
+        .rows("SELECT run, definition FROM wasmigrate_schema", &[])
+        .await?;
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(None);
+    };
+    let [run, definition] = columns(row)?;
+    let schema = serde_json::from_str(definition.as_text().unwrap_or_default());
+    Ok(Some((
+        number(&run),
+        schema.map_err(|_| damaged("the schema is not understood"))?,
+    )))
 }
 
 /// Reads the snapshot; empty for a target without a journal.

@@ -8,7 +8,7 @@ pub(super) const VERSION: i64 = 1;
 /// Each has a primary key: a server that replicates all tables lets no row be changed that has none.
 /// Times are milliseconds since 1970 in UTC. Words in braces stand for what databases spell differently: `{KEY}` a whole
 /// number that is the primary key, `{BYTES}` a type, `{CLUSTERED}` a table kept in the order of its primary key.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "CREATE TABLE wasmigrate_journal (
         version {KEY}
     )",
@@ -70,7 +70,15 @@ const TABLES: [&str; 6] = [
         line TEXT NOT NULL,
         PRIMARY KEY (run, sequence)
     ) {CLUSTERED}",
+    SCHEMA,
 ];
+
+/// What the target looked like at the end of a run; one row. Journals of earlier hosts have no such table.
+const SCHEMA: &str = "CREATE TABLE wasmigrate_schema (
+        id {KEY},
+        run BIGINT NOT NULL,
+        definition TEXT NOT NULL
+    )";
 
 /// The version of the journal in the target; none when it has no journal yet.
 pub(super) async fn version(session: &mut dyn Session) -> Result<Option<i64>> {
@@ -83,19 +91,22 @@ pub(super) async fn version(session: &mut dyn Session) -> Result<Option<i64>> {
     Ok(Some(super::integer(&rows, 0)))
 }
 
+/// Whether the journal has the table of the schema.
+pub(super) async fn has_schema(session: &mut dyn Session) -> Result<bool> {
+    session.has_journal_table("wasmigrate_schema").await
+}
+
+/// Makes the table of the schema when an earlier host has made the journal, in the open transaction.
+pub(super) async fn complete(session: &mut dyn Session) -> Result<()> {
+    match has_schema(session).await? {
+        true => Ok(()),
+        false => create_tables(session, &[SCHEMA]).await,
+    }
+}
+
 /// Makes the tables, in the open transaction.
 pub(super) async fn create(session: &mut dyn Session) -> Result<()> {
-    let (key, bytes, clustered) = match session.server().kind {
-        Kind::Sqlite => ("INTEGER PRIMARY KEY", "BLOB", "WITHOUT ROWID"),
-        Kind::Postgres => ("BIGINT PRIMARY KEY", "BYTEA", ""),
-    };
-    for table in TABLES {
-        let table = table
-            .replace("{KEY}", key)
-            .replace("{BYTES}", bytes)
-            .replace("{CLUSTERED}", clustered);
-        session.execute_later(&table, &[]).await?;
-    }
+    create_tables(session, &TABLES).await?;
     session
         .execute_later(
             "INSERT INTO wasmigrate_journal (version) VALUES ($1)",
@@ -105,4 +116,19 @@ pub(super) async fn create(session: &mut dyn Session) -> Result<()> {
     session
         .execute_later("INSERT INTO wasmigrate_lease (token) VALUES (0)", &[])
         .await
+}
+
+async fn create_tables(session: &mut dyn Session, tables: &[&str]) -> Result<()> {
+    let (key, bytes, clustered) = match session.server().kind {
+        Kind::Sqlite => ("INTEGER PRIMARY KEY", "BLOB", "WITHOUT ROWID"),
+        Kind::Postgres => ("BIGINT PRIMARY KEY", "BYTEA", ""),
+    };
+    for table in tables {
+        let table = table
+            .replace("{KEY}", key)
+            .replace("{BYTES}", bytes)
+            .replace("{CLUSTERED}", clustered);
+        session.execute_later(&table, &[]).await?;
+    }
+    Ok(())
 }

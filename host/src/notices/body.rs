@@ -59,7 +59,7 @@ impl Body {
     /// The body for a notice.
     pub(super) fn write(&self, notice: &Notice) -> String {
         match self {
-            Self::Format(Format::Json) => json!(notice).to_string(),
+            Self::Format(Format::Json) => serde_json::to_string(notice).unwrap_or_default(),
             Self::Format(Format::Chat) => {
                 json!({ "text": format!("{} {}", sign(notice.event), notice.text) }).to_string()
             }

@@ -287,8 +287,10 @@ impl Observer for Notices {
                     is_stalled: false,
                 });
                 let text = format!(
-                    "{command} of {} has begun: run {}, {steps} steps",
-                    self.target, run.number
+                    "{command} of {} has begun: run {}, {steps} step{}",
+                    self.target,
+                    run.number,
+                    if *steps == 1 { "" } else { "s" },
                 );
                 self.tell(run, Kind::Started, text, About::default());
             }

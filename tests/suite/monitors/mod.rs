@@ -1,6 +1,7 @@
 //! What watches a migration from outside: clients of `/migrate/result`, and those who are told by the host.
 
 mod clients;
+mod drift;
 mod gate;
 mod notices;
 mod receiver;

@@ -15,7 +15,7 @@ use super::copy::Loaded;
 use super::pipeline::{Answer, Asked, Pipeline, Request};
 use super::results::Cursor;
 use super::transaction::Transaction;
-use super::{Postgres, Target, guard};
+use super::{Postgres, Target, guard, schema};
 
 /// How many rows of a batch are sent before their answers are read.
 const ROWS_AT_ONCE: usize = 10_000;
@@ -175,6 +175,10 @@ impl Session for PostgresSession {
 
     async fn verify(&mut self) -> Result<()> {
         self.look_for_tampering()
+    }
+
+    fn schema_query(&self) -> String {
+        schema::query(&self.target.schema)
     }
 
     async fn settle(&mut self) -> Result<()> {

@@ -109,6 +109,9 @@ impl<'e> Run<'e> {
             .as_mut()
             .filter(|_| !matches!(result, Err(Ended::Lost(_))))
         {
+            // A target that does not tell ends its run all the same; `verify` then says that it does not know.
+            let _ = keep_schema(&mut **session, lease).await;
+            self.context.output.rolled_back();
             let error = failure.as_ref().map(Failure::to_json);
             let written = write_end(
                 &mut **session,
@@ -296,6 +299,15 @@ async fn write_failure(
             ..failure.clone()
         }),
     })
+}
+
+/// Keeps what the run leaves, for `verify` to compare with.
+async fn keep_schema(session: &mut dyn Session, lease: &Lease) -> crate::database::Result<()> {
+    session.rollback().await?;
+    session.begin(Durability::Deferred).await?;
+    journal::keep_schema(session, lease.run).await?;
+    lease.fence(session).await?;
+    session.commit().await
 }
 
 async fn write_end(
