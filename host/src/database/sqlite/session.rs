@@ -26,11 +26,11 @@ const SCHEMA: &str = r#"
     WITH relation AS (
       SELECT type, name, tbl_name, sql FROM sqlite_master
       WHERE tbl_name NOT LIKE 'sqlite\_%' ESCAPE '\' AND tbl_name NOT LIKE 'wasmigrate\_%' ESCAPE '\')
-    SELECT relation.name, 'column ' || field.name || ' ' || field.type
+    SELECT relation.name, rtrim('column ' || field.name || ' ' || field.type)
       || CASE field."notnull" WHEN 1 THEN ' not null' ELSE '' END
       || coalesce(' default ' || field.dflt_value, '')
       || CASE WHEN field.pk > 0 THEN ' primary key ' || field.pk ELSE '' END
-      FROM relation, pragma_table_xinfo(relation.name) AS field WHERE type = 'table'
+      FROM relation, pragma_table_xinfo(relation.name) AS field WHERE relation.type = 'table'
     UNION ALL SELECT tbl_name, CASE type WHEN 'table' THEN '{WHOLE}' ELSE type || ' ' END || sql
       FROM relation WHERE sql IS NOT NULL"#;
 
