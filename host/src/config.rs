@@ -21,7 +21,7 @@ use crate::sandbox::Limits;
 pub const DEFAULT_FILE: &str = "wasmigrate.toml";
 
 /// The tables of the file, all of whose keys have variables.
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "gate",
     "limits",
     "migrate_result",
@@ -30,6 +30,7 @@ const SECTIONS: [&str; 8] = [
     "retry",
     "serve",
     "settings",
+    "traces",
 ];
 
 /// How often clients of `/migrate/result` expect a failing step to be tried before they give up.
@@ -69,6 +70,8 @@ pub struct Config {
     pub webhook: Vec<WebhookConfig>,
     /// Who is asked before a finalize.
     pub gate: GateConfig,
+    /// Where traces are sent.
+    pub traces: TracesConfig,
     /// What components may use.
     pub limits: Limits,
     /// Values that are passed to the steps.
@@ -203,6 +206,14 @@ impl Default for GateConfig {
     }
 }
 
+/// Where traces are sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TracesConfig {
+    /// The address of a collector that takes OTLP over HTTP; empty for none.
+    pub endpoint: String,
+}
+
 /// How `serve` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -251,6 +262,7 @@ impl Default for Config {
             notices: NoticesConfig::default(),
             webhook: Vec::new(),
             gate: GateConfig::default(),
+            traces: TracesConfig::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
         }

@@ -14,6 +14,7 @@
 //! - [`journal`]: what is remembered, and the lease.
 //! - [`engine`]: what may run when, and the running of it.
 //! - [`notices`]: what runs tell those who do not watch.
+//! - [`traces`]: runs as spans of OpenTelemetry.
 //! - [`cli`]: the commands.
 //! - [`config`]: settings from the file, the environment and the flags.
 //!
@@ -32,6 +33,7 @@ pub mod notices;
 pub mod output;
 mod post;
 pub mod sandbox;
+pub mod traces;
 
 /// Makes a directory that only this user may enter, with what is missing above it.
 pub(crate) fn private_directory(path: &std::path::Path) -> std::io::Result<()> {

@@ -54,25 +54,8 @@ fn said(answer: &str) -> String {
 impl Post {
     /// A sender whose requests take no longer than `limit`, answer included.
     pub(crate) fn new(limit: Duration) -> Self {
-        let roots = rustls_native_certs::load_native_certs().certs;
-        let roots = match roots.is_empty() {
-            true => RootCerts::WebPki,
-            false => roots
-                .iter()
-                .map(|root| Certificate::from_der(root).to_owned())
-                .collect::<Vec<_>>()
-                .into(),
-        };
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_global(Some(limit))
-            .user_agent(concat!("wasmigrate/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .build();
         Self {
-            agent: config.into(),
+            agent: agent(limit),
         }
     }
 
@@ -107,4 +90,26 @@ impl Post {
             answer: crate::output::printable(answer.lines().next().unwrap_or_default()),
         })
     }
+}
+
+/// A client for requests that take no longer than `limit`, answer included.
+pub(crate) fn agent(limit: Duration) -> ureq::Agent {
+    let roots = rustls_native_certs::load_native_certs().certs;
+    let roots = match roots.is_empty() {
+        true => RootCerts::WebPki,
+        false => roots
+            .iter()
+            .map(|root| Certificate::from_der(root).to_owned())
+            .collect::<Vec<_>>()
+            .into(),
+    };
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_global(Some(limit))
+        .user_agent(concat!("wasmigrate/", env!("CARGO_PKG_VERSION")))
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .build();
+    config.into()
 }

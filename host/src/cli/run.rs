@@ -45,7 +45,7 @@ pub(super) async fn run(
         watch(&stop)?;
     }
     let watchers = match &target {
-        Target::Here(engine) => Some(Watchers::start(&global.config()?, engine.target_name())?),
+        Target::Here(engine) => Some(Watchers::start(&global.config()?, engine)?),
         // A running host tells of its runs itself.
         Target::There { .. } => None,
     };

@@ -74,7 +74,7 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
         ..Manner::default()
     };
     let engine = global.engine(Allowances::default(), manner)?;
-    let watchers = Watchers::start(&config, engine.target_name())?;
+    let watchers = Watchers::start(&config, &engine)?;
     let supervisor = Supervisor::new(engine, watchers.observer());
     let watched = Arc::clone(&supervisor);
     super::watchdog::start(

@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::config::{Config, GateConfig, WebhookConfig};
-use crate::engine::{Gate, Observer};
+use crate::engine::{Engine, Gate, Observer, Several};
 use crate::notices::{Body, FinalizeGate, Limits, Notices, Secret, Template, Webhook};
+use crate::traces::Traces;
 
 /// How long a process that ends waits for what it still has to tell.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -16,10 +17,11 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Those who hear of runs.
 pub(super) struct Watchers {
     notices: Arc<Notices>,
+    traces: Option<Arc<Traces>>,
 }
 
 impl Watchers {
-    pub(super) fn start(config: &Config, target: &str) -> anyhow::Result<Self> {
+    pub(super) fn start(config: &Config, engine: &Engine) -> anyhow::Result<Self> {
         let webhooks = config.webhook.iter().map(webhook);
         let limits = Limits {
             time: Duration::from_millis(config.notices.timeout_milliseconds),
@@ -28,9 +30,10 @@ impl Watchers {
         };
         let stalled_after = Duration::from_millis(config.notices.stalled_milliseconds);
         let webhooks = webhooks.collect::<anyhow::Result<_>>()?;
-        let notices = Notices::start(target, webhooks, stalled_after, limits)
+        let notices = Notices::start(engine.target_name(), webhooks, stalled_after, limits)
             .context("cannot start the notices")?;
-        Ok(Self { notices })
+        let traces = traces(&config.traces.endpoint, engine)?;
+        Ok(Self { notices, traces })
     }
 
     pub(super) fn notices(&self) -> &Notices {
@@ -38,13 +41,28 @@ impl Watchers {
     }
 
     pub(super) fn observer(&self) -> Arc<dyn Observer> {
-        Arc::clone(&self.notices) as _
+        let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::clone(&self.notices) as _];
+        observers.extend(self.traces.iter().map(|traces| Arc::clone(traces) as _));
+        Arc::new(Several(observers))
     }
 
     /// Waits a little until all is told.
     pub(super) fn finish(&self) {
         self.notices.finish(LAST_WORDS);
+        if let Some(traces) = &self.traces {
+            traces.finish(LAST_WORDS);
+        }
     }
+}
+
+fn traces(endpoint: &str, engine: &Engine) -> anyhow::Result<Option<Arc<Traces>>> {
+    if endpoint.is_empty() {
+        return Ok(None);
+    }
+    check_url(endpoint).context("the collector of traces")?;
+    let traces = Traces::start(endpoint, engine.target_name(), engine.target_kind())
+        .context("cannot start the traces")?;
+    Ok(Some(Arc::new(traces)))
 }
 
 fn webhook(config: &WebhookConfig) -> anyhow::Result<Webhook> {

@@ -31,7 +31,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::catalog::{self, Allowances, Catalog, Digests, StepFile};
-use crate::database::{self, Access, Database, Durability, ErrorKind, Session, Stop};
+use crate::database::{self, Access, Database, Durability, ErrorKind, Kind, Session, Stop};
 use crate::journal::{
     self, AttemptRecord, LeaseRecord, Outcome, OutputLine, Phase, RunRecord, Snapshot, StepState,
 };
@@ -43,7 +43,7 @@ use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
 
 pub use advice::StepAdvice;
-pub use event::{Event, Observer, Several, Unobserved};
+pub use event::{Event, Observer, Several, Statement, Unobserved};
 pub use failure::{Blame, Failure};
 pub use gate::Gate;
 pub use inspect::Inspection;
@@ -345,6 +345,11 @@ impl Engine {
     /// What the target is called.
     pub fn target_name(&self) -> &str {
         self.database.name()
+    }
+
+    /// Which database the target is.
+    pub fn target_kind(&self) -> Kind {
+        self.database.kind()
     }
 
     /// Who holds the lease, or died holding it.

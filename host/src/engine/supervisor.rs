@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, Semaphore, broadcast, oneshot, watch};
 
-use super::event::{Event, Observer, Unobserved};
+use super::event::{Event, Observer, Statement, Unobserved};
 use super::state::Order;
 use super::{Engine, Overview, Rehearsal, Report, Rows, RunError};
 use crate::database::Stop;
@@ -435,6 +435,14 @@ impl Observer for Reporter {
         }
         self.supervisor.observer.notify(event);
         self.supervisor.news.publish(event.clone());
+    }
+
+    fn hears_statements(&self) -> bool {
+        self.supervisor.observer.hears_statements()
+    }
+
+    fn statement(&self, statement: &Statement<'_>) {
+        self.supervisor.observer.statement(statement);
     }
 }
 

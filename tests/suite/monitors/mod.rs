@@ -7,6 +7,7 @@ mod notices;
 mod receiver;
 mod result;
 mod retries;
+mod traces;
 mod wait;
 
 use serde_json::Value;
