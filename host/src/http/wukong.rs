@@ -181,11 +181,17 @@ fn written(status: StatusCode, result: &MigrationResult) -> Response {
 
 async fn look(service: &Service) -> Result<MigrationResult, RunError> {
     let supervisor = &service.supervisor;
-    // Known without asking the target, which may be away while its run waits for the next try.
-    if let Some(current) = supervisor.live().and_then(|live| live.current()) {
-        return Ok(MigrationResult::running(current));
-    }
-    let overview = supervisor.overview().await?;
+    let live = supervisor.live();
+    let current = live.as_ref().and_then(|live| live.current());
+    let overview = match (supervisor.overview().await, live, current) {
+        (Ok(overview), Some(live), Some(current)) if overview.is_at_work_on(live.run) => {
+            return Ok(MigrationResult::running(current));
+        }
+        (Ok(overview), ..) => overview,
+        // The target may be away while its run waits for the next try.
+        (Err(_), _, Some(current)) => return Ok(MigrationResult::running(current)),
+        (Err(error), ..) => return Err(error),
+    };
     let attempts = match &overview.last_run {
         Some(run) => {
             let behind = run.id + 1;
