@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::database::Stop;
 use crate::engine::{
-    Event, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice,
+    Event, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice, Verified,
 };
 use crate::journal::{BadRow, Outcome};
 
@@ -110,13 +110,9 @@ impl Client {
         self.get(&format!("bad-rows?{}", query.finish()))
     }
 
-    /// Compares all files with the journal; returns the number of steps that were compared.
-    pub fn verify(&self) -> Result<usize> {
-        #[derive(Deserialize)]
-        struct Verified {
-            verified: usize,
-        }
-        Ok(self.get::<Verified>("verify")?.verified)
+    /// Compares all files with the journal, and the target with what the last run left.
+    pub fn verify(&self) -> Result<Verified> {
+        self.get("verify")
     }
 
     /// Runs the pending steps in a transaction that is rolled back.

@@ -12,12 +12,30 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::engine::{OnBadRow, TransformOptions};
+use crate::engine::{OnBadRow, Retries, TransformOptions};
 use crate::http::Dialect;
+use crate::notices::{Format, Kind};
 use crate::sandbox::Limits;
 
 /// The file that is read when no other is named.
 pub const DEFAULT_FILE: &str = "wasmigrate.toml";
+
+/// The tables of the file, all of whose keys have variables.
+const SECTIONS: [&str; 10] = [
+    "gate",
+    "limits",
+    "migrate_result",
+    "notices",
+    "postgres",
+    "retry",
+    "serve",
+    "settings",
+    "traces",
+    "transform",
+];
+
+/// How often clients of `/migrate/result` expect a failing step to be tried before they give up.
+const EXPECTED_ATTEMPTS: u32 = 3;
 
 const PREFIX: &str = "WASMIGRATE_";
 
@@ -33,6 +51,8 @@ pub struct Config {
     pub cache: PathBuf,
     /// How often a step is tried that says that another try may help, or that finds the database busy.
     pub attempts: u32,
+    /// How the service tries again what failed.
+    pub retry: RetryConfig,
     /// Whether to refuse steps whose statements would hold up the application.
     pub strict: bool,
     /// How long a host that is not heard of keeps its lease.
@@ -41,10 +61,20 @@ pub struct Config {
     pub lock_wait_seconds: u64,
     /// What holds for PostgreSQL alone.
     pub postgres: PostgresConfig,
-    /// How transformations go about their work.
-    pub transform: TransformConfig,
     /// How `serve` answers.
     pub serve: ServeConfig,
+    /// How transformations go about their work.
+    pub transform: TransformConfig,
+    /// How `serve` answers at `/migrate/result`.
+    pub migrate_result: MigrateResultConfig,
+    /// How notices are sent.
+    pub notices: NoticesConfig,
+    /// Who gets notices.
+    pub webhook: Vec<WebhookConfig>,
+    /// Who is asked before a finalize.
+    pub gate: GateConfig,
+    /// Where traces are sent.
+    pub traces: TracesConfig,
     /// What components may use.
     pub limits: Limits,
     /// Values that are passed to the steps.
@@ -72,6 +102,119 @@ impl Default for PostgresConfig {
             password_file: PathBuf::new(),
         }
     }
+}
+
+/// How the service tries again what failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryConfig {
+    /// How often a step is tried, whatever it failed of; 1 for no more than `attempts` says, 0 for what clients of
+    /// `/migrate/result` expect where that is enabled, and 1 elsewhere.
+    pub attempts: u32,
+    /// The pause before the second try; it doubles with each further one.
+    pub delay_milliseconds: u64,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self {
+            attempts: 0,
+            delay_milliseconds: 5_000,
+        }
+    }
+}
+
+/// How `serve` answers at `/migrate/result`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MigrateResultConfig {
+    /// Whether it answers there at all.
+    pub enabled: bool,
+    /// The file with the token that the header `token` must carry; empty for none.
+    pub token_file: PathBuf,
+    /// The value of `Access-Control-Allow-Origin`, such as `*`; empty for none.
+    pub allow_origin: String,
+}
+
+/// How notices are sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoticesConfig {
+    /// How long one try may take, answer included.
+    pub timeout_milliseconds: u64,
+    /// How often the sending of one notice is tried.
+    pub attempts: u32,
+    /// The pause before the second try; it doubles with each further one.
+    pub delay_milliseconds: u64,
+    /// How long a run may tell nothing before it is called stalled.
+    pub stalled_milliseconds: u64,
+}
+
+impl Default for NoticesConfig {
+    fn default() -> Self {
+        Self {
+            timeout_milliseconds: 10_000,
+            attempts: 5,
+            delay_milliseconds: 1_000,
+            stalled_milliseconds: 300_000,
+        }
+    }
+}
+
+/// Who gets notices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// What it is called in metrics and logs.
+    pub name: String,
+    /// Where to send.
+    pub url: String,
+    /// What to tell.
+    #[serde(default = "every_kind")]
+    pub events: Vec<Kind>,
+    /// What is sent.
+    #[serde(default)]
+    pub format: Format,
+    /// What is sent in its place: JSON with places for values; empty for none.
+    #[serde(default)]
+    pub template: String,
+    /// The file with the secret that signs what is sent; empty for none.
+    #[serde(default)]
+    pub secret_file: PathBuf,
+}
+
+fn every_kind() -> Vec<Kind> {
+    Kind::ALL.to_vec()
+}
+
+/// Who is asked before a finalize.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GateConfig {
+    /// The address that must answer 2xx; empty for none.
+    pub before_finalize: String,
+    /// The file with the secret that signs what is sent; empty for none.
+    pub secret_file: PathBuf,
+    /// How long the answer may take.
+    pub timeout_milliseconds: u64,
+}
+
+impl Default for GateConfig {
+    fn default() -> Self {
+        Self {
+            before_finalize: String::new(),
+            secret_file: PathBuf::new(),
+            timeout_milliseconds: 10_000,
+        }
+    }
+}
+
+/// Where traces are sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TracesConfig {
+    /// The address of a collector that takes OTLP over HTTP; empty for none.
+    pub endpoint: String,
 }
 
 /// How transformations go about their work.
@@ -160,12 +303,18 @@ impl Default for Config {
             migrations: PathBuf::from("migrations"),
             cache: PathBuf::new(),
             attempts: 3,
+            retry: RetryConfig::default(),
             strict: false,
             lease_seconds: 15,
             lock_wait_seconds: 5,
             postgres: PostgresConfig::default(),
-            transform: TransformConfig::default(),
             serve: ServeConfig::default(),
+            transform: TransformConfig::default(),
+            migrate_result: MigrateResultConfig::default(),
+            notices: NoticesConfig::default(),
+            webhook: Vec::new(),
+            gate: GateConfig::default(),
+            traces: TracesConfig::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
         }
@@ -205,6 +354,21 @@ pub enum Error {
 }
 
 impl Config {
+    /// How the service tries again what failed.
+    pub fn service_retries(&self) -> Retries {
+        let attempts = match (self.retry.attempts, self.migrate_result.enabled) {
+            (0, true) => EXPECTED_ATTEMPTS,
+            (attempts, _) => attempts,
+        };
+        match attempts {
+            0 | 1 => Retries::brief(self.attempts),
+            _ => {
+                let delay = Duration::from_millis(self.retry.delay_milliseconds);
+                Retries::patient(attempts, delay)
+            }
+        }
+    }
+
     /// Reads the file (the default one may be missing, one that is named may not) and the variables.
     pub fn load(
         file: Option<&Path>,
@@ -275,7 +439,7 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
         .strip_prefix(PREFIX)
         .ok_or_else(unknown)?
         .to_ascii_lowercase();
-    let (section, key) = ["limits", "postgres", "serve", "settings", "transform"]
+    let (section, key) = SECTIONS
         .iter()
         .find_map(|section| {
             let rest = key.strip_prefix(section)?.strip_prefix('_')?;

@@ -13,10 +13,12 @@
 //! - [`sandbox`]: components, and what they may do. wasmtime stays inside.
 //! - [`journal`]: what is remembered, and the lease.
 //! - [`engine`]: what may run when, and the running of it.
+//! - [`notices`]: what runs tell those who do not watch.
+//! - [`traces`]: runs as spans of OpenTelemetry.
 //! - [`cli`]: the commands.
 //! - [`config`]: settings from the file, the environment and the flags.
 //!
-//! What this crate does not do: it talks to no network but the database's, and it generates no SQL of its own for your
+//! What this crate does not do: it talks to nobody but the database and those whom the operator names, and it generates no SQL of its own for your
 //! tables; what changes there is what a step said.
 
 pub mod catalog;
@@ -27,8 +29,11 @@ pub mod database;
 pub mod engine;
 pub mod http;
 pub mod journal;
+pub mod notices;
 pub mod output;
+mod post;
 pub mod sandbox;
+pub mod traces;
 
 /// Makes a directory that only this user may enter, with what is missing above it.
 pub(crate) fn private_directory(path: &std::path::Path) -> std::io::Result<()> {

@@ -13,6 +13,7 @@ mod hostile;
 mod hosts;
 mod journal;
 mod memory;
+mod monitors;
 mod place;
 mod postgres;
 mod route;

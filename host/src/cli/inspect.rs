@@ -6,10 +6,10 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::terminal::{Terminal, printable_lines};
-use super::{Ended, GlobalArguments, REFUSED};
+use super::{Ended, GlobalArguments, Manner, REFUSED};
 use crate::catalog::{Allowances, StepFile, StepKind};
 use crate::database::Sqlite;
-use crate::engine::{Inspection, Replacement};
+use crate::engine::Inspection;
 use crate::sandbox::Transformation;
 
 #[derive(Debug, Args)]
@@ -30,8 +30,8 @@ pub(super) async fn run(
         config,
         empty,
         Allowances::default(),
-        true,
-        Replacement::Refuse,
+        Manner::default(),
+        None,
     );
     let file_name = arguments.step.display().to_string();
     let file = StepFile {

@@ -1,7 +1,7 @@
 //! The command line: one file a command, and what they share.
 //!
 //! A command turns arguments into a call of the [`Engine`], and its answer into text for people or, with `--json`, for
-//! machines. Exit status: 0 done, 1 the migration failed, 2 wrong usage or refused.
+//! machines. Exit status: 0 done, 1 the migration failed, 2 wrong usage or refused, 3 waited for too long.
 
 mod bad_rows;
 mod completions;
@@ -16,7 +16,9 @@ mod status;
 mod target;
 mod terminal;
 mod verify;
+mod wait;
 mod watchdog;
+mod watchers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,7 +32,7 @@ use crate::catalog::Allowances;
 use crate::client::{self, Client};
 use crate::config::{Config, TransformConfig};
 use crate::database::{Database, ErrorKind, Postgres, PostgresOptions, SessionLimits, Sqlite};
-use crate::engine::{self, Engine, Failure, OnBadRow, Replacement, RunError};
+use crate::engine::{self, Engine, Failure, Gate, OnBadRow, Replacement, Retries, RunError};
 use target::Target;
 use terminal::Terminal;
 
@@ -39,6 +41,9 @@ const FAILED: u8 = 1;
 
 /// Wrong usage, or refused before anything was changed.
 const REFUSED: u8 = 2;
+
+/// What was waited for did not come in time.
+const OVERDUE: u8 = 3;
 
 /// Runs database migrations shipped as sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -99,7 +104,7 @@ enum Command {
     History(history::HistoryArguments),
     /// Show what a component is and what it may do
     Inspect(inspect::InspectArguments),
-    /// Hash every file and compare it with the journal
+    /// Compare every file with the journal, and the schema with what the last run left
     Verify(verify::VerifyArguments),
     /// Let the run that goes on rest between steps and chunks of rows
     Pause(pause::PauseArguments),
@@ -107,6 +112,8 @@ enum Command {
     Resume(pause::PauseArguments),
     /// Show the rows that transformations rejected and set aside
     BadRows(bad_rows::BadRowsArguments),
+    /// Wait until the target is migrated or finalized
+    Wait(wait::WaitArguments),
     /// Show who may change the target now, or take that right away
     Lease(lease::LeaseArguments),
     /// Print a completion script for a shell
@@ -140,6 +147,8 @@ struct Manner {
     wait: bool,
     /// Whether to refuse statements that would hold up the application.
     strict: bool,
+    /// Whether nobody waits for the command, so that what failed may be tried again later.
+    is_service: bool,
     transform: TransformArguments,
 }
 
@@ -203,9 +212,11 @@ struct Ended {
 impl From<RunError> for Ended {
     fn from(error: RunError) -> Self {
         let status = match &error {
-            RunError::Files(_) | RunError::Refused(_) | RunError::Held(_) | RunError::Step(_) => {
-                REFUSED
-            }
+            RunError::Files(_)
+            | RunError::Drifted { .. }
+            | RunError::Refused(_)
+            | RunError::Held(_)
+            | RunError::Step(_) => REFUSED,
             RunError::Database(error) if error.kind == ErrorKind::Unavailable => REFUSED,
             RunError::Cancelled | RunError::Database(_) => FAILED,
         };
@@ -277,6 +288,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ende
         Command::Pause(pause) => pause::run(global, pause, true, terminal).await,
         Command::Resume(pause) => pause::run(global, pause, false, terminal).await,
         Command::BadRows(rows) => bad_rows::run(global, rows, terminal).await,
+        Command::Wait(wait) => wait::run(global, wait, terminal).await,
         Command::Lease(lease) => lease::run(global, lease, terminal).await,
         Command::Completions(completions) => Ok(completions::run(completions, terminal)),
     }
@@ -343,15 +355,9 @@ impl GlobalArguments {
         let mut config = self.config()?;
         config.strict |= manner.strict;
         manner.transform.override_in(&mut config.transform);
-        let replacement = manner.transform.replacement();
         let database = database(&config)?;
-        Ok(engine(
-            config,
-            database,
-            allowances,
-            manner.wait,
-            replacement,
-        ))
+        let gate = watchers::gate(&config.gate)?;
+        Ok(engine(config, database, allowances, manner, gate))
     }
 }
 
@@ -359,9 +365,13 @@ fn engine(
     config: Config,
     database: Arc<dyn Database>,
     allowances: Allowances,
-    wait: bool,
-    replacement: Replacement,
+    manner: Manner,
+    gate: Option<Arc<dyn Gate>>,
 ) -> Engine {
+    let retries = match manner.is_service {
+        true => config.service_retries(),
+        false => Retries::brief(config.attempts),
+    };
     Engine::new(
         database,
         engine::Options {
@@ -369,13 +379,14 @@ fn engine(
             cache: config.cache,
             limits: config.limits,
             settings: Arc::new(config.settings),
-            attempts: config.attempts,
+            retries,
             lease: Duration::from_secs(config.lease_seconds),
             allowances,
-            wait,
+            wait: manner.wait,
             strict: config.strict,
             transform: config.transform.options(),
-            replacement,
+            replacement: manner.transform.replacement(),
+            gate,
         },
     )
 }

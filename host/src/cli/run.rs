@@ -1,14 +1,17 @@
 //! `migrate`, `finalize`, `reset`: a command that becomes a run.
 
+use std::sync::Arc;
+
 use clap::Args;
 
 use super::target::Target;
 use super::terminal::Terminal;
+use super::watchers::Watchers;
 use super::{
     AllowanceArguments, Ended, FAILED, GlobalArguments, Manner, REFUSED, TransformArguments,
 };
 use crate::database::Stop;
-use crate::engine::{Command, Order, State};
+use crate::engine::{Command, Order, Several, State};
 use crate::journal::Outcome;
 
 /// The exit status of a process that Ctrl-C ended, as shells count: 128 and the number of SIGINT.
@@ -38,6 +41,7 @@ pub(super) async fn run(
         wait: !arguments.no_wait,
         strict: arguments.strict,
         transform: arguments.transform,
+        is_service: false,
     };
     let target = global.target(arguments.allowances, manner)?;
     let stop = Stop::default();
@@ -45,13 +49,26 @@ pub(super) async fn run(
     if let Target::Here(_) = target {
         watch(&stop)?;
     }
+    let watchers = match &target {
+        Target::Here(engine) => Some(Watchers::start(&global.config()?, engine)?),
+        // A running host tells of its runs itself.
+        Target::There { .. } => None,
+    };
     let report = {
         let order = Order {
             command,
             verbose: false,
         };
-        target.run(order, terminal.observer(), &stop).await?
+        let observer = match &watchers {
+            Some(watchers) => Arc::new(Several(vec![terminal.observer(), watchers.observer()])),
+            None => terminal.observer(),
+        };
+        target.run(order, observer, &stop).await
     };
+    if let Some(watchers) = &watchers {
+        watchers.finish();
+    }
+    let report = report?;
     if terminal.json() {
         if report.run.is_none() {
             terminal.document(&serde_json::json!({

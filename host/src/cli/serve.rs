@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use axum::http::HeaderValue;
 use clap::{Args, ValueEnum};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::watchers::Watchers;
 use super::{Ended, GlobalArguments, Manner};
 use crate::catalog::Allowances;
-use crate::config::ServeConfig;
+use crate::config::{MigrateResultConfig, ServeConfig};
 use crate::engine::Supervisor;
-use crate::http::{self, Credentials, Dialect, Settings};
+use crate::http::{self, Credentials, Dialect, MigrateResult, Settings};
 
 /// Names the file with the password, as other services of its kind do.
 const PASSWORD_VARIABLE: &str = "INTERNAL_AUTH_PASSWORD_FILE";
@@ -50,7 +52,9 @@ enum LogFormat {
 }
 
 pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) -> Result<u8, Ended> {
-    let mut serve = global.config()?.serve;
+    let config = global.config()?;
+    let migrate_result = migrate_result(&config.migrate_result)?;
+    let mut serve = config.serve.clone();
     serve.listen = arguments.listen.unwrap_or(serve.listen);
     serve.dialect = arguments.dialect.unwrap_or(serve.dialect);
     serve.development |= arguments.development;
@@ -65,7 +69,13 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
     }
     start_logs(arguments.log_format);
     // A client that asks while another host is at work is told so at once.
-    let supervisor = Supervisor::new(global.engine(Allowances::default(), Manner::default())?);
+    let manner = Manner {
+        is_service: true,
+        ..Manner::default()
+    };
+    let engine = global.engine(Allowances::default(), manner)?;
+    let watchers = Watchers::start(&config, &engine)?;
+    let supervisor = Supervisor::new(engine, watchers.observer());
     let watched = Arc::clone(&supervisor);
     super::watchdog::start(
         move || watched.live()?.overdue(),
@@ -76,6 +86,8 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
         dialect: serve.dialect,
         answer_wait: Duration::from_millis(serve.answer_wait_milliseconds),
         credentials,
+        migrate_result,
+        notices: watchers.notices().counts().clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -110,6 +122,7 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
     // What still streams is cut off.
     runtime.shutdown_background();
     ended.context("the service broke down")??;
+    watchers.finish();
     Ok(0)
 }
 
@@ -144,17 +157,39 @@ pub(super) fn credentials(serve: &ServeConfig) -> anyhow::Result<Credentials> {
     };
     let token = match serve.token_file.as_os_str().is_empty() {
         true => None,
-        false => {
-            let token = String::from_utf8(secret(&serve.token_file, "token")?)
-                .context("the token is not text")?;
-            let token = token.trim();
-            if token.is_empty() {
-                bail!("the token in {} is empty", serve.token_file.display());
-            }
-            Some(token.to_owned())
-        }
+        false => Some(token(&serve.token_file)?),
     };
     Ok(Credentials { password, token })
+}
+
+/// What `/migrate/result` is told, when it is enabled.
+fn migrate_result(config: &MigrateResultConfig) -> anyhow::Result<Option<MigrateResult>> {
+    if !config.enabled {
+        return Ok(None);
+    }
+    let token = match config.token_file.as_os_str().is_empty() {
+        true => None,
+        false => Some(token(&config.token_file)?),
+    };
+    let allow_origin = match config.allow_origin.as_str() {
+        "" => None,
+        origin => Some(HeaderValue::from_str(origin).with_context(|| {
+            format!("`migrate_result.allow_origin` is `{origin}`, which no header can carry")
+        })?),
+    };
+    Ok(Some(MigrateResult {
+        token,
+        allow_origin,
+    }))
+}
+
+fn token(file: &Path) -> anyhow::Result<String> {
+    let token = String::from_utf8(secret(file, "token")?).context("the token is not text")?;
+    let token = token.trim();
+    if token.is_empty() {
+        bail!("the token in {} is empty", file.display());
+    }
+    Ok(token.to_owned())
 }
 
 fn secret(file: &Path, what: &str) -> anyhow::Result<Vec<u8>> {

@@ -6,7 +6,7 @@ use super::Ended;
 use crate::client::Client;
 use crate::database::Stop;
 use crate::engine::{
-    Engine, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice,
+    Engine, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice, Verified,
 };
 use crate::journal::BadRow;
 
@@ -68,7 +68,7 @@ impl Target {
         })
     }
 
-    pub(super) async fn verify(&self) -> Result<usize, Ended> {
+    pub(super) async fn verify(&self) -> Result<Verified, Ended> {
         Ok(match self {
             Self::Here(engine) => engine.verify().await?,
             Self::There { client, .. } => client.verify()?,

@@ -1,4 +1,4 @@
-//! `verify`: every file against the journal, hashed anew.
+//! `verify`: every file against the journal, hashed anew, and the schema against what the last run left.
 
 use clap::Args;
 
@@ -17,12 +17,17 @@ pub(super) async fn run(
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
     let target = global.target(arguments.allowances, Manner::default())?;
-    let steps = target.verify().await?;
+    let verified = target.verify().await?;
     if terminal.json() {
-        terminal.document(&serde_json::json!({"verified": steps}));
+        terminal.document(&verified);
     } else {
+        let schema = match verified.schema_of_run {
+            Some(run) => format!("the schema is what run {run} left"),
+            None => "what the schema was is not known: the last run did not keep it".to_owned(),
+        };
         terminal.line(&format!(
-            "{steps} applied steps are what they were when they ran"
+            "{} applied steps are what they were when they ran; {schema}",
+            verified.verified
         ));
     }
     Ok(0)

@@ -8,6 +8,7 @@
 mod batch;
 mod error;
 mod postgres;
+mod schema;
 mod sqlite;
 mod stop;
 mod value;
@@ -23,6 +24,7 @@ use crate::output::Level;
 pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnValues};
 pub use error::{Error, ErrorKind, Limit, Result, ScriptError};
 pub use postgres::{Postgres, PostgresOptions};
+pub use schema::{Schema, differences};
 pub use sqlite::Sqlite;
 pub use stop::{Stop, StopReason};
 pub use value::{Column, Value};
@@ -197,8 +199,8 @@ pub trait Session: Send {
     async fn lock_target(&mut self) -> Result<()>;
 
     /// Ends the transactions that a run has open elsewhere, as far as this database lets one do so: its host was declared
-    /// dead, and may only be asleep with locks in its hands.
-    async fn end_others(&mut self, run: i64) -> Result<()>;
+    /// dead, and may only be asleep with locks in its hands. False when one of them has not ended although it was told to.
+    async fn end_others(&mut self, run: i64) -> Result<bool>;
 
     /// Checks what the database would leave unchecked: that no foreign key is violated that was not before the
     /// transaction began, and that a step has touched nothing of the host's. Call it before [`Session::commit`]; it may be
@@ -302,6 +304,24 @@ pub trait Session: Send {
 
     /// In a rehearsal: how many rows of each table were changed since the transaction began.
     async fn rows_changed(&mut self) -> Result<BTreeMap<String, u64>>;
+
+    /// A query whose rows are the lines of the schema: the name of a table, and one line of what makes it what it is.
+    fn schema_query(&self) -> String;
+
+    /// What the target looks like in the open transaction.
+    async fn schema(&mut self) -> Result<Schema> {
+        let query = self.schema_query();
+        let mut schema = Schema::new();
+        for row in self.rows(&query, &[]).await? {
+            if let [table, line] = &row[..]
+                && let (Some(table), Some(line)) = (table.as_text(), line.as_text())
+            {
+                let lines = schema.entry(table.to_owned()).or_default();
+                lines.insert(line.to_owned());
+            }
+        }
+        Ok(schema)
+    }
 
     /// Reads all rows of a small result of the host's own.
     async fn rows(&mut self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>> {

@@ -1,5 +1,8 @@
 //! What a run tells while it goes on.
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
@@ -104,6 +107,46 @@ pub struct Pace {
 pub trait Observer: Send + Sync {
     /// Takes note of an event.
     fn notify(&self, event: &Event);
+
+    /// Whether it wants to hear of statements, too. They are many, and timing them is not free.
+    fn hears_statements(&self) -> bool {
+        false
+    }
+
+    /// Takes note of a statement of a step that has just ended.
+    fn statement(&self, _statement: &Statement<'_>) {}
+}
+
+/// A statement that a step ran.
+#[derive(Clone, Copy, Debug)]
+pub struct Statement<'s> {
+    /// Its text.
+    pub text: &'s str,
+    /// When it began.
+    pub began: SystemTime,
+    /// Whether the database did not accept it.
+    pub is_failed: bool,
+}
+
+/// Several observers as one.
+pub struct Several(pub Vec<Arc<dyn Observer>>);
+
+impl Observer for Several {
+    fn notify(&self, event: &Event) {
+        for observer in &self.0 {
+            observer.notify(event);
+        }
+    }
+
+    fn hears_statements(&self) -> bool {
+        self.0.iter().any(|observer| observer.hears_statements())
+    }
+
+    fn statement(&self, statement: &Statement<'_>) {
+        for observer in &self.0 {
+            observer.statement(statement);
+        }
+    }
 }
 
 /// An observer that looks away.

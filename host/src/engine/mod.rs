@@ -11,6 +11,7 @@ mod advice;
 mod drain;
 mod event;
 mod failure;
+mod gate;
 mod heartbeat;
 mod inspect;
 mod loaded;
@@ -19,6 +20,7 @@ mod overview;
 mod pause;
 mod program;
 mod rehearse;
+mod retries;
 mod run_output;
 mod runner;
 mod state;
@@ -31,7 +33,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::catalog::{self, Catalog, Digests, StepFile};
-use crate::database::{self, Access, Database, Durability, ErrorKind, Session, Stop};
+use crate::database::{self, Access, Database, Durability, ErrorKind, Kind, Session, Stop};
 use crate::journal::{
     self, AttemptRecord, BadRow, LeaseRecord, Outcome, OutputLine, Phase, RunRecord, Snapshot,
     StepState,
@@ -44,15 +46,17 @@ use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
 
 pub use advice::StepAdvice;
-pub use event::{Event, Observer, Pace, Unobserved};
+pub use event::{Event, Observer, Pace, Several, Statement, Unobserved};
 pub use failure::{Blame, Failure};
+pub use gate::Gate;
 pub use inspect::Inspection;
 pub use options::{OnBadRow, Options, Replacement, TransformOptions};
 pub use overview::{Overview, Progress, Rows, StepOverview};
 pub use rehearse::Rehearsal;
+pub use retries::Retries;
 pub use runner::Report;
 pub use state::{Command, Order, State};
-pub use supervisor::{Live, Numbered, Started, Supervisor};
+pub use supervisor::{CurrentStep, Live, Numbered, Started, Supervisor};
 
 /// What an operator ought to know who gives steps all rights.
 const SUPERUSER: &str = "the host is connected as a superuser, whom the database refuses nothing: a step could reach the \
@@ -76,6 +80,14 @@ pub enum RunError {
     /// The operator cancelled before the run began.
     #[error("cancelled before the run began; nothing was changed")]
     Cancelled,
+    /// Somebody else has changed the target.
+    #[error("the schema is not what run {run} left:\n{}", differences.join("\n"))]
+    Drifted {
+        /// The last run.
+        run: i64,
+        /// What differs, a line a table.
+        differences: Vec<String>,
+    },
     /// The target cannot be read or written.
     #[error("{0}")]
     Database(#[from] database::Error),
@@ -96,6 +108,15 @@ fn list(errors: &[catalog::Error]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// What was compared, and found to be as it was.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Verified {
+    /// How many steps have the files that they were run from.
+    pub verified: usize,
+    /// The run at whose end the schema was the same; none when that was not kept.
+    pub schema_of_run: Option<i64>,
 }
 
 /// One run as history shows it.
@@ -294,17 +315,46 @@ impl Engine {
         ))
     }
 
-    /// Compares the journal with the files, all of which are read; returns the number of steps that were compared.
-    pub async fn verify(&self) -> Result<usize, RunError> {
+    /// Compares the journal with the files, all of which are read, and with what the target looks like.
+    pub async fn verify(&self) -> Result<Verified, RunError> {
         let catalog = Catalog::scan(&self.options.migrations, self.database.kind())
             .map_err(RunError::files)?;
-        let snapshot = self.snapshot(&Stop::default()).await?;
+        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
+        session.begin_read().await?;
+        let snapshot = journal::read(&mut *session).await?;
+        let kept = journal::read_schema(&mut *session).await?;
+        let schema = session.schema().await?;
+        session.rollback().await?;
         let problems = self.problems(&catalog, &snapshot, &Digests::forgetful());
-        if problems.is_empty() {
-            Ok(snapshot.steps.len())
-        } else {
-            Err(RunError::Files(problems))
+        if !problems.is_empty() {
+            return Err(RunError::Files(problems));
         }
+        // A run that was cut off, or goes on, has changed what the one before left.
+        let last = snapshot.last_run.map(|run| run.id);
+        let kept = kept.filter(|(run, _)| Some(*run) == last);
+        if let Some((run, kept)) = &kept {
+            let differences = database::differences(kept, &schema);
+            if !differences.is_empty() {
+                return Err(RunError::Drifted {
+                    run: *run,
+                    differences,
+                });
+            }
+        }
+        Ok(Verified {
+            verified: snapshot.steps.len(),
+            schema_of_run: kept.map(|(run, _)| run),
+        })
+    }
+
+    /// What the target is called.
+    pub fn target_name(&self) -> &str {
+        self.database.name()
+    }
+
+    /// Which database the target is.
+    pub fn target_kind(&self) -> Kind {
+        self.database.kind()
     }
 
     /// Who holds the lease, or died holding it.

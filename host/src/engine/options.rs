@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Gate, Retries};
 use crate::catalog::Allowances;
 use crate::sandbox::Limits;
 
@@ -21,8 +22,8 @@ pub struct Options {
     pub limits: Limits,
     /// The values passed to the steps.
     pub settings: Arc<BTreeMap<String, String>>,
-    /// How often something is tried that may succeed when tried again.
-    pub attempts: u32,
+    /// When something that failed is tried again.
+    pub retries: Retries,
     /// How long the lease lasts without renewal.
     pub lease: Duration,
     /// Differences between files and journal that the operator accepts.
@@ -35,6 +36,8 @@ pub struct Options {
     pub transform: TransformOptions,
     /// What to do with a transformation that was begun by another component.
     pub replacement: Replacement,
+    /// What is asked before a finalize.
+    pub gate: Option<Arc<dyn Gate>>,
 }
 
 /// How transformations go about their work.

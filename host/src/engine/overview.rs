@@ -55,6 +55,13 @@ pub struct StepOverview {
     pub bad_rows: i64,
 }
 
+impl StepOverview {
+    /// The step, as `NNNN_name`.
+    pub fn label(&self) -> String {
+        format!("{:04}_{}", self.index, self.name)
+    }
+}
+
 /// Where a target stands.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Overview {

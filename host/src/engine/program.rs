@@ -1,11 +1,14 @@
 //! What a step does, whatever it is written in.
 
+use std::time::SystemTime;
+
+use super::event::Statement;
 use super::failure::Failure;
 use super::transaction::StepTransaction;
 use crate::catalog::{Section, SqlStep};
 use crate::database::Stop;
 use crate::journal::Phase;
-use crate::sandbox::{self, Component, Sandbox};
+use crate::sandbox::{self, Component, Sandbox, StepHost as _};
 
 /// A step, loaded and ready to run.
 pub(super) enum Program {
@@ -153,13 +156,38 @@ async fn perform_sql(
     let Some(section) = section(sql, transaction.phase) else {
         return (Ok(()), transaction);
     };
-    let StepTransaction { session, meter, .. } = &mut transaction;
+    let mut began = transaction.clock();
+    let StepTransaction {
+        session,
+        meter,
+        context,
+        ..
+    } = &mut transaction;
     let total = section.text.len() as u64;
+    let mut before = 0;
     let result = session
         .execute_script(&section.text, &mut |done| {
             meter.progress(done as u64, Some(total));
+            if let Some(began) = &mut began {
+                let text = section.text.get(before..done).unwrap_or_default();
+                // What lies behind the last statement is none.
+                let text =
+                    text.trim_matches(|letter: char| letter == ';' || letter.is_whitespace());
+                if !text.is_empty() {
+                    context.observer.statement(&Statement {
+                        text,
+                        began: *began,
+                        is_failed: false,
+                    });
+                }
+                before = done;
+                *began = SystemTime::now();
+            }
         })
         .await;
+    if let (Some(began), Err(error)) = (began, &result) {
+        transaction.ran(&error.statement, began, true);
+    }
     // What was told are bytes of the script; the journal keeps rows.
     transaction.meter.done = result.as_ref().ok().copied();
     let result = match (result, stop.reason()) {

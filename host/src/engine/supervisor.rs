@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, Semaphore, broadcast, oneshot, watch};
 
-use super::event::{Event, Observer, Pace, Unobserved};
+use super::event::{Event, Observer, Pace, Statement, Unobserved};
 use super::state::Order;
 use super::{Engine, Overview, Rehearsal, Report, Rows, RunError};
 use crate::database::Stop;
-use crate::journal::{OutputLine, Phase};
+use crate::journal::{Outcome, OutputLine, Phase};
 
 /// How many events are kept for those who come back after a short while.
 const KEPT_EVENTS: usize = 2_000;
@@ -64,6 +64,18 @@ struct Told {
     rows_done: u64,
     rows_of_step: u64,
     pace: Option<Pace>,
+    current: Option<CurrentStep>,
+}
+
+/// The step that a run is at.
+#[derive(Clone, Debug)]
+pub struct CurrentStep {
+    /// The step, as `NNNN_name`.
+    pub step: String,
+    /// How often it was tried, the try that goes on included.
+    pub attempt: u32,
+    /// Why the try before failed, when there was one.
+    pub error: Option<String>,
 }
 
 impl Live {
@@ -101,6 +113,11 @@ impl Live {
         self.told().pace
     }
 
+    /// The step that the run is at, once the first has begun.
+    pub fn current(&self) -> Option<CurrentStep> {
+        self.told().current.clone()
+    }
+
     fn told(&self) -> MutexGuard<'_, Told> {
         lock(&self.told)
     }
@@ -110,20 +127,46 @@ impl Live {
         match event {
             Event::Output { line, .. } => told.lines.push(line.clone()),
             Event::Prepared { rows, .. } => told.expected_rows = *rows,
-            Event::StepStarted { .. } => told.rows_of_step = 0,
+            Event::StepStarted { step, attempt, .. } => {
+                told.rows_of_step = 0;
+                let before = told.current.take().filter(|before| before.step == *step);
+                told.current = Some(CurrentStep {
+                    step: step.clone(),
+                    attempt: *attempt,
+                    error: before.and_then(|before| before.error),
+                });
+            }
+            Event::Retrying {
+                step,
+                attempt,
+                message,
+                ..
+            } => {
+                told.current = Some(CurrentStep {
+                    step: step.clone(),
+                    // The next one has not begun.
+                    attempt: attempt.saturating_sub(1),
+                    error: Some(message.clone()),
+                });
+            }
             Event::Progress { done, .. } => told.rows_of_step = *done,
             Event::Pace { pace, .. } => told.pace = Some(*pace),
             // Comes after a commit, which took the lines along.
             Event::Checkpoint { .. } => told.lines.clear(),
-            Event::StepEnded { phase, .. } => {
+            Event::StepEnded { phase, outcome, .. } => {
                 told.pace = None;
                 // The other phases commit when all steps are done.
                 if *phase == Phase::Migrate {
                     told.lines.clear();
                 }
                 let of_step = std::mem::take(&mut told.rows_of_step);
-                // Steps may say anything.
-                told.rows_done = told.rows_done.saturating_add(of_step);
+                if *outcome == Outcome::Done {
+                    // Steps may say anything.
+                    told.rows_done = told.rows_done.saturating_add(of_step);
+                    if let Some(current) = told.current.as_mut() {
+                        current.error = None;
+                    }
+                }
             }
             _ => {}
         }
@@ -142,6 +185,8 @@ pub struct Supervisor {
     newest_stop: Mutex<Stop>,
     live: Mutex<Option<Arc<Live>>>,
     news: News,
+    /// Hears everything besides those who subscribe.
+    observer: Arc<dyn Observer>,
     questions: Arc<Semaphore>,
     rehearsing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -152,10 +197,12 @@ struct News {
 }
 
 impl Supervisor {
-    /// A supervisor of an engine, which must not wait for other hosts: whoever asks is told that they are at work.
-    pub fn new(engine: Engine) -> Arc<Self> {
+    /// A supervisor of an engine, which must not wait for other hosts: whoever asks is told that they are at work. The observer
+    /// hears every event, however many there are at once.
+    pub fn new(engine: Engine, observer: Arc<dyn Observer>) -> Arc<Self> {
         Arc::new(Self {
             engine,
+            observer,
             accepting: Arc::default(),
             is_winding_up: AtomicBool::new(false),
             newest_stop: Mutex::default(),
@@ -425,7 +472,16 @@ impl Observer for Reporter {
         if let Some(live) = self.supervisor.live() {
             live.note(event);
         }
+        self.supervisor.observer.notify(event);
         self.supervisor.news.publish(event.clone());
+    }
+
+    fn hears_statements(&self) -> bool {
+        self.supervisor.observer.hears_statements()
+    }
+
+    fn statement(&self, statement: &Statement<'_>) {
+        self.supervisor.observer.statement(statement);
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 
-use super::event::{Event, Observer};
+use super::event::{Event, Observer, Statement};
 use super::run_output::RunOutput;
 use crate::catalog::StepKind;
 use crate::database::{Durability, Error, Listener, Result, Session};
@@ -244,18 +244,14 @@ impl StepTransaction {
         self.record.migrated_at = Some(journal::now());
         self.record.resume_cursor = None;
         self.write_record().await?;
-        self.record_attempt(Outcome::Done, None).await
+        let attempt = self.attempt(Outcome::Done, None);
+        self.record_attempt(&attempt).await
     }
 
     /// Writes down how this try ended, with its output. The caller commits.
-    pub(super) async fn record_attempt(
-        &mut self,
-        outcome: Outcome,
-        error: Option<serde_json::Value>,
-    ) -> Result<()> {
+    pub(super) async fn record_attempt(&mut self, attempt: &AttemptRecord) -> Result<()> {
         self.context.write_output(&mut *self.session).await?;
-        let attempt = self.attempt(outcome, error);
-        journal::write_attempt(&mut *self.session, &attempt).await
+        journal::write_attempt(&mut *self.session, attempt).await
     }
 
     /// How this try ended, for the journal.
@@ -300,6 +296,21 @@ impl StepHost for StepTransaction {
 
     fn progress(&mut self, done: u64, total: Option<u64>) {
         self.meter.progress(done, total);
+    }
+
+    fn clock(&self) -> Option<SystemTime> {
+        self.context
+            .observer
+            .hears_statements()
+            .then(SystemTime::now)
+    }
+
+    fn ran(&self, text: &str, began: SystemTime, is_failed: bool) {
+        self.context.observer.statement(&Statement {
+            text,
+            began,
+            is_failed,
+        });
     }
 
     async fn checkpoint(&mut self, cursor: Vec<u8>) -> Result<()> {

@@ -76,6 +76,11 @@ pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
         "Time until the answer began",
         metrics.seconds.clone(),
     );
+    registry.register(
+        "notices",
+        "Notices, by receiver and by what became of them",
+        service.settings.notices.clone(),
+    );
     let up = Gauge::<i64>::default();
     registry.register("target_up", "Whether the target can be read", up.clone());
     let known = async {

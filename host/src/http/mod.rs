@@ -14,8 +14,10 @@ mod openslides;
 mod problem;
 mod server;
 mod unparsable;
+mod wukong;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use axum::Router;
@@ -32,6 +34,7 @@ pub use credentials::Credentials;
 pub use logs::log_runs;
 pub use openslides::Dialect;
 pub use server::{Limits, serve};
+pub use wukong::MigrateResult;
 
 /// The largest body of a request, in bytes. Commands are short; stops a client that fills the memory.
 const BODY_BYTES: usize = 1 << 20;
@@ -48,6 +51,10 @@ pub struct Settings {
     pub answer_wait: Duration,
     /// Who may ask.
     pub credentials: Credentials,
+    /// How `/migrate/result` answers, when it does.
+    pub migrate_result: Option<MigrateResult>,
+    /// What became of notices, for the metrics.
+    pub notices: crate::notices::Counts,
 }
 
 /// What all requests share.
@@ -57,19 +64,26 @@ struct Service {
     readers: openslides::Readers,
     requests: native::Requests,
     metrics: Metrics,
+    /// When the service began, in milliseconds since 1970.
+    started_at: i64,
+    /// How often in a row the target could not be read for `/migrate/result`.
+    unread: AtomicU32,
     /// What the numbers of this process's events begin with, so that those of an earlier one are not taken for them.
     boot: String,
 }
 
 /// Everything that the service answers.
 pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
+    let started_at = crate::journal::now();
     let service = Arc::new(Service {
+        started_at,
+        unread: AtomicU32::new(0),
         metrics: Metrics::new(),
         supervisor,
         settings,
         readers: openslides::Readers::default(),
         requests: native::Requests::default(),
-        boot: format!("{}-", crate::journal::now()),
+        boot: format!("{started_at}-"),
     });
     Router::new()
         .merge(health::routes())
@@ -77,6 +91,7 @@ pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
         .merge(openapi::routes())
         .merge(openslides::routes())
         .merge(native::routes(&service))
+        .merge(wukong::routes(&service))
         .fallback(openslides::not_found)
         .method_not_allowed_fallback(openslides::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&service), observe))

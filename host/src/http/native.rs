@@ -23,7 +23,7 @@ use super::problem::Problem;
 use super::{BODY_BYTES, BODY_WAIT, Service};
 use crate::engine::{
     Command, HistoryEntry, Numbered, Order, Overview, Rehearsal, RunError, Started, StepAdvice,
-    StepOverview,
+    StepOverview, Verified,
 };
 use crate::journal::{BadRow, OutputLine};
 
@@ -122,13 +122,10 @@ pub(super) async fn advice(
     Ok(Json(advice.await?))
 }
 
-#[utoipa::path(get, path = "/api/v1/verify", tag = "native", responses((status = 200, description = "How many steps were compared with their files"), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
-pub(super) async fn verify(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
-    let verified = service
-        .supervisor
-        .ask(async |engine| engine.verify().await)
-        .await?;
-    Ok(Json(json!({ "verified": verified })).into_response())
+#[utoipa::path(get, path = "/api/v1/verify", tag = "native", responses((status = 200, body = Verified), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
+pub(super) async fn verify(State(service): State<Arc<Service>>) -> Result<Json<Verified>, Problem> {
+    let verified = service.supervisor.ask(async |engine| engine.verify().await);
+    Ok(Json(verified.await?))
 }
 
 /// Lets the run that goes on, in whichever host, rest between steps and chunks of rows.

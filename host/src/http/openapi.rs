@@ -8,7 +8,7 @@ use axum::routing::get;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{Service, health, metrics, native, openslides};
+use super::{Service, health, metrics, native, openslides, wukong};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -32,6 +32,7 @@ use super::{Service, health, metrics, native, openslides};
         health::healthy,
         health::ready,
         metrics::metrics,
+        wukong::documented,
     ),
     components(schemas(crate::engine::Event)),
     modifiers(&Secrets),

@@ -51,6 +51,9 @@ impl From<RunError> for Problem {
                 detail,
             ),
             RunError::Files(_) => Self::new(StatusCode::CONFLICT, "the files do not fit", detail),
+            RunError::Drifted { .. } => {
+                Self::new(StatusCode::CONFLICT, "the schema has changed", detail)
+            }
             RunError::Refused(_) | RunError::Held(_) | RunError::Cancelled | RunError::Step(_) => {
                 Self::conflict(detail)
             }

@@ -15,7 +15,7 @@ mod transformations;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::database::{Error, ErrorKind, Kind, Result, Session, Value};
+use crate::database::{Error, ErrorKind, Kind, Result, Schema, Session, Value};
 use crate::output::Level;
 
 pub use key::{read_key, write_key};
@@ -62,6 +62,39 @@ pub async fn prepare(session: &mut dyn Session) -> Result<()> {
     }
 }
 
+/// Keeps what the target looks like at the end of a run.
+pub async fn keep_schema(session: &mut dyn Session, run: i64) -> Result<()> {
+    let schema = session.schema().await?;
+    let definition = serde_json::to_string(&schema).map_err(|error| damaged(&error.to_string()))?;
+    session
+        .execute_later(
+            "INSERT INTO wasmigrate_schema (id, run, definition) VALUES (1, $1, $2)
+             ON CONFLICT (id) DO UPDATE SET run = excluded.run, definition = excluded.definition",
+            &[run.into(), definition.into()],
+        )
+        .await
+}
+
+/// What the target looked like at the end of which run; none when that was never kept.
+pub async fn read_schema(session: &mut dyn Session) -> Result<Option<(i64, Schema)>> {
+    let version = schema::version(session).await?;
+    if version.is_none_or(|version| version < schema::SECOND) {
+        return Ok(None);
+    }
+    let rows = session
+        .rows("SELECT run, definition FROM wasmigrate_schema", &[])
+        .await?;
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(None);
+    };
+    let [run, definition] = columns(row)?;
+    let schema = serde_json::from_str(definition.as_text().unwrap_or_default());
+    Ok(Some((
+        number(&run),
+        schema.map_err(|_| damaged("the schema is not understood"))?,
+    )))
+}
+
 /// Reads the snapshot; empty for a target without a journal.
 pub async fn read(session: &mut dyn Session) -> Result<Snapshot> {
     let Some(version) = schema::version(session).await? else {
@@ -74,7 +107,7 @@ pub async fn read(session: &mut dyn Session) -> Result<Snapshot> {
         lease: lease::read(session).await?,
         ..Snapshot::default()
     };
-    if version < schema::TRANSFORMATIONS {
+    if version < schema::SECOND {
         return Ok(snapshot);
     }
     let is_unfinalized = |step: &StepRecord| step.state != StepState::Finalized;
@@ -241,6 +274,21 @@ pub async fn shut_out(session: &mut dyn Session) -> Result<()> {
     lease::hold(session).await
 }
 
+/// Ends what a run's lost connections have open on a server, and waits for those that are just committing: what is read
+/// afterwards stays true.
+pub async fn end_lost_transactions(session: &mut dyn Session, run: i64) -> Result<()> {
+    if session.server().kind == Kind::Sqlite {
+        return Ok(());
+    }
+    if !session.end_others(run).await? {
+        return Err(Error::new(
+            ErrorKind::Busy,
+            format!("a lost connection of run {run} does not end, and may still commit"),
+        ));
+    }
+    lease::hold(session).await
+}
+
 /// Marks runs that have no end as interrupted, and takes the lease from whoever holds it. The caller has seen that nobody
 /// is at work, or knows `why` the lease may be taken all the same, and has shut the holder out.
 pub async fn end_dead_runs(
@@ -401,13 +449,13 @@ pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -
         .await
 }
 
-/// Writes lines of output.
+/// Writes lines of output. A line that was written before stays as it is, as an attempt does.
 pub async fn write_output(session: &mut dyn Session, run: i64, lines: &[OutputLine]) -> Result<()> {
     for line in lines {
         session
             .execute_later(
             "INSERT INTO wasmigrate_output (run, sequence, step_index, phase, written_at, level, line)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (run, sequence) DO NOTHING",
                 &[
                     run.into(),
                     line.sequence.into(),

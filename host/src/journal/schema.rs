@@ -6,8 +6,8 @@ use crate::database::{Kind, Result, Session};
 /// adds to an older one what it lacks.
 pub(super) const VERSION: i64 = 2;
 
-/// The version that brought transformations, and pauses.
-pub(super) const TRANSFORMATIONS: i64 = 2;
+/// The second version, which brought transformations, pauses, and the schema that a run leaves.
+pub(super) const SECOND: i64 = 2;
 
 /// Each has a primary key: a server that replicates all tables lets no row be changed that has none.
 /// Times are milliseconds since 1970 in UTC. Words in braces stand for what databases spell differently: `{KEY}` a whole
@@ -87,8 +87,8 @@ pub(super) async fn version(session: &mut dyn Session) -> Result<Option<i64>> {
     Ok(Some(super::integer(&rows, 0)))
 }
 
-/// The tables of version 2.
-const TABLES_OF_TRANSFORMATIONS: [&str; 4] = [
+/// The tables of version 2: transformations, pauses, and what the target looked like at the end of a run.
+const TABLES_OF_VERSION_2: [&str; 5] = [
     "CREATE TABLE wasmigrate_transformation (
         step_index {KEY},
         description TEXT NOT NULL
@@ -117,6 +117,11 @@ const TABLES_OF_TRANSFORMATIONS: [&str; 4] = [
         requested_by TEXT,
         waits_for TEXT
     )",
+    "CREATE TABLE wasmigrate_schema (
+        id {KEY},
+        run BIGINT NOT NULL,
+        definition TEXT NOT NULL
+    )",
 ];
 
 /// Makes the tables that are not there yet, in the open transaction. `version` is that of the journal, when there is one.
@@ -129,7 +134,7 @@ pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> R
         None => &TABLES[..],
         Some(_) => &[],
     };
-    for table in first.iter().chain(&TABLES_OF_TRANSFORMATIONS) {
+    for table in first.iter().chain(&TABLES_OF_VERSION_2) {
         let table = table
             .replace("{KEY}", key)
             .replace("{BYTES}", bytes)

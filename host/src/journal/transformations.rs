@@ -196,7 +196,7 @@ pub async fn read_bad_rows(
     most: u32,
 ) -> Result<Vec<BadRow>> {
     let version = super::schema::version(session).await?;
-    if version.is_none_or(|version| version < super::schema::TRANSFORMATIONS) {
+    if version.is_none_or(|version| version < super::schema::SECOND) {
         return Ok(Vec::new());
     }
     let rows = session

@@ -45,22 +45,24 @@ impl<H: StepHost> wit::Host for State<H> {
 
     async fn execute(&mut self, statement: String, parameters: Vec<types::Value>) -> Result<u64> {
         let parameters = convert::values(parameters);
+        let began = self.host.clock();
         let result = self
             .host
             .session()
             .execute(Authority::Step, &statement, &parameters)
             .await;
-        self.noting(&statement, result)
+        self.timing(began, &statement, result)
     }
 
     async fn execute_many(&mut self, statement: String, parameters: types::Batch) -> Result<u64> {
         let parameters = self.noting(&statement, convert::batch(parameters))?;
+        let began = self.host.clock();
         let result = self
             .host
             .session()
             .execute_many(&statement, &parameters)
             .await;
-        self.noting(&statement, result)
+        self.timing(began, &statement, result)
     }
 
     async fn load(
@@ -71,8 +73,9 @@ impl<H: StepHost> wit::Host for State<H> {
     ) -> Result<u64> {
         let what = format!("load into {table}");
         let rows = self.noting(&what, convert::batch(rows))?;
+        let began = self.host.clock();
         let result = self.host.session().load(&table, &columns, &rows).await;
-        self.noting(&what, result)
+        self.timing(began, &what, result)
     }
 
     async fn query_rows(
@@ -82,9 +85,10 @@ impl<H: StepHost> wit::Host for State<H> {
     ) -> Result<types::RowSet> {
         let parameters = convert::values(parameters);
         let (most_rows, most_bytes) = (self.limits.query_rows, self.limits.query_bytes);
+        let began = self.host.clock();
         let session = self.host.session();
         let result = small_result(session, &statement, &parameters, most_rows, most_bytes).await;
-        self.noting(&statement, result)
+        self.timing(began, &statement, result)
     }
 
     async fn query(
@@ -99,10 +103,13 @@ impl<H: StepHost> wit::Host for State<H> {
             return self.noting(&statement, Err(error));
         }
         let parameters = convert::values(parameters);
-        let opened = session
+        let began = self.host.clock();
+        let opened = self
+            .host
+            .session()
             .query(Authority::Step, &statement, &parameters)
             .await;
-        let id = self.noting(&statement, opened)?;
+        let id = self.timing(began, &statement, opened)?;
         let columns = self.host.session().columns(id)?;
         let pushed = self.push(Cursor {
             id,

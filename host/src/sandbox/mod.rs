@@ -22,6 +22,7 @@ mod wasi;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
@@ -61,6 +62,12 @@ pub trait StepHost: Send + 'static {
 
     /// Takes note of how far the step is.
     fn progress(&mut self, done: u64, total: Option<u64>);
+
+    /// The time, when somebody wants to know how long statements take.
+    fn clock(&self) -> Option<SystemTime>;
+
+    /// Takes note of a statement that has just ended.
+    fn ran(&self, text: &str, began: SystemTime, is_failed: bool);
 
     /// Commits what was done so far, together with `cursor`.
     async fn checkpoint(&mut self, cursor: Vec<u8>) -> DatabaseResult<()>;

@@ -1,5 +1,7 @@
 //! What lives in a store, beside the component's own memory.
 
+use std::time::SystemTime;
+
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use super::StepHost;
@@ -33,6 +35,19 @@ impl<H: StepHost> State<H> {
             self.note(statement);
         }
         result
+    }
+
+    /// The same for a statement that was begun at a known time, when somebody wants to know.
+    pub(super) fn timing<T>(
+        &mut self,
+        began: Option<SystemTime>,
+        statement: &str,
+        result: Result<T, database::Error>,
+    ) -> Result<T, database::Error> {
+        if let Some(began) = began {
+            self.host.ran(statement, began, result.is_err());
+        }
+        self.noting(statement, result)
     }
 }
 

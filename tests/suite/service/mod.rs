@@ -4,7 +4,7 @@
 //! elsewhere; here it is about what holds whatever is asked: nothing is lost, nothing is done twice, nobody gets in the
 //! way of the migration, and the service says what goes on.
 
-mod client;
+pub mod client;
 mod commands;
 mod events;
 mod flood;
@@ -55,7 +55,7 @@ fn gated() -> Place {
 }
 
 /// The same with a second step that waits in one of its exports.
-fn held_in(export: &'static str) -> Place {
+pub fn held_in(export: &'static str) -> Place {
     let place = gated();
     // What a check changes is rolled back in any case.
     let body = note("begun") + READY + &wait() + &note("done");
@@ -78,17 +78,17 @@ fn hold_runs(place: &Place) -> Application {
     application
 }
 
-fn open_gate(place: &Place) {
+pub fn open_gate(place: &Place) {
     let mut application = place.connect();
     application.run("UPDATE gate SET is_open = 1");
 }
 
 /// What the steps left, in the order in which they did.
-fn applied(place: &Place) -> Vec<String> {
+pub fn applied(place: &Place) -> Vec<String> {
     place.texts("SELECT note FROM applied ORDER BY number")
 }
 
 /// How the runs ended, the first one first.
-fn outcomes(place: &Place) -> Vec<String> {
+pub fn outcomes(place: &Place) -> Vec<String> {
     place.texts("SELECT coalesce(outcome, 'running') FROM wasmigrate_run ORDER BY id")
 }

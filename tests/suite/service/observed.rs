@@ -1,6 +1,6 @@
 //! What load balancers, orchestrators and monitoring see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -220,6 +220,52 @@ fn metrics_follow_the_steps_and_the_requests() {
         value(&samples, "wasmigrate_http_request_seconds_bucket", endless),
         all
     );
+}
+
+/// All names that begin as those of our metrics do.
+fn names(text: &str) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("wasmigrate_") {
+        rest = &rest[at..];
+        let end = rest
+            .find(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
+            .unwrap_or(rest.len());
+        names.insert(&rest[..end]);
+        rest = &rest[end..];
+    }
+    names
+}
+
+/// What dashboard and alert rules ask for, an operator must not find out to be missing.
+#[test]
+fn every_metric_that_the_documentation_names_is_there() {
+    let place = counting(200, 80);
+    let webhook = "[[webhook]]\nname = \"nobody\"\nurl = \"http://127.0.0.1:1/\"\nevents = []\n";
+    std::fs::write(place.path().join("wasmigrate.toml"), webhook).unwrap();
+    let service = Service::start(&place);
+    let run = service.run("migrate");
+    service.until_output(run, "ready");
+    let samples = metrics(&service);
+    let pages = [
+        include_str!("../../../docs/monitoring/grafana.json"),
+        include_str!("../../../docs/monitoring/alerts.yml"),
+        include_str!("../../../docs/monitoring.md"),
+    ];
+    for page in pages {
+        let names = names(page);
+        assert!(!names.is_empty());
+        for name in names {
+            assert!(samples.contains_key(name), "{name} is not in {samples:#?}");
+        }
+    }
+    let dashboard: Value = serde_json::from_str(pages[0]).unwrap();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().unwrap() {
+            let asked = target["expr"].as_str().unwrap();
+            assert!(asked.contains("wasmigrate_"), "{panel}");
+        }
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod lexer;
 mod locks;
 mod pipeline;
 mod results;
+mod schema;
 mod script;
 mod session;
 mod text;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -15,7 +15,7 @@ use super::copy::Loaded;
 use super::pipeline::{Answer, Asked, Pipeline, Request};
 use super::results::{Cursor, Portion};
 use super::transaction::Transaction;
-use super::{Postgres, Target, guard};
+use super::{Postgres, Target, guard, schema};
 
 /// How many rows of a batch are sent before their answers are read.
 const ROWS_AT_ONCE: usize = 10_000;
@@ -23,6 +23,12 @@ const ROWS_AT_ONCE: usize = 10_000;
 /// How long the server keeps a transaction that has the target's lock and whose host says nothing: no other host can do
 /// anything meanwhile, and this one has only a few statements of its own to run in it.
 const LOCKED_IDLE: Duration = Duration::from_secs(10);
+
+/// How long a connection that was told to end may take.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// How often to look whether it has ended.
+const ENDING_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A session on a PostgreSQL server.
 pub(super) struct PostgresSession {
@@ -174,17 +180,30 @@ impl Session for PostgresSession {
             .map(|_| ())
     }
 
-    async fn end_others(&mut self, run: i64) -> Result<()> {
+    async fn end_others(&mut self, run: i64) -> Result<bool> {
         let label = label(run, &self.target.schema);
         let query = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
                      WHERE application_name = $1 AND datname = pg_catalog.current_database() AND usename = current_user
                      AND pid <> pg_catalog.pg_backend_pid()";
-        self.run(Authority::Host, query, [Cell::Text(&label)].into_iter())
-            .map(|_| ())
+        let give_up = Instant::now() + ENDING;
+        // What was asked to end may be in the middle of a commit, and is called so until it has ended.
+        while self.run(Authority::Host, query, [Cell::Text(&label)].into_iter())? > 0 {
+            if Instant::now() > give_up {
+                return Ok(false);
+            }
+            std::thread::sleep(ENDING_INTERVAL);
+            // The list of activities is read once in a transaction, unless it is forgotten.
+            self.ask_quietly("SELECT pg_catalog.pg_stat_clear_snapshot()")?;
+        }
+        Ok(true)
     }
 
     async fn verify(&mut self) -> Result<()> {
         self.look_for_tampering()
+    }
+
+    fn schema_query(&self) -> String {
+        schema::query(&self.target.schema)
     }
 
     async fn settle(&mut self) -> Result<()> {

@@ -19,6 +19,20 @@ use super::guard::{Guard, Touched};
 use super::reserved;
 use super::statement::{Prepared, Running, StatementCache};
 use super::{PROGRESS_INSTRUCTIONS, Sqlite, retry_busy};
+use crate::database::schema::WHOLE;
+
+/// One row a column, index, trigger or view, and one a table as a whole: the table's name, and the line.
+const SCHEMA: &str = r#"
+    WITH relation AS (
+      SELECT type, name, tbl_name, sql FROM sqlite_master
+      WHERE tbl_name NOT LIKE 'sqlite\_%' ESCAPE '\' AND tbl_name NOT LIKE 'wasmigrate\_%' ESCAPE '\')
+    SELECT relation.name, rtrim('column ' || field.name || ' ' || field.type)
+      || CASE field."notnull" WHEN 1 THEN ' not null' ELSE '' END
+      || coalesce(' default ' || field.dflt_value, '')
+      || CASE WHEN field.pk > 0 THEN ' primary key ' || field.pk ELSE '' END
+      FROM relation, pragma_table_xinfo(relation.name) AS field WHERE relation.type = 'table'
+    UNION ALL SELECT tbl_name, CASE type WHEN 'table' THEN '{WHOLE}' ELSE type || ' ' END || sql
+      FROM relation WHERE sql IS NOT NULL"#;
 
 /// A session on a SQLite file. It must stay on its thread, and panics on any other: rusqlite's handles are not to be
 /// shared, and the thread of a run is where all of its work is done.
@@ -367,9 +381,13 @@ impl Session for SqliteSession {
         Ok(())
     }
 
-    async fn end_others(&mut self, _run: i64) -> Result<()> {
+    async fn end_others(&mut self, _run: i64) -> Result<bool> {
         // Whoever had a transaction open would have kept this one from beginning.
-        Ok(())
+        Ok(true)
+    }
+
+    fn schema_query(&self) -> String {
+        SCHEMA.replace("{WHOLE}", WHOLE)
     }
 
     async fn settle(&mut self) -> Result<()> {

@@ -7,7 +7,7 @@ use crate::engine::event::Event;
 use crate::engine::failure::Failure;
 use crate::engine::program::{Circumstances, Program};
 use crate::engine::transaction::StepTransaction;
-use crate::journal::{Lease, Outcome, Phase};
+use crate::journal::{Lease, Outcome, Phase, StepRecord, StepState};
 
 impl Run<'_> {
     /// Runs one step's `migrate`, with as many tries as it is worth.
@@ -18,16 +18,18 @@ impl Run<'_> {
         number: usize,
         of: usize,
     ) -> Result<(), Ended> {
-        if loaded.deferred {
-            // Its tables are there now, if they ever will be.
-            self.inquire(loaded, Circumstances::First)
-                .await
-                .map_err(|ended| match ended {
-                    Ended::TurnedDown(failure) => Ended::Failed(failure),
-                    other => other,
-                })?;
-        }
+        let label = loaded.step.label.clone();
         let mut attempt = 1;
+        while loaded.deferred {
+            // Its tables are there now, if they ever will be.
+            let ended = match self.inquire(loaded, Circumstances::First).await {
+                Ok(()) => break,
+                Err(Ended::TurnedDown(failure)) => Ended::Failed(failure),
+                Err(ended) => ended,
+            };
+            self.try_again(lease, Some(&label), ended, &mut attempt)
+                .await?;
+        }
         loop {
             let began = Instant::now();
             self.context.observer.notify(&Event::StepStarted {
@@ -43,19 +45,24 @@ impl Run<'_> {
                 (_, true) => self.try_migrate(lease, loaded, attempt).await,
                 (_, false) => self.try_migrate_outside(lease, loaded, attempt).await,
             };
-            let failure = match tried {
+            let ended = match tried {
                 Ok(()) => {
                     self.step_ended(loaded, Phase::Migrate, Outcome::Done, began);
                     return Ok(());
                 }
-                Err(Ended::Failed(failure)) => failure,
-                Err(ended) => return Err(ended),
+                Err(ended) => ended,
             };
-            let outcome = outcome_of(&failure);
-            self.step_ended(loaded, Phase::Migrate, outcome, began);
-            self.retry_or_give_up(&loaded.step.label, failure, attempt)
+            if let Ended::Failed(failure) = &ended {
+                self.step_ended(loaded, Phase::Migrate, outcome_of(failure), began);
+            }
+            self.try_again(lease, Some(&label), ended, &mut attempt)
                 .await?;
-            attempt += 1;
+            let is_migrated = |record: &StepRecord| record.state == StepState::Migrated;
+            if self.record_of(loaded).is_some_and(is_migrated) {
+                // The connection was lost behind the commit.
+                self.step_ended(loaded, Phase::Migrate, Outcome::Done, began);
+                return Ok(());
+            }
         }
     }
 
@@ -84,7 +91,7 @@ impl Run<'_> {
             Ok(()) => Ok(()),
             Err(failure) => {
                 let failure = failure.of(label, Phase::Migrate);
-                write_failure(&mut transaction, lease, &failure).await
+                write_failure(&mut self.unwritten, &mut transaction, lease, &failure).await
             }
         };
         if let Some(record) = transaction.committed.take() {

@@ -2,9 +2,10 @@
 //!
 //! Preparing (`prepare`) changes nothing of the target. Then each step has its own transaction (`migrate`), which also
 //! holds its journal row, unless it can have none (`outside`); the finalize of all steps, and the reset of all, are one transaction each (`together`). A
-//! transaction that fails is rolled back and the failure written down in the next one. Only the run's last commit waits
-//! for the disk.
+//! transaction that fails is rolled back and the failure written down in the next one; what is worth another try gets it
+//! (`again`). Only the run's last commit waits for the disk.
 
+mod again;
 mod migrate;
 mod outside;
 mod prepare;
@@ -12,7 +13,7 @@ mod together;
 mod transforming;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Engine;
 use super::event::Event;
@@ -24,13 +25,7 @@ use super::state::{Command, State};
 use super::transaction::{RunContext, StepIdentity, StepTransaction};
 use crate::catalog::{Catalog, StepFile};
 use crate::database::{Durability, ErrorKind, Session, Stop};
-use crate::journal::{self, Lease, Outcome, Phase, Snapshot, StepRecord};
-
-/// The pause before the second try; it doubles with each further one.
-const FIRST_DELAY: Duration = Duration::from_millis(200);
-
-/// The longest pause between two tries.
-const LONGEST_DELAY: Duration = Duration::from_secs(10);
+use crate::journal::{self, AttemptRecord, Lease, Outcome, Phase, Snapshot, StepRecord};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -66,6 +61,8 @@ pub(super) struct Run<'e> {
     /// For finalizing, what was loaded for migrating.
     loaded: Vec<Loaded>,
     looked_for_pause_at: Instant,
+    /// How tries ended that could not be written down when they did.
+    unwritten: Vec<AttemptRecord>,
 }
 
 impl<'e> Run<'e> {
@@ -86,6 +83,7 @@ impl<'e> Run<'e> {
             snapshot,
             loaded: Vec::new(),
             looked_for_pause_at: Instant::now(),
+            unwritten: Vec::new(),
         }
     }
 
@@ -115,6 +113,9 @@ impl<'e> Run<'e> {
             .as_mut()
             .filter(|_| !matches!(result, Err(Ended::Lost(_))))
         {
+            // A target that does not tell ends its run all the same; `verify` then says that it does not know.
+            let _ = keep_schema(&mut **session, lease).await;
+            self.context.output.rolled_back();
             let error = failure.as_ref().map(Failure::to_json);
             let written = write_end(
                 &mut **session,
@@ -148,13 +149,7 @@ impl<'e> Run<'e> {
     }
 
     async fn migrate(&mut self, lease: &Lease) -> Result<(), Ended> {
-        let pending: Vec<StepFile> = overview::pending(&self.catalog, &self.snapshot)
-            .cloned()
-            .collect();
-        let loaded = self.prepare(&pending).await?;
-        let expected = loaded.iter().filter_map(|step| step.rows);
-        let expected = expected.reduce(u64::saturating_add);
-        self.set_phase(lease, Phase::Migrate, expected).await?;
+        let loaded = self.get_ready(lease).await?;
         let of = loaded.len();
         for (number, mut step) in (1..).zip(loaded) {
             if number > 1 {
@@ -177,6 +172,28 @@ impl<'e> Run<'e> {
         pause::rest(session, &*context.observer, lease, &stop)
             .await
             .map_err(Ended::Failed)
+    }
+
+    /// Prepares all pending steps and says so, with as many tries as that is worth.
+    async fn get_ready(&mut self, lease: &Lease) -> Result<Vec<Loaded>, Ended> {
+        let pending: Vec<StepFile> = overview::pending(&self.catalog, &self.snapshot)
+            .cloned()
+            .collect();
+        let mut attempt = 1;
+        loop {
+            let ready = async {
+                let loaded = self.prepare(&pending).await?;
+                let expected = loaded.iter().filter_map(|step| step.rows);
+                let expected = expected.reduce(u64::saturating_add);
+                self.set_phase(lease, Phase::Migrate, expected).await?;
+                Ok(loaded)
+            };
+            match ready.await {
+                Ok(loaded) => return Ok(loaded),
+                // Nothing was changed yet, so that there is no doubt of what was done.
+                Err(ended) => self.try_again(lease, None, ended, &mut attempt).await?,
+            }
+        }
     }
 
     /// Opens a transaction for one phase of one step.
@@ -252,31 +269,6 @@ impl<'e> Run<'e> {
         written.map_err(|error| lost_or_failed(error, &self.stop))
     }
 
-    /// Waits for the next try of something that failed, or gives the failure back.
-    async fn retry_or_give_up(
-        &self,
-        label: &str,
-        failure: Failure,
-        attempt: u32,
-    ) -> Result<(), Ended> {
-        if !failure.retryable || attempt >= self.engine.options.attempts {
-            return Err(Ended::Failed(failure));
-        }
-        let delay = FIRST_DELAY
-            .saturating_mul(1 << (attempt - 1).min(16))
-            .min(LONGEST_DELAY);
-        self.context.observer.notify(&Event::Retrying {
-            step: label.to_owned(),
-            attempt: attempt + 1,
-            delay_milliseconds: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-            message: failure.message.clone(),
-        });
-        tokio::select! {
-            () = tokio::time::sleep(delay) => Ok(()),
-            _ = self.stop.stopped() => Err(Ended::Failed(cancelled())),
-        }
-    }
-
     fn record_of(&self, loaded: &Loaded) -> Option<&StepRecord> {
         self.snapshot.steps.get(&loaded.step.index)
     }
@@ -291,26 +283,28 @@ impl<'e> Run<'e> {
     }
 }
 
-/// Rolls a step back and writes down why, in a transaction of its own.
+/// Rolls a step back and writes down why, in a transaction of its own; what cannot be written down stays `unwritten`.
 async fn write_failure(
+    unwritten: &mut Vec<AttemptRecord>,
     transaction: &mut StepTransaction,
     lease: &Lease,
     failure: &Failure,
 ) -> Result<(), Ended> {
+    let attempt = transaction.attempt(outcome_of(failure), Some(failure.to_json()));
     let written = async {
         transaction.session.rollback().await?;
         transaction.context.output.rolled_back();
         transaction.session.begin(Durability::Deferred).await?;
-        let outcome = outcome_of(failure);
-        transaction
-            .record_attempt(outcome, Some(failure.to_json()))
-            .await?;
+        transaction.record_attempt(&attempt).await?;
         lease.fence(&mut *transaction.session).await?;
         transaction.session.commit().await?;
         transaction.context.output.committed();
         crate::database::Result::Ok(())
     }
     .await;
+    if written.is_err() {
+        unwritten.push(attempt);
+    }
     Err(match written {
         Ok(()) => Ended::Failed(failure.clone()),
         // A server that crashed may have lost the lease with its last commits: the crash says more.
@@ -325,6 +319,15 @@ async fn write_failure(
             ..failure.clone()
         }),
     })
+}
+
+/// Keeps what the run leaves, for `verify` to compare with.
+async fn keep_schema(session: &mut dyn Session, lease: &Lease) -> crate::database::Result<()> {
+    session.rollback().await?;
+    session.begin(Durability::Deferred).await?;
+    journal::keep_schema(session, lease.run).await?;
+    lease.fence(session).await?;
+    session.commit().await
 }
 
 async fn write_end(

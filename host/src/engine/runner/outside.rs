@@ -55,7 +55,7 @@ impl Run<'_> {
                     is_kept: true,
                     ..failure.of(label, Phase::Migrate)
                 };
-                write_failure(&mut transaction, lease, &failure).await
+                write_failure(&mut self.unwritten, &mut transaction, lease, &failure).await
             }
         };
         if let Some(record) = transaction.committed.take() {

@@ -6,6 +6,7 @@ use super::{Ended, Loaded, Run, cancelled, outcome_of, write_failure};
 use crate::database::{Durability, Session};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
+use crate::engine::gate;
 use crate::engine::program::Program;
 use crate::engine::transaction::RunContext;
 use crate::journal::{self, AttemptRecord, Lease, Outcome, Phase, StepState};
@@ -14,9 +15,25 @@ impl Run<'_> {
     /// Finalizes all steps that are migrated, in one transaction.
     pub(super) async fn finalize(&mut self, lease: &Lease) -> Result<(), Ended> {
         self.load_the_rest(|record| record.state == StepState::Migrated)?;
+        self.pass_the_gate(lease).await?;
         self.set_phase(lease, Phase::Finalize, None).await?;
         self.all_at_once(lease, Phase::Finalize).await?;
         Ok(())
+    }
+
+    /// Asks whether the finalize may begin, where the operator wants that.
+    async fn pass_the_gate(&self, lease: &Lease) -> Result<(), Ended> {
+        let Some(gate) = &self.engine.options.gate else {
+            return Ok(());
+        };
+        let labels = self.loaded.iter().map(|loaded| loaded.step.label.clone());
+        let target = self.engine.database.name();
+        gate::pass(gate, target, lease.run, labels.collect(), &self.stop)
+            .await
+            .map_err(|failure| match failure.code.as_str() {
+                "cancelled" => Ended::Failed(failure),
+                _ => Ended::TurnedDown(failure),
+            })
     }
 
     /// Resets all steps that are not finalized, the newest first, in one transaction.
@@ -45,14 +62,23 @@ impl Run<'_> {
     async fn all_at_once(&mut self, lease: &Lease, phase: Phase) -> Result<(), Ended> {
         let mut attempt = 1;
         loop {
-            let failure = match self.try_all_at_once(lease, phase, attempt).await {
-                Ok(()) => return Ok(()),
-                Err(Ended::Failed(failure)) => failure,
-                Err(ended) => return Err(ended),
+            let Err(ended) = self.try_all_at_once(lease, phase, attempt).await else {
+                return Ok(());
             };
-            let label = failure.step.clone().unwrap_or_default();
-            self.retry_or_give_up(&label, failure, attempt).await?;
-            attempt += 1;
+            self.try_again(lease, None, ended, &mut attempt).await?;
+            if !self.has_left(phase) {
+                // The connection was lost behind the commit.
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the journal has steps that this phase is for.
+    fn has_left(&self, phase: Phase) -> bool {
+        let mut states = self.snapshot.steps.values().map(|step| step.state);
+        match phase {
+            Phase::Finalize => states.any(|state| state == StepState::Migrated),
+            _ => states.any(|state| state != StepState::Finalized),
         }
     }
 
@@ -124,7 +150,7 @@ impl Run<'_> {
                 Err(failure) => {
                     let failure = failure.of(label, phase);
                     self.step_ended(loaded, phase, outcome_of(&failure), began);
-                    write_failure(&mut transaction, lease, &failure).await
+                    write_failure(&mut self.unwritten, &mut transaction, lease, &failure).await
                 }
             };
             self.session = Some(transaction.session);

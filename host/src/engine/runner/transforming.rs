@@ -34,7 +34,7 @@ impl Run<'_> {
                     is_kept: begun.is_some() || transaction.committed.is_some(),
                     ..failure.of(label, Phase::Migrate)
                 };
-                write_failure(&mut transaction, lease, &failure).await
+                write_failure(&mut self.unwritten, &mut transaction, lease, &failure).await
             }
         };
         if let Some(record) = transaction.committed.take() {

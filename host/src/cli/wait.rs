@@ -1,0 +1,122 @@
+//! `wait`: for scripts and init containers that must not go on before the migration is done.
+
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+
+use super::target::Target;
+use super::terminal::Terminal;
+use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, Manner, OVERDUE};
+use crate::client;
+use crate::engine::{Overview, RunError, State};
+
+/// How often to look.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+pub(super) struct WaitArguments {
+    /// What to wait for
+    #[arg(long = "for", value_enum, default_value_t = Awaited::Finalized)]
+    awaited: Awaited,
+    /// How long to wait, such as 90s, 30m or 1h30m
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = time)]
+    timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Awaited {
+    /// All steps are migrated, be they finalized or not
+    Migrated,
+    /// All steps are finalized
+    Finalized,
+}
+
+impl Awaited {
+    fn has_come(self, state: State) -> bool {
+        match self {
+            Self::Migrated => matches!(state, State::Finalized | State::FinalizationRequired),
+            Self::Finalized => state == State::Finalized,
+        }
+    }
+}
+
+pub(super) async fn run(
+    global: &GlobalArguments,
+    arguments: &WaitArguments,
+    terminal: &Terminal,
+) -> Result<u8, Ended> {
+    let target = global.target(AllowanceArguments::default(), Manner::default())?;
+    let give_up = Instant::now() + arguments.timeout;
+    let mut last = None;
+    loop {
+        let looked = look(&target).await?;
+        if let Ok(overview) = &looked {
+            if let Some(problem) = overview.problems.first() {
+                return Err(anyhow::anyhow!("{problem}").into());
+            }
+            if arguments.awaited.has_come(overview.state) {
+                tell(overview, terminal);
+                return Ok(0);
+            }
+            if overview.state.is_failed() {
+                let failure = overview.failure.clone().map(Box::new);
+                let why = failure
+                    .as_ref()
+                    .map_or_else(String::new, |failure| format!(": {failure}"));
+                return Err(Ended {
+                    status: FAILED,
+                    message: format!("the state is {}{why}", overview.state.as_str()),
+                    failure,
+                });
+            }
+            if last != Some(overview.state) {
+                tell(overview, terminal);
+                last = Some(overview.state);
+            }
+        }
+        if Instant::now() >= give_up {
+            let seen = match looked {
+                Ok(overview) => format!("the state is {}", overview.state.as_str()),
+                Err(error) => error,
+            };
+            return Err(Ended {
+                status: OVERDUE,
+                message: format!("waited in vain for {:?}: {seen}", arguments.timeout),
+                failure: None,
+            });
+        }
+        let left = give_up.saturating_duration_since(Instant::now());
+        tokio::time::sleep(INTERVAL.min(left)).await;
+    }
+}
+
+/// Where the target stands; or why it cannot be told yet: a database or a host that is not up is waited for, too.
+async fn look(target: &Target) -> Result<Result<Overview, String>, Ended> {
+    match target {
+        Target::Here(engine) => match engine.overview().await {
+            Ok(overview) => Ok(Ok(overview)),
+            Err(RunError::Database(error)) => Ok(Err(error.to_string())),
+            Err(error) => Err(error.into()),
+        },
+        Target::There { client, .. } => match client.overview() {
+            Ok(overview) => Ok(Ok(overview)),
+            Err(error @ client::Error::Refused { status: ..500, .. }) => Err(error.into()),
+            Err(error) => Ok(Err(error.to_string())),
+        },
+    }
+}
+
+fn tell(overview: &Overview, terminal: &Terminal) {
+    if terminal.json() {
+        terminal.document(&serde_json::json!({ "state": overview.state }));
+    } else {
+        terminal.line(&format!("the state is {}", overview.state.as_str()));
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let time = text
+        .parse::<jiff::SignedDuration>()
+        .map_err(|_| "write it as 90s, 30m or 1h30m".to_owned())?;
+    Duration::try_from(time).map_err(|_| "a time to wait is not negative".to_owned())
+}

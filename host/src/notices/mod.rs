@@ -1,0 +1,328 @@
+//! Notices: what runs tell those who do not watch.
+//!
+//! [`Notices`] hears every event of a run and makes a [`Notice`] of the few that matter. Each webhook has a bounded queue
+//! and a thread of its own (`delivery`), so that no receiver, however slow, delays a run or another receiver. `body` writes
+//! what is sent, `signature` lets the receiver tell who sent it. A [`FinalizeGate`] is another matter: it is asked, and waited
+//! for, only where the operator has set one. This room decides nothing of what may run when.
+
+mod body;
+mod delivery;
+mod gate;
+mod signature;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Event, Observer, State};
+use crate::journal::{self, Outcome};
+use crate::post::Post;
+use delivery::Delivery;
+
+pub use body::{Body, Format, Template, TemplateError};
+pub use delivery::{Counts, Limits};
+pub use gate::FinalizeGate;
+pub use signature::{Secret, SecretError};
+
+/// What a notice is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A run began.
+    Started,
+    /// A run did what it was asked to.
+    Finished,
+    /// A run ended otherwise: it failed, was refused by a step, cancelled or interrupted.
+    Failed,
+    /// All steps are migrated, and wait for somebody to finalize them.
+    WaitingForFinalize,
+    /// A run goes on and has told nothing for a long time.
+    Stalled,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Started,
+        Self::Finished,
+        Self::Failed,
+        Self::WaitingForFinalize,
+        Self::Stalled,
+    ];
+
+    /// Its name, as it is sent.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::WaitingForFinalize => "waiting_for_finalize",
+            Self::Stalled => "stalled",
+        }
+    }
+}
+
+/// What is told.
+#[derive(Clone, Debug, Serialize)]
+pub struct Notice {
+    /// What it is about.
+    pub event: Kind,
+    /// The same in words.
+    pub text: String,
+    /// When it happened, in UTC: <https://www.rfc-editor.org/rfc/rfc3339>
+    pub time: String,
+    /// The target's name.
+    pub target: String,
+    /// Who runs it: machine and process id.
+    pub host: String,
+    /// The run's number.
+    pub run: i64,
+    /// The command.
+    pub command: String,
+    /// The target's state, once the run has ended.
+    pub state: Option<State>,
+    /// How the run ended.
+    pub outcome: Option<Outcome>,
+    /// The step that failed, or that tells nothing.
+    pub step: Option<String>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// How long the run took, or has been going on.
+    pub milliseconds: u64,
+}
+
+/// One receiver.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// What it is called in metrics and logs: its address may be a secret.
+    pub name: String,
+    /// Where to send.
+    pub url: String,
+    /// What to tell.
+    pub events: Vec<Kind>,
+    /// What is sent.
+    pub body: Body,
+    /// What signs it.
+    pub secret: Option<Secret>,
+}
+
+/// Tells the receivers what runs do.
+pub struct Notices {
+    target: String,
+    /// After which silence a run is stalled.
+    stalled_after: Duration,
+    receivers: Vec<Delivery>,
+    counts: Counts,
+    run: Mutex<Option<RunningRun>>,
+}
+
+/// What is known of the run that goes on.
+struct RunningRun {
+    number: i64,
+    command: String,
+    began: Instant,
+    step: Option<String>,
+    last_heard: Instant,
+    is_stalled: bool,
+}
+
+impl Notices {
+    /// Starts a thread for each receiver, and one that looks for runs that are stalled; none when nobody wants to know.
+    pub fn start(
+        target: &str,
+        webhooks: Vec<Webhook>,
+        stalled_after: Duration,
+        limits: Limits,
+    ) -> std::io::Result<Arc<Self>> {
+        let counts = Counts::default();
+        let mut receivers = Vec::with_capacity(webhooks.len());
+        if !webhooks.is_empty() {
+            // Not for nobody: it reads the system's certificates.
+            let post = Post::new(limits.time);
+            for webhook in webhooks {
+                receivers.push(Delivery::start(webhook, &post, limits, &counts)?);
+            }
+        }
+        let notices = Arc::new(Self {
+            target: target.to_owned(),
+            stalled_after,
+            receivers,
+            counts,
+            run: Mutex::default(),
+        });
+        if !notices.receivers.is_empty() {
+            let watched = Arc::downgrade(&notices);
+            std::thread::Builder::new()
+                .name("stalled".to_owned())
+                .spawn(move || watch(&watched, stalled_after))?;
+        }
+        Ok(notices)
+    }
+
+    /// How many notices were delivered, failed or dropped.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Waits until everything is delivered or given up, but no longer than `limit`.
+    pub fn finish(&self, limit: Duration) {
+        let give_up = Instant::now() + limit;
+        for receiver in &self.receivers {
+            receiver.finish(give_up);
+        }
+    }
+
+    fn tell(&self, run: &RunningRun, kind: Kind, text: String, about: About) {
+        let notice = Arc::new(Notice {
+            event: kind,
+            text,
+            time: jiff::Timestamp::from_millisecond(journal::now())
+                .map_or_else(|_| String::new(), |time| time.to_string()),
+            target: self.target.clone(),
+            host: journal::holder(),
+            run: run.number,
+            command: run.command.clone(),
+            state: about.state,
+            outcome: about.outcome,
+            step: about.step,
+            error: about.error,
+            milliseconds: u64::try_from(run.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+        for receiver in &self.receivers {
+            receiver.enqueue(&notice);
+        }
+    }
+
+    fn tell_end(&self, run: &RunningRun, event: &Event) {
+        let Event::RunEnded {
+            outcome,
+            state,
+            failure,
+            ..
+        } = event
+        else {
+            return;
+        };
+        let (number, command, target) = (run.number, &run.command, &self.target);
+        let about = About {
+            state: *state,
+            outcome: Some(*outcome),
+            step: failure.as_ref().and_then(|failure| failure.step.clone()),
+            error: failure.as_ref().map(|failure| failure.message.clone()),
+        };
+        let now = state.map_or("not known", State::as_str);
+        if *outcome != Outcome::Done {
+            let why = failure
+                .as_ref()
+                .map_or_else(String::new, |failure| format!(": {failure}"));
+            let text = format!(
+                "{command} of {target} was not done (run {number} {}), the state is {now}{why}",
+                outcome.as_str()
+            );
+            return self.tell(run, Kind::Failed, text, about);
+        }
+        let seconds = run.began.elapsed().as_secs_f64();
+        let text = format!(
+            "{command} of {target} is done (run {number}, {seconds:.1} s), the state is {now}"
+        );
+        self.tell(run, Kind::Finished, text, about.clone());
+        if *state == Some(State::FinalizationRequired) {
+            let text = format!("{target} is migrated and waits for `finalize` (run {number})");
+            self.tell(run, Kind::WaitingForFinalize, text, about);
+        }
+    }
+
+    /// Tells of a run that has been silent for too long, once in a silence.
+    fn look_for_silence(&self) {
+        let mut guard = self.lock();
+        let Some(run) = guard
+            .as_mut()
+            .filter(|run| !run.is_stalled && run.last_heard.elapsed() >= self.stalled_after)
+        else {
+            return;
+        };
+        run.is_stalled = true;
+        let about = About {
+            step: run.step.clone(),
+            ..About::default()
+        };
+        let text = format!(
+            "{} of {} (run {}) has made no progress for {} s{}",
+            run.command,
+            self.target,
+            run.number,
+            run.last_heard.elapsed().as_secs(),
+            run.step
+                .as_ref()
+                .map_or_else(String::new, |step| format!(", at {step}")),
+        );
+        self.tell(run, Kind::Stalled, text, about);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<RunningRun>> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What only some notices say.
+#[derive(Clone, Default)]
+struct About {
+    state: Option<State>,
+    outcome: Option<Outcome>,
+    step: Option<String>,
+    error: Option<String>,
+}
+
+impl Observer for Notices {
+    fn notify(&self, event: &Event) {
+        let mut guard = self.lock();
+        match event {
+            Event::RunStarted {
+                run,
+                command,
+                steps,
+            } => {
+                let run = guard.insert(RunningRun {
+                    number: *run,
+                    command: command.clone(),
+                    began: Instant::now(),
+                    step: None,
+                    last_heard: Instant::now(),
+                    is_stalled: false,
+                });
+                let text = format!(
+                    "{command} of {} has begun: run {}, {steps} step{}",
+                    self.target,
+                    run.number,
+                    if *steps == 1 { "" } else { "s" },
+                );
+                self.tell(run, Kind::Started, text, About::default());
+            }
+            Event::RunEnded { .. } => {
+                if let Some(run) = guard.take() {
+                    self.tell_end(&run, event);
+                }
+            }
+            event => {
+                if let Some(run) = guard.as_mut() {
+                    run.last_heard = Instant::now();
+                    run.is_stalled = false;
+                    if let Event::StepStarted { step, .. } = event {
+                        run.step = Some(step.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Looks for runs that are stalled, for as long as somebody has the notices.
+fn watch(notices: &Weak<Notices>, stalled_after: Duration) {
+    let interval = (stalled_after / 10).clamp(Duration::from_millis(10), Duration::from_secs(1));
+    while let Some(notices) = notices.upgrade() {
+        notices.look_for_silence();
+        drop(notices);
+        std::thread::sleep(interval);
+    }
+}

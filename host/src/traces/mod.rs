@@ -1,0 +1,274 @@
+//! Traces: each run as spans of OpenTelemetry, run → step → statement, sent by OTLP over HTTP.
+//! <https://opentelemetry.io/docs/specs/otlp/>
+//!
+//! [`Traces`] hears every event of a run. Spans are collected and sent on a thread of the library's own; those that nobody
+//! takes are dropped, and a run never waits. Beside the database, this is the only place that knows how long a statement took,
+//! and nothing is measured unless it is there.
+
+mod client;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use opentelemetry::trace::{
+    Span as _, SpanBuilder, SpanKind, Status, TraceContextExt as _, TracerProvider as _,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{
+    ExporterBuildError, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
+
+use crate::database::Kind;
+use crate::engine::{Event, Observer, Statement};
+use crate::journal::Outcome;
+use client::Client;
+
+/// Where OTLP receives traces, below the address of the collector.
+const PATH: &str = "/v1/traces";
+
+/// How many statements of one try at a step become spans. More are counted: a loop over a million rows must not flood a collector.
+const MOST_STATEMENTS: u64 = 1_000;
+
+/// How much of a statement is shown.
+const STATEMENT_BYTES: usize = 8 << 10;
+
+/// Sends the spans of runs.
+pub struct Traces {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+    target: String,
+    /// As OpenTelemetry calls the database:
+    /// <https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name>
+    system: &'static str,
+    open: Mutex<Option<OpenRun>>,
+}
+
+/// The spans that are open.
+struct OpenRun {
+    run: Span,
+    prepare: Option<Span>,
+    step: Option<OpenStep>,
+}
+
+struct OpenStep {
+    span: Span,
+    statements: u64,
+}
+
+impl Traces {
+    /// Sends to the collector at `endpoint`, such as `http://127.0.0.1:4318`.
+    pub fn start(endpoint: &str, target: &str, kind: Kind) -> Result<Self, ExporterBuildError> {
+        let base = endpoint.trim_end_matches('/');
+        let base = base.strip_suffix(PATH).unwrap_or(base);
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_http_client(Client::new())
+            .with_endpoint(format!("{base}{PATH}"))
+            .build()?;
+        let resource = Resource::builder()
+            .with_service_name("wasmigrate")
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .build();
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_resource(resource)
+            .build();
+        Ok(Self {
+            tracer: provider.tracer("wasmigrate"),
+            provider,
+            target: target.to_owned(),
+            system: match kind {
+                Kind::Sqlite => "sqlite",
+                Kind::Postgres => "postgresql",
+            },
+            open: Mutex::default(),
+        })
+    }
+
+    /// Sends what is left, but takes no longer than `limit`.
+    pub fn finish(&self, limit: Duration) {
+        if let Err(error) = self.provider.shutdown_with_timeout(limit) {
+            tracing::warn!(%error, "traces were not delivered");
+        }
+    }
+
+    fn begin(
+        &self,
+        name: String,
+        kind: SpanKind,
+        parent: Option<&Span>,
+        began: SystemTime,
+        attributes: Vec<KeyValue>,
+    ) -> Span {
+        let context = match parent {
+            Some(parent) => Context::new().with_remote_span_context(parent.span_context().clone()),
+            None => Context::new(),
+        };
+        SpanBuilder::from_name(name)
+            .with_kind(kind)
+            .with_start_time(began)
+            .with_attributes(attributes)
+            .start_with_context(&self.tracer, &context)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<OpenRun>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenRun {
+    fn end_step(&mut self, outcome: Option<Outcome>, message: Option<&str>) {
+        let Some(OpenStep {
+            mut span,
+            statements,
+        }) = self.step.take()
+        else {
+            return;
+        };
+        span.set_attribute(KeyValue::new("wasmigrate.statements", integer(statements)));
+        if let Some(outcome) = outcome {
+            end_with(&mut span, outcome, message);
+        } else {
+            span.set_status(Status::error(message.unwrap_or_default().to_owned()));
+        }
+        span.end();
+    }
+}
+
+impl Observer for Traces {
+    fn notify(&self, event: &Event) {
+        let mut guard = self.lock();
+        let now = SystemTime::now();
+        if let Event::RunStarted { run, command, .. } = event {
+            let attributes = vec![
+                KeyValue::new("wasmigrate.run", *run),
+                KeyValue::new("wasmigrate.command", command.clone()),
+                KeyValue::new("wasmigrate.target", self.target.clone()),
+            ];
+            let span = self.begin(command.clone(), SpanKind::Internal, None, now, attributes);
+            let prepare = self.begin(
+                "prepare".to_owned(),
+                SpanKind::Internal,
+                Some(&span),
+                now,
+                Vec::new(),
+            );
+            *guard = Some(OpenRun {
+                run: span,
+                prepare: Some(prepare),
+                step: None,
+            });
+            return;
+        }
+        let Some(open) = guard.as_mut() else { return };
+        match event {
+            Event::Prepared { .. } => drop(open.prepare.take()),
+            Event::StepStarted {
+                step,
+                phase,
+                attempt,
+                ..
+            } => {
+                // Of a finalize, nothing is prepared when its steps were before.
+                drop(open.prepare.take());
+                open.end_step(None, None);
+                let attributes = vec![
+                    KeyValue::new("wasmigrate.step", step.clone()),
+                    KeyValue::new("wasmigrate.phase", phase.as_str()),
+                    KeyValue::new("wasmigrate.attempt", i64::from(*attempt)),
+                ];
+                let name = format!("{} {step}", phase.as_str());
+                open.step = Some(OpenStep {
+                    span: self.begin(name, SpanKind::Internal, Some(&open.run), now, attributes),
+                    statements: 0,
+                });
+            }
+            Event::StepEnded { outcome, .. } => open.end_step(Some(*outcome), None),
+            Event::Retrying { message, .. } => open.end_step(None, Some(message)),
+            Event::RunEnded {
+                outcome,
+                state,
+                failure,
+                ..
+            } => {
+                let message = failure.as_ref().map(|failure| failure.message.clone());
+                drop(open.prepare.take());
+                open.end_step(None, message.as_deref());
+                if let Some(state) = state {
+                    let state = KeyValue::new("wasmigrate.state", state.as_str());
+                    open.run.set_attribute(state);
+                }
+                end_with(&mut open.run, *outcome, message.as_deref());
+                open.run.end();
+                *guard = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn hears_statements(&self) -> bool {
+        true
+    }
+
+    fn statement(&self, statement: &Statement<'_>) {
+        let mut guard = self.lock();
+        let Some(open) = guard.as_mut() else { return };
+        let parent = match (&mut open.step, &open.prepare) {
+            (Some(step), _) => {
+                step.statements += 1;
+                if step.statements > MOST_STATEMENTS {
+                    return;
+                }
+                &step.span
+            }
+            (None, Some(prepare)) => prepare,
+            (None, None) => &open.run,
+        };
+        let operation = operation(statement.text);
+        let end = statement.text.floor_char_boundary(STATEMENT_BYTES);
+        let text = statement.text.get(..end).unwrap_or_default();
+        let attributes = vec![
+            KeyValue::new("db.system.name", self.system),
+            KeyValue::new("db.operation.name", operation.clone()),
+            KeyValue::new("db.query.text", text.to_owned()),
+        ];
+        let mut span = self.begin(
+            operation,
+            SpanKind::Client,
+            Some(parent),
+            statement.began,
+            attributes,
+        );
+        if statement.is_failed {
+            span.set_status(Status::error("the database did not accept it"));
+        }
+        span.end();
+    }
+}
+
+fn end_with(span: &mut Span, outcome: Outcome, message: Option<&str>) {
+    span.set_attribute(KeyValue::new("wasmigrate.outcome", outcome.as_str()));
+    if outcome != Outcome::Done {
+        let message = message.unwrap_or(outcome.as_str());
+        span.set_status(Status::error(message.to_owned()));
+    }
+}
+
+/// The first word of a statement behind its comments, in capitals.
+fn operation(statement: &str) -> String {
+    statement
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("--"))
+        .flat_map(str::split_whitespace)
+        .next()
+        .unwrap_or("statement")
+        .trim_end_matches(';')
+        .to_ascii_uppercase()
+}
+
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

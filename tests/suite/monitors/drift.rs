@@ -1,0 +1,98 @@
+//! `verify`: what somebody else has changed is named table by table.
+
+use crate::place::Place;
+use crate::service::process::Service;
+
+fn place() -> Place {
+    Place::new()
+        .with_data("CREATE TABLE kept (id INTEGER)")
+        .with_sql(
+            "0001_a.sql",
+            "CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT NOT NULL DEFAULT 'nobody');
+             CREATE INDEX person_name ON person (name);
+             CREATE TABLE pet (id INTEGER, person INTEGER REFERENCES person (id));
+             CREATE VIEW named AS SELECT name FROM person;",
+        )
+}
+
+#[test]
+fn what_changed_since_the_last_run_is_named() {
+    let place = place();
+    place.run(&["verify"]).ends_with(0).and_says("is not known");
+    place.run(&["finalize"]).ends_with(0);
+    place.run(&["verify"]).ends_with(0).and_says(
+        "1 applied steps are what they were when they ran; the schema is what run 1 left",
+    );
+    let verified = place.run(&["verify", "--json"]).json();
+    assert_eq!(
+        verified,
+        serde_json::json!({ "verified": 1, "schema_of_run": 1 })
+    );
+    // Rows are the application's business.
+    place.connect().run("INSERT INTO person (id) VALUES (1)");
+    place.run(&["verify"]).ends_with(0);
+    place.connect().run(
+        "DROP VIEW named; DROP INDEX person_name; ALTER TABLE person ADD COLUMN nick TEXT;
+         DROP TABLE pet; CREATE TABLE stray (id INTEGER)",
+    );
+    let service = Service::start(&place);
+    let host = format!("http://{}", service.address());
+    for arguments in [
+        &["verify"][..],
+        &["verify", "--host", &host, "--token-file", "token"],
+    ] {
+        let said = place.run(arguments).ends_with(2);
+        for line in [
+            "the schema is not what run 1 left",
+            "table person: ",
+            "column nick ",
+            " is new",
+            "person_name",
+            "table named is gone",
+            "table pet is gone",
+            "table stray is new",
+        ] {
+            assert!(said.stderr.contains(line), "`{line}` is not in {said:#?}");
+        }
+        for line in ["kept", "wasmigrate_"] {
+            assert!(!said.stderr.contains(line), "`{line}` is in {said:#?}");
+        }
+    }
+    service
+        .get("/api/v1/verify")
+        .is_problem(409, "table stray is new");
+}
+
+#[test]
+fn what_a_run_does_is_no_drift_however_it_ends() {
+    let place = place();
+    place.write_step("0002_b.sql", b"CREATE TABLE b (id INTEGER);");
+    place.write_step(
+        "0003_c.sql",
+        b"CREATE TABLE c (id INTEGER); INSERT INTO nowhere VALUES (1);",
+    );
+    place.run(&["migrate"]).ends_with(1);
+    place
+        .run(&["verify"])
+        .ends_with(0)
+        .and_says("what run 1 left");
+    std::fs::remove_file(place.step("0003_c.sql")).unwrap();
+    place.run(&["finalize"]).ends_with(0);
+    place
+        .run(&["verify"])
+        .ends_with(0)
+        .and_says("what run 2 left");
+}
+
+#[test]
+fn a_journal_of_an_earlier_host_is_completed() {
+    let place = place();
+    place.run(&["migrate"]).ends_with(0);
+    place.connect().run("DROP TABLE wasmigrate_schema");
+    place.run(&["verify"]).ends_with(0).and_says("is not known");
+    place.run(&["finalize"]).ends_with(0);
+    place
+        .run(&["verify"])
+        .ends_with(0)
+        .and_says("what run 2 left");
+}

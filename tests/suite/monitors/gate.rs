@@ -1,0 +1,64 @@
+//! The gate before a finalize.
+
+use serde_json::{Value, json};
+
+use super::receiver::{Answers, Receiver};
+use crate::place::Place;
+use crate::service::process::Service;
+
+fn place(gate: &Receiver) -> Place {
+    Place::new()
+        .with_sql(
+            "0001_a.sql",
+            "-- wasmigrate:migrate\nCREATE TABLE a (id INTEGER);\n-- wasmigrate:finalize\nCREATE TABLE b (id INTEGER);",
+        )
+        .with_variable("WASMIGRATE_GATE_BEFORE_FINALIZE", &gate.url())
+}
+
+#[test]
+fn a_finalize_begins_only_when_the_gate_opens() {
+    let gate = Receiver::answering(|number| match number {
+        0 => Answers::With(403, String::new()),
+        1 => Answers::With(307, "Location: /open\r\n".to_owned()),
+        _ => Answers::With(200, String::new()),
+    });
+    let place = place(&gate);
+    for status in ["403", "307"] {
+        place
+            .run(&["finalize"])
+            .ends_with(2)
+            .and_says("the gate before the finalize did not open")
+            .and_says(status)
+            .and_says("the state is finalization_required");
+    }
+    assert!(place.has_table("a") && !place.has_table("b"));
+    let service = Service::start(&place);
+    service.does("finalize");
+    assert!(place.has_table("b"));
+    let asked = gate.received()[2].json();
+    assert_eq!(asked["event"], "before_finalize");
+    assert_eq!(
+        (&asked["run"], &asked["steps"]),
+        (&json!(3), &json!(["0001_a"]))
+    );
+    // Migrating and resetting need no leave.
+    assert_eq!(gate.received().len(), 3);
+}
+
+#[test]
+fn a_gate_that_does_not_answer_is_waited_for_no_longer_than_its_time_or_the_operator_wants() {
+    let gate = Receiver::answering(|_| Answers::Never);
+    let quick = place(&gate).with_variable("WASMIGRATE_GATE_TIMEOUT_MILLISECONDS", "100");
+    quick
+        .run(&["finalize"])
+        .ends_with(2)
+        .and_says("did not open")
+        .and_says("timeout");
+    let patient = place(&gate).with_variable("WASMIGRATE_GATE_TIMEOUT_MILLISECONDS", "3600000");
+    let service = Service::start(&patient);
+    let run = service.run("finalize");
+    gate.until_received(2);
+    service.post(&format!("/api/v1/runs/{run}/cancel"), &Value::Null);
+    assert_eq!(service.outcome(run), "cancelled");
+    assert_eq!(service.state(), "finalization_required");
+}
