@@ -44,6 +44,8 @@ pub enum Event {
         step: String,
         done: u64,
         total: Option<u64>,
+        #[serde(default)]
+        unit: Unit,
     },
     /// A step wrote a line.
     Output {
@@ -75,6 +77,17 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         failure: Option<Box<Failure>>,
     },
+}
+
+/// What progress is counted in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Whatever a component counts, which mostly are rows.
+    #[default]
+    Rows,
+    /// Bytes of a script in SQL.
+    Bytes,
 }
 
 /// Is told what happens, on the run's thread; must return at once.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::state::{self, Activity, Command, Facts, State};
+use super::running::Running;
+use super::state::{self, Activity, Command, Facts, State, Verdict};
 use crate::catalog::{Applied, Catalog, Ignored, StepFile, StepKind};
 use crate::journal::{LeaseRecord, Outcome, Phase, RunRecord, Snapshot, StepState};
 
@@ -77,6 +78,12 @@ pub struct Overview {
     pub failure: Option<Failure>,
     /// Who works on the target now.
     pub lease: Option<LeaseRecord>,
+    /// The commands that would start a run now.
+    #[serde(default)]
+    pub commands: Vec<Command>,
+    /// What the newest run is doing, when it goes on in the host that answers: only there it can be cancelled.
+    #[serde(default)]
+    pub running: Option<Running>,
 }
 
 /// How many rows a run goes through.
@@ -146,6 +153,23 @@ pub(super) fn concerned(catalog: &Catalog, snapshot: &Snapshot, command: Command
     }
 }
 
+/// What becomes of a command in a state.
+pub(super) fn verdict(state: State, snapshot: &Snapshot, command: Command) -> Verdict {
+    let unfinalized = snapshot
+        .steps
+        .values()
+        .any(|step| step.state != StepState::Finalized);
+    let failed = snapshot
+        .last_run
+        .as_ref()
+        .is_some_and(|run| run.error.is_some());
+    // A failure that left nothing behind is still to be cleared.
+    if command == Command::Reset && !unfinalized && !failed {
+        return Verdict::Nothing;
+    }
+    state::command(state, command)
+}
+
 /// The state of a target as it decides what may run: a lease whose time is over keeps nobody away.
 pub(super) fn state_of(catalog: &Catalog, snapshot: &Snapshot) -> State {
     state(catalog, snapshot, LeaseRecord::is_live)
@@ -199,6 +223,11 @@ pub(super) fn overview(
     is_at_work: impl Fn(&LeaseRecord) -> bool,
 ) -> Overview {
     let state = state(&catalog, &snapshot, &is_at_work);
+    let commands = [Command::Migrate, Command::Finalize, Command::Reset]
+        .into_iter()
+        .filter(|command| matches!(verdict(state, &snapshot, *command), Verdict::Start(_)))
+        .filter(|_| problems.is_empty())
+        .collect();
     let mut indexes: Vec<u32> = catalog
         .steps
         .keys()
@@ -253,5 +282,7 @@ pub(super) fn overview(
             .and_then(Failure::from_json),
         lease: snapshot.lease.filter(is_at_work),
         last_run: snapshot.last_run,
+        commands,
+        running: None,
     }
 }

@@ -1,5 +1,6 @@
 //! What a step does, whatever it is written in.
 
+use super::event::Unit;
 use super::failure::Failure;
 use super::transaction::StepTransaction;
 use crate::catalog::{Section, SqlStep};
@@ -155,7 +156,7 @@ async fn perform_sql(
     let total = section.text.len() as u64;
     let result = session
         .execute_script(&section.text, &mut |done| {
-            meter.progress(done as u64, Some(total));
+            meter.progress(done as u64, Some(total), Unit::Bytes);
         })
         .await;
     // What was told are bytes of the script; the journal keeps rows.
