@@ -15,7 +15,7 @@ use super::{Ended, GlobalArguments, Manner};
 use crate::catalog::Allowances;
 use crate::config::ServeConfig;
 use crate::engine::Supervisor;
-use crate::http::{self, Credentials, Dialect, Settings};
+use crate::http::{self, Credentials, Dialect, Settings, SigningKey};
 
 /// Names the file with the password, as other services of its kind do.
 const PASSWORD_VARIABLE: &str = "INTERNAL_AUTH_PASSWORD_FILE";
@@ -38,6 +38,9 @@ pub(super) struct ServeArguments {
     /// Take `openslides` for the password when none is given; on loopback only
     #[arg(long)]
     development: bool,
+    /// The file with a token for those who may look and give no commands, such as a display on a wall
+    #[arg(long, value_name = "FILE")]
+    read_token_file: Option<PathBuf>,
     /// How log lines look
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -50,10 +53,14 @@ enum LogFormat {
 }
 
 pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) -> Result<u8, Ended> {
-    let mut serve = global.config()?.serve;
+    let config = global.config()?;
+    let mut serve = config.serve;
     serve.listen = arguments.listen.unwrap_or(serve.listen);
     serve.dialect = arguments.dialect.unwrap_or(serve.dialect);
     serve.development |= arguments.development;
+    if let Some(file) = &arguments.read_token_file {
+        serve.read_token_file.clone_from(file);
+    }
     let credentials = credentials(&serve)?;
     if credentials.is_empty() && !serve.listen.ip().is_loopback() {
         return Err(anyhow::anyhow!(
@@ -72,7 +79,13 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
         |message| tracing::error!("{message}"),
     )
     .context("cannot start the watchdog")?;
+    let signing_key = SigningKey::of(&config.cache).unwrap_or_else(|error| {
+        let cache = config.cache.display();
+        tracing::warn!(%error, %cache, "cannot keep the key of sessions: they end with this process");
+        SigningKey::of_this_process()
+    });
     let settings = Settings {
+        signing_key,
         dialect: serve.dialect,
         answer_wait: Duration::from_millis(serve.answer_wait_milliseconds),
         credentials,
@@ -141,19 +154,38 @@ pub(super) fn credentials(serve: &ServeConfig) -> anyhow::Result<Credentials> {
         ),
         None => None,
     };
-    let token = match serve.token_file.as_os_str().is_empty() {
-        true => None,
-        false => {
-            let token = String::from_utf8(secret(&serve.token_file, "token")?)
-                .context("the token is not text")?;
-            let token = token.trim();
-            if token.is_empty() {
-                bail!("the token in {} is empty", serve.token_file.display());
-            }
-            Some(token.to_owned())
-        }
-    };
-    Ok(Credentials { password, token })
+    let token = token(&serve.token_file)?;
+    let read_token = token_of_reader(serve, token.as_deref())?;
+    Ok(Credentials {
+        password,
+        token,
+        read_token,
+    })
+}
+
+fn token_of_reader(serve: &ServeConfig, full: Option<&str>) -> anyhow::Result<Option<String>> {
+    let read_token = token(&serve.read_token_file)?;
+    if read_token.is_some() && read_token.as_deref() == full {
+        bail!(
+            "the tokens in {} and {} are the same: who may only look needs one of their own",
+            serve.token_file.display(),
+            serve.read_token_file.display()
+        );
+    }
+    Ok(read_token)
+}
+
+/// The token in a file; none when no file is named.
+fn token(file: &Path) -> anyhow::Result<Option<String>> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let token = String::from_utf8(secret(file, "token")?).context("the token is not text")?;
+    let token = token.trim();
+    if token.is_empty() {
+        bail!("the token in {} is empty", file.display());
+    }
+    Ok(Some(token.to_owned()))
 }
 
 fn secret(file: &Path, what: &str) -> anyhow::Result<Vec<u8>> {

@@ -5,6 +5,7 @@
 //! This room knows no SQL, no component, and decides nothing of what may run when, but for what a protocol itself demands.
 
 mod credentials;
+mod dashboard;
 mod health;
 mod logs;
 mod metrics;
@@ -29,6 +30,7 @@ use crate::engine::Supervisor;
 use metrics::Metrics;
 
 pub use credentials::Credentials;
+pub use dashboard::SigningKey;
 pub use logs::log_runs;
 pub use openslides::Dialect;
 pub use server::{Limits, serve};
@@ -48,6 +50,8 @@ pub struct Settings {
     pub answer_wait: Duration,
     /// Who may ask.
     pub credentials: Credentials,
+    /// What the sessions of browsers are signed with.
+    pub signing_key: SigningKey,
 }
 
 /// What all requests share.
@@ -56,6 +60,8 @@ struct Service {
     settings: Settings,
     readers: openslides::Readers,
     requests: native::Requests,
+    sessions: dashboard::Sessions,
+    attempts: dashboard::Attempts,
     metrics: Metrics,
     /// What the numbers of this process's events begin with, so that those of an earlier one are not taken for them.
     boot: String,
@@ -65,6 +71,8 @@ struct Service {
 pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
     let service = Arc::new(Service {
         metrics: Metrics::new(),
+        sessions: dashboard::Sessions::new(&settings.signing_key, &settings.credentials),
+        attempts: dashboard::Attempts::default(),
         supervisor,
         settings,
         readers: openslides::Readers::default(),
@@ -77,6 +85,7 @@ pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
         .merge(openapi::routes())
         .merge(openslides::routes())
         .merge(native::routes(&service))
+        .merge(dashboard::routes())
         .fallback(openslides::not_found)
         .method_not_allowed_fallback(openslides::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&service), observe))
