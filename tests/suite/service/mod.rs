@@ -4,7 +4,7 @@
 //! elsewhere; here it is about what holds whatever is asked: nothing is lost, nothing is done twice, nobody gets in the
 //! way of the migration, and the service says what goes on.
 
-mod client;
+pub mod client;
 mod commands;
 mod events;
 mod flood;
@@ -17,8 +17,10 @@ mod postgres;
 pub mod process;
 mod refusals;
 mod remote;
+mod sessions;
 mod simultaneous;
 mod slow;
+mod steps;
 mod terminated;
 
 use crate::application::Application;
