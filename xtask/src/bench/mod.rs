@@ -5,6 +5,7 @@
 
 mod postgres;
 mod service;
+mod viewers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub(crate) enum Part {
     Bulk,
     /// The service under load
     Service,
+    /// Twenty people before the dashboard
+    Viewers,
     /// The same on a PostgreSQL server
     Postgres,
 }
@@ -71,6 +74,9 @@ pub(crate) fn run(parts: &[Part]) -> Result<()> {
     }
     if is_meant(Part::Service) {
         service::measure(&place)?;
+    }
+    if is_meant(Part::Viewers) {
+        viewers::measure(&place, &built)?;
     }
     if is_meant(Part::Postgres) {
         postgres::measure(&place, &built)?;
@@ -235,6 +241,7 @@ impl Place {
             "wasm-steps",
             "bulk-steps",
             "service-steps",
+            "viewers-steps",
             "postgres",
         ] {
             let folder = directory.join(folder);
