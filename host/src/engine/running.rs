@@ -129,9 +129,9 @@ impl Follower {
                 }
             }
             Event::StepEnded { outcome, .. } => {
-                let of_step = std::mem::take(&mut self.rows_of_step);
-                // What failed was rolled back. Steps may say anything.
+                // What failed is shown until the next try begins, and not added up. Steps may say anything.
                 if *outcome == Outcome::Done {
+                    let of_step = std::mem::take(&mut self.rows_of_step);
                     self.rows_done = self.rows_done.saturating_add(of_step);
                 }
                 self.running.step = None;

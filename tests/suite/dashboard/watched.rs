@@ -33,7 +33,8 @@ fn a_whole_migration_is_watched_and_clicked_through() {
     browser.pictures("migrated");
     browser.is_accessible();
     browser.click("#finalize");
-    browser.sees("#confirm-database", "wasmigrate");
+    let target = service.get("/api/v1/status").json()["target"].take();
+    browser.sees("#confirm-database", target.as_str().unwrap());
     browser.pictures("confirm");
     browser.is_accessible();
     browser.click("#confirm-yes");

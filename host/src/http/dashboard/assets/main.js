@@ -2,7 +2,7 @@
 // show its part of it.
 
 import * as actions from "./actions.js";
-import { get, session } from "./api.js";
+import { Refused, get, session } from "./api.js";
 import * as chart from "./chart.js";
 import { byId, element, write } from "./dom.js";
 import { Events } from "./events.js";
@@ -20,6 +20,9 @@ const LOOK = 5_000;
 
 /** The same while another host is at work, whose events are not heard here. */
 const LOOK_ELSEWHERE = 2_000;
+
+/** How long what happened waits to be shown together with what follows. */
+const PAUSE = 100;
 
 const model = new Model();
 let isReader = false;
@@ -52,7 +55,7 @@ function show() {
   announced = name;
 }
 
-/** Shows everything with the next frame, however much happens until then. */
+/** Shows everything after a pause, however much happens until then. */
 function due() {
   if (isDue) return;
   isDue = true;
@@ -60,7 +63,7 @@ function due() {
   setTimeout(() => {
     isDue = false;
     show();
-  }, 50);
+  }, PAUSE);
 }
 
 /** Takes note of where the target stands, and asks for what belongs to it. */
@@ -187,7 +190,13 @@ function start() {
   byId("banner-retry").addEventListener("click", () => events?.retry());
   byId("sign-out").addEventListener("click", async () => {
     await signIn.signOut();
-    signedOut();
+    // Nothing of what was seen stays behind.
+    location.reload();
+  });
+  window.addEventListener("unhandledrejection", (event) => {
+    if (!(event.reason instanceof Refused)) return;
+    event.preventDefault();
+    trouble(event.reason.message);
   });
   // Durations go on while nothing happens.
   setInterval(() => {

@@ -166,8 +166,8 @@ export class Model {
       if (this.current?.unit === "rows") this.#rowsBefore += this.current.done ?? 0;
       const known = this.overview?.steps.find((known) => known.index === index);
       if (known) known.progress = PROGRESS[phase] ?? known.progress;
+      this.#counted(at, this.#rowsBefore);
     }
-    this.#counted(at, this.#rowsBefore);
     this.current = null;
   }
 
