@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn samples_of_a_long_run_are_few_and_reach_from_its_beginning_to_now() {
         let mut follower = Follower::default();
-        for second in 0..86_400 {
+        for second in 0..86_400_u32 {
             let at = i64::from(second) * 1_000;
             follower.note(&progress(u64::from(second) * 7, Unit::Rows), at);
         }
