@@ -181,23 +181,6 @@ fn secrets_cannot_be_tried_out() {
 }
 
 #[test]
-fn two_tokens_that_are_the_same_are_refused() {
-    let place = gated();
-    std::fs::write(place.path().join("token"), "same").unwrap();
-    let arguments = [
-        "serve",
-        "--token-file",
-        "token",
-        "--read-token-file",
-        "token",
-    ];
-    place
-        .run(&arguments)
-        .ends_with(2)
-        .and_says("who may only look needs one of their own");
-}
-
-#[test]
 fn without_a_secret_the_page_is_told_that_nobody_can_sign_in() {
     let place = gated();
     let service = Service::start_without_secrets(&place);
