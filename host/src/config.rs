@@ -279,6 +279,8 @@ pub struct ServeConfig {
     pub password_file: PathBuf,
     /// The file with the token; empty for none.
     pub token_file: PathBuf,
+    /// The file with a token whose holder may look and give no commands; empty for none.
+    pub read_token_file: PathBuf,
     /// Whether there is a well-known password when none is given, on loopback.
     pub development: bool,
 }
@@ -291,6 +293,7 @@ impl Default for ServeConfig {
             answer_wait_milliseconds: 200,
             password_file: PathBuf::new(),
             token_file: PathBuf::new(),
+            read_token_file: PathBuf::new(),
             development: false,
         }
     }

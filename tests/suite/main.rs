@@ -6,6 +6,7 @@
 mod application;
 mod commands;
 mod crash;
+mod dashboard;
 mod examples;
 mod files;
 mod foreign_keys;

@@ -74,18 +74,25 @@ fn legacy_database(target: &Path) -> Result<PathBuf> {
 }
 
 /// What the tests need beside Rust: strace, with which the crash tests kill the host at chosen system calls, a PostgreSQL
-/// server, and a pooler for it.
+/// server, a pooler for it, and a browser with its driver.
 fn require_programs() -> Result<()> {
     let missing = |package: &&str| match *package {
         "postgresql" => !Path::new("/usr/lib/postgresql").exists(),
+        "chromium-driver" => !Path::new("/usr/bin/chromedriver").exists(),
         package => !["/usr/bin", "/usr/sbin"]
             .iter()
             .any(|path| Path::new(path).join(package).exists()),
     };
-    let packages: Vec<&str> = ["strace", "postgresql", "pgbouncer"]
-        .into_iter()
-        .filter(missing)
-        .collect();
+    let packages: Vec<&str> = [
+        "strace",
+        "postgresql",
+        "pgbouncer",
+        "chromium",
+        "chromium-driver",
+    ]
+    .into_iter()
+    .filter(missing)
+    .collect();
     if packages.is_empty() {
         return Ok(());
     }

@@ -17,7 +17,7 @@ use super::{Ended, GlobalArguments, Manner};
 use crate::catalog::Allowances;
 use crate::config::{MigrateResultConfig, ServeConfig};
 use crate::engine::Supervisor;
-use crate::http::{self, Credentials, Dialect, MigrateResult, Settings};
+use crate::http::{self, Credentials, Dialect, MigrateResult, Settings, SigningKey};
 
 /// Names the file with the password, as other services of its kind do.
 const PASSWORD_VARIABLE: &str = "INTERNAL_AUTH_PASSWORD_FILE";
@@ -40,6 +40,9 @@ pub(super) struct ServeArguments {
     /// Take `openslides` for the password when none is given; on loopback only
     #[arg(long)]
     development: bool,
+    /// The file with a token for those who may look and give no commands, such as a display on a wall
+    #[arg(long, value_name = "FILE")]
+    read_token_file: Option<PathBuf>,
     /// How log lines look
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -58,6 +61,9 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
     serve.listen = arguments.listen.unwrap_or(serve.listen);
     serve.dialect = arguments.dialect.unwrap_or(serve.dialect);
     serve.development |= arguments.development;
+    if let Some(file) = &arguments.read_token_file {
+        serve.read_token_file.clone_from(file);
+    }
     let credentials = credentials(&serve)?;
     if credentials.is_empty() && !serve.listen.ip().is_loopback() {
         return Err(anyhow::anyhow!(
@@ -82,7 +88,13 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
         |message| tracing::error!("{message}"),
     )
     .context("cannot start the watchdog")?;
+    let signing_key = SigningKey::of(&config.cache).unwrap_or_else(|error| {
+        let cache = config.cache.display();
+        tracing::warn!(%error, %cache, "cannot keep the key of sessions: they end with this process");
+        SigningKey::of_this_process()
+    });
     let settings = Settings {
+        signing_key,
         dialect: serve.dialect,
         answer_wait: Duration::from_millis(serve.answer_wait_milliseconds),
         credentials,
@@ -155,11 +167,38 @@ pub(super) fn credentials(serve: &ServeConfig) -> anyhow::Result<Credentials> {
         ),
         None => None,
     };
-    let token = match serve.token_file.as_os_str().is_empty() {
-        true => None,
-        false => Some(token(&serve.token_file)?),
-    };
-    Ok(Credentials { password, token })
+    let token = token(&serve.token_file)?;
+    let read_token = token_of_reader(serve, token.as_deref())?;
+    Ok(Credentials {
+        password,
+        token,
+        read_token,
+    })
+}
+
+fn token_of_reader(serve: &ServeConfig, full: Option<&str>) -> anyhow::Result<Option<String>> {
+    let read_token = token(&serve.read_token_file)?;
+    if read_token.is_some() && read_token.as_deref() == full {
+        bail!(
+            "the tokens in {} and {} are the same: who may only look needs one of their own",
+            serve.token_file.display(),
+            serve.read_token_file.display()
+        );
+    }
+    Ok(read_token)
+}
+
+/// The token in a file; none when no file is named.
+fn token(file: &Path) -> anyhow::Result<Option<String>> {
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let token = String::from_utf8(secret(file, "token")?).context("the token is not text")?;
+    let token = token.trim();
+    if token.is_empty() {
+        bail!("the token in {} is empty", file.display());
+    }
+    Ok(Some(token.to_owned()))
 }
 
 /// What `/migrate/result` is told, when it is enabled.
@@ -167,10 +206,7 @@ fn migrate_result(config: &MigrateResultConfig) -> anyhow::Result<Option<Migrate
     if !config.enabled {
         return Ok(None);
     }
-    let token = match config.token_file.as_os_str().is_empty() {
-        true => None,
-        false => Some(token(&config.token_file)?),
-    };
+    let token = token(&config.token_file)?;
     let allow_origin = match config.allow_origin.as_str() {
         "" => None,
         origin => Some(HeaderValue::from_str(origin).with_context(|| {
@@ -181,15 +217,6 @@ fn migrate_result(config: &MigrateResultConfig) -> anyhow::Result<Option<Migrate
         token,
         allow_origin,
     }))
-}
-
-fn token(file: &Path) -> anyhow::Result<String> {
-    let token = String::from_utf8(secret(file, "token")?).context("the token is not text")?;
-    let token = token.trim();
-    if token.is_empty() {
-        bail!("the token in {} is empty", file.display());
-    }
-    Ok(token.to_owned())
 }
 
 fn secret(file: &Path, what: &str) -> anyhow::Result<Vec<u8>> {

@@ -329,7 +329,9 @@ impl Bars {
                 self.steps.set_position(number.saturating_sub(1) as u64);
                 self.steps.set_message(step.clone());
             }
-            Event::Progress { step, done, total } => {
+            Event::Progress {
+                step, done, total, ..
+            } => {
                 if self.rows.is_hidden() || self.rows.prefix() != *step {
                     self.rows.reset();
                     self.rows.set_prefix(step.clone());

@@ -47,6 +47,8 @@ pub enum Event {
         step: String,
         done: u64,
         total: Option<u64>,
+        #[serde(default)]
+        unit: Unit,
     },
     /// How fast a transformation goes, once a second.
     Pace {
@@ -101,6 +103,17 @@ pub struct Pace {
     pub seconds_left: Option<(u64, u64)>,
     /// How far the slowest replica is behind, in seconds.
     pub replica_lag_seconds: Option<f64>,
+}
+
+/// What progress is counted in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Whatever a component counts, which mostly are rows.
+    #[default]
+    Rows,
+    /// Bytes of a script in SQL.
+    Bytes,
 }
 
 /// Is told what happens, on the run's thread; must return at once.

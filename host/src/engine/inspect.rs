@@ -1,4 +1,4 @@
-//! A look at a component that runs nothing but its `describe`.
+//! A look at a component that runs nothing but its `describe`, in a transaction that can only read.
 
 use std::sync::Arc;
 
@@ -40,11 +40,12 @@ pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspecti
         .map_err(Failure::from_sandbox)?;
     let stop = Stop::default();
     stop.set_deadline(Some(engine.deadline()));
-    let session = engine
+    let mut session = engine
         .database
         .open(Access::Read, &stop)
         .await
         .map_err(Failure::from_database)?;
+    session.begin_read().await.map_err(Failure::from_database)?;
     let context = Arc::new(RunContext {
         lease: None,
         observer: Arc::new(Unobserved),
@@ -81,7 +82,10 @@ pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspecti
     let recorded = transaction.recorded();
     let output = Arc::clone(&transaction.output);
     let mut instance = sandbox.instance(&component, transaction, output, recorded, &stop);
-    let description = instance.describe().await.map_err(Failure::from_sandbox)?;
+    let described = instance.describe().await;
+    let rolled_back = instance.into_host().session.rollback().await;
+    let description = described.map_err(Failure::from_sandbox)?;
+    rolled_back.map_err(Failure::from_database)?;
     Ok(Inspection {
         size: bytes.len(),
         digest,

@@ -23,7 +23,9 @@ mod rehearse;
 mod retries;
 mod run_output;
 mod runner;
+mod running;
 mod state;
+mod steps;
 mod supervisor;
 mod transaction;
 mod transform;
@@ -46,7 +48,7 @@ use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
 
 pub use advice::StepAdvice;
-pub use event::{Event, Observer, Pace, Several, Statement, Unobserved};
+pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use failure::{Blame, Failure};
 pub use gate::Gate;
 pub use inspect::Inspection;
@@ -55,7 +57,9 @@ pub use overview::{Overview, Progress, Rows, StepOverview};
 pub use rehearse::Rehearsal;
 pub use retries::Retries;
 pub use runner::Report;
+pub use running::{Running, RunningStep, Sample};
 pub use state::{Command, Order, State};
+pub use steps::{StepDetails, StepOnDisk};
 pub use supervisor::{CurrentStep, Live, Numbered, Started, Supervisor};
 
 /// What an operator ought to know who gives steps all rights.
@@ -444,10 +448,21 @@ impl Engine {
         Ok(lines)
     }
 
-    /// What a component imports and exports, and what it says of itself. Runs nothing but its `describe`, on an empty
-    /// database.
+    /// What a component imports and exports, and what it says of itself. Runs nothing but its `describe`, in a
+    /// transaction that can only read.
     pub async fn inspect(&self, file: &StepFile) -> Result<Inspection, Failure> {
         inspect::inspect(self, file).await
+    }
+
+    /// Every step with the digest of its file.
+    pub async fn steps(&self) -> Result<Vec<StepOnDisk>, RunError> {
+        steps::steps(self).await
+    }
+
+    /// What is known of one step; none when there is none with this index. Of a component, nothing runs but its
+    /// `describe`, in a transaction that can only read.
+    pub async fn step(&self, index: u32) -> Result<Option<StepDetails>, RunError> {
+        steps::step(self, index).await
     }
 
     /// The target's state now, where the target can be read.
@@ -476,19 +491,8 @@ impl Engine {
         command: Command,
     ) -> Result<Option<State>, RunError> {
         self.refuse_problems(catalog, snapshot)?;
-        let unfinalized = snapshot
-            .steps
-            .values()
-            .any(|step| step.state != StepState::Finalized);
-        let failed = snapshot
-            .last_run
-            .as_ref()
-            .is_some_and(|run| run.error.is_some());
-        // A failure that left nothing behind is still to be cleared.
-        if command == Command::Reset && !unfinalized && !failed {
-            return Ok(None);
-        }
-        match state::command(overview::state_of(catalog, snapshot), command) {
+        let state = overview::state_of(catalog, snapshot);
+        match overview::verdict(state, snapshot, command) {
             Verdict::Start(state) => Ok(Some(state)),
             Verdict::Nothing => Ok(None),
             Verdict::Refuse(Refusal::Running) => Err(RunError::Refused(

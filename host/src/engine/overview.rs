@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::state::{self, Activity, Command, Facts, State};
+use super::running::Running;
+use super::state::{self, Activity, Command, Facts, State, Verdict};
 use crate::catalog::{Applied, Catalog, Ignored, StepFile, StepKind};
 use crate::journal::{LeaseRecord, Outcome, Pause, Phase, RunRecord, Snapshot, StepState};
 
@@ -90,6 +91,12 @@ pub struct Overview {
     /// What holds the run up that goes on.
     #[serde(default)]
     pub pause: Option<Pause>,
+    /// The commands that would start a run now.
+    #[serde(default)]
+    pub commands: Vec<Command>,
+    /// What the newest run is doing, when it goes on in the host that answers: only there it can be cancelled.
+    #[serde(default)]
+    pub running: Option<Running>,
 }
 
 /// How many rows a run goes through.
@@ -162,6 +169,23 @@ pub(super) fn concerned(catalog: &Catalog, snapshot: &Snapshot, command: Command
     }
 }
 
+/// What becomes of a command in a state.
+pub(super) fn verdict(state: State, snapshot: &Snapshot, command: Command) -> Verdict {
+    let unfinalized = snapshot
+        .steps
+        .values()
+        .any(|step| step.state != StepState::Finalized);
+    let failed = snapshot
+        .last_run
+        .as_ref()
+        .is_some_and(|run| run.error.is_some());
+    // A failure that left nothing behind is still to be cleared.
+    if command == Command::Reset && !unfinalized && !failed {
+        return Verdict::Nothing;
+    }
+    state::command(state, command)
+}
+
 /// The state of a target as it decides what may run: a lease whose time is over keeps nobody away.
 pub(super) fn state_of(catalog: &Catalog, snapshot: &Snapshot) -> State {
     state(catalog, snapshot, LeaseRecord::is_live)
@@ -217,6 +241,11 @@ pub(super) fn overview(
     is_at_work: impl Fn(&LeaseRecord) -> bool,
 ) -> Overview {
     let state = state(&catalog, &snapshot, &is_at_work);
+    let commands = [Command::Migrate, Command::Finalize, Command::Reset]
+        .into_iter()
+        .filter(|command| matches!(verdict(state, &snapshot, *command), Verdict::Start(_)))
+        .filter(|_| problems.is_empty())
+        .collect();
     let mut indexes: Vec<u32> = catalog
         .steps
         .keys()
@@ -279,5 +308,7 @@ pub(super) fn overview(
         lease: snapshot.lease.filter(is_at_work),
         pause: snapshot.pause,
         last_run: snapshot.last_run,
+        commands,
+        running: None,
     }
 }

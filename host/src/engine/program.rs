@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::event::Statement;
+use super::event::{Statement, Unit};
 use super::failure::Failure;
 use super::transaction::StepTransaction;
 use crate::catalog::{Section, SqlStep};
@@ -167,7 +167,7 @@ async fn perform_sql(
     let mut before = 0;
     let result = session
         .execute_script(&section.text, &mut |done| {
-            meter.progress(done as u64, Some(total));
+            meter.progress(done as u64, Some(total), Unit::Bytes);
             if let Some(began) = &mut began {
                 let text = section.text.get(before..done).unwrap_or_default();
                 // What lies behind the last statement is none.

@@ -6,16 +6,17 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, Semaphore, broadcast, oneshot, watch};
 
 use super::event::{Event, Observer, Pace, Statement, Unobserved};
+use super::running::{Follower, Running};
 use super::state::Order;
 use super::{Engine, Overview, Rehearsal, Report, Rows, RunError};
 use crate::database::Stop;
-use crate::journal::{Outcome, OutputLine, Phase};
+use crate::journal::{self, Outcome, OutputLine, Phase};
 
 /// How many events are kept for those who come back after a short while.
 const KEPT_EVENTS: usize = 2_000;
@@ -32,8 +33,30 @@ const DRAIN_INTERVAL: Duration = Duration::from_secs(2);
 pub struct Numbered {
     /// Its number, from 1.
     pub number: u64,
+    /// When it happened, in milliseconds since 1970.
+    pub at: i64,
     /// What happened.
     pub event: Arc<Event>,
+    json: Arc<OnceLock<String>>,
+}
+
+impl Numbered {
+    /// The event with its time in JSON, written once for all who listen.
+    pub fn json(&self) -> &str {
+        #[derive(serde::Serialize)]
+        struct Timed<'e> {
+            at: i64,
+            #[serde(flatten)]
+            event: &'e Event,
+        }
+        self.json.get_or_init(|| {
+            let timed = Timed {
+                at: self.at,
+                event: &self.event,
+            };
+            serde_json::to_string(&timed).unwrap_or_default()
+        })
+    }
 }
 
 /// What became of a command.
@@ -59,10 +82,7 @@ pub struct Live {
 #[derive(Debug, Default)]
 struct Told {
     lines: Vec<OutputLine>,
-    expected_rows: Option<u64>,
-    /// Rows of the steps that are done, and of the one that runs.
-    rows_done: u64,
-    rows_of_step: u64,
+    follower: Follower,
     pace: Option<Pace>,
     current: Option<CurrentStep>,
 }
@@ -97,15 +117,20 @@ impl Live {
 
     /// The rows that the run goes through, when its steps announced any.
     pub fn rows(&self) -> Option<Rows> {
+        self.told().follower.rows()
+    }
+
+    /// What it is doing.
+    pub fn running(&self) -> Running {
+        self.told().follower.running()
+    }
+
+    /// At most `most` lines behind the line numbered `after` that no commit has kept yet.
+    fn lines(&self, after: i64, most: u32) -> Vec<OutputLine> {
         let told = self.told();
-        let expected = told.expected_rows?;
-        Some(Rows {
-            expected,
-            done: told
-                .rows_done
-                .saturating_add(told.rows_of_step)
-                .min(expected),
-        })
+        let first = told.lines.partition_point(|line| line.sequence <= after);
+        let rest = told.lines.get(first..).unwrap_or_default();
+        rest.iter().take(most as usize).cloned().collect()
     }
 
     /// How fast the transformation goes that runs.
@@ -122,13 +147,12 @@ impl Live {
         lock(&self.told)
     }
 
-    fn note(&self, event: &Event) {
+    fn note(&self, event: &Event, at: i64) {
         let mut told = self.told();
+        told.follower.note(event, at);
         match event {
             Event::Output { line, .. } => told.lines.push(line.clone()),
-            Event::Prepared { rows, .. } => told.expected_rows = *rows,
             Event::StepStarted { step, attempt, .. } => {
-                told.rows_of_step = 0;
                 let before = told.current.take().filter(|before| before.step == *step);
                 told.current = Some(CurrentStep {
                     step: step.clone(),
@@ -149,7 +173,6 @@ impl Live {
                     error: Some(message.clone()),
                 });
             }
-            Event::Progress { done, .. } => told.rows_of_step = *done,
             Event::Pace { pace, .. } => told.pace = Some(*pace),
             // Comes after a commit, which took the lines along.
             Event::Checkpoint { .. } => told.lines.clear(),
@@ -159,13 +182,10 @@ impl Live {
                 if *phase == Phase::Migrate {
                     told.lines.clear();
                 }
-                let of_step = std::mem::take(&mut told.rows_of_step);
-                if *outcome == Outcome::Done {
-                    // Steps may say anything.
-                    told.rows_done = told.rows_done.saturating_add(of_step);
-                    if let Some(current) = told.current.as_mut() {
-                        current.error = None;
-                    }
+                if *outcome == Outcome::Done
+                    && let Some(current) = told.current.as_mut()
+                {
+                    current.error = None;
                 }
             }
             _ => {}
@@ -270,6 +290,7 @@ impl Supervisor {
         let mut overview = self.ask(async |engine| engine.overview().await).await?;
         if let Some(live) = live.filter(|live| overview.is_at_work_on(live.run)) {
             overview.rows = live.rows();
+            overview.running = Some(live.running());
         }
         Ok(overview)
     }
@@ -284,7 +305,7 @@ impl Supervisor {
     ) -> Result<Vec<OutputLine>, RunError> {
         // First what is not committed: what is committed meanwhile is then found in the journal.
         let uncommitted = match self.live().filter(|live| live.run == run) {
-            Some(live) => live.told().lines.clone(),
+            Some(live) => live.lines(after, most),
             None => Vec::new(),
         };
         let mut lines = self
@@ -469,11 +490,12 @@ impl Observer for Reporter {
                 let _ = accepted.sender.send(Ok(Started::Run(live)));
             }
         }
+        let at = journal::now();
         if let Some(live) = self.supervisor.live() {
-            live.note(event);
+            live.note(event, at);
         }
         self.supervisor.observer.notify(event);
-        self.supervisor.news.publish(event.clone());
+        self.supervisor.news.publish(event.clone(), at);
     }
 
     fn hears_statements(&self) -> bool {
@@ -486,11 +508,13 @@ impl Observer for Reporter {
 }
 
 impl News {
-    fn publish(&self, event: Event) {
+    fn publish(&self, event: Event, at: i64) {
         let mut kept = self.kept();
         let numbered = Numbered {
             number: kept.back().map_or(0, |event| event.number) + 1,
+            at,
             event: Arc::new(event),
+            json: Arc::default(),
         };
         if kept.len() == KEPT_EVENTS {
             kept.pop_front();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 
-use super::event::{Event, Observer, Statement};
+use super::event::{Event, Observer, Statement, Unit};
 use super::run_output::RunOutput;
 use crate::catalog::StepKind;
 use crate::database::{Durability, Error, Listener, Result, Session};
@@ -160,7 +160,7 @@ impl Meter {
         }
     }
 
-    pub(super) fn progress(&mut self, done: u64, total: Option<u64>) {
+    pub(super) fn progress(&mut self, done: u64, total: Option<u64>, unit: Unit) {
         self.done = Some(done);
         let total = total.or(self.expected);
         let now = Instant::now();
@@ -174,6 +174,7 @@ impl Meter {
                 step: self.label.clone(),
                 done,
                 total,
+                unit,
             });
         }
     }
@@ -295,7 +296,7 @@ impl StepHost for StepTransaction {
     }
 
     fn progress(&mut self, done: u64, total: Option<u64>) {
-        self.meter.progress(done, total);
+        self.meter.progress(done, total, Unit::Rows);
     }
 
     fn clock(&self) -> Option<SystemTime> {

@@ -5,6 +5,7 @@
 //! This room knows no SQL, no component, and decides nothing of what may run when, but for what a protocol itself demands.
 
 mod credentials;
+mod dashboard;
 mod health;
 mod logs;
 mod metrics;
@@ -31,6 +32,7 @@ use crate::engine::Supervisor;
 use metrics::Metrics;
 
 pub use credentials::Credentials;
+pub use dashboard::SigningKey;
 pub use logs::log_runs;
 pub use openslides::Dialect;
 pub use server::{Limits, serve};
@@ -55,6 +57,8 @@ pub struct Settings {
     pub migrate_result: Option<MigrateResult>,
     /// What became of notices, for the metrics.
     pub notices: crate::notices::Counts,
+    /// What the sessions of browsers are signed with.
+    pub signing_key: SigningKey,
 }
 
 /// What all requests share.
@@ -63,6 +67,8 @@ struct Service {
     settings: Settings,
     readers: openslides::Readers,
     requests: native::Requests,
+    sessions: dashboard::Sessions,
+    attempts: dashboard::Attempts,
     metrics: Metrics,
     /// When the service began, in milliseconds since 1970.
     started_at: i64,
@@ -79,6 +85,8 @@ pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
         started_at,
         unread: AtomicU32::new(0),
         metrics: Metrics::new(),
+        sessions: dashboard::Sessions::new(&settings.signing_key, &settings.credentials),
+        attempts: dashboard::Attempts::default(),
         supervisor,
         settings,
         readers: openslides::Readers::default(),
@@ -92,6 +100,7 @@ pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
         .merge(openslides::routes())
         .merge(native::routes(&service))
         .merge(wukong::routes(&service))
+        .merge(dashboard::routes())
         .fallback(openslides::not_found)
         .method_not_allowed_fallback(openslides::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&service), observe))

@@ -7,23 +7,25 @@ use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::sse::{Event as SentEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use futures_util::stream::{self, Stream, StreamExt as _};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::credentials::Verdict;
+use super::credentials::{Access, Verdict};
+use super::dashboard::{self, Session};
 use super::problem::Problem;
 use super::{BODY_BYTES, BODY_WAIT, Service};
 use crate::engine::{
     Command, HistoryEntry, Numbered, Order, Overview, Rehearsal, RunError, Started, StepAdvice,
-    StepOverview, Verified,
+    StepDetails, StepOnDisk, Verified,
 };
 use crate::journal::{BadRow, OutputLine};
 
@@ -50,6 +52,7 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
     Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/steps", get(steps))
+        .route("/api/v1/steps/{index}", get(step))
         .route("/api/v1/advice", get(advice))
         .route("/api/v1/runs", get(runs).post(start))
         .route("/api/v1/runs/{run}", get(run))
@@ -73,28 +76,51 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
         })
         .route_layer(from_fn_with_state(Arc::clone(service), authenticate))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(from_fn(dashboard::of_the_api))
 }
 
+/// Lets in who has a secret, or a session that was begun with one.
 async fn authenticate(
     State(service): State<Arc<Service>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let header = request.headers().get(header::AUTHORIZATION);
+    let headers = request.headers();
+    let header = headers.get(header::AUTHORIZATION);
+    let session = service.sessions.of(headers).filter(|_| header.is_none());
     let verdict = service
         .settings
         .credentials
         .judge(header.map(|value| value.as_bytes()));
-    if verdict == Verdict::Accepted {
-        return next.run(request).await;
+    let access = match (session, verdict) {
+        (Some(session), _) => session.access,
+        (None, Verdict::Accepted(access)) => access,
+        (None, _) => {
+            let problem = Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "not authenticated",
+                "send `Authorization: Bearer` with the token, or the password in base64",
+            );
+            let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+            return (challenge, problem).into_response();
+        }
+    };
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        if access == Access::ReadOnly {
+            return Problem::forbidden("who has this token may look and give no commands")
+                .into_response();
+        }
+        if session.is_some() && !dashboard::is_same_origin(headers) {
+            return Problem::forbidden(
+                "with a cookie for proof, commands come from the page of this service alone",
+            )
+            .into_response();
+        }
     }
-    let problem = Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "not authenticated",
-        "send `Authorization: Bearer` with the token, or the password in base64",
-    );
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-    (challenge, problem).into_response()
+    if let Some(session) = session {
+        request.extensions_mut().insert(session);
+    }
+    next.run(request).await
 }
 
 async fn not_found() -> Problem {
@@ -106,11 +132,28 @@ pub(super) async fn status(State(service): State<Arc<Service>>) -> Result<Json<O
     Ok(Json(service.supervisor.overview().await?))
 }
 
-#[utoipa::path(get, path = "/api/v1/steps", tag = "native", responses((status = 200, body = [StepOverview]), (status = 401, body = Problem), (status = 503, body = Problem)), security(("token" = []), ("password" = [])))]
+#[utoipa::path(get, path = "/api/v1/steps", tag = "native", responses((status = 200, body = [StepOnDisk]), (status = 401, body = Problem), (status = 503, body = Problem)), security(("token" = []), ("password" = [])))]
 pub(super) async fn steps(
     State(service): State<Arc<Service>>,
-) -> Result<Json<Vec<StepOverview>>, Problem> {
-    Ok(Json(service.supervisor.overview().await?.steps))
+) -> Result<Json<Vec<StepOnDisk>>, Problem> {
+    let steps = service.supervisor.ask(async |engine| engine.steps().await);
+    Ok(Json(steps.await?))
+}
+
+/// What one step is and may do.
+#[utoipa::path(get, path = "/api/v1/steps/{index}", tag = "native", responses((status = 200, body = StepDetails), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)), params(("index" = u32, Path)), security(("token" = []), ("password" = [])))]
+pub(super) async fn step(
+    State(service): State<Arc<Service>>,
+    index: Result<Path<u32>, PathRejection>,
+) -> Result<Json<StepDetails>, Problem> {
+    let Path(index) = index?;
+    let step = service
+        .supervisor
+        .ask(async move |engine| engine.step(index).await);
+    let step = step.await?;
+    Ok(Json(step.ok_or_else(|| {
+        Problem::not_found(format!("there is no step {index}"))
+    })?))
 }
 
 /// What to say about the statements of pending steps, before they hold up the application.
@@ -285,14 +328,7 @@ pub(super) async fn start(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    let body = tokio::time::timeout(BODY_WAIT, Json::<NewRun>::from_request(request, &()));
-    let Json(new) = body.await.map_err(|_| {
-        Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "too slow",
-            "the body did not arrive within 10 seconds",
-        )
-    })??;
+    let new: NewRun = read_body(request).await?;
     // A client that hangs up meanwhile must find its key known when it comes back.
     let started = tokio::spawn(async move { start_once(&service, &headers, &new).await });
     started.await.unwrap_or_else(|error| {
@@ -303,6 +339,19 @@ pub(super) async fn start(
             error.to_string(),
         ))
     })
+}
+
+/// Reads the body of a request, unless it is too long on its way.
+pub(super) async fn read_body<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+    let body = tokio::time::timeout(BODY_WAIT, Json::<T>::from_request(request, &()));
+    let Json(body) = body.await.map_err(|_| {
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too slow",
+            "the body did not arrive within 10 seconds",
+        )
+    })??;
+    Ok(body)
 }
 
 async fn start_once(
@@ -404,6 +453,7 @@ pub(super) async fn cancel(
 #[utoipa::path(get, path = "/api/v1/events", tag = "native", responses((status = 200, content_type = "text/event-stream", description = "First `overview`, where the target stands; then `run`, one `Event` each"), (status = 401, body = Problem)), params(("last-event-id" = Option<String>, Header)), security(("token" = []), ("password" = [])))]
 pub(super) async fn events(
     State(service): State<Arc<Service>>,
+    session: Option<Extension<Session>>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SentEvent, Infallible>>>, Problem> {
     let last = headers
@@ -438,7 +488,17 @@ pub(super) async fn events(
         };
         Some((event, (service, receiver)))
     });
-    let events = stream::iter(first).chain(rest).map(Ok);
+    // Whoever listens with a session does so no longer than it lasts.
+    let over = async move {
+        match session {
+            Some(Extension(session)) => tokio::time::sleep(session.remaining()).await,
+            None => std::future::pending().await,
+        }
+    };
+    let events = stream::iter(first)
+        .chain(rest)
+        .take_until(Box::pin(over))
+        .map(Ok);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
@@ -454,8 +514,7 @@ fn sent(service: &Service, numbered: &Numbered) -> SentEvent {
     SentEvent::default()
         .event("run")
         .id(format!("{}{}", service.boot, numbered.number))
-        .json_data(&*numbered.event)
-        .unwrap_or_default()
+        .data(numbered.json())
 }
 
 impl From<QueryRejection> for Problem {

@@ -8,7 +8,7 @@ use axum::routing::get;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{Service, health, metrics, native, openslides, wukong};
+use super::{Service, dashboard, health, metrics, native, openslides, wukong};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,6 +29,10 @@ use super::{Service, health, metrics, native, openslides, wukong};
         native::resume,
         native::bad_rows,
         native::rehearse,
+        native::step,
+        dashboard::sign_in::session,
+        dashboard::sign_in::sign_in,
+        dashboard::sign_in::sign_out,
         health::healthy,
         health::ready,
         metrics::metrics,

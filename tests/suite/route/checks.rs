@@ -222,6 +222,10 @@ fn one_trailing_slash_and_a_query_are_tolerated() {
         service
             .send(Request::post(path, stats))
             .refuses(404, NOT_FOUND);
+        // There is a page for people at the root.
+        if path == "/" {
+            continue;
+        }
         let get = Request::post(path, stats).with_method("GET");
         service.send(get).refuses(404, NOT_FOUND);
     }

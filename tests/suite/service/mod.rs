@@ -17,8 +17,10 @@ mod postgres;
 pub mod process;
 mod refusals;
 mod remote;
+mod sessions;
 mod simultaneous;
 mod slow;
+mod steps;
 mod terminated;
 
 use crate::application::Application;

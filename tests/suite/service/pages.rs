@@ -44,9 +44,11 @@ fn a_target_that_is_not_there_yet_can_be_looked_at() {
 fn steps_and_status_say_how_far_all_is() {
     let place = gated();
     let service = Service::start(&place);
+    let digest = service.get("/api/v1/steps").json()[0]["digest"].clone();
+    assert_eq!(digest.as_str().unwrap().len(), 64);
     let pending = json!([{
         "index": 1, "name": "first", "kind": "wasm", "progress": "pending",
-        "migrated_at": null, "finalized_at": null, "rows_done": null,
+        "migrated_at": null, "finalized_at": null, "rows_done": null, "digest": digest,
     }]);
     assert_eq!(service.get("/api/v1/steps").json(), pending);
     service.does("migrate");

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -29,22 +29,37 @@ impl Service {
 
     /// Starts it with more arguments than those that every service gets.
     pub fn start_with(place: &Place, arguments: &[&str]) -> Self {
-        std::fs::write(place.path().join("token"), TOKEN).unwrap();
-        std::fs::write(place.path().join("password"), "openslides").unwrap();
+        Self::start_at("127.0.0.1:0", place, arguments)
+    }
+
+    /// The same at an address, such as that of one that has ended.
+    pub fn start_at(address: &str, place: &Place, arguments: &[&str]) -> Self {
+        for (name, secret) in [("token", TOKEN), ("password", "openslides")] {
+            let file = place.path().join(name);
+            if !file.exists() {
+                std::fs::write(file, secret).unwrap();
+            }
+        }
         let mut command = place.command(&[
             "serve",
             "--listen",
-            "127.0.0.1:0",
+            address,
             "--token-file",
             "token",
             "--password-file",
             "password",
         ]);
-        let mut process = command
-            .args(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        command.args(arguments);
+        Self::spawn(command)
+    }
+
+    /// A service that accepts no secret.
+    pub fn start_without_secrets(place: &Place) -> Self {
+        Self::spawn(place.command(&["serve", "--listen", "127.0.0.1:0"]))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let logs = Arc::new(Mutex::new(Vec::new()));
         let stderr = BufReader::new(process.stderr.take().unwrap());
         let written = Arc::clone(&logs);

@@ -94,3 +94,15 @@ fn flags_and_settings_must_be_known() {
     )
     .and_says("WASMIGRATE_SERVE_PORT");
 }
+
+#[test]
+fn who_may_only_look_needs_a_token_of_their_own() {
+    let place = Place::new();
+    std::fs::write(place.path().join("token"), "same").unwrap();
+    let tokens = ["--token-file", "token", "--read-token-file", "token"];
+    refused(
+        &place,
+        &[&["--listen", "127.0.0.1:0"], &tokens[..]].concat(),
+    )
+    .and_says("who may only look needs one of their own");
+}

@@ -6,6 +6,7 @@
 mod postgres;
 mod service;
 mod transform;
+mod viewers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ pub(crate) enum Part {
     Bulk,
     /// The service under load
     Service,
+    /// Twenty people before the dashboard
+    Viewers,
     /// The same on a PostgreSQL server
     Postgres,
     /// Transformations of a million rows, on both
@@ -74,6 +77,9 @@ pub(crate) fn run(parts: &[Part]) -> Result<()> {
     }
     if is_meant(Part::Service) {
         service::measure(&place)?;
+    }
+    if is_meant(Part::Viewers) {
+        viewers::measure(&place, &built)?;
     }
     if is_meant(Part::Postgres) {
         postgres::measure(&place, &built)?;
@@ -241,6 +247,7 @@ impl Place {
             "wasm-steps",
             "bulk-steps",
             "service-steps",
+            "viewers-steps",
             "postgres",
             "transform",
         ] {

@@ -88,13 +88,17 @@ fn percentile_99(mut times: Vec<Duration>) -> Duration {
 }
 
 /// A service, ended when it is dropped.
-struct Service {
+pub(super) struct Service {
     process: Child,
-    address: String,
+    pub(super) address: String,
 }
 
 impl Service {
-    fn start(place: &Place, steps: &std::path::Path, token: &std::path::Path) -> Result<Self> {
+    pub(super) fn start(
+        place: &Place,
+        steps: &std::path::Path,
+        token: &std::path::Path,
+    ) -> Result<Self> {
         let mut command = place.host("serve", steps);
         command.args(["--listen", "127.0.0.1:0", "--log-format", "json"]);
         command.arg("--token-file").arg(token);
@@ -116,7 +120,7 @@ impl Service {
         Ok(Self { process, address })
     }
 
-    fn migrate(&self, place: &Place, token: &std::path::Path) -> Command {
+    pub(super) fn migrate(&self, place: &Place, token: &std::path::Path) -> Command {
         let mut command = Command::new(&place.host);
         command.args(["migrate", "--host", &format!("http://{}", self.address)]);
         command.arg("--token-file").arg(token);

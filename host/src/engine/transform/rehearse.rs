@@ -7,10 +7,10 @@ use super::function::{Computed, Function};
 use super::plan::{Plan, Stage};
 use super::{count, recorded, refuse_nameless};
 use crate::database::{Session, Stop};
-use crate::engine::Engine;
 use crate::engine::failure::Failure;
 use crate::engine::loaded::Loaded;
 use crate::engine::transaction::{Meter, RunContext};
+use crate::engine::{Engine, Unit};
 use crate::journal::{self, Phase, Range, TransformationRecord};
 
 /// How many rows are computed at once.
@@ -63,7 +63,7 @@ pub(in crate::engine) async fn rehearse(
             stop.set_deadline(Some(engine.deadline()));
             done += chunk(&plan, &mut function, &mut range, session).await? as u64;
             stop.set_deadline(None);
-            meter.progress(done, None);
+            meter.progress(done, None, Unit::Rows);
         }
     }
     let verified = session.verify().await;

@@ -15,6 +15,7 @@ use super::lock::set_lock_timeout;
 use super::pace::{ChunkSize, Throttle};
 use super::plan::Plan;
 use crate::database::{Access, Durability, Kind, Result, Session, Stop};
+use crate::engine::Unit;
 use crate::engine::failure::Failure;
 use crate::engine::transaction::Meter;
 use crate::journal::{self, Range};
@@ -162,7 +163,7 @@ impl<'w> Worker<'w> {
                 let done = self.shared.done.fetch_add(rows as u64, Ordering::Relaxed) + rows as u64;
                 let chunk_rows = size.rows as u64;
                 self.shared.chunk_rows.store(chunk_rows, Ordering::Relaxed);
-                lock(&self.shared.meter).progress(done, None);
+                lock(&self.shared.meter).progress(done, None, Unit::Rows);
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::Refused;
 use crate::engine::Command;
-use crate::http::credentials::Verdict;
+use crate::http::credentials::{Access, Verdict};
 use crate::http::{BODY_BYTES, BODY_WAIT, Service};
 
 /// A body that passed all checks.
@@ -92,7 +92,13 @@ async fn check(service: &Arc<Service>, request: Request) -> Result<Body, Refused
         .credentials
         .judge(authorization.map(|value| value.as_bytes()))
     {
-        Verdict::Accepted => {}
+        Verdict::Accepted(Access::Full) => {}
+        Verdict::Accepted(Access::ReadOnly) => {
+            return Err(Refused::new(
+                StatusCode::FORBIDDEN,
+                "This token may only look, which is not done here.",
+            ));
+        }
         Verdict::Wrong => {
             return Err(Refused::new(
                 StatusCode::UNAUTHORIZED,

@@ -1,0 +1,256 @@
+//! Sessions of browsers and the token of those who may only look: what each is good for, and what not.
+
+use serde_json::{Value, json};
+
+use super::client::{Answer, Request};
+use super::gated;
+use super::process::Service;
+use crate::place::Place;
+
+const READER: &str = "Bearer only-looking";
+
+fn with_reader(place: &Place) -> Service {
+    std::fs::write(place.path().join("reader"), "only-looking\n").unwrap();
+    Service::start_with(place, &["--read-token-file", "reader"])
+}
+
+/// A request of the page itself, without any secret. The client's `Host` is `localhost`.
+fn of_page(request: Request) -> Request {
+    let request = request.without("Authorization");
+    request.with("Origin", "http://localhost")
+}
+
+fn sign_in(service: &Service, secret: &str) -> Answer {
+    let request = Request::post("/api/v1/session", &json!({ "secret": secret }));
+    of_page(request).send(service.address())
+}
+
+/// What a browser sends back of an answer's cookie.
+fn cookie(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let cookie = answer.header("set-cookie").unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+fn migrate() -> Request {
+    Request::post("/api/v1/runs", &json!({ "command": "migrate" }))
+}
+
+#[test]
+fn each_secret_begins_a_session_of_its_kind() {
+    let place = gated();
+    std::fs::write(place.path().join("password"), "with a line break\n").unwrap();
+    let service = with_reader(&place);
+    for (secret, access) in [
+        ("with a line break", "full"),
+        ("with a line break\n", "full"),
+        ("let-me-in", "full"),
+        (" let-me-in ", "full"),
+        ("only-looking", "read-only"),
+    ] {
+        let answer = sign_in(&service, secret);
+        let session = answer.header("set-cookie").unwrap();
+        for attribute in [
+            "; Path=/; ",
+            "; HttpOnly",
+            "; SameSite=Strict",
+            "; Max-Age=",
+        ] {
+            assert!(session.contains(attribute), "{session}");
+        }
+        assert!(!session.contains("Secure"), "{session}");
+        assert_eq!(answer.json()["access"], access, "{secret}");
+        let known = Request::get("/api/v1/session").without("Authorization");
+        let known = known
+            .with("Cookie", &cookie(&answer))
+            .send(service.address());
+        assert_eq!(
+            known.json(),
+            json!({ "access": access, "has_secrets": true })
+        );
+    }
+    for wrong in ["", "openslides", "let-me-in2", "Bearer let-me-in"] {
+        let answer = sign_in(&service, wrong);
+        answer.is_problem(401, "neither the password nor a token");
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+    let secure = Request::post("/api/v1/session", &json!({ "secret": "let-me-in" }));
+    let secure = of_page(secure).with("Sec-Fetch-Site", "same-origin");
+    let secure = secure
+        .with("Origin", "https://db.example")
+        .send(service.address());
+    assert!(
+        secure.header("set-cookie").unwrap().ends_with("; Secure"),
+        "{secure:?}"
+    );
+}
+
+#[test]
+fn a_session_is_good_for_the_page_alone() {
+    let place = gated();
+    let service = Service::start(&place);
+    let address = service.address();
+    let session = cookie(&sign_in(&service, "let-me-in"));
+    let look = Request::get("/api/v1/status").without("Authorization");
+    assert_eq!(
+        look.clone().with("Cookie", &session).send(address).status,
+        200
+    );
+    look.clone()
+        .with("Cookie", &(session.clone() + "x"))
+        .send(address)
+        .is_problem(401, "Bearer");
+    look.send(address).is_problem(401, "Bearer");
+    let command = migrate().with("Cookie", &session);
+    let elsewhere = command.clone().without("Authorization");
+    let page = of_page(command);
+    for foreign in [
+        elsewhere.clone(),
+        elsewhere.with("Origin", "http://elsewhere"),
+        page.clone().with("Origin", "http://localhost:3000"),
+        page.clone().with("Origin", "null"),
+        page.clone().with("Sec-Fetch-Site", "same-site"),
+        page.clone().with("Sec-Fetch-Site", "cross-site"),
+    ] {
+        foreign
+            .send(address)
+            .is_problem(403, "from the page of this service alone");
+    }
+    assert_eq!(service.get("/api/v1/runs").json(), json!([]));
+    // A wrong secret is not mended by a session.
+    page.clone()
+        .with("Authorization", "Bearer wrong")
+        .send(address)
+        .is_problem(401, "Bearer");
+    assert_eq!(page.send(address).status, 202);
+    let foreign = Request::post("/api/v1/session", &json!({ "secret": "let-me-in" }));
+    foreign
+        .with("Origin", "http://elsewhere")
+        .send(address)
+        .is_problem(403, "the page of this service alone");
+    let mut out = of_page(Request::get("/api/v1/session"));
+    out.method = "DELETE".to_owned();
+    let out = out.with("Cookie", &session).send(address);
+    assert_eq!(out.status, 204);
+    assert!(
+        out.header("set-cookie").unwrap().contains("Max-Age=0"),
+        "{out:?}"
+    );
+}
+
+#[test]
+fn who_may_only_look_gives_no_command() {
+    let place = gated();
+    let service = with_reader(&place);
+    let address = service.address();
+    let session = cookie(&sign_in(&service, "only-looking"));
+    let by_token = |request: Request| request.with("Authorization", READER);
+    let by_cookie = |request: Request| of_page(request).with("Cookie", &session);
+    for prove in [&by_token as &dyn Fn(Request) -> Request, &by_cookie] {
+        for path in ["status", "steps", "steps/1", "runs", "advice", "verify"] {
+            let answer = prove(Request::get(&format!("/api/v1/{path}"))).send(address);
+            assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        }
+        for path in ["runs", "runs/1/cancel", "rehearsal"] {
+            let answer = prove(Request::post(&format!("/api/v1/{path}"), &Value::Null));
+            answer
+                .send(address)
+                .is_problem(403, "may look and give no commands");
+        }
+    }
+    let route = Request::post("/internal/migrations", &json!({ "cmd": "stats" }));
+    by_token(route)
+        .send(address)
+        .is_refusal(403, "This token may only look");
+    assert_eq!(service.get("/api/v1/runs").json(), json!([]));
+}
+
+#[test]
+fn secrets_cannot_be_tried_out() {
+    let place = gated();
+    let service = Service::start(&place);
+    for _ in 0..10 {
+        sign_in(&service, "sesame").is_problem(401, "neither");
+    }
+    let answer = sign_in(&service, "let-me-in");
+    answer.is_problem(429, "too many wrong passwords");
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    // Whoever knows the token is not kept out by those who do not.
+    assert_eq!(service.get("/api/v1/status").status, 200);
+}
+
+#[test]
+fn without_a_secret_the_page_is_told_that_nobody_can_sign_in() {
+    let place = gated();
+    let service = Service::start_without_secrets(&place);
+    let session = Request::get("/api/v1/session").send(service.address());
+    assert_eq!(
+        session.json(),
+        json!({ "access": null, "has_secrets": false })
+    );
+    sign_in(&service, "").is_problem(401, "neither");
+}
+
+#[test]
+fn the_page_and_all_its_parts_are_served_with_headers_that_forbid_the_rest() {
+    let place = gated();
+    let service = Service::start(&place);
+    let fetch = |path: &str| {
+        Request::get(path)
+            .without("Authorization")
+            .send(service.address())
+    };
+    let page = fetch("/");
+    assert_eq!(page.media_type(), "text/html");
+    let mut bytes = page.body.len();
+    let mut waiting: Vec<String> = vec![
+        "dashboard/main.js".into(),
+        "dashboard/page.css".into(),
+        "dashboard/icon.svg".into(),
+    ];
+    let mut seen = Vec::new();
+    while let Some(path) = waiting.pop() {
+        let part = fetch(&format!("/{path}"));
+        assert_eq!(part.status, 200, "{path}");
+        assert_eq!(
+            part.header("x-content-type-options"),
+            Some("nosniff"),
+            "{path}"
+        );
+        let tag = part.header("etag").unwrap();
+        let again = Request::get(&format!("/{path}"))
+            .with("If-None-Match", tag)
+            .send(service.address());
+        assert_eq!((again.status, again.body.as_str()), (304, ""), "{path}");
+        bytes += part.body.len();
+        for import in part.body.split("from \"./").skip(1) {
+            let import = format!("dashboard/{}", import.split('"').next().unwrap());
+            if !seen.contains(&import) && !waiting.contains(&import) {
+                waiting.push(import);
+            }
+        }
+        seen.push(path);
+    }
+    assert!(seen.len() > 15, "{seen:?}");
+    assert!(bytes < 200_000, "{bytes} bytes");
+    let policy = page.header("content-security-policy").unwrap();
+    for rule in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.contains(rule), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    for (name, value) in [
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+    ] {
+        assert_eq!(page.header(name), Some(value));
+    }
+    let answer = service.get("/api/v1/status");
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+}
