@@ -41,6 +41,8 @@ pub struct Config {
     pub postgres: PostgresConfig,
     /// How `serve` answers.
     pub serve: ServeConfig,
+    /// What `test` uses.
+    pub test: TestConfig,
     /// What components may use.
     pub limits: Limits,
     /// Values that are passed to the steps.
@@ -68,6 +70,14 @@ impl Default for PostgresConfig {
             password_file: PathBuf::new(),
         }
     }
+}
+
+/// What `test` uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TestConfig {
+    /// The PostgreSQL server on which throw-away databases are made; empty for none.
+    pub server: String,
 }
 
 /// How `serve` answers.
@@ -113,6 +123,7 @@ impl Default for Config {
             lock_wait_seconds: 5,
             postgres: PostgresConfig::default(),
             serve: ServeConfig::default(),
+            test: TestConfig::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
         }
@@ -186,9 +197,7 @@ impl Config {
             path,
             message: error.to_string(),
         })?;
-        if config.cache.as_os_str().is_empty() {
-            config.cache = user_cache().ok_or(Error::NoCache)?;
-        }
+        config.settle_cache()?;
         if config.lease_seconds < 3 {
             return Err(Error::ShortLease(config.lease_seconds));
         }
@@ -199,6 +208,16 @@ impl Config {
             return Err(Error::NoAttempts);
         }
         Ok(config)
+    }
+}
+
+impl Config {
+    /// Names the directory of caches where none was named.
+    pub fn settle_cache(&mut self) -> Result<(), Error> {
+        if self.cache.as_os_str().is_empty() {
+            self.cache = user_cache().ok_or(Error::NoCache)?;
+        }
+        Ok(())
     }
 }
 
@@ -222,7 +241,7 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
         .strip_prefix(PREFIX)
         .ok_or_else(unknown)?
         .to_ascii_lowercase();
-    let (section, key) = ["limits", "postgres", "serve", "settings"]
+    let (section, key) = ["limits", "postgres", "serve", "settings", "test"]
         .iter()
         .find_map(|section| {
             let rest = key.strip_prefix(section)?.strip_prefix('_')?;

@@ -3,9 +3,9 @@
 //! The rooms of the house, and who may enter which:
 //!
 //! ```text
-//! cli → engine → journal ┐
-//!              → catalog ├→ database
-//!              → sandbox ┘
+//! cli → rehearsal → engine → journal ┐
+//!                          → catalog ├→ database
+//!                          → sandbox ┘
 //! ```
 //!
 //! - [`database`]: the target; statements, transactions, batches. Drivers stay inside.
@@ -13,6 +13,7 @@
 //! - [`sandbox`]: components, and what they may do. wasmtime stays inside.
 //! - [`journal`]: what is remembered, and the lease.
 //! - [`engine`]: what may run when, and the running of it.
+//! - [`rehearsal`]: steps, proven on throw-away databases.
 //! - [`cli`]: the commands.
 //! - [`config`]: settings from the file, the environment and the flags.
 //!
@@ -28,6 +29,7 @@ pub mod engine;
 pub mod http;
 pub mod journal;
 pub mod output;
+pub mod rehearsal;
 pub mod sandbox;
 
 /// Makes a directory that only this user may enter, with what is missing above it.

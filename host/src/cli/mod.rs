@@ -13,6 +13,7 @@ mod serve;
 mod status;
 mod target;
 mod terminal;
+mod test;
 mod verify;
 mod watchdog;
 
@@ -97,6 +98,8 @@ enum Command {
     History(history::HistoryArguments),
     /// Show what a component is and what it may do
     Inspect(inspect::InspectArguments),
+    /// Prove steps on throw-away databases: crashes, reset, edge cases, every database
+    Test(test::TestArguments),
     /// Hash every file and compare it with the journal
     Verify(verify::VerifyArguments),
     /// Show who may change the target now, or take that right away
@@ -215,6 +218,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ende
         Command::Plan(plan) => plan::run(global, plan, terminal).await,
         Command::History(history) => history::run(global, history, terminal).await,
         Command::Inspect(inspect) => inspect::run(global, inspect, terminal).await,
+        Command::Test(test) => test::run(global, test, terminal).await,
         Command::Verify(verify) => verify::run(global, verify, terminal).await,
         Command::Lease(lease) => lease::run(global, lease, terminal).await,
         Command::Completions(completions) => Ok(completions::run(completions, terminal)),
@@ -298,6 +302,7 @@ fn engine(
             allowances,
             wait,
             strict: config.strict,
+            last: None,
         },
     )
 }

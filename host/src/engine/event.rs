@@ -81,6 +81,9 @@ pub enum Event {
 pub trait Observer: Send + Sync {
     /// Takes note of an event.
     fn notify(&self, event: &Event);
+
+    /// Takes note of how much memory, in bytes, a component had in one phase.
+    fn measure(&self, _phase: Phase, _memory: u64) {}
 }
 
 /// An observer that looks away.

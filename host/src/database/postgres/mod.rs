@@ -23,6 +23,7 @@ mod results;
 mod script;
 mod session;
 mod text;
+mod throwaway;
 mod tls;
 mod transaction;
 mod verify;
