@@ -9,6 +9,7 @@ mod crash;
 mod examples;
 mod files;
 mod foreign_keys;
+mod gallery;
 mod hostile;
 mod hosts;
 mod journal;

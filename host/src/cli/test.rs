@@ -40,6 +40,9 @@ pub(super) struct TestArguments {
     /// A file of rules, one a line: all that the step may do
     #[arg(long, value_name = "FILE")]
     allow_list: Option<PathBuf>,
+    /// Try the pending steps on real data, too: on PostgreSQL in a transaction that is rolled back, of a SQLite file on a copy
+    #[arg(long, value_name = "URL")]
+    against: Option<String>,
     /// Make the rows that another run made
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -115,6 +118,9 @@ fn rehearsal(global: &GlobalArguments, arguments: &TestArguments) -> Result<Rehe
             )
         })?;
         rehearsal = rehearsal.on_postgres(server);
+    }
+    if let Some(url) = &arguments.against {
+        rehearsal = rehearsal.against(url);
     }
     if arguments.accept {
         rehearsal = rehearsal.accepting();

@@ -16,10 +16,12 @@
 //! # Ok::<(), wasmigrate::rehearsal::Error>(())
 //! ```
 
+mod against;
 mod checks;
 mod declarations;
 mod expected;
 mod fixture;
+mod generate;
 mod junit;
 mod parallel;
 mod report;
@@ -40,7 +42,8 @@ use crate::config::Config;
 use crate::database::{Kind, Postgres, PostgresOptions, SessionLimits, Sqlite, Stop};
 use crate::engine::{self, Engine};
 use checks::confined::Rules;
-use checks::{Case, applies, confined, crashes, deterministic, everywhere, place, reset};
+use checks::generated::{self, Ground};
+use checks::{Case, applies, confined, crashes, deterministic, everywhere, memory, place, reset};
 use declarations::Declarations;
 use fixture::Fixture;
 use report::{Part, skipped};
@@ -94,6 +97,7 @@ pub struct Rehearsal {
     seed: Option<u64>,
     deny: Vec<Rule>,
     allow: Option<Vec<Rule>>,
+    against: Option<String>,
     stop: Stop,
 }
 
@@ -169,6 +173,14 @@ impl Rehearsal {
         self
     }
 
+    /// Tries the steps on real data, too, on the target with this URL: on PostgreSQL in a transaction that is rolled back, of
+    /// a SQLite file on a copy.
+    #[must_use]
+    pub fn against(mut self, url: impl Into<String>) -> Self {
+        self.against = Some(url.into());
+        self
+    }
+
     /// Ends it when `stop` is cancelled.
     #[must_use]
     pub fn stopping(mut self, stop: Stop) -> Self {
@@ -191,14 +203,32 @@ impl Rehearsal {
                 "no database to try steps on was named".to_owned(),
             ));
         }
+        let target = self
+            .against
+            .as_deref()
+            .map(|url| self.target(url))
+            .transpose()?;
         let seed = self.seed.unwrap_or_else(random_seed);
         let mut session = Session::begin(self, workshops)?;
         let mut reports = Vec::new();
         for index in session.chosen.clone() {
-            reports.push(session.try_step(index)?);
+            reports.push(session.try_step(index, seed)?);
             if self.stop.is_cancelled() {
                 return Err(Error::Cancelled);
             }
+        }
+        if let (Some(target), Some(last), Some(report)) =
+            (&target, session.chosen.last(), reports.last_mut())
+        {
+            let part = against::check(&session.engine, target, *last, self.limits(), &self.stop)?;
+            let summary = match part.tried {
+                0 => "nothing is pending there".to_owned(),
+                steps => format!(
+                    "{} tried, and rolled back",
+                    counted(steps, "pending step", "pending steps")
+                ),
+            };
+            report.checks.push(part.report(Check::Against, summary));
         }
         Ok(Report {
             steps: reports,
@@ -212,6 +242,18 @@ impl Rehearsal {
             value_bytes: self.config.limits.value_bytes,
             lock_wait: Duration::from_secs(self.config.lock_wait_seconds),
             deadline: Duration::from_secs(self.config.limits.deadline_seconds),
+        }
+    }
+
+    fn target(&self, url: &str) -> Result<against::Target, Error> {
+        match url.strip_prefix("sqlite:") {
+            Some(path) if Path::new(path).is_file() => {
+                Ok(against::Target::File(Sqlite::new(path, self.limits())))
+            }
+            Some(path) => Err(Error::Settings(format!(
+                "there is no file `{path}` to try steps against"
+            ))),
+            None => Ok(against::Target::Server(self.server(url)?)),
         }
     }
 
@@ -299,7 +341,7 @@ impl<'r> Session<'r> {
         }
         let mut fixtures = fixture::discover(&rehearsal.migrations, &labels)?;
         for path in &rehearsal.fixtures {
-            fixtures.push(Fixture::read(path)?);
+            fixtures.push(Fixture::read(path)?.asked_for());
         }
         let mut session = Self {
             engine: rehearsal.engine()?,
@@ -354,7 +396,7 @@ impl<'r> Session<'r> {
     }
 
     /// Tries one step everywhere.
-    fn try_step(&mut self, index: u32) -> Result<StepReport, Error> {
+    fn try_step(&mut self, index: u32, seed: u64) -> Result<StepReport, Error> {
         let Some(step) = self
             .workshops
             .iter()
@@ -403,7 +445,9 @@ impl<'r> Session<'r> {
         applied.milliseconds = milliseconds(began.elapsed());
         let summary = self.places_told(&cases, expectations);
         let mut checks = vec![applied.report(Check::Applies, summary)];
-        checks.extend(self.try_disturbed(&step, &cases, &declarations)?);
+        let grounds = self.grounds(&step)?;
+        checks.extend(self.try_disturbed(&step, &cases, &grounds, &declarations, seed)?);
+        drop(grounds);
         self.advance(cases, &failed)?;
         Ok(StepReport {
             step: label,
@@ -460,7 +504,10 @@ impl<'r> Session<'r> {
                 match parallel::wait(fixture::load_rows(fixture, &database))? {
                     Ok(()) => places.push((fixture.clone(), database)),
                     // Rows for all steps wait until their tables are there.
-                    Err(_) if fixture.step.is_none() && self.chosen.len() > 1 => {}
+                    Err(error) if fixture.is_for_all_steps() => applied.notes.push(format!(
+                        "the fixture {} does not fit before this step: {error}",
+                        fixture.name
+                    )),
                     Err(error) => return Err(error),
                 }
             }
@@ -473,31 +520,50 @@ impl<'r> Session<'r> {
         &self,
         step: &StepFile,
         cases: &[Case],
+        grounds: &[Ground<'_>],
         declarations: &Declarations,
+        seed: u64,
     ) -> Result<Vec<CheckReport>, Error> {
         let all = [
             Check::Crashes,
             Check::Reset,
             Check::Deterministic,
             Check::Everywhere,
+            Check::Generated,
             Check::Confined,
         ];
         if cases.is_empty() {
             let why = "the step did not run anywhere";
             return Ok(all.into_iter().map(|check| skipped(check, why)).collect());
         }
-        let jobs: Vec<(&Case, Check)> = [Check::Crashes, Check::Reset, Check::Deterministic]
-            .into_iter()
-            .filter(|check| *check != Check::Reset || declarations.is_reversible())
-            .flat_map(|check| cases.iter().map(move |case| (case, check)))
-            .collect();
+        let jobs: Vec<(Option<&Case>, Check)> =
+            [Check::Crashes, Check::Reset, Check::Deterministic]
+                .into_iter()
+                .filter(|check| *check != Check::Reset || declarations.is_reversible())
+                .flat_map(|check| cases.iter().map(move |case| (Some(case), check)))
+                .chain([(None, Check::Generated), (None, Check::Confined)])
+                .collect();
+        let known: Vec<&snapshot::Snapshot> = cases.iter().map(|case| &case.before).collect();
+        let kept = self
+            .rehearsal
+            .migrations
+            .join(fixture::DIRECTORY)
+            .join(label(step));
         let done = parallel::each(jobs, |(case, check)| {
-            let step = self.step(step.index, case.kind).unwrap_or(step);
-            let trial = self.trial(step);
-            let part = match check {
-                Check::Crashes => crashes::check(&trial, case, declarations),
-                Check::Reset => reset::check(&trial, case, declarations),
-                _ => deterministic::check(&trial, case, declarations),
+            let part = match (check, case) {
+                (Check::Generated, _) => {
+                    generated::check(grounds, seed, &known, declarations, &kept)
+                }
+                (_, None) => self.measure(grounds, seed, &known),
+                (_, Some(case)) => {
+                    let step = self.step(step.index, case.kind).unwrap_or(step);
+                    let trial = self.trial(step);
+                    match check {
+                        Check::Crashes => crashes::check(&trial, case, declarations),
+                        Check::Reset => reset::check(&trial, case, declarations),
+                        _ => deterministic::check(&trial, case, declarations),
+                    }
+                }
             };
             (check, part)
         });
@@ -523,9 +589,52 @@ impl<'r> Session<'r> {
                 "twice, rows stored in another order, batches of 1 and of 7 rows".to_owned(),
             ),
             self.compare_kinds(cases, declarations),
-            self.confine(step, cases)?,
+            generated_report(take(Check::Generated), seed),
+            self.confine(step, cases, take(Check::Confined))?,
         ];
         Ok(reports)
+    }
+
+    /// The empty databases before the step, for rows that are made.
+    fn grounds<'t>(&'t self, step: &'t StepFile) -> Result<Vec<Ground<'t>>, Error> {
+        let mut grounds = Vec::new();
+        for chain in self
+            .chains
+            .iter()
+            .filter(|chain| chain.fixture.path.is_none())
+        {
+            let Some(at) = &chain.at else {
+                continue;
+            };
+            if let Some(step) = self.step(step.index, at.kind()) {
+                grounds.push(Ground {
+                    trial: self.trial(step),
+                    empty: at.copy()?,
+                });
+            }
+        }
+        Ok(grounds)
+    }
+
+    /// Whether the memory of a component grows with the data.
+    fn measure(
+        &self,
+        grounds: &[Ground<'_>],
+        seed: u64,
+        known: &[&snapshot::Snapshot],
+    ) -> Result<Part, Error> {
+        let began = Instant::now();
+        let mut part = Part::default();
+        if let Some(ground) = grounds
+            .first()
+            .filter(|ground| ground.trial.step.kind == StepKind::Wasm)
+        {
+            let limit = self.rehearsal.config.limits.memory_mib;
+            part.findings
+                .extend(memory::check(ground, seed, known, limit)?);
+        }
+        part.milliseconds = milliseconds(began.elapsed());
+        Ok(part)
     }
 
     fn compare_kinds(&self, cases: &[Case], declarations: &Declarations) -> CheckReport {
@@ -557,13 +666,17 @@ impl<'r> Session<'r> {
         part.report(Check::Everywhere, summary)
     }
 
-    fn confine(&self, step: &StepFile, cases: &[Case]) -> Result<CheckReport, Error> {
+    fn confine(
+        &self,
+        step: &StepFile,
+        cases: &[Case],
+        mut part: Part,
+    ) -> Result<CheckReport, Error> {
         let began = Instant::now();
         let rules = Rules {
             deny: self.rehearsal.deny.clone(),
             allow: self.rehearsal.allow.clone(),
         };
-        let mut part = Part::default();
         for case in cases {
             for finding in confined::check(case, &rules).findings {
                 if !part
@@ -601,7 +714,7 @@ impl<'r> Session<'r> {
                 }
             }
         }
-        part.milliseconds = milliseconds(began.elapsed());
+        part.milliseconds += milliseconds(began.elapsed());
         let summary = match (&rules.allow, rules.deny.len()) {
             (None, 0) => "no rules to hold it to".to_owned(),
             (None, deny) => format!("held to {}", counted(deny, "rule", "rules")),
@@ -682,6 +795,18 @@ fn crashes_report(part: Part) -> CheckReport {
         false => format!("{} crash points", part.tried),
     };
     part.report(Check::Crashes, summary)
+}
+
+fn generated_report(part: Part, seed: u64) -> CheckReport {
+    let summary = match part.tried {
+        0 => "there are no tables before it".to_owned(),
+        rows => format!(
+            "{} in {}, seed {seed}",
+            counted(rows, "row", "rows"),
+            counted(part.of, "table", "tables")
+        ),
+    };
+    part.report(Check::Generated, summary)
 }
 
 /// `NNNN_name`.

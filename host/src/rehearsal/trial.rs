@@ -1,7 +1,7 @@
 //! Running the step that is tried, on one throw-away database.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::report::Finding;
@@ -13,6 +13,7 @@ use crate::catalog::StepFile;
 use crate::database::{Database, Kind, Stop};
 use crate::engine::{Command, Engine, Event, Failure, Observer, Order, RunError};
 use crate::journal::{Outcome, Phase};
+use crate::output::Level;
 
 /// Why a run did not do what it should.
 #[derive(Clone, Debug)]
@@ -41,7 +42,8 @@ impl Stumble {
                 failure
                     .backtrace
                     .iter()
-                    .take(8)
+                    .filter(|frame| is_own_frame(frame))
+                    .take(5)
                     .map(|frame| format!("at {frame}")),
             );
         }
@@ -54,18 +56,52 @@ impl Stumble {
     }
 }
 
-/// Takes the measure of a run.
+/// Takes the measure of a run, and hears its errors.
 #[derive(Default)]
 struct Gauge {
     memory: AtomicU64,
+    /// What the step last said about an error: a component's panic, for one.
+    complaint: Mutex<Option<String>>,
 }
 
 impl Observer for Gauge {
-    fn notify(&self, _event: &Event) {}
+    fn notify(&self, event: &Event) {
+        if let Event::Output { line, .. } = event
+            && line.level == Level::Error
+        {
+            *self
+                .complaint
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(line.line.clone());
+        }
+    }
 
     fn measure(&self, _phase: Phase, memory: u64) {
         self.memory.fetch_max(memory, Ordering::Relaxed);
     }
+}
+
+impl Gauge {
+    /// A failure in words, with what a component said of it before it broke off.
+    fn with_complaint(&self, failure: &Failure) -> String {
+        let complaint = self
+            .complaint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match &*complaint {
+            Some(complaint) if !failure.backtrace.is_empty() => {
+                format!("{failure}; it said: {complaint}")
+            }
+            _ => failure.to_string(),
+        }
+    }
+}
+
+/// Whether a frame is the step's own, and not of what its language does when it breaks off.
+fn is_own_frame(frame: &str) -> bool {
+    !["std::", "core::", "alloc::", "__rust", "abort"]
+        .iter()
+        .any(|start| frame.starts_with(start))
 }
 
 /// The step that is tried.
@@ -107,7 +143,7 @@ impl Trial<'_> {
         last: u32,
         database: Arc<dyn Database>,
         command: Command,
-        observer: Arc<dyn Observer>,
+        gauge: Arc<Gauge>,
     ) -> Result<(), Stumble> {
         let engine = self.engine.on(database, Some(last));
         let order = Order {
@@ -124,7 +160,7 @@ impl Trial<'_> {
         }
         // One of its own: it holds the deadline of this run.
         let stop = Stop::default();
-        let report = parallel::wait(engine.run(order, observer, &stop))
+        let report = parallel::wait(engine.run(order, Arc::clone(&gauge) as _, &stop))
             .map_err(|error| plain(error.to_string()))?
             .map_err(|error| Stumble {
                 failure: match &error {
@@ -138,7 +174,7 @@ impl Trial<'_> {
         }
         Err(match report.failure {
             Some(failure) => Stumble {
-                message: failure.to_string(),
+                message: gauge.with_complaint(&failure),
                 is_refused: report.outcome == Outcome::Refused,
                 failure: Some(Box::new(failure)),
             },
@@ -182,13 +218,8 @@ impl Trial<'_> {
         let gauge = Arc::new(Gauge::default());
         let watched = Watched::new(database.database(), manner);
         let run = |command| {
-            let observer = Arc::clone(&gauge) as Arc<dyn Observer>;
-            self.run_up_to(
-                self.step.index,
-                Arc::clone(&watched) as _,
-                command,
-                observer,
-            )
+            let gauge = Arc::clone(&gauge);
+            self.run_up_to(self.step.index, Arc::clone(&watched) as _, command, gauge)
         };
         if let Err(stumble) = run(Command::Migrate) {
             return Ok(Err(("migrate", stumble)));

@@ -52,8 +52,18 @@ pub(super) struct SequenceState {
     pub(super) start: i64,
 }
 
+/// Looks at the open transaction while a step works in it.
+#[async_trait]
+pub(super) trait Probe: Send + Sync {
+    /// Looks behind a call of the step.
+    async fn behind_a_call(&self, session: &mut dyn Session);
+
+    /// Looks when all is done and nothing is rolled back yet.
+    async fn at_the_end(&self, session: &mut dyn Session);
+}
+
 /// How a database is watched.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Manner {
     /// The number of the point behind which the host dies, and that point.
     pub(super) death: Option<(usize, Point)>,
@@ -61,6 +71,8 @@ pub(super) struct Manner {
     pub(super) most_rows: Option<usize>,
     /// Whether to learn what is done to tables.
     pub(super) learns_deeds: bool,
+    /// Who looks at the transaction, when somebody does.
+    pub(super) probe: Option<Arc<dyn Probe>>,
 }
 
 /// A database that is watched.
@@ -181,6 +193,15 @@ impl WatchedSession {
         if self.watch.state().is_dead {
             // The transaction is lost.
             self.inner = None;
+        }
+    }
+
+    /// Lets the transaction be looked at.
+    async fn probe(&mut self) {
+        if let Some(probe) = self.watch.manner.probe.clone()
+            && let Some(inner) = &mut self.inner
+        {
+            probe.behind_a_call(&mut **inner).await;
         }
     }
 
@@ -334,6 +355,7 @@ impl Session for WatchedSession {
             .await?;
         if authority == Authority::Step {
             self.note(named(statement), self.is_outside);
+            self.probe().await;
         }
         Ok(done)
     }
@@ -361,6 +383,7 @@ impl Session for WatchedSession {
         let done = self.inner()?.execute_many(statement, parameters).await?;
         self.watch.count(parameters);
         self.note(named(statement), self.is_outside);
+        self.probe().await;
         Ok(done)
     }
 
@@ -371,6 +394,7 @@ impl Session for WatchedSession {
             format!("loading {} rows into {table}", rows.row_count),
             false,
         );
+        self.probe().await;
         Ok(done)
     }
 
@@ -499,6 +523,9 @@ impl Session for WatchedSession {
     }
 
     async fn rows_changed(&mut self) -> Result<std::collections::BTreeMap<String, u64>> {
+        if let Some(probe) = self.watch.manner.probe.clone() {
+            probe.at_the_end(&mut **self.inner()?).await;
+        }
         self.inner()?.rows_changed().await
     }
 

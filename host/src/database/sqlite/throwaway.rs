@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rusqlite::Connection;
+use rusqlite::fallible_iterator::FallibleIterator as _;
 
 use super::super::{Error, Result, ScriptError};
 use super::Sqlite;
@@ -29,16 +30,23 @@ impl Sqlite {
             statement: String::new(),
             error,
         })?;
-        let mut rest = rusqlite::Batch::new(&connection, script);
-        let mut line = 1;
+        let mut statements = rusqlite::Batch::new(&connection, script);
+        let mut offset = 0;
         loop {
-            let failed = |statement: &str, error| ScriptError {
-                line: line + script_lines_before(statement),
-                statement: statement.trim().to_owned(),
-                error: translate(error),
+            let failed = |statement: &str, error| {
+                let rest = script.get(offset..).unwrap_or_default();
+                let start = script.len() - rest.trim_start().len();
+                ScriptError {
+                    line: 1 + script
+                        .get(..start)
+                        .unwrap_or_default()
+                        .matches('\n')
+                        .count(),
+                    statement: statement.trim().to_owned(),
+                    error: translate(error),
+                }
             };
-            use rusqlite::fallible_iterator::FallibleIterator as _;
-            match rest.next() {
+            match statements.next() {
                 Ok(None) => break,
                 Err(error) => return Err(failed("", error)),
                 Ok(Some(mut statement)) => {
@@ -52,7 +60,8 @@ impl Sqlite {
                         }
                     };
                     ran.map_err(|error| failed(&text, error))?;
-                    line += text.matches('\n').count();
+                    // Without parameters, SQLite gives back exactly the text that it read.
+                    offset += text.len();
                 }
             }
         }
@@ -110,14 +119,4 @@ impl Sqlite {
             }
         })
     }
-}
-
-/// The empty lines and those of comments with which a statement begins.
-fn script_lines_before(statement: &str) -> usize {
-    let text = statement.trim_start();
-    statement
-        .get(..statement.len() - text.len())
-        .unwrap_or_default()
-        .matches('\n')
-        .count()
 }

@@ -6,6 +6,8 @@ pub(super) mod confined;
 pub(super) mod crashes;
 pub(super) mod deterministic;
 pub(super) mod everywhere;
+pub(super) mod generated;
+pub(super) mod memory;
 pub(super) mod reset;
 
 use std::collections::BTreeSet;

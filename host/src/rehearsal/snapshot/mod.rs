@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 pub(super) use difference::{Difference, Words, counted, differences, shown};
 pub(super) use logical::{canonical, logical};
+pub(super) use postgres::full_name;
 
 use crate::database::{self, Access, Database, JOURNAL_PREFIX, Kind, Session, Stop, Value};
 

@@ -119,7 +119,7 @@ pub(super) async fn schema(session: &mut dyn Session) -> Result<Snapshot> {
 }
 
 /// The name of a table, which may have a schema, in quotes.
-pub(super) fn full_name(name: &str) -> String {
+pub(in crate::rehearsal) fn full_name(name: &str) -> String {
     match name.split_once('.') {
         Some((schema, name)) => format!("{}.{}", quote(schema), quote(name)),
         None => format!("public.{}", quote(name)),
