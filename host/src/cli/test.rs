@@ -171,8 +171,8 @@ fn show(report: &Report, terminal: &Terminal) {
         .count();
     let time = duration(i64::try_from(report.milliseconds).unwrap_or(i64::MAX));
     terminal.line(&match failed {
-        0 => format!("{passed} checks passed in {time}"),
-        _ => format!("{failed} checks failed and {passed} passed in {time}"),
+        0 => format!("{passed} passed in {time}"),
+        _ => format!("{failed} failed and {passed} passed in {time}"),
     });
 }
 

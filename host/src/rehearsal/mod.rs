@@ -838,3 +838,36 @@ fn random_seed() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _, RandomState};
     RandomState::new().build_hasher().finish() & 0xffff_ffff
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a project would do it for its own steps.
+    #[test]
+    fn the_steps_of_a_project_are_right() {
+        let migrations = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, sql: &str| std::fs::write(migrations.path().join(name), sql).unwrap();
+        write(
+            "0001_user.sql",
+            "CREATE TABLE user (id INTEGER PRIMARY KEY);",
+        );
+        let config = Config {
+            cache: migrations.path().join("cache"),
+            ..Config::default()
+        };
+        let rehearsal = Rehearsal::of(migrations.path()).with_config(config);
+        let report = rehearsal.run().unwrap();
+        assert!(!report.has_passed());
+        assert!(
+            report
+                .complaints()
+                .contains("it has no section `-- wasmigrate:reset`")
+        );
+
+        write("0001_user.test.toml", "reversible = false\n");
+        let report = rehearsal.run().unwrap();
+        assert!(report.has_passed(), "{}", report.complaints());
+    }
+}

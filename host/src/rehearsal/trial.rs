@@ -125,6 +125,8 @@ pub(super) struct Undisturbed {
     /// The most memory that a component had, in bytes.
     pub(super) memory: u64,
     pub(super) duration: Duration,
+    /// How long it took to read the content.
+    pub(super) looked: Duration,
 }
 
 impl Trial<'_> {
@@ -226,7 +228,9 @@ impl Trial<'_> {
         }
         let migrate_points = watched.seen().points.len();
         let mut duration = began.elapsed();
+        let looking = Instant::now();
         let migrated = snapshot(&*database.database())?;
+        let looked = looking.elapsed();
         let began = Instant::now();
         if let Err(stumble) = run(Command::Finalize) {
             return Ok(Err(("finalize", stumble)));
@@ -239,6 +243,7 @@ impl Trial<'_> {
             migrate_points,
             memory: gauge.memory.load(Ordering::Relaxed),
             duration,
+            looked,
             database,
         }))
     }

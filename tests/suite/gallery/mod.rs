@@ -1,6 +1,7 @@
 //! A gallery of steps with one mistake each. `wasmigrate test` catches each by the right check, with words that say what
 //! to mend; the same step without its mistake passes everything.
 
+mod against;
 mod components;
 mod postgres;
 mod reports;

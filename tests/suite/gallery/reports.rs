@@ -29,7 +29,7 @@ fn a_table_for_people() {
             .lines()
             .last()
             .unwrap()
-            .starts_with("1 checks failed and"),
+            .starts_with("1 failed and"),
         "{said:#?}"
     );
 }

@@ -8,7 +8,7 @@ use crate::insert;
 fn some_behind(database: &Database, last: i64) -> Result<Vec<i64>> {
     let query = match database.server().kind {
         Kind::Sqlite => "SELECT id FROM person WHERE id > ? ORDER BY id LIMIT 2",
-        _ => "SELECT id FROM person WHERE id > $1 ORDER BY id LIMIT 2",
+        _ => "SELECT id FROM person WHERE id > CAST($1 AS BIGINT) ORDER BY id LIMIT 2",
     };
     let rows = database.query_rows(query, params![last])?;
     rows.iter().map(|row| row.get("id")).collect()

@@ -45,7 +45,7 @@ pub(in crate::rehearsal) fn check(
 ) -> Result<Part, Error> {
     let began = Instant::now();
     let points = &case.undisturbed.seen.points;
-    let chosen = choose(points, most(case));
+    let chosen = choose(points, most(case)?);
     let tried = chosen.len();
     let results = parallel::each(chosen, |number| survive(trial, case, declarations, number));
     let mut part = Part {
@@ -71,13 +71,15 @@ pub(in crate::rehearsal) fn check(
 }
 
 /// How many points there is time for.
-fn most(case: &Case) -> usize {
-    // The run, its continuation, and what is around them.
-    let once = case.undisturbed.duration * 2 + Duration::from_millis(20);
+fn most(case: &Case) -> Result<usize, Error> {
+    // A copy of the database, the run, its continuation, and a look at the end.
+    let began = Instant::now();
+    drop(case.base.copy()?);
+    let copied = began.elapsed();
+    let once = case.undisturbed.duration * 2 + case.undisturbed.looked + copied;
     let fitting = BUDGET.as_millis() / once.as_millis().max(1);
-    usize::try_from(fitting)
-        .unwrap_or(MOST_POINTS)
-        .clamp(FEWEST_POINTS, MOST_POINTS)
+    let fitting = usize::try_from(fitting).unwrap_or(MOST_POINTS);
+    Ok(fitting.clamp(FEWEST_POINTS, MOST_POINTS))
 }
 
 /// The numbers of the points that are tried: all of them, or the commits and calls evenly between them.
@@ -191,7 +193,7 @@ async fn set_back(
         .await?;
     session.begin(Durability::Deferred).await?;
     for SequenceState { name, last, start } in sequences {
-        let query = "SELECT setval($1::regclass, $2, $3) WHERE to_regclass($1) IS NOT NULL";
+        let query = "SELECT setval(to_regclass($1::text), $2::bigint, $3::boolean) WHERE to_regclass($1::text) IS NOT NULL";
         let parameters = [
             name.as_str().into(),
             last.unwrap_or(*start).into(),

@@ -22,6 +22,9 @@ use crate::engine::Command;
 /// How many kinds of rows a step may refuse before the rest is given up.
 const MOST_REFUSALS: usize = 12;
 
+/// How many of them are told.
+const MOST_REFUSALS_TOLD: usize = 2;
+
 const WORDS: Words = Words {
     extra: "is there in one and not in the other",
     missing: "is missing in one and not in the other",
@@ -54,7 +57,8 @@ pub(in crate::rehearsal) fn check(
     let began = Instant::now();
     let mut part = Part::default();
     let mut rows = generate(grounds, seed, known)?;
-    for _ in 0..MOST_REFUSALS {
+    let mut refusals = Vec::new();
+    while refusals.len() < MOST_REFUSALS {
         let Some(refusal) = refused(grounds, &rows)? else {
             break;
         };
@@ -62,12 +66,10 @@ pub(in crate::rehearsal) fn check(
             rows.clone(),
             |some| matches!(refused(grounds, some), Ok(Some(other)) if other == refusal),
         );
-        part.notes.push(format!(
-            "its check refuses {}: {refusal}",
-            described(&fewest)
-        ));
+        refusals.push(format!("{}: {refusal}", described(&fewest)));
         rows = without(rows, &fewest);
     }
+    part.notes.extend(refusals_told(&refusals));
     part.tried = rows.iter().map(|rows| rows.rows.len()).sum();
     part.of = rows.len();
     // What fails without any row is told by the other checks.
@@ -95,6 +97,23 @@ pub(in crate::rehearsal) fn check(
     }
     part.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(part)
+}
+
+/// What a step's check refuses, in a line or two.
+fn refusals_told(refusals: &[String]) -> Vec<String> {
+    let mut notes: Vec<String> = refusals
+        .iter()
+        .take(MOST_REFUSALS_TOLD)
+        .map(|refusal| format!("left out, because its check refuses it: {refusal}"))
+        .collect();
+    let more = refusals.len().saturating_sub(MOST_REFUSALS_TOLD);
+    if more > 0 {
+        notes.push(format!(
+            "and {} more that its check refuses",
+            counted(more, "kind of rows", "kinds of rows")
+        ));
+    }
+    notes
 }
 
 /// Rows that every database takes. The last one, which is the strictest about types, has them made.
@@ -143,7 +162,11 @@ fn is_refusal(stumble: &Stumble) -> bool {
 
 /// A failure's message without its numbers, which differ from row to row.
 fn signature(stumble: &Stumble) -> String {
-    let first_line = stumble.message.lines().next().unwrap_or_default();
+    let message = stumble
+        .failure
+        .as_ref()
+        .map_or(&stumble.message, |failure| &failure.message);
+    let first_line = message.lines().next().unwrap_or_default();
     let mut signature = String::with_capacity(first_line.len());
     let mut is_in_number = false;
     for character in first_line.chars() {

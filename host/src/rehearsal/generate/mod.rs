@@ -228,7 +228,7 @@ impl Maker<'_> {
         if (is_key && (attempt > 0 || kind != Kind::Edges)) || pool.is_empty() {
             return pool::numbered(&column.type_name, number + attempt * 1_000);
         }
-        let place = match number < pool.len() && attempt == 0 {
+        let place = match number < pool.len() {
             // Each value once, beside others than the columns next to it.
             true => (number + position * 5) % pool.len(),
             false => self.random.random_range(0..pool.len()),
