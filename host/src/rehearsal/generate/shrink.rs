@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 use super::super::fixture::TableRows;
 use crate::database::Value;
 
-/// How long it may take.
+/// How long it may take, where more than [`FEWEST_TRIES`] are needed.
 const BUDGET: Duration = Duration::from_secs(10);
+
+/// How often it is tried however long it takes: enough for one row among a few hundred.
+const FEWEST_TRIES: usize = 40;
 
 /// The fewest of the rows that still fail, each with cells as plain as the failure allows.
 pub(in crate::rehearsal) fn shrink(
@@ -17,12 +20,18 @@ pub(in crate::rehearsal) fn shrink(
     mut fails: impl FnMut(&[TableRows]) -> bool,
 ) -> Vec<TableRows> {
     let end = Instant::now() + BUDGET;
+    let mut tries = 0;
+    let mut fails = |rows: &[TableRows]| {
+        tries += 1;
+        let is_given_up = tries > FEWEST_TRIES && Instant::now() > end;
+        !is_given_up && fails(rows)
+    };
     let mut cells = flattened(rows);
     let mut size = cells.len().div_ceil(2);
-    while size > 0 && Instant::now() < end {
+    while size > 0 {
         let mut start = 0;
         let mut is_smaller = false;
-        while start < cells.len() && Instant::now() < end {
+        while start < cells.len() {
             let rest: Vec<Single> = cells
                 .iter()
                 .enumerate()
@@ -41,7 +50,7 @@ pub(in crate::rehearsal) fn shrink(
         }
         size = if size == 1 { 1 } else { size.div_ceil(2) };
     }
-    plain_cells(&mut cells, end, &mut fails);
+    plain_cells(&mut cells, &mut fails);
     gathered(&cells)
 }
 
@@ -87,13 +96,10 @@ fn gathered(singles: &[Single]) -> Vec<TableRows> {
 }
 
 /// Makes the cells plain that need not be what they are.
-fn plain_cells(singles: &mut [Single], end: Instant, fails: &mut impl FnMut(&[TableRows]) -> bool) {
+fn plain_cells(singles: &mut [Single], fails: &mut impl FnMut(&[TableRows]) -> bool) {
     for place in 0..singles.len() {
         let width = singles.get(place).map_or(0, |single| single.row.len());
         for position in 0..width {
-            if Instant::now() > end {
-                return;
-            }
             let mut tried = singles.to_vec();
             let Some(cell) = tried
                 .get_mut(place)
