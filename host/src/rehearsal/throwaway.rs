@@ -143,6 +143,13 @@ impl Throwaway {
         }
     }
 
+    /// Closes connections that were used before: what PostgreSQL counts in them would be taken for a step's deeds.
+    pub(super) fn disconnect(&self) {
+        if let Held::Database { database, .. } = &self.held {
+            database.disconnect();
+        }
+    }
+
     /// Where others of its kind are made.
     pub(super) fn workshop(&self) -> Arc<Workshop> {
         Arc::clone(&self.workshop)

@@ -221,6 +221,7 @@ impl Trial<'_> {
         let watched = Watched::new(database.database(), manner);
         let run = |command| {
             let gauge = Arc::clone(&gauge);
+            database.disconnect();
             self.run_up_to(self.step.index, Arc::clone(&watched) as _, command, gauge)
         };
         if let Err(stumble) = run(Command::Migrate) {
