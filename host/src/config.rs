@@ -21,7 +21,7 @@ use crate::sandbox::Limits;
 pub const DEFAULT_FILE: &str = "wasmigrate.toml";
 
 /// The tables of the file, all of whose keys have variables.
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "gate",
     "limits",
     "migrate_result",
@@ -30,6 +30,7 @@ const SECTIONS: [&str; 10] = [
     "retry",
     "serve",
     "settings",
+    "test",
     "traces",
     "transform",
 ];
@@ -75,6 +76,8 @@ pub struct Config {
     pub gate: GateConfig,
     /// Where traces are sent.
     pub traces: TracesConfig,
+    /// What `test` uses.
+    pub test: TestConfig,
     /// What components may use.
     pub limits: Limits,
     /// Values that are passed to the steps.
@@ -265,6 +268,14 @@ impl TransformConfig {
     }
 }
 
+/// What `test` uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TestConfig {
+    /// The PostgreSQL server on which throw-away databases are made; empty for none.
+    pub server: String,
+}
+
 /// How `serve` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -318,6 +329,7 @@ impl Default for Config {
             webhook: Vec::new(),
             gate: GateConfig::default(),
             traces: TracesConfig::default(),
+            test: TestConfig::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
         }
@@ -406,9 +418,7 @@ impl Config {
             path,
             message: error.to_string(),
         })?;
-        if config.cache.as_os_str().is_empty() {
-            config.cache = user_cache().ok_or(Error::NoCache)?;
-        }
+        config.settle_cache()?;
         if config.lease_seconds < 3 {
             return Err(Error::ShortLease(config.lease_seconds));
         }
@@ -419,6 +429,16 @@ impl Config {
             return Err(Error::NoAttempts);
         }
         Ok(config)
+    }
+}
+
+impl Config {
+    /// Names the directory of caches where none was named.
+    pub fn settle_cache(&mut self) -> Result<(), Error> {
+        if self.cache.as_os_str().is_empty() {
+            self.cache = user_cache().ok_or(Error::NoCache)?;
+        }
+        Ok(())
     }
 }
 

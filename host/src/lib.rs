@@ -3,9 +3,9 @@
 //! The rooms of the house, and who may enter which:
 //!
 //! ```text
-//! cli → engine → journal ┐
-//!              → catalog ├→ database
-//!              → sandbox ┘
+//! cli → rehearsal → engine → journal ┐
+//!                          → catalog ├→ database
+//!                          → sandbox ┘
 //! ```
 //!
 //! - [`database`]: the target; statements, transactions, batches. Drivers stay inside.
@@ -15,6 +15,7 @@
 //! - [`engine`]: what may run when, and the running of it.
 //! - [`notices`]: what runs tell those who do not watch.
 //! - [`traces`]: runs as spans of OpenTelemetry.
+//! - [`rehearsal`]: steps, proven on throw-away databases.
 //! - [`cli`]: the commands.
 //! - [`config`]: settings from the file, the environment and the flags.
 //!
@@ -32,6 +33,7 @@ pub mod journal;
 pub mod notices;
 pub mod output;
 mod post;
+pub mod rehearsal;
 pub mod sandbox;
 pub mod traces;
 

@@ -328,6 +328,19 @@ fn url(user: &str, address: &str, database: &str) -> String {
     format!("postgres://{user}@{address}/{database}")
 }
 
+/// The URL of the suite's server, for a role that may make databases.
+pub fn server_url() -> String {
+    url("app", &suites_address(), "postgres")
+}
+
+/// The name of the database that this run of the suite is on.
+pub fn kind_name() -> &'static str {
+    match kind() {
+        Kind::Sqlite => "sqlite",
+        Kind::Postgres => "postgres",
+    }
+}
+
 /// Host and port of the server that `cargo xtask test` started.
 fn suites_address() -> String {
     let given = given("WASMIGRATE_TEST_POSTGRES");

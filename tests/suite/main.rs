@@ -10,6 +10,7 @@ mod dashboard;
 mod examples;
 mod files;
 mod foreign_keys;
+mod gallery;
 mod hostile;
 mod hosts;
 mod journal;

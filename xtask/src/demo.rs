@@ -9,6 +9,9 @@ use anyhow::{Context as _, Result};
 use crate::cargo::{self, say};
 use crate::{dataset, guests};
 
+/// The name of a fixture with a part of the rows.
+const FEW_ROWS: &str = "few_rows.db";
+
 /// Queries that show what became of the data.
 const SAMPLES: [(&str, &str); 3] = [
     (
@@ -43,8 +46,10 @@ pub(crate) fn run() -> Result<()> {
          {} languages, {} locales",
         rows.records, rows.territories, rows.languages, rows.locales
     ));
+    few_rows(&directory)?;
     for arguments in [
-        &["plan"][..],
+        &["test", "3", "--fixture", FEW_ROWS][..],
+        &["plan"],
         &["plan", "--dry-run"],
         &["migrate"],
         &["status"],
@@ -62,6 +67,17 @@ pub(crate) fn run() -> Result<()> {
         )?;
     }
     show_samples(&directory.join("languages.db"))
+}
+
+/// Makes a fixture: the old database with a part of its rows, so that a step can be tried on it hundreds of times.
+fn few_rows(directory: &Path) -> Result<()> {
+    let fixture = directory.join(FEW_ROWS);
+    fs::copy(directory.join("languages.db"), &fixture)?;
+    rusqlite::Connection::open(&fixture)?.execute_batch(
+        "DELETE FROM registry_record WHERE id % 20 > 0;
+         DELETE FROM territory_document WHERE rowid % 10 > 0;",
+    )?;
+    Ok(())
 }
 
 fn show_samples(database: &Path) -> Result<()> {

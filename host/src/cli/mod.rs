@@ -15,6 +15,7 @@ mod serve;
 mod status;
 mod target;
 mod terminal;
+mod test;
 mod verify;
 mod wait;
 mod watchdog;
@@ -104,6 +105,8 @@ enum Command {
     History(history::HistoryArguments),
     /// Show what a component is and what it may do
     Inspect(inspect::InspectArguments),
+    /// Prove steps on throw-away databases: crashes, reset, edge cases, every database
+    Test(test::TestArguments),
     /// Compare every file with the journal, and the schema with what the last run left
     Verify(verify::VerifyArguments),
     /// Let the run that goes on rest between steps and chunks of rows
@@ -284,6 +287,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ende
         Command::Plan(plan) => plan::run(global, plan, terminal).await,
         Command::History(history) => history::run(global, history, terminal).await,
         Command::Inspect(inspect) => inspect::run(global, inspect, terminal).await,
+        Command::Test(test) => test::run(global, test, terminal).await,
         Command::Verify(verify) => verify::run(global, verify, terminal).await,
         Command::Pause(pause) => pause::run(global, pause, true, terminal).await,
         Command::Resume(pause) => pause::run(global, pause, false, terminal).await,
@@ -384,6 +388,7 @@ fn engine(
             allowances,
             wait: manner.wait,
             strict: config.strict,
+            last: None,
             transform: config.transform.options(),
             replacement: manner.transform.replacement(),
             gate,

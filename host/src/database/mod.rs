@@ -124,6 +124,46 @@ pub struct Advice {
     pub recipe: String,
 }
 
+/// What a step does to a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Reads its rows.
+    Read,
+    /// Inserts, changes or deletes rows.
+    Write,
+    /// Makes it.
+    Create,
+    /// Changes its shape: columns, constraints, indexes, triggers.
+    Alter,
+    /// Drops it.
+    Drop,
+}
+
+impl Action {
+    /// Its name in rules and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Create => "create",
+            Self::Alter => "alter",
+            Self::Drop => "drop",
+        }
+    }
+}
+
+/// One thing that a step did.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Deed {
+    /// What it did.
+    pub action: Action,
+    /// To which table.
+    pub table: String,
+    /// To which column, where the database tells.
+    pub column: Option<String>,
+}
+
 /// A target that sessions can be opened on.
 #[async_trait]
 pub trait Database: Send + Sync {
@@ -322,6 +362,9 @@ pub trait Session: Send {
         }
         Ok(schema)
     }
+    /// What steps did in the open transaction, as far as the database tells. SQLite tells all that their statements were
+    /// meant to do since the session was opened, PostgreSQL which tables were read and written.
+    async fn deeds(&mut self) -> Result<BTreeSet<Deed>>;
 
     /// Reads all rows of a small result of the host's own.
     async fn rows(&mut self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>> {

@@ -121,6 +121,9 @@ pub trait Observer: Send + Sync {
     /// Takes note of an event.
     fn notify(&self, event: &Event);
 
+    /// Takes note of how much memory, in bytes, a component had in one phase.
+    fn measure(&self, _phase: Phase, _memory: u64) {}
+
     /// Whether it wants to hear of statements, too. They are many, and timing them is not free.
     fn hears_statements(&self) -> bool {
         false
@@ -148,6 +151,12 @@ impl Observer for Several {
     fn notify(&self, event: &Event) {
         for observer in &self.0 {
             observer.notify(event);
+        }
+    }
+
+    fn measure(&self, phase: Phase, memory: u64) {
+        for observer in &self.0 {
+            observer.measure(phase, memory);
         }
     }
 

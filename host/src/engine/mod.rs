@@ -140,7 +140,7 @@ pub struct HistoryEntry {
 pub struct Engine {
     database: Arc<dyn Database>,
     options: Options,
-    sandbox: OnceLock<Sandbox<StepTransaction>>,
+    sandbox: Arc<OnceLock<Sandbox<StepTransaction>>>,
     /// Whether a run of this engine goes on.
     is_at_work: AtomicBool,
 }
@@ -151,7 +151,25 @@ impl Engine {
         Self {
             database,
             options,
-            sandbox: OnceLock::new(),
+            sandbox: Arc::default(),
+            is_at_work: AtomicBool::new(false),
+        }
+    }
+
+    /// What it was told.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The same engine for another target, as if the steps behind `last` were not there. The two share their sandbox.
+    pub fn on(&self, database: Arc<dyn Database>, last: Option<u32>) -> Self {
+        Self {
+            database,
+            options: Options {
+                last,
+                ..self.options.clone()
+            },
+            sandbox: Arc::clone(&self.sandbox),
             is_at_work: AtomicBool::new(false),
         }
     }
@@ -165,8 +183,7 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Report, RunError> {
         let command = order.command;
-        let catalog = Catalog::scan(&self.options.migrations, self.database.kind())
-            .map_err(RunError::files)?;
+        let catalog = self.catalog()?;
         loop {
             if stop.is_cancelled() {
                 return Err(RunError::Cancelled);
@@ -305,8 +322,7 @@ impl Engine {
 
     /// Where the target stands. Changes nothing, and makes no target that is not there.
     pub async fn overview(&self) -> Result<Overview, RunError> {
-        let catalog = Catalog::scan(&self.options.migrations, self.database.kind())
-            .map_err(RunError::files)?;
+        let catalog = self.catalog()?;
         let snapshot = self.snapshot(&Stop::default()).await?;
         let problems = self.problems(&catalog, &snapshot, &self.remembered_digests());
         let problems = problems.iter().map(ToString::to_string).collect();
@@ -321,8 +337,7 @@ impl Engine {
 
     /// Compares the journal with the files, all of which are read, and with what the target looks like.
     pub async fn verify(&self) -> Result<Verified, RunError> {
-        let catalog = Catalog::scan(&self.options.migrations, self.database.kind())
-            .map_err(RunError::files)?;
+        let catalog = self.catalog()?;
         let mut session = self.database.open(Access::Read, &Stop::default()).await?;
         session.begin_read().await?;
         let snapshot = journal::read(&mut *session).await?;
@@ -472,7 +487,12 @@ impl Engine {
     }
 
     fn catalog(&self) -> Result<Catalog, RunError> {
-        Catalog::scan(&self.options.migrations, self.database.kind()).map_err(RunError::files)
+        let mut catalog = Catalog::scan(&self.options.migrations, self.database.kind())
+            .map_err(RunError::files)?;
+        if let Some(last) = self.options.last {
+            catalog.steps.retain(|index, _| *index <= last);
+        }
+        Ok(catalog)
     }
 
     async fn snapshot(&self, stop: &Stop) -> Result<Snapshot, database::Error> {

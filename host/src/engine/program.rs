@@ -145,7 +145,10 @@ async fn perform_component(
         Phase::Finalize => instance.finalize().await,
         Phase::Reset => instance.reset().await,
     };
-    (result.map_err(Failure::from_sandbox), instance.into_host())
+    let memory = instance.memory();
+    let transaction = instance.into_host();
+    transaction.context.observer.measure(phase, memory);
+    (result.map_err(Failure::from_sandbox), transaction)
 }
 
 async fn perform_sql(

@@ -73,7 +73,7 @@ const ELEMENT_BYTES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Limiter {
     limit_mib: u64,
-    used: usize,
+    pub(super) used: usize,
 }
 
 impl Limiter {

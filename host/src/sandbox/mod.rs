@@ -353,6 +353,11 @@ impl<H: StepHost> Instance<'_, H> {
         result.map_err(|failure| self.failed(failure))
     }
 
+    /// How much memory the component has, in bytes. It never gives any back.
+    pub fn memory(&self) -> u64 {
+        self.store.data().limiter.used as u64
+    }
+
     /// Drops the component and gives the host back.
     pub fn into_host(self) -> H {
         self.store.into_data().host

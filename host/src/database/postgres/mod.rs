@@ -25,6 +25,7 @@ mod schema;
 mod script;
 mod session;
 mod text;
+mod throwaway;
 mod tls;
 mod transaction;
 mod verify;

@@ -1,14 +1,14 @@
 //! One connection to a PostgreSQL server, and the transaction on it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use super::super::{
-    Access, Authority, Batch, Cell, Column, CursorId, Durability, Error, Kind, Listener, Result,
-    SavepointId, ScriptError, Server, Session, Stop, Value,
+    Access, Action, Authority, Batch, Cell, Column, CursorId, Deed, Durability, Error,
+    JOURNAL_PREFIX, Kind, Listener, Result, SavepointId, ScriptError, Server, Session, Stop, Value,
 };
 use super::connection::Connection;
 use super::copy::Loaded;
@@ -486,7 +486,42 @@ impl Session for PostgresSession {
             })
             .collect())
     }
+
+    async fn deeds(&mut self) -> Result<BTreeSet<Deed>> {
+        let mut deeds = BTreeSet::new();
+        let own_schema = self.target.schema.trim_matches('"').to_owned();
+        for row in self.rows(DEEDS, &[]).await? {
+            let [
+                Value::Text(schema),
+                Value::Text(table),
+                Value::Boolean(is_read),
+                Value::Boolean(is_written),
+            ] = &*row
+            else {
+                continue;
+            };
+            let table = match *schema == own_schema {
+                true => table.clone(),
+                false => format!("{schema}.{table}"),
+            };
+            for (action, is_done) in [(Action::Read, *is_read), (Action::Write, *is_written)] {
+                if is_done && !table.starts_with(JOURNAL_PREFIX) {
+                    deeds.insert(Deed {
+                        action,
+                        table: table.clone(),
+                        column: None,
+                    });
+                }
+            }
+        }
+        Ok(deeds)
+    }
 }
+
+/// What the server's counters tell of a transaction.
+const DEEDS: &str = "SELECT schemaname::pg_catalog.text, relname::pg_catalog.text,
+    coalesce(seq_scan, 0) + coalesce(idx_scan, 0) > 0, n_tup_ins + n_tup_upd + n_tup_del > 0
+    FROM pg_catalog.pg_stat_xact_user_tables";
 
 /// What a run's transactions are called in the server's list of activities, whose names have at most 63 bytes.
 fn label(run: i64, schema: &str) -> String {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 
-use super::super::{Authority, JOURNAL_PREFIX};
+use super::super::{Action, Authority, Deed, JOURNAL_PREFIX};
 
 /// The pragmas that only read, whatever their argument, and only what a step may know.
 const READING_PRAGMAS: [&str; 13] = [
@@ -55,6 +55,8 @@ struct State {
     authority: Authority,
     interruptible: bool,
     touched: Touched,
+    /// All that steps' statements were meant to do.
+    deeds: BTreeSet<Deed>,
     denied: Option<String>,
 }
 
@@ -64,6 +66,7 @@ impl Guard {
             authority: Authority::Host,
             interruptible: false,
             touched: Touched::default(),
+            deeds: BTreeSet::new(),
             denied: None,
         })))
     }
@@ -99,6 +102,11 @@ impl Guard {
         std::mem::take(&mut self.state().touched)
     }
 
+    /// All that was meant to be done in the name of steps.
+    pub(super) fn deeds(&self) -> BTreeSet<Deed> {
+        self.state().deeds.clone()
+    }
+
     /// Why the last statement was refused, if the authorizer refused it.
     pub(super) fn take_denied(&self) -> Option<String> {
         self.state().denied.take()
@@ -118,6 +126,9 @@ impl Guard {
             return Authorization::Deny;
         }
         state.touched.note(context);
+        if let Some(deed) = deed(&context.action) {
+            state.deeds.insert(deed);
+        }
         Authorization::Allow
     }
 }
@@ -160,6 +171,40 @@ impl Touched {
             _ => {}
         }
     }
+}
+
+/// What a step is about to do to a table that is not SQLite's own.
+fn deed(action: &AuthAction<'_>) -> Option<Deed> {
+    let (action, table, column) = match *action {
+        AuthAction::Read {
+            table_name,
+            column_name,
+        } => (Action::Read, table_name, Some(column_name)),
+        AuthAction::Update {
+            table_name,
+            column_name,
+        } => (Action::Write, table_name, Some(column_name)),
+        AuthAction::Insert { table_name } | AuthAction::Delete { table_name } => {
+            (Action::Write, table_name, None)
+        }
+        AuthAction::CreateTable { table_name } | AuthAction::CreateVtable { table_name, .. } => {
+            (Action::Create, table_name, None)
+        }
+        AuthAction::DropTable { table_name } | AuthAction::DropVtable { table_name, .. } => {
+            (Action::Drop, table_name, None)
+        }
+        AuthAction::AlterTable { table_name, .. }
+        | AuthAction::CreateIndex { table_name, .. }
+        | AuthAction::DropIndex { table_name, .. }
+        | AuthAction::CreateTrigger { table_name, .. }
+        | AuthAction::DropTrigger { table_name, .. } => (Action::Alter, table_name, None),
+        _ => return None,
+    };
+    (!table.starts_with("sqlite_")).then(|| Deed {
+        action,
+        table: table.to_owned(),
+        column: column.filter(|name| !name.is_empty()).map(str::to_owned),
+    })
 }
 
 /// Whether a step may do this; the error says what it tried and why not.

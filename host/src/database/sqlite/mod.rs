@@ -13,6 +13,7 @@ mod reserved;
 mod script;
 mod session;
 mod statement;
+mod throwaway;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,6 +47,10 @@ pub struct Sqlite {
     path: PathBuf,
     name: String,
     limits: SessionLimits,
+    /// Whether queries without `ORDER BY` give their rows in the other order.
+    is_reversed: bool,
+    /// Whether a crash of the machine may take the file.
+    is_throwaway: bool,
 }
 
 impl Sqlite {
@@ -56,6 +61,8 @@ impl Sqlite {
             name: format!("sqlite:{}", path.display()),
             path,
             limits,
+            is_reversed: false,
+            is_throwaway: false,
         }
     }
 
@@ -65,7 +72,14 @@ impl Sqlite {
     }
 
     fn connect(&self, access: Access, stop: &Stop) -> Result<Connection> {
-        connect(&self.path, access, stop, &self.limits).map_err(|error| {
+        let connected = connect(&self.path, access, stop, &self.limits).and_then(|connection| {
+            connection.pragma_update(None, "reverse_unordered_selects", self.is_reversed)?;
+            if self.is_throwaway {
+                connection.pragma_update(None, "synchronous", "OFF")?;
+            }
+            Ok(connection)
+        });
+        connected.map_err(|error| {
             let translated = translate(error);
             Error {
                 kind: match translated.kind {

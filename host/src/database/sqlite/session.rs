@@ -1,6 +1,6 @@
 //! One connection to a SQLite file, and the transaction on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use send_wrapper::SendWrapper;
 
 use super::super::{
-    Access, Authority, Batch, Cell, Column, CursorId, Durability, Error, ErrorKind, Kind, Result,
-    SavepointId, ScriptError, Server, Session, Stop, Value, expect_columns, quote,
+    Access, Authority, Batch, Cell, Column, CursorId, Deed, Durability, Error, ErrorKind, Kind,
+    Result, SavepointId, ScriptError, Server, Session, Stop, Value, expect_columns, quote,
 };
 use super::changes::Changes;
 use super::errors::translate;
@@ -126,7 +126,7 @@ fn connect(
             }))
             .map_err(translate)?;
     }
-    if access == Access::Write {
+    if access == Access::Write && !database.is_throwaway {
         // WAL with NORMAL: a commit waits for no disk, and a checkpoint of the WAL keeps the order.
         connection
             .pragma_update(None, "synchronous", "NORMAL")
@@ -159,7 +159,8 @@ impl Inner {
         }
         self.touched = Touched::default();
         self.guard.act_for(Authority::Host);
-        if self.access == Access::Write && self.durability != durability {
+        let waits = self.access == Access::Write && !self.database.is_throwaway;
+        if waits && self.durability != durability {
             let synchronous = match durability {
                 Durability::Deferred => "NORMAL",
                 Durability::Flushed => "FULL",
@@ -587,5 +588,9 @@ impl Session for SqliteSession {
 
     async fn rows_changed(&mut self) -> Result<BTreeMap<String, u64>> {
         Ok(self.inner.changes.by_table())
+    }
+
+    async fn deeds(&mut self) -> Result<BTreeSet<Deed>> {
+        Ok(self.inner.guard.deeds())
     }
 }

@@ -1,0 +1,235 @@
+//! What makes databases on a server, fills one, and drops them again: for databases that are thrown away.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use super::super::{
+    Access, Authority, Batch, Cell, ColumnBuilder, Database as _, Durability, Error, Result,
+    ScriptError, Session, Stop,
+};
+use super::{Postgres, Shared, lexer, pipeline};
+
+/// Where the rows of `COPY … FROM stdin` end in a script of psql's.
+const END_OF_ROWS: &str = "\\.";
+
+/// A part of a script as `pg_dump` writes it.
+enum Part {
+    /// Statements, and the line on which they begin.
+    Statements { first_line: usize, text: String },
+    /// Rows behind a `COPY … FROM stdin`, and the line of that.
+    Rows {
+        line: usize,
+        copy: String,
+        rows: Vec<String>,
+    },
+}
+
+impl Postgres {
+    /// Another database of the same server, reached the same way.
+    pub fn sibling(&self, database: &str) -> Self {
+        let mut address = self.0.address.clone();
+        database.clone_into(&mut address.database);
+        Self(Arc::new(Shared {
+            name: address.to_string(),
+            address,
+            options: self.0.options.clone(),
+            limits: self.0.limits,
+            target: OnceLock::new(),
+            idle: Mutex::default(),
+        }))
+    }
+
+    /// Runs one statement of the operator's own outside of any transaction, such as `CREATE DATABASE`.
+    pub fn administer(&self, statement: &str) -> Result<Vec<Vec<Option<String>>>> {
+        let mut connection = self.connect_anew()?;
+        let rows = pipeline::ask(&mut connection, statement, &[]);
+        connection.close();
+        rows
+    }
+
+    /// Closes the connections that nobody uses.
+    pub fn disconnect(&self) {
+        let idle: Vec<_> = self.idle().drain(..).collect();
+        for connection in idle {
+            connection.close();
+        }
+    }
+
+    /// Runs a script of the operator's own in one transaction, such as a dump of `pg_dump`.
+    pub async fn restore(&self, script: &str) -> std::result::Result<(), ScriptError> {
+        // What a dump sets for its session must not outlive it.
+        let own = self.sibling(&self.0.address.database);
+        let at_start = |error| ScriptError {
+            line: 1,
+            statement: String::new(),
+            error,
+        };
+        let stop = Stop::default();
+        let mut session = own.open(Access::Write, &stop).await.map_err(at_start)?;
+        session
+            .begin(Durability::Deferred)
+            .await
+            .map_err(at_start)?;
+        for part in parts(script) {
+            restore_part(&mut *session, part).await?;
+        }
+        session.commit().await.map_err(at_start)?;
+        drop(session);
+        own.disconnect();
+        Ok(())
+    }
+}
+
+async fn restore_part(
+    session: &mut dyn Session,
+    part: Part,
+) -> std::result::Result<(), ScriptError> {
+    match part {
+        Part::Statements { first_line, text } => {
+            for at in lexer::statements(&text) {
+                let before = text.get(..at.start).unwrap_or_default();
+                let line = first_line + before.matches('\n').count();
+                let statement = text.get(at).unwrap_or_default();
+                session
+                    .execute(Authority::Host, statement, &[])
+                    .await
+                    .map_err(|error| ScriptError {
+                        line,
+                        statement: statement.to_owned(),
+                        error,
+                    })?;
+            }
+            Ok(())
+        }
+        Part::Rows { line, copy, rows } => {
+            let failed = |error| ScriptError {
+                line,
+                statement: copy.clone(),
+                error,
+            };
+            let (table, columns) = copied(&copy).ok_or_else(|| {
+                failed(Error::invalid_argument(
+                    "a COPY … FROM stdin must name its columns, as `pg_dump` writes it",
+                ))
+            })?;
+            let batch = batch(columns.len(), &rows).map_err(failed)?;
+            session
+                .load(&table, &columns, &batch)
+                .await
+                .map(|_| ())
+                .map_err(failed)
+        }
+    }
+}
+
+/// Takes a script apart at the rows in it. Commands of psql itself, which begin with a backslash, are left out.
+fn parts(script: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut text = String::new();
+    let mut first_line = 1;
+    let mut lines = (1..).zip(script.lines());
+    while let Some((number, line)) = lines.next() {
+        let is_copy = line.starts_with("COPY ") && line.trim_end().ends_with("FROM stdin;");
+        if !is_copy {
+            if !line.starts_with('\\') {
+                text.push_str(line);
+            }
+            text.push('\n');
+            continue;
+        }
+        let statements = Part::Statements {
+            first_line,
+            text: std::mem::take(&mut text),
+        };
+        parts.push(statements);
+        let mut rows = Vec::new();
+        first_line = number + 1;
+        for (number, row) in lines.by_ref() {
+            first_line = number + 1;
+            if row == END_OF_ROWS {
+                break;
+            }
+            rows.push(row.to_owned());
+        }
+        parts.push(Part::Rows {
+            line: number,
+            copy: line.to_owned(),
+            rows,
+        });
+    }
+    parts.push(Part::Statements { first_line, text });
+    parts
+}
+
+/// The table and columns of a `COPY`.
+fn copied(copy: &str) -> Option<(String, Vec<String>)> {
+    let mut tokens = lexer::Tokens::new(copy);
+    if !tokens.next()?.is("copy") {
+        return None;
+    }
+    let mut table = tokens.next()?.name()?;
+    let mut token = tokens.next()?;
+    if token.is_symbol(".") {
+        table = format!("{table}.{}", tokens.next()?.name()?);
+        token = tokens.next()?;
+    }
+    let mut columns = Vec::new();
+    if !token.is_symbol("(") {
+        return None;
+    }
+    loop {
+        let token = tokens.next()?;
+        if token.is_symbol(")") {
+            return Some((table, columns));
+        }
+        if !token.is_symbol(",") {
+            columns.push(token.name()?);
+        }
+    }
+}
+
+/// Rows in the text form of COPY as a batch.
+fn batch(width: usize, rows: &[String]) -> Result<Batch> {
+    let mut columns: Vec<ColumnBuilder> = (0..width).map(|_| ColumnBuilder::default()).collect();
+    for row in rows {
+        let cells: Vec<&str> = row.split('\t').collect();
+        if cells.len() != width {
+            return Err(Error::invalid_argument(format!(
+                "a row has {} cells, but {width} columns are named",
+                cells.len()
+            )));
+        }
+        for (column, cell) in columns.iter_mut().zip(cells) {
+            match cell {
+                "\\N" => column.push(Cell::Null),
+                cell => column.push(Cell::Text(&unescaped(cell))),
+            }
+        }
+    }
+    Ok(Batch {
+        row_count: rows.len(),
+        columns: columns.into_iter().map(ColumnBuilder::finish).collect(),
+    })
+}
+
+/// <https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.55.9.2>
+fn unescaped(cell: &str) -> String {
+    let mut text = String::with_capacity(cell.len());
+    let mut characters = cell.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            text.push(character);
+            continue;
+        }
+        match characters.next() {
+            Some('b') => text.push('\u{8}'),
+            Some('f') => text.push('\u{c}'),
+            Some('n') => text.push('\n'),
+            Some('r') => text.push('\r'),
+            Some('t') => text.push('\t'),
+            Some('v') => text.push('\u{b}'),
+            Some(other) => text.push(other),
+            None => {}
+        }
+    }
+    text
+}

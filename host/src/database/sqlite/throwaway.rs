@@ -1,0 +1,122 @@
+//! What makes copies of a file, and fills one: for databases that are thrown away.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite::fallible_iterator::FallibleIterator as _;
+
+use super::super::{Error, Result, ScriptError};
+use super::Sqlite;
+use super::errors::translate;
+
+impl Sqlite {
+    /// The same target, whose queries without `ORDER BY` give their rows in another order. What leans on the order in
+    /// which rows happen to be stored then shows. <https://www.sqlite.org/pragma.html#pragma_reverse_unordered_selects>
+    pub fn reversed(mut self) -> Self {
+        self.is_reversed = true;
+        self
+    }
+
+    /// The same target, whose commits never wait for the disk: a crash of the machine may take all of it.
+    pub fn throwaway(mut self) -> Self {
+        self.is_throwaway = true;
+        self
+    }
+
+    /// Runs a script of the operator's own, such as a dump, with all that SQLite allows.
+    pub fn restore(&self, script: &str) -> std::result::Result<(), ScriptError> {
+        let connection = self.plain().map_err(|error| ScriptError {
+            line: 1,
+            statement: String::new(),
+            error,
+        })?;
+        let mut statements = rusqlite::Batch::new(&connection, script);
+        let mut offset = 0;
+        loop {
+            let failed = |statement: &str, error| {
+                let rest = script.get(offset..).unwrap_or_default();
+                let start = script.len() - rest.trim_start().len();
+                ScriptError {
+                    line: 1 + script
+                        .get(..start)
+                        .unwrap_or_default()
+                        .matches('\n')
+                        .count(),
+                    statement: statement.trim().to_owned(),
+                    error: translate(error),
+                }
+            };
+            match statements.next() {
+                Ok(None) => break,
+                Err(error) => return Err(failed("", error)),
+                Ok(Some(mut statement)) => {
+                    let text = statement.expanded_sql().unwrap_or_default();
+                    let mut rows = statement.raw_query();
+                    let ran = loop {
+                        match rows.next() {
+                            Ok(Some(_)) => {}
+                            Ok(None) => break Ok(()),
+                            Err(error) => break Err(error),
+                        }
+                    };
+                    ran.map_err(|error| failed(&text, error))?;
+                    // Without parameters, SQLite gives back exactly the text that it read.
+                    offset += text.len();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the whole content, as one state of it, into a new file.
+    pub fn copy_to(&self, path: &Path) -> Result<()> {
+        let connection = self.plain()?;
+        connection
+            .execute("VACUUM INTO ?1", [path.display().to_string()])
+            .map(|_| ())
+            .map_err(translate)
+    }
+
+    /// Copies the file byte by byte. Nobody else may use it meanwhile.
+    pub fn clone_to(&self, path: &Path) -> Result<()> {
+        if !self.path.exists() {
+            // An empty database is one that nobody has written to yet.
+            return Ok(());
+        }
+        if self.wal().exists() {
+            self.plain()?
+                .pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))
+                .map_err(translate)?;
+        }
+        std::fs::copy(&self.path, path)
+            .map(|_| ())
+            .map_err(|error| {
+                Error::new(
+                    super::ErrorKind::Unavailable,
+                    format!("cannot copy {}: {error}", self.name),
+                )
+            })
+    }
+
+    fn wal(&self) -> std::path::PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push("-wal");
+        name.into()
+    }
+
+    fn plain(&self) -> Result<Connection> {
+        let opened = Connection::open(&self.path).and_then(|connection| {
+            if self.is_throwaway {
+                connection.pragma_update(None, "synchronous", "OFF")?;
+            }
+            Ok(connection)
+        });
+        opened.map_err(|error| {
+            let translated = translate(error);
+            Error {
+                message: format!("cannot open {}: {}", self.name, translated.message),
+                ..translated
+            }
+        })
+    }
+}

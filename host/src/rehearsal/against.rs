@@ -1,0 +1,325 @@
+//! On real data: the steps run on the target itself, in a transaction that is always rolled back, or, where the target is a
+//! SQLite file, on a copy of it, so that nobody waits.
+//!
+//! Looked at are the rows that change, a sample of them before and after, the locks that are taken and for how long, and
+//! the time that it takes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use super::report::{Finding, Part};
+use super::shape::{self, Shape};
+use super::snapshot::{Row, Snapshot, Table, Words, counted, differences, full_name, quote};
+use super::watched::{Manner, Probe, Watched};
+use super::{Error, parallel};
+use crate::database::{
+    Access, Database, Kind, Postgres, Result, Session, SessionLimits, Sqlite, Stop, Value,
+};
+use crate::engine::{Engine, Unobserved};
+
+/// Rows of a table that are compared: this many with the lowest keys, and as many with the highest.
+const SAMPLE: usize = 250;
+
+/// How many differences of the sample are told.
+const MOST_TOLD: usize = 6;
+
+/// How often it is repeated to tell a range, when it is quick.
+const RUNS: usize = 3;
+
+/// What takes longer is not repeated: the target's locks are held meanwhile.
+const QUICK: Duration = Duration::from_secs(2);
+
+/// How often locks are looked at, at most.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+const WORDS: Words = Words {
+    extra: "is new",
+    missing: "is gone",
+};
+
+/// A target that holds real data.
+#[derive(Clone)]
+pub(super) enum Target {
+    File(Sqlite),
+    Server(Postgres),
+}
+
+/// Tries the steps that are pending up to `last`, and tells what happened.
+pub(super) fn check(
+    engine: &Engine,
+    target: &Target,
+    last: u32,
+    limits: SessionLimits,
+    stop: &Stop,
+) -> std::result::Result<Part, Error> {
+    let began = Instant::now();
+    // Kept until the end: the copy lies in it.
+    let directory = tempfile::tempdir()
+        .map_err(|error| Error::Setup(format!("cannot make a directory: {error}")))?;
+    let database = reachable(target, directory.path(), limits)?;
+    let before =
+        parallel::wait(sample(&*database))?.map_err(|error| unreadable(&*database, &error))?;
+    let mut part = Part::default();
+    let mut durations = Vec::new();
+    for run in 0..RUNS {
+        let probe = Arc::new(Looks::new(&before));
+        let manner = Manner {
+            probe: Some(Arc::clone(&probe) as _),
+            ..Manner::default()
+        };
+        let watched = Watched::new(Arc::clone(&database), manner);
+        let began = Instant::now();
+        let engine = engine.on(watched, Some(last));
+        let rehearsed =
+            parallel::wait(engine.rehearse(Arc::new(Unobserved), stop))?.map_err(|error| {
+                Error::Setup(format!(
+                    "cannot try the steps on {}: {error}",
+                    database.name()
+                ))
+            })?;
+        durations.push(began.elapsed());
+        if let Some(failure) = rehearsed.failure {
+            part.findings.push(Finding {
+                place: database.name().to_owned(),
+                message: failure.to_string(),
+                details: failure
+                    .statement
+                    .into_iter()
+                    .map(|statement| format!("statement: {statement}"))
+                    .collect(),
+                advice: "it would fail on this target; nothing of it was kept".to_owned(),
+            });
+        }
+        if run == 0 {
+            part.tried = rehearsed.steps.len();
+            part.notes.push(match rehearsed.rows_changed.is_empty() {
+                true => "no rows would change".to_owned(),
+                false => format!(
+                    "rows that would change: {}",
+                    listed(&rehearsed.rows_changed)
+                ),
+            });
+            part.notes.extend(probe.told(&before, began.elapsed()));
+        }
+        let is_slow = durations.iter().any(|duration| *duration > QUICK);
+        if is_slow || !part.findings.is_empty() || part.tried == 0 {
+            break;
+        }
+    }
+    part.notes.push(time_told(&durations));
+    part.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(part)
+}
+
+/// The database to try it on.
+fn reachable(
+    target: &Target,
+    directory: &Path,
+    limits: SessionLimits,
+) -> std::result::Result<Arc<dyn Database>, Error> {
+    match target {
+        Target::Server(database) => Ok(Arc::new(database.clone())),
+        Target::File(database) => {
+            let copy = directory.join("copy.db");
+            database.copy_to(&copy).map_err(|error| {
+                Error::Setup(format!("cannot copy {}: {error}", database.name()))
+            })?;
+            Ok(Arc::new(Sqlite::new(copy, limits)))
+        }
+    }
+}
+
+fn unreadable(database: &dyn Database, error: &crate::database::Error) -> Error {
+    Error::Setup(format!("cannot read {}: {error}", database.name()))
+}
+
+fn listed(counts: &BTreeMap<String, u64>) -> String {
+    let counts = counts.iter().map(|(table, rows)| format!("{table} {rows}"));
+    counts.collect::<Vec<_>>().join(", ")
+}
+
+fn time_told(durations: &[Duration]) -> String {
+    let milliseconds = |duration: Option<&Duration>| duration.map_or(0, Duration::as_millis);
+    let (least, most) = (
+        milliseconds(durations.iter().min()),
+        milliseconds(durations.iter().max()),
+    );
+    match durations.len() {
+        1 => format!(
+            "it takes about {most} ms (one run, without the wait for the disk at its commit)"
+        ),
+        runs => format!(
+            "it takes {least} to {most} ms ({runs} runs, without the wait for the disk at their commit)"
+        ),
+    }
+}
+
+/// What is there before: the shapes of the tables, and a sample of their rows.
+struct Before {
+    shapes: BTreeMap<String, Shape>,
+    rows: Snapshot,
+}
+
+async fn sample(database: &dyn Database) -> Result<Before> {
+    let mut session = database.open(Access::Read, &Stop::default()).await?;
+    session.begin_read().await?;
+    let shapes = shape::read(&mut *session).await?;
+    let rows = sampled_rows(&mut *session, &shapes).await?;
+    session.rollback().await?;
+    Ok(Before { shapes, rows })
+}
+
+/// The rows with the lowest and the highest keys of each table that has a key.
+async fn sampled_rows(
+    session: &mut dyn Session,
+    shapes: &BTreeMap<String, Shape>,
+) -> Result<Snapshot> {
+    let kind = session.server().kind;
+    let now = shape::read(session).await?;
+    let mut snapshot = Snapshot::default();
+    for (name, shape) in shapes {
+        let (Some(key), Some(now)) = (shape.unique.first(), now.get(name)) else {
+            continue;
+        };
+        let has_column = |name: &String| now.columns.iter().any(|column| column.name == *name);
+        if !key.iter().all(has_column) {
+            continue;
+        }
+        let columns: Vec<String> = now
+            .columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect();
+        let table_name = match kind {
+            Kind::Sqlite => quote(name),
+            Kind::Postgres => full_name(name),
+        };
+        let list = columns
+            .iter()
+            .map(|column| quote(column))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let mut rows: Vec<Row> = Vec::new();
+        for direction in ["", " DESC"] {
+            let order: Vec<String> = key
+                .iter()
+                .map(|column| format!("{}{direction}", quote(column)))
+                .collect();
+            let query = format!(
+                "SELECT {list} FROM {table_name} ORDER BY {} LIMIT {SAMPLE}",
+                order.join(", ")
+            );
+            rows.extend(session.rows(&query, &[]).await?.into_iter().map(Row::new));
+        }
+        rows.sort_unstable_by(|one, other| one.exact.cmp(&other.exact));
+        rows.dedup();
+        let key = key
+            .iter()
+            .filter_map(|name| columns.iter().position(|column| column == name));
+        let key = key.collect();
+        snapshot
+            .tables
+            .insert(name.clone(), Table { columns, key, rows });
+    }
+    Ok(snapshot)
+}
+
+/// Looks at locks while the steps run, and at the sample when they are done.
+struct Looks {
+    tables: Vec<String>,
+    shapes: BTreeMap<String, Shape>,
+    began: Instant,
+    seen: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    looked_at: Option<Instant>,
+    /// Each lock, and the last moment at which it was not yet held.
+    locks: BTreeMap<(String, String), Duration>,
+    after: Option<Snapshot>,
+}
+
+impl Looks {
+    fn new(before: &Before) -> Self {
+        Self {
+            tables: before.shapes.keys().cloned().collect(),
+            shapes: before.shapes.clone(),
+            began: Instant::now(),
+            seen: Mutex::default(),
+        }
+    }
+
+    fn told(&self, before: &Before, whole: Duration) -> Vec<String> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = Vec::new();
+        if let Some(after) = &seen.after {
+            let different = differences(&before.rows, after, WORDS);
+            for difference in different.iter().take(MOST_TOLD) {
+                notes.push(format!(
+                    "in a sample of {} a table: {}",
+                    counted(SAMPLE * 2, "row", "rows"),
+                    difference.text
+                ));
+            }
+        }
+        for ((table, mode), since) in &seen.locks {
+            let held = whole.saturating_sub(*since).as_millis();
+            notes.push(format!("lock: {mode} on {table}, held for up to {held} ms"));
+        }
+        notes
+    }
+
+    async fn look_at_locks(&self, session: &mut dyn Session) {
+        let last = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.looked_at.replace(Instant::now())
+        };
+        let query = "SELECT CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname, mode
+                     FROM pg_locks JOIN pg_class ON pg_class.oid = relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
+                     WHERE pid = pg_backend_pid() AND granted AND relkind IN ('r', 'p') AND mode <> 'AccessShareLock'";
+        let Ok(rows) = session.rows(query, &[]).await else {
+            return;
+        };
+        let since = last.map_or(Duration::ZERO, |last| last.duration_since(self.began));
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in rows {
+            if let [Value::Text(table), Value::Text(mode)] = &*row
+                && self.tables.contains(table)
+            {
+                seen.locks
+                    .entry((table.clone(), mode.clone()))
+                    .or_insert(since);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Probe for Looks {
+    async fn behind_a_call(&self, session: &mut dyn Session) {
+        let is_due = {
+            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.looked_at
+                .is_none_or(|at| at.elapsed() >= LOOK_INTERVAL)
+        };
+        if is_due && session.server().kind == Kind::Postgres {
+            self.look_at_locks(session).await;
+        }
+    }
+
+    async fn at_the_end(&self, session: &mut dyn Session) {
+        if session.server().kind == Kind::Postgres {
+            self.look_at_locks(session).await;
+        }
+        let after = sampled_rows(session, &self.shapes).await.ok();
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .after = after;
+    }
+}

@@ -1,0 +1,389 @@
+//! Generated data: rows at the edges of what the schema allows are dealt with, in every way that the other checks try.
+//!
+//! A step may refuse rows in its `check`, before anything is changed: such rows are left out. Any other failure is shrunk
+//! to the fewest rows and kept as a fixture, which the next test takes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::declarations::{Declarations, except};
+use super::super::fixture::{self, TableRows};
+use super::super::generate::{self, shrink::shrink};
+use super::super::report::{Finding, Part};
+use super::super::snapshot::{Snapshot, Words, counted, differences, logical, shown};
+use super::super::throwaway::Throwaway;
+use super::super::trial::{Stumble, Trial, kind_name, snapshot};
+use super::super::watched::{Manner, Watched};
+use super::super::{Error, parallel};
+use super::{applies, told};
+use crate::engine::Command;
+
+/// How many kinds of rows a step may refuse before the rest is given up.
+const MOST_REFUSALS: usize = 12;
+
+/// How many of them are told.
+const MOST_REFUSALS_TOLD: usize = 2;
+
+const WORDS: Words = Words {
+    extra: "is there in one and not in the other",
+    missing: "is missing in one and not in the other",
+};
+
+/// What goes wrong with some rows.
+struct Trouble {
+    /// What must stay the same when rows are taken away.
+    signature: String,
+    place: String,
+    message: String,
+    details: Vec<String>,
+    advice: String,
+}
+
+/// Where generated rows are tried: on the empty database before the step, of one kind each.
+pub(in crate::rehearsal) struct Ground<'g> {
+    pub(in crate::rehearsal) trial: Trial<'g>,
+    pub(in crate::rehearsal) empty: Throwaway,
+}
+
+/// Makes rows and tries the step on them.
+pub(in crate::rehearsal) fn check(
+    grounds: &[Ground<'_>],
+    seed: u64,
+    known: &[&Snapshot],
+    declarations: &Declarations,
+    directory: &Path,
+) -> Result<Part, Error> {
+    let began = Instant::now();
+    let mut part = Part::default();
+    let mut rows = generate(grounds, seed, known)?;
+    let mut refusals = Vec::new();
+    while refusals.len() < MOST_REFUSALS {
+        let Some(refusal) = refused(grounds, &rows)? else {
+            break;
+        };
+        let fewest = shrink(
+            rows.clone(),
+            |some| matches!(refused(grounds, some), Ok(Some(other)) if other == refusal),
+        );
+        refusals.push(format!("{}: {refusal}", described(&fewest)));
+        rows = without(rows, &fewest);
+    }
+    part.notes.extend(refusals_told(&refusals));
+    part.tried = rows.iter().map(|rows| rows.rows.len()).sum();
+    part.of = rows.len();
+    // What fails without any row is told by the other checks.
+    let always = trouble(grounds, &[], declarations)?.map(|trouble| trouble.signature);
+    if let Some(trouble) = trouble(grounds, &rows, declarations)?
+        && always.as_ref() != Some(&trouble.signature)
+    {
+        let fewest = shrink(rows, |some| {
+            matches!(
+                self::trouble(grounds, some, declarations),
+                Ok(Some(other)) if other.signature == trouble.signature
+            )
+        });
+        let least = self::trouble(grounds, &fewest, declarations)?.unwrap_or(trouble);
+        let path = keep(directory, &least.signature, &fewest)?;
+        let mut details = least.details;
+        details.push(format!("with {}", described(&fewest)));
+        details.push(format!("kept as the fixture {}", path.display()));
+        part.findings.push(Finding {
+            place: least.place,
+            message: least.message,
+            details,
+            advice: least.advice,
+        });
+    }
+    part.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(part)
+}
+
+/// What a step's check refuses, in a line or two.
+fn refusals_told(refusals: &[String]) -> Vec<String> {
+    let mut notes: Vec<String> = refusals
+        .iter()
+        .take(MOST_REFUSALS_TOLD)
+        .map(|refusal| format!("left out, because its check refuses it: {refusal}"))
+        .collect();
+    let more = refusals.len().saturating_sub(MOST_REFUSALS_TOLD);
+    if more > 0 {
+        notes.push(format!(
+            "and {} more that its check refuses",
+            counted(more, "kind of rows", "kinds of rows")
+        ));
+    }
+    notes
+}
+
+/// Rows that every database takes. The last one, which is the strictest about types, has them made.
+fn generate(
+    grounds: &[Ground<'_>],
+    seed: u64,
+    known: &[&Snapshot],
+) -> Result<Vec<TableRows>, Error> {
+    let Some((strictest, others)) = grounds.split_last() else {
+        return Ok(Vec::new());
+    };
+    let failed = |error: crate::database::Error| Error::Setup(format!("cannot make rows: {error}"));
+    let edges = generate::Kind::Edges;
+    let made = generate::generate(&strictest.empty, seed, edges, known);
+    let mut rows = parallel::wait(made)?.map_err(failed)?;
+    for ground in others {
+        rows = parallel::wait(generate::taken(&ground.empty, rows))?.map_err(failed)?;
+    }
+    Ok(rows)
+}
+
+/// What the step's check says, when it refuses the rows before anything is changed.
+fn refused(grounds: &[Ground<'_>], rows: &[TableRows]) -> Result<Option<String>, Error> {
+    for ground in grounds {
+        let Some(database) = filled(ground, rows)? else {
+            return Ok(None);
+        };
+        if let Err(stumble) = ground.trial.run(database.database(), Command::Migrate)
+            && is_refusal(&stumble)
+        {
+            return Ok(Some(signature(&stumble)));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the step itself said no, in its own words, before anything was changed.
+fn is_refusal(stumble: &Stumble) -> bool {
+    let in_own_words = |code: &str| code == "failed";
+    stumble.is_refused
+        && stumble
+            .failure
+            .as_ref()
+            .is_some_and(|failure| in_own_words(&failure.code))
+}
+
+/// A failure's message without its numbers, which differ from row to row.
+fn signature(stumble: &Stumble) -> String {
+    let message = stumble
+        .failure
+        .as_ref()
+        .map_or(&stumble.message, |failure| &failure.message);
+    let first_line = message.lines().next().unwrap_or_default();
+    let mut signature = String::with_capacity(first_line.len());
+    let mut is_in_number = false;
+    for character in first_line.chars() {
+        if !character.is_ascii_digit() {
+            signature.push(character);
+        } else if !is_in_number {
+            signature.push('N');
+        }
+        is_in_number = character.is_ascii_digit();
+    }
+    signature
+}
+
+/// A copy of the ground with the rows in it; none when it does not take them.
+fn filled(ground: &Ground<'_>, rows: &[TableRows]) -> Result<Option<Throwaway>, Error> {
+    let database = ground.empty.copy()?;
+    let loaded = parallel::wait(fixture::load_tables(rows, &database))?;
+    Ok(loaded.is_ok().then_some(database))
+}
+
+/// The first thing that goes wrong with the rows.
+fn trouble(
+    grounds: &[Ground<'_>],
+    rows: &[TableRows],
+    declarations: &Declarations,
+) -> Result<Option<Trouble>, Error> {
+    let mut results: Vec<Snapshot> = Vec::new();
+    for ground in grounds {
+        let Some(base) = filled(ground, rows)? else {
+            return Ok(None);
+        };
+        match trouble_on(ground, &base, declarations)? {
+            Ok(result) => results.push(result),
+            Err(trouble) => return Ok(Some(trouble)),
+        }
+    }
+    if let [sqlite, postgres] = &*results {
+        let mut different = differences(&logical(sqlite), &logical(postgres), WORDS);
+        except(&mut different, declarations.volatile());
+        if let Some(first) = different.first() {
+            return Ok(Some(Trouble {
+                signature: format!("everywhere {}", first.subject),
+                place: "SQLite and PostgreSQL".to_owned(),
+                message: format!("they do not give the same: {}", told(&different)),
+                details: Vec::new(),
+                advice:
+                    "compute it in the component, or write what both databases understand the same"
+                        .to_owned(),
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// What goes wrong on one database, or what the step leaves there.
+fn trouble_on(
+    ground: &Ground<'_>,
+    base: &Throwaway,
+    declarations: &Declarations,
+) -> Result<Result<Snapshot, Trouble>, Error> {
+    let place = kind_name(base.kind());
+    let stumbled = |what: &str, stumble: &Stumble| {
+        let finding = stumble.finding(
+            place,
+            what,
+            applies::advice(stumble.failure.as_deref(), stumble.is_refused),
+        );
+        Trouble {
+            signature: format!("{what} {}", signature(stumble)),
+            place: finding.place,
+            message: finding.message,
+            details: finding.details,
+            advice: finding.advice,
+        }
+    };
+    let different = |what: &str, subject: &str, message: String, advice: &str| Trouble {
+        signature: format!("{what} {subject}"),
+        place: place.to_owned(),
+        message: format!("{what}: {message}"),
+        details: Vec::new(),
+        advice: advice.to_owned(),
+    };
+    let database = base.copy()?;
+    let before = snapshot(&*database.database())?;
+    match ground.trial.run(database.database(), Command::Migrate) {
+        Err(stumble) if is_refusal(&stumble) => return Ok(Ok(Snapshot::default())),
+        Err(stumble) => return Ok(Err(stumbled("migrate fails", &stumble))),
+        Ok(()) => {}
+    }
+    if declarations.is_reversible() {
+        let undone = database.copy()?;
+        if let Err(stumble) = ground.trial.run(undone.database(), Command::Reset) {
+            return Ok(Err(stumbled("reset fails", &stumble)));
+        }
+        let mut left = differences(&before, &snapshot(&*undone.database())?, WORDS);
+        except(&mut left, declarations.lossy());
+        if let Some(first) = left.first() {
+            let what = "reset does not bring back what was before";
+            return Ok(Err(different(
+                what,
+                &first.subject,
+                told(&left),
+                "undo it in reset",
+            )));
+        }
+    }
+    if let Err(stumble) = ground.trial.run(database.database(), Command::Finalize) {
+        return Ok(Err(stumbled("finalize fails", &stumble)));
+    }
+    let result = snapshot(&*database.database())?;
+    let again = base.copy()?;
+    let manner = Manner {
+        most_rows: Some(1),
+        ..Manner::default()
+    };
+    let watched = Watched::new(again.reversed(), manner);
+    if let Err(stumble) = ground
+        .trial
+        .run(Arc::clone(&watched) as _, Command::Finalize)
+    {
+        return Ok(Err(stumbled(
+            "it fails with rows in another order and batches of 1 row",
+            &stumble,
+        )));
+    }
+    let mut other = differences(&result, &snapshot(&*again.database())?, WORDS);
+    except(&mut other, declarations.volatile());
+    if let Some(first) = other.first() {
+        let what = "with rows in another order and batches of 1 row the result is another";
+        let advice = "add an `ORDER BY` with a unique column at its end, and go on over the borders of batches";
+        return Ok(Err(different(what, &first.subject, told(&other), advice)));
+    }
+    Ok(Ok(result))
+}
+
+/// The rows without some of them.
+fn without(rows: Vec<TableRows>, some: &[TableRows]) -> Vec<TableRows> {
+    rows.into_iter()
+        .map(|mut rows| {
+            if let Some(some) = some.iter().find(|some| some.table == rows.table) {
+                let is_same = |row: &Vec<crate::database::Value>,
+                               other: &Vec<crate::database::Value>| {
+                    // Shrinking makes cells plain: a row is told by what both have.
+                    row == other
+                        || row
+                            .iter()
+                            .zip(other)
+                            .filter(|(one, other)| one == other)
+                            .count()
+                            * 2
+                            > row.len()
+                };
+                let mut left = some.rows.clone();
+                rows.rows.retain(
+                    |row| match left.iter().position(|other| is_same(row, other)) {
+                        Some(place) => {
+                            left.remove(place);
+                            false
+                        }
+                        None => true,
+                    },
+                );
+            }
+            rows
+        })
+        .collect()
+}
+
+/// Rows in words: how many, and the first of them.
+fn described(rows: &[TableRows]) -> String {
+    let count: usize = rows.iter().map(|rows| rows.rows.len()).sum();
+    let first = rows.iter().find_map(|table| {
+        let row = table.rows.first()?;
+        let cells = table
+            .columns
+            .iter()
+            .zip(row)
+            .map(|(column, value)| format!("{column}={}", shown(value)));
+        Some(format!(
+            "{} ({})",
+            table.table,
+            cells.collect::<Vec<_>>().join(", ")
+        ))
+    });
+    match first {
+        None => "no rows at all".to_owned(),
+        Some(first) => format!("{}, first: {first}", counted(count, "row", "rows")),
+    }
+}
+
+/// Writes the rows as a fixture of the step, named by what goes wrong, so that the same is kept once.
+fn keep(directory: &Path, signature: &str, rows: &[TableRows]) -> Result<PathBuf, Error> {
+    let failed = |why: String| {
+        Error::Fixture(format!(
+            "cannot keep a fixture in `{}`: {why}",
+            directory.display()
+        ))
+    };
+    std::fs::create_dir_all(directory).map_err(|error| failed(error.to_string()))?;
+    let number = twox_hash::XxHash3_128::oneshot(signature.as_bytes()) & 0xffff_ffff;
+    let path = directory.join(format!("found-{number:08x}.json"));
+    let tables = rows.iter().map(|table| {
+        let objects = table.rows.iter().map(|row| {
+            let cells = table.columns.iter().zip(row);
+            cells
+                .map(|(column, value)| (column.clone(), fixture::to_json(value)))
+                .collect()
+        });
+        (
+            table.table.clone(),
+            serde_json::Value::Array(objects.collect()),
+        )
+    });
+    let document = serde_json::Value::Object(tables.collect());
+    let mut text =
+        serde_json::to_string_pretty(&document).map_err(|error| failed(error.to_string()))?;
+    text.push('\n');
+    std::fs::write(&path, text).map_err(|error| failed(error.to_string()))?;
+    Ok(path)
+}

@@ -1,0 +1,93 @@
+//! Memory that grows with the data: a component is run on some plain rows and on many, and must not need more for many.
+
+use super::super::fixture;
+use super::super::generate;
+use super::super::report::Finding;
+use super::super::snapshot::{Snapshot, counted};
+use super::super::trial::kind_name;
+use super::super::watched::Manner;
+use super::super::{Error, parallel};
+use super::generated::Ground;
+
+/// How many rows of each table some and many are.
+const ROWS: [usize; 2] = [1_000, 8_000];
+
+/// The most rows of a batch, so that batches are full both times.
+const BATCH: usize = 250;
+
+/// Growth by less is an allocator's way of taking memory in large pieces.
+const MOST_GROWTH: u64 = 1 << 20;
+
+/// What is wrong with the step's memory.
+pub(in crate::rehearsal) fn check(
+    ground: &Ground<'_>,
+    seed: u64,
+    known: &[&Snapshot],
+    limit_mib: u64,
+) -> Result<Option<Finding>, Error> {
+    let [some, many] = ROWS;
+    let (Some(with_some), Some(with_many)) = (
+        measure(ground, seed, known, some)?,
+        measure(ground, seed, known, many)?,
+    ) else {
+        return Ok(None);
+    };
+    let growth = with_many.memory.saturating_sub(with_some.memory);
+    if growth < MOST_GROWTH {
+        return Ok(None);
+    }
+    let each = growth / (with_many.rows - with_some.rows).max(1);
+    let most = (limit_mib << 20) / each.max(1);
+    Ok(Some(Finding {
+        place: kind_name(ground.empty.kind()).to_owned(),
+        message: format!(
+            "its memory grows with the data: {} KiB with {}, {} KiB with {}; about {most} rows reach `limits.memory_mib`, which is \
+             {limit_mib}",
+            with_some.memory >> 10,
+            counted(
+                usize::try_from(with_some.rows).unwrap_or(usize::MAX),
+                "row",
+                "rows"
+            ),
+            with_many.memory >> 10,
+            counted(
+                usize::try_from(with_many.rows).unwrap_or(usize::MAX),
+                "row",
+                "rows"
+            ),
+        ),
+        details: Vec::new(),
+        advice: "read with a cursor, write what was read, and keep no row longer than its batch"
+            .to_owned(),
+    }))
+}
+
+struct Measured {
+    memory: u64,
+    rows: u64,
+}
+
+/// The memory that the step needs with so many rows a table; none where it does not run on such rows.
+fn measure(
+    ground: &Ground<'_>,
+    seed: u64,
+    known: &[&Snapshot],
+    count: usize,
+) -> Result<Option<Measured>, Error> {
+    let database = ground.empty.copy()?;
+    let made = generate::generate(&database, seed, generate::Kind::Plain(count), known);
+    let rows = parallel::wait(made)?
+        .map_err(|error| Error::Setup(format!("cannot make rows: {error}")))?;
+    if parallel::wait(fixture::load_tables(&rows, &database))?.is_err() {
+        return Ok(None);
+    }
+    let manner = Manner {
+        most_rows: Some(BATCH),
+        ..Manner::default()
+    };
+    let done = ground.trial.perform(database, manner)?.ok();
+    Ok(done.map(|done| Measured {
+        memory: done.memory,
+        rows: rows.iter().map(|rows| rows.rows.len() as u64).sum(),
+    }))
+}

@@ -1,0 +1,351 @@
+//! Steps, proven on throw-away databases before they meet real data: `wasmigrate test`.
+//!
+//! A component can act only through the host, so that the host can prove what it does with no help from its author, and a
+//! step in SQL all the same. A [`Rehearsal`] takes each step to throw-away databases (`throwaway`), one for each kind of
+//! database and each fixture (`fixture`), and tries it there undisturbed (`session`, `trial`). Then the same again, disturbed: the host dies
+//! in the middle, rows come in another order or in small batches, a reset comes between (`watched`, `checks`). Contents are
+//! compared whole (`snapshot`). What was found is a [`Report`].
+//!
+//! Everything goes through the engine that runs steps in earnest: this room knows no component and no statement of a step.
+//!
+//! ```no_run
+//! let report = wasmigrate::rehearsal::Rehearsal::of("migrations")
+//!     .fixture("tests/people.sql")
+//!     .run()?;
+//! assert!(report.has_passed(), "{}", report.complaints());
+//! # Ok::<(), wasmigrate::rehearsal::Error>(())
+//! ```
+
+mod against;
+mod checks;
+mod declarations;
+mod expected;
+mod fixture;
+mod generate;
+mod junit;
+mod parallel;
+mod report;
+mod rules;
+mod session;
+mod shape;
+mod snapshot;
+mod throwaway;
+mod trial;
+mod watched;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::catalog::{self, Allowances};
+use crate::config::Config;
+use crate::database::{Postgres, PostgresOptions, SessionLimits, Sqlite, Stop};
+use crate::engine::{self, Engine, Replacement, Retries, TransformOptions};
+use session::Session;
+use snapshot::counted;
+use throwaway::Workshop;
+
+pub use junit::junit;
+pub use report::{Check, CheckReport, Finding, Report, StepReport, Verdict};
+pub use rules::Rule;
+pub use throwaway::THROWAWAY_PREFIX;
+
+/// Why nothing was found out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The steps cannot be read.
+    #[error("{0}")]
+    Steps(#[from] catalog::Error),
+    /// There is no such step.
+    #[error("there is no step {name} in `{}`: pass its index, its name, or its file", .directory.display())]
+    NoStep {
+        /// What was asked for.
+        name: String,
+        /// Where it was looked for.
+        directory: PathBuf,
+    },
+    /// A fixture, or what is expected of it, cannot be used.
+    #[error("{0}")]
+    Fixture(String),
+    /// The settings make no sense.
+    #[error("{0}")]
+    Settings(String),
+    /// Something around the step went wrong.
+    #[error("{0}")]
+    Setup(String),
+    /// The operator did not want to wait.
+    #[error("cancelled; nothing was left behind")]
+    Cancelled,
+}
+
+/// Tries steps on throw-away databases.
+#[derive(Clone, Debug, Default)]
+pub struct Rehearsal {
+    migrations: PathBuf,
+    config: Config,
+    step: Option<String>,
+    fixtures: Vec<PathBuf>,
+    postgres: Option<String>,
+    is_without_sqlite: bool,
+    accept: bool,
+    seed: Option<u64>,
+    deny: Vec<Rule>,
+    allow: Option<Vec<Rule>>,
+    against: Option<String>,
+    stop: Stop,
+}
+
+impl Rehearsal {
+    /// Of the steps in a directory, on SQLite, with the settings' defaults.
+    pub fn of(migrations: impl Into<PathBuf>) -> Self {
+        Self {
+            migrations: migrations.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes limits and the values for steps from a configuration.
+    #[must_use]
+    pub fn with_config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Tries one step alone, by its index or its name.
+    #[must_use]
+    pub fn step(mut self, name: impl Into<String>) -> Self {
+        self.step = Some(name.into());
+        self
+    }
+
+    /// Tries steps on this fixture, too, beside those in the directory `fixtures` of the steps.
+    #[must_use]
+    pub fn fixture(mut self, path: impl Into<PathBuf>) -> Self {
+        self.fixtures.push(path.into());
+        self
+    }
+
+    /// Tries steps on PostgreSQL, too, on a server where databases may be made.
+    #[must_use]
+    pub fn on_postgres(mut self, url: impl Into<String>) -> Self {
+        self.postgres = Some(url.into());
+        self
+    }
+
+    /// Leaves SQLite out.
+    #[must_use]
+    pub fn without_sqlite(mut self) -> Self {
+        self.is_without_sqlite = true;
+        self
+    }
+
+    /// Writes the results beside the fixtures, as what is expected from now on.
+    #[must_use]
+    pub fn accepting(mut self) -> Self {
+        self.accept = true;
+        self
+    }
+
+    /// Makes the rows that another run made.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Says what a step may not do.
+    #[must_use]
+    pub fn deny(mut self, rule: Rule) -> Self {
+        self.deny.push(rule);
+        self
+    }
+
+    /// Says all that steps may do.
+    #[must_use]
+    pub fn allow_only(mut self, rules: Vec<Rule>) -> Self {
+        self.allow = Some(rules);
+        self
+    }
+
+    /// Tries the steps on real data, too, on the target with this URL: on PostgreSQL in a transaction that is rolled back, of
+    /// a SQLite file on a copy.
+    #[must_use]
+    pub fn against(mut self, url: impl Into<String>) -> Self {
+        self.against = Some(url.into());
+        self
+    }
+
+    /// Ends it when `stop` is cancelled.
+    #[must_use]
+    pub fn stopping(mut self, stop: Stop) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Tries the steps. Blocks until all is done; must not be called from within an asynchronous runtime.
+    pub fn run(&self) -> Result<Report, Error> {
+        let began = Instant::now();
+        let mut workshops = Vec::new();
+        if !self.is_without_sqlite {
+            workshops.push(Arc::new(Workshop::of_files(self.limits())?));
+        }
+        if let Some(url) = &self.postgres {
+            workshops.push(Arc::new(Workshop::on_server(self.server(url)?)));
+        }
+        if workshops.is_empty() {
+            return Err(Error::Settings(
+                "no database to try steps on was named".to_owned(),
+            ));
+        }
+        let target = self
+            .against
+            .as_deref()
+            .map(|url| self.target(url))
+            .transpose()?;
+        let seed = self.seed.unwrap_or_else(random_seed);
+        let mut session = Session::begin(self, workshops)?;
+        let mut reports = Vec::new();
+        for index in session.chosen.clone() {
+            reports.push(session.try_step(index, seed)?);
+            if self.stop.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+        }
+        if let (Some(target), Some(last), Some(report)) =
+            (&target, session.chosen.last(), reports.last_mut())
+        {
+            let part = against::check(&session.engine, target, *last, self.limits(), &self.stop)?;
+            let summary = match part.tried {
+                0 => "nothing is pending there".to_owned(),
+                steps => format!(
+                    "{} tried, and rolled back",
+                    counted(steps, "pending step", "pending steps")
+                ),
+            };
+            report.checks.push(part.report(Check::Against, summary));
+        }
+        Ok(Report {
+            steps: reports,
+            seed,
+            milliseconds: milliseconds(began.elapsed()),
+        })
+    }
+
+    fn limits(&self) -> SessionLimits {
+        SessionLimits {
+            value_bytes: self.config.limits.value_bytes,
+            lock_wait: Duration::from_secs(self.config.lock_wait_seconds),
+            deadline: Duration::from_secs(self.config.limits.deadline_seconds),
+        }
+    }
+
+    fn target(&self, url: &str) -> Result<against::Target, Error> {
+        match url.strip_prefix("sqlite:") {
+            Some(path) if Path::new(path).is_file() => {
+                Ok(against::Target::File(Sqlite::new(path, self.limits())))
+            }
+            Some(path) => Err(Error::Settings(format!(
+                "there is no file `{path}` to try steps against"
+            ))),
+            None => Ok(against::Target::Server(self.server(url)?)),
+        }
+    }
+
+    fn server(&self, url: &str) -> Result<Postgres, Error> {
+        let options = PostgresOptions {
+            lock_timeout: Duration::from_millis(self.config.postgres.lock_timeout_milliseconds),
+            role: None,
+            password_file: Some(self.config.postgres.password_file.clone())
+                .filter(|file| !file.as_os_str().is_empty()),
+        };
+        Postgres::new(url, options, self.limits()).map_err(Error::Settings)
+    }
+
+    /// An engine for the steps; each trial gives it a target of its own.
+    fn engine(&self) -> Result<Engine, Error> {
+        let mut config = self.config.clone();
+        config
+            .settle_cache()
+            .map_err(|error| Error::Settings(error.to_string()))?;
+        let options = engine::Options {
+            migrations: self.migrations.clone(),
+            cache: config.cache,
+            limits: config.limits,
+            settings: Arc::new(config.settings),
+            // A second try would hide that the first did not succeed.
+            retries: Retries::brief(1),
+            // No run lasts so long that the lease would have to be renewed.
+            lease: Duration::from_secs(24 * 60 * 60),
+            allowances: Allowances::default(),
+            wait: true,
+            strict: false,
+            last: None,
+            transform: TransformOptions {
+                // So that a run is cut off at the same point each time.
+                workers: Some(1),
+                ..config.transform.options()
+            },
+            replacement: Replacement::Refuse,
+            gate: None,
+        };
+        Ok(Engine::new(Arc::new(Sqlite::empty(self.limits())), options))
+    }
+}
+
+/// The directory and the step that a path names: the step's file, or the directory of steps.
+pub fn located(path: &Path) -> Option<(PathBuf, Option<String>)> {
+    if path.is_dir() {
+        return Some((path.to_owned(), None));
+    }
+    if !path.is_file() {
+        return None;
+    }
+    let name = path.file_name()?.to_string_lossy();
+    let stem = name.split('.').next()?.to_owned();
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    Some((parent.unwrap_or(Path::new(".")).to_owned(), Some(stem)))
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    RandomState::new().build_hasher().finish() & 0xffff_ffff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a project would do it for its own steps.
+    #[test]
+    fn the_steps_of_a_project_are_right() {
+        let migrations = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, sql: &str| std::fs::write(migrations.path().join(name), sql).unwrap();
+        write(
+            "0001_user.sql",
+            "CREATE TABLE user (id INTEGER PRIMARY KEY);",
+        );
+        let config = Config {
+            cache: migrations.path().join("cache"),
+            ..Config::default()
+        };
+        let rehearsal = Rehearsal::of(migrations.path()).with_config(config);
+        let report = rehearsal.run().unwrap();
+        assert!(!report.has_passed());
+        assert!(
+            report
+                .complaints()
+                .contains("it has no section `-- wasmigrate:reset`")
+        );
+
+        write("0001_user.test.toml", "reversible = false\n");
+        let report = rehearsal.run().unwrap();
+        assert!(report.has_passed(), "{}", report.complaints());
+    }
+}

@@ -1,0 +1,127 @@
+//! The schema of a PostgreSQL database, from its catalogs: <https://www.postgresql.org/docs/current/catalogs.html>
+
+use super::{Object, Snapshot, Table, is_journal, quote, text};
+use crate::database::{Result, Session, Value};
+
+/// Everything that steps make, but tables: the table that it belongs to, what it is, its name, and what defines it.
+/// Relations of the schema `public` go by their bare names.
+const OBJECTS: &str = "
+WITH space AS (
+    SELECT oid, CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END AS prefix FROM pg_namespace
+    WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
+), relation AS (
+    SELECT pg_class.*, prefix || relname AS full_name FROM pg_class JOIN space ON space.oid = relnamespace
+    WHERE NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+)
+SELECT CASE WHEN relkind IN ('r', 'p', 'f') THEN full_name ELSE '' END,
+    CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
+        WHEN 'c' THEN 'type' WHEN 'f' THEN 'foreign table' ELSE 'table' END,
+    full_name,
+    concat_ws(' ', relpersistence, relrowsecurity, relforcerowsecurity, reloptions, relacl,
+        CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid) END,
+        CASE WHEN relispartition THEN pg_get_expr(relpartbound, oid) END,
+        obj_description(oid, 'pg_class'))
+FROM relation WHERE relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c')
+UNION ALL
+SELECT full_name, 'column', attname, concat_ws(' ', format_type(atttypid, atttypmod), CASE WHEN attnotnull THEN 'not null' END,
+    nullif(attidentity, ''), nullif(attgenerated, ''), pg_get_expr(adbin, adrelid), attacl,
+    col_description(attrelid, attnum))
+FROM pg_attribute JOIN relation ON relation.oid = attrelid
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE relkind IN ('r', 'p', 'f') AND attnum > 0 AND NOT attisdropped
+UNION ALL
+SELECT full_name, 'constraint', conname, pg_get_constraintdef(pg_constraint.oid) || CASE WHEN convalidated THEN '' ELSE ' unchecked' END
+FROM pg_constraint JOIN relation ON relation.oid = conrelid
+UNION ALL
+SELECT owner.full_name, 'index', relation.full_name,
+    pg_get_indexdef(indexrelid) || CASE WHEN indisvalid THEN '' ELSE ' invalid' END
+FROM pg_index JOIN relation ON relation.oid = indexrelid JOIN relation AS owner ON owner.oid = indrelid
+WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
+UNION ALL
+SELECT full_name, 'trigger', tgname, concat_ws(' ', pg_get_triggerdef(pg_trigger.oid), tgenabled)
+FROM pg_trigger JOIN relation ON relation.oid = tgrelid WHERE NOT tgisinternal
+UNION ALL
+SELECT full_name, 'rule', rulename, pg_get_ruledef(pg_rewrite.oid)
+FROM pg_rewrite JOIN relation ON relation.oid = ev_class WHERE rulename <> '_RETURN'
+UNION ALL
+SELECT full_name, 'policy', polname, concat_ws(' ', polcmd, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
+FROM pg_policy JOIN relation ON relation.oid = polrelid
+UNION ALL
+SELECT '', 'routine', prefix || proname || '(' || pg_get_function_identity_arguments(pg_proc.oid) || ')',
+    concat_ws(' ', prokind, provolatile, prosecdef, proacl, prosrc)
+FROM pg_proc JOIN space ON space.oid = pronamespace
+WHERE NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+UNION ALL
+SELECT '', CASE typtype WHEN 'd' THEN 'domain' WHEN 'e' THEN 'enum' ELSE 'range' END, prefix || typname,
+    concat_ws(' ', format_type(nullif(typbasetype, 0), typtypmod), typnotnull, typdefault,
+    (SELECT string_agg(enumlabel, ',' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = pg_type.oid),
+    (SELECT string_agg(pg_get_constraintdef(pg_constraint.oid), ',' ORDER BY conname) FROM pg_constraint WHERE contypid = pg_type.oid))
+FROM pg_type JOIN space ON space.oid = typnamespace WHERE typtype IN ('d', 'e', 'r')
+AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_type.oid AND deptype = 'e')
+UNION ALL
+SELECT '', 'schema', nspname, concat_ws(' ', nspacl) FROM pg_namespace JOIN space ON space.oid = pg_namespace.oid WHERE nspname <> 'public'
+UNION ALL
+SELECT '', 'extension', extname, extversion FROM pg_extension";
+
+/// The columns of every table, and which are of its primary key.
+const COLUMNS: &str = "
+SELECT CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname, attname,
+    array_position(conkey, attnum)::bigint
+FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+LEFT JOIN pg_constraint ON conrelid = attrelid AND contype = 'p'
+WHERE relkind IN ('r', 'm') AND attnum > 0 AND NOT attisdropped
+AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
+ORDER BY 1, 2";
+
+const SEQUENCES: &str = "
+SELECT CASE schemaname WHEN 'public' THEN '' ELSE schemaname || '.' END || sequencename, coalesce(last_value::text, 'its start')
+FROM pg_sequences";
+
+pub(super) async fn schema(session: &mut dyn Session) -> Result<Snapshot> {
+    let mut snapshot = Snapshot::default();
+    for row in session.rows(OBJECTS, &[]).await? {
+        let object = Object {
+            table: text(&row, 0),
+            kind: text(&row, 1),
+            name: text(&row, 2),
+        };
+        if !is_journal(&object.table) && !is_journal(&object.name) {
+            snapshot.objects.insert(object, text(&row, 3));
+        }
+    }
+    let mut keys: Vec<(String, i64, usize)> = Vec::new();
+    for row in session.rows(COLUMNS, &[]).await? {
+        let name = text(&row, 0);
+        if is_journal(&name) {
+            continue;
+        }
+        let table: &mut Table = snapshot.tables.entry(name.clone()).or_default();
+        if let Some(place) = row.get(2).and_then(Value::as_integer) {
+            keys.push((name, place, table.columns.len()));
+        }
+        table.columns.push(text(&row, 1));
+    }
+    keys.sort_unstable();
+    for (name, _, position) in keys {
+        if let Some(table) = snapshot.tables.get_mut(&name) {
+            table.key.push(position);
+        }
+    }
+    for row in session.rows(SEQUENCES, &[]).await? {
+        let name = text(&row, 0);
+        if !is_journal(&name) {
+            snapshot
+                .sequences
+                .insert(format!("the sequence {name}"), text(&row, 1));
+        }
+    }
+    Ok(snapshot)
+}
+
+/// The name of a table, which may have a schema, in quotes.
+pub(in crate::rehearsal) fn full_name(name: &str) -> String {
+    match name.split_once('.') {
+        Some((schema, name)) => format!("{}.{}", quote(schema), quote(name)),
+        None => format!("public.{}", quote(name)),
+    }
+}

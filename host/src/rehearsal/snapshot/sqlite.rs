@@ -1,0 +1,98 @@
+//! The schema of a SQLite file. <https://www.sqlite.org/schematab.html>
+
+use super::{Object, Snapshot, Table, is_journal, normalized, text};
+use crate::database::{Result, Session, Value};
+
+pub(super) async fn schema(session: &mut dyn Session) -> Result<Snapshot> {
+    let mut snapshot = Snapshot::default();
+    let objects =
+        "SELECT type, name, tbl_name, coalesce(sql, ''), (SELECT type FROM pragma_table_list
+                       WHERE schema = 'main' AND pragma_table_list.name = sqlite_master.name)
+                   FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    for row in session.rows(objects, &[]).await? {
+        let (kind, name, table) = (text(&row, 0), text(&row, 1), text(&row, 2));
+        if is_journal(&name) || is_journal(&table) {
+            continue;
+        }
+        let table_kind = text(&row, 4);
+        if kind == "table" && table_kind != "virtual" {
+            read_columns(session, &mut snapshot, &name).await?;
+        }
+        let definition = normalized(&text(&row, 3));
+        let object = Object {
+            table: if kind == "table" { name.clone() } else { table },
+            kind,
+            name,
+        };
+        snapshot.objects.insert(object, definition);
+    }
+    if !session
+        .rows(
+            "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'",
+            &[],
+        )
+        .await?
+        .is_empty()
+    {
+        for row in session
+            .rows("SELECT name, CAST(seq AS TEXT) FROM sqlite_sequence", &[])
+            .await?
+        {
+            let name = text(&row, 0);
+            if !is_journal(&name) {
+                snapshot
+                    .sequences
+                    .insert(format!("the automatic key of {name}"), text(&row, 1));
+            }
+        }
+    }
+    for pragma in ["user_version", "application_id"] {
+        let rows = session.rows(&format!("PRAGMA {pragma}"), &[]).await?;
+        let value = rows.first().and_then(|row| row.first()?.as_integer());
+        snapshot
+            .sequences
+            .insert(pragma.to_owned(), value.unwrap_or_default().to_string());
+    }
+    Ok(snapshot)
+}
+
+async fn read_columns(
+    session: &mut dyn Session,
+    snapshot: &mut Snapshot,
+    name: &str,
+) -> Result<()> {
+    // Hidden columns of virtual tables are 1; 2 and 3 are computed: <https://www.sqlite.org/pragma.html#pragma_table_xinfo>
+    let query =
+        "SELECT name, type, \"notnull\", coalesce(dflt_value, ''), pk FROM pragma_table_xinfo($1)
+                 WHERE hidden <> 1 ORDER BY name";
+    let mut table = Table::default();
+    let mut key = Vec::new();
+    for row in session.rows(query, &[name.into()]).await? {
+        let column = text(&row, 0);
+        let integer = |position: usize| row.get(position).and_then(Value::as_integer).unwrap_or(0);
+        let default = text(&row, 3);
+        let definition = format!(
+            "{}{}{}",
+            text(&row, 1).to_lowercase(),
+            if integer(2) != 0 { " not null" } else { "" },
+            match default.as_str() {
+                "" => String::new(),
+                default => format!(" default {default}"),
+            }
+        );
+        if integer(4) > 0 {
+            key.push((integer(4), table.columns.len()));
+        }
+        let object = Object {
+            table: name.to_owned(),
+            kind: "column".to_owned(),
+            name: column.clone(),
+        };
+        snapshot.objects.insert(object, definition);
+        table.columns.push(column);
+    }
+    key.sort_unstable();
+    table.key = key.into_iter().map(|(_, position)| position).collect();
+    snapshot.tables.insert(name.to_owned(), table);
+    Ok(())
+}

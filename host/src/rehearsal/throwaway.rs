@@ -1,0 +1,199 @@
+//! Databases that are thrown away: made empty or as copies, and gone when they are dropped.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+
+use super::Error;
+use crate::database::{self, Database, Kind, Postgres, ScriptError, SessionLimits, Sqlite};
+
+/// How the names of throw-away databases on a server begin.
+pub const THROWAWAY_PREFIX: &str = "wasmigrate_test_";
+
+/// Where throw-away databases of one kind are made.
+pub(super) struct Workshop {
+    place: Place,
+    made: AtomicU32,
+}
+
+enum Place {
+    Files {
+        directory: TempDir,
+        limits: SessionLimits,
+    },
+    Server {
+        server: Postgres,
+        /// Begins all names, and is nobody else's.
+        prefix: String,
+    },
+}
+
+impl Workshop {
+    /// SQLite files in a directory of their own.
+    pub(super) fn of_files(limits: SessionLimits) -> Result<Self, Error> {
+        let directory = tempfile::Builder::new()
+            .prefix(THROWAWAY_PREFIX)
+            .tempdir()
+            .map_err(|error| Error::Setup(format!("cannot make a directory: {error}")))?;
+        Ok(Self {
+            place: Place::Files { directory, limits },
+            made: AtomicU32::new(0),
+        })
+    }
+
+    /// Databases on a PostgreSQL server.
+    pub(super) fn on_server(server: Postgres) -> Self {
+        use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+        let number = RandomState::new().build_hasher().finish() & 0xffff_ffff;
+        Self {
+            place: Place::Server {
+                server,
+                prefix: format!("{THROWAWAY_PREFIX}{number:08x}_"),
+            },
+            made: AtomicU32::new(0),
+        }
+    }
+
+    /// Of which kind the databases are.
+    pub(super) fn kind(&self) -> Kind {
+        match self.place {
+            Place::Files { .. } => Kind::Sqlite,
+            Place::Server { .. } => Kind::Postgres,
+        }
+    }
+
+    /// An empty database.
+    pub(super) fn make(self: &Arc<Self>) -> Result<Throwaway, Error> {
+        self.make_from(None)
+    }
+
+    fn make_from(self: &Arc<Self>, source: Option<&Throwaway>) -> Result<Throwaway, Error> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let setup = |error: database::Error| {
+            Error::Setup(format!("cannot make a throw-away database: {error}"))
+        };
+        let held = match (&self.place, source.map(|source| &source.held)) {
+            (Place::Files { directory, limits }, source) => {
+                let path = directory.path().join(format!("{number}.db"));
+                if let Some(Held::File { database, .. }) = source {
+                    database.clone_to(&path).map_err(setup)?;
+                }
+                Held::File {
+                    database: Sqlite::new(path.clone(), *limits).throwaway(),
+                    path,
+                }
+            }
+            (Place::Server { server, prefix }, source) => {
+                let name = format!("{prefix}{number}");
+                let template = match source {
+                    Some(Held::Database { database, name }) => {
+                        database.disconnect();
+                        name.as_str()
+                    }
+                    _ => "template0",
+                };
+                server
+                    .administer(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
+                    .map_err(setup)?;
+                Held::Database {
+                    database: server.sibling(&name),
+                    name,
+                }
+            }
+        };
+        Ok(Throwaway {
+            workshop: Arc::clone(self),
+            held,
+        })
+    }
+}
+
+/// A database that goes when this is dropped.
+pub(super) struct Throwaway {
+    workshop: Arc<Workshop>,
+    held: Held,
+}
+
+enum Held {
+    File { database: Sqlite, path: PathBuf },
+    Database { database: Postgres, name: String },
+}
+
+impl Throwaway {
+    /// Another one with the same content. Nobody may work on this one meanwhile.
+    pub(super) fn copy(&self) -> Result<Self, Error> {
+        self.workshop.make_from(Some(self))
+    }
+
+    /// The database.
+    pub(super) fn database(&self) -> Arc<dyn Database> {
+        match &self.held {
+            Held::File { database, .. } => Arc::new(database.clone()),
+            Held::Database { database, .. } => Arc::new(database.clone()),
+        }
+    }
+
+    /// The database, whose queries without an order give their rows in another one, where it has a switch for that.
+    pub(super) fn reversed(&self) -> Arc<dyn Database> {
+        match &self.held {
+            Held::File { database, .. } => Arc::new(database.clone().reversed()),
+            Held::Database { database, .. } => Arc::new(database.clone()),
+        }
+    }
+
+    /// Closes connections that were used before: what PostgreSQL counts in them would be taken for a step's deeds.
+    pub(super) fn disconnect(&self) {
+        if let Held::Database { database, .. } = &self.held {
+            database.disconnect();
+        }
+    }
+
+    /// Where others of its kind are made.
+    pub(super) fn workshop(&self) -> Arc<Workshop> {
+        Arc::clone(&self.workshop)
+    }
+
+    /// Where its file is, when it is one.
+    pub(super) fn file(&self) -> Option<&std::path::Path> {
+        match &self.held {
+            Held::File { path, .. } => Some(path),
+            Held::Database { .. } => None,
+        }
+    }
+
+    /// Which database it is.
+    pub(super) fn kind(&self) -> Kind {
+        self.workshop.kind()
+    }
+
+    /// Runs a script that may do everything.
+    pub(super) async fn restore(&self, script: &str) -> Result<(), ScriptError> {
+        match &self.held {
+            Held::File { database, .. } => database.restore(script),
+            Held::Database { database, .. } => database.restore(script).await,
+        }
+    }
+}
+
+impl Drop for Throwaway {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the directory's end, or told by its name on the server.
+        match (&self.held, &self.workshop.place) {
+            (Held::File { path, .. }, _) => {
+                let _ = std::fs::remove_file(path);
+                for ending in ["-wal", "-shm"] {
+                    let mut name = path.clone().into_os_string();
+                    name.push(ending);
+                    let _ = std::fs::remove_file(name);
+                }
+            }
+            (Held::Database { database, name }, Place::Server { server, .. }) => {
+                database.disconnect();
+                let _ = server.administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+            }
+            (Held::Database { .. }, Place::Files { .. }) => {}
+        }
+    }
+}
