@@ -32,12 +32,18 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// <https://www.postgresql.org/docs/current/runtime-config-locks.html#GUC-DEADLOCK-TIMEOUT>
 pub(super) const LOCK_WAIT: Duration = Duration::from_millis(400);
 
+/// How long SQLite's only write lock is held, all in all, before the application gets its turn, and how long that is. Who
+/// waits for the lock is in no queue, but looks again, at last every 100 ms:
+/// <https://www.sqlite.org/c3ref/busy_timeout.html>
+const HELD_AT_MOST: Duration = Duration::from_millis(200);
+const ROOM: Duration = Duration::from_millis(110);
+
 /// What the workers share.
 pub(super) struct Shared<'s> {
     pub(super) plan: Plan,
     ranges: Mutex<VecDeque<Range>>,
-    /// SQLite takes one writer at a time.
-    writer: tokio::sync::Mutex<()>,
+    /// SQLite takes one writer at a time: how long they have held its lock since the application's last turn.
+    writer: tokio::sync::Mutex<Duration>,
     has_failed: AtomicBool,
     pub(super) done: AtomicU64,
     pub(super) total: u64,
@@ -99,7 +105,7 @@ impl<'s> Shared<'s> {
     pub(super) async fn begin_to_write<'w>(
         &'w self,
         session: &mut dyn Session,
-    ) -> Result<Option<tokio::sync::MutexGuard<'w, ()>>> {
+    ) -> Result<Option<tokio::sync::MutexGuard<'w, Duration>>> {
         if self.plan.kind != Kind::Sqlite {
             return Ok(None);
         }
@@ -107,6 +113,20 @@ impl<'s> Shared<'s> {
         let turn = self.writer.lock().await;
         session.begin(Durability::Deferred).await?;
         Ok(Some(turn))
+    }
+
+    /// Leaves room for other programs' writes, when this process has written for long enough.
+    async fn leave_room(
+        &self,
+        turn: Option<tokio::sync::MutexGuard<'_, Duration>>,
+        written: Duration,
+    ) {
+        let Some(mut held) = turn else { return };
+        *held += written;
+        if *held >= HELD_AT_MOST {
+            tokio::time::sleep(ROOM).await;
+            *held = Duration::ZERO;
+        }
     }
 
     /// Waits until nothing holds the work up; false when it is to end.
@@ -222,10 +242,11 @@ impl<'w> Worker<'w> {
             derived,
             bad,
         } = function.compute(plan, chunk).await?;
-        let _turn = shared
+        let turn = shared
             .begin_to_write(session)
             .await
             .map_err(Failure::from_database)?;
+        let began = Instant::now();
         let written = async {
             chunk.write(session, plan, derived).await?;
             session.verify().await
@@ -239,6 +260,7 @@ impl<'w> Worker<'w> {
         };
         committed.await.map_err(Failure::from_database)?;
         *range = after;
+        shared.leave_room(turn, began.elapsed()).await;
         Ok(rows)
     }
 }
