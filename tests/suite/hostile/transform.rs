@@ -93,12 +93,10 @@ fn rejected_rows_that_do_not_exist_are_found_out() {
 
 #[test]
 fn a_function_that_never_ends_meets_the_deadline() {
-    for endless in ["(loop $again (br $again))"] {
-        fails_and_is_reset(
-            attack(&computing(endless)).under("limits.deadline_seconds", 1),
-            "the limit `limits.deadline_seconds` is 1",
-        );
-    }
+    fails_and_is_reset(
+        attack(&computing("(loop $again (br $again))")).under("limits.deadline_seconds", 1),
+        "the limit `limits.deadline_seconds` is 1",
+    );
     attack(&Transformation {
         describing: "(loop $again (br $again))".to_owned(),
         ..Transformation::new()
@@ -330,7 +328,7 @@ fn a_trigger_that_touches_the_journal_is_found_out() {
         let Attack { place } = attack(&Transformation::new());
         // Makes the journal.
         std::fs::rename(place.step(STEP), place.path().join("later")).unwrap();
-        place.write_step("0001_nothing.sql", b"CREATE TABLE nothing (id INTEGER);");
+        place.write_step("0001_first.sql", b"CREATE TABLE first (id INTEGER);");
         place.run(&["finalize"]).ends_with(0);
         let place = with_trigger(place, body);
         let second = place.step("0002_hostile.wasm");

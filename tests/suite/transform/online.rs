@@ -164,6 +164,10 @@ impl Client {
                     .iter()
                     .any(|column| error.contains(column));
                 assert!(is_cut_over, "{statement}: {error}");
+                // A transaction that failed keeps its locks.
+                if statement.starts_with("BEGIN") {
+                    self.application.run("ROLLBACK");
+                }
                 false
             }
         }
