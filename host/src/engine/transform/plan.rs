@@ -328,7 +328,7 @@ fn is_type(text: &str) -> bool {
         && text
             .chars()
             .all(|character| character.is_alphanumeric() || " _(),[].\"".contains(character))
-        && text.matches('"').count() % 2 == 0
+        && text.matches('"').count().is_multiple_of(2)
 }
 
 /// Names in quotes, with commas between.
