@@ -27,7 +27,8 @@ fn a_run_shows_how_far_it_is_and_can_be_cancelled() {
         "return document.querySelector('#chart .line').getAttribute('d').length",
         &[],
     );
-    assert!(curve.as_u64().unwrap() > 60, "{curve}");
+    // Two points at least: a quick machine is soon where the step rests.
+    assert!(curve.as_u64().unwrap() > 15, "{curve}");
     assert_eq!(browser.texts(".actions button"), ["Cancel the run…"]);
     // Whoever comes later sees the same.
     let late = Browser::open(&service);
@@ -42,7 +43,8 @@ fn a_run_shows_how_far_it_is_and_can_be_cancelled() {
         "return document.querySelector('#chart .line').getAttribute('d').length",
         &[],
     );
-    assert!(curve.as_u64().unwrap() > 60, "{curve}");
+    // Two points at least: a quick machine is soon where the step rests.
+    assert!(curve.as_u64().unwrap() > 15, "{curve}");
     browser.pictures("running");
     browser.is_accessible();
     browser.sees("#run-numbers", "no progress for");

@@ -48,7 +48,7 @@ fn steps_and_status_say_how_far_all_is() {
     assert_eq!(digest.as_str().unwrap().len(), 64);
     let pending = json!([{
         "index": 1, "name": "first", "kind": "wasm", "progress": "pending",
-        "migrated_at": null, "finalized_at": null, "rows_done": null, "digest": digest,
+        "migrated_at": null, "finalized_at": null, "rows_done": null, "bad_rows": 0, "digest": digest,
     }]);
     assert_eq!(service.get("/api/v1/steps").json(), pending);
     service.does("migrate");
