@@ -68,7 +68,7 @@ fn a_failure_keeps_what_was_done_and_names_the_invalid_index() {
         .and_says("it left an invalid index behind")
         .and_says("before the next try: DROP INDEX CONCURRENTLY by_balance")
         .and_says("statement (line 3)")
-        .and_says("ran outside a transaction and runs again");
+        .and_says("keeps what it has done and is run again");
     assert_eq!(state(&place), "started");
     // The same again is refused by the database, and passed over with IF NOT EXISTS: neither may pass for done.
     for create in [

@@ -90,7 +90,7 @@ fn each_of_its_calls_commits_by_itself() {
         .run(&["migrate"])
         .ends_with(1)
         .and_says("the component trapped")
-        .and_says("ran outside a transaction and runs again");
+        .and_says("keeps what it has done and is run again");
     assert_eq!(place.texts("SELECT id::text FROM kept"), ["1", "2", "4"]);
     assert_eq!(state(&place), "started");
     assert_eq!(tries(&place), ["migrate failed"]);
@@ -124,7 +124,7 @@ fn its_failure_keeps_its_output_and_names_the_invalid_index() {
         .and_says(&unique)
         .and_says("it left an invalid index behind")
         .and_says("before the next try: DROP INDEX CONCURRENTLY by_balance")
-        .and_says("ran outside a transaction and runs again");
+        .and_says("keeps what it has done and is run again");
     assert!(place.has_table("kept"));
     assert_eq!(state(&place), "started");
     assert_eq!(tries(&place), ["migrate failed"]);
