@@ -7,6 +7,17 @@ use rusqlite::fallible_iterator::FallibleIterator;
 use super::super::{Access, Authority, Error, ScriptError};
 use super::session::Inner;
 
+/// The line, from 1, on which the statement begins that follows this offset of a script.
+pub(super) fn line_behind(script: &str, offset: usize) -> usize {
+    let rest = script.get(offset..).unwrap_or_default();
+    let start = script.len() - rest.trim_start().len();
+    1 + script
+        .get(..start)
+        .unwrap_or_default()
+        .matches('\n')
+        .count()
+}
+
 impl Inner {
     /// Runs the statements of a script one after the other; `progress` is told how many bytes are done.
     pub(super) fn execute_script(
@@ -19,18 +30,10 @@ impl Inner {
         let mut offset = 0;
         let mut changed = 0;
         loop {
-            let failed = |text: &str, error| {
-                let start =
-                    script.len() - script.get(offset..).unwrap_or_default().trim_start().len();
-                ScriptError {
-                    line: 1 + script
-                        .get(..start)
-                        .unwrap_or_default()
-                        .matches('\n')
-                        .count(),
-                    statement: text.trim().to_owned(),
-                    error,
-                }
+            let failed = |text: &str, error| ScriptError {
+                line: line_behind(script, offset),
+                statement: text.trim().to_owned(),
+                error,
             };
             self.require_transaction(Authority::Step)
                 .map_err(|error| failed("", error))?;

@@ -8,6 +8,7 @@ use rusqlite::fallible_iterator::FallibleIterator as _;
 use super::super::{Error, Result, ScriptError};
 use super::Sqlite;
 use super::errors::translate;
+use super::script::line_behind;
 
 impl Sqlite {
     /// The same target, whose queries without `ORDER BY` give their rows in another order. What leans on the order in
@@ -33,18 +34,10 @@ impl Sqlite {
         let mut statements = rusqlite::Batch::new(&connection, script);
         let mut offset = 0;
         loop {
-            let failed = |statement: &str, error| {
-                let rest = script.get(offset..).unwrap_or_default();
-                let start = script.len() - rest.trim_start().len();
-                ScriptError {
-                    line: 1 + script
-                        .get(..start)
-                        .unwrap_or_default()
-                        .matches('\n')
-                        .count(),
-                    statement: statement.trim().to_owned(),
-                    error: translate(error),
-                }
+            let failed = |statement: &str, error| ScriptError {
+                line: line_behind(script, offset),
+                statement: statement.trim().to_owned(),
+                error: translate(error),
             };
             match statements.next() {
                 Ok(None) => break,
