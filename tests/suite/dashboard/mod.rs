@@ -5,6 +5,7 @@ mod elsewhere;
 mod failed;
 mod hostile;
 mod keyboard;
+mod paused;
 mod restarted;
 mod running;
 mod signed_in;
@@ -16,7 +17,7 @@ use crate::place::Place;
 /// A step that announces 100,000 rows, does 60,000 of them in some time, and then no more until somebody ends it.
 fn slow() -> Component {
     let busy = Place::in_sql_of(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) SELECT max(i) FROM n",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT max(i) FROM n",
         "SELECT pg_sleep(0.03)",
     );
     let endless = Place::in_sql_of(

@@ -21,15 +21,18 @@ const QUESTIONS = {
   },
 };
 
-let model;
+const COMMANDS = ["migrate", "finalize", "reset"];
 
-/** `known` is the page's model. */
-export function start(known) {
+let model;
+let look;
+
+/** `known` is the page's model, `lookAgain` brings it up to date. */
+export function start(known, lookAgain) {
   model = known;
-  for (const command of ["migrate", "finalize", "reset"]) {
-    byId(command).addEventListener("click", () => order(command));
+  look = lookAgain;
+  for (const button of [...COMMANDS, "pause", "resume", "cancel"]) {
+    byId(button).addEventListener("click", () => order(button));
   }
-  byId("cancel").addEventListener("click", () => order("cancel"));
   const dialog = byId("confirm");
   for (const button of [byId("confirm-no"), byId("confirm-yes")]) {
     button.addEventListener("click", () => dialog.close(button.value));
@@ -39,7 +42,9 @@ export function start(known) {
 /** Shows the buttons of what is allowed; none to those who may not act. */
 export function show(mayAct) {
   const allowed = mayAct ? (model.overview?.commands ?? []) : [];
-  for (const command of ["migrate", "finalize", "reset"]) byId(command).hidden = !allowed.includes(command);
+  for (const command of COMMANDS) byId(command).hidden = !allowed.includes(command);
+  byId("pause").hidden = !(mayAct && model.mayPause);
+  byId("resume").hidden = !(mayAct && model.isPaused);
   byId("cancel").hidden = !(mayAct && model.isRunning && model.isHere);
 }
 
@@ -50,8 +55,12 @@ export async function order(command) {
   const error = byId("action-error");
   error.hidden = true;
   try {
-    if (command === "cancel") await post(`runs/${run}/cancel`);
-    else await post("runs", { command });
+    if (COMMANDS.includes(command)) await post("runs", { command });
+    else if (command === "cancel") await post(`runs/${run}/cancel`);
+    else {
+      await post(command);
+      await look();
+    }
   } catch (refused) {
     write(error, `${command}: ${refused.message}`);
     error.hidden = false;

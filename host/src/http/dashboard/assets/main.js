@@ -97,7 +97,7 @@ async function look() {
   try {
     const overview = await get("status");
     byId("banner").hidden = true;
-    const facts = ({ last_run: last, state, steps, problems }) => JSON.stringify([last, state, steps, problems]);
+    const facts = ({ last_run: last, state, steps, problems, pause }) => JSON.stringify([last, state, steps, problems, pause]);
     // What was heard while the answer was on its way is newer.
     if (heard === model.heard && facts(overview) !== facts(model.overview)) await stand(overview);
   } catch (refused) {
@@ -183,7 +183,7 @@ async function begin() {
 
 function start() {
   session.over = signedOut;
-  actions.start(model);
+  actions.start(model, look);
   history.start(model, (run) => output.choose(run));
   output.start();
   new ResizeObserver(() => due()).observe(byId("chart"));

@@ -53,6 +53,16 @@ export class Model {
     return ["migration_preparing", "migration_running", "finalization_running"].includes(this.overview?.state);
   }
 
+  /** Whether an operator wants the run to rest. */
+  get isPaused() {
+    return this.isRunning && this.overview.pause?.requested_by != null;
+  }
+
+  /** Whether the run would rest if somebody said so: a finalize, a reset never does. */
+  get mayPause() {
+    return this.isRunning && !this.isPaused && ["prepare", "migrate"].includes(this.run?.phase);
+  }
+
   /** Takes note of where the target stands. */
   stands(overview) {
     const isAnother = overview.last_run?.id !== this.run?.id;
@@ -120,6 +130,9 @@ export class Model {
       case "step_ended":
         this.#ended(event);
         break;
+      case "resting":
+        if (this.overview) this.overview.pause = { ...this.overview.pause, waits_for: event.waits_for };
+        break;
       case "retrying":
         this.warnings.push(`${event.step} is tried again (attempt ${event.attempt}): ${event.message}`);
         break;
@@ -147,7 +160,7 @@ export class Model {
     this.isHere = true;
     if (!this.overview) return;
     const phase = command === "reset" ? "reset" : "prepare";
-    Object.assign(this.overview, { commands: [], failure: null, rows: null, running: null });
+    Object.assign(this.overview, { commands: [], failure: null, rows: null, running: null, pause: null });
     this.overview.last_run = { id: run, command, phase, outcome: null, host: "", started_at: at, ended_at: null };
     this.#enter(phase);
   }
