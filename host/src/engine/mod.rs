@@ -174,6 +174,13 @@ impl Engine {
         }
     }
 
+    /// The same engine, whose transformations have so many workers.
+    pub fn with_workers(&self, workers: usize) -> Self {
+        let mut engine = self.on(Arc::clone(&self.database), self.options.last);
+        engine.options.transform.workers = Some(workers);
+        engine
+    }
+
     /// Runs a command to its end. `stop` cancels it: the running step is rolled back. The future must not be dropped
     /// before; a process that dies instead loses nothing that was committed.
     pub async fn run(

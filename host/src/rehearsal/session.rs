@@ -276,6 +276,7 @@ impl<'r> Session<'r> {
                 .flat_map(|check| cases.iter().map(move |case| (Some(case), check)))
                 .chain([(None, Check::Generated), (None, Check::Confined)])
                 .collect();
+        let is_transformation = self.is_transformation(step)?;
         let known: Vec<&Snapshot> = cases.iter().map(|case| &case.before).collect();
         let kept = self
             .rehearsal
@@ -294,7 +295,7 @@ impl<'r> Session<'r> {
                     match check {
                         Check::Crashes => crashes::check(&trial, case, declarations),
                         Check::Reset => reset::check(&trial, case, declarations),
-                        _ => deterministic::check(&trial, case, declarations),
+                        _ => deterministic::check(&trial, case, declarations, is_transformation),
                     }
                 }
             };
@@ -307,7 +308,8 @@ impl<'r> Session<'r> {
         let mut take = |check| parts.remove(&check).unwrap_or_default();
         let crashed = take(Check::Crashes);
         let reset = take(Check::Reset);
-        let reports = vec![
+        let reports =
+            vec![
             crashes_report(crashed),
             match declarations.is_reversible() {
                 true => reset.report(
@@ -319,13 +321,25 @@ impl<'r> Session<'r> {
             },
             take(Check::Deterministic).report(
                 Check::Deterministic,
-                "twice, rows stored in another order, batches of 1 and of 7 rows".to_owned(),
+                format!(
+                    "twice, rows stored in another order, batches of 1 and of 7 rows{}",
+                    if is_transformation { ", four workers" } else { "" }
+                ),
             ),
             self.compare_kinds(cases, declarations),
             generated_report(take(Check::Generated), seed),
             self.confine(step, cases, take(Check::Confined))?,
         ];
         Ok(reports)
+    }
+
+    fn is_transformation(&self, step: &StepFile) -> Result<bool, Error> {
+        if step.kind == StepKind::Sql {
+            return Ok(false);
+        }
+        let inspection = parallel::wait(self.engine.inspect(step))?
+            .map_err(|failure| Error::Setup(failure.to_string()))?;
+        Ok(inspection.transformation.is_some())
     }
 
     /// The empty databases before the step, for rows that are made.

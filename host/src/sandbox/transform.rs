@@ -127,6 +127,11 @@ impl<H: StepHost> Sandbox<H> {
 }
 
 impl TransformInstance {
+    /// How much memory the component has, in bytes. It never gives any back.
+    pub fn memory(&self) -> u64 {
+        self.store.data().limiter.used as u64
+    }
+
     /// Asks the component what it is.
     pub async fn describe(&mut self) -> Result<Transformation, Error> {
         let described = tokio::select! {

@@ -6,6 +6,7 @@ mod components;
 mod postgres;
 mod reports;
 mod sql;
+mod transformations;
 mod tried;
 
 use serde_json::Value as Json;

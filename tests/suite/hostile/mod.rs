@@ -15,7 +15,7 @@ mod postgres;
 mod statements;
 mod transactions;
 mod transform;
-mod transformation;
+pub mod transformation;
 mod traps;
 mod wasi;
 

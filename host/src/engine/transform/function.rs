@@ -183,6 +183,8 @@ impl<'f> Function<'f> {
         let width = plan.derived().len();
         let instance = self.instance().await?;
         let transformed = instance.transform(inputs, width).await;
+        let memory = instance.memory();
+        self.context.observer.measure(self.phase, memory);
         if transformed.is_err() {
             self.instance = None;
         }

@@ -21,6 +21,9 @@ const WORDS: Words = Words {
     missing: "is missing in one run and not in the other",
 };
 
+/// How many workers try a transformation, which otherwise has one.
+const WORKERS: usize = 4;
+
 /// Sizes of batches that are tried: each row by itself, and one that divides nothing.
 const BATCHES: [usize; 2] = [1, 7];
 
@@ -55,11 +58,12 @@ fn wait_for_the_next_second() {
     std::thread::sleep(rest);
 }
 
-/// Tries one place.
+/// Tries one place. `has_workers` says that the step is a transformation, on which several may work.
 pub(in crate::rehearsal) fn check(
     trial: &Trial<'_>,
     case: &Case,
     declarations: &Declarations,
+    has_workers: bool,
 ) -> Result<Part, Error> {
     let began = Instant::now();
     let mut part = Part::default();
@@ -114,6 +118,28 @@ pub(in crate::rehearsal) fn check(
         )?);
     }
     part.tried = 2 + BATCHES.len();
+    if has_workers && part.findings.is_empty() {
+        let copy = case.base.copy()?;
+        let manner = Manner {
+            most_rows: BATCHES.last().copied(),
+            ..Manner::default()
+        };
+        let engine = trial.engine.with_workers(WORKERS);
+        let trial = Trial {
+            engine: &engine,
+            ..*trial
+        };
+        part.findings.extend(differs(
+            &trial,
+            case,
+            declarations,
+            Watched::new(copy.database(), manner) as Arc<dyn Database>,
+            &format!("with {WORKERS} workers"),
+            "a function may keep nothing from one batch to the next: each worker has an instance of its own, and chunks come in \
+             any order",
+        )?);
+        part.tried += 1;
+    }
     part.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(part)
 }
