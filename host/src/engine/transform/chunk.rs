@@ -2,9 +2,10 @@
 
 use super::plan::Plan;
 use crate::database::{Authority, Batch, Cell, ColumnData, Kind, Result, Session, Value};
+use crate::journal::Range;
 
 /// The most bytes that a chunk has, whatever its rows. Stops rows of megabytes from filling the memory.
-pub(super) const MOST_BYTES: usize = 8 << 20;
+const MOST_BYTES: usize = 8 << 20;
 
 /// Rows as they were read.
 #[derive(Default)]
@@ -30,7 +31,30 @@ impl Chunk {
         Ok(Self::of(plan, batch))
     }
 
-    /// The same for all rows that the query finds; none when they are too many bytes.
+    /// The next rows of a range, at most `most`, and the range as it is behind them.
+    pub(super) async fn next_of(
+        range: &Range,
+        session: &mut dyn Session,
+        plan: &Plan,
+        most: usize,
+    ) -> Result<(Self, Range)> {
+        let query = plan.rows_between(range.position.is_some(), range.upper.is_some(), most);
+        let keys = range.position.iter().chain(&range.upper).flatten();
+        let keys: Vec<Value> = keys.cloned().collect();
+        let chunk = Self::read(session, plan, &query, &keys, most, MOST_BYTES).await?;
+        let rows = chunk.row_count();
+        let mut behind = range.clone();
+        match rows.checked_sub(1) {
+            None => behind.is_done = true,
+            Some(last) => {
+                behind.position = Some(chunk.key(plan, last));
+                behind.rows_done += i64::try_from(rows).unwrap_or(0);
+            }
+        }
+        Ok((chunk, behind))
+    }
+
+    /// The same as [`Chunk::read`] for all rows that the query finds; none when they are too many bytes.
     pub(super) async fn read_whole(
         session: &mut dyn Session,
         plan: &Plan,

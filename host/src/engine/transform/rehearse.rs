@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::chunk::{Chunk, MOST_BYTES};
+use super::chunk::Chunk;
 use super::function::{Computed, Function};
 use super::plan::{Plan, Stage};
 use super::{count, recorded, refuse_nameless};
@@ -76,18 +76,12 @@ async fn chunk(
     range: &mut Range,
     session: &mut dyn Session,
 ) -> Result<usize, Failure> {
-    let query = plan.rows_between(range.position.is_some(), range.upper.is_some(), AT_ONCE);
-    let keys = range.position.iter().chain(&range.upper).flatten();
-    let keys: Vec<_> = keys.cloned().collect();
-    let chunk = Chunk::read(session, plan, &query, &keys, AT_ONCE, MOST_BYTES).await;
-    let chunk = chunk.map_err(Failure::from_database)?;
+    let read = Chunk::next_of(range, session, plan, AT_ONCE).await;
+    let (chunk, behind) = read.map_err(Failure::from_database)?;
     let rows = chunk.row_count();
-    match rows.checked_sub(1) {
-        None => range.is_done = true,
-        Some(last) => range.position = Some(chunk.key(plan, last)),
-    }
     let Computed { chunk, derived, .. } = function.compute(plan, chunk).await?;
     let written = chunk.write(session, plan, derived).await;
     written.map_err(Failure::from_database)?;
+    *range = behind;
     Ok(rows)
 }

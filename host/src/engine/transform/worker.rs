@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::backfill::Backfill;
 use super::bad_rows;
-use super::chunk::{Chunk, MOST_BYTES};
+use super::chunk::Chunk;
 use super::function::{Computed, Function};
 use super::lock::set_lock_timeout;
 use super::pace::{ChunkSize, Throttle};
@@ -220,23 +220,12 @@ impl<'w> Worker<'w> {
     ) -> std::result::Result<usize, Failure> {
         let shared = self.shared;
         let plan = &shared.plan;
-        let query = plan.rows_between(range.position.is_some(), range.upper.is_some(), most);
-        let keys = range.position.iter().chain(&range.upper).flatten();
-        let keys: Vec<_> = keys.cloned().collect();
         let read = async {
             shared.begin_to_read(session).await?;
-            Chunk::read(session, plan, &query, &keys, most, MOST_BYTES).await
+            Chunk::next_of(range, session, plan, most).await
         };
-        let chunk = read.await.map_err(Failure::from_database)?;
+        let (chunk, behind) = read.await.map_err(Failure::from_database)?;
         let rows = chunk.row_count();
-        let mut after = range.clone();
-        match rows.checked_sub(1) {
-            None => after.is_done = true,
-            Some(last) => {
-                after.position = Some(chunk.key(plan, last));
-                after.rows_done += i64::try_from(rows).unwrap_or(0);
-            }
-        }
         let Computed {
             chunk,
             derived,
@@ -254,12 +243,12 @@ impl<'w> Worker<'w> {
         written.await.map_err(Failure::from_database)?;
         bad_rows::keep(self.backfill.engine, plan, session, &bad).await?;
         let committed = async {
-            journal::write_range(session, plan.index, &after).await?;
+            journal::write_range(session, plan.index, &behind).await?;
             self.backfill.lease.fence(session).await?;
             session.commit().await
         };
         committed.await.map_err(Failure::from_database)?;
-        *range = after;
+        *range = behind;
         shared.leave_room(turn, began.elapsed()).await;
         Ok(rows)
     }
