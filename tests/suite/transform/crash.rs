@@ -3,7 +3,7 @@
 //! A trigger of the application's counts how often each row is written. Its table is a part of the content that is compared
 //! with that of an undisturbed run.
 
-use super::customers::{self, Customer};
+use super::{Customer, customers};
 use crate::crash::point::Seed;
 use crate::crash::scenario::Scenario;
 use crate::hosts::host::{Host, until};

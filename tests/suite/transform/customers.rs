@@ -1,16 +1,8 @@
-//! The table that is migrated, and what the step `normalize` makes of a row: computed here anew.
+//! A table of any number of customers, made by the database, and what must be found in it after the step `normalize`.
 
+use super::Customer;
 use crate::application::{self, Kind};
 use crate::place::Place;
-
-/// A row before the step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Customer {
-    pub name: String,
-    pub email: Option<String>,
-    pub debit: i64,
-    pub credit: i64,
-}
 
 /// A place with so many customers, from 1, and the step.
 pub fn place(rows: i64) -> Place {
@@ -86,16 +78,12 @@ impl Customer {
 
     /// Given name, family name, address and balance.
     pub fn migrated(&self) -> [Option<String>; 4] {
-        let name = self.name.trim();
-        let (given, family) = match name.rsplit_once(' ') {
-            Some((given, family)) => (Some(given.trim_end().to_owned()), family),
-            None => (None, name),
-        };
+        let migrated = self.normalized();
         [
-            given,
-            Some(family.to_owned()),
-            self.email.as_ref().map(|email| email.trim().to_lowercase()),
-            Some((self.credit - self.debit).to_string()),
+            migrated.given_name,
+            Some(migrated.family_name),
+            migrated.email,
+            Some(migrated.balance.to_string()),
         ]
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::customers::{self, Customer};
+use super::{Customer, customers};
 use crate::application::Application;
 use crate::crash::point::Seed;
 use crate::hosts::host::until;
