@@ -269,11 +269,22 @@ impl TransformConfig {
 }
 
 /// What `test` uses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TestConfig {
     /// The PostgreSQL server on which throw-away databases are made; empty for none.
     pub server: String,
+    /// How long the crash points of a step may take in one place, about; 0 for as long as all of them do.
+    pub crash_seconds: u64,
+}
+
+impl Default for TestConfig {
+    fn default() -> Self {
+        Self {
+            server: String::new(),
+            crash_seconds: 8,
+        }
+    }
 }
 
 /// How `serve` answers.

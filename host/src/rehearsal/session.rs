@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::checks::generated::{self, Ground};
 use super::checks::{
@@ -192,6 +192,10 @@ impl<'r> Session<'r> {
         Trial {
             engine: &self.engine,
             step,
+            crash_time: match self.rehearsal.config.test.crash_seconds {
+                0 => None,
+                seconds => Some(Duration::from_secs(seconds)),
+            },
             stop: &self.rehearsal.stop,
         }
     }

@@ -109,6 +109,8 @@ fn is_own_frame(frame: &str) -> bool {
 pub(super) struct Trial<'t> {
     pub(super) engine: &'t Engine,
     pub(super) step: &'t StepFile,
+    /// How long its crash points may take in one place, about; none for as long as all of them do.
+    pub(super) crash_time: Option<Duration>,
     /// Ends everything, when the operator does not want to wait any longer.
     pub(super) stop: &'t Stop,
 }

@@ -53,6 +53,8 @@ fn test(place: &Place, arguments: &[&str]) -> Said {
 fn test_on(place: &Place, on: &str, arguments: &[&str]) -> Said {
     let mut command = place.command(&["test", "--on", on, "--json"]);
     if on.contains("postgres") {
+        // A database for each crash point takes its time.
+        command.env("WASMIGRATE_TEST_CRASH_SECONDS", "2");
         command.env("WASMIGRATE_TEST_SERVER", application::server_url());
     }
     Said::from(command.args(arguments).output().unwrap())

@@ -3,7 +3,7 @@
 //! A call that was not committed leaves nothing; a commit in the middle leaves what the step must find again. Whatever
 //! the moment, the end must be the same.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::super::Error;
 use super::super::declarations::{Declarations, except};
@@ -17,11 +17,8 @@ use super::{Case, told};
 use crate::database::{Access, Durability, Kind, Stop};
 use crate::engine::Command;
 
-/// The most points that are tried in one place.
+/// The most points that are tried in one place in a limited time.
 const MOST_POINTS: usize = 250;
-
-/// No more points are tried than about fit into this time, but [`FEWEST_POINTS`].
-const BUDGET: Duration = Duration::from_secs(8);
 
 /// How many points are tried however long it takes.
 const FEWEST_POINTS: usize = 16;
@@ -45,7 +42,7 @@ pub(in crate::rehearsal) fn check(
 ) -> Result<Part, Error> {
     let began = Instant::now();
     let points = &case.undisturbed.seen.points;
-    let chosen = choose(points, most(case)?);
+    let chosen = choose(points, most(trial, case)?);
     let tried = chosen.len();
     let results = parallel::each(chosen, |number| survive(trial, case, declarations, number));
     let mut part = Part {
@@ -71,13 +68,16 @@ pub(in crate::rehearsal) fn check(
 }
 
 /// How many points there is time for.
-fn most(case: &Case) -> Result<usize, Error> {
+fn most(trial: &Trial<'_>, case: &Case) -> Result<usize, Error> {
+    let Some(time) = trial.crash_time else {
+        return Ok(usize::MAX);
+    };
     // A copy of the database, the run, its continuation, and a look at the end.
     let began = Instant::now();
     drop(case.base.copy()?);
     let copied = began.elapsed();
     let once = case.undisturbed.duration * 2 + case.undisturbed.looked + copied;
-    let fitting = BUDGET.as_millis() / once.as_millis().max(1);
+    let fitting = time.as_millis() / once.as_millis().max(1);
     let fitting = usize::try_from(fitting).unwrap_or(MOST_POINTS);
     Ok(fitting.clamp(FEWEST_POINTS, MOST_POINTS))
 }
