@@ -16,8 +16,30 @@ fn accounts() -> Place {
         .with_sql("0001_index.sql", INDEX)
 }
 
-fn state(place: &Place) -> String {
+pub fn state(place: &Place) -> String {
     place.one("SELECT state FROM wasmigrate_step WHERE step_index = 1")
+}
+
+/// Kills the host of a migrate while the server builds the index.
+pub fn cut_off_while_it_builds(place: &Place) {
+    // Building the index waits for whoever may still see the table as it was.
+    let mut application = place.connect();
+    application.run("BEGIN; UPDATE account SET balance = balance + 1 WHERE id = 1");
+    let mut host = Host::start(place, &["migrate"]);
+    host.until("step_started");
+    let building = "SELECT pid FROM pg_stat_activity
+                    WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'";
+    let mut server = place.connect_as_superuser();
+    until("the index is being built", || {
+        !server.rows(building).is_empty()
+    });
+    assert_eq!(state(place), "started");
+    host.kill();
+    server.run(&format!(
+        "SELECT pg_terminate_backend(pid) FROM ({building}) AS it"
+    ));
+    until("its process has ended", || server.rows(building).is_empty());
+    application.run("COMMIT");
 }
 
 #[test]
@@ -103,24 +125,7 @@ fn what_others_left_invalid_is_not_held_against_a_step() {
 #[test]
 fn a_killed_host_leaves_it_started_and_the_next_runs_it_again() {
     let place = accounts();
-    // Building the index waits for whoever may still see the table as it was.
-    let mut application = place.connect();
-    application.run("BEGIN; UPDATE account SET balance = balance + 1 WHERE id = 1");
-    let mut host = Host::start(&place, &["migrate"]);
-    host.until("step_started");
-    let building = "SELECT pid FROM pg_stat_activity
-                    WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'";
-    let mut server = place.connect_as_superuser();
-    until("the index is being built", || {
-        !server.rows(building).is_empty()
-    });
-    assert_eq!(state(&place), "started");
-    host.kill();
-    server.run(&format!(
-        "SELECT pg_terminate_backend(pid) FROM ({building}) AS it"
-    ));
-    until("its process has ended", || server.rows(building).is_empty());
-    application.run("COMMIT");
+    cut_off_while_it_builds(&place);
     place
         .run(&["status"])
         .ends_with(0)

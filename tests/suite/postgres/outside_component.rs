@@ -1,7 +1,7 @@
 //! Components that run outside a transaction, because they say so.
 
+use super::outside::{cut_off_while_it_builds, state};
 use crate::hostile::component::{Component, must, sql, swallow};
-use crate::hosts::host::{Host, until};
 use crate::place::Place;
 
 const STEP: &str = "0001_index.wasm";
@@ -26,10 +26,6 @@ fn accounts(step: &[u8]) -> Place {
     );
     place.write_step(STEP, step);
     place
-}
-
-fn state(place: &Place) -> String {
-    place.one("SELECT state FROM wasmigrate_step WHERE step_index = 1")
 }
 
 fn tries(place: &Place) -> Vec<String> {
@@ -154,25 +150,8 @@ fn a_killed_host_leaves_it_started_and_the_next_runs_it_again() {
         + &sql("CREATE TABLE IF NOT EXISTS kept (id BIGINT)")
         + &sql(CREATE);
     let place = accounts(&outside(careful));
-    // Building the index waits for whoever may still see the table as it was.
-    let mut application = place.connect();
-    application.run("BEGIN; UPDATE account SET balance = balance + 1 WHERE id = 1");
-    let mut host = Host::start(&place, &["migrate"]);
-    host.until("step_started");
-    let building = "SELECT pid FROM pg_stat_activity
-                    WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'";
-    let mut server = place.connect_as_superuser();
-    until("the index is being built", || {
-        !server.rows(building).is_empty()
-    });
-    assert_eq!(state(&place), "started");
+    cut_off_while_it_builds(&place);
     assert!(place.has_table("kept"));
-    host.kill();
-    server.run(&format!(
-        "SELECT pg_terminate_backend(pid) FROM ({building}) AS it"
-    ));
-    until("its process has ended", || server.rows(building).is_empty());
-    application.run("COMMIT");
     place
         .run(&["status"])
         .ends_with(0)
