@@ -10,7 +10,7 @@ fn a_run_is_paused_and_resumed() {
     // Slow enough to be caught at work.
     std::fs::write(
         place.path().join("wasmigrate.toml"),
-        "[transform]\nmax_rows_per_second = 2000\n",
+        "[transform]\nmax_rows_per_second = 100\n",
     )
     .unwrap();
     let service = Service::start(&place);
@@ -23,6 +23,7 @@ fn a_run_is_paused_and_resumed() {
     );
     browser.click("#pause");
     browser.sees("#run-note", "The run rests: paused by");
+    browser.sees("#resume", "Resume");
     assert_eq!(
         browser.texts(".actions button"),
         ["Resume", "Cancel the run…"]
@@ -33,9 +34,15 @@ fn a_run_is_paused_and_resumed() {
     browser.is_accessible();
     browser.click("#resume");
     for watcher in [&browser, &late] {
-        watcher.sees("#stepper [aria-current]", "Finalization required");
-        watcher.sees("#run-note", "Done.");
-        assert_eq!(watcher.texts(".actions button"), ["Finalize…", "Reset…"]);
+        watcher.sees_no("#resume");
+        watcher.sees("#pause", "Pause");
+        watcher.sees("#timeline .running", "0001_normalize");
+    }
+    browser.click("#cancel");
+    browser.click("#confirm-yes");
+    for watcher in [&browser, &late] {
+        watcher.sees("#run-note", "Cancelled.");
+        watcher.sees_no("#pause");
         watcher.is_content();
     }
 }

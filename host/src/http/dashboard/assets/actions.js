@@ -24,12 +24,12 @@ const QUESTIONS = {
 const COMMANDS = ["migrate", "finalize", "reset"];
 
 let model;
-let look;
+let lookForPause;
 
-/** `known` is the page's model, `lookAgain` brings it up to date. */
-export function start(known, lookAgain) {
+/** `known` is the page's model, `pauseLooker` lets it know what holds the run up. */
+export function start(known, pauseLooker) {
   model = known;
-  look = lookAgain;
+  lookForPause = pauseLooker;
   for (const button of [...COMMANDS, "pause", "resume", "cancel"]) {
     byId(button).addEventListener("click", () => order(button));
   }
@@ -59,7 +59,7 @@ export async function order(command) {
     else if (command === "cancel") await post(`runs/${run}/cancel`);
     else {
       await post(command);
-      await look();
+      await lookForPause();
     }
   } catch (refused) {
     write(error, `${command}: ${refused.message}`);

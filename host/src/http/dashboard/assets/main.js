@@ -105,6 +105,13 @@ async function look() {
   }
 }
 
+/** Asks the host what holds the run up: that changes without a word of the run, too. */
+async function lookForPause() {
+  const { pause } = await get("status");
+  if (model.overview) model.overview.pause = pause;
+  due();
+}
+
 function trouble(text) {
   write(byId("banner-text"), text);
   byId("banner").hidden = false;
@@ -141,6 +148,7 @@ const listener = {
       history.load().then(due, () => {});
     }
     if (data.event === "run_ended") look();
+    if (data.event === "resting") lookForPause().catch((refused) => trouble(refused.message));
     due();
   },
 };
@@ -183,7 +191,7 @@ async function begin() {
 
 function start() {
   session.over = signedOut;
-  actions.start(model, look);
+  actions.start(model, lookForPause);
   history.start(model, (run) => output.choose(run));
   output.start();
   new ResizeObserver(() => due()).observe(byId("chart"));

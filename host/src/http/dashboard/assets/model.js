@@ -130,9 +130,6 @@ export class Model {
       case "step_ended":
         this.#ended(event);
         break;
-      case "resting":
-        if (this.overview) this.overview.pause = { ...this.overview.pause, waits_for: event.waits_for };
-        break;
       case "retrying":
         this.warnings.push(`${event.step} is tried again (attempt ${event.attempt}): ${event.message}`);
         break;
