@@ -5,6 +5,7 @@
 //! nothing.
 
 mod digest;
+mod sources;
 mod sql;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::database::Kind;
 
 pub use digest::{Digests, sha256};
+pub use sources::{SourceFile, SourceKind, Sources};
 pub use sql::{Section, SqlStep};
 
 /// What is wrong with the files.

@@ -11,6 +11,7 @@ mod advice;
 mod drain;
 mod event;
 mod failure;
+mod fleet;
 mod gate;
 mod heartbeat;
 mod inspect;
@@ -50,6 +51,10 @@ use transaction::{RunContext, StepTransaction};
 pub use advice::StepAdvice;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use failure::{Blame, Failure};
+pub use fleet::{
+    Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, FileFailure, FleetOptions, Source,
+    Spread, TenantOverview,
+};
 pub use gate::Gate;
 pub use inspect::Inspection;
 pub use options::{OnBadRow, Options, Replacement, TransformOptions};
