@@ -75,7 +75,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A directory of a fleet is configured twice.
-    #[error("`sources.{setting}` names the directory `{directory}`, which is configured before: name it once")]
+    #[error(
+        "`sources.{setting}` names the directory `{directory}`, which is configured before: name it once"
+    )]
     DirectoryTwice {
         setting: &'static str,
         directory: String,

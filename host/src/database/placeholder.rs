@@ -74,7 +74,10 @@ impl Names<'_> {
                 let body = rest.get(tag.len()..).unwrap_or_default();
                 written.push_str(tag);
                 let end = body.find(tag);
-                self.write(body.get(..end.unwrap_or(body.len())).unwrap_or_default(), written);
+                self.write(
+                    body.get(..end.unwrap_or(body.len())).unwrap_or_default(),
+                    written,
+                );
                 rest = match end {
                     Some(end) => {
                         written.push_str(tag);
@@ -141,8 +144,14 @@ mod tests {
             ("\"{schema}\".t", "\"a-b\".t"),
             ("E'\\'{schema}' {schema}", "E'\\'a-b' \"a-b\""),
             ("-- it's {schema}\n{schema}", "-- it's a-b\n\"a-b\""),
-            ("/* /* ' */ {schema} */ {schema}", "/* /* ' */ a-b */ \"a-b\""),
-            ("$$ {schema} '{schema}' $$ {schema}", "$$ \"a-b\" 'a-b' $$ \"a-b\""),
+            (
+                "/* /* ' */ {schema} */ {schema}",
+                "/* /* ' */ a-b */ \"a-b\"",
+            ),
+            (
+                "$$ {schema} '{schema}' $$ {schema}",
+                "$$ \"a-b\" 'a-b' $$ \"a-b\"",
+            ),
             ("$x$ it's $x$ {schema}", "$x$ it's $x$ \"a-b\""),
             ("a$b '{schema}'", "a$b 'a-b'"),
             ("x LIKE'\\' || {schema}", "x LIKE'\\' || \"a-b\""),
