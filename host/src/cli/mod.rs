@@ -14,6 +14,7 @@ mod run;
 mod serve;
 mod status;
 mod target;
+mod tenants;
 mod terminal;
 mod test;
 mod verify;
@@ -31,9 +32,11 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::catalog::Allowances;
 use crate::client::{self, Client};
-use crate::config::{Config, TransformConfig};
+use crate::config::{Config, TenantsConfig, TransformConfig};
 use crate::database::{Database, ErrorKind, Postgres, PostgresOptions, SessionLimits, Sqlite};
-use crate::engine::{self, Engine, Failure, Gate, OnBadRow, Replacement, Retries, RunError};
+use crate::engine::{
+    self, ApplyError, Engine, Failure, Gate, OnBadRow, Replacement, Retries, RunError,
+};
 use target::Target;
 use terminal::Terminal;
 
@@ -119,6 +122,8 @@ enum Command {
     Wait(wait::WaitArguments),
     /// Show who may change the target now, or take that right away
     Lease(lease::LeaseArguments),
+    /// Show the tenants of the target, or add one
+    Tenants(tenants::TenantsArguments),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArguments),
 }
@@ -144,7 +149,7 @@ impl From<AllowanceArguments> for Allowances {
 }
 
 /// How a command goes about its work.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Manner {
     /// Whether to wait for another host that works on the target.
     wait: bool,
@@ -153,6 +158,47 @@ struct Manner {
     /// Whether nobody waits for the command, so that what failed may be tried again later.
     is_service: bool,
     transform: TransformArguments,
+    fleet: FleetArguments,
+}
+
+/// How a run goes from tenant to tenant: over the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Tenants")]
+struct FleetArguments {
+    /// Run everything for all tenants in one transaction
+    #[arg(long, conflicts_with_all = ["parallel", "canary", "stop_after", "only_failed"])]
+    atomic: bool,
+    /// Work on so many tenants at the same time, each file in a transaction of its own
+    #[arg(long, value_name = "N")]
+    parallel: Option<usize>,
+    /// A tenant that must succeed before any other begins; may be given again
+    #[arg(long, value_name = "NAME")]
+    canary: Vec<String>,
+    /// Begin no further tenant after so many have failed
+    #[arg(long, value_name = "K")]
+    stop_after: Option<usize>,
+    /// Run only the tenants that failed in the last run
+    #[arg(long)]
+    only_failed: bool,
+}
+
+impl FleetArguments {
+    fn override_in(&self, config: &mut TenantsConfig) {
+        if self.atomic {
+            config.atomic = true;
+        } else if *self != Self::default() {
+            config.atomic = false;
+        }
+        if let Some(workers) = self.parallel {
+            config.parallel = workers;
+        }
+        if !self.canary.is_empty() {
+            config.canaries.clone_from(&self.canary);
+        }
+        if let Some(failures) = self.stop_after {
+            config.stop_after = failures;
+        }
+    }
 }
 
 /// How transformations go about their work: over the settings.
@@ -234,6 +280,27 @@ impl From<RunError> for Ended {
     }
 }
 
+impl From<ApplyError> for Ended {
+    fn from(error: ApplyError) -> Self {
+        let message = error.to_string();
+        match error {
+            ApplyError::Run(error) => error.into(),
+            ApplyError::Failed(failed) => Self {
+                status: FAILED,
+                message: failed.failure.to_string(),
+                failure: Some(Box::new(failed.failure)),
+            },
+            ApplyError::Changed(_) | ApplyError::TenantExists(_) | ApplyError::TenantName(_) => {
+                Self {
+                    status: REFUSED,
+                    message,
+                    failure: None,
+                }
+            }
+        }
+    }
+}
+
 impl From<client::Error> for Ended {
     fn from(error: client::Error) -> Self {
         Self {
@@ -294,6 +361,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ende
         Command::BadRows(rows) => bad_rows::run(global, rows, terminal).await,
         Command::Wait(wait) => wait::run(global, wait, terminal).await,
         Command::Lease(lease) => lease::run(global, lease, terminal).await,
+        Command::Tenants(tenants) => tenants::run(global, tenants, terminal).await,
         Command::Completions(completions) => Ok(completions::run(completions, terminal)),
     }
 }
@@ -338,6 +406,12 @@ impl GlobalArguments {
                  `--max-bad-rows`, `--replace` and `--restart` are for runs in this process"
             );
         }
+        if manner.fleet != FleetArguments::default() {
+            bail!(
+                "a running host goes from tenant to tenant as its settings say: `--atomic`, `--parallel`, `--canary`, \
+                 `--stop-after` and `--only-failed` are for runs in this process"
+            );
+        }
         if self.database.is_some() || self.migrations.is_some() {
             bail!(
                 "`--host` names a host that has its own database and steps: leave out `--database` and `--migrations`"
@@ -359,6 +433,13 @@ impl GlobalArguments {
         let mut config = self.config()?;
         config.strict |= manner.strict;
         manner.transform.override_in(&mut config.transform);
+        manner.fleet.override_in(&mut config.tenants);
+        if manner.fleet != FleetArguments::default() && config.fleet(false).is_none() {
+            bail!(
+                "`--atomic`, `--parallel`, `--canary`, `--stop-after` and `--only-failed` are for targets with tenants: name \
+                 the directories of their migrations under `[sources]`"
+            );
+        }
         let database = database(&config)?;
         let gate = watchers::gate(&config.gate)?;
         Ok(engine(config, database, allowances, manner, gate))
@@ -376,9 +457,11 @@ fn engine(
         true => config.service_retries(),
         false => Retries::brief(config.attempts),
     };
+    let fleet = config.fleet(manner.fleet.only_failed);
     Engine::new(
         database,
         engine::Options {
+            fleet,
             migrations: config.migrations,
             cache: config.cache,
             limits: config.limits,

@@ -11,6 +11,7 @@ mod advice;
 mod drain;
 mod event;
 mod failure;
+mod fleet;
 mod gate;
 mod heartbeat;
 mod inspect;
@@ -42,7 +43,6 @@ use crate::journal::{
 };
 use crate::sandbox::Sandbox;
 use heartbeat::Heartbeat;
-use run_output::RunOutput;
 use runner::Run;
 use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
@@ -50,10 +50,14 @@ use transaction::{RunContext, StepTransaction};
 pub use advice::StepAdvice;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use failure::{Blame, Failure};
+pub use fleet::{
+    Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, FileFailure, FleetOptions, Source,
+    Spread, TenantAdded, TenantOverview,
+};
 pub use gate::Gate;
 pub use inspect::Inspection;
 pub use options::{OnBadRow, Options, Replacement, TransformOptions};
-pub use overview::{Overview, Progress, Rows, StepOverview};
+pub use overview::{Overview, Progress, Rows, StepOverview, StepTenants, TenantsSummary};
 pub use rehearse::Rehearsal;
 pub use retries::Retries;
 pub use runner::Report;
@@ -189,6 +193,9 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Report, RunError> {
+        if let Some(fleet) = &self.options.fleet {
+            return fleet::run(self, fleet, order, observer, stop).await;
+        }
         let command = order.command;
         let catalog = self.catalog()?;
         loop {
@@ -265,7 +272,9 @@ impl Engine {
                 lease: Some(lease.clone()),
                 observer,
                 settings: Arc::clone(&self.options.settings),
-                output: RunOutput::default(),
+                output: Arc::default(),
+                tenant: None,
+                is_fleet: false,
             });
             let run = Run::new(self, context, session, catalog, snapshot, stop);
             self.is_at_work.store(true, Ordering::Relaxed);
@@ -274,6 +283,59 @@ impl Engine {
             drop(heartbeat);
             return Ok(report);
         }
+    }
+
+    /// Applies the pending files of a fleet, to all tenants or a new one. Waits for whoever else works on the target. As for
+    /// [`Engine::run`], the future must not be dropped.
+    pub async fn apply(
+        &self,
+        order: ApplyOrder,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Applied, ApplyError> {
+        fleet::apply(self, order, observer, stop).await
+    }
+
+    /// The tenants of a fleet, and where each stands.
+    pub async fn tenants(&self) -> Result<Vec<TenantOverview>, RunError> {
+        fleet::tenants(self, self.fleet()?).await
+    }
+
+    /// Adds a tenant to a fleet, and applies the files for tenants to it.
+    pub async fn add_tenant(
+        &self,
+        name: &str,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Applied, ApplyError> {
+        let order = ApplyOrder {
+            mode: ApplyMode::Apply,
+            new_tenant: Some(name.to_owned()),
+            spread: None,
+        };
+        self.apply(order, observer, stop).await
+    }
+
+    /// The files of a fleet with their contents, in the order in which they run.
+    pub async fn sources(&self) -> Result<Vec<Source>, RunError> {
+        fleet::sources(self, self.fleet()?)
+    }
+
+    /// Everything that was applied, in the order of names, directories and numbers, until `each` returns false. Memory does
+    /// not grow with the history.
+    pub async fn applied(
+        &self,
+        each: &mut (dyn FnMut(AppliedFile) -> bool + Send),
+    ) -> Result<(), RunError> {
+        fleet::applied(self, self.fleet()?, each).await
+    }
+
+    fn fleet(&self) -> Result<&FleetOptions, RunError> {
+        self.options.fleet.as_ref().ok_or_else(|| {
+            RunError::Refused(
+                "no directories of migrations for tenants are configured: name them under `[sources]`".to_owned(),
+            )
+        })
     }
 
     /// Whether the holder of a lease seems to be at work, to those who look. (To those who want the lease, only its time
@@ -324,11 +386,17 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Rehearsal, RunError> {
+        if let Some(fleet) = &self.options.fleet {
+            return fleet::rehearsal(self, fleet, observer, stop).await;
+        }
         rehearse::rehearse(self, observer, stop).await
     }
 
     /// Where the target stands. Changes nothing, and makes no target that is not there.
     pub async fn overview(&self) -> Result<Overview, RunError> {
+        if let Some(fleet) = &self.options.fleet {
+            return fleet::overview(self, fleet).await;
+        }
         let catalog = self.catalog()?;
         let snapshot = self.snapshot(&Stop::default()).await?;
         let problems = self.problems(&catalog, &snapshot, &self.remembered_digests());
@@ -344,19 +412,39 @@ impl Engine {
 
     /// Compares the journal with the files, all of which are read, and with what the target looks like.
     pub async fn verify(&self) -> Result<Verified, RunError> {
+        if let Some(fleet) = &self.options.fleet {
+            let (verified, problems) = fleet::verify(self, fleet).await?;
+            if !problems.is_empty() {
+                return Err(RunError::Files(problems));
+            }
+            let schema_of_run = self.compare_schema().await?;
+            return Ok(Verified {
+                verified,
+                schema_of_run,
+            });
+        }
         let catalog = self.catalog()?;
-        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
-        session.begin_read().await?;
-        let snapshot = journal::read(&mut *session).await?;
-        let kept = journal::read_schema(&mut *session).await?;
-        let schema = session.schema().await?;
-        session.rollback().await?;
+        let snapshot = self.snapshot(&Stop::default()).await?;
         let problems = self.problems(&catalog, &snapshot, &Digests::forgetful());
         if !problems.is_empty() {
             return Err(RunError::Files(problems));
         }
+        Ok(Verified {
+            verified: snapshot.steps.len(),
+            schema_of_run: self.compare_schema().await?,
+        })
+    }
+
+    /// Compares what the target looks like with what the last run left; returns that run, when it was kept.
+    async fn compare_schema(&self) -> Result<Option<i64>, RunError> {
+        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
+        session.begin_read().await?;
+        let last_run = journal::read_runs(&mut *session, i64::MAX, 1).await?.pop();
+        let kept = journal::read_schema(&mut *session).await?;
+        let schema = session.schema().await?;
+        session.rollback().await?;
         // A run that was cut off, or goes on, has changed what the one before left.
-        let last = snapshot.last_run.map(|run| run.id);
+        let last = last_run.map(|run| run.id);
         let kept = kept.filter(|(run, _)| Some(*run) == last);
         if let Some((run, kept)) = &kept {
             let differences = database::differences(kept, &schema);
@@ -367,10 +455,7 @@ impl Engine {
                 });
             }
         }
-        Ok(Verified {
-            verified: snapshot.steps.len(),
-            schema_of_run: kept.map(|(run, _)| run),
-        })
+        Ok(kept.map(|(run, _)| run))
     }
 
     /// What the target is called.
@@ -441,7 +526,10 @@ impl Engine {
         session.begin_read().await?;
         let mut entries = Vec::new();
         for run in journal::read_runs(&mut *session, before, most).await? {
-            let attempts = journal::read_attempts(&mut *session, run.id).await?;
+            let mut attempts = journal::read_attempts(&mut *session, run.id).await?;
+            if self.options.fleet.is_some() && journal::has_fleet(&mut *session).await? {
+                attempts.extend(journal::read_failures(&mut *session, run.id).await?);
+            }
             let output = match output {
                 true => Some(journal::read_output(&mut *session, run.id, 0, u32::MAX >> 1).await?),
                 false => None,
@@ -494,6 +582,9 @@ impl Engine {
     }
 
     fn catalog(&self) -> Result<Catalog, RunError> {
+        if let Some(fleet) = &self.options.fleet {
+            return fleet::catalog(self, fleet);
+        }
         let mut catalog = Catalog::scan(&self.options.migrations, self.database.kind())
             .map_err(RunError::files)?;
         if let Some(last) = self.options.last {
@@ -557,7 +648,11 @@ impl Engine {
     }
 
     fn remembered_digests(&self) -> Digests {
-        Digests::load(&self.options.cache, &self.options.migrations)
+        let directory = match &self.options.fleet {
+            Some(fleet) => &fleet.sources.base,
+            None => &self.options.migrations,
+        };
+        Digests::load(&self.options.cache, directory)
     }
 
     fn nothing_done(&self, catalog: &Catalog, snapshot: &Snapshot) -> Report {
@@ -578,6 +673,16 @@ impl Engine {
         if !self.options.wait {
             return Err(RunError::Held(lease));
         }
+        self.wait_until_free(lease, observer, stop).await
+    }
+
+    /// Waits for a while, whether the operator wants to or not.
+    async fn wait_until_free(
+        &self,
+        lease: LeaseRecord,
+        observer: &dyn Observer,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
         observer.notify(&Event::Waiting {
             holder: lease.holder,
             run: lease.run,

@@ -1,0 +1,234 @@
+//! Fleets: files that run for the target itself, and files that run for each of its tenants.
+//!
+//! A tenant is a schema of the target's PostgreSQL database, or a file beside the target's SQLite file. What was applied is
+//! kept for each file and tenant, and commits together with what the file did.
+
+mod applied;
+mod apply;
+mod atomic;
+mod crew;
+mod drive;
+mod ledger;
+mod name;
+mod overview;
+mod parallel;
+mod sources;
+mod standing;
+mod tenants;
+mod work;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Failure, RunError};
+use crate::catalog::{SourceFile, SourceKind, Sources};
+
+pub(super) use applied::applied;
+pub(super) use apply::apply;
+pub(super) use drive::{rehearsal, run};
+pub(super) use overview::{catalog, overview, tenants, verify};
+pub(super) use sources::sources;
+
+/// What an engine is told of a fleet.
+#[derive(Clone, Debug)]
+pub struct FleetOptions {
+    /// Where the files are.
+    pub sources: Sources,
+    /// How the tenants are found; none for our own table. Its first column is the tenant's name.
+    pub tenant_select: Option<String>,
+    /// How a tenant is added; none for our own table. Its one parameter is the tenant's name.
+    pub tenant_insert: Option<String>,
+    /// How a run goes from tenant to tenant.
+    pub spread: Spread,
+}
+
+/// How a run goes from tenant to tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spread {
+    /// Everything in one transaction.
+    Atomic,
+    /// Tenants are independent of each other; each file has its own transaction.
+    Parallel {
+        /// How many tenants are worked on at the same time.
+        workers: usize,
+        /// The tenants that come first, and must all succeed before any other begins.
+        canaries: Vec<String>,
+        /// After how many failed tenants no further one begins; none for any number.
+        stop_after: Option<usize>,
+        /// Whether only the tenants are run that failed in the last run.
+        only_failed: bool,
+    },
+}
+
+/// What an apply does with the pending files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplyMode {
+    /// Runs them.
+    Apply,
+    /// Writes them down as applied, and runs none.
+    Sync,
+    /// Runs them in one transaction that is rolled back.
+    DryRun,
+}
+
+/// One apply: `migrate` and `finalize` of all pending files, for all tenants or a new one.
+#[derive(Clone, Debug)]
+pub struct ApplyOrder {
+    /// What to do with the files.
+    pub mode: ApplyMode,
+    /// The tenant to add; only its files are run then.
+    pub new_tenant: Option<String>,
+    /// How it goes from tenant to tenant; none for what the fleet's options say.
+    pub spread: Option<Spread>,
+}
+
+/// What an apply did.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The run; none when there was nothing to do, and in a dry run.
+    pub run: Option<i64>,
+    /// When it began, in milliseconds since 1970.
+    pub started_at: i64,
+    /// How long it took.
+    pub duration: Duration,
+    /// For how many tenants it ran; 0 when there was nothing to do.
+    pub tenants: u64,
+    /// How many files of each kind were run.
+    pub files: BTreeMap<SourceKind, u64>,
+    /// How many times files of each kind were run, over all tenants.
+    pub runs: BTreeMap<SourceKind, u64>,
+    /// The files, in the order in which they were run.
+    pub sources: Vec<Source>,
+}
+
+/// A file with what is in it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file.
+    pub file: SourceFile,
+    /// Its SHA-256, in hexadecimal.
+    pub digest: String,
+    /// Its text; of a component, the world that it is made for in WIT.
+    pub contents: String,
+}
+
+/// One file as it was applied for one schema.
+#[derive(Clone, Debug)]
+pub struct AppliedFile {
+    /// Its number, which grows.
+    pub id: i64,
+    /// Its path relative to the base.
+    pub key: String,
+    /// Its directory, as it was configured then.
+    pub directory: String,
+    /// Its name.
+    pub file_name: String,
+    /// For whom it was.
+    pub kind: SourceKind,
+    /// Its SHA-256 then.
+    pub digest: String,
+    /// Its text then.
+    pub contents: String,
+    /// The tenant; of a single file, the base name of its directory.
+    pub schema: String,
+    /// When, in milliseconds since 1970.
+    pub applied_at: i64,
+    /// In which run.
+    pub run: i64,
+}
+
+/// A tenant, and its schema.
+#[derive(Clone, Debug)]
+struct Tenant {
+    name: String,
+    /// The schema's name, as the catalog spells it.
+    schema: String,
+    /// What stands for it in code.
+    in_code: String,
+}
+
+/// Where one tenant stands.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct TenantOverview {
+    /// Its name.
+    pub name: String,
+    /// How many of the files for tenants were applied for it.
+    pub applied: u64,
+    /// How many are pending.
+    pub pending: u64,
+    /// How many wait for their finalize.
+    pub unfinalized: u64,
+    /// Why it failed in its last run, when it did.
+    pub failure: Option<Failure>,
+    /// When something was last applied for it, in milliseconds since 1970.
+    pub applied_at: Option<i64>,
+}
+
+/// What became of a new tenant.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct TenantAdded {
+    /// Its name.
+    pub name: String,
+    /// The run that added it.
+    pub run: Option<i64>,
+    /// How many files were applied to it.
+    pub files: usize,
+}
+
+impl TenantAdded {
+    /// What an apply to a new tenant did.
+    pub fn new(name: &str, applied: &Applied) -> Self {
+        Self {
+            name: name.to_owned(),
+            run: applied.run,
+            files: applied.sources.len(),
+        }
+    }
+}
+
+/// Why an apply did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Migrations have changed since they were applied.
+    #[error("{} changed since they were applied: {}", files(.0.len()), keys(.0))]
+    Changed(Vec<Source>),
+    /// There is such a tenant already.
+    #[error("there is a tenant `{0}` already")]
+    TenantExists(String),
+    /// No tenant can have this name.
+    #[error("{0}")]
+    TenantName(String),
+    /// A file failed, and nothing of the transaction was kept.
+    #[error("{}", .0.message)]
+    Failed(Box<FileFailure>),
+    /// Nothing was begun.
+    #[error("{0}")]
+    Run(#[from] RunError),
+}
+
+/// Which file failed, and why.
+#[derive(Clone, Debug)]
+pub struct FileFailure {
+    /// The file's path relative to the base.
+    pub key: String,
+    /// The file's name.
+    pub file_name: String,
+    /// For which tenant; none for the target itself.
+    pub tenant: Option<String>,
+    /// What the database or the component said.
+    pub message: String,
+    /// The whole of it.
+    pub failure: Failure,
+}
+
+fn files(count: usize) -> String {
+    match count {
+        1 => "1 migration".to_owned(),
+        _ => format!("{count} migrations"),
+    }
+}
+
+fn keys(sources: &[Source]) -> String {
+    let keys: Vec<&str> = sources.iter().map(|source| &*source.file.key).collect();
+    keys.join(", ")
+}
