@@ -135,7 +135,7 @@ pub(super) async fn drive(
             continue;
         }
         refuse(engine, &standing)?;
-        let tenants = tenants(&mut *session, &mut standing, task.new_tenant).await?;
+        let tenants = tenants(engine, &mut *session, &mut standing, task.new_tenant).await?;
         let only = task.new_tenant.map(|_| standing.tenants.len() - 1);
         let mut stages = work::stages(&standing, task.work, only);
         narrow(&mut stages, &standing, &task.spread, &mut *session).await?;
@@ -233,7 +233,7 @@ pub(super) async fn rehearse(
     let digests = engine.remembered_digests();
     let mut standing = standing::read(engine, options, &digests, &mut *session).await?;
     refuse(engine, &standing)?;
-    let tenants = tenants(&mut *session, &mut standing, new_tenant).await?;
+    let tenants = tenants(engine, &mut *session, &mut standing, new_tenant).await?;
     let only = new_tenant.map(|_| standing.tenants.len() - 1);
     let stages = work::stages(&standing, Work::Apply, only);
     let mut crew = Crew {
@@ -548,6 +548,7 @@ fn refuse(engine: &Engine, standing: &Standing) -> Result<(), ApplyError> {
 
 /// The tenants, the new one behind the others.
 async fn tenants(
+    engine: &Engine,
     session: &mut dyn Session,
     standing: &mut Standing,
     new_tenant: Option<&str>,
@@ -574,6 +575,7 @@ async fn tenants(
         if exists || schemas.contains_key(&tenant.schema) {
             return Err(ApplyError::TenantExists(name.to_owned()));
         }
+        standing::read_new(standing, engine, name).await?;
         standing.tenants.push(name.to_owned());
         tenants.push(tenant);
     }
