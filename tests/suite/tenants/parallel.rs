@@ -143,11 +143,11 @@ mod postgres {
         let place = counting().with_tenants(&["acme"]);
         place.write_step(
             "tenants/002_set.sql",
-            b"SET search_path = {schema}; SET statement_timeout = 1; CREATE TEMP TABLE left_over (value INTEGER);",
+            b"SET search_path = {schema}; SET work_mem = '77MB'; CREATE TEMP TABLE left_over (value INTEGER);",
         );
         place.write_step(
             "tenants/003_look.sql",
-            b"INSERT INTO {schema}.counted SELECT 100, current_setting('search_path') || current_setting('statement_timeout')
+            b"INSERT INTO {schema}.counted SELECT 100, current_setting('search_path') || current_setting('work_mem')
               || coalesce(to_regclass('pg_temp.left_over')::text, '');",
         );
         place.run(&["finalize"]).ends_with(0);
@@ -156,7 +156,7 @@ mod postgres {
             "SELECT who FROM counted WHERE value = 100",
         );
         assert!(
-            !seen.contains("acme") && !seen.contains("left_over"),
+            !seen.contains("acme") && !seen.contains("77MB") && !seen.contains("left_over"),
             "{seen}"
         );
     }
