@@ -21,4 +21,5 @@ mod postgres;
 mod route;
 mod server;
 mod service;
+mod tenants;
 mod transform;
