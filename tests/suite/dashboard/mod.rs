@@ -9,6 +9,7 @@ mod paused;
 mod restarted;
 mod running;
 mod signed_in;
+mod tenants;
 mod watched;
 
 use crate::hostile::component::{Component, sql};

@@ -55,6 +55,7 @@ const ASSETS: &[Asset] = &[
     asset!("stepper.js"),
     asset!("steps.js"),
     asset!("table.js"),
+    asset!("tenants.js"),
 ];
 
 pub(super) fn routes() -> Router<Arc<Service>> {

@@ -14,6 +14,7 @@ import * as run from "./run.js";
 import * as signIn from "./sign-in.js";
 import * as stepper from "./stepper.js";
 import * as steps from "./steps.js";
+import * as tenants from "./tenants.js";
 
 /** How often the host is asked where the target stands while nothing runs in it: another host may have begun a run. */
 const LOOK = 5_000;
@@ -48,6 +49,7 @@ function show() {
   failure.show(model, mayAct);
   run.show(model);
   chart.show(model);
+  tenants.show(model);
   steps.show(model);
   history.show();
   document.title = `${name} · ${overview.target}`;
@@ -72,7 +74,7 @@ async function stand(overview) {
   output.names(overview.steps);
   output.newest(overview.last_run?.id ?? null);
   due();
-  await Promise.all([history.load(), steps.load(model)]);
+  await Promise.all([history.load(), steps.load(model), tenants.load(model)]);
   due();
 }
 
@@ -194,6 +196,7 @@ function start() {
   actions.start(model, lookForPause);
   history.start(model, (run) => output.choose(run));
   output.start();
+  tenants.start();
   new ResizeObserver(() => due()).observe(byId("chart"));
   byId("banner-retry").addEventListener("click", () => events?.retry());
   byId("sign-out").addEventListener("click", async () => {

@@ -39,10 +39,17 @@ function rows(model, step) {
   const row = table.row(
     { key: `step-${step.index}`, name: label(step), isOpen, onclick: toggle },
     table.cell("Kind", step.kind ?? "file is gone"),
-    table.cell("State", element("span", { class: `tag ${step.progress}` }, step.progress)),
+    table.cell("State", element("span", { class: `tag ${step.progress}` }, step.progress), tenants(step)),
     table.cell("SHA-256", digest ? element("code", { title: digest }, digest.slice(0, 12)) : "–"),
   );
   return isOpen ? [row, table.details(4, ...details(step))] : [row];
+}
+
+/** For how many tenants it was run. */
+function tenants({ tenants }) {
+  if (!tenants) return null;
+  const { applied, pending } = tenants;
+  return element("span", { class: "quiet" }, ` ${number(applied)} of ${number(applied + pending)}`);
 }
 
 function close(model, step) {
