@@ -249,7 +249,7 @@ const BEGIN: &str = "CREATE SCHEMA IF NOT EXISTS {schema};\nCREATE TABLE {schema
 
 /// What the file with this number says.
 fn file(number: usize) -> String {
-    if number % 10 == 0 {
+    if number.is_multiple_of(10) {
         return format!(
             "CREATE TABLE {{schema}}.t{number} (a integer, b double precision, c double precision);\n\
              INSERT INTO {{schema}}.t{number} VALUES (1, 2, 3);\n"
