@@ -1,14 +1,16 @@
 //! The steps on disk: their names, order and checksums.
 //!
 //! A catalog is one directory of files `NNNN_name.wasm` and `NNNN_name.sql`; a file `NNNN_name.postgres.sql` is meant for
-//! one database alone. This room reads files and compares them with what was applied; it runs nothing, and compiles
+//! one database alone, and `NNNN_name.down.sql` undoes `NNNN_name.up.sql`. This room reads files and compares them with what was applied; it runs nothing, and compiles
 //! nothing.
 
+mod annotation;
 mod digest;
+mod pair;
 mod sources;
 mod sql;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -168,7 +170,17 @@ impl Catalog {
         file_names.sort_unstable();
         let mut catalog = Self::default();
         file_names.retain(|name| !is_companion(name));
+        let all: BTreeSet<String> = file_names.iter().cloned().collect();
         for file_name in file_names {
+            if let Some(undone) = pair::undone_by(&file_name) {
+                if !all.contains(&undone) {
+                    catalog.ignored.push(Ignored {
+                        file_name,
+                        why: format!("undoes `{undone}`, which is not there"),
+                    });
+                }
+                continue;
+            }
             match parse(&file_name, database) {
                 Err(why) => catalog.ignored.push(Ignored {
                     file_name,
@@ -269,6 +281,7 @@ fn parse(file_name: &str, database: Kind) -> Result<(u32, &str, StepKind), &'sta
     if !digits || name.is_empty() {
         return Err(not_named);
     }
+    let name = pair::without_direction(name);
     match index.parse() {
         Ok(0) => Err("the first index is 1"),
         Ok(index) => Ok((index, name, kind)),
