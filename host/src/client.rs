@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use crate::database::Stop;
 use crate::engine::{
-    Event, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice, Verified,
+    Adoption, BaselineOrder, Event, HistoryEntry, Observer, Order, Overview, Rehearsal, Report,
+    StepAdvice, Verified,
 };
 use crate::journal::{BadRow, Outcome};
 
@@ -113,6 +114,11 @@ impl Client {
     /// Compares all files with the journal, and the target with what the last run left.
     pub fn verify(&self) -> Result<Verified> {
         self.get("verify")
+    }
+
+    /// Writes steps down as applied without running them.
+    pub fn baseline(&self, order: &BaselineOrder) -> Result<Adoption> {
+        self.post("baseline", &json!(order), None)
     }
 
     /// Runs the pending steps in a transaction that is rolled back.

@@ -115,6 +115,13 @@ pub struct StepFile {
     pub path: PathBuf,
 }
 
+impl StepFile {
+    /// The step, as `NNNN_name`.
+    pub fn label(&self) -> String {
+        format!("{:04}_{}", self.index, self.name)
+    }
+}
+
 /// A file that is no step.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Ignored {

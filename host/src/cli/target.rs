@@ -6,7 +6,8 @@ use super::Ended;
 use crate::client::Client;
 use crate::database::Stop;
 use crate::engine::{
-    Engine, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice, Verified,
+    Adoption, BaselineOrder, Engine, HistoryEntry, Observer, Order, Overview, Rehearsal, Report,
+    StepAdvice, Verified,
 };
 use crate::journal::BadRow;
 
@@ -72,6 +73,18 @@ impl Target {
         Ok(match self {
             Self::Here(engine) => engine.verify().await?,
             Self::There { client, .. } => client.verify()?,
+        })
+    }
+
+    pub(super) async fn baseline(
+        &self,
+        order: &BaselineOrder,
+        observer: &dyn Observer,
+        stop: &Stop,
+    ) -> Result<Adoption, Ended> {
+        Ok(match self {
+            Self::Here(engine) => engine.baseline(order, observer, stop).await?,
+            Self::There { client, .. } => client.baseline(order)?,
         })
     }
 

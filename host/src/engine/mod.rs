@@ -7,6 +7,7 @@
 //!
 //! A run stays on the thread that began it, because a session does.
 
+mod adopt;
 mod advice;
 mod drain;
 mod event;
@@ -48,6 +49,7 @@ use runner::Run;
 use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
 
+pub use adopt::{AdoptedFile, Adoption, BaselineOrder};
 pub use advice::StepAdvice;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use failure::{Blame, Failure};
@@ -314,6 +316,16 @@ impl Engine {
     /// returns whether there is more to do at once. Each call is one short transaction.
     pub async fn drain(&self, stop: &Stop) -> Result<bool, RunError> {
         drain::drain(self, stop).await
+    }
+
+    /// Writes steps down as applied without running them: their work was done before.
+    pub async fn baseline(
+        &self,
+        order: &BaselineOrder,
+        observer: &dyn Observer,
+        stop: &Stop,
+    ) -> Result<Adoption, RunError> {
+        adopt::baseline(self, order, observer, stop).await
     }
 
     /// Runs the pending steps in a transaction that is rolled back. The target's other writers wait meanwhile.

@@ -25,6 +25,7 @@ use super::{Service, dashboard, health, metrics, native, openslides, wukong};
         native::events,
         native::advice,
         native::verify,
+        native::baseline,
         native::pause,
         native::resume,
         native::bad_rows,

@@ -1,0 +1,114 @@
+//! `baseline`: steps whose work was done before wasmigrate came.
+
+use super::record::Record;
+use super::{AdoptedFile, Adoption, BaselineOrder, take_turn};
+use crate::catalog::{Applied, Catalog, StepFile};
+use crate::database::Stop;
+use crate::engine::{Engine, Observer, RunError, overview};
+use crate::journal::{self, Snapshot, StepRecord, StepState};
+
+pub(in crate::engine) async fn baseline(
+    engine: &Engine,
+    order: &BaselineOrder,
+    observer: &dyn Observer,
+    stop: &Stop,
+) -> Result<Adoption, RunError> {
+    let catalog = engine.catalog()?;
+    if order.dry_run {
+        let snapshot = engine.snapshot(stop).await?;
+        let steps = chosen(engine, &catalog, &snapshot, order.through)?;
+        return Ok(adoption(None, &steps));
+    }
+    let (mut session, snapshot) = take_turn(engine, observer, stop).await?;
+    let steps = chosen(engine, &catalog, &snapshot, order.through)?;
+    if steps.is_empty() && snapshot.last_run.is_some() {
+        return Ok(adoption(None, &steps));
+    }
+    let mut record = Record::begin(&mut *session, "baseline", engine.options.lease).await?;
+    if let Some(reason) = &order.reason {
+        record.tell(None, &format!("reason: {reason}"));
+    }
+    for (step, digest) in &steps {
+        let written = StepRecord {
+            index: step.index,
+            name: step.name.clone(),
+            digest: digest.clone(),
+            state: StepState::Finalized,
+            run: record.lease.run,
+            started_at: record.at,
+            seed: 0,
+            migrated_at: Some(record.at),
+            finalized_at: Some(record.at),
+            rows_done: None,
+            resume_cursor: None,
+        };
+        journal::write_step(&mut *session, step.kind.as_str(), &written).await?;
+        let line = format!("{} was written down as applied, and not run", step.label());
+        record.tell(Some(step.index), &line);
+    }
+    let run = record.commit(&mut *session).await?;
+    Ok(adoption(Some(run), &steps))
+}
+
+fn adoption(run: Option<i64>, steps: &[(&StepFile, String)]) -> Adoption {
+    let files = steps.iter().map(|(step, _)| AdoptedFile {
+        name: step.label(),
+        tenant: None,
+        applied_at: None,
+    });
+    Adoption {
+        run,
+        files: files.collect(),
+        remarks: Vec::new(),
+    }
+}
+
+/// The steps that are to be written down, with the digests of their files; refused when one of them was begun, or when
+/// one would be left out behind which another was applied.
+fn chosen<'c>(
+    engine: &Engine,
+    catalog: &'c Catalog,
+    snapshot: &Snapshot,
+    through: Option<u32>,
+) -> Result<Vec<(&'c StepFile, String)>, RunError> {
+    let highest = catalog.steps.keys().next_back().copied().unwrap_or(0);
+    let through = through.unwrap_or(highest);
+    if through > 0 && !catalog.steps.contains_key(&through) {
+        let steps = match catalog.steps.values().next_back() {
+            Some(last) => format!("the last is {}", last.label()),
+            None => format!("`{}` holds none", engine.options.migrations.display()),
+        };
+        return Err(RunError::Refused(format!(
+            "there is no step {through} to go through to: {steps}"
+        )));
+    }
+    let begun = snapshot
+        .steps
+        .values()
+        .find(|step| step.state != StepState::Finalized);
+    if let Some(step) = begun {
+        return Err(RunError::Refused(format!(
+            "{:04}_{} was begun and is not finalized: `finalize` or `reset` first, so that it is certain what was done",
+            step.index, step.name
+        )));
+    }
+    let digests = engine.remembered_digests();
+    let mut steps = Vec::new();
+    for step in catalog.steps.range(..=through).map(|(_, step)| step) {
+        if !snapshot.steps.contains_key(&step.index) {
+            steps.push((step, digests.of(step).map_err(RunError::files)?));
+        }
+    }
+    let added = steps.iter().map(|(step, digest)| Applied {
+        index: step.index,
+        name: &step.name,
+        digest,
+        may_change: false,
+    });
+    let applied = overview::applied(snapshot, false).chain(added);
+    let problems = catalog.compare(applied, &digests, engine.options.allowances);
+    match problems.is_empty() {
+        true => Ok(steps),
+        false => Err(RunError::Files(problems)),
+    }
+}
