@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use crate::database::Stop;
 use crate::engine::{
-    Adoption, BaselineOrder, Event, HistoryEntry, Observer, Order, Overview, Rehearsal, Report,
-    StepAdvice, Verified,
+    Adoption, BaselineOrder, Event, HistoryEntry, ImportOrder, Observer, Order, Overview,
+    Rehearsal, Report, StepAdvice, Verified,
 };
 use crate::journal::{BadRow, Outcome};
 
@@ -119,6 +119,11 @@ impl Client {
     /// Writes steps down as applied without running them.
     pub fn baseline(&self, order: &BaselineOrder) -> Result<Adoption> {
         self.post("baseline", &json!(order), None)
+    }
+
+    /// Writes down what another tool's own table says was applied.
+    pub fn import(&self, order: &ImportOrder) -> Result<Adoption> {
+        self.post("import", &json!(order), None)
     }
 
     /// Runs the pending steps in a transaction that is rolled back.

@@ -28,6 +28,7 @@ pub mod client;
 pub mod config;
 pub mod database;
 pub mod engine;
+pub mod foreign;
 pub mod http;
 pub mod journal;
 pub mod notices;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::database::Kind;
 
-pub use digest::{Digests, sha256};
+pub use digest::{Digests, hexadecimal, sha256};
 pub use sources::{SourceFile, SourceKind, Sources};
 pub use sql::{Section, SqlStep};
 

@@ -49,7 +49,7 @@ use runner::Run;
 use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
 
-pub use adopt::{AdoptedFile, Adoption, BaselineOrder};
+pub use adopt::{AdoptedFile, Adoption, BaselineOrder, ImportOrder};
 pub use advice::StepAdvice;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use failure::{Blame, Failure};
@@ -205,6 +205,7 @@ impl Engine {
             if self.decide(&catalog, &snapshot, command)?.is_none() && snapshot.lease.is_none() {
                 return Ok(self.nothing_done(&catalog, &snapshot));
             }
+            adopt::refuse_unadopted(self, &snapshot, stop).await?;
             if command != Command::Reset {
                 self.refuse_dangers(&catalog, &snapshot)?;
             }
@@ -328,6 +329,16 @@ impl Engine {
         adopt::baseline(self, order, observer, stop).await
     }
 
+    /// Writes down what another tool's own table says was applied, when it fits the files.
+    pub async fn import(
+        &self,
+        order: &ImportOrder,
+        observer: &dyn Observer,
+        stop: &Stop,
+    ) -> Result<Adoption, RunError> {
+        adopt::import(self, order, observer, stop).await
+    }
+
     /// Runs the pending steps in a transaction that is rolled back. The target's other writers wait meanwhile.
     pub async fn rehearse(
         &self,
@@ -342,7 +353,8 @@ impl Engine {
         let catalog = self.catalog()?;
         let snapshot = self.snapshot(&Stop::default()).await?;
         let problems = self.problems(&catalog, &snapshot, &self.remembered_digests());
-        let problems = problems.iter().map(ToString::to_string).collect();
+        let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        problems.extend(adopt::unadopted(self, &snapshot, &Stop::default()).await?);
         Ok(overview::overview(
             self.database.name(),
             catalog,

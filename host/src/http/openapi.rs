@@ -26,6 +26,7 @@ use super::{Service, dashboard, health, metrics, native, openslides, wukong};
         native::advice,
         native::verify,
         native::baseline,
+        native::import,
         native::pause,
         native::resume,
         native::bad_rows,

@@ -1,11 +1,11 @@
 //! `baseline`: steps whose work was done before wasmigrate came.
 
 use super::record::Record;
-use super::{AdoptedFile, Adoption, BaselineOrder, take_turn};
-use crate::catalog::{Applied, Catalog, StepFile};
+use super::{AdoptedFile, Adoption, BaselineOrder, steps, take_turn};
+use crate::catalog::{Catalog, StepFile};
 use crate::database::Stop;
-use crate::engine::{Engine, Observer, RunError, overview};
-use crate::journal::{self, Snapshot, StepRecord, StepState};
+use crate::engine::{Engine, Observer, RunError};
+use crate::journal::Snapshot;
 
 pub(in crate::engine) async fn baseline(
     engine: &Engine,
@@ -29,20 +29,7 @@ pub(in crate::engine) async fn baseline(
         record.tell(None, &format!("reason: {reason}"));
     }
     for (step, digest) in &steps {
-        let written = StepRecord {
-            index: step.index,
-            name: step.name.clone(),
-            digest: digest.clone(),
-            state: StepState::Finalized,
-            run: record.lease.run,
-            started_at: record.at,
-            seed: 0,
-            migrated_at: Some(record.at),
-            finalized_at: Some(record.at),
-            rows_done: None,
-            resume_cursor: None,
-        };
-        journal::write_step(&mut *session, step.kind.as_str(), &written).await?;
+        steps::write(&mut *session, &record, step, digest, None).await?;
         let line = format!("{} was written down as applied, and not run", step.label());
         record.tell(Some(step.index), &line);
     }
@@ -82,33 +69,6 @@ fn chosen<'c>(
             "there is no step {through} to go through to: {steps}"
         )));
     }
-    let begun = snapshot
-        .steps
-        .values()
-        .find(|step| step.state != StepState::Finalized);
-    if let Some(step) = begun {
-        return Err(RunError::Refused(format!(
-            "{:04}_{} was begun and is not finalized: `finalize` or `reset` first, so that it is certain what was done",
-            step.index, step.name
-        )));
-    }
-    let digests = engine.remembered_digests();
-    let mut steps = Vec::new();
-    for step in catalog.steps.range(..=through).map(|(_, step)| step) {
-        if !snapshot.steps.contains_key(&step.index) {
-            steps.push((step, digests.of(step).map_err(RunError::files)?));
-        }
-    }
-    let added = steps.iter().map(|(step, digest)| Applied {
-        index: step.index,
-        name: &step.name,
-        digest,
-        may_change: false,
-    });
-    let applied = overview::applied(snapshot, false).chain(added);
-    let problems = catalog.compare(applied, &digests, engine.options.allowances);
-    match problems.is_empty() {
-        true => Ok(steps),
-        false => Err(RunError::Files(problems)),
-    }
+    let wanted = catalog.steps.range(..=through).map(|(_, step)| step);
+    steps::missing(engine, catalog, snapshot, wanted)
 }

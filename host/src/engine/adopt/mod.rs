@@ -5,15 +5,22 @@
 //! under the lease, which is a run of its own in the history.
 
 mod baseline;
+mod import;
+mod matching;
 mod record;
+mod steps;
+mod unadopted;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, Observer, RunError, WAIT_INTERVAL};
 use crate::database::{self, Access, Durability, ErrorKind, Session, Stop};
+use crate::foreign::Tool;
 use crate::journal::{self, LeaseRecord, Snapshot};
 
 pub(super) use baseline::baseline;
+pub(super) use import::import;
+pub(super) use unadopted::{refuse_unadopted, unadopted};
 
 /// What was written down as applied without being run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -46,6 +53,20 @@ pub struct BaselineOrder {
     /// Why; the history shows it.
     pub reason: Option<String>,
     /// Whether only to say what would be written down.
+    pub dry_run: bool,
+}
+
+/// Whose history to take over.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportOrder {
+    /// The tool.
+    pub from: Tool,
+    /// Its table; none for the one that it makes by default.
+    #[serde(default)]
+    pub table: Option<String>,
+    /// Whether only to say what would be written down.
+    #[serde(default)]
     pub dry_run: bool,
 }
 
