@@ -1,0 +1,8 @@
+//! Databases that were migrated before wasmigrate came: by hand, or by another tool.
+
+mod baseline;
+mod crash;
+mod import;
+mod sections;
+mod tool;
+mod unadopted;
