@@ -60,7 +60,7 @@ fn without_a_number_all_steps_are_written_down_and_a_second_time_nothing() {
         .run(&["migrate"])
         .ends_with(0)
         .and_says("nothing to do");
-    assert_eq!(place.everything(), before);
+    assert!(place.everything() == before);
 }
 
 #[test]
@@ -72,12 +72,15 @@ fn a_dry_run_only_says_what_it_would_write() {
         .ends_with(0)
         .and_says("  0002_b")
         .and_says("would write down 2 as applied, and run nothing; nothing was changed");
-    assert_eq!(place.everything(), before);
+    assert!(place.everything() == before);
 }
 
 #[test]
 fn a_step_that_was_begun_is_not_written_over() {
-    let place = Place::new().with_sql("0001_a.sql", "CREATE TABLE a (b BIGINT);");
+    let place = Place::new().with_sql(
+        "0001_a.sql",
+        "-- wasmigrate:migrate\nCREATE TABLE a (b BIGINT);\n-- wasmigrate:reset\nDROP TABLE a;\n",
+    );
     place.run(&["migrate"]).ends_with(0);
     place.write_step("0002_b.sql", b"CREATE TABLE b (c BIGINT);");
     place

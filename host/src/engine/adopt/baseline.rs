@@ -14,14 +14,17 @@ pub(in crate::engine) async fn baseline(
     stop: &Stop,
 ) -> Result<Adoption, RunError> {
     let catalog = engine.catalog()?;
-    if order.dry_run {
+    {
+        // Who is refused, or has nothing to do, must not even open the target for writing.
         let snapshot = engine.snapshot(stop).await?;
         let steps = chosen(engine, &catalog, &snapshot, order.through)?;
-        return Ok(adoption(None, &steps));
+        if order.dry_run || is_done(&steps, &snapshot) {
+            return Ok(adoption(None, &steps));
+        }
     }
     let (mut session, snapshot) = take_turn(engine, observer, stop).await?;
     let steps = chosen(engine, &catalog, &snapshot, order.through)?;
-    if steps.is_empty() && snapshot.last_run.is_some() {
+    if is_done(&steps, &snapshot) {
         return Ok(adoption(None, &steps));
     }
     let mut record = Record::begin(&mut *session, "baseline", engine.options.lease).await?;
@@ -35,6 +38,11 @@ pub(in crate::engine) async fn baseline(
     }
     let run = record.commit(&mut *session).await?;
     Ok(adoption(Some(run), &steps))
+}
+
+/// Whether there is nothing to write down. The first baseline says that it was made, if nothing else.
+fn is_done(steps: &[(&StepFile, String)], snapshot: &Snapshot) -> bool {
+    steps.is_empty() && snapshot.last_run.is_some()
 }
 
 fn adoption(run: Option<i64>, steps: &[(&StepFile, String)]) -> Adoption {

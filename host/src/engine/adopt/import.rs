@@ -4,10 +4,10 @@ use super::matching::{self, Matched};
 use super::record::Record;
 use super::{AdoptedFile, Adoption, ImportOrder, steps, take_turn};
 use crate::catalog::{Catalog, StepFile};
-use crate::database::{self, ErrorKind, Session, Stop};
+use crate::database::{Access, ErrorKind, Session, Stop};
 use crate::engine::{Engine, Observer, RunError};
 use crate::foreign::{self, FileVersion, Table, Tool};
-use crate::journal::Snapshot;
+use crate::journal::{self, Snapshot};
 
 /// How many files are named in a message.
 const NAMED: usize = 3;
@@ -20,17 +20,19 @@ pub(in crate::engine) async fn import(
 ) -> Result<Adoption, RunError> {
     let catalog = engine.catalog()?;
     refuse_names(engine, &catalog, order.from)?;
-    if order.dry_run {
-        let snapshot = engine.snapshot(stop).await?;
-        let access = database::Access::Read;
-        let mut session = engine.database.open(access, stop).await?;
+    {
+        // Who is refused, or has nothing to do, must not even open the target for writing.
+        let mut session = engine.database.open(Access::Read, stop).await?;
         session.begin_read().await?;
+        let snapshot = journal::read(&mut *session).await?;
         let plan = plan(engine, order, &catalog, &snapshot, &mut *session).await?;
-        return Ok(plan.adoption(None));
+        if order.dry_run || plan.is_done(&snapshot) {
+            return Ok(plan.adoption(None));
+        }
     }
     let (mut session, snapshot) = take_turn(engine, observer, stop).await?;
     let plan = plan(engine, order, &catalog, &snapshot, &mut *session).await?;
-    if plan.steps.is_empty() && snapshot.last_run.is_some() {
+    if plan.is_done(&snapshot) {
         return Ok(plan.adoption(None));
     }
     let mut record = Record::begin(&mut *session, "import", engine.options.lease).await?;
@@ -75,6 +77,11 @@ struct Step<'c> {
 }
 
 impl Plan<'_> {
+    /// Whether there is nothing to write down. The first import says that it was made, if nothing else.
+    fn is_done(&self, snapshot: &Snapshot) -> bool {
+        self.steps.is_empty() && snapshot.last_run.is_some()
+    }
+
     fn adoption(&self, run: Option<i64>) -> Adoption {
         let files = self.steps.iter().map(|step| AdoptedFile {
             name: step.file.label(),
@@ -166,8 +173,11 @@ fn refuse(tool: Tool, problems: Vec<String>) -> Result<(), RunError> {
 
 /// Refuses files that are the tool's and no steps by their names.
 fn refuse_names(engine: &Engine, catalog: &Catalog, tool: Tool) -> Result<(), RunError> {
-    let is_theirs =
-        |name: &&str| name.ends_with(".sql") && matches!(tool.version_of(name), FileVersion::Is(_));
+    let is_theirs = |name: &&str| {
+        name.ends_with(".sql")
+            && !name.ends_with(".down.sql")
+            && matches!(tool.version_of(name), FileVersion::Is(_))
+    };
     let names = catalog.ignored.iter().map(|ignored| &*ignored.file_name);
     let theirs: Vec<&str> = names.filter(is_theirs).collect();
     if theirs.is_empty() && tool != Tool::Migrator {
