@@ -339,6 +339,13 @@ impl Engine {
         adopt::import(self, order, observer, stop).await
     }
 
+    /// Why nothing runs before it is said what becomes of another tool's history in the target; none when there is none.
+    pub async fn unadopted(&self) -> Result<Option<String>, RunError> {
+        let stop = Stop::default();
+        let snapshot = self.snapshot(&stop).await?;
+        Ok(adopt::unadopted(self, &snapshot, &stop).await?)
+    }
+
     /// Runs the pending steps in a transaction that is rolled back. The target's other writers wait meanwhile.
     pub async fn rehearse(
         &self,

@@ -4,5 +4,6 @@ mod baseline;
 mod crash;
 mod import;
 mod sections;
+mod service;
 mod tool;
 mod unadopted;

@@ -6,7 +6,7 @@ use super::{AdoptedFile, Adoption, ImportOrder, steps, take_turn};
 use crate::catalog::{Catalog, StepFile};
 use crate::database::{Access, ErrorKind, Session, Stop};
 use crate::engine::{Engine, Observer, RunError};
-use crate::foreign::{self, FileVersion, Table, Tool};
+use crate::foreign::{self, FileVersion, History, Table, Tool};
 use crate::journal::{self, Snapshot};
 
 /// How many files are named in a message.
@@ -36,10 +36,7 @@ pub(in crate::engine) async fn import(
         return Ok(plan.adoption(None));
     }
     let mut record = Record::begin(&mut *session, "import", engine.options.lease).await?;
-    record.tell(
-        None,
-        &format!("from {} ({})", order.from.as_str(), table(order)),
-    );
+    record.tell(None, &origin(order));
     for remark in &plan.remarks {
         record.tell(None, remark);
     }
@@ -110,7 +107,7 @@ async fn plan<'c>(
         remarks,
     } = {
         let files: Vec<StepFile> = catalog.steps.values().cloned().collect();
-        compare(order, &files, session).await?
+        matching::compare(order.from, &history(order, session).await?, &files)
     };
     refuse(order.from, problems)?;
     let files = catalog.steps.values().enumerate();
@@ -139,28 +136,32 @@ async fn plan<'c>(
     })
 }
 
-/// Reads the tool's history and lays it beside the files.
-async fn compare(
+/// Reads the tool's history.
+pub(super) async fn history(
     order: &ImportOrder,
-    files: &[StepFile],
     session: &mut dyn Session,
-) -> Result<Matched, RunError> {
+) -> Result<History, RunError> {
     let history = foreign::read(session, order.from, &table(order)).await;
-    let history = history.map_err(|error| match error.kind {
+    history.map_err(|error| match error.kind {
+        // What was asked for is wrong.
         ErrorKind::InvalidArgument => RunError::Refused(error.message),
         _ => RunError::Database(error),
-    })?;
-    Ok(matching::compare(order.from, &history, files))
+    })
 }
 
-fn table(order: &ImportOrder) -> Table {
+/// Where the history was, for the run's output.
+pub(super) fn origin(order: &ImportOrder) -> String {
+    format!("from {} ({})", order.from.as_str(), table(order))
+}
+
+pub(super) fn table(order: &ImportOrder) -> Table {
     match &order.table {
         Some(name) => Table::named(name),
         None => order.from.default_table(),
     }
 }
 
-fn refuse(tool: Tool, problems: Vec<String>) -> Result<(), RunError> {
+pub(super) fn refuse(tool: Tool, problems: Vec<String>) -> Result<(), RunError> {
     if problems.is_empty() {
         return Ok(());
     }
