@@ -43,8 +43,7 @@ pub(super) async fn run(
         dry_run: arguments.dry_run,
     };
     let observer = terminal.observer();
-    let adoption = target.baseline(&order, &*observer, &stop).await?;
-    drop(observer);
+    let adoption = target.baseline(&order, observer, &stop).await?;
     show(&adoption, arguments.dry_run, terminal);
     Ok(0)
 }

@@ -79,7 +79,7 @@ impl Target {
     pub(super) async fn baseline(
         &self,
         order: &BaselineOrder,
-        observer: &dyn Observer,
+        observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Adoption, Ended> {
         Ok(match self {

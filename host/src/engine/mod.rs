@@ -189,6 +189,7 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Report, RunError> {
         if let Some(fleet) = &self.options.fleet {
+            adopt::refuse_unadopted(self, &self.snapshot(stop).await?, stop).await?;
             return fleet::run(self, fleet, order, observer, stop).await;
         }
         let command = order.command;
@@ -289,6 +290,15 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Applied, ApplyError> {
+        // Writing down that all was applied is one of the ways to say what becomes of another tool's history.
+        if order.mode != ApplyMode::Sync {
+            adopt::refuse_unadopted(
+                self,
+                &self.snapshot(stop).await.map_err(RunError::from)?,
+                stop,
+            )
+            .await?;
+        }
         fleet::apply(self, order, observer, stop).await
     }
 
@@ -380,7 +390,7 @@ impl Engine {
     pub async fn baseline(
         &self,
         order: &BaselineOrder,
-        observer: &dyn Observer,
+        observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Adoption, RunError> {
         adopt::baseline(self, order, observer, stop).await
@@ -410,6 +420,7 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Rehearsal, RunError> {
         if let Some(fleet) = &self.options.fleet {
+            adopt::refuse_unadopted(self, &self.snapshot(stop).await?, stop).await?;
             return fleet::rehearsal(self, fleet, observer, stop).await;
         }
         rehearse::rehearse(self, observer, stop).await
@@ -418,7 +429,11 @@ impl Engine {
     /// Where the target stands. Changes nothing, and makes no target that is not there.
     pub async fn overview(&self) -> Result<Overview, RunError> {
         if let Some(fleet) = &self.options.fleet {
-            return fleet::overview(self, fleet).await;
+            let mut overview = fleet::overview(self, fleet).await?;
+            if overview.last_run.is_none() {
+                overview.problems.extend(self.unadopted().await?);
+            }
+            return Ok(overview);
         }
         let catalog = self.catalog()?;
         let snapshot = self.snapshot(&Stop::default()).await?;

@@ -47,6 +47,11 @@ pub enum FileVersion {
 impl Tool {
     /// What the name of a SQL file says to the tool.
     pub fn version_of(self, file_name: &str) -> FileVersion {
+        if file_name.ends_with(".down.sql") {
+            return FileVersion::Otherwise(
+                "undoes a file that is not there: put that back, or move this one away",
+            );
+        }
         let version = match self {
             Self::Migrator => None,
             Self::Flyway => return flyway::version_of(file_name),

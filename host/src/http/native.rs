@@ -232,9 +232,11 @@ pub(super) async fn baseline(
     request: Request,
 ) -> Result<Json<Adoption>, Problem> {
     let order: BaselineOrder = read_body(request).await?;
-    let adoption = service
-        .supervisor
-        .ask(async move |engine| engine.baseline(&order, &Unobserved, &Stop::default()).await);
+    let adoption = service.supervisor.ask(async move |engine| {
+        engine
+            .baseline(&order, Arc::new(Unobserved), &Stop::default())
+            .await
+    });
     Ok(Json(adoption.await?))
 }
 

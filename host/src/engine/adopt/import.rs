@@ -2,9 +2,9 @@
 
 use super::matching::{self, Matched};
 use super::record::Record;
-use super::{AdoptedFile, Adoption, ImportOrder, steps, take_turn};
+use super::{AdoptedFile, Adoption, ImportOrder, files, steps, take_turn};
 use crate::catalog::{Catalog, StepFile};
-use crate::database::{Access, ErrorKind, Session, Stop};
+use crate::database::{self, Access, ErrorKind, Session, Stop};
 use crate::engine::{Engine, Observer, RunError};
 use crate::foreign::{self, FileVersion, History, Table, Tool};
 use crate::journal::{self, Snapshot};
@@ -18,6 +18,9 @@ pub(in crate::engine) async fn import(
     observer: &dyn Observer,
     stop: &Stop,
 ) -> Result<Adoption, RunError> {
+    if let Some(fleet) = &engine.options.fleet {
+        return files::import(engine, fleet, order, observer, stop).await;
+    }
     let catalog = engine.catalog()?;
     refuse_names(engine, &catalog, order.from)?;
     {
@@ -142,11 +145,15 @@ pub(super) async fn history(
     session: &mut dyn Session,
 ) -> Result<History, RunError> {
     let history = foreign::read(session, order.from, &table(order)).await;
-    history.map_err(|error| match error.kind {
-        // What was asked for is wrong.
+    history.map_err(refused)
+}
+
+/// An error of a reader: what was asked for may be wrong.
+pub(super) fn refused(error: database::Error) -> RunError {
+    match error.kind {
         ErrorKind::InvalidArgument => RunError::Refused(error.message),
         _ => RunError::Database(error),
-    })
+    }
 }
 
 /// Where the history was, for the run's output.

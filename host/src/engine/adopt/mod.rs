@@ -5,8 +5,10 @@
 //! under the lease, which is a run of its own in the history.
 
 mod baseline;
+mod files;
 mod import;
 mod matching;
+mod migrator;
 mod record;
 mod steps;
 mod unadopted;

@@ -1,6 +1,7 @@
 //! The run that writes down what was applied without it.
 
-use crate::database::{Result, Session};
+use crate::database::{Access, Durability, Result, Session, Stop};
+use crate::engine::Engine;
 use crate::journal::{self, Lease, Outcome, OutputLine, Phase};
 use crate::output::{Level, printable};
 
@@ -29,11 +30,7 @@ impl Record {
     pub(super) fn tell(&mut self, index: Option<u32>, line: &str) {
         self.lines.push(OutputLine {
             sequence: i64::try_from(self.lines.len()).unwrap_or(i64::MAX) + 1,
-            index,
-            phase: Phase::Finalize,
-            written_at: self.at,
-            level: Level::Info,
-            line: printable(line),
+            ..self::line(index, self.at, line)
         });
     }
 
@@ -47,5 +44,31 @@ impl Record {
         self.lease.release(session).await?;
         session.commit().await?;
         Ok(run)
+    }
+}
+
+/// Adds a line to the output of a run that has ended.
+pub(super) async fn add_line(engine: &Engine, run: i64, text: &str, stop: &Stop) -> Result<()> {
+    let mut session = engine.database.open(Access::Write, stop).await?;
+    session.begin(Durability::Flushed).await?;
+    let lines = journal::read_output(&mut *session, run, 0, u32::MAX >> 1).await?;
+    let line = OutputLine {
+        sequence: lines.last().map_or(0, |line| line.sequence) + 1,
+        ..line(None, journal::now(), text)
+    };
+    journal::write_output(&mut *session, run, &[line]).await?;
+    session.commit().await
+}
+
+fn line(index: Option<u32>, at: i64, text: &str) -> OutputLine {
+    OutputLine {
+        sequence: 1,
+        index,
+        phase: Phase::Finalize,
+        written_at: at,
+        level: Level::Info,
+        line: printable(text),
+        tenant: None,
+        file: None,
     }
 }
