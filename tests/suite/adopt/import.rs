@@ -1,6 +1,6 @@
 //! `import`: what another tool's table says was applied.
 
-use super::tool::{DBMATE, GOLANG_MIGRATE, NUMBERED, SQLX};
+use super::tool::{NUMBERED, NUMBERED_DBMATE, NUMBERED_GOLANG_MIGRATE, NUMBERED_SQLX};
 use crate::place::Place;
 
 #[test]
@@ -59,7 +59,7 @@ fn a_dry_run_only_says_what_it_would_write() {
 
 #[test]
 fn times_are_those_at_which_the_tool_applied() {
-    let place = SQLX.place();
+    let place = NUMBERED_SQLX.place();
     place.run(&["import", "--from", "sqlx"]).ends_with(0);
     // 2026-11-22 00:20:27 UTC, and on PostgreSQL a part of a second more.
     let at = place.one::<i64>("SELECT finalized_at FROM wasmigrate_step WHERE step_index = 1");
@@ -89,7 +89,7 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn a_changed_file_is_named() {
-    let place = SQLX.place();
+    let place = NUMBERED_SQLX.place();
     place.write_step(
         "0002_add_orders.up.sql",
         b"CREATE TABLE orders (id BIGINT);",
@@ -103,9 +103,12 @@ fn a_changed_file_is_named() {
 #[test]
 fn what_failed_halfway_is_refused() {
     for (tool, change) in [
-        (GOLANG_MIGRATE, "UPDATE schema_migrations SET dirty = TRUE"),
         (
-            SQLX,
+            NUMBERED_GOLANG_MIGRATE,
+            "UPDATE schema_migrations SET dirty = TRUE",
+        ),
+        (
+            NUMBERED_SQLX,
             "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 2",
         ),
     ] {
@@ -120,7 +123,7 @@ fn what_failed_halfway_is_refused() {
 
 #[test]
 fn every_disagreement_is_listed() {
-    let place = SQLX.place();
+    let place = NUMBERED_SQLX.place();
     place.write_step(
         "0001_create_users.up.sql",
         b"CREATE TABLE users (id BIGINT);",
@@ -135,7 +138,7 @@ fn every_disagreement_is_listed() {
 
 #[test]
 fn an_older_file_that_was_not_applied_is_refused() {
-    for tool in [SQLX, DBMATE] {
+    for tool in [NUMBERED_SQLX, NUMBERED_DBMATE] {
         let place = tool.place();
         for (file_name, _) in tool.files {
             let moved = file_name.replace("0002", "0003");
@@ -162,7 +165,7 @@ fn an_older_file_that_was_not_applied_is_refused() {
 
 #[test]
 fn a_table_of_another_name_is_named() {
-    let place = SQLX
+    let place = NUMBERED_SQLX
         .place()
         .with_data("ALTER TABLE _sqlx_migrations RENAME TO their_migrations");
     place
@@ -178,12 +181,12 @@ fn a_table_of_another_name_is_named() {
 
 #[test]
 fn the_table_of_another_tool_is_recognised() {
-    GOLANG_MIGRATE
+    NUMBERED_GOLANG_MIGRATE
         .place()
         .run(&["import", "--from", "dbmate"])
         .ends_with(2)
         .and_says("it is the table of golang-migrate, not of dbmate");
-    DBMATE
+    NUMBERED_DBMATE
         .place()
         .run(&["import", "--from", "golang-migrate"])
         .ends_with(2)

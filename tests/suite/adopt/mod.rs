@@ -3,7 +3,9 @@
 mod baseline;
 mod crash;
 mod import;
+mod migrator;
 mod sections;
 mod service;
+mod sources;
 mod tool;
 mod unadopted;

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::tool::SQLX;
+use super::tool::NUMBERED_SQLX;
 use crate::hosts::host::until;
 use crate::place::Place;
 use crate::service::process::{Service, TOKEN};
 
 #[test]
 fn a_history_is_taken_over_from_afar() {
-    let there = SQLX.with_new_file(SQLX.place());
+    let there = NUMBERED_SQLX.with_new_file(NUMBERED_SQLX.place());
     let service = Service::start(&there);
     until("it warns", || {
         let logs = service.logs();
@@ -43,7 +43,7 @@ fn a_history_is_taken_over_from_afar() {
 
 #[test]
 fn what_is_asked_for_wrongly_is_told() {
-    let service = Service::start(&SQLX.place());
+    let service = Service::start(&NUMBERED_SQLX.place());
     let answer = service.post("/api/v1/import", &json!({ "from": "alembic" }));
     assert_eq!(answer.status, 422, "{answer:?}");
     let answer = service.post("/api/v1/baseline", &json!({ "until": 3 }));

@@ -1,6 +1,6 @@
 //! A target that another tool has migrated, before it was said what becomes of that.
 
-use super::tool::{DBMATE, NUMBERED};
+use super::tool::{NUMBERED, NUMBERED_DBMATE};
 
 #[test]
 fn nothing_of_it_runs_again() {
@@ -29,7 +29,7 @@ fn nothing_of_it_runs_again() {
 #[test]
 fn a_baseline_of_nothing_lets_everything_run() {
     // Such a table may belong to somebody else.
-    let place = DBMATE
+    let place = NUMBERED_DBMATE
         .place()
         .with_data("DROP TABLE orders; DROP TABLE users;");
     place
@@ -44,7 +44,7 @@ fn a_baseline_of_nothing_lets_everything_run() {
 
 #[test]
 fn an_empty_table_is_no_history() {
-    let place = DBMATE
+    let place = NUMBERED_DBMATE
         .place()
         .with_data("DELETE FROM schema_migrations; DROP TABLE orders; DROP TABLE users;");
     place.run(&["migrate"]).ends_with(0);
