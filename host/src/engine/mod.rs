@@ -38,6 +38,7 @@ use std::time::Duration;
 
 use crate::catalog::{self, Catalog, Digests, StepFile};
 use crate::database::{self, Access, Database, Durability, ErrorKind, Kind, Session, Stop};
+use crate::foreign::Tool;
 use crate::journal::{
     self, AttemptRecord, BadRow, LeaseRecord, Outcome, OutputLine, Phase, RunRecord, Snapshot,
     StepState,
@@ -149,6 +150,8 @@ pub struct Engine {
     sandbox: Arc<OnceLock<Sandbox<StepTransaction>>>,
     /// Whether a run of this engine goes on.
     is_at_work: AtomicBool,
+    /// The tool whose history is taken over by itself.
+    adopts: Option<Tool>,
 }
 
 impl Engine {
@@ -159,6 +162,16 @@ impl Engine {
             options,
             sandbox: Arc::default(),
             is_at_work: AtomicBool::new(false),
+            adopts: None,
+        }
+    }
+
+    /// The same engine, which takes over the history of this tool by itself before anything runs: its settings are that
+    /// tool's own, so that there is nothing else that they could mean.
+    pub fn adopting(self, tool: Tool) -> Self {
+        Self {
+            adopts: Some(tool),
+            ..self
         }
     }
 
@@ -177,6 +190,7 @@ impl Engine {
             },
             sandbox: Arc::clone(&self.sandbox),
             is_at_work: AtomicBool::new(false),
+            adopts: self.adopts,
         }
     }
 
@@ -189,7 +203,7 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Report, RunError> {
         if let Some(fleet) = &self.options.fleet {
-            adopt::refuse_unadopted(self, &self.snapshot(stop).await?, stop).await?;
+            adopt::settle(self, &*observer, stop).await?;
             return fleet::run(self, fleet, order, observer, stop).await;
         }
         let command = order.command;
@@ -290,14 +304,9 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Applied, ApplyError> {
-        // Writing down that all was applied is one of the ways to say what becomes of another tool's history.
-        if order.mode != ApplyMode::Sync {
-            adopt::refuse_unadopted(
-                self,
-                &self.snapshot(stop).await.map_err(RunError::from)?,
-                stop,
-            )
-            .await?;
+        // To write down that all was applied is one way to say what becomes of another tool's history.
+        if order.mode != ApplyMode::Sync || self.adopts.is_some() {
+            adopt::settle(self, &*observer, stop).await?;
         }
         fleet::apply(self, order, observer, stop).await
     }

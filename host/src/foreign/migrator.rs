@@ -29,9 +29,7 @@ pub struct MigratorRow {
     pub schema: String,
     /// When, in milliseconds since 1970.
     pub applied_at: Option<i64>,
-    /// What it held.
-    pub contents: String,
-    /// The SHA-256 of that, in hexadecimal.
+    /// The SHA-256 of the file, in hexadecimal.
     pub checksum: String,
 }
 
@@ -44,20 +42,19 @@ pub async fn read_migrator(session: &mut dyn Session, table: &Table) -> Result<M
     }
     expect(session, Tool::Migrator, table).await?;
     let query = format!(
-        "SELECT name, source_dir, CAST(type AS BIGINT), db_schema, {}, contents, checksum FROM {} ORDER BY id",
+        "SELECT name, source_dir, CAST(type AS BIGINT), db_schema, {}, checksum FROM {} ORDER BY id",
         milliseconds(session, "created"),
         table.sql()
     );
     let mut history = MigratorHistory::default();
     for row in session.rows(&query, &[]).await? {
-        let [name, source_dir, kind, schema, created, contents, checksum] = cells(row)?;
+        let [name, source_dir, kind, schema, created, checksum] = cells(row)?;
         history.rows.push(MigratorRow {
             name: text(&name),
             source_dir: text(&source_dir),
             kind: kind.as_integer().unwrap_or_default(),
             schema: text(&schema),
             applied_at: created.as_integer(),
-            contents: text(&contents),
             checksum: text(&checksum),
         });
     }

@@ -179,7 +179,7 @@ impl Plan {
         let last = journal::last_applied(session).await?;
         let mut applied = Vec::with_capacity(self.new.len());
         for (id, (place, tenant, at)) in (last + 1..).zip(&self.new) {
-            let (Some(source), Some(file)) = (ids.get(place), self.files.get(*place)) else {
+            let Some(source) = ids.get(place) else {
                 continue;
             };
             let at = at.unwrap_or(record.at);
@@ -195,15 +195,29 @@ impl Plan {
                 migrated_at: Some(at),
                 finalized_at: Some(at),
             });
-            let whom = match tenant.as_str() {
-                "" => String::new(),
-                tenant => format!(" for {tenant}"),
-            };
-            let line = format!("{} was applied by {}{whom}", file.key, order.from.as_str());
-            record.tell(None, &line);
         }
         journal::write_applied(session, &applied).await?;
+        self.tell(order.from, &mut record);
         Ok(record.commit(session).await?)
+    }
+
+    /// Tells what was written down, a line a file.
+    fn tell(&self, tool: Tool, record: &mut Record) {
+        let mut times: BTreeMap<usize, usize> = BTreeMap::new();
+        for (place, ..) in &self.new {
+            *times.entry(*place).or_default() += 1;
+        }
+        for (place, times) in times {
+            let Some(file) = self.files.get(place) else {
+                continue;
+            };
+            let whom = match file.kind.is_for_tenants() {
+                true => format!(", for tenants: {times}"),
+                false => String::new(),
+            };
+            let line = format!("{} was applied by {}{whom}", file.key, tool.as_str());
+            record.tell(None, &line);
+        }
     }
 
     /// Writes down the files that the journal does not know; returns the numbers of all that are concerned.
