@@ -9,8 +9,6 @@ mod table;
 mod version;
 mod versioned;
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 pub use migrator::{MigratorHistory, MigratorRow, read_migrator};
@@ -67,13 +65,5 @@ impl Tool {
             Self::GolangMigrate | Self::Dbmate => "schema_migrations",
         };
         Table::named(name)
-    }
-}
-
-impl FromStr for Table {
-    type Err = std::convert::Infallible;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Ok(Self::named(name))
     }
 }

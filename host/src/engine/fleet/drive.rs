@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::atomic::{self, Atomic};
 use super::crew::{Crew, outcome_of};
-use super::standing::{self, Standing};
 use super::parallel::{self, Manner};
+use super::standing::{self, Standing};
 use super::work::{self, Stage, Work};
 use super::{ApplyError, FileFailure, FleetOptions, Source, Spread, Tenant, name, sources};
 use crate::database::{Access, Durability, ErrorKind, Kind, Session, Stop};
@@ -507,7 +507,10 @@ async fn narrow(
     else {
         return Ok(());
     };
-    if let Some(canary) = canaries.iter().find(|name| !standing.tenants.contains(name)) {
+    if let Some(canary) = canaries
+        .iter()
+        .find(|name| !standing.tenants.contains(name))
+    {
         return Err(RunError::Refused(format!(
             "there is no tenant `{canary}`, which is to be a canary; nothing was run"
         )));
