@@ -46,7 +46,7 @@ pub(in crate::engine) async fn import(
     for step in &plan.steps {
         steps::write(
             &mut *session,
-            &mut record,
+            &record,
             step.file,
             &step.digest,
             step.applied_at,
