@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::crew::{Crew, finish, outcome_of, refuse_outside};
+use super::crew::{Crew, finish, outcome_of};
 use super::drive::{concerned, end};
 use super::ledger::Ledger;
 use super::work::{Piece, Stage, Work};
@@ -241,12 +241,6 @@ impl<'a> Atomic<'a> {
                 place.ledger.note(piece, record);
             }
             return Ok(());
-        }
-        if let Some(loaded) = self.crew.loaded.get(&piece.file)
-            && piece.phases.contains(&Phase::Migrate)
-            && loaded.is_outside()
-        {
-            return Err(refuse_outside(loaded).of(&self.crew.label(piece), Phase::Migrate));
         }
         let context = match self.contexts.get(&piece.tenant) {
             Some(context) => Arc::clone(context),

@@ -1,11 +1,11 @@
 //! One run of a fleet, from the look at the journal to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::atomic::{self, Atomic};
-use super::crew::{Crew, outcome_of};
+use super::crew::{Crew, outcome_of, refuse_outside};
 use super::parallel::{self, Manner};
 use super::standing::{self, Standing};
 use super::work::{self, Stage, Work};
@@ -135,7 +135,7 @@ pub(super) async fn drive(
             continue;
         }
         refuse(engine, &standing)?;
-        let tenants = tenants(&mut *session, &mut standing, task.new_tenant).await?;
+        let tenants = tenants(engine, &mut *session, &mut standing, task.new_tenant).await?;
         let only = task.new_tenant.map(|_| standing.tenants.len() - 1);
         let mut stages = work::stages(&standing, task.work, only);
         narrow(&mut stages, &standing, &task.spread, &mut *session).await?;
@@ -233,7 +233,7 @@ pub(super) async fn rehearse(
     let digests = engine.remembered_digests();
     let mut standing = standing::read(engine, options, &digests, &mut *session).await?;
     refuse(engine, &standing)?;
-    let tenants = tenants(&mut *session, &mut standing, new_tenant).await?;
+    let tenants = tenants(engine, &mut *session, &mut standing, new_tenant).await?;
     let only = new_tenant.map(|_| standing.tenants.len() - 1);
     let stages = work::stages(&standing, Work::Apply, only);
     let mut crew = Crew {
@@ -254,7 +254,7 @@ pub(super) async fn rehearse(
     }
     driven.tenants = tenants_of(&standing, only);
     let mut changed = BTreeMap::new();
-    match load(&mut crew, Work::Apply, &stages) {
+    match load(&mut crew, Work::Apply, &stages, true) {
         Err(failure) => driven.failure = Some(crew.unnamed(failure)),
         Ok(()) => {
             let mut atomic =
@@ -298,7 +298,8 @@ async fn run_stages(
     };
     let mut ready = Ok(());
     if task.work != Work::Sync {
-        ready = load(&mut crew, task.work, &stages);
+        let is_one_transaction = task.spread == Spread::Atomic || only.is_some();
+        ready = load(&mut crew, task.work, &stages, is_one_transaction);
     }
     if ready.is_ok() && task.work.finalizes() {
         ready = pass_the_gate(&crew, &stages, lease).await;
@@ -365,7 +366,18 @@ async fn run_stages(
 }
 
 /// Reads the files that are to be run, and refuses those that cannot be.
-fn load(crew: &mut Crew<'_>, work: Work, stages: &[Stage]) -> Result<(), Failure> {
+fn load(
+    crew: &mut Crew<'_>,
+    work: Work,
+    stages: &[Stage],
+    is_one_transaction: bool,
+) -> Result<(), Failure> {
+    let migrated: BTreeSet<usize> = stages
+        .iter()
+        .flatten()
+        .filter(|piece| piece.phases.contains(&Phase::Migrate))
+        .map(|piece| piece.file)
+        .collect();
     let places = concerned(stages);
     let steps: Vec<_> = places
         .iter()
@@ -374,8 +386,11 @@ fn load(crew: &mut Crew<'_>, work: Work, stages: &[Stage]) -> Result<(), Failure
         .collect();
     let steps: Vec<_> = steps.iter().collect();
     let loaded = loaded::load(crew.engine, &steps, &*crew.observer, crew.stop)?;
-    for step in &loaded {
+    for (place, step) in places.iter().zip(&loaded) {
         let label = &step.step.label;
+        if is_one_transaction && step.is_outside() && migrated.contains(place) {
+            return Err(refuse_outside(step).of(label, Phase::Prepare));
+        }
         if let Program::Transformation(_) = &step.program {
             return Err(Failure::new(
                 "refused",
@@ -414,7 +429,7 @@ pub(super) fn concerned(stages: &[Stage]) -> Vec<usize> {
 
 /// The files that were run, with how often each was.
 fn files(crew: &Crew<'_>, stages: &[Stage]) -> Result<Vec<(Source, u64)>, RunError> {
-    let mut counts: BTreeMap<usize, std::collections::BTreeSet<Option<usize>>> = BTreeMap::new();
+    let mut counts: BTreeMap<usize, BTreeSet<Option<usize>>> = BTreeMap::new();
     for piece in stages.iter().flatten() {
         counts.entry(piece.file).or_default().insert(piece.tenant);
     }
@@ -548,6 +563,7 @@ fn refuse(engine: &Engine, standing: &Standing) -> Result<(), ApplyError> {
 
 /// The tenants, the new one behind the others.
 async fn tenants(
+    engine: &Engine,
     session: &mut dyn Session,
     standing: &mut Standing,
     new_tenant: Option<&str>,
@@ -574,6 +590,7 @@ async fn tenants(
         if exists || schemas.contains_key(&tenant.schema) {
             return Err(ApplyError::TenantExists(name.to_owned()));
         }
+        standing::read_new(standing, engine, name).await?;
         standing.tenants.push(name.to_owned());
         tenants.push(tenant);
     }
