@@ -34,6 +34,9 @@ enum Task {
         /// What to measure; all when nothing is named
         #[arg(value_enum)]
         parts: Vec<bench::Part>,
+        /// How many tenants with how many files, such as 10x1000; may be given again [default: the published sizes]
+        #[arg(long, value_name = "TENANTSxFILES")]
+        size: Vec<bench::Size>,
     },
     /// Build the example steps and say where they are
     Guests,
@@ -43,7 +46,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Demo => demo::run(),
         Task::Test { filter } => test::run(&filter),
-        Task::Bench { parts } => bench::run(&parts),
+        Task::Bench { parts, size } => bench::run(&parts, &size),
         Task::Guests => {
             let built = guests::build(&cargo::target_directory()?)?;
             cargo::say(&built.migrations.display().to_string());

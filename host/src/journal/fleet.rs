@@ -447,7 +447,6 @@ pub async fn fetch_applied(
     let batch = session.fetch(cursor, 500, 1 << 20).await?;
     batch
         .into_rows()
-        .into_iter()
         .map(|row| {
             let [
                 id,

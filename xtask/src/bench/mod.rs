@@ -5,6 +5,7 @@
 
 mod postgres;
 mod service;
+mod tenants;
 mod transform;
 mod viewers;
 
@@ -18,6 +19,8 @@ use rusqlite::Connection;
 
 use crate::cargo::{self, say};
 use crate::guests;
+
+pub(crate) use tenants::Size;
 
 /// How many steps, and how many rows of bulk data.
 const STEPS: u32 = 1_000;
@@ -51,10 +54,12 @@ pub(crate) enum Part {
     Postgres,
     /// Transformations of a million rows, on both
     Transform,
+    /// Many tenants on a PostgreSQL server
+    Tenants,
 }
 
 /// Measures the parts, or all of them.
-pub(crate) fn run(parts: &[Part]) -> Result<()> {
+pub(crate) fn run(parts: &[Part], sizes: &[Size]) -> Result<()> {
     let host = cargo::build_host(true)?;
     cargo::run(cargo::cargo().args(["build", "--release", "--package", "wasmigrate-benchmarks"]))?;
     let native = host.with_file_name("native");
@@ -86,6 +91,13 @@ pub(crate) fn run(parts: &[Part]) -> Result<()> {
     }
     if is_meant(Part::Transform) {
         transform::measure(&place, &built)?;
+    }
+    if is_meant(Part::Tenants) {
+        let sizes = match sizes {
+            [] => &Size::PUBLISHED[..],
+            sizes => sizes,
+        };
+        tenants::measure(&place, sizes)?;
     }
     Ok(())
 }
@@ -249,6 +261,7 @@ impl Place {
             "service-steps",
             "viewers-steps",
             "postgres",
+            "tenants",
             "transform",
         ] {
             let folder = directory.join(folder);

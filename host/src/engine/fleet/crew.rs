@@ -111,7 +111,18 @@ impl<'c> Crew<'c> {
         attempt: u32,
         stop: &Stop,
     ) -> Performed {
-        let schema = match self.loaded.get(&piece.file).map(|loaded| &loaded.program) {
+        let loaded = self.loaded.get(&piece.file);
+        let is_idle =
+            |loaded: &Loaded| !piece.phases.iter().any(|phase| loaded.program.has(*phase));
+        if loaded.is_some_and(is_idle) {
+            let mut record = self.record(piece);
+            finish(&mut record, piece.phases);
+            return Performed {
+                result: Ok(record),
+                session,
+            };
+        }
+        let schema = match loaded.map(|loaded| &loaded.program) {
             Some(Program::Sql(_)) | None => None,
             Some(_) => self.tenant(piece).map(|tenant| &*tenant.schema),
         };

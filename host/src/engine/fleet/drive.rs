@@ -257,8 +257,7 @@ pub(super) async fn rehearse(
     match load(&mut crew, Work::Apply, &stages, true) {
         Err(failure) => driven.failure = Some(crew.unnamed(failure)),
         Ok(()) => {
-            let mut atomic =
-                Atomic::new(&crew, session, Work::Apply, only.and_then(|_| new_tenant));
+            let mut atomic = Atomic::new(&crew, session, Work::Apply, only.and(new_tenant));
             let tried = atomic.perform(&stages, 1).await;
             let looked = match tried {
                 Ok(()) => atomic.look().await,

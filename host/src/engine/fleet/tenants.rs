@@ -46,13 +46,15 @@ async fn select(session: &mut dyn Session, query: &str) -> Result<Vec<String>> {
         if batch.row_count == 0 {
             break;
         }
-        names.extend(batch.into_rows().into_iter().filter_map(
-            |row| match row.into_iter().next()? {
-                Value::Text(name) | Value::Other { text: name, .. } => Some(name),
-                Value::Integer(number) => Some(number.to_string()),
-                _ => None,
-            },
-        ));
+        names.extend(
+            batch
+                .into_rows()
+                .filter_map(|row| match row.into_iter().next()? {
+                    Value::Text(name) | Value::Other { text: name, .. } => Some(name),
+                    Value::Integer(number) => Some(number.to_string()),
+                    _ => None,
+                }),
+        );
     }
     session.close(cursor).await;
     Ok(names)
