@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use crate::database::Stop;
 use crate::engine::{
-    Event, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice, TenantAdded,
-    TenantOverview, Verified,
+    Adoption, BaselineOrder, Event, HistoryEntry, ImportOrder, Observer, Order, Overview,
+    Rehearsal, Report, StepAdvice, TenantAdded, TenantOverview, Verified,
 };
 use crate::journal::{BadRow, Outcome};
 
@@ -124,6 +124,16 @@ impl Client {
     /// Compares all files with the journal, and the target with what the last run left.
     pub fn verify(&self) -> Result<Verified> {
         self.get("verify")
+    }
+
+    /// Writes steps down as applied without running them.
+    pub fn baseline(&self, order: &BaselineOrder) -> Result<Adoption> {
+        self.post("baseline", &json!(order), None)
+    }
+
+    /// Writes down what another tool's own table says was applied.
+    pub fn import(&self, order: &ImportOrder) -> Result<Adoption> {
+        self.post("import", &json!(order), None)
     }
 
     /// Runs the pending steps in a transaction that is rolled back.

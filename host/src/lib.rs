@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! cli → rehearsal → engine → journal ┐
+//!                          → foreign │
 //!                          → catalog ├→ database
 //!                          → sandbox ┘
 //! ```
@@ -12,6 +13,7 @@
 //! - [`catalog`]: the steps on disk.
 //! - [`sandbox`]: components, and what they may do. wasmtime stays inside.
 //! - [`journal`]: what is remembered, and the lease.
+//! - [`foreign`]: what other migration tools remember.
 //! - [`engine`]: what may run when, and the running of it.
 //! - [`notices`]: what runs tell those who do not watch.
 //! - [`traces`]: runs as spans of OpenTelemetry.
@@ -28,6 +30,7 @@ pub mod client;
 pub mod config;
 pub mod database;
 pub mod engine;
+pub mod foreign;
 pub mod http;
 pub mod journal;
 pub mod notices;

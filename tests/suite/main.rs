@@ -3,6 +3,7 @@
 //! A test is three sentences: a [`place::Place`] with a database and steps, an act, and what a user sees. `cargo xtask
 //! test` builds what they need and runs them.
 
+mod adopt;
 mod application;
 mod commands;
 mod crash;

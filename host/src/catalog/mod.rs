@@ -1,20 +1,22 @@
 //! The steps on disk: their names, order and checksums.
 //!
 //! A catalog is one directory of files `NNNN_name.wasm` and `NNNN_name.sql`; a file `NNNN_name.postgres.sql` is meant for
-//! one database alone. This room reads files and compares them with what was applied; it runs nothing, and compiles
+//! one database alone, and `NNNN_name.down.sql` undoes `NNNN_name.up.sql`. This room reads files and compares them with what was applied; it runs nothing, and compiles
 //! nothing.
 
+mod annotation;
 mod digest;
+mod pair;
 mod sources;
 mod sql;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::database::Kind;
 
-pub use digest::{Digests, sha256};
+pub use digest::{Digests, hexadecimal, sha256};
 pub use sources::{SourceFile, SourceKind, Sources};
 pub use sql::{Section, SqlStep};
 
@@ -128,6 +130,13 @@ pub struct StepFile {
     pub path: PathBuf,
 }
 
+impl StepFile {
+    /// The step, as `NNNN_name`.
+    pub fn label(&self) -> String {
+        format!("{:04}_{}", self.index, self.name)
+    }
+}
+
 /// A file that is no step.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Ignored {
@@ -183,7 +192,17 @@ impl Catalog {
         file_names.sort_unstable();
         let mut catalog = Self::default();
         file_names.retain(|name| !is_companion(name));
+        let all: BTreeSet<String> = file_names.iter().cloned().collect();
         for file_name in file_names {
+            if let Some(undone) = pair::undone_by(&file_name) {
+                if !all.contains(&undone) {
+                    catalog.ignored.push(Ignored {
+                        file_name,
+                        why: format!("undoes `{undone}`, which is not there"),
+                    });
+                }
+                continue;
+            }
             match parse(&file_name, database) {
                 Err(why) => catalog.ignored.push(Ignored {
                     file_name,
@@ -289,6 +308,7 @@ fn parse(file_name: &str, database: Kind) -> Result<(u32, &str, StepKind), &'sta
     if !digits || name.is_empty() {
         return Err(not_named);
     }
+    let name = pair::without_direction(name);
     match index.parse() {
         Ok(0) => Err("the first index is 1"),
         Ok(index) => Ok((index, name, kind)),

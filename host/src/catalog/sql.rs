@@ -2,11 +2,13 @@
 //!
 //! A line `-- wasmigrate:migrate`, `-- wasmigrate:finalize` or `-- wasmigrate:reset` begins a section; a file without
 //! such a line is all migrate. With a line `-- wasmigrate:no-transaction` the statements of migrate run outside a
-//! transaction.
+//! transaction. Files of dbmate and goose are taken for what they are: *up* is migrate, *down* is reset.
 
 use super::Error;
+use super::annotation::{Annotation, Dialect, Part, annotation};
 
-const MARKER: &str = "wasmigrate:";
+/// What sqlx takes for `-- wasmigrate:no-transaction` when a file begins so.
+const SQLX_NO_TRANSACTION: &str = "-- no-transaction";
 
 /// A part of a SQL file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,12 +18,6 @@ pub struct Section {
     /// The line of the file on which the text begins, from 1.
     pub first_line: usize,
 }
-
-/// The line that takes migrate out of the transaction.
-const NO_TRANSACTION: &str = "no-transaction";
-
-/// The line that accepts what there is to say about the next statement; the reason may follow.
-const ACCEPT: &str = "accept";
 
 /// A SQL step, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,108 +37,113 @@ pub struct SqlStep {
 impl SqlStep {
     /// Takes a file apart; `label` names it in errors.
     pub fn parse(label: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let text = std::str::from_utf8(bytes).map_err(|error| Error::Sql {
-            label: label.to_owned(),
-            line: 1 + bytes
-                .iter()
-                .take(error.valid_up_to())
-                .filter(|byte| **byte == b'\n')
-                .count(),
-            why: "the file is not UTF-8".to_owned(),
-        })?;
-        if let Some((before, _)) = text.split_once('\0') {
-            return Err(Error::Sql {
-                label: label.to_owned(),
-                line: 1 + before.matches('\n').count(),
-                why: "there is a NUL byte, at which the database would stop reading".to_owned(),
-            });
-        }
+        let text = text(label, bytes)?;
         let mut step = Self {
             summary: summary(text),
-            transactional: true,
+            transactional: !text.starts_with(SQLX_NO_TRANSACTION),
             migrate: None,
             finalize: None,
             reset: None,
         };
-        let mut section: Option<(&str, Section)> = None;
+        let mistake = |line, why| Error::Sql {
+            label: label.to_owned(),
+            line,
+            why,
+        };
+        let mut begun: Option<(Dialect, Part, Section)> = None;
         let mut before = Section {
             text: String::new(),
             first_line: 1,
         };
         for (number, line) in (1..).zip(text.split_inclusive('\n')) {
-            let name = marker(line);
-            step.transactional &= name != Some(NO_TRANSACTION);
-            let is_section = |name: &&str| *name != NO_TRANSACTION && !name.starts_with(ACCEPT);
-            let Some(name) = name.filter(is_section) else {
-                let current = section.as_mut().map_or(&mut before, |(_, section)| section);
-                current.text.push_str(line);
-                continue;
-            };
-            if let Some((name, section)) = section.take() {
-                step.put(name, section);
-            }
-            let taken = match name {
-                "migrate" => step.migrate.is_some(),
-                "finalize" => step.finalize.is_some(),
-                "reset" => step.reset.is_some(),
+            let (dialect, part, transactional) = match annotation(line) {
+                Some(Annotation::Section {
+                    dialect,
+                    part,
+                    transactional,
+                }) => (dialect, part, transactional),
+                Some(Annotation::Unknown(why)) => return Err(mistake(number, why)),
                 other => {
-                    return Err(Error::Sql {
-                        label: label.to_owned(),
-                        line: number,
-                        why: format!(
-                            "`{MARKER}{other}` is no section: there are migrate, finalize and reset, and `{MARKER}{NO_TRANSACTION}`"
-                        ),
-                    });
+                    step.transactional &= other != Some(Annotation::NoTransaction);
+                    let current = begun.as_mut().map_or(&mut before, |(.., section)| section);
+                    current.text.push_str(line);
+                    continue;
                 }
             };
-            if taken {
-                return Err(Error::Sql {
-                    label: label.to_owned(),
-                    line: number,
-                    why: format!("a second section `{name}`"),
-                });
+            let first = begun.as_ref().map_or(dialect, |(dialect, ..)| *dialect);
+            if first != dialect {
+                let why =
+                    "sections are begun in the manner of another tool than above: keep to one";
+                return Err(mistake(number, why.to_owned()));
             }
-            section = Some((
-                name,
-                Section {
-                    text: String::new(),
-                    first_line: number + 1,
-                },
-            ));
+            if let Some((_, part, section)) = begun.take() {
+                *step.section(part) = Some(section);
+            }
+            if step.section(part).is_some() {
+                return Err(mistake(
+                    number,
+                    format!("a second section `{}`", part.as_str()),
+                ));
+            }
+            if part == Part::Migrate {
+                step.transactional &= transactional;
+            }
+            let section = Section {
+                text: String::new(),
+                first_line: number + 1,
+            };
+            begun = Some((dialect, part, section));
         }
-        match section {
-            None => step.put("migrate", before),
-            Some((name, section)) => {
-                if let Some(line) = first_statement_line(&before.text) {
-                    return Err(Error::Sql {
-                        label: label.to_owned(),
-                        line,
-                        why: format!(
-                            "a statement before the first section: begin it with `-- {MARKER}migrate`"
-                        ),
-                    });
-                }
-                step.put(name, section);
-            }
+        let Some((dialect, part, section)) = begun else {
+            step.migrate = Some(before);
+            return Ok(step);
+        };
+        if let Some(line) = first_statement_line(&before.text) {
+            let first = match dialect {
+                Dialect::Own => "wasmigrate:migrate",
+                Dialect::Dbmate => "migrate:up",
+                Dialect::Goose => "+goose Up",
+            };
+            let why = format!("a statement before the first section: begin it with `-- {first}`");
+            return Err(mistake(line, why));
+        }
+        let last_line = section.first_line - 1;
+        *step.section(part) = Some(section);
+        if dialect != Dialect::Own && step.migrate.is_none() {
+            let why = "there is a part that undoes, and none that it could undo";
+            return Err(mistake(last_line, why.to_owned()));
         }
         Ok(step)
     }
 
-    fn put(&mut self, name: &str, section: Section) {
-        match name {
-            "migrate" => self.migrate = Some(section),
-            "finalize" => self.finalize = Some(section),
-            _ => self.reset = Some(section),
+    fn section(&mut self, part: Part) -> &mut Option<Section> {
+        match part {
+            Part::Migrate => &mut self.migrate,
+            Part::Finalize => &mut self.finalize,
+            Part::Reset => &mut self.reset,
         }
     }
 }
 
-fn marker(line: &str) -> Option<&str> {
-    line.trim()
-        .strip_prefix("--")?
-        .trim_start()
-        .strip_prefix(MARKER)
-        .map(str::trim)
+/// The text of a file, unless the database would read another one.
+pub(super) fn text<'b>(label: &str, bytes: &'b [u8]) -> Result<&'b str, Error> {
+    let text = std::str::from_utf8(bytes).map_err(|error| Error::Sql {
+        label: label.to_owned(),
+        line: 1 + bytes
+            .iter()
+            .take(error.valid_up_to())
+            .filter(|byte| **byte == b'\n')
+            .count(),
+        why: "the file is not UTF-8".to_owned(),
+    })?;
+    match text.split_once('\0') {
+        None => Ok(text),
+        Some((before, _)) => Err(Error::Sql {
+            label: label.to_owned(),
+            line: 1 + before.matches('\n').count(),
+            why: "there is a NUL byte, at which the database would stop reading".to_owned(),
+        }),
+    }
 }
 
 fn first_statement_line(text: &str) -> Option<usize> {
@@ -155,7 +156,7 @@ fn first_statement_line(text: &str) -> Option<usize> {
 fn summary(text: &str) -> String {
     text.lines()
         .map(str::trim)
-        .take_while(|line| line.starts_with("--") && marker(line).is_none())
+        .take_while(|line| line.starts_with("--") && annotation(line).is_none())
         .map(|line| line.trim_start_matches('-').trim())
         .collect::<Vec<_>>()
         .join(" ")
@@ -205,7 +206,45 @@ mod tests {
     }
 
     #[test]
+    fn files_of_dbmate_and_goose_keep_what_they_undo_apart() {
+        for (text, is_transactional) in [
+            ("-- migrate:up\nA;\n\n-- migrate:down\nB;\n", true),
+            (
+                "--migrate:up transaction:false\nA;\n\n-- migrate:down\nB;\n",
+                false,
+            ),
+            (
+                "-- migrate:up\nA;\n\n-- migrate:down transaction:false\nB;\n",
+                true,
+            ),
+            ("-- +goose Up\nA;\n\n-- +goose Down\nB;\n", true),
+            (
+                "-- +goose NO TRANSACTION\n-- +goose Up\nA;\n\n-- +goose Down\nB;\n",
+                false,
+            ),
+        ] {
+            let step = parse(text).unwrap();
+            assert_eq!(step.migrate.unwrap().text, "A;\n\n", "{text}");
+            assert_eq!(step.reset.unwrap().text, "B;\n", "{text}");
+            assert_eq!(step.finalize, None, "{text}");
+            assert_eq!(step.transactional, is_transactional, "{text}");
+        }
+        // To dbmate, these are comments.
+        let step = parse("-- migrate:up\nA;\n  -- migrate:down\n-- migrate: down\nB;\n").unwrap();
+        assert_eq!(step.reset, None);
+        assert!(!parse("-- no-transaction\nA;").unwrap().transactional);
+    }
+
+    #[test]
     fn mistakes_are_told_with_their_line() {
+        let error = parse("-- migrate:up\nA;\n-- wasmigrate:reset\nB;").unwrap_err();
+        assert!(error.contains("line 3") && error.contains("another tool"));
+        let error = parse("-- migrate:down\nA;").unwrap_err();
+        assert!(error.contains("line 1") && error.contains("none that it could undo"));
+        let error = parse("-- +goose ENVSUB ON\n-- +goose Up\nA;").unwrap_err();
+        assert!(error.contains("line 1") && error.contains("ENVSUB ON"));
+        let error = parse("A;\n-- migrate:up\nB;").unwrap_err();
+        assert!(error.contains("line 1") && error.contains("`-- migrate:up`"));
         let error = parse("-- wasmigrate:up\nA;").unwrap_err();
         assert!(error.contains("line 1") && error.contains("migrate, finalize and reset"));
         let error = parse("-- wasmigrate:reset\n-- wasmigrate:reset\n").unwrap_err();

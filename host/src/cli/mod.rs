@@ -4,8 +4,10 @@
 //! machines. Exit status: 0 done, 1 the migration failed, 2 wrong usage or refused, 3 waited for too long.
 
 mod bad_rows;
+mod baseline;
 mod completions;
 mod history;
+mod import;
 mod inspect;
 mod lease;
 mod pause;
@@ -112,6 +114,10 @@ enum Command {
     Test(test::TestArguments),
     /// Compare every file with the journal, and the schema with what the last run left
     Verify(verify::VerifyArguments),
+    /// Write steps down as applied without running them: their work was done before wasmigrate came
+    Baseline(baseline::BaselineArguments),
+    /// Write down what another tool's own table says was applied, when it fits the files
+    Import(import::ImportArguments),
     /// Let the run that goes on rest between steps and chunks of rows
     Pause(pause::PauseArguments),
     /// Let the run go on that rests
@@ -356,6 +362,8 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ende
         Command::Inspect(inspect) => inspect::run(global, inspect, terminal).await,
         Command::Test(test) => test::run(global, test, terminal).await,
         Command::Verify(verify) => verify::run(global, verify, terminal).await,
+        Command::Baseline(baseline) => baseline::run(global, baseline, terminal).await,
+        Command::Import(import) => import::run(global, import, terminal).await,
         Command::Pause(pause) => pause::run(global, pause, true, terminal).await,
         Command::Resume(pause) => pause::run(global, pause, false, terminal).await,
         Command::BadRows(rows) => bad_rows::run(global, rows, terminal).await,

@@ -117,6 +117,7 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
         );
         tracing::info!(%address, "listening");
         tokio::spawn(http::log_runs(Arc::clone(&supervisor)));
+        tokio::spawn(warn_of_history(Arc::clone(&supervisor)));
         tokio::spawn(Arc::clone(&supervisor).keep_drained());
         let router = http::router(Arc::clone(&supervisor), settings);
         let stopped = async {
@@ -136,6 +137,15 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
     ended.context("the service broke down")??;
     watchers.finish();
     Ok(0)
+}
+
+/// Says at once what every command would be refused for.
+async fn warn_of_history(supervisor: Arc<Supervisor>) {
+    // A target that cannot be reached is told by whoever asks for it.
+    let unadopted = supervisor.ask(async |engine| engine.unadopted().await);
+    if let Ok(Some(message)) = unadopted.await {
+        tracing::warn!("{message}");
+    }
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {

@@ -6,8 +6,8 @@ use super::Ended;
 use crate::client::Client;
 use crate::database::Stop;
 use crate::engine::{
-    Engine, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice, TenantAdded,
-    TenantOverview, Verified,
+    Adoption, BaselineOrder, Engine, HistoryEntry, ImportOrder, Observer, Order, Overview,
+    Rehearsal, Report, StepAdvice, TenantAdded, TenantOverview, Verified,
 };
 use crate::journal::BadRow;
 
@@ -94,6 +94,30 @@ impl Target {
         Ok(match self {
             Self::Here(engine) => engine.verify().await?,
             Self::There { client, .. } => client.verify()?,
+        })
+    }
+
+    pub(super) async fn baseline(
+        &self,
+        order: &BaselineOrder,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Adoption, Ended> {
+        Ok(match self {
+            Self::Here(engine) => engine.baseline(order, observer, stop).await?,
+            Self::There { client, .. } => client.baseline(order)?,
+        })
+    }
+
+    pub(super) async fn import(
+        &self,
+        order: &ImportOrder,
+        observer: &dyn Observer,
+        stop: &Stop,
+    ) -> Result<Adoption, Ended> {
+        Ok(match self {
+            Self::Here(engine) => engine.import(order, observer, stop).await?,
+            Self::There { client, .. } => client.import(order)?,
         })
     }
 

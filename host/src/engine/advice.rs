@@ -73,7 +73,7 @@ impl Engine {
         let sql = |file: &&crate::catalog::StepFile| file.kind == StepKind::Sql;
         for file in overview::pending(catalog, snapshot).filter(sql) {
             let (bytes, _) = Digests::forgetful().read(file).map_err(RunError::files)?;
-            let step = SqlStep::parse(&file.file_name, &bytes).map_err(RunError::files)?;
+            let step = SqlStep::of(file, &bytes).map_err(RunError::files)?;
             for (phase, section) in [
                 (Phase::Migrate, &step.migrate),
                 (Phase::Finalize, &step.finalize),

@@ -144,8 +144,7 @@ impl Loader<'_> {
 
     fn load_sql(&self, file: &StepFile) -> Result<(Program, String), Failure> {
         let (bytes, digest) = self.read(file)?;
-        let sql = SqlStep::parse(&file.file_name, &bytes)
-            .map_err(|error| Failure::from_catalog(&error))?;
+        let sql = SqlStep::of(file, &bytes).map_err(|error| Failure::from_catalog(&error))?;
         Ok((Program::Sql(sql), digest))
     }
 

@@ -7,6 +7,7 @@
 //!
 //! A run stays on the thread that began it, because a session does.
 
+mod adopt;
 mod advice;
 mod drain;
 mod event;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 use crate::catalog::{self, Catalog, Digests, StepFile};
 use crate::database::{self, Access, Database, Durability, ErrorKind, Kind, Session, Stop};
+use crate::foreign::Tool;
 use crate::journal::{
     self, AttemptRecord, BadRow, LeaseRecord, Outcome, OutputLine, Phase, RunRecord, Snapshot,
     StepState,
@@ -47,6 +49,7 @@ use runner::Run;
 use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
 
+pub use adopt::{AdoptedFile, Adoption, BaselineOrder, ImportOrder};
 pub use advice::StepAdvice;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use failure::{Blame, Failure};
@@ -147,6 +150,8 @@ pub struct Engine {
     sandbox: Arc<OnceLock<Sandbox<StepTransaction>>>,
     /// Whether a run of this engine goes on.
     is_at_work: AtomicBool,
+    /// The tool whose history is taken over by itself.
+    adopts: Option<Tool>,
 }
 
 impl Engine {
@@ -157,6 +162,16 @@ impl Engine {
             options,
             sandbox: Arc::default(),
             is_at_work: AtomicBool::new(false),
+            adopts: None,
+        }
+    }
+
+    /// The same engine, which takes over the history of this tool by itself before anything runs: its settings are that
+    /// tool's own, so that there is nothing else that they could mean.
+    pub fn adopting(self, tool: Tool) -> Self {
+        Self {
+            adopts: Some(tool),
+            ..self
         }
     }
 
@@ -175,6 +190,7 @@ impl Engine {
             },
             sandbox: Arc::clone(&self.sandbox),
             is_at_work: AtomicBool::new(false),
+            adopts: self.adopts,
         }
     }
 
@@ -194,6 +210,7 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Report, RunError> {
         if let Some(fleet) = &self.options.fleet {
+            adopt::settle(self, &*observer, stop).await?;
             return fleet::run(self, fleet, order, observer, stop).await;
         }
         let command = order.command;
@@ -212,6 +229,7 @@ impl Engine {
             if self.decide(&catalog, &snapshot, command)?.is_none() && snapshot.lease.is_none() {
                 return Ok(self.nothing_done(&catalog, &snapshot));
             }
+            adopt::refuse_unadopted(self, &snapshot, stop).await?;
             if command != Command::Reset {
                 self.refuse_dangers(&catalog, &snapshot)?;
             }
@@ -293,6 +311,10 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Applied, ApplyError> {
+        // To write down that all was applied is one way to say what becomes of another tool's history.
+        if order.mode != ApplyMode::Sync || self.adopts.is_some() {
+            adopt::settle(self, &*observer, stop).await?;
+        }
         fleet::apply(self, order, observer, stop).await
     }
 
@@ -380,6 +402,33 @@ impl Engine {
         drain::drain(self, stop).await
     }
 
+    /// Writes steps down as applied without running them: their work was done before.
+    pub async fn baseline(
+        &self,
+        order: &BaselineOrder,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Adoption, RunError> {
+        adopt::baseline(self, order, observer, stop).await
+    }
+
+    /// Writes down what another tool's own table says was applied, when it fits the files.
+    pub async fn import(
+        &self,
+        order: &ImportOrder,
+        observer: &dyn Observer,
+        stop: &Stop,
+    ) -> Result<Adoption, RunError> {
+        adopt::import(self, order, observer, stop).await
+    }
+
+    /// Why nothing runs before it is said what becomes of another tool's history in the target; none when there is none.
+    pub async fn unadopted(&self) -> Result<Option<String>, RunError> {
+        let stop = Stop::default();
+        let snapshot = self.snapshot(&stop).await?;
+        Ok(adopt::unadopted(self, &snapshot, &stop).await?)
+    }
+
     /// Runs the pending steps in a transaction that is rolled back. The target's other writers wait meanwhile.
     pub async fn rehearse(
         &self,
@@ -387,6 +436,7 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Rehearsal, RunError> {
         if let Some(fleet) = &self.options.fleet {
+            adopt::refuse_unadopted(self, &self.snapshot(stop).await?, stop).await?;
             return fleet::rehearsal(self, fleet, observer, stop).await;
         }
         rehearse::rehearse(self, observer, stop).await
@@ -395,12 +445,17 @@ impl Engine {
     /// Where the target stands. Changes nothing, and makes no target that is not there.
     pub async fn overview(&self) -> Result<Overview, RunError> {
         if let Some(fleet) = &self.options.fleet {
-            return fleet::overview(self, fleet).await;
+            let mut overview = fleet::overview(self, fleet).await?;
+            if overview.last_run.is_none() {
+                overview.problems.extend(self.unadopted().await?);
+            }
+            return Ok(overview);
         }
         let catalog = self.catalog()?;
         let snapshot = self.snapshot(&Stop::default()).await?;
         let problems = self.problems(&catalog, &snapshot, &self.remembered_digests());
-        let problems = problems.iter().map(ToString::to_string).collect();
+        let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        problems.extend(adopt::unadopted(self, &snapshot, &Stop::default()).await?);
         Ok(overview::overview(
             self.database.name(),
             catalog,

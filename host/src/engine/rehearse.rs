@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::RunError;
+use super::adopt;
 use super::event::{Event, Observer};
 use super::failure::Failure;
 use super::loaded::{self, Loaded};
@@ -34,6 +35,7 @@ pub(super) async fn rehearse(
     stop: &Stop,
 ) -> Result<Rehearsal, RunError> {
     let catalog = engine.catalog()?;
+    adopt::refuse_unadopted(engine, &engine.snapshot(stop).await?, stop).await?;
     let mut session = engine.database.open(Access::Rehearsal, stop).await?;
     session.begin(Durability::Deferred).await?;
     let snapshot = journal::read(&mut *session).await?;

@@ -97,7 +97,7 @@ fn describe_sql(
         .map_err(RunError::files)?;
     details.size = Some(bytes.len());
     details.step.digest = Some(digest);
-    let sql = match SqlStep::parse(&file.file_name, &bytes) {
+    let sql = match SqlStep::of(file, &bytes) {
         Ok(sql) => sql,
         Err(error) => {
             details.problem = Some(error.to_string());

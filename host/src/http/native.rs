@@ -24,9 +24,10 @@ use super::dashboard::{self, Session};
 use super::problem::Problem;
 use super::tenants;
 use super::{BODY_BYTES, BODY_WAIT, Service};
+use crate::database::Stop;
 use crate::engine::{
-    Command, HistoryEntry, Numbered, Order, Overview, Rehearsal, RunError, Started, StepAdvice,
-    StepDetails, StepOnDisk, Verified,
+    Adoption, BaselineOrder, Command, HistoryEntry, ImportOrder, Numbered, Order, Overview,
+    Rehearsal, RunError, Started, StepAdvice, StepDetails, StepOnDisk, Unobserved, Verified,
 };
 use crate::journal::{BadRow, OutputLine};
 
@@ -65,6 +66,8 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
         .route("/api/v1/events", get(events))
         .route("/api/v1/verify", get(verify))
         .route("/api/v1/rehearsal", post(rehearse))
+        .route("/api/v1/baseline", post(baseline))
+        .route("/api/v1/import", post(import))
         .route("/api/v1/tenants", get(tenants::list).post(tenants::add))
         .route("/api/v1/{*nowhere}", any(not_found))
         .route("/api/v1/", any(not_found))
@@ -222,6 +225,34 @@ pub(super) async fn rehearse(
     State(service): State<Arc<Service>>,
 ) -> Result<Json<Rehearsal>, Problem> {
     Ok(Json(service.supervisor.rehearse().await?))
+}
+
+/// Writes steps down as applied without running them: their work was done before.
+#[utoipa::path(post, path = "/api/v1/baseline", tag = "native", responses((status = 200, body = Adoption), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)), request_body = BaselineOrder, security(("token" = []), ("password" = [])))]
+pub(super) async fn baseline(
+    State(service): State<Arc<Service>>,
+    request: Request,
+) -> Result<Json<Adoption>, Problem> {
+    let order: BaselineOrder = read_body(request).await?;
+    let adoption = service.supervisor.ask(async move |engine| {
+        engine
+            .baseline(&order, Arc::new(Unobserved), &Stop::default())
+            .await
+    });
+    Ok(Json(adoption.await?))
+}
+
+/// Writes down what another tool's own table says was applied, when it fits the files.
+#[utoipa::path(post, path = "/api/v1/import", tag = "native", responses((status = 200, body = Adoption), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)), request_body = ImportOrder, security(("token" = []), ("password" = [])))]
+pub(super) async fn import(
+    State(service): State<Arc<Service>>,
+    request: Request,
+) -> Result<Json<Adoption>, Problem> {
+    let order: ImportOrder = read_body(request).await?;
+    let adoption = service
+        .supervisor
+        .ask(async move |engine| engine.import(&order, &Unobserved, &Stop::default()).await);
+    Ok(Json(adoption.await?))
 }
 
 /// Which part of a list is asked for.

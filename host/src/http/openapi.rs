@@ -25,6 +25,8 @@ use super::{Service, dashboard, health, metrics, native, openslides, tenants, wu
         native::events,
         native::advice,
         native::verify,
+        native::baseline,
+        native::import,
         native::pause,
         native::resume,
         native::bad_rows,

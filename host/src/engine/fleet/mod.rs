@@ -26,8 +26,9 @@ use crate::catalog::{SourceFile, SourceKind, Sources};
 pub(super) use applied::applied;
 pub(super) use apply::apply;
 pub(super) use drive::{rehearsal, run};
+pub(super) use name::check as check_tenant_name;
 pub(super) use overview::{catalog, overview, tenants, verify};
-pub(super) use sources::sources;
+pub(super) use sources::{read as read_source, record as source_record, sources};
 
 /// What an engine is told of a fleet.
 #[derive(Clone, Debug)]

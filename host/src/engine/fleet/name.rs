@@ -10,7 +10,7 @@ use crate::database::{Kind, Result, Session, quote};
 const MOST_BYTES: usize = 63;
 
 /// Why nobody can have this name; nothing when somebody can.
-pub(super) fn check(name: &str) -> std::result::Result<(), String> {
+pub(in crate::engine) fn check(name: &str) -> std::result::Result<(), String> {
     let refused = |why: &str| {
         Err(format!(
             "`{}` cannot be a tenant's name: {why}",

@@ -19,7 +19,7 @@ pub(in crate::engine) fn sources(
 }
 
 /// Reads a file.
-pub(super) fn read(engine: &Engine, file: &SourceFile) -> Result<Source, RunError> {
+pub(in crate::engine) fn read(engine: &Engine, file: &SourceFile) -> Result<Source, RunError> {
     let (bytes, digest) = engine
         .remembered_digests()
         .read(&file.as_step(0))
@@ -62,7 +62,7 @@ fn world(interface: &Interface) -> String {
 }
 
 /// The file as the journal keeps it.
-pub(super) fn record(id: i64, source: &Source) -> SourceRecord {
+pub(in crate::engine) fn record(id: i64, source: &Source) -> SourceRecord {
     SourceRecord {
         id,
         key: source.file.key.clone(),

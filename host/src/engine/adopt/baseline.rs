@@ -1,0 +1,160 @@
+//! `baseline`: steps whose work was done before wasmigrate came.
+
+use std::sync::Arc;
+
+use super::record::{self, Record};
+use super::{AdoptedFile, Adoption, BaselineOrder, steps, take_turn};
+use crate::catalog::{Catalog, StepFile};
+use crate::database::Stop;
+use crate::engine::{ApplyError, ApplyMode, ApplyOrder, Engine, Observer, Progress, RunError};
+use crate::journal::Snapshot;
+
+pub(in crate::engine) async fn baseline(
+    engine: &Engine,
+    order: &BaselineOrder,
+    observer: Arc<dyn Observer>,
+    stop: &Stop,
+) -> Result<Adoption, RunError> {
+    if engine.options.fleet.is_some() {
+        return of_fleet(engine, order, observer, stop).await;
+    }
+    let catalog = engine.catalog()?;
+    {
+        // Who is refused, or has nothing to do, must not even open the target for writing.
+        let snapshot = engine.snapshot(stop).await?;
+        let steps = chosen(engine, &catalog, &snapshot, order.through)?;
+        if order.dry_run || is_done(&steps, &snapshot) {
+            return Ok(adoption(None, &steps));
+        }
+    }
+    let (mut session, snapshot) = take_turn(engine, &*observer, stop).await?;
+    let steps = chosen(engine, &catalog, &snapshot, order.through)?;
+    if is_done(&steps, &snapshot) {
+        return Ok(adoption(None, &steps));
+    }
+    let mut record = Record::begin(&mut *session, "baseline", engine.options.lease).await?;
+    if let Some(reason) = &order.reason {
+        record.tell(None, &format!("reason: {reason}"));
+    }
+    for (step, digest) in &steps {
+        steps::write(&mut *session, &record, step, digest, None).await?;
+        let line = format!("{} was written down as applied, and not run", step.label());
+        record.tell(Some(step.index), &line);
+    }
+    let run = record.commit(&mut *session).await?;
+    Ok(adoption(Some(run), &steps))
+}
+
+/// The same for files that have no numbers, and for all tenants.
+async fn of_fleet(
+    engine: &Engine,
+    order: &BaselineOrder,
+    observer: Arc<dyn Observer>,
+    stop: &Stop,
+) -> Result<Adoption, RunError> {
+    match order.through {
+        None => {}
+        Some(0) => return of_nothing(engine, order, &*observer, stop).await,
+        Some(_) => {
+            return Err(RunError::Refused(
+                "the files of sources have no numbers: leave out `--through`, or say `--through 0` when none of them was applied"
+                    .to_owned(),
+            ));
+        }
+    }
+    if order.dry_run {
+        let steps = engine.overview().await?.steps;
+        let pending = steps
+            .into_iter()
+            .filter(|step| step.progress == Progress::Pending);
+        return Ok(Adoption {
+            files: pending.map(|step| file(step.name)).collect(),
+            ..Adoption::default()
+        });
+    }
+    let sync = ApplyOrder {
+        mode: ApplyMode::Sync,
+        new_tenant: None,
+        spread: None,
+    };
+    let applied = engine.apply(sync, observer, stop).await;
+    let applied = applied.map_err(|error| match error {
+        ApplyError::Run(error) => error,
+        other => RunError::Refused(other.to_string()),
+    })?;
+    if let (Some(run), Some(reason)) = (applied.run, &order.reason) {
+        record::add_line(engine, run, &format!("reason: {reason}"), stop).await?;
+    }
+    let sources = applied.sources.into_iter();
+    Ok(Adoption {
+        run: applied.run,
+        files: sources.map(|source| file(source.file.key)).collect(),
+        remarks: Vec::new(),
+    })
+}
+
+/// Says that nothing was applied before, unless that was said, or something was run.
+async fn of_nothing(
+    engine: &Engine,
+    order: &BaselineOrder,
+    observer: &dyn Observer,
+    stop: &Stop,
+) -> Result<Adoption, RunError> {
+    if order.dry_run || engine.snapshot(stop).await?.last_run.is_some() {
+        return Ok(Adoption::default());
+    }
+    let (mut session, _) = take_turn(engine, observer, stop).await?;
+    let mut record = Record::begin(&mut *session, "baseline", engine.options.lease).await?;
+    if let Some(reason) = &order.reason {
+        record.tell(None, &format!("reason: {reason}"));
+    }
+    Ok(Adoption {
+        run: Some(record.commit(&mut *session).await?),
+        ..Adoption::default()
+    })
+}
+
+fn file(name: String) -> AdoptedFile {
+    AdoptedFile {
+        name,
+        tenant: None,
+        applied_at: None,
+    }
+}
+
+/// Whether there is nothing to write down. The first baseline says that it was made, if nothing else.
+fn is_done(steps: &[(&StepFile, String)], snapshot: &Snapshot) -> bool {
+    steps.is_empty() && snapshot.last_run.is_some()
+}
+
+fn adoption(run: Option<i64>, steps: &[(&StepFile, String)]) -> Adoption {
+    let files = steps.iter().map(|(step, _)| file(step.label()));
+    Adoption {
+        run,
+        files: files.collect(),
+        remarks: Vec::new(),
+    }
+}
+
+/// The steps that are to be written down, with the digests of their files; refused when one of them was begun, or when
+/// one would be left out behind which another was applied.
+fn chosen<'c>(
+    engine: &Engine,
+    catalog: &'c Catalog,
+    snapshot: &Snapshot,
+    through: Option<u32>,
+) -> Result<Vec<(&'c StepFile, String)>, RunError> {
+    let highest = catalog.steps.keys().next_back().copied().unwrap_or(0);
+    let through = through.unwrap_or(highest);
+    if through > 0 && !catalog.steps.contains_key(&through) {
+        let steps = match catalog.steps.values().next_back() {
+            Some(last) => format!("the last is {}", last.label()),
+            None => format!("`{}` holds none", engine.options.migrations.display()),
+        };
+        return Err(RunError::Refused(format!(
+            "there is no step {through} to go through to: {steps}"
+        )));
+    }
+    let wanted = catalog.steps.range(..=through).map(|(_, step)| step);
+    steps::missing(engine, catalog, snapshot, wanted)
+}

@@ -1,0 +1,212 @@
+//! `import`: what another tool's own table says was applied.
+
+use super::matching::{self, Matched};
+use super::record::Record;
+use super::{AdoptedFile, Adoption, ImportOrder, files, steps, take_turn};
+use crate::catalog::{Catalog, StepFile};
+use crate::database::{self, Access, ErrorKind, Session, Stop};
+use crate::engine::{Engine, Observer, RunError};
+use crate::foreign::{self, FileVersion, History, Table, Tool};
+use crate::journal::{self, Snapshot};
+
+/// How many files are named in a message.
+const NAMED: usize = 3;
+
+pub(in crate::engine) async fn import(
+    engine: &Engine,
+    order: &ImportOrder,
+    observer: &dyn Observer,
+    stop: &Stop,
+) -> Result<Adoption, RunError> {
+    if let Some(fleet) = &engine.options.fleet {
+        return files::import(engine, fleet, order, observer, stop).await;
+    }
+    let catalog = engine.catalog()?;
+    refuse_names(engine, &catalog, order.from)?;
+    {
+        // Who is refused, or has nothing to do, must not even open the target for writing.
+        let mut session = engine.database.open(Access::Read, stop).await?;
+        session.begin_read().await?;
+        let snapshot = journal::read(&mut *session).await?;
+        let plan = plan(engine, order, &catalog, &snapshot, &mut *session).await?;
+        if order.dry_run || plan.is_done(&snapshot) {
+            return Ok(plan.adoption(None));
+        }
+    }
+    let (mut session, snapshot) = take_turn(engine, observer, stop).await?;
+    let plan = plan(engine, order, &catalog, &snapshot, &mut *session).await?;
+    if plan.is_done(&snapshot) {
+        return Ok(plan.adoption(None));
+    }
+    let mut record = Record::begin(&mut *session, "import", engine.options.lease).await?;
+    record.tell(None, &origin(order));
+    for remark in &plan.remarks {
+        record.tell(None, remark);
+    }
+    for step in &plan.steps {
+        steps::write(
+            &mut *session,
+            &record,
+            step.file,
+            &step.digest,
+            step.applied_at,
+        )
+        .await?;
+        record.tell(
+            Some(step.file.index),
+            &format!(
+                "{} was applied by {}",
+                step.file.label(),
+                order.from.as_str()
+            ),
+        );
+    }
+    let run = record.commit(&mut *session).await?;
+    Ok(plan.adoption(Some(run)))
+}
+
+struct Plan<'c> {
+    steps: Vec<Step<'c>>,
+    remarks: Vec<String>,
+}
+
+struct Step<'c> {
+    file: &'c StepFile,
+    digest: String,
+    applied_at: Option<i64>,
+}
+
+impl Plan<'_> {
+    /// Whether there is nothing to write down. The first import says that it was made, if nothing else.
+    fn is_done(&self, snapshot: &Snapshot) -> bool {
+        self.steps.is_empty() && snapshot.last_run.is_some()
+    }
+
+    fn adoption(&self, run: Option<i64>) -> Adoption {
+        let files = self.steps.iter().map(|step| AdoptedFile {
+            name: step.file.label(),
+            tenant: None,
+            applied_at: step.applied_at,
+        });
+        Adoption {
+            run,
+            files: files.collect(),
+            remarks: self.remarks.clone(),
+        }
+    }
+}
+
+/// What there is to write down, when nothing speaks against it.
+async fn plan<'c>(
+    engine: &Engine,
+    order: &ImportOrder,
+    catalog: &'c Catalog,
+    snapshot: &Snapshot,
+    session: &mut dyn Session,
+) -> Result<Plan<'c>, RunError> {
+    let Matched {
+        applied,
+        problems,
+        remarks,
+    } = {
+        let files: Vec<StepFile> = catalog.steps.values().cloned().collect();
+        matching::compare(order.from, &history(order, session).await?, &files)
+    };
+    refuse(order.from, problems)?;
+    let files = catalog.steps.values().enumerate();
+    let matched = files.filter_map(|(place, file)| Some((file, *applied.get(&place)?)));
+    let matched: Vec<_> = matched.collect();
+    let chosen = steps::missing(
+        engine,
+        catalog,
+        snapshot,
+        matched.iter().map(|(file, _)| *file),
+    )?;
+    let time_of = |index| {
+        let found = matched.iter().find(|(file, _)| file.index == index);
+        found.and_then(|(_, applied_at)| *applied_at)
+    };
+    Ok(Plan {
+        steps: chosen
+            .into_iter()
+            .map(|(file, digest)| Step {
+                file,
+                digest,
+                applied_at: time_of(file.index),
+            })
+            .collect(),
+        remarks,
+    })
+}
+
+/// Reads the tool's history.
+pub(super) async fn history(
+    order: &ImportOrder,
+    session: &mut dyn Session,
+) -> Result<History, RunError> {
+    let history = foreign::read(session, order.from, &table(order)).await;
+    history.map_err(refused)
+}
+
+/// An error of a reader: what was asked for may be wrong.
+pub(super) fn refused(error: database::Error) -> RunError {
+    match error.kind {
+        ErrorKind::InvalidArgument => RunError::Refused(error.message),
+        _ => RunError::Database(error),
+    }
+}
+
+/// Where the history was, for the run's output.
+pub(super) fn origin(order: &ImportOrder) -> String {
+    format!("from {} ({})", order.from.as_str(), table(order))
+}
+
+pub(super) fn table(order: &ImportOrder) -> Table {
+    match &order.table {
+        Some(name) => Table::named(name),
+        None => order.from.default_table(),
+    }
+}
+
+pub(super) fn refuse(tool: Tool, problems: Vec<String>) -> Result<(), RunError> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(RunError::Refused(format!(
+        "the history of {} does not fit the files, and nothing was written down:\n{}",
+        tool.as_str(),
+        problems.join("\n")
+    )))
+}
+
+/// Refuses files that are the tool's and no steps by their names.
+fn refuse_names(engine: &Engine, catalog: &Catalog, tool: Tool) -> Result<(), RunError> {
+    let is_theirs = |name: &&str| {
+        name.ends_with(".sql")
+            && !name.ends_with(".down.sql")
+            && matches!(tool.version_of(name), FileVersion::Is(_))
+    };
+    let names = catalog.ignored.iter().map(|ignored| &*ignored.file_name);
+    let theirs: Vec<&str> = names.filter(is_theirs).collect();
+    if theirs.is_empty() && tool != Tool::Migrator {
+        return Ok(());
+    }
+    let directory = &engine.options.migrations;
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    let base = match directory.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.display().to_string(),
+        _ => ".".to_owned(),
+    };
+    let first: Vec<&str> = theirs.iter().take(NAMED).copied().collect();
+    let what = match theirs.len() {
+        0 => "migrator runs files of several directories".to_owned(),
+        _ => format!(
+            "files such as `{}` are not named NNNN_name",
+            first.join("`, `")
+        ),
+    };
+    Err(RunError::Refused(format!(
+        "{what}: name their directory as a source in `wasmigrate.toml`, where any name will do:\n\
+         [sources]\nbase = \"{base}\"\nsingle_migrations = [\"{name}\"]"
+    )))
+}

@@ -1,0 +1,149 @@
+//! Another tool's history, laid beside the files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{StepFile, StepKind};
+use crate::foreign::{Entry, FileVersion, History, Tool, Version};
+
+/// What fits, and what does not.
+#[derive(Debug, Default)]
+pub(super) struct Matched {
+    /// The files that were applied, by their place, with the time where the tool keeps it.
+    pub(super) applied: BTreeMap<usize, Option<i64>>,
+    /// What forbids to take the history over.
+    pub(super) problems: Vec<String>,
+    /// What its operator ought to know.
+    pub(super) remarks: Vec<String>,
+}
+
+/// Compares the files, in the order in which they run here, with what the tool did.
+pub(super) fn compare(tool: Tool, history: &History, files: &[StepFile]) -> Matched {
+    let mut matched = Matched {
+        remarks: history.remarks.clone(),
+        ..Matched::default()
+    };
+    let versions = matched.versions(tool, files);
+    let by_version: BTreeMap<&Version, usize> = versions
+        .iter()
+        .map(|(version, place)| (version, *place))
+        .collect();
+    for entry in &history.entries {
+        match by_version.get(&entry.version) {
+            _ if entry.flaw.is_some() => {
+                let flaw = entry.flaw.as_deref().unwrap_or_default();
+                matched.refuse(format!("version {} {flaw}", entry.label));
+            }
+            None => matched.refuse(format!(
+                "version {} was applied, but there is no file of it: put it back",
+                entry.label
+            )),
+            Some(place) => {
+                if let Some(problem) = files
+                    .get(*place)
+                    .and_then(|file| changed(tool, entry, file))
+                {
+                    matched.refuse(problem);
+                }
+                matched.applied.insert(*place, entry.applied_at);
+            }
+        }
+    }
+    if let Some(through) = &history.through {
+        for (_, place) in versions.iter().filter(|(version, _)| version <= through) {
+            matched.applied.entry(*place).or_default();
+        }
+    }
+    let last = history.entries.iter().map(|entry| &entry.version).max();
+    let last = last.max(history.through.as_ref());
+    for (version, place) in &versions {
+        if matched.applied.contains_key(place) || last.is_none_or(|last| version > last) {
+            continue;
+        }
+        let Some(file) = files.get(*place) else {
+            continue;
+        };
+        let older = format!(
+            "`{}` is older than the last that {} applied, and was not applied itself",
+            file.file_name,
+            tool.as_str()
+        );
+        match tool.runs_older_ones() {
+            true => matched.remarks.push(format!("{older}: it runs next")),
+            false => matched.refuse(format!(
+                "{older}: give it a version of its own behind that, or move it away"
+            )),
+        }
+    }
+    matched
+}
+
+impl Matched {
+    fn refuse(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    /// The version of each SQL file, in the order of the files, which must be that of the versions.
+    fn versions(&mut self, tool: Tool, files: &[StepFile]) -> Vec<(Version, usize)> {
+        let mut versions: Vec<(Version, usize)> = Vec::new();
+        let mut seen = BTreeSet::new();
+        // Components are ours.
+        let sql = files.iter().enumerate();
+        for (place, file) in sql.filter(|(_, file)| file.kind == StepKind::Sql) {
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+            let version = match tool.version_of(&name) {
+                FileVersion::Is(version) => version,
+                FileVersion::Otherwise(what) => {
+                    self.refuse(format!("`{}` {what}", file.file_name));
+                    continue;
+                }
+                FileVersion::Nothing => {
+                    self.refuse(format!(
+                        "`{}` is no migration to {}, and would run here: move it away, or add it when the import is done",
+                        file.file_name,
+                        tool.as_str()
+                    ));
+                    continue;
+                }
+            };
+            if !seen.insert(version.clone()) {
+                self.refuse(format!(
+                    "`{}` has the version of another file: give it one of its own",
+                    file.file_name
+                ));
+                continue;
+            }
+            if let Some((last, before)) = versions.last()
+                && *last > version
+                && let Some(before) = files.get(*before)
+            {
+                self.refuse(format!(
+                    "`{}` comes before `{}` here, in the order of their names: write the numbers with as many digits, such as \
+                     02 and 10; they are the same versions to {}",
+                    before.file_name,
+                    file.file_name,
+                    tool.as_str()
+                ));
+            }
+            versions.push((version, place));
+        }
+        versions
+    }
+}
+
+/// Why the file is not the one that was applied, when it is not.
+fn changed(tool: Tool, entry: &Entry, file: &StepFile) -> Option<String> {
+    let applied = entry.checksum.as_ref()?;
+    let bytes = match std::fs::read(&file.path) {
+        Ok(bytes) => bytes,
+        Err(error) => return Some(format!("cannot read `{}`: {error}", file.path.display())),
+    };
+    let now = tool.checksum(&bytes)?;
+    (now != *applied).then(|| {
+        format!(
+            "`{}` has changed since {} applied it: its checksum was {applied} and is {now}; restore the file and put the \
+             change into a new one",
+            file.file_name,
+            tool.as_str()
+        )
+    })
+}

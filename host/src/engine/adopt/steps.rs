@@ -1,0 +1,71 @@
+//! Steps that are written down as applied.
+
+use super::record::Record;
+use crate::catalog::{Applied, Catalog, StepFile};
+use crate::database::{self, Session};
+use crate::engine::{Engine, RunError, overview};
+use crate::journal::{self, Snapshot, StepRecord, StepState};
+
+/// Those that are not written down yet, with the digests of their files. Refused when a step was begun and not finalized,
+/// or when one would be left out behind which another was applied.
+pub(super) fn missing<'c>(
+    engine: &Engine,
+    catalog: &'c Catalog,
+    snapshot: &Snapshot,
+    wanted: impl Iterator<Item = &'c StepFile>,
+) -> Result<Vec<(&'c StepFile, String)>, RunError> {
+    let begun = snapshot
+        .steps
+        .values()
+        .find(|step| step.state != StepState::Finalized);
+    if let Some(step) = begun {
+        return Err(RunError::Refused(format!(
+            "{:04}_{} was begun and is not finalized: `finalize` or `reset` first, so that it is certain what was done",
+            step.index, step.name
+        )));
+    }
+    let digests = engine.remembered_digests();
+    let mut steps = Vec::new();
+    for step in wanted {
+        if !snapshot.steps.contains_key(&step.index) {
+            steps.push((step, digests.of(step).map_err(RunError::files)?));
+        }
+    }
+    let added = steps.iter().map(|(step, digest)| Applied {
+        index: step.index,
+        name: &step.name,
+        digest,
+        may_change: false,
+    });
+    let applied = overview::applied(snapshot, false).chain(added);
+    let problems = catalog.compare(applied, &digests, engine.options.allowances);
+    match problems.is_empty() {
+        true => Ok(steps),
+        false => Err(RunError::Files(problems)),
+    }
+}
+
+/// Writes a step down as finalized, at the time when it was applied or else now.
+pub(super) async fn write(
+    session: &mut dyn Session,
+    record: &Record,
+    step: &StepFile,
+    digest: &str,
+    applied_at: Option<i64>,
+) -> database::Result<()> {
+    let at = applied_at.unwrap_or(record.at);
+    let written = StepRecord {
+        index: step.index,
+        name: step.name.clone(),
+        digest: digest.to_owned(),
+        state: StepState::Finalized,
+        run: record.lease.run,
+        started_at: at,
+        seed: 0,
+        migrated_at: Some(at),
+        finalized_at: Some(at),
+        rows_done: None,
+        resume_cursor: None,
+    };
+    journal::write_step(session, step.kind.as_str(), &written).await
+}

@@ -1,0 +1,150 @@
+//! Flyway: <https://documentation.red-gate.com/flyway/flyway-concepts/migrations>.
+
+use std::collections::BTreeMap;
+
+use super::versioned::{cells, milliseconds, text, version_from};
+use super::{Entry, FileVersion, History, Table, Version};
+use crate::database::{Result, Session};
+
+/// What parts the version from the description.
+const SEPARATOR: &str = "__";
+
+/// What the name of a SQL file says to Flyway: `V1_2__name.sql` is version 1.2.
+pub(super) fn version_of(file_name: &str) -> FileVersion {
+    let stem = file_name.split('.').next().unwrap_or_default();
+    // A version may have dots.
+    let stem = match file_name.split_once(SEPARATOR) {
+        Some((version, _)) => version,
+        None => stem,
+    };
+    if file_name.starts_with("R__") {
+        return FileVersion::Otherwise(
+            "is repeatable: put it into a directory of `single_scripts`, whose files run at every apply",
+        );
+    }
+    for (prefix, what) in [
+        (
+            'U',
+            "undoes a migration: put its text behind a line `-- wasmigrate:reset` of that file, or move it away",
+        ),
+        (
+            'B',
+            "is a baseline for new databases, and would run beside what it stands for: move it away",
+        ),
+    ] {
+        if stem.strip_prefix(prefix).and_then(Version::parse).is_some() {
+            return FileVersion::Otherwise(what);
+        }
+    }
+    match stem.strip_prefix('V').and_then(Version::parse) {
+        Some(version) => FileVersion::Is(version),
+        None => FileVersion::Nothing,
+    }
+}
+
+/// CRC-32 of the lines without what ends them and without a byte order mark, as a signed number: `ChecksumCalculator` of
+/// flyway-core.
+pub(super) fn checksum(bytes: &[u8]) -> i32 {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut crc = crc32fast::Hasher::new();
+    for line in text.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        crc.update(line);
+    }
+    crc.finalize().cast_signed()
+}
+
+pub(super) async fn read(session: &mut dyn Session, table: &Table) -> Result<History> {
+    let query = format!(
+        "SELECT version, description, type, script, checksum, {}, CASE WHEN success THEN 1 ELSE 0 END FROM {}
+         ORDER BY installed_rank",
+        milliseconds(session, "installed_on"),
+        table.sql()
+    );
+    let mut history = History::default();
+    // The last word on a version counts.
+    let mut entries: BTreeMap<Version, Entry> = BTreeMap::new();
+    for row in session.rows(&query, &[]).await? {
+        let [version, description, kind, script, checksum, at, success] = cells(row)?;
+        let kind = text(&kind);
+        let script = text(&script);
+        let is_done = success.as_integer() == Some(1);
+        let Some(label) = version.as_text().map(str::to_owned) else {
+            // Repeatable migrations and the making of schemas.
+            if !is_done {
+                history.remarks.push(format!("`{script}` failed in Flyway"));
+            }
+            continue;
+        };
+        let version = version_from(&label)?;
+        match kind.as_str() {
+            "BASELINE" | "SQL_BASELINE" if is_done => {
+                history.remarks.push(format!(
+                    "Flyway was told that all up to version {label} was done: {}",
+                    text(&description)
+                ));
+                history.through = history.through.take().max(Some(version));
+            }
+            "UNDO_SQL" | "UNDO_SCRIPT" | "UNDO_JDBC" | "DELETE" if is_done => {
+                entries.remove(&version);
+            }
+            "SQL" | "SQL_BASELINE" | "BASELINE" | "UNDO_SQL" | "UNDO_SCRIPT" | "UNDO_JDBC"
+            | "DELETE" => {
+                let entry = Entry {
+                    version: version.clone(),
+                    checksum: checksum.as_integer().map(|checksum| checksum.to_string()),
+                    applied_at: at.as_integer(),
+                    flaw: (!is_done)
+                        .then(|| "failed in Flyway; mend it and run `flyway repair` first".to_owned()),
+                    label,
+                };
+                entries.insert(version, entry);
+            }
+            // Java and scripts.
+            other => history.remarks.push(format!(
+                "version {label} was no SQL but {other} (`{script}`): there is no file of it to write down"
+            )),
+        }
+    }
+    history.entries = entries.into_values().collect();
+    Ok(history)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_a_file_is() {
+        let version = |name| match version_of(name) {
+            FileVersion::Is(version) => version,
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!(version("V1_2__a.sql"), Version::parse("1.2").unwrap());
+        assert_eq!(version("V1.2__a.b.sql"), Version::parse("1.2").unwrap());
+        assert_eq!(version("V007.sql"), Version::parse("7").unwrap());
+        assert!(matches!(
+            version_of("R__views.sql"),
+            FileVersion::Otherwise(_)
+        ));
+        assert!(matches!(version_of("U1__a.sql"), FileVersion::Otherwise(_)));
+        assert_eq!(version_of("Users.sql"), FileVersion::Nothing);
+        assert_eq!(version_of("readme.sql"), FileVersion::Nothing);
+    }
+
+    #[test]
+    fn how_lines_end_does_not_matter_to_a_checksum() {
+        let checksum_of = checksum(b"CREATE TABLE a (\n  b INT\n);\n");
+        assert_eq!(
+            checksum(b"CREATE TABLE a (\r\n  b INT\r\n);\r\n"),
+            checksum_of
+        );
+        assert_eq!(checksum(b"CREATE TABLE a (\r  b INT\r);"), checksum_of);
+        assert_eq!(
+            checksum(b"\xef\xbb\xbfCREATE TABLE a (\n  b INT\n);\n"),
+            checksum_of
+        );
+        assert_ne!(checksum(b"CREATE TABLE a (\n  b INT \n);\n"), checksum_of);
+        // The check value of CRC-32, from its definition.
+        assert_eq!(checksum(b"1234\n56789"), 0xcbf4_3926_u32.cast_signed());
+    }
+}

@@ -1,0 +1,6 @@
+-- migrate:up
+CREATE TABLE users (id BIGINT PRIMARY KEY, email TEXT NOT NULL);
+INSERT INTO users VALUES (1, 'ada@example.com');
+
+-- migrate:down
+DROP TABLE users;

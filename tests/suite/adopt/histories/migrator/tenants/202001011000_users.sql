@@ -1,0 +1,1 @@
+CREATE TABLE {schema}.users (id BIGINT PRIMARY KEY);

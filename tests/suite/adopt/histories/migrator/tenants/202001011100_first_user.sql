@@ -1,0 +1,1 @@
+INSERT INTO {schema}.users VALUES (1);

@@ -1,0 +1,11 @@
+//! Databases that were migrated before wasmigrate came: by hand, or by another tool.
+
+mod baseline;
+mod crash;
+mod import;
+mod migrator;
+mod sections;
+mod service;
+mod sources;
+mod tool;
+mod unadopted;
