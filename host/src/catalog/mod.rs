@@ -67,6 +67,21 @@ pub enum Error {
         applied: String,
         now: String,
     },
+    /// A directory of a fleet cannot be read.
+    #[error("cannot read the directory `{}` of `sources.{setting}`: {source}", .directory.display())]
+    SourceDirectory {
+        setting: &'static str,
+        directory: PathBuf,
+        source: std::io::Error,
+    },
+    /// A directory of a fleet is configured twice.
+    #[error(
+        "`sources.{setting}` names the directory `{directory}`, which is configured before: name it once"
+    )]
+    DirectoryTwice {
+        setting: &'static str,
+        directory: String,
+    },
     /// A SQL file cannot be taken apart.
     #[error("`{label}`, line {line}: {why}")]
     Sql {
@@ -249,7 +264,8 @@ fn is_companion(file_name: &str) -> bool {
     file_name == "fixtures" || file_name.ends_with(".test.toml")
 }
 
-fn parse(file_name: &str, database: Kind) -> Result<(u32, &str, StepKind), &'static str> {
+/// The name without its ending, and what form the ending tells, when the file is meant for this database.
+fn form(file_name: &str, database: Kind) -> Result<(&str, StepKind), &'static str> {
     let (stem, kind) = if let Some(stem) = file_name.strip_suffix(".wasm") {
         (stem, StepKind::Wasm)
     } else if let Some(stem) = file_name.strip_suffix(".sql") {
@@ -257,12 +273,16 @@ fn parse(file_name: &str, database: Kind) -> Result<(u32, &str, StepKind), &'sta
     } else {
         return Err("neither .wasm nor .sql");
     };
-    let stem = match stem.rsplit_once('.') {
-        Some((stem, meant_for)) if meant_for == database.as_str() => stem,
-        Some((_, "sqlite")) => return Err("meant for SQLite"),
-        Some((_, "postgres")) => return Err("meant for PostgreSQL"),
-        _ => stem,
-    };
+    match stem.rsplit_once('.') {
+        Some((stem, meant_for)) if meant_for == database.as_str() => Ok((stem, kind)),
+        Some((_, "sqlite")) => Err("meant for SQLite"),
+        Some((_, "postgres")) => Err("meant for PostgreSQL"),
+        _ => Ok((stem, kind)),
+    }
+}
+
+fn parse(file_name: &str, database: Kind) -> Result<(u32, &str, StepKind), &'static str> {
+    let (stem, kind) = form(file_name, database)?;
     let not_named = "not named NNNN_name";
     let (index, name) = stem.split_once('_').ok_or(not_named)?;
     let digits = index.bytes().all(|byte| byte.is_ascii_digit());

@@ -31,7 +31,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::catalog::Allowances;
 use crate::client::{self, Client};
-use crate::config::{Config, TransformConfig};
+use crate::config::{Config, TenantsConfig, TransformConfig};
 use crate::database::{Database, ErrorKind, Postgres, PostgresOptions, SessionLimits, Sqlite};
 use crate::engine::{self, Engine, Failure, Gate, OnBadRow, Replacement, Retries, RunError};
 use target::Target;
@@ -144,7 +144,7 @@ impl From<AllowanceArguments> for Allowances {
 }
 
 /// How a command goes about its work.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Manner {
     /// Whether to wait for another host that works on the target.
     wait: bool,
@@ -153,6 +153,47 @@ struct Manner {
     /// Whether nobody waits for the command, so that what failed may be tried again later.
     is_service: bool,
     transform: TransformArguments,
+    fleet: FleetArguments,
+}
+
+/// How a run goes from tenant to tenant: over the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Tenants")]
+struct FleetArguments {
+    /// Run everything for all tenants in one transaction
+    #[arg(long, conflicts_with_all = ["parallel", "canary", "stop_after", "only_failed"])]
+    atomic: bool,
+    /// Work on so many tenants at the same time, each file in a transaction of its own
+    #[arg(long, value_name = "N")]
+    parallel: Option<usize>,
+    /// A tenant that must succeed before any other begins; may be given again
+    #[arg(long, value_name = "NAME")]
+    canary: Vec<String>,
+    /// Begin no further tenant after so many have failed
+    #[arg(long, value_name = "K")]
+    stop_after: Option<usize>,
+    /// Run only the tenants that failed in the last run
+    #[arg(long)]
+    only_failed: bool,
+}
+
+impl FleetArguments {
+    fn override_in(&self, config: &mut TenantsConfig) {
+        if self.atomic {
+            config.atomic = true;
+        } else if *self != Self::default() {
+            config.atomic = false;
+        }
+        if let Some(workers) = self.parallel {
+            config.parallel = workers;
+        }
+        if !self.canary.is_empty() {
+            config.canaries.clone_from(&self.canary);
+        }
+        if let Some(failures) = self.stop_after {
+            config.stop_after = failures;
+        }
+    }
 }
 
 /// How transformations go about their work: over the settings.
@@ -338,6 +379,12 @@ impl GlobalArguments {
                  `--max-bad-rows`, `--replace` and `--restart` are for runs in this process"
             );
         }
+        if manner.fleet != FleetArguments::default() {
+            bail!(
+                "a running host goes from tenant to tenant as its settings say: `--atomic`, `--parallel`, `--canary`, \
+                 `--stop-after` and `--only-failed` are for runs in this process"
+            );
+        }
         if self.database.is_some() || self.migrations.is_some() {
             bail!(
                 "`--host` names a host that has its own database and steps: leave out `--database` and `--migrations`"
@@ -359,6 +406,13 @@ impl GlobalArguments {
         let mut config = self.config()?;
         config.strict |= manner.strict;
         manner.transform.override_in(&mut config.transform);
+        manner.fleet.override_in(&mut config.tenants);
+        if manner.fleet != FleetArguments::default() && config.fleet(false).is_none() {
+            bail!(
+                "`--atomic`, `--parallel`, `--canary`, `--stop-after` and `--only-failed` are for targets with tenants: name \
+                 the directories of their migrations under `[sources]`"
+            );
+        }
         let database = database(&config)?;
         let gate = watchers::gate(&config.gate)?;
         Ok(engine(config, database, allowances, manner, gate))
@@ -376,9 +430,11 @@ fn engine(
         true => config.service_retries(),
         false => Retries::brief(config.attempts),
     };
+    let fleet = config.fleet(manner.fleet.only_failed);
     Engine::new(
         database,
         engine::Options {
+            fleet,
             migrations: config.migrations,
             cache: config.cache,
             limits: config.limits,

@@ -8,7 +8,8 @@ use super::target::Target;
 use super::terminal::Terminal;
 use super::watchers::Watchers;
 use super::{
-    AllowanceArguments, Ended, FAILED, GlobalArguments, Manner, REFUSED, TransformArguments,
+    AllowanceArguments, Ended, FAILED, FleetArguments, GlobalArguments, Manner, REFUSED,
+    TransformArguments,
 };
 use crate::database::Stop;
 use crate::engine::{Command, Order, Several, State};
@@ -29,6 +30,8 @@ pub(super) struct RunArguments {
     strict: bool,
     #[command(flatten)]
     transform: TransformArguments,
+    #[command(flatten)]
+    fleet: FleetArguments,
 }
 
 pub(super) async fn run(
@@ -41,6 +44,7 @@ pub(super) async fn run(
         wait: !arguments.no_wait,
         strict: arguments.strict,
         transform: arguments.transform,
+        fleet: arguments.fleet.clone(),
         is_service: false,
     };
     let target = global.target(arguments.allowances, manner)?;

@@ -5,7 +5,6 @@
 //! with a misspelt name would silently not hold.
 
 mod conninfo;
-mod fleet;
 mod migrator;
 
 use std::collections::BTreeMap;
@@ -16,12 +15,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::engine::{OnBadRow, Retries, TransformOptions};
+use crate::catalog::Sources;
+use crate::engine::{FleetOptions, OnBadRow, Retries, Spread, TransformOptions};
 use crate::http::Dialect;
 use crate::notices::{Format, Kind};
 use crate::sandbox::Limits;
 
-pub use fleet::{SourcesConfig, TenantsConfig};
 pub use migrator::{MigratorConfig, effective};
 
 /// The file that is read when no other is named.
@@ -58,10 +57,6 @@ pub struct Config {
     pub database: String,
     /// The directory of the steps.
     pub migrations: PathBuf,
-    /// Where the files of a fleet are.
-    pub sources: SourcesConfig,
-    /// How tenants are found, and how a run goes from one to the next.
-    pub tenants: TenantsConfig,
     /// What `serve` answers at the paths of the tool *migrator*.
     pub migrator: MigratorConfig,
     /// The directory of the host's caches; empty for `wasmigrate` in the user's cache directory.
@@ -92,6 +87,10 @@ pub struct Config {
     pub gate: GateConfig,
     /// Where traces are sent.
     pub traces: TracesConfig,
+    /// Where the files are of a target that has tenants, in the place of `migrations`.
+    pub sources: SourcesConfig,
+    /// How its tenants are found, and how a run goes from one to the next.
+    pub tenants: TenantsConfig,
     /// What `test` uses.
     pub test: TestConfig,
     /// What components may use.
@@ -287,6 +286,87 @@ impl TransformConfig {
     }
 }
 
+/// Where the files are of a target that has tenants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourcesConfig {
+    /// The directory that all others are under.
+    pub base: PathBuf,
+    /// Directories of migrations that run once.
+    pub single_migrations: Vec<String>,
+    /// Directories of migrations that run once for each tenant.
+    pub tenant_migrations: Vec<String>,
+    /// Directories of scripts that run at every apply.
+    pub single_scripts: Vec<String>,
+    /// Directories of scripts that run at every apply, for each tenant.
+    pub tenant_scripts: Vec<String>,
+    /// What stands for the tenant's schema in SQL.
+    pub placeholder: String,
+}
+
+impl Default for SourcesConfig {
+    fn default() -> Self {
+        Self {
+            base: PathBuf::from("migrations"),
+            single_migrations: Vec::new(),
+            tenant_migrations: Vec::new(),
+            single_scripts: Vec::new(),
+            tenant_scripts: Vec::new(),
+            placeholder: "{schema}".to_owned(),
+        }
+    }
+}
+
+/// How the tenants are found, and how a run goes from one to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantsConfig {
+    /// A query whose first column is the tenants' names; empty for the host's own table.
+    pub select: String,
+    /// A statement that adds a tenant, whose name is `$1`; empty for the host's own table.
+    pub insert: String,
+    /// Whether all tenants are one transaction.
+    pub atomic: bool,
+    /// How many tenants are worked on at the same time; 0 for as many as there are processors.
+    pub parallel: usize,
+    /// The tenants that come first, and must all succeed before any other begins.
+    pub canaries: Vec<String>,
+    /// After how many failed tenants no further one begins; 0 for any number.
+    pub stop_after: usize,
+}
+
+impl Default for TenantsConfig {
+    fn default() -> Self {
+        Self {
+            select: String::new(),
+            insert: String::new(),
+            atomic: true,
+            parallel: 0,
+            canaries: Vec::new(),
+            stop_after: 0,
+        }
+    }
+}
+
+impl TenantsConfig {
+    /// How a run goes from tenant to tenant.
+    pub fn spread(&self, only_failed: bool) -> Spread {
+        if self.atomic {
+            return Spread::Atomic;
+        }
+        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Spread::Parallel {
+            workers: match self.parallel {
+                0 => processors(),
+                workers => workers,
+            },
+            canaries: self.canaries.clone(),
+            stop_after: (self.stop_after > 0).then_some(self.stop_after),
+            only_failed,
+        }
+    }
+}
+
 /// What `test` uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -337,8 +417,6 @@ impl Default for Config {
         Self {
             database: "sqlite:wasmigrate.db".to_owned(),
             migrations: PathBuf::from("migrations"),
-            sources: SourcesConfig::default(),
-            tenants: TenantsConfig::default(),
             migrator: MigratorConfig::default(),
             cache: PathBuf::new(),
             attempts: 3,
@@ -354,6 +432,8 @@ impl Default for Config {
             webhook: Vec::new(),
             gate: GateConfig::default(),
             traces: TracesConfig::default(),
+            sources: SourcesConfig::default(),
+            tenants: TenantsConfig::default(),
             test: TestConfig::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
@@ -395,6 +475,34 @@ pub enum Error {
 }
 
 impl Config {
+    /// The fleet, when there are directories for one.
+    pub fn fleet(&self, only_failed: bool) -> Option<FleetOptions> {
+        let sources = &self.sources;
+        let directories = [
+            &sources.single_migrations,
+            &sources.tenant_migrations,
+            &sources.single_scripts,
+            &sources.tenant_scripts,
+        ];
+        if directories.iter().all(|directories| directories.is_empty()) {
+            return None;
+        }
+        let statement = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        Some(FleetOptions {
+            sources: Sources {
+                base: sources.base.clone(),
+                single_migrations: sources.single_migrations.clone(),
+                tenant_migrations: sources.tenant_migrations.clone(),
+                single_scripts: sources.single_scripts.clone(),
+                tenant_scripts: sources.tenant_scripts.clone(),
+                placeholder: sources.placeholder.clone(),
+            },
+            tenant_select: statement(&self.tenants.select),
+            tenant_insert: statement(&self.tenants.insert),
+            spread: self.tenants.spread(only_failed),
+        })
+    }
+
     /// How the service tries again what failed.
     pub fn service_retries(&self) -> Retries {
         let attempts = match (self.retry.attempts, self.migrate_result.enabled) {
@@ -539,6 +647,13 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
                 message: format!("`{text}` is neither `true` nor `false`"),
             })?)
         }
+        (Some("sources" | "tenants"), Some(Value::Array(_))) => Value::Array(
+            text.split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+                .map(|name| Value::String(name.to_owned()))
+                .collect(),
+        ),
         _ => return Err(unknown()),
     };
     table.insert(key, value);

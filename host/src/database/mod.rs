@@ -7,6 +7,7 @@
 
 mod batch;
 mod error;
+mod placeholder;
 mod postgres;
 mod schema;
 mod sqlite;
@@ -23,6 +24,7 @@ use crate::output::Level;
 
 pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnValues};
 pub use error::{Error, ErrorKind, Limit, Result, ScriptError};
+pub use placeholder::substitute;
 pub use postgres::{Postgres, PostgresOptions};
 pub use schema::{Schema, differences};
 pub use sqlite::Sqlite;
@@ -184,6 +186,11 @@ pub trait Database: Send + Sync {
         Vec::new()
     }
 
+    /// The tenant of this name, where tenants are databases of their own beside this one; none where they are schemas of it.
+    fn tenant(&self, _name: &str) -> Option<Arc<dyn Database>> {
+        None
+    }
+
     /// Opens a session. `stop` ends whatever takes long in it.
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>>;
 }
@@ -241,6 +248,10 @@ pub trait Session: Send {
     /// Ends the transactions that a run has open elsewhere, as far as this database lets one do so: its host was declared
     /// dead, and may only be asleep with locks in its hands. False when one of them has not ended although it was told to.
     async fn end_others(&mut self, run: i64) -> Result<bool>;
+
+    /// Makes the open transaction fit for the next file of a fleet: what the one before has set in the session, or made in
+    /// it for a while, is gone, and names without a schema mean this schema's, or what they mean to the connection.
+    async fn enter_schema(&mut self, schema: Option<&str>) -> Result<()>;
 
     /// Checks what the database would leave unchecked: that no foreign key is violated that was not before the
     /// transaction began, and that a step has touched nothing of the host's. Call it before [`Session::commit`]; it may be

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::event::Unobserved;
 use super::loaded;
 use super::program::Program;
-use super::run_output::RunOutput;
 use super::transaction::RunContext;
 use super::{Engine, RunError, transform};
 use crate::catalog::StepFile;
@@ -30,7 +29,9 @@ pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError
         lease: None,
         observer: Arc::new(Unobserved),
         settings: Arc::clone(&engine.options.settings),
-        output: RunOutput::default(),
+        output: Arc::default(),
+        tenant: None,
+        is_fleet: false,
     });
     let mut has_more = false;
     for step in &steps {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::Engine;
 use super::event::Unobserved;
 use super::failure::Failure;
-use super::run_output::RunOutput;
 use super::transaction::{RunContext, StepIdentity, StepOutput, StepTransaction};
 use crate::catalog::{Digests, StepFile};
 use crate::database::{Access, Stop};
@@ -50,7 +49,9 @@ pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspecti
         lease: None,
         observer: Arc::new(Unobserved),
         settings: Arc::clone(&engine.options.settings),
-        output: RunOutput::default(),
+        output: Arc::default(),
+        tenant: None,
+        is_fleet: false,
     });
     let step = StepIdentity {
         index: file.index,

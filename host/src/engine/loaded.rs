@@ -27,6 +27,11 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    /// Whether it is SQL whose `migrate` runs outside a transaction. Of a component only a call can tell.
+    pub(super) fn is_outside(&self) -> bool {
+        matches!(&self.program, Program::Sql(sql) if !sql.transactional)
+    }
+
     /// Asks the step whether it could run, within the deadline. See [`Program::inquire`].
     pub(super) async fn inquire(
         &self,

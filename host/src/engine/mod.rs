@@ -43,7 +43,6 @@ use crate::journal::{
 };
 use crate::sandbox::Sandbox;
 use heartbeat::Heartbeat;
-use run_output::RunOutput;
 use runner::Run;
 use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
@@ -58,7 +57,7 @@ pub use fleet::{
 pub use gate::Gate;
 pub use inspect::Inspection;
 pub use options::{OnBadRow, Options, Replacement, TransformOptions};
-pub use overview::{Overview, Progress, Rows, StepOverview};
+pub use overview::{Overview, Progress, Rows, StepOverview, StepTenants, TenantsSummary};
 pub use rehearse::Rehearsal;
 pub use retries::Retries;
 pub use runner::Report;
@@ -187,6 +186,9 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Report, RunError> {
+        if let Some(fleet) = &self.options.fleet {
+            return fleet::run(self, fleet, order, observer, stop).await;
+        }
         let command = order.command;
         let catalog = self.catalog()?;
         loop {
@@ -263,7 +265,9 @@ impl Engine {
                 lease: Some(lease.clone()),
                 observer,
                 settings: Arc::clone(&self.options.settings),
-                output: RunOutput::default(),
+                output: Arc::default(),
+                tenant: None,
+                is_fleet: false,
             });
             let run = Run::new(self, context, session, catalog, snapshot, stop);
             self.is_at_work.store(true, Ordering::Relaxed);
@@ -272,6 +276,59 @@ impl Engine {
             drop(heartbeat);
             return Ok(report);
         }
+    }
+
+    /// Applies the pending files of a fleet, to all tenants or a new one. Waits for whoever else works on the target. As for
+    /// [`Engine::run`], the future must not be dropped.
+    pub async fn apply(
+        &self,
+        order: ApplyOrder,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Applied, ApplyError> {
+        fleet::apply(self, order, observer, stop).await
+    }
+
+    /// The tenants of a fleet, and where each stands.
+    pub async fn tenants(&self) -> Result<Vec<TenantOverview>, RunError> {
+        fleet::tenants(self, self.fleet()?).await
+    }
+
+    /// Adds a tenant to a fleet, and applies the files for tenants to it.
+    pub async fn add_tenant(
+        &self,
+        name: &str,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Applied, ApplyError> {
+        let order = ApplyOrder {
+            mode: ApplyMode::Apply,
+            new_tenant: Some(name.to_owned()),
+            spread: None,
+        };
+        self.apply(order, observer, stop).await
+    }
+
+    /// The files of a fleet with their contents, in the order in which they run.
+    pub async fn sources(&self) -> Result<Vec<Source>, RunError> {
+        fleet::sources(self, self.fleet()?)
+    }
+
+    /// Everything that was applied, in the order of names, directories and numbers, until `each` returns false. Memory does
+    /// not grow with the history.
+    pub async fn applied(
+        &self,
+        each: &mut (dyn FnMut(AppliedFile) -> bool + Send),
+    ) -> Result<(), RunError> {
+        fleet::applied(self, self.fleet()?, each).await
+    }
+
+    fn fleet(&self) -> Result<&FleetOptions, RunError> {
+        self.options.fleet.as_ref().ok_or_else(|| {
+            RunError::Refused(
+                "no directories of migrations for tenants are configured: name them under `[sources]`".to_owned(),
+            )
+        })
     }
 
     /// Whether the holder of a lease seems to be at work, to those who look. (To those who want the lease, only its time
@@ -322,11 +379,17 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Rehearsal, RunError> {
+        if let Some(fleet) = &self.options.fleet {
+            return fleet::rehearsal(self, fleet, observer, stop).await;
+        }
         rehearse::rehearse(self, observer, stop).await
     }
 
     /// Where the target stands. Changes nothing, and makes no target that is not there.
     pub async fn overview(&self) -> Result<Overview, RunError> {
+        if let Some(fleet) = &self.options.fleet {
+            return fleet::overview(self, fleet).await;
+        }
         let catalog = self.catalog()?;
         let snapshot = self.snapshot(&Stop::default()).await?;
         let problems = self.problems(&catalog, &snapshot, &self.remembered_digests());
@@ -447,7 +510,10 @@ impl Engine {
         session.begin_read().await?;
         let mut entries = Vec::new();
         for run in journal::read_runs(&mut *session, before, most).await? {
-            let attempts = journal::read_attempts(&mut *session, run.id).await?;
+            let mut attempts = journal::read_attempts(&mut *session, run.id).await?;
+            if self.options.fleet.is_some() && journal::has_fleet(&mut *session).await? {
+                attempts.extend(journal::read_failures(&mut *session, run.id).await?);
+            }
             let output = match output {
                 true => Some(journal::read_output(&mut *session, run.id, 0, u32::MAX >> 1).await?),
                 false => None,
@@ -500,6 +566,9 @@ impl Engine {
     }
 
     fn catalog(&self) -> Result<Catalog, RunError> {
+        if let Some(fleet) = &self.options.fleet {
+            return fleet::catalog(self, fleet);
+        }
         let mut catalog = Catalog::scan(&self.options.migrations, self.database.kind())
             .map_err(RunError::files)?;
         if let Some(last) = self.options.last {
@@ -563,7 +632,11 @@ impl Engine {
     }
 
     fn remembered_digests(&self) -> Digests {
-        Digests::load(&self.options.cache, &self.options.migrations)
+        let directory = match &self.options.fleet {
+            Some(fleet) => &fleet.sources.base,
+            None => &self.options.migrations,
+        };
+        Digests::load(&self.options.cache, directory)
     }
 
     fn nothing_done(&self, catalog: &Catalog, snapshot: &Snapshot) -> Report {
@@ -584,6 +657,16 @@ impl Engine {
         if !self.options.wait {
             return Err(RunError::Held(lease));
         }
+        self.wait_until_free(lease, observer, stop).await
+    }
+
+    /// Waits for a while, whether the operator wants to or not.
+    async fn wait_until_free(
+        &self,
+        lease: LeaseRecord,
+        observer: &dyn Observer,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
         observer.notify(&Event::Waiting {
             holder: lease.holder,
             run: lease.run,

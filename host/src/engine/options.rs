@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Gate, Retries};
+use super::{FleetOptions, Gate, Retries};
 use crate::catalog::Allowances;
 use crate::sandbox::Limits;
 
@@ -40,6 +40,8 @@ pub struct Options {
     pub replacement: Replacement,
     /// What is asked before a finalize.
     pub gate: Option<Arc<dyn Gate>>,
+    /// Files for the target and its tenants, in the place of `migrations`.
+    pub fleet: Option<FleetOptions>,
 }
 
 /// How transformations go about their work.

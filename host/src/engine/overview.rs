@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::Failure;
 use super::running::Running;
 use super::state::{self, Activity, Command, Facts, State, Verdict};
-use crate::catalog::{Applied, Catalog, Ignored, StepFile, StepKind};
+use crate::catalog::{Applied, Catalog, Ignored, SourceKind, StepFile, StepKind};
 use crate::journal::{LeaseRecord, Outcome, Pause, Phase, RunRecord, Snapshot, StepState};
 
 /// How far one step is.
@@ -54,6 +54,35 @@ pub struct StepOverview {
     /// How many rows it rejected that are set aside.
     #[serde(default)]
     pub bad_rows: i64,
+    /// For whom it was applied, when it is a file of a fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenants: Option<StepTenants>,
+}
+
+/// For how many tenants a file was applied; of a file for the target itself, 1 or 0.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct StepTenants {
+    /// For whom it is, and how often it runs.
+    pub kind: SourceKind,
+    /// For how many it was migrated.
+    pub applied: u64,
+    /// For how many of these it was finalized.
+    pub finalized: u64,
+    /// For how many it is pending.
+    pub pending: u64,
+}
+
+/// Where the tenants of a fleet stand.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TenantsSummary {
+    /// How many there are.
+    pub tenants: u64,
+    /// How many lack nothing.
+    pub up_to_date: u64,
+    /// How many lack something.
+    pub behind: u64,
+    /// How many failed in the newest run.
+    pub failed: u64,
 }
 
 impl StepOverview {
@@ -97,6 +126,9 @@ pub struct Overview {
     /// What the newest run is doing, when it goes on in the host that answers: only there it can be cancelled.
     #[serde(default)]
     pub running: Option<Running>,
+    /// Where its tenants stand, when it is a fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenants: Option<TenantsSummary>,
 }
 
 /// How many rows a run goes through.
@@ -282,6 +314,7 @@ pub(super) fn overview(
                     .transformations
                     .get(&index)
                     .map_or(0, |transformation| transformation.bad_rows),
+                tenants: None,
             }
         })
         .collect();
@@ -310,5 +343,6 @@ pub(super) fn overview(
         last_run: snapshot.last_run,
         commands,
         running: None,
+        tenants: None,
     }
 }

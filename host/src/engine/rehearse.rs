@@ -12,7 +12,6 @@ use super::failure::Failure;
 use super::loaded::{self, Loaded};
 use super::overview;
 use super::program::{Circumstances, Program};
-use super::run_output::RunOutput;
 use super::transaction::{RunContext, StepTransaction};
 use super::transform;
 use crate::database::{Access, Durability, JOURNAL_PREFIX, Session, Stop};
@@ -43,7 +42,9 @@ pub(super) async fn rehearse(
         lease: None,
         observer,
         settings: Arc::clone(&engine.options.settings),
-        output: RunOutput::default(),
+        output: Arc::default(),
+        tenant: None,
+        is_fleet: false,
     });
     let mut rehearsal = Rehearsal {
         steps: Vec::new(),

@@ -3,30 +3,39 @@
 //! They go into the journal with the next commit, whichever it is: a transaction that is rolled back takes nothing along
 //! that somebody may have read already.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::database::{Result, Session};
 use crate::journal::{self, Lease, OutputLine};
 
-/// The output of one run.
+/// The output of one run, or of one of those that work for it at the same time.
 #[derive(Default)]
-pub(super) struct RunOutput(Mutex<Uncommitted>);
+pub(super) struct RunOutput {
+    /// The number of the run's last line.
+    last: Arc<AtomicI64>,
+    uncommitted: Mutex<Uncommitted>,
+}
 
 #[derive(Default)]
 struct Uncommitted {
-    /// The number of the last line.
-    last: i64,
     lines: Vec<OutputLine>,
     /// How many of them the open transaction holds.
     written: usize,
 }
 
 impl RunOutput {
+    /// The output of another worker of the same run, with transactions of its own.
+    pub(super) fn of_worker(&self) -> Self {
+        Self {
+            last: Arc::clone(&self.last),
+            uncommitted: Mutex::default(),
+        }
+    }
+
     /// The number of the next line.
     pub(super) fn next(&self) -> i64 {
-        let mut uncommitted = self.lock();
-        uncommitted.last += 1;
-        uncommitted.last
+        self.last.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Keeps a line until it is committed.
@@ -59,6 +68,8 @@ impl RunOutput {
     }
 
     fn lock(&self) -> MutexGuard<'_, Uncommitted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.uncommitted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

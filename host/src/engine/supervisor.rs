@@ -14,7 +14,7 @@ use tokio::sync::{OwnedMutexGuard, Semaphore, broadcast, oneshot, watch};
 use super::event::{Event, Observer, Pace, Statement, Unobserved};
 use super::running::{Follower, Running};
 use super::state::Order;
-use super::{Engine, Overview, Rehearsal, Report, Rows, RunError};
+use super::{Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, Report, Rows, RunError};
 use crate::database::Stop;
 use crate::journal::{self, Outcome, OutputLine, Phase};
 
@@ -290,6 +290,49 @@ impl Supervisor {
         }
     }
 
+    /// Applies the pending files of a fleet, and waits for the end, behind whatever goes on here or elsewhere. May be dropped;
+    /// what has begun goes on.
+    pub async fn apply(self: &Arc<Self>, order: ApplyOrder) -> Result<Applied, ApplyError> {
+        let refused = |why: String| ApplyError::Run(RunError::Refused(why));
+        let accepting = loop {
+            let accepting = Arc::clone(&self.accepting).lock_owned().await;
+            match self.live() {
+                None => break accepting,
+                Some(live) => {
+                    drop(accepting);
+                    live.ended().await;
+                }
+            }
+        };
+        let stop = Stop::default();
+        *lock(&self.newest_stop) = stop.clone();
+        // Looked at behind that, as for a command.
+        if self.is_winding_up.load(Ordering::SeqCst) {
+            return Err(refused("the service is stopping".to_owned()));
+        }
+        let (sender, answer) = oneshot::channel();
+        let accepted = Accepted {
+            // Nobody waits for its beginning.
+            sender: oneshot::channel().0,
+            _accepting: accepting,
+        };
+        let supervisor = Arc::clone(self);
+        std::thread::Builder::new()
+            .name("run".to_owned())
+            .spawn(move || {
+                let applied = supervisor.on_thread(stop, accepted, async |observer, stop| {
+                    supervisor.engine.apply(order, observer, stop).await
+                });
+                // Whoever asked may have gone.
+                let _ = sender.send(applied.0.map_err(ApplyError::Run).flatten());
+            })
+            .map_err(|error| refused(format!("cannot start a thread: {error}")))?;
+        match answer.await {
+            Ok(applied) => applied,
+            Err(_) => Err(refused("the apply ended before its time".to_owned())),
+        }
+    }
+
     /// Where the target stands.
     pub async fn overview(self: &Arc<Self>) -> Result<Overview, RunError> {
         let live = self.live();
@@ -435,18 +478,10 @@ impl Supervisor {
 
     /// The life of one run's thread.
     fn run(self: Arc<Self>, order: Order, stop: Stop, accepted: Accepted) {
-        let (ended, is_ended) = watch::channel(false);
-        let reporter = Arc::new(Reporter {
-            supervisor: Arc::clone(&self),
-            stop: stop.clone(),
-            ended: is_ended,
-            accepted: Mutex::new(Some(accepted)),
+        let (result, accepted) = self.on_thread(stop, accepted, async |observer, stop| {
+            self.engine.run(order, observer, stop).await
         });
-        let observer: Arc<dyn Observer> = Arc::clone(&reporter) as _;
-        let result = on_this_thread(self.engine.run(order, observer, &stop));
-        *lock(&self.live) = None;
-        ended.send_replace(true);
-        if let Some(accepted) = reporter.accepted().take() {
+        if let Some(accepted) = accepted {
             // Whoever asked may have gone.
             let _ = accepted.sender.send(
                 result
@@ -455,6 +490,29 @@ impl Supervisor {
                     .map(Started::Nothing),
             );
         }
+    }
+
+    /// Runs what becomes a run to its end, on its own thread, as the live one. Gives back whoever waits to hear that it was
+    /// accepted, when it was not.
+    fn on_thread<T>(
+        self: &Arc<Self>,
+        stop: Stop,
+        accepted: Accepted,
+        work: impl AsyncFnOnce(Arc<dyn Observer>, &Stop) -> T,
+    ) -> (Result<T, RunError>, Option<Accepted>) {
+        let (ended, is_ended) = watch::channel(false);
+        let reporter = Arc::new(Reporter {
+            supervisor: Arc::clone(self),
+            stop: stop.clone(),
+            ended: is_ended,
+            accepted: Mutex::new(Some(accepted)),
+        });
+        let observer: Arc<dyn Observer> = Arc::clone(&reporter) as _;
+        let result = on_this_thread(work(observer, &stop));
+        *lock(&self.live) = None;
+        ended.send_replace(true);
+        let accepted = reporter.accepted().take();
+        (result, accepted)
     }
 }
 

@@ -29,7 +29,11 @@ pub(super) struct RunContext {
     pub(super) lease: Option<Lease>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) settings: Arc<BTreeMap<String, String>>,
-    pub(super) output: RunOutput,
+    pub(super) output: Arc<RunOutput>,
+    /// The tenant whose files run; none for the target itself, and without a fleet.
+    pub(super) tenant: Option<String>,
+    /// Whether the steps are files of a fleet.
+    pub(super) is_fleet: bool,
 }
 
 impl RunContext {
@@ -82,6 +86,8 @@ pub(super) struct StepOutput {
     context: Arc<RunContext>,
     index: u32,
     label: String,
+    /// The file of a fleet that it is.
+    file: Option<String>,
     phase: Phase,
     /// How many messages of the database were heard.
     heard: AtomicU32,
@@ -93,6 +99,7 @@ impl StepOutput {
             context: Arc::clone(context),
             index: step.index,
             label: step.label.clone(),
+            file: context.is_fleet.then(|| step.name.clone()),
             phase,
             heard: AtomicU32::new(0),
         })
@@ -127,6 +134,8 @@ impl OutputWriter for StepOutput {
             written_at: journal::now(),
             level,
             line,
+            tenant: self.context.tenant.clone(),
+            file: self.file.clone(),
         };
         self.context.observer.notify(&Event::Output {
             step: self.label.clone(),
@@ -272,6 +281,7 @@ impl StepTransaction {
             started_at: self.began_at,
             ended_at: journal::now(),
             error,
+            tenant: self.context.tenant.clone(),
         }
     }
 
@@ -331,6 +341,10 @@ impl StepHost for StepTransaction {
                 "a checkpoint while a savepoint is open: release it first",
             ));
         }
+        if self.context.is_fleet {
+            // The file and its row commit together.
+            return Ok(());
+        }
         self.session.verify().await?;
         self.record.resume_cursor = Some(cursor);
         self.record.rows_done = self.rows_done();
@@ -354,7 +368,7 @@ impl StepHost for StepTransaction {
 }
 
 /// A number that nobody can foretell; recorded, so that a rerun of the step sees the same.
-fn seed() -> i64 {
+pub(super) fn seed() -> i64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     RandomState::new().build_hasher().finish().cast_signed()
 }

@@ -103,11 +103,10 @@ impl Lease {
     /// transaction when a quarter of its time is over.
     pub async fn fence(&self, session: &mut dyn Session) -> Result<()> {
         let now = now();
-        let taken = Error::new(
-            ErrorKind::LeaseLost,
-            "another host has taken the lease of this target: this run must not change it any more",
-        );
-        if now - self.renewed_at.load(Ordering::Relaxed) < milliseconds(self.lasts) / 4 {
+        let taken = taken();
+        if now.saturating_sub(self.renewed_at.load(Ordering::Relaxed))
+            < milliseconds(self.lasts) / 4
+        {
             let look = match session.server().kind {
                 // The transaction has the only write lock: nobody can take the lease before it ends.
                 Kind::Sqlite => {
@@ -134,6 +133,26 @@ impl Lease {
             .await
     }
 
+    /// The same right in a tenant's own file, of which only the token counts: a run writes it there before all else.
+    pub fn for_tenant(&self) -> Self {
+        Self {
+            // Never due: its time is that of the target's lease.
+            renewed_at: Arc::new(AtomicI64::new(i64::MAX)),
+            ..self.clone()
+        }
+    }
+
+    /// Writes the token into a tenant's file, in the open transaction, over every earlier one.
+    pub async fn enter_tenant(&self, session: &mut dyn Session) -> Result<()> {
+        session
+            .require(
+                "UPDATE wasmigrate_lease SET token = $1, holder = $2 WHERE token <= $1 RETURNING token",
+                &[self.token.into(), process::holder().into()],
+                taken(),
+            )
+            .await
+    }
+
     /// Gives the lease back, in the open transaction.
     pub async fn release(&self, session: &mut dyn Session) -> Result<()> {
         session
@@ -143,6 +162,13 @@ impl Lease {
             )
             .await
     }
+}
+
+fn taken() -> Error {
+    Error::new(
+        ErrorKind::LeaseLost,
+        "another host has taken the lease of this target: this run must not change it any more",
+    )
 }
 
 /// Waits for whoever passes the fence now, and lets nobody pass it before the open transaction ends.

@@ -4,6 +4,7 @@
 //! All functions work in the transaction that the caller has open, so that what they write commits together with what it
 //! tells of. This room decides nothing: what may run when is the engine's business.
 
+mod fleet;
 mod key;
 mod lease;
 mod pause;
@@ -18,6 +19,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::database::{Error, ErrorKind, Kind, Result, Schema, Session, Value};
 use crate::output::Level;
 
+pub use fleet::{
+    AppliedEntry, AppliedRecord, SourceRecord, Tally, TenantTally, count_by_source,
+    count_by_tenant, fetch_applied, finalize_applied, forget_applied, has_fleet, last_applied,
+    query_applied, read_applied, read_applied_of, read_failures, read_sources, read_tenants,
+    read_unfinalized, update_applied, write_applied, write_failure, write_source, write_tenant,
+};
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
 pub use pause::{Pause, read_pause, request_pause, write_waiting};
@@ -207,6 +214,7 @@ pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<At
             started_at: number(&started_at),
             ended_at: number(&ended_at),
             error: json(&error),
+            tenant: None,
         });
     }
     Ok(attempts)
@@ -219,16 +227,31 @@ pub async fn read_output(
     after: i64,
     most: u32,
 ) -> Result<Vec<OutputLine>> {
+    let columns_of_fleets = match has_fleet(session).await? {
+        true => "tenant, file_key",
+        false => "NULL, NULL",
+    };
     let rows = session
         .rows(
-            "SELECT sequence, step_index, phase, written_at, level, line FROM wasmigrate_output
-             WHERE run = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+            &format!(
+                "SELECT sequence, step_index, phase, written_at, level, line, {columns_of_fleets}
+                 FROM wasmigrate_output WHERE run = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
+            ),
             &[run.into(), after.into(), most.into()],
         )
         .await?;
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
-        let [sequence, index, phase, written_at, level, line] = columns(row)?;
+        let [
+            sequence,
+            index,
+            phase,
+            written_at,
+            level,
+            line,
+            tenant,
+            file,
+        ] = columns(row)?;
         lines.push(OutputLine {
             sequence: number(&sequence),
             index: match index {
@@ -239,6 +262,8 @@ pub async fn read_output(
             written_at: number(&written_at),
             level: spelled(&level, Level::from_journal)?,
             line: text(&line),
+            tenant: tenant.as_text().map(str::to_owned),
+            file: file.as_text().map(str::to_owned),
         });
     }
     Ok(lines)
@@ -454,8 +479,8 @@ pub async fn write_output(session: &mut dyn Session, run: i64, lines: &[OutputLi
     for line in lines {
         session
             .execute_later(
-            "INSERT INTO wasmigrate_output (run, sequence, step_index, phase, written_at, level, line)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (run, sequence) DO NOTHING",
+                "INSERT INTO wasmigrate_output (run, sequence, step_index, phase, written_at, level, line, tenant, file_key)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (run, sequence) DO NOTHING",
                 &[
                     run.into(),
                     line.sequence.into(),
@@ -464,6 +489,8 @@ pub async fn write_output(session: &mut dyn Session, run: i64, lines: &[OutputLi
                     line.written_at.into(),
                     line.level.as_str().into(),
                     line.line.as_str().into(),
+                    line.tenant.clone().into(),
+                    line.file.clone().into(),
                 ],
             )
             .await?;

@@ -123,6 +123,9 @@ pub struct AttemptRecord {
     pub ended_at: i64,
     /// Why it failed, as data.
     pub error: Option<serde_json::Value>,
+    /// The tenant that it was for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
 }
 
 /// One line that a step wrote.
@@ -140,6 +143,12 @@ pub struct OutputLine {
     pub level: Level,
     /// The text, without control characters.
     pub line: String,
+    /// The tenant that it was written for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The file of a fleet that wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 macro_rules! spelled {

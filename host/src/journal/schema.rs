@@ -4,10 +4,13 @@ use crate::database::{Kind, Result, Session};
 
 /// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself, and
 /// adds to an older one what it lacks.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// The second version, which brought transformations, pauses, and the schema that a run leaves.
 pub(super) const SECOND: i64 = 2;
+
+/// The third version, which brought fleets: tenants, and what was applied for each of them.
+pub(super) const THIRD: i64 = 3;
 
 /// Each has a primary key: a server that replicates all tables lets no row be changed that has none.
 /// Times are milliseconds since 1970 in UTC. Words in braces stand for what databases spell differently: `{KEY}` a whole
@@ -124,6 +127,55 @@ const TABLES_OF_VERSION_2: [&str; 5] = [
     )",
 ];
 
+/// The tables of version 3: tenants, the files of a fleet with their contents, for whom each was applied, and what failed.
+/// `tenant` is empty for what was applied for the target itself. `once` is 0 for a migration and the run of a script, so
+/// that no migration is applied twice.
+const TABLES_OF_VERSION_3: [&str; 6] = [
+    "CREATE TABLE wasmigrate_tenant (
+        name TEXT PRIMARY KEY,
+        added_at BIGINT NOT NULL
+    ) {CLUSTERED}",
+    "CREATE TABLE wasmigrate_source (
+        id {KEY},
+        file_key TEXT NOT NULL,
+        directory TEXT NOT NULL,
+        file_name TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        form TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        contents TEXT NOT NULL
+    )",
+    "CREATE TABLE wasmigrate_applied (
+        id {KEY},
+        source BIGINT NOT NULL,
+        tenant TEXT NOT NULL,
+        once BIGINT NOT NULL,
+        run BIGINT NOT NULL,
+        state TEXT NOT NULL,
+        started_at BIGINT NOT NULL,
+        seed BIGINT NOT NULL,
+        migrated_at BIGINT,
+        finalized_at BIGINT,
+        UNIQUE (source, tenant, once)
+    )",
+    "CREATE TABLE wasmigrate_failure (
+        run BIGINT NOT NULL,
+        tenant TEXT NOT NULL,
+        file_key TEXT NOT NULL,
+        phase TEXT NOT NULL,
+        attempt BIGINT NOT NULL,
+        step_index BIGINT NOT NULL,
+        digest TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        started_at BIGINT NOT NULL,
+        ended_at BIGINT NOT NULL,
+        error TEXT,
+        PRIMARY KEY (run, tenant, file_key, phase, attempt)
+    ) {CLUSTERED}",
+    "ALTER TABLE wasmigrate_output ADD COLUMN tenant TEXT",
+    "ALTER TABLE wasmigrate_output ADD COLUMN file_key TEXT",
+];
+
 /// Makes the tables that are not there yet, in the open transaction. `version` is that of the journal, when there is one.
 pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> Result<()> {
     let (key, bytes, clustered) = match session.server().kind {
@@ -134,7 +186,11 @@ pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> R
         None => &TABLES[..],
         Some(_) => &[],
     };
-    for table in first.iter().chain(&TABLES_OF_VERSION_2) {
+    let second = match version {
+        None | Some(..SECOND) => &TABLES_OF_VERSION_2[..],
+        Some(_) => &[],
+    };
+    for table in first.iter().chain(second).chain(&TABLES_OF_VERSION_3) {
         let table = table
             .replace("{KEY}", key)
             .replace("{BYTES}", bytes)

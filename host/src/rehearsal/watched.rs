@@ -320,6 +320,10 @@ impl Session for WatchedSession {
         self.inner()?.end_others(run).await
     }
 
+    async fn enter_schema(&mut self, schema: Option<&str>) -> Result<()> {
+        self.inner()?.enter_schema(schema).await
+    }
+
     async fn verify(&mut self) -> Result<()> {
         self.inner()?.verify().await
     }

@@ -189,7 +189,7 @@ fn length_of_string(text: &str) -> Option<usize> {
 }
 
 /// `$$`, or `$name$`, at the beginning of a text.
-pub(super) fn dollar_tag(text: &str) -> Option<&str> {
+pub(in crate::database) fn dollar_tag(text: &str) -> Option<&str> {
     let inner = text.strip_prefix('$')?;
     let end = inner.find('$')?;
     let tag = inner.get(..end)?;

@@ -46,6 +46,8 @@ use address::Address;
 use connection::Connection;
 use session::PostgresSession;
 
+pub(super) use lexer::dollar_tag;
+
 /// How many idle connections are kept for the next session.
 const MOST_IDLE: usize = 4;
 

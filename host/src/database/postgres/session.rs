@@ -50,6 +50,8 @@ pub(super) struct PostgresSession {
     pub(super) loaded: Option<Loaded>,
     /// The names and numbers of the journal's tables, once they were read.
     pub(super) journal: Option<String>,
+    /// The search path of the step that runs, when it is not the connection's own.
+    pub(super) search_path: Option<String>,
 }
 
 impl PostgresSession {
@@ -80,6 +82,7 @@ impl PostgresSession {
             label: None,
             loaded: None,
             journal: None,
+            search_path: None,
         })
     }
 
@@ -196,6 +199,10 @@ impl Session for PostgresSession {
             self.ask_quietly("SELECT pg_catalog.pg_stat_clear_snapshot()")?;
         }
         Ok(true)
+    }
+
+    async fn enter_schema(&mut self, schema: Option<&str>) -> Result<()> {
+        self.enter_fresh(schema)
     }
 
     async fn verify(&mut self) -> Result<()> {

@@ -6,12 +6,16 @@ use super::super::{Authority, Cell, Durability, Error, ErrorKind, Result};
 use super::pipeline::{Asked, Request, failed_before};
 use super::session::{PostgresSession, quote_text};
 use super::{kept, verify};
+use crate::database::quote;
 
 /// How long the server keeps a transaction whose host says nothing, beyond the longest time that a step may take.
 const IDLE_MARGIN: Duration = Duration::from_secs(60);
 
 /// How long to wait before a server is tried again that has just gone.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
+
+/// What ends what a step has made for a while, when the next shares its transaction.
+const FRESH: [&str; 2] = ["CLOSE ALL", "DISCARD TEMP"];
 
 /// What is known of the open transaction.
 #[derive(Default)]
@@ -28,6 +32,8 @@ pub(super) struct Transaction {
     pub(super) is_direct: bool,
     /// Whether statements run in the name of the role that steps work in. The host's own do not.
     pub(super) has_role: bool,
+    /// Whether its commit waits for the disk.
+    pub(super) is_flushed: bool,
 }
 
 impl PostgresSession {
@@ -37,7 +43,11 @@ impl PostgresSession {
             self.reconnect()?;
         }
         self.pipeline.begun = None;
-        self.transaction = Some(Transaction::default());
+        self.search_path = None;
+        self.transaction = Some(Transaction {
+            is_flushed: durability == Durability::Flushed,
+            ..Transaction::default()
+        });
         self.ask_quietly("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
         self.clean()?;
         // No step changes them, or it is not committed: what was read once in a session holds in all of its transactions.
@@ -45,7 +55,7 @@ impl PostgresSession {
             Some(_) => "NULL".to_owned(),
             None => format!("({})", verify::journal(&self.target.schema)),
         };
-        let settings = self.settings(durability);
+        let settings = self.settings();
         let first = format!(
             "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {journal}, {}",
             calls(&settings)
@@ -126,7 +136,7 @@ impl PostgresSession {
         let look = verify::statement(&self.target.schema, journal);
         let transaction = Cell::Integer(begun.transaction);
         self.ask_as_host(Asked::Verify, &look, [transaction].into_iter())?;
-        self.set_up(Durability::Deferred)
+        self.set_up()
     }
 
     /// Commits, with all that waits to be sent.
@@ -241,8 +251,27 @@ impl PostgresSession {
             if let Some(transaction) = self.transaction.as_mut() {
                 transaction.is_verified = false;
             }
-            self.set_up(Durability::Deferred)?;
+            self.set_up()?;
+            self.set_search_path()?;
         }
+        self.take_role()
+    }
+
+    /// Takes away what the step before has left in the session, and sets the search path of the next.
+    pub(super) fn enter_fresh(&mut self, schema: Option<&str>) -> Result<()> {
+        self.enter(Authority::Step)?;
+        self.close_prepared();
+        self.forget_open_work();
+        for statement in FRESH {
+            self.ask_quietly(statement)?;
+        }
+        self.clean()?;
+        if let Some(transaction) = self.transaction.as_mut() {
+            transaction.has_role = false;
+        }
+        self.search_path = schema.map(quote);
+        self.set_up()?;
+        self.set_search_path()?;
         self.take_role()
     }
 
@@ -264,15 +293,26 @@ impl PostgresSession {
     }
 
     /// Sets again what holds for one transaction.
-    fn set_up(&mut self, durability: Durability) -> Result<()> {
-        let settings = self.settings(durability);
+    fn set_up(&mut self) -> Result<()> {
+        let settings = self.settings();
         let statement = format!("SELECT {}", calls(&settings));
         let values = settings.iter().map(|(_, value)| Cell::Text(value));
         self.ask_as_host(Asked::Quiet, &statement, values)
     }
 
+    /// Sets the search path of the step. Never for statements of the host: a step could have made operators in its schema.
+    fn set_search_path(&mut self) -> Result<()> {
+        let Some(path) = &self.search_path else {
+            return Ok(());
+        };
+        let path = quote_text(path);
+        self.ask_quietly(&format!(
+            "SELECT pg_catalog.set_config('search_path', {path}, true)"
+        ))
+    }
+
     /// What holds for one transaction.
-    fn settings(&self, durability: Durability) -> Vec<(&'static str, String)> {
+    fn settings(&self) -> Vec<(&'static str, String)> {
         let shared = &self.database.0;
         let deadline = shared.limits.deadline;
         let mut settings = vec![
@@ -286,7 +326,8 @@ impl PostgresSession {
                 (deadline + IDLE_MARGIN).as_millis().to_string(),
             ),
         ];
-        if durability == Durability::Deferred {
+        let is_flushed = |transaction: &Transaction| transaction.is_flushed;
+        if !self.transaction.as_ref().is_some_and(is_flushed) {
             settings.push(("synchronous_commit", "off".to_owned()));
         }
         settings.extend(self.label.clone().map(|label| ("application_name", label)));

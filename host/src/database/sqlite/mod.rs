@@ -16,6 +16,7 @@ mod statement;
 mod throwaway;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -101,6 +102,17 @@ impl Database for Sqlite {
 
     fn kind(&self) -> Kind {
         Kind::Sqlite
+    }
+
+    fn tenant(&self, name: &str) -> Option<Arc<dyn Database>> {
+        let mut directory = self.path.clone().into_os_string();
+        directory.push(".tenants");
+        let path = PathBuf::from(directory).join(format!("{name}.db"));
+        Some(Arc::new(Self {
+            name: format!("sqlite:{}", path.display()),
+            path,
+            ..self.clone()
+        }))
     }
 
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>> {

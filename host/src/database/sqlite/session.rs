@@ -395,6 +395,13 @@ impl Session for SqliteSession {
         Ok(())
     }
 
+    async fn enter_schema(&mut self, _schema: Option<&str>) -> Result<()> {
+        let inner = &mut *self.inner;
+        inner.require_transaction(Authority::Step)?;
+        inner.end_open_work();
+        Ok(())
+    }
+
     async fn verify(&mut self) -> Result<()> {
         let inner = &mut *self.inner;
         inner.require_transaction(Authority::Step)?;

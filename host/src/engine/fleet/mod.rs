@@ -3,11 +3,30 @@
 //! A tenant is a schema of the target's PostgreSQL database, or a file beside the target's SQLite file. What was applied is
 //! kept for each file and tenant, and commits together with what the file did.
 
+mod applied;
+mod apply;
+mod atomic;
+mod crew;
+mod drive;
+mod ledger;
+mod name;
+mod overview;
+mod sources;
+mod standing;
+mod tenants;
+mod work;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Failure, RunError};
 use crate::catalog::{SourceFile, SourceKind, Sources};
+
+pub(super) use applied::applied;
+pub(super) use apply::apply;
+pub(super) use drive::{rehearsal, run};
+pub(super) use overview::{catalog, overview, tenants};
+pub(super) use sources::sources;
 
 /// What an engine is told of a fleet.
 #[derive(Clone, Debug)]
@@ -115,6 +134,16 @@ pub struct AppliedFile {
     pub applied_at: i64,
     /// In which run.
     pub run: i64,
+}
+
+/// A tenant, and its schema.
+#[derive(Clone, Debug)]
+struct Tenant {
+    name: String,
+    /// The schema's name, as the catalog spells it.
+    schema: String,
+    /// What stands for it in code.
+    in_code: String,
 }
 
 /// Where one tenant stands.

@@ -1,0 +1,71 @@
+//! One apply: migrate and finalize at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::drive::{self, Driven, Task};
+use super::work::Work;
+use super::{Applied, ApplyError, ApplyMode, ApplyOrder, SourceKind, name};
+use crate::database::Stop;
+use crate::engine::Engine;
+use crate::engine::event::Observer;
+use crate::journal;
+
+pub(in crate::engine) async fn apply(
+    engine: &Engine,
+    order: ApplyOrder,
+    observer: Arc<dyn Observer>,
+    stop: &Stop,
+) -> Result<Applied, ApplyError> {
+    let options = engine.fleet()?;
+    if let Some(name) = &order.new_tenant {
+        name::check(name).map_err(ApplyError::TenantName)?;
+    }
+    let (started_at, began) = (journal::now(), Instant::now());
+    let driven = match order.mode {
+        ApplyMode::DryRun => {
+            let new_tenant = order.new_tenant.as_deref();
+            drive::rehearse(engine, options, new_tenant, observer, stop)
+                .await?
+                .0
+        }
+        mode => {
+            let task = Task {
+                work: match mode {
+                    ApplyMode::Sync => Work::Sync,
+                    ApplyMode::Apply | ApplyMode::DryRun => Work::Apply,
+                },
+                spread: order.spread.unwrap_or_else(|| options.spread.clone()),
+                new_tenant: order.new_tenant.as_deref(),
+                verbose: false,
+                waits: true,
+            };
+            drive::drive(engine, options, &task, observer, stop).await?
+        }
+    };
+    if let Some(failure) = driven.failure {
+        return Err(ApplyError::Failed(Box::new(failure)));
+    }
+    Ok(applied(driven, started_at, began))
+}
+
+fn applied(driven: Driven, started_at: i64, began: Instant) -> Applied {
+    let mut files: BTreeMap<SourceKind, u64> = BTreeMap::new();
+    let mut runs: BTreeMap<SourceKind, u64> = BTreeMap::new();
+    let mut sources = Vec::with_capacity(driven.files.len());
+    for (source, times) in driven.files {
+        *files.entry(source.file.kind).or_default() += 1;
+        *runs.entry(source.file.kind).or_default() += times;
+        sources.push(source);
+    }
+    Applied {
+        run: driven.run,
+        started_at,
+        duration: began.elapsed(),
+        tenants: driven.tenants,
+        files,
+        runs,
+        sources,
+    }
+}

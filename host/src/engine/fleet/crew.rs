@@ -1,0 +1,356 @@
+//! What all who work on one run of a fleet share, and how one of them runs a piece.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::standing::File;
+use super::work::Piece;
+use super::{FileFailure, FleetOptions, Tenant, name};
+use crate::catalog::{Section, SqlStep, StepKind};
+use crate::database::{Session, Stop, substitute};
+use crate::engine::Engine;
+use crate::engine::event::Observer;
+use crate::engine::failure::{Blame, Failure};
+use crate::engine::loaded::Loaded;
+use crate::engine::program::{Circumstances, Program};
+use crate::engine::run_output::RunOutput;
+use crate::engine::transaction::{RunContext, StepTransaction};
+use crate::journal::{self, AppliedRecord, AttemptRecord, Lease, Outcome, Phase, StepState};
+
+/// What all who work on one run share.
+pub(super) struct Crew<'c> {
+    pub(super) engine: &'c Engine,
+    pub(super) options: &'c FleetOptions,
+    pub(super) files: &'c [File],
+    /// The numbers of the files in the journal.
+    pub(super) ids: &'c [i64],
+    /// The files that are to be run, by their places.
+    pub(super) loaded: BTreeMap<usize, Loaded>,
+    pub(super) tenants: Vec<Tenant>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) stop: &'c Stop,
+    /// None in a dry run.
+    pub(super) lease: Option<Lease>,
+    /// The number of what was applied last.
+    pub(super) last_applied: AtomicI64,
+}
+
+/// What a piece left.
+pub(super) struct Performed {
+    pub(super) result: Result<AppliedRecord, Failure>,
+    pub(super) session: Box<dyn Session>,
+}
+
+impl<'c> Crew<'c> {
+    pub(super) fn file(&self, piece: &Piece) -> Option<&'c File> {
+        self.files.get(piece.file)
+    }
+
+    pub(super) fn tenant(&self, piece: &Piece) -> Option<&Tenant> {
+        self.tenants.get(piece.tenant?)
+    }
+
+    /// The run's number; 0 in a dry run.
+    pub(super) fn run(&self) -> i64 {
+        self.lease.as_ref().map_or(0, |lease| lease.run)
+    }
+
+    /// What the steps of one tenant share.
+    pub(super) fn context(
+        &self,
+        tenant: Option<&Tenant>,
+        output: &Arc<RunOutput>,
+    ) -> Arc<RunContext> {
+        let mut settings = Arc::clone(&self.engine.options.settings);
+        if let Some(tenant) = tenant {
+            let own = Arc::make_mut(&mut settings);
+            own.insert("tenant".to_owned(), tenant.name.clone());
+            own.insert("schema".to_owned(), tenant.schema.clone());
+        }
+        Arc::new(RunContext {
+            lease: self.lease.clone(),
+            observer: Arc::clone(&self.observer),
+            settings,
+            output: Arc::clone(output),
+            tenant: tenant.map(|tenant| tenant.name.clone()),
+            is_fleet: true,
+        })
+    }
+
+    /// The row of a piece before it runs.
+    pub(super) fn record(&self, piece: &Piece) -> AppliedRecord {
+        if let Some(record) = &piece.record {
+            return record.clone();
+        }
+        let file = self.file(piece);
+        AppliedRecord {
+            id: self.last_applied.fetch_add(1, Ordering::Relaxed) + 1,
+            source: self.ids.get(piece.file).copied().unwrap_or_default(),
+            tenant: self
+                .tenant(piece)
+                .map(|tenant| tenant.name.clone())
+                .unwrap_or_default(),
+            is_script: file.is_some_and(|file| file.kind().is_script()),
+            run: self.run(),
+            state: StepState::Started,
+            started_at: journal::now(),
+            seed: crate::engine::transaction::seed(),
+            migrated_at: None,
+            finalized_at: None,
+        }
+    }
+
+    /// Runs the phases of a piece in the open transaction, whose look before the commit is left to the caller. Returns its
+    /// row as it is then.
+    pub(super) async fn perform(
+        &self,
+        context: &Arc<RunContext>,
+        mut session: Box<dyn Session>,
+        piece: &Piece,
+        attempt: u32,
+    ) -> Performed {
+        let mut record = self.record(piece);
+        let Some(loaded) = self.loaded.get(&piece.file) else {
+            let failure = Failure::new("host", Blame::Host, "a file was not loaded");
+            return Performed {
+                result: Err(failure),
+                session,
+            };
+        };
+        let schema = match &loaded.program {
+            Program::Sql(_) => None,
+            _ => self.tenant(piece).map(|tenant| &*tenant.schema),
+        };
+        if let Err(error) = session.enter_schema(schema).await {
+            let failure = self.say(Failure::from_database(error), loaded, Phase::Migrate);
+            return Performed {
+                result: Err(failure),
+                session,
+            };
+        }
+        let mut result = Ok(());
+        for phase in piece.phases {
+            if !loaded.program.has(*phase) {
+                continue;
+            }
+            (result, session) = self
+                .phase(context, session, piece, loaded, *phase, attempt, &record)
+                .await;
+            if let Err(failure) = result {
+                let failure = self.say(failure, loaded, *phase);
+                return Performed {
+                    result: Err(failure),
+                    session,
+                };
+            }
+        }
+        finish(&mut record, piece.phases);
+        Performed {
+            result: result.map(|()| record),
+            session,
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all of them say what runs")]
+    async fn phase(
+        &self,
+        context: &Arc<RunContext>,
+        session: Box<dyn Session>,
+        piece: &Piece,
+        loaded: &Loaded,
+        phase: Phase,
+        attempt: u32,
+        record: &AppliedRecord,
+    ) -> (Result<(), Failure>, Box<dyn Session>) {
+        let mut transaction =
+            StepTransaction::open(context, session, &loaded.step, phase, None, attempt, None);
+        transaction.record.started_at = record.started_at;
+        transaction.record.seed = record.seed;
+        let rendered = match &loaded.program {
+            Program::Sql(sql) => match self.render(sql, piece, phase) {
+                Ok(rendered) => rendered.map(Program::Sql),
+                Err(failure) => return (Err(failure), transaction.session),
+            },
+            _ => None,
+        };
+        let program = rendered.as_ref().unwrap_or(&loaded.program);
+        let sandbox = self.engine.started_sandbox();
+        self.stop.set_deadline(Some(self.engine.deadline()));
+        let is_component = matches!(program, Program::Component(_));
+        if is_component && phase == Phase::Migrate {
+            let (answers, back) = program
+                .inquire(sandbox, transaction, Circumstances::First, self.stop)
+                .await;
+            transaction = back;
+            let answers = answers.and_then(|answers| match answers.transactional {
+                true => Ok(()),
+                false => Err(refuse_outside(loaded)),
+            });
+            if let Err(failure) = answers {
+                self.stop.set_deadline(None);
+                return (Err(failure), transaction.session);
+            }
+        }
+        let (mut result, mut transaction) = program.perform(sandbox, transaction, self.stop).await;
+        if result.is_ok() && is_component {
+            // So that a failure is told of the file whose it is.
+            let settled = transaction.session.settle().await;
+            result = settled.map_err(Failure::from_database);
+        }
+        self.stop.set_deadline(None);
+        (result, transaction.session)
+    }
+
+    /// The file's SQL with the placeholder replaced; none when there is none in it.
+    fn render(
+        &self,
+        sql: &SqlStep,
+        piece: &Piece,
+        phase: Phase,
+    ) -> Result<Option<SqlStep>, Failure> {
+        let placeholder = &self.options.sources.placeholder;
+        let section = match phase {
+            Phase::Finalize => &sql.finalize,
+            Phase::Reset => &sql.reset,
+            Phase::Prepare | Phase::Migrate => &sql.migrate,
+        };
+        let Some(section) = section.as_ref().filter(|section| {
+            !placeholder.is_empty() && section.text.contains(placeholder.as_str())
+        }) else {
+            return Ok(None);
+        };
+        let own;
+        let tenant = match self.tenant(piece) {
+            Some(tenant) => tenant,
+            None => {
+                let base_name = self.file(piece).map_or("", |file| file.source.base_name());
+                name::check(base_name).map_err(|_| {
+                    Failure::new(
+                        "files",
+                        Blame::Operator,
+                        format!(
+                            "`{placeholder}` stands for the base name of the directory, and `{base_name}` cannot be a \
+                             schema's name: rename the directory"
+                        ),
+                    )
+                })?;
+                own = Tenant::new(base_name, self.engine.target_kind(), &Default::default());
+                &own
+            }
+        };
+        let text = substitute(
+            &section.text,
+            placeholder,
+            &tenant.in_code,
+            &tenant.name,
+            &tenant.schema,
+        );
+        let section = Some(Section {
+            text: text.into_owned(),
+            first_line: section.first_line,
+        });
+        let mut rendered = SqlStep {
+            summary: String::new(),
+            transactional: sql.transactional,
+            migrate: None,
+            finalize: None,
+            reset: None,
+        };
+        match phase {
+            Phase::Finalize => rendered.finalize = section,
+            Phase::Reset => rendered.reset = section,
+            Phase::Prepare | Phase::Migrate => rendered.migrate = section,
+        }
+        Ok(Some(rendered))
+    }
+
+    /// The failure, said of its file.
+    fn say(&self, failure: Failure, loaded: &Loaded, phase: Phase) -> Failure {
+        match (&failure.step, self.stop.is_cancelled()) {
+            (_, true) => Failure::new("cancelled", Blame::Operator, "cancelled by the operator")
+                .of(&loaded.step.label, phase),
+            (None, false) => failure.of(&loaded.step.label, phase),
+            (Some(_), false) => failure,
+        }
+    }
+
+    /// A try at a piece that failed, for the journal.
+    pub(super) fn attempt(
+        &self,
+        piece: &Piece,
+        attempt: u32,
+        began_at: i64,
+        failure: &Failure,
+    ) -> Option<AttemptRecord> {
+        let file = self.file(piece)?;
+        Some(AttemptRecord {
+            run: self.run(),
+            index: file.index,
+            name: file.source.key.clone(),
+            digest: file.digest.clone(),
+            phase: failure.phase.unwrap_or(Phase::Migrate),
+            attempt,
+            outcome: outcome_of(failure),
+            started_at: began_at,
+            ended_at: journal::now(),
+            error: Some(failure.to_json()),
+            tenant: self.tenant(piece).map(|tenant| tenant.name.clone()),
+        })
+    }
+
+    /// The failure with the file and the tenant that it is of.
+    pub(super) fn file_failure(&self, piece: &Piece, failure: Failure) -> FileFailure {
+        let file = self.file(piece);
+        FileFailure {
+            key: file.map(|file| file.source.key.clone()).unwrap_or_default(),
+            file_name: file
+                .map(|file| file.source.file_name.clone())
+                .unwrap_or_default(),
+            tenant: self.tenant(piece).map(|tenant| tenant.name.clone()),
+            message: failure.message.clone(),
+            failure,
+        }
+    }
+}
+
+/// The row as it is when these phases are done.
+pub(super) fn finish(record: &mut AppliedRecord, phases: &[Phase]) {
+    for phase in phases {
+        match phase {
+            Phase::Migrate => {
+                record.state = StepState::Migrated;
+                record.migrated_at = Some(journal::now());
+            }
+            Phase::Finalize => {
+                record.state = StepState::Finalized;
+                record.finalized_at = Some(journal::now());
+            }
+            Phase::Prepare | Phase::Reset => {}
+        }
+    }
+}
+
+pub(super) fn outcome_of(failure: &Failure) -> Outcome {
+    match failure.code.as_str() {
+        "cancelled" => Outcome::Cancelled,
+        _ => Outcome::Failed,
+    }
+}
+
+/// Refuses what cannot run together with anything else.
+pub(super) fn refuse_outside(loaded: &Loaded) -> Failure {
+    let what = match loaded.step.kind {
+        StepKind::Sql => format!(
+            "`{}` runs outside a transaction (`-- wasmigrate:no-transaction`), which cannot be a part of one: run it with \
+             `--parallel N`",
+            loaded.step.name
+        ),
+        StepKind::Wasm => format!(
+            "`{}` says that it runs outside a transaction, which a component of a fleet cannot: put its statements into a \
+             file of SQL with `-- wasmigrate:no-transaction`",
+            loaded.step.name
+        ),
+    };
+    Failure::new("refused", Blame::Operator, what)
+}

@@ -1,0 +1,59 @@
+//! What one transaction changes in the journal of a fleet, written when all its files have run.
+
+use std::collections::HashMap;
+
+use super::work::Piece;
+use crate::database::{Result, Session};
+use crate::journal::{self, AppliedRecord, Phase, StepState};
+
+/// The rows of one transaction.
+#[derive(Default)]
+pub(super) struct Ledger {
+    new: Vec<AppliedRecord>,
+    /// Where among them a file's row for a tenant is.
+    places: HashMap<(usize, Option<usize>), usize>,
+    updated: Vec<AppliedRecord>,
+    finalized: Vec<i64>,
+    forgotten: Vec<i64>,
+}
+
+impl Ledger {
+    pub(super) fn is_empty(&self) -> bool {
+        self.new.is_empty()
+            && self.updated.is_empty()
+            && self.finalized.is_empty()
+            && self.forgotten.is_empty()
+    }
+
+    /// Takes note of a piece that is done; `record` is its row as it is then.
+    pub(super) fn note(&mut self, piece: &Piece, record: AppliedRecord) {
+        match (&piece.record, piece.phases) {
+            (_, [Phase::Reset]) => self.forgotten.push(record.id),
+            (Some(before), _) if before.state == StepState::Started => self.updated.push(record),
+            (Some(_), _) => self.finalized.push(record.id),
+            // What this transaction has migrated.
+            (None, [Phase::Finalize]) => {
+                let place = self.places.get(&(piece.file, piece.tenant));
+                if let Some(new) = place.and_then(|place| self.new.get_mut(*place)) {
+                    new.state = record.state;
+                    new.finalized_at = record.finalized_at;
+                }
+            }
+            (None, _) => {
+                let place = (piece.file, piece.tenant);
+                self.places.insert(place, self.new.len());
+                self.new.push(record);
+            }
+        }
+    }
+
+    /// Writes the rows into the open transaction.
+    pub(super) async fn write(&self, session: &mut dyn Session) -> Result<()> {
+        journal::write_applied(session, &self.new).await?;
+        for record in &self.updated {
+            journal::update_applied(session, record).await?;
+        }
+        journal::finalize_applied(session, &self.finalized).await?;
+        journal::forget_applied(session, &self.forgotten).await
+    }
+}

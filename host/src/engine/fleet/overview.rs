@@ -1,0 +1,270 @@
+//! Where a fleet stands, as those see it who ask about any target: each file is a step, whose number is its place in the
+//! order.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::drive::look;
+use super::standing::{File, Missing, Standing};
+use super::{FleetOptions, RunError, SourceKind, TenantOverview};
+use crate::catalog::{self, Catalog};
+use crate::database::{Access, Kind, Session, Stop};
+use crate::engine::Engine;
+use crate::engine::failure::Failure;
+use crate::engine::overview::{Overview, Progress, StepOverview, StepTenants, TenantsSummary};
+use crate::engine::state::{self, Activity, Command, Facts, State, Verdict};
+use crate::journal::{self, AttemptRecord, LeaseRecord, Outcome, Phase, RunRecord, TenantTally};
+
+/// Where the target stands.
+pub(in crate::engine) async fn overview(
+    engine: &Engine,
+    options: &FleetOptions,
+) -> Result<Overview, RunError> {
+    let standing = look(engine, options).await?;
+    let is_at_work = |lease: &LeaseRecord| engine.seems_at_work(lease);
+    let state = state_of(&standing, is_at_work);
+    let problems: Vec<String> = problems(engine, &standing)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let failure = failure_of(&standing);
+    let commands = [Command::Migrate, Command::Finalize, Command::Reset]
+        .into_iter()
+        .filter(|command| is_possible(&standing, state, *command) && problems.is_empty())
+        .collect();
+    let behind = behind(&standing);
+    let failed = match &standing.last_run {
+        Some(run) if run.outcome == Some(Outcome::Failed) => {
+            let failures = failures(engine, run.id).await?;
+            let of_tenants = failures.into_iter().filter_map(|failure| failure.tenant);
+            of_tenants.collect::<BTreeSet<_>>().len() as u64
+        }
+        _ => 0,
+    };
+    let migrations = || {
+        standing
+            .files
+            .iter()
+            .filter(|file| !file.kind().is_script())
+    };
+    let steps: Vec<StepOverview> = (0..)
+        .zip(&standing.files)
+        .map(|(place, file)| step(&standing, place, file))
+        .collect();
+    Ok(Overview {
+        target: engine.target_name().to_owned(),
+        state,
+        current_index: migrations()
+            .zip(&steps)
+            .filter(|(_, step)| step.progress == Progress::Finalized)
+            .map(|(file, _)| file.index)
+            .max()
+            .unwrap_or(0),
+        target_index: migrations().map(|file| file.index).max().unwrap_or(0),
+        steps,
+        ignored: Vec::new(),
+        problems,
+        rows: None,
+        failure,
+        lease: standing.lease.clone().filter(is_at_work),
+        pause: standing.pause.clone(),
+        last_run: standing.last_run.clone(),
+        commands,
+        running: None,
+        tenants: Some(TenantsSummary {
+            tenants: standing.tenants.len() as u64,
+            up_to_date: (standing.tenants.len() as u64).saturating_sub(behind),
+            behind,
+            failed,
+        }),
+    })
+}
+
+/// How many tenants lack something.
+fn behind(standing: &Standing) -> u64 {
+    let mut lacking: HashSet<usize> = HashSet::new();
+    for (file, missing) in standing.files.iter().zip(&standing.missing) {
+        match missing {
+            Missing::All if file.kind().is_for_tenants() => return standing.tenants.len() as u64,
+            Missing::Some(tenants) => lacking.extend(tenants),
+            Missing::All | Missing::Nobody => {}
+        }
+    }
+    lacking.len() as u64
+}
+
+fn step(standing: &Standing, place: usize, file: &File) -> StepOverview {
+    let pending = standing.pending_of(place);
+    let progress = match file.kind().is_script() {
+        // It is never done: it runs again at every apply.
+        true if file.id.is_some() => Progress::Finalized,
+        true => Progress::Pending,
+        false if pending > 0 && file.started > 0 => Progress::Started,
+        false if pending > 0 => Progress::Pending,
+        false if file.finalized < file.applied => Progress::Migrated,
+        false => Progress::Finalized,
+    };
+    StepOverview {
+        index: file.index,
+        name: file.source.key.clone(),
+        kind: Some(file.source.form),
+        progress,
+        migrated_at: file.migrated_at,
+        finalized_at: file.finalized_at,
+        rows_done: None,
+        bad_rows: 0,
+        tenants: Some(StepTenants {
+            kind: file.kind(),
+            applied: file.applied,
+            finalized: file.finalized,
+            pending,
+        }),
+    }
+}
+
+/// The state of the target.
+fn state_of(standing: &Standing, is_at_work: impl Fn(&LeaseRecord) -> bool) -> State {
+    let live = standing.lease.as_ref().is_some_and(is_at_work);
+    let pending = standing.has_pending();
+    let unfinalized = !standing.unfinalized.is_empty();
+    let activity = |run: &RunRecord| match run.phase {
+        Phase::Prepare => Activity::Preparing,
+        Phase::Migrate | Phase::Reset => Activity::Migrating,
+        Phase::Finalize => Activity::Finalizing,
+    };
+    let last = standing.last_run.as_ref();
+    state::observe(Facts {
+        running: last
+            .filter(|run| live && run.outcome.is_none())
+            .map(activity),
+        failed: last
+            .filter(|run| run.outcome == Some(Outcome::Failed) && (pending || unfinalized))
+            .map(activity),
+        pending,
+        unfinalized,
+    })
+}
+
+/// Whether a command would start a run. What failed left nothing that would have to be reset first.
+fn is_possible(standing: &Standing, state: State, command: Command) -> bool {
+    match command {
+        Command::Reset if standing.unfinalized.is_empty() => false,
+        _ => matches!(state::command(state, command), Verdict::Start(_)),
+    }
+}
+
+fn failure_of(standing: &Standing) -> Option<Failure> {
+    let error = standing.last_run.as_ref()?.error.as_ref()?;
+    Failure::from_json(error)
+}
+
+/// What does not fit between the files and the journal.
+pub(in crate::engine) fn problems(engine: &Engine, standing: &Standing) -> Vec<catalog::Error> {
+    if engine.options.allowances.changed {
+        return Vec::new();
+    }
+    let changed = standing.changed().map(|file| catalog::Error::Changed {
+        step: file.source.key.clone(),
+        applied: file.applied_digest.clone().unwrap_or_default(),
+        now: file.digest.clone(),
+    });
+    changed.collect()
+}
+
+/// Where each tenant stands.
+pub(in crate::engine) async fn tenants(
+    engine: &Engine,
+    options: &FleetOptions,
+) -> Result<Vec<TenantOverview>, RunError> {
+    let standing = look(engine, options).await?;
+    let for_tenants = |file: &&File| file.kind() == SourceKind::TenantMigration;
+    let files: Vec<&File> = standing.files.iter().filter(for_tenants).collect();
+    let tallies: Vec<TenantTally> = match standing.kind {
+        Kind::Sqlite => standing.tallies.clone(),
+        Kind::Postgres => {
+            let ids: Vec<i64> = files.iter().filter_map(|file| file.id).collect();
+            read(engine, async |session| {
+                match journal::has_fleet(session).await? {
+                    true => journal::count_by_tenant(session, &ids).await,
+                    false => Ok(Vec::new()),
+                }
+            })
+            .await?
+        }
+    };
+    let tallies: BTreeMap<&str, &TenantTally> = tallies
+        .iter()
+        .map(|tally| (&*tally.tenant, tally))
+        .collect();
+    let mut failures = BTreeMap::new();
+    if let Some(run) = &standing.last_run
+        && run.outcome != Some(Outcome::Done)
+    {
+        for attempt in self::failures(engine, run.id).await? {
+            if let (Some(tenant), Some(error)) = (attempt.tenant, &attempt.error) {
+                failures.insert(tenant, Failure::from_json(error));
+            }
+        }
+    }
+    let tenants = standing.tenants.iter().map(|name| {
+        let tally = tallies.get(&**name);
+        let applied = tally.map_or(0, |tally| tally.applied);
+        let pending = (files.len() as u64).saturating_sub(applied);
+        let unfinalized = tally.map_or(0, |tally| tally.unfinalized);
+        TenantOverview {
+            name: name.clone(),
+            applied,
+            pending,
+            unfinalized,
+            failure: failures
+                .get(name)
+                .filter(|_| pending + unfinalized > 0)
+                .cloned()
+                .flatten(),
+            applied_at: tally.and_then(|tally| tally.applied_at),
+        }
+    });
+    Ok(tenants.collect())
+}
+
+/// The tries that failed in a run.
+pub(in crate::engine) async fn failures(
+    engine: &Engine,
+    run: i64,
+) -> Result<Vec<AttemptRecord>, RunError> {
+    read(engine, async |session| {
+        match journal::has_fleet(session).await? {
+            true => journal::read_failures(session, run).await,
+            false => Ok(Vec::new()),
+        }
+    })
+    .await
+}
+
+async fn read<T>(
+    engine: &Engine,
+    question: impl AsyncFnOnce(&mut dyn Session) -> crate::database::Result<T>,
+) -> Result<T, RunError> {
+    let mut session = engine.database.open(Access::Read, &Stop::default()).await?;
+    session.begin_read().await?;
+    let answer = question(&mut *session).await?;
+    session.rollback().await?;
+    Ok(answer)
+}
+
+/// The files as a catalog.
+pub(in crate::engine) fn catalog(
+    engine: &Engine,
+    options: &FleetOptions,
+) -> Result<Catalog, RunError> {
+    let files = options
+        .sources
+        .scan(engine.target_kind())
+        .map_err(RunError::files)?;
+    let steps = (1..)
+        .zip(&files)
+        .map(|(index, file)| (index, file.as_step(index)));
+    Ok(Catalog {
+        steps: steps.collect(),
+        ignored: Vec::new(),
+    })
+}

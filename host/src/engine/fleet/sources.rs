@@ -1,0 +1,75 @@
+//! Files with what is in them.
+
+use super::{FleetOptions, RunError, Source};
+use crate::catalog::{SourceFile, StepKind};
+use crate::engine::Engine;
+use crate::journal::SourceRecord;
+use crate::sandbox::Interface;
+
+/// All files, in order.
+pub(in crate::engine) fn sources(
+    engine: &Engine,
+    options: &FleetOptions,
+) -> Result<Vec<Source>, RunError> {
+    let files = options
+        .sources
+        .scan(engine.target_kind())
+        .map_err(RunError::files)?;
+    files.iter().map(|file| read(engine, file)).collect()
+}
+
+/// Reads a file.
+pub(super) fn read(engine: &Engine, file: &SourceFile) -> Result<Source, RunError> {
+    let (bytes, digest) = engine
+        .remembered_digests()
+        .read(&file.as_step(0))
+        .map_err(RunError::files)?;
+    let contents = match file.form {
+        StepKind::Sql => String::from_utf8_lossy(&bytes).into_owned(),
+        StepKind::Wasm => {
+            let sandbox = engine
+                .sandbox()
+                .map_err(|failure| RunError::Step(Box::new(failure)))?;
+            let loaded = sandbox.load(&bytes, &digest);
+            let component = loaded.map_err(|error| {
+                let failure = crate::engine::Failure::from_sandbox(error);
+                RunError::Step(Box::new(failure))
+            })?;
+            world(component.interface())
+        }
+    };
+    Ok(Source {
+        file: file.clone(),
+        digest,
+        contents,
+    })
+}
+
+/// The world of a component.
+fn world(interface: &Interface) -> String {
+    let imports = interface
+        .imports
+        .iter()
+        .map(|name| format!("  import {name};\n"));
+    let exports = interface
+        .exports
+        .iter()
+        .map(|name| format!("  export {name};\n"));
+    format!(
+        "world root {{\n{}}}\n",
+        imports.chain(exports).collect::<String>()
+    )
+}
+
+/// The file as the journal keeps it.
+pub(super) fn record(id: i64, source: &Source) -> SourceRecord {
+    SourceRecord {
+        id,
+        key: source.file.key.clone(),
+        directory: source.file.directory.clone(),
+        file_name: source.file.file_name.clone(),
+        kind: source.file.kind.as_str().to_owned(),
+        form: source.file.form.as_str().to_owned(),
+        digest: source.digest.clone(),
+    }
+}

@@ -1,0 +1,406 @@
+//! Where a fleet stands: its files and tenants, and what the journal says was applied for whom.
+//!
+//! A target of which all is up to date is told by one grouped query. Only of a migration that some tenants have and
+//! others lack are the tenants read one by one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::tenants;
+use super::{FleetOptions, RunError, SourceKind};
+use crate::catalog::{Digests, SourceFile};
+use crate::database::{Access, Kind, Session, Stop};
+use crate::engine::Engine;
+use crate::journal::{
+    self, AppliedRecord, LeaseRecord, Pause, RunRecord, SourceRecord, StepState, TenantTally,
+};
+
+/// One file, and what became of it.
+pub(super) struct File {
+    pub(super) source: SourceFile,
+    /// Its SHA-256 now.
+    pub(super) digest: String,
+    /// Its place in the order, from 1.
+    pub(super) index: u32,
+    /// The number by which the journal knows it; none when it was never applied.
+    pub(super) id: Option<i64>,
+    /// Its SHA-256 when it was applied.
+    pub(super) applied_digest: Option<String>,
+    /// For how many it was migrated or finalized.
+    pub(super) applied: u64,
+    /// For how many it was finalized.
+    pub(super) finalized: u64,
+    /// For how many it was begun outside a transaction, and not done.
+    pub(super) started: u64,
+    pub(super) migrated_at: Option<i64>,
+    pub(super) finalized_at: Option<i64>,
+}
+
+impl File {
+    pub(super) fn kind(&self) -> SourceKind {
+        self.source.kind
+    }
+
+    /// Its place and its path, as it is shown.
+    pub(super) fn label(&self) -> String {
+        format!("{:04}_{}", self.index, self.source.key)
+    }
+
+    /// Whether the journal has it as applied, and with other contents.
+    pub(super) fn has_changed(&self) -> bool {
+        let is_other = |applied: &String| *applied != self.digest;
+        !self.kind().is_script()
+            && self.applied + self.started > 0
+            && self.applied_digest.as_ref().is_some_and(is_other)
+    }
+}
+
+/// For whom a file is to be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Nobody.
+    Nobody,
+    /// All tenants, or the target itself.
+    All,
+    /// These tenants, by their numbers.
+    Some(Vec<usize>),
+}
+
+/// Where a fleet stands.
+pub(super) struct Standing {
+    pub(super) files: Vec<File>,
+    /// The places of files by their numbers in the journal.
+    places: HashMap<i64, usize>,
+    /// The tenants' names, in order.
+    pub(super) tenants: Vec<String>,
+    /// For whom each migration is pending, by the file's place.
+    pub(super) missing: Vec<Missing>,
+    /// What was applied and not finalized, or begun outside a transaction and not done.
+    pub(super) unfinalized: Vec<AppliedRecord>,
+    pub(super) last_run: Option<RunRecord>,
+    pub(super) pause: Option<Pause>,
+    pub(super) lease: Option<LeaseRecord>,
+    /// The number of what was applied last.
+    pub(super) last_applied: i64,
+    /// How far each tenant came, where each has a file of its own.
+    pub(super) tallies: Vec<TenantTally>,
+    /// Whether each tenant lives in the target, or in a database of its own.
+    pub(super) kind: Kind,
+}
+
+impl Standing {
+    /// Whether a migration is pending for somebody.
+    pub(super) fn has_pending(&self) -> bool {
+        self.missing
+            .iter()
+            .any(|missing| *missing != Missing::Nobody)
+    }
+
+    /// For how many the file is pending.
+    pub(super) fn pending_of(&self, file: usize) -> u64 {
+        match (self.missing.get(file), self.files.get(file)) {
+            (Some(Missing::All), Some(file)) if file.kind().is_for_tenants() => {
+                self.tenants.len() as u64
+            }
+            (Some(Missing::All), _) => 1,
+            (Some(Missing::Some(tenants)), _) => tenants.len() as u64,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn changed(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(|file| file.has_changed())
+    }
+
+    /// The place of the file that the journal knows by this number.
+    pub(super) fn place_of(&self, source: i64) -> Option<usize> {
+        self.places.get(&source).copied()
+    }
+}
+
+/// Reads where a fleet stands, in a transaction that the session has open.
+pub(super) async fn read(
+    engine: &Engine,
+    options: &FleetOptions,
+    digests: &Digests,
+    session: &mut dyn Session,
+) -> Result<Standing, RunError> {
+    let kind = engine.target_kind();
+    let found = options.sources.scan(kind).map_err(RunError::files)?;
+    let snapshot = journal::read(session).await?;
+    let has_fleet = journal::has_fleet(session).await?;
+    let sources = match has_fleet {
+        true => journal::read_sources(session).await?,
+        false => Vec::new(),
+    };
+    let files = files(found, digests, &sources)?;
+    let tenants = tenants::list(options, session, has_fleet).await?;
+    let mut standing = Standing {
+        missing: files
+            .iter()
+            .map(|file| match file.kind().is_script() {
+                true => Missing::Nobody,
+                false => Missing::All,
+            })
+            .collect(),
+        places: files
+            .iter()
+            .enumerate()
+            .filter_map(|(place, file)| Some((file.id?, place)))
+            .collect(),
+        files,
+        tenants,
+        unfinalized: Vec::new(),
+        last_run: snapshot.last_run,
+        pause: snapshot.pause,
+        lease: snapshot.lease,
+        last_applied: 0,
+        tallies: Vec::new(),
+        kind,
+    };
+    if has_fleet {
+        match kind {
+            Kind::Postgres => read_target(&mut standing, options, session).await?,
+            Kind::Sqlite => read_files(&mut standing, engine, session).await?,
+        }
+    }
+    for (file, missing) in standing.files.iter().zip(&mut standing.missing) {
+        if file.kind().is_for_tenants() && standing.tenants.is_empty() {
+            *missing = Missing::Nobody;
+        }
+    }
+    Ok(standing)
+}
+
+fn files(
+    found: Vec<SourceFile>,
+    digests: &Digests,
+    sources: &[SourceRecord],
+) -> Result<Vec<File>, RunError> {
+    let mut known: BTreeMap<&str, Vec<&SourceRecord>> = BTreeMap::new();
+    for record in sources {
+        known.entry(&record.key).or_default().push(record);
+    }
+    let mut files = Vec::with_capacity(found.len());
+    for (index, source) in (1..).zip(found) {
+        let digest = digests
+            .of(&source.as_step(index))
+            .map_err(RunError::files)?;
+        let mut records = known.get(&*source.key).into_iter().flatten();
+        let record = match source.kind.is_script() {
+            true => records.find(|record| record.digest == digest),
+            false => records.find(|record| {
+                SourceKind::from_journal(&record.kind).is_some_and(|kind| !kind.is_script())
+            }),
+        };
+        files.push(File {
+            id: record.map(|record| record.id),
+            applied_digest: record.map(|record| record.digest.clone()),
+            source,
+            digest,
+            index,
+            applied: 0,
+            finalized: 0,
+            started: 0,
+            migrated_at: None,
+            finalized_at: None,
+        });
+    }
+    digests.save();
+    Ok(files)
+}
+
+/// What the target's own tables say of all tenants.
+async fn read_target(
+    standing: &mut Standing,
+    options: &FleetOptions,
+    session: &mut dyn Session,
+) -> Result<(), RunError> {
+    // Our own table forgets no tenant; another list may.
+    let among = options.tenant_select.as_ref().map(|_| &*standing.tenants);
+    let tallies = journal::count_by_source(session, among).await?;
+    for tally in tallies {
+        if let Some(place) = standing.place_of(tally.source)
+            && let Some(file) = standing.files.get_mut(place)
+        {
+            note(
+                file,
+                tally.state,
+                tally.tenants,
+                tally.migrated_at,
+                tally.finalized_at,
+            );
+        }
+    }
+    let mut partial = Vec::new();
+    for (file, missing) in standing.files.iter().zip(&mut standing.missing) {
+        let all = match file.kind().is_for_tenants() {
+            true => standing.tenants.len() as u64,
+            false => 1,
+        };
+        match (file.kind().is_script(), file.applied + file.started) {
+            (true, _) | (false, 0) => {}
+            (false, _) if file.applied == all => *missing = Missing::Nobody,
+            (false, _) => partial.extend(file.id),
+        }
+    }
+    if !partial.is_empty() {
+        let applied = journal::read_applied_of(session, &partial).await?;
+        let is_done = |record: &&AppliedRecord| record.state != StepState::Started;
+        let had: HashSet<(i64, &str)> = applied
+            .iter()
+            .filter(is_done)
+            .map(|record| (record.source, &*record.tenant))
+            .collect();
+        for (file, missing) in standing.files.iter().zip(&mut standing.missing) {
+            let Some(id) = file.id.filter(|id| partial.contains(id)) else {
+                continue;
+            };
+            if !file.kind().is_for_tenants() {
+                continue;
+            }
+            let tenants = standing.tenants.iter().enumerate();
+            let lacking = tenants.filter(|(_, tenant)| !had.contains(&(id, &***tenant)));
+            *missing = some(lacking.map(|(number, _)| number).collect());
+        }
+    }
+    if standing
+        .files
+        .iter()
+        .any(|file| file.finalized < file.applied || file.started > 0)
+    {
+        standing.unfinalized = journal::read_unfinalized(session).await?;
+    }
+    standing.last_applied = journal::last_applied(session).await?;
+    Ok(())
+}
+
+fn some(tenants: Vec<usize>) -> Missing {
+    match tenants.is_empty() {
+        true => Missing::Nobody,
+        false => Missing::Some(tenants),
+    }
+}
+
+fn note(
+    file: &mut File,
+    state: StepState,
+    tenants: u64,
+    migrated_at: Option<i64>,
+    finalized_at: Option<i64>,
+) {
+    match state {
+        StepState::Started => file.started += tenants,
+        StepState::Migrated => file.applied += tenants,
+        StepState::Finalized => {
+            file.applied += tenants;
+            file.finalized += tenants;
+        }
+    }
+    file.migrated_at = file.migrated_at.max(migrated_at);
+    file.finalized_at = file.finalized_at.max(finalized_at);
+}
+
+/// What the target's file and each tenant's own say.
+async fn read_files(
+    standing: &mut Standing,
+    engine: &Engine,
+    session: &mut dyn Session,
+) -> Result<(), RunError> {
+    let mut lacking: Vec<Vec<usize>> = vec![Vec::new(); standing.files.len()];
+    let own = read_own(session).await?;
+    let had = add(standing, own, false);
+    for (place, file) in standing.files.iter().enumerate() {
+        let is_missing = !file.kind().is_script() && !had.contains(&place);
+        if !file.kind().is_for_tenants()
+            && !is_missing
+            && let Some(missing) = standing.missing.get_mut(place)
+        {
+            *missing = Missing::Nobody;
+        }
+    }
+    for (number, tenant) in standing.tenants.clone().into_iter().enumerate() {
+        let own = match engine.database.tenant(&tenant) {
+            Some(database) => {
+                let mut session = database.open(Access::Read, &Stop::default()).await?;
+                session.begin_read().await?;
+                let own = read_own(&mut *session).await?;
+                session.rollback().await?;
+                own
+            }
+            None => (Vec::new(), 0),
+        };
+        let migrated = |record: &&AppliedRecord| record.state == StepState::Migrated;
+        let when = |record: &AppliedRecord| record.finalized_at.or(record.migrated_at);
+        let (unfinalized, applied_at) = (
+            own.0.iter().filter(migrated).count() as u64,
+            own.0.iter().filter_map(when).max(),
+        );
+        let had = add(standing, own, true);
+        standing.tallies.push(TenantTally {
+            tenant,
+            applied: had.len() as u64,
+            unfinalized,
+            applied_at,
+        });
+        for (place, (file, lacking)) in standing.files.iter().zip(&mut lacking).enumerate() {
+            if file.kind() == SourceKind::TenantMigration && !had.contains(&place) {
+                lacking.push(number);
+            }
+        }
+    }
+    for ((file, missing), lacking) in standing
+        .files
+        .iter()
+        .zip(&mut standing.missing)
+        .zip(lacking)
+    {
+        if file.kind() == SourceKind::TenantMigration {
+            *missing = some(lacking);
+        }
+    }
+    Ok(())
+}
+
+/// What one file's own tables say, and the last number in them; nothing when it has none.
+async fn read_own(session: &mut dyn Session) -> crate::database::Result<(Vec<AppliedRecord>, i64)> {
+    if !journal::has_fleet(session).await? {
+        return Ok((Vec::new(), 0));
+    }
+    let rows = journal::read_applied(session).await?;
+    Ok((rows, journal::last_applied(session).await?))
+}
+
+/// Adds what one file's tables say; returns the places of what needs no further run there.
+fn add(
+    standing: &mut Standing,
+    (rows, last): (Vec<AppliedRecord>, i64),
+    is_tenant: bool,
+) -> BTreeSet<usize> {
+    standing.last_applied = standing.last_applied.max(last);
+    let mut had = BTreeSet::new();
+    for record in rows {
+        let Some(place) = standing.place_of(record.source) else {
+            continue;
+        };
+        let Some(file) = standing.files.get_mut(place) else {
+            continue;
+        };
+        if record.is_script || file.kind().is_for_tenants() != is_tenant {
+            continue;
+        }
+        note(
+            file,
+            record.state,
+            1,
+            record.migrated_at,
+            record.finalized_at,
+        );
+        if record.state != StepState::Started {
+            had.insert(place);
+        }
+        if record.state != StepState::Finalized {
+            standing.unfinalized.push(record);
+        }
+    }
+    had
+}

@@ -1,0 +1,191 @@
+//! What a run of a fleet has to do: which files, for whom, and which of their phases.
+
+use std::collections::BTreeMap;
+
+use super::standing::{File, Missing, Standing};
+use crate::journal::{AppliedRecord, Phase};
+
+/// What a run does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// `migrate` and `finalize` of each file at once.
+    Apply,
+    /// Writes the pending files down as applied.
+    Sync,
+    /// `migrate` of what is pending.
+    Migrate,
+    /// `migrate` of what is pending, then `finalize` of all that is not finalized.
+    Finalize,
+    /// `reset` of all that is not finalized.
+    Reset,
+}
+
+impl Work {
+    /// The command, as history shows it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Sync => "sync",
+            Self::Migrate => "migrate",
+            Self::Finalize => "finalize",
+            Self::Reset => "reset",
+        }
+    }
+
+    /// Whether it goes on to the phase that the application may notice.
+    pub(super) fn finalizes(self) -> bool {
+        matches!(self, Self::Apply | Self::Finalize)
+    }
+}
+
+/// Some phases of one file for one tenant.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    /// The place of the file.
+    pub(super) file: usize,
+    /// The tenant's number; none for the target itself.
+    pub(super) tenant: Option<usize>,
+    pub(super) phases: &'static [Phase],
+    /// What the journal knows of it already.
+    pub(super) record: Option<AppliedRecord>,
+}
+
+/// What can be done before anything behind it is begun: one file for the target, or files for tenants.
+pub(super) type Stage = Vec<Piece>;
+
+/// The pieces of a run, in stages. With `only`, those of this tenant alone.
+pub(super) fn stages(standing: &Standing, work: Work, only: Option<usize>) -> Vec<Stage> {
+    let mut known: BTreeMap<(usize, Option<usize>), AppliedRecord> = BTreeMap::new();
+    for record in &standing.unfinalized {
+        if let Some((file, tenant)) = whose(standing, record) {
+            known.insert((file, tenant), record.clone());
+        }
+    }
+    let is_wanted = |piece: &Piece| match only {
+        Some(only) => piece.tenant == Some(only),
+        None => true,
+    };
+    let mut pieces = Vec::new();
+    if work == Work::Reset {
+        let mut unfinalized: Vec<_> = known.into_iter().collect();
+        unfinalized.sort_by_key(|(_, record)| std::cmp::Reverse(record.id));
+        for ((file, tenant), record) in unfinalized {
+            pieces.push(Piece {
+                file,
+                tenant,
+                phases: &[Phase::Reset],
+                record: Some(record),
+            });
+        }
+        pieces.retain(is_wanted);
+        return staged(pieces);
+    }
+    // Scripts run at every apply, and with each run that migrates something.
+    let runs_scripts = only.is_some() || matches!(work, Work::Apply) || standing.has_pending();
+    let at_once: &[Phase] = &[Phase::Migrate, Phase::Finalize];
+    let mut later = Vec::new();
+    for (place, file) in standing.files.iter().enumerate() {
+        for tenant in whom(standing, place, file, runs_scripts, only) {
+            let record = known.remove(&(place, tenant));
+            let phases = match (work, file.kind().is_script()) {
+                (Work::Migrate | Work::Finalize, false) => &[Phase::Migrate],
+                _ => at_once,
+            };
+            pieces.push(Piece {
+                file: place,
+                tenant,
+                phases,
+                record,
+            });
+            if work == Work::Finalize && !file.kind().is_script() {
+                later.push((place, tenant, None));
+            }
+        }
+        // What an earlier run has migrated.
+        if work == Work::Apply {
+            let migrated: Vec<_> = known.range((place, None)..(place + 1, None)).collect();
+            for ((file, tenant), record) in migrated {
+                pieces.push(Piece {
+                    file: *file,
+                    tenant: *tenant,
+                    phases: &[Phase::Finalize],
+                    record: Some(record.clone()),
+                });
+            }
+        }
+    }
+    if work == Work::Finalize {
+        let mut migrated: Vec<_> = known.into_iter().collect();
+        migrated.sort_by_key(|(_, record)| record.id);
+        let migrated = migrated
+            .into_iter()
+            .map(|((file, tenant), record)| (file, tenant, Some(record)));
+        for (file, tenant, record) in migrated.chain(later) {
+            pieces.push(Piece {
+                file,
+                tenant,
+                phases: &[Phase::Finalize],
+                record,
+            });
+        }
+    }
+    pieces.retain(is_wanted);
+    staged(pieces)
+}
+
+/// For whom a file is to be run.
+fn whom(
+    standing: &Standing,
+    place: usize,
+    file: &File,
+    runs_scripts: bool,
+    only: Option<usize>,
+) -> Vec<Option<usize>> {
+    let is_for_tenants = file.kind().is_for_tenants();
+    let everybody = || match (is_for_tenants, only) {
+        (true, Some(only)) => vec![Some(only)],
+        (true, None) => (0..standing.tenants.len()).map(Some).collect(),
+        (false, _) => vec![None],
+    };
+    match standing.missing.get(place) {
+        _ if file.kind().is_script() => match runs_scripts {
+            true => everybody(),
+            false => Vec::new(),
+        },
+        Some(Missing::All) => everybody(),
+        Some(Missing::Some(tenants)) => tenants.iter().copied().map(Some).collect(),
+        Some(Missing::Nobody) | None => Vec::new(),
+    }
+}
+
+fn whose(standing: &Standing, record: &AppliedRecord) -> Option<(usize, Option<usize>)> {
+    let file = standing.place_of(record.source)?;
+    let tenant = match &*record.tenant {
+        "" => None,
+        name => Some(
+            standing
+                .tenants
+                .binary_search_by(|tenant| tenant.as_str().cmp(name))
+                .ok()?,
+        ),
+    };
+    Some((file, tenant))
+}
+
+/// Cuts where a file is for the target itself: whatever is behind it may need it.
+fn staged(pieces: Vec<Piece>) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for piece in pieces {
+        match stages.last_mut() {
+            Some(stage)
+                if stage
+                    .first()
+                    .is_some_and(|first| first.tenant.is_some() == piece.tenant.is_some()) =>
+            {
+                stage.push(piece);
+            }
+            _ => stages.push(vec![piece]),
+        }
+    }
+    stages
+}
