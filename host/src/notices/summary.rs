@@ -12,7 +12,7 @@ use crate::post::Post;
 const NAME: &str = "migrator";
 
 /// What an apply did. The fields keep this order.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// When it began: <https://www.rfc-editor.org/rfc/rfc3339>
