@@ -112,7 +112,7 @@ async fn was_committed(session: &mut dyn Session, lease: &Lease) -> bool {
     })
 }
 
-async fn write_failures(session: &mut dyn Session, failures: &[AttemptRecord], lease: &Lease) {
+pub(super) async fn write_failures(session: &mut dyn Session, failures: &[AttemptRecord], lease: &Lease) {
     let written = async {
         session.rollback().await?;
         session.begin(Durability::Deferred).await?;
@@ -135,13 +135,7 @@ async fn write_failures(session: &mut dyn Session, failures: &[AttemptRecord], l
 pub(super) fn named(crew: &Crew<'_>, piece: Option<Piece>, failure: Failure) -> FileFailure {
     match piece {
         Some(piece) => crew.file_failure(&piece, failure),
-        None => FileFailure {
-            key: failure.step.clone().unwrap_or_default(),
-            file_name: failure.step.clone().unwrap_or_default(),
-            tenant: None,
-            message: failure.message.clone(),
-            failure,
-        },
+        None => crew.unnamed(failure),
     }
 }
 
@@ -248,7 +242,7 @@ impl<'a> Atomic<'a> {
             && piece.phases.contains(&Phase::Migrate)
             && loaded.is_outside()
         {
-            return Err(refuse_outside(loaded).of(&loaded.step.label, Phase::Migrate));
+            return Err(refuse_outside(loaded).of(&self.crew.label(piece), Phase::Migrate));
         }
         let context = match self.contexts.get(&piece.tenant) {
             Some(context) => Arc::clone(context),
@@ -262,7 +256,9 @@ impl<'a> Atomic<'a> {
             return Err(no_session());
         };
         let session = place.session.take().ok_or_else(no_session)?;
-        let performed = self.crew.perform(&context, session, piece, attempt).await;
+        let performed = self
+            .crew
+            .perform(&context, session, piece, attempt, self.crew.stop).await;
         place.session = Some(performed.session);
         place.ledger.note(piece, performed.result?);
         Ok(())

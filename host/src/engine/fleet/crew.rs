@@ -109,6 +109,29 @@ impl<'c> Crew<'c> {
         mut session: Box<dyn Session>,
         piece: &Piece,
         attempt: u32,
+        stop: &Stop,
+    ) -> Performed {
+        let schema = match self.loaded.get(&piece.file).map(|loaded| &loaded.program) {
+            Some(Program::Sql(_)) | None => None,
+            Some(_) => self.tenant(piece).map(|tenant| &*tenant.schema),
+        };
+        if let Err(error) = session.enter_schema(schema).await {
+            let failure = Failure::from_database(error);
+            let result = Err(self.say(failure, piece, Phase::Migrate, stop));
+            return Performed { result, session };
+        }
+        self.perform_outside(context, session, piece, attempt, stop)
+            .await
+    }
+
+    /// The same where there is no transaction, in a session that nobody has used.
+    pub(super) async fn perform_outside(
+        &self,
+        context: &Arc<RunContext>,
+        mut session: Box<dyn Session>,
+        piece: &Piece,
+        attempt: u32,
+        stop: &Stop,
     ) -> Performed {
         let mut record = self.record(piece);
         let Some(loaded) = self.loaded.get(&piece.file) else {
@@ -118,27 +141,16 @@ impl<'c> Crew<'c> {
                 session,
             };
         };
-        let schema = match &loaded.program {
-            Program::Sql(_) => None,
-            _ => self.tenant(piece).map(|tenant| &*tenant.schema),
-        };
-        if let Err(error) = session.enter_schema(schema).await {
-            let failure = self.say(Failure::from_database(error), loaded, Phase::Migrate);
-            return Performed {
-                result: Err(failure),
-                session,
-            };
-        }
         let mut result = Ok(());
         for phase in piece.phases {
             if !loaded.program.has(*phase) {
                 continue;
             }
             (result, session) = self
-                .phase(context, session, piece, loaded, *phase, attempt, &record)
+                .phase(context, session, piece, loaded, *phase, attempt, &record, stop)
                 .await;
             if let Err(failure) = result {
-                let failure = self.say(failure, loaded, *phase);
+                let failure = self.say(failure, piece, *phase, stop);
                 return Performed {
                     result: Err(failure),
                     session,
@@ -162,6 +174,7 @@ impl<'c> Crew<'c> {
         phase: Phase,
         attempt: u32,
         record: &AppliedRecord,
+        stop: &Stop,
     ) -> (Result<(), Failure>, Box<dyn Session>) {
         let mut transaction =
             StepTransaction::open(context, session, &loaded.step, phase, None, attempt, None);
@@ -176,11 +189,11 @@ impl<'c> Crew<'c> {
         };
         let program = rendered.as_ref().unwrap_or(&loaded.program);
         let sandbox = self.engine.started_sandbox();
-        self.stop.set_deadline(Some(self.engine.deadline()));
+        stop.set_deadline(Some(self.engine.deadline()));
         let is_component = matches!(program, Program::Component(_));
         if is_component && phase == Phase::Migrate {
             let (answers, back) = program
-                .inquire(sandbox, transaction, Circumstances::First, self.stop)
+                .inquire(sandbox, transaction, Circumstances::First, stop)
                 .await;
             transaction = back;
             let answers = answers.and_then(|answers| match answers.transactional {
@@ -188,17 +201,17 @@ impl<'c> Crew<'c> {
                 false => Err(refuse_outside(loaded)),
             });
             if let Err(failure) = answers {
-                self.stop.set_deadline(None);
+                stop.set_deadline(None);
                 return (Err(failure), transaction.session);
             }
         }
-        let (mut result, mut transaction) = program.perform(sandbox, transaction, self.stop).await;
+        let (mut result, mut transaction) = program.perform(sandbox, transaction, stop).await;
         if result.is_ok() && is_component {
             // So that a failure is told of the file whose it is.
             let settled = transaction.session.settle().await;
             result = settled.map_err(Failure::from_database);
         }
-        self.stop.set_deadline(None);
+        stop.set_deadline(None);
         (result, transaction.session)
     }
 
@@ -265,13 +278,21 @@ impl<'c> Crew<'c> {
         Ok(Some(rendered))
     }
 
-    /// The failure, said of its file.
-    fn say(&self, failure: Failure, loaded: &Loaded, phase: Phase) -> Failure {
-        match (&failure.step, self.stop.is_cancelled()) {
-            (_, true) => Failure::new("cancelled", Blame::Operator, "cancelled by the operator")
-                .of(&loaded.step.label, phase),
-            (None, false) => failure.of(&loaded.step.label, phase),
-            (Some(_), false) => failure,
+    /// The failure, said of its file and tenant.
+    fn say(&self, failure: Failure, piece: &Piece, phase: Phase, stop: &Stop) -> Failure {
+        let failure = match stop.is_cancelled() {
+            true => Failure::new("cancelled", Blame::Operator, "cancelled by the operator"),
+            false => failure,
+        };
+        failure.of(&self.label(piece), phase)
+    }
+
+    /// The file and the tenant of a piece, as they are shown.
+    pub(super) fn label(&self, piece: &Piece) -> String {
+        let file = self.file(piece).map(File::label).unwrap_or_default();
+        match self.tenant(piece) {
+            Some(tenant) => format!("{file} for {}", tenant.name),
+            None => file,
         }
     }
 
@@ -308,6 +329,19 @@ impl<'c> Crew<'c> {
                 .map(|file| file.source.file_name.clone())
                 .unwrap_or_default(),
             tenant: self.tenant(piece).map(|tenant| tenant.name.clone()),
+            message: failure.message.clone(),
+            failure,
+        }
+    }
+}
+
+impl Crew<'_> {
+    /// A failure that is of no file.
+    pub(super) fn unnamed(&self, failure: Failure) -> FileFailure {
+        FileFailure {
+            key: failure.step.clone().unwrap_or_default(),
+            file_name: failure.step.clone().unwrap_or_default(),
+            tenant: None,
             message: failure.message.clone(),
             failure,
         }

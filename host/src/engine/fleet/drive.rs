@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use super::atomic::{self, Atomic};
 use super::crew::{Crew, outcome_of};
 use super::standing::{self, Standing};
+use super::parallel::{self, Manner};
 use super::work::{self, Stage, Work};
 use super::{ApplyError, FileFailure, FleetOptions, Source, Spread, Tenant, name, sources};
 use crate::database::{Access, Durability, ErrorKind, Kind, Session, Stop};
@@ -136,7 +137,8 @@ pub(super) async fn drive(
         refuse(engine, &standing)?;
         let tenants = tenants(&mut *session, &mut standing, task.new_tenant).await?;
         let only = task.new_tenant.map(|_| standing.tenants.len() - 1);
-        let stages = work::stages(&standing, task.work, only);
+        let mut stages = work::stages(&standing, task.work, only);
+        narrow(&mut stages, &standing, &task.spread, &mut *session).await?;
         if stages.is_empty() && task.new_tenant.is_none() {
             // A host died between its last commit and the end of its run, or another has done it all.
             database(journal::end_dead_runs(&mut *session, None).await)?;
@@ -253,7 +255,7 @@ pub(super) async fn rehearse(
     driven.tenants = tenants_of(&standing, only);
     let mut changed = BTreeMap::new();
     match load(&mut crew, Work::Apply, &stages) {
-        Err(failure) => driven.failure = Some(of_nobody(failure)),
+        Err(failure) => driven.failure = Some(crew.unnamed(failure)),
         Ok(()) => {
             let mut atomic =
                 Atomic::new(&crew, session, Work::Apply, only.and_then(|_| new_tenant));
@@ -312,7 +314,23 @@ async fn run_stages(
                 _ => outcome_of(&failure),
             };
             end(&mut *session, lease, &output, outcome, Some(&failure)).await;
-            Err((outcome, of_nobody(failure)))
+            Err((outcome, crew.unnamed(failure)))
+        }
+        (
+            Ok(()),
+            Spread::Parallel {
+                workers,
+                canaries,
+                stop_after,
+                ..
+            },
+        ) if only.is_none() && task.work != Work::Sync => {
+            let manner = Manner {
+                workers: *workers,
+                canaries,
+                stop_after: *stop_after,
+            };
+            parallel::run(&crew, session, &manner, &stages, lease, &output).await
         }
         (Ok(()), _) => {
             let new_tenant = only.and(task.new_tenant);
@@ -474,6 +492,41 @@ fn has_work(standing: &Standing, task: &Task<'_>) -> bool {
     !work::stages(standing, task.work, None).is_empty()
 }
 
+/// Leaves out the tenants that are not wanted.
+async fn narrow(
+    stages: &mut Vec<Stage>,
+    standing: &Standing,
+    spread: &Spread,
+    session: &mut dyn Session,
+) -> Result<(), RunError> {
+    let Spread::Parallel {
+        canaries,
+        only_failed,
+        ..
+    } = spread
+    else {
+        return Ok(());
+    };
+    if let Some(canary) = canaries.iter().find(|name| !standing.tenants.contains(name)) {
+        return Err(RunError::Refused(format!(
+            "there is no tenant `{canary}`, which is to be a canary; nothing was run"
+        )));
+    }
+    if *only_failed {
+        let run = standing.last_run.as_ref().map(|run| run.id);
+        let failed = parallel::failed_tenants(session, run).await?;
+        let is_wanted = |tenant: usize| {
+            let name = standing.tenants.get(tenant);
+            name.is_some_and(|name| failed.contains(name))
+        };
+        for stage in stages.iter_mut() {
+            stage.retain(|piece| piece.tenant.is_none_or(is_wanted));
+        }
+        stages.retain(|stage| !stage.is_empty());
+    }
+    Ok(())
+}
+
 /// Refuses to run anything when migrations have changed since they were applied.
 fn refuse(engine: &Engine, standing: &Standing) -> Result<(), ApplyError> {
     if engine.options.allowances.changed {
@@ -578,16 +631,6 @@ async fn wait(
         return engine.wait_until_free(lease, observer, stop).await;
     }
     Err(RunError::Held(lease))
-}
-
-fn of_nobody(failure: Failure) -> FileFailure {
-    FileFailure {
-        key: failure.step.clone().unwrap_or_default(),
-        file_name: failure.step.clone().unwrap_or_default(),
-        tenant: None,
-        message: failure.message.clone(),
-        failure,
-    }
 }
 
 fn database<T>(result: crate::database::Result<T>) -> Result<T, RunError> {

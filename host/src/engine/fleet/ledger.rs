@@ -18,13 +18,6 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn is_empty(&self) -> bool {
-        self.new.is_empty()
-            && self.updated.is_empty()
-            && self.finalized.is_empty()
-            && self.forgotten.is_empty()
-    }
-
     /// Takes note of a piece that is done; `record` is its row as it is then.
     pub(super) fn note(&mut self, piece: &Piece, record: AppliedRecord) {
         match (&piece.record, piece.phases) {

@@ -11,6 +11,7 @@ mod drive;
 mod ledger;
 mod name;
 mod overview;
+mod parallel;
 mod sources;
 mod standing;
 mod tenants;

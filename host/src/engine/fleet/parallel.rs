@@ -1,0 +1,644 @@
+//! Tenants beside each other, each file in a transaction of its own.
+//!
+//! A few workers, each on a thread and a session of its own, take one tenant after the other. A tenant that fails is left
+//! where it is, and the others go on. What is for the target itself runs alone, when all before it is done. The finalize of
+//! one tenant's files, and their reset, are one transaction.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::atomic::{enter, write_failures, write_sources};
+use super::crew::{Crew, finish, outcome_of};
+use super::drive::end;
+use super::ledger::Ledger;
+use super::work::{Piece, Stage};
+use super::{FileFailure, RunError};
+use crate::database::{Access, Database, Durability, Kind, Session, Stop};
+use crate::engine::event::Event;
+use crate::engine::failure::{Blame, Failure};
+use crate::engine::pause;
+use crate::engine::run_output::RunOutput;
+use crate::engine::supervisor::on_this_thread;
+use crate::journal::{self, AppliedRecord, AttemptRecord, Lease, Outcome, Phase, StepState};
+
+/// How a run goes from tenant to tenant.
+pub(super) struct Manner<'m> {
+    pub(super) workers: usize,
+    pub(super) canaries: &'m [String],
+    pub(super) stop_after: Option<usize>,
+}
+
+/// What all workers share.
+struct Shared<'s> {
+    crew: &'s Crew<'s>,
+    lease: &'s Lease,
+    stages: &'s [Stage],
+    /// What this run has migrated, for its finalize.
+    migrated: Mutex<BTreeMap<(usize, Option<usize>), AppliedRecord>>,
+    failed: Mutex<Vec<(Piece, Failure)>>,
+    /// Tries that the target's journal does not know yet.
+    unwritten: Mutex<Vec<AttemptRecord>>,
+    failures: AtomicUsize,
+    stop_after: Option<usize>,
+}
+
+/// One who works.
+struct Worker<'w> {
+    shared: &'w Shared<'w>,
+    stop: Stop,
+    output: Arc<RunOutput>,
+    /// Of the tenant that it is at; the target's own on PostgreSQL.
+    session: Option<Box<dyn Session>>,
+    /// The right to commit where the session is.
+    lease: Lease,
+    looked_for_pause_at: Instant,
+}
+
+/// Runs all stages, and ends the run.
+pub(super) async fn run(
+    crew: &Crew<'_>,
+    session: Box<dyn Session>,
+    manner: &Manner<'_>,
+    stages: &[Stage],
+    lease: &Lease,
+    output: &Arc<RunOutput>,
+) -> Result<(), (Outcome, FileFailure)> {
+    let shared = Shared {
+        crew,
+        lease,
+        stages,
+        migrated: Mutex::default(),
+        failed: Mutex::default(),
+        unwritten: Mutex::default(),
+        failures: AtomicUsize::new(0),
+        stop_after: manner.stop_after,
+    };
+    let mut target = Worker {
+        shared: &shared,
+        stop: crew.stop.clone(),
+        output: Arc::clone(output),
+        session: Some(session),
+        lease: lease.clone(),
+        looked_for_pause_at: Instant::now(),
+    };
+    let mut why_over = None;
+    for stage in stages {
+        let is_for_tenants = stage.first().is_some_and(|piece| piece.tenant.is_some());
+        why_over = match is_for_tenants {
+            true => tenants(&shared, &mut target, manner, stage).await,
+            false => target.tenant(stage).await.err().map(|failed| {
+                shared.fail(failed);
+                "a file for the target itself failed"
+            }),
+        };
+        if why_over.is_some() || crew.stop.is_cancelled() {
+            break;
+        }
+    }
+    let failure = shared.summary(why_over);
+    let (outcome, error) = match &failure {
+        None if crew.stop.is_cancelled() => (Outcome::Cancelled, Some(cancelled())),
+        None => (Outcome::Done, None),
+        Some((_, failure)) => (outcome_of(failure), Some(failure.clone())),
+    };
+    let Some(mut session) = target.session.take() else {
+        let failure = error.unwrap_or_else(no_session);
+        return Err((Outcome::Interrupted, crew.unnamed(failure)));
+    };
+    let unwritten = std::mem::take(&mut *lock(&shared.unwritten));
+    write_failures(&mut *session, &unwritten, lease).await;
+    keep_schema(&mut *session, lease).await;
+    end(&mut *session, lease, output, outcome, error.as_ref()).await;
+    match (failure, error) {
+        (Some((piece, failure)), _) => Err((outcome, crew.file_failure(&piece, failure))),
+        (None, Some(failure)) => Err((outcome, crew.unnamed(failure))),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Runs the files of many tenants; returns why no further tenant may begin, when that is so.
+async fn tenants(
+    shared: &Shared<'_>,
+    target: &mut Worker<'_>,
+    manner: &Manner<'_>,
+    stage: &Stage,
+) -> Option<&'static str> {
+    let crew = shared.crew;
+    let failed: BTreeSet<Option<usize>> = lock(&shared.failed)
+        .iter()
+        .map(|(piece, _)| piece.tenant)
+        .collect();
+    let mut pieces: BTreeMap<Option<usize>, Vec<Piece>> = BTreeMap::new();
+    for piece in stage.iter().filter(|piece| !failed.contains(&piece.tenant)) {
+        pieces.entry(piece.tenant).or_default().push(piece.clone());
+    }
+    let is_canary = |pieces: &Vec<Piece>| {
+        let tenant = pieces.first().and_then(|piece| crew.tenant(piece));
+        tenant.is_some_and(|tenant| manner.canaries.contains(&tenant.name))
+    };
+    let (canaries, others): (Vec<_>, Vec<_>) = pieces.into_values().partition(is_canary);
+    for (queue, are_canaries) in [(canaries, true), (others, false)] {
+        if queue.is_empty() {
+            continue;
+        }
+        let workers = manner.workers.clamp(1, queue.len());
+        let queue = Mutex::new(VecDeque::from(queue));
+        let outputs: Vec<Arc<RunOutput>> = (0..workers)
+            .map(|_| Arc::new(target.output.of_worker()))
+            .collect();
+        std::thread::scope(|scope| {
+            for output in &outputs {
+                scope.spawn(|| work(shared, &queue, Arc::clone(output), are_canaries));
+            }
+        });
+        target.keep_output(&outputs).await;
+        if are_canaries && shared.failures.load(Ordering::Relaxed) > 0 {
+            return Some("a canary failed, so that no other tenant was begun");
+        }
+        if shared.is_enough() {
+            return Some("so many failed that no further tenant was begun");
+        }
+        if crew.stop.is_cancelled() {
+            return None;
+        }
+    }
+    None
+}
+
+/// The life of one worker's thread.
+fn work(
+    shared: &Shared<'_>,
+    queue: &Mutex<VecDeque<Vec<Piece>>>,
+    output: Arc<RunOutput>,
+    are_canaries: bool,
+) {
+    let ended = on_this_thread(async {
+        let mut worker = Worker {
+            shared,
+            stop: shared.crew.stop.child(),
+            output,
+            session: None,
+            lease: shared.lease.clone(),
+            looked_for_pause_at: Instant::now(),
+        };
+        loop {
+            let is_over = shared.crew.stop.is_cancelled() || (!are_canaries && shared.is_enough());
+            let next = lock(queue).pop_front();
+            let Some(pieces) = next.filter(|_| !is_over) else {
+                return;
+            };
+            if let Err(failed) = worker.tenant(&pieces).await {
+                shared.fail(failed);
+            }
+            if shared.crew.engine.target_kind() == Kind::Sqlite {
+                worker.session = None;
+            }
+        }
+    });
+    if let Err(error) = ended {
+        tracing::warn!("a worker could not start: {error}");
+    }
+}
+
+impl Worker<'_> {
+    /// Runs the pieces of one tenant, or of the target itself.
+    async fn tenant(&mut self, pieces: &[Piece]) -> Result<(), (Piece, Failure)> {
+        for group in groups(pieces) {
+            let Some(first) = group.first() else {
+                continue;
+            };
+            self.group(group).await.map_err(|failed| match failed {
+                (Some(piece), failure) => (piece, failure),
+                (None, failure) => (first.clone(), failure),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Runs the pieces of one transaction, with as many tries as they are worth.
+    async fn group(&mut self, group: &[Piece]) -> Result<(), (Option<Piece>, Failure)> {
+        let crew = self.shared.crew;
+        let mut attempt = 1;
+        loop {
+            let began_at = journal::now();
+            let Err((piece, failure)) = self.try_group(group, attempt).await else {
+                return Ok(());
+            };
+            let piece = piece.or_else(|| group.first().cloned());
+            self.give_up().await;
+            if let Some(piece) = &piece {
+                lock(&self.shared.unwritten)
+                    .extend(crew.attempt(piece, attempt, began_at, &failure));
+                self.write_failures().await;
+            }
+            let pause = crew.engine.options.retries.pause(&failure, attempt);
+            let Some(pause) = pause.filter(|_| !self.stop.is_cancelled()) else {
+                return Err((piece, failure));
+            };
+            attempt += 1;
+            crew.observer.notify(&Event::Retrying {
+                step: failure.step.clone().unwrap_or_default(),
+                attempt,
+                delay_milliseconds: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                message: failure.message.clone(),
+            });
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = self.stop.stopped() => {}
+            }
+            if failure.is_lost_connection() && self.is_done(group).await {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn try_group(
+        &mut self,
+        group: &[Piece],
+        attempt: u32,
+    ) -> Result<(), (Option<Piece>, Failure)> {
+        let crew = self.shared.crew;
+        let of_nobody = |error| (None, Failure::from_database(error));
+        self.open(group).await.map_err(of_nobody)?;
+        self.rest().await.map_err(|failure| (None, failure))?;
+        let mut session = self.session.take().ok_or_else(|| (None, no_session()))?;
+        if let Err(error) = session.begin(Durability::Deferred).await {
+            self.session = Some(session);
+            return Err(of_nobody(error));
+        }
+        let mut ledger = Ledger::default();
+        let mut done = Vec::new();
+        for piece in group {
+            if self.stop.is_cancelled() {
+                self.session = Some(session);
+                return Err((Some(piece.clone()), cancelled()));
+            }
+            let piece = self.shared.with_record(piece);
+            let began = Instant::now();
+            let label = crew.label(&piece);
+            let phase = piece.phases.first().copied().unwrap_or(Phase::Migrate);
+            crew.observer.notify(&Event::StepStarted {
+                step: label.clone(),
+                phase,
+                attempt,
+                number: piece.file + 1,
+                of: crew.files.len(),
+                resumed: false,
+            });
+            let context = crew.context(crew.tenant(&piece), &self.output);
+            let is_outside = piece.phases.contains(&Phase::Migrate)
+                && crew.loaded.get(&piece.file).is_some_and(|loaded| loaded.is_outside());
+            let performed = match is_outside {
+                true => self.outside(&context, session, &piece, attempt).await,
+                false => {
+                    let performed = crew
+                        .perform(&context, session, &piece, attempt, &self.stop)
+                        .await;
+                    (performed.result.map(|record| (piece.clone(), record)), performed.session)
+                }
+            };
+            session = performed.1;
+            let outcome = match &performed.0 {
+                Ok(_) => Outcome::Done,
+                Err(failure) => outcome_of(failure),
+            };
+            crew.observer.notify(&Event::StepEnded {
+                step: label,
+                phase,
+                outcome,
+                milliseconds: i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX),
+            });
+            match performed.0 {
+                Ok((piece, record)) => {
+                    ledger.note(&piece, record.clone());
+                    done.push((piece, record));
+                }
+                Err(failure) => {
+                    self.session = Some(session);
+                    return Err((Some(piece), failure));
+                }
+            }
+        }
+        let committed = self.commit(&mut *session, &ledger).await;
+        self.session = Some(session);
+        committed.map_err(of_nobody)?;
+        self.output.committed();
+        let mut migrated = lock(&self.shared.migrated);
+        migrated.extend(
+            done.into_iter()
+                .filter(|(_, record)| record.state == StepState::Migrated)
+                .map(|(piece, record)| ((piece.file, piece.tenant), record)),
+        );
+        Ok(())
+    }
+
+    /// Runs a file outside a transaction: it is written down as begun first, and its session has a transaction again
+    /// afterwards.
+    async fn outside(
+        &self,
+        context: &Arc<crate::engine::transaction::RunContext>,
+        mut session: Box<dyn Session>,
+        piece: &Piece,
+        attempt: u32,
+    ) -> (Result<(Piece, AppliedRecord), Failure>, Box<dyn Session>) {
+        let crew = self.shared.crew;
+        let mut record = crew.record(piece);
+        let was_started = piece.record.is_some();
+        let started = async {
+            if !was_started {
+                journal::write_applied(&mut *session, std::slice::from_ref(&record)).await?;
+            }
+            self.lease.fence(&mut *session).await?;
+            session.commit().await?;
+            session.begin_without_transaction().await
+        };
+        let started: crate::database::Result<()> = started.await;
+        if let Err(error) = started {
+            return (Err(Failure::from_database(error)), session);
+        }
+        let piece = Piece {
+            record: Some(record.clone()),
+            ..piece.clone()
+        };
+        let migrate = Piece {
+            phases: &[Phase::Migrate],
+            ..piece.clone()
+        };
+        let performed = crew
+            .perform_outside(context, session, &migrate, attempt, &self.stop)
+            .await;
+        session = performed.session;
+        let kept = |failure: Failure| Failure {
+            is_kept: true,
+            ..failure
+        };
+        if let Err(failure) = performed.result {
+            return (Err(kept(failure)), session);
+        }
+        let opened = async {
+            session.rollback().await?;
+            session.begin(Durability::Deferred).await
+        };
+        let opened: crate::database::Result<()> = opened.await;
+        if let Err(error) = opened {
+            return (Err(kept(Failure::from_database(error))), session);
+        }
+        let rest = match piece.phases {
+            [Phase::Migrate, rest @ ..] => rest,
+            rest => rest,
+        };
+        finish(&mut record, &[Phase::Migrate]);
+        if !rest.is_empty() {
+            let finalize = Piece {
+                phases: rest,
+                record: Some(record.clone()),
+                ..piece.clone()
+            };
+            let performed = crew
+                .perform(context, session, &finalize, attempt, &self.stop)
+                .await;
+            session = performed.session;
+            match performed.result {
+                Ok(finalized) => record = finalized,
+                Err(failure) => return (Err(kept(failure)), session),
+            }
+        }
+        (Ok((piece, record)), session)
+    }
+
+    async fn commit(
+        &self,
+        session: &mut dyn Session,
+        ledger: &Ledger,
+    ) -> crate::database::Result<()> {
+        session.verify().await?;
+        ledger.write(session).await?;
+        if self.writes_to_target() {
+            self.output.write(session, self.shared.lease).await?;
+        }
+        self.lease.fence(session).await?;
+        session.commit().await
+    }
+
+    /// Whether what it commits is in the target itself.
+    fn writes_to_target(&self) -> bool {
+        self.shared.crew.engine.target_kind() == Kind::Postgres
+    }
+
+    /// Opens the session for the tenant of these pieces, unless it is open.
+    async fn open(&mut self, group: &[Piece]) -> crate::database::Result<()> {
+        if self.session.is_some() {
+            return Ok(());
+        }
+        let crew = self.shared.crew;
+        let tenant = group.first().and_then(|piece| crew.tenant(piece));
+        let own = tenant.and_then(|tenant| crew.engine.database.tenant(&tenant.name));
+        let database: Arc<dyn Database> = match &own {
+            Some(own) => Arc::clone(own),
+            None => Arc::clone(&crew.engine.database),
+        };
+        let mut session = database.open(Access::Write, &self.stop).await?;
+        session.label(self.shared.lease.run);
+        if own.is_some() {
+            self.lease = self.shared.lease.for_tenant();
+            enter(&mut *session, &self.lease).await?;
+            session.begin(Durability::Deferred).await?;
+            write_sources(crew, self.shared.stages, &mut *session).await?;
+            self.lease.fence(&mut *session).await?;
+            session.commit().await?;
+        }
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// Rolls back; what cannot be rolled back is given up.
+    async fn give_up(&mut self) {
+        self.output.rolled_back();
+        if let Some(session) = &mut self.session
+            && session.rollback().await.is_err()
+        {
+            self.session = None;
+        }
+    }
+
+    /// Whether the transaction whose connection was lost came through.
+    async fn is_done(&mut self, group: &[Piece]) -> bool {
+        let crew = self.shared.crew;
+        let looked = async {
+            self.open(group).await?;
+            let Some(session) = &mut self.session else {
+                return Ok(Vec::new());
+            };
+            let sources: Vec<i64> = group
+                .iter()
+                .filter_map(|piece| crew.ids.get(piece.file).copied())
+                .collect();
+            session.begin_read().await?;
+            let applied = journal::read_applied_of(&mut **session, &sources).await?;
+            session.rollback().await?;
+            crate::database::Result::Ok(applied)
+        };
+        let applied = looked.await.unwrap_or_default();
+        group.iter().all(|piece| {
+            let tenant = crew.tenant(piece).map_or("", |tenant| &*tenant.name);
+            let is_final = piece.phases.contains(&Phase::Finalize);
+            applied.iter().any(|record| {
+                record.tenant == tenant
+                    && crew.ids.get(piece.file) == Some(&record.source)
+                    && match is_final {
+                        true => record.state == StepState::Finalized,
+                        false => record.state != StepState::Started,
+                    }
+            })
+        })
+    }
+
+    /// Writes down what failed, where that is in the target itself; else it is left to the end.
+    async fn write_failures(&mut self) {
+        if !self.writes_to_target() {
+            return;
+        }
+        let failures = std::mem::take(&mut *lock(&self.shared.unwritten));
+        let Some(session) = &mut self.session else {
+            lock(&self.shared.unwritten).extend(failures);
+            return;
+        };
+        let written = async {
+            session.begin(Durability::Deferred).await?;
+            for failure in &failures {
+                journal::write_failure(&mut **session, failure).await?;
+            }
+            self.output.write(&mut **session, self.shared.lease).await?;
+            self.shared.lease.fence(&mut **session).await?;
+            session.commit().await
+        };
+        match written.await {
+            Ok(()) => self.output.committed(),
+            Err(_) => {
+                lock(&self.shared.unwritten).extend(failures);
+                self.give_up().await;
+            }
+        }
+    }
+
+    /// Writes down the lines that the workers could not.
+    async fn keep_output(&mut self, outputs: &[Arc<RunOutput>]) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        let written = async {
+            session.begin(Durability::Deferred).await?;
+            for output in outputs {
+                output.rolled_back();
+                output.write(&mut **session, self.shared.lease).await?;
+            }
+            self.shared.lease.fence(&mut **session).await?;
+            session.commit().await
+        };
+        let written: crate::database::Result<()> = written.await;
+        if let Err(error) = written {
+            tracing::warn!("output could not be written down: {error}");
+            let _ = session.rollback().await;
+        }
+    }
+
+    /// Rests while the operator wants it; looks only now and then.
+    async fn rest(&mut self) -> Result<(), Failure> {
+        if self.looked_for_pause_at.elapsed() < pause::INTERVAL || !self.writes_to_target() {
+            return Ok(());
+        }
+        self.looked_for_pause_at = Instant::now();
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
+        let observer = &self.shared.crew.observer;
+        pause::rest(&mut **session, &**observer, self.shared.lease, &self.stop).await
+    }
+}
+
+impl Shared<'_> {
+    fn fail(&self, failed: (Piece, Failure)) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        lock(&self.failed).push(failed);
+    }
+
+    fn is_enough(&self) -> bool {
+        self.stop_after
+            .is_some_and(|most| self.failures.load(Ordering::Relaxed) >= most)
+    }
+
+    /// The piece with its row, when this run has migrated it.
+    fn with_record(&self, piece: &Piece) -> Piece {
+        let mut piece = piece.clone();
+        if piece.record.is_none() {
+            let migrated = lock(&self.migrated);
+            piece.record = migrated.get(&(piece.file, piece.tenant)).cloned();
+        }
+        piece
+    }
+
+    /// One failure for all: how many tenants failed, and the first of them.
+    fn summary(&self, why_over: Option<&str>) -> Option<(Piece, Failure)> {
+        let failed = lock(&self.failed);
+        let (piece, failure) = failed.first()?.clone();
+        let of = self.crew.tenants.len();
+        let Some(tenant) = self.crew.tenant(&piece).filter(|_| failure.code != "cancelled") else {
+            return Some((piece, failure));
+        };
+        let message = format!(
+            "{} of {of} tenants failed; the first was `{}`: {}{}",
+            failed.len(),
+            tenant.name,
+            failure.message,
+            why_over.map_or_else(String::new, |why| format!(" ({why})"))
+        );
+        Some((piece, Failure { message, ..failure }))
+    }
+}
+
+/// What is one transaction each: a file to migrate or apply, or all that is only finalized or reset.
+fn groups(pieces: &[Piece]) -> impl Iterator<Item = &[Piece]> {
+    let is_short = |piece: &Piece| !piece.phases.contains(&Phase::Migrate);
+    pieces.chunk_by(move |one, next| is_short(one) && is_short(next))
+}
+
+/// The tenants that failed in a run.
+pub(super) async fn failed_tenants(
+    session: &mut dyn Session,
+    run: Option<i64>,
+) -> Result<BTreeSet<String>, RunError> {
+    let Some(run) = run else {
+        return Ok(BTreeSet::new());
+    };
+    if !journal::has_fleet(session).await? {
+        return Ok(BTreeSet::new());
+    }
+    let failures = journal::read_failures(session, run).await?;
+    Ok(failures.into_iter().filter_map(|failure| failure.tenant).collect())
+}
+
+async fn keep_schema(session: &mut dyn Session, lease: &Lease) {
+    let kept = async {
+        session.rollback().await?;
+        session.begin(Durability::Deferred).await?;
+        journal::keep_schema(session, lease.run).await?;
+        lease.fence(session).await?;
+        session.commit().await
+    };
+    // A target that does not tell ends its run all the same; `verify` then says that it does not know.
+    let _: crate::database::Result<()> = kept.await;
+}
+
+fn cancelled() -> Failure {
+    Failure::new("cancelled", Blame::Operator, "cancelled by the operator")
+}
+
+fn no_session() -> Failure {
+    Failure::new("host", Blame::Host, "the session was not given back by a file")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
