@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::atomic::{self, Atomic};
 use super::crew::{Crew, outcome_of};
-use super::standing::{self, Standing};
+use super::standing::{self, Missing, Standing};
 use super::parallel::{self, Manner};
 use super::work::{self, Stage, Work};
-use super::{ApplyError, FileFailure, FleetOptions, Source, Spread, Tenant, name, sources};
+use super::{
+    ApplyError, FileFailure, FleetOptions, Source, SourceKind, Spread, Tenant, name, sources,
+};
 use crate::database::{Access, Durability, ErrorKind, Kind, Session, Stop};
 use crate::engine::event::{Event, Observer};
 use crate::engine::failure::{Blame, Failure};
@@ -570,6 +572,13 @@ async fn tenants(
         let exists = standing.tenants.iter().any(|tenant| tenant == name);
         if exists || schemas.contains_key(&tenant.schema) {
             return Err(ApplyError::TenantExists(name.to_owned()));
+        }
+        // It lacks all that is for tenants, whatever the others have.
+        let number = standing.tenants.len();
+        for (file, missing) in standing.files.iter().zip(&mut standing.missing) {
+            if file.kind() == SourceKind::TenantMigration {
+                *missing = Missing::Some(vec![number]);
+            }
         }
         standing.tenants.push(name.to_owned());
         tenants.push(tenant);

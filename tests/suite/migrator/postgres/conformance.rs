@@ -111,8 +111,8 @@ fn every_answer_is_what_clients_know() {
             r#"{"mode":"dry-run","response":"list"}"#.to_owned(),
             200,
             with(
-                results([0, 1, 1, 0, 1, 1, 1, 0, 1], "0"),
-                files(false, &all),
+                results([0, 1, 0, 0, 1, 1, 0, 0, 1], "0"),
+                files(false, &[1, 3]),
             ),
         ),
         (
