@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use crate::database::Stop;
 use crate::engine::{
-    Event, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice, Verified,
+    Event, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice, TenantAdded,
+    TenantOverview, Verified,
 };
 use crate::journal::{BadRow, Outcome};
 
@@ -108,6 +109,16 @@ impl Client {
             .append_pair("after_key", after.1)
             .append_pair("most", &most.to_string());
         self.get(&format!("bad-rows?{}", query.finish()))
+    }
+
+    /// The tenants, and where each stands.
+    pub fn tenants(&self) -> Result<Vec<TenantOverview>> {
+        self.get("tenants")
+    }
+
+    /// Adds a tenant, and applies the files for tenants to it.
+    pub fn add_tenant(&self, name: &str) -> Result<TenantAdded> {
+        self.post("tenants", &json!({ "name": name }), None)
     }
 
     /// Compares all files with the journal, and the target with what the last run left.

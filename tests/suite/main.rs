@@ -22,4 +22,5 @@ mod postgres;
 mod route;
 mod server;
 mod service;
+mod tenants;
 mod transform;

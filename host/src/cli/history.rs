@@ -55,9 +55,13 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
             number => format!(" (attempt {number})"),
         };
         terminal.line(&format!(
-            "  {:04}_{}  {} {}{again} in {}",
+            "  {:04}_{}{}  {} {}{again} in {}",
             attempt.index,
             attempt.name,
+            attempt
+                .tenant
+                .as_ref()
+                .map_or_else(String::new, |tenant| format!(" for {tenant}")),
             attempt.phase.as_str(),
             attempt.outcome.as_str(),
             duration(attempt.ended_at - attempt.started_at),

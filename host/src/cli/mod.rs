@@ -14,6 +14,7 @@ mod run;
 mod serve;
 mod status;
 mod target;
+mod tenants;
 mod terminal;
 mod test;
 mod verify;
@@ -33,7 +34,9 @@ use crate::catalog::Allowances;
 use crate::client::{self, Client};
 use crate::config::{Config, TenantsConfig, TransformConfig};
 use crate::database::{Database, ErrorKind, Postgres, PostgresOptions, SessionLimits, Sqlite};
-use crate::engine::{self, Engine, Failure, Gate, OnBadRow, Replacement, Retries, RunError};
+use crate::engine::{
+    self, ApplyError, Engine, Failure, Gate, OnBadRow, Replacement, Retries, RunError,
+};
 use target::Target;
 use terminal::Terminal;
 
@@ -119,6 +122,8 @@ enum Command {
     Wait(wait::WaitArguments),
     /// Show who may change the target now, or take that right away
     Lease(lease::LeaseArguments),
+    /// Show the tenants of the target, or add one
+    Tenants(tenants::TenantsArguments),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArguments),
 }
@@ -275,6 +280,27 @@ impl From<RunError> for Ended {
     }
 }
 
+impl From<ApplyError> for Ended {
+    fn from(error: ApplyError) -> Self {
+        let message = error.to_string();
+        match error {
+            ApplyError::Run(error) => error.into(),
+            ApplyError::Failed(failed) => Self {
+                status: FAILED,
+                message: failed.failure.to_string(),
+                failure: Some(Box::new(failed.failure)),
+            },
+            ApplyError::Changed(_) | ApplyError::TenantExists(_) | ApplyError::TenantName(_) => {
+                Self {
+                    status: REFUSED,
+                    message,
+                    failure: None,
+                }
+            }
+        }
+    }
+}
+
 impl From<client::Error> for Ended {
     fn from(error: client::Error) -> Self {
         Self {
@@ -342,6 +368,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ende
         Command::BadRows(rows) => bad_rows::run(global, rows, terminal).await,
         Command::Wait(wait) => wait::run(global, wait, terminal).await,
         Command::Lease(lease) => lease::run(global, lease, terminal).await,
+        Command::Tenants(tenants) => tenants::run(global, tenants, terminal).await,
         Command::Completions(completions) => Ok(completions::run(completions, terminal)),
     }
 }

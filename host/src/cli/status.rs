@@ -4,24 +4,57 @@ use clap::Args;
 
 use super::terminal::{Terminal, printable_lines, shortened, time};
 use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
-use crate::engine::{Overview, Progress};
+use crate::catalog::SourceKind;
+use crate::engine::{Overview, Progress, TenantOverview, TenantsSummary};
 
 #[derive(Debug, Args)]
-pub(super) struct StatusArguments {}
+pub(super) struct StatusArguments {
+    /// Show all tenants, not only those that are behind
+    #[arg(long)]
+    tenants: bool,
+}
 
 pub(super) async fn run(
     global: &GlobalArguments,
-    _arguments: &StatusArguments,
+    arguments: &StatusArguments,
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
     let target = global.target(AllowanceArguments::default(), Manner::default())?;
     let overview = target.overview().await?;
+    let is_wanted =
+        |summary: &TenantsSummary| arguments.tenants || summary.behind > 0 || summary.failed > 0;
+    let mut tenants = match overview.tenants.as_ref().is_some_and(is_wanted) {
+        true => target.tenants().await?,
+        false if arguments.tenants => {
+            return Err(anyhow::anyhow!(
+                "`--tenants` is for targets with tenants: name the directories of their migrations under `[sources]`"
+            )
+            .into());
+        }
+        false => Vec::new(),
+    };
+    if !arguments.tenants {
+        tenants.retain(|tenant| tenant.pending > 0 || tenant.failure.is_some());
+    }
     if terminal.json() {
-        terminal.document(&overview);
+        terminal.document(&Shown {
+            overview: &overview,
+            tenant_list: &tenants,
+        });
     } else {
         show(&overview, terminal);
+        super::tenants::show(tenants.iter(), terminal);
     }
     Ok(0)
+}
+
+/// The overview with the tenants that were asked for.
+#[derive(serde::Serialize)]
+struct Shown<'s> {
+    #[serde(flatten)]
+    overview: &'s Overview,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tenant_list: &'s [TenantOverview],
 }
 
 fn show(overview: &Overview, terminal: &Terminal) {
@@ -41,6 +74,12 @@ fn show(overview: &Overview, terminal: &Terminal) {
         count(Progress::Migrated),
         count(Progress::Pending) + count(Progress::Started),
     ));
+    if let Some(tenants) = &overview.tenants {
+        terminal.line(&format!(
+            "tenants {}: {} up to date, {} behind, {} failed",
+            tenants.tenants, tenants.up_to_date, tenants.behind, tenants.failed
+        ));
+    }
     if let Some(lease) = &overview.lease {
         terminal.line(&format!(
             "host    {} since {} (run {})",
@@ -72,9 +111,14 @@ fn show(overview: &Overview, terminal: &Terminal) {
                 step.kind.map_or("gone", |kind| kind.as_str()),
                 step.progress.as_str(),
                 when.map_or_else(String::new, time),
-                match step.bad_rows {
-                    0 => String::new(),
-                    rows => format!("  {rows} bad rows"),
+                match (step.bad_rows, &step.tenants) {
+                    (0, Some(tenants)) if tenants.kind == SourceKind::TenantMigration => format!(
+                        "  {} of {} tenants",
+                        tenants.applied,
+                        tenants.applied + tenants.pending
+                    ),
+                    (0, _) => String::new(),
+                    (rows, _) => format!("  {rows} bad rows"),
                 },
             )
             .trim_end(),

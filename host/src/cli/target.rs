@@ -6,7 +6,8 @@ use super::Ended;
 use crate::client::Client;
 use crate::database::Stop;
 use crate::engine::{
-    Engine, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice, Verified,
+    Engine, HistoryEntry, Observer, Order, Overview, Rehearsal, Report, StepAdvice, TenantAdded,
+    TenantOverview, Verified,
 };
 use crate::journal::BadRow;
 
@@ -65,6 +66,27 @@ impl Target {
         Ok(match self {
             Self::Here(engine) => engine.bad_rows(after, most).await?,
             Self::There { client, .. } => client.bad_rows(after, most)?,
+        })
+    }
+
+    pub(super) async fn tenants(&self) -> Result<Vec<TenantOverview>, Ended> {
+        Ok(match self {
+            Self::Here(engine) => engine.tenants().await?,
+            Self::There { client, .. } => client.tenants()?,
+        })
+    }
+
+    pub(super) async fn add_tenant(
+        &self,
+        name: &str,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<TenantAdded, Ended> {
+        Ok(match self {
+            Self::Here(engine) => {
+                TenantAdded::new(name, &engine.add_tenant(name, observer, stop).await?)
+            }
+            Self::There { client, .. } => client.add_tenant(name)?,
         })
     }
 

@@ -52,7 +52,7 @@ pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use failure::{Blame, Failure};
 pub use fleet::{
     Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, FileFailure, FleetOptions, Source,
-    Spread, TenantOverview,
+    Spread, TenantAdded, TenantOverview,
 };
 pub use gate::Gate;
 pub use inspect::Inspection;
@@ -405,19 +405,39 @@ impl Engine {
 
     /// Compares the journal with the files, all of which are read, and with what the target looks like.
     pub async fn verify(&self) -> Result<Verified, RunError> {
+        if let Some(fleet) = &self.options.fleet {
+            let (verified, problems) = fleet::verify(self, fleet).await?;
+            if !problems.is_empty() {
+                return Err(RunError::Files(problems));
+            }
+            let schema_of_run = self.compare_schema().await?;
+            return Ok(Verified {
+                verified,
+                schema_of_run,
+            });
+        }
         let catalog = self.catalog()?;
-        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
-        session.begin_read().await?;
-        let snapshot = journal::read(&mut *session).await?;
-        let kept = journal::read_schema(&mut *session).await?;
-        let schema = session.schema().await?;
-        session.rollback().await?;
+        let snapshot = self.snapshot(&Stop::default()).await?;
         let problems = self.problems(&catalog, &snapshot, &Digests::forgetful());
         if !problems.is_empty() {
             return Err(RunError::Files(problems));
         }
+        Ok(Verified {
+            verified: snapshot.steps.len(),
+            schema_of_run: self.compare_schema().await?,
+        })
+    }
+
+    /// Compares what the target looks like with what the last run left; returns that run, when it was kept.
+    async fn compare_schema(&self) -> Result<Option<i64>, RunError> {
+        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
+        session.begin_read().await?;
+        let last_run = journal::read_runs(&mut *session, i64::MAX, 1).await?.pop();
+        let kept = journal::read_schema(&mut *session).await?;
+        let schema = session.schema().await?;
+        session.rollback().await?;
         // A run that was cut off, or goes on, has changed what the one before left.
-        let last = snapshot.last_run.map(|run| run.id);
+        let last = last_run.map(|run| run.id);
         let kept = kept.filter(|(run, _)| Some(*run) == last);
         if let Some((run, kept)) = &kept {
             let differences = database::differences(kept, &schema);
@@ -428,10 +448,7 @@ impl Engine {
                 });
             }
         }
-        Ok(Verified {
-            verified: snapshot.steps.len(),
-            schema_of_run: kept.map(|(run, _)| run),
-        })
+        Ok(kept.map(|(run, _)| run))
     }
 
     /// Makes sure that the target can be reached.

@@ -15,6 +15,7 @@ mod openapi;
 mod openslides;
 mod problem;
 mod server;
+mod tenants;
 mod unparsable;
 mod wukong;
 

@@ -22,6 +22,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::credentials::{Access, Verdict};
 use super::dashboard::{self, Session};
 use super::problem::Problem;
+use super::tenants;
 use super::{BODY_BYTES, BODY_WAIT, Service};
 use crate::engine::{
     Command, HistoryEntry, Numbered, Order, Overview, Rehearsal, RunError, Started, StepAdvice,
@@ -64,6 +65,7 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
         .route("/api/v1/events", get(events))
         .route("/api/v1/verify", get(verify))
         .route("/api/v1/rehearsal", post(rehearse))
+        .route("/api/v1/tenants", get(tenants::list).post(tenants::add))
         .route("/api/v1/{*nowhere}", any(not_found))
         .route("/api/v1/", any(not_found))
         .route("/api/v1", any(not_found))

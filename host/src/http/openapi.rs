@@ -8,7 +8,7 @@ use axum::routing::get;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{Service, dashboard, health, metrics, migrator, native, openslides, wukong};
+use super::{Service, dashboard, health, metrics, migrator, native, openslides, tenants, wukong};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +30,8 @@ use super::{Service, dashboard, health, metrics, migrator, native, openslides, w
         native::bad_rows,
         native::rehearse,
         native::step,
+        tenants::list,
+        tenants::add,
         dashboard::sign_in::session,
         dashboard::sign_in::sign_in,
         dashboard::sign_in::sign_out,

@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::engine::RunError;
+use crate::engine::{ApplyError, RunError};
 
 /// What went wrong with a request.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -61,6 +61,25 @@ impl From<RunError> for Problem {
             RunError::Refused(_) | RunError::Held(_) | RunError::Cancelled | RunError::Step(_) => {
                 Self::conflict(detail)
             }
+        }
+    }
+}
+
+impl From<ApplyError> for Problem {
+    fn from(error: ApplyError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ApplyError::Run(error) => error.into(),
+            ApplyError::Changed(_) => {
+                Self::new(StatusCode::CONFLICT, "the files do not fit", detail)
+            }
+            ApplyError::TenantExists(_) => Self::conflict(detail),
+            ApplyError::TenantName(_) => Self::bad_request(detail),
+            ApplyError::Failed(failed) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "a migration failed",
+                failed.failure.to_string(),
+            ),
         }
     }
 }

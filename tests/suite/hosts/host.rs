@@ -73,6 +73,11 @@ impl Host {
         self.until(kind)
     }
 
+    /// Whether it tells of an event of this kind before its end.
+    pub fn tells(&mut self, kind: &str) -> bool {
+        self.next_line_of(kind).is_ok()
+    }
+
     fn next_line_of(&mut self, kind: &str) -> Result<Value, RecvTimeoutError> {
         let give_up = Instant::now() + PATIENCE;
         loop {

@@ -52,6 +52,8 @@ pub struct Sqlite {
     is_reversed: bool,
     /// Whether a crash of the machine may take the file.
     is_throwaway: bool,
+    /// Whether its directory is made with it.
+    is_tenant: bool,
 }
 
 impl Sqlite {
@@ -64,6 +66,7 @@ impl Sqlite {
             limits,
             is_reversed: false,
             is_throwaway: false,
+            is_tenant: false,
         }
     }
 
@@ -73,6 +76,20 @@ impl Sqlite {
     }
 
     fn connect(&self, access: Access, stop: &Stop) -> Result<Connection> {
+        if let Some(directory) = self.path.parent()
+            && self.is_tenant
+            && access == Access::Write
+        {
+            std::fs::create_dir_all(directory).map_err(|error| {
+                Error::new(
+                    ErrorKind::Unavailable,
+                    format!(
+                        "cannot make the directory `{}`: {error}",
+                        directory.display()
+                    ),
+                )
+            })?;
+        }
         let connected = connect(&self.path, access, stop, &self.limits).and_then(|connection| {
             connection.pragma_update(None, "reverse_unordered_selects", self.is_reversed)?;
             if self.is_throwaway {
@@ -111,6 +128,7 @@ impl Database for Sqlite {
         Some(Arc::new(Self {
             name: format!("sqlite:{}", path.display()),
             path,
+            is_tenant: true,
             ..self.clone()
         }))
     }

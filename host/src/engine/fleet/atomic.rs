@@ -112,7 +112,11 @@ async fn was_committed(session: &mut dyn Session, lease: &Lease) -> bool {
     })
 }
 
-pub(super) async fn write_failures(session: &mut dyn Session, failures: &[AttemptRecord], lease: &Lease) {
+pub(super) async fn write_failures(
+    session: &mut dyn Session,
+    failures: &[AttemptRecord],
+    lease: &Lease,
+) {
     let written = async {
         session.rollback().await?;
         session.begin(Durability::Deferred).await?;
@@ -258,7 +262,8 @@ impl<'a> Atomic<'a> {
         let session = place.session.take().ok_or_else(no_session)?;
         let performed = self
             .crew
-            .perform(&context, session, piece, attempt, self.crew.stop).await;
+            .perform(&context, session, piece, attempt, self.crew.stop)
+            .await;
         place.session = Some(performed.session);
         place.ledger.note(piece, performed.result?);
         Ok(())

@@ -147,7 +147,9 @@ impl<'c> Crew<'c> {
                 continue;
             }
             (result, session) = self
-                .phase(context, session, piece, loaded, *phase, attempt, &record, stop)
+                .phase(
+                    context, session, piece, loaded, *phase, attempt, &record, stop,
+                )
                 .await;
             if let Err(failure) = result {
                 let failure = self.say(failure, piece, *phase, stop);

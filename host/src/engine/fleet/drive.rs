@@ -6,12 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::atomic::{self, Atomic};
 use super::crew::{Crew, outcome_of};
-use super::standing::{self, Missing, Standing};
 use super::parallel::{self, Manner};
+use super::standing::{self, Standing};
 use super::work::{self, Stage, Work};
-use super::{
-    ApplyError, FileFailure, FleetOptions, Source, SourceKind, Spread, Tenant, name, sources,
-};
+use super::{ApplyError, FileFailure, FleetOptions, Source, Spread, Tenant, name, sources};
 use crate::database::{Access, Durability, ErrorKind, Kind, Session, Stop};
 use crate::engine::event::{Event, Observer};
 use crate::engine::failure::{Blame, Failure};
@@ -137,7 +135,7 @@ pub(super) async fn drive(
             continue;
         }
         refuse(engine, &standing)?;
-        let tenants = tenants(&mut *session, &mut standing, task.new_tenant).await?;
+        let tenants = tenants(engine, &mut *session, &mut standing, task.new_tenant).await?;
         let only = task.new_tenant.map(|_| standing.tenants.len() - 1);
         let mut stages = work::stages(&standing, task.work, only);
         narrow(&mut stages, &standing, &task.spread, &mut *session).await?;
@@ -235,7 +233,7 @@ pub(super) async fn rehearse(
     let digests = engine.remembered_digests();
     let mut standing = standing::read(engine, options, &digests, &mut *session).await?;
     refuse(engine, &standing)?;
-    let tenants = tenants(&mut *session, &mut standing, new_tenant).await?;
+    let tenants = tenants(engine, &mut *session, &mut standing, new_tenant).await?;
     let only = new_tenant.map(|_| standing.tenants.len() - 1);
     let stages = work::stages(&standing, Work::Apply, only);
     let mut crew = Crew {
@@ -509,7 +507,10 @@ async fn narrow(
     else {
         return Ok(());
     };
-    if let Some(canary) = canaries.iter().find(|name| !standing.tenants.contains(name)) {
+    if let Some(canary) = canaries
+        .iter()
+        .find(|name| !standing.tenants.contains(name))
+    {
         return Err(RunError::Refused(format!(
             "there is no tenant `{canary}`, which is to be a canary; nothing was run"
         )));
@@ -547,6 +548,7 @@ fn refuse(engine: &Engine, standing: &Standing) -> Result<(), ApplyError> {
 
 /// The tenants, the new one behind the others.
 async fn tenants(
+    engine: &Engine,
     session: &mut dyn Session,
     standing: &mut Standing,
     new_tenant: Option<&str>,
@@ -573,13 +575,7 @@ async fn tenants(
         if exists || schemas.contains_key(&tenant.schema) {
             return Err(ApplyError::TenantExists(name.to_owned()));
         }
-        // It lacks all that is for tenants, whatever the others have.
-        let number = standing.tenants.len();
-        for (file, missing) in standing.files.iter().zip(&mut standing.missing) {
-            if file.kind() == SourceKind::TenantMigration {
-                *missing = Missing::Some(vec![number]);
-            }
-        }
+        standing::read_new(standing, engine, name).await?;
         standing.tenants.push(name.to_owned());
         tenants.push(tenant);
     }

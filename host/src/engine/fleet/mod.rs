@@ -26,7 +26,7 @@ use crate::catalog::{SourceFile, SourceKind, Sources};
 pub(super) use applied::applied;
 pub(super) use apply::apply;
 pub(super) use drive::{rehearsal, run};
-pub(super) use overview::{catalog, overview, tenants};
+pub(super) use overview::{catalog, overview, tenants, verify};
 pub(super) use sources::sources;
 
 /// What an engine is told of a fleet.
@@ -162,6 +162,28 @@ pub struct TenantOverview {
     pub failure: Option<Failure>,
     /// When something was last applied for it, in milliseconds since 1970.
     pub applied_at: Option<i64>,
+}
+
+/// What became of a new tenant.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct TenantAdded {
+    /// Its name.
+    pub name: String,
+    /// The run that added it.
+    pub run: Option<i64>,
+    /// How many files were applied to it.
+    pub files: usize,
+}
+
+impl TenantAdded {
+    /// What an apply to a new tenant did.
+    pub fn new(name: &str, applied: &Applied) -> Self {
+        Self {
+            name: name.to_owned(),
+            run: applied.run,
+            files: applied.sources.len(),
+        }
+    }
 }
 
 /// Why an apply did not do what it was asked to.

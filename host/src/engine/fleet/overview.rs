@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::drive::look;
-use super::standing::{File, Missing, Standing};
+use super::standing::{self, File, Missing, Standing};
 use super::{FleetOptions, RunError, SourceKind, TenantOverview};
-use crate::catalog::{self, Catalog};
+use crate::catalog::{self, Catalog, Digests};
 use crate::database::{Access, Kind, Session, Stop};
 use crate::engine::Engine;
 use crate::engine::failure::Failure;
@@ -168,6 +168,20 @@ pub(in crate::engine) fn problems(engine: &Engine, standing: &Standing) -> Vec<c
         now: file.digest.clone(),
     });
     changed.collect()
+}
+
+/// How many migrations have the files that they were applied from, all of which are read, and what does not fit.
+pub(in crate::engine) async fn verify(
+    engine: &Engine,
+    options: &FleetOptions,
+) -> Result<(usize, Vec<catalog::Error>), RunError> {
+    let mut session = engine.database.open(Access::Read, &Stop::default()).await?;
+    session.begin_read().await?;
+    let standing = standing::read(engine, options, &Digests::forgetful(), &mut *session).await?;
+    session.rollback().await?;
+    let applied = |file: &&File| !file.kind().is_script() && file.applied > 0;
+    let verified = standing.files.iter().filter(applied).count();
+    Ok((verified, problems(engine, &standing)))
 }
 
 /// Where each tenant stands.

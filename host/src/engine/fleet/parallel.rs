@@ -289,14 +289,20 @@ impl Worker<'_> {
             });
             let context = crew.context(crew.tenant(&piece), &self.output);
             let is_outside = piece.phases.contains(&Phase::Migrate)
-                && crew.loaded.get(&piece.file).is_some_and(|loaded| loaded.is_outside());
+                && crew
+                    .loaded
+                    .get(&piece.file)
+                    .is_some_and(|loaded| loaded.is_outside());
             let performed = match is_outside {
                 true => self.outside(&context, session, &piece, attempt).await,
                 false => {
                     let performed = crew
                         .perform(&context, session, &piece, attempt, &self.stop)
                         .await;
-                    (performed.result.map(|record| (piece.clone(), record)), performed.session)
+                    (
+                        performed.result.map(|record| (piece.clone(), record)),
+                        performed.session,
+                    )
                 }
             };
             session = performed.1;
@@ -584,7 +590,11 @@ impl Shared<'_> {
         let failed = lock(&self.failed);
         let (piece, failure) = failed.first()?.clone();
         let of = self.crew.tenants.len();
-        let Some(tenant) = self.crew.tenant(&piece).filter(|_| failure.code != "cancelled") else {
+        let Some(tenant) = self
+            .crew
+            .tenant(&piece)
+            .filter(|_| failure.code != "cancelled")
+        else {
             return Some((piece, failure));
         };
         let message = format!(
@@ -616,7 +626,10 @@ pub(super) async fn failed_tenants(
         return Ok(BTreeSet::new());
     }
     let failures = journal::read_failures(session, run).await?;
-    Ok(failures.into_iter().filter_map(|failure| failure.tenant).collect())
+    Ok(failures
+        .into_iter()
+        .filter_map(|failure| failure.tenant)
+        .collect())
 }
 
 async fn keep_schema(session: &mut dyn Session, lease: &Lease) {
@@ -636,7 +649,11 @@ fn cancelled() -> Failure {
 }
 
 fn no_session() -> Failure {
-    Failure::new("host", Blame::Host, "the session was not given back by a file")
+    Failure::new(
+        "host",
+        Blame::Host,
+        "the session was not given back by a file",
+    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -83,6 +83,8 @@ pub(super) struct Standing {
     pub(super) last_applied: i64,
     /// How far each tenant came, where each has a file of its own.
     pub(super) tallies: Vec<TenantTally>,
+    /// The places of what the new tenant has already.
+    pub(super) had_by_new: BTreeSet<usize>,
     /// Whether each tenant lives in the target, or in a database of its own.
     pub(super) kind: Kind,
 }
@@ -155,6 +157,7 @@ pub(super) async fn read(
         lease: snapshot.lease,
         last_applied: 0,
         tallies: Vec::new(),
+        had_by_new: BTreeSet::new(),
         kind,
     };
     if has_fleet {
@@ -319,16 +322,7 @@ async fn read_files(
         }
     }
     for (number, tenant) in standing.tenants.clone().into_iter().enumerate() {
-        let own = match engine.database.tenant(&tenant) {
-            Some(database) => {
-                let mut session = database.open(Access::Read, &Stop::default()).await?;
-                session.begin_read().await?;
-                let own = read_own(&mut *session).await?;
-                session.rollback().await?;
-                own
-            }
-            None => (Vec::new(), 0),
-        };
+        let own = read_tenant(engine, &tenant).await?;
         let migrated = |record: &&AppliedRecord| record.state == StepState::Migrated;
         let when = |record: &AppliedRecord| record.finalized_at.or(record.migrated_at);
         let (unfinalized, applied_at) = (
@@ -359,6 +353,32 @@ async fn read_files(
         }
     }
     Ok(())
+}
+
+/// What the file of a tenant says that the target has not heard of yet: a host was cut off between their two commits.
+pub(super) async fn read_new(
+    standing: &mut Standing,
+    engine: &Engine,
+    tenant: &str,
+) -> Result<(), RunError> {
+    let (rows, last) = read_tenant(engine, tenant).await?;
+    standing.last_applied = standing.last_applied.max(last);
+    let had = rows
+        .iter()
+        .filter_map(|record| standing.place_of(record.source));
+    standing.had_by_new = had.collect();
+    Ok(())
+}
+
+async fn read_tenant(engine: &Engine, tenant: &str) -> Result<(Vec<AppliedRecord>, i64), RunError> {
+    let Some(database) = engine.database.tenant(tenant) else {
+        return Ok((Vec::new(), 0));
+    };
+    let mut session = database.open(Access::Read, &Stop::default()).await?;
+    session.begin_read().await?;
+    let own = read_own(&mut *session).await?;
+    session.rollback().await?;
+    Ok(own)
 }
 
 /// What one file's own tables say, and the last number in them; nothing when it has none.

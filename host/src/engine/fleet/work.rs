@@ -152,6 +152,11 @@ fn whom(
             true => everybody(),
             false => Vec::new(),
         },
+        // A new tenant lacks them all, but for what was left of it beside a target that did not hear of it.
+        _ if only.is_some() => match is_for_tenants && !standing.had_by_new.contains(&place) {
+            true => everybody(),
+            false => Vec::new(),
+        },
         Some(Missing::All) => everybody(),
         Some(Missing::Some(tenants)) => tenants.iter().copied().map(Some).collect(),
         Some(Missing::Nobody) | None => Vec::new(),

@@ -113,9 +113,8 @@ fn no_name_is_executed() {
                 let spellings = format!("('{name}', '{}')", name.to_ascii_lowercase());
                 let told = format!("ref.told WHERE tenant IN {spellings}");
                 assert_eq!(fleet.count(&told), 1, "{name}");
-                let tables = format!(
-                    "pg_tables WHERE tablename = 'module' AND schemaname IN {spellings}"
-                );
+                let tables =
+                    format!("pg_tables WHERE tablename = 'module' AND schemaname IN {spellings}");
                 assert_eq!(fleet.count(&tables), 1, "{name}");
             }
             400 => assert!(answer.json()["error"].is_string(), "{name}: {answer:?}"),

@@ -1,0 +1,47 @@
+//! `/api/v1/tenants`: the tenants of the target.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use super::Service;
+use super::native::read_body;
+use super::problem::Problem;
+use crate::engine::{ApplyMode, ApplyOrder, TenantAdded, TenantOverview};
+
+/// The tenants, and where each stands.
+#[utoipa::path(get, path = "/api/v1/tenants", tag = "native", responses((status = 200, body = [TenantOverview]), (status = 401, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)), security(("token" = []), ("password" = [])))]
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+) -> Result<Json<Vec<TenantOverview>>, Problem> {
+    let tenants = service
+        .supervisor
+        .ask(async |engine| engine.tenants().await);
+    Ok(Json(tenants.await?))
+}
+
+/// A tenant to add.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewTenant {
+    name: String,
+}
+
+/// Adds a tenant, and applies the files for tenants to it; answers when that is done.
+#[utoipa::path(post, path = "/api/v1/tenants", tag = "native", responses((status = 201, body = TenantAdded), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)), request_body = NewTenant, security(("token" = []), ("password" = [])))]
+pub(super) async fn add(
+    State(service): State<Arc<Service>>,
+    request: Request,
+) -> Result<(StatusCode, Json<TenantAdded>), Problem> {
+    let NewTenant { name } = read_body(request).await?;
+    let order = ApplyOrder {
+        mode: ApplyMode::Apply,
+        new_tenant: Some(name.clone()),
+        spread: None,
+    };
+    let applied = service.supervisor.apply(order).await?;
+    Ok((StatusCode::CREATED, Json(TenantAdded::new(&name, &applied))))
+}

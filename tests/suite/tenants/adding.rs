@@ -1,0 +1,137 @@
+//! Tenants' names, and how tenants are added.
+
+use super::{Tenants as _, counting};
+use crate::application::{self, Kind};
+use crate::place::Place;
+
+#[test]
+fn names_that_need_quotes_are_served() {
+    let names = ["select", "müller", "a-b", "a.b", "x_1"];
+    let place = counting().with_tenants(&names);
+    for name in names {
+        assert_eq!(place.sum(name), "1", "{name}");
+    }
+}
+
+#[test]
+fn hostile_names_are_refused_and_nothing_of_them_is_run() {
+    let place = counting().with_tenants(&["acme"]);
+    let (before, tenants) = (
+        place.content(),
+        place.texts("SELECT name FROM wasmigrate_tenant"),
+    );
+    let runs = place.texts("SELECT id FROM wasmigrate_run").len();
+    let (long, longer) = ("x".repeat(64), "x".repeat(300));
+    for name in [
+        "a'b",
+        "a\"b",
+        "a;b",
+        "a; DROP SCHEMA acme CASCADE; --",
+        "\"; DROP SCHEMA acme CASCADE; --",
+        "a b",
+        "a\\b",
+        "a/b",
+        "../a",
+        "",
+        "1a",
+        "pg_catalog",
+        "PG_temp",
+        "information_schema",
+        "wasmigrate",
+        "a\u{202e}b",
+        &long,
+        &longer,
+    ] {
+        place
+            .run(&["tenants", "add", "--", name])
+            .ends_with(2)
+            .and_says("cannot be a tenant's name");
+    }
+    assert_eq!(place.content(), before);
+    assert_eq!(place.texts("SELECT name FROM wasmigrate_tenant"), tenants);
+    assert_eq!(place.texts("SELECT id FROM wasmigrate_run").len(), runs);
+}
+
+#[test]
+fn a_tenant_is_added_once() {
+    let place = counting().with_tenants(&["acme"]);
+    place
+        .run(&["tenants", "add", "acme"])
+        .ends_with(2)
+        .and_says("there is a tenant `acme` already");
+    if application::kind() == Kind::Postgres {
+        place
+            .run(&["tenants", "add", "ACME"])
+            .ends_with(2)
+            .and_says("there is a tenant `ACME` already");
+    }
+    assert_eq!(place.sum("acme"), "1");
+}
+
+#[test]
+fn a_tenant_whose_files_fail_is_not_added() {
+    let place = counting().with_tenants(&["acme"]);
+    place.write_step(
+        "tenants/002_fails.sql",
+        b"INSERT INTO {schema}.nowhere VALUES (1);",
+    );
+    place
+        .run(&["tenants", "add", "beta"])
+        .ends_with(1)
+        .and_says("nowhere");
+    assert_eq!(place.texts("SELECT name FROM wasmigrate_tenant"), ["acme"]);
+    if application::kind() == Kind::Postgres {
+        assert_eq!(place.one::<u32>("SELECT count(to_regnamespace('beta'))"), 0);
+    }
+    std::fs::remove_file(place.step("tenants/002_fails.sql")).unwrap();
+    place.run(&["tenants", "add", "beta"]).ends_with(0);
+    assert_eq!(place.sum("beta"), "1");
+}
+
+#[test]
+fn tenants_may_be_listed_and_added_by_statements_of_the_operator() {
+    let place = counting()
+        .with_data(
+            "CREATE TABLE customer (name TEXT PRIMARY KEY); INSERT INTO customer VALUES ('acme');",
+        )
+        .with_variable("WASMIGRATE_TENANTS_SELECT", "SELECT name FROM customer")
+        .with_variable(
+            "WASMIGRATE_TENANTS_INSERT",
+            "INSERT INTO customer VALUES ($1)",
+        );
+    if application::kind() == Kind::Postgres {
+        place.connect().run("CREATE SCHEMA acme");
+    }
+    place.run(&["finalize"]).ends_with(0);
+    place.run(&["tenants", "add", "beta"]).ends_with(0);
+    assert_eq!(
+        place.texts("SELECT name FROM customer ORDER BY name"),
+        ["acme", "beta"]
+    );
+    assert_eq!(
+        (place.sum("acme"), place.sum("beta")),
+        ("1".to_owned(), "1".to_owned())
+    );
+    place
+        .connect()
+        .run("INSERT INTO customer VALUES ('x; DROP TABLE customer')");
+    place
+        .run(&["finalize"])
+        .ends_with(2)
+        .and_says("cannot be a tenant's name")
+        .and_says("tenants.select");
+}
+
+#[test]
+fn tenants_are_listed_with_where_they_stand() {
+    let place = counting().with_tenants(&["acme", "beta"]);
+    place.write_step("tenants/002_add.sql", super::ADD.as_bytes());
+    let list = place.run(&["tenants", "--json"]).ends_with(0).json();
+    assert_eq!(list[0]["name"], "acme");
+    assert_eq!(list[0]["applied"], 1);
+    assert_eq!(list[1]["pending"], 1);
+    Place::new()
+        .run(&["tenants"])
+        .ends_with(2)
+        .and_says("[sources]");
+}
