@@ -93,13 +93,8 @@ fn files_run_in_the_order_of_their_names_and_an_older_one_runs_when_it_comes() {
         "insert into done values ('tenant script');\n",
     );
     let service = fleet.serve();
-    post(
-        &service,
-        "/v1/migrations",
-        SYNC.replace("sync", "dry-run").as_str(),
-    );
-    fleet.place.connect().run("create table seen (id integer)");
-    add_first_tenant(&fleet, &service);
+    apply(&service);
+    add(&service, "one");
     let done = || fleet.place.texts("SELECT name FROM done ORDER BY id");
     assert_eq!(
         done(),
