@@ -47,3 +47,9 @@ pub(crate) fn printable(line: &str) -> String {
         })
         .collect()
 }
+
+/// A time in milliseconds since 1970, in UTC: <https://www.rfc-editor.org/rfc/rfc3339>
+pub(crate) fn rfc3339(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| String::new(), |time| time.to_string())
+}

@@ -59,17 +59,19 @@ impl Post {
         }
     }
 
-    /// Sends a body in JSON, with these headers.
-    pub(crate) fn json(
+    /// Sends a body with these headers; it is JSON unless one of them says otherwise.
+    pub(crate) fn send(
         &self,
         url: &str,
         headers: &[(&str, String)],
         body: &str,
     ) -> Result<(), PostError> {
-        let mut request = self
-            .agent
-            .post(url)
-            .header("content-type", "application/json");
+        let mut request = self.agent.post(url);
+        let is_content_type =
+            |(name, _): &(&str, String)| name.eq_ignore_ascii_case("content-type");
+        if !headers.iter().any(is_content_type) {
+            request = request.header("content-type", "application/json");
+        }
         for (name, value) in headers {
             request = request.header(*name, value);
         }

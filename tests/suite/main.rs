@@ -16,6 +16,7 @@ mod hostile;
 mod hosts;
 mod journal;
 mod memory;
+mod migrator;
 mod monitors;
 mod place;
 mod postgres;

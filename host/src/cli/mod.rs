@@ -351,6 +351,13 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 
 async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ended> {
     let global = &arguments.global;
+    // The service logs them.
+    if !matches!(arguments.command, Command::Serve(_)) {
+        let warnings = global.config().map(|config| config.warnings);
+        for warning in warnings.iter().flatten() {
+            terminal.warning(warning);
+        }
+    }
     match &arguments.command {
         Command::Migrate(run) => run::run(global, run, engine::Command::Migrate, terminal).await,
         Command::Finalize(run) => run::run(global, run, engine::Command::Finalize, terminal).await,

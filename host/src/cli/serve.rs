@@ -11,13 +11,16 @@ use clap::{Args, ValueEnum};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::watchers::Watchers;
 use super::{Ended, GlobalArguments, Manner};
 use crate::catalog::Allowances;
-use crate::config::{MigrateResultConfig, ServeConfig};
+use crate::config::{self, Config, MigrateResultConfig, ServeConfig};
 use crate::engine::Supervisor;
-use crate::http::{self, Credentials, Dialect, MigrateResult, Settings, SigningKey};
+use crate::http::{
+    self, Credentials, Dialect, MigrateResult, MigratorApi, PathPrefix, Settings, SigningKey,
+};
 
 /// Names the file with the password, as other services of its kind do.
 const PASSWORD_VARIABLE: &str = "INTERNAL_AUTH_PASSWORD_FILE";
@@ -73,7 +76,10 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
         )
         .into());
     }
-    start_logs(arguments.log_format);
+    start_logs(arguments.log_format, &serve.log_level)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     // A client that asks while another host is at work is told so at once.
     let manner = Manner {
         is_service: true,
@@ -93,8 +99,10 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
         tracing::warn!(%error, %cache, "cannot keep the key of sessions: they end with this process");
         SigningKey::of_this_process()
     });
+    let migrator = migrator(&config, &serve, &watchers)?;
     let settings = Settings {
         signing_key,
+        migrator,
         dialect: serve.dialect,
         answer_wait: Duration::from_millis(serve.answer_wait_milliseconds),
         credentials,
@@ -229,6 +237,29 @@ fn migrate_result(config: &MigrateResultConfig) -> anyhow::Result<Option<Migrate
     }))
 }
 
+/// What the API of the tool *migrator* is told, when there are files for it.
+fn migrator(
+    config: &Config,
+    serve: &ServeConfig,
+    watchers: &Watchers,
+) -> anyhow::Result<Option<MigratorApi>> {
+    if config.fleet(false).is_none() {
+        return Ok(None);
+    }
+    let path_prefix =
+        PathPrefix::parse(&config.migrator.path_prefix).context("`migrator.path_prefix`")?;
+    let effective = Config {
+        serve: serve.clone(),
+        ..config.clone()
+    };
+    Ok(Some(MigratorApi {
+        path_prefix,
+        base: config.sources.base.clone(),
+        config: config::effective(&effective),
+        summaries: watchers.summaries(),
+    }))
+}
+
 fn secret(file: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
     let secret = std::fs::read(file)
         .with_context(|| format!("cannot read the {what} from {}", file.display()))?;
@@ -238,8 +269,12 @@ fn secret(file: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
     Ok(secret)
 }
 
-fn start_logs(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+fn start_logs(format: LogFormat, level: &str) -> anyhow::Result<()> {
+    let level: LevelFilter = level.parse().map_err(|_| {
+        anyhow::anyhow!("`serve.log_level` is `{level}`; there are error, warn, info and debug")
+    })?;
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::default().add_directive(level.into()));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
@@ -249,4 +284,5 @@ fn start_logs(format: LogFormat) {
         LogFormat::Text => logs.with_ansi(false).try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
     };
+    Ok(())
 }

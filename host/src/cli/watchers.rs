@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use axum::http::{HeaderName, HeaderValue};
 
-use crate::config::{Config, GateConfig, WebhookConfig};
+use crate::config::{Config, GateConfig, MigratorConfig, WebhookConfig};
 use crate::engine::{Engine, Gate, Observer, Several};
-use crate::notices::{Body, FinalizeGate, Limits, Notices, Secret, Template, Webhook};
+use crate::notices::{
+    Body, FinalizeGate, Limits, Notices, Secret, Summaries, SummaryTemplate, SummaryWebhook,
+    Template, Webhook,
+};
 use crate::traces::Traces;
 
 /// How long a process that ends waits for what it still has to tell.
@@ -17,6 +21,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Those who hear of runs.
 pub(super) struct Watchers {
     notices: Arc<Notices>,
+    summaries: Option<Arc<Summaries>>,
     traces: Option<Arc<Traces>>,
 }
 
@@ -32,12 +37,28 @@ impl Watchers {
         let webhooks = webhooks.collect::<anyhow::Result<_>>()?;
         let notices = Notices::start(engine.target_name(), webhooks, stalled_after, limits)
             .context("cannot start the notices")?;
+        let summaries = match summary_webhook(&config.migrator)? {
+            None => None,
+            Some(webhook) => {
+                let summaries = Summaries::start(webhook, limits, notices.counts());
+                Some(Arc::new(summaries.context("cannot start the notices")?))
+            }
+        };
         let traces = traces(&config.traces.endpoint, engine)?;
-        Ok(Self { notices, traces })
+        Ok(Self {
+            notices,
+            summaries,
+            traces,
+        })
     }
 
     pub(super) fn notices(&self) -> &Notices {
         &self.notices
+    }
+
+    /// Who is told of applies over the migrator API.
+    pub(super) fn summaries(&self) -> Option<Arc<Summaries>> {
+        self.summaries.clone()
     }
 
     pub(super) fn observer(&self) -> Arc<dyn Observer> {
@@ -49,6 +70,9 @@ impl Watchers {
     /// Waits a little until all is told.
     pub(super) fn finish(&self) {
         self.notices.finish(LAST_WORDS);
+        if let Some(summaries) = &self.summaries {
+            summaries.finish(LAST_WORDS);
+        }
         if let Some(traces) = &self.traces {
             traces.finish(LAST_WORDS);
         }
@@ -83,6 +107,53 @@ fn webhook(config: &WebhookConfig) -> anyhow::Result<Webhook> {
         body,
         secret: secret(&config.secret_file)?,
     })
+}
+
+fn summary_webhook(config: &MigratorConfig) -> anyhow::Result<Option<SummaryWebhook>> {
+    if config.webhook_url.is_empty() {
+        return Ok(None);
+    }
+    // The address may be a secret.
+    check_url(&config.webhook_url).context("`migrator.webhook_url`")?;
+    let template = match config.webhook_template.as_str() {
+        "" => None,
+        template => {
+            let variable = |name: &str| {
+                std::env::var(name).unwrap_or_else(|_| {
+                    tracing::warn!(
+                        "`migrator.webhook_template` has `${{{name}}}`, and there is no such variable: nothing takes its place"
+                    );
+                    String::new()
+                })
+            };
+            let template = SummaryTemplate::parse(template, variable);
+            Some(template.context("`migrator.webhook_template`")?)
+        }
+    };
+    let headers = config
+        .webhook_headers
+        .iter()
+        .map(|header| webhook_header(header));
+    Ok(Some(SummaryWebhook {
+        url: config.webhook_url.clone(),
+        headers: headers.collect::<anyhow::Result<_>>()?,
+        template,
+    }))
+}
+
+/// A header's name and value. What is wrong with one is told without its value, which may be a secret.
+fn webhook_header(header: &str) -> anyhow::Result<(String, String)> {
+    let Some((name, value)) = header.split_once(':') else {
+        bail!("a header of `migrator.webhook_headers` has no `:` between its name and its value");
+    };
+    let (name, value) = (name.trim(), value.trim());
+    HeaderName::try_from(name).map_err(|_| {
+        anyhow::anyhow!("`migrator.webhook_headers`: no header can be called `{name}`")
+    })?;
+    HeaderValue::try_from(value).map_err(|_| {
+        anyhow::anyhow!("`migrator.webhook_headers`: the value of `{name}` cannot be sent")
+    })?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// What is asked before a finalize, when anything is.

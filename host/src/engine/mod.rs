@@ -513,6 +513,14 @@ impl Engine {
         Ok(kept.map(|(run, _)| run))
     }
 
+    /// Makes sure that the target can be reached.
+    pub async fn reach(&self) -> Result<(), RunError> {
+        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
+        session.begin_read().await?;
+        session.rollback().await?;
+        Ok(())
+    }
+
     /// What the target is called.
     pub fn target_name(&self) -> &str {
         self.database.name()

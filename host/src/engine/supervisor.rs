@@ -25,6 +25,10 @@ const KEPT_EVENTS: usize = 2_000;
 /// the application's and the run's, too.
 const QUESTIONS: usize = 8;
 
+/// How many answers that go on for as long as somebody reads them are given at the same time. They are counted apart, so that
+/// slow readers hold up none but each other.
+const LONG_QUESTIONS: usize = 4;
+
 /// How often changed rows are transformed anew while a finalize is awaited.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -208,6 +212,7 @@ pub struct Supervisor {
     /// Hears everything besides those who subscribe.
     observer: Arc<dyn Observer>,
     questions: Arc<Semaphore>,
+    long_questions: Arc<Semaphore>,
     rehearsing: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -232,6 +237,7 @@ impl Supervisor {
                 sender: broadcast::channel(KEPT_EVENTS).0,
             },
             questions: Arc::new(Semaphore::new(QUESTIONS)),
+            long_questions: Arc::new(Semaphore::new(LONG_QUESTIONS)),
             rehearsing: Arc::default(),
         })
     }
@@ -380,6 +386,16 @@ impl Supervisor {
     ) -> Result<T, RunError> {
         // It is never closed.
         let turn = Arc::clone(&self.questions).acquire_owned().await;
+        self.ask_in_turn(turn, question).await
+    }
+
+    /// Asks the engine something whose answer takes as long as whoever asked takes to hear it.
+    pub async fn ask_at_length<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl AsyncFnOnce(&Engine) -> Result<T, RunError> + Send + 'static,
+    ) -> Result<T, RunError> {
+        // It is never closed.
+        let turn = Arc::clone(&self.long_questions).acquire_owned().await;
         self.ask_in_turn(turn, question).await
     }
 

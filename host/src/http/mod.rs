@@ -9,6 +9,7 @@ mod dashboard;
 mod health;
 mod logs;
 mod metrics;
+mod migrator;
 mod native;
 mod openapi;
 mod openslides;
@@ -35,6 +36,7 @@ use metrics::Metrics;
 pub use credentials::Credentials;
 pub use dashboard::SigningKey;
 pub use logs::log_runs;
+pub use migrator::{MigratorApi, PathPrefix, PrefixError};
 pub use openslides::Dialect;
 pub use server::{Limits, serve};
 pub use wukong::MigrateResult;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub credentials: Credentials,
     /// How `/migrate/result` answers, when it does.
     pub migrate_result: Option<MigrateResult>,
+    /// How the API of the tool *migrator* answers, when it does.
+    pub migrator: Option<MigratorApi>,
     /// What became of notices, for the metrics.
     pub notices: crate::notices::Counts,
     /// What the sessions of browsers are signed with.
@@ -94,7 +98,7 @@ pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
         requests: native::Requests::default(),
         boot: format!("{started_at}-"),
     });
-    Router::new()
+    let own = Router::new()
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(openapi::routes())
@@ -104,8 +108,8 @@ pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
         .merge(dashboard::routes())
         .fallback(openslides::not_found)
         .method_not_allowed_fallback(openslides::method_not_allowed)
-        .layer(from_fn_with_state(Arc::clone(&service), observe))
-        .with_state(service)
+        .with_state(Arc::clone(&service));
+    migrator::over(own, &service).layer(from_fn_with_state(service, observe))
 }
 
 /// The header that names a request in answers and logs.

@@ -8,7 +8,7 @@ use axum::routing::get;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{Service, dashboard, health, metrics, native, openslides, tenants, wukong};
+use super::{Service, dashboard, health, metrics, migrator, native, openslides, tenants, wukong};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,6 +41,12 @@ use super::{Service, dashboard, health, metrics, native, openslides, tenants, wu
         health::ready,
         metrics::metrics,
         wukong::documented,
+        migrator::config::get,
+        migrator::source::get,
+        migrator::applied::get,
+        migrator::apply::post,
+        migrator::tenants::get,
+        migrator::tenants::post,
     ),
     components(schemas(crate::engine::Event)),
     modifiers(&Secrets),

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{self, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-use super::{Notice, Webhook, signature};
+use super::signature::{self, Secret};
 use crate::post::{Post, PostError};
 
 /// How many notices wait for one receiver. More are dropped: old news is no news.
@@ -39,10 +39,32 @@ enum Fate {
     Dropped,
 }
 
+/// Who receives.
+#[derive(Clone, Debug)]
+pub(super) struct Receiver {
+    /// What it is called in metrics and logs: its address may be a secret.
+    pub(super) name: String,
+    /// Where to send.
+    pub(super) url: String,
+    /// What is sent along.
+    pub(super) headers: Vec<(String, String)>,
+    /// What signs it.
+    pub(super) secret: Option<Secret>,
+}
+
+/// What is sent.
+pub(super) struct Message {
+    /// What it is about, for the logs.
+    pub(super) event: &'static str,
+    /// The run that it is about.
+    pub(super) run: i64,
+    pub(super) body: String,
+}
+
 /// One receiver.
 pub(super) struct Delivery {
-    webhook: Webhook,
-    queue: SyncSender<Arc<Notice>>,
+    receiver: Receiver,
+    queue: SyncSender<Message>,
     /// How many notices are queued or under way.
     open: Arc<AtomicUsize>,
     counts: Counts,
@@ -50,18 +72,18 @@ pub(super) struct Delivery {
 
 impl Delivery {
     pub(super) fn start(
-        webhook: Webhook,
+        receiver: Receiver,
         post: &Post,
         limits: Limits,
         counts: &Counts,
     ) -> std::io::Result<Self> {
         for fate in [Fate::Delivered, Fate::Failed, Fate::Dropped] {
             // So that the first one that is lost is seen as a rise.
-            let _ = counts.get_or_create(&labels(&webhook, fate));
+            let _ = counts.get_or_create(&labels(&receiver, fate));
         }
-        let (queue, notices) = sync_channel(QUEUE);
+        let (queue, messages) = sync_channel(QUEUE);
         let courier = Courier {
-            webhook: webhook.clone(),
+            receiver: receiver.clone(),
             post: post.clone(),
             limits,
             counts: counts.clone(),
@@ -70,30 +92,27 @@ impl Delivery {
         let open = Arc::clone(&courier.open);
         std::thread::Builder::new()
             .name("webhook".to_owned())
-            .spawn(move || courier.work(&notices))?;
+            .spawn(move || courier.work(&messages))?;
         Ok(Self {
-            webhook,
+            receiver,
             queue,
             open,
             counts: counts.clone(),
         })
     }
 
-    /// Queues a notice that the receiver wants to have; returns at once.
-    pub(super) fn enqueue(&self, notice: &Arc<Notice>) {
-        if !self.webhook.events.contains(&notice.event) {
-            return;
-        }
+    /// Queues a message; returns at once.
+    pub(super) fn enqueue(&self, message: Message) {
         self.open.fetch_add(1, Ordering::SeqCst);
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            self.queue.try_send(Arc::clone(notice))
+        if let Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) =
+            self.queue.try_send(message)
         {
             self.open.fetch_sub(1, Ordering::SeqCst);
-            count(&self.counts, &self.webhook, Fate::Dropped);
+            count(&self.counts, &self.receiver, Fate::Dropped);
             tracing::warn!(
-                webhook = self.webhook.name,
-                event = notice.event.as_str(),
-                run = notice.run,
+                webhook = self.receiver.name,
+                event = message.event,
+                run = message.run,
                 "notice dropped: {QUEUE} others wait for this receiver"
             );
         }
@@ -107,7 +126,7 @@ impl Delivery {
         let left = self.open.load(Ordering::SeqCst);
         if left > 0 {
             tracing::warn!(
-                webhook = self.webhook.name,
+                webhook = self.receiver.name,
                 left,
                 "notices were not delivered"
             );
@@ -115,9 +134,9 @@ impl Delivery {
     }
 }
 
-/// Brings notices to one receiver, in their order.
+/// Brings messages to one receiver, in their order.
 struct Courier {
-    webhook: Webhook,
+    receiver: Receiver,
     post: Post,
     limits: Limits,
     counts: Counts,
@@ -125,34 +144,47 @@ struct Courier {
 }
 
 impl Courier {
-    fn work(&self, notices: &Receiver<Arc<Notice>>) {
-        for notice in notices {
-            let delivered = self.deliver(&notice);
+    fn work(&self, messages: &mpsc::Receiver<Message>) {
+        for message in messages {
+            let delivered = self.deliver(&message);
             let fate = match &delivered {
-                Ok(()) => Fate::Delivered,
+                Ok(()) => {
+                    tracing::info!(
+                        webhook = self.receiver.name,
+                        event = message.event,
+                        run = message.run,
+                        "notice delivered"
+                    );
+                    Fate::Delivered
+                }
                 Err(error) => {
                     tracing::warn!(
-                        webhook = self.webhook.name,
-                        event = notice.event.as_str(),
-                        run = notice.run,
+                        webhook = self.receiver.name,
+                        event = message.event,
+                        run = message.run,
                         %error,
                         "notice not delivered"
                     );
                     Fate::Failed
                 }
             };
-            count(&self.counts, &self.webhook, fate);
+            count(&self.counts, &self.receiver, fate);
             self.open.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
-    fn deliver(&self, notice: &Notice) -> Result<(), PostError> {
-        let body = self.webhook.body.write(notice);
+    fn deliver(&self, message: &Message) -> Result<(), PostError> {
+        let body = &message.body;
         let id = signature::new_id();
         let mut attempt = 1;
         loop {
-            let headers = signature::headers(&id, &body, self.webhook.secret.as_ref());
-            let error = match self.post.json(&self.webhook.url, &headers, &body) {
+            let signed = signature::headers(&id, body, self.receiver.secret.as_ref());
+            let own = self.receiver.headers.iter();
+            let headers: Vec<(&str, String)> = own
+                .map(|(name, value)| (name.as_str(), value.clone()))
+                .chain(signed)
+                .collect();
+            let error = match self.post.send(&self.receiver.url, &headers, body) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -169,18 +201,18 @@ impl Courier {
     }
 }
 
-fn labels(webhook: &Webhook, fate: Fate) -> Vec<(&'static str, String)> {
+fn labels(receiver: &Receiver, fate: Fate) -> Vec<(&'static str, String)> {
     let fate = match fate {
         Fate::Delivered => "delivered",
         Fate::Failed => "failed",
         Fate::Dropped => "dropped",
     };
     vec![
-        ("webhook", webhook.name.clone()),
+        ("webhook", receiver.name.clone()),
         ("outcome", fate.to_owned()),
     ]
 }
 
-fn count(counts: &Counts, webhook: &Webhook, fate: Fate) {
-    counts.get_or_create(&labels(webhook, fate)).inc();
+fn count(counts: &Counts, receiver: &Receiver, fate: Fate) {
+    counts.get_or_create(&labels(receiver, fate)).inc();
 }

@@ -40,7 +40,7 @@ impl Gate for FinalizeGate {
         let body = body.to_string();
         let headers = signature::headers(&signature::new_id(), &body, self.secret.as_ref());
         self.post
-            .json(&self.url, &headers, &body)
+            .send(&self.url, &headers, &body)
             .map_err(|error| error.to_string())
     }
 }

@@ -3,12 +3,13 @@
 //! [`Notices`] hears every event of a run and makes a [`Notice`] of the few that matter. Each webhook has a bounded queue
 //! and a thread of its own (`delivery`), so that no receiver, however slow, delays a run or another receiver. `body` writes
 //! what is sent, `signature` lets the receiver tell who sent it. A [`FinalizeGate`] is another matter: it is asked, and waited
-//! for, only where the operator has set one. This room decides nothing of what may run when.
+//! for, only where the operator has set one. [`Summaries`] tell in numbers what each apply over the migrator API did. This room decides nothing of what may run when.
 
 mod body;
 mod delivery;
 mod gate;
 mod signature;
+mod summary;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -17,13 +18,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{Event, Observer, State};
 use crate::journal::{self, Outcome};
+use crate::output::rfc3339;
 use crate::post::Post;
-use delivery::Delivery;
+use delivery::{Delivery, Message, Receiver};
 
 pub use body::{Body, Format, Template, TemplateError};
 pub use delivery::{Counts, Limits};
 pub use gate::FinalizeGate;
 pub use signature::{Secret, SecretError};
+pub use summary::{Summaries, Summary, SummaryTemplate, SummaryTemplateError, SummaryWebhook};
 
 /// What a notice is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +115,7 @@ pub struct Notices {
     target: String,
     /// After which silence a run is stalled.
     stalled_after: Duration,
-    receivers: Vec<Delivery>,
+    receivers: Vec<(Webhook, Delivery)>,
     counts: Counts,
     run: Mutex<Option<RunningRun>>,
 }
@@ -141,7 +144,14 @@ impl Notices {
             // Not for nobody: it reads the system's certificates.
             let post = Post::new(limits.time);
             for webhook in webhooks {
-                receivers.push(Delivery::start(webhook, &post, limits, &counts)?);
+                let receiver = Receiver {
+                    name: webhook.name.clone(),
+                    url: webhook.url.clone(),
+                    headers: Vec::new(),
+                    secret: webhook.secret.clone(),
+                };
+                let delivery = Delivery::start(receiver, &post, limits, &counts)?;
+                receivers.push((webhook, delivery));
             }
         }
         let notices = Arc::new(Self {
@@ -168,17 +178,16 @@ impl Notices {
     /// Waits until everything is delivered or given up, but no longer than `limit`.
     pub fn finish(&self, limit: Duration) {
         let give_up = Instant::now() + limit;
-        for receiver in &self.receivers {
-            receiver.finish(give_up);
+        for (_, delivery) in &self.receivers {
+            delivery.finish(give_up);
         }
     }
 
     fn tell(&self, run: &RunningRun, kind: Kind, text: String, about: About) {
-        let notice = Arc::new(Notice {
+        let notice = Notice {
             event: kind,
             text,
-            time: jiff::Timestamp::from_millisecond(journal::now())
-                .map_or_else(|_| String::new(), |time| time.to_string()),
+            time: rfc3339(journal::now()),
             target: self.target.clone(),
             host: journal::holder(),
             run: run.number,
@@ -188,9 +197,14 @@ impl Notices {
             step: about.step,
             error: about.error,
             milliseconds: u64::try_from(run.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        });
-        for receiver in &self.receivers {
-            receiver.enqueue(&notice);
+        };
+        let interested = |(webhook, _): &&(Webhook, Delivery)| webhook.events.contains(&kind);
+        for (webhook, delivery) in self.receivers.iter().filter(interested) {
+            delivery.enqueue(Message {
+                event: kind.as_str(),
+                run: notice.run,
+                body: webhook.body.write(&notice),
+            });
         }
     }
 

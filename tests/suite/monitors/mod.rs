@@ -4,7 +4,7 @@ mod clients;
 mod drift;
 mod gate;
 mod notices;
-mod receiver;
+pub mod receiver;
 mod result;
 mod retries;
 mod traces;

@@ -106,6 +106,21 @@ pub fn read_answer(mut connection: TcpStream) -> Result<Option<Answer>> {
     Ok(Answer::parse(&bytes))
 }
 
+/// A body that came in parts: <https://www.rfc-editor.org/rfc/rfc9112#section-7.1>
+fn joined(mut rest: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (length, behind) = rest.split_once("\r\n")?;
+        match usize::from_str_radix(length, 16).ok()? {
+            0 => return Some(body),
+            length => {
+                body.push_str(behind.get(..length)?);
+                rest = behind.get(length..)?.strip_prefix("\r\n")?;
+            }
+        }
+    }
+}
+
 /// An answer of the service.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -130,10 +145,17 @@ impl Answer {
                 .map(|line| line.split_once(": ").unwrap())
                 .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
                 .collect();
+            let is_in_parts = |(name, value): &(String, String)| {
+                name == "transfer-encoding" && value == "chunked"
+            };
+            let body = match headers.iter().any(is_in_parts) {
+                true => joined(body).unwrap_or_else(|| panic!("it was cut off: {body}")),
+                false => body.to_owned(),
+            };
             return Some(Self {
                 status,
                 headers,
-                body: body.to_owned(),
+                body,
             });
         }
     }

@@ -58,7 +58,8 @@ impl Service {
         Self::spawn(place.command(&["serve", "--listen", "127.0.0.1:0"]))
     }
 
-    fn spawn(mut command: Command) -> Self {
+    /// Starts a command that serves.
+    pub fn spawn(mut command: Command) -> Self {
         let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let logs = Arc::new(Mutex::new(Vec::new()));
         let stderr = BufReader::new(process.stderr.take().unwrap());
@@ -85,6 +86,10 @@ impl Service {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// What it logged so far.

@@ -4,6 +4,9 @@
 //! `settings.region` is `WASMIGRATE_SETTINGS_REGION`. A variable or a key that is not known is an error, because a limit
 //! with a misspelt name would silently not hold.
 
+mod conninfo;
+mod migrator;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,14 +21,17 @@ use crate::http::Dialect;
 use crate::notices::{Format, Kind};
 use crate::sandbox::Limits;
 
+pub use migrator::{MigratorConfig, effective};
+
 /// The file that is read when no other is named.
 pub const DEFAULT_FILE: &str = "wasmigrate.toml";
 
 /// The tables of the file, all of whose keys have variables.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "gate",
     "limits",
     "migrate_result",
+    "migrator",
     "notices",
     "postgres",
     "retry",
@@ -51,6 +57,8 @@ pub struct Config {
     pub database: String,
     /// The directory of the steps.
     pub migrations: PathBuf,
+    /// What `serve` answers at the paths of the tool *migrator*.
+    pub migrator: MigratorConfig,
     /// The directory of the host's caches; empty for `wasmigrate` in the user's cache directory.
     pub cache: PathBuf,
     /// How often a step is tried that says that another try may help, or that finds the database busy.
@@ -89,6 +97,9 @@ pub struct Config {
     pub limits: Limits,
     /// Values that are passed to the steps.
     pub settings: BTreeMap<String, String>,
+    /// What in the file means nothing, for whoever starts the program.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
 
 /// What holds for PostgreSQL alone.
@@ -393,6 +404,8 @@ pub struct ServeConfig {
     pub read_token_file: PathBuf,
     /// Whether there is a well-known password when none is given, on loopback.
     pub development: bool,
+    /// What is logged: `error`, `warn`, `info` or `debug`. The variable `RUST_LOG` wins over it.
+    pub log_level: String,
 }
 
 impl Default for ServeConfig {
@@ -405,6 +418,7 @@ impl Default for ServeConfig {
             token_file: PathBuf::new(),
             read_token_file: PathBuf::new(),
             development: false,
+            log_level: "info".to_owned(),
         }
     }
 }
@@ -414,6 +428,7 @@ impl Default for Config {
         Self {
             database: "sqlite:wasmigrate.db".to_owned(),
             migrations: PathBuf::from("migrations"),
+            migrator: MigratorConfig::default(),
             cache: PathBuf::new(),
             attempts: 3,
             retry: RetryConfig::default(),
@@ -433,6 +448,7 @@ impl Default for Config {
             test: TestConfig::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
+            warnings: Vec::new(),
         }
     }
 }
@@ -513,21 +529,30 @@ impl Config {
         }
     }
 
-    /// Reads the file (the default one may be missing, one that is named may not) and the variables.
+    /// Reads the file (the default one may be missing, one that is named may not) and the variables. A file that ends in
+    /// `.yaml` or `.yml` has the form of the tool *migrator*.
     pub fn load(
         file: Option<&Path>,
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Error> {
-        let variables: BTreeMap<String, String> = variables
-            .filter(|(name, _)| name.starts_with(PREFIX))
-            .collect();
-        let named = file.map(Path::to_owned).or_else(|| {
-            variables
-                .get("WASMIGRATE_CONFIG")
-                .map(|path| PathBuf::from(path.as_str()))
-        });
-        let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+        let all: BTreeMap<String, String> = variables.collect();
+        let variables = all.iter().filter(|(name, _)| name.starts_with(PREFIX));
+        let named = file
+            .map(Path::to_owned)
+            .or_else(|| all.get("WASMIGRATE_CONFIG").map(PathBuf::from));
+        let path = named.clone().unwrap_or_else(default_file);
+        let mut warnings = Vec::new();
         let mut table = match std::fs::read_to_string(&path) {
+            Ok(text) if migrator::is_one(&path) => {
+                let failed = |message| Error::File {
+                    path: path.clone(),
+                    message,
+                };
+                let table;
+                (table, warnings) =
+                    migrator::read(&text, &|name| all.get(name).cloned()).map_err(failed)?;
+                table
+            }
             Ok(text) => parse(&path, &text)?,
             Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 Table::new()
@@ -538,7 +563,7 @@ impl Config {
             path: path.clone(),
             message: error.to_string(),
         })?;
-        for (name, text) in &variables {
+        for (name, text) in variables {
             if name != "WASMIGRATE_CONFIG" {
                 set(&mut table, &defaults, name, text)?;
             }
@@ -547,6 +572,7 @@ impl Config {
             path,
             message: error.to_string(),
         })?;
+        config.warnings = warnings;
         config.settle_cache()?;
         if config.lease_seconds < 3 {
             return Err(Error::ShortLease(config.lease_seconds));
@@ -568,6 +594,15 @@ impl Config {
             self.cache = user_cache().ok_or(Error::NoCache)?;
         }
         Ok(())
+    }
+}
+
+/// Our own file, but for a directory that has only the other tool's.
+fn default_file() -> PathBuf {
+    let other = Path::new(migrator::DEFAULT_FILE);
+    match !Path::new(DEFAULT_FILE).exists() && other.exists() {
+        true => other.to_owned(),
+        false => PathBuf::from(DEFAULT_FILE),
     }
 }
 
