@@ -39,6 +39,7 @@ use crate::database::{Database, ErrorKind, Postgres, PostgresOptions, SessionLim
 use crate::engine::{
     self, ApplyError, Engine, Failure, Gate, OnBadRow, Replacement, Retries, RunError,
 };
+use crate::foreign::Tool;
 use target::Target;
 use terminal::Terminal;
 
@@ -473,7 +474,8 @@ fn engine(
         false => Retries::brief(config.attempts),
     };
     let fleet = config.fleet(manner.fleet.only_failed);
-    Engine::new(
+    let is_migrators = config.is_migrators;
+    let engine = Engine::new(
         database,
         engine::Options {
             fleet,
@@ -491,7 +493,11 @@ fn engine(
             replacement: manner.transform.replacement(),
             gate,
         },
-    )
+    );
+    match is_migrators {
+        true => engine.adopting(Tool::Migrator),
+        false => engine,
+    }
 }
 
 fn database(config: &Config) -> anyhow::Result<Arc<dyn Database>> {

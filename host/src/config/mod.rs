@@ -100,6 +100,9 @@ pub struct Config {
     /// What in the file means nothing, for whoever starts the program.
     #[serde(skip)]
     pub warnings: Vec<String>,
+    /// Whether the file is one of the tool *migrator*, whose history is then taken over by itself.
+    #[serde(skip)]
+    pub is_migrators: bool,
 }
 
 /// What holds for PostgreSQL alone.
@@ -449,6 +452,7 @@ impl Default for Config {
             limits: Limits::default(),
             settings: BTreeMap::new(),
             warnings: Vec::new(),
+            is_migrators: false,
         }
     }
 }
@@ -542,8 +546,9 @@ impl Config {
             .or_else(|| all.get("WASMIGRATE_CONFIG").map(PathBuf::from));
         let path = named.clone().unwrap_or_else(default_file);
         let mut warnings = Vec::new();
+        let is_migrators = migrator::is_one(&path);
         let mut table = match std::fs::read_to_string(&path) {
-            Ok(text) if migrator::is_one(&path) => {
+            Ok(text) if is_migrators => {
                 let failed = |message| Error::File {
                     path: path.clone(),
                     message,
@@ -573,6 +578,7 @@ impl Config {
             message: error.to_string(),
         })?;
         config.warnings = warnings;
+        config.is_migrators = is_migrators;
         config.settle_cache()?;
         if config.lease_seconds < 3 {
             return Err(Error::ShortLease(config.lease_seconds));

@@ -311,9 +311,15 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Applied, ApplyError> {
-        // To write down that all was applied is one way to say what becomes of another tool's history.
-        if order.mode != ApplyMode::Sync || self.adopts.is_some() {
-            adopt::settle(self, &*observer, stop).await?;
+        match order.mode {
+            // It leaves nothing behind, not even another tool's history in our journal.
+            ApplyMode::DryRun => {
+                let snapshot = self.snapshot(stop).await.map_err(RunError::from)?;
+                adopt::refuse_unadopted(self, &snapshot, stop).await?;
+            }
+            // To write down that all was applied is one way to say what becomes of that history.
+            ApplyMode::Sync if self.adopts.is_none() => {}
+            ApplyMode::Apply | ApplyMode::Sync => adopt::settle(self, &*observer, stop).await?,
         }
         fleet::apply(self, order, observer, stop).await
     }

@@ -38,6 +38,32 @@ mod postgres {
         place
     }
 
+    /// Whoever comes with that tool's own settings changes one binary, and nothing else.
+    #[test]
+    fn its_own_settings_take_its_history_over_by_themselves() {
+        let place = shop();
+        std::fs::remove_file(place.path().join("wasmigrate.toml")).unwrap();
+        let settings = format!(
+            "baseLocation: db\ndriver: postgres\ndataSource: {}\nsingleMigrations: [ref]\ntenantMigrations: [tenants]\n",
+            place.url()
+        );
+        std::fs::write(place.path().join("migrator.yaml"), settings).unwrap();
+        place
+            .run(&["plan", "--dry-run"])
+            .ends_with(2)
+            .and_says("`migrator.migrator_migrations` says that migrator has migrated this target");
+        place
+            .run(&["finalize"])
+            .ends_with(0)
+            .and_says("migrator.migrator_migrations");
+        assert_eq!(place.one::<i64>("SELECT count(*) FROM abc.users"), 1);
+        assert_eq!(
+            place.texts("SELECT command FROM wasmigrate_run ORDER BY id"),
+            ["import", "finalize"]
+        );
+        place.run(&["finalize"]).ends_with(0).and_says("nothing");
+    }
+
     #[test]
     fn each_tenant_gets_what_it_lacks() {
         let place = shop();
