@@ -124,3 +124,23 @@ pub struct ScriptError {
     /// What went wrong.
     pub error: Error,
 }
+
+impl ScriptError {
+    /// An error of no statement, before the first of a script.
+    pub(super) fn of_none(error: Error) -> Self {
+        Self {
+            line: 1,
+            statement: String::new(),
+            error,
+        }
+    }
+}
+
+/// One of several scripts that share a transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Script<'s> {
+    /// Its statements.
+    pub text: &'s str,
+    /// Whether the transaction is made fit for it first, as by [`super::Session::enter_schema`] with no schema.
+    pub is_fresh: bool,
+}

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use crate::output::Level;
 
 pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnValues};
-pub use error::{Error, ErrorKind, Limit, Result, ScriptError};
+pub use error::{Error, ErrorKind, Limit, Result, Script, ScriptError};
 pub use placeholder::substitute;
 pub use postgres::{Postgres, PostgresOptions};
 pub use schema::{Schema, differences};
@@ -304,6 +304,27 @@ pub trait Session: Send {
         script: &str,
         progress: &mut (dyn for<'a> FnMut(usize) + Send),
     ) -> std::result::Result<u64, ScriptError>;
+
+    /// Runs several scripts for steps that share the transaction, one behind the other, without waiting for each. `progress`
+    /// is told after each statement which script it is of and how many bytes of that are done, and at the end of each script
+    /// all of its bytes. The error comes with the place of the script that failed.
+    async fn execute_scripts(
+        &mut self,
+        scripts: &[Script<'_>],
+        progress: &mut (dyn for<'a> FnMut(usize, usize) + Send),
+    ) -> std::result::Result<(), (usize, ScriptError)> {
+        for (place, script) in scripts.iter().enumerate() {
+            if script.is_fresh {
+                let entered = self.enter_schema(None).await;
+                entered.map_err(|error| (place, ScriptError::of_none(error)))?;
+            }
+            self.execute_script(script.text, &mut |done| progress(place, done))
+                .await
+                .map_err(|error| (place, error))?;
+            progress(place, script.text.len());
+        }
+        Ok(())
+    }
 
     /// Runs one query, to be read with [`Session::fetch`].
     async fn query(

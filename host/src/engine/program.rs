@@ -201,7 +201,8 @@ async fn perform_sql(
     (result, transaction)
 }
 
-fn section(sql: &SqlStep, phase: Phase) -> Option<&Section> {
+/// What a step in SQL says for this phase.
+pub(super) fn section(sql: &SqlStep, phase: Phase) -> Option<&Section> {
     match phase {
         Phase::Prepare => None,
         Phase::Migrate => sql.migrate.as_ref(),

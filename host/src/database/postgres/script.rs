@@ -1,12 +1,33 @@
-//! Scripts: the statements of a step written in SQL, sent together.
+//! Scripts: the statements of steps written in SQL, sent together.
 
-use super::super::{Authority, Error, ScriptError};
+use std::ops::Range;
+
+use super::super::{Authority, Error, Script, ScriptError};
 use super::pipeline::{Answer, Asked, Request};
 use super::session::PostgresSession;
 use super::{guard, lexer};
 
 /// How many statements are sent before their answers are read.
-const STATEMENTS_AT_ONCE: usize = 100;
+const STATEMENTS_AT_ONCE: usize = 1_000;
+
+/// How many bytes of statements are.
+const BYTES_AT_ONCE: usize = 128 << 10;
+
+/// Statements that were sent, and what their answers tell.
+struct Sent<'s> {
+    scripts: &'s [Script<'s>],
+    waiting: Vec<Waiting>,
+    bytes: usize,
+    changed: u64,
+}
+
+/// A statement that was sent and whose answer was not read.
+struct Waiting {
+    /// The script that it is of.
+    place: usize,
+    at: Range<usize>,
+    is_last: bool,
+}
 
 impl PostgresSession {
     /// Runs the statements of a script one after the other; `progress` is told how many bytes are done.
@@ -15,49 +36,135 @@ impl PostgresSession {
         script: &str,
         progress: &mut dyn FnMut(usize),
     ) -> Result<u64, ScriptError> {
-        let statements = lexer::statements(script);
-        let failed = |position: usize, error: Error| {
-            let at = statements.get(position).cloned().unwrap_or_default();
-            ScriptError {
-                line: 1 + script
-                    .get(..at.start)
-                    .unwrap_or_default()
-                    .matches('\n')
-                    .count(),
-                statement: script.get(at).unwrap_or_default().to_owned(),
-                error,
-            }
-        };
-        let is_autocommit = self.is_autocommit();
-        let at_once = if is_autocommit { 1 } else { STATEMENTS_AT_ONCE };
-        let mut changed = 0;
-        let mut first = 0;
-        for portion in statements.chunks(at_once) {
-            self.enter(Authority::Step)
-                .map_err(|error| failed(first, error))?;
-            for (position, at) in (first..).zip(portion) {
-                let statement = script.get(at.clone()).unwrap_or_default();
-                guard::check(statement)
-                    .and_then(|()| {
-                        self.ask(
-                            Asked::Awaited,
-                            &Request::once(statement),
-                            std::iter::empty(),
-                        )
-                    })
-                    .map_err(|error| failed(position, error))?;
-            }
-            let settled = self.settle_counting(Authority::Step, &mut |done, answer| {
-                if let Answer::Done(rows) = answer {
-                    changed += rows;
-                    progress(portion.get(done).map_or(0, |at| at.end));
-                }
-                Ok(())
-            });
-            settled.map_err(|(error, done)| failed(first + done.unwrap_or(0), error))?;
-            first += portion.len();
-        }
+        let scripts = [Script {
+            text: script,
+            is_fresh: false,
+        }];
+        let changed = self
+            .run_scripts(&scripts, &mut |_, done| progress(done))
+            .map_err(|(_, error)| error)?;
         progress(script.len());
         Ok(changed)
+    }
+
+    /// Runs the statements of several scripts one after the other; `progress` is told of which script how many bytes are
+    /// done. The server works on what it has while the rest is written.
+    pub(super) fn run_scripts(
+        &mut self,
+        scripts: &[Script<'_>],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<u64, (usize, ScriptError)> {
+        // Each is committed by itself then, and must not be sent before the one before it is known to be.
+        let is_one_by_one = self.is_autocommit();
+        let mut sent = Sent {
+            scripts,
+            waiting: Vec::new(),
+            bytes: 0,
+            changed: 0,
+        };
+        for (place, script) in scripts.iter().enumerate() {
+            let statements = lexer::statements(script.text);
+            let entered = match script.is_fresh {
+                true => self.enter_fresh(None),
+                false => self.enter(Authority::Step),
+            };
+            if let Err(error) = entered {
+                return Err((place, ScriptError::of_none(error)));
+            }
+            let last = statements.len().saturating_sub(1);
+            for (position, at) in statements.into_iter().enumerate() {
+                let statement = script.text.get(at.clone()).unwrap_or_default();
+                if let Err(error) = self.ask_of_step(statement) {
+                    // What comes before it may have failed before.
+                    self.settle_scripts(&mut sent, progress)?;
+                    return Err(sent.failed(place, at, error));
+                }
+                sent.bytes += statement.len();
+                sent.waiting.push(Waiting {
+                    place,
+                    at,
+                    is_last: position == last,
+                });
+                if is_one_by_one
+                    || sent.waiting.len() >= STATEMENTS_AT_ONCE
+                    || sent.bytes >= BYTES_AT_ONCE
+                {
+                    self.settle_scripts(&mut sent, progress)?;
+                    self.enter(Authority::Step)
+                        .map_err(|error| (place, ScriptError::of_none(error)))?;
+                }
+            }
+            self.send_ahead();
+        }
+        self.settle_scripts(&mut sent, progress)?;
+        Ok(sent.changed)
+    }
+
+    fn ask_of_step(&mut self, statement: &str) -> Result<(), Error> {
+        guard::check(statement)?;
+        self.ask(
+            Asked::Awaited,
+            &Request::once(statement),
+            std::iter::empty(),
+        )
+    }
+
+    /// Sends what the server takes without waiting.
+    fn send_ahead(&mut self) {
+        if let Some(transaction) = self.transaction.as_mut() {
+            transaction.is_sent = true;
+        }
+        if let Some(connection) = self.connection.as_mut() {
+            // A connection that is gone shows when its answers are read.
+            let _ = connection.wire.push();
+        }
+    }
+
+    /// Reads the answers of all that was sent.
+    fn settle_scripts(
+        &mut self,
+        sent: &mut Sent<'_>,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<(), (usize, ScriptError)> {
+        let waiting = std::mem::take(&mut sent.waiting);
+        sent.bytes = 0;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let settled = self.settle_counting(Authority::Step, &mut |done, answer| {
+            if let (Answer::Done(rows), Some(done)) = (answer, waiting.get(done)) {
+                sent.changed += rows;
+                progress(done.place, done.at.end);
+                if done.is_last {
+                    progress(done.place, sent.length(done.place));
+                }
+            }
+            Ok(())
+        });
+        settled.map_err(
+            |(error, done)| match waiting.get(done.unwrap_or(0)).or(waiting.last()) {
+                Some(failed) => sent.failed(failed.place, failed.at.clone(), error),
+                None => (0, ScriptError::of_none(error)),
+            },
+        )
+    }
+}
+
+impl Sent<'_> {
+    fn length(&self, place: usize) -> usize {
+        self.scripts
+            .get(place)
+            .map_or(0, |script| script.text.len())
+    }
+
+    fn failed(&self, place: usize, at: Range<usize>, error: Error) -> (usize, ScriptError) {
+        let text = self.scripts.get(place).map_or("", |script| script.text);
+        let before = text.get(..at.start).unwrap_or_default();
+        let error = ScriptError {
+            line: 1 + before.matches('\n').count(),
+            statement: text.get(at).unwrap_or_default().to_owned(),
+            error,
+        };
+        (place, error)
     }
 }

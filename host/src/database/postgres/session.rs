@@ -8,7 +8,8 @@ use async_trait::async_trait;
 
 use super::super::{
     Access, Action, Authority, Batch, Cell, Column, CursorId, Deed, Durability, Error,
-    JOURNAL_PREFIX, Kind, Listener, Result, SavepointId, ScriptError, Server, Session, Stop, Value,
+    JOURNAL_PREFIX, Kind, Listener, Result, SavepointId, Script, ScriptError, Server, Session,
+    Stop, Value,
 };
 use super::connection::Connection;
 use super::copy::Loaded;
@@ -325,6 +326,14 @@ impl Session for PostgresSession {
         progress: &mut (dyn for<'a> FnMut(usize) + Send),
     ) -> std::result::Result<u64, ScriptError> {
         self.run_script(script, progress)
+    }
+
+    async fn execute_scripts(
+        &mut self,
+        scripts: &[Script<'_>],
+        progress: &mut (dyn for<'a> FnMut(usize, usize) + Send),
+    ) -> std::result::Result<(), (usize, ScriptError)> {
+        self.run_scripts(scripts, progress).map(|_| ())
     }
 
     async fn query(

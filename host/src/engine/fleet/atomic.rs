@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::batch::Batch;
 use super::crew::{Crew, finish, outcome_of};
 use super::drive::{concerned, end};
 use super::ledger::Ledger;
+use super::teller::Teller;
 use super::work::{Piece, Stage, Work};
 use super::{FileFailure, Tenant, sources};
 use crate::database::{Access, Authority, Durability, JOURNAL_PREFIX, Kind, Session, quote};
@@ -17,7 +18,7 @@ use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::run_output::RunOutput;
 use crate::engine::transaction::RunContext;
-use crate::journal::{self, AttemptRecord, Lease, Outcome, Phase};
+use crate::journal::{self, AttemptRecord, Lease, Outcome};
 
 /// What failed, and the piece that it is of, where there is one.
 pub(super) type Failed = (Option<Piece>, Failure);
@@ -200,33 +201,72 @@ impl<'a> Atomic<'a> {
     /// Runs all pieces.
     pub(super) async fn perform(&mut self, stages: &[Stage], attempt: u32) -> Result<(), Failed> {
         self.add_tenant().await.map_err(|failure| (None, failure))?;
-        let of = concerned(stages).len();
-        let mut number = 0;
-        let mut current: Option<(Piece, Phase, String, Instant)> = None;
-        for piece in stages.iter().flatten() {
-            let phase = piece.phases.first().copied().unwrap_or(Phase::Migrate);
-            let is_new = !matches!(&current, Some((last, of, ..)) if last.file == piece.file && *of == phase);
-            if is_new {
-                self.ended(current.take(), Outcome::Done);
-                number += 1;
-                let label = self.label(piece);
-                self.crew.observer.notify(&Event::StepStarted {
-                    step: label.clone(),
-                    phase,
-                    attempt,
-                    number,
-                    of,
-                    resumed: false,
-                });
-                current = Some((piece.clone(), phase, label, Instant::now()));
+        let mut teller = Teller::new(self.crew, attempt, concerned(stages).len());
+        let pieces: Vec<&Piece> = stages.iter().flatten().collect();
+        let mut rest = pieces.as_slice();
+        while let Some(piece) = rest.first() {
+            let (done, performed) = match self.batch(rest) {
+                Some(batch) => (batch.len(), self.together(&batch, &mut teller).await),
+                None => {
+                    teller.begins(piece);
+                    let performed = self.piece(piece, attempt).await;
+                    (
+                        1,
+                        performed.map_err(|failure| (Some((*piece).clone()), failure)),
+                    )
+                }
+            };
+            if let Err((piece, failure)) = performed {
+                teller.ended(outcome_of(&failure));
+                return Err((piece, failure));
             }
-            if let Err(failure) = self.piece(piece, attempt).await {
-                self.ended(current.take(), outcome_of(&failure));
-                return Err((Some(piece.clone()), failure));
+            rest = rest.get(done..).unwrap_or_default();
+        }
+        teller.ended(Outcome::Done);
+        Ok(())
+    }
+
+    /// The next pieces, when they are SQL for the target's own session.
+    fn batch<'p>(&self, rest: &[&'p Piece]) -> Option<Batch<'p>> {
+        if self.work == Work::Sync {
+            return None;
+        }
+        let is_here = |piece: &Piece| match self.crew.tenant(piece) {
+            Some(tenant) => self.crew.engine.database.tenant(&tenant.name).is_none(),
+            None => true,
+        };
+        Batch::next(self.crew, rest, is_here)
+    }
+
+    /// Runs SQL of several pieces without waiting for each.
+    async fn together(&mut self, batch: &Batch<'_>, teller: &mut Teller<'_>) -> Result<(), Failed> {
+        let contexts: Vec<_> = batch.pieces().map(|piece| self.context(piece)).collect();
+        let Some(place) = self.places.get_mut(&0) else {
+            return Err((None, no_session()));
+        };
+        let Some(session) = &mut place.session else {
+            return Err((None, no_session()));
+        };
+        let records = batch
+            .perform(self.crew, &contexts, &mut **session, &mut |piece| {
+                teller.begins(piece);
+            })
+            .await?;
+        for (piece, record) in batch.pieces().zip(records) {
+            place.ledger.note(piece, record);
+        }
+        Ok(())
+    }
+
+    fn context(&mut self, piece: &Piece) -> Arc<RunContext> {
+        match self.contexts.get(&piece.tenant) {
+            Some(context) => Arc::clone(context),
+            None => {
+                let context = self.crew.context(self.crew.tenant(piece), &self.output);
+                self.contexts.insert(piece.tenant, Arc::clone(&context));
+                context
             }
         }
-        self.ended(current.take(), Outcome::Done);
-        Ok(())
     }
 
     async fn piece(&mut self, piece: &Piece, attempt: u32) -> Result<(), Failure> {
@@ -242,14 +282,7 @@ impl<'a> Atomic<'a> {
             }
             return Ok(());
         }
-        let context = match self.contexts.get(&piece.tenant) {
-            Some(context) => Arc::clone(context),
-            None => {
-                let context = self.crew.context(self.crew.tenant(piece), &self.output);
-                self.contexts.insert(piece.tenant, Arc::clone(&context));
-                context
-            }
-        };
+        let context = self.context(piece);
         let Some(place) = self.places.get_mut(&number) else {
             return Err(no_session());
         };
@@ -404,23 +437,6 @@ impl<'a> Atomic<'a> {
         match place.and_then(|place| place.session.as_mut()) {
             Some(session) => Ok(&mut **session),
             None => Err((None, no_session())),
-        }
-    }
-
-    fn label(&self, piece: &Piece) -> String {
-        self.crew
-            .file(piece)
-            .map_or_else(String::new, |file| file.label())
-    }
-
-    fn ended(&self, current: Option<(Piece, Phase, String, Instant)>, outcome: Outcome) {
-        if let Some((_, phase, step, began)) = current {
-            self.crew.observer.notify(&Event::StepEnded {
-                step,
-                phase,
-                outcome,
-                milliseconds: i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX),
-            });
         }
     }
 }

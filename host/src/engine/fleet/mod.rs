@@ -6,6 +6,7 @@
 mod applied;
 mod apply;
 mod atomic;
+mod batch;
 mod crew;
 mod drive;
 mod ledger;
@@ -14,6 +15,7 @@ mod overview;
 mod parallel;
 mod sources;
 mod standing;
+mod teller;
 mod tenants;
 mod work;
 

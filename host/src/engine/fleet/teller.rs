@@ -1,0 +1,79 @@
+//! What is told of the files of one transaction while they run.
+
+use std::time::Instant;
+
+use super::crew::Crew;
+use super::work::Piece;
+use crate::engine::event::Event;
+use crate::journal::{Outcome, Phase};
+
+/// Tells of each file when it begins for the first tenant, and when it ends for the last.
+pub(super) struct Teller<'t> {
+    crew: &'t Crew<'t>,
+    attempt: u32,
+    /// How many files there are.
+    of: usize,
+    number: usize,
+    current: Option<Current>,
+}
+
+struct Current {
+    file: usize,
+    phase: Phase,
+    label: String,
+    began: Instant,
+}
+
+impl<'t> Teller<'t> {
+    pub(super) fn new(crew: &'t Crew<'t>, attempt: u32, of: usize) -> Self {
+        Self {
+            crew,
+            attempt,
+            of,
+            number: 0,
+            current: None,
+        }
+    }
+
+    /// A piece begins.
+    pub(super) fn begins(&mut self, piece: &Piece) {
+        let phase = piece.phases.first().copied().unwrap_or(Phase::Migrate);
+        let goes_on = |current: &Current| current.file == piece.file && current.phase == phase;
+        if self.current.as_ref().is_some_and(goes_on) {
+            return;
+        }
+        self.ended(Outcome::Done);
+        self.number += 1;
+        let label = self
+            .crew
+            .file(piece)
+            .map_or_else(String::new, |file| file.label());
+        self.crew.observer.notify(&Event::StepStarted {
+            step: label.clone(),
+            phase,
+            attempt: self.attempt,
+            number: self.number,
+            of: self.of,
+            resumed: false,
+        });
+        self.current = Some(Current {
+            file: piece.file,
+            phase,
+            label,
+            began: Instant::now(),
+        });
+    }
+
+    /// The file that runs has ended.
+    pub(super) fn ended(&mut self, outcome: Outcome) {
+        if let Some(current) = self.current.take() {
+            self.crew.observer.notify(&Event::StepEnded {
+                step: current.label,
+                phase: current.phase,
+                outcome,
+                milliseconds: i64::try_from(current.began.elapsed().as_millis())
+                    .unwrap_or(i64::MAX),
+            });
+        }
+    }
+}
