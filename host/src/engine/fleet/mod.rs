@@ -25,7 +25,7 @@ use crate::catalog::{SourceFile, SourceKind, Sources};
 
 pub(super) use applied::applied;
 pub(super) use apply::apply;
-pub(super) use drive::{rehearsal, run};
+pub(super) use drive::{pending, rehearsal, run};
 pub(super) use overview::{catalog, overview, tenants, verify};
 pub(super) use sources::sources;
 

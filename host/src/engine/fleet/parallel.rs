@@ -552,14 +552,21 @@ impl Worker<'_> {
 
     /// Rests while the operator wants it; looks only now and then.
     async fn rest(&mut self) -> Result<(), Failure> {
-        if self.looked_for_pause_at.elapsed() < pause::INTERVAL || !self.writes_to_target() {
+        if self.looked_for_pause_at.elapsed() < pause::INTERVAL {
             return Ok(());
         }
         self.looked_for_pause_at = Instant::now();
-        let Some(session) = &mut self.session else {
+        let crew = self.shared.crew;
+        let mut of_target = None;
+        if !self.writes_to_target() {
+            // The word is in the target, and the session in a tenant's own file.
+            let opened = crew.engine.database.open(Access::Write, &self.stop).await;
+            of_target = Some(opened.map_err(Failure::from_database)?);
+        }
+        let Some(session) = of_target.as_mut().or(self.session.as_mut()) else {
             return Ok(());
         };
-        let observer = &self.shared.crew.observer;
+        let observer = &crew.observer;
         pause::rest(&mut **session, &**observer, self.shared.lease, &self.stop).await
     }
 }
