@@ -292,7 +292,13 @@ impl<'c> Crew<'c> {
     }
 
     /// The failure, said of its file and tenant.
-    fn say(&self, failure: Failure, piece: &Piece, phase: Phase, stop: &Stop) -> Failure {
+    pub(super) fn say(
+        &self,
+        failure: Failure,
+        piece: &Piece,
+        phase: Phase,
+        stop: &Stop,
+    ) -> Failure {
         let failure = match stop.is_cancelled() {
             true => Failure::new("cancelled", Blame::Operator, "cancelled by the operator"),
             false => failure,
