@@ -8,6 +8,7 @@ mod apply;
 mod atomic;
 mod crew;
 mod drive;
+mod history;
 mod ledger;
 mod name;
 mod overview;
@@ -26,6 +27,8 @@ use crate::catalog::{SourceFile, SourceKind, Sources};
 pub(super) use applied::applied;
 pub(super) use apply::apply;
 pub(super) use drive::{pending, rehearsal, run};
+pub use history::RunFile;
+pub(super) use history::files_of_runs;
 pub(super) use overview::{catalog, overview, tenants, verify};
 pub(super) use sources::sources;
 
