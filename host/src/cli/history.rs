@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::terminal::{Terminal, duration, printable_lines, shortened, time};
 use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
-use crate::engine::{Failure, HistoryEntry};
+use crate::engine::{Failure, HistoryEntry, RunFile};
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArguments {
@@ -49,6 +49,9 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
         time(run.started_at),
         run.host
     ));
+    for file in &entry.files {
+        terminal.line(&format!("  {}  {}", file.name, done(file)));
+    }
     for attempt in &entry.attempts {
         let again = match attempt.attempt {
             1 => String::new(),
@@ -83,5 +86,27 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
             line.level.as_str(),
             line.line
         ));
+    }
+}
+
+/// What a run did with a file of a fleet, and for how many.
+fn done(file: &RunFile) -> String {
+    let tenants = |count: u64| match (file.kind.is_for_tenants(), count) {
+        (false, _) => String::new(),
+        (true, 1) => " for 1 tenant".to_owned(),
+        (true, _) => format!(" for {count} tenants"),
+    };
+    let phases = [("migrated", file.migrated), ("finalized", file.finalized)];
+    match phases {
+        [(_, migrated), (_, finalized)] if migrated == finalized => {
+            format!("migrated and finalized{}", tenants(migrated))
+        }
+        _ => {
+            let done = phases.iter().filter(|(_, count)| *count > 0);
+            let told: Vec<String> = done
+                .map(|(phase, count)| format!("{phase}{}", tenants(*count)))
+                .collect();
+            told.join(", ")
+        }
     }
 }

@@ -83,6 +83,11 @@ fn show(file_name: &str, inspection: &Inspection, terminal: &Terminal) {
     for export in &inspection.interface.exports {
         terminal.line(&format!("  {export}"));
     }
+    terminal.line("wit");
+    // A component may carry any text as documentation.
+    for line in inspection.world.lines() {
+        terminal.line(format!("  {}", printable_lines(line)).trim_end());
+    }
 }
 
 /// The columns that a transformation makes of which.

@@ -6,7 +6,7 @@ use super::target::Target;
 use super::terminal::Terminal;
 use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, Manner, REFUSED};
 use crate::database::Stop;
-use crate::engine::{Progress, Rehearsal};
+use crate::engine::{Progress, Rehearsal, StepOverview};
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
@@ -41,11 +41,15 @@ pub(super) async fn run(
     }
     let overview = target.overview().await?;
     let advice = target.advice().await?;
-    let pending: Vec<_> = overview
+    let mut pending: Vec<_> = overview
         .steps
         .iter()
         .filter(|step| matches!(step.progress, Progress::Pending | Progress::Started))
         .collect();
+    // Scripts run with migrations, not by themselves.
+    if pending.iter().all(|step| is_script(step)) {
+        pending.clear();
+    }
     if terminal.json() {
         terminal.document(&serde_json::json!({
             "pending": pending,
@@ -89,6 +93,11 @@ pub(super) async fn run(
     }
     let is_refused = !overview.problems.is_empty() || (arguments.strict && !advice.is_empty());
     Ok(if is_refused { REFUSED } else { 0 })
+}
+
+fn is_script(step: &StepOverview) -> bool {
+    let tenants = step.tenants.as_ref();
+    tenants.is_some_and(|tenants| tenants.kind.is_script())
 }
 
 fn first_line(statement: &str) -> String {

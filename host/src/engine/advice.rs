@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::overview;
-use super::{Engine, RunError};
-use crate::catalog::{Catalog, Digests, SqlStep, StepKind};
-use crate::database::{Advice, Stop};
+use super::{Engine, RunError, fleet};
+use crate::catalog::{Catalog, Digests, SqlStep, StepFile, StepKind};
+use crate::database::{Advice, Stop, substitute};
 use crate::journal::{Phase, Snapshot};
 
 /// What to say about one statement of a pending step.
@@ -32,12 +32,18 @@ impl StepAdvice {
     }
 }
 
+/// Stands for a tenant's schema while a statement is looked at, where the placeholder would be no name.
+const STAND_IN: &str = "wasmigrate_schema_of_a_tenant";
+
 impl Engine {
     /// What to say about the statements of pending SQL steps; what components will run nobody can tell.
     pub async fn advice(&self) -> Result<Vec<StepAdvice>, RunError> {
+        if let Some(fleet) = &self.options.fleet {
+            return self.advice_on(fleet::pending(self, fleet).await?.iter());
+        }
         let catalog = self.catalog()?;
         let snapshot = self.snapshot(&Stop::default()).await?;
-        self.advice_on(&catalog, &snapshot)
+        self.advice_on(overview::pending(&catalog, &snapshot))
     }
 
     /// Refuses a run that there is something to say about, when the operator wants that.
@@ -46,10 +52,18 @@ impl Engine {
         catalog: &Catalog,
         snapshot: &Snapshot,
     ) -> Result<(), RunError> {
+        self.refuse_dangers_of(overview::pending(catalog, snapshot))
+    }
+
+    /// The same for a run of these files.
+    pub(super) fn refuse_dangers_of<'f>(
+        &self,
+        files: impl Iterator<Item = &'f StepFile>,
+    ) -> Result<(), RunError> {
         if !self.options.strict {
             return Ok(());
         }
-        let advice = self.advice_on(catalog, snapshot)?;
+        let advice = self.advice_on(files)?;
         if advice.is_empty() {
             return Ok(());
         }
@@ -63,15 +77,16 @@ impl Engine {
         )))
     }
 
-    fn advice_on(
+    fn advice_on<'f>(
         &self,
-        catalog: &Catalog,
-        snapshot: &Snapshot,
+        files: impl Iterator<Item = &'f StepFile>,
     ) -> Result<Vec<StepAdvice>, RunError> {
+        let fleet = self.options.fleet.as_ref();
+        let placeholder = fleet.map_or("", |fleet| fleet.sources.placeholder.as_str());
+        let as_written = |text: &str| text.replace(STAND_IN, placeholder);
         let mut made = BTreeSet::new();
         let mut all = Vec::new();
-        let sql = |file: &&crate::catalog::StepFile| file.kind == StepKind::Sql;
-        for file in overview::pending(catalog, snapshot).filter(sql) {
+        for file in files.filter(|file| file.kind == StepKind::Sql) {
             let (bytes, _) = Digests::forgetful().read(file).map_err(RunError::files)?;
             let step = SqlStep::of(file, &bytes).map_err(RunError::files)?;
             for (phase, section) in [
@@ -80,8 +95,11 @@ impl Engine {
             ] {
                 let Some(section) = section else { continue };
                 let is_finalize = phase == Phase::Finalize;
-                for mut advice in self.database.advise(&section.text, is_finalize, &mut made) {
+                let text = substitute(&section.text, placeholder, STAND_IN, STAND_IN, STAND_IN);
+                for mut advice in self.database.advise(&text, is_finalize, &mut made) {
                     advice.line += section.first_line - 1;
+                    advice.statement = as_written(&advice.statement);
+                    advice.danger = as_written(&advice.danger);
                     all.push(StepAdvice {
                         step: format!("{:04}_{}", file.index, file.name),
                         phase,

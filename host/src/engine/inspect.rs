@@ -9,7 +9,7 @@ use super::transaction::{RunContext, StepIdentity, StepOutput, StepTransaction};
 use crate::catalog::{Digests, StepFile};
 use crate::database::{Access, Stop};
 use crate::journal::Phase;
-use crate::sandbox::{Interface, Recorded, Transformation};
+use crate::sandbox::{self, Interface, Recorded, Transformation};
 
 /// What is known of a component without running it on real data.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -27,16 +27,19 @@ pub struct Inspection {
     /// What it imports and exports.
     #[serde(flatten)]
     pub interface: Interface,
+    /// The world that it was made for, in WIT.
+    pub world: String,
 }
 
 pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspection, Failure> {
     let (bytes, digest) = Digests::forgetful()
         .read(file)
         .map_err(|error| Failure::from_catalog(&error))?;
-    let sandbox = engine.sandbox()?;
-    let component = sandbox
+    let started = engine.sandbox()?;
+    let component = started
         .load(&bytes, &digest)
         .map_err(Failure::from_sandbox)?;
+    let world = sandbox::world(&bytes, component.interface());
     let stop = Stop::default();
     stop.set_deadline(Some(engine.deadline()));
     let mut session = engine
@@ -66,7 +69,7 @@ pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspecti
             started_at: 0,
             seed: 0,
         };
-        let instance = sandbox.transform_instance(&component, output, recorded, &stop);
+        let instance = started.transform_instance(&component, output, recorded, &stop);
         let mut instance = instance.await.map_err(Failure::from_sandbox)?;
         let transformation = instance.describe().await.map_err(Failure::from_sandbox)?;
         return Ok(Inspection {
@@ -76,13 +79,14 @@ pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspecti
             transactional: false,
             transformation: Some(transformation),
             interface: component.interface().clone(),
+            world,
         });
     }
     let transaction =
         StepTransaction::open(&context, session, &step, Phase::Prepare, None, 1, None);
     let recorded = transaction.recorded();
     let output = Arc::clone(&transaction.output);
-    let mut instance = sandbox.instance(&component, transaction, output, recorded, &stop);
+    let mut instance = started.instance(&component, transaction, output, recorded, &stop);
     let described = instance.describe().await;
     let rolled_back = instance.into_host().session.rollback().await;
     let description = described.map_err(Failure::from_sandbox)?;
@@ -94,5 +98,6 @@ pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspecti
         transactional: description.transactional,
         transformation: None,
         interface: component.interface().clone(),
+        world,
     })
 }

@@ -32,6 +32,7 @@ mod supervisor;
 mod transaction;
 mod transform;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -54,8 +55,8 @@ pub use advice::StepAdvice;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use failure::{Blame, Failure};
 pub use fleet::{
-    Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, FileFailure, FleetOptions, Source,
-    Spread, TenantAdded, TenantOverview,
+    Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, FileFailure, FleetOptions, RunFile,
+    Source, Spread, TenantAdded, TenantOverview,
 };
 pub use gate::Gate;
 pub use inspect::Inspection;
@@ -138,6 +139,9 @@ pub struct HistoryEntry {
     pub run: RunRecord,
     /// Its tries at steps, in their order.
     pub attempts: Vec<AttemptRecord>,
+    /// The files that it applied, of a fleet; its attempts are then those that failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<RunFile>,
     /// Its output, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Vec<OutputLine>>,
@@ -594,7 +598,12 @@ impl Engine {
         let mut session = self.database.open(Access::Read, &stop).await?;
         session.begin_read().await?;
         let mut entries = Vec::new();
-        for run in journal::read_runs(&mut *session, before, most).await? {
+        let runs = journal::read_runs(&mut *session, before, most).await?;
+        let mut files = match &self.options.fleet {
+            Some(fleet) => fleet::files_of_runs(self, fleet, &runs).await?,
+            None => BTreeMap::new(),
+        };
+        for run in runs {
             let mut attempts = journal::read_attempts(&mut *session, run.id).await?;
             if self.options.fleet.is_some() && journal::has_fleet(&mut *session).await? {
                 attempts.extend(journal::read_failures(&mut *session, run.id).await?);
@@ -604,6 +613,7 @@ impl Engine {
                 false => None,
             };
             entries.push(HistoryEntry {
+                files: files.remove(&run.id).unwrap_or_default(),
                 run,
                 attempts,
                 output,

@@ -4,8 +4,8 @@
 //! that it costs little for each tenant. An empty tenant stands for the target itself.
 
 use super::{
-    AttemptRecord, Outcome, Phase, StepState, columns, integer, json, now, number, schema, small,
-    spelled, text,
+    AttemptRecord, Outcome, Phase, RunRecord, StepState, columns, integer, json, now, number,
+    schema, small, spelled, text,
 };
 use crate::database::{Authority, CursorId, Result, Session, Value};
 
@@ -420,6 +420,52 @@ pub async fn read_failures(session: &mut dyn Session, run: i64) -> Result<Vec<At
                 error: json(&error),
                 tenant: Some(text(&tenant)).filter(|tenant| !tenant.is_empty()),
             })
+        })
+        .collect()
+}
+
+/// The files that a run has applied, with for how many it migrated and finalized them: at most `most`, by name. A finalize
+/// of what an earlier run has migrated is told by its time, because one run at a time works on a target.
+pub async fn count_of_run(
+    session: &mut dyn Session,
+    run: &RunRecord,
+    most: usize,
+) -> Result<Vec<(SourceRecord, u64, u64)>> {
+    let query = format!(
+        "SELECT source.id, source.file_key, source.directory, source.file_name, source.kind, source.form, source.digest,
+         count(CASE WHEN applied.run = $1 AND applied.migrated_at IS NOT NULL THEN 1 END),
+         count(CASE WHEN applied.finalized_at BETWEEN $2 AND $3 THEN 1 END)
+         FROM wasmigrate_applied AS applied JOIN wasmigrate_source AS source ON source.id = applied.source
+         WHERE applied.run = $1 OR applied.finalized_at BETWEEN $2 AND $3
+         GROUP BY source.id, source.file_key, source.directory, source.file_name, source.kind, source.form, source.digest
+         ORDER BY source.file_name, source.file_key LIMIT {most}"
+    );
+    let ended_at = run.ended_at.unwrap_or(i64::MAX);
+    let parameters = [run.id.into(), run.started_at.into(), ended_at.into()];
+    let rows = session.rows(&query, &parameters).await?;
+    rows.into_iter()
+        .map(|row| {
+            let [
+                id,
+                key,
+                directory,
+                file_name,
+                kind,
+                form,
+                digest,
+                migrated,
+                finalized,
+            ] = columns(row)?;
+            let source = SourceRecord {
+                id: number(&id),
+                key: text(&key),
+                directory: text(&directory),
+                file_name: text(&file_name),
+                kind: text(&kind),
+                form: text(&form),
+                digest: text(&digest),
+            };
+            Ok((source, count(&migrated), count(&finalized)))
         })
         .collect()
 }

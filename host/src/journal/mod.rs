@@ -21,9 +21,10 @@ use crate::output::Level;
 
 pub use fleet::{
     AppliedEntry, AppliedRecord, SourceRecord, Tally, TenantTally, count_by_source,
-    count_by_tenant, fetch_applied, finalize_applied, forget_applied, has_fleet, last_applied,
-    query_applied, read_applied, read_applied_of, read_failures, read_sources, read_tenants,
-    read_unfinalized, update_applied, write_applied, write_failure, write_source, write_tenant,
+    count_by_tenant, count_of_run, fetch_applied, finalize_applied, forget_applied, has_fleet,
+    last_applied, query_applied, read_applied, read_applied_of, read_failures, read_sources,
+    read_tenants, read_unfinalized, update_applied, write_applied, write_failure, write_source,
+    write_tenant,
 };
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};

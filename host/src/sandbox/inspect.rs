@@ -1,8 +1,11 @@
 //! What a component could do, told from its imports alone.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 use wasmtime::Engine;
 use wasmtime::component::Component;
+use wit_component::WitPrinter;
 
 /// What a component imports and exports.
 #[derive(Clone, Debug, Serialize)]
@@ -43,6 +46,38 @@ pub(super) fn interface(engine: &Engine, component: &Component) -> Interface {
         exports,
         abilities,
     }
+}
+
+/// The world that a component was made for, as text of WIT with all its interfaces; only their names where its types have no
+/// such text.
+pub fn world(component: &[u8], interface: &Interface) -> String {
+    written(component).unwrap_or_else(|_| names(interface))
+}
+
+fn written(component: &[u8]) -> anyhow::Result<String> {
+    let decoded = wit_component::decode(component)?;
+    let packages = decoded.resolve().packages.iter();
+    let others: Vec<_> = packages
+        .map(|(id, _)| id)
+        .filter(|id| *id != decoded.package())
+        .collect();
+    let mut printer = <WitPrinter>::default();
+    printer.print(decoded.resolve(), decoded.package(), &others)?;
+    Ok(printer.output.to_string())
+}
+
+fn names(interface: &Interface) -> String {
+    let mut world = "world root {\n".to_owned();
+    for (direction, names) in [
+        ("import", &interface.imports),
+        ("export", &interface.exports),
+    ] {
+        for name in names {
+            let _ = writeln!(world, "  {direction} {name};");
+        }
+    }
+    world.push_str("}\n");
+    world
 }
 
 /// The imports that the host does not offer.

@@ -42,7 +42,7 @@ use state::State;
 use transform::TransformState;
 
 pub use error::Error;
-pub use inspect::Interface;
+pub use inspect::{Interface, world};
 pub use limits::Limits;
 pub use output::OutputWriter;
 pub use transform::{DerivedColumn, Rejected, TransformInstance, Transformation, Transformed};

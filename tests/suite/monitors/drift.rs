@@ -89,7 +89,9 @@ fn a_journal_of_an_earlier_host_is_completed() {
     let place = place();
     place.run(&["migrate"]).ends_with(0);
     place.connect().run(
-        "DROP TABLE wasmigrate_schema; DROP TABLE wasmigrate_pause; DROP TABLE wasmigrate_bad_row;
+        "DROP TABLE wasmigrate_failure; DROP TABLE wasmigrate_applied; DROP TABLE wasmigrate_source;
+         DROP TABLE wasmigrate_tenant; ALTER TABLE wasmigrate_output DROP COLUMN tenant;
+         ALTER TABLE wasmigrate_output DROP COLUMN file_key; DROP TABLE wasmigrate_schema; DROP TABLE wasmigrate_pause; DROP TABLE wasmigrate_bad_row;
          DROP TABLE wasmigrate_range; DROP TABLE wasmigrate_transformation; UPDATE wasmigrate_journal SET version = 1",
     );
     place.run(&["status"]).ends_with(0).and_says("migrated");

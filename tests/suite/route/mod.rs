@@ -13,7 +13,7 @@ mod exception;
 mod output;
 mod progress;
 mod recovery;
-mod service;
+pub mod service;
 mod states;
 mod statistics;
 mod steps;

@@ -227,7 +227,9 @@ fn an_unknown_number_is_answered_with_an_overview() {
     let earlier = Listener::new(&service).next().id;
     service.kill();
     let service = Service::start(&place);
+    let mut listener = Listener::new(&service);
     service.does("migrate");
+    listener.until_run_ended();
     let known = Listener::new(&service).next().id;
     let (boot, number) = known.rsplit_once('-').unwrap();
     let future = format!("{boot}-{}", number.parse::<u64>().unwrap() + 1_000);

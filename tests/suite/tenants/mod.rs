@@ -2,9 +2,12 @@
 
 mod adding;
 mod atomic;
+mod components;
+mod history;
 mod killed;
 mod parallel;
 mod phases;
+mod plan;
 mod service;
 
 use crate::application::{self, Application, Kind};

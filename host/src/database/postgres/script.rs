@@ -26,7 +26,8 @@ struct Waiting {
     /// The script that it is of.
     place: usize,
     at: Range<usize>,
-    is_last: bool,
+    /// The place of the first script that is not over with it: scripts without a statement end with what is before them.
+    over: usize,
 }
 
 impl PostgresSession {
@@ -71,6 +72,12 @@ impl PostgresSession {
             if let Err(error) = entered {
                 return Err((place, ScriptError::of_none(error)));
             }
+            if statements.is_empty() {
+                match sent.waiting.last_mut() {
+                    Some(before) => before.over = place + 1,
+                    None => progress(place, script.text.len()),
+                }
+            }
             let last = statements.len().saturating_sub(1);
             for (position, at) in statements.into_iter().enumerate() {
                 let statement = script.text.get(at.clone()).unwrap_or_default();
@@ -83,7 +90,7 @@ impl PostgresSession {
                 sent.waiting.push(Waiting {
                     place,
                     at,
-                    is_last: position == last,
+                    over: place + usize::from(position == last),
                 });
                 if is_one_by_one
                     || sent.waiting.len() >= STATEMENTS_AT_ONCE
@@ -135,8 +142,8 @@ impl PostgresSession {
             if let (Answer::Done(rows), Some(done)) = (answer, waiting.get(done)) {
                 sent.changed += rows;
                 progress(done.place, done.at.end);
-                if done.is_last {
-                    progress(done.place, sent.length(done.place));
+                for place in done.place..done.over {
+                    progress(place, sent.length(place));
                 }
             }
             Ok(())

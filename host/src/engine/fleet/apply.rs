@@ -26,7 +26,7 @@ pub(in crate::engine) async fn apply(
     let driven = match order.mode {
         ApplyMode::DryRun => {
             let new_tenant = order.new_tenant.as_deref();
-            drive::rehearse(engine, options, new_tenant, observer, stop)
+            drive::rehearse(engine, options, Work::Apply, new_tenant, observer, stop)
                 .await?
                 .0
         }

@@ -10,6 +10,7 @@ use super::parallel::{self, Manner};
 use super::standing::{self, Standing};
 use super::work::{self, Stage, Work};
 use super::{ApplyError, FileFailure, FleetOptions, Source, Spread, Tenant, name, sources};
+use crate::catalog::StepFile;
 use crate::database::{Access, Durability, ErrorKind, Kind, Session, Stop};
 use crate::engine::event::{Event, Observer};
 use crate::engine::failure::{Blame, Failure};
@@ -116,6 +117,11 @@ pub(super) async fn drive(
         if !has_work(&standing, task) && !is_dead {
             return Ok(Driven::nothing());
         }
+        // A new tenant has no readers yet.
+        let migrates = !matches!(task.work, Work::Reset | Work::Sync);
+        if migrates && task.new_tenant.is_none() {
+            engine.refuse_dangers_of(to_migrate(&standing, task.work).iter())?;
+        }
         let mut session = match engine.open_to_run(stop).await {
             Ok(Some(session)) => session,
             Ok(None) => continue,
@@ -193,14 +199,34 @@ pub(super) async fn drive(
     }
 }
 
-/// What a rehearsal of all pending files finds out.
+/// The files that `migrate` would run, in order.
+pub(in crate::engine) async fn pending(
+    engine: &Engine,
+    options: &FleetOptions,
+) -> Result<Vec<StepFile>, RunError> {
+    let standing = look(engine, options).await?;
+    Ok(to_migrate(&standing, Work::Migrate))
+}
+
+/// The files whose `migrate` is a part of this work.
+fn to_migrate(standing: &Standing, work: Work) -> Vec<StepFile> {
+    let mut stages = work::stages(standing, work, None);
+    for stage in &mut stages {
+        stage.retain(|piece| piece.phases.contains(&Phase::Migrate));
+    }
+    let places = concerned(&stages);
+    let files = places.iter().filter_map(|place| standing.files.get(*place));
+    files.map(|file| file.source.as_step(file.index)).collect()
+}
+
+/// What a rehearsal of all that `migrate` would run finds out.
 pub(in crate::engine) async fn rehearsal(
     engine: &Engine,
     options: &FleetOptions,
     observer: Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<Rehearsal, RunError> {
-    let rehearsed = rehearse(engine, options, None, observer, stop).await;
+    let rehearsed = rehearse(engine, options, Work::Migrate, None, observer, stop).await;
     let (driven, rows_changed) = rehearsed.map_err(as_refusal)?;
     Ok(Rehearsal {
         steps: driven
@@ -224,6 +250,7 @@ fn as_refusal(error: ApplyError) -> RunError {
 pub(super) async fn rehearse(
     engine: &Engine,
     options: &FleetOptions,
+    work: Work,
     new_tenant: Option<&str>,
     observer: Arc<dyn Observer>,
     stop: &Stop,
@@ -235,7 +262,7 @@ pub(super) async fn rehearse(
     refuse(engine, &standing)?;
     let tenants = tenants(engine, &mut *session, &mut standing, new_tenant).await?;
     let only = new_tenant.map(|_| standing.tenants.len() - 1);
-    let stages = work::stages(&standing, Work::Apply, only);
+    let stages = work::stages(&standing, work, only);
     let mut crew = Crew {
         engine,
         options,
@@ -254,10 +281,10 @@ pub(super) async fn rehearse(
     }
     driven.tenants = tenants_of(&standing, only);
     let mut changed = BTreeMap::new();
-    match load(&mut crew, Work::Apply, &stages, true) {
+    match load(&mut crew, work, &stages, true) {
         Err(failure) => driven.failure = Some(crew.unnamed(failure)),
         Ok(()) => {
-            let mut atomic = Atomic::new(&crew, session, Work::Apply, only.and(new_tenant));
+            let mut atomic = Atomic::new(&crew, session, work, only.and(new_tenant));
             let tried = atomic.perform(&stages, 1).await;
             let looked = match tried {
                 Ok(()) => atomic.look().await,

@@ -9,6 +9,7 @@ mod atomic;
 mod batch;
 mod crew;
 mod drive;
+mod history;
 mod ledger;
 mod name;
 mod overview;
@@ -27,7 +28,9 @@ use crate::catalog::{SourceFile, SourceKind, Sources};
 
 pub(super) use applied::applied;
 pub(super) use apply::apply;
-pub(super) use drive::{rehearsal, run};
+pub(super) use drive::{pending, rehearsal, run};
+pub use history::RunFile;
+pub(super) use history::files_of_runs;
 pub(super) use name::check as check_tenant_name;
 pub(super) use overview::{catalog, overview, tenants, verify};
 pub(super) use sources::{read as read_source, record as source_record, sources};

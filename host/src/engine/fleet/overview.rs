@@ -95,8 +95,8 @@ fn behind(standing: &Standing) -> u64 {
 fn step(standing: &Standing, place: usize, file: &File) -> StepOverview {
     let pending = standing.pending_of(place);
     let progress = match file.kind().is_script() {
-        // It is never done: it runs again at every apply.
-        true if file.id.is_some() => Progress::Finalized,
+        // It is never done: it runs again with whatever else does.
+        true if file.id.is_some() && !standing.has_pending() => Progress::Finalized,
         true => Progress::Pending,
         false if pending > 0 && file.started > 0 => Progress::Started,
         false if pending > 0 => Progress::Pending,

@@ -15,11 +15,12 @@ use super::drive::end;
 use super::ledger::Ledger;
 use super::work::{Piece, Stage};
 use super::{FileFailure, RunError};
-use crate::database::{Access, Database, Durability, Kind, Session, Stop};
+use crate::database::{Access, Database, Durability, Kind, Session, Stop, quote};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::pause;
 use crate::engine::run_output::RunOutput;
+use crate::engine::runner::outside::{may_be_of, name_invalid};
 use crate::engine::supervisor::on_this_thread;
 use crate::journal::{self, AppliedRecord, AttemptRecord, Lease, Outcome, Phase, StepState};
 
@@ -353,17 +354,23 @@ impl Worker<'_> {
         let mut record = crew.record(piece);
         let was_started = piece.record.is_some();
         let started = async {
+            // Of one that was cut off, what it left is its own.
+            let known = match was_started {
+                true => BTreeSet::new(),
+                false => self.invalid_indexes(&mut *session, piece).await?,
+            };
             if !was_started {
                 journal::write_applied(&mut *session, std::slice::from_ref(&record)).await?;
             }
             self.lease.fence(&mut *session).await?;
             session.commit().await?;
-            session.begin_without_transaction().await
+            session.begin_without_transaction().await?;
+            crate::database::Result::Ok(known)
         };
-        let started: crate::database::Result<()> = started.await;
-        if let Err(error) = started {
-            return (Err(Failure::from_database(error)), session);
-        }
+        let known = match started.await {
+            Ok(known) => known,
+            Err(error) => return (Err(Failure::from_database(error)), session),
+        };
         let piece = Piece {
             record: Some(record.clone()),
             ..piece.clone()
@@ -380,16 +387,24 @@ impl Worker<'_> {
             is_kept: true,
             ..failure
         };
-        if let Err(failure) = performed.result {
-            return (Err(kept(failure)), session);
-        }
-        let opened = async {
+        let mut result = performed.result.map(|_| ());
+        let looked = async {
             session.rollback().await?;
-            session.begin(Durability::Deferred).await
+            session.begin(Durability::Deferred).await?;
+            self.invalid_indexes(&mut *session, &piece).await
         };
-        let opened: crate::database::Result<()> = opened.await;
-        if let Err(error) = opened {
-            return (Err(kept(Failure::from_database(error))), session);
+        match looked.await {
+            Ok(invalid) => {
+                let left: Vec<&str> = invalid.difference(&known).map(String::as_str).collect();
+                if !left.is_empty() {
+                    let failure = name_invalid(result, &left);
+                    result = Err(crew.say(failure, &piece, Phase::Migrate, &self.stop));
+                }
+            }
+            Err(error) => result = result.and(Err(Failure::from_database(error))),
+        }
+        if let Err(failure) = result {
+            return (Err(kept(failure)), session);
         }
         let rest = match piece.phases {
             [Phase::Migrate, rest @ ..] => rest,
@@ -412,6 +427,31 @@ impl Worker<'_> {
             }
         }
         (Ok((piece, record)), session)
+    }
+
+    /// The invalid indexes that a file may have made: those that it names, where its tenant is. Others work beside it.
+    async fn invalid_indexes(
+        &self,
+        session: &mut dyn Session,
+        piece: &Piece,
+    ) -> crate::database::Result<BTreeSet<String>> {
+        let crew = self.shared.crew;
+        let tenant = crew.tenant(piece);
+        let schemas = tenant.map(|tenant| [tenant.schema.clone(), quote(&tenant.schema)]);
+        let is_here = |index: &str| {
+            let Some(schemas) = &schemas else { return true };
+            let is_in = |schema: &String| {
+                let rest = index.strip_prefix(schema.as_str());
+                rest.is_some_and(|rest| rest.starts_with('.'))
+            };
+            schemas.iter().any(is_in)
+        };
+        let loaded = crew.loaded.get(&piece.file);
+        let mut invalid = session.invalid_indexes().await?;
+        invalid.retain(|index| {
+            is_here(index) && loaded.is_some_and(|loaded| may_be_of(loaded, index))
+        });
+        Ok(invalid.into_iter().collect())
     }
 
     async fn commit(
@@ -552,14 +592,21 @@ impl Worker<'_> {
 
     /// Rests while the operator wants it; looks only now and then.
     async fn rest(&mut self) -> Result<(), Failure> {
-        if self.looked_for_pause_at.elapsed() < pause::INTERVAL || !self.writes_to_target() {
+        if self.looked_for_pause_at.elapsed() < pause::INTERVAL {
             return Ok(());
         }
         self.looked_for_pause_at = Instant::now();
-        let Some(session) = &mut self.session else {
+        let crew = self.shared.crew;
+        let mut of_target = None;
+        if !self.writes_to_target() {
+            // The word is in the target, and the session in a tenant's own file.
+            let opened = crew.engine.database.open(Access::Write, &self.stop).await;
+            of_target = Some(opened.map_err(Failure::from_database)?);
+        }
+        let Some(session) = of_target.as_mut().or(self.session.as_mut()) else {
             return Ok(());
         };
-        let observer = &self.shared.crew.observer;
+        let observer = &crew.observer;
         pause::rest(&mut **session, &**observer, self.shared.lease, &self.stop).await
     }
 }

@@ -4,7 +4,7 @@ use super::{FleetOptions, RunError, Source};
 use crate::catalog::{SourceFile, StepKind};
 use crate::engine::Engine;
 use crate::journal::SourceRecord;
-use crate::sandbox::Interface;
+use crate::sandbox;
 
 /// All files, in order.
 pub(in crate::engine) fn sources(
@@ -27,15 +27,15 @@ pub(in crate::engine) fn read(engine: &Engine, file: &SourceFile) -> Result<Sour
     let contents = match file.form {
         StepKind::Sql => String::from_utf8_lossy(&bytes).into_owned(),
         StepKind::Wasm => {
-            let sandbox = engine
+            let started = engine
                 .sandbox()
                 .map_err(|failure| RunError::Step(Box::new(failure)))?;
-            let loaded = sandbox.load(&bytes, &digest);
+            let loaded = started.load(&bytes, &digest);
             let component = loaded.map_err(|error| {
                 let failure = crate::engine::Failure::from_sandbox(error);
                 RunError::Step(Box::new(failure))
             })?;
-            world(component.interface())
+            sandbox::world(&bytes, component.interface())
         }
     };
     Ok(Source {
@@ -43,22 +43,6 @@ pub(in crate::engine) fn read(engine: &Engine, file: &SourceFile) -> Result<Sour
         digest,
         contents,
     })
-}
-
-/// The world of a component.
-fn world(interface: &Interface) -> String {
-    let imports = interface
-        .imports
-        .iter()
-        .map(|name| format!("  import {name};\n"));
-    let exports = interface
-        .exports
-        .iter()
-        .map(|name| format!("  export {name};\n"));
-    format!(
-        "world root {{\n{}}}\n",
-        imports.chain(exports).collect::<String>()
-    )
 }
 
 /// The file as the journal keeps it.

@@ -7,7 +7,7 @@
 
 mod again;
 mod migrate;
-mod outside;
+pub(super) mod outside;
 mod prepare;
 mod together;
 mod transforming;

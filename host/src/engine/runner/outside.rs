@@ -145,7 +145,7 @@ async fn finish(transaction: &mut StepTransaction, lease: &Lease) -> Result<(), 
 }
 
 /// Whether an index may be one that the step makes: a component's text does not tell.
-fn may_be_of(loaded: &Loaded, index: &str) -> bool {
+pub(in crate::engine) fn may_be_of(loaded: &Loaded, index: &str) -> bool {
     let name = index.rsplit('.').next().unwrap_or(index);
     match &loaded.program {
         Program::Sql(sql) => sql
@@ -157,7 +157,7 @@ fn may_be_of(loaded: &Loaded, index: &str) -> bool {
 }
 
 /// Names the invalid indexes that a step left behind, with or without another failure.
-fn name_invalid(result: Result<(), Failure>, left: &[&str]) -> Failure {
+pub(in crate::engine) fn name_invalid(result: Result<(), Failure>, left: &[&str]) -> Failure {
     let message = format!(
         "it left an invalid index behind, which costs at every write and serves no query: {}",
         left.join(", ")

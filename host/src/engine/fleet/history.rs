@@ -1,0 +1,88 @@
+//! What earlier runs did, file by file: for how many tenants, not for whom.
+
+use std::collections::BTreeMap;
+
+use super::drive::look;
+use super::{FleetOptions, RunError, SourceKind};
+use crate::database::{Access, Kind, Session, Stop};
+use crate::engine::Engine;
+use crate::journal::{self, RunRecord};
+
+/// How many files of one run are told; those behind them are left out.
+const MOST_FILES: usize = 1_000;
+
+/// One file that a run has applied.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct RunFile {
+    /// Its path relative to the base.
+    pub name: String,
+    /// For whom it is, and how often it runs.
+    pub kind: SourceKind,
+    /// For how many tenants the run migrated it; 1 for the target itself.
+    pub migrated: u64,
+    /// For how many tenants the run finalized it; 1 for the target itself.
+    pub finalized: u64,
+}
+
+/// The files of these runs, by run, in the order of their names.
+pub(in crate::engine) async fn files_of_runs(
+    engine: &Engine,
+    options: &FleetOptions,
+    runs: &[RunRecord],
+) -> Result<BTreeMap<i64, Vec<RunFile>>, RunError> {
+    let mut found = BTreeMap::new();
+    let mut databases = vec![std::sync::Arc::clone(&engine.database)];
+    if engine.target_kind() == Kind::Sqlite {
+        let tenants = look(engine, options).await?.tenants;
+        let own = tenants
+            .iter()
+            .filter_map(|name| engine.database.tenant(name));
+        databases.extend(own);
+    }
+    for database in databases {
+        let mut session = database.open(Access::Read, &Stop::default()).await?;
+        session.begin_read().await?;
+        let read = read(&mut *session, runs, &mut found).await;
+        session.rollback().await?;
+        read?;
+    }
+    let by_run = found.into_iter().map(|(run, files)| {
+        let files: Vec<RunFile> = files.into_values().take(MOST_FILES).collect();
+        (run, files)
+    });
+    Ok(by_run.collect())
+}
+
+/// The files of each run, by name and path.
+type Found = BTreeMap<i64, BTreeMap<(String, String), RunFile>>;
+
+/// Adds what one database says.
+async fn read(
+    session: &mut dyn Session,
+    runs: &[RunRecord],
+    found: &mut Found,
+) -> crate::database::Result<()> {
+    if !journal::has_fleet(session).await? {
+        return Ok(());
+    }
+    for run in runs {
+        for (source, migrated, finalized) in journal::count_of_run(session, run, MOST_FILES).await?
+        {
+            let Some(kind) = SourceKind::from_journal(&source.kind) else {
+                continue;
+            };
+            let files = found.entry(run.id).or_default();
+            let file = files
+                .entry((source.file_name, source.key.clone()))
+                .or_insert(RunFile {
+                    name: source.key,
+                    kind,
+                    migrated: 0,
+                    finalized: 0,
+                });
+            file.migrated += migrated;
+            file.finalized += finalized;
+        }
+    }
+    Ok(())
+}

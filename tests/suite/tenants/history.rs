@@ -1,0 +1,39 @@
+//! What earlier runs did, file by file.
+
+use super::{ADD, Tenants as _, counting};
+
+#[test]
+fn history_tells_for_how_many_each_file_was_run() {
+    for how in [&["--atomic"][..], &["--parallel", "2"]] {
+        let place = counting().with_tenants(&["acme", "beta", "gamma"]);
+        place.write_step("tenants/002_add.sql", ADD.as_bytes());
+        place.write_step("single/003.sql", b"CREATE TABLE here (value INTEGER);");
+        place.write_step("views/view.sql", b"SELECT 1;");
+        place.run(&[&["migrate"], how].concat()).ends_with(0);
+        place
+            .run(&["history", "-n", "1"])
+            .and_says("  tenants/002_add.sql  migrated for 3 tenants\n")
+            .and_says("  single/003.sql  migrated\n")
+            .and_says("  views/view.sql  migrated and finalized for 3 tenants\n");
+        place.run(&[&["finalize"], how].concat()).ends_with(0);
+        let history = place.run(&["history", "--json"]).ends_with(0).json();
+        let of = |run: usize| {
+            let files = history[run]["files"].as_array().unwrap().iter();
+            let told = files.map(|file| {
+                let count = |phase: &str| file[phase].as_u64().unwrap();
+                let name = file["name"].as_str().unwrap().to_owned();
+                (name, count("migrated"), count("finalized"))
+            });
+            told.collect::<Vec<_>>()
+        };
+        let file = |name: &str, migrated, finalized| (name.to_owned(), migrated, finalized);
+        assert_eq!(
+            of(0),
+            [
+                file("tenants/002_add.sql", 0, 3),
+                file("single/003.sql", 0, 1)
+            ]
+        );
+        assert_eq!(of(2), [file("tenants/001_begin.sql", 1, 1)]);
+    }
+}

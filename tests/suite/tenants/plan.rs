@@ -1,0 +1,141 @@
+//! What is told of a fleet before it runs, and the words that rest a run or take its lease.
+
+use super::{ADD, Tenants as _, counting, names, register};
+use crate::hosts::host::{Host, until};
+use crate::place::Place;
+
+#[test]
+fn the_plan_tells_what_migrate_would_run() {
+    let place = counting().with_tenants(&["acme"]);
+    place.write_step("views/view.sql", b"SELECT 1;");
+    // Scripts run with migrations, and none is pending.
+    place.run(&["plan"]).and_says("nothing is pending");
+    place
+        .run(&["plan", "--dry-run"])
+        .ends_with(0)
+        .and_says("nothing is pending");
+    place.write_step("tenants/002_add.sql", ADD.as_bytes());
+    place
+        .run(&["plan"])
+        .ends_with(0)
+        .and_says("2 pending")
+        .and_says("0002_tenants/002_add.sql")
+        .and_says("0003_views/view.sql");
+    place
+        .run(&["plan", "--dry-run"])
+        .ends_with(0)
+        .and_says("2 ran and were rolled back");
+    place.run(&["finalize"]).ends_with(0);
+    place.run(&["plan"]).and_says("nothing is pending");
+    assert_eq!(place.sum("acme"), "11");
+}
+
+#[test]
+fn a_rehearsal_leaves_what_only_waits_for_its_finalize() {
+    let place = counting().with_tenants(&["acme"]);
+    place.write_step("tenants/002_add.sql", ADD.as_bytes());
+    place.run(&["migrate"]).ends_with(0);
+    place
+        .run(&["plan", "--dry-run"])
+        .ends_with(0)
+        .and_says("nothing is pending");
+}
+
+#[test]
+fn verify_reads_every_file_of_a_fleet() {
+    let place = counting().with_tenants(&["acme", "beta"]);
+    let verified = place.run(&["verify", "--json"]).ends_with(0).json();
+    assert_eq!(verified["verified"], 1);
+    place.write_step("tenants/001_begin.sql", b"SELECT 1;");
+    place
+        .run(&["verify"])
+        .ends_with(2)
+        .and_says("tenants/001_begin.sql");
+}
+
+const TENANTS: usize = 80;
+
+/// A run that takes seconds, so that it is met at work.
+fn long() -> Place {
+    let place = counting();
+    register(&place, &names(TENANTS));
+    let slow = Place::in_sql_of(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT max(i) FROM n;",
+        "SELECT pg_sleep(0.03);",
+    );
+    place.write_step("tenants/002_slow.sql", slow.as_bytes());
+    place
+}
+
+const ONE_BY_ONE: [&str; 3] = ["migrate", "--parallel", "1"];
+
+#[test]
+fn a_run_over_tenants_rests_and_goes_on() {
+    let place = long();
+    let mut host = Host::start(&place, &ONE_BY_ONE);
+    host.until("step_ended");
+    place.run(&["pause"]).ends_with(0);
+    host.until("resting");
+    place.run(&["status"]).and_says("rests   paused by");
+    let applied = || {
+        let tenants = place.run(&["tenants", "--json"]).ends_with(0).json();
+        let all = tenants.as_array().unwrap().iter();
+        all.filter(|tenant| tenant["applied"] == 2).count()
+    };
+    let before = applied();
+    assert!(before < TENANTS);
+    assert_eq!(applied(), before, "nothing is done while the run rests");
+    place.run(&["resume"]).ends_with(0);
+    host.until("run_ended");
+    assert_eq!(applied(), TENANTS);
+}
+
+#[test]
+fn the_lease_of_a_run_over_tenants_is_shown_and_can_be_broken() {
+    let place = long();
+    let mut host = Host::start(&place, &ONE_BY_ONE);
+    host.until("step_ended");
+    place.run(&["lease"]).ends_with(0).and_says(&host.name());
+    place
+        .run(&["lease", "break", "--reason", "it hangs"])
+        .ends_with(0)
+        .and_says("is broken");
+    place.run(&["lease"]).and_says("nobody holds the lease");
+    until("the host has ended", || host.has_ended());
+    place.run(&["finalize"]).ends_with(0);
+    place
+        .run(&["history"])
+        .and_says("broke its lease: it hangs");
+    for name in names(TENANTS) {
+        assert_eq!(place.sum(&name), "1", "{name}");
+    }
+}
+
+mod postgres {
+    use super::*;
+
+    #[test]
+    fn the_plan_warns_of_what_is_pending_alone() {
+        let place = counting().with_tenants(&["acme", "beta"]);
+        place.write_step(
+            "tenants/002_index.sql",
+            b"SELECT 1;\nCREATE INDEX by_value ON {schema}.counted (value);",
+        );
+        place
+            .run(&["plan"])
+            .ends_with(0)
+            .and_says("warning: 0002_tenants/002_index.sql, line 2: nobody can write to `counted`")
+            .and_says("statement: CREATE INDEX by_value ON {schema}.counted (value)");
+        place
+            .run(&["finalize", "--strict"])
+            .ends_with(2)
+            .and_says("nobody can write to `counted`")
+            .and_says("nothing was changed");
+        place.run(&["finalize"]).ends_with(0);
+        place
+            .run(&["plan", "--strict"])
+            .ends_with(0)
+            .and_says("nothing is pending");
+        place.run(&["finalize", "--strict"]).ends_with(0);
+    }
+}
