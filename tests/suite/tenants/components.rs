@@ -1,8 +1,9 @@
-//! Components in a fleet: what they are told of their tenant.
+//! Components in a fleet: what they are told of their tenant, and what is kept of them.
 
 use super::{Tenants as _, first, fleet};
 use crate::application::{self, Kind};
 use crate::hostile::component::{Component, sql};
+use crate::place::built_guest;
 
 /// Writes a setting as a line of output.
 fn says(setting: &str) -> String {
@@ -54,5 +55,31 @@ fn a_component_is_told_its_tenant_and_works_where_that_is() {
             );
             assert_eq!(sum, "15", "{tenant}");
         }
+    }
+}
+
+#[test]
+fn a_component_is_kept_as_its_world_in_wit() {
+    let place = fleet().with_sql(
+        "tenants/001.sql",
+        "CREATE TABLE {schema}.one (value INTEGER);",
+    );
+    let place = place.with_guest("tenants/002.wasm", "one");
+    let place = place.with_tenants(&["acme"]);
+    let kept = place
+        .texts("SELECT contents FROM wasmigrate_source WHERE form = 'wasm'")
+        .join("");
+    let inspection = place
+        .run(&["inspect", "--json", built_guest("one").to_str().unwrap()])
+        .ends_with(0)
+        .json();
+    assert_eq!(kept, inspection["world"].as_str().unwrap());
+    for text in [
+        "import wasmigrate:migration/database@0.1.0;",
+        "package wasmigrate:migration@0.1.0 {",
+        "interface database {",
+        "export migrate: func(",
+    ] {
+        assert!(kept.contains(text), "no `{text}` in {kept}");
     }
 }

@@ -139,6 +139,42 @@ mod postgres {
     }
 
     #[test]
+    fn an_invalid_index_that_a_file_left_is_named_and_does_not_pass_for_done() {
+        let place = counting().with_tenants(&["acme", "beta", "a-b"]);
+        for tenant in ["beta", "a-b"] {
+            place
+                .of_tenant(tenant)
+                .run("INSERT INTO counted VALUES (1, 'again')");
+        }
+        place.write_step(
+            "tenants/002_index.sql",
+            b"-- wasmigrate:no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS by_value ON {schema}.counted (value);",
+        );
+        let finalize = ["finalize", "--parallel", "1"];
+        place
+            .run(&finalize)
+            .ends_with(1)
+            .and_says("2 of 3 tenants failed")
+            .and_says("it left an invalid index behind")
+            .and_says("before the next try: DROP INDEX CONCURRENTLY \"a-b\".by_value");
+        // Now it is there already, and the statement passes it over.
+        place
+            .run(&finalize)
+            .ends_with(1)
+            .and_says("2 of 3 tenants failed")
+            .and_says("it left an invalid index behind");
+        for (tenant, schema) in [("beta", "beta"), ("a-b", "\"a-b\"")] {
+            let mut application = place.of_tenant(tenant);
+            application.run("DELETE FROM counted WHERE who = 'again'");
+            application.run(&format!("DROP INDEX CONCURRENTLY {schema}.by_value"));
+        }
+        place.run(&finalize).ends_with(0);
+        let valid = "SELECT count(*) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+                     WHERE relname = 'by_value' AND indisvalid";
+        assert_eq!(place.one::<u32>(valid), 3);
+    }
+
+    #[test]
     fn what_one_file_sets_in_the_session_is_gone_in_the_next() {
         let place = counting().with_tenants(&["acme"]);
         place.write_step(

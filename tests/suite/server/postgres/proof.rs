@@ -132,8 +132,11 @@ fn tls_is_spoken_as_sslmode_says() {
         assert_eq!(server.was_encrypted(), encrypted, "{mode}");
         server.place.run(&["status"]).ends_with(0);
         server.place.connect_as_superuser().run(
-            "DROP TABLE seen, wasmigrate_attempt, wasmigrate_journal, wasmigrate_lease, wasmigrate_output, wasmigrate_run, wasmigrate_step, wasmigrate_schema, wasmigrate_pause, wasmigrate_bad_row, wasmigrate_range,
-             wasmigrate_transformation",
+            "DO $$ DECLARE it text; BEGIN
+                 FOR it IN SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relname ~ '^(seen$|wasmigrate_)' LOOP
+                     EXECUTE 'DROP TABLE ' || it;
+                 END LOOP;
+             END $$",
         );
     }
 }
