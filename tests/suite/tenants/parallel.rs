@@ -122,6 +122,7 @@ fn a_file_for_the_target_waits_for_all_before_it() {
 }
 
 mod postgres {
+    use super::super::fleet;
     use super::*;
 
     #[test]
@@ -136,6 +137,25 @@ mod postgres {
                        WHERE relname = 'counted_value' AND indisvalid";
         assert_eq!(place.one::<u32>(indexes), 2);
         place.run(&["finalize"]).and_says("nothing to do");
+    }
+
+    #[test]
+    fn a_file_outside_a_transaction_is_tried_again_in_the_same_run() {
+        let place = fleet()
+            .with_sql("tenants/001.sql", "CREATE SEQUENCE {schema}.tries;")
+            .with_tenants(&["acme"]);
+        place.write_step(
+            "tenants/002_outside.sql",
+            b"-- wasmigrate:no-transaction
+DO $$ BEGIN
+    IF nextval('{schema}.tries') = 1 THEN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END IF;
+END $$;",
+        );
+        place
+            .run(&["finalize", "--parallel", "1"])
+            .ends_with(0)
+            .and_says("not now");
+        assert_eq!(place.one::<i64>("SELECT last_value FROM acme.tries"), 2);
     }
 
     #[test]

@@ -36,8 +36,8 @@ struct Shared<'s> {
     crew: &'s Crew<'s>,
     lease: &'s Lease,
     stages: &'s [Stage],
-    /// What this run has migrated, for its finalize.
-    migrated: Mutex<BTreeMap<(usize, Option<usize>), AppliedRecord>>,
+    /// What this run has begun or migrated, for another try and for its finalize.
+    begun: Mutex<BTreeMap<(usize, Option<usize>), AppliedRecord>>,
     failed: Mutex<Vec<(Piece, Failure)>>,
     /// Tries that the target's journal does not know yet.
     unwritten: Mutex<Vec<AttemptRecord>>,
@@ -70,7 +70,7 @@ pub(super) async fn run(
         crew,
         lease,
         stages,
-        migrated: Mutex::default(),
+        begun: Mutex::default(),
         failed: Mutex::default(),
         unwritten: Mutex::default(),
         failures: AtomicUsize::new(0),
@@ -332,8 +332,8 @@ impl Worker<'_> {
         self.session = Some(session);
         committed.map_err(of_nobody)?;
         self.output.committed();
-        let mut migrated = lock(&self.shared.migrated);
-        migrated.extend(
+        let mut begun = lock(&self.shared.begun);
+        begun.extend(
             done.into_iter()
                 .filter(|(_, record)| record.state == StepState::Migrated)
                 .map(|(piece, record)| ((piece.file, piece.tenant), record)),
@@ -371,6 +371,7 @@ impl Worker<'_> {
             Ok(known) => known,
             Err(error) => return (Err(Failure::from_database(error)), session),
         };
+        lock(&self.shared.begun).insert((piece.file, piece.tenant), record.clone());
         let piece = Piece {
             record: Some(record.clone()),
             ..piece.clone()
@@ -622,12 +623,12 @@ impl Shared<'_> {
             .is_some_and(|most| self.failures.load(Ordering::Relaxed) >= most)
     }
 
-    /// The piece with its row, when this run has migrated it.
+    /// The piece with its row, when this run has written one.
     fn with_record(&self, piece: &Piece) -> Piece {
         let mut piece = piece.clone();
         if piece.record.is_none() {
-            let migrated = lock(&self.migrated);
-            piece.record = migrated.get(&(piece.file, piece.tenant)).cloned();
+            let begun = lock(&self.begun);
+            piece.record = begun.get(&(piece.file, piece.tenant)).cloned();
         }
         piece
     }
