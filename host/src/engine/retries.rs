@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::event::{Event, Observer};
 use super::failure::Failure;
+use crate::database::Stop;
 
 /// How often, and when, something that failed is tried again within its run.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,28 @@ impl Retries {
                 .saturating_mul(1 << attempt.saturating_sub(1).min(16))
                 .min(self.longest_delay)
         })
+    }
+}
+
+/// Says that a step is tried again, as the `attempt`th time, and waits for the moment to do so; false when the run is
+/// stopped before.
+pub(super) async fn await_next_try(
+    observer: &dyn Observer,
+    step: &str,
+    failure: &Failure,
+    attempt: u32,
+    pause: Duration,
+    stop: &Stop,
+) -> bool {
+    observer.notify(&Event::Retrying {
+        step: step.to_owned(),
+        attempt,
+        delay_milliseconds: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+        message: failure.message.clone(),
+    });
+    tokio::select! {
+        () = tokio::time::sleep(pause) => true,
+        _ = stop.stopped() => false,
     }
 }
 

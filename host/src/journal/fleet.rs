@@ -4,8 +4,8 @@
 //! that it costs little for each tenant. An empty tenant stands for the target itself.
 
 use super::{
-    AttemptRecord, Outcome, Phase, RunRecord, StepState, columns, integer, json, now, number,
-    schema, small, spelled, text,
+    AttemptRecord, Outcome, Phase, StepState, columns, integer, json, now, number, schema, small,
+    spelled, text,
 };
 use crate::database::{Authority, CursorId, Result, Session, Value};
 
@@ -42,7 +42,7 @@ pub struct AppliedRecord {
     pub tenant: String,
     /// Whether the file is a script, of which each run has a row.
     pub is_script: bool,
-    /// The run.
+    /// The run that migrated it.
     pub run: i64,
     /// How far it came.
     pub state: StepState,
@@ -54,6 +54,8 @@ pub struct AppliedRecord {
     pub migrated_at: Option<i64>,
     /// When its `finalize` was done.
     pub finalized_at: Option<i64>,
+    /// The run that did it.
+    pub finalized_by: Option<i64>,
 }
 
 /// One file that was applied for one tenant, with all that is known of the file.
@@ -86,6 +88,23 @@ pub struct Tally {
     pub migrated_at: Option<i64>,
     /// When its `finalize` was last done.
     pub finalized_at: Option<i64>,
+}
+
+/// For how many tenants one run migrated and finalized a file.
+#[derive(Clone, Debug)]
+pub struct RunTally {
+    /// The run.
+    pub run: i64,
+    /// The file's path relative to the base.
+    pub key: String,
+    /// The file's name.
+    pub file_name: String,
+    /// For whom it was, as it is spelled there.
+    pub kind: String,
+    /// For how many tenants the run migrated it.
+    pub migrated: u64,
+    /// For how many tenants the run finalized it.
+    pub finalized: u64,
 }
 
 /// How far one tenant came.
@@ -252,7 +271,7 @@ pub async fn read_unfinalized(session: &mut dyn Session) -> Result<Vec<AppliedRe
 
 async fn read_where(session: &mut dyn Session, condition: &str) -> Result<Vec<AppliedRecord>> {
     let query = format!(
-        "SELECT id, source, tenant, run, state, started_at, seed, migrated_at, finalized_at
+        "SELECT id, source, tenant, run, state, started_at, seed, migrated_at, finalized_at, finalized_by
          FROM wasmigrate_applied WHERE once = 0 AND {condition} ORDER BY id"
     );
     let rows = session.rows(&query, &[]).await?;
@@ -268,6 +287,7 @@ async fn read_where(session: &mut dyn Session, condition: &str) -> Result<Vec<Ap
                 seed,
                 migrated_at,
                 finalized_at,
+                finalized_by,
             ] = columns(row)?;
             Ok(AppliedRecord {
                 id: number(&id),
@@ -280,6 +300,7 @@ async fn read_where(session: &mut dyn Session, condition: &str) -> Result<Vec<Ap
                 seed: number(&seed),
                 migrated_at: migrated_at.as_integer(),
                 finalized_at: finalized_at.as_integer(),
+                finalized_by: finalized_by.as_integer(),
             })
         })
         .collect()
@@ -289,11 +310,11 @@ async fn read_where(session: &mut dyn Session, condition: &str) -> Result<Vec<Ap
 /// before is an error of the database, with which nothing is committed.
 pub async fn write_applied(session: &mut dyn Session, applied: &[AppliedRecord]) -> Result<()> {
     for portion in applied.chunks(ROWS_AT_ONCE) {
-        let mut parameters: Vec<Value> = Vec::with_capacity(portion.len() * 10);
+        let mut parameters: Vec<Value> = Vec::with_capacity(portion.len() * 11);
         let mut rows = Vec::with_capacity(portion.len());
         for record in portion {
             let first = parameters.len() + 1;
-            let places: Vec<String> = (first..first + 10).map(|at| format!("${at}")).collect();
+            let places: Vec<String> = (first..first + 11).map(|at| format!("${at}")).collect();
             rows.push(format!("({})", places.join(", ")));
             let once = if record.is_script { record.run } else { 0 };
             parameters.extend([
@@ -307,11 +328,12 @@ pub async fn write_applied(session: &mut dyn Session, applied: &[AppliedRecord])
                 record.seed.into(),
                 record.migrated_at.into(),
                 record.finalized_at.into(),
+                record.finalized_by.into(),
             ]);
         }
         let statement = format!(
             "INSERT INTO wasmigrate_applied
-             (id, source, tenant, once, run, state, started_at, seed, migrated_at, finalized_at) VALUES {}",
+             (id, source, tenant, once, run, state, started_at, seed, migrated_at, finalized_at, finalized_by) VALUES {}",
             rows.join(", ")
         );
         session.execute_later(&statement, &parameters).await?;
@@ -323,26 +345,30 @@ pub async fn write_applied(session: &mut dyn Session, applied: &[AppliedRecord])
 pub async fn update_applied(session: &mut dyn Session, record: &AppliedRecord) -> Result<()> {
     session
         .execute_later(
-            "UPDATE wasmigrate_applied SET state = $1, run = $2, migrated_at = $3, finalized_at = $4 WHERE id = $5",
+            "UPDATE wasmigrate_applied
+             SET state = $1, run = $2, migrated_at = $3, finalized_at = $4, finalized_by = $5 WHERE id = $6",
             &[
                 record.state.as_str().into(),
                 record.run.into(),
                 record.migrated_at.into(),
                 record.finalized_at.into(),
+                record.finalized_by.into(),
                 record.id.into(),
             ],
         )
         .await
 }
 
-/// Marks these as finalized.
-pub async fn finalize_applied(session: &mut dyn Session, applied: &[i64]) -> Result<()> {
+/// Marks these as finalized by a run.
+pub async fn finalize_applied(session: &mut dyn Session, applied: &[i64], run: i64) -> Result<()> {
     for portion in applied.chunks(ROWS_AT_ONCE) {
         let statement = format!(
-            "UPDATE wasmigrate_applied SET state = 'finalized', finalized_at = $1 WHERE id IN ({})",
+            "UPDATE wasmigrate_applied SET state = 'finalized', finalized_at = $1, finalized_by = $2 WHERE id IN ({})",
             list(portion)
         );
-        session.execute_later(&statement, &[now().into()]).await?;
+        session
+            .execute_later(&statement, &[now().into(), run.into()])
+            .await?;
     }
     Ok(())
 }
@@ -424,48 +450,42 @@ pub async fn read_failures(session: &mut dyn Session, run: i64) -> Result<Vec<At
         .collect()
 }
 
-/// The files that a run has applied, with for how many it migrated and finalized them: at most `most`, by name. A finalize
-/// of what an earlier run has migrated is told by its time, because one run at a time works on a target.
-pub async fn count_of_run(
+/// For how many tenants these runs migrated and finalized each file, in the order of names and directories; of each run
+/// the first `most` files.
+pub async fn count_by_run(
     session: &mut dyn Session,
-    run: &RunRecord,
+    runs: &[i64],
     most: usize,
-) -> Result<Vec<(SourceRecord, u64, u64)>> {
+) -> Result<Vec<RunTally>> {
+    let runs = list(runs);
+    // What is counted is one scan of the table for each phase, however many runs are asked for.
     let query = format!(
-        "SELECT source.id, source.file_key, source.directory, source.file_name, source.kind, source.form, source.digest,
-         count(CASE WHEN applied.run = $1 AND applied.migrated_at IS NOT NULL THEN 1 END),
-         count(CASE WHEN applied.finalized_at BETWEEN $2 AND $3 THEN 1 END)
-         FROM wasmigrate_applied AS applied JOIN wasmigrate_source AS source ON source.id = applied.source
-         WHERE applied.run = $1 OR applied.finalized_at BETWEEN $2 AND $3
-         GROUP BY source.id, source.file_key, source.directory, source.file_name, source.kind, source.form, source.digest
-         ORDER BY source.file_name, source.file_key LIMIT {most}"
+        "SELECT run, file_key, file_name, kind, migrated, finalized FROM (
+           SELECT counted.run, source.file_key, source.file_name, source.kind,
+             CAST(sum(counted.migrated) AS BIGINT) AS migrated, CAST(sum(counted.finalized) AS BIGINT) AS finalized,
+             row_number() OVER (PARTITION BY counted.run ORDER BY source.file_name, source.file_key) AS place
+           FROM (
+             SELECT run, source, count(*) AS migrated, 0 AS finalized FROM wasmigrate_applied
+             WHERE run IN ({runs}) AND migrated_at IS NOT NULL GROUP BY run, source
+             UNION ALL
+             SELECT finalized_by, source, 0, count(*) FROM wasmigrate_applied
+             WHERE finalized_by IN ({runs}) GROUP BY finalized_by, source
+           ) AS counted JOIN wasmigrate_source AS source ON source.id = counted.source
+           GROUP BY counted.run, source.file_key, source.file_name, source.kind
+         ) AS placed WHERE place <= {most} ORDER BY run, file_name, file_key"
     );
-    let ended_at = run.ended_at.unwrap_or(i64::MAX);
-    let parameters = [run.id.into(), run.started_at.into(), ended_at.into()];
-    let rows = session.rows(&query, &parameters).await?;
+    let rows = session.rows(&query, &[]).await?;
     rows.into_iter()
         .map(|row| {
-            let [
-                id,
-                key,
-                directory,
-                file_name,
-                kind,
-                form,
-                digest,
-                migrated,
-                finalized,
-            ] = columns(row)?;
-            let source = SourceRecord {
-                id: number(&id),
+            let [run, key, file_name, kind, migrated, finalized] = columns(row)?;
+            Ok(RunTally {
+                run: number(&run),
                 key: text(&key),
-                directory: text(&directory),
                 file_name: text(&file_name),
                 kind: text(&kind),
-                form: text(&form),
-                digest: text(&digest),
-            };
-            Ok((source, count(&migrated), count(&finalized)))
+                migrated: count(&migrated),
+                finalized: count(&finalized),
+            })
         })
         .collect()
 }

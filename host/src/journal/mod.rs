@@ -20,8 +20,8 @@ use crate::database::{Error, ErrorKind, Kind, Result, Schema, Session, Value};
 use crate::output::Level;
 
 pub use fleet::{
-    AppliedEntry, AppliedRecord, SourceRecord, Tally, TenantTally, count_by_source,
-    count_by_tenant, count_of_run, fetch_applied, finalize_applied, forget_applied, has_fleet,
+    AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally, count_by_run,
+    count_by_source, count_by_tenant, fetch_applied, finalize_applied, forget_applied, has_fleet,
     last_applied, query_applied, read_applied, read_applied_of, read_failures, read_sources,
     read_tenants, read_unfinalized, update_applied, write_applied, write_failure, write_source,
     write_tenant,

@@ -156,6 +156,7 @@ const TABLES_OF_VERSION_3: [&str; 6] = [
         seed BIGINT NOT NULL,
         migrated_at BIGINT,
         finalized_at BIGINT,
+        finalized_by BIGINT,
         UNIQUE (source, tenant, once)
     )",
     "CREATE TABLE wasmigrate_failure (

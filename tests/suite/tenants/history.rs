@@ -5,16 +5,18 @@ use super::{ADD, Tenants as _, counting};
 #[test]
 fn history_tells_for_how_many_each_file_was_run() {
     for how in [&["--atomic"][..], &["--parallel", "2"]] {
-        let place = counting().with_tenants(&["acme", "beta", "gamma"]);
+        let names: Vec<String> = (0..12).map(|number| format!("tenant{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let place = counting().with_tenants(&names);
         place.write_step("tenants/002_add.sql", ADD.as_bytes());
         place.write_step("single/003.sql", b"CREATE TABLE here (value INTEGER);");
         place.write_step("views/view.sql", b"SELECT 1;");
         place.run(&[&["migrate"], how].concat()).ends_with(0);
         place
             .run(&["history", "-n", "1"])
-            .and_says("  tenants/002_add.sql  migrated for 3 tenants\n")
+            .and_says("  tenants/002_add.sql  migrated for 12 tenants\n")
             .and_says("  single/003.sql  migrated\n")
-            .and_says("  views/view.sql  migrated and finalized for 3 tenants\n");
+            .and_says("  views/view.sql  migrated and finalized for 12 tenants\n");
         place.run(&[&["finalize"], how].concat()).ends_with(0);
         let history = place.run(&["history", "--json"]).ends_with(0).json();
         let of = |run: usize| {
@@ -30,7 +32,7 @@ fn history_tells_for_how_many_each_file_was_run() {
         assert_eq!(
             of(0),
             [
-                file("tenants/002_add.sql", 0, 3),
+                file("tenants/002_add.sql", 0, 12),
                 file("single/003.sql", 0, 1)
             ]
         );

@@ -194,6 +194,7 @@ impl Plan {
                 seed: 0,
                 migrated_at: Some(at),
                 finalized_at: Some(at),
+                finalized_by: Some(record.lease.run),
             });
         }
         journal::write_applied(session, &applied).await?;

@@ -14,8 +14,8 @@ use super::teller::Teller;
 use super::work::{Piece, Stage, Work};
 use super::{FileFailure, Tenant, sources};
 use crate::database::{Access, Authority, Durability, JOURNAL_PREFIX, Kind, Session, quote};
-use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
+use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
 use crate::engine::transaction::RunContext;
 use crate::journal::{self, AttemptRecord, Lease, Outcome};
@@ -83,16 +83,9 @@ pub(super) async fn run(
             return Err((outcome, named(crew, piece, failure)));
         };
         attempt += 1;
-        crew.observer.notify(&Event::Retrying {
-            step: failure.step.clone().unwrap_or_default(),
-            attempt,
-            delay_milliseconds: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
-            message: failure.message.clone(),
-        });
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = crew.stop.stopped() => {}
-        }
+        let step = failure.step.as_deref().unwrap_or_default();
+        // A run that is stopped meanwhile is found to be at the next try.
+        await_next_try(&*crew.observer, step, &failure, attempt, pause, crew.stop).await;
     }
 }
 
@@ -276,7 +269,7 @@ impl<'a> Atomic<'a> {
         let number = self.place(piece).await?;
         if self.work == Work::Sync {
             let mut record = self.crew.record(piece);
-            finish(&mut record, piece.phases);
+            finish(&mut record, piece.phases, self.crew.run());
             if let Some(place) = self.places.get_mut(&number) {
                 place.ledger.note(piece, record);
             }
@@ -390,7 +383,7 @@ impl<'a> Atomic<'a> {
             if *number > 0 {
                 write_sources(crew, stages, session).await?;
             }
-            place.ledger.write(session).await?;
+            place.ledger.write(session, crew.run()).await?;
             if *number == 0 {
                 if let Some(name) = self
                     .new_tenant

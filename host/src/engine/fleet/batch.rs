@@ -253,7 +253,7 @@ impl<'c> Course<'c> {
             && let Some(piece) = self.batch.pieces.get(place)
             && let Some(record) = self.records.get_mut(place)
         {
-            finish(record, piece.phases);
+            finish(record, piece.phases, self.crew.run());
         }
         self.begin();
     }

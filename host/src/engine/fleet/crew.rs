@@ -98,6 +98,7 @@ impl<'c> Crew<'c> {
             seed: crate::engine::transaction::seed(),
             migrated_at: None,
             finalized_at: None,
+            finalized_by: None,
         }
     }
 
@@ -116,7 +117,7 @@ impl<'c> Crew<'c> {
             |loaded: &Loaded| !piece.phases.iter().any(|phase| loaded.program.has(*phase));
         if loaded.is_some_and(is_idle) {
             let mut record = self.record(piece);
-            finish(&mut record, piece.phases);
+            finish(&mut record, piece.phases, self.run());
             return Performed {
                 result: Ok(record),
                 session,
@@ -170,7 +171,7 @@ impl<'c> Crew<'c> {
                 };
             }
         }
-        finish(&mut record, piece.phases);
+        finish(&mut record, piece.phases, self.run());
         Performed {
             result: result.map(|()| record),
             session,
@@ -367,8 +368,8 @@ impl Crew<'_> {
     }
 }
 
-/// The row as it is when these phases are done.
-pub(super) fn finish(record: &mut AppliedRecord, phases: &[Phase]) {
+/// The row as it is when this run has done these phases.
+pub(super) fn finish(record: &mut AppliedRecord, phases: &[Phase], run: i64) {
     for phase in phases {
         match phase {
             Phase::Migrate => {
@@ -378,6 +379,7 @@ pub(super) fn finish(record: &mut AppliedRecord, phases: &[Phase]) {
             Phase::Finalize => {
                 record.state = StepState::Finalized;
                 record.finalized_at = Some(journal::now());
+                record.finalized_by = Some(run);
             }
             Phase::Prepare | Phase::Reset => {}
         }

@@ -31,6 +31,7 @@ pub(in crate::engine) async fn files_of_runs(
     runs: &[RunRecord],
 ) -> Result<BTreeMap<i64, Vec<RunFile>>, RunError> {
     let mut found = BTreeMap::new();
+    let runs: Vec<i64> = runs.iter().map(|run| run.id).collect();
     let mut databases = vec![std::sync::Arc::clone(&engine.database)];
     if engine.target_kind() == Kind::Sqlite {
         let tenants = look(engine, options).await?.tenants;
@@ -42,7 +43,7 @@ pub(in crate::engine) async fn files_of_runs(
     for database in databases {
         let mut session = database.open(Access::Read, &Stop::default()).await?;
         session.begin_read().await?;
-        let read = read(&mut *session, runs, &mut found).await;
+        let read = read(&mut *session, &runs, &mut found).await;
         session.rollback().await?;
         read?;
     }
@@ -59,30 +60,27 @@ type Found = BTreeMap<i64, BTreeMap<(String, String), RunFile>>;
 /// Adds what one database says.
 async fn read(
     session: &mut dyn Session,
-    runs: &[RunRecord],
+    runs: &[i64],
     found: &mut Found,
 ) -> crate::database::Result<()> {
     if !journal::has_fleet(session).await? {
         return Ok(());
     }
-    for run in runs {
-        for (source, migrated, finalized) in journal::count_of_run(session, run, MOST_FILES).await?
-        {
-            let Some(kind) = SourceKind::from_journal(&source.kind) else {
-                continue;
-            };
-            let files = found.entry(run.id).or_default();
-            let file = files
-                .entry((source.file_name, source.key.clone()))
-                .or_insert(RunFile {
-                    name: source.key,
-                    kind,
-                    migrated: 0,
-                    finalized: 0,
-                });
-            file.migrated += migrated;
-            file.finalized += finalized;
-        }
+    for tally in journal::count_by_run(session, runs, MOST_FILES).await? {
+        let Some(kind) = SourceKind::from_journal(&tally.kind) else {
+            continue;
+        };
+        let files = found.entry(tally.run).or_default();
+        let file = files
+            .entry((tally.file_name, tally.key.clone()))
+            .or_insert(RunFile {
+                name: tally.key,
+                kind,
+                migrated: 0,
+                finalized: 0,
+            });
+        file.migrated += tally.migrated;
+        file.finalized += tally.finalized;
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ impl Ledger {
                 if let Some(new) = place.and_then(|place| self.new.get_mut(*place)) {
                     new.state = record.state;
                     new.finalized_at = record.finalized_at;
+                    new.finalized_by = record.finalized_by;
                 }
             }
             (None, _) => {
@@ -40,13 +41,13 @@ impl Ledger {
         }
     }
 
-    /// Writes the rows into the open transaction.
-    pub(super) async fn write(&self, session: &mut dyn Session) -> Result<()> {
+    /// Writes the rows of this run into the open transaction.
+    pub(super) async fn write(&self, session: &mut dyn Session, run: i64) -> Result<()> {
         journal::write_applied(session, &self.new).await?;
         for record in &self.updated {
             journal::update_applied(session, record).await?;
         }
-        journal::finalize_applied(session, &self.finalized).await?;
+        journal::finalize_applied(session, &self.finalized, run).await?;
         journal::forget_applied(session, &self.forgotten).await
     }
 }

@@ -19,6 +19,7 @@ use crate::database::{Access, Database, Durability, Kind, Session, Stop, quote};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::pause;
+use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
 use crate::engine::runner::outside::{may_be_of, name_invalid};
 use crate::engine::supervisor::on_this_thread;
@@ -239,16 +240,9 @@ impl Worker<'_> {
                 return Err((piece, failure));
             };
             attempt += 1;
-            crew.observer.notify(&Event::Retrying {
-                step: failure.step.clone().unwrap_or_default(),
-                attempt,
-                delay_milliseconds: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
-                message: failure.message.clone(),
-            });
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                _ = self.stop.stopped() => {}
-            }
+            let step = failure.step.as_deref().unwrap_or_default();
+            // A run that is stopped meanwhile is found to be at the next try.
+            await_next_try(&*crew.observer, step, &failure, attempt, pause, &self.stop).await;
             if failure.is_lost_connection() && self.is_done(group).await {
                 return Ok(());
             }
@@ -411,7 +405,7 @@ impl Worker<'_> {
             [Phase::Migrate, rest @ ..] => rest,
             rest => rest,
         };
-        finish(&mut record, &[Phase::Migrate]);
+        finish(&mut record, &[Phase::Migrate], crew.run());
         if !rest.is_empty() {
             let finalize = Piece {
                 phases: rest,
@@ -461,7 +455,7 @@ impl Worker<'_> {
         ledger: &Ledger,
     ) -> crate::database::Result<()> {
         session.verify().await?;
-        ledger.write(session).await?;
+        ledger.write(session, self.lease.run).await?;
         if self.writes_to_target() {
             self.output.write(session, self.shared.lease).await?;
         }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::{Ended, Run, cancelled};
 use crate::database::{Durability, Error, ErrorKind};
-use crate::engine::event::Event;
 use crate::engine::failure::Failure;
+use crate::engine::retries::await_next_try;
 use crate::journal::{self, Lease};
 
 impl Run<'_> {
@@ -37,15 +37,9 @@ impl Run<'_> {
             };
             *attempt += 1;
             let label = label.or(failure.step.as_deref()).unwrap_or_default();
-            self.context.observer.notify(&Event::Retrying {
-                step: label.to_owned(),
-                attempt: *attempt,
-                delay_milliseconds: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
-                message: failure.message.clone(),
-            });
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                _ = self.stop.stopped() => return Err(Ended::Failed(cancelled())),
+            let observer = &*self.context.observer;
+            if !await_next_try(observer, label, failure, *attempt, pause, &self.stop).await {
+                return Err(Ended::Failed(cancelled()));
             }
             let is_certain = matches!(ended, Ended::Failed(_)) && !failure.is_lost_connection();
             if is_certain {
