@@ -24,6 +24,7 @@ mod wait;
 mod watchdog;
 mod watchers;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -177,7 +178,7 @@ struct FleetArguments {
     atomic: bool,
     /// Work on so many tenants at the same time, each file in a transaction of its own
     #[arg(long, value_name = "N")]
-    parallel: Option<usize>,
+    parallel: Option<NonZero<usize>>,
     /// A tenant that must succeed before any other begins; may be given again
     #[arg(long, value_name = "NAME")]
     canary: Vec<String>,
@@ -191,13 +192,13 @@ struct FleetArguments {
 
 impl FleetArguments {
     fn override_in(&self, config: &mut TenantsConfig) {
+        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         if self.atomic {
-            config.atomic = true;
-        } else if *self != Self::default() {
-            config.atomic = false;
-        }
-        if let Some(workers) = self.parallel {
-            config.parallel = workers;
+            config.parallel = 0;
+        } else if let Some(workers) = self.parallel {
+            config.parallel = workers.get();
+        } else if *self != Self::default() && config.parallel == 0 {
+            config.parallel = processors();
         }
         if !self.canary.is_empty() {
             config.canaries.clone_from(&self.canary);

@@ -183,7 +183,7 @@ impl File {
         let mut tenants = Table::new();
         put(&mut tenants, "select", self.tenant_select_sql);
         put(&mut tenants, "insert", self.tenant_insert_sql);
-        tenants.insert("atomic".to_owned(), true.into());
+        tenants.insert("parallel".to_owned(), 0.into());
         let mut serve = Table::new();
         serve.insert("listen".to_owned(), format!("127.0.0.1:{port}").into());
         put(&mut serve, "log_level", log_level(self.log_level)?);
@@ -433,7 +433,7 @@ novelty: 1
         assert_eq!(config.sources.placeholder, ":tenant");
         assert_eq!(config.tenants.select, "select name from global.customers");
         assert!(config.tenants.insert.contains("($1, true)"));
-        assert!(config.tenants.atomic);
+        assert_eq!(config.tenants.parallel, 0);
         assert_eq!(config.serve.listen.to_string(), "127.0.0.1:8181");
         assert_eq!(config.serve.log_level, "debug");
         assert_eq!(config.migrator.path_prefix, "/migrator");

@@ -226,48 +226,30 @@ impl Default for SourcesConfig {
 }
 
 /// How the tenants are found, and how a run goes from one to the next.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TenantsConfig {
     /// A query whose first column is the tenants' names; empty for the host's own table.
     pub select: String,
     /// A statement that adds a tenant, whose name is `$1`; empty for the host's own table.
     pub insert: String,
-    /// Whether all tenants are one transaction.
-    pub atomic: bool,
-    /// How many tenants are worked on at the same time; 0 for as many as there are processors.
+    /// How many tenants are worked on at the same time, each file in a transaction of its own; 0 when all are one
+    /// transaction.
     pub parallel: usize,
-    /// The tenants that come first, and must all succeed before any other begins.
+    /// When they are not: the tenants that come first, and must all succeed before any other begins.
     pub canaries: Vec<String>,
-    /// After how many failed tenants no further one begins; 0 for any number.
+    /// When they are not: after how many failed tenants no further one begins; 0 for any number.
     pub stop_after: usize,
-}
-
-impl Default for TenantsConfig {
-    fn default() -> Self {
-        Self {
-            select: String::new(),
-            insert: String::new(),
-            atomic: true,
-            parallel: 0,
-            canaries: Vec::new(),
-            stop_after: 0,
-        }
-    }
 }
 
 impl TenantsConfig {
     /// How a run goes from tenant to tenant.
     pub fn spread(&self, only_failed: bool) -> Spread {
-        if self.atomic {
+        if self.parallel == 0 {
             return Spread::Atomic;
         }
-        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Spread::Parallel {
-            workers: match self.parallel {
-                0 => processors(),
-                workers => workers,
-            },
+            workers: self.parallel,
             canaries: self.canaries.clone(),
             stop_after: (self.stop_after > 0).then_some(self.stop_after),
             only_failed,

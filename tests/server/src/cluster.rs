@@ -34,7 +34,7 @@ impl Cluster {
     /// Makes a cluster and starts its server.
     pub fn start(durability: Durability) -> Result<Self> {
         let binaries = binaries()?;
-        let directory = directory()?;
+        let directory = directory(durability)?;
         let data = directory.path().join("data");
         let made = as_user(&binaries.join("initdb"))
             .arg("--pgdata")
@@ -67,7 +67,7 @@ impl Cluster {
 
     /// A server that follows this one by streaming replication, and applies each change only after `delay`.
     pub fn follow(&self, delay: Duration) -> Result<Self> {
-        let directory = directory()?;
+        let directory = directory(self.durability)?;
         let copied = as_user(&self.binaries.join("pg_basebackup"))
             .args(["--dbname", &self.url("postgres", "postgres")])
             .arg("--pgdata")

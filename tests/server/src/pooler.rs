@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
-use crate::{Cluster, as_user, directory, free_port};
+use crate::{Cluster, Durability, as_user, directory, free_port};
 
 /// How long it may take to start.
 const START: Duration = Duration::from_secs(20);
@@ -23,7 +23,7 @@ pub struct Pooler {
 impl Pooler {
     /// Starts a pooler that shares `connections` of them for each database among all clients.
     pub fn start(cluster: &Cluster, connections: u32) -> Result<Self> {
-        let directory = directory()?;
+        let directory = directory(Durability::Default)?;
         let port = free_port()?;
         let users = directory.path().join("users");
         std::fs::write(&users, "\"app\" \"\"\n\"postgres\" \"\"\n")?;

@@ -37,6 +37,19 @@ fn a_tenant_that_fails_leaves_the_others_alone() {
 }
 
 #[test]
+fn the_settings_say_that_tenants_are_run_beside_each_other() {
+    let place = with_failure().with_variable("WASMIGRATE_TENANTS_PARALLEL", "2");
+    let run = place.run(&["finalize", "--atomic"]).ends_with(1);
+    assert!(!run.stderr.contains("of 3 tenants failed"), "{run:#?}");
+    assert_eq!(sums(&place), ["1", "1", "1"]);
+    place
+        .run(&["finalize"])
+        .ends_with(1)
+        .and_says("1 of 3 tenants failed");
+    assert_eq!(sums(&place), ["11", "1", "11"]);
+}
+
+#[test]
 fn only_the_failed_are_run_again() {
     let place = with_failure();
     place.run(&["migrate", "--parallel", "2"]).ends_with(1);

@@ -32,6 +32,8 @@ pub(super) struct Transaction {
     pub(super) is_direct: bool,
     /// Whether statements run in the name of the role that steps work in. The host's own do not.
     pub(super) has_role: bool,
+    /// Whether a statement of a step may have run in it.
+    pub(super) is_used: bool,
     /// Whether its commit waits for the disk.
     pub(super) is_flushed: bool,
 }
@@ -254,12 +256,22 @@ impl PostgresSession {
             self.set_up()?;
             self.set_search_path()?;
         }
+        if let Some(transaction) = self.transaction.as_mut() {
+            transaction.is_used = true;
+        }
         self.take_role()
     }
 
     /// Takes away what the step before has left in the session, and sets the search path of the next.
     pub(super) fn enter_fresh(&mut self, schema: Option<&str>) -> Result<()> {
+        let is_used = |transaction: &Transaction| transaction.is_used;
+        let is_used = self.transaction.as_ref().is_some_and(is_used);
         self.enter(Authority::Step)?;
+        if !is_used {
+            // The transaction began with all of this, and only the host has been in it since.
+            self.search_path = schema.map(quote);
+            return self.set_search_path();
+        }
         self.close_prepared();
         self.forget_open_work();
         for statement in FRESH {
