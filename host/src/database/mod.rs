@@ -221,6 +221,11 @@ pub trait Session: Send {
         Ok(0)
     }
 
+    /// Whether other programs may want to write while this one does, and have to be let in.
+    fn has_company(&self) -> bool {
+        true
+    }
+
     /// How far the slowest replica is behind, as far as the database tells.
     async fn replication_lag(&mut self) -> Result<Option<Duration>> {
         Ok(None)

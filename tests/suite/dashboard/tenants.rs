@@ -9,7 +9,7 @@ use crate::service::process::Service;
 fn very_many() -> Place {
     let place = Place::new()
         .with_variable("WASMIGRATE_SOURCES_TENANT_MIGRATIONS", "tenants")
-        .with_variable("WASMIGRATE_TENANTS_ATOMIC", "false");
+        .with_variable("WASMIGRATE_TENANTS_PARALLEL", "2");
     let files = place.path().join("migrations/tenants");
     std::fs::create_dir_all(files).unwrap();
     let place = place.with_sql(

@@ -6,6 +6,7 @@
 //! before the next statement: nothing of a step ever runs outside its transaction.
 
 mod changes;
+mod company;
 mod errors;
 mod foreign_keys;
 mod guard;

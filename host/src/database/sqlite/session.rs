@@ -13,6 +13,7 @@ use super::super::{
     Result, SavepointId, ScriptError, Server, Session, Stop, Value, expect_columns, quote,
 };
 use super::changes::Changes;
+use super::company;
 use super::errors::translate;
 use super::foreign_keys::{self, ForeignKeys};
 use super::guard::{Guard, Touched};
@@ -353,6 +354,10 @@ fn expect_parameters(prepared: &Prepared, given: usize) -> Result<()> {
 impl Session for SqliteSession {
     fn server(&self) -> &Server {
         &self.server
+    }
+
+    fn has_company(&self) -> bool {
+        company::has_company(&self.inner.database.path)
     }
 
     async fn begin(&mut self, durability: Durability) -> Result<()> {

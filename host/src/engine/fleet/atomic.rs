@@ -3,7 +3,7 @@
 //! On PostgreSQL it is one. Where each tenant has a file of its own, all of their transactions stay open until every one of
 //! them could be committed, and are then committed one after the other, the target's own last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::batch::Batch;
@@ -448,7 +448,7 @@ pub(super) async fn write_sources(
     stages: &[Stage],
     session: &mut dyn Session,
 ) -> crate::database::Result<()> {
-    let known: Vec<i64> = journal::read_sources(session)
+    let known: BTreeSet<i64> = journal::read_sources(session)
         .await?
         .iter()
         .map(|record| record.id)

@@ -32,11 +32,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// <https://www.postgresql.org/docs/current/runtime-config-locks.html#GUC-DEADLOCK-TIMEOUT>
 pub(super) const LOCK_WAIT: Duration = Duration::from_millis(400);
 
-/// How long SQLite's only write lock is held, all in all, before the application gets its turn, and how long that is. Who
-/// waits for the lock is in no queue, but looks again, at last every 100 ms:
-/// <https://www.sqlite.org/c3ref/busy_timeout.html>
+/// How long SQLite's only write lock is held, all in all, before others get their turn, and how long that is. Who waits for
+/// the lock is in no queue, but looks again, at last every 100 ms: <https://www.sqlite.org/c3ref/busy_timeout.html>
 const HELD_AT_MOST: Duration = Duration::from_millis(200);
 const ROOM: Duration = Duration::from_millis(110);
+
+/// The same while no other program has the file open: then it is this process that has something else to write.
+const HELD_ALONE: Duration = Duration::from_secs(2);
 
 /// What the workers share.
 pub(super) struct Shared<'s> {
@@ -115,15 +117,16 @@ impl<'s> Shared<'s> {
         Ok(Some(turn))
     }
 
-    /// Leaves room for other programs' writes, when this process has written for long enough.
+    /// Leaves room for the writes of others, when the workers have written for long enough.
     async fn leave_room(
         &self,
+        session: &dyn Session,
         turn: Option<tokio::sync::MutexGuard<'_, Duration>>,
         written: Duration,
     ) {
         let Some(mut held) = turn else { return };
         *held += written;
-        if *held >= HELD_AT_MOST {
+        if *held >= HELD_ALONE || (*held >= HELD_AT_MOST && session.has_company()) {
             tokio::time::sleep(ROOM).await;
             *held = Duration::ZERO;
         }
@@ -249,7 +252,7 @@ impl<'w> Worker<'w> {
         };
         committed.await.map_err(Failure::from_database)?;
         *range = behind;
-        shared.leave_room(turn, began.elapsed()).await;
+        shared.leave_room(session, turn, began.elapsed()).await;
         Ok(rows)
     }
 }
