@@ -9,12 +9,14 @@
 
 mod adopt;
 mod advice;
+mod decision;
 mod drain;
 mod event;
 mod failure;
 mod fleet;
 mod gate;
 mod heartbeat;
+mod history;
 mod inspect;
 mod loaded;
 mod options;
@@ -31,23 +33,19 @@ mod steps;
 mod supervisor;
 mod transaction;
 mod transform;
+mod verify;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::catalog::{self, Catalog, Digests, StepFile};
+use crate::catalog::{self, Catalog, StepFile};
 use crate::database::{self, Access, Database, Durability, ErrorKind, Kind, Session, Stop};
 use crate::foreign::Tool;
-use crate::journal::{
-    self, AttemptRecord, BadRow, LeaseRecord, Outcome, OutputLine, Phase, RunRecord, Snapshot,
-    StepState,
-};
+use crate::journal::{self, LeaseRecord, Outcome, Phase, Snapshot};
 use crate::sandbox::Sandbox;
 use heartbeat::Heartbeat;
 use runner::Run;
-use state::{Refusal, Verdict};
 use transaction::{RunContext, StepTransaction};
 
 pub use adopt::{AdoptedFile, Adoption, BaselineOrder, ImportOrder};
@@ -59,6 +57,7 @@ pub use fleet::{
     Source, Spread, TenantAdded, TenantOverview,
 };
 pub use gate::Gate;
+pub use history::HistoryEntry;
 pub use inspect::Inspection;
 pub use options::{OnBadRow, Options, Replacement, TransformOptions};
 pub use overview::{Overview, Progress, Rows, StepOverview, StepTenants, TenantsSummary};
@@ -69,6 +68,7 @@ pub use running::{Running, RunningStep, Sample};
 pub use state::{Command, Order, State};
 pub use steps::{StepDetails, StepOnDisk};
 pub use supervisor::{CurrentStep, Live, Numbered, Started, Supervisor};
+pub use verify::Verified;
 
 /// What an operator ought to know who gives steps all rights.
 const SUPERUSER: &str = "the host is connected as a superuser, whom the database refuses nothing: a step could reach the \
@@ -120,31 +120,6 @@ fn list(errors: &[catalog::Error]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-/// What was compared, and found to be as it was.
-#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-pub struct Verified {
-    /// How many steps have the files that they were run from.
-    pub verified: usize,
-    /// The run at whose end the schema was the same; none when that was not kept.
-    pub schema_of_run: Option<i64>,
-}
-
-/// One run as history shows it.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-pub struct HistoryEntry {
-    /// The run.
-    #[serde(flatten)]
-    pub run: RunRecord,
-    /// Its tries at steps, in their order.
-    pub attempts: Vec<AttemptRecord>,
-    /// The files that it applied, of a fleet; its attempts are then those that failed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<RunFile>,
-    /// Its output, when asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<Vec<OutputLine>>,
 }
 
 /// Serves one target and one directory of steps.
@@ -377,24 +352,6 @@ impl Engine {
         lease.is_live() || (lease.is_known_alive() && !is_idle)
     }
 
-    /// Lets a transformation go on that another component was put in the place of, when the operator wants it.
-    fn reopen_replaced(&self, catalog: &Catalog, snapshot: &mut Snapshot) {
-        if self.options.replacement == Replacement::Refuse {
-            return;
-        }
-        let digests = self.remembered_digests();
-        for index in snapshot.transformations.keys() {
-            let (Some(record), Some(file)) =
-                (snapshot.steps.get_mut(index), catalog.steps.get(index))
-            else {
-                continue;
-            };
-            if digests.of(file).is_ok_and(|digest| digest != record.digest) {
-                record.state = StepState::Started;
-            }
-        }
-    }
-
     /// A session in an open transaction, during which nobody else takes the lease or commits under one that is over; none
     /// when somebody has taken it since.
     async fn open_to_run(&self, stop: &Stop) -> Result<Option<Box<dyn Session>>, database::Error> {
@@ -475,54 +432,6 @@ impl Engine {
         ))
     }
 
-    /// Compares the journal with the files, all of which are read, and with what the target looks like.
-    pub async fn verify(&self) -> Result<Verified, RunError> {
-        if let Some(fleet) = &self.options.fleet {
-            let (verified, problems) = fleet::verify(self, fleet).await?;
-            if !problems.is_empty() {
-                return Err(RunError::Files(problems));
-            }
-            let schema_of_run = self.compare_schema().await?;
-            return Ok(Verified {
-                verified,
-                schema_of_run,
-            });
-        }
-        let catalog = self.catalog()?;
-        let snapshot = self.snapshot(&Stop::default()).await?;
-        let problems = self.problems(&catalog, &snapshot, &Digests::forgetful());
-        if !problems.is_empty() {
-            return Err(RunError::Files(problems));
-        }
-        Ok(Verified {
-            verified: snapshot.steps.len(),
-            schema_of_run: self.compare_schema().await?,
-        })
-    }
-
-    /// Compares what the target looks like with what the last run left; returns that run, when it was kept.
-    async fn compare_schema(&self) -> Result<Option<i64>, RunError> {
-        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
-        session.begin_read().await?;
-        let last_run = journal::read_runs(&mut *session, i64::MAX, 1).await?.pop();
-        let kept = journal::read_schema(&mut *session).await?;
-        let schema = session.schema().await?;
-        session.rollback().await?;
-        // A run that was cut off, or goes on, has changed what the one before left.
-        let last = last_run.map(|run| run.id);
-        let kept = kept.filter(|(run, _)| Some(*run) == last);
-        if let Some((run, kept)) = &kept {
-            let differences = database::differences(kept, &schema);
-            if !differences.is_empty() {
-                return Err(RunError::Drifted {
-                    run: *run,
-                    differences,
-                });
-            }
-        }
-        Ok(kept.map(|(run, _)| run))
-    }
-
     /// Makes sure that the target can be reached.
     pub async fn reach(&self) -> Result<(), RunError> {
         let mut session = self.database.open(Access::Read, &Stop::default()).await?;
@@ -577,66 +486,6 @@ impl Engine {
         pause::request(self, false).await
     }
 
-    /// The rows that transformations rejected and set aside, behind this step and key: at most `most`.
-    pub async fn bad_rows(&self, after: (u32, &str), most: u32) -> Result<Vec<BadRow>, RunError> {
-        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
-        session.begin_read().await?;
-        let rows = journal::read_bad_rows(&mut *session, after, most).await?;
-        session.rollback().await?;
-        Ok(rows)
-    }
-
-    /// The newest runs before the one numbered `before`, the newest first, with their attempts; with their output when
-    /// `output` is true.
-    pub async fn history(
-        &self,
-        before: i64,
-        most: u32,
-        output: bool,
-    ) -> Result<Vec<HistoryEntry>, RunError> {
-        let stop = Stop::default();
-        let mut session = self.database.open(Access::Read, &stop).await?;
-        session.begin_read().await?;
-        let mut entries = Vec::new();
-        let runs = journal::read_runs(&mut *session, before, most).await?;
-        let mut files = match &self.options.fleet {
-            Some(fleet) => fleet::files_of_runs(self, fleet, &runs).await?,
-            None => BTreeMap::new(),
-        };
-        for run in runs {
-            let mut attempts = journal::read_attempts(&mut *session, run.id).await?;
-            if self.options.fleet.is_some() && journal::has_fleet(&mut *session).await? {
-                attempts.extend(journal::read_failures(&mut *session, run.id).await?);
-            }
-            let output = match output {
-                true => Some(journal::read_output(&mut *session, run.id, 0, u32::MAX >> 1).await?),
-                false => None,
-            };
-            entries.push(HistoryEntry {
-                files: files.remove(&run.id).unwrap_or_default(),
-                run,
-                attempts,
-                output,
-            });
-        }
-        session.rollback().await?;
-        Ok(entries)
-    }
-
-    /// The committed output of a run: at most `most` lines behind the line numbered `after`.
-    pub async fn output(
-        &self,
-        run: i64,
-        after: i64,
-        most: u32,
-    ) -> Result<Vec<OutputLine>, RunError> {
-        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
-        session.begin_read().await?;
-        let lines = journal::read_output(&mut *session, run, after, most).await?;
-        session.rollback().await?;
-        Ok(lines)
-    }
-
     /// What a component imports and exports, and what it says of itself. Runs nothing but its `describe`, in a
     /// transaction that can only read.
     pub async fn inspect(&self, file: &StepFile) -> Result<Inspection, Failure> {
@@ -654,84 +503,12 @@ impl Engine {
         steps::step(self, index).await
     }
 
-    /// The target's state now, where the target can be read.
-    async fn state(&self, catalog: &Catalog) -> Option<State> {
-        let snapshot = self.snapshot(&Stop::default()).await.ok()?;
-        Some(overview::state_of(catalog, &snapshot))
-    }
-
-    fn catalog(&self) -> Result<Catalog, RunError> {
-        if let Some(fleet) = &self.options.fleet {
-            return fleet::catalog(self, fleet);
-        }
-        let mut catalog = Catalog::scan(&self.options.migrations, self.database.kind())
-            .map_err(RunError::files)?;
-        if let Some(last) = self.options.last {
-            catalog.steps.retain(|index, _| *index <= last);
-        }
-        Ok(catalog)
-    }
-
     async fn snapshot(&self, stop: &Stop) -> Result<Snapshot, database::Error> {
         let mut session = self.database.open(Access::Read, stop).await?;
         session.begin_read().await?;
         let snapshot = journal::read(&mut *session).await?;
         session.rollback().await?;
         Ok(snapshot)
-    }
-
-    /// The state that the command leads to first; none when there is nothing to do.
-    fn decide(
-        &self,
-        catalog: &Catalog,
-        snapshot: &Snapshot,
-        command: Command,
-    ) -> Result<Option<State>, RunError> {
-        self.refuse_problems(catalog, snapshot)?;
-        let state = overview::state_of(catalog, snapshot);
-        match overview::verdict(state, snapshot, command) {
-            Verdict::Start(state) => Ok(Some(state)),
-            Verdict::Nothing => Ok(None),
-            Verdict::Refuse(Refusal::Running) => Err(RunError::Refused(
-                "a run is going on; wait for its end".to_owned(),
-            )),
-            Verdict::Refuse(Refusal::FinalizationFailed) => Err(RunError::Refused(
-                "the last finalize failed, and nothing of it was kept: run `finalize` again when its cause is mended, or \
-                 `reset` to undo the migration"
-                    .to_owned(),
-            )),
-        }
-    }
-
-    fn refuse_problems(&self, catalog: &Catalog, snapshot: &Snapshot) -> Result<(), RunError> {
-        let problems = self.problems(catalog, snapshot, &self.remembered_digests());
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(RunError::Files(problems))
-        }
-    }
-
-    fn problems(
-        &self,
-        catalog: &Catalog,
-        snapshot: &Snapshot,
-        digests: &Digests,
-    ) -> Vec<catalog::Error> {
-        let may_change = self.options.replacement != Replacement::Refuse;
-        catalog.compare(
-            overview::applied(snapshot, may_change),
-            digests,
-            self.options.allowances,
-        )
-    }
-
-    fn remembered_digests(&self) -> Digests {
-        let directory = match &self.options.fleet {
-            Some(fleet) => &fleet.sources.base,
-            None => &self.options.migrations,
-        };
-        Digests::load(&self.options.cache, directory)
     }
 
     fn nothing_done(&self, catalog: &Catalog, snapshot: &Snapshot) -> Report {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::drive::{self, Driven, Task};
+use super::rehearse;
 use super::work::Work;
 use super::{Applied, ApplyError, ApplyMode, ApplyOrder, SourceKind, name};
 use crate::database::Stop;
@@ -26,7 +27,7 @@ pub(in crate::engine) async fn apply(
     let driven = match order.mode {
         ApplyMode::DryRun => {
             let new_tenant = order.new_tenant.as_deref();
-            drive::rehearse(engine, options, Work::Apply, new_tenant, observer, stop)
+            rehearse::rehearse(engine, options, Work::Apply, new_tenant, observer, stop)
                 .await?
                 .0
         }

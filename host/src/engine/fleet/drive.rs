@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::atomic::{self, Atomic};
+use super::atomic;
 use super::crew::{Crew, outcome_of, refuse_outside};
 use super::parallel::{self, Manner};
 use super::standing::{self, Standing};
@@ -18,7 +18,7 @@ use crate::engine::heartbeat::Heartbeat;
 use crate::engine::program::Program;
 use crate::engine::run_output::RunOutput;
 use crate::engine::state::{Command, Order};
-use crate::engine::{Engine, Rehearsal, Report, RunError, SUPERUSER, gate, loaded};
+use crate::engine::{Engine, Report, RunError, SUPERUSER, gate, loaded};
 use crate::journal::{self, Lease, LeaseRecord, Outcome, Phase};
 
 /// What a run is to do, and how.
@@ -199,17 +199,8 @@ pub(super) async fn drive(
     }
 }
 
-/// The files that `migrate` would run, in order.
-pub(in crate::engine) async fn pending(
-    engine: &Engine,
-    options: &FleetOptions,
-) -> Result<Vec<StepFile>, RunError> {
-    let standing = look(engine, options).await?;
-    Ok(to_migrate(&standing, Work::Migrate))
-}
-
 /// The files whose `migrate` is a part of this work.
-fn to_migrate(standing: &Standing, work: Work) -> Vec<StepFile> {
+pub(super) fn to_migrate(standing: &Standing, work: Work) -> Vec<StepFile> {
     let mut stages = work::stages(standing, work, None);
     for stage in &mut stages {
         stage.retain(|piece| piece.phases.contains(&Phase::Migrate));
@@ -219,90 +210,11 @@ fn to_migrate(standing: &Standing, work: Work) -> Vec<StepFile> {
     files.map(|file| file.source.as_step(file.index)).collect()
 }
 
-/// What a rehearsal of all that `migrate` would run finds out.
-pub(in crate::engine) async fn rehearsal(
-    engine: &Engine,
-    options: &FleetOptions,
-    observer: Arc<dyn Observer>,
-    stop: &Stop,
-) -> Result<Rehearsal, RunError> {
-    let rehearsed = rehearse(engine, options, Work::Migrate, None, observer, stop).await;
-    let (driven, rows_changed) = rehearsed.map_err(as_refusal)?;
-    Ok(Rehearsal {
-        steps: driven
-            .files
-            .into_iter()
-            .map(|(source, _)| source.file.key)
-            .collect(),
-        rows_changed,
-        failure: driven.failure.map(|failure| failure.failure),
-    })
-}
-
-fn as_refusal(error: ApplyError) -> RunError {
+pub(super) fn as_refusal(error: ApplyError) -> RunError {
     match error {
         ApplyError::Run(error) => error,
         other => RunError::Refused(other.to_string()),
     }
-}
-
-/// Runs the pending files in one transaction that is rolled back.
-pub(super) async fn rehearse(
-    engine: &Engine,
-    options: &FleetOptions,
-    work: Work,
-    new_tenant: Option<&str>,
-    observer: Arc<dyn Observer>,
-    stop: &Stop,
-) -> Result<(Driven, BTreeMap<String, u64>), ApplyError> {
-    let mut session = database(engine.database.open(Access::Rehearsal, stop).await)?;
-    database(session.begin(Durability::Deferred).await)?;
-    let digests = engine.remembered_digests();
-    let mut standing = standing::read(engine, options, &digests, &mut *session).await?;
-    refuse(engine, &standing)?;
-    let tenants = tenants(engine, &mut *session, &mut standing, new_tenant).await?;
-    let only = new_tenant.map(|_| standing.tenants.len() - 1);
-    let stages = work::stages(&standing, work, only);
-    let mut crew = Crew {
-        engine,
-        options,
-        files: &standing.files,
-        ids: &[],
-        loaded: BTreeMap::new(),
-        tenants,
-        observer,
-        stop,
-        lease: None,
-        last_applied: AtomicI64::new(0),
-    };
-    let mut driven = Driven::nothing();
-    if stages.is_empty() && new_tenant.is_none() {
-        return Ok((driven, BTreeMap::new()));
-    }
-    driven.tenants = tenants_of(&standing, only);
-    let mut changed = BTreeMap::new();
-    match load(&mut crew, work, &stages, true) {
-        Err(failure) => driven.failure = Some(crew.unnamed(failure)),
-        Ok(()) => {
-            let mut atomic = Atomic::new(&crew, session, work, only.and(new_tenant));
-            let tried = atomic.perform(&stages, 1).await;
-            let looked = match tried {
-                Ok(()) => atomic.look().await,
-                Err(failed) => Err(failed),
-            };
-            match looked {
-                Ok(()) => driven.files = files(&crew, &stages)?,
-                Err((piece, failure)) => {
-                    driven.failure = Some(atomic::named(&crew, piece, failure))
-                }
-            }
-            changed = atomic.roll_back().await;
-        }
-    }
-    if driven.failure.is_some() {
-        driven.outcome = Outcome::Failed;
-    }
-    Ok((driven, changed))
 }
 
 /// Runs the stages and ends the run.
@@ -392,7 +304,7 @@ async fn run_stages(
 }
 
 /// Reads the files that are to be run, and refuses those that cannot be.
-fn load(
+pub(super) fn load(
     crew: &mut Crew<'_>,
     work: Work,
     stages: &[Stage],
@@ -454,7 +366,7 @@ pub(super) fn concerned(stages: &[Stage]) -> Vec<usize> {
 }
 
 /// The files that were run, with how often each was.
-fn files(crew: &Crew<'_>, stages: &[Stage]) -> Result<Vec<(Source, u64)>, RunError> {
+pub(super) fn files(crew: &Crew<'_>, stages: &[Stage]) -> Result<Vec<(Source, u64)>, RunError> {
     let mut counts: BTreeMap<usize, BTreeSet<Option<usize>>> = BTreeMap::new();
     for piece in stages.iter().flatten() {
         counts.entry(piece.file).or_default().insert(piece.tenant);
@@ -572,7 +484,7 @@ async fn narrow(
 }
 
 /// Refuses to run anything when migrations have changed since they were applied.
-fn refuse(engine: &Engine, standing: &Standing) -> Result<(), ApplyError> {
+pub(super) fn refuse(engine: &Engine, standing: &Standing) -> Result<(), ApplyError> {
     if engine.options.allowances.changed {
         return Ok(());
     }
@@ -588,7 +500,7 @@ fn refuse(engine: &Engine, standing: &Standing) -> Result<(), ApplyError> {
 }
 
 /// The tenants, the new one behind the others.
-async fn tenants(
+pub(super) async fn tenants(
     engine: &Engine,
     session: &mut dyn Session,
     standing: &mut Standing,
@@ -623,7 +535,7 @@ async fn tenants(
     Ok(tenants)
 }
 
-fn tenants_of(standing: &Standing, only: Option<usize>) -> u64 {
+pub(super) fn tenants_of(standing: &Standing, only: Option<usize>) -> u64 {
     match only {
         Some(_) => 1,
         None => standing.tenants.len() as u64,
@@ -679,6 +591,6 @@ async fn wait(
     Err(RunError::Held(lease))
 }
 
-fn database<T>(result: crate::database::Result<T>) -> Result<T, RunError> {
+pub(super) fn database<T>(result: crate::database::Result<T>) -> Result<T, RunError> {
     result.map_err(RunError::Database)
 }

@@ -14,11 +14,13 @@ mod ledger;
 mod name;
 mod overview;
 mod parallel;
+mod rehearse;
 mod sources;
 mod standing;
 mod teller;
 mod tenants;
 mod work;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,11 +30,12 @@ use crate::catalog::{SourceFile, SourceKind, Sources};
 
 pub(super) use applied::applied;
 pub(super) use apply::apply;
-pub(super) use drive::{pending, rehearsal, run};
+pub(super) use drive::run;
 pub use history::RunFile;
 pub(super) use history::files_of_runs;
 pub(super) use name::check as check_tenant_name;
 pub(super) use overview::{catalog, overview, tenants, verify};
+pub(super) use rehearse::{pending, rehearsal};
 pub(super) use sources::{read as read_source, record as source_record, sources};
 
 /// What an engine is told of a fleet.

@@ -9,21 +9,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::atomic::{enter, write_failures, write_sources};
-use super::crew::{Crew, finish, outcome_of};
+use super::atomic::write_failures;
+use super::crew::{Crew, outcome_of};
 use super::drive::end;
-use super::ledger::Ledger;
 use super::work::{Piece, Stage};
+use super::worker::Worker;
 use super::{FileFailure, RunError};
-use crate::database::{Access, Database, Durability, Kind, Session, Stop, quote};
-use crate::engine::event::Event;
+use crate::database::{Durability, Kind, Session};
 use crate::engine::failure::{Blame, Failure};
-use crate::engine::pause;
-use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
-use crate::engine::runner::outside::{may_be_of, name_invalid};
 use crate::engine::supervisor::on_this_thread;
-use crate::journal::{self, AppliedRecord, AttemptRecord, Lease, Outcome, Phase, StepState};
+use crate::journal::{self, AppliedRecord, AttemptRecord, Lease, Outcome};
 
 /// How a run goes from tenant to tenant.
 pub(super) struct Manner<'m> {
@@ -33,29 +29,17 @@ pub(super) struct Manner<'m> {
 }
 
 /// What all workers share.
-struct Shared<'s> {
-    crew: &'s Crew<'s>,
-    lease: &'s Lease,
-    stages: &'s [Stage],
+pub(super) struct Shared<'s> {
+    pub(super) crew: &'s Crew<'s>,
+    pub(super) lease: &'s Lease,
+    pub(super) stages: &'s [Stage],
     /// What this run has begun or migrated, for another try and for its finalize.
-    begun: Mutex<BTreeMap<(usize, Option<usize>), AppliedRecord>>,
-    failed: Mutex<Vec<(Piece, Failure)>>,
+    pub(super) begun: Mutex<BTreeMap<(usize, Option<usize>), AppliedRecord>>,
+    pub(super) failed: Mutex<Vec<(Piece, Failure)>>,
     /// Tries that the target's journal does not know yet.
-    unwritten: Mutex<Vec<AttemptRecord>>,
-    failures: AtomicUsize,
-    stop_after: Option<usize>,
-}
-
-/// One who works.
-struct Worker<'w> {
-    shared: &'w Shared<'w>,
-    stop: Stop,
-    output: Arc<RunOutput>,
-    /// Of the tenant that it is at; the target's own on PostgreSQL.
-    session: Option<Box<dyn Session>>,
-    /// The right to commit where the session is.
-    lease: Lease,
-    looked_for_pause_at: Instant,
+    pub(super) unwritten: Mutex<Vec<AttemptRecord>>,
+    pub(super) failures: AtomicUsize,
+    pub(super) stop_after: Option<usize>,
 }
 
 /// Runs all stages, and ends the run.
@@ -204,408 +188,6 @@ fn work(
     }
 }
 
-impl Worker<'_> {
-    /// Runs the pieces of one tenant, or of the target itself.
-    async fn tenant(&mut self, pieces: &[Piece]) -> Result<(), (Piece, Failure)> {
-        for group in groups(pieces) {
-            let Some(first) = group.first() else {
-                continue;
-            };
-            self.group(group).await.map_err(|failed| match failed {
-                (Some(piece), failure) => (piece, failure),
-                (None, failure) => (first.clone(), failure),
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Runs the pieces of one transaction, with as many tries as they are worth.
-    async fn group(&mut self, group: &[Piece]) -> Result<(), (Option<Piece>, Failure)> {
-        let crew = self.shared.crew;
-        let mut attempt = 1;
-        loop {
-            let began_at = journal::now();
-            let Err((piece, failure)) = self.try_group(group, attempt).await else {
-                return Ok(());
-            };
-            let piece = piece.or_else(|| group.first().cloned());
-            self.give_up().await;
-            if let Some(piece) = &piece {
-                lock(&self.shared.unwritten)
-                    .extend(crew.attempt(piece, attempt, began_at, &failure));
-                self.write_failures().await;
-            }
-            let pause = crew.engine.options.retries.pause(&failure, attempt);
-            let Some(pause) = pause.filter(|_| !self.stop.is_cancelled()) else {
-                return Err((piece, failure));
-            };
-            attempt += 1;
-            let step = failure.step.as_deref().unwrap_or_default();
-            // A run that is stopped meanwhile is found to be at the next try.
-            await_next_try(&*crew.observer, step, &failure, attempt, pause, &self.stop).await;
-            if failure.is_lost_connection() && self.is_done(group).await {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn try_group(
-        &mut self,
-        group: &[Piece],
-        attempt: u32,
-    ) -> Result<(), (Option<Piece>, Failure)> {
-        let crew = self.shared.crew;
-        let of_nobody = |error| (None, Failure::from_database(error));
-        self.open(group).await.map_err(of_nobody)?;
-        self.rest().await.map_err(|failure| (None, failure))?;
-        let mut session = self.session.take().ok_or_else(|| (None, no_session()))?;
-        if let Err(error) = session.begin(Durability::Deferred).await {
-            self.session = Some(session);
-            return Err(of_nobody(error));
-        }
-        let mut ledger = Ledger::default();
-        let mut done = Vec::new();
-        for piece in group {
-            if self.stop.is_cancelled() {
-                self.session = Some(session);
-                return Err((Some(piece.clone()), cancelled()));
-            }
-            let piece = self.shared.with_record(piece);
-            let began = Instant::now();
-            let label = crew.label(&piece);
-            let phase = piece.phases.first().copied().unwrap_or(Phase::Migrate);
-            crew.observer.notify(&Event::StepStarted {
-                step: label.clone(),
-                phase,
-                attempt,
-                number: piece.file + 1,
-                of: crew.files.len(),
-                resumed: false,
-            });
-            let context = crew.context(crew.tenant(&piece), &self.output);
-            let is_outside = piece.phases.contains(&Phase::Migrate)
-                && crew
-                    .loaded
-                    .get(&piece.file)
-                    .is_some_and(|loaded| loaded.is_outside());
-            let performed = match is_outside {
-                true => self.outside(&context, session, &piece, attempt).await,
-                false => {
-                    let performed = crew
-                        .perform(&context, session, &piece, attempt, &self.stop)
-                        .await;
-                    (
-                        performed.result.map(|record| (piece.clone(), record)),
-                        performed.session,
-                    )
-                }
-            };
-            session = performed.1;
-            let outcome = match &performed.0 {
-                Ok(_) => Outcome::Done,
-                Err(failure) => outcome_of(failure),
-            };
-            crew.observer.notify(&Event::StepEnded {
-                step: label,
-                phase,
-                outcome,
-                milliseconds: i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX),
-            });
-            match performed.0 {
-                Ok((piece, record)) => {
-                    ledger.note(&piece, record.clone());
-                    done.push((piece, record));
-                }
-                Err(failure) => {
-                    self.session = Some(session);
-                    return Err((Some(piece), failure));
-                }
-            }
-        }
-        let committed = self.commit(&mut *session, &ledger).await;
-        self.session = Some(session);
-        committed.map_err(of_nobody)?;
-        self.output.committed();
-        let mut begun = lock(&self.shared.begun);
-        begun.extend(
-            done.into_iter()
-                .filter(|(_, record)| record.state == StepState::Migrated)
-                .map(|(piece, record)| ((piece.file, piece.tenant), record)),
-        );
-        Ok(())
-    }
-
-    /// Runs a file outside a transaction: it is written down as begun first, and its session has a transaction again
-    /// afterwards.
-    async fn outside(
-        &self,
-        context: &Arc<crate::engine::transaction::RunContext>,
-        mut session: Box<dyn Session>,
-        piece: &Piece,
-        attempt: u32,
-    ) -> (Result<(Piece, AppliedRecord), Failure>, Box<dyn Session>) {
-        let crew = self.shared.crew;
-        let mut record = crew.record(piece);
-        let was_started = piece.record.is_some();
-        let started = async {
-            // Of one that was cut off, what it left is its own.
-            let known = match was_started {
-                true => BTreeSet::new(),
-                false => self.invalid_indexes(&mut *session, piece).await?,
-            };
-            if !was_started {
-                journal::write_applied(&mut *session, std::slice::from_ref(&record)).await?;
-            }
-            self.lease.fence(&mut *session).await?;
-            session.commit().await?;
-            session.begin_without_transaction().await?;
-            crate::database::Result::Ok(known)
-        };
-        let known = match started.await {
-            Ok(known) => known,
-            Err(error) => return (Err(Failure::from_database(error)), session),
-        };
-        lock(&self.shared.begun).insert((piece.file, piece.tenant), record.clone());
-        let piece = Piece {
-            record: Some(record.clone()),
-            ..piece.clone()
-        };
-        let migrate = Piece {
-            phases: &[Phase::Migrate],
-            ..piece.clone()
-        };
-        let performed = crew
-            .perform_outside(context, session, &migrate, attempt, &self.stop)
-            .await;
-        session = performed.session;
-        let kept = |failure: Failure| Failure {
-            is_kept: true,
-            ..failure
-        };
-        let mut result = performed.result.map(|_| ());
-        let looked = async {
-            session.rollback().await?;
-            session.begin(Durability::Deferred).await?;
-            self.invalid_indexes(&mut *session, &piece).await
-        };
-        match looked.await {
-            Ok(invalid) => {
-                let left: Vec<&str> = invalid.difference(&known).map(String::as_str).collect();
-                if !left.is_empty() {
-                    let failure = name_invalid(result, &left);
-                    result = Err(crew.say(failure, &piece, Phase::Migrate, &self.stop));
-                }
-            }
-            Err(error) => result = result.and(Err(Failure::from_database(error))),
-        }
-        if let Err(failure) = result {
-            return (Err(kept(failure)), session);
-        }
-        let rest = match piece.phases {
-            [Phase::Migrate, rest @ ..] => rest,
-            rest => rest,
-        };
-        finish(&mut record, &[Phase::Migrate], crew.run());
-        if !rest.is_empty() {
-            let finalize = Piece {
-                phases: rest,
-                record: Some(record.clone()),
-                ..piece.clone()
-            };
-            let performed = crew
-                .perform(context, session, &finalize, attempt, &self.stop)
-                .await;
-            session = performed.session;
-            match performed.result {
-                Ok(finalized) => record = finalized,
-                Err(failure) => return (Err(kept(failure)), session),
-            }
-        }
-        (Ok((piece, record)), session)
-    }
-
-    /// The invalid indexes that a file may have made: those that it names, where its tenant is. Others work beside it.
-    async fn invalid_indexes(
-        &self,
-        session: &mut dyn Session,
-        piece: &Piece,
-    ) -> crate::database::Result<BTreeSet<String>> {
-        let crew = self.shared.crew;
-        let tenant = crew.tenant(piece);
-        let schemas = tenant.map(|tenant| [tenant.schema.clone(), quote(&tenant.schema)]);
-        let is_here = |index: &str| {
-            let Some(schemas) = &schemas else { return true };
-            let is_in = |schema: &String| {
-                let rest = index.strip_prefix(schema.as_str());
-                rest.is_some_and(|rest| rest.starts_with('.'))
-            };
-            schemas.iter().any(is_in)
-        };
-        let loaded = crew.loaded.get(&piece.file);
-        let mut invalid = session.invalid_indexes().await?;
-        invalid.retain(|index| {
-            is_here(index) && loaded.is_some_and(|loaded| may_be_of(loaded, index))
-        });
-        Ok(invalid.into_iter().collect())
-    }
-
-    async fn commit(
-        &self,
-        session: &mut dyn Session,
-        ledger: &Ledger,
-    ) -> crate::database::Result<()> {
-        session.verify().await?;
-        ledger.write(session, self.lease.run).await?;
-        if self.writes_to_target() {
-            self.output.write(session, self.shared.lease).await?;
-        }
-        self.lease.fence(session).await?;
-        session.commit().await
-    }
-
-    /// Whether what it commits is in the target itself.
-    fn writes_to_target(&self) -> bool {
-        self.shared.crew.engine.target_kind() == Kind::Postgres
-    }
-
-    /// Opens the session for the tenant of these pieces, unless it is open.
-    async fn open(&mut self, group: &[Piece]) -> crate::database::Result<()> {
-        if self.session.is_some() {
-            return Ok(());
-        }
-        let crew = self.shared.crew;
-        let tenant = group.first().and_then(|piece| crew.tenant(piece));
-        let own = tenant.and_then(|tenant| crew.engine.database.tenant(&tenant.name));
-        let database: Arc<dyn Database> = match &own {
-            Some(own) => Arc::clone(own),
-            None => Arc::clone(&crew.engine.database),
-        };
-        let mut session = database.open(Access::Write, &self.stop).await?;
-        session.label(self.shared.lease.run);
-        if own.is_some() {
-            self.lease = self.shared.lease.for_tenant();
-            enter(&mut *session, &self.lease).await?;
-            session.begin(Durability::Deferred).await?;
-            write_sources(crew, self.shared.stages, &mut *session).await?;
-            self.lease.fence(&mut *session).await?;
-            session.commit().await?;
-        }
-        self.session = Some(session);
-        Ok(())
-    }
-
-    /// Rolls back; what cannot be rolled back is given up.
-    async fn give_up(&mut self) {
-        self.output.rolled_back();
-        if let Some(session) = &mut self.session
-            && session.rollback().await.is_err()
-        {
-            self.session = None;
-        }
-    }
-
-    /// Whether the transaction whose connection was lost came through.
-    async fn is_done(&mut self, group: &[Piece]) -> bool {
-        let crew = self.shared.crew;
-        let looked = async {
-            self.open(group).await?;
-            let Some(session) = &mut self.session else {
-                return Ok(Vec::new());
-            };
-            let sources: Vec<i64> = group
-                .iter()
-                .filter_map(|piece| crew.ids.get(piece.file).copied())
-                .collect();
-            session.begin_read().await?;
-            let applied = journal::read_applied_of(&mut **session, &sources).await?;
-            session.rollback().await?;
-            crate::database::Result::Ok(applied)
-        };
-        let applied = looked.await.unwrap_or_default();
-        group.iter().all(|piece| {
-            let tenant = crew.tenant(piece).map_or("", |tenant| &*tenant.name);
-            let is_final = piece.phases.contains(&Phase::Finalize);
-            applied.iter().any(|record| {
-                record.tenant == tenant
-                    && crew.ids.get(piece.file) == Some(&record.source)
-                    && match is_final {
-                        true => record.state == StepState::Finalized,
-                        false => record.state != StepState::Started,
-                    }
-            })
-        })
-    }
-
-    /// Writes down what failed, where that is in the target itself; else it is left to the end.
-    async fn write_failures(&mut self) {
-        if !self.writes_to_target() {
-            return;
-        }
-        let failures = std::mem::take(&mut *lock(&self.shared.unwritten));
-        let Some(session) = &mut self.session else {
-            lock(&self.shared.unwritten).extend(failures);
-            return;
-        };
-        let written = async {
-            session.begin(Durability::Deferred).await?;
-            for failure in &failures {
-                journal::write_failure(&mut **session, failure).await?;
-            }
-            self.output.write(&mut **session, self.shared.lease).await?;
-            self.shared.lease.fence(&mut **session).await?;
-            session.commit().await
-        };
-        match written.await {
-            Ok(()) => self.output.committed(),
-            Err(_) => {
-                lock(&self.shared.unwritten).extend(failures);
-                self.give_up().await;
-            }
-        }
-    }
-
-    /// Writes down the lines that the workers could not.
-    async fn keep_output(&mut self, outputs: &[Arc<RunOutput>]) {
-        let Some(session) = &mut self.session else {
-            return;
-        };
-        let written = async {
-            session.begin(Durability::Deferred).await?;
-            for output in outputs {
-                output.rolled_back();
-                output.write(&mut **session, self.shared.lease).await?;
-            }
-            self.shared.lease.fence(&mut **session).await?;
-            session.commit().await
-        };
-        let written: crate::database::Result<()> = written.await;
-        if let Err(error) = written {
-            tracing::warn!("output could not be written down: {error}");
-            let _ = session.rollback().await;
-        }
-    }
-
-    /// Rests while the operator wants it; looks only now and then.
-    async fn rest(&mut self) -> Result<(), Failure> {
-        if self.looked_for_pause_at.elapsed() < pause::INTERVAL {
-            return Ok(());
-        }
-        self.looked_for_pause_at = Instant::now();
-        let crew = self.shared.crew;
-        let mut of_target = None;
-        if !self.writes_to_target() {
-            // The word is in the target, and the session in a tenant's own file.
-            let opened = crew.engine.database.open(Access::Write, &self.stop).await;
-            of_target = Some(opened.map_err(Failure::from_database)?);
-        }
-        let Some(session) = of_target.as_mut().or(self.session.as_mut()) else {
-            return Ok(());
-        };
-        let observer = &crew.observer;
-        pause::rest(&mut **session, &**observer, self.shared.lease, &self.stop).await
-    }
-}
-
 impl Shared<'_> {
     fn fail(&self, failed: (Piece, Failure)) {
         self.failures.fetch_add(1, Ordering::Relaxed);
@@ -618,7 +200,7 @@ impl Shared<'_> {
     }
 
     /// The piece with its row, when this run has written one.
-    fn with_record(&self, piece: &Piece) -> Piece {
+    pub(super) fn with_record(&self, piece: &Piece) -> Piece {
         let mut piece = piece.clone();
         if piece.record.is_none() {
             let begun = lock(&self.begun);
@@ -648,12 +230,6 @@ impl Shared<'_> {
         );
         Some((piece, Failure { message, ..failure }))
     }
-}
-
-/// What is one transaction each: a file to migrate or apply, or all that is only finalized or reset.
-fn groups(pieces: &[Piece]) -> impl Iterator<Item = &[Piece]> {
-    let is_short = |piece: &Piece| !piece.phases.contains(&Phase::Migrate);
-    pieces.chunk_by(move |one, next| is_short(one) && is_short(next))
 }
 
 /// The tenants that failed in a run.
@@ -686,11 +262,11 @@ async fn keep_schema(session: &mut dyn Session, lease: &Lease) {
     let _: crate::database::Result<()> = kept.await;
 }
 
-fn cancelled() -> Failure {
+pub(super) fn cancelled() -> Failure {
     Failure::new("cancelled", Blame::Operator, "cancelled by the operator")
 }
 
-fn no_session() -> Failure {
+pub(super) fn no_session() -> Failure {
     Failure::new(
         "host",
         Blame::Host,
@@ -698,6 +274,6 @@ fn no_session() -> Failure {
     )
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,65 @@
+//! Whether files, journal and target are as the last run left them.
+
+use super::{Engine, RunError, fleet};
+use crate::catalog::Digests;
+use crate::database::{self, Access, Stop};
+use crate::journal;
+
+/// What was compared, and found to be as it was.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Verified {
+    /// How many steps have the files that they were run from.
+    pub verified: usize,
+    /// The run at whose end the schema was the same; none when that was not kept.
+    pub schema_of_run: Option<i64>,
+}
+
+impl Engine {
+    /// Compares the journal with the files, all of which are read, and with what the target looks like.
+    pub async fn verify(&self) -> Result<Verified, RunError> {
+        if let Some(fleet) = &self.options.fleet {
+            let (verified, problems) = fleet::verify(self, fleet).await?;
+            if !problems.is_empty() {
+                return Err(RunError::Files(problems));
+            }
+            let schema_of_run = self.compare_schema().await?;
+            return Ok(Verified {
+                verified,
+                schema_of_run,
+            });
+        }
+        let catalog = self.catalog()?;
+        let snapshot = self.snapshot(&Stop::default()).await?;
+        let problems = self.problems(&catalog, &snapshot, &Digests::forgetful());
+        if !problems.is_empty() {
+            return Err(RunError::Files(problems));
+        }
+        Ok(Verified {
+            verified: snapshot.steps.len(),
+            schema_of_run: self.compare_schema().await?,
+        })
+    }
+
+    /// Compares what the target looks like with what the last run left; returns that run, when it was kept.
+    async fn compare_schema(&self) -> Result<Option<i64>, RunError> {
+        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
+        session.begin_read().await?;
+        let last_run = journal::read_runs(&mut *session, i64::MAX, 1).await?.pop();
+        let kept = journal::read_schema(&mut *session).await?;
+        let schema = session.schema().await?;
+        session.rollback().await?;
+        // A run that was cut off, or goes on, has changed what the one before left.
+        let last = last_run.map(|run| run.id);
+        let kept = kept.filter(|(run, _)| Some(*run) == last);
+        if let Some((run, kept)) = &kept {
+            let differences = database::differences(kept, &schema);
+            if !differences.is_empty() {
+                return Err(RunError::Drifted {
+                    run: *run,
+                    differences,
+                });
+            }
+        }
+        Ok(kept.map(|(run, _)| run))
+    }
+}
