@@ -277,9 +277,9 @@ fn write_files(base: &Path, files: std::ops::Range<usize>) -> Result<()> {
 /// Runs a process to its end.
 fn run(mut command: Command) -> Result<Measured> {
     let began = Instant::now();
-    let mut process = command
+    let process = command
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {:?}", command.get_program()))?;
     let status_file = format!("/proc/{}/status", process.id());
@@ -295,10 +295,15 @@ fn run(mut command: Command) -> Result<Measured> {
         }
         memory
     });
-    let status = process.wait()?;
+    let output = process.wait_with_output()?;
     let took = began.elapsed();
     let memory = watcher.join().unwrap_or(0);
-    ensure!(status.success(), "{command:?} ended with {status}");
+    ensure!(
+        output.status.success(),
+        "{command:?} ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(Measured { took, memory })
 }
 
