@@ -108,23 +108,12 @@ impl<'e> Run<'e> {
             Err(Ended::Failed(failure)) => (outcome_of(failure), Some(failure.clone())),
             Err(Ended::Lost(failure)) => (Outcome::Interrupted, Some(failure.clone())),
         };
-        if let Some(session) = self
-            .session
-            .as_mut()
-            .filter(|_| !matches!(result, Err(Ended::Lost(_))))
-        {
+        let is_lost = matches!(result, Err(Ended::Lost(_)));
+        if let Some(session) = self.session.as_mut().filter(|_| !is_lost) {
             // A target that does not tell ends its run all the same; `verify` then says that it does not know.
             let _ = keep_schema(&mut **session, lease).await;
-            self.context.output.rolled_back();
             let error = failure.as_ref().map(Failure::to_json);
-            let written = write_end(
-                &mut **session,
-                &self.context,
-                lease,
-                outcome,
-                error.as_ref(),
-            );
-            if let Err(lost) = written.await {
+            if let Err(lost) = self.write_end(lease, outcome, error.as_ref()).await {
                 outcome = Outcome::Interrupted;
                 // Whose lease was taken is cancelled by its own heartbeat: the operator has nothing to do with it.
                 if failure.is_none() || lost.kind == ErrorKind::LeaseLost {
@@ -148,6 +137,51 @@ impl<'e> Run<'e> {
         report
     }
 
+    /// Writes down how the run ended, with as many tries as a lost connection is worth.
+    async fn write_end(
+        &mut self,
+        lease: &Lease,
+        outcome: Outcome,
+        error: Option<&serde_json::Value>,
+    ) -> crate::database::Result<()> {
+        let mut attempt = 1;
+        loop {
+            let Some(session) = self.session.as_mut() else {
+                return Ok(());
+            };
+            let written = write_end(&mut **session, &self.context, lease, outcome, error).await;
+            let Err(lost) = written else {
+                return Ok(());
+            };
+            let ended = Ended::Lost(Failure::from_database(lost.clone()));
+            let again = self.try_again(lease, None, ended, &mut attempt).await;
+            if again.is_err() {
+                // The lease is not ours any more when the last commit came through.
+                return match self.has_ended(lease, outcome).await {
+                    true => Ok(()),
+                    false => Err(lost),
+                };
+            }
+        }
+    }
+
+    /// Whether the journal says that the run ended so.
+    async fn has_ended(&mut self, lease: &Lease, outcome: Outcome) -> bool {
+        let Some(session) = self.session.as_mut() else {
+            return false;
+        };
+        let looked = async {
+            session.rollback().await?;
+            session.begin_read().await?;
+            let runs = journal::read_runs(&mut **session, lease.run + 1, 1).await?;
+            session.rollback().await?;
+            crate::database::Result::Ok(runs)
+        };
+        let runs = looked.await.unwrap_or_default();
+        runs.iter()
+            .any(|run| run.id == lease.run && run.outcome == Some(outcome))
+    }
+
     async fn migrate(&mut self, lease: &Lease) -> Result<(), Ended> {
         let loaded = self.get_ready(lease).await?;
         let of = loaded.len();
@@ -168,10 +202,16 @@ impl<'e> Run<'e> {
         }
         self.looked_for_pause_at = Instant::now();
         let (context, stop) = (Arc::clone(&self.context), self.stop.clone());
-        let session = self.session_mut()?;
-        pause::rest(session, &*context.observer, lease, &stop)
-            .await
-            .map_err(Ended::Failed)
+        let mut attempt = 1;
+        loop {
+            let session = self.session_mut()?;
+            let rested = pause::rest(session, &*context.observer, lease, &stop).await;
+            let Err(failure) = rested else {
+                return Ok(());
+            };
+            self.try_again(lease, None, Ended::Failed(failure), &mut attempt)
+                .await?;
+        }
     }
 
     /// Prepares all pending steps and says so, with as many tries as that is worth.

@@ -16,7 +16,10 @@ impl Run<'_> {
     pub(super) async fn finalize(&mut self, lease: &Lease) -> Result<(), Ended> {
         self.load_the_rest(|record| record.state == StepState::Migrated)?;
         self.pass_the_gate(lease).await?;
-        self.set_phase(lease, Phase::Finalize, None).await?;
+        let mut attempt = 1;
+        while let Err(ended) = self.set_phase(lease, Phase::Finalize, None).await {
+            self.try_again(lease, None, ended, &mut attempt).await?;
+        }
         self.all_at_once(lease, Phase::Finalize).await?;
         Ok(())
     }

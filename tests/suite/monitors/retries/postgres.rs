@@ -39,11 +39,12 @@ const LOSSES: usize = 40;
 #[test]
 fn however_often_connections_are_lost_each_step_is_done_once() {
     let place = Place::new()
-        .with_data("CREATE TABLE noted (note TEXT)")
+        .with_data("CREATE TABLE noted (note TEXT, number BIGINT GENERATED ALWAYS AS IDENTITY)")
         .with_variable("WASMIGRATE_RETRY_ATTEMPTS", "1000")
         .with_variable("WASMIGRATE_RETRY_DELAY_MILLISECONDS", "1");
     for step in 1..=STEPS {
-        let note = |phase: &str| format!("INSERT INTO noted VALUES ('{phase} {step:02}');\n");
+        let note =
+            |phase: &str| format!("INSERT INTO noted (note) VALUES ('{phase} {step:02}');\n");
         let sql = format!(
             "-- wasmigrate:migrate\n{}SELECT pg_sleep(0.02);\n-- wasmigrate:finalize\n{}",
             note("migrate"),
@@ -57,13 +58,19 @@ fn however_often_connections_are_lost_each_step_is_done_once() {
     for _ in 0..LOSSES {
         end_connections(&place);
     }
-    assert_eq!(service.outcome(run), "done");
+    let outcome = service.outcome(run);
+    assert_eq!(
+        outcome,
+        "done",
+        "{}",
+        service.get(&format!("/api/v1/runs/{run}")).json()
+    );
     let expected: Vec<String> = ["migrate", "finalize"]
         .iter()
         .flat_map(|phase| (1..=STEPS).map(move |step| format!("{phase} {step:02}")))
         .collect();
     assert_eq!(
-        place.texts("SELECT note FROM noted ORDER BY ctid"),
+        place.texts("SELECT note FROM noted ORDER BY number"),
         expected
     );
     let failed: i64 = place.one("SELECT count(*) FROM wasmigrate_attempt WHERE outcome = 'failed'");
