@@ -32,6 +32,7 @@ pub(super) async fn run(
         Allowances::default(),
         Manner::default(),
         None,
+        None,
     );
     let file_name = arguments.step.display().to_string();
     let file = StepFile {

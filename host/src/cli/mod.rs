@@ -38,7 +38,8 @@ use crate::client::{self, Client};
 use crate::config::{Config, TenantsConfig, TransformConfig};
 use crate::database::{Database, ErrorKind, Postgres, PostgresOptions, SessionLimits, Sqlite};
 use crate::engine::{
-    self, ApplyError, Engine, Failure, Gate, OnBadRow, Replacement, Retries, RunError,
+    self, ApplyError, Engine, Failure, Gate, NativeFunction, OnBadRow, Replacement, Retries,
+    RunError, TransformOptions,
 };
 use crate::foreign::Tool;
 use target::Target;
@@ -92,6 +93,8 @@ struct GlobalArguments {
     /// Answer in JSON
     #[arg(long, global = true)]
     json: bool,
+    #[arg(skip)]
+    native: Option<NativeFunction>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -329,6 +332,14 @@ impl From<anyhow::Error> for Ended {
     }
 }
 
+impl Arguments {
+    /// The same, in a program that has the function of its transformations built in.
+    pub fn with_native_function(mut self, function: NativeFunction) -> Self {
+        self.global.native = Some(function);
+        self
+    }
+}
+
 /// Runs the command to its end.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let terminal = Terminal::new(arguments.global.json);
@@ -459,7 +470,14 @@ impl GlobalArguments {
         }
         let database = database(&config)?;
         let gate = watchers::gate(&config.gate)?;
-        Ok(engine(config, database, allowances, manner, gate))
+        Ok(engine(
+            config,
+            database,
+            allowances,
+            manner,
+            gate,
+            self.native,
+        ))
     }
 }
 
@@ -469,6 +487,7 @@ fn engine(
     allowances: Allowances,
     manner: Manner,
     gate: Option<Arc<dyn Gate>>,
+    native: Option<NativeFunction>,
 ) -> Engine {
     let retries = match manner.is_service {
         true => config.service_retries(),
@@ -490,7 +509,10 @@ fn engine(
             wait: manner.wait,
             strict: config.strict,
             last: None,
-            transform: config.transform.options(),
+            transform: TransformOptions {
+                native,
+                ..config.transform.options()
+            },
             replacement: manner.transform.replacement(),
             gate,
         },

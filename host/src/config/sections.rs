@@ -190,6 +190,7 @@ impl TransformConfig {
             max_replica_lag: set(self.max_replica_lag_seconds).map(Duration::from_secs),
             on_bad_row: self.on_bad_row,
             max_bad_rows: self.max_bad_rows,
+            native: None,
         }
     }
 }

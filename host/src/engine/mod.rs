@@ -59,7 +59,7 @@ pub use fleet::{
 pub use gate::Gate;
 pub use history::HistoryEntry;
 pub use inspect::Inspection;
-pub use options::{OnBadRow, Options, Replacement, TransformOptions};
+pub use options::{NativeFunction, OnBadRow, Options, Replacement, TransformOptions};
 pub use overview::{Overview, Progress, Rows, StepOverview, StepTenants, TenantsSummary};
 pub use rehearse::Rehearsal;
 pub use retries::Retries;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{FleetOptions, Gate, Retries};
 use crate::catalog::Allowances;
-use crate::sandbox::Limits;
+use crate::database::Batch;
+use crate::sandbox::{Limits, Transformed};
 
 /// What an engine is told once.
 #[derive(Clone, Debug)]
@@ -59,7 +60,12 @@ pub struct TransformOptions {
     pub on_bad_row: OnBadRow,
     /// How many such rows are set aside before the step fails.
     pub max_bad_rows: u64,
+    /// Computes in the place of the components: for a host that is built together with the function.
+    pub native: Option<NativeFunction>,
 }
+
+/// The function of a transformation as a part of this program: the derived columns of a batch, row by row in the same order.
+pub type NativeFunction = fn(&Batch) -> Transformed;
 
 impl TransformOptions {
     /// How many workers there are.

@@ -233,6 +233,44 @@ fn the_application_goes_on_working_with_a_million_rows() {
     goes_on_working(1_000_000);
 }
 
+/// The rows that are changed at once, spread over the whole table, and how long the change is not committed.
+const PARTS: i64 = 40;
+const UNCOMMITTED: Duration = Duration::from_millis(100);
+
+#[test]
+fn a_chunk_that_waits_does_not_write_over_what_changed_and_was_drained_meanwhile() {
+    let rows = 2_000;
+    let place = customers::place(rows);
+    let mut application = place.connect();
+    let begin = match &application {
+        Application::Sqlite(connection) => {
+            connection.busy_timeout(Duration::from_secs(60)).unwrap();
+            "BEGIN IMMEDIATE"
+        }
+        _ => "BEGIN",
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for part in 0..PARTS {
+                let mut one = |statement: &str| application.run(statement);
+                one(begin);
+                one(&format!(
+                    "UPDATE customer SET name = 'Ada King', email = 'ADA@example.org', debit = 1, credit = 2
+                     WHERE id % {PARTS} = {part}"
+                ));
+                std::thread::sleep(UNCOMMITTED);
+                one("COMMIT");
+                std::thread::sleep(UNCOMMITTED / 10);
+            }
+        });
+        let said = place.run(&["migrate", "--max-rows-per-second", "500"]);
+        said.ends_with(0);
+    });
+    place.run(&["finalize"]).ends_with(0);
+    let rows = (1..=rows).map(|id| (id, changed()));
+    customers::are_exact(&place, customers::FINALIZED, rows);
+}
+
 const CAPTURED: &str = "SELECT count(*) FROM capture_of_step_1";
 
 fn changed() -> Customer {

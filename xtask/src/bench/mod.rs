@@ -66,10 +66,9 @@ pub(crate) enum Part {
 pub(crate) fn run(parts: &[Part], sizes: &[Size]) -> Result<()> {
     let host = cargo::build_host(true)?;
     cargo::run(cargo::cargo().args(["build", "--release", "--package", "wasmigrate-benchmarks"]))?;
-    let native = host.with_file_name("native");
     let target = cargo::target_directory()?;
     let built = guests::build(&target)?;
-    let place = Place::new(&target.join("bench"), host, native)?;
+    let place = Place::new(&target.join("bench"), host)?;
     say(&format!(
         "{:58} {:>9} {:>9} {:>6} {:>6}",
         "median of whole processes", "ours", "theirs", "ratio", "goal"
@@ -258,11 +257,14 @@ fn time(mut command: Command) -> Result<Duration> {
 struct Place {
     directory: PathBuf,
     host: PathBuf,
+    /// A program that does without the host.
     native: PathBuf,
+    /// The host with a function built in.
+    native_host: PathBuf,
 }
 
 impl Place {
-    fn new(directory: &Path, host: PathBuf, native: PathBuf) -> Result<Self> {
+    fn new(directory: &Path, host: PathBuf) -> Result<Self> {
         // Compiled components are kept from one benchmark to the next, nothing else.
         for folder in [
             "sql-steps",
@@ -282,8 +284,9 @@ impl Place {
         fs::create_dir_all(directory)?;
         Ok(Self {
             directory: directory.to_owned(),
+            native: host.with_file_name("native"),
+            native_host: host.with_file_name("native-host"),
             host,
-            native,
         })
     }
 

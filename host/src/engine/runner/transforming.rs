@@ -151,8 +151,8 @@ async fn migrate(
     is_replaced: bool,
     transaction: &mut StepTransaction,
 ) -> Result<(), Failure> {
-    backfill.set_up(transaction, begun, is_replaced).await?;
-    let rows = backfill.run(&mut *transaction.session).await?;
+    let total = backfill.set_up(transaction, begun, is_replaced).await?;
+    let rows = backfill.run(&mut *transaction.session, total).await?;
     if backfill.stop.is_cancelled() {
         return Err(cancelled());
     }

@@ -109,12 +109,14 @@ impl Chunk {
         cells(&self.inputs.columns, row)
     }
 
-    /// Writes the derived columns into the rows that are still as they were read.
+    /// Writes the derived columns into the rows that are still as they were read. SQLite need not look at each when what was
+    /// changed since `is_captured`, still.
     pub(super) async fn write(
         self,
         session: &mut dyn Session,
         plan: &Plan,
         derived: Batch,
+        is_captured: bool,
     ) -> Result<()> {
         if self.row_count() == 0 {
             return Ok(());
@@ -122,15 +124,13 @@ impl Chunk {
         match plan.kind {
             Kind::Sqlite => {
                 let row_count = self.row_count();
-                let columns = derived.columns.into_iter();
-                let columns = columns
-                    .chain(self.before.columns)
-                    .chain(self.inputs.columns);
-                let batch = Batch {
-                    row_count,
-                    columns: columns.collect(),
+                let columns = derived.columns.into_iter().chain(self.before.columns);
+                let (statement, columns) = match is_captured {
+                    true => (plan.write_each_blindly(), columns.collect()),
+                    false => (plan.write(), columns.chain(self.inputs.columns).collect()),
                 };
-                session.execute_many(&plan.write(), &batch).await?;
+                let batch = Batch { row_count, columns };
+                session.execute_many(&statement, &batch).await?;
             }
             Kind::Postgres => {
                 let versions = self.before.columns.iter().take(plan.columns_before_key());

@@ -233,7 +233,7 @@ impl<'d> Drain<'d> {
                     .execute(Authority::Step, &clear, &parameters)
                     .await?;
             }
-            chunk.write(session, self.plan, derived).await?;
+            chunk.write(session, self.plan, derived, false).await?;
             captured.forget(session, self.plan).await?;
             session.verify().await?;
             // Those that are still bad are kept again.

@@ -89,7 +89,7 @@ async fn refuse_nameless(session: &mut dyn Session, plan: &Plan) -> Result<(), F
 }
 
 async fn count(session: &mut dyn Session, plan: &Plan) -> crate::database::Result<u64> {
-    let rows = step_rows(session, &plan.count()).await?;
+    let rows = step_rows(session, &plan.count(), &[]).await?;
     let count = rows.first().and_then(|row| row.first());
     let count = count.and_then(Value::as_integer).unwrap_or(0);
     Ok(u64::try_from(count).unwrap_or(0))
@@ -99,8 +99,9 @@ async fn count(session: &mut dyn Session, plan: &Plan) -> crate::database::Resul
 async fn step_rows(
     session: &mut dyn Session,
     query: &str,
+    parameters: &[Value],
 ) -> crate::database::Result<Vec<Vec<Value>>> {
-    let cursor = session.query(Authority::Step, query, &[]).await?;
+    let cursor = session.query(Authority::Step, query, parameters).await?;
     let mut rows = Vec::new();
     loop {
         let batch = session.fetch(cursor, 1_000, 8 << 20).await?;

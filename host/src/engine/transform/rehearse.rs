@@ -80,7 +80,7 @@ async fn chunk(
     let (chunk, behind) = read.map_err(Failure::from_database)?;
     let rows = chunk.row_count();
     let Computed { chunk, derived, .. } = function.compute(plan, chunk).await?;
-    let written = chunk.write(session, plan, derived).await;
+    let written = chunk.write(session, plan, derived, false).await;
     written.map_err(Failure::from_database)?;
     *range = behind;
     Ok(rows)

@@ -13,13 +13,32 @@ impl Plan {
         )
     }
 
-    /// The last key of each of so many parts of the table.
-    pub(super) fn borders(&self, rows_of_part: u64) -> String {
+    /// The key of the last of so many rows behind another key. SQLite passes over the others without a look at them.
+    pub(super) fn border(&self, has_lower: bool, rows_of_part: u64) -> String {
+        let keys = self.key_columns();
+        let behind = match has_lower {
+            true => format!("({keys}) > ({})", numbers(1, self.key.len())),
+            false => "true".to_owned(),
+        };
+        format!(
+            "SELECT {keys} FROM {} WHERE {behind}{} ORDER BY {keys} LIMIT 1 OFFSET {}",
+            self.table,
+            self.condition(),
+            rows_of_part.saturating_sub(1)
+        )
+    }
+
+    /// The last key of all parts of the table but the last, as a part of a server's pages has them:
+    /// <https://www.postgresql.org/docs/current/sql-select.html#SQL-FROM>
+    pub(super) fn sampled_borders(&self, parts: u64, percent: f64) -> String {
         let keys = self.key_columns();
         format!(
             "SELECT {keys} FROM (
-                SELECT {keys}, row_number() OVER (ORDER BY {keys}) AS number_of_row FROM {} WHERE true{}
-             ) AS numbered WHERE number_of_row % {rows_of_part} = 0 ORDER BY {keys}",
+                SELECT {keys}, row_number() OVER (ORDER BY {keys}) AS number_of_row, count(*) OVER () AS number_of_rows
+                FROM {} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (0) WHERE true{}
+             ) AS numbered
+             WHERE number_of_row * {parts} / number_of_rows > (number_of_row - 1) * {parts} / number_of_rows
+               AND number_of_row < number_of_rows ORDER BY {keys}",
             self.table,
             self.condition()
         )
@@ -183,17 +202,32 @@ impl Plan {
         }
     }
 
-    /// Row by row: the derived values, then the key, then the inputs. A row that has its values already is not written: a
-    /// trigger that notes every change could make it wait for the drain again and again.
-    fn write_each(&self) -> String {
-        let width = self.derived().len();
+    /// Row by row, without a look at what is there: the derived values, then the key.
+    pub(super) fn write_each_blindly(&self) -> String {
+        let (set, has_key) = (self.set_each(), self.has_key_of_each());
+        format!("UPDATE {} SET {set} WHERE {has_key}", self.table)
+    }
+
+    fn set_each(&self) -> String {
         let set: Vec<String> = (1..)
             .zip(self.derived())
             .map(|(number, column)| format!("{} = ?{number}", quote(&column.name)))
             .collect();
-        let has_key = (width + 1..)
+        set.join(", ")
+    }
+
+    fn has_key_of_each(&self) -> String {
+        let has_key: Vec<String> = (self.derived().len() + 1..)
             .zip(&self.key)
-            .map(|(number, column)| format!("{} = ?{number}", quote(&column.name)));
+            .map(|(number, column)| format!("{} = ?{number}", quote(&column.name)))
+            .collect();
+        has_key.join(" AND ")
+    }
+
+    /// Row by row: the derived values, then the key, then the inputs. A row that has its values already is not written: a
+    /// trigger that notes every change could make it wait for the drain again and again.
+    fn write_each(&self) -> String {
+        let width = self.derived().len();
         // Two texts that a column's collation calls the same are different to the function.
         let unchanged = (width + 1 + self.key.len()..)
             .zip(&self.description.inputs)
@@ -204,11 +238,13 @@ impl Plan {
                 format!("{} COLLATE BINARY IS NOT ?{number}", quote(&column.name))
             })
             .collect();
+        let unchanged: Vec<String> = unchanged.collect();
         format!(
-            "UPDATE {} SET {} WHERE {} AND ({})",
+            "UPDATE {} SET {} WHERE {} AND {} AND ({})",
             self.table,
-            set.join(", "),
-            has_key.chain(unchanged).collect::<Vec<_>>().join(" AND "),
+            self.set_each(),
+            self.has_key_of_each(),
+            unchanged.join(" AND "),
             differs.join(" OR ")
         )
     }
@@ -221,9 +257,7 @@ impl Plan {
         let mut names = Vec::new();
         let mut same = Vec::new();
         for (number, (name, type_name)) in (1..).zip(version) {
-            arrays.push(format!(
-                "pg_catalog.unnest(${number}::pg_catalog.{type_name}[])"
-            ));
+            arrays.push(unnest(number, &format!("pg_catalog.{type_name}")));
             names.push(format!("row_{name}"));
             same.push(format!("concerned.{name} = derived.row_{name}"));
         }
@@ -239,7 +273,7 @@ impl Plan {
                 true => ("pg_catalog.text", format!("::{type_name}")),
                 false => (type_name.as_str(), String::new()),
             };
-            arrays.push(format!("pg_catalog.unnest(${number}::{element}[])"));
+            arrays.push(unnest(number, element));
             let name = quote(&column.name);
             set.push(format!("{name} = derived.value_{place}{cast}"));
             old.push(format!("concerned.{name}"));
@@ -261,6 +295,12 @@ impl Plan {
             new.join(", ")
         )
     }
+}
+
+/// The elements of an array. The server must not know how many there are: for many it would rather read the whole table
+/// than look up rows by their places.
+fn unnest(number: usize, element: &str) -> String {
+    format!("pg_catalog.unnest((SELECT ${number}::{element}[]))")
 }
 
 /// Whether a cast to a type with a length cuts a value off: <https://www.postgresql.org/docs/current/datatype-character.html>

@@ -51,8 +51,8 @@ pub(super) async fn watch(
             let told = tell(&mut *session, observer, lease, holdup.as_deref()).await;
             told.map_err(Failure::from_database)?;
         }
-        if holdup.is_none() {
-            drain.once(&mut *session, lease).await?;
+        if holdup.is_none() && captured_rows > 0 {
+            shared.drain(&mut drain, &mut *session, lease).await?;
         }
         if number % LOOKS_OF_PACE == 0 {
             let pace = Pace {

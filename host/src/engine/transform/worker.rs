@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::backfill::Backfill;
 use super::bad_rows;
 use super::chunk::Chunk;
+use super::drain::Drain;
 use super::function::{Computed, Function};
 use super::lock::set_lock_timeout;
 use super::pace::{ChunkSize, Throttle};
@@ -18,7 +19,7 @@ use crate::database::{Access, Durability, Kind, Result, Session, Stop};
 use crate::engine::Unit;
 use crate::engine::failure::Failure;
 use crate::engine::transaction::Meter;
-use crate::journal::{self, Range};
+use crate::journal::{self, Lease, Range};
 use crate::sandbox;
 
 /// How often a chunk is tried that meets a lock.
@@ -46,6 +47,8 @@ pub(super) struct Shared<'s> {
     ranges: Mutex<VecDeque<Range>>,
     /// SQLite takes one writer at a time: how long they have held its lock since the application's last turn.
     writer: tokio::sync::Mutex<Duration>,
+    /// How many drains have begun and how many have ended, in one sum: odd while one is at work.
+    drains: AtomicU64,
     has_failed: AtomicBool,
     pub(super) done: AtomicU64,
     pub(super) total: u64,
@@ -68,6 +71,7 @@ impl<'s> Shared<'s> {
             total,
             ranges: Mutex::new(ranges.into_iter().filter(|range| !range.is_done).collect()),
             writer: tokio::sync::Mutex::default(),
+            drains: AtomicU64::new(0),
             has_failed: AtomicBool::new(false),
             chunk_rows: AtomicU64::new(0),
             meter: Mutex::new(Meter::new(backfill.context, label, Some(total))),
@@ -90,6 +94,25 @@ impl<'s> Shared<'s> {
             *gate = why;
             is_new
         })
+    }
+
+    /// Drains some changes. No worker writes over what comes of that with what it has read before.
+    pub(super) async fn drain(
+        &self,
+        drain: &mut Drain<'_>,
+        session: &mut dyn Session,
+        lease: &Lease,
+    ) -> std::result::Result<(), Failure> {
+        self.drains.fetch_add(1, Ordering::SeqCst);
+        let drained = drain.once(session, lease).await;
+        self.drains.fetch_add(1, Ordering::SeqCst);
+        drained.map(|_| ())
+    }
+
+    /// How many drains there were, unless one is at work.
+    fn drains(&self) -> Option<u64> {
+        let drains = self.drains.load(Ordering::SeqCst);
+        drains.is_multiple_of(2).then_some(drains)
     }
 
     /// SQLite reads beside a writer, and only then takes the lock; a server does both in one transaction.
@@ -223,6 +246,7 @@ impl<'w> Worker<'w> {
     ) -> std::result::Result<usize, Failure> {
         let shared = self.shared;
         let plan = &shared.plan;
+        let drains = shared.drains();
         let read = async {
             shared.begin_to_read(session).await?;
             Chunk::next_of(range, session, plan, most).await
@@ -240,7 +264,9 @@ impl<'w> Worker<'w> {
             .map_err(Failure::from_database)?;
         let began = Instant::now();
         let written = async {
-            chunk.write(session, plan, derived).await?;
+            // What changed since is captured, and computed anew in its turn, unless that has been done already.
+            let is_captured = drains.is_some() && drains == shared.drains();
+            chunk.write(session, plan, derived, is_captured).await?;
             session.verify().await
         };
         written.await.map_err(Failure::from_database)?;
