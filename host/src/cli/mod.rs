@@ -3,9 +3,11 @@
 //! A command turns arguments into a call of the [`Engine`], and its answer into text for people or, with `--json`, for
 //! machines. Exit status: 0 done, 1 the migration failed, 2 wrong usage or refused, 3 waited for too long.
 
+mod arguments;
 mod bad_rows;
 mod baseline;
 mod completions;
+mod ended;
 mod history;
 mod import;
 mod inspect;
@@ -24,7 +26,6 @@ mod wait;
 mod watchdog;
 mod watchers;
 
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,14 +35,13 @@ use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 
 use crate::catalog::Allowances;
-use crate::client::{self, Client};
-use crate::config::{Config, TenantsConfig, TransformConfig};
-use crate::database::{Database, ErrorKind, Postgres, PostgresOptions, SessionLimits, Sqlite};
-use crate::engine::{
-    self, ApplyError, Engine, Failure, Gate, NativeFunction, OnBadRow, Replacement, Retries,
-    RunError, TransformOptions,
-};
+use crate::client::Client;
+use crate::config::Config;
+use crate::database::{Database, Postgres, PostgresOptions, SessionLimits, Sqlite};
+use crate::engine::{self, Engine, Gate, NativeFunction, Retries, TransformOptions};
 use crate::foreign::Tool;
+use arguments::{AllowanceArguments, FleetArguments, Manner, TransformArguments};
+use ended::Ended;
 use target::Target;
 use terminal::Terminal;
 
@@ -137,199 +137,6 @@ enum Command {
     Tenants(tenants::TenantsArguments),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArguments),
-}
-
-/// Differences between files and journal that the operator knows of.
-#[derive(Clone, Copy, Debug, Default, Args)]
-struct AllowanceArguments {
-    /// Accept that files of applied steps are gone
-    #[arg(long)]
-    allow_missing: bool,
-    /// Accept that files of applied steps have changed
-    #[arg(long)]
-    allow_changed: bool,
-}
-
-impl From<AllowanceArguments> for Allowances {
-    fn from(arguments: AllowanceArguments) -> Self {
-        Self {
-            missing: arguments.allow_missing,
-            changed: arguments.allow_changed,
-        }
-    }
-}
-
-/// How a command goes about its work.
-#[derive(Clone, Debug, Default)]
-struct Manner {
-    /// Whether to wait for another host that works on the target.
-    wait: bool,
-    /// Whether to refuse statements that would hold up the application.
-    strict: bool,
-    /// Whether nobody waits for the command, so that what failed may be tried again later.
-    is_service: bool,
-    transform: TransformArguments,
-    fleet: FleetArguments,
-}
-
-/// How a run goes from tenant to tenant: over the settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
-#[command(next_help_heading = "Tenants")]
-struct FleetArguments {
-    /// Run everything for all tenants in one transaction
-    #[arg(long, conflicts_with_all = ["parallel", "canary", "stop_after", "only_failed"])]
-    atomic: bool,
-    /// Work on so many tenants at the same time, each file in a transaction of its own
-    #[arg(long, value_name = "N")]
-    parallel: Option<NonZero<usize>>,
-    /// A tenant that must succeed before any other begins; may be given again
-    #[arg(long, value_name = "NAME")]
-    canary: Vec<String>,
-    /// Begin no further tenant after so many have failed
-    #[arg(long, value_name = "K")]
-    stop_after: Option<usize>,
-    /// Run only the tenants that failed in the last run
-    #[arg(long)]
-    only_failed: bool,
-}
-
-impl FleetArguments {
-    fn override_in(&self, config: &mut TenantsConfig) {
-        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        if self.atomic {
-            config.parallel = 0;
-        } else if let Some(workers) = self.parallel {
-            config.parallel = workers.get();
-        } else if *self != Self::default() && config.parallel == 0 {
-            config.parallel = processors();
-        }
-        if !self.canary.is_empty() {
-            config.canaries.clone_from(&self.canary);
-        }
-        if let Some(failures) = self.stop_after {
-            config.stop_after = failures;
-        }
-    }
-}
-
-/// How transformations go about their work: over the settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
-#[command(next_help_heading = "Transformations")]
-struct TransformArguments {
-    /// How many workers go through a table at the same time [default: as many as processors]
-    #[arg(long, value_name = "N")]
-    workers: Option<u32>,
-    /// Go through no more rows than this in a second
-    #[arg(long, value_name = "N")]
-    max_rows_per_second: Option<u64>,
-    /// What becomes of a row that the function rejects [default: fail]
-    #[arg(long, value_enum)]
-    on_bad_row: Option<OnBadRow>,
-    /// How many rejected rows are set aside before the step fails [default: 100]
-    #[arg(long, value_name = "N")]
-    max_bad_rows: Option<u64>,
-    /// Let a transformation go on from its last chunk although its component is another one now
-    #[arg(long, conflicts_with = "restart")]
-    replace: bool,
-    /// Let a transformation that was begun start over
-    #[arg(long)]
-    restart: bool,
-}
-
-impl TransformArguments {
-    fn override_in(self, config: &mut TransformConfig) {
-        if let Some(workers) = self.workers {
-            config.workers = workers;
-        }
-        if let Some(rows) = self.max_rows_per_second {
-            config.max_rows_per_second = rows;
-        }
-        if let Some(on_bad_row) = self.on_bad_row {
-            config.on_bad_row = on_bad_row;
-        }
-        if let Some(rows) = self.max_bad_rows {
-            config.max_bad_rows = rows;
-        }
-    }
-
-    fn replacement(self) -> Replacement {
-        match (self.replace, self.restart) {
-            (true, _) => Replacement::Continue,
-            (_, true) => Replacement::Restart,
-            _ => Replacement::Refuse,
-        }
-    }
-}
-
-/// Why a command ended without doing what it was asked to, with its exit status.
-#[derive(Debug)]
-struct Ended {
-    status: u8,
-    message: String,
-    failure: Option<Box<Failure>>,
-}
-
-impl From<RunError> for Ended {
-    fn from(error: RunError) -> Self {
-        let status = match &error {
-            RunError::Files(_)
-            | RunError::Drifted { .. }
-            | RunError::Refused(_)
-            | RunError::Held(_)
-            | RunError::Step(_) => REFUSED,
-            RunError::Database(error) if error.kind == ErrorKind::Unavailable => REFUSED,
-            RunError::Cancelled | RunError::Database(_) => FAILED,
-        };
-        Self {
-            status,
-            message: error.to_string(),
-            failure: match error {
-                RunError::Step(failure) => Some(failure),
-                _ => None,
-            },
-        }
-    }
-}
-
-impl From<ApplyError> for Ended {
-    fn from(error: ApplyError) -> Self {
-        let message = error.to_string();
-        match error {
-            ApplyError::Run(error) => error.into(),
-            ApplyError::Failed(failed) => Self {
-                status: FAILED,
-                message: failed.failure.to_string(),
-                failure: Some(Box::new(failed.failure)),
-            },
-            ApplyError::Changed(_) | ApplyError::TenantExists(_) | ApplyError::TenantName(_) => {
-                Self {
-                    status: REFUSED,
-                    message,
-                    failure: None,
-                }
-            }
-        }
-    }
-}
-
-impl From<client::Error> for Ended {
-    fn from(error: client::Error) -> Self {
-        Self {
-            status: REFUSED,
-            message: error.to_string(),
-            failure: None,
-        }
-    }
-}
-
-impl From<anyhow::Error> for Ended {
-    fn from(error: anyhow::Error) -> Self {
-        Self {
-            status: REFUSED,
-            message: format!("{error:#}"),
-            failure: None,
-        }
-    }
 }
 
 impl Arguments {

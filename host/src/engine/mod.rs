@@ -18,7 +18,9 @@ mod gate;
 mod heartbeat;
 mod history;
 mod inspect;
+mod live;
 mod loaded;
+mod news;
 mod options;
 mod overview;
 mod pause;
@@ -59,6 +61,8 @@ pub use fleet::{
 pub use gate::Gate;
 pub use history::HistoryEntry;
 pub use inspect::Inspection;
+pub use live::{CurrentStep, Live};
+pub use news::Numbered;
 pub use options::{NativeFunction, OnBadRow, Options, Replacement, TransformOptions};
 pub use overview::{Overview, Progress, Rows, StepOverview, StepTenants, TenantsSummary};
 pub use rehearse::Rehearsal;
@@ -67,7 +71,7 @@ pub use runner::Report;
 pub use running::{Running, RunningStep, Sample};
 pub use state::{Command, Order, State};
 pub use steps::{StepDetails, StepOnDisk};
-pub use supervisor::{CurrentStep, Live, Numbered, Started, Supervisor};
+pub use supervisor::{Started, Supervisor};
 pub use verify::Verified;
 
 /// What an operator ought to know who gives steps all rights.

@@ -4,22 +4,19 @@
 //! to whoever subscribes, and to those who ask later. What is committed is read from the journal, so that every host
 //! says the same; only what a running step has not committed yet is known to its own host alone.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, Semaphore, broadcast, oneshot, watch};
 
-use super::event::{Event, Observer, Pace, Statement, Unobserved};
-use super::running::{Follower, Running};
+use super::event::{Event, Observer, Statement, Unobserved};
+use super::live::Live;
+use super::news::{News, Numbered};
 use super::state::Order;
-use super::{Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, Report, Rows, RunError};
+use super::{Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, Report, RunError};
 use crate::database::Stop;
-use crate::journal::{self, Outcome, OutputLine, Phase};
-
-/// How many events are kept for those who come back after a short while.
-const KEPT_EVENTS: usize = 2_000;
+use crate::journal::{self, OutputLine};
 
 /// How many questions are answered at the same time. On a server, each takes a connection, of which it has few: they are
 /// the application's and the run's, too.
@@ -32,37 +29,6 @@ const LONG_QUESTIONS: usize = 4;
 /// How often changed rows are transformed anew while a finalize is awaited.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(2);
 
-/// An event with its number, which grows by one with each.
-#[derive(Clone, Debug)]
-pub struct Numbered {
-    /// Its number, from 1.
-    pub number: u64,
-    /// When it happened, in milliseconds since 1970.
-    pub at: i64,
-    /// What happened.
-    pub event: Arc<Event>,
-    json: Arc<OnceLock<String>>,
-}
-
-impl Numbered {
-    /// The event with its time in JSON, written once for all who listen.
-    pub fn json(&self) -> &str {
-        #[derive(serde::Serialize)]
-        struct Timed<'e> {
-            at: i64,
-            #[serde(flatten)]
-            event: &'e Event,
-        }
-        self.json.get_or_init(|| {
-            let timed = Timed {
-                at: self.at,
-                event: &self.event,
-            };
-            serde_json::to_string(&timed).unwrap_or_default()
-        })
-    }
-}
-
 /// What became of a command.
 #[derive(Debug)]
 pub enum Started {
@@ -70,131 +36,6 @@ pub enum Started {
     Run(Arc<Live>),
     /// There was nothing to do.
     Nothing(Box<Report>),
-}
-
-/// A run that goes on in this process.
-#[derive(Debug)]
-pub struct Live {
-    /// Its number.
-    pub run: i64,
-    stop: Stop,
-    ended: watch::Receiver<bool>,
-    told: Mutex<Told>,
-}
-
-/// What a run told and the journal does not know yet.
-#[derive(Debug, Default)]
-struct Told {
-    lines: Vec<OutputLine>,
-    follower: Follower,
-    pace: Option<Pace>,
-    current: Option<CurrentStep>,
-}
-
-/// The step that a run is at.
-#[derive(Clone, Debug)]
-pub struct CurrentStep {
-    /// The step, as `NNNN_name`.
-    pub step: String,
-    /// How often it was tried, the try that goes on included.
-    pub attempt: u32,
-    /// Why the try before failed, when there was one.
-    pub error: Option<String>,
-}
-
-impl Live {
-    /// Cancels the run: the running step is rolled back.
-    pub fn cancel(&self) {
-        self.stop.cancel();
-    }
-
-    /// For how long the run has had to end, by its deadline or because it was cancelled.
-    pub fn overdue(&self) -> Option<Duration> {
-        self.stop.overdue()
-    }
-
-    /// Waits until the run has ended and the next may begin. May be dropped at any time.
-    pub async fn ended(&self) {
-        // An error says that the run's thread is gone, which is an end, too.
-        let _ = self.ended.clone().wait_for(|ended| *ended).await;
-    }
-
-    /// The rows that the run goes through, when its steps announced any.
-    pub fn rows(&self) -> Option<Rows> {
-        self.told().follower.rows()
-    }
-
-    /// What it is doing.
-    pub fn running(&self) -> Running {
-        self.told().follower.running()
-    }
-
-    /// At most `most` lines behind the line numbered `after` that no commit has kept yet.
-    fn lines(&self, after: i64, most: u32) -> Vec<OutputLine> {
-        let told = self.told();
-        let first = told.lines.partition_point(|line| line.sequence <= after);
-        let rest = told.lines.get(first..).unwrap_or_default();
-        rest.iter().take(most as usize).cloned().collect()
-    }
-
-    /// How fast the transformation goes that runs.
-    pub fn pace(&self) -> Option<Pace> {
-        self.told().pace
-    }
-
-    /// The step that the run is at, once the first has begun.
-    pub fn current(&self) -> Option<CurrentStep> {
-        self.told().current.clone()
-    }
-
-    fn told(&self) -> MutexGuard<'_, Told> {
-        lock(&self.told)
-    }
-
-    fn note(&self, event: &Event, at: i64) {
-        let mut told = self.told();
-        told.follower.note(event, at);
-        match event {
-            Event::Output { line, .. } => told.lines.push(line.clone()),
-            Event::StepStarted { step, attempt, .. } => {
-                let before = told.current.take().filter(|before| before.step == *step);
-                told.current = Some(CurrentStep {
-                    step: step.clone(),
-                    attempt: *attempt,
-                    error: before.and_then(|before| before.error),
-                });
-            }
-            Event::Retrying {
-                step,
-                attempt,
-                message,
-                ..
-            } => {
-                told.current = Some(CurrentStep {
-                    step: step.clone(),
-                    // The next one has not begun.
-                    attempt: attempt.saturating_sub(1),
-                    error: Some(message.clone()),
-                });
-            }
-            Event::Pace { pace, .. } => told.pace = Some(*pace),
-            // Comes after a commit, which took the lines along.
-            Event::Checkpoint { .. } => told.lines.clear(),
-            Event::StepEnded { phase, outcome, .. } => {
-                told.pace = None;
-                // The other phases commit when all steps are done.
-                if *phase == Phase::Migrate {
-                    told.lines.clear();
-                }
-                if *outcome == Outcome::Done
-                    && let Some(current) = told.current.as_mut()
-                {
-                    current.error = None;
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 /// Starts runs of one engine and knows the one that goes on.
@@ -216,11 +57,6 @@ pub struct Supervisor {
     rehearsing: Arc<tokio::sync::Mutex<()>>,
 }
 
-struct News {
-    kept: Mutex<VecDeque<Numbered>>,
-    sender: broadcast::Sender<Numbered>,
-}
-
 impl Supervisor {
     /// A supervisor of an engine, which must not wait for other hosts: whoever asks is told that they are at work. The observer
     /// hears every event, however many there are at once.
@@ -232,10 +68,7 @@ impl Supervisor {
             is_winding_up: AtomicBool::new(false),
             newest_stop: Mutex::default(),
             live: Mutex::default(),
-            news: News {
-                kept: Mutex::default(),
-                sender: broadcast::channel(KEPT_EVENTS).0,
-            },
+            news: News::default(),
             questions: Arc::new(Semaphore::new(QUESTIONS)),
             long_questions: Arc::new(Semaphore::new(LONG_QUESTIONS)),
             rehearsing: Arc::default(),
@@ -419,23 +252,12 @@ impl Supervisor {
     /// All events from now on, and those that were kept behind the one numbered `after`; none of these when some were
     /// forgotten since.
     pub fn subscribe(&self, after: u64) -> (Option<Vec<Numbered>>, broadcast::Receiver<Numbered>) {
-        let kept = self.news.kept();
-        let receiver = self.news.sender.subscribe();
-        let newest = kept.back().map_or(0, |event| event.number);
-        let oldest = kept.front().map_or(1, |event| event.number);
-        let is_known = after <= newest && after + 1 >= oldest;
-        let missed = is_known.then(|| {
-            kept.iter()
-                .filter(|event| event.number > after)
-                .cloned()
-                .collect()
-        });
-        (missed, receiver)
+        self.news.subscribe(after)
     }
 
     /// The number of the newest event.
     pub fn newest_event(&self) -> u64 {
-        self.news.kept().back().map_or(0, |event| event.number)
+        self.news.newest()
     }
 
     /// Cancels what goes on or is about to, waits for its end, and accepts nothing more.
@@ -553,12 +375,7 @@ impl Reporter {
 impl Observer for Reporter {
     fn notify(&self, event: &Event) {
         if let Event::RunStarted { run, .. } = event {
-            let live = Arc::new(Live {
-                run: *run,
-                stop: self.stop.clone(),
-                ended: self.ended.clone(),
-                told: Mutex::default(),
-            });
+            let live = Arc::new(Live::new(*run, self.stop.clone(), self.ended.clone()));
             *lock(&self.supervisor.live) = Some(Arc::clone(&live));
             if let Some(accepted) = self.accepted().take() {
                 let _ = accepted.sender.send(Ok(Started::Run(live)));
@@ -578,27 +395,5 @@ impl Observer for Reporter {
 
     fn statement(&self, statement: &Statement<'_>) {
         self.supervisor.observer.statement(statement);
-    }
-}
-
-impl News {
-    fn publish(&self, event: Event, at: i64) {
-        let mut kept = self.kept();
-        let numbered = Numbered {
-            number: kept.back().map_or(0, |event| event.number) + 1,
-            at,
-            event: Arc::new(event),
-            json: Arc::default(),
-        };
-        if kept.len() == KEPT_EVENTS {
-            kept.pop_front();
-        }
-        kept.push_back(numbered.clone());
-        // Nobody may be listening.
-        let _ = self.sender.send(numbered);
-    }
-
-    fn kept(&self) -> MutexGuard<'_, VecDeque<Numbered>> {
-        lock(&self.kept)
     }
 }

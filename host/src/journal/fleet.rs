@@ -3,10 +3,8 @@
 //! A file has one row, and one more for each further content that a script has had. What was applied refers to that row, so
 //! that it costs little for each tenant. An empty tenant stands for the target itself.
 
-use super::{
-    AttemptRecord, Outcome, Phase, StepState, columns, integer, json, now, number, schema, small,
-    spelled, text,
-};
+use super::cells::{columns, integer, json, number, small, spelled, text};
+use super::{AttemptRecord, Outcome, Phase, StepState, now, schema};
 use crate::database::{Authority, CursorId, Result, Session, Value};
 
 /// How many rows one statement inserts.

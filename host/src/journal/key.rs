@@ -20,7 +20,7 @@ pub fn write_key(key: &[Value]) -> String {
 
 /// The key that was written down.
 pub fn read_key(text: &str) -> Result<Vec<Value>> {
-    let damaged = || super::damaged("a row's key is not what this host writes");
+    let damaged = || super::cells::damaged("a row's key is not what this host writes");
     let values: Vec<Json> = serde_json::from_str(text).map_err(|_| damaged())?;
     let read = |value: Json| {
         Some(match value {

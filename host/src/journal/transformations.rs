@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{columns, number, read_key, small, text, write_key};
+use super::cells::{columns, number, small, text};
+use super::{read_key, write_key};
 use crate::database::{Result, Session, Value};
 
 /// A transformation that was begun and is not finalized.

@@ -10,6 +10,7 @@ mod company;
 mod errors;
 mod foreign_keys;
 mod guard;
+mod open_file;
 mod reserved;
 mod script;
 mod session;

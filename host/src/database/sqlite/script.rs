@@ -5,7 +5,7 @@ use std::rc::Rc;
 use rusqlite::fallible_iterator::FallibleIterator;
 
 use super::super::{Access, Authority, Error, ScriptError};
-use super::session::Inner;
+use super::open_file::OpenFile;
 
 /// The line, from 1, on which the statement begins that follows this offset of a script.
 pub(super) fn line_behind(script: &str, offset: usize) -> usize {
@@ -18,7 +18,7 @@ pub(super) fn line_behind(script: &str, offset: usize) -> usize {
         .count()
 }
 
-impl Inner {
+impl OpenFile {
     /// Runs the statements of a script one after the other; `progress` is told how many bytes are done.
     pub(super) fn execute_script(
         &mut self,

@@ -1,25 +1,22 @@
 //! One connection to a SQLite file, and the transaction on it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::Connection;
 use send_wrapper::SendWrapper;
 
 use super::super::{
-    Access, Authority, Batch, Cell, Column, CursorId, Deed, Durability, Error, ErrorKind, Kind,
-    Result, SavepointId, ScriptError, Server, Session, Stop, Value, expect_columns, quote,
+    Access, Authority, Batch, Cell, Column, CursorId, Deed, Durability, Error, Kind, Result,
+    SavepointId, ScriptError, Server, Session, Stop, Value, expect_columns, quote,
 };
-use super::changes::Changes;
 use super::company;
 use super::errors::translate;
-use super::foreign_keys::{self, ForeignKeys};
-use super::guard::{Guard, Touched};
+use super::foreign_keys;
+use super::open_file::{Failed, OpenCursor, OpenFile};
 use super::reserved;
-use super::statement::{Prepared, Running, StatementCache};
-use super::{PROGRESS_INSTRUCTIONS, Sqlite, retry_busy};
+use super::statement::Prepared;
+use super::{Sqlite, retry_busy};
 use crate::database::schema::WHOLE;
 
 /// One row a column, index, trigger or view, and one a table as a whole: the table's name, and the line.
@@ -39,304 +36,19 @@ const SCHEMA: &str = r#"
 /// shared, and the thread of a run is where all of its work is done.
 pub(super) struct SqliteSession {
     server: Server,
-    inner: SendWrapper<Inner>,
-}
-
-/// What stays on the thread of the session.
-pub(super) struct Inner {
-    database: Sqlite,
-    pub(super) access: Access,
-    stop: Stop,
-    pub(super) guard: Guard,
-    // Statements and cursors hold the connection too; they come first so that they are dropped first.
-    // Kept apart by authority: a statement that was prepared for the host has passed no authorizer.
-    host_statements: StatementCache,
-    step_statements: StatementCache,
-    cursors: BTreeMap<CursorId, OpenCursor>,
-    next_number: u32,
-    savepoints: Vec<SavepointId>,
-    pub(super) connection: Rc<Connection>,
-    durability: Durability,
-    /// What steps touched since the transaction began.
-    pub(super) touched: Touched,
-    foreign_keys: ForeignKeys,
-    pub(super) changes: Changes,
-}
-
-/// A result that is being read.
-struct OpenCursor {
-    authority: Authority,
-    statement: String,
-    running: Running,
+    inner: SendWrapper<OpenFile>,
 }
 
 impl SqliteSession {
     pub(super) fn open(database: Sqlite, access: Access, stop: &Stop) -> Result<Self> {
-        let changes = Changes::default();
-        let guard = Guard::new();
-        let connection = connect(&database, access, stop, &guard, &changes)?;
         Ok(Self {
             server: Server {
                 kind: Kind::Sqlite,
                 version: rusqlite::version().to_owned(),
                 is_superuser: false,
             },
-            inner: SendWrapper::new(Inner {
-                database,
-                access,
-                stop: stop.clone(),
-                guard,
-                host_statements: StatementCache::default(),
-                step_statements: StatementCache::default(),
-                cursors: BTreeMap::new(),
-                next_number: 0,
-                savepoints: Vec::new(),
-                connection,
-                durability: Durability::Deferred,
-                touched: Touched::default(),
-                foreign_keys: ForeignKeys::default(),
-                changes,
-            }),
+            inner: SendWrapper::new(OpenFile::new(database, access, stop)?),
         })
-    }
-}
-
-fn connect(
-    database: &Sqlite,
-    access: Access,
-    stop: &Stop,
-    guard: &Guard,
-    changes: &Changes,
-) -> Result<Rc<Connection>> {
-    let mut connection = database.connect(access, stop)?;
-    connection
-        .authorizer(Some(guard.authorizer()))
-        .map_err(translate)?;
-    let (stop_in_handler, guard_in_handler) = (stop.clone(), guard.clone());
-    connection
-        .progress_handler(
-            PROGRESS_INSTRUCTIONS,
-            Some(move || guard_in_handler.is_interruptible() && stop_in_handler.reason().is_some()),
-        )
-        .map_err(translate)?;
-    if access == Access::Rehearsal {
-        let changes = changes.clone();
-        connection
-            .update_hook(Some(move |_, _: &str, table: &str, _| {
-                changes.add(table, 1)
-            }))
-            .map_err(translate)?;
-    }
-    if access == Access::Write && !database.is_throwaway {
-        // WAL with NORMAL: a commit waits for no disk, and a checkpoint of the WAL keeps the order.
-        connection
-            .pragma_update(None, "synchronous", "NORMAL")
-            .map_err(translate)?;
-    }
-    Ok(Rc::new(connection))
-}
-
-impl Inner {
-    /// A fresh connection, free of the temporary objects that a step left on the old one.
-    fn reconnect(&mut self) -> Result<()> {
-        self.host_statements.clear();
-        self.step_statements.clear();
-        self.cursors.clear();
-        self.connection = connect(
-            &self.database,
-            self.access,
-            &self.stop,
-            &self.guard,
-            &self.changes,
-        )?;
-        self.durability = Durability::Deferred;
-        self.foreign_keys.forget();
-        Ok(())
-    }
-
-    fn begin(&mut self, durability: Durability) -> Result<()> {
-        if self.touched.temporary {
-            self.reconnect()?;
-        }
-        self.touched = Touched::default();
-        self.guard.act_for(Authority::Host);
-        let waits = self.access == Access::Write && !self.database.is_throwaway;
-        if waits && self.durability != durability {
-            let synchronous = match durability {
-                Durability::Deferred => "NORMAL",
-                Durability::Flushed => "FULL",
-            };
-            self.connection
-                .pragma_update(None, "synchronous", synchronous)
-                .map_err(translate)?;
-            self.durability = durability;
-        }
-        let wait = self.database.limits.lock_wait;
-        retry_busy(&self.stop, wait, || {
-            self.connection
-                .prepare_cached("BEGIN IMMEDIATE")?
-                .raw_execute()
-        })
-        .map_err(|error| self.explain(error))?;
-        let version = foreign_keys::schema_version(&self.connection).map_err(translate)?;
-        if self.foreign_keys.schema_version() != Some(version) {
-            self.foreign_keys.forget();
-        }
-        Ok(())
-    }
-
-    /// Ends cursors and savepoints, as a commit or a rollback does.
-    fn end_open_work(&mut self) {
-        self.close_cursors();
-        self.savepoints.clear();
-        self.guard.act_for(Authority::Host);
-    }
-
-    fn close_cursors(&mut self) {
-        while let Some((_, cursor)) = self.cursors.pop_first() {
-            self.close_cursor(cursor);
-        }
-    }
-
-    fn close_cursor(&mut self, cursor: OpenCursor) {
-        self.statements(cursor.authority)
-            .put(cursor.statement, cursor.running.close());
-    }
-
-    fn statements(&mut self, authority: Authority) -> &mut StatementCache {
-        match authority {
-            Authority::Host => &mut self.host_statements,
-            Authority::Step => &mut self.step_statements,
-        }
-    }
-
-    fn in_transaction(&self) -> bool {
-        !self.connection.is_autocommit()
-    }
-
-    /// A step may only run inside its transaction, even when SQLite has ended that by itself.
-    pub(super) fn require_transaction(&self, authority: Authority) -> Result<()> {
-        if authority == Authority::Host || self.in_transaction() {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::TransactionLost,
-            "the database rolled the transaction back by itself (a conflict clause `ROLLBACK`, or an error that it could not \
-             bear); nothing more can be done in it",
-        ))
-    }
-
-    /// Translates an error, with the reason of a refusal or of an interruption.
-    pub(super) fn explain(&self, error: rusqlite::Error) -> Error {
-        let mut error = translate(error);
-        // SQLite calls a function that is refused an ordinary error.
-        if let Some(reason) = self.guard.take_denied() {
-            error.kind = ErrorKind::NotPermitted;
-            error.message = format!("not permitted: {reason}");
-        }
-        match error.kind {
-            ErrorKind::Limit => {
-                error = Error {
-                    code: error.code,
-                    ..Error::limit(
-                        "limits.value_bytes",
-                        self.database.limits.value_bytes,
-                        "a value or row is too long",
-                    )
-                };
-            }
-            ErrorKind::Busy if !self.in_transaction() => {
-                error.message = format!(
-                    "another process holds the write lock of {} for longer than {:?}",
-                    self.database.name, self.database.limits.lock_wait
-                );
-            }
-            _ => {}
-        }
-        error
-    }
-
-    /// Takes the statement out of the cache, or prepares it.
-    fn prepare(&mut self, authority: Authority, sql: &str) -> Result<(String, Prepared)> {
-        self.require_transaction(authority)?;
-        self.guard.act_for(authority);
-        if let Some((sql, prepared)) = self.statements(authority).take(sql) {
-            self.touched.add(&prepared.touched);
-            return Ok((sql, prepared));
-        }
-        self.guard.take_touched();
-        let mut prepared =
-            Prepared::new(&self.connection, sql).map_err(|error| self.explain(error))?;
-        prepared.touched = self.guard.take_touched();
-        self.touched.add(&prepared.touched);
-        Ok((sql.to_owned(), prepared))
-    }
-
-    /// Runs `work` with the statement and counts the rows that it changed.
-    fn change(
-        &mut self,
-        authority: Authority,
-        sql: &str,
-        work: impl FnOnce(&mut Prepared) -> std::result::Result<(), Failed>,
-    ) -> Result<u64> {
-        let (sql, mut prepared) = self.prepare(authority, sql)?;
-        let before = self.connection.total_changes();
-        let seen = self.changes.total();
-        let result = work(&mut prepared);
-        let changed = self.connection.total_changes() - before;
-        if self.access == Access::Rehearsal {
-            self.changes.add_unseen(&prepared.touched, changed, seen);
-        }
-        let changes_rows = !prepared.read_only;
-        self.statements(authority).put(sql, prepared);
-        match result {
-            Ok(()) if changes_rows && changed > 0 => Ok(changed),
-            Ok(()) => Ok(0),
-            Err(Failed::Sqlite(error)) => Err(self.explain(error)),
-            Err(Failed::Refused(error)) => Err(error),
-        }
-    }
-
-    fn number(&mut self) -> u32 {
-        self.next_number = self.next_number.wrapping_add(1);
-        self.next_number
-    }
-
-    /// An open cursor, to read on in the name of whoever opened it.
-    fn cursor(&mut self, cursor: CursorId) -> Result<&mut Running> {
-        if let Some(open) = self.cursors.get(&cursor) {
-            // A statement that changes rows does so when its first row is read.
-            self.require_transaction(open.authority)?;
-        }
-        let cursor = self.cursors.get_mut(&cursor).ok_or_else(|| {
-            Error::invalid_argument(
-                "the cursor is closed: a checkpoint, or a rollback to an earlier savepoint, ended it",
-            )
-        })?;
-        self.guard.act_for(cursor.authority);
-        Ok(&mut cursor.running)
-    }
-
-    /// Runs a statement of the host that takes no parameters and returns nothing.
-    fn control(&mut self, sql: &str) -> Result<()> {
-        self.guard.act_for(Authority::Host);
-        self.connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.raw_execute())
-            .map(|_| ())
-            .map_err(|error| self.explain(error))
-    }
-}
-
-/// Why work with a statement ended early.
-enum Failed {
-    Sqlite(rusqlite::Error),
-    Refused(Error),
-}
-
-impl From<rusqlite::Error> for Failed {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
     }
 }
 

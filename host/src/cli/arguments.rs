@@ -1,0 +1,133 @@
+//! Arguments that several commands have, laid over the settings.
+
+use std::num::NonZero;
+
+use clap::Args;
+
+use crate::catalog::Allowances;
+use crate::config::{TenantsConfig, TransformConfig};
+use crate::engine::{OnBadRow, Replacement};
+
+/// Differences between files and journal that the operator knows of.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct AllowanceArguments {
+    /// Accept that files of applied steps are gone
+    #[arg(long)]
+    pub(super) allow_missing: bool,
+    /// Accept that files of applied steps have changed
+    #[arg(long)]
+    pub(super) allow_changed: bool,
+}
+
+impl From<AllowanceArguments> for Allowances {
+    fn from(arguments: AllowanceArguments) -> Self {
+        Self {
+            missing: arguments.allow_missing,
+            changed: arguments.allow_changed,
+        }
+    }
+}
+
+/// How a command goes about its work.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Manner {
+    /// Whether to wait for another host that works on the target.
+    pub(super) wait: bool,
+    /// Whether to refuse statements that would hold up the application.
+    pub(super) strict: bool,
+    /// Whether nobody waits for the command, so that what failed may be tried again later.
+    pub(super) is_service: bool,
+    /// How transformations do theirs.
+    pub(super) transform: TransformArguments,
+    /// How it goes from tenant to tenant.
+    pub(super) fleet: FleetArguments,
+}
+
+/// How a run goes from tenant to tenant: over the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Tenants")]
+pub(super) struct FleetArguments {
+    /// Run everything for all tenants in one transaction
+    #[arg(long, conflicts_with_all = ["parallel", "canary", "stop_after", "only_failed"])]
+    atomic: bool,
+    /// Work on so many tenants at the same time, each file in a transaction of its own
+    #[arg(long, value_name = "N")]
+    parallel: Option<NonZero<usize>>,
+    /// A tenant that must succeed before any other begins; may be given again
+    #[arg(long, value_name = "NAME")]
+    canary: Vec<String>,
+    /// Begin no further tenant after so many have failed
+    #[arg(long, value_name = "K")]
+    stop_after: Option<usize>,
+    /// Run only the tenants that failed in the last run
+    #[arg(long)]
+    pub(super) only_failed: bool,
+}
+
+impl FleetArguments {
+    pub(super) fn override_in(&self, config: &mut TenantsConfig) {
+        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        if self.atomic {
+            config.parallel = 0;
+        } else if let Some(workers) = self.parallel {
+            config.parallel = workers.get();
+        } else if *self != Self::default() && config.parallel == 0 {
+            config.parallel = processors();
+        }
+        if !self.canary.is_empty() {
+            config.canaries.clone_from(&self.canary);
+        }
+        if let Some(failures) = self.stop_after {
+            config.stop_after = failures;
+        }
+    }
+}
+
+/// How transformations go about their work: over the settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Transformations")]
+pub(super) struct TransformArguments {
+    /// How many workers go through a table at the same time [default: as many as processors]
+    #[arg(long, value_name = "N")]
+    workers: Option<u32>,
+    /// Go through no more rows than this in a second
+    #[arg(long, value_name = "N")]
+    max_rows_per_second: Option<u64>,
+    /// What becomes of a row that the function rejects [default: fail]
+    #[arg(long, value_enum)]
+    on_bad_row: Option<OnBadRow>,
+    /// How many rejected rows are set aside before the step fails [default: 100]
+    #[arg(long, value_name = "N")]
+    max_bad_rows: Option<u64>,
+    /// Let a transformation go on from its last chunk although its component is another one now
+    #[arg(long, conflicts_with = "restart")]
+    replace: bool,
+    /// Let a transformation that was begun start over
+    #[arg(long)]
+    restart: bool,
+}
+
+impl TransformArguments {
+    pub(super) fn override_in(self, config: &mut TransformConfig) {
+        if let Some(workers) = self.workers {
+            config.workers = workers;
+        }
+        if let Some(rows) = self.max_rows_per_second {
+            config.max_rows_per_second = rows;
+        }
+        if let Some(on_bad_row) = self.on_bad_row {
+            config.on_bad_row = on_bad_row;
+        }
+        if let Some(rows) = self.max_bad_rows {
+            config.max_bad_rows = rows;
+        }
+    }
+
+    pub(super) fn replacement(self) -> Replacement {
+        match (self.replace, self.restart) {
+            (true, _) => Replacement::Continue,
+            (_, true) => Replacement::Restart,
+            _ => Replacement::Refuse,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Why a command ended early, and the exit status that says so.
+
+use super::{FAILED, REFUSED};
+use crate::client;
+use crate::database::ErrorKind;
+use crate::engine::{ApplyError, Failure, RunError};
+
+/// Why a command ended without doing what it was asked to, with its exit status.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) status: u8,
+    pub(super) message: String,
+    pub(super) failure: Option<Box<Failure>>,
+}
+
+impl From<RunError> for Ended {
+    fn from(error: RunError) -> Self {
+        let status = match &error {
+            RunError::Files(_)
+            | RunError::Drifted { .. }
+            | RunError::Refused(_)
+            | RunError::Held(_)
+            | RunError::Step(_) => REFUSED,
+            RunError::Database(error) if error.kind == ErrorKind::Unavailable => REFUSED,
+            RunError::Cancelled | RunError::Database(_) => FAILED,
+        };
+        Self {
+            status,
+            message: error.to_string(),
+            failure: match error {
+                RunError::Step(failure) => Some(failure),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl From<ApplyError> for Ended {
+    fn from(error: ApplyError) -> Self {
+        let message = error.to_string();
+        match error {
+            ApplyError::Run(error) => error.into(),
+            ApplyError::Failed(failed) => Self {
+                status: FAILED,
+                message: failed.failure.to_string(),
+                failure: Some(Box::new(failed.failure)),
+            },
+            ApplyError::Changed(_) | ApplyError::TenantExists(_) | ApplyError::TenantName(_) => {
+                Self {
+                    status: REFUSED,
+                    message,
+                    failure: None,
+                }
+            }
+        }
+    }
+}
+
+impl From<client::Error> for Ended {
+    fn from(error: client::Error) -> Self {
+        Self {
+            status: REFUSED,
+            message: error.to_string(),
+            failure: None,
+        }
+    }
+}
+
+impl From<anyhow::Error> for Ended {
+    fn from(error: anyhow::Error) -> Self {
+        Self {
+            status: REFUSED,
+            message: format!("{error:#}"),
+            failure: None,
+        }
+    }
+}
