@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use wasmigrate_test_server::{Cluster, Durability};
 
 use super::{COLUMNS, Customer, customers, expected, insert, normalized, place_with};
+use crate::hosts::host::until;
 use crate::place::{Place, Said};
 
 #[test]
@@ -58,6 +59,29 @@ fn the_finalize_waits_for_the_table_in_short_tries() {
         "the application queued for {longest:?} behind the finalize"
     );
     reader.run("COMMIT");
+    Said::from(finalize.wait_with_output().unwrap()).ends_with(0);
+    assert_eq!(normalized(&place, "id"), expected(&all));
+}
+
+#[test]
+fn the_application_does_not_wait_behind_a_finalize_that_waits_for_a_vacuum() {
+    let all = customers(100);
+    let place = place_with(&all);
+    place.run(&["migrate"]).ends_with(0);
+    let mut vacuum = place.connect();
+    // What a vacuum holds.
+    vacuum.run("BEGIN; LOCK TABLE customer IN SHARE UPDATE EXCLUSIVE MODE");
+    let finalize = place.start(&["finalize"]);
+    until("the finalize waits for the vacuum", || {
+        place.one::<i64>("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0
+    });
+    let mut application = place.connect();
+    application.run("SET lock_timeout = '50ms'");
+    for _ in 0..50 {
+        application.run("UPDATE customer SET credit = credit WHERE id = 1");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    vacuum.run("COMMIT");
     Said::from(finalize.wait_with_output().unwrap()).ends_with(0);
     assert_eq!(normalized(&place, "id"), expected(&all));
 }

@@ -5,15 +5,18 @@ use std::time::Duration;
 use super::plan::Plan;
 use crate::database::{Authority, ErrorKind, Kind, Result, Session, Stop};
 
-/// How long to wait for the lock at first. Whoever wants the table meanwhile waits behind us.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-
-/// How often that wait is the same, before it doubles each time. A vacuum by the server itself gives way only to those who
-/// wait for a second: <https://www.postgresql.org/docs/current/runtime-config-locks.html#GUC-DEADLOCK-TIMEOUT>
-const SHORT_TRIES: u32 = 8;
+/// How long to wait for the lock at a time. Whoever wants the table meanwhile waits behind us.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// The pauses between tries, in which the application gets its turn.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// How often the lock is asked for.
+const MOST_TRIES: u32 = 30;
+
+/// How long to wait, at least, for the lock that keeps vacuum away. A vacuum by the server itself gives way only to those
+/// who wait for longer than this: <https://www.postgresql.org/docs/current/runtime-config-locks.html#GUC-DEADLOCK-TIMEOUT>
+const WAIT_FOR_VACUUM: Duration = Duration::from_secs(3);
 
 /// Locks the table against all others until the transaction ends, in several short tries.
 pub(super) async fn lock_table(session: &mut dyn Session, plan: &Plan, stop: &Stop) -> Result<()> {
@@ -21,27 +24,34 @@ pub(super) async fn lock_table(session: &mut dyn Session, plan: &Plan, stop: &St
         // The open transaction has the only write lock.
         return Ok(());
     }
-    let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", plan.table);
     let longest = lock_timeout(session).await?;
-    let mut wait = FIRST_WAIT;
+    let lock = |mode: &str| format!("LOCK TABLE {} IN {mode} MODE", plan.table);
+    // The application does not wait behind those who wait for this one.
+    set_lock_timeout(session, longest.max(WAIT_FOR_VACUUM)).await?;
+    let keep_vacuum_away = lock("SHARE UPDATE EXCLUSIVE");
+    session
+        .execute(Authority::Host, &keep_vacuum_away, &[])
+        .await?;
     for tries in 1.. {
-        let is_last = wait >= longest;
         let savepoint = session.savepoint().await?;
-        set_lock_timeout(session, wait.min(longest)).await?;
-        let locked = session.execute(Authority::Host, &lock, &[]).await;
+        set_lock_timeout(session, WAIT.min(longest)).await?;
+        let locked = session
+            .execute(Authority::Host, &lock("ACCESS EXCLUSIVE"), &[])
+            .await;
         match locked {
             Ok(_) => {
                 set_lock_timeout(session, longest).await?;
                 return session.release(savepoint).await;
             }
-            Err(error) if error.kind == ErrorKind::Busy && !is_last && stop.reason().is_none() => {
+            Err(error)
+                if error.kind == ErrorKind::Busy
+                    && tries < MOST_TRIES
+                    && stop.reason().is_none() =>
+            {
                 session.roll_back_to(savepoint).await?;
                 tokio::time::sleep(PAUSE).await;
             }
             Err(error) => return Err(error),
-        }
-        if tries >= SHORT_TRIES {
-            wait *= 2;
         }
     }
     Ok(())

@@ -35,7 +35,7 @@ pub(super) const LOCK_WAIT: Duration = Duration::from_millis(400);
 
 /// How long SQLite's only write lock is held, all in all, before others get their turn, and how long that is. Who waits for
 /// the lock is in no queue, but looks again, at last every 100 ms: <https://www.sqlite.org/c3ref/busy_timeout.html>
-const HELD_AT_MOST: Duration = Duration::from_millis(200);
+const HELD_AT_MOST: Duration = Duration::from_millis(100);
 const ROOM: Duration = Duration::from_millis(110);
 
 /// The same while no other program has the file open: then it is this process that has something else to write.
