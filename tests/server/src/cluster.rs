@@ -110,7 +110,8 @@ impl Cluster {
             "max_connections=200".to_owned(),
         ];
         if self.durability == Durability::None {
-            settings.extend(["fsync=off".to_owned(), "full_page_writes=off".to_owned()]);
+            // Not `full_page_writes=off`, too: a process that is killed may have written half a page.
+            settings.push("fsync=off".to_owned());
         }
         let mut command = as_user(&self.binaries.join("postgres"));
         command.arg("-D").arg(self.directory.path().join("data"));
@@ -166,12 +167,21 @@ impl Cluster {
             rustix::process::kill_process(pid, rustix::process::Signal::STOP)?;
         }
         let children = children(process.id());
-        for child in children {
+        for child in &children {
             // One that has ended meanwhile is as good.
-            let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
+            let _ = rustix::process::kill_process(*child, rustix::process::Signal::KILL);
         }
         process.kill()?;
         process.wait()?;
+        // As long as one has not gone yet, the next server would not start.
+        let give_up = Instant::now() + START;
+        while children.iter().any(|child| is_alive(*child)) {
+            ensure!(
+                Instant::now() < give_up,
+                "a process of the killed server does not end"
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
         Ok(())
     }
 
@@ -245,6 +255,14 @@ impl Drop for Cluster {
         // Whatever goes wrong here, the directory is removed.
         let _ = self.stop();
     }
+}
+
+/// Whether a process still has its memory: in field 3 of `/proc/PID/stat` (proc(5)), `Z` is one that has none left.
+fn is_alive(process: rustix::process::Pid) -> bool {
+    let path = format!("/proc/{}/stat", process.as_raw_nonzero());
+    let stat = std::fs::read_to_string(path).unwrap_or_default();
+    stat.rsplit_once(')')
+        .is_some_and(|(_, fields)| !fields.trim_start().starts_with(['Z', 'X']))
 }
 
 /// The processes that a process has started: field 4 of `/proc/PID/stat` (proc(5)) is the parent's.

@@ -86,6 +86,68 @@ fn the_application_does_not_wait_behind_a_finalize_that_waits_for_a_vacuum() {
     assert_eq!(normalized(&place, "id"), expected(&all));
 }
 
+const DEMANDS: &str = "SELECT count(*) FROM pg_constraint WHERE conname LIKE 'capture_of_step_%' AND contype = 'c' AND convalidated";
+
+/// A finalize that has proven that every row has its values, and failed behind that.
+fn failed_behind_the_proof(all: &[Customer]) -> Place {
+    let place = place_with(all).with_sql(
+        "0002_fails.sql",
+        "-- wasmigrate:finalize\nINSERT INTO nowhere VALUES (1);",
+    );
+    place.run(&["migrate"]).ends_with(0);
+    place.run(&["finalize"]).ends_with(1);
+    assert_eq!(place.one::<i64>(DEMANDS), 2);
+    place
+}
+
+#[test]
+fn that_no_required_value_is_missing_is_proven_before_the_table_is_locked() {
+    let mut all = customers(100);
+    let place = failed_behind_the_proof(&all);
+    // The application does not know the columns.
+    let more = [Customer::numbered(101), Customer::numbered(102)];
+    insert(&mut place.connect(), 101, &more);
+    all.extend(more);
+    place.write_step("0002_fails.sql", b"SELECT 1;");
+    place.run(&["finalize", "--allow-changed"]).ends_with(0);
+    assert_eq!(normalized(&place, "id"), expected(&all));
+    let defaults = "SELECT count(*) FROM information_schema.columns
+                    WHERE table_name = 'customer' AND column_default IS NOT NULL";
+    assert_eq!(place.one::<i64>(defaults), 0);
+    let checks = "SELECT count(*) FROM pg_constraint WHERE contype = 'c' AND conrelid = 'customer'::regclass";
+    assert_eq!(place.one::<i64>(checks), 0);
+}
+
+#[test]
+fn a_reset_takes_the_proof_away() {
+    let all = customers(100);
+    let untouched = place_with(&all);
+    let place = failed_behind_the_proof(&all);
+    place.run(&["reset"]).ends_with(0);
+    let table = "SELECT string_agg(column_name || ' ' || data_type || ' ' || is_nullable || coalesce(column_default, ''), ', '
+                 ORDER BY ordinal_position) FROM information_schema.columns WHERE table_name = 'customer'";
+    assert_eq!(place.one::<String>(table), untouched.one::<String>(table));
+    assert_eq!(place.one::<i64>(DEMANDS), 0);
+}
+
+#[test]
+fn two_rows_of_the_application_do_not_meet_in_a_unique_index_on_a_derived_column() {
+    let place = place_with(&customers(100))
+        .with_sql(
+            "0002_index.sql",
+            "CREATE UNIQUE INDEX customer_balance ON customer (balance, id);",
+        )
+        .with_sql(
+            "0003_fails.sql",
+            "-- wasmigrate:finalize\nINSERT INTO nowhere VALUES (1);",
+        );
+    place.run(&["migrate"]).ends_with(0);
+    place.run(&["finalize"]).ends_with(1);
+    assert_eq!(place.one::<i64>(DEMANDS), 0);
+    let more = [Customer::numbered(101), Customer::numbered(102)];
+    insert(&mut place.connect(), 101, &more);
+}
+
 #[test]
 fn a_row_that_the_application_has_locked_is_waited_for() {
     let mut all = customers(100);

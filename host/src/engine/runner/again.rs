@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use super::{Ended, Run, cancelled};
 use crate::database::{Durability, Error, ErrorKind};
-use crate::engine::failure::Failure;
+use crate::engine::failure::{Blame, Failure};
 use crate::engine::retries::await_next_try;
-use crate::journal::{self, Lease};
+use crate::journal::{self, Lease, StepState};
 
 impl Run<'_> {
     /// Waits for the next try of something that `ended`, or gives that back when it is worth none. The snapshot may be a new
@@ -46,7 +46,7 @@ impl Run<'_> {
                 return Ok(());
             }
             let Err(error) = self.look_again(lease).await else {
-                return Ok(());
+                return self.refuse_a_gap();
             };
             let is_over = error.kind == ErrorKind::LeaseLost;
             ended = Ended::Lost(Failure::from_database(error));
@@ -54,6 +54,27 @@ impl Run<'_> {
                 return Err(ended);
             }
         }
+    }
+
+    /// Refuses to go on where a server that went down has lost commits: they had not reached the disk yet, and what comes
+    /// behind them must not be done without them.
+    fn refuse_a_gap(&self) -> Result<(), Ended> {
+        let is_lost = |(index, kept): &(&u32, &Option<StepState>)| {
+            let state = self.snapshot.steps.get(index).map(|step| step.state);
+            // The commit that was under way may have come through.
+            state != **kept && state != Some(StepState::Finalized)
+        };
+        let Some((index, _)) = self.kept.iter().find(is_lost) else {
+            return Ok(());
+        };
+        Err(Ended::Failed(Failure::new(
+            "database",
+            Blame::Database,
+            format!(
+                "the database went down and has lost the last commits of this run, from step {index:04} on, which had not reached \
+                 its disk: nothing is half done; run the command again"
+            ),
+        )))
     }
 
     /// Finds out what was committed before the target was lost, and writes down what could not be written then.

@@ -12,6 +12,7 @@ mod prepare;
 mod together;
 mod transforming;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ use super::state::{Command, State};
 use super::transaction::{RunContext, StepIdentity, StepTransaction};
 use crate::catalog::{Catalog, StepFile};
 use crate::database::{Durability, ErrorKind, Session, Stop};
-use crate::journal::{self, AttemptRecord, Lease, Outcome, Phase, Snapshot, StepRecord};
+use crate::journal::{self, AttemptRecord, Lease, Outcome, Phase, Snapshot, StepRecord, StepState};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -61,6 +62,8 @@ pub(super) struct Run<'e> {
     /// For finalizing, what was loaded for migrating.
     loaded: Vec<Loaded>,
     looked_for_pause_at: Instant,
+    /// What the commits of this run have made of steps; none for one that was reset.
+    kept: BTreeMap<u32, Option<StepState>>,
     /// How tries ended that could not be written down when they did.
     unwritten: Vec<AttemptRecord>,
 }
@@ -83,6 +86,7 @@ impl<'e> Run<'e> {
             snapshot,
             loaded: Vec::new(),
             looked_for_pause_at: Instant::now(),
+            kept: BTreeMap::new(),
             unwritten: Vec::new(),
         }
     }
@@ -190,6 +194,7 @@ impl<'e> Run<'e> {
                 self.rest(lease).await?;
             }
             self.migrate_step(lease, &mut step, number, of).await?;
+            self.kept.insert(step.step.index, Some(StepState::Migrated));
             self.loaded.push(step);
         }
         Ok(())

@@ -65,24 +65,30 @@ impl Run<'_> {
     async fn all_at_once(&mut self, lease: &Lease, phase: Phase) -> Result<(), Ended> {
         let mut attempt = 1;
         loop {
-            let Err(ended) = self.try_all_at_once(lease, phase, attempt).await else {
-                return Ok(());
-            };
-            self.try_again(lease, None, ended, &mut attempt).await?;
-            if !self.has_left(phase) {
-                // The connection was lost behind the commit.
+            let concerned = self.left(phase);
+            let tried = self.try_all_at_once(lease, phase, attempt).await;
+            let is_done = tried.is_ok();
+            if let Err(ended) = tried {
+                self.try_again(lease, None, ended, &mut attempt).await?;
+            }
+            // The connection may have been lost behind the commit.
+            if is_done || self.left(phase).is_empty() {
+                let state = (phase == Phase::Finalize).then_some(StepState::Finalized);
+                self.kept
+                    .extend(concerned.into_iter().map(|index| (index, state)));
                 return Ok(());
             }
         }
     }
 
-    /// Whether the journal has steps that this phase is for.
-    fn has_left(&self, phase: Phase) -> bool {
-        let mut states = self.snapshot.steps.values().map(|step| step.state);
-        match phase {
-            Phase::Finalize => states.any(|state| state == StepState::Migrated),
-            _ => states.any(|state| state != StepState::Finalized),
-        }
+    /// The steps of the journal that this phase is for.
+    fn left(&self, phase: Phase) -> Vec<u32> {
+        let steps = self.snapshot.steps.values();
+        let left = steps.filter(|step| match phase {
+            Phase::Finalize => step.state == StepState::Migrated,
+            _ => step.state != StepState::Finalized,
+        });
+        left.map(|step| step.index).collect()
     }
 
     async fn try_all_at_once(

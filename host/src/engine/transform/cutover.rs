@@ -7,7 +7,7 @@ use super::drain::Drain;
 use super::function::Function;
 use super::lock::lock_table;
 use super::plan::{Plan, Stage};
-use super::{bad_rows, recorded, refuse_nameless};
+use super::{bad_rows, proof, recorded, refuse_nameless};
 use crate::database::{Session, Stop};
 use crate::engine::Engine;
 use crate::engine::failure::{Blame, Failure};
@@ -33,7 +33,8 @@ pub(in crate::engine) async fn before_cut_over(
     session.begin_read().await.map_err(Failure::from_database)?;
     let looked = look(session, &plan).await;
     session.rollback().await.map_err(Failure::from_database)?;
-    looked
+    looked?;
+    proof::prove(&mut drain, session, backfill.lease).await
 }
 
 /// Finds what is wrong with the rows.

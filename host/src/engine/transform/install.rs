@@ -143,39 +143,39 @@ impl Plan {
 
     /// Puts the derived columns in the place of the old ones, and demands values where there must be some.
     pub(super) fn cut_over(&self) -> Vec<String> {
-        let required = self.derived().iter().filter(|column| !column.nullable);
-        self.put_in_place(required.map(|column| column.name.as_str()).collect())
+        let alter = format!("ALTER TABLE {}", self.table);
+        let set_not_null: Vec<String> = self
+            .required()
+            .map(|name| format!("ALTER COLUMN {} SET NOT NULL", quote(name)))
+            .collect();
+        let mut statements = Vec::new();
+        match self.kind {
+            Kind::Sqlite => {
+                statements.extend(set_not_null.iter().map(|set| format!("{alter} {set}")));
+            }
+            // All at once, so that the table is read through once at most; and before the proof is taken away.
+            Kind::Postgres => {
+                if !set_not_null.is_empty() {
+                    statements.push(format!("{alter} {}", set_not_null.join(", ")));
+                }
+                statements.push(format!("{alter} {}", self.remove_demands().join(", ")));
+            }
+        }
+        statements.extend(self.cut_over_empty());
+        statements
     }
 
     /// The same before there are any values.
     pub(super) fn cut_over_empty(&self) -> Vec<String> {
-        self.put_in_place(Vec::new())
-    }
-
-    fn put_in_place(&self, required: Vec<&str>) -> Vec<String> {
         let alter = format!("ALTER TABLE {}", self.table);
-        let set_not_null = required
-            .into_iter()
-            .map(|name| format!("ALTER COLUMN {} SET NOT NULL", quote(name)));
         let replaced = self
             .derived()
             .iter()
             .filter_map(|column| column.replaces.as_ref());
         let drop = self.description.dropped.iter().chain(replaced);
-        let changes: Vec<String> = set_not_null
-            .chain(drop.map(|name| format!("DROP COLUMN {}", quote(name))))
+        let mut statements: Vec<String> = drop
+            .map(|name| format!("{alter} DROP COLUMN {}", quote(name)))
             .collect();
-        let mut statements: Vec<String> = match self.kind {
-            Kind::Sqlite => changes
-                .iter()
-                .map(|change| format!("{alter} {change}"))
-                .collect(),
-            // At once, so that the table is read through once.
-            Kind::Postgres if !changes.is_empty() => {
-                vec![format!("{alter} {}", changes.join(", "))]
-            }
-            Kind::Postgres => Vec::new(),
-        };
         for column in self.derived() {
             if let Some(replaced) = &column.replaces {
                 statements.push(format!(

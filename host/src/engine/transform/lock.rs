@@ -24,20 +24,13 @@ pub(super) async fn lock_table(session: &mut dyn Session, plan: &Plan, stop: &St
         // The open transaction has the only write lock.
         return Ok(());
     }
+    keep_vacuum_away(session, plan).await?;
     let longest = lock_timeout(session).await?;
-    let lock = |mode: &str| format!("LOCK TABLE {} IN {mode} MODE", plan.table);
-    // The application does not wait behind those who wait for this one.
-    set_lock_timeout(session, longest.max(WAIT_FOR_VACUUM)).await?;
-    let keep_vacuum_away = lock("SHARE UPDATE EXCLUSIVE");
-    session
-        .execute(Authority::Host, &keep_vacuum_away, &[])
-        .await?;
+    let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", plan.table);
     for tries in 1.. {
         let savepoint = session.savepoint().await?;
         set_lock_timeout(session, WAIT.min(longest)).await?;
-        let locked = session
-            .execute(Authority::Host, &lock("ACCESS EXCLUSIVE"), &[])
-            .await;
+        let locked = session.execute(Authority::Host, &lock, &[]).await;
         match locked {
             Ok(_) => {
                 set_lock_timeout(session, longest).await?;
@@ -55,6 +48,16 @@ pub(super) async fn lock_table(session: &mut dyn Session, plan: &Plan, stop: &St
         }
     }
     Ok(())
+}
+
+/// Waits for a vacuum of the table to end and lets no other begin until the transaction ends. The application goes on, and
+/// does not wait behind those who wait for this.
+pub(super) async fn keep_vacuum_away(session: &mut dyn Session, plan: &Plan) -> Result<()> {
+    let longest = lock_timeout(session).await?;
+    set_lock_timeout(session, longest.max(WAIT_FOR_VACUUM)).await?;
+    let lock = format!("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE", plan.table);
+    session.execute(Authority::Host, &lock, &[]).await?;
+    set_lock_timeout(session, longest).await
 }
 
 async fn lock_timeout(session: &mut dyn Session) -> Result<Duration> {

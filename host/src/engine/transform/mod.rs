@@ -4,8 +4,8 @@
 //! several at a time (`backfill`, `worker`). Each chunk is read, computed by an instance of the component (`function`), and
 //! written back together with the range's progress in one transaction. A row that the application changes between reading
 //! and writing is left alone: a trigger has captured its key, and the drain computes it anew. Meanwhile `watch` looks at
-//! whoever the work might hold up. finalize locks the table, drains the rest, and puts the derived columns in the place of
-//! the old ones; reset removes all that migrate added (`cutover`).
+//! whoever the work might hold up. finalize proves that no value is missing (`proof`), locks the table, drains the rest, and
+//! puts the derived columns in the place of the old ones; reset removes all that migrate added (`cutover`).
 
 mod backfill;
 mod bad_rows;
@@ -17,6 +17,7 @@ mod install;
 mod lock;
 mod pace;
 mod plan;
+mod proof;
 mod rehearse;
 mod rows;
 mod table;

@@ -88,6 +88,51 @@ fn a_server_that_is_killed_between_checkpoints_leaves_all_up_to_the_last() {
     assert!(kill_server(&mut cluster, &before, 6) > 2);
 }
 
+/// The commits of a run wait for no disk but for the last one; so a server that goes down forgets the newest ones.
+#[test]
+fn no_step_is_done_behind_one_that_the_server_has_forgotten() {
+    let mut cluster = cluster();
+    for setting in ["wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'"] {
+        let set = format!("ALTER SYSTEM SET {setting}");
+        cluster.run_sql("postgres", &set).unwrap();
+    }
+    cluster.stop().unwrap();
+    cluster.start_again().unwrap();
+    let asleep = |place: &Place| {
+        let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        until("a step sleeps", || place.one::<i64>(asleep) > 0);
+    };
+    let place = Place::on(&cluster)
+        .with_variable("WASMIGRATE_RETRY_ATTEMPTS", "9")
+        .with_sql("0001_begin.sql", "SELECT pg_sleep(1);");
+    let place = (2..=9).fold(place, |place, number| {
+        let sql = format!("SELECT pg_sleep(0); CREATE TABLE table_{number} (id BIGINT)");
+        place.with_sql(&format!("000{number}_table.sql"), &sql)
+    });
+    let place = place.with_sql(
+        "0010_last.sql",
+        "SELECT pg_sleep(2); CREATE TABLE last (id BIGINT);",
+    );
+    let service = Service::start(&place);
+    service.run("migrate");
+    asleep(&place);
+    // The beginning of the run is not forgotten.
+    place.connect_as_superuser().run("CHECKPOINT");
+    until("the second step is done", || place.has_table("table_9"));
+    asleep(&place);
+    cluster.kill().unwrap();
+    cluster.start_again().unwrap();
+    until("the run has ended", || {
+        service.state() == "migration_failed" || service.state() == "finalization_required"
+    });
+    let tables = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'table_%'";
+    let is_behind_a_gap = place.has_table("last") && place.one::<i64>(tables) < 8;
+    assert!(!is_behind_a_gap, "{:#?}", service.logs());
+    service.does("migrate");
+    assert_eq!(place.one::<i64>(tables), 8);
+    assert!(place.has_table("last"));
+}
+
 /// With a disk that is waited for as in a fresh installation: what the host called done is there.
 #[test]
 fn what_a_run_called_done_outlives_the_server() {
