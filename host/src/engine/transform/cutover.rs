@@ -60,8 +60,7 @@ async fn look(session: &mut dyn Session, plan: &Plan) -> Result<(), Failure> {
     let Some(key) = unset.first() else {
         return Ok(());
     };
-    let required = plan.derived().iter().filter(|column| !column.nullable);
-    let required: Vec<&str> = required.map(|column| column.name.as_str()).collect();
+    let required: Vec<&str> = plan.required().collect();
     Err(Failure::new(
         "failed",
         Blame::Step,

@@ -61,9 +61,9 @@ impl Plan {
 
     /// A row that has no value where it must have one, though no change of it waits in the capture.
     pub(super) fn unset(&self) -> Option<String> {
-        let required = self.derived().iter().filter(|column| !column.nullable);
-        let conditions: Vec<String> = required
-            .map(|column| format!("{} IS NULL", quote(&column.name)))
+        let conditions: Vec<String> = self
+            .required()
+            .map(|name| format!("{} IS NULL", quote(name)))
             .collect();
         let same: Vec<String> = self
             .captured_keys()

@@ -22,11 +22,15 @@ impl Undisturbed {
     fn of(before: &Place) -> Self {
         // The first one fills the cache of compiled components.
         before.copy().run(&["finalize"]).ends_with(0);
+        let timed = |place: &Place| {
+            let began = Instant::now();
+            place.run(&["finalize"]).ends_with(0);
+            began.elapsed()
+        };
         let place = before.copy();
-        let began = Instant::now();
-        place.run(&["finalize"]).ends_with(0);
         Self {
-            duration: began.elapsed(),
+            // The shorter one: what held up a run here will not hold up those that are disturbed.
+            duration: timed(&place).min(timed(&before.copy())),
             content: place.content(),
             done: done(&place),
         }
@@ -118,7 +122,9 @@ fn no_step_is_done_behind_one_that_the_server_has_forgotten() {
     asleep(&place);
     // The beginning of the run is not forgotten.
     place.connect_as_superuser().run("CHECKPOINT");
-    until("the second step is done", || place.has_table("table_9"));
+    until("the step before the last is done", || {
+        place.has_table("table_9")
+    });
     asleep(&place);
     cluster.kill().unwrap();
     cluster.start_again().unwrap();
