@@ -6,6 +6,7 @@
 //! transaction. This room knows neither the journal's tables (but for the prefix of their names) nor components.
 
 mod batch;
+mod capabilities;
 mod error;
 mod placeholder;
 mod postgres;
@@ -23,6 +24,9 @@ use async_trait::async_trait;
 use crate::output::Level;
 
 pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnValues};
+pub use capabilities::{
+    Capabilities, ColumnTypes, RowVersion, SchemaChanges, TenantPlace, Writers,
+};
 pub use error::{Error, ErrorKind, Limit, Result, Script, ScriptError};
 pub use placeholder::substitute;
 pub use postgres::{Postgres, PostgresOptions};
@@ -51,13 +55,31 @@ impl Kind {
             Self::Postgres => "postgres",
         }
     }
+
+    /// Its name for people.
+    pub fn display_name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+
+    /// What OpenTelemetry calls it: <https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name>
+    pub fn system_name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgresql",
+        }
+    }
 }
 
-/// A database's kind and version.
+/// A database's kind, what it can do, and its version.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Its kind.
+    /// Its kind. Ask [`Server::capabilities`] instead wherever one of them is what matters.
     pub kind: Kind,
+    /// What it can do.
+    pub capabilities: Capabilities,
     /// Its version, as it tells it.
     pub version: String,
     /// Whether the host is connected with rights that nothing confines: a step could then reach the server's files.
@@ -172,8 +194,11 @@ pub trait Database: Send + Sync {
     /// What to call the target in messages; never holds a password.
     fn name(&self) -> &str;
 
-    /// Which database it is.
+    /// Which database it is. Ask [`Database::capabilities`] instead wherever one of them is what matters.
     fn kind(&self) -> Kind;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
 
     /// What to say about a script before it runs. `is_finalize` says that the application is about to change; `made` are the
     /// tables that the scripts before have made, to which those of this one are added.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{now, process};
-use crate::database::{Error, ErrorKind, Kind, Result, Session, Value};
+use crate::database::{Error, ErrorKind, Result, Session, Value};
 
 /// The lease as another host sees it.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -107,16 +107,12 @@ impl Lease {
         if now.saturating_sub(self.renewed_at.load(Ordering::Relaxed))
             < milliseconds(self.lasts) / 4
         {
-            let look = match session.server().kind {
-                // The transaction has the only write lock: nobody can take the lease before it ends.
-                Kind::Sqlite => {
-                    "SELECT token FROM wasmigrate_lease WHERE token = $1 AND holder IS NOT NULL"
-                }
-                Kind::Postgres => {
-                    "SELECT token FROM wasmigrate_lease WHERE token = $1 AND holder IS NOT NULL FOR SHARE"
-                }
-            };
-            return session.require(look, &[self.token.into()], taken).await;
+            // Nobody can take the lease before the transaction ends.
+            let look = format!(
+                "SELECT token FROM wasmigrate_lease WHERE token = $1 AND holder IS NOT NULL{}",
+                session.server().capabilities.share_lock()
+            );
+            return session.require(&look, &[self.token.into()], taken).await;
         }
         self.renewed_at.store(now, Ordering::Relaxed);
         session

@@ -18,7 +18,7 @@ mod transformations;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::database::{Error, ErrorKind, Kind, Result, Schema, Session};
+use crate::database::{Error, ErrorKind, Result, Schema, Session};
 
 use cells::{columns, damaged, integer, number, small, spelled, text};
 
@@ -138,7 +138,7 @@ pub async fn read(session: &mut dyn Session) -> Result<Snapshot> {
 /// afterwards stays true. A holder that was declared dead may only have slept, and a commit of its may be on its way; what
 /// it has open is ended. False when the lease is live: what is read then may be true no more in the next moment.
 pub async fn shut_out_the_dead(session: &mut dyn Session) -> Result<bool> {
-    if session.server().kind == Kind::Sqlite {
+    if session.server().capabilities.has_one_writer() {
         // The open transaction has the only write lock.
         return Ok(true);
     }
@@ -154,7 +154,7 @@ pub async fn shut_out_the_dead(session: &mut dyn Session) -> Result<bool> {
 
 /// The same for a holder whose lease may be live.
 pub async fn shut_out(session: &mut dyn Session) -> Result<()> {
-    if session.server().kind == Kind::Sqlite {
+    if session.server().capabilities.has_one_writer() {
         return Ok(());
     }
     let open = "SELECT id FROM wasmigrate_run WHERE outcome IS NULL";
@@ -167,7 +167,7 @@ pub async fn shut_out(session: &mut dyn Session) -> Result<()> {
 /// Ends what a run's lost connections have open on a server, and waits for those that are just committing: what is read
 /// afterwards stays true.
 pub async fn end_lost_transactions(session: &mut dyn Session, run: i64) -> Result<()> {
-    if session.server().kind == Kind::Sqlite {
+    if session.server().capabilities.has_one_writer() {
         return Ok(());
     }
     if !session.end_others(run).await? {

@@ -1,6 +1,6 @@
 //! The journal's tables.
 
-use crate::database::{Kind, Result, Session};
+use crate::database::{Result, Session};
 
 /// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself, and
 /// adds to an older one what it lacks.
@@ -179,10 +179,7 @@ const TABLES_OF_VERSION_3: [&str; 6] = [
 
 /// Makes the tables that are not there yet, in the open transaction. `version` is that of the journal, when there is one.
 pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> Result<()> {
-    let (key, bytes, clustered) = match session.server().kind {
-        Kind::Sqlite => ("INTEGER PRIMARY KEY", "BLOB", "WITHOUT ROWID"),
-        Kind::Postgres => ("BIGINT PRIMARY KEY", "BYTEA", ""),
-    };
+    let columns = session.server().capabilities.columns;
     let first = match version {
         None => &TABLES[..],
         Some(_) => &[],
@@ -193,9 +190,9 @@ pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> R
     };
     for table in first.iter().chain(second).chain(&TABLES_OF_VERSION_3) {
         let table = table
-            .replace("{KEY}", key)
-            .replace("{BYTES}", bytes)
-            .replace("{CLUSTERED}", clustered);
+            .replace("{KEY}", columns.key)
+            .replace("{BYTES}", columns.bytes)
+            .replace("{CLUSTERED}", columns.clustered);
         session.execute_later(&table, &[]).await?;
     }
     if version.is_some() {

@@ -260,8 +260,5 @@ pub(super) fn snapshot(database: &dyn Database) -> Result<Snapshot, Error> {
 
 /// The name of a database's kind, as people write it.
 pub(super) fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Sqlite => "SQLite",
-        Kind::Postgres => "PostgreSQL",
-    }
+    kind.display_name()
 }

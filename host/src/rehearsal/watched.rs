@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::database::{
-    Access, Advice, Authority, Batch, Column, ColumnValues, CursorId, Database, Deed, Durability,
-    Error, ErrorKind, Kind, Listener, Result, SavepointId, ScriptError, Server, Session, Stop,
-    Value,
+    Access, Advice, Authority, Batch, Capabilities, Column, ColumnValues, CursorId, Database, Deed,
+    Durability, Error, ErrorKind, Kind, Listener, Result, SavepointId, ScriptError, Server,
+    Session, Stop, Value,
 };
 
 /// How much of a statement is kept to name a call.
@@ -140,6 +140,18 @@ impl Database for Watched {
 
     fn kind(&self) -> Kind {
         self.inner.kind()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn tenant(&self, name: &str) -> Option<Arc<dyn Database>> {
+        let inner = self.inner.tenant(name)?;
+        Some(Arc::new(Self {
+            inner,
+            watch: Arc::clone(&self.watch),
+        }))
     }
 
     fn advise(&self, script: &str, is_finalize: bool, made: &mut BTreeSet<String>) -> Vec<Advice> {

@@ -39,8 +39,7 @@ pub struct Traces {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
     target: String,
-    /// As OpenTelemetry calls the database:
-    /// <https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name>
+    /// As OpenTelemetry calls the database.
     system: &'static str,
     open: Mutex<Option<OpenRun>>,
 }
@@ -79,10 +78,7 @@ impl Traces {
             tracer: provider.tracer("wasmigrate"),
             provider,
             target: target.to_owned(),
-            system: match kind {
-                Kind::Sqlite => "sqlite",
-                Kind::Postgres => "postgresql",
-            },
+            system: kind.system_name(),
             open: Mutex::default(),
         })
     }

@@ -9,6 +9,7 @@
 
 mod address;
 mod advice;
+mod capabilities;
 mod connection;
 mod conversation;
 mod copy;
@@ -39,10 +40,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Access, Advice, Database, Error, ErrorKind, JOURNAL_PREFIX, Kind, Result, Session,
-    SessionLimits, Stop,
+    Access, Advice, Capabilities, Database, Error, ErrorKind, JOURNAL_PREFIX, Kind, Result,
+    Session, SessionLimits, Stop,
 };
 use address::Address;
+use capabilities::CAPABILITIES;
 use connection::Connection;
 use session::PostgresSession;
 
@@ -183,6 +185,10 @@ impl Database for Postgres {
 
     fn kind(&self) -> Kind {
         Kind::Postgres
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
     }
 
     fn advise(&self, script: &str, is_finalize: bool, made: &mut BTreeSet<String>) -> Vec<Advice> {

@@ -11,6 +11,7 @@ use super::super::{
     JOURNAL_PREFIX, Kind, Listener, Result, SavepointId, Script, ScriptError, Server, Session,
     Stop, Value,
 };
+use super::capabilities::CAPABILITIES;
 use super::connection::Connection;
 use super::copy::Loaded;
 use super::pipeline::{Answer, Asked, Pipeline, Request};
@@ -66,6 +67,7 @@ impl PostgresSession {
         Ok(Self {
             server: Server {
                 kind: Kind::Postgres,
+                capabilities: CAPABILITIES,
                 version: target.version.clone(),
                 is_superuser: target.is_superuser,
             },

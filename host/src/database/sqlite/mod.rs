@@ -5,6 +5,7 @@
 //! long statement ends with the run. What SQLite rolls back by itself (`ON CONFLICT ROLLBACK`, a full disk) is noticed
 //! before the next statement: nothing of a step ever runs outside its transaction.
 
+mod capabilities;
 mod changes;
 mod company;
 mod errors;
@@ -26,7 +27,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Access, Database, Error, ErrorKind, Kind, Result, Session, SessionLimits, Stop};
+use super::{
+    Access, Capabilities, Database, Error, ErrorKind, Kind, Result, Session, SessionLimits, Stop,
+};
+use capabilities::CAPABILITIES;
 use errors::translate;
 use session::SqliteSession;
 
@@ -121,6 +125,10 @@ impl Database for Sqlite {
 
     fn kind(&self) -> Kind {
         Kind::Sqlite
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
     }
 
     fn tenant(&self, name: &str) -> Option<Arc<dyn Database>> {

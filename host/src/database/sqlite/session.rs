@@ -10,6 +10,7 @@ use super::super::{
     Access, Authority, Batch, Cell, Column, CursorId, Deed, Durability, Error, Kind, Result,
     SavepointId, ScriptError, Server, Session, Stop, Value, expect_columns, quote,
 };
+use super::capabilities::CAPABILITIES;
 use super::company;
 use super::errors::translate;
 use super::foreign_keys;
@@ -44,6 +45,7 @@ impl SqliteSession {
         Ok(Self {
             server: Server {
                 kind: Kind::Sqlite,
+                capabilities: CAPABILITIES,
                 version: rusqlite::version().to_owned(),
                 is_superuser: false,
             },

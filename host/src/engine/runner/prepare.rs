@@ -2,7 +2,6 @@
 
 use super::{Ended, Loaded, Run};
 use crate::catalog::{self, StepFile};
-use crate::database::Kind;
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded;
@@ -133,13 +132,17 @@ impl Run<'_> {
 
     /// Refuses a step that wants to run outside a transaction where that makes no sense.
     fn permit(&self, loaded: &Loaded) -> Result<(), Ended> {
-        if loaded.transactional || self.engine.database.kind() != Kind::Sqlite {
+        let database = &self.engine.database;
+        if loaded.transactional || database.capabilities().has_statements_outside_transactions {
             return Ok(());
         }
         let failure = Failure::new(
             "incompatible",
             Blame::Step,
-            "the step wants to run outside a transaction, which SQLite has no need of: let it run in one",
+            format!(
+                "the step wants to run outside a transaction, which {} has no need of: let it run in one",
+                database.kind().display_name()
+            ),
         );
         Err(turned_down(failure.of(&loaded.step.label, Phase::Prepare)))
     }

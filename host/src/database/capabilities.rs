@@ -1,0 +1,95 @@
+//! What a database can do, as values: whoever needs to know asks for the one property that matters, and not which database
+//! it is. A new database then says what it can, and nobody else has to learn its name.
+
+/// What a database can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// How many transactions may write at the same time.
+    pub writers: Writers,
+    /// What becomes of statements that change the schema.
+    pub schema_changes: SchemaChanges,
+    /// Whether there are statements that refuse to run inside a transaction, so that a step may ask to run outside one.
+    pub has_statements_outside_transactions: bool,
+    /// Whether a change of a table's shape writes all of its rows anew.
+    pub schema_change_rewrites_table: bool,
+    /// Where the data of a tenant is.
+    pub tenants: TenantPlace,
+    /// What tells that a row is still as it was read.
+    pub row_version: RowVersion,
+    /// Whether numbers of sequences stay taken when a transaction is rolled back.
+    pub keeps_sequences_on_rollback: bool,
+    /// Whether it can give the rows of queries without `ORDER BY` in another order on purpose.
+    pub reverses_unordered_rows: bool,
+    /// How the columns of the host's own tables are declared.
+    pub columns: ColumnTypes,
+}
+
+/// How many transactions may write at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writers {
+    /// One: a transaction that may write has the only write lock from its beginning. Others read beside it, each one state of
+    /// the target; whoever computes for long before it writes reads in a transaction of its own.
+    One,
+    /// Many: they wait for each other where they lock the same rows or tables.
+    Many,
+}
+
+/// What becomes of statements that change the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaChanges {
+    /// They commit and roll back with the transaction.
+    InTransaction,
+    /// They commit at once, together with all that the transaction did before.
+    CommitImplicitly,
+}
+
+/// Where the data of a tenant is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantPlace {
+    /// In a schema of the target: one transaction may change several tenants.
+    Schema,
+    /// In a database of its own beside the target, see [`super::Database::tenant`]: nothing commits together with another
+    /// tenant's or with the target.
+    Database,
+}
+
+/// What tells that a row is still as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowVersion {
+    /// The values that were read: they are compared.
+    Values,
+    /// Columns that the database keeps for itself.
+    SystemColumns,
+}
+
+/// How the columns of the host's own tables are declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColumnTypes {
+    /// A whole number that is the table's key.
+    pub key: &'static str,
+    /// A text of bytes.
+    pub bytes: &'static str,
+    /// What is written behind the columns of a table whose rows are kept in the order of its key.
+    pub clustered: &'static str,
+}
+
+impl Capabilities {
+    /// Whether a transaction that may write keeps all other writers out from its beginning.
+    pub fn has_one_writer(&self) -> bool {
+        self.writers == Writers::One
+    }
+
+    /// Whether tenants are databases of their own beside the target.
+    pub fn has_tenant_databases(&self) -> bool {
+        self.tenants == TenantPlace::Database
+    }
+
+    /// What has to be written behind a query so that nobody changes its rows before the transaction ends, and others may look
+    /// at them, too. Nothing where there is one writer.
+    pub fn share_lock(&self) -> &'static str {
+        match self.writers {
+            Writers::One => "",
+            Writers::Many => " FOR SHARE",
+        }
+    }
+}

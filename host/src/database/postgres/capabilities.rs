@@ -1,0 +1,19 @@
+//! What PostgreSQL can do.
+
+use crate::database::{Capabilities, ColumnTypes, RowVersion, SchemaChanges, TenantPlace, Writers};
+
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
+    writers: Writers::Many,
+    schema_changes: SchemaChanges::InTransaction,
+    has_statements_outside_transactions: true,
+    schema_change_rewrites_table: false,
+    tenants: TenantPlace::Schema,
+    row_version: RowVersion::SystemColumns,
+    keeps_sequences_on_rollback: true,
+    reverses_unordered_rows: false,
+    columns: ColumnTypes {
+        key: "BIGINT PRIMARY KEY",
+        bytes: "BYTEA",
+        clustered: "",
+    },
+};

@@ -1,0 +1,19 @@
+//! What SQLite can do.
+
+use crate::database::{Capabilities, ColumnTypes, RowVersion, SchemaChanges, TenantPlace, Writers};
+
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
+    writers: Writers::One,
+    schema_changes: SchemaChanges::InTransaction,
+    has_statements_outside_transactions: false,
+    schema_change_rewrites_table: true,
+    tenants: TenantPlace::Database,
+    row_version: RowVersion::Values,
+    keeps_sequences_on_rollback: false,
+    reverses_unordered_rows: true,
+    columns: ColumnTypes {
+        key: "INTEGER PRIMARY KEY",
+        bytes: "BLOB",
+        clustered: "WITHOUT ROWID",
+    },
+};
