@@ -4,15 +4,17 @@
 //! A host that is dead says nothing any more: its session is dropped with its open transaction, and every later call
 //! fails before it reaches the database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::database::{
-    Access, Advice, Authority, Batch, Capabilities, Column, ColumnValues, CursorId, Database, Deed,
-    Durability, Error, ErrorKind, Kind, Listener, Result, SavepointId, ScriptError, Server,
-    Session, Stop, Value,
+    Access, Advice, Authority, Batch, Capabilities, Column, ColumnValues, Coordination, CursorId,
+    Database, Deed, Durability, Error, ErrorKind, Introspection, Kind, Listener, Rehearsing,
+    Result, SavepointId, Script, ScriptError, Server, Session, Statements, Stop, Transactions,
+    Value,
 };
 
 /// How much of a statement is kept to name a call.
@@ -280,23 +282,7 @@ fn bytes(batch: &Batch) -> u64 {
 }
 
 #[async_trait]
-impl Session for WatchedSession {
-    fn server(&self) -> &Server {
-        &self.server
-    }
-
-    fn listen(&mut self, listener: Option<Arc<dyn Listener>>) {
-        if let Ok(inner) = self.inner() {
-            inner.listen(listener);
-        }
-    }
-
-    fn label(&mut self, run: i64) {
-        if let Ok(inner) = self.inner() {
-            inner.label(run);
-        }
-    }
-
+impl Transactions for WatchedSession {
     async fn begin(&mut self, _durability: Durability) -> Result<()> {
         self.is_outside = false;
         // Nobody needs a throw-away database after a crash of the machine.
@@ -312,24 +298,6 @@ impl Session for WatchedSession {
         self.is_outside = true;
         self.watch.state().seen.sequences = None;
         Ok(())
-    }
-
-    fn schema_query(&self) -> String {
-        self.inner
-            .as_ref()
-            .map_or_else(String::new, |inner| inner.schema_query())
-    }
-
-    async fn invalid_indexes(&mut self) -> Result<Vec<String>> {
-        self.inner()?.invalid_indexes().await
-    }
-
-    async fn lock_target(&mut self) -> Result<()> {
-        self.inner()?.lock_target().await
-    }
-
-    async fn end_others(&mut self, run: i64) -> Result<bool> {
-        self.inner()?.end_others(run).await
     }
 
     async fn enter_schema(&mut self, schema: Option<&str>) -> Result<()> {
@@ -365,6 +333,33 @@ impl Session for WatchedSession {
         self.inner()?.rollback().await
     }
 
+    async fn savepoint(&mut self) -> Result<SavepointId> {
+        let savepoint = self.inner()?.savepoint().await?;
+        self.note("opening a savepoint", false);
+        Ok(savepoint)
+    }
+
+    async fn release(&mut self, savepoint: SavepointId) -> Result<()> {
+        self.inner()?.release(savepoint).await?;
+        self.note("releasing a savepoint", false);
+        Ok(())
+    }
+
+    async fn roll_back_to(&mut self, savepoint: SavepointId) -> Result<()> {
+        self.inner()?.roll_back_to(savepoint).await?;
+        self.note("rolling back to a savepoint", false);
+        Ok(())
+    }
+
+    fn open_savepoints(&self) -> usize {
+        self.inner
+            .as_ref()
+            .map_or(0, |inner| inner.open_savepoints())
+    }
+}
+
+#[async_trait]
+impl Statements for WatchedSession {
     async fn execute(
         &mut self,
         authority: Authority,
@@ -395,10 +390,6 @@ impl Session for WatchedSession {
         self.inner()?
             .require(statement, parameters, otherwise)
             .await
-    }
-
-    async fn has_journal_table(&mut self, name: &str) -> Result<bool> {
-        self.inner()?.has_journal_table(name).await
     }
 
     async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64> {
@@ -469,6 +460,16 @@ impl Session for WatchedSession {
         Ok(done)
     }
 
+    async fn execute_scripts(
+        &mut self,
+        scripts: &[Script<'_>],
+        progress: &mut (dyn for<'a> FnMut(usize, usize) + Send),
+    ) -> std::result::Result<(), (usize, ScriptError)> {
+        // One at a time: the host can die after each of their statements.
+        let session: &mut dyn Session = self;
+        session.execute_each_script(scripts, progress).await
+    }
+
     async fn query(
         &mut self,
         authority: Authority,
@@ -484,6 +485,21 @@ impl Session for WatchedSession {
             self.note(named(statement), false);
         }
         Ok(cursor)
+    }
+
+    async fn read(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<Batch> {
+        // The query and its rows are numbered like those of any other cursor.
+        let session: &mut dyn Session = self;
+        session
+            .read_from_cursor(authority, statement, parameters, max_rows, max_bytes)
+            .await
     }
 
     fn columns(&self, cursor: CursorId) -> Result<Arc<[Column]>> {
@@ -520,31 +536,66 @@ impl Session for WatchedSession {
         self.inner.as_ref().map_or(0, |inner| inner.open_cursors())
     }
 
-    async fn savepoint(&mut self) -> Result<SavepointId> {
-        let savepoint = self.inner()?.savepoint().await?;
-        self.note("opening a savepoint", false);
-        Ok(savepoint)
+    fn listen(&mut self, listener: Option<Arc<dyn Listener>>) {
+        if let Ok(inner) = self.inner() {
+            inner.listen(listener);
+        }
+    }
+}
+
+#[async_trait]
+impl Coordination for WatchedSession {
+    fn label(&mut self, run: i64) {
+        if let Ok(inner) = self.inner() {
+            inner.label(run);
+        }
     }
 
-    async fn release(&mut self, savepoint: SavepointId) -> Result<()> {
-        self.inner()?.release(savepoint).await?;
-        self.note("releasing a savepoint", false);
-        Ok(())
+    async fn lock_target(&mut self) -> Result<()> {
+        self.inner()?.lock_target().await
     }
 
-    async fn roll_back_to(&mut self, savepoint: SavepointId) -> Result<()> {
-        self.inner()?.roll_back_to(savepoint).await?;
-        self.note("rolling back to a savepoint", false);
-        Ok(())
+    async fn end_others(&mut self, run: i64) -> Result<bool> {
+        self.inner()?.end_others(run).await
     }
 
-    fn open_savepoints(&self) -> usize {
+    async fn waiting_for_run(&mut self, run: i64) -> Result<u64> {
+        self.inner()?.waiting_for_run(run).await
+    }
+
+    fn has_company(&self) -> bool {
+        self.inner.as_ref().is_some_and(|inner| inner.has_company())
+    }
+
+    async fn replication_lag(&mut self) -> Result<Option<Duration>> {
+        self.inner()?.replication_lag().await
+    }
+}
+
+#[async_trait]
+impl Introspection for WatchedSession {
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
+    async fn has_journal_table(&mut self, name: &str) -> Result<bool> {
+        self.inner()?.has_journal_table(name).await
+    }
+
+    fn schema_query(&self) -> String {
         self.inner
             .as_ref()
-            .map_or(0, |inner| inner.open_savepoints())
+            .map_or_else(String::new, |inner| inner.schema_query())
     }
 
-    async fn rows_changed(&mut self) -> Result<std::collections::BTreeMap<String, u64>> {
+    async fn invalid_indexes(&mut self) -> Result<Vec<String>> {
+        self.inner()?.invalid_indexes().await
+    }
+}
+
+#[async_trait]
+impl Rehearsing for WatchedSession {
+    async fn rows_changed(&mut self) -> Result<BTreeMap<String, u64>> {
         if let Some(probe) = self.watch.manner.probe.clone() {
             probe.at_the_end(&mut **self.inner()?).await;
         }

@@ -8,7 +8,7 @@ use postgres_protocol::message::frontend;
 use super::super::{Authority, Cell, Error, ErrorKind, JOURNAL_PREFIX, Result};
 use super::interruptions::Interruptions;
 use super::pipeline::{Answer, Asked, Request, Trouble};
-use super::session::PostgresSession;
+use super::state::PostgresSession;
 use super::{errors, guard, locks};
 
 /// How many statements a transaction keeps prepared on the server.

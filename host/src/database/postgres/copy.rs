@@ -14,7 +14,7 @@ use super::super::{
 };
 use super::interruptions::Interruptions;
 use super::pipeline::{Answer, Asked, Request};
-use super::session::PostgresSession;
+use super::state::PostgresSession;
 use super::text::{self, oid};
 use super::{errors, guard, results};
 

@@ -7,7 +7,7 @@ use super::super::{Authority, Cell, Column, CursorId, Error, ErrorKind, Result, 
 use super::connection::Connection;
 use super::pipeline::{Answer, Asked, Request};
 use super::results::{self, Cursor, Portion};
-use super::session::PostgresSession;
+use super::state::PostgresSession;
 use super::text;
 
 impl PostgresSession {

@@ -12,11 +12,13 @@ mod advice;
 mod capabilities;
 mod connection;
 mod conversation;
+mod coordinate;
 mod copy;
 mod cursors;
 mod errors;
 mod guard;
 mod interruptions;
+mod introspect;
 mod kept;
 mod lexer;
 mod locks;
@@ -25,6 +27,7 @@ mod results;
 mod schema;
 mod script;
 mod session;
+mod state;
 mod text;
 mod throwaway;
 mod tls;
@@ -46,7 +49,7 @@ use super::{
 use address::Address;
 use capabilities::CAPABILITIES;
 use connection::Connection;
-use session::PostgresSession;
+use state::PostgresSession;
 
 pub(super) use lexer::dollar_tag;
 
@@ -193,6 +196,11 @@ impl Database for Postgres {
 
     fn advise(&self, script: &str, is_finalize: bool, made: &mut BTreeSet<String>) -> Vec<Advice> {
         advice::advise(script, is_finalize, made)
+    }
+
+    fn tenant(&self, _name: &str) -> Option<Arc<dyn Database>> {
+        // A tenant is a schema of the target.
+        None
     }
 
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>> {

@@ -1,6 +1,6 @@
 //! What a schema looks like, in the server's own words.
 
-use super::session::quote_text;
+use super::text::quote_text;
 use crate::database::JOURNAL_PREFIX;
 
 /// One row a column, constraint, index, trigger or view: the table's name, and the line.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::{Authority, Error, Script, ScriptError};
 use super::pipeline::{Answer, Asked, Request};
-use super::session::PostgresSession;
+use super::state::PostgresSession;
 use super::{guard, lexer};
 
 /// How many statements are sent before their answers are read.

@@ -163,6 +163,11 @@ pub(super) fn type_name(type_number: u32, modifier: i32) -> Option<&'static str>
     })
 }
 
+/// A text as a literal.
+pub(super) fn quote_text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

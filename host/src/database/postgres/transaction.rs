@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::super::{Authority, Cell, Durability, Error, ErrorKind, Result};
 use super::pipeline::{Asked, Request, failed_before};
-use super::session::{PostgresSession, quote_text};
+use super::state::PostgresSession;
+use super::text::quote_text;
 use super::{kept, verify};
 use crate::database::quote;
 

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use send_wrapper::SendWrapper;
 
 use super::super::{
-    Access, Authority, Batch, Cell, Column, CursorId, Deed, Durability, Error, Kind, Result,
-    SavepointId, ScriptError, Server, Session, Stop, Value, expect_columns, quote,
+    Access, Authority, Batch, Cell, Column, Coordination, CursorId, Deed, Durability, Error,
+    Introspection, Kind, Listener, Rehearsing, Result, SavepointId, Script, ScriptError, Server,
+    Session, Statements, Stop, Transactions, Value, expect_columns, quote,
 };
 use super::capabilities::CAPABILITIES;
 use super::company;
@@ -65,15 +67,7 @@ fn expect_parameters(prepared: &Prepared, given: usize) -> Result<()> {
 }
 
 #[async_trait]
-impl Session for SqliteSession {
-    fn server(&self) -> &Server {
-        &self.server
-    }
-
-    fn has_company(&self) -> bool {
-        company::has_company(&self.inner.database.path)
-    }
-
+impl Transactions for SqliteSession {
     async fn begin(&mut self, durability: Durability) -> Result<()> {
         self.inner.begin(durability)
     }
@@ -94,24 +88,6 @@ impl Session for SqliteSession {
         Err(Error::not_permitted(
             "the step wants to run outside a transaction, which SQLite has no need of: let it run in one",
         ))
-    }
-
-    async fn lock_target(&mut self) -> Result<()> {
-        // The transaction has the only write lock.
-        Ok(())
-    }
-
-    async fn end_others(&mut self, _run: i64) -> Result<bool> {
-        // Whoever had a transaction open would have kept this one from beginning.
-        Ok(true)
-    }
-
-    fn schema_query(&self) -> String {
-        SCHEMA.replace("{WHOLE}", WHOLE)
-    }
-
-    async fn settle(&mut self) -> Result<()> {
-        Ok(())
     }
 
     async fn enter_schema(&mut self, _schema: Option<&str>) -> Result<()> {
@@ -136,6 +112,10 @@ impl Session for SqliteSession {
             .check(&inner.connection, before, &inner.touched)
     }
 
+    async fn settle(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     async fn commit(&mut self) -> Result<()> {
         let inner = &mut *self.inner;
         inner.end_open_work();
@@ -151,127 +131,6 @@ impl Session for SqliteSession {
             inner.control("ROLLBACK")?;
         }
         Ok(())
-    }
-
-    async fn execute(
-        &mut self,
-        authority: Authority,
-        statement: &str,
-        parameters: &[Value],
-    ) -> Result<u64> {
-        self.inner.change(authority, statement, |prepared| {
-            expect_parameters(prepared, parameters.len()).map_err(Failed::Refused)?;
-            prepared.bind(parameters.iter().map(Cell::from))?;
-            prepared.run()?;
-            Ok(())
-        })
-    }
-
-    async fn execute_later(&mut self, statement: &str, parameters: &[Value]) -> Result<()> {
-        self.execute(Authority::Host, statement, parameters)
-            .await
-            .map(|_| ())
-    }
-
-    async fn require(
-        &mut self,
-        statement: &str,
-        parameters: &[Value],
-        otherwise: Error,
-    ) -> Result<()> {
-        match self.rows(statement, parameters).await?.len() {
-            1 => Ok(()),
-            _ => Err(otherwise),
-        }
-    }
-
-    async fn has_journal_table(&mut self, name: &str) -> Result<bool> {
-        let query = "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = $1";
-        Ok(!self.rows(query, &[name.into()]).await?.is_empty())
-    }
-
-    async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64> {
-        self.inner.change(Authority::Step, statement, |prepared| {
-            expect_parameters(prepared, parameters.columns.len()).map_err(Failed::Refused)?;
-            for row in 0..parameters.row_count {
-                prepared.bind(parameters.columns.iter().map(|column| column.cell(row)))?;
-                prepared.run()?;
-            }
-            Ok(())
-        })
-    }
-
-    async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
-        expect_columns(columns, rows)?;
-        let names: Vec<String> = columns.iter().map(|name| quote(name)).collect();
-        let statement = format!(
-            "INSERT INTO {} ({}) VALUES ({})",
-            quote(table),
-            names.join(", "),
-            vec!["?"; names.len()].join(", ")
-        );
-        self.execute_many(&statement, rows).await
-    }
-
-    async fn execute_script(
-        &mut self,
-        script: &str,
-        progress: &mut (dyn for<'a> FnMut(usize) + Send),
-    ) -> std::result::Result<u64, ScriptError> {
-        self.inner.execute_script(script, progress)
-    }
-
-    async fn query(
-        &mut self,
-        authority: Authority,
-        statement: &str,
-        parameters: &[Value],
-    ) -> Result<CursorId> {
-        let inner = &mut *self.inner;
-        let (sql, prepared) = inner.prepare(authority, statement)?;
-        expect_parameters(&prepared, parameters.len())?;
-        let running = prepared
-            .open(parameters.iter().map(Cell::from))
-            .map_err(|error| inner.explain(error))?;
-        let cursor = CursorId(inner.number());
-        inner.cursors.insert(
-            cursor,
-            OpenCursor {
-                authority,
-                statement: sql,
-                running,
-            },
-        );
-        Ok(cursor)
-    }
-
-    fn columns(&self, cursor: CursorId) -> Result<Arc<[Column]>> {
-        match self.inner.cursors.get(&cursor) {
-            Some(cursor) => Ok(Arc::clone(&cursor.running.columns)),
-            None => Err(Error::invalid_argument("the cursor is closed")),
-        }
-    }
-
-    async fn fetch(
-        &mut self,
-        cursor: CursorId,
-        max_rows: usize,
-        max_bytes: usize,
-    ) -> Result<Batch> {
-        let inner = &mut *self.inner;
-        let fetched = inner.cursor(cursor)?.fetch(max_rows, max_bytes);
-        fetched.map_err(|error| inner.explain(error))
-    }
-
-    async fn close(&mut self, cursor: CursorId) {
-        let inner = &mut *self.inner;
-        if let Some(cursor) = inner.cursors.remove(&cursor) {
-            inner.close_cursor(cursor);
-        }
-    }
-
-    fn open_cursors(&self) -> usize {
-        self.inner.cursors.len()
     }
 
     async fn savepoint(&mut self) -> Result<SavepointId> {
@@ -311,7 +170,209 @@ impl Session for SqliteSession {
     fn open_savepoints(&self) -> usize {
         self.inner.savepoints.len()
     }
+}
 
+#[async_trait]
+impl Statements for SqliteSession {
+    async fn execute(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<u64> {
+        self.inner.change(authority, statement, |prepared| {
+            expect_parameters(prepared, parameters.len()).map_err(Failed::Refused)?;
+            prepared.bind(parameters.iter().map(Cell::from))?;
+            prepared.run()?;
+            Ok(())
+        })
+    }
+
+    async fn execute_later(&mut self, statement: &str, parameters: &[Value]) -> Result<()> {
+        self.execute(Authority::Host, statement, parameters)
+            .await
+            .map(|_| ())
+    }
+
+    async fn require(
+        &mut self,
+        statement: &str,
+        parameters: &[Value],
+        otherwise: Error,
+    ) -> Result<()> {
+        let session: &mut dyn Session = self;
+        match session.rows(statement, parameters).await?.len() {
+            1 => Ok(()),
+            _ => Err(otherwise),
+        }
+    }
+
+    async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64> {
+        self.inner.change(Authority::Step, statement, |prepared| {
+            expect_parameters(prepared, parameters.columns.len()).map_err(Failed::Refused)?;
+            for row in 0..parameters.row_count {
+                prepared.bind(parameters.columns.iter().map(|column| column.cell(row)))?;
+                prepared.run()?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
+        expect_columns(columns, rows)?;
+        let names: Vec<String> = columns.iter().map(|name| quote(name)).collect();
+        let statement = format!(
+            "INSERT INTO {} ({}) VALUES ({})",
+            quote(table),
+            names.join(", "),
+            vec!["?"; names.len()].join(", ")
+        );
+        self.execute_many(&statement, rows).await
+    }
+
+    async fn execute_script(
+        &mut self,
+        script: &str,
+        progress: &mut (dyn for<'a> FnMut(usize) + Send),
+    ) -> std::result::Result<u64, ScriptError> {
+        self.inner.execute_script(script, progress)
+    }
+
+    async fn execute_scripts(
+        &mut self,
+        scripts: &[Script<'_>],
+        progress: &mut (dyn for<'a> FnMut(usize, usize) + Send),
+    ) -> std::result::Result<(), (usize, ScriptError)> {
+        let session: &mut dyn Session = self;
+        session.execute_each_script(scripts, progress).await
+    }
+
+    async fn query(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<CursorId> {
+        let inner = &mut *self.inner;
+        let (sql, prepared) = inner.prepare(authority, statement)?;
+        expect_parameters(&prepared, parameters.len())?;
+        let running = prepared
+            .open(parameters.iter().map(Cell::from))
+            .map_err(|error| inner.explain(error))?;
+        let cursor = CursorId(inner.number());
+        inner.cursors.insert(
+            cursor,
+            OpenCursor {
+                authority,
+                statement: sql,
+                running,
+            },
+        );
+        Ok(cursor)
+    }
+
+    async fn read(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<Batch> {
+        let session: &mut dyn Session = self;
+        session
+            .read_from_cursor(authority, statement, parameters, max_rows, max_bytes)
+            .await
+    }
+
+    fn columns(&self, cursor: CursorId) -> Result<Arc<[Column]>> {
+        match self.inner.cursors.get(&cursor) {
+            Some(cursor) => Ok(Arc::clone(&cursor.running.columns)),
+            None => Err(Error::invalid_argument("the cursor is closed")),
+        }
+    }
+
+    async fn fetch(
+        &mut self,
+        cursor: CursorId,
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<Batch> {
+        let inner = &mut *self.inner;
+        let fetched = inner.cursor(cursor)?.fetch(max_rows, max_bytes);
+        fetched.map_err(|error| inner.explain(error))
+    }
+
+    async fn close(&mut self, cursor: CursorId) {
+        let inner = &mut *self.inner;
+        if let Some(cursor) = inner.cursors.remove(&cursor) {
+            inner.close_cursor(cursor);
+        }
+    }
+
+    fn open_cursors(&self) -> usize {
+        self.inner.cursors.len()
+    }
+
+    fn listen(&mut self, _listener: Option<Arc<dyn Listener>>) {
+        // SQLite says nothing besides results.
+    }
+}
+
+#[async_trait]
+impl Coordination for SqliteSession {
+    fn label(&mut self, _run: i64) {
+        // Nobody could read it.
+    }
+
+    async fn lock_target(&mut self) -> Result<()> {
+        // The transaction has the only write lock.
+        Ok(())
+    }
+
+    async fn end_others(&mut self, _run: i64) -> Result<bool> {
+        // Whoever had a transaction open would have kept this one from beginning.
+        Ok(true)
+    }
+
+    async fn waiting_for_run(&mut self, _run: i64) -> Result<u64> {
+        // SQLite keeps no list of those who wait.
+        Ok(0)
+    }
+
+    fn has_company(&self) -> bool {
+        company::has_company(&self.inner.database.path)
+    }
+
+    async fn replication_lag(&mut self) -> Result<Option<Duration>> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Introspection for SqliteSession {
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
+    async fn has_journal_table(&mut self, name: &str) -> Result<bool> {
+        let query = "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = $1";
+        let session: &mut dyn Session = self;
+        Ok(!session.rows(query, &[name.into()]).await?.is_empty())
+    }
+
+    fn schema_query(&self) -> String {
+        SCHEMA.replace("{WHOLE}", WHOLE)
+    }
+
+    async fn invalid_indexes(&mut self) -> Result<Vec<String>> {
+        // An index is made whole or not at all.
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Rehearsing for SqliteSession {
     async fn rows_changed(&mut self) -> Result<BTreeMap<String, u64>> {
         Ok(self.inner.changes.by_table())
     }

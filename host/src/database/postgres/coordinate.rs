@@ -1,0 +1,99 @@
+//! Other sessions on the same server: who they work for, whom they wait for, and how they are ended.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use super::super::{Authority, Cell, Coordination, Result, Session, Value};
+use super::state::PostgresSession;
+
+/// How long the server keeps a transaction that has the target's lock and whose host says nothing: no other host can do
+/// anything meanwhile, and this one has only a few statements of its own to run in it.
+const LOCKED_IDLE: Duration = Duration::from_secs(10);
+
+/// How long a connection that was told to end may take.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// How often to look whether it has ended.
+const ENDING_INTERVAL: Duration = Duration::from_millis(10);
+
+#[async_trait]
+impl Coordination for PostgresSession {
+    fn label(&mut self, run: i64) {
+        self.label = Some(label(run, &self.target.schema));
+    }
+
+    async fn lock_target(&mut self) -> Result<()> {
+        let query = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('wasmigrate'), pg_catalog.hashtext($1))";
+        let schema = self.target.schema.clone();
+        // There is no run yet to call it after, so that its process has to be known to tell who keeps it waiting.
+        self.settle_quietly(Authority::Host)?;
+        let idle = format!(
+            "SELECT pg_catalog.set_config('idle_in_transaction_session_timeout', '{}', true)",
+            LOCKED_IDLE.as_millis()
+        );
+        self.ask_quietly(&idle)?;
+        self.run(Authority::Host, query, [Cell::Text(&schema)].into_iter())
+            .map(|_| ())
+    }
+
+    async fn end_others(&mut self, run: i64) -> Result<bool> {
+        let label = label(run, &self.target.schema);
+        let query = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+                     WHERE application_name = $1 AND datname = pg_catalog.current_database() AND usename = current_user
+                     AND pid <> pg_catalog.pg_backend_pid()";
+        let give_up = Instant::now() + ENDING;
+        // What was asked to end may be in the middle of a commit, and is called so until it has ended.
+        while self.run(Authority::Host, query, [Cell::Text(&label)].into_iter())? > 0 {
+            if Instant::now() > give_up {
+                return Ok(false);
+            }
+            std::thread::sleep(ENDING_INTERVAL);
+            // The list of activities is read once in a transaction, unless it is forgotten.
+            self.ask_quietly("SELECT pg_catalog.pg_stat_clear_snapshot()")?;
+        }
+        Ok(true)
+    }
+
+    async fn waiting_for_run(&mut self, run: i64) -> Result<u64> {
+        // Before version 14 the server does not say since when somebody waits.
+        let query = "SELECT pg_catalog.count(DISTINCT waiting.pid) FROM pg_catalog.pg_locks AS waiting
+                     JOIN pg_catalog.pg_stat_activity AS ours ON ours.pid = ANY (pg_catalog.pg_blocking_pids(waiting.pid))
+                     WHERE NOT waiting.granted AND ours.application_name = $1 AND waiting.pid NOT IN (
+                         SELECT pid FROM pg_catalog.pg_stat_activity WHERE application_name = $1
+                     ) AND coalesce((pg_catalog.to_jsonb(waiting) ->> 'waitstart')::pg_catalog.timestamptz, '-infinity')
+                         < pg_catalog.clock_timestamp() - interval '100 milliseconds'";
+        let label = label(run, &self.target.schema);
+        let session: &mut dyn Session = self;
+        let rows = session.rows(query, &[label.into()]).await?;
+        let count = rows.first().and_then(|row| row.first()?.as_integer());
+        Ok(count
+            .and_then(|count| u64::try_from(count).ok())
+            .unwrap_or(0))
+    }
+
+    fn has_company(&self) -> bool {
+        // A server is there for many.
+        true
+    }
+
+    async fn replication_lag(&mut self) -> Result<Option<Duration>> {
+        let query = "SELECT pg_catalog.max(extract(epoch FROM replay_lag))::pg_catalog.float8
+                     FROM pg_catalog.pg_stat_replication WHERE state = 'streaming'";
+        let session: &mut dyn Session = self;
+        let rows = session.rows(query, &[]).await?;
+        Ok(match rows.first().and_then(|row| row.first()) {
+            Some(Value::Float(seconds)) => Some(Duration::from_secs_f64(seconds.max(0.0))),
+            _ => None,
+        })
+    }
+}
+
+/// What a run's transactions are called in the server's list of activities, whose names have at most 63 bytes.
+fn label(run: i64, schema: &str) -> String {
+    let mut label = format!("wasmigrate run {run} in {schema}");
+    while label.len() > 63 {
+        label.pop();
+    }
+    label
+}

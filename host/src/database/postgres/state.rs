@@ -1,0 +1,89 @@
+//! What a session on a PostgreSQL server knows; what it does is in the other files of this room.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::super::{Access, CursorId, Kind, Result, SavepointId, Server, Stop};
+use super::capabilities::CAPABILITIES;
+use super::connection::Connection;
+use super::copy::Loaded;
+use super::pipeline::Pipeline;
+use super::results::Cursor;
+use super::transaction::Transaction;
+use super::{Postgres, Target};
+
+/// A session on a PostgreSQL server.
+pub(super) struct PostgresSession {
+    pub(super) database: Postgres,
+    pub(super) target: Target,
+    pub(super) server: Server,
+    pub(super) access: Access,
+    pub(super) stop: Stop,
+    /// None once it was lost.
+    pub(super) connection: Option<Connection>,
+    pub(super) pipeline: Pipeline,
+    pub(super) transaction: Option<Transaction>,
+    pub(super) cursors: BTreeMap<CursorId, Cursor>,
+    pub(super) savepoints: Vec<SavepointId>,
+    next_number: u32,
+    /// Statements of this transaction: those that came again go by a number on the server.
+    pub(super) prepared: HashMap<String, Option<u32>>,
+    pub(super) label: Option<String>,
+    pub(super) loaded: Option<Loaded>,
+    /// The names and numbers of the journal's tables, once they were read.
+    pub(super) journal: Option<String>,
+    /// The search path of the step that runs, when it is not the connection's own.
+    pub(super) search_path: Option<String>,
+}
+
+impl PostgresSession {
+    pub(super) fn open(database: Postgres, access: Access, stop: &Stop) -> Result<Self> {
+        let mut connection = match access {
+            // Its counters of changed rows begin at zero.
+            Access::Rehearsal => database.connect_anew()?,
+            Access::Read | Access::Write => database.connect()?,
+        };
+        let target = database.target(&mut connection)?.clone();
+        Ok(Self {
+            server: Server {
+                kind: Kind::Postgres,
+                capabilities: CAPABILITIES,
+                version: target.version.clone(),
+                is_superuser: target.is_superuser,
+            },
+            target,
+            database,
+            access,
+            stop: stop.clone(),
+            connection: Some(connection),
+            pipeline: Pipeline::default(),
+            transaction: None,
+            cursors: BTreeMap::new(),
+            savepoints: Vec::new(),
+            next_number: 0,
+            prepared: HashMap::new(),
+            label: None,
+            loaded: None,
+            journal: None,
+            search_path: None,
+        })
+    }
+
+    pub(super) fn number(&mut self) -> u32 {
+        self.next_number = self.next_number.wrapping_add(1);
+        self.next_number
+    }
+}
+
+impl Drop for PostgresSession {
+    fn drop(&mut self) {
+        // A connection in the middle of something is closed, and the server rolls back.
+        if let Some(connection) = self.connection.take()
+            && self.transaction.is_none()
+            && self.pipeline.is_empty()
+            && connection.wire.outgoing.is_empty()
+            && connection.status == b'I'
+        {
+            self.database.give_back(connection);
+        }
+    }
+}

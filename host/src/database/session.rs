@@ -1,0 +1,275 @@
+//! What a session can do, room by room: a transaction, the statements in it, what others do at the same time, what the target
+//! looks like, and what a rehearsal has to know.
+//!
+//! No method has a body here. A session that stands before another one, as `rehearsal` has it, must say of each what becomes
+//! of it: one that is forgotten does not compile. What is made of other methods alone is no method of the traits, but of
+//! `dyn Session`, and works with all of them alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{
+    Authority, Batch, Column, CursorId, Deed, Durability, Error, Listener, Result, SavepointId,
+    Schema, Script, ScriptError, Server, Value,
+};
+
+/// How many rows of the host's own questions are read at once.
+const ROWS_AT_ONCE: usize = 1_000;
+
+/// How many bytes of them are.
+const BYTES_AT_ONCE: usize = 8 << 20;
+
+/// One connection to the target, with at most one open transaction.
+///
+/// A session stays on the thread that opened it. None of the futures may be dropped before they are done, but by dropping
+/// the session too: the transaction is then rolled back.
+pub trait Session: Transactions + Statements + Coordination + Introspection + Rehearsing {}
+
+impl<S: Transactions + Statements + Coordination + Introspection + Rehearsing> Session for S {}
+
+/// The transaction of a session, and savepoints in it.
+#[async_trait]
+pub trait Transactions: Send {
+    /// Opens a transaction that may write, waiting for other writers up to [`super::SessionLimits::lock_wait`]. Nothing of an
+    /// earlier step is left in it.
+    async fn begin(&mut self, durability: Durability) -> Result<()>;
+
+    /// Opens a transaction that sees one state of the target and changes nothing.
+    async fn begin_read(&mut self) -> Result<()>;
+
+    /// Lets each of a step's statements that follow commit by itself, until [`Transactions::rollback`]. Databases that have no
+    /// statements which need that refuse.
+    async fn begin_without_transaction(&mut self) -> Result<()>;
+
+    /// Makes the open transaction fit for the next step that shares it: what the one before has set in the session, or made
+    /// in it for a while, is gone, and names without a schema mean this schema's, or what they mean to the connection.
+    async fn enter_schema(&mut self, schema: Option<&str>) -> Result<()>;
+
+    /// Checks what the database would leave unchecked: that no foreign key is violated that was not before the
+    /// transaction began, and that a step has touched nothing of the host's. Call it before [`Transactions::commit`]; it may
+    /// be sent with that, and its error then comes from there.
+    async fn verify(&mut self) -> Result<()>;
+
+    /// Waits for all that may be sent later.
+    async fn settle(&mut self) -> Result<()>;
+
+    /// Commits. Open cursors and savepoints end.
+    async fn commit(&mut self) -> Result<()>;
+
+    /// Rolls back, when there is a transaction. Open cursors and savepoints end.
+    async fn rollback(&mut self) -> Result<()>;
+
+    /// Opens a savepoint.
+    async fn savepoint(&mut self) -> Result<SavepointId>;
+
+    /// Keeps what was done since the savepoint, and forgets it and those opened after it.
+    async fn release(&mut self, savepoint: SavepointId) -> Result<()>;
+
+    /// Undoes what was done since the savepoint and forgets it; one that is forgotten already is no error.
+    async fn roll_back_to(&mut self, savepoint: SavepointId) -> Result<()>;
+
+    /// How many savepoints are open.
+    fn open_savepoints(&self) -> usize;
+}
+
+/// The statements of a transaction, and their results.
+#[async_trait]
+pub trait Statements: Send {
+    /// Runs one statement; returns how many rows it changed.
+    async fn execute(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<u64>;
+
+    /// Runs a statement of the host whose result nobody looks at. It may be sent together with what follows, at the latest
+    /// with the commit, and its error then comes from there.
+    async fn execute_later(&mut self, statement: &str, parameters: &[Value]) -> Result<()>;
+
+    /// Runs a query or an `UPDATE … RETURNING` of the host that must find exactly one row; else the error is `otherwise`,
+    /// and nothing of the transaction can be committed. As [`Statements::execute_later`], it may be sent with the commit.
+    async fn require(
+        &mut self,
+        statement: &str,
+        parameters: &[Value],
+        otherwise: Error,
+    ) -> Result<()>;
+
+    /// Runs one statement of a step once for each row of the batch; returns how many rows were changed in all.
+    async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64>;
+
+    /// Inserts the batch into the columns of a table, for a step; returns how many rows were inserted.
+    async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64>;
+
+    /// Runs the statements of a script one after the other, for a step. `progress` is called after each statement with the
+    /// number of bytes of the script that are done.
+    async fn execute_script(
+        &mut self,
+        script: &str,
+        progress: &mut (dyn for<'a> FnMut(usize) + Send),
+    ) -> std::result::Result<u64, ScriptError>;
+
+    /// Runs several scripts one after the other, for steps that share the transaction, and need not wait for each. `progress`
+    /// is called after each statement with the place of its script and the number of bytes of it that are done, and at the
+    /// end of each script with all of its bytes. The error comes with the place of the script that failed.
+    async fn execute_scripts(
+        &mut self,
+        scripts: &[Script<'_>],
+        progress: &mut (dyn for<'a> FnMut(usize, usize) + Send),
+    ) -> std::result::Result<(), (usize, ScriptError)>;
+
+    /// Runs one query, to be read with [`Statements::fetch`].
+    async fn query(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<CursorId>;
+
+    /// Runs one query and returns its first rows at once: at most `max_rows`, and no more once `max_bytes` are reached.
+    async fn read(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<Batch>;
+
+    /// The columns of an open cursor.
+    fn columns(&self, cursor: CursorId) -> Result<Arc<[Column]>>;
+
+    /// The next rows: at most `max_rows`, and no more once `max_bytes` are reached. No rows: the end was reached.
+    async fn fetch(&mut self, cursor: CursorId, max_rows: usize, max_bytes: usize)
+    -> Result<Batch>;
+
+    /// Closes a cursor; one that is closed already is no error.
+    async fn close(&mut self, cursor: CursorId);
+
+    /// How many cursors are open.
+    fn open_cursors(&self) -> usize;
+
+    /// Says who hears what the database says to the statements of steps from now on.
+    fn listen(&mut self, listener: Option<Arc<dyn Listener>>);
+}
+
+/// Other sessions on the same target: of this run, of a dead one, of the application.
+#[async_trait]
+pub trait Coordination: Send {
+    /// Says for which run the transactions are that are opened from now on, so that others can tell.
+    fn label(&mut self, run: i64);
+
+    /// Keeps others out who want the same for the same target, until the transaction ends.
+    async fn lock_target(&mut self) -> Result<()>;
+
+    /// Ends the transactions that a run has open elsewhere, as far as this database lets one do so: its host was declared
+    /// dead, and may only be asleep with locks in its hands. False when one of them has not ended although it was told to.
+    async fn end_others(&mut self, run: i64) -> Result<bool>;
+
+    /// How many sessions of others have waited for a while for what a run's sessions have locked.
+    async fn waiting_for_run(&mut self, run: i64) -> Result<u64>;
+
+    /// Whether other programs may want to write while this one does, and have to be let in.
+    fn has_company(&self) -> bool;
+
+    /// How far the slowest replica is behind, as far as the database tells.
+    async fn replication_lag(&mut self) -> Result<Option<Duration>>;
+}
+
+/// What the target is and looks like.
+#[async_trait]
+pub trait Introspection: Send {
+    /// The database's kind and version.
+    fn server(&self) -> &Server;
+
+    /// Whether the target has a table of the journal with this name.
+    async fn has_journal_table(&mut self, name: &str) -> Result<bool>;
+
+    /// A query whose rows are the lines of the schema: the name of a table, and one line of what makes it what it is.
+    fn schema_query(&self) -> String;
+
+    /// The indexes that the database has left unfinished and does not use, by their full names.
+    async fn invalid_indexes(&mut self) -> Result<Vec<String>>;
+}
+
+/// What a rehearsal asks of the transaction that it rolls back.
+#[async_trait]
+pub trait Rehearsing: Send {
+    /// How many rows of each table were changed since the transaction began, in a session that was opened for
+    /// [`super::Access::Rehearsal`].
+    async fn rows_changed(&mut self) -> Result<BTreeMap<String, u64>>;
+
+    /// What steps did in the open transaction, as far as the database tells. SQLite tells all that their statements were
+    /// meant to do since the session was opened, PostgreSQL which tables were read and written.
+    async fn deeds(&mut self) -> Result<BTreeSet<Deed>>;
+}
+
+impl<'s> dyn Session + 's {
+    /// Reads all rows of a small result of the host's own.
+    pub async fn rows(&mut self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>> {
+        let cursor = self.query(Authority::Host, statement, parameters).await?;
+        let mut rows = Vec::new();
+        loop {
+            let batch = self.fetch(cursor, ROWS_AT_ONCE, BYTES_AT_ONCE).await?;
+            if batch.row_count == 0 {
+                break;
+            }
+            rows.extend(batch.into_rows());
+        }
+        self.close(cursor).await;
+        Ok(rows)
+    }
+
+    /// What the target looks like in the open transaction.
+    pub async fn schema(&mut self) -> Result<Schema> {
+        let query = self.schema_query();
+        let mut schema = Schema::new();
+        for row in self.rows(&query, &[]).await? {
+            if let [table, line] = &row[..]
+                && let (Some(table), Some(line)) = (table.as_text(), line.as_text())
+            {
+                let lines = schema.entry(table.to_owned()).or_default();
+                lines.insert(line.to_owned());
+            }
+        }
+        Ok(schema)
+    }
+
+    /// [`Statements::execute_scripts`] for a session that runs one script at a time.
+    pub async fn execute_each_script(
+        &mut self,
+        scripts: &[Script<'_>],
+        progress: &mut (dyn for<'a> FnMut(usize, usize) + Send),
+    ) -> std::result::Result<(), (usize, ScriptError)> {
+        for (place, script) in scripts.iter().enumerate() {
+            if script.is_fresh {
+                let entered = self.enter_schema(None).await;
+                entered.map_err(|error| (place, ScriptError::of_none(error)))?;
+            }
+            self.execute_script(script.text, &mut |done| progress(place, done))
+                .await
+                .map_err(|error| (place, error))?;
+            progress(place, script.text.len());
+        }
+        Ok(())
+    }
+
+    /// [`Statements::read`] for a session that opens a cursor, reads from it and closes it.
+    pub async fn read_from_cursor(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<Batch> {
+        let cursor = self.query(authority, statement, parameters).await?;
+        let batch = self.fetch(cursor, max_rows, max_bytes).await?;
+        self.close(cursor).await;
+        Ok(batch)
+    }
+}
