@@ -69,14 +69,14 @@ pub enum Error {
         applied: String,
         now: String,
     },
-    /// A directory of a fleet cannot be read.
+    /// A directory of files for tenants cannot be read.
     #[error("cannot read the directory `{}` of `sources.{setting}`: {source}", .directory.display())]
     SourceDirectory {
         setting: &'static str,
         directory: PathBuf,
         source: std::io::Error,
     },
-    /// A directory of a fleet is configured twice.
+    /// A directory of files for tenants is configured twice.
     #[error(
         "`sources.{setting}` names the directory `{directory}`, which is configured before: name it once"
     )]

@@ -1,8 +1,8 @@
-//! The files of a fleet: directories of migrations and scripts under one base, some for the target itself and some for each
+//! The files for a target and its tenants: directories of migrations and scripts under one base, some for the target itself and some for each
 //! of its tenants.
 //!
 //! A file is known by its path relative to the base, with `/` between the parts, so that a base that moves is the same
-//! fleet. Names need no index: the order is that of their bytes.
+//! target with tenants. Names need no index: the order is that of their bytes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use super::{Error, StepFile, StepKind, form};
 use crate::database::Kind;
 
-/// Where the files of a fleet are.
+/// Where the files for the target and its tenants are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
     /// The directory that all others are under.
@@ -89,7 +89,7 @@ impl SourceKind {
     }
 }
 
-/// One file of a fleet.
+/// One file for the target or its tenants.
 #[derive(Clone, Debug)]
 pub struct SourceFile {
     /// Its path relative to the base, with `/` between the parts: what it is known by.

@@ -40,13 +40,13 @@ pub(super) struct Manner {
     /// How transformations do theirs.
     pub(super) transform: TransformArguments,
     /// How it goes from tenant to tenant.
-    pub(super) fleet: FleetArguments,
+    pub(super) tenancy: TenancyArguments,
 }
 
 /// How a run goes from tenant to tenant: over the settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Tenants")]
-pub(super) struct FleetArguments {
+pub(super) struct TenancyArguments {
     /// Run everything for all tenants in one transaction
     #[arg(long, conflicts_with_all = ["parallel", "canary", "stop_after", "only_failed"])]
     atomic: bool,
@@ -64,7 +64,7 @@ pub(super) struct FleetArguments {
     pub(super) only_failed: bool,
 }
 
-impl FleetArguments {
+impl TenancyArguments {
     pub(super) fn override_in(&self, config: &mut TenantsConfig) {
         let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         if self.atomic {

@@ -89,7 +89,7 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
     }
 }
 
-/// What a run did with a file of a fleet, and for how many.
+/// What a run did with a file, where there are tenants, and for how many.
 fn done(file: &RunFile) -> String {
     let tenants = |count: u64| match (file.kind.is_for_tenants(), count) {
         (false, _) => String::new(),

@@ -40,7 +40,7 @@ use crate::config::Config;
 use crate::database::{Database, Postgres, PostgresOptions, SessionLimits, Sqlite};
 use crate::engine::{self, Engine, Gate, NativeFunction, Retries, TransformOptions};
 use crate::foreign::Tool;
-use arguments::{AllowanceArguments, FleetArguments, Manner, TransformArguments};
+use arguments::{AllowanceArguments, Manner, TenancyArguments, TransformArguments};
 use ended::Ended;
 use target::Target;
 use terminal::Terminal;
@@ -241,7 +241,7 @@ impl GlobalArguments {
                  `--max-bad-rows`, `--replace` and `--restart` are for runs in this process"
             );
         }
-        if manner.fleet != FleetArguments::default() {
+        if manner.tenancy != TenancyArguments::default() {
             bail!(
                 "a running host goes from tenant to tenant as its settings say: `--atomic`, `--parallel`, `--canary`, \
                  `--stop-after` and `--only-failed` are for runs in this process"
@@ -268,8 +268,8 @@ impl GlobalArguments {
         let mut config = self.config()?;
         config.strict |= manner.strict;
         manner.transform.override_in(&mut config.transform);
-        manner.fleet.override_in(&mut config.tenants);
-        if manner.fleet != FleetArguments::default() && config.fleet(false).is_none() {
+        manner.tenancy.override_in(&mut config.tenants);
+        if manner.tenancy != TenancyArguments::default() && config.tenancy(false).is_none() {
             bail!(
                 "`--atomic`, `--parallel`, `--canary`, `--stop-after` and `--only-failed` are for targets with tenants: name \
                  the directories of their migrations under `[sources]`"
@@ -300,12 +300,12 @@ fn engine(
         true => config.service_retries(),
         false => Retries::brief(config.attempts),
     };
-    let fleet = config.fleet(manner.fleet.only_failed);
+    let tenancy = config.tenancy(manner.tenancy.only_failed);
     let is_migrators = config.is_migrators;
     let engine = Engine::new(
         database,
         engine::Options {
-            fleet,
+            tenancy,
             migrations: config.migrations,
             cache: config.cache,
             limits: config.limits,

@@ -8,7 +8,7 @@ use super::target::Target;
 use super::terminal::Terminal;
 use super::watchers::Watchers;
 use super::{
-    AllowanceArguments, Ended, FAILED, FleetArguments, GlobalArguments, Manner, REFUSED,
+    AllowanceArguments, Ended, FAILED, GlobalArguments, Manner, REFUSED, TenancyArguments,
     TransformArguments,
 };
 use crate::database::Stop;
@@ -31,7 +31,7 @@ pub(super) struct RunArguments {
     #[command(flatten)]
     transform: TransformArguments,
     #[command(flatten)]
-    fleet: FleetArguments,
+    tenancy: TenancyArguments,
 }
 
 pub(super) async fn run(
@@ -44,7 +44,7 @@ pub(super) async fn run(
         wait: !arguments.no_wait,
         strict: arguments.strict,
         transform: arguments.transform,
-        fleet: arguments.fleet.clone(),
+        tenancy: arguments.tenancy.clone(),
         is_service: false,
     };
     let target = global.target(arguments.allowances, manner)?;

@@ -243,7 +243,7 @@ fn migrator(
     serve: &ServeConfig,
     watchers: &Watchers,
 ) -> anyhow::Result<Option<MigratorApi>> {
-    if config.fleet(false).is_none() {
+    if config.tenancy(false).is_none() {
         return Ok(None);
     }
     let path_prefix =

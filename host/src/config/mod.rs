@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::catalog::Sources;
-use crate::engine::{FleetOptions, Retries};
+use crate::engine::{Retries, TenancyOptions};
 use crate::sandbox::Limits;
 
 pub use migrator::{MigratorConfig, effective};
@@ -171,8 +171,8 @@ pub enum Error {
 }
 
 impl Config {
-    /// The fleet, when there are directories for one.
-    pub fn fleet(&self, only_failed: bool) -> Option<FleetOptions> {
+    /// What is for tenants, when there are directories for one.
+    pub fn tenancy(&self, only_failed: bool) -> Option<TenancyOptions> {
         let sources = &self.sources;
         let directories = [
             &sources.single_migrations,
@@ -184,7 +184,7 @@ impl Config {
             return None;
         }
         let statement = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-        Some(FleetOptions {
+        Some(TenancyOptions {
             sources: Sources {
                 base: sources.base.clone(),
                 single_migrations: sources.single_migrations.clone(),
@@ -195,7 +195,7 @@ impl Config {
             },
             tenant_select: statement(&self.tenants.select),
             tenant_insert: statement(&self.tenants.insert),
-            spread: self.tenants.spread(only_failed),
+            strategy: self.tenants.strategy(only_failed),
         })
     }
 

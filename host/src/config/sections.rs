@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{OnBadRow, Spread, TransformOptions};
+use crate::engine::{OnBadRow, RolloutStrategy, TransformOptions};
 use crate::http::Dialect;
 use crate::notices::{Format, Kind};
 
@@ -245,11 +245,11 @@ pub struct TenantsConfig {
 
 impl TenantsConfig {
     /// How a run goes from tenant to tenant.
-    pub fn spread(&self, only_failed: bool) -> Spread {
+    pub fn strategy(&self, only_failed: bool) -> RolloutStrategy {
         if self.parallel == 0 {
-            return Spread::Atomic;
+            return RolloutStrategy::Atomic;
         }
-        Spread::Parallel {
+        RolloutStrategy::Parallel {
             workers: self.parallel,
             canaries: self.canaries.clone(),
             stop_after: (self.stop_after > 0).then_some(self.stop_after),

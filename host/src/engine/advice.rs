@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::overview;
-use super::{Engine, RunError, fleet};
+use super::{Engine, RunError, tenants};
 use crate::catalog::{Catalog, Digests, SqlStep, StepFile, StepKind};
 use crate::database::{Advice, Stop, substitute};
 use crate::journal::{Phase, Snapshot};
@@ -38,8 +38,8 @@ const STAND_IN: &str = "wasmigrate_schema_of_a_tenant";
 impl Engine {
     /// What to say about the statements of pending SQL steps; what components will run nobody can tell.
     pub async fn advice(&self) -> Result<Vec<StepAdvice>, RunError> {
-        if let Some(fleet) = &self.options.fleet {
-            return self.advice_on(fleet::pending(self, fleet).await?.iter());
+        if let Some(tenancy) = &self.options.tenancy {
+            return self.advice_on(tenants::pending(self, tenancy).await?.iter());
         }
         let catalog = self.catalog()?;
         let snapshot = self.snapshot(&Stop::default()).await?;
@@ -81,8 +81,8 @@ impl Engine {
         &self,
         files: impl Iterator<Item = &'f StepFile>,
     ) -> Result<Vec<StepAdvice>, RunError> {
-        let fleet = self.options.fleet.as_ref();
-        let placeholder = fleet.map_or("", |fleet| fleet.sources.placeholder.as_str());
+        let tenancy = self.options.tenancy.as_ref();
+        let placeholder = tenancy.map_or("", |tenancy| tenancy.sources.placeholder.as_str());
         let as_written = |text: &str| text.replace(STAND_IN, placeholder);
         let mut made = BTreeSet::new();
         let mut all = Vec::new();

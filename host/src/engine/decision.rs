@@ -1,7 +1,7 @@
 //! What a command leads to, by the files and the journal.
 
 use super::state::{Command, Refusal, State, Verdict};
-use super::{Engine, Replacement, RunError, fleet, overview};
+use super::{Engine, Replacement, RunError, overview, tenants};
 use crate::catalog::{self, Catalog, Digests};
 use crate::database::Stop;
 use crate::journal::{Snapshot, StepState};
@@ -58,8 +58,8 @@ impl Engine {
     }
 
     pub(super) fn remembered_digests(&self) -> Digests {
-        let directory = match &self.options.fleet {
-            Some(fleet) => &fleet.sources.base,
+        let directory = match &self.options.tenancy {
+            Some(tenancy) => &tenancy.sources.base,
             None => &self.options.migrations,
         };
         Digests::load(&self.options.cache, directory)
@@ -72,8 +72,8 @@ impl Engine {
     }
 
     pub(super) fn catalog(&self) -> Result<Catalog, RunError> {
-        if let Some(fleet) = &self.options.fleet {
-            return fleet::catalog(self, fleet);
+        if let Some(tenancy) = &self.options.tenancy {
+            return tenants::catalog(self, tenancy);
         }
         let mut catalog = Catalog::scan(&self.options.migrations, self.database.kind())
             .map_err(RunError::files)?;

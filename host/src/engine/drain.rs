@@ -31,7 +31,7 @@ pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError
         settings: Arc::clone(&engine.options.settings),
         output: Arc::default(),
         tenant: None,
-        is_fleet: false,
+        is_tenancy: false,
     });
     let mut has_more = false;
     for step in &steps {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Engine, RunError, RunFile, fleet};
+use super::{Engine, RunError, RunFile, tenants};
 use crate::database::{Access, Stop};
 use crate::journal::{self, AttemptRecord, BadRow, OutputLine, RunRecord};
 
@@ -14,7 +14,7 @@ pub struct HistoryEntry {
     pub run: RunRecord,
     /// Its tries at steps, in their order.
     pub attempts: Vec<AttemptRecord>,
-    /// The files that it applied, of a fleet; its attempts are then those that failed.
+    /// The files that it applied, where there are tenants; its attempts are then those that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<RunFile>,
     /// Its output, when asked for.
@@ -45,13 +45,13 @@ impl Engine {
         session.begin_read().await?;
         let mut entries = Vec::new();
         let runs = journal::read_runs(&mut *session, before, most).await?;
-        let mut files = match &self.options.fleet {
-            Some(fleet) => fleet::files_of_runs(self, fleet, &runs).await?,
+        let mut files = match &self.options.tenancy {
+            Some(tenancy) => tenants::files_of_runs(self, tenancy, &runs).await?,
             None => BTreeMap::new(),
         };
         for run in runs {
             let mut attempts = journal::read_attempts(&mut *session, run.id).await?;
-            if self.options.fleet.is_some() && journal::has_fleet(&mut *session).await? {
+            if self.options.tenancy.is_some() && journal::has_tenants(&mut *session).await? {
                 attempts.extend(journal::read_failures(&mut *session, run.id).await?);
             }
             let output = match output {

@@ -54,7 +54,7 @@ pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspecti
         settings: Arc::clone(&engine.options.settings),
         output: Arc::default(),
         tenant: None,
-        is_fleet: false,
+        is_tenancy: false,
     });
     let step = StepIdentity {
         index: file.index,

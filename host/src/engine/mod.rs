@@ -13,7 +13,6 @@ mod decision;
 mod drain;
 mod event;
 mod failure;
-mod fleet;
 mod gate;
 mod heartbeat;
 mod history;
@@ -33,6 +32,7 @@ mod running;
 mod state;
 mod steps;
 mod supervisor;
+mod tenants;
 mod transaction;
 mod transform;
 mod verify;
@@ -54,10 +54,6 @@ pub use adopt::{AdoptedFile, Adoption, BaselineOrder, ImportOrder};
 pub use advice::StepAdvice;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use failure::{Blame, Failure};
-pub use fleet::{
-    Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, FileFailure, FleetOptions, RunFile,
-    Source, Spread, TenantAdded, TenantOverview,
-};
 pub use gate::Gate;
 pub use history::HistoryEntry;
 pub use inspect::Inspection;
@@ -72,6 +68,10 @@ pub use running::{Running, RunningStep, Sample};
 pub use state::{Command, Order, State};
 pub use steps::{StepDetails, StepOnDisk};
 pub use supervisor::{Started, Supervisor};
+pub use tenants::{
+    Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, FileFailure, RolloutStrategy, RunFile,
+    Source, TenancyOptions, TenantAdded, TenantOverview,
+};
 pub use verify::Verified;
 
 /// What an operator ought to know who gives steps all rights.
@@ -192,9 +192,9 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Report, RunError> {
-        if let Some(fleet) = &self.options.fleet {
+        if let Some(tenancy) = &self.options.tenancy {
             adopt::settle(self, &*observer, stop).await?;
-            return fleet::run(self, fleet, order, observer, stop).await;
+            return tenants::run(self, tenancy, order, observer, stop).await;
         }
         let command = order.command;
         let catalog = self.catalog()?;
@@ -275,7 +275,7 @@ impl Engine {
                 settings: Arc::clone(&self.options.settings),
                 output: Arc::default(),
                 tenant: None,
-                is_fleet: false,
+                is_tenancy: false,
             });
             let run = Run::new(self, context, session, catalog, snapshot, stop);
             self.is_at_work.store(true, Ordering::Relaxed);
@@ -286,7 +286,7 @@ impl Engine {
         }
     }
 
-    /// Applies the pending files of a fleet, to all tenants or a new one. Waits for whoever else works on the target. As for
+    /// Applies the pending files, to all tenants or a new one. Waits for whoever else works on the target. As for
     /// [`Engine::run`], the future must not be dropped.
     pub async fn apply(
         &self,
@@ -304,15 +304,15 @@ impl Engine {
             ApplyMode::Sync if self.adopts.is_none() => {}
             ApplyMode::Apply | ApplyMode::Sync => adopt::settle(self, &*observer, stop).await?,
         }
-        fleet::apply(self, order, observer, stop).await
+        tenants::apply(self, order, observer, stop).await
     }
 
-    /// The tenants of a fleet, and where each stands.
+    /// The tenants, and where each stands.
     pub async fn tenants(&self) -> Result<Vec<TenantOverview>, RunError> {
-        fleet::tenants(self, self.fleet()?).await
+        tenants::tenants(self, self.tenancy()?).await
     }
 
-    /// Adds a tenant to a fleet, and applies the files for tenants to it.
+    /// Adds a tenant, and applies the files for tenants to it.
     pub async fn add_tenant(
         &self,
         name: &str,
@@ -322,14 +322,14 @@ impl Engine {
         let order = ApplyOrder {
             mode: ApplyMode::Apply,
             new_tenant: Some(name.to_owned()),
-            spread: None,
+            strategy: None,
         };
         self.apply(order, observer, stop).await
     }
 
-    /// The files of a fleet with their contents, in the order in which they run.
+    /// The files with their contents, in the order in which they run.
     pub async fn sources(&self) -> Result<Vec<Source>, RunError> {
-        fleet::sources(self, self.fleet()?)
+        tenants::sources(self, self.tenancy()?)
     }
 
     /// Everything that was applied, in the order of names, directories and numbers, until `each` returns false. Memory does
@@ -338,11 +338,11 @@ impl Engine {
         &self,
         each: &mut (dyn FnMut(AppliedFile) -> bool + Send),
     ) -> Result<(), RunError> {
-        fleet::applied(self, self.fleet()?, each).await
+        tenants::applied(self, self.tenancy()?, each).await
     }
 
-    fn fleet(&self) -> Result<&FleetOptions, RunError> {
-        self.options.fleet.as_ref().ok_or_else(|| {
+    fn tenancy(&self) -> Result<&TenancyOptions, RunError> {
+        self.options.tenancy.as_ref().ok_or_else(|| {
             RunError::Refused(
                 "no directories of migrations for tenants are configured: name them under `[sources]`".to_owned(),
             )
@@ -406,17 +406,17 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Rehearsal, RunError> {
-        if let Some(fleet) = &self.options.fleet {
+        if let Some(tenancy) = &self.options.tenancy {
             adopt::refuse_unadopted(self, &self.snapshot(stop).await?, stop).await?;
-            return fleet::rehearsal(self, fleet, observer, stop).await;
+            return tenants::rehearsal(self, tenancy, observer, stop).await;
         }
         rehearse::rehearse(self, observer, stop).await
     }
 
     /// Where the target stands. Changes nothing, and makes no target that is not there.
     pub async fn overview(&self) -> Result<Overview, RunError> {
-        if let Some(fleet) = &self.options.fleet {
-            let mut overview = fleet::overview(self, fleet).await?;
+        if let Some(tenancy) = &self.options.tenancy {
+            let mut overview = tenants::overview(self, tenancy).await?;
             if overview.last_run.is_none() {
                 overview.problems.extend(self.unadopted().await?);
             }

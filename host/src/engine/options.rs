@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FleetOptions, Gate, Retries};
+use super::{Gate, Retries, TenancyOptions};
 use crate::catalog::Allowances;
 use crate::database::Batch;
 use crate::sandbox::{Limits, Transformed};
@@ -42,7 +42,7 @@ pub struct Options {
     /// What is asked before a finalize.
     pub gate: Option<Arc<dyn Gate>>,
     /// Files for the target and its tenants, in the place of `migrations`.
-    pub fleet: Option<FleetOptions>,
+    pub tenancy: Option<TenancyOptions>,
 }
 
 /// How transformations go about their work.

@@ -54,7 +54,7 @@ pub struct StepOverview {
     /// How many rows it rejected that are set aside.
     #[serde(default)]
     pub bad_rows: i64,
-    /// For whom it was applied, when it is a file of a fleet.
+    /// For whom it was applied, where there are tenants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<StepTenants>,
 }
@@ -72,7 +72,7 @@ pub struct StepTenants {
     pub pending: u64,
 }
 
-/// Where the tenants of a fleet stand.
+/// Where the tenants stand.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TenantsSummary {
     /// How many there are.
@@ -126,7 +126,7 @@ pub struct Overview {
     /// What the newest run is doing, when it goes on in the host that answers: only there it can be cancelled.
     #[serde(default)]
     pub running: Option<Running>,
-    /// Where its tenants stand, when it is a fleet.
+    /// Where its tenants stand, when it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<TenantsSummary>,
 }

@@ -46,7 +46,7 @@ pub(super) async fn rehearse(
         settings: Arc::clone(&engine.options.settings),
         output: Arc::default(),
         tenant: None,
-        is_fleet: false,
+        is_tenancy: false,
     });
     let mut rehearsal = Rehearsal {
         steps: Vec::new(),

@@ -123,7 +123,7 @@ impl Supervisor {
         }
     }
 
-    /// Applies the pending files of a fleet, and waits for the end, behind whatever goes on here or elsewhere. May be dropped;
+    /// Applies the pending files for tenants, and waits for the end, behind whatever goes on here or elsewhere. May be dropped;
     /// what has begun goes on.
     pub async fn apply(self: &Arc<Self>, order: ApplyOrder) -> Result<Applied, ApplyError> {
         let refused = |why: String| ApplyError::Run(RunError::Refused(why));

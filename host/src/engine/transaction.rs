@@ -30,10 +30,10 @@ pub(super) struct RunContext {
     pub(super) observer: Arc<dyn Observer>,
     pub(super) settings: Arc<BTreeMap<String, String>>,
     pub(super) output: Arc<RunOutput>,
-    /// The tenant whose files run; none for the target itself, and without a fleet.
+    /// The tenant whose files run; none for the target itself.
     pub(super) tenant: Option<String>,
-    /// Whether the steps are files of a fleet.
-    pub(super) is_fleet: bool,
+    /// Whether the steps are files for a target with tenants.
+    pub(super) is_tenancy: bool,
 }
 
 impl RunContext {
@@ -86,7 +86,7 @@ pub(super) struct StepOutput {
     context: Arc<RunContext>,
     index: u32,
     label: String,
-    /// The file of a fleet that it is.
+    /// The file that it is, where there are tenants.
     file: Option<String>,
     phase: Phase,
     /// How many messages of the database were heard.
@@ -99,7 +99,7 @@ impl StepOutput {
             context: Arc::clone(context),
             index: step.index,
             label: step.label.clone(),
-            file: context.is_fleet.then(|| step.name.clone()),
+            file: context.is_tenancy.then(|| step.name.clone()),
             phase,
             heard: AtomicU32::new(0),
         })
@@ -341,7 +341,7 @@ impl StepHost for StepTransaction {
                 "a checkpoint while a savepoint is open: release it first",
             ));
         }
-        if self.context.is_fleet {
+        if self.context.is_tenancy {
             // The file and its row commit together.
             return Ok(());
         }

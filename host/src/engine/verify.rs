@@ -1,6 +1,6 @@
 //! Whether files, journal and target are as the last run left them.
 
-use super::{Engine, RunError, fleet};
+use super::{Engine, RunError, tenants};
 use crate::catalog::Digests;
 use crate::database::{self, Access, Stop};
 use crate::journal;
@@ -17,8 +17,8 @@ pub struct Verified {
 impl Engine {
     /// Compares the journal with the files, all of which are read, and with what the target looks like.
     pub async fn verify(&self) -> Result<Verified, RunError> {
-        if let Some(fleet) = &self.options.fleet {
-            let (verified, problems) = fleet::verify(self, fleet).await?;
+        if let Some(tenancy) = &self.options.tenancy {
+            let (verified, problems) = tenants::verify(self, tenancy).await?;
             if !problems.is_empty() {
                 return Err(RunError::Files(problems));
             }

@@ -40,7 +40,7 @@ pub(super) async fn add(
     let order = ApplyOrder {
         mode: ApplyMode::Apply,
         new_tenant: Some(name.clone()),
-        spread: None,
+        strategy: None,
     };
     let applied = service.supervisor.apply(order).await?;
     Ok((StatusCode::CREATED, Json(TenantAdded::new(&name, &applied))))

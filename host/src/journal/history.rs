@@ -1,7 +1,7 @@
 //! What runs leave behind: how each try at a step ended, and its output.
 
 use super::cells::{columns, json, number, small, spelled, text};
-use super::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, has_fleet, schema};
+use super::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, has_tenants, schema};
 use crate::database::{Result, Session, Value};
 use crate::output::Level;
 
@@ -103,14 +103,14 @@ pub async fn read_output(
     after: i64,
     most: u32,
 ) -> Result<Vec<OutputLine>> {
-    let columns_of_fleets = match has_fleet(session).await? {
+    let columns_of_tenants = match has_tenants(session).await? {
         true => "tenant, file_key",
         false => "NULL, NULL",
     };
     let rows = session
         .rows(
             &format!(
-                "SELECT sequence, step_index, phase, written_at, level, line, {columns_of_fleets}
+                "SELECT sequence, step_index, phase, written_at, level, line, {columns_of_tenants}
                  FROM wasmigrate_output WHERE run = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
             ),
             &[run.into(), after.into(), most.into()],

@@ -5,7 +5,6 @@
 //! tells of. This room decides nothing: what may run when is the engine's business.
 
 mod cells;
-mod fleet;
 mod history;
 mod key;
 mod lease;
@@ -13,6 +12,7 @@ mod pause;
 mod process;
 mod records;
 mod schema;
+mod tenants;
 mod transformations;
 
 use std::collections::BTreeMap;
@@ -22,19 +22,19 @@ use crate::database::{Error, ErrorKind, Result, Schema, Session};
 
 use cells::{columns, damaged, integer, number, small, spelled, text};
 
-pub use fleet::{
-    AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally, count_by_run,
-    count_by_source, count_by_tenant, fetch_applied, finalize_applied, forget_applied, has_fleet,
-    last_applied, query_applied, read_applied, read_applied_of, read_failures, read_sources,
-    read_tenants, read_unfinalized, update_applied, write_applied, write_failure, write_source,
-    write_tenant,
-};
 pub use history::{read_attempts, read_output, read_runs, write_attempt, write_output};
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
 pub use pause::{Pause, read_pause, request_pause, write_waiting};
 pub use process::holder;
 pub use records::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, StepRecord, StepState};
+pub use tenants::{
+    AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally, count_by_run,
+    count_by_source, count_by_tenant, fetch_applied, finalize_applied, forget_applied, has_tenants,
+    last_applied, query_applied, read_applied, read_applied_of, read_failures, read_sources,
+    read_tenants, read_unfinalized, update_applied, write_applied, write_failure, write_source,
+    write_tenant,
+};
 pub use transformations::{
     BadRow, Range, TransformationRecord, count_bad_rows, forget_bad_rows, forget_transformations,
     read_bad_rows, read_ranges, redescribe, write_bad_row, write_range, write_transformation,

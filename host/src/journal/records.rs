@@ -146,7 +146,7 @@ pub struct OutputLine {
     /// The tenant that it was written for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
-    /// The file of a fleet that wrote it.
+    /// The file that wrote it, where there are tenants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }

@@ -9,7 +9,7 @@ pub(super) const VERSION: i64 = 3;
 /// The second version, which brought transformations, pauses, and the schema that a run leaves.
 pub(super) const SECOND: i64 = 2;
 
-/// The third version, which brought fleets: tenants, and what was applied for each of them.
+/// The third version, which brought tenants, and what was applied for each of them.
 pub(super) const THIRD: i64 = 3;
 
 /// Each has a primary key: a server that replicates all tables lets no row be changed that has none.
@@ -127,7 +127,7 @@ const TABLES_OF_VERSION_2: [&str; 5] = [
     )",
 ];
 
-/// The tables of version 3: tenants, the files of a fleet with their contents, for whom each was applied, and what failed.
+/// The tables of version 3: tenants, the files with their contents, for whom each was applied, and what failed.
 /// `tenant` is empty for what was applied for the target itself. `once` is 0 for a migration and the run of a script, so
 /// that no migration is applied twice.
 const TABLES_OF_VERSION_3: [&str; 6] = [

@@ -287,7 +287,7 @@ impl Rehearsal {
             },
             replacement: Replacement::Refuse,
             gate: None,
-            fleet: None,
+            tenancy: None,
         };
         Ok(Engine::new(Arc::new(Sqlite::empty(self.limits())), options))
     }

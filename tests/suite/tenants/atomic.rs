@@ -1,6 +1,6 @@
 //! All tenants in one transaction.
 
-use super::{ADD, Tenants as _, counting, first, fleet};
+use super::{ADD, Tenants as _, counting, first, target};
 use crate::place::Place;
 
 #[test]
@@ -53,7 +53,7 @@ fn an_older_name_is_applied_although_later_ones_were() {
 
 #[test]
 fn files_run_in_the_order_of_their_names_and_scripts_behind_them() {
-    let place = fleet().with_tenants(&["acme"]);
+    let place = target().with_tenants(&["acme"]);
     let say = |name: &str| format!("INSERT INTO said VALUES ('{name}');");
     place.write_step(
         "single/1.sql",
@@ -103,7 +103,7 @@ fn a_changed_migration_stops_everything_and_a_changed_script_nothing() {
 }
 
 #[test]
-fn a_base_that_moves_is_the_same_fleet() {
+fn a_base_that_moves_has_the_same_files() {
     let place = counting().with_tenants(&["acme"]);
     let moved = place.path().join("moved");
     std::fs::rename(place.path().join("migrations"), &moved).unwrap();
@@ -117,7 +117,7 @@ fn a_base_that_moves_is_the_same_fleet() {
 
 #[test]
 fn a_component_works_in_the_schema_of_its_tenant() {
-    let place = fleet().with_tenants(&["acme", "beta"]);
+    let place = target().with_tenants(&["acme", "beta"]);
     place.write_step(
         "tenants/001.sql",
         b"CREATE TABLE {schema}.one (value INTEGER);",

@@ -1,6 +1,6 @@
-//! Components in a fleet: what they are told of their tenant, and what is kept of them.
+//! Components that run for tenants: what they are told of their tenant, and what is kept of them.
 
-use super::{Tenants as _, first, fleet};
+use super::{Tenants as _, first, target};
 use crate::application::{self, Kind};
 use crate::hostile::component::{Component, sql};
 use crate::place::built_guest;
@@ -20,7 +20,7 @@ fn a_component_is_told_its_tenant_and_works_where_that_is() {
         &["finalize", "--atomic"][..],
         &["finalize", "--parallel", "2"],
     ] {
-        let place = fleet().with_tenants(&["Acme", "a-b"]);
+        let place = target().with_tenants(&["Acme", "a-b"]);
         place.write_step(
             "tenants/001.sql",
             b"CREATE TABLE {schema}.seen (value INTEGER);",
@@ -60,7 +60,7 @@ fn a_component_is_told_its_tenant_and_works_where_that_is() {
 
 #[test]
 fn a_component_is_kept_as_its_world_in_wit() {
-    let place = fleet().with_sql(
+    let place = target().with_sql(
         "tenants/001.sql",
         "CREATE TABLE {schema}.one (value INTEGER);",
     );

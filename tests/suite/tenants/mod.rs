@@ -14,7 +14,7 @@ use crate::application::{self, Application, Kind};
 use crate::place::Place;
 
 /// A place whose files are in `single`, `tenants`, `scripts` (for the target) and `views` (for tenants).
-fn fleet() -> Place {
+fn target() -> Place {
     let place = Place::new()
         .with_variable("WASMIGRATE_SOURCES_SINGLE_MIGRATIONS", "single")
         .with_variable("WASMIGRATE_SOURCES_TENANT_MIGRATIONS", "tenants")
@@ -28,7 +28,7 @@ fn fleet() -> Place {
 
 /// A table that counts how often it was written to, in each tenant.
 fn counting() -> Place {
-    fleet().with_sql(
+    target().with_sql(
         "tenants/001_begin.sql",
         "CREATE TABLE {schema}.counted (value INTEGER NOT NULL, who TEXT NOT NULL);
          INSERT INTO {schema}.counted VALUES (1, '{schema}');",

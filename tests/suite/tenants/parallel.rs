@@ -135,7 +135,7 @@ fn a_file_for_the_target_waits_for_all_before_it() {
 }
 
 mod postgres {
-    use super::super::fleet;
+    use super::super::target;
     use super::*;
 
     #[test]
@@ -154,7 +154,7 @@ mod postgres {
 
     #[test]
     fn a_file_outside_a_transaction_is_tried_again_in_the_same_run() {
-        let place = fleet()
+        let place = target()
             .with_sql("tenants/001.sql", "CREATE SEQUENCE {schema}.tries;")
             .with_tenants(&["acme"]);
         place.write_step(

@@ -1,4 +1,4 @@
-//! What is told of a fleet before it runs, and the words that rest a run or take its lease.
+//! What is said before a run, and the commands that pause a run or take its lease.
 
 use super::{ADD, Tenants as _, counting, names, register};
 use crate::hosts::host::{Host, until};
@@ -42,7 +42,7 @@ fn a_rehearsal_leaves_what_only_waits_for_its_finalize() {
 }
 
 #[test]
-fn verify_reads_every_file_of_a_fleet() {
+fn verify_reads_every_file_for_tenants() {
     let place = counting().with_tenants(&["acme", "beta"]);
     let verified = place.run(&["verify", "--json"]).ends_with(0).json();
     assert_eq!(verified["verified"], 1);

@@ -15,8 +15,8 @@ pub(in crate::engine) async fn baseline(
     observer: Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<Adoption, RunError> {
-    if engine.options.fleet.is_some() {
-        return of_fleet(engine, order, observer, stop).await;
+    if engine.options.tenancy.is_some() {
+        return of_tenants(engine, order, observer, stop).await;
     }
     let catalog = engine.catalog()?;
     {
@@ -46,7 +46,7 @@ pub(in crate::engine) async fn baseline(
 }
 
 /// The same for files that have no numbers, and for all tenants.
-async fn of_fleet(
+async fn of_tenants(
     engine: &Engine,
     order: &BaselineOrder,
     observer: Arc<dyn Observer>,
@@ -75,7 +75,7 @@ async fn of_fleet(
     let sync = ApplyOrder {
         mode: ApplyMode::Sync,
         new_tenant: None,
-        spread: None,
+        strategy: None,
     };
     let applied = engine.apply(sync, observer, stop).await;
     let applied = applied.map_err(|error| match error {

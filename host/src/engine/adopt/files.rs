@@ -1,4 +1,4 @@
-//! `import` into a fleet, whose files have any name.
+//! `import` where there are tenants, whose files have any name.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -7,7 +7,7 @@ use super::record::Record;
 use super::{AdoptedFile, Adoption, ImportOrder, migrator, take_turn};
 use crate::catalog::{SourceFile, SourceKind, StepFile};
 use crate::database::{Access, Session, Stop};
-use crate::engine::fleet::{self, FleetOptions};
+use crate::engine::tenants::{self, TenancyOptions};
 use crate::engine::{Engine, Observer, RunError};
 use crate::foreign::Tool;
 use crate::journal::{self, AppliedRecord, SourceRecord, StepState};
@@ -28,7 +28,7 @@ pub(super) struct Findings {
 
 pub(super) async fn import(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
     order: &ImportOrder,
     observer: &dyn Observer,
     stop: &Stop,
@@ -67,7 +67,7 @@ struct Plan {
 impl Plan {
     async fn make(
         engine: &Engine,
-        options: &FleetOptions,
+        options: &TenancyOptions,
         order: &ImportOrder,
         session: &mut dyn Session,
     ) -> Result<Self, RunError> {
@@ -77,8 +77,8 @@ impl Plan {
             Tool::Migrator => migrator::compare(options, order, &files, session).await?,
             _ => versioned(order, &files, session).await?,
         };
-        let has_fleet = journal::has_fleet(session).await?;
-        let (sources, ours) = match has_fleet {
+        let has_tenants = journal::has_tenants(session).await?;
+        let (sources, ours) = match has_tenants {
             true => (
                 journal::read_sources(session).await?,
                 journal::read_tenants(session).await?,
@@ -237,8 +237,8 @@ impl Plan {
                 Some(source) => source.id,
                 None => {
                     last += 1;
-                    let source = fleet::read_source(engine, file)?;
-                    let record = fleet::source_record(last, &source);
+                    let source = tenants::read_source(engine, file)?;
+                    let record = tenants::source_record(last, &source);
                     journal::write_source(session, &record, &source.contents).await?;
                     last
                 }

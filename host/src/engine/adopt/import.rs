@@ -18,8 +18,8 @@ pub(in crate::engine) async fn import(
     observer: &dyn Observer,
     stop: &Stop,
 ) -> Result<Adoption, RunError> {
-    if let Some(fleet) = &engine.options.fleet {
-        return files::import(engine, fleet, order, observer, stop).await;
+    if let Some(tenancy) = &engine.options.tenancy {
+        return files::import(engine, tenancy, order, observer, stop).await;
     }
     let catalog = engine.catalog()?;
     refuse_names(engine, &catalog, order.from)?;

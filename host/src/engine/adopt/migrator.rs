@@ -8,12 +8,12 @@ use super::import::refused;
 use crate::catalog::{Digests, SourceFile, SourceKind};
 use crate::database::Session;
 use crate::engine::RunError;
-use crate::engine::fleet::{FleetOptions, check_tenant_name};
+use crate::engine::tenants::{TenancyOptions, check_tenant_name};
 use crate::foreign::{self, MigratorRow};
 
 /// Lays its history beside the files.
 pub(super) async fn compare(
-    options: &FleetOptions,
+    options: &TenancyOptions,
     order: &ImportOrder,
     files: &[SourceFile],
     session: &mut dyn Session,
@@ -93,7 +93,7 @@ pub(super) async fn compare(
 }
 
 /// The path by which we know the file. Its directory may have been elsewhere when it was applied.
-fn key(options: &FleetOptions, kind: SourceKind, row: &MigratorRow) -> Option<String> {
+fn key(options: &TenancyOptions, kind: SourceKind, row: &MigratorRow) -> Option<String> {
     let directories = match kind {
         SourceKind::TenantMigration => &options.sources.tenant_migrations,
         _ => &options.sources.single_migrations,

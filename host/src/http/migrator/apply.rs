@@ -10,7 +10,7 @@ use super::Api;
 use super::migration::{Migration, Places};
 use super::refusal::Refusal;
 use super::request::{self, Command, Detail};
-use crate::engine::{ApplyOrder, Spread};
+use crate::engine::{ApplyOrder, RolloutStrategy};
 use crate::notices::Summary;
 
 /// The answer to a command. The fields keep this order.
@@ -39,7 +39,7 @@ pub(super) async fn run(
         mode: command.mode,
         new_tenant,
         // Its clients rely on all or nothing.
-        spread: Some(Spread::Atomic),
+        strategy: Some(RolloutStrategy::Atomic),
     };
     let applied = api.service.supervisor.apply(order).await;
     let applied = applied.map_err(|error| Refusal::of_apply(error, &places))?;

@@ -1,4 +1,4 @@
-//! A file of a fleet, as this API writes it.
+//! A file for a target or its tenants, as this API writes it.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `/v1/`: the REST API of the tool *migrator*, for its clients. Answers only when the settings name the files of a fleet.
+//! `/v1/`: the REST API of the tool *migrator*, for its clients. Answers only when the settings name files for tenants.
 //!
 //! One file a resource; `request` reads bodies, `refusal` says no, `migration` writes a file as that tool does, `prefix` says
 //! where all this is. Its paths win over the host's own where both are the same, which takes a path prefix such as `/api`.

@@ -1,11 +1,11 @@
-//! Where a fleet stands, as those see it who ask about any target: each file is a step, whose number is its place in the
+//! Where tenants stand, as those see it who ask about any target: each file is a step, whose number is its place in the
 //! order.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::drive::look;
-use super::standing::{self, File, Missing, Standing};
-use super::{FleetOptions, RunError, SourceKind, TenantOverview};
+use super::snapshot::{self, File, Missing, TenantSnapshot};
+use super::{RunError, SourceKind, TenancyOptions, TenantOverview};
 use crate::catalog::{self, Catalog, Digests};
 use crate::database::{Access, Kind, Session, Stop};
 use crate::engine::Engine;
@@ -17,22 +17,22 @@ use crate::journal::{self, AttemptRecord, LeaseRecord, Outcome, Phase, RunRecord
 /// Where the target stands.
 pub(in crate::engine) async fn overview(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
 ) -> Result<Overview, RunError> {
-    let standing = look(engine, options).await?;
+    let snapshot = look(engine, options).await?;
     let is_at_work = |lease: &LeaseRecord| engine.seems_at_work(lease);
-    let state = state_of(&standing, is_at_work);
-    let problems: Vec<String> = problems(engine, &standing)
+    let state = state_of(&snapshot, is_at_work);
+    let problems: Vec<String> = problems(engine, &snapshot)
         .iter()
         .map(ToString::to_string)
         .collect();
-    let failure = failure_of(&standing);
+    let failure = failure_of(&snapshot);
     let commands = [Command::Migrate, Command::Finalize, Command::Reset]
         .into_iter()
-        .filter(|command| is_possible(&standing, state, *command) && problems.is_empty())
+        .filter(|command| is_possible(&snapshot, state, *command) && problems.is_empty())
         .collect();
-    let behind = behind(&standing);
-    let failed = match &standing.last_run {
+    let behind = behind(&snapshot);
+    let failed = match &snapshot.last_run {
         Some(run) if run.outcome == Some(Outcome::Failed) => {
             let failures = failures(engine, run.id).await?;
             let of_tenants = failures.into_iter().filter_map(|failure| failure.tenant);
@@ -41,14 +41,14 @@ pub(in crate::engine) async fn overview(
         _ => 0,
     };
     let migrations = || {
-        standing
+        snapshot
             .files
             .iter()
             .filter(|file| !file.kind().is_script())
     };
     let steps: Vec<StepOverview> = (0..)
-        .zip(&standing.files)
-        .map(|(place, file)| step(&standing, place, file))
+        .zip(&snapshot.files)
+        .map(|(place, file)| step(&snapshot, place, file))
         .collect();
     Ok(Overview {
         target: engine.target_name().to_owned(),
@@ -65,14 +65,14 @@ pub(in crate::engine) async fn overview(
         problems,
         rows: None,
         failure,
-        lease: standing.lease.clone().filter(is_at_work),
-        pause: standing.pause.clone(),
-        last_run: standing.last_run.clone(),
+        lease: snapshot.lease.clone().filter(is_at_work),
+        pause: snapshot.pause.clone(),
+        last_run: snapshot.last_run.clone(),
         commands,
         running: None,
         tenants: Some(TenantsSummary {
-            tenants: standing.tenants.len() as u64,
-            up_to_date: (standing.tenants.len() as u64).saturating_sub(behind),
+            tenants: snapshot.tenants.len() as u64,
+            up_to_date: (snapshot.tenants.len() as u64).saturating_sub(behind),
             behind,
             failed,
         }),
@@ -80,11 +80,11 @@ pub(in crate::engine) async fn overview(
 }
 
 /// How many tenants lack something.
-fn behind(standing: &Standing) -> u64 {
+fn behind(snapshot: &TenantSnapshot) -> u64 {
     let mut lacking: HashSet<usize> = HashSet::new();
-    for (file, missing) in standing.files.iter().zip(&standing.missing) {
+    for (file, missing) in snapshot.files.iter().zip(&snapshot.missing) {
         match missing {
-            Missing::All if file.kind().is_for_tenants() => return standing.tenants.len() as u64,
+            Missing::All if file.kind().is_for_tenants() => return snapshot.tenants.len() as u64,
             Missing::Some(tenants) => lacking.extend(tenants),
             Missing::All | Missing::Nobody => {}
         }
@@ -92,11 +92,11 @@ fn behind(standing: &Standing) -> u64 {
     lacking.len() as u64
 }
 
-fn step(standing: &Standing, place: usize, file: &File) -> StepOverview {
-    let pending = standing.pending_of(place);
+fn step(snapshot: &TenantSnapshot, place: usize, file: &File) -> StepOverview {
+    let pending = snapshot.pending_of(place);
     let progress = match file.kind().is_script() {
         // It is never done: it runs again with whatever else does.
-        true if file.id.is_some() && !standing.has_pending() => Progress::Finalized,
+        true if file.id.is_some() && !snapshot.has_pending() => Progress::Finalized,
         true => Progress::Pending,
         false if pending > 0 && file.started > 0 => Progress::Started,
         false if pending > 0 => Progress::Pending,
@@ -122,16 +122,16 @@ fn step(standing: &Standing, place: usize, file: &File) -> StepOverview {
 }
 
 /// The state of the target.
-fn state_of(standing: &Standing, is_at_work: impl Fn(&LeaseRecord) -> bool) -> State {
-    let live = standing.lease.as_ref().is_some_and(is_at_work);
-    let pending = standing.has_pending();
-    let unfinalized = !standing.unfinalized.is_empty();
+fn state_of(snapshot: &TenantSnapshot, is_at_work: impl Fn(&LeaseRecord) -> bool) -> State {
+    let live = snapshot.lease.as_ref().is_some_and(is_at_work);
+    let pending = snapshot.has_pending();
+    let unfinalized = !snapshot.unfinalized.is_empty();
     let activity = |run: &RunRecord| match run.phase {
         Phase::Prepare => Activity::Preparing,
         Phase::Migrate | Phase::Reset => Activity::Migrating,
         Phase::Finalize => Activity::Finalizing,
     };
-    let last = standing.last_run.as_ref();
+    let last = snapshot.last_run.as_ref();
     state::observe(Facts {
         running: last
             .filter(|run| live && run.outcome.is_none())
@@ -145,24 +145,27 @@ fn state_of(standing: &Standing, is_at_work: impl Fn(&LeaseRecord) -> bool) -> S
 }
 
 /// Whether a command would start a run. What failed left nothing that would have to be reset first.
-fn is_possible(standing: &Standing, state: State, command: Command) -> bool {
+fn is_possible(snapshot: &TenantSnapshot, state: State, command: Command) -> bool {
     match command {
-        Command::Reset if standing.unfinalized.is_empty() => false,
+        Command::Reset if snapshot.unfinalized.is_empty() => false,
         _ => matches!(state::command(state, command), Verdict::Start(_)),
     }
 }
 
-fn failure_of(standing: &Standing) -> Option<Failure> {
-    let error = standing.last_run.as_ref()?.error.as_ref()?;
+fn failure_of(snapshot: &TenantSnapshot) -> Option<Failure> {
+    let error = snapshot.last_run.as_ref()?.error.as_ref()?;
     Failure::from_json(error)
 }
 
 /// What does not fit between the files and the journal.
-pub(in crate::engine) fn problems(engine: &Engine, standing: &Standing) -> Vec<catalog::Error> {
+pub(in crate::engine) fn problems(
+    engine: &Engine,
+    snapshot: &TenantSnapshot,
+) -> Vec<catalog::Error> {
     if engine.options.allowances.changed {
         return Vec::new();
     }
-    let changed = standing.changed().map(|file| catalog::Error::Changed {
+    let changed = snapshot.changed().map(|file| catalog::Error::Changed {
         step: file.source.key.clone(),
         applied: file.applied_digest.clone().unwrap_or_default(),
         now: file.digest.clone(),
@@ -173,31 +176,31 @@ pub(in crate::engine) fn problems(engine: &Engine, standing: &Standing) -> Vec<c
 /// How many migrations have the files that they were applied from, all of which are read, and what does not fit.
 pub(in crate::engine) async fn verify(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
 ) -> Result<(usize, Vec<catalog::Error>), RunError> {
     let mut session = engine.database.open(Access::Read, &Stop::default()).await?;
     session.begin_read().await?;
-    let standing = standing::read(engine, options, &Digests::forgetful(), &mut *session).await?;
+    let snapshot = snapshot::read(engine, options, &Digests::forgetful(), &mut *session).await?;
     session.rollback().await?;
     let applied = |file: &&File| !file.kind().is_script() && file.applied > 0;
-    let verified = standing.files.iter().filter(applied).count();
-    Ok((verified, problems(engine, &standing)))
+    let verified = snapshot.files.iter().filter(applied).count();
+    Ok((verified, problems(engine, &snapshot)))
 }
 
 /// Where each tenant stands.
 pub(in crate::engine) async fn tenants(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
 ) -> Result<Vec<TenantOverview>, RunError> {
-    let standing = look(engine, options).await?;
+    let snapshot = look(engine, options).await?;
     let for_tenants = |file: &&File| file.kind() == SourceKind::TenantMigration;
-    let files: Vec<&File> = standing.files.iter().filter(for_tenants).collect();
-    let tallies: Vec<TenantTally> = match standing.kind {
-        Kind::Sqlite => standing.tallies.clone(),
+    let files: Vec<&File> = snapshot.files.iter().filter(for_tenants).collect();
+    let tallies: Vec<TenantTally> = match snapshot.kind {
+        Kind::Sqlite => snapshot.tallies.clone(),
         Kind::Postgres => {
             let ids: Vec<i64> = files.iter().filter_map(|file| file.id).collect();
             read(engine, async |session| {
-                match journal::has_fleet(session).await? {
+                match journal::has_tenants(session).await? {
                     true => journal::count_by_tenant(session, &ids).await,
                     false => Ok(Vec::new()),
                 }
@@ -210,7 +213,7 @@ pub(in crate::engine) async fn tenants(
         .map(|tally| (&*tally.tenant, tally))
         .collect();
     let mut failures = BTreeMap::new();
-    if let Some(run) = &standing.last_run
+    if let Some(run) = &snapshot.last_run
         && run.outcome != Some(Outcome::Done)
     {
         for attempt in self::failures(engine, run.id).await? {
@@ -219,7 +222,7 @@ pub(in crate::engine) async fn tenants(
             }
         }
     }
-    let tenants = standing.tenants.iter().map(|name| {
+    let tenants = snapshot.tenants.iter().map(|name| {
         let tally = tallies.get(&**name);
         let applied = tally.map_or(0, |tally| tally.applied);
         let pending = (files.len() as u64).saturating_sub(applied);
@@ -246,7 +249,7 @@ pub(in crate::engine) async fn failures(
     run: i64,
 ) -> Result<Vec<AttemptRecord>, RunError> {
     read(engine, async |session| {
-        match journal::has_fleet(session).await? {
+        match journal::has_tenants(session).await? {
             true => journal::read_failures(session, run).await,
             false => Ok(Vec::new()),
         }
@@ -268,7 +271,7 @@ async fn read<T>(
 /// The files as a catalog.
 pub(in crate::engine) fn catalog(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
 ) -> Result<Catalog, RunError> {
     let files = options
         .sources

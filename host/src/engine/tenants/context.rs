@@ -1,12 +1,12 @@
-//! What all who work on one run of a fleet share, and how one of them runs a piece.
+//! What all who work on one run of tenants share, and how one of them runs a task.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::standing::File;
-use super::work::Piece;
-use super::{FileFailure, FleetOptions, Tenant, name};
+use super::snapshot::File;
+use super::work::Task;
+use super::{FileFailure, TenancyOptions, Tenant, name};
 use crate::catalog::{Section, SqlStep, StepKind};
 use crate::database::{Session, Stop, substitute};
 use crate::engine::Engine;
@@ -19,9 +19,9 @@ use crate::engine::transaction::{RunContext, StepTransaction};
 use crate::journal::{self, AppliedRecord, AttemptRecord, Lease, Outcome, Phase, StepState};
 
 /// What all who work on one run share.
-pub(super) struct Crew<'c> {
+pub(super) struct TenancyContext<'c> {
     pub(super) engine: &'c Engine,
-    pub(super) options: &'c FleetOptions,
+    pub(super) options: &'c TenancyOptions,
     pub(super) files: &'c [File],
     /// The numbers of the files in the journal.
     pub(super) ids: &'c [i64],
@@ -36,19 +36,19 @@ pub(super) struct Crew<'c> {
     pub(super) last_applied: AtomicI64,
 }
 
-/// What a piece left.
+/// What a task left.
 pub(super) struct Performed {
     pub(super) result: Result<AppliedRecord, Failure>,
     pub(super) session: Box<dyn Session>,
 }
 
-impl<'c> Crew<'c> {
-    pub(super) fn file(&self, piece: &Piece) -> Option<&'c File> {
-        self.files.get(piece.file)
+impl<'c> TenancyContext<'c> {
+    pub(super) fn file(&self, task: &Task) -> Option<&'c File> {
+        self.files.get(task.file)
     }
 
-    pub(super) fn tenant(&self, piece: &Piece) -> Option<&Tenant> {
-        self.tenants.get(piece.tenant?)
+    pub(super) fn tenant(&self, task: &Task) -> Option<&Tenant> {
+        self.tenants.get(task.tenant?)
     }
 
     /// The run's number; 0 in a dry run.
@@ -74,21 +74,21 @@ impl<'c> Crew<'c> {
             settings,
             output: Arc::clone(output),
             tenant: tenant.map(|tenant| tenant.name.clone()),
-            is_fleet: true,
+            is_tenancy: true,
         })
     }
 
-    /// The row of a piece before it runs.
-    pub(super) fn record(&self, piece: &Piece) -> AppliedRecord {
-        if let Some(record) = &piece.record {
+    /// The row of a task before it runs.
+    pub(super) fn record(&self, task: &Task) -> AppliedRecord {
+        if let Some(record) = &task.record {
             return record.clone();
         }
-        let file = self.file(piece);
+        let file = self.file(task);
         AppliedRecord {
             id: self.last_applied.fetch_add(1, Ordering::Relaxed) + 1,
-            source: self.ids.get(piece.file).copied().unwrap_or_default(),
+            source: self.ids.get(task.file).copied().unwrap_or_default(),
             tenant: self
-                .tenant(piece)
+                .tenant(task)
                 .map(|tenant| tenant.name.clone())
                 .unwrap_or_default(),
             is_script: file.is_some_and(|file| file.kind().is_script()),
@@ -102,22 +102,21 @@ impl<'c> Crew<'c> {
         }
     }
 
-    /// Runs the phases of a piece in the open transaction, whose look before the commit is left to the caller. Returns its
+    /// Runs the phases of a task in the open transaction, whose look before the commit is left to the caller. Returns its
     /// row as it is then.
     pub(super) async fn perform(
         &self,
         context: &Arc<RunContext>,
         mut session: Box<dyn Session>,
-        piece: &Piece,
+        task: &Task,
         attempt: u32,
         stop: &Stop,
     ) -> Performed {
-        let loaded = self.loaded.get(&piece.file);
-        let is_idle =
-            |loaded: &Loaded| !piece.phases.iter().any(|phase| loaded.program.has(*phase));
+        let loaded = self.loaded.get(&task.file);
+        let is_idle = |loaded: &Loaded| !task.phases.iter().any(|phase| loaded.program.has(*phase));
         if loaded.is_some_and(is_idle) {
-            let mut record = self.record(piece);
-            finish(&mut record, piece.phases, self.run());
+            let mut record = self.record(task);
+            finish(&mut record, task.phases, self.run());
             return Performed {
                 result: Ok(record),
                 session,
@@ -125,14 +124,14 @@ impl<'c> Crew<'c> {
         }
         let schema = match loaded.map(|loaded| &loaded.program) {
             Some(Program::Sql(_)) | None => None,
-            Some(_) => self.tenant(piece).map(|tenant| &*tenant.schema),
+            Some(_) => self.tenant(task).map(|tenant| &*tenant.schema),
         };
         if let Err(error) = session.enter_schema(schema).await {
             let failure = Failure::from_database(error);
-            let result = Err(self.say(failure, piece, Phase::Migrate, stop));
+            let result = Err(self.say(failure, task, Phase::Migrate, stop));
             return Performed { result, session };
         }
-        self.perform_outside(context, session, piece, attempt, stop)
+        self.perform_outside(context, session, task, attempt, stop)
             .await
     }
 
@@ -141,12 +140,12 @@ impl<'c> Crew<'c> {
         &self,
         context: &Arc<RunContext>,
         mut session: Box<dyn Session>,
-        piece: &Piece,
+        task: &Task,
         attempt: u32,
         stop: &Stop,
     ) -> Performed {
-        let mut record = self.record(piece);
-        let Some(loaded) = self.loaded.get(&piece.file) else {
+        let mut record = self.record(task);
+        let Some(loaded) = self.loaded.get(&task.file) else {
             let failure = Failure::new("host", Blame::Host, "a file was not loaded");
             return Performed {
                 result: Err(failure),
@@ -154,24 +153,24 @@ impl<'c> Crew<'c> {
             };
         };
         let mut result = Ok(());
-        for phase in piece.phases {
+        for phase in task.phases {
             if !loaded.program.has(*phase) {
                 continue;
             }
             (result, session) = self
                 .phase(
-                    context, session, piece, loaded, *phase, attempt, &record, stop,
+                    context, session, task, loaded, *phase, attempt, &record, stop,
                 )
                 .await;
             if let Err(failure) = result {
-                let failure = self.say(failure, piece, *phase, stop);
+                let failure = self.say(failure, task, *phase, stop);
                 return Performed {
                     result: Err(failure),
                     session,
                 };
             }
         }
-        finish(&mut record, piece.phases, self.run());
+        finish(&mut record, task.phases, self.run());
         Performed {
             result: result.map(|()| record),
             session,
@@ -183,7 +182,7 @@ impl<'c> Crew<'c> {
         &self,
         context: &Arc<RunContext>,
         session: Box<dyn Session>,
-        piece: &Piece,
+        task: &Task,
         loaded: &Loaded,
         phase: Phase,
         attempt: u32,
@@ -195,7 +194,7 @@ impl<'c> Crew<'c> {
         transaction.record.started_at = record.started_at;
         transaction.record.seed = record.seed;
         let rendered = match &loaded.program {
-            Program::Sql(sql) => match self.render(sql, piece, phase) {
+            Program::Sql(sql) => match self.render(sql, task, phase) {
                 Ok(rendered) => rendered.map(Program::Sql),
                 Err(failure) => return (Err(failure), transaction.session),
             },
@@ -233,7 +232,7 @@ impl<'c> Crew<'c> {
     pub(super) fn render(
         &self,
         sql: &SqlStep,
-        piece: &Piece,
+        task: &Task,
         phase: Phase,
     ) -> Result<Option<SqlStep>, Failure> {
         let placeholder = &self.options.sources.placeholder;
@@ -248,10 +247,10 @@ impl<'c> Crew<'c> {
             return Ok(None);
         };
         let own;
-        let tenant = match self.tenant(piece) {
+        let tenant = match self.tenant(task) {
             Some(tenant) => tenant,
             None => {
-                let base_name = self.file(piece).map_or("", |file| file.source.base_name());
+                let base_name = self.file(task).map_or("", |file| file.source.base_name());
                 name::check(base_name).map_err(|_| {
                     Failure::new(
                         "files",
@@ -293,38 +292,32 @@ impl<'c> Crew<'c> {
     }
 
     /// The failure, said of its file and tenant.
-    pub(super) fn say(
-        &self,
-        failure: Failure,
-        piece: &Piece,
-        phase: Phase,
-        stop: &Stop,
-    ) -> Failure {
+    pub(super) fn say(&self, failure: Failure, task: &Task, phase: Phase, stop: &Stop) -> Failure {
         let failure = match stop.is_cancelled() {
             true => Failure::new("cancelled", Blame::Operator, "cancelled by the operator"),
             false => failure,
         };
-        failure.of(&self.label(piece), phase)
+        failure.of(&self.label(task), phase)
     }
 
-    /// The file and the tenant of a piece, as they are shown.
-    pub(super) fn label(&self, piece: &Piece) -> String {
-        let file = self.file(piece).map(File::label).unwrap_or_default();
-        match self.tenant(piece) {
+    /// The file and the tenant of a task, as they are shown.
+    pub(super) fn label(&self, task: &Task) -> String {
+        let file = self.file(task).map(File::label).unwrap_or_default();
+        match self.tenant(task) {
             Some(tenant) => format!("{file} for {}", tenant.name),
             None => file,
         }
     }
 
-    /// A try at a piece that failed, for the journal.
+    /// A try at a task that failed, for the journal.
     pub(super) fn attempt(
         &self,
-        piece: &Piece,
+        task: &Task,
         attempt: u32,
         began_at: i64,
         failure: &Failure,
     ) -> Option<AttemptRecord> {
-        let file = self.file(piece)?;
+        let file = self.file(task)?;
         Some(AttemptRecord {
             run: self.run(),
             index: file.index,
@@ -336,26 +329,26 @@ impl<'c> Crew<'c> {
             started_at: began_at,
             ended_at: journal::now(),
             error: Some(failure.to_json()),
-            tenant: self.tenant(piece).map(|tenant| tenant.name.clone()),
+            tenant: self.tenant(task).map(|tenant| tenant.name.clone()),
         })
     }
 
     /// The failure with the file and the tenant that it is of.
-    pub(super) fn file_failure(&self, piece: &Piece, failure: Failure) -> FileFailure {
-        let file = self.file(piece);
+    pub(super) fn file_failure(&self, task: &Task, failure: Failure) -> FileFailure {
+        let file = self.file(task);
         FileFailure {
             key: file.map(|file| file.source.key.clone()).unwrap_or_default(),
             file_name: file
                 .map(|file| file.source.file_name.clone())
                 .unwrap_or_default(),
-            tenant: self.tenant(piece).map(|tenant| tenant.name.clone()),
+            tenant: self.tenant(task).map(|tenant| tenant.name.clone()),
             message: failure.message.clone(),
             failure,
         }
     }
 }
 
-impl Crew<'_> {
+impl TenancyContext<'_> {
     /// A failure that is of no file.
     pub(super) fn unnamed(&self, failure: Failure) -> FileFailure {
         FileFailure {
@@ -402,7 +395,7 @@ pub(super) fn refuse_outside(loaded: &Loaded) -> Failure {
             loaded.step.name
         ),
         StepKind::Wasm => format!(
-            "`{}` says that it runs outside a transaction, which a component of a fleet cannot: put its statements into a \
+            "`{}` says that it runs outside a transaction, which a component that runs for tenants cannot: put its statements into a \
              file of SQL with `-- wasmigrate:no-transaction`",
             loaded.step.name
         ),

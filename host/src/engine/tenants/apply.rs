@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::drive::{self, Driven, Task};
+use super::drive::{self, RunRequest, TenancyReport};
 use super::rehearse;
 use super::work::Work;
 use super::{Applied, ApplyError, ApplyMode, ApplyOrder, SourceKind, name};
@@ -19,12 +19,12 @@ pub(in crate::engine) async fn apply(
     observer: Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<Applied, ApplyError> {
-    let options = engine.fleet()?;
+    let options = engine.tenancy()?;
     if let Some(name) = &order.new_tenant {
         name::check(name).map_err(ApplyError::TenantName)?;
     }
     let (started_at, began) = (journal::now(), Instant::now());
-    let driven = match order.mode {
+    let report = match order.mode {
         ApplyMode::DryRun => {
             let new_tenant = order.new_tenant.as_deref();
             rehearse::rehearse(engine, options, Work::Apply, new_tenant, observer, stop)
@@ -32,39 +32,39 @@ pub(in crate::engine) async fn apply(
                 .0
         }
         mode => {
-            let task = Task {
+            let request = RunRequest {
                 work: match mode {
                     ApplyMode::Sync => Work::Sync,
                     ApplyMode::Apply | ApplyMode::DryRun => Work::Apply,
                 },
-                spread: order.spread.unwrap_or_else(|| options.spread.clone()),
+                strategy: order.strategy.unwrap_or_else(|| options.strategy.clone()),
                 new_tenant: order.new_tenant.as_deref(),
                 verbose: false,
                 waits: true,
             };
-            drive::drive(engine, options, &task, observer, stop).await?
+            drive::drive(engine, options, &request, observer, stop).await?
         }
     };
-    if let Some(failure) = driven.failure {
+    if let Some(failure) = report.failure {
         return Err(ApplyError::Failed(Box::new(failure)));
     }
-    Ok(applied(driven, started_at, began))
+    Ok(applied(report, started_at, began))
 }
 
-fn applied(driven: Driven, started_at: i64, began: Instant) -> Applied {
+fn applied(report: TenancyReport, started_at: i64, began: Instant) -> Applied {
     let mut files: BTreeMap<SourceKind, u64> = BTreeMap::new();
     let mut runs: BTreeMap<SourceKind, u64> = BTreeMap::new();
-    let mut sources = Vec::with_capacity(driven.files.len());
-    for (source, times) in driven.files {
+    let mut sources = Vec::with_capacity(report.files.len());
+    for (source, times) in report.files {
         *files.entry(source.file.kind).or_default() += 1;
         *runs.entry(source.file.kind).or_default() += times;
         sources.push(source);
     }
     Applied {
-        run: driven.run,
+        run: report.run,
         started_at,
         duration: began.elapsed(),
-        tenants: driven.tenants,
+        tenants: report.tenants,
         files,
         runs,
         sources,

@@ -1,8 +1,8 @@
-//! What a run of a fleet has to do: which files, for whom, and which of their phases.
+//! What a run of tenants has to do: which files, for whom, and which of their phases.
 
 use std::collections::BTreeMap;
 
-use super::standing::{File, Missing, Standing};
+use super::snapshot::{File, Missing, TenantSnapshot};
 use crate::journal::{AppliedRecord, Phase};
 
 /// What a run does.
@@ -40,7 +40,7 @@ impl Work {
 
 /// Some phases of one file for one tenant.
 #[derive(Clone, Debug)]
-pub(super) struct Piece {
+pub(super) struct Task {
     /// The place of the file.
     pub(super) file: usize,
     /// The tenant's number; none for the target itself.
@@ -51,47 +51,47 @@ pub(super) struct Piece {
 }
 
 /// What can be done before anything behind it is begun: one file for the target, or files for tenants.
-pub(super) type Stage = Vec<Piece>;
+pub(super) type Wave = Vec<Task>;
 
-/// The pieces of a run, in stages. With `only`, those of this tenant alone.
-pub(super) fn stages(standing: &Standing, work: Work, only: Option<usize>) -> Vec<Stage> {
+/// The tasks of a run, in waves. With `only`, those of this tenant alone.
+pub(super) fn waves(snapshot: &TenantSnapshot, work: Work, only: Option<usize>) -> Vec<Wave> {
     let mut known: BTreeMap<(usize, Option<usize>), AppliedRecord> = BTreeMap::new();
-    for record in &standing.unfinalized {
-        if let Some((file, tenant)) = whose(standing, record) {
+    for record in &snapshot.unfinalized {
+        if let Some((file, tenant)) = whose(snapshot, record) {
             known.insert((file, tenant), record.clone());
         }
     }
-    let is_wanted = |piece: &Piece| match only {
-        Some(only) => piece.tenant == Some(only),
+    let is_wanted = |task: &Task| match only {
+        Some(only) => task.tenant == Some(only),
         None => true,
     };
-    let mut pieces = Vec::new();
+    let mut tasks = Vec::new();
     if work == Work::Reset {
         let mut unfinalized: Vec<_> = known.into_iter().collect();
         unfinalized.sort_by_key(|(_, record)| std::cmp::Reverse(record.id));
         for ((file, tenant), record) in unfinalized {
-            pieces.push(Piece {
+            tasks.push(Task {
                 file,
                 tenant,
                 phases: &[Phase::Reset],
                 record: Some(record),
             });
         }
-        pieces.retain(is_wanted);
-        return staged(pieces);
+        tasks.retain(is_wanted);
+        return in_waves(tasks);
     }
     // Scripts run at every apply, and with each run that migrates something.
-    let runs_scripts = only.is_some() || matches!(work, Work::Apply) || standing.has_pending();
+    let runs_scripts = only.is_some() || matches!(work, Work::Apply) || snapshot.has_pending();
     let at_once: &[Phase] = &[Phase::Migrate, Phase::Finalize];
     let mut later = Vec::new();
-    for (place, file) in standing.files.iter().enumerate() {
-        for tenant in whom(standing, place, file, runs_scripts, only) {
+    for (place, file) in snapshot.files.iter().enumerate() {
+        for tenant in whom(snapshot, place, file, runs_scripts, only) {
             let record = known.remove(&(place, tenant));
             let phases = match (work, file.kind().is_script()) {
                 (Work::Migrate | Work::Finalize, false) => &[Phase::Migrate],
                 _ => at_once,
             };
-            pieces.push(Piece {
+            tasks.push(Task {
                 file: place,
                 tenant,
                 phases,
@@ -105,7 +105,7 @@ pub(super) fn stages(standing: &Standing, work: Work, only: Option<usize>) -> Ve
         if work == Work::Apply {
             let migrated: Vec<_> = known.range((place, None)..(place + 1, None)).collect();
             for ((file, tenant), record) in migrated {
-                pieces.push(Piece {
+                tasks.push(Task {
                     file: *file,
                     tenant: *tenant,
                     phases: &[Phase::Finalize],
@@ -121,7 +121,7 @@ pub(super) fn stages(standing: &Standing, work: Work, only: Option<usize>) -> Ve
             .into_iter()
             .map(|((file, tenant), record)| (file, tenant, Some(record)));
         for (file, tenant, record) in migrated.chain(later) {
-            pieces.push(Piece {
+            tasks.push(Task {
                 file,
                 tenant,
                 phases: &[Phase::Finalize],
@@ -129,13 +129,13 @@ pub(super) fn stages(standing: &Standing, work: Work, only: Option<usize>) -> Ve
             });
         }
     }
-    pieces.retain(is_wanted);
-    staged(pieces)
+    tasks.retain(is_wanted);
+    in_waves(tasks)
 }
 
 /// For whom a file is to be run.
 fn whom(
-    standing: &Standing,
+    snapshot: &TenantSnapshot,
     place: usize,
     file: &File,
     runs_scripts: bool,
@@ -144,16 +144,16 @@ fn whom(
     let is_for_tenants = file.kind().is_for_tenants();
     let everybody = || match (is_for_tenants, only) {
         (true, Some(only)) => vec![Some(only)],
-        (true, None) => (0..standing.tenants.len()).map(Some).collect(),
+        (true, None) => (0..snapshot.tenants.len()).map(Some).collect(),
         (false, _) => vec![None],
     };
-    match standing.missing.get(place) {
+    match snapshot.missing.get(place) {
         _ if file.kind().is_script() => match runs_scripts {
             true => everybody(),
             false => Vec::new(),
         },
         // A new tenant lacks them all, but for what was left of it beside a target that did not hear of it.
-        _ if only.is_some() => match is_for_tenants && !standing.had_by_new.contains(&place) {
+        _ if only.is_some() => match is_for_tenants && !snapshot.had_by_new.contains(&place) {
             true => everybody(),
             false => Vec::new(),
         },
@@ -163,12 +163,12 @@ fn whom(
     }
 }
 
-fn whose(standing: &Standing, record: &AppliedRecord) -> Option<(usize, Option<usize>)> {
-    let file = standing.place_of(record.source)?;
+fn whose(snapshot: &TenantSnapshot, record: &AppliedRecord) -> Option<(usize, Option<usize>)> {
+    let file = snapshot.place_of(record.source)?;
     let tenant = match &*record.tenant {
         "" => None,
         name => Some(
-            standing
+            snapshot
                 .tenants
                 .binary_search_by(|tenant| tenant.as_str().cmp(name))
                 .ok()?,
@@ -178,19 +178,19 @@ fn whose(standing: &Standing, record: &AppliedRecord) -> Option<(usize, Option<u
 }
 
 /// Cuts where a file is for the target itself: whatever is behind it may need it.
-fn staged(pieces: Vec<Piece>) -> Vec<Stage> {
-    let mut stages: Vec<Stage> = Vec::new();
-    for piece in pieces {
-        match stages.last_mut() {
-            Some(stage)
-                if stage
+fn in_waves(tasks: Vec<Task>) -> Vec<Wave> {
+    let mut waves: Vec<Wave> = Vec::new();
+    for task in tasks {
+        match waves.last_mut() {
+            Some(wave)
+                if wave
                     .first()
-                    .is_some_and(|first| first.tenant.is_some() == piece.tenant.is_some()) =>
+                    .is_some_and(|first| first.tenant.is_some() == task.tenant.is_some()) =>
             {
-                stage.push(piece);
+                wave.push(task);
             }
-            _ => stages.push(vec![piece]),
+            _ => waves.push(vec![task]),
         }
     }
-    stages
+    waves
 }

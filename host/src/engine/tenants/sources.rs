@@ -1,6 +1,6 @@
 //! Files with what is in them.
 
-use super::{FleetOptions, RunError, Source};
+use super::{RunError, Source, TenancyOptions};
 use crate::catalog::{Digests, SourceFile, StepKind};
 use crate::engine::Engine;
 use crate::journal::SourceRecord;
@@ -9,7 +9,7 @@ use crate::sandbox;
 /// All files, in order.
 pub(in crate::engine) fn sources(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
 ) -> Result<Vec<Source>, RunError> {
     let files = options
         .sources

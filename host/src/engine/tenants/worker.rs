@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::atomic::{enter, write_sources};
-use super::crew::{finish, outcome_of};
-use super::ledger::Ledger;
+use super::changes::JournalChanges;
+use super::context::{finish, outcome_of};
 use super::parallel::{Shared, cancelled, lock, no_session};
-use super::work::Piece;
+use super::work::Task;
 use crate::database::{Access, Database, Durability, Kind, Session, Stop, quote};
 use crate::engine::event::Event;
 use crate::engine::failure::Failure;
@@ -31,44 +31,52 @@ pub(super) struct Worker<'w> {
 }
 
 impl Worker<'_> {
-    /// Runs the pieces of one tenant, or of the target itself.
-    pub(super) async fn tenant(&mut self, pieces: &[Piece]) -> Result<(), (Piece, Failure)> {
-        for group in groups(pieces) {
+    /// Runs the tasks of one tenant, or of the target itself.
+    pub(super) async fn tenant(&mut self, tasks: &[Task]) -> Result<(), (Task, Failure)> {
+        for group in groups(tasks) {
             let Some(first) = group.first() else {
                 continue;
             };
             self.group(group).await.map_err(|failed| match failed {
-                (Some(piece), failure) => (piece, failure),
+                (Some(task), failure) => (task, failure),
                 (None, failure) => (first.clone(), failure),
             })?;
         }
         Ok(())
     }
 
-    /// Runs the pieces of one transaction, with as many tries as they are worth.
-    async fn group(&mut self, group: &[Piece]) -> Result<(), (Option<Piece>, Failure)> {
-        let crew = self.shared.crew;
+    /// Runs the tasks of one transaction, with as many tries as they are worth.
+    async fn group(&mut self, group: &[Task]) -> Result<(), (Option<Task>, Failure)> {
+        let tenancy = self.shared.tenancy;
         let mut attempt = 1;
         loop {
             let began_at = journal::now();
-            let Err((piece, failure)) = self.try_group(group, attempt).await else {
+            let Err((task, failure)) = self.try_group(group, attempt).await else {
                 return Ok(());
             };
-            let piece = piece.or_else(|| group.first().cloned());
+            let task = task.or_else(|| group.first().cloned());
             self.give_up().await;
-            if let Some(piece) = &piece {
+            if let Some(task) = &task {
                 lock(&self.shared.unwritten)
-                    .extend(crew.attempt(piece, attempt, began_at, &failure));
+                    .extend(tenancy.attempt(task, attempt, began_at, &failure));
                 self.write_failures().await;
             }
-            let pause = crew.engine.options.retries.pause(&failure, attempt);
+            let pause = tenancy.engine.options.retries.pause(&failure, attempt);
             let Some(pause) = pause.filter(|_| !self.stop.is_cancelled()) else {
-                return Err((piece, failure));
+                return Err((task, failure));
             };
             attempt += 1;
             let step = failure.step.as_deref().unwrap_or_default();
             // A run that is stopped meanwhile is found to be at the next try.
-            await_next_try(&*crew.observer, step, &failure, attempt, pause, &self.stop).await;
+            await_next_try(
+                &*tenancy.observer,
+                step,
+                &failure,
+                attempt,
+                pause,
+                &self.stop,
+            )
+            .await;
             if failure.is_lost_connection() && self.is_done(group).await {
                 return Ok(());
             }
@@ -77,10 +85,10 @@ impl Worker<'_> {
 
     async fn try_group(
         &mut self,
-        group: &[Piece],
+        group: &[Task],
         attempt: u32,
-    ) -> Result<(), (Option<Piece>, Failure)> {
-        let crew = self.shared.crew;
+    ) -> Result<(), (Option<Task>, Failure)> {
+        let tenancy = self.shared.tenancy;
         let of_nobody = |error| (None, Failure::from_database(error));
         self.open(group).await.map_err(of_nobody)?;
         self.rest().await.map_err(|failure| (None, failure))?;
@@ -89,39 +97,39 @@ impl Worker<'_> {
             self.session = Some(session);
             return Err(of_nobody(error));
         }
-        let mut ledger = Ledger::default();
+        let mut changes = JournalChanges::default();
         let mut done = Vec::new();
-        for piece in group {
+        for task in group {
             if self.stop.is_cancelled() {
                 self.session = Some(session);
-                return Err((Some(piece.clone()), cancelled()));
+                return Err((Some(task.clone()), cancelled()));
             }
-            let piece = self.shared.with_record(piece);
+            let task = self.shared.with_record(task);
             let began = Instant::now();
-            let label = crew.label(&piece);
-            let phase = piece.phases.first().copied().unwrap_or(Phase::Migrate);
-            crew.observer.notify(&Event::StepStarted {
+            let label = tenancy.label(&task);
+            let phase = task.phases.first().copied().unwrap_or(Phase::Migrate);
+            tenancy.observer.notify(&Event::StepStarted {
                 step: label.clone(),
                 phase,
                 attempt,
-                number: piece.file + 1,
-                of: crew.files.len(),
+                number: task.file + 1,
+                of: tenancy.files.len(),
                 resumed: false,
             });
-            let context = crew.context(crew.tenant(&piece), &self.output);
-            let is_outside = piece.phases.contains(&Phase::Migrate)
-                && crew
+            let context = tenancy.context(tenancy.tenant(&task), &self.output);
+            let is_outside = task.phases.contains(&Phase::Migrate)
+                && tenancy
                     .loaded
-                    .get(&piece.file)
+                    .get(&task.file)
                     .is_some_and(|loaded| loaded.is_outside());
             let performed = match is_outside {
-                true => self.outside(&context, session, &piece, attempt).await,
+                true => self.outside(&context, session, &task, attempt).await,
                 false => {
-                    let performed = crew
-                        .perform(&context, session, &piece, attempt, &self.stop)
+                    let performed = tenancy
+                        .perform(&context, session, &task, attempt, &self.stop)
                         .await;
                     (
-                        performed.result.map(|record| (piece.clone(), record)),
+                        performed.result.map(|record| (task.clone(), record)),
                         performed.session,
                     )
                 }
@@ -131,53 +139,53 @@ impl Worker<'_> {
                 Ok(_) => Outcome::Done,
                 Err(failure) => outcome_of(failure),
             };
-            crew.observer.notify(&Event::StepEnded {
+            tenancy.observer.notify(&Event::StepEnded {
                 step: label,
                 phase,
                 outcome,
                 milliseconds: i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX),
             });
             match performed.0 {
-                Ok((piece, record)) => {
-                    ledger.note(&piece, record.clone());
-                    done.push((piece, record));
+                Ok((task, record)) => {
+                    changes.note(&task, record.clone());
+                    done.push((task, record));
                 }
                 Err(failure) => {
                     self.session = Some(session);
-                    return Err((Some(piece), failure));
+                    return Err((Some(task), failure));
                 }
             }
         }
-        let committed = self.commit(&mut *session, &ledger).await;
+        let committed = self.commit(&mut *session, &changes).await;
         self.session = Some(session);
         committed.map_err(of_nobody)?;
         self.output.committed();
-        let mut begun = lock(&self.shared.begun);
-        begun.extend(
+        let mut started = lock(&self.shared.started);
+        started.extend(
             done.into_iter()
                 .filter(|(_, record)| record.state == StepState::Migrated)
-                .map(|(piece, record)| ((piece.file, piece.tenant), record)),
+                .map(|(task, record)| ((task.file, task.tenant), record)),
         );
         Ok(())
     }
 
-    /// Runs a file outside a transaction: it is written down as begun first, and its session has a transaction again
+    /// Runs a file outside a transaction: it is written down as started first, and its session has a transaction again
     /// afterwards.
     async fn outside(
         &self,
         context: &Arc<crate::engine::transaction::RunContext>,
         mut session: Box<dyn Session>,
-        piece: &Piece,
+        task: &Task,
         attempt: u32,
-    ) -> (Result<(Piece, AppliedRecord), Failure>, Box<dyn Session>) {
-        let crew = self.shared.crew;
-        let mut record = crew.record(piece);
-        let was_started = piece.record.is_some();
+    ) -> (Result<(Task, AppliedRecord), Failure>, Box<dyn Session>) {
+        let tenancy = self.shared.tenancy;
+        let mut record = tenancy.record(task);
+        let was_started = task.record.is_some();
         let started = async {
             // Of one that was cut off, what it left is its own.
             let known = match was_started {
                 true => BTreeSet::new(),
-                false => self.invalid_indexes(&mut *session, piece).await?,
+                false => self.invalid_indexes(&mut *session, task).await?,
             };
             if !was_started {
                 journal::write_applied(&mut *session, std::slice::from_ref(&record)).await?;
@@ -191,16 +199,16 @@ impl Worker<'_> {
             Ok(known) => known,
             Err(error) => return (Err(Failure::from_database(error)), session),
         };
-        lock(&self.shared.begun).insert((piece.file, piece.tenant), record.clone());
-        let piece = Piece {
+        lock(&self.shared.started).insert((task.file, task.tenant), record.clone());
+        let task = Task {
             record: Some(record.clone()),
-            ..piece.clone()
+            ..task.clone()
         };
-        let migrate = Piece {
+        let migrate = Task {
             phases: &[Phase::Migrate],
-            ..piece.clone()
+            ..task.clone()
         };
-        let performed = crew
+        let performed = tenancy
             .perform_outside(context, session, &migrate, attempt, &self.stop)
             .await;
         session = performed.session;
@@ -212,14 +220,14 @@ impl Worker<'_> {
         let looked = async {
             session.rollback().await?;
             session.begin(Durability::Deferred).await?;
-            self.invalid_indexes(&mut *session, &piece).await
+            self.invalid_indexes(&mut *session, &task).await
         };
         match looked.await {
             Ok(invalid) => {
                 let left: Vec<&str> = invalid.difference(&known).map(String::as_str).collect();
                 if !left.is_empty() {
                     let failure = name_invalid(result, &left);
-                    result = Err(crew.say(failure, &piece, Phase::Migrate, &self.stop));
+                    result = Err(tenancy.say(failure, &task, Phase::Migrate, &self.stop));
                 }
             }
             Err(error) => result = result.and(Err(Failure::from_database(error))),
@@ -227,18 +235,18 @@ impl Worker<'_> {
         if let Err(failure) = result {
             return (Err(kept(failure)), session);
         }
-        let rest = match piece.phases {
+        let rest = match task.phases {
             [Phase::Migrate, rest @ ..] => rest,
             rest => rest,
         };
-        finish(&mut record, &[Phase::Migrate], crew.run());
+        finish(&mut record, &[Phase::Migrate], tenancy.run());
         if !rest.is_empty() {
-            let finalize = Piece {
+            let finalize = Task {
                 phases: rest,
                 record: Some(record.clone()),
-                ..piece.clone()
+                ..task.clone()
             };
-            let performed = crew
+            let performed = tenancy
                 .perform(context, session, &finalize, attempt, &self.stop)
                 .await;
             session = performed.session;
@@ -247,17 +255,17 @@ impl Worker<'_> {
                 Err(failure) => return (Err(kept(failure)), session),
             }
         }
-        (Ok((piece, record)), session)
+        (Ok((task, record)), session)
     }
 
     /// The invalid indexes that a file may have made: those that it names, where its tenant is. Others work beside it.
     async fn invalid_indexes(
         &self,
         session: &mut dyn Session,
-        piece: &Piece,
+        task: &Task,
     ) -> crate::database::Result<BTreeSet<String>> {
-        let crew = self.shared.crew;
-        let tenant = crew.tenant(piece);
+        let tenancy = self.shared.tenancy;
+        let tenant = tenancy.tenant(task);
         let schemas = tenant.map(|tenant| [tenant.schema.clone(), quote(&tenant.schema)]);
         let is_here = |index: &str| {
             let Some(schemas) = &schemas else { return true };
@@ -267,7 +275,7 @@ impl Worker<'_> {
             };
             schemas.iter().any(is_in)
         };
-        let loaded = crew.loaded.get(&piece.file);
+        let loaded = tenancy.loaded.get(&task.file);
         let mut invalid = session.invalid_indexes().await?;
         invalid.retain(|index| {
             is_here(index) && loaded.is_some_and(|loaded| may_be_of(loaded, index))
@@ -278,10 +286,10 @@ impl Worker<'_> {
     async fn commit(
         &self,
         session: &mut dyn Session,
-        ledger: &Ledger,
+        changes: &JournalChanges,
     ) -> crate::database::Result<()> {
         session.verify().await?;
-        ledger.write(session, self.lease.run).await?;
+        changes.write(session, self.lease.run).await?;
         if self.writes_to_target() {
             self.output.write(session, self.shared.lease).await?;
         }
@@ -291,20 +299,20 @@ impl Worker<'_> {
 
     /// Whether what it commits is in the target itself.
     fn writes_to_target(&self) -> bool {
-        self.shared.crew.engine.target_kind() == Kind::Postgres
+        self.shared.tenancy.engine.target_kind() == Kind::Postgres
     }
 
-    /// Opens the session for the tenant of these pieces, unless it is open.
-    async fn open(&mut self, group: &[Piece]) -> crate::database::Result<()> {
+    /// Opens the session for the tenant of these tasks, unless it is open.
+    async fn open(&mut self, group: &[Task]) -> crate::database::Result<()> {
         if self.session.is_some() {
             return Ok(());
         }
-        let crew = self.shared.crew;
-        let tenant = group.first().and_then(|piece| crew.tenant(piece));
-        let own = tenant.and_then(|tenant| crew.engine.database.tenant(&tenant.name));
+        let tenancy = self.shared.tenancy;
+        let tenant = group.first().and_then(|task| tenancy.tenant(task));
+        let own = tenant.and_then(|tenant| tenancy.engine.database.tenant(&tenant.name));
         let database: Arc<dyn Database> = match &own {
             Some(own) => Arc::clone(own),
-            None => Arc::clone(&crew.engine.database),
+            None => Arc::clone(&tenancy.engine.database),
         };
         let mut session = database.open(Access::Write, &self.stop).await?;
         session.label(self.shared.lease.run);
@@ -312,7 +320,7 @@ impl Worker<'_> {
             self.lease = self.shared.lease.for_tenant();
             enter(&mut *session, &self.lease).await?;
             session.begin(Durability::Deferred).await?;
-            write_sources(crew, self.shared.stages, &mut *session).await?;
+            write_sources(tenancy, self.shared.waves, &mut *session).await?;
             self.lease.fence(&mut *session).await?;
             session.commit().await?;
         }
@@ -331,8 +339,8 @@ impl Worker<'_> {
     }
 
     /// Whether the transaction whose connection was lost came through.
-    async fn is_done(&mut self, group: &[Piece]) -> bool {
-        let crew = self.shared.crew;
+    async fn is_done(&mut self, group: &[Task]) -> bool {
+        let tenancy = self.shared.tenancy;
         let looked = async {
             self.open(group).await?;
             let Some(session) = &mut self.session else {
@@ -340,7 +348,7 @@ impl Worker<'_> {
             };
             let sources: Vec<i64> = group
                 .iter()
-                .filter_map(|piece| crew.ids.get(piece.file).copied())
+                .filter_map(|task| tenancy.ids.get(task.file).copied())
                 .collect();
             session.begin_read().await?;
             let applied = journal::read_applied_of(&mut **session, &sources).await?;
@@ -348,12 +356,12 @@ impl Worker<'_> {
             crate::database::Result::Ok(applied)
         };
         let applied = looked.await.unwrap_or_default();
-        group.iter().all(|piece| {
-            let tenant = crew.tenant(piece).map_or("", |tenant| &*tenant.name);
-            let is_final = piece.phases.contains(&Phase::Finalize);
+        group.iter().all(|task| {
+            let tenant = tenancy.tenant(task).map_or("", |tenant| &*tenant.name);
+            let is_final = task.phases.contains(&Phase::Finalize);
             applied.iter().any(|record| {
                 record.tenant == tenant
-                    && crew.ids.get(piece.file) == Some(&record.source)
+                    && tenancy.ids.get(task.file) == Some(&record.source)
                     && match is_final {
                         true => record.state == StepState::Finalized,
                         false => record.state != StepState::Started,
@@ -417,23 +425,27 @@ impl Worker<'_> {
             return Ok(());
         }
         self.looked_for_pause_at = Instant::now();
-        let crew = self.shared.crew;
+        let tenancy = self.shared.tenancy;
         let mut of_target = None;
         if !self.writes_to_target() {
             // The word is in the target, and the session in a tenant's own file.
-            let opened = crew.engine.database.open(Access::Write, &self.stop).await;
+            let opened = tenancy
+                .engine
+                .database
+                .open(Access::Write, &self.stop)
+                .await;
             of_target = Some(opened.map_err(Failure::from_database)?);
         }
         let Some(session) = of_target.as_mut().or(self.session.as_mut()) else {
             return Ok(());
         };
-        let observer = &crew.observer;
+        let observer = &tenancy.observer;
         pause::rest(&mut **session, &**observer, self.shared.lease, &self.stop).await
     }
 }
 
 /// What is one transaction each: a file to migrate or apply, or all that is only finalized or reset.
-fn groups(pieces: &[Piece]) -> impl Iterator<Item = &[Piece]> {
-    let is_short = |piece: &Piece| !piece.phases.contains(&Phase::Migrate);
-    pieces.chunk_by(move |one, next| is_short(one) && is_short(next))
+fn groups(tasks: &[Task]) -> impl Iterator<Item = &[Task]> {
+    let is_short = |task: &Task| !task.phases.contains(&Phase::Migrate);
+    tasks.chunk_by(move |one, next| is_short(one) && is_short(next))
 }

@@ -1,17 +1,17 @@
-//! What a run of a fleet would do: its files, and a try of them that is rolled back.
+//! What a run of tenants would do: its files, and a try of them that is rolled back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use super::atomic::{self, Atomic};
-use super::crew::Crew;
+use super::atomic::{self, AtomicRun};
+use super::context::TenancyContext;
 use super::drive::{
-    Driven, as_refusal, database, files, load, look, refuse, tenants, tenants_of, to_migrate,
+    TenancyReport, as_refusal, database, files, load, look, refuse, tenants, tenants_of, to_migrate,
 };
-use super::standing;
+use super::snapshot;
 use super::work::{self, Work};
-use super::{ApplyError, FleetOptions};
+use super::{ApplyError, TenancyOptions};
 use crate::catalog::StepFile;
 use crate::database::{Access, Durability, Stop};
 use crate::engine::event::Observer;
@@ -21,53 +21,53 @@ use crate::journal::Outcome;
 /// The files that `migrate` would run, in order.
 pub(in crate::engine) async fn pending(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
 ) -> Result<Vec<StepFile>, RunError> {
-    let standing = look(engine, options).await?;
-    Ok(to_migrate(&standing, Work::Migrate))
+    let snapshot = look(engine, options).await?;
+    Ok(to_migrate(&snapshot, Work::Migrate))
 }
 
 /// What a rehearsal of all that `migrate` would run finds out.
 pub(in crate::engine) async fn rehearsal(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
     observer: Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<Rehearsal, RunError> {
     let rehearsed = rehearse(engine, options, Work::Migrate, None, observer, stop).await;
-    let (driven, rows_changed) = rehearsed.map_err(as_refusal)?;
+    let (report, rows_changed) = rehearsed.map_err(as_refusal)?;
     Ok(Rehearsal {
-        steps: driven
+        steps: report
             .files
             .into_iter()
             .map(|(source, _)| source.file.key)
             .collect(),
         rows_changed,
-        failure: driven.failure.map(|failure| failure.failure),
+        failure: report.failure.map(|failure| failure.failure),
     })
 }
 
 /// Runs the pending files in one transaction that is rolled back.
 pub(super) async fn rehearse(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
     work: Work,
     new_tenant: Option<&str>,
     observer: Arc<dyn Observer>,
     stop: &Stop,
-) -> Result<(Driven, BTreeMap<String, u64>), ApplyError> {
+) -> Result<(TenancyReport, BTreeMap<String, u64>), ApplyError> {
     let mut session = database(engine.database.open(Access::Rehearsal, stop).await)?;
     database(session.begin(Durability::Deferred).await)?;
     let digests = engine.remembered_digests();
-    let mut standing = standing::read(engine, options, &digests, &mut *session).await?;
-    refuse(engine, &standing)?;
-    let tenants = tenants(engine, &mut *session, &mut standing, new_tenant).await?;
-    let only = new_tenant.map(|_| standing.tenants.len() - 1);
-    let stages = work::stages(&standing, work, only);
-    let mut crew = Crew {
+    let mut snapshot = snapshot::read(engine, options, &digests, &mut *session).await?;
+    refuse(engine, &snapshot)?;
+    let tenants = tenants(engine, &mut *session, &mut snapshot, new_tenant).await?;
+    let only = new_tenant.map(|_| snapshot.tenants.len() - 1);
+    let waves = work::waves(&snapshot, work, only);
+    let mut tenancy = TenancyContext {
         engine,
         options,
-        files: &standing.files,
+        files: &snapshot.files,
         ids: &[],
         loaded: BTreeMap::new(),
         tenants,
@@ -76,32 +76,32 @@ pub(super) async fn rehearse(
         lease: None,
         last_applied: AtomicI64::new(0),
     };
-    let mut driven = Driven::nothing();
-    if stages.is_empty() && new_tenant.is_none() {
-        return Ok((driven, BTreeMap::new()));
+    let mut report = TenancyReport::nothing();
+    if waves.is_empty() && new_tenant.is_none() {
+        return Ok((report, BTreeMap::new()));
     }
-    driven.tenants = tenants_of(&standing, only);
+    report.tenants = tenants_of(&snapshot, only);
     let mut changed = BTreeMap::new();
-    match load(&mut crew, work, &stages, true) {
-        Err(failure) => driven.failure = Some(crew.unnamed(failure)),
+    match load(&mut tenancy, work, &waves, true) {
+        Err(failure) => report.failure = Some(tenancy.unnamed(failure)),
         Ok(()) => {
-            let mut atomic = Atomic::new(&crew, session, work, only.and(new_tenant));
-            let tried = atomic.perform(&stages, 1).await;
+            let mut atomic = AtomicRun::new(&tenancy, session, work, only.and(new_tenant));
+            let tried = atomic.perform(&waves, 1).await;
             let looked = match tried {
                 Ok(()) => atomic.look().await,
                 Err(failed) => Err(failed),
             };
             match looked {
-                Ok(()) => driven.files = files(&crew, &stages)?,
-                Err((piece, failure)) => {
-                    driven.failure = Some(atomic::named(&crew, piece, failure))
+                Ok(()) => report.files = files(&tenancy, &waves)?,
+                Err((task, failure)) => {
+                    report.failure = Some(atomic::named(&tenancy, task, failure))
                 }
             }
             changed = atomic.roll_back().await;
         }
     }
-    if driven.failure.is_some() {
-        driven.outcome = Outcome::Failed;
+    if report.failure.is_some() {
+        report.outcome = Outcome::Failed;
     }
-    Ok((driven, changed))
+    Ok((report, changed))
 }

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::atomic::write_failures;
-use super::crew::{Crew, outcome_of};
+use super::context::{TenancyContext, outcome_of};
 use super::drive::end;
-use super::work::{Piece, Stage};
+use super::work::{Task, Wave};
 use super::worker::Worker;
 use super::{FileFailure, RunError};
 use crate::database::{Durability, Kind, Session};
@@ -22,7 +22,7 @@ use crate::engine::supervisor::on_this_thread;
 use crate::journal::{self, AppliedRecord, AttemptRecord, Lease, Outcome};
 
 /// How a run goes from tenant to tenant.
-pub(super) struct Manner<'m> {
+pub(super) struct ParallelOptions<'m> {
     pub(super) workers: usize,
     pub(super) canaries: &'m [String],
     pub(super) stop_after: Option<usize>,
@@ -30,76 +30,76 @@ pub(super) struct Manner<'m> {
 
 /// What all workers share.
 pub(super) struct Shared<'s> {
-    pub(super) crew: &'s Crew<'s>,
+    pub(super) tenancy: &'s TenancyContext<'s>,
     pub(super) lease: &'s Lease,
-    pub(super) stages: &'s [Stage],
-    /// What this run has begun or migrated, for another try and for its finalize.
-    pub(super) begun: Mutex<BTreeMap<(usize, Option<usize>), AppliedRecord>>,
-    pub(super) failed: Mutex<Vec<(Piece, Failure)>>,
+    pub(super) waves: &'s [Wave],
+    /// What this run has started or migrated, for another try and for its finalize.
+    pub(super) started: Mutex<BTreeMap<(usize, Option<usize>), AppliedRecord>>,
+    pub(super) failed: Mutex<Vec<(Task, Failure)>>,
     /// Tries that the target's journal does not know yet.
     pub(super) unwritten: Mutex<Vec<AttemptRecord>>,
     pub(super) failures: AtomicUsize,
     pub(super) stop_after: Option<usize>,
 }
 
-/// Runs all stages, and ends the run.
+/// Runs all waves, and ends the run.
 pub(super) async fn run(
-    crew: &Crew<'_>,
+    tenancy: &TenancyContext<'_>,
     session: Box<dyn Session>,
-    manner: &Manner<'_>,
-    stages: &[Stage],
+    options: &ParallelOptions<'_>,
+    waves: &[Wave],
     lease: &Lease,
     output: &Arc<RunOutput>,
 ) -> Result<(), (Outcome, FileFailure)> {
     let shared = Shared {
-        crew,
+        tenancy,
         lease,
-        stages,
-        begun: Mutex::default(),
+        waves,
+        started: Mutex::default(),
         failed: Mutex::default(),
         unwritten: Mutex::default(),
         failures: AtomicUsize::new(0),
-        stop_after: manner.stop_after,
+        stop_after: options.stop_after,
     };
     let mut target = Worker {
         shared: &shared,
-        stop: crew.stop.clone(),
+        stop: tenancy.stop.clone(),
         output: Arc::clone(output),
         session: Some(session),
         lease: lease.clone(),
         looked_for_pause_at: Instant::now(),
     };
     let mut why_over = None;
-    for stage in stages {
-        let is_for_tenants = stage.first().is_some_and(|piece| piece.tenant.is_some());
+    for wave in waves {
+        let is_for_tenants = wave.first().is_some_and(|task| task.tenant.is_some());
         why_over = match is_for_tenants {
-            true => tenants(&shared, &mut target, manner, stage).await,
-            false => target.tenant(stage).await.err().map(|failed| {
+            true => tenants(&shared, &mut target, options, wave).await,
+            false => target.tenant(wave).await.err().map(|failed| {
                 shared.fail(failed);
                 "a file for the target itself failed"
             }),
         };
-        if why_over.is_some() || crew.stop.is_cancelled() {
+        if why_over.is_some() || tenancy.stop.is_cancelled() {
             break;
         }
     }
     let failure = shared.summary(why_over);
     let (outcome, error) = match &failure {
-        None if crew.stop.is_cancelled() => (Outcome::Cancelled, Some(cancelled())),
+        None if tenancy.stop.is_cancelled() => (Outcome::Cancelled, Some(cancelled())),
         None => (Outcome::Done, None),
         Some((_, failure)) => (outcome_of(failure), Some(failure.clone())),
     };
     let Some(mut session) = target.session.take() else {
         let failure = error.unwrap_or_else(no_session);
-        return Err((Outcome::Interrupted, crew.unnamed(failure)));
+        return Err((Outcome::Interrupted, tenancy.unnamed(failure)));
     };
     let unwritten = std::mem::take(&mut *lock(&shared.unwritten));
     write_failures(&mut *session, &unwritten, lease).await;
     keep_schema(&mut *session, lease).await;
     end(&mut *session, lease, output, outcome, error.as_ref()).await;
     match (failure, error) {
-        (Some((piece, failure)), _) => Err((outcome, crew.file_failure(&piece, failure))),
-        (None, Some(failure)) => Err((outcome, crew.unnamed(failure))),
+        (Some((task, failure)), _) => Err((outcome, tenancy.file_failure(&task, failure))),
+        (None, Some(failure)) => Err((outcome, tenancy.unnamed(failure))),
         (None, None) => Ok(()),
     }
 }
@@ -108,28 +108,28 @@ pub(super) async fn run(
 async fn tenants(
     shared: &Shared<'_>,
     target: &mut Worker<'_>,
-    manner: &Manner<'_>,
-    stage: &Stage,
+    options: &ParallelOptions<'_>,
+    wave: &Wave,
 ) -> Option<&'static str> {
-    let crew = shared.crew;
+    let tenancy = shared.tenancy;
     let failed: BTreeSet<Option<usize>> = lock(&shared.failed)
         .iter()
-        .map(|(piece, _)| piece.tenant)
+        .map(|(task, _)| task.tenant)
         .collect();
-    let mut pieces: BTreeMap<Option<usize>, Vec<Piece>> = BTreeMap::new();
-    for piece in stage.iter().filter(|piece| !failed.contains(&piece.tenant)) {
-        pieces.entry(piece.tenant).or_default().push(piece.clone());
+    let mut tasks: BTreeMap<Option<usize>, Vec<Task>> = BTreeMap::new();
+    for task in wave.iter().filter(|task| !failed.contains(&task.tenant)) {
+        tasks.entry(task.tenant).or_default().push(task.clone());
     }
-    let is_canary = |pieces: &Vec<Piece>| {
-        let tenant = pieces.first().and_then(|piece| crew.tenant(piece));
-        tenant.is_some_and(|tenant| manner.canaries.contains(&tenant.name))
+    let is_canary = |tasks: &Vec<Task>| {
+        let tenant = tasks.first().and_then(|task| tenancy.tenant(task));
+        tenant.is_some_and(|tenant| options.canaries.contains(&tenant.name))
     };
-    let (canaries, others): (Vec<_>, Vec<_>) = pieces.into_values().partition(is_canary);
+    let (canaries, others): (Vec<_>, Vec<_>) = tasks.into_values().partition(is_canary);
     for (queue, are_canaries) in [(canaries, true), (others, false)] {
         if queue.is_empty() {
             continue;
         }
-        let workers = manner.workers.clamp(1, queue.len());
+        let workers = options.workers.clamp(1, queue.len());
         let queue = Mutex::new(VecDeque::from(queue));
         let outputs: Vec<Arc<RunOutput>> = (0..workers)
             .map(|_| Arc::new(target.output.of_worker()))
@@ -141,12 +141,12 @@ async fn tenants(
         });
         target.keep_output(&outputs).await;
         if are_canaries && shared.failures.load(Ordering::Relaxed) > 0 {
-            return Some("a canary failed, so that no other tenant was begun");
+            return Some("a canary failed, so that no other tenant was started");
         }
         if shared.is_enough() {
-            return Some("so many failed that no further tenant was begun");
+            return Some("so many failed that no further tenant was started");
         }
-        if crew.stop.is_cancelled() {
+        if tenancy.stop.is_cancelled() {
             return None;
         }
     }
@@ -156,29 +156,30 @@ async fn tenants(
 /// The life of one worker's thread.
 fn work(
     shared: &Shared<'_>,
-    queue: &Mutex<VecDeque<Vec<Piece>>>,
+    queue: &Mutex<VecDeque<Vec<Task>>>,
     output: Arc<RunOutput>,
     are_canaries: bool,
 ) {
     let ended = on_this_thread(async {
         let mut worker = Worker {
             shared,
-            stop: shared.crew.stop.child(),
+            stop: shared.tenancy.stop.child(),
             output,
             session: None,
             lease: shared.lease.clone(),
             looked_for_pause_at: Instant::now(),
         };
         loop {
-            let is_over = shared.crew.stop.is_cancelled() || (!are_canaries && shared.is_enough());
+            let is_over =
+                shared.tenancy.stop.is_cancelled() || (!are_canaries && shared.is_enough());
             let next = lock(queue).pop_front();
-            let Some(pieces) = next.filter(|_| !is_over) else {
+            let Some(tasks) = next.filter(|_| !is_over) else {
                 return;
             };
-            if let Err(failed) = worker.tenant(&pieces).await {
+            if let Err(failed) = worker.tenant(&tasks).await {
                 shared.fail(failed);
             }
-            if shared.crew.engine.target_kind() == Kind::Sqlite {
+            if shared.tenancy.engine.target_kind() == Kind::Sqlite {
                 worker.session = None;
             }
         }
@@ -189,7 +190,7 @@ fn work(
 }
 
 impl Shared<'_> {
-    fn fail(&self, failed: (Piece, Failure)) {
+    fn fail(&self, failed: (Task, Failure)) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         lock(&self.failed).push(failed);
     }
@@ -199,27 +200,27 @@ impl Shared<'_> {
             .is_some_and(|most| self.failures.load(Ordering::Relaxed) >= most)
     }
 
-    /// The piece with its row, when this run has written one.
-    pub(super) fn with_record(&self, piece: &Piece) -> Piece {
-        let mut piece = piece.clone();
-        if piece.record.is_none() {
-            let begun = lock(&self.begun);
-            piece.record = begun.get(&(piece.file, piece.tenant)).cloned();
+    /// The task with its row, when this run has written one.
+    pub(super) fn with_record(&self, task: &Task) -> Task {
+        let mut task = task.clone();
+        if task.record.is_none() {
+            let started = lock(&self.started);
+            task.record = started.get(&(task.file, task.tenant)).cloned();
         }
-        piece
+        task
     }
 
     /// One failure for all: how many tenants failed, and the first of them.
-    fn summary(&self, why_over: Option<&str>) -> Option<(Piece, Failure)> {
+    fn summary(&self, why_over: Option<&str>) -> Option<(Task, Failure)> {
         let failed = lock(&self.failed);
-        let (piece, failure) = failed.first()?.clone();
-        let of = self.crew.tenants.len();
+        let (task, failure) = failed.first()?.clone();
+        let of = self.tenancy.tenants.len();
         let Some(tenant) = self
-            .crew
-            .tenant(&piece)
+            .tenancy
+            .tenant(&task)
             .filter(|_| failure.code != "cancelled")
         else {
-            return Some((piece, failure));
+            return Some((task, failure));
         };
         let message = format!(
             "{} of {of} tenants failed; the first was `{}`: {}{}",
@@ -228,7 +229,7 @@ impl Shared<'_> {
             failure.message,
             why_over.map_or_else(String::new, |why| format!(" ({why})"))
         );
-        Some((piece, Failure { message, ..failure }))
+        Some((task, Failure { message, ..failure }))
     }
 }
 
@@ -240,7 +241,7 @@ pub(super) async fn failed_tenants(
     let Some(run) = run else {
         return Ok(BTreeSet::new());
     };
-    if !journal::has_fleet(session).await? {
+    if !journal::has_tenants(session).await? {
         return Ok(BTreeSet::new());
     }
     let failures = journal::read_failures(session, run).await?;

@@ -1,12 +1,12 @@
-//! Where a fleet stands: its files and tenants, and what the journal says was applied for whom.
+//! Where a target with tenants stands: its files and tenants, and what the journal says was applied for whom.
 //!
 //! A target of which all is up to date is told by one grouped query. Only of a migration that some tenants have and
 //! others lack are the tenants read one by one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::tenants;
-use super::{FleetOptions, RunError, SourceKind};
+use super::list;
+use super::{RunError, SourceKind, TenancyOptions};
 use crate::catalog::{Digests, SourceFile};
 use crate::database::{Access, Kind, Session, Stop};
 use crate::engine::Engine;
@@ -65,8 +65,8 @@ pub(super) enum Missing {
     Some(Vec<usize>),
 }
 
-/// Where a fleet stands.
-pub(super) struct Standing {
+/// Where a target with tenants stands.
+pub(super) struct TenantSnapshot {
     pub(super) files: Vec<File>,
     /// The places of files by their numbers in the journal.
     places: HashMap<i64, usize>,
@@ -89,7 +89,7 @@ pub(super) struct Standing {
     pub(super) kind: Kind,
 }
 
-impl Standing {
+impl TenantSnapshot {
     /// Whether a migration is pending for somebody.
     pub(super) fn has_pending(&self) -> bool {
         self.missing
@@ -119,24 +119,24 @@ impl Standing {
     }
 }
 
-/// Reads where a fleet stands, in a transaction that the session has open.
+/// Reads where a target with tenants stands, in a transaction that the session has open.
 pub(super) async fn read(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
     digests: &Digests,
     session: &mut dyn Session,
-) -> Result<Standing, RunError> {
+) -> Result<TenantSnapshot, RunError> {
     let kind = engine.target_kind();
     let found = options.sources.scan(kind).map_err(RunError::files)?;
-    let snapshot = journal::read(session).await?;
-    let has_fleet = journal::has_fleet(session).await?;
-    let sources = match has_fleet {
+    let remembered = journal::read(session).await?;
+    let has_tenants = journal::has_tenants(session).await?;
+    let sources = match has_tenants {
         true => journal::read_sources(session).await?,
         false => Vec::new(),
     };
     let files = files(found, digests, &sources)?;
-    let tenants = tenants::list(options, session, has_fleet).await?;
-    let mut standing = Standing {
+    let tenants = list::list(options, session, has_tenants).await?;
+    let mut snapshot = TenantSnapshot {
         missing: files
             .iter()
             .map(|file| match file.kind().is_script() {
@@ -152,26 +152,26 @@ pub(super) async fn read(
         files,
         tenants,
         unfinalized: Vec::new(),
-        last_run: snapshot.last_run,
-        pause: snapshot.pause,
-        lease: snapshot.lease,
+        last_run: remembered.last_run,
+        pause: remembered.pause,
+        lease: remembered.lease,
         last_applied: 0,
         tallies: Vec::new(),
         had_by_new: BTreeSet::new(),
         kind,
     };
-    if has_fleet {
+    if has_tenants {
         match kind {
-            Kind::Postgres => read_target(&mut standing, options, session).await?,
-            Kind::Sqlite => read_files(&mut standing, engine, session).await?,
+            Kind::Postgres => read_target(&mut snapshot, options, session).await?,
+            Kind::Sqlite => read_files(&mut snapshot, engine, session).await?,
         }
     }
-    for (file, missing) in standing.files.iter().zip(&mut standing.missing) {
-        if file.kind().is_for_tenants() && standing.tenants.is_empty() {
+    for (file, missing) in snapshot.files.iter().zip(&mut snapshot.missing) {
+        if file.kind().is_for_tenants() && snapshot.tenants.is_empty() {
             *missing = Missing::Nobody;
         }
     }
-    Ok(standing)
+    Ok(snapshot)
 }
 
 fn files(
@@ -214,16 +214,16 @@ fn files(
 
 /// What the target's own tables say of all tenants.
 async fn read_target(
-    standing: &mut Standing,
-    options: &FleetOptions,
+    snapshot: &mut TenantSnapshot,
+    options: &TenancyOptions,
     session: &mut dyn Session,
 ) -> Result<(), RunError> {
     // Our own table forgets no tenant; another list may.
-    let among = options.tenant_select.as_ref().map(|_| &*standing.tenants);
+    let among = options.tenant_select.as_ref().map(|_| &*snapshot.tenants);
     let tallies = journal::count_by_source(session, among).await?;
     for tally in tallies {
-        if let Some(place) = standing.place_of(tally.source)
-            && let Some(file) = standing.files.get_mut(place)
+        if let Some(place) = snapshot.place_of(tally.source)
+            && let Some(file) = snapshot.files.get_mut(place)
         {
             note(
                 file,
@@ -235,9 +235,9 @@ async fn read_target(
         }
     }
     let mut partial = Vec::new();
-    for (file, missing) in standing.files.iter().zip(&mut standing.missing) {
+    for (file, missing) in snapshot.files.iter().zip(&mut snapshot.missing) {
         let all = match file.kind().is_for_tenants() {
-            true => standing.tenants.len() as u64,
+            true => snapshot.tenants.len() as u64,
             false => 1,
         };
         match (file.kind().is_script(), file.applied + file.started) {
@@ -254,26 +254,26 @@ async fn read_target(
             .filter(is_done)
             .map(|record| (record.source, &*record.tenant))
             .collect();
-        for (file, missing) in standing.files.iter().zip(&mut standing.missing) {
+        for (file, missing) in snapshot.files.iter().zip(&mut snapshot.missing) {
             let Some(id) = file.id.filter(|id| partial.contains(id)) else {
                 continue;
             };
             if !file.kind().is_for_tenants() {
                 continue;
             }
-            let tenants = standing.tenants.iter().enumerate();
+            let tenants = snapshot.tenants.iter().enumerate();
             let lacking = tenants.filter(|(_, tenant)| !had.contains(&(id, &***tenant)));
             *missing = some(lacking.map(|(number, _)| number).collect());
         }
     }
-    if standing
+    if snapshot
         .files
         .iter()
         .any(|file| file.finalized < file.applied || file.started > 0)
     {
-        standing.unfinalized = journal::read_unfinalized(session).await?;
+        snapshot.unfinalized = journal::read_unfinalized(session).await?;
     }
-    standing.last_applied = journal::last_applied(session).await?;
+    snapshot.last_applied = journal::last_applied(session).await?;
     Ok(())
 }
 
@@ -305,23 +305,23 @@ fn note(
 
 /// What the target's file and each tenant's own say.
 async fn read_files(
-    standing: &mut Standing,
+    snapshot: &mut TenantSnapshot,
     engine: &Engine,
     session: &mut dyn Session,
 ) -> Result<(), RunError> {
-    let mut lacking: Vec<Vec<usize>> = vec![Vec::new(); standing.files.len()];
+    let mut lacking: Vec<Vec<usize>> = vec![Vec::new(); snapshot.files.len()];
     let own = read_own(session).await?;
-    let had = add(standing, own, false);
-    for (place, file) in standing.files.iter().enumerate() {
+    let had = add(snapshot, own, false);
+    for (place, file) in snapshot.files.iter().enumerate() {
         let is_missing = !file.kind().is_script() && !had.contains(&place);
         if !file.kind().is_for_tenants()
             && !is_missing
-            && let Some(missing) = standing.missing.get_mut(place)
+            && let Some(missing) = snapshot.missing.get_mut(place)
         {
             *missing = Missing::Nobody;
         }
     }
-    for (number, tenant) in standing.tenants.clone().into_iter().enumerate() {
+    for (number, tenant) in snapshot.tenants.clone().into_iter().enumerate() {
         let own = read_tenant(engine, &tenant).await?;
         let migrated = |record: &&AppliedRecord| record.state == StepState::Migrated;
         let when = |record: &AppliedRecord| record.finalized_at.or(record.migrated_at);
@@ -329,23 +329,23 @@ async fn read_files(
             own.0.iter().filter(migrated).count() as u64,
             own.0.iter().filter_map(when).max(),
         );
-        let had = add(standing, own, true);
-        standing.tallies.push(TenantTally {
+        let had = add(snapshot, own, true);
+        snapshot.tallies.push(TenantTally {
             tenant,
             applied: had.len() as u64,
             unfinalized,
             applied_at,
         });
-        for (place, (file, lacking)) in standing.files.iter().zip(&mut lacking).enumerate() {
+        for (place, (file, lacking)) in snapshot.files.iter().zip(&mut lacking).enumerate() {
             if file.kind() == SourceKind::TenantMigration && !had.contains(&place) {
                 lacking.push(number);
             }
         }
     }
-    for ((file, missing), lacking) in standing
+    for ((file, missing), lacking) in snapshot
         .files
         .iter()
-        .zip(&mut standing.missing)
+        .zip(&mut snapshot.missing)
         .zip(lacking)
     {
         if file.kind() == SourceKind::TenantMigration {
@@ -357,16 +357,16 @@ async fn read_files(
 
 /// What the file of a tenant says that the target has not heard of yet: a host was cut off between their two commits.
 pub(super) async fn read_new(
-    standing: &mut Standing,
+    snapshot: &mut TenantSnapshot,
     engine: &Engine,
     tenant: &str,
 ) -> Result<(), RunError> {
     let (rows, last) = read_tenant(engine, tenant).await?;
-    standing.last_applied = standing.last_applied.max(last);
+    snapshot.last_applied = snapshot.last_applied.max(last);
     let had = rows
         .iter()
-        .filter_map(|record| standing.place_of(record.source));
-    standing.had_by_new = had.collect();
+        .filter_map(|record| snapshot.place_of(record.source));
+    snapshot.had_by_new = had.collect();
     Ok(())
 }
 
@@ -383,7 +383,7 @@ async fn read_tenant(engine: &Engine, tenant: &str) -> Result<(Vec<AppliedRecord
 
 /// What one file's own tables say, and the last number in them; nothing when it has none.
 async fn read_own(session: &mut dyn Session) -> crate::database::Result<(Vec<AppliedRecord>, i64)> {
-    if !journal::has_fleet(session).await? {
+    if !journal::has_tenants(session).await? {
         return Ok((Vec::new(), 0));
     }
     let rows = journal::read_applied(session).await?;
@@ -392,17 +392,17 @@ async fn read_own(session: &mut dyn Session) -> crate::database::Result<(Vec<App
 
 /// Adds what one file's tables say; returns the places of what needs no further run there.
 fn add(
-    standing: &mut Standing,
+    snapshot: &mut TenantSnapshot,
     (rows, last): (Vec<AppliedRecord>, i64),
     is_tenant: bool,
 ) -> BTreeSet<usize> {
-    standing.last_applied = standing.last_applied.max(last);
+    snapshot.last_applied = snapshot.last_applied.max(last);
     let mut had = BTreeSet::new();
     for record in rows {
-        let Some(place) = standing.place_of(record.source) else {
+        let Some(place) = snapshot.place_of(record.source) else {
             continue;
         };
-        let Some(file) = standing.files.get_mut(place) else {
+        let Some(file) = snapshot.files.get_mut(place) else {
             continue;
         };
         if record.is_script || file.kind().is_for_tenants() != is_tenant {
@@ -419,7 +419,7 @@ fn add(
             had.insert(place);
         }
         if record.state != StepState::Finalized {
-            standing.unfinalized.push(record);
+            snapshot.unfinalized.push(record);
         }
     }
     had

@@ -1,20 +1,20 @@
 //! The list of tenants: our own table, or whatever query the operator names.
 
-use super::{FleetOptions, name};
+use super::{TenancyOptions, name};
 use crate::database::{Authority, Result, Session, Value};
 use crate::engine::RunError;
 
 /// How many tenants are read at once.
-const AT_ONCE: usize = 1_000;
+const BATCH_SIZE: usize = 1_000;
 
 /// The tenants' names, in order; the transaction that the session has open is not to write anything any more.
 pub(super) async fn list(
-    options: &FleetOptions,
+    options: &TenancyOptions,
     session: &mut dyn Session,
-    has_fleet: bool,
+    has_tenants: bool,
 ) -> std::result::Result<Vec<String>, RunError> {
     let Some(query) = &options.tenant_select else {
-        return match has_fleet {
+        return match has_tenants {
             true => Ok(journal_tenants(session).await?),
             false => Ok(Vec::new()),
         };
@@ -42,7 +42,7 @@ async fn select(session: &mut dyn Session, query: &str) -> Result<Vec<String>> {
     let cursor = session.query(Authority::Step, query, &[]).await?;
     let mut names = Vec::new();
     loop {
-        let batch = session.fetch(cursor, AT_ONCE, 1 << 20).await?;
+        let batch = session.fetch(cursor, BATCH_SIZE, 1 << 20).await?;
         if batch.row_count == 0 {
             break;
         }

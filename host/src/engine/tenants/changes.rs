@@ -1,14 +1,14 @@
-//! What one transaction changes in the journal of a fleet, written when all its files have run.
+//! What one transaction changes in the journal, written when all its files have run.
 
 use std::collections::HashMap;
 
-use super::work::Piece;
+use super::work::Task;
 use crate::database::{Result, Session};
 use crate::journal::{self, AppliedRecord, Phase, StepState};
 
 /// The rows of one transaction.
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(super) struct JournalChanges {
     new: Vec<AppliedRecord>,
     /// Where among them a file's row for a tenant is.
     places: HashMap<(usize, Option<usize>), usize>,
@@ -17,16 +17,16 @@ pub(super) struct Ledger {
     forgotten: Vec<i64>,
 }
 
-impl Ledger {
-    /// Takes note of a piece that is done; `record` is its row as it is then.
-    pub(super) fn note(&mut self, piece: &Piece, record: AppliedRecord) {
-        match (&piece.record, piece.phases) {
+impl JournalChanges {
+    /// Takes note of a task that is done; `record` is its row as it is then.
+    pub(super) fn note(&mut self, task: &Task, record: AppliedRecord) {
+        match (&task.record, task.phases) {
             (_, [Phase::Reset]) => self.forgotten.push(record.id),
             (Some(before), _) if before.state == StepState::Started => self.updated.push(record),
             (Some(_), _) => self.finalized.push(record.id),
             // What this transaction has migrated.
             (None, [Phase::Finalize]) => {
-                let place = self.places.get(&(piece.file, piece.tenant));
+                let place = self.places.get(&(task.file, task.tenant));
                 if let Some(new) = place.and_then(|place| self.new.get_mut(*place)) {
                     new.state = record.state;
                     new.finalized_at = record.finalized_at;
@@ -34,7 +34,7 @@ impl Ledger {
                 }
             }
             (None, _) => {
-                let place = (piece.file, piece.tenant);
+                let place = (task.file, task.tenant);
                 self.places.insert(place, self.new.len());
                 self.new.push(record);
             }

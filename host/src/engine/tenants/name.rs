@@ -7,7 +7,7 @@ use crate::database::{Kind, Result, Session, quote};
 
 /// How long a name may be: that of a schema in PostgreSQL.
 /// <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS>
-const MOST_BYTES: usize = 63;
+const MAX_BYTES: usize = 63;
 
 /// Why nobody can have this name; nothing when somebody can.
 pub(in crate::engine) fn check(name: &str) -> std::result::Result<(), String> {
@@ -20,9 +20,9 @@ pub(in crate::engine) fn check(name: &str) -> std::result::Result<(), String> {
     if name.is_empty() {
         return refused("it is empty");
     }
-    if name.len() > MOST_BYTES {
+    if name.len() > MAX_BYTES {
         return refused(&format!(
-            "it has {} bytes, and {MOST_BYTES} are the most",
+            "it has {} bytes, and {MAX_BYTES} are the most",
             name.len()
         ));
     }
@@ -49,7 +49,7 @@ pub(in crate::engine) fn check(name: &str) -> std::result::Result<(), String> {
 /// A name in a message, cut short.
 fn shown(name: &str) -> String {
     let mut letters = name.chars().flat_map(char::escape_debug);
-    let start: String = letters.by_ref().take(MOST_BYTES + 1).collect();
+    let start: String = letters.by_ref().take(MAX_BYTES + 1).collect();
     match letters.next() {
         Some(_) => format!("{start}…"),
         None => start,

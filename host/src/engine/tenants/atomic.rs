@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::batch::Batch;
-use super::crew::{Crew, finish, outcome_of};
+use super::changes::JournalChanges;
+use super::context::{TenancyContext, finish, outcome_of};
 use super::drive::{concerned, end};
-use super::ledger::Ledger;
-use super::teller::Teller;
-use super::work::{Piece, Stage, Work};
+use super::progress::ProgressReporter;
+use super::work::{Task, Wave, Work};
 use super::{FileFailure, Tenant, sources};
 use crate::database::{Access, Authority, Durability, JOURNAL_PREFIX, Kind, Session, quote};
 use crate::engine::failure::{Blame, Failure};
@@ -20,36 +20,36 @@ use crate::engine::run_output::RunOutput;
 use crate::engine::transaction::RunContext;
 use crate::journal::{self, AttemptRecord, Lease, Outcome};
 
-/// What failed, and the piece that it is of, where there is one.
-pub(super) type Failed = (Option<Piece>, Failure);
+/// What failed, and the task that it is of, where there is one.
+pub(super) type Failed = (Option<Task>, Failure);
 
 /// One of the databases that a run changes together.
-struct Place {
+struct OpenDatabase {
     /// None while a file has it.
     session: Option<Box<dyn Session>>,
-    ledger: Ledger,
+    changes: JournalChanges,
     /// None in a dry run.
     lease: Option<Lease>,
 }
 
 /// The transactions of one try.
-pub(super) struct Atomic<'a> {
-    crew: &'a Crew<'a>,
+pub(super) struct AtomicRun<'a> {
+    tenancy: &'a TenancyContext<'a>,
     work: Work,
     new_tenant: Option<&'a str>,
     /// The target, or the target (0) and its tenants (their numbers and 1).
-    places: BTreeMap<usize, Place>,
+    databases: BTreeMap<usize, OpenDatabase>,
     contexts: BTreeMap<Option<usize>, Arc<RunContext>>,
     output: Arc<RunOutput>,
 }
 
-/// Runs all stages in one transaction, with as many tries as it is worth, and ends the run.
+/// Runs all waves in one transaction, with as many tries as it is worth, and ends the run.
 pub(super) async fn run(
-    crew: &Crew<'_>,
+    tenancy: &TenancyContext<'_>,
     session: Box<dyn Session>,
     work: Work,
     new_tenant: Option<&str>,
-    stages: &[Stage],
+    waves: &[Wave],
     lease: &Lease,
     output: &Arc<RunOutput>,
 ) -> Result<(), (Outcome, FileFailure)> {
@@ -58,34 +58,42 @@ pub(super) async fn run(
     let mut failures: Vec<AttemptRecord> = Vec::new();
     loop {
         let began_at = journal::now();
-        let mut atomic = Atomic::new(crew, session, work, new_tenant);
+        let mut atomic = AtomicRun::new(tenancy, session, work, new_tenant);
         atomic.output = Arc::clone(output);
-        let tried = atomic.all(stages, attempt, lease, &failures).await;
-        let Err((piece, failure)) = tried else {
+        let tried = atomic.all(waves, attempt, lease, &failures).await;
+        let Err((task, failure)) = tried else {
             return Ok(());
         };
         output.rolled_back();
         session = match atomic.take_session() {
             Some(session) => session,
-            None => return Err((Outcome::Interrupted, named(crew, piece, failure))),
+            None => return Err((Outcome::Interrupted, named(tenancy, task, failure))),
         };
         if failure.is_lost_connection() && was_committed(&mut *session, lease).await {
             return Ok(());
         }
-        if let Some(piece) = &piece {
-            failures.extend(crew.attempt(piece, attempt, began_at, &failure));
+        if let Some(task) = &task {
+            failures.extend(tenancy.attempt(task, attempt, began_at, &failure));
         }
-        let pause = crew.engine.options.retries.pause(&failure, attempt);
-        let Some(pause) = pause.filter(|_| !crew.stop.is_cancelled()) else {
+        let pause = tenancy.engine.options.retries.pause(&failure, attempt);
+        let Some(pause) = pause.filter(|_| !tenancy.stop.is_cancelled()) else {
             let outcome = outcome_of(&failure);
             write_failures(&mut *session, &failures, lease).await;
             end(&mut *session, lease, output, outcome, Some(&failure)).await;
-            return Err((outcome, named(crew, piece, failure)));
+            return Err((outcome, named(tenancy, task, failure)));
         };
         attempt += 1;
         let step = failure.step.as_deref().unwrap_or_default();
         // A run that is stopped meanwhile is found to be at the next try.
-        await_next_try(&*crew.observer, step, &failure, attempt, pause, crew.stop).await;
+        await_next_try(
+            &*tenancy.observer,
+            step,
+            &failure,
+            attempt,
+            pause,
+            tenancy.stop,
+        )
+        .await;
     }
 }
 
@@ -130,31 +138,35 @@ pub(super) async fn write_failures(
 }
 
 /// The failure with its file and tenant.
-pub(super) fn named(crew: &Crew<'_>, piece: Option<Piece>, failure: Failure) -> FileFailure {
-    match piece {
-        Some(piece) => crew.file_failure(&piece, failure),
-        None => crew.unnamed(failure),
+pub(super) fn named(
+    tenancy: &TenancyContext<'_>,
+    task: Option<Task>,
+    failure: Failure,
+) -> FileFailure {
+    match task {
+        Some(task) => tenancy.file_failure(&task, failure),
+        None => tenancy.unnamed(failure),
     }
 }
 
-impl<'a> Atomic<'a> {
+impl<'a> AtomicRun<'a> {
     /// Nothing is begun yet, but in a dry run, whose transaction is open.
     pub(super) fn new(
-        crew: &'a Crew<'a>,
+        tenancy: &'a TenancyContext<'a>,
         session: Box<dyn Session>,
         work: Work,
         new_tenant: Option<&'a str>,
     ) -> Self {
-        let target = Place {
+        let target = OpenDatabase {
             session: Some(session),
-            ledger: Ledger::default(),
-            lease: crew.lease.clone(),
+            changes: JournalChanges::default(),
+            lease: tenancy.lease.clone(),
         };
         Self {
-            crew,
+            tenancy,
             work,
             new_tenant,
-            places: BTreeMap::from([(0, target)]),
+            databases: BTreeMap::from([(0, target)]),
             contexts: BTreeMap::new(),
             output: Arc::default(),
         }
@@ -162,28 +174,28 @@ impl<'a> Atomic<'a> {
 
     /// The target's session.
     fn take_session(&mut self) -> Option<Box<dyn Session>> {
-        self.places.remove(&0)?.session
+        self.databases.remove(&0)?.session
     }
 
     async fn all(
         &mut self,
-        stages: &[Stage],
+        waves: &[Wave],
         attempt: u32,
         lease: &Lease,
         failures: &[AttemptRecord],
     ) -> Result<(), Failed> {
         let begun = self.session(0)?.begin(Durability::Flushed).await;
         begun.map_err(of_nobody)?;
-        self.perform(stages, attempt).await?;
+        self.perform(waves, attempt).await?;
         self.look().await?;
-        if self.crew.stop.is_cancelled() {
+        if self.tenancy.stop.is_cancelled() {
             return Err((None, cancelled()));
         }
-        self.write(stages, lease, failures)
+        self.write(waves, lease, failures)
             .await
             .map_err(of_nobody)?;
-        for place in self.places.values_mut().rev() {
-            if let Some(session) = &mut place.session {
+        for database in self.databases.values_mut().rev() {
+            if let Some(session) = &mut database.session {
                 session.commit().await.map_err(of_nobody)?;
             }
         }
@@ -191,135 +203,141 @@ impl<'a> Atomic<'a> {
         Ok(())
     }
 
-    /// Runs all pieces.
-    pub(super) async fn perform(&mut self, stages: &[Stage], attempt: u32) -> Result<(), Failed> {
+    /// Runs all tasks.
+    pub(super) async fn perform(&mut self, waves: &[Wave], attempt: u32) -> Result<(), Failed> {
         self.add_tenant().await.map_err(|failure| (None, failure))?;
-        let mut teller = Teller::new(self.crew, attempt, concerned(stages).len());
-        let pieces: Vec<&Piece> = stages.iter().flatten().collect();
-        let mut rest = pieces.as_slice();
-        while let Some(piece) = rest.first() {
+        let mut progress = ProgressReporter::new(self.tenancy, attempt, concerned(waves).len());
+        let tasks: Vec<&Task> = waves.iter().flatten().collect();
+        let mut rest = tasks.as_slice();
+        while let Some(task) = rest.first() {
             let (done, performed) = match self.batch(rest) {
-                Some(batch) => (batch.len(), self.together(&batch, &mut teller).await),
+                Some(batch) => (batch.len(), self.together(&batch, &mut progress).await),
                 None => {
-                    teller.begins(piece);
-                    let performed = self.piece(piece, attempt).await;
+                    progress.begins(task);
+                    let performed = self.task(task, attempt).await;
                     (
                         1,
-                        performed.map_err(|failure| (Some((*piece).clone()), failure)),
+                        performed.map_err(|failure| (Some((*task).clone()), failure)),
                     )
                 }
             };
-            if let Err((piece, failure)) = performed {
-                teller.ended(outcome_of(&failure));
-                return Err((piece, failure));
+            if let Err((task, failure)) = performed {
+                progress.ended(outcome_of(&failure));
+                return Err((task, failure));
             }
             rest = rest.get(done..).unwrap_or_default();
         }
-        teller.ended(Outcome::Done);
+        progress.ended(Outcome::Done);
         Ok(())
     }
 
-    /// The next pieces, when they are SQL for the target's own session.
-    fn batch<'p>(&self, rest: &[&'p Piece]) -> Option<Batch<'p>> {
+    /// The next tasks, when they are SQL for the target's own session.
+    fn batch<'p>(&self, rest: &[&'p Task]) -> Option<Batch<'p>> {
         if self.work == Work::Sync {
             return None;
         }
-        let is_here = |piece: &Piece| match self.crew.tenant(piece) {
-            Some(tenant) => self.crew.engine.database.tenant(&tenant.name).is_none(),
+        let is_here = |task: &Task| match self.tenancy.tenant(task) {
+            Some(tenant) => self.tenancy.engine.database.tenant(&tenant.name).is_none(),
             None => true,
         };
-        Batch::next(self.crew, rest, is_here)
+        Batch::next(self.tenancy, rest, is_here)
     }
 
-    /// Runs SQL of several pieces without waiting for each.
-    async fn together(&mut self, batch: &Batch<'_>, teller: &mut Teller<'_>) -> Result<(), Failed> {
-        let contexts: Vec<_> = batch.pieces().map(|piece| self.context(piece)).collect();
-        let Some(place) = self.places.get_mut(&0) else {
+    /// Runs SQL of several tasks without waiting for each.
+    async fn together(
+        &mut self,
+        batch: &Batch<'_>,
+        progress: &mut ProgressReporter<'_>,
+    ) -> Result<(), Failed> {
+        let contexts: Vec<_> = batch.tasks().map(|task| self.context(task)).collect();
+        let Some(database) = self.databases.get_mut(&0) else {
             return Err((None, no_session()));
         };
-        let Some(session) = &mut place.session else {
+        let Some(session) = &mut database.session else {
             return Err((None, no_session()));
         };
         let records = batch
-            .perform(self.crew, &contexts, &mut **session, &mut |piece| {
-                teller.begins(piece);
+            .perform(self.tenancy, &contexts, &mut **session, &mut |task| {
+                progress.begins(task);
             })
             .await?;
-        for (piece, record) in batch.pieces().zip(records) {
-            place.ledger.note(piece, record);
+        for (task, record) in batch.tasks().zip(records) {
+            database.changes.note(task, record);
         }
         Ok(())
     }
 
-    fn context(&mut self, piece: &Piece) -> Arc<RunContext> {
-        match self.contexts.get(&piece.tenant) {
+    fn context(&mut self, task: &Task) -> Arc<RunContext> {
+        match self.contexts.get(&task.tenant) {
             Some(context) => Arc::clone(context),
             None => {
-                let context = self.crew.context(self.crew.tenant(piece), &self.output);
-                self.contexts.insert(piece.tenant, Arc::clone(&context));
+                let context = self
+                    .tenancy
+                    .context(self.tenancy.tenant(task), &self.output);
+                self.contexts.insert(task.tenant, Arc::clone(&context));
                 context
             }
         }
     }
 
-    async fn piece(&mut self, piece: &Piece, attempt: u32) -> Result<(), Failure> {
-        if self.crew.stop.is_cancelled() {
+    async fn task(&mut self, task: &Task, attempt: u32) -> Result<(), Failure> {
+        if self.tenancy.stop.is_cancelled() {
             return Err(cancelled());
         }
-        let number = self.place(piece).await?;
+        let number = self.database(task).await?;
         if self.work == Work::Sync {
-            let mut record = self.crew.record(piece);
-            finish(&mut record, piece.phases, self.crew.run());
-            if let Some(place) = self.places.get_mut(&number) {
-                place.ledger.note(piece, record);
+            let mut record = self.tenancy.record(task);
+            finish(&mut record, task.phases, self.tenancy.run());
+            if let Some(database) = self.databases.get_mut(&number) {
+                database.changes.note(task, record);
             }
             return Ok(());
         }
-        let context = self.context(piece);
-        let Some(place) = self.places.get_mut(&number) else {
+        let context = self.context(task);
+        let Some(database) = self.databases.get_mut(&number) else {
             return Err(no_session());
         };
-        let session = place.session.take().ok_or_else(no_session)?;
+        let session = database.session.take().ok_or_else(no_session)?;
         let performed = self
-            .crew
-            .perform(&context, session, piece, attempt, self.crew.stop)
+            .tenancy
+            .perform(&context, session, task, attempt, self.tenancy.stop)
             .await;
-        place.session = Some(performed.session);
-        place.ledger.note(piece, performed.result?);
+        database.session = Some(performed.session);
+        database.changes.note(task, performed.result?);
         Ok(())
     }
 
-    /// The place that a piece changes, with its transaction open.
-    async fn place(&mut self, piece: &Piece) -> Result<usize, Failure> {
-        let Some(tenant) = self.crew.tenant(piece) else {
+    /// The database that a task changes, with its transaction open.
+    async fn database(&mut self, task: &Task) -> Result<usize, Failure> {
+        let Some(tenant) = self.tenancy.tenant(task) else {
             return Ok(0);
         };
-        let Some(database) = self.crew.engine.database.tenant(&tenant.name) else {
+        let Some(database) = self.tenancy.engine.database.tenant(&tenant.name) else {
             return Ok(0);
         };
-        let number = piece.tenant.map_or(0, |tenant| tenant + 1);
-        if self.places.contains_key(&number) {
+        let number = task.tenant.map_or(0, |tenant| tenant + 1);
+        if self.databases.contains_key(&number) {
             return Ok(number);
         }
         let opened = async {
-            let lease = self.crew.lease.as_ref().map(Lease::for_tenant);
+            let lease = self.tenancy.lease.as_ref().map(Lease::for_tenant);
             let access = match lease {
                 Some(_) => Access::Write,
                 None => Access::Rehearsal,
             };
-            let mut session = database.open(access, self.crew.stop).await?;
+            let mut session = database.open(access, self.tenancy.stop).await?;
             if let Some(lease) = &lease {
                 enter(&mut *session, lease).await?;
             }
             session.begin(Durability::Flushed).await?;
-            crate::database::Result::Ok(Place {
+            crate::database::Result::Ok(OpenDatabase {
                 session: Some(session),
-                ledger: Ledger::default(),
+                changes: JournalChanges::default(),
                 lease,
             })
         };
-        let place = opened.await.map_err(Failure::from_database)?;
-        self.places.insert(number, place);
+        let database = opened.await.map_err(Failure::from_database)?;
+        self.databases.insert(number, database);
         Ok(number)
     }
 
@@ -328,8 +346,8 @@ impl<'a> Atomic<'a> {
         let Some(name) = self.new_tenant else {
             return Ok(());
         };
-        let crew = self.crew;
-        let schema = crew
+        let tenancy = self.tenancy;
+        let schema = tenancy
             .tenants
             .last()
             .map(|tenant: &Tenant| quote(&tenant.schema));
@@ -340,7 +358,7 @@ impl<'a> Atomic<'a> {
                 let statement = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
                 session.execute(Authority::Step, &statement, &[]).await?;
             }
-            if let Some(insert) = &crew.options.tenant_insert {
+            if let Some(insert) = &tenancy.options.tenant_insert {
                 session
                     .execute(Authority::Step, insert, &[name.into()])
                     .await?;
@@ -358,8 +376,8 @@ impl<'a> Atomic<'a> {
 
     /// Looks at what all files did, as before every commit.
     pub(super) async fn look(&mut self) -> Result<(), Failed> {
-        for place in self.places.values_mut() {
-            if let Some(session) = &mut place.session {
+        for database in self.databases.values_mut() {
+            if let Some(session) = &mut database.session {
                 session.verify().await.map_err(of_nobody)?;
                 session.settle().await.map_err(of_nobody)?;
             }
@@ -370,24 +388,24 @@ impl<'a> Atomic<'a> {
     /// Writes into the open transactions what the journal is to know.
     async fn write(
         &mut self,
-        stages: &[Stage],
+        waves: &[Wave],
         lease: &Lease,
         failures: &[AttemptRecord],
     ) -> crate::database::Result<()> {
-        let crew = self.crew;
-        for (number, place) in &mut self.places {
-            let (Some(session), Some(fence)) = (&mut place.session, &place.lease) else {
+        let tenancy = self.tenancy;
+        for (number, database) in &mut self.databases {
+            let (Some(session), Some(fence)) = (&mut database.session, &database.lease) else {
                 continue;
             };
             let session = &mut **session;
             if *number > 0 {
-                write_sources(crew, stages, session).await?;
+                write_sources(tenancy, waves, session).await?;
             }
-            place.ledger.write(session, crew.run()).await?;
+            database.changes.write(session, tenancy.run()).await?;
             if *number == 0 {
                 if let Some(name) = self
                     .new_tenant
-                    .filter(|_| crew.options.tenant_insert.is_none())
+                    .filter(|_| tenancy.options.tenant_insert.is_none())
                 {
                     journal::write_tenant(session, name).await?;
                 }
@@ -409,8 +427,8 @@ impl<'a> Atomic<'a> {
     /// Rolls everything back; returns how many rows of each table were changed.
     pub(super) async fn roll_back(&mut self) -> BTreeMap<String, u64> {
         let mut all = BTreeMap::new();
-        for place in self.places.values_mut() {
-            if let Some(session) = &mut place.session {
+        for database in self.databases.values_mut() {
+            if let Some(session) = &mut database.session {
                 if let Ok(changed) = session.rows_changed().await {
                     for (table, rows) in changed {
                         if !table.contains(JOURNAL_PREFIX) {
@@ -426,8 +444,8 @@ impl<'a> Atomic<'a> {
     }
 
     fn session(&mut self, number: usize) -> Result<&mut dyn Session, Failed> {
-        let place = self.places.get_mut(&number);
-        match place.and_then(|place| place.session.as_mut()) {
+        let database = self.databases.get_mut(&number);
+        match database.and_then(|database| database.session.as_mut()) {
             Some(session) => Ok(&mut **session),
             None => Err((None, no_session())),
         }
@@ -444,8 +462,8 @@ pub(super) async fn enter(session: &mut dyn Session, lease: &Lease) -> crate::da
 
 /// Writes the files of a run into a tenant's own journal.
 pub(super) async fn write_sources(
-    crew: &Crew<'_>,
-    stages: &[Stage],
+    tenancy: &TenancyContext<'_>,
+    waves: &[Wave],
     session: &mut dyn Session,
 ) -> crate::database::Result<()> {
     let known: BTreeSet<i64> = journal::read_sources(session)
@@ -453,14 +471,15 @@ pub(super) async fn write_sources(
         .iter()
         .map(|record| record.id)
         .collect();
-    for place in concerned(stages) {
-        let (Some(file), Some(id)) = (crew.files.get(place), crew.ids.get(place)) else {
+    for database in concerned(waves) {
+        let (Some(file), Some(id)) = (tenancy.files.get(database), tenancy.ids.get(database))
+        else {
             continue;
         };
         if !file.kind().is_for_tenants() || known.contains(id) {
             continue;
         }
-        if let Ok(source) = sources::read(crew.engine, &file.source) {
+        if let Ok(source) = sources::read(tenancy.engine, &file.source) {
             let record = sources::record(*id, &source);
             journal::write_source(session, &record, &source.contents).await?;
         }

@@ -1,15 +1,17 @@
-//! One run of a fleet, from the look at the journal to its end.
+//! One run of tenants, from the look at the journal to its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::atomic;
-use super::crew::{Crew, outcome_of, refuse_outside};
-use super::parallel::{self, Manner};
-use super::standing::{self, Standing};
-use super::work::{self, Stage, Work};
-use super::{ApplyError, FileFailure, FleetOptions, Source, Spread, Tenant, name, sources};
+use super::context::{TenancyContext, outcome_of, refuse_outside};
+use super::parallel::{self, ParallelOptions};
+use super::snapshot::{self, TenantSnapshot};
+use super::work::{self, Wave, Work};
+use super::{
+    ApplyError, FileFailure, RolloutStrategy, Source, TenancyOptions, Tenant, name, sources,
+};
 use crate::catalog::StepFile;
 use crate::database::{Access, Durability, ErrorKind, Kind, Session, Stop};
 use crate::engine::event::{Event, Observer};
@@ -22,9 +24,9 @@ use crate::engine::{Engine, Report, RunError, SUPERUSER, gate, loaded};
 use crate::journal::{self, Lease, LeaseRecord, Outcome, Phase};
 
 /// What a run is to do, and how.
-pub(super) struct Task<'t> {
+pub(super) struct RunRequest<'t> {
     pub(super) work: Work,
-    pub(super) spread: Spread,
+    pub(super) strategy: RolloutStrategy,
     /// The tenant to add; only its files are run then.
     pub(super) new_tenant: Option<&'t str>,
     pub(super) verbose: bool,
@@ -33,7 +35,7 @@ pub(super) struct Task<'t> {
 }
 
 /// What became of it.
-pub(super) struct Driven {
+pub(super) struct TenancyReport {
     /// None when there was nothing to do, and in a dry run.
     pub(super) run: Option<i64>,
     pub(super) outcome: Outcome,
@@ -44,7 +46,7 @@ pub(super) struct Driven {
     pub(super) files: Vec<(Source, u64)>,
 }
 
-impl Driven {
+impl TenancyReport {
     pub(super) fn nothing() -> Self {
         Self {
             run: None,
@@ -56,71 +58,74 @@ impl Driven {
     }
 }
 
-/// Where the fleet stands now.
-pub(super) async fn look(engine: &Engine, options: &FleetOptions) -> Result<Standing, RunError> {
+/// Where the target and its tenants stand now.
+pub(super) async fn look(
+    engine: &Engine,
+    options: &TenancyOptions,
+) -> Result<TenantSnapshot, RunError> {
     let mut session = engine.database.open(Access::Read, &Stop::default()).await?;
     session.begin_read().await?;
     let digests = engine.remembered_digests();
-    let standing = standing::read(engine, options, &digests, &mut *session).await;
+    let snapshot = snapshot::read(engine, options, &digests, &mut *session).await;
     session.rollback().await?;
-    standing
+    snapshot
 }
 
-/// Runs a command of those that steps without a fleet have.
+/// Runs a command of those that steps without tenants have.
 pub(in crate::engine) async fn run(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
     order: Order,
     observer: Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<Report, RunError> {
-    let task = Task {
+    let request = RunRequest {
         work: match order.command {
             Command::Migrate => Work::Migrate,
             Command::Finalize => Work::Finalize,
             Command::Reset => Work::Reset,
         },
-        spread: options.spread.clone(),
+        strategy: options.strategy.clone(),
         new_tenant: None,
         verbose: order.verbose,
         waits: engine.options.wait,
     };
-    let driven = drive(engine, options, &task, observer, stop).await;
-    let driven = driven.map_err(as_refusal)?;
+    let report = drive(engine, options, &request, observer, stop).await;
+    let report = report.map_err(as_refusal)?;
     Ok(Report {
-        run: driven.run,
-        outcome: driven.outcome,
+        run: report.run,
+        outcome: report.outcome,
         state: engine.overview().await.ok().map(|overview| overview.state),
-        failure: driven.failure.map(|failure| failure.failure),
+        failure: report.failure.map(|failure| failure.failure),
     })
 }
 
-/// Runs a task to its end.
+/// Runs a request to its end.
 pub(super) async fn drive(
     engine: &Engine,
-    options: &FleetOptions,
-    task: &Task<'_>,
+    options: &TenancyOptions,
+    request: &RunRequest<'_>,
     observer: Arc<dyn Observer>,
     stop: &Stop,
-) -> Result<Driven, ApplyError> {
+) -> Result<TenancyReport, ApplyError> {
     loop {
         if stop.is_cancelled() {
             return Err(RunError::Cancelled.into());
         }
-        let standing = look(engine, options).await?;
-        if let Some(lease) = standing.lease.clone().filter(LeaseRecord::is_live) {
-            wait(engine, task, lease, &*observer, stop).await?;
+        let snapshot = look(engine, options).await?;
+        if let Some(lease) = snapshot.lease.clone().filter(LeaseRecord::is_live) {
+            wait(engine, request, lease, &*observer, stop).await?;
             continue;
         }
-        refuse(engine, &standing)?;
-        let is_dead = standing.lease.is_some();
-        if !has_work(&standing, task) && !is_dead {
-            return Ok(Driven::nothing());
+        refuse(engine, &snapshot)?;
+        let is_dead = snapshot.lease.is_some();
+        if !has_work(&snapshot, request) && !is_dead {
+            return Ok(TenancyReport::nothing());
         }
         // A new tenant has no readers yet.
-        let migrates = !matches!(task.work, Work::Reset | Work::Sync);
-        if migrates && task.new_tenant.is_none() {
-            engine.refuse_dangers_of(to_migrate(&standing, task.work).iter())?;
+        let migrates = !matches!(request.work, Work::Reset | Work::Sync);
+        if migrates && request.new_tenant.is_none() {
+            engine.refuse_dangers_of(to_migrate(&snapshot, request.work).iter())?;
         }
         let mut session = match engine.open_to_run(stop).await {
             Ok(Some(session)) => session,
@@ -130,38 +135,38 @@ pub(super) async fn drive(
                 let Some(lease) = lease.filter(|lease| !lease.is_known_dead()) else {
                     return Err(RunError::from(error).into());
                 };
-                wait(engine, task, lease, &*observer, stop).await?;
+                wait(engine, request, lease, &*observer, stop).await?;
                 continue;
             }
             Err(error) => return Err(RunError::from(error).into()),
         };
         let digests = engine.remembered_digests();
-        let mut standing = standing::read(engine, options, &digests, &mut *session).await?;
-        if standing.lease.as_ref().is_some_and(LeaseRecord::is_live) {
+        let mut snapshot = snapshot::read(engine, options, &digests, &mut *session).await?;
+        if snapshot.lease.as_ref().is_some_and(LeaseRecord::is_live) {
             continue;
         }
-        refuse(engine, &standing)?;
-        let tenants = tenants(engine, &mut *session, &mut standing, task.new_tenant).await?;
-        let only = task.new_tenant.map(|_| standing.tenants.len() - 1);
-        let mut stages = work::stages(&standing, task.work, only);
-        narrow(&mut stages, &standing, &task.spread, &mut *session).await?;
-        if stages.is_empty() && task.new_tenant.is_none() {
+        refuse(engine, &snapshot)?;
+        let tenants = tenants(engine, &mut *session, &mut snapshot, request.new_tenant).await?;
+        let only = request.new_tenant.map(|_| snapshot.tenants.len() - 1);
+        let mut waves = work::waves(&snapshot, request.work, only);
+        narrow(&mut waves, &snapshot, &request.strategy, &mut *session).await?;
+        if waves.is_empty() && request.new_tenant.is_none() {
             // A host died between its last commit and the end of its run, or another has done it all.
             database(journal::end_dead_runs(&mut *session, None).await)?;
             database(session.commit().await)?;
-            return Ok(Driven::nothing());
+            return Ok(TenancyReport::nothing());
         }
-        let ids = write_sources(engine, &standing, &stages, &mut *session).await?;
-        let phase = match task.work {
+        let ids = write_sources(engine, &snapshot, &waves, &mut *session).await?;
+        let phase = match request.work {
             Work::Reset => Phase::Reset,
             _ => Phase::Prepare,
         };
         let lease = database(
             journal::start_run(
                 &mut *session,
-                task.work.as_str(),
+                request.work.as_str(),
                 phase,
-                task.verbose,
+                request.verbose,
                 engine.options.lease,
             )
             .await,
@@ -170,8 +175,8 @@ pub(super) async fn drive(
         session.label(lease.run);
         observer.notify(&Event::RunStarted {
             run: lease.run,
-            command: task.work.as_str().to_owned(),
-            steps: concerned(&stages).len(),
+            command: request.work.as_str().to_owned(),
+            steps: concerned(&waves).len(),
         });
         if session.server().is_superuser {
             observer.notify(&Event::Warning {
@@ -180,33 +185,33 @@ pub(super) async fn drive(
         }
         let heartbeat = Heartbeat::start(Arc::clone(&engine.database), lease.clone(), stop.clone());
         engine.is_at_work.store(true, Ordering::Relaxed);
-        let crew = Crew {
+        let tenancy = TenancyContext {
             engine,
             options,
-            files: &standing.files,
+            files: &snapshot.files,
             ids: &ids,
             loaded: BTreeMap::new(),
             tenants,
             observer: Arc::clone(&observer),
             stop,
             lease: Some(lease.clone()),
-            last_applied: AtomicI64::new(standing.last_applied),
+            last_applied: AtomicI64::new(snapshot.last_applied),
         };
-        let driven = run_stages(crew, task, only, stages, session, &lease).await;
+        let report = run_waves(tenancy, request, only, waves, session, &lease).await;
         engine.is_at_work.store(false, Ordering::Relaxed);
         drop(heartbeat);
-        return driven;
+        return report;
     }
 }
 
 /// The files whose `migrate` is a part of this work.
-pub(super) fn to_migrate(standing: &Standing, work: Work) -> Vec<StepFile> {
-    let mut stages = work::stages(standing, work, None);
-    for stage in &mut stages {
-        stage.retain(|piece| piece.phases.contains(&Phase::Migrate));
+pub(super) fn to_migrate(snapshot: &TenantSnapshot, work: Work) -> Vec<StepFile> {
+    let mut waves = work::waves(snapshot, work, None);
+    for wave in &mut waves {
+        wave.retain(|task| task.phases.contains(&Phase::Migrate));
     }
-    let places = concerned(&stages);
-    let files = places.iter().filter_map(|place| standing.files.get(*place));
+    let places = concerned(&waves);
+    let files = places.iter().filter_map(|place| snapshot.files.get(*place));
     files.map(|file| file.source.as_step(file.index)).collect()
 }
 
@@ -217,113 +222,119 @@ pub(super) fn as_refusal(error: ApplyError) -> RunError {
     }
 }
 
-/// Runs the stages and ends the run.
-async fn run_stages(
-    mut crew: Crew<'_>,
-    task: &Task<'_>,
+/// Runs the waves and ends the run.
+async fn run_waves(
+    mut tenancy: TenancyContext<'_>,
+    request: &RunRequest<'_>,
     only: Option<usize>,
-    stages: Vec<Stage>,
+    waves: Vec<Wave>,
     mut session: Box<dyn Session>,
     lease: &Lease,
-) -> Result<Driven, ApplyError> {
-    let mut driven = Driven {
+) -> Result<TenancyReport, ApplyError> {
+    let mut report = TenancyReport {
         run: Some(lease.run),
-        tenants: match (only, &task.new_tenant) {
+        tenants: match (only, &request.new_tenant) {
             (Some(_), _) => 1,
-            (None, _) => crew.tenants.len() as u64,
+            (None, _) => tenancy.tenants.len() as u64,
         },
-        ..Driven::nothing()
+        ..TenancyReport::nothing()
     };
     let mut ready = Ok(());
-    if task.work != Work::Sync {
-        let is_one_transaction = task.spread == Spread::Atomic || only.is_some();
-        ready = load(&mut crew, task.work, &stages, is_one_transaction);
+    if request.work != Work::Sync {
+        let is_one_transaction = request.strategy == RolloutStrategy::Atomic || only.is_some();
+        ready = load(&mut tenancy, request.work, &waves, is_one_transaction);
     }
-    if ready.is_ok() && task.work.finalizes() {
-        ready = pass_the_gate(&crew, &stages, lease).await;
+    if ready.is_ok() && request.work.finalizes() {
+        ready = pass_the_gate(&tenancy, &waves, lease).await;
     }
     if ready.is_ok() {
-        ready = set_phase(&mut *session, task.work, lease).await;
+        ready = set_phase(&mut *session, request.work, lease).await;
     }
     let output = Arc::new(RunOutput::default());
-    let result = match (ready, &task.spread) {
+    let result = match (ready, &request.strategy) {
         (Err(failure), _) => {
             let outcome = match failure.code.as_str() {
                 "refused" => Outcome::Refused,
                 _ => outcome_of(&failure),
             };
             end(&mut *session, lease, &output, outcome, Some(&failure)).await;
-            Err((outcome, crew.unnamed(failure)))
+            Err((outcome, tenancy.unnamed(failure)))
         }
         (
             Ok(()),
-            Spread::Parallel {
+            RolloutStrategy::Parallel {
                 workers,
                 canaries,
                 stop_after,
                 ..
             },
-        ) if only.is_none() && task.work != Work::Sync => {
-            let manner = Manner {
+        ) if only.is_none() && request.work != Work::Sync => {
+            let options = ParallelOptions {
                 workers: *workers,
                 canaries,
                 stop_after: *stop_after,
             };
-            parallel::run(&crew, session, &manner, &stages, lease, &output).await
+            parallel::run(&tenancy, session, &options, &waves, lease, &output).await
         }
         (Ok(()), _) => {
-            let new_tenant = only.and(task.new_tenant);
+            let new_tenant = only.and(request.new_tenant);
             atomic::run(
-                &crew, session, task.work, new_tenant, &stages, lease, &output,
+                &tenancy,
+                session,
+                request.work,
+                new_tenant,
+                &waves,
+                lease,
+                &output,
             )
             .await
         }
     };
     match result {
-        Ok(()) => driven.files = files(&crew, &stages)?,
+        Ok(()) => report.files = files(&tenancy, &waves)?,
         Err((outcome, failure)) => {
-            driven.outcome = outcome;
-            driven.failure = Some(failure);
+            report.outcome = outcome;
+            report.failure = Some(failure);
         }
     }
-    crew.observer.notify(&Event::RunEnded {
+    tenancy.observer.notify(&Event::RunEnded {
         run: lease.run,
-        outcome: driven.outcome,
-        state: crew
+        outcome: report.outcome,
+        state: tenancy
             .engine
             .overview()
             .await
             .ok()
             .map(|overview| overview.state),
-        failure: driven
+        failure: report
             .failure
             .clone()
             .map(|failure| Box::new(failure.failure)),
     });
-    Ok(driven)
+    Ok(report)
 }
 
 /// Reads the files that are to be run, and refuses those that cannot be.
 pub(super) fn load(
-    crew: &mut Crew<'_>,
+    tenancy: &mut TenancyContext<'_>,
     work: Work,
-    stages: &[Stage],
+    waves: &[Wave],
     is_one_transaction: bool,
 ) -> Result<(), Failure> {
-    let migrated: BTreeSet<usize> = stages
+    let migrated: BTreeSet<usize> = waves
         .iter()
         .flatten()
-        .filter(|piece| piece.phases.contains(&Phase::Migrate))
-        .map(|piece| piece.file)
+        .filter(|task| task.phases.contains(&Phase::Migrate))
+        .map(|task| task.file)
         .collect();
-    let places = concerned(stages);
+    let places = concerned(waves);
     let steps: Vec<_> = places
         .iter()
-        .filter_map(|place| crew.files.get(*place))
+        .filter_map(|place| tenancy.files.get(*place))
         .map(|file| file.source.as_step(file.index))
         .collect();
     let steps: Vec<_> = steps.iter().collect();
-    let loaded = loaded::load(crew.engine, &steps, &*crew.observer, crew.stop)?;
+    let loaded = loaded::load(tenancy.engine, &steps, &*tenancy.observer, tenancy.stop)?;
     for (place, step) in places.iter().zip(&loaded) {
         let label = &step.step.label;
         if is_one_transaction && step.is_outside() && migrated.contains(place) {
@@ -334,7 +345,7 @@ pub(super) fn load(
                 "refused",
                 Blame::Operator,
                 format!(
-                    "`{}` is a component of the world `transform`, which works in transactions of its own: a fleet runs files \
+                    "`{}` is a component of the world `transform`, which works in transactions of its own: runs for tenants take files \
                      of SQL and components of the world `step`",
                     step.step.name
                 ),
@@ -353,44 +364,54 @@ pub(super) fn load(
             .of(label, Phase::Reset));
         }
     }
-    crew.loaded = places.into_iter().zip(loaded).collect();
+    tenancy.loaded = places.into_iter().zip(loaded).collect();
     Ok(())
 }
 
-/// The places of the files that the stages run, in order.
-pub(super) fn concerned(stages: &[Stage]) -> Vec<usize> {
-    let mut places: Vec<usize> = stages.iter().flatten().map(|piece| piece.file).collect();
+/// The places of the files that the waves run, in order.
+pub(super) fn concerned(waves: &[Wave]) -> Vec<usize> {
+    let mut places: Vec<usize> = waves.iter().flatten().map(|task| task.file).collect();
     places.sort_unstable();
     places.dedup();
     places
 }
 
 /// The files that were run, with how often each was.
-pub(super) fn files(crew: &Crew<'_>, stages: &[Stage]) -> Result<Vec<(Source, u64)>, RunError> {
+pub(super) fn files(
+    tenancy: &TenancyContext<'_>,
+    waves: &[Wave],
+) -> Result<Vec<(Source, u64)>, RunError> {
     let mut counts: BTreeMap<usize, BTreeSet<Option<usize>>> = BTreeMap::new();
-    for piece in stages.iter().flatten() {
-        counts.entry(piece.file).or_default().insert(piece.tenant);
+    for task in waves.iter().flatten() {
+        counts.entry(task.file).or_default().insert(task.tenant);
     }
     let read = counts.into_iter().filter_map(|(place, tenants)| {
-        let file = crew.files.get(place)?;
-        Some(sources::read(crew.engine, &file.source).map(|source| (source, tenants.len() as u64)))
+        let file = tenancy.files.get(place)?;
+        Some(
+            sources::read(tenancy.engine, &file.source)
+                .map(|source| (source, tenants.len() as u64)),
+        )
     });
     read.collect()
 }
 
-async fn pass_the_gate(crew: &Crew<'_>, stages: &[Stage], lease: &Lease) -> Result<(), Failure> {
-    let Some(gate) = &crew.engine.options.gate else {
+async fn pass_the_gate(
+    tenancy: &TenancyContext<'_>,
+    waves: &[Wave],
+    lease: &Lease,
+) -> Result<(), Failure> {
+    let Some(gate) = &tenancy.engine.options.gate else {
         return Ok(());
     };
-    let places = concerned(stages);
-    let loaded = places.iter().filter_map(|place| crew.loaded.get(place));
+    let places = concerned(waves);
+    let loaded = places.iter().filter_map(|place| tenancy.loaded.get(place));
     let labels = loaded.map(|loaded| loaded.step.label.clone()).collect();
     gate::pass(
         gate,
-        crew.engine.database.name(),
+        tenancy.engine.database.name(),
         lease.run,
         labels,
-        crew.stop,
+        tenancy.stop,
     )
     .await
 }
@@ -438,57 +459,57 @@ pub(super) async fn end(
 }
 
 /// Whether there is anything to do.
-fn has_work(standing: &Standing, task: &Task<'_>) -> bool {
-    if task.new_tenant.is_some() {
+fn has_work(snapshot: &TenantSnapshot, request: &RunRequest<'_>) -> bool {
+    if request.new_tenant.is_some() {
         return true;
     }
-    !work::stages(standing, task.work, None).is_empty()
+    !work::waves(snapshot, request.work, None).is_empty()
 }
 
 /// Leaves out the tenants that are not wanted.
 async fn narrow(
-    stages: &mut Vec<Stage>,
-    standing: &Standing,
-    spread: &Spread,
+    waves: &mut Vec<Wave>,
+    snapshot: &TenantSnapshot,
+    strategy: &RolloutStrategy,
     session: &mut dyn Session,
 ) -> Result<(), RunError> {
-    let Spread::Parallel {
+    let RolloutStrategy::Parallel {
         canaries,
         only_failed,
         ..
-    } = spread
+    } = strategy
     else {
         return Ok(());
     };
     if let Some(canary) = canaries
         .iter()
-        .find(|name| !standing.tenants.contains(name))
+        .find(|name| !snapshot.tenants.contains(name))
     {
         return Err(RunError::Refused(format!(
             "there is no tenant `{canary}`, which is to be a canary; nothing was run"
         )));
     }
     if *only_failed {
-        let run = standing.last_run.as_ref().map(|run| run.id);
+        let run = snapshot.last_run.as_ref().map(|run| run.id);
         let failed = parallel::failed_tenants(session, run).await?;
         let is_wanted = |tenant: usize| {
-            let name = standing.tenants.get(tenant);
+            let name = snapshot.tenants.get(tenant);
             name.is_some_and(|name| failed.contains(name))
         };
-        for stage in stages.iter_mut() {
-            stage.retain(|piece| piece.tenant.is_none_or(is_wanted));
+        for wave in waves.iter_mut() {
+            wave.retain(|task| task.tenant.is_none_or(is_wanted));
         }
-        stages.retain(|stage| !stage.is_empty());
+        waves.retain(|wave| !wave.is_empty());
     }
     Ok(())
 }
 
 /// Refuses to run anything when migrations have changed since they were applied.
-pub(super) fn refuse(engine: &Engine, standing: &Standing) -> Result<(), ApplyError> {
+pub(super) fn refuse(engine: &Engine, snapshot: &TenantSnapshot) -> Result<(), ApplyError> {
     if engine.options.allowances.changed {
         return Ok(());
     }
-    let changed: Result<Vec<Source>, RunError> = standing
+    let changed: Result<Vec<Source>, RunError> = snapshot
         .changed()
         .map(|file| sources::read(engine, &file.source))
         .collect();
@@ -503,15 +524,15 @@ pub(super) fn refuse(engine: &Engine, standing: &Standing) -> Result<(), ApplyEr
 pub(super) async fn tenants(
     engine: &Engine,
     session: &mut dyn Session,
-    standing: &mut Standing,
+    snapshot: &mut TenantSnapshot,
     new_tenant: Option<&str>,
 ) -> Result<Vec<Tenant>, ApplyError> {
     let reserved = database(name::reserved_words(session).await)?;
-    let mut tenants: Vec<Tenant> = Vec::with_capacity(standing.tenants.len() + 1);
+    let mut tenants: Vec<Tenant> = Vec::with_capacity(snapshot.tenants.len() + 1);
     let mut schemas = BTreeMap::new();
-    for name in &standing.tenants {
-        let tenant = Tenant::new(name, standing.kind, &reserved);
-        if standing.kind == Kind::Postgres
+    for name in &snapshot.tenants {
+        let tenant = Tenant::new(name, snapshot.kind, &reserved);
+        if snapshot.kind == Kind::Postgres
             && let Some(other) = schemas.insert(tenant.schema.clone(), name.clone())
         {
             return Err(RunError::Refused(format!(
@@ -523,41 +544,41 @@ pub(super) async fn tenants(
         tenants.push(tenant);
     }
     if let Some(name) = new_tenant {
-        let tenant = Tenant::new(name, standing.kind, &reserved);
-        let exists = standing.tenants.iter().any(|tenant| tenant == name);
+        let tenant = Tenant::new(name, snapshot.kind, &reserved);
+        let exists = snapshot.tenants.iter().any(|tenant| tenant == name);
         if exists || schemas.contains_key(&tenant.schema) {
             return Err(ApplyError::TenantExists(name.to_owned()));
         }
-        standing::read_new(standing, engine, name).await?;
-        standing.tenants.push(name.to_owned());
+        snapshot::read_new(snapshot, engine, name).await?;
+        snapshot.tenants.push(name.to_owned());
         tenants.push(tenant);
     }
     Ok(tenants)
 }
 
-pub(super) fn tenants_of(standing: &Standing, only: Option<usize>) -> u64 {
+pub(super) fn tenants_of(snapshot: &TenantSnapshot, only: Option<usize>) -> u64 {
     match only {
         Some(_) => 1,
-        None => standing.tenants.len() as u64,
+        None => snapshot.tenants.len() as u64,
     }
 }
 
 /// Writes down the files that are about to run, as they are now; returns the numbers of all files.
 async fn write_sources(
     engine: &Engine,
-    standing: &Standing,
-    stages: &[Stage],
+    snapshot: &TenantSnapshot,
+    waves: &[Wave],
     session: &mut dyn Session,
 ) -> Result<Vec<i64>, ApplyError> {
     let known = database(journal::read_sources(session).await)?;
     let mut next = known.last().map_or(0, |record| record.id) + 1;
-    let mut ids: Vec<i64> = standing
+    let mut ids: Vec<i64> = snapshot
         .files
         .iter()
         .map(|file| file.id.unwrap_or(0))
         .collect();
-    for place in concerned(stages) {
-        let (Some(file), Some(id)) = (standing.files.get(place), ids.get_mut(place)) else {
+    for place in concerned(waves) {
+        let (Some(file), Some(id)) = (snapshot.files.get(place), ids.get_mut(place)) else {
             continue;
         };
         if file.applied_digest.as_ref() == Some(&file.digest) {
@@ -580,12 +601,12 @@ async fn write_sources(
 
 async fn wait(
     engine: &Engine,
-    task: &Task<'_>,
+    request: &RunRequest<'_>,
     lease: LeaseRecord,
     observer: &dyn Observer,
     stop: &Stop,
 ) -> Result<(), RunError> {
-    if task.waits {
+    if request.waits {
         return engine.wait_until_free(lease, observer, stop).await;
     }
     Err(RunError::Held(lease))

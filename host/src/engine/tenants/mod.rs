@@ -1,4 +1,4 @@
-//! Fleets: files that run for the target itself, and files that run for each of its tenants.
+//! Tenants: files that run for the target itself, and files that run for each of its tenants.
 //!
 //! A tenant is a schema of the target's PostgreSQL database, or a file beside the target's SQLite file. What was applied is
 //! kept for each file and tenant, and commits together with what the file did.
@@ -7,18 +7,18 @@ mod applied;
 mod apply;
 mod atomic;
 mod batch;
-mod crew;
+mod changes;
+mod context;
 mod drive;
 mod history;
-mod ledger;
+mod list;
 mod name;
 mod overview;
 mod parallel;
+mod progress;
 mod rehearse;
+mod snapshot;
 mod sources;
-mod standing;
-mod teller;
-mod tenants;
 mod work;
 mod worker;
 
@@ -38,9 +38,9 @@ pub(super) use overview::{catalog, overview, tenants, verify};
 pub(super) use rehearse::{pending, rehearsal};
 pub(super) use sources::{read as read_source, record as source_record, sources};
 
-/// What an engine is told of a fleet.
+/// What an engine is told of tenants.
 #[derive(Clone, Debug)]
-pub struct FleetOptions {
+pub struct TenancyOptions {
     /// Where the files are.
     pub sources: Sources,
     /// How the tenants are found; none for our own table. Its first column is the tenant's name.
@@ -48,12 +48,12 @@ pub struct FleetOptions {
     /// How a tenant is added; none for our own table. Its one parameter is the tenant's name.
     pub tenant_insert: Option<String>,
     /// How a run goes from tenant to tenant.
-    pub spread: Spread,
+    pub strategy: RolloutStrategy,
 }
 
 /// How a run goes from tenant to tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Spread {
+pub enum RolloutStrategy {
     /// Everything in one transaction.
     Atomic,
     /// Tenants are independent of each other; each file has its own transaction.
@@ -87,8 +87,8 @@ pub struct ApplyOrder {
     pub mode: ApplyMode,
     /// The tenant to add; only its files are run then.
     pub new_tenant: Option<String>,
-    /// How it goes from tenant to tenant; none for what the fleet's options say.
-    pub spread: Option<Spread>,
+    /// How it goes from tenant to tenant; none for what the options of the engine say.
+    pub strategy: Option<RolloutStrategy>,
 }
 
 /// What an apply did.

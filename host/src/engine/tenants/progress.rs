@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use super::crew::Crew;
-use super::work::Piece;
+use super::context::TenancyContext;
+use super::work::Task;
 use crate::engine::event::Event;
 use crate::journal::{Outcome, Phase};
 
 /// Tells of each file when it begins for the first tenant, and when it ends for the last.
-pub(super) struct Teller<'t> {
-    crew: &'t Crew<'t>,
+pub(super) struct ProgressReporter<'t> {
+    tenancy: &'t TenancyContext<'t>,
     attempt: u32,
     /// How many files there are.
     of: usize,
@@ -24,10 +24,10 @@ struct Current {
     began: Instant,
 }
 
-impl<'t> Teller<'t> {
-    pub(super) fn new(crew: &'t Crew<'t>, attempt: u32, of: usize) -> Self {
+impl<'t> ProgressReporter<'t> {
+    pub(super) fn new(tenancy: &'t TenancyContext<'t>, attempt: u32, of: usize) -> Self {
         Self {
-            crew,
+            tenancy,
             attempt,
             of,
             number: 0,
@@ -35,20 +35,20 @@ impl<'t> Teller<'t> {
         }
     }
 
-    /// A piece begins.
-    pub(super) fn begins(&mut self, piece: &Piece) {
-        let phase = piece.phases.first().copied().unwrap_or(Phase::Migrate);
-        let goes_on = |current: &Current| current.file == piece.file && current.phase == phase;
+    /// A task begins.
+    pub(super) fn begins(&mut self, task: &Task) {
+        let phase = task.phases.first().copied().unwrap_or(Phase::Migrate);
+        let goes_on = |current: &Current| current.file == task.file && current.phase == phase;
         if self.current.as_ref().is_some_and(goes_on) {
             return;
         }
         self.ended(Outcome::Done);
         self.number += 1;
         let label = self
-            .crew
-            .file(piece)
+            .tenancy
+            .file(task)
             .map_or_else(String::new, |file| file.label());
-        self.crew.observer.notify(&Event::StepStarted {
+        self.tenancy.observer.notify(&Event::StepStarted {
             step: label.clone(),
             phase,
             attempt: self.attempt,
@@ -57,7 +57,7 @@ impl<'t> Teller<'t> {
             resumed: false,
         });
         self.current = Some(Current {
-            file: piece.file,
+            file: task.file,
             phase,
             label,
             began: Instant::now(),
@@ -67,7 +67,7 @@ impl<'t> Teller<'t> {
     /// The file that runs has ended.
     pub(super) fn ended(&mut self, outcome: Outcome) {
         if let Some(current) = self.current.take() {
-            self.crew.observer.notify(&Event::StepEnded {
+            self.tenancy.observer.notify(&Event::StepEnded {
                 step: current.label,
                 phase: current.phase,
                 outcome,

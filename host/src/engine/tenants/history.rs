@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::drive::look;
-use super::{FleetOptions, RunError, SourceKind};
+use super::{RunError, SourceKind, TenancyOptions};
 use crate::database::{Access, Kind, Session, Stop};
 use crate::engine::Engine;
 use crate::journal::{self, RunRecord};
 
 /// How many files of one run are told; those behind them are left out.
-const MOST_FILES: usize = 1_000;
+const MAX_FILES: usize = 1_000;
 
 /// One file that a run has applied.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -27,7 +27,7 @@ pub struct RunFile {
 /// The files of these runs, by run, in the order of their names.
 pub(in crate::engine) async fn files_of_runs(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
     runs: &[RunRecord],
 ) -> Result<BTreeMap<i64, Vec<RunFile>>, RunError> {
     let mut found = BTreeMap::new();
@@ -48,7 +48,7 @@ pub(in crate::engine) async fn files_of_runs(
         read?;
     }
     let by_run = found.into_iter().map(|(run, files)| {
-        let files: Vec<RunFile> = files.into_values().take(MOST_FILES).collect();
+        let files: Vec<RunFile> = files.into_values().take(MAX_FILES).collect();
         (run, files)
     });
     Ok(by_run.collect())
@@ -63,10 +63,10 @@ async fn read(
     runs: &[i64],
     found: &mut Found,
 ) -> crate::database::Result<()> {
-    if !journal::has_fleet(session).await? {
+    if !journal::has_tenants(session).await? {
         return Ok(());
     }
-    for tally in journal::count_by_run(session, runs, MOST_FILES).await? {
+    for tally in journal::count_by_run(session, runs, MAX_FILES).await? {
         let Some(kind) = SourceKind::from_journal(&tally.kind) else {
             continue;
         };

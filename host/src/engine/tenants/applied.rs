@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::drive::look;
-use super::{AppliedFile, FleetOptions, RunError, SourceKind};
+use super::{AppliedFile, RunError, SourceKind, TenancyOptions};
 use crate::database::{Access, CursorId, Result, Session, Stop};
 use crate::engine::Engine;
 use crate::journal::{self, AppliedEntry};
@@ -19,7 +19,7 @@ struct Stream {
 impl Stream {
     async fn open(mut session: Box<dyn Session>) -> Result<Option<Self>> {
         session.begin_read().await?;
-        if !journal::has_fleet(&mut *session).await? {
+        if !journal::has_tenants(&mut *session).await? {
             session.rollback().await?;
             return Ok(None);
         }
@@ -47,10 +47,10 @@ fn place(entry: &AppliedEntry) -> Place {
     (source.file_name.clone(), source.directory.clone(), entry.id)
 }
 
-/// Reads all databases of a fleet beside each other, in one order.
+/// Reads all databases of the target and its tenants beside each other, in one order.
 pub(in crate::engine) async fn applied(
     engine: &Engine,
-    options: &FleetOptions,
+    options: &TenancyOptions,
     each: &mut (dyn FnMut(AppliedFile) -> bool + Send),
 ) -> std::result::Result<(), RunError> {
     let stop = Stop::default();

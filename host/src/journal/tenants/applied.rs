@@ -1,0 +1,151 @@
+//! For whom each file was applied: the rows, read and written.
+
+use super::super::cells::{columns, integer, number, spelled, text};
+use super::super::{StepState, now};
+use super::{AppliedRecord, list};
+use crate::database::{Result, Session, Value};
+
+/// How many rows one statement inserts.
+const ROWS_PER_STATEMENT: usize = 500;
+
+/// The number of what was applied last; 0 when nothing was.
+pub async fn last_applied(session: &mut dyn Session) -> Result<i64> {
+    let rows = session
+        .rows("SELECT coalesce(max(id), 0) FROM wasmigrate_applied", &[])
+        .await?;
+    Ok(integer(&rows, 0))
+}
+
+/// What was applied of these migrations, for whomever.
+pub async fn read_applied_of(
+    session: &mut dyn Session,
+    sources: &[i64],
+) -> Result<Vec<AppliedRecord>> {
+    read_where(session, &format!("source IN ({})", list(sources))).await
+}
+
+/// Everything that was applied in one tenant's own file, or for a target whose tenants have such.
+pub async fn read_applied(session: &mut dyn Session) -> Result<Vec<AppliedRecord>> {
+    read_where(session, "1 = 1").await
+}
+
+/// The migrations that were applied and not finalized, or begun and not done, in the order in which they were.
+pub async fn read_unfinalized(session: &mut dyn Session) -> Result<Vec<AppliedRecord>> {
+    read_where(session, "state <> 'finalized'").await
+}
+
+async fn read_where(session: &mut dyn Session, condition: &str) -> Result<Vec<AppliedRecord>> {
+    let query = format!(
+        "SELECT id, source, tenant, run, state, started_at, seed, migrated_at, finalized_at, finalized_by
+         FROM wasmigrate_applied WHERE once = 0 AND {condition} ORDER BY id"
+    );
+    let rows = session.rows(&query, &[]).await?;
+    rows.into_iter()
+        .map(|row| {
+            let [
+                id,
+                source,
+                tenant,
+                run,
+                state,
+                started_at,
+                seed,
+                migrated_at,
+                finalized_at,
+                finalized_by,
+            ] = columns(row)?;
+            Ok(AppliedRecord {
+                id: number(&id),
+                source: number(&source),
+                tenant: text(&tenant),
+                is_script: false,
+                run: number(&run),
+                state: spelled(&state, StepState::from_journal)?,
+                started_at: number(&started_at),
+                seed: number(&seed),
+                migrated_at: migrated_at.as_integer(),
+                finalized_at: finalized_at.as_integer(),
+                finalized_by: finalized_by.as_integer(),
+            })
+        })
+        .collect()
+}
+
+/// Writes down what was applied. A migration that was begun outside a transaction is written over; one that was applied
+/// before is an error of the database, with which nothing is committed.
+pub async fn write_applied(session: &mut dyn Session, applied: &[AppliedRecord]) -> Result<()> {
+    for portion in applied.chunks(ROWS_PER_STATEMENT) {
+        let mut parameters: Vec<Value> = Vec::with_capacity(portion.len() * 11);
+        let mut rows = Vec::with_capacity(portion.len());
+        for record in portion {
+            let first = parameters.len() + 1;
+            let places: Vec<String> = (first..first + 11).map(|at| format!("${at}")).collect();
+            rows.push(format!("({})", places.join(", ")));
+            let once = if record.is_script { record.run } else { 0 };
+            parameters.extend([
+                record.id.into(),
+                record.source.into(),
+                record.tenant.as_str().into(),
+                once.into(),
+                record.run.into(),
+                record.state.as_str().into(),
+                record.started_at.into(),
+                record.seed.into(),
+                record.migrated_at.into(),
+                record.finalized_at.into(),
+                record.finalized_by.into(),
+            ]);
+        }
+        let statement = format!(
+            "INSERT INTO wasmigrate_applied
+             (id, source, tenant, once, run, state, started_at, seed, migrated_at, finalized_at, finalized_by) VALUES {}",
+            rows.join(", ")
+        );
+        session.execute_later(&statement, &parameters).await?;
+    }
+    Ok(())
+}
+
+/// Writes down how far a migration came whose beginning was written down before.
+pub async fn update_applied(session: &mut dyn Session, record: &AppliedRecord) -> Result<()> {
+    session
+        .execute_later(
+            "UPDATE wasmigrate_applied
+             SET state = $1, run = $2, migrated_at = $3, finalized_at = $4, finalized_by = $5 WHERE id = $6",
+            &[
+                record.state.as_str().into(),
+                record.run.into(),
+                record.migrated_at.into(),
+                record.finalized_at.into(),
+                record.finalized_by.into(),
+                record.id.into(),
+            ],
+        )
+        .await
+}
+
+/// Marks these as finalized by a run.
+pub async fn finalize_applied(session: &mut dyn Session, applied: &[i64], run: i64) -> Result<()> {
+    for portion in applied.chunks(ROWS_PER_STATEMENT) {
+        let statement = format!(
+            "UPDATE wasmigrate_applied SET state = 'finalized', finalized_at = $1, finalized_by = $2 WHERE id IN ({})",
+            list(portion)
+        );
+        session
+            .execute_later(&statement, &[now().into(), run.into()])
+            .await?;
+    }
+    Ok(())
+}
+
+/// Forgets these.
+pub async fn forget_applied(session: &mut dyn Session, applied: &[i64]) -> Result<()> {
+    for portion in applied.chunks(ROWS_PER_STATEMENT) {
+        let statement = format!(
+            "DELETE FROM wasmigrate_applied WHERE id IN ({})",
+            list(portion)
+        );
+        session.execute_later(&statement, &[]).await?;
+    }
+    Ok(())
+}

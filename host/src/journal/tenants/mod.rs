@@ -1,0 +1,37 @@
+//! What is remembered of tenants: who they are, the files with their contents, and for whom each was applied.
+//!
+//! A file has one row, and one more for each further content that a script has had. What was applied refers to that row, so
+//! that it costs little for each tenant. An empty tenant stands for the target itself.
+
+mod applied;
+mod failures;
+mod records;
+mod report;
+mod sources;
+
+use super::schema;
+use crate::database::{Result, Session};
+
+pub use applied::{
+    finalize_applied, forget_applied, last_applied, read_applied, read_applied_of,
+    read_unfinalized, update_applied, write_applied,
+};
+pub use failures::{read_failures, write_failure};
+pub use records::{AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally};
+pub use report::{count_by_run, count_by_source, count_by_tenant, fetch_applied, query_applied};
+pub use sources::{read_sources, read_tenants, write_source, write_tenant};
+
+/// Whether the target's journal has the tables for tenants.
+pub async fn has_tenants(session: &mut dyn Session) -> Result<bool> {
+    let version = schema::version(session).await?;
+    Ok(version.is_some_and(|version| version >= schema::THIRD))
+}
+
+/// Numbers, as a list of SQL; one that nothing has when there are none.
+fn list(numbers: &[i64]) -> String {
+    if numbers.is_empty() {
+        return "0".to_owned();
+    }
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    numbers.join(", ")
+}
