@@ -25,7 +25,7 @@ pub(super) async fn run(
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
     let config = global.config()?;
-    let empty = Arc::new(Sqlite::empty(super::session_limits(&config)));
+    let empty = Arc::new(Sqlite::empty(config.session_limits()));
     let engine = super::engine(
         config,
         empty,

@@ -37,7 +37,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::catalog::Allowances;
 use crate::client::Client;
 use crate::config::Config;
-use crate::database::{Database, Postgres, PostgresOptions, SessionLimits, Sqlite};
+use crate::database::{self, Database};
 use crate::engine::{self, Engine, Gate, NativeFunction, Retries, TransformOptions};
 use crate::foreign::Tool;
 use arguments::{AllowanceArguments, Manner, TenancyArguments, TransformArguments};
@@ -275,7 +275,8 @@ impl GlobalArguments {
                  the directories of their migrations under `[sources]`"
             );
         }
-        let database = database(&config)?;
+        let database = database::open(&config.database, &config.database_settings())
+            .map_err(anyhow::Error::msg)?;
         let gate = watchers::gate(&config.gate)?;
         Ok(engine(
             config,
@@ -327,36 +328,6 @@ fn engine(
     match is_migrators {
         true => engine.adopting(Tool::Migrator),
         false => engine,
-    }
-}
-
-fn database(config: &Config) -> anyhow::Result<Arc<dyn Database>> {
-    let (scheme, rest) = config.database.split_once(':').unwrap_or_default();
-    match (scheme, rest) {
-        ("sqlite", path) if !path.is_empty() => {
-            Ok(Arc::new(Sqlite::new(path, session_limits(config))))
-        }
-        ("postgres" | "postgresql", _) => {
-            let postgres = &config.postgres;
-            let options = PostgresOptions {
-                lock_timeout: Duration::from_millis(postgres.lock_timeout_milliseconds),
-                role: Some(postgres.role.clone()).filter(|role| !role.is_empty()),
-                password_file: Some(postgres.password_file.clone())
-                    .filter(|file| !file.as_os_str().is_empty()),
-            };
-            let database = Postgres::new(&config.database, options, session_limits(config));
-            Ok(Arc::new(database.map_err(anyhow::Error::msg)?))
-        }
-        // What was given may hold a password.
-        _ => bail!("the database must be given as sqlite:PATH or postgres://USER@HOST/NAME"),
-    }
-}
-
-fn session_limits(config: &Config) -> SessionLimits {
-    SessionLimits {
-        value_bytes: config.limits.value_bytes,
-        lock_wait: Duration::from_secs(config.lock_wait_seconds),
-        deadline: Duration::from_secs(config.limits.deadline_seconds),
     }
 }
 

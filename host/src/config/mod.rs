@@ -5,6 +5,7 @@
 //! with a misspelt name would silently not hold.
 
 mod conninfo;
+mod database;
 mod migrator;
 mod sections;
 

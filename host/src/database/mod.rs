@@ -8,6 +8,7 @@
 mod batch;
 mod capabilities;
 mod error;
+mod open;
 mod placeholder;
 mod postgres;
 mod schema;
@@ -28,6 +29,7 @@ pub use capabilities::{
     Capabilities, ColumnTypes, RowVersion, SchemaChanges, TenantPlace, Writers,
 };
 pub use error::{Error, ErrorKind, Limit, Result, Script, ScriptError};
+pub use open::{DatabaseSettings, Location, open};
 pub use placeholder::substitute;
 pub use postgres::{Postgres, PostgresOptions};
 pub use schema::{Schema, differences};

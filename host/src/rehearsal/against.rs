@@ -17,7 +17,7 @@ use super::snapshot::{Row, Snapshot, Table, Words, counted, differences, full_na
 use super::watched::{Manner, Probe, Watched};
 use super::{Error, parallel};
 use crate::database::{
-    Access, Database, Kind, Postgres, Result, Session, SessionLimits, Sqlite, Stop, Value,
+    Access, Database, Kind, Location, Result, Session, SessionLimits, Sqlite, Stop, Value,
 };
 use crate::engine::{Engine, Unobserved};
 
@@ -41,17 +41,10 @@ const WORDS: Words = Words {
     missing: "is gone",
 };
 
-/// A target that holds real data.
-#[derive(Clone)]
-pub(super) enum Target {
-    File(Sqlite),
-    Server(Postgres),
-}
-
 /// Tries the steps that are pending up to `last`, and tells what happened.
 pub(super) fn check(
     engine: &Engine,
-    target: &Target,
+    target: &Location,
     last: u32,
     limits: SessionLimits,
     stop: &Stop,
@@ -117,13 +110,13 @@ pub(super) fn check(
 
 /// The database to try it on.
 fn reachable(
-    target: &Target,
+    target: &Location,
     directory: &Path,
     limits: SessionLimits,
 ) -> std::result::Result<Arc<dyn Database>, Error> {
     match target {
-        Target::Server(database) => Ok(Arc::new(database.clone())),
-        Target::File(database) => {
+        Location::Server(database) => Ok(Arc::new(database.clone())),
+        Location::File(database) => {
             let copy = directory.join("copy.db");
             database.copy_to(&copy).map_err(|error| {
                 Error::Setup(format!("cannot copy {}: {error}", database.name()))

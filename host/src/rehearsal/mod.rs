@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::{self, Allowances};
 use crate::config::Config;
-use crate::database::{Postgres, PostgresOptions, SessionLimits, Sqlite, Stop};
+use crate::database::{Location, Postgres, SessionLimits, Sqlite, Stop};
 use crate::engine::{self, Engine, Replacement, Retries, TransformOptions};
 use session::Session;
 use snapshot::counted;
@@ -232,33 +232,33 @@ impl Rehearsal {
     }
 
     fn limits(&self) -> SessionLimits {
-        SessionLimits {
-            value_bytes: self.config.limits.value_bytes,
-            lock_wait: Duration::from_secs(self.config.lock_wait_seconds),
-            deadline: Duration::from_secs(self.config.limits.deadline_seconds),
-        }
+        self.config.session_limits()
     }
 
-    fn target(&self, url: &str) -> Result<against::Target, Error> {
+    /// The target with real data that a URL names.
+    fn target(&self, url: &str) -> Result<Location, Error> {
         match url.strip_prefix("sqlite:") {
-            Some(path) if Path::new(path).is_file() => {
-                Ok(against::Target::File(Sqlite::new(path, self.limits())))
-            }
-            Some(path) => Err(Error::Settings(format!(
+            Some(path) if !Path::new(path).is_file() => Err(Error::Settings(format!(
                 "there is no file `{path}` to try steps against"
             ))),
-            None => Ok(against::Target::Server(self.server(url)?)),
+            _ => self.locate(url),
         }
     }
 
     fn server(&self, url: &str) -> Result<Postgres, Error> {
-        let options = PostgresOptions {
-            lock_timeout: Duration::from_millis(self.config.postgres.lock_timeout_milliseconds),
-            role: None,
-            password_file: Some(self.config.postgres.password_file.clone())
-                .filter(|file| !file.as_os_str().is_empty()),
-        };
-        Postgres::new(url, options, self.limits()).map_err(Error::Settings)
+        match self.locate(url)? {
+            Location::Server(server) => Ok(server),
+            Location::File(_) => Err(Error::Settings(
+                "the server to try steps on must be given as postgres://USER@HOST/NAME".to_owned(),
+            )),
+        }
+    }
+
+    fn locate(&self, url: &str) -> Result<Location, Error> {
+        let mut settings = self.config.database_settings();
+        // What a role may do on the target says nothing of a throw-away database.
+        settings.postgres.role = None;
+        Location::parse(url, &settings).map_err(Error::Settings)
     }
 
     /// An engine for the steps; each trial gives it a target of its own.
