@@ -174,7 +174,7 @@ pub trait Coordination: Send {
     async fn waiting_for_run(&mut self, run: i64) -> Result<u64>;
 
     /// Whether other programs may want to write while this one does, and have to be let in.
-    fn has_company(&self) -> bool;
+    fn has_other_connections(&self) -> bool;
 
     /// How far the slowest replica is behind, as far as the database tells.
     async fn replication_lag(&mut self) -> Result<Option<Duration>>;

@@ -563,8 +563,10 @@ impl Coordination for WatchedSession {
         self.inner()?.waiting_for_run(run).await
     }
 
-    fn has_company(&self) -> bool {
-        self.inner.as_ref().is_some_and(|inner| inner.has_company())
+    fn has_other_connections(&self) -> bool {
+        self.inner
+            .as_ref()
+            .is_some_and(|inner| inner.has_other_connections())
     }
 
     async fn replication_lag(&mut self) -> Result<Option<Duration>> {

@@ -20,7 +20,7 @@ use postgres_protocol::message::frontend;
 use super::super::{Error, ErrorKind, Result};
 use super::address::{Address, Endpoint, SslMode};
 use super::errors;
-use super::kept::Kept;
+use super::prepared::PreparedStatements;
 use super::tls;
 use super::wire::{Socket, Wire};
 
@@ -43,7 +43,7 @@ pub(super) struct Connection {
     pub(super) status: u8,
     /// What it calls types that are not built in, by number and modifier.
     pub(super) type_names: HashMap<(u32, i32), String>,
-    pub(super) kept: Kept,
+    pub(super) prepared: PreparedStatements,
 }
 
 impl Connection {
@@ -80,7 +80,7 @@ impl Connection {
             parameters: HashMap::new(),
             status: b'I',
             type_names: HashMap::new(),
-            kept: Kept::default(),
+            prepared: PreparedStatements::default(),
         };
         connection.greet(address).map_err(|error| match error {
             Refused::Io(error) => cannot(&error),

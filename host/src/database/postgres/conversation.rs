@@ -46,17 +46,17 @@ impl PostgresSession {
             .transaction
             .as_ref()
             .is_some_and(|transaction| transaction.is_verified && transaction.is_direct);
-        let (parse, name) = match connection.kept.name(statement) {
+        let (parse, name) = match connection.prepared.name(statement) {
             _ if !is_kept => (Some(statement), String::new()),
             Some(name) => (None, name.to_owned()),
             None => {
-                if connection.kept.is_full() {
-                    for name in connection.kept.forget() {
+                if connection.prepared.is_full() {
+                    for name in connection.prepared.forget() {
                         // A name of our own fits.
                         let _ = frontend::close(b'S', &name, &mut connection.wire.outgoing);
                     }
                 }
-                (Some(statement), connection.kept.keep(statement))
+                (Some(statement), connection.prepared.keep(statement))
             }
         };
         let request = Request {
@@ -160,7 +160,7 @@ impl PostgresSession {
         }
         // Whether all of them were prepared is not known any more.
         self.close_prepared();
-        self.forget_kept();
+        self.forget_host_statements();
         (self.explain(trouble.error, holders), trouble.awaited)
     }
 
@@ -220,14 +220,14 @@ impl PostgresSession {
     }
 
     /// Has every statement of the host prepared anew: a step that does not come to the look may have taken them away.
-    pub(super) fn forget_kept(&mut self) {
+    pub(super) fn forget_host_statements(&mut self) {
         if let Some(connection) = self.connection.as_mut() {
-            drop(connection.kept.forget());
+            drop(connection.prepared.forget());
         }
     }
 
     /// The names under which to send a statement: what comes again in a transaction is prepared once. Statements of the
-    /// host are not: a step could put another one under the same name. (See `kept` for those behind the look.)
+    /// host are not: a step could put another one under the same name. (See `prepared` for those after the look.)
     pub(super) fn prepare<'s>(
         &mut self,
         authority: Authority,

@@ -72,7 +72,7 @@ impl Coordination for PostgresSession {
             .unwrap_or(0))
     }
 
-    fn has_company(&self) -> bool {
+    fn has_other_connections(&self) -> bool {
         // A server is there for many.
         true
     }

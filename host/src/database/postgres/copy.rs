@@ -14,7 +14,7 @@ use super::super::{
 };
 use super::interruptions::Interruptions;
 use super::pipeline::{Answer, Asked, Request};
-use super::state::PostgresSession;
+use super::state::{Loaded, PostgresSession};
 use super::text::{self, oid};
 use super::{errors, guard, results};
 
@@ -36,14 +36,6 @@ enum Form {
     Text,
     Jsonb,
     Bytes,
-}
-
-/// The table that rows were loaded into, as long as nothing else of the step has run since: it is locked, so that nobody
-/// else can change it.
-pub(super) struct Loaded {
-    table: String,
-    /// The types of its columns, by name.
-    types: HashMap<String, u32>,
 }
 
 impl PostgresSession {

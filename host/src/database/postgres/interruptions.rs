@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::super::Cell;
 use super::connection::Canceller;
-use super::{Postgres, pipeline};
+use super::pipeline;
+use super::pool::Postgres;
 
 /// How long a statement may take to end after it was interrupted.
 const PATIENCE: Duration = Duration::from_millis(500);

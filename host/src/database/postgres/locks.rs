@@ -1,7 +1,8 @@
 //! Who holds the lock that a statement waits for.
 
 use super::super::Cell;
-use super::{Postgres, pipeline};
+use super::pipeline;
+use super::pool::Postgres;
 
 const HOLDERS: &str = "SELECT pid, coalesce(usename, ''), coalesce(application_name, ''), coalesce(state, ''),
        pg_catalog.floor(extract(epoch FROM pg_catalog.now() - coalesce(xact_start, backend_start)))::bigint,

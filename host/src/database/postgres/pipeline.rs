@@ -14,7 +14,7 @@ use postgres_protocol::message::frontend::{self, BindError};
 
 use super::super::{Cell, Error, ErrorKind, Listener, Result};
 use super::connection::Connection;
-use super::{errors, kept, results, text};
+use super::{errors, prepared, results, text};
 
 /// The text of a failed cast by which the server says that a step was where it must not be.
 pub(super) const TAMPERED: &str = "wasmigrate-tampered";
@@ -321,11 +321,11 @@ impl Pipeline {
                 *otherwise.clone()
             }
             Some(Asked::Verify) if error.message.contains(TAMPERED) => tampered(&error.message),
-            Some(Asked::Verify) if error.message.contains(kept::PREFIX) => tampered("prepared"),
+            Some(Asked::Verify) if error.message.contains(prepared::PREFIX) => tampered("prepared"),
             Some(Asked::Commit) if error.code == READ_ONLY => tampered("commit"),
             _ if error.code == errors::IN_FAILED_TRANSACTION => failed_before(),
             Some(Asked::Awaited) => errors::explain_parameters(error),
-            _ if error.code == kept::UNKNOWN => tampered("prepared"),
+            _ if error.code == prepared::UNKNOWN => tampered("prepared"),
             _ => error,
         }
     }

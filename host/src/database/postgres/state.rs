@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::super::{Access, CursorId, Kind, Result, SavepointId, Server, Stop};
 use super::capabilities::CAPABILITIES;
 use super::connection::Connection;
-use super::copy::Loaded;
 use super::pipeline::Pipeline;
+use super::pool::{Postgres, Target};
 use super::results::Cursor;
-use super::transaction::Transaction;
-use super::{Postgres, Target};
 
 /// A session on a PostgreSQL server.
 pub(super) struct PostgresSession {
@@ -33,6 +31,35 @@ pub(super) struct PostgresSession {
     pub(super) journal: Option<String>,
     /// The search path of the step that runs, when it is not the connection's own.
     pub(super) search_path: Option<String>,
+}
+
+/// What is known of the open transaction.
+#[derive(Default)]
+pub(super) struct Transaction {
+    /// Whether each statement commits by itself: there is no transaction then.
+    pub(super) is_autocommit: bool,
+    /// Whether a statement failed, so that the server does nothing more.
+    pub(super) has_failed: bool,
+    /// Whether it was verified, so that the session's settings are the host's.
+    pub(super) is_verified: bool,
+    /// Whether the server has heard of it.
+    pub(super) is_sent: bool,
+    /// Whether the host talks to the server's process itself, with no pooler in between.
+    pub(super) is_direct: bool,
+    /// Whether statements run in the name of the role that steps work in. The host's own do not.
+    pub(super) has_role: bool,
+    /// Whether a statement of a step may have run in it.
+    pub(super) is_used: bool,
+    /// Whether its commit waits for the disk.
+    pub(super) is_flushed: bool,
+}
+
+/// The table that rows were loaded into, as long as nothing else of the step has run since: it is locked, so that nobody
+/// else can change it.
+pub(super) struct Loaded {
+    pub(super) table: String,
+    /// The types of its columns, by name.
+    pub(super) types: HashMap<String, u32>,
 }
 
 impl PostgresSession {

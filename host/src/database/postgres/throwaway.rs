@@ -6,7 +6,8 @@ use super::super::{
     Access, Authority, Batch, Cell, ColumnBuilder, Database as _, Durability, Error, Result,
     ScriptError, Session, Stop,
 };
-use super::{Postgres, Shared, lexer, pipeline};
+use super::pool::{Postgres, Shared};
+use super::{lexer, pipeline};
 
 /// Where the rows of `COPY … FROM stdin` end in a script of psql's.
 const END_OF_ROWS: &str = "\\.";

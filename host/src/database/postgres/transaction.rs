@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::super::{Authority, Cell, Durability, Error, ErrorKind, Result};
 use super::pipeline::{Asked, Request, failed_before};
-use super::state::PostgresSession;
+use super::state::{PostgresSession, Transaction};
 use super::text::quote_text;
-use super::{kept, verify};
+use super::{prepared, verify};
 use crate::database::quote;
 
 /// How long the server keeps a transaction whose host says nothing, beyond the longest time that a step may take.
@@ -17,27 +17,6 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What ends what a step has made for a while, when the next shares its transaction.
 const FRESH: [&str; 2] = ["CLOSE ALL", "DISCARD TEMP"];
-
-/// What is known of the open transaction.
-#[derive(Default)]
-pub(super) struct Transaction {
-    /// Whether each statement commits by itself: there is no transaction then.
-    pub(super) is_autocommit: bool,
-    /// Whether a statement failed, so that the server does nothing more.
-    pub(super) has_failed: bool,
-    /// Whether it was verified, so that the session's settings are the host's.
-    pub(super) is_verified: bool,
-    /// Whether the server has heard of it.
-    pub(super) is_sent: bool,
-    /// Whether the host talks to the server's process itself, with no pooler in between.
-    pub(super) is_direct: bool,
-    /// Whether statements run in the name of the role that steps work in. The host's own do not.
-    pub(super) has_role: bool,
-    /// Whether a statement of a step may have run in it.
-    pub(super) is_used: bool,
-    /// Whether its commit waits for the disk.
-    pub(super) is_flushed: bool,
-}
 
 impl PostgresSession {
     /// Opens a transaction that may write.
@@ -127,7 +106,7 @@ impl PostgresSession {
             .as_ref()
             .is_some_and(|connection| i64::from(connection.canceller.process) == begun.process);
         if is_direct {
-            let look = kept::look();
+            let look = prepared::look();
             self.ask(Asked::Verify, &Request::once(&look), std::iter::empty())?;
         }
         if let Some(transaction) = self.transaction.as_mut() {
@@ -183,7 +162,7 @@ impl PostgresSession {
             self.pipeline.give_up(connection);
             return Ok(());
         }
-        self.forget_kept();
+        self.forget_host_statements();
         if !self.pipeline.is_empty() {
             // What it says does not matter any more, unless the connection is gone, and then nor does that.
             let _ = self.settle_quietly(Authority::Host);

@@ -7,11 +7,11 @@
 
 mod capabilities;
 mod changes;
-mod company;
 mod errors;
 mod foreign_keys;
 mod guard;
 mod open_file;
+mod other_connections;
 mod reserved;
 mod script;
 mod session;

@@ -13,10 +13,10 @@ use super::super::{
     Session, Statements, Stop, Transactions, Value, expect_columns, quote,
 };
 use super::capabilities::CAPABILITIES;
-use super::company;
 use super::errors::translate;
 use super::foreign_keys;
 use super::open_file::{Failed, OpenCursor, OpenFile};
+use super::other_connections;
 use super::reserved;
 use super::statement::Prepared;
 use super::{Sqlite, retry_busy};
@@ -340,8 +340,8 @@ impl Coordination for SqliteSession {
         Ok(0)
     }
 
-    fn has_company(&self) -> bool {
-        company::has_company(&self.inner.database.path)
+    fn has_other_connections(&self) -> bool {
+        other_connections::has_other_connections(&self.inner.database.path)
     }
 
     async fn replication_lag(&mut self) -> Result<Option<Duration>> {

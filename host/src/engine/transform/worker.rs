@@ -149,7 +149,7 @@ impl<'s> Shared<'s> {
     ) {
         let Some(mut held) = turn else { return };
         *held += written;
-        if *held >= HELD_ALONE || (*held >= HELD_AT_MOST && session.has_company()) {
+        if *held >= HELD_ALONE || (*held >= HELD_AT_MOST && session.has_other_connections()) {
             tokio::time::sleep(ROOM).await;
             *held = Duration::ZERO;
         }

@@ -23,9 +23,9 @@ pub(super) const UNKNOWN: &str = "26000";
 
 /// The names of the statements that one process of the server keeps, by their text.
 #[derive(Default)]
-pub(super) struct Kept(HashMap<String, String>);
+pub(super) struct PreparedStatements(HashMap<String, String>);
 
-impl Kept {
+impl PreparedStatements {
     /// The name by which the server knows the statement, when it does.
     pub(super) fn name(&self, statement: &str) -> Option<&str> {
         self.0.get(statement).map(String::as_str)

@@ -22,7 +22,7 @@ const LOCK_OF_CONNECTIONS: u64 = 128;
 static ASKED: Mutex<BTreeMap<(u64, u64), File>> = Mutex::new(BTreeMap::new());
 
 /// Whether another process has the database in this file open; also when that cannot be known.
-pub(super) fn has_company(database: &Path) -> bool {
+pub(super) fn has_other_connections(database: &Path) -> bool {
     ask(database).unwrap_or(true)
 }
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     /// Where this test finds the file when it is the other process.
-    const FILE: &str = "WASMIGRATE_TEST_COMPANY_OF";
+    const FILE: &str = "WASMIGRATE_TEST_OTHER_CONNECTIONS_OF";
 
     fn open(path: &Path) -> Connection {
         let connection = Connection::open(path).unwrap();
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn another_process_is_company_as_long_as_it_has_the_file_open() {
+    fn another_process_is_seen_as_long_as_it_has_the_file_open() {
         if let Some(path) = std::env::var_os(FILE) {
             let _connection = open(Path::new(&path));
             std::io::stdout().write_all(b"\nopen\n").unwrap();
@@ -77,9 +77,9 @@ mod tests {
         }
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file.db");
-        assert!(has_company(&path), "nobody knows");
+        assert!(has_other_connections(&path), "nobody knows");
         let _connection = open(&path);
-        assert!(!has_company(&path));
+        assert!(!has_other_connections(&path));
         let mut other = Command::new(std::env::current_exe().unwrap())
             .args([
                 std::thread::current().name().unwrap(),
@@ -93,9 +93,9 @@ mod tests {
             .unwrap();
         let mut lines = BufReader::new(other.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap() == "open"));
-        assert!(has_company(&path));
+        assert!(has_other_connections(&path));
         drop(other.stdin.take());
         assert!(other.wait().unwrap().success());
-        assert!(!has_company(&path));
+        assert!(!has_other_connections(&path));
     }
 }

@@ -1,0 +1,137 @@
+//! The target in a database of a server: where it is, and the connections to it that are kept for the next session.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use super::super::{Error, ErrorKind, JOURNAL_PREFIX, Result, SessionLimits};
+use super::address::Address;
+use super::connection::Connection;
+use super::pipeline;
+
+/// How many idle connections are kept for the next session.
+const MOST_IDLE: usize = 4;
+
+/// What the operator settles for this database alone.
+#[derive(Clone, Debug, Default)]
+pub struct PostgresOptions {
+    /// How long a statement waits for a lock before the step is rolled back and tried again later, so that nobody queues
+    /// up behind it.
+    pub lock_timeout: Duration,
+    /// The role in whose name steps work; none for that of the connection.
+    pub role: Option<String>,
+    /// The file whose whole content is the password.
+    pub password_file: Option<PathBuf>,
+}
+
+/// A target in one schema of a PostgreSQL database.
+#[derive(Clone)]
+pub struct Postgres(pub(super) Arc<Shared>);
+
+pub(super) struct Shared {
+    pub(super) address: Address,
+    pub(super) name: String,
+    pub(super) options: PostgresOptions,
+    pub(super) limits: SessionLimits,
+    pub(super) target: OnceLock<Target>,
+    pub(super) idle: Mutex<Vec<Connection>>,
+}
+
+/// What is the same for all connections to the target.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    /// The schema, as an identifier in quotes.
+    pub(super) schema: String,
+    pub(super) version: String,
+    pub(super) is_superuser: bool,
+}
+
+impl Postgres {
+    /// The target that a URL `postgres://…` names. Connects to nothing yet; the error says what is wrong with the URL.
+    pub fn new(
+        url: &str,
+        options: PostgresOptions,
+        limits: SessionLimits,
+    ) -> std::result::Result<Self, String> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let address = Address::parse(url, options.password_file.as_deref(), &variable)?;
+        Ok(Self(Arc::new(Shared {
+            name: address.to_string(),
+            address,
+            options,
+            limits,
+            target: OnceLock::new(),
+            idle: Mutex::default(),
+        })))
+    }
+
+    /// A connection that was used before, or a new one.
+    pub(super) fn connect(&self) -> Result<Connection> {
+        while let Some(mut connection) = self.idle().pop() {
+            if !connection.wire.is_disturbed() {
+                return Ok(connection);
+            }
+        }
+        self.connect_anew()
+    }
+
+    pub(super) fn connect_anew(&self) -> Result<Connection> {
+        // A row has some bytes for each of its cells, too.
+        let most_message = usize::try_from(self.0.limits.value_bytes)
+            .unwrap_or(usize::MAX)
+            .saturating_add(64 << 10);
+        Connection::open(&self.0.address, most_message)
+    }
+
+    /// Keeps a connection without a transaction for the next session.
+    pub(super) fn give_back(&self, connection: Connection) {
+        let mut idle = self.idle();
+        if idle.len() < MOST_IDLE {
+            idle.push(connection);
+        } else {
+            drop(idle);
+            connection.close();
+        }
+    }
+
+    pub(super) fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is the same for all connections, asked on the first one.
+    pub(super) fn target(&self, connection: &mut Connection) -> Result<&Target> {
+        if let Some(target) = self.0.target.get() {
+            return Ok(target);
+        }
+        // The first schema of the search path with a journal, and only else the first of all: a step may make one whose
+        // name comes earlier in the path, such as the role's own.
+        let query = format!(
+            "SELECT pg_catalog.quote_ident(coalesce((
+                SELECT nspname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+                WHERE relname = '{JOURNAL_PREFIX}journal' AND relkind IN ('r', 'p')
+                AND nspname = ANY (pg_catalog.current_schemas(false))
+                ORDER BY pg_catalog.array_position(pg_catalog.current_schemas(false), nspname) LIMIT 1
+             ), pg_catalog.current_schema())), pg_catalog.current_setting('server_version'),
+             pg_catalog.current_setting('is_superuser')"
+        );
+        let rows = pipeline::ask(connection, &query, &[])?;
+        let mut cells = rows.into_iter().flatten();
+        let mut cell = || cells.next().flatten();
+        let (schema, version, is_superuser) = (cell(), cell(), cell());
+        let Some(schema) = schema else {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "{}: no schema of the search path exists; create one, or name another with `options=-csearch_path%3D…`",
+                    self.0.name
+                ),
+            ));
+        };
+        let target = Target {
+            schema,
+            version: version.unwrap_or_default(),
+            is_superuser: is_superuser.as_deref() == Some("on"),
+        };
+        Ok(self.0.target.get_or_init(|| target))
+    }
+}
