@@ -130,7 +130,8 @@ pub trait Statements: Send {
         parameters: &[Value],
     ) -> Result<CursorId>;
 
-    /// Runs one query and returns its first rows at once: at most `max_rows`, and no more once `max_bytes` are reached.
+    /// Runs one query and returns its first rows at once: at most `max_rows`, and no more once `max_bytes` are reached, but
+    /// one at least. No rows: the query finds none.
     async fn read(
         &mut self,
         authority: Authority,
@@ -143,7 +144,8 @@ pub trait Statements: Send {
     /// The columns of an open cursor.
     fn columns(&self, cursor: CursorId) -> Result<Arc<[Column]>>;
 
-    /// The next rows: at most `max_rows`, and no more once `max_bytes` are reached. No rows: the end was reached.
+    /// The next rows: at most `max_rows`, and no more once `max_bytes` are reached, but one at least. No rows: the end was
+    /// reached.
     async fn fetch(&mut self, cursor: CursorId, max_rows: usize, max_bytes: usize)
     -> Result<Batch>;
 

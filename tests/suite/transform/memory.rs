@@ -48,6 +48,23 @@ fn many_rows(rows: i64) {
 }
 
 #[test]
+fn rows_behind_one_that_is_larger_than_a_chunk_may_be_are_transformed_too() {
+    let all = "UPDATE customer SET name = 'Ada ' || PADDING WHERE id = 2";
+    let place = customers::place(3).with_data(&all.replace(
+        "PADDING",
+        Place::in_sql_of("printf('%.9437184c', 'x')", "repeat('x', 9437184)"),
+    ));
+    place.run(&["migrate"]).ends_with(0);
+    place.run(&["finalize"]).ends_with(0);
+    let names =
+        "SELECT coalesce(given_name, '-') || ' ' || length(family_name) FROM customer ORDER BY id";
+    assert_eq!(
+        place.texts(names),
+        ["Given N. 1 7", "Ada 9437184", "Given N. 3 7"]
+    );
+}
+
+#[test]
 fn rows_of_a_mebibyte_are_transformed_in_bounded_memory() {
     wide_rows(300);
 }

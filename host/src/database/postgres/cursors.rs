@@ -116,8 +116,8 @@ impl PostgresSession {
                             "a result outside of a transaction is too large",
                         ));
                     }
-                    // Whoever wants no more bytes closes the cursor.
-                    if bytes <= first.most_bytes as u64 {
+                    // Rows that are too many bytes are left out, but never the first: no rows mean the end.
+                    if cursor.rows.is_empty() || bytes <= first.most_bytes as u64 {
                         cursor.take(row);
                     }
                 }
