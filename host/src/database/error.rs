@@ -27,6 +27,8 @@ pub enum ErrorKind {
     TransactionLost,
     /// Another host has taken the lease.
     LeaseLost,
+    /// The journal does not say what it must say before the change that was to be written.
+    Conflict,
     /// The target cannot be reached or opened.
     Unavailable,
     /// Everything else.

@@ -33,6 +33,10 @@ impl<S: Transactions + Statements + Coordination + Introspection + Rehearsing> S
 /// The transaction of a session, and savepoints in it.
 #[async_trait]
 pub trait Transactions: Send {
+    /// Connects anew after the connection was lost; nothing happens while there is one. No transaction begins on a lost
+    /// connection: the server may have forgotten what was committed on it, and that has to be looked at first.
+    async fn reconnect(&mut self) -> Result<()>;
+
     /// Opens a transaction that may write, waiting for other writers up to [`super::SessionLimits::lock_wait`]. Nothing of an
     /// earlier step is left in it.
     async fn begin(&mut self, durability: Durability) -> Result<()>;
@@ -90,12 +94,14 @@ pub trait Statements: Send {
     /// with the commit, and its error then comes from there.
     async fn execute_later(&mut self, statement: &str, parameters: &[Value]) -> Result<()>;
 
-    /// Runs a query or an `UPDATE … RETURNING` of the host that must find exactly one row; else the error is `otherwise`,
-    /// and nothing of the transaction can be committed. As [`Statements::execute_later`], it may be sent with the commit.
+    /// Runs a query, or a change with `RETURNING`, of the host that must find exactly so many rows; else the error is
+    /// `otherwise`, and nothing of the transaction can be committed. As [`Statements::execute_later`], it may be sent with
+    /// the commit.
     async fn require(
         &mut self,
         statement: &str,
         parameters: &[Value],
+        rows: u64,
         otherwise: Error,
     ) -> Result<()>;
 
@@ -168,9 +174,15 @@ pub trait Coordination: Send {
     /// Keeps others out who want the same for the same target, until the transaction ends.
     async fn lock_target(&mut self) -> Result<()>;
 
+    /// The same for a part of a run that works beside its other parts.
+    fn label_part(&mut self, run: i64, part: u32);
+
     /// Ends the transactions that a run has open elsewhere, as far as this database lets one do so: its host was declared
     /// dead, and may only be asleep with locks in its hands. False when one of them has not ended although it was told to.
     async fn end_others(&mut self, run: i64) -> Result<bool>;
+
+    /// The same for what one part of a run has open.
+    async fn end_others_of_part(&mut self, run: i64, part: u32) -> Result<bool>;
 
     /// How many sessions of others have waited for a while for what a run's sessions have locked.
     async fn waiting_for_run(&mut self, run: i64) -> Result<u64>;

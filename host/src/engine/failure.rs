@@ -27,7 +27,7 @@ pub enum Blame {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Failure {
     /// A stable name of the cause: `load`, `incompatible`, `trap`, `exited`, `cancelled`, `deadline`, `limit`, `failed`,
-    /// `database`, `constraint`, `lease`, `refused`, `files`, `host`.
+    /// `database`, `constraint`, `lease`, `journal`, `refused`, `files`, `host`.
     pub code: String,
     /// Who can mend it.
     pub blame: Blame,
@@ -104,6 +104,7 @@ impl Failure {
             | ErrorKind::TransactionLost => ("database", Blame::Step),
             ErrorKind::Limit => ("limit", Blame::Step),
             ErrorKind::LeaseLost => ("lease", Blame::Operator),
+            ErrorKind::Conflict => ("journal", Blame::Operator),
             ErrorKind::Stopped => ("cancelled", Blame::Operator),
             ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::Other => {
                 ("database", Blame::Database)

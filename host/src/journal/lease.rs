@@ -112,7 +112,7 @@ impl Lease {
                 "SELECT token FROM wasmigrate_lease WHERE token = $1 AND holder IS NOT NULL{}",
                 session.server().capabilities.share_lock()
             );
-            return session.require(&look, &[self.token.into()], taken).await;
+            return session.require(&look, &[self.token.into()], 1, taken).await;
         }
         self.renewed_at.store(now, Ordering::Relaxed);
         session
@@ -124,6 +124,7 @@ impl Lease {
                     (now + milliseconds(self.lasts)).into(),
                     self.token.into(),
                 ],
+                1,
                 taken,
             )
             .await
@@ -144,6 +145,7 @@ impl Lease {
             .require(
                 "UPDATE wasmigrate_lease SET token = $1, holder = $2 WHERE token <= $1 RETURNING token",
                 &[self.token.into(), process::holder().into()],
+                1,
                 taken(),
             )
             .await

@@ -283,6 +283,10 @@ fn bytes(batch: &Batch) -> u64 {
 
 #[async_trait]
 impl Transactions for WatchedSession {
+    async fn reconnect(&mut self) -> Result<()> {
+        self.inner()?.reconnect().await
+    }
+
     async fn begin(&mut self, _durability: Durability) -> Result<()> {
         self.is_outside = false;
         // Nobody needs a throw-away database after a crash of the machine.
@@ -385,10 +389,11 @@ impl Statements for WatchedSession {
         &mut self,
         statement: &str,
         parameters: &[Value],
+        rows: u64,
         otherwise: Error,
     ) -> Result<()> {
         self.inner()?
-            .require(statement, parameters, otherwise)
+            .require(statement, parameters, rows, otherwise)
             .await
     }
 
@@ -553,6 +558,16 @@ impl Coordination for WatchedSession {
 
     async fn lock_target(&mut self) -> Result<()> {
         self.inner()?.lock_target().await
+    }
+
+    fn label_part(&mut self, run: i64, part: u32) {
+        if let Ok(inner) = self.inner() {
+            inner.label_part(run, part);
+        }
+    }
+
+    async fn end_others_of_part(&mut self, run: i64, part: u32) -> Result<bool> {
+        self.inner()?.end_others_of_part(run, part).await
     }
 
     async fn end_others(&mut self, run: i64) -> Result<bool> {

@@ -23,6 +23,10 @@ impl Coordination for PostgresSession {
         self.label = Some(label(run, &self.target.schema));
     }
 
+    fn label_part(&mut self, run: i64, part: u32) {
+        self.label = Some(label_of_part(run, part, &self.target.schema));
+    }
+
     async fn lock_target(&mut self) -> Result<()> {
         let query = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('wasmigrate'), pg_catalog.hashtext($1))";
         let schema = self.target.schema.clone();
@@ -38,34 +42,29 @@ impl Coordination for PostgresSession {
     }
 
     async fn end_others(&mut self, run: i64) -> Result<bool> {
-        let label = label(run, &self.target.schema);
-        let query = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-                     WHERE application_name = $1 AND datname = pg_catalog.current_database() AND usename = current_user
-                     AND pid <> pg_catalog.pg_backend_pid()";
-        let give_up = Instant::now() + ENDING;
-        // What was asked to end may be in the middle of a commit, and is called so until it has ended.
-        while self.run(Authority::Host, query, [Cell::Text(&label)].into_iter())? > 0 {
-            if Instant::now() > give_up {
-                return Ok(false);
-            }
-            std::thread::sleep(ENDING_INTERVAL);
-            // The list of activities is read once in a transaction, unless it is forgotten.
-            self.ask_quietly("SELECT pg_catalog.pg_stat_clear_snapshot()")?;
-        }
-        Ok(true)
+        self.end_labelled(OF_RUN, &label(run, &self.target.schema))
+    }
+
+    async fn end_others_of_part(&mut self, run: i64, part: u32) -> Result<bool> {
+        let label = label_of_part(run, part, &self.target.schema);
+        self.end_labelled("application_name = $1", &label)
     }
 
     async fn waiting_for_run(&mut self, run: i64) -> Result<u64> {
         // Before version 14 the server does not say since when somebody waits.
-        let query = "SELECT pg_catalog.count(DISTINCT waiting.pid) FROM pg_catalog.pg_locks AS waiting
-                     JOIN pg_catalog.pg_stat_activity AS ours ON ours.pid = ANY (pg_catalog.pg_blocking_pids(waiting.pid))
-                     WHERE NOT waiting.granted AND ours.application_name = $1 AND waiting.pid NOT IN (
-                         SELECT pid FROM pg_catalog.pg_stat_activity WHERE application_name = $1
-                     ) AND coalesce((pg_catalog.to_jsonb(waiting) ->> 'waitstart')::pg_catalog.timestamptz, '-infinity')
-                         < pg_catalog.clock_timestamp() - interval '100 milliseconds'";
+        let query = format!(
+            "SELECT pg_catalog.count(DISTINCT waiting.pid) FROM pg_catalog.pg_locks AS waiting
+             JOIN pg_catalog.pg_stat_activity AS ours ON ours.pid = ANY (pg_catalog.pg_blocking_pids(waiting.pid))
+             WHERE NOT waiting.granted AND ours.pid IN (
+                 SELECT pid FROM pg_catalog.pg_stat_activity WHERE {OF_RUN}
+             ) AND waiting.pid NOT IN (
+                 SELECT pid FROM pg_catalog.pg_stat_activity WHERE {OF_RUN}
+             ) AND coalesce((pg_catalog.to_jsonb(waiting) ->> 'waitstart')::pg_catalog.timestamptz, '-infinity')
+                 < pg_catalog.clock_timestamp() - interval '100 milliseconds'"
+        );
         let label = label(run, &self.target.schema);
         let session: &mut dyn Session = self;
-        let rows = session.rows(query, &[label.into()]).await?;
+        let rows = session.rows(&query, &[label.into()]).await?;
         let count = rows.first().and_then(|row| row.first()?.as_integer());
         Ok(count
             .and_then(|count| u64::try_from(count).ok())
@@ -89,11 +88,42 @@ impl Coordination for PostgresSession {
     }
 }
 
+/// What the sessions of a run and of its parts have in common, whose label is the statement's first parameter.
+const OF_RUN: &str = "(application_name = $1 OR pg_catalog.left(application_name, pg_catalog.length($1) + 2) = $1 || ' #')";
+
+impl PostgresSession {
+    /// Ends the sessions of others that a condition tells by their label.
+    fn end_labelled(&mut self, condition: &str, label: &str) -> Result<bool> {
+        let query = format!(
+            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+             WHERE {condition} AND datname = pg_catalog.current_database() AND usename = current_user
+             AND pid <> pg_catalog.pg_backend_pid()"
+        );
+        let give_up = Instant::now() + ENDING;
+        // What was asked to end may be in the middle of a commit, and is called so until it has ended.
+        while self.run(Authority::Host, &query, [Cell::Text(label)].into_iter())? > 0 {
+            if Instant::now() > give_up {
+                return Ok(false);
+            }
+            std::thread::sleep(ENDING_INTERVAL);
+            // The list of activities is read once in a transaction, unless it is forgotten.
+            self.ask_quietly("SELECT pg_catalog.pg_stat_clear_snapshot()")?;
+        }
+        Ok(true)
+    }
+}
+
 /// What a run's transactions are called in the server's list of activities, whose names have at most 63 bytes.
 fn label(run: i64, schema: &str) -> String {
     let mut label = format!("wasmigrate run {run} in {schema}");
-    while label.len() > 63 {
+    // A part's number has at most 7 more.
+    while label.len() > 56 {
         label.pop();
     }
     label
+}
+
+/// The same for a part of a run.
+fn label_of_part(run: i64, part: u32, schema: &str) -> String {
+    format!("{} #{part}", label(run, schema))
 }

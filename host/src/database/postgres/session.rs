@@ -18,6 +18,13 @@ const ROWS_AT_ONCE: usize = 10_000;
 
 #[async_trait]
 impl Transactions for PostgresSession {
+    async fn reconnect(&mut self) -> Result<()> {
+        match self.connection {
+            Some(_) => Ok(()),
+            None => self.connect_again(),
+        }
+    }
+
     async fn begin(&mut self, durability: Durability) -> Result<()> {
         self.begin_to_write(durability)
     }
@@ -134,16 +141,19 @@ impl Statements for PostgresSession {
         &mut self,
         statement: &str,
         parameters: &[Value],
+        rows: u64,
         otherwise: Error,
     ) -> Result<()> {
         let statement = format!(
-            "WITH required AS ({}) SELECT 1 / pg_catalog.count(*) FROM required",
-            self.in_full(statement)
+            "WITH required AS ({}) SELECT 1 / CASE WHEN pg_catalog.count(*) = ${} THEN 1 ELSE 0 END FROM required",
+            self.in_full(statement),
+            parameters.len() + 1
         );
+        let rows = Cell::Integer(i64::try_from(rows).unwrap_or(i64::MAX));
         self.ask_as_host(
             Asked::Required(Box::new(otherwise)),
             &statement,
-            parameters.iter().map(Cell::from),
+            parameters.iter().map(Cell::from).chain([rows]),
         )
     }
 

@@ -15,6 +15,9 @@ const IDLE_MARGIN: Duration = Duration::from_secs(60);
 /// How long to wait before a server is tried again that has just gone.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
 
+/// How long to try that once the run has to end: the host still writes down how it ended, where it can.
+const RECONNECT_WHEN_STOPPED: Duration = Duration::from_secs(2);
+
 /// What ends what a step has made for a while, when the next shares its transaction.
 const FRESH: [&str; 2] = ["CLOSE ALL", "DISCARD TEMP"];
 
@@ -22,7 +25,7 @@ impl PostgresSession {
     /// Opens a transaction that may write.
     pub(super) fn begin_to_write(&mut self, durability: Durability) -> Result<()> {
         if self.connection.is_none() {
-            self.reconnect()?;
+            return Err(self.lost());
         }
         self.pipeline.begun = None;
         self.search_path = None;
@@ -63,7 +66,7 @@ impl PostgresSession {
             ));
         }
         if self.connection.is_none() {
-            self.reconnect()?;
+            return Err(self.lost());
         }
         self.pipeline.begun = None;
         self.transaction = Some(Transaction {
@@ -326,16 +329,25 @@ impl PostgresSession {
         settings
     }
 
-    pub(super) fn reconnect(&mut self) -> Result<()> {
-        let give_up = Instant::now() + self.database.0.address.connect_timeout;
+    /// Connects to a server that has gone, as long as the address says; a run that has to end gives up sooner.
+    pub(super) fn connect_again(&mut self) -> Result<()> {
+        let began = Instant::now();
         loop {
             match self.database.connect_anew() {
                 Ok(connection) => {
                     self.connection = Some(connection);
                     return Ok(());
                 }
-                Err(error) if Instant::now() > give_up => return Err(error),
-                Err(_) => std::thread::sleep(RECONNECT_PAUSE),
+                Err(error) => {
+                    let patience = match self.stop.reason() {
+                        Some(_) => RECONNECT_WHEN_STOPPED,
+                        None => self.database.0.address.connect_timeout,
+                    };
+                    if began.elapsed() > patience {
+                        return Err(error);
+                    }
+                    std::thread::sleep(RECONNECT_PAUSE);
+                }
             }
         }
     }

@@ -68,6 +68,11 @@ fn expect_parameters(prepared: &Prepared, given: usize) -> Result<()> {
 
 #[async_trait]
 impl Transactions for SqliteSession {
+    async fn reconnect(&mut self) -> Result<()> {
+        // A file does not go away.
+        Ok(())
+    }
+
     async fn begin(&mut self, durability: Durability) -> Result<()> {
         self.inner.begin(durability)
     }
@@ -198,12 +203,13 @@ impl Statements for SqliteSession {
         &mut self,
         statement: &str,
         parameters: &[Value],
+        rows: u64,
         otherwise: Error,
     ) -> Result<()> {
         let session: &mut dyn Session = self;
-        match session.rows(statement, parameters).await?.len() {
-            1 => Ok(()),
-            _ => Err(otherwise),
+        match session.rows(statement, parameters).await?.len() as u64 == rows {
+            true => Ok(()),
+            false => Err(otherwise),
         }
     }
 
@@ -328,6 +334,12 @@ impl Coordination for SqliteSession {
     async fn lock_target(&mut self) -> Result<()> {
         // The transaction has the only write lock.
         Ok(())
+    }
+
+    fn label_part(&mut self, _run: i64, _part: u32) {}
+
+    async fn end_others_of_part(&mut self, run: i64, _part: u32) -> Result<bool> {
+        self.end_others(run).await
     }
 
     async fn end_others(&mut self, _run: i64) -> Result<bool> {

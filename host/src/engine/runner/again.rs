@@ -85,6 +85,7 @@ impl Run<'_> {
             return Err(Error::new(ErrorKind::Other, "the session is gone"));
         };
         session.rollback().await?;
+        session.reconnect().await?;
         session.begin(Durability::Deferred).await?;
         journal::end_lost_transactions(&mut **session, lease.run).await?;
         let snapshot = journal::read(&mut **session).await?;

@@ -176,6 +176,7 @@ impl<'e> Run<'e> {
         };
         let looked = async {
             session.rollback().await?;
+            session.reconnect().await?;
             session.begin_read().await?;
             let runs = journal::read_runs(&mut **session, lease.run + 1, 1).await?;
             session.rollback().await?;
@@ -338,6 +339,7 @@ async fn write_failure(
     let attempt = transaction.attempt(outcome_of(failure), Some(failure.to_json()));
     let written = async {
         transaction.session.rollback().await?;
+        transaction.session.reconnect().await?;
         transaction.context.output.rolled_back();
         transaction.session.begin(Durability::Deferred).await?;
         transaction.record_attempt(&attempt).await?;
@@ -369,6 +371,7 @@ async fn write_failure(
 /// Keeps what the run leaves, for `verify` to compare with.
 async fn keep_schema(session: &mut dyn Session, lease: &Lease) -> crate::database::Result<()> {
     session.rollback().await?;
+    session.reconnect().await?;
     session.begin(Durability::Deferred).await?;
     journal::keep_schema(session, lease.run).await?;
     lease.fence(session).await?;
@@ -383,6 +386,7 @@ async fn write_end(
     error: Option<&serde_json::Value>,
 ) -> crate::database::Result<()> {
     session.rollback().await?;
+    session.reconnect().await?;
     context.output.rolled_back();
     session.begin(Durability::Flushed).await?;
     journal::end_run(session, lease.run, outcome, error).await?;

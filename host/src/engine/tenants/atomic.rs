@@ -101,6 +101,7 @@ pub(super) async fn run(
 async fn was_committed(session: &mut dyn Session, lease: &Lease) -> bool {
     let looked = async {
         session.rollback().await?;
+        session.reconnect().await?;
         session.begin(Durability::Deferred).await?;
         journal::end_lost_transactions(session, lease.run).await?;
         let runs = journal::read_runs(session, lease.run + 1, 1).await?;
@@ -121,6 +122,7 @@ pub(super) async fn write_failures(
 ) {
     let written = async {
         session.rollback().await?;
+        session.reconnect().await?;
         session.begin(Durability::Deferred).await?;
         for failure in failures {
             journal::write_failure(session, failure).await?;

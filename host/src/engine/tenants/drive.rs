@@ -440,6 +440,7 @@ pub(super) async fn end(
 ) {
     let written = async {
         session.rollback().await?;
+        session.reconnect().await?;
         output.rolled_back();
         session.begin(Durability::Flushed).await?;
         let error = failure.map(Failure::to_json);

@@ -254,6 +254,7 @@ pub(super) async fn failed_tenants(
 async fn keep_schema(session: &mut dyn Session, lease: &Lease) {
     let kept = async {
         session.rollback().await?;
+        session.reconnect().await?;
         session.begin(Durability::Deferred).await?;
         journal::keep_schema(session, lease.run).await?;
         lease.fence(session).await?;

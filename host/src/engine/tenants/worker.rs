@@ -304,8 +304,8 @@ impl Worker<'_> {
 
     /// Opens the session for the tenant of these tasks, unless it is open.
     async fn open(&mut self, group: &[Task]) -> crate::database::Result<()> {
-        if self.session.is_some() {
-            return Ok(());
+        if let Some(session) = &mut self.session {
+            return session.reconnect().await;
         }
         let tenancy = self.shared.tenancy;
         let tenant = group.first().and_then(|task| tenancy.tenant(task));
