@@ -7,6 +7,10 @@ const INDEX: &str = "-- wasmigrate:no-transaction
 CREATE INDEX CONCURRENTLY by_balance ON account (balance);
 VACUUM account;";
 
+/// The processes of the server that build an index and wait for the application.
+const BUILDING: &str = "SELECT pid FROM pg_stat_activity
+                        WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'";
+
 fn accounts() -> Place {
     Place::new()
         .with_data(
@@ -27,18 +31,16 @@ pub fn cut_off_while_it_builds(place: &Place) {
     application.run("BEGIN; UPDATE account SET balance = balance + 1 WHERE id = 1");
     let mut host = Host::start(place, &["migrate"]);
     host.until("step_started");
-    let building = "SELECT pid FROM pg_stat_activity
-                    WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'";
     let mut server = place.connect_as_superuser();
     until("the index is being built", || {
-        !server.rows(building).is_empty()
+        !server.rows(BUILDING).is_empty()
     });
     assert_eq!(state(place), "started");
     host.kill();
     server.run(&format!(
-        "SELECT pg_terminate_backend(pid) FROM ({building}) AS it"
+        "SELECT pg_terminate_backend(pid) FROM ({BUILDING}) AS it"
     ));
-    until("its process has ended", || server.rows(building).is_empty());
+    until("its process has ended", || server.rows(BUILDING).is_empty());
     application.run("COMMIT");
 }
 
@@ -138,6 +140,69 @@ fn a_killed_host_leaves_it_started_and_the_next_runs_it_again() {
     place.run(&["migrate"]).ends_with(0);
     assert_eq!(state(&place), "migrated");
     assert!(place.content().contains("by_balance"));
+}
+
+/// Its host is dead, but the server works on for it: the next host ends that before it begins.
+#[test]
+fn the_next_host_ends_what_a_dead_one_has_left_running() {
+    let place = accounts();
+    let mut application = place.connect();
+    application.run("BEGIN; UPDATE account SET balance = balance + 1 WHERE id = 1");
+    let mut host = Host::start(&place, &["migrate"]);
+    host.until("step_started");
+    let mut server = place.connect_as_superuser();
+    until("the index is being built", || {
+        !server.rows(BUILDING).is_empty()
+    });
+    let process = place.one::<String>(BUILDING);
+    host.kill();
+    let next = Host::start(&place, &["migrate"]);
+    let left = format!("SELECT pid FROM pg_stat_activity WHERE pid = {process}");
+    until("what the dead one left has ended", || {
+        server.rows(&left).is_empty()
+    });
+    next.end()
+        .ends_with(1)
+        .and_says("DROP INDEX CONCURRENTLY by_balance");
+    application.run("COMMIT");
+    place.connect().run("DROP INDEX CONCURRENTLY by_balance");
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(state(&place), "migrated");
+}
+
+/// Nobody queues up behind a statement that waits for a lock, whether it is in a transaction or not.
+#[test]
+fn a_statement_waits_no_longer_for_a_lock_than_one_in_a_transaction() {
+    let place = accounts()
+        .with_variable("WASMIGRATE_POSTGRES_LOCK_TIMEOUT_MILLISECONDS", "300")
+        .with_sql(
+            "0001_index.sql",
+            "-- wasmigrate:no-transaction\nALTER TABLE account ADD COLUMN more TEXT;",
+        );
+    let mut application = place.connect();
+    application.run("BEGIN; UPDATE account SET balance = balance + 1 WHERE id = 1");
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("a lock was not given within 300ms")
+        .and_says("it was held by process");
+    application.run("COMMIT");
+    place.run(&["migrate"]).ends_with(0);
+}
+
+/// What builds an index beside the application waits for transactions, and nobody waits for it meanwhile.
+#[test]
+fn an_index_that_is_built_beside_the_application_waits_for_as_long_as_it_takes() {
+    let place = accounts().with_variable("WASMIGRATE_POSTGRES_LOCK_TIMEOUT_MILLISECONDS", "300");
+    let mut application = place.connect();
+    application.run("BEGIN; UPDATE account SET balance = balance + 1 WHERE id = 1");
+    let host = Host::start(&place, &["migrate"]);
+    let mut server = place.connect_as_superuser();
+    let waits = format!("{BUILDING} AND query_start < clock_timestamp() - interval '1 second'");
+    until("it has waited for long", || !server.rows(&waits).is_empty());
+    application.run("COMMIT");
+    host.end().ends_with(0);
+    assert_eq!(state(&place), "migrated");
 }
 
 #[test]

@@ -58,6 +58,7 @@ impl PostgresSession {
             return Err(guard::belongs_to_the_host(name));
         }
         let table = parts.into_iter().map(quote).collect::<Vec<_>>().join(".");
+        self.set_lock_timeout_for("")?;
         let known = self.loaded.take().filter(|loaded| loaded.table == table);
         self.enter(Authority::Step)?;
         let types = match known {

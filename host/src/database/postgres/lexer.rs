@@ -88,6 +88,11 @@ impl<'t> Tokens<'t> {
     }
 }
 
+/// Whether a text has this key word.
+pub(super) fn has_word(text: &str, word: &str) -> bool {
+    Tokens::new(text).any(|token| token.is(word))
+}
+
 impl<'t> Iterator for Tokens<'t> {
     type Item = Token<'t>;
 

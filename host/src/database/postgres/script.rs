@@ -109,6 +109,7 @@ impl PostgresSession {
 
     fn ask_of_step(&mut self, statement: &str) -> Result<(), Error> {
         guard::check(statement)?;
+        self.set_lock_timeout_for(statement)?;
         self.ask(
             Asked::Awaited,
             &Request::once(statement),

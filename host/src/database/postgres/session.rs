@@ -123,6 +123,7 @@ impl Statements for PostgresSession {
         match authority {
             Authority::Step => {
                 guard::check(statement)?;
+                self.set_lock_timeout_for(statement)?;
                 self.run(authority, statement, parameters.iter().map(Cell::from))
             }
             Authority::Host => {
@@ -159,6 +160,7 @@ impl Statements for PostgresSession {
 
     async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64> {
         guard::check(statement)?;
+        self.set_lock_timeout_for(statement)?;
         if parameters.row_count == 0 {
             return self
                 .expect_parameters(statement, parameters.columns.len())
@@ -224,6 +226,7 @@ impl Statements for PostgresSession {
         match authority {
             Authority::Step => {
                 guard::check(statement)?;
+                self.set_lock_timeout_for(statement)?;
                 self.open_cursor(authority, statement, parameters, Portion::FIRST)
             }
             Authority::Host => {
@@ -244,6 +247,7 @@ impl Statements for PostgresSession {
         let in_full = match authority {
             Authority::Step => {
                 guard::check(statement)?;
+                self.set_lock_timeout_for(statement)?;
                 statement.to_owned()
             }
             Authority::Host => self.in_full(statement).to_string(),

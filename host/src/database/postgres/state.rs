@@ -46,6 +46,8 @@ pub(super) struct Transaction {
     pub(super) is_sent: bool,
     /// Whether the host talks to the server's process itself, with no pooler in between.
     pub(super) is_direct: bool,
+    /// Whether, outside of a transaction, its statements wait for locks without end.
+    pub(super) is_patient: bool,
     /// Whether statements run in the name of the role that steps work in. The host's own do not.
     pub(super) has_role: bool,
     /// Whether a statement of a step may have run in it.

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::super::{Authority, Cell, Durability, Error, ErrorKind, Result};
-use super::pipeline::{Asked, Request, failed_before};
+use super::pipeline::{Answer, Asked, Request, failed_before};
 use super::state::{PostgresSession, Transaction};
 use super::text::quote_text;
-use super::{prepared, verify};
+use super::{lexer, prepared, results, verify};
 use crate::database::quote;
 
 /// How long the server keeps a transaction whose host says nothing, beyond the longest time that a step may take.
@@ -42,8 +42,9 @@ impl PostgresSession {
         };
         let settings = self.settings();
         let first = format!(
-            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {journal}, {}",
-            calls(&settings)
+            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {journal}, {}, {}",
+            calls(&settings, true),
+            self.durability(),
         );
         let values = settings.iter().map(|(_, value)| Cell::Text(value));
         self.ask(Asked::Begin, &Request::once(&first), values)
@@ -73,7 +74,69 @@ impl PostgresSession {
             is_autocommit: true,
             ..Transaction::default()
         });
-        Ok(())
+        self.set_for_the_session()
+    }
+
+    /// Sets for the whole session what else holds for one transaction, until the session is put back (`roll_back`). Not
+    /// behind a pooler: the next statement may go to another process of the server, and this one to somebody else.
+    fn set_for_the_session(&mut self) -> Result<()> {
+        let mut process = None;
+        let pid = Request::once("SELECT pg_catalog.pg_backend_pid()");
+        self.ask(Asked::Awaited, &pid, std::iter::empty())?;
+        self.settle(Authority::Step, &mut |_, answer| {
+            if let Answer::Row(row) = answer {
+                process = results::texts(&row)?.pop().flatten();
+            }
+            Ok(())
+        })?;
+        let is_direct = self
+            .connection
+            .as_ref()
+            .is_some_and(|connection| process == Some(connection.canceller.process.to_string()));
+        if !is_direct {
+            return Ok(());
+        }
+        if let Some(transaction) = self.transaction.as_mut() {
+            transaction.is_direct = true;
+        }
+        let shared = &self.database.0;
+        let lock_timeout = shared.options.lock_timeout.as_millis().to_string();
+        let deadline = shared.limits.deadline.as_millis().to_string();
+        let mut settings = vec![
+            ("lock_timeout", lock_timeout),
+            ("statement_timeout", deadline),
+        ];
+        settings.extend(self.label.clone().map(|label| ("application_name", label)));
+        let statement = format!("SELECT {}", calls(&settings, false));
+        let values = settings.iter().map(|(_, value)| Cell::Text(value));
+        self.ask(Asked::Quiet, &Request::once(&statement), values)?;
+        self.settle_quietly(Authority::Step)
+    }
+
+    /// Sets how long a statement outside of a transaction waits for locks. One that works beside the application waits for
+    /// all transactions that may see what was before, however long they take, and nobody queues up behind it. What the step
+    /// has set itself stays.
+    pub(super) fn set_lock_timeout_for(&mut self, statement: &str) -> Result<()> {
+        let Some(transaction) = self.transaction.as_mut() else {
+            return Ok(());
+        };
+        if !transaction.is_autocommit || !transaction.is_direct {
+            return Ok(());
+        }
+        let is_patient = lexer::has_word(statement, "concurrently");
+        if std::mem::replace(&mut transaction.is_patient, is_patient) == is_patient {
+            return Ok(());
+        }
+        let usual = self.database.0.options.lock_timeout.as_millis().to_string();
+        let (from, to) = match is_patient {
+            true => (&*usual, "0"),
+            false => ("0", &*usual),
+        };
+        let set = "SELECT pg_catalog.set_config(name, $2, false) FROM pg_catalog.pg_settings
+                   WHERE name = 'lock_timeout' AND setting = $1";
+        let values = [from, to].into_iter().map(Cell::Text);
+        self.ask(Asked::Quiet, &Request::once(set), values)?;
+        self.settle_quietly(Authority::Step)
     }
 
     /// Writes everything that has to be looked at before the commit behind what waits to be sent.
@@ -290,7 +353,7 @@ impl PostgresSession {
     /// Sets again what holds for one transaction.
     fn set_up(&mut self) -> Result<()> {
         let settings = self.settings();
-        let statement = format!("SELECT {}", calls(&settings));
+        let statement = format!("SELECT {}, {}", calls(&settings, true), self.durability());
         let values = settings.iter().map(|(_, value)| Cell::Text(value));
         self.ask_as_host(Asked::Quiet, &statement, values)
     }
@@ -321,12 +384,21 @@ impl PostgresSession {
                 (deadline + IDLE_MARGIN).as_millis().to_string(),
             ),
         ];
-        let is_flushed = |transaction: &Transaction| transaction.is_flushed;
-        if !self.transaction.as_ref().is_some_and(is_flushed) {
-            settings.push(("synchronous_commit", "off".to_owned()));
-        }
         settings.extend(self.label.clone().map(|label| ("application_name", label)));
         settings
+    }
+
+    /// A call that sets what the commit of the transaction waits for. One that is flushed waits for what the operator has set,
+    /// but at least for the disk.
+    fn durability(&self) -> &'static str {
+        let is_flushed = |transaction: &Transaction| transaction.is_flushed;
+        match self.transaction.as_ref().is_some_and(is_flushed) {
+            true => {
+                "pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit')
+                 WHEN 'off' THEN 'on' ELSE pg_catalog.current_setting('synchronous_commit') END, true)"
+            }
+            false => "pg_catalog.set_config('synchronous_commit', 'off', true)",
+        }
     }
 
     /// Connects to a server that has gone, as long as the address says; a run that has to end gives up sooner.
@@ -353,11 +425,13 @@ impl PostgresSession {
     }
 }
 
-/// Calls that set these settings for one transaction, to the values of the statement's parameters.
-fn calls(settings: &[(&str, String)]) -> String {
+/// Calls that set these settings, to the values of the statement's parameters: for one transaction, or for the session.
+fn calls(settings: &[(&str, String)], is_local: bool) -> String {
     let calls: Vec<String> = (1..)
         .zip(settings)
-        .map(|(number, (name, _))| format!("pg_catalog.set_config('{name}', ${number}, true)"))
+        .map(|(number, (name, _))| {
+            format!("pg_catalog.set_config('{name}', ${number}, {is_local})")
+        })
         .collect();
     calls.join(", ")
 }

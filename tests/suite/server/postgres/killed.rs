@@ -155,6 +155,27 @@ fn what_a_run_called_done_outlives_the_server() {
     }
 }
 
+/// A role or database whose commits do not wait for the disk by default: the last commit of a run waits all the same.
+#[test]
+fn what_a_run_called_done_outlives_the_server_whatever_its_role_does_about_the_disk() {
+    let mut cluster = Cluster::start(Durability::Default).unwrap();
+    for statement in [
+        "ALTER SYSTEM SET wal_writer_delay = '10s'",
+        "ALTER SYSTEM SET wal_writer_flush_after = '1GB'",
+        "ALTER ROLE app SET synchronous_commit = off",
+    ] {
+        cluster.run_sql("postgres", statement).unwrap();
+    }
+    cluster.stop().unwrap();
+    cluster.start_again().unwrap();
+    let place = Place::on(&cluster).with_sql("0001_table.sql", "CREATE TABLE made (id BIGINT);");
+    place.run(&["migrate"]).ends_with(0);
+    cluster.kill().unwrap();
+    cluster.start_again().unwrap();
+    let outcomes = place.texts("SELECT coalesce(outcome, 'forgotten') FROM wasmigrate_run");
+    assert_eq!(outcomes, ["done"]);
+}
+
 #[test]
 fn a_run_whose_processes_are_terminated_is_made_up_for_by_the_next() {
     let seed = Seed::new();
