@@ -9,6 +9,7 @@ mod commands;
 mod crash;
 mod dashboard;
 mod examples;
+mod faults;
 mod files;
 mod foreign_keys;
 mod gallery;

@@ -1,10 +1,13 @@
-//! Private servers: a PostgreSQL cluster in a directory of its own, on a free port of loopback, and a pooler before it.
+//! Private servers: a PostgreSQL cluster in a directory of its own, on a free port of loopback, and a pooler or a proxy
+//! that breaks connections off before it.
 //!
 //! Both run as the user `postgres` when this process is root, because they refuse to run as that. Both are stopped, and
 //! all their files removed, when they are dropped.
 
 mod cluster;
+mod frames;
 mod pooler;
+mod proxy;
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,6 +18,7 @@ use anyhow::{Context as _, Result, ensure};
 
 pub use cluster::{Cluster, Durability};
 pub use pooler::Pooler;
+pub use proxy::{Account, Fault, Kind, Proxy};
 
 /// Who runs the servers when this process is root.
 const USER: &str = "postgres";

@@ -3,7 +3,7 @@
 mod bad_rows;
 mod commands;
 mod crash;
-mod customers;
+pub mod customers;
 mod filter;
 mod keys;
 mod laws;

@@ -1,0 +1,102 @@
+//! PostgreSQL.
+
+mod act;
+mod history;
+mod point;
+mod scenario;
+mod steps;
+
+use point::{CUTS, Point, RETRIED};
+use scenario::{Manner, Scenario};
+
+use crate::place::Place;
+
+/// Injects faults into a command, and into the same command of a service that tries again.
+fn survives(mut scenario: Scenario, commands: usize, retried: usize) {
+    let exchanges = scenario.rehearse(Manner::Command);
+    scenario.meets(Point::all(&CUTS, &exchanges, commands), Manner::Command);
+    if retried > 0 {
+        let exchanges = scenario.rehearse(Manner::Service);
+        scenario.meets(Point::all(&RETRIED, &exchanges, retried), Manner::Service);
+    }
+    scenario.is_unscathed();
+}
+
+/// Tenants, so many at a time.
+fn in_parallel(place: Place, workers: &str) -> Place {
+    steps::tenants(place).with_variable("WASMIGRATE_TENANTS_PARALLEL", workers)
+}
+
+#[test]
+fn steps_in_sql() {
+    survives(
+        Scenario::new("steps", steps::sql, &[], &["finalize"]),
+        300,
+        150,
+    );
+}
+
+#[test]
+fn the_finalize_of_several_steps() {
+    let scenario = Scenario::new("finalize", steps::sql, &[&["migrate"]], &["finalize"]);
+    survives(scenario, 200, 100);
+}
+
+#[test]
+fn the_reset_of_several_steps() {
+    let scenario = Scenario::new("reset", steps::sql, &[&["migrate"]], &["reset"]);
+    survives(scenario, 200, 100);
+}
+
+#[test]
+fn a_component_with_checkpoints() {
+    let scenario = Scenario::new("checkpoints", steps::checkpoints, &[], &["finalize"]);
+    survives(scenario, 250, 120);
+}
+
+#[test]
+fn a_step_outside_a_transaction() {
+    let scenario = Scenario::new("outside", steps::outside, &[], &["finalize"]);
+    survives(scenario, 250, 120);
+}
+
+#[test]
+fn tenants_in_parallel() {
+    let steps = |place| in_parallel(place, "2");
+    survives(
+        Scenario::new("tenants in parallel", steps, &[], &["finalize"]),
+        300,
+        150,
+    );
+}
+
+#[test]
+fn tenants_one_after_the_other() {
+    let steps = |place| in_parallel(place, "1");
+    survives(
+        Scenario::new("tenants one by one", steps, &[], &["finalize"]),
+        200,
+        100,
+    );
+}
+
+#[test]
+fn tenants_in_one_transaction() {
+    let scenario = Scenario::new("tenants at once", steps::tenants, &[], &["finalize"]);
+    survives(scenario, 200, 100);
+}
+
+#[test]
+fn a_transformation() {
+    let scenario = Scenario::new("transformation", steps::customers, &[], &["finalize"]);
+    survives(scenario, 250, 100);
+}
+
+#[test]
+fn a_transformation_with_bad_rows() {
+    survives(
+        Scenario::new("bad rows", steps::words, &[], &["migrate"]),
+        150,
+        60,
+    );
+}

@@ -1,0 +1,122 @@
+//! Where a run fails, and how.
+
+use std::fmt;
+use std::time::Duration;
+
+use wasmigrate_test_server::Kind;
+
+/// Who is killed at that moment; without anybody, the connection alone is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Victim {
+    Host,
+    Server,
+}
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    pub kind: Kind,
+    pub victim: Option<Victim>,
+    pub exchange: usize,
+    /// What the exchange is about in an undisturbed run.
+    pub about: String,
+}
+
+/// How a command fails.
+pub const CUTS: [(Kind, Option<Victim>); 9] = [
+    (Kind::Unheard, None),
+    (Kind::WithoutSync, None),
+    (Kind::Unanswered, None),
+    (Kind::HalfAnswered, None),
+    (Kind::Orphaned, None),
+    (Kind::Late(2), None),
+    (Kind::Late(9), None),
+    (Kind::Unheard, Some(Victim::Host)),
+    (Kind::Unanswered, Some(Victim::Host)),
+];
+
+/// How a run of a service fails that tries again.
+pub const RETRIED: [(Kind, Option<Victim>); 6] = [
+    (Kind::Unheard, None),
+    (Kind::WithoutSync, None),
+    (Kind::Unanswered, None),
+    (Kind::Orphaned, None),
+    (Kind::Late(1), None),
+    (Kind::Late(6), None),
+];
+
+/// How the server fails.
+pub const SERVER: [(Kind, Option<Victim>); 2] = [
+    (Kind::Unheard, Some(Victim::Server)),
+    (Kind::Unanswered, Some(Victim::Server)),
+];
+
+impl fmt::Display for Point {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.name(), self.exchange)
+    }
+}
+
+impl Point {
+    /// About so many of the ways to fail at these exchanges: all at the commits, and others at even distances.
+    pub fn all(ways: &[(Kind, Option<Victim>)], exchanges: &[String], count: usize) -> Vec<Self> {
+        let all = (1..).zip(exchanges).flat_map(|(exchange, about)| {
+            ways.iter().map(move |(kind, victim)| Self {
+                kind: *kind,
+                victim: *victim,
+                exchange,
+                about: about.clone(),
+            })
+        });
+        let (commits, others): (Vec<Self>, Vec<Self>) =
+            all.partition(|point| point.about.contains("COMMIT"));
+        let count = count * normal_faults_multiplied();
+        let mut chosen = evenly(commits, count / 100);
+        let rest = count / 100 - chosen.len();
+        chosen.extend(evenly(others, rest));
+        match std::env::var("WASMIGRATE_FAULT") {
+            Ok(wanted) => chosen.retain(|point| point.to_string() == wanted),
+            Err(_) => {}
+        }
+        chosen
+    }
+
+    /// What kind of fault it is.
+    pub fn name(&self) -> String {
+        let kind = match self.kind {
+            Kind::Unheard => "unheard".to_owned(),
+            Kind::WithoutSync => "without sync".to_owned(),
+            Kind::Unanswered => "unanswered".to_owned(),
+            Kind::HalfAnswered => "half answered".to_owned(),
+            Kind::Orphaned => "orphaned".to_owned(),
+            Kind::Late(further) => format!("late by {further}"),
+            Kind::Slow(pause) => format!("slow by {}", Duration::as_millis(&pause)),
+        };
+        match self.victim {
+            None => kind,
+            Some(Victim::Host) => format!("host killed, {kind}"),
+            Some(Victim::Server) => format!("server killed, {kind}"),
+        }
+    }
+}
+
+/// So many of them, or all, at even distances.
+fn evenly(points: Vec<Point>, count: usize) -> Vec<Point> {
+    let all = points.len();
+    let is_chosen = |position: usize| position * count / all != (position + 1) * count / all;
+    let positions = points.into_iter().enumerate();
+    positions
+        .filter(|(position, _)| count >= all || is_chosen(*position))
+        .map(|(_, point)| point)
+        .collect()
+}
+
+/// The faults of the normal run in hundredths.
+fn normal_faults_multiplied() -> usize {
+    /// About so many are injected by all tests together.
+    const NORMAL: usize = 3_400;
+    match std::env::var("WASMIGRATE_FAULTS") {
+        Ok(wanted) => wanted.parse::<usize>().unwrap() * 100 / NORMAL,
+        Err(_) => 100,
+    }
+}
