@@ -65,6 +65,17 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// The same, but for a server that leaves commits that nobody waits for in its memory, so that they go when it is killed.
+    pub fn start_forgetful() -> Result<Self> {
+        let mut cluster = Self::start(Durability::None)?;
+        for setting in ["wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'"] {
+            cluster.run_sql("postgres", &format!("ALTER SYSTEM SET {setting}"))?;
+        }
+        cluster.stop()?;
+        cluster.start_again()?;
+        Ok(cluster)
+    }
+
     /// A server that follows this one by streaming replication, and applies each change only after `delay`.
     pub fn follow(&self, delay: Duration) -> Result<Self> {
         let directory = directory(self.durability)?;
@@ -143,7 +154,7 @@ impl Cluster {
                 "postgres does not start: {}",
                 self.log()
             );
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())
     }

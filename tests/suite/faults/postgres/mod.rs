@@ -4,6 +4,7 @@ mod act;
 mod history;
 mod point;
 mod scenario;
+mod server;
 mod steps;
 
 use point::{CUTS, Point, RETRIED};

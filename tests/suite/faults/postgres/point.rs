@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use wasmigrate_test_server::Kind;
 
+/// About so many faults are injected by all tests together.
+const NORMAL: usize = 3_400;
+
 /// Who is killed at that moment; without anybody, the connection alone is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Victim {
@@ -18,6 +21,8 @@ pub struct Point {
     pub kind: Kind,
     pub victim: Option<Victim>,
     pub exchange: usize,
+    /// After how many further exchanges a connection is lost again, in this run or in the next.
+    pub again_after: Option<usize>,
     /// What the exchange is about in an undisturbed run.
     pub about: String,
 }
@@ -53,30 +58,43 @@ pub const SERVER: [(Kind, Option<Victim>); 2] = [
 
 impl fmt::Display for Point {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.name(), self.exchange)
+        write!(formatter, "{} {}", self.name(), self.exchange)?;
+        match self.again_after {
+            None => Ok(()),
+            Some(further) => write!(formatter, " and {further} later"),
+        }
     }
 }
 
 impl Point {
-    /// About so many of the ways to fail at these exchanges: all at the commits, and others at even distances.
+    /// About so many of the ways to fail at these exchanges: those at the commits first, and others at even distances. In a
+    /// long run everything, and further losses after the first.
     pub fn all(ways: &[(Kind, Option<Victim>)], exchanges: &[String], count: usize) -> Vec<Self> {
-        let all = (1..).zip(exchanges).flat_map(|(exchange, about)| {
-            ways.iter().map(move |(kind, victim)| Self {
-                kind: *kind,
-                victim: *victim,
-                exchange,
-                about: about.clone(),
+        let percent = percent_of_normal();
+        let further: &[Option<usize>] = match percent {
+            ..=100 => &[None],
+            _ => &[None, Some(2), Some(13), Some(37)],
+        };
+        let all = further.iter().flat_map(|again_after| {
+            let exchanges = (1..).zip(exchanges);
+            exchanges.flat_map(move |(exchange, about)| {
+                ways.iter().map(move |(kind, victim)| Self {
+                    kind: *kind,
+                    victim: *victim,
+                    exchange,
+                    again_after: *again_after,
+                    about: about.clone(),
+                })
             })
         });
         let (commits, others): (Vec<Self>, Vec<Self>) =
             all.partition(|point| point.about.contains("COMMIT"));
-        let count = count * normal_faults_multiplied();
-        let mut chosen = evenly(commits, count / 100);
-        let rest = count / 100 - chosen.len();
+        let count = count * percent / 100;
+        let mut chosen = evenly(commits, count);
+        let rest = count - chosen.len();
         chosen.extend(evenly(others, rest));
-        match std::env::var("WASMIGRATE_FAULT") {
-            Ok(wanted) => chosen.retain(|point| point.to_string() == wanted),
-            Err(_) => {}
+        if let Ok(wanted) = std::env::var("WASMIGRATE_FAULT") {
+            chosen.retain(|point| point.to_string() == wanted);
         }
         chosen
     }
@@ -111,10 +129,8 @@ fn evenly(points: Vec<Point>, count: usize) -> Vec<Point> {
         .collect()
 }
 
-/// The faults of the normal run in hundredths.
-fn normal_faults_multiplied() -> usize {
-    /// About so many are injected by all tests together.
-    const NORMAL: usize = 3_400;
+/// How many faults are injected, as a part of those of the normal run.
+fn percent_of_normal() -> usize {
     match std::env::var("WASMIGRATE_FAULTS") {
         Ok(wanted) => wanted.parse::<usize>().unwrap() * 100 / NORMAL,
         Err(_) => 100,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use wasmigrate_test_server::{Cluster, Fault, Proxy};
+use wasmigrate_test_server::{Cluster, Fault, Kind, Proxy};
 
 use super::act::{self, End, Host};
 use super::history::{self, History};
@@ -122,10 +122,8 @@ impl Scenario {
     pub fn meets(&mut self, points: Vec<Point>, manner: Manner) {
         for point in points {
             let place = self.before.copy();
-            let (has_come, wrong) = self.meets_one(&place, &point, manner);
-            if has_come {
-                *self.injected.entry(point.name()).or_default() += 1;
-            }
+            let (count, wrong) = self.meets_one(&place, &point, manner);
+            *self.injected.entry(point.name()).or_default() += count;
             if let Err(wrong) = wrong {
                 let case = format!("{} by {manner:?}, {point} ({})", self.name, point.about);
                 self.findings.push(format!("{case}: {wrong}"));
@@ -143,7 +141,7 @@ impl Scenario {
         place: &Place,
         point: &Point,
         manner: Manner,
-    ) -> (bool, Result<(), String>) {
+    ) -> (usize, Result<(), String>) {
         let host = Host::default();
         let deed: Option<Box<dyn FnOnce() + Send>> = match point.victim {
             None => None,
@@ -166,15 +164,24 @@ impl Scenario {
             kind: point.kind,
             deed,
         };
-        let end = self.run(place, manner, &host, vec![fault]);
+        let mut faults = vec![fault];
+        faults.extend(point.again_after.map(|further| Fault {
+            exchange: point.exchange + further,
+            kind: Kind::Unanswered,
+            deed: None,
+        }));
+        let mut end = self.run(place, manner, &host, faults);
+        if point.again_after.is_some() && end.as_ref().is_ok_and(|end| !end.is_done) {
+            end = act::command(place, &self.proxy, &self.act, &host);
+        }
         if let Some(cluster) = &self.cluster {
             // Who was the last to be heard may be gone before the server is back.
             drop(cluster.lock().unwrap());
         }
         let account = self.proxy.account();
-        let has_come = !account.faults.is_empty();
+        let count = account.faults.len();
         let wrong = end.and_then(|end| {
-            self.made_up_for += usize::from(end.is_done && has_come);
+            self.made_up_for += usize::from(end.is_done && count > 0);
             let at = account
                 .exchanges
                 .get(point.exchange - 1)
@@ -187,7 +194,7 @@ impl Scenario {
                 )
             })
         });
-        (has_come, wrong)
+        (count, wrong)
     }
 
     /// Demands that all is there when the disturbed run says so, and after one further run in any case.

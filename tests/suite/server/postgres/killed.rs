@@ -95,13 +95,7 @@ fn a_server_that_is_killed_between_checkpoints_leaves_all_up_to_the_last() {
 /// The commits of a run wait for no disk but for the last one; so a server that goes down forgets the newest ones.
 #[test]
 fn no_step_is_done_behind_one_that_the_server_has_forgotten() {
-    let mut cluster = cluster();
-    for setting in ["wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'"] {
-        let set = format!("ALTER SYSTEM SET {setting}");
-        cluster.run_sql("postgres", &set).unwrap();
-    }
-    cluster.stop().unwrap();
-    cluster.start_again().unwrap();
+    let mut cluster = Cluster::start_forgetful().unwrap();
     let asleep = |place: &Place| {
         let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
         until("a step sleeps", || place.one::<i64>(asleep) > 0);
