@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wasmigrate_test_server::Proxy;
 
 use crate::hosts::host::signal;
@@ -25,6 +25,24 @@ pub struct End {
     pub is_done: bool,
     /// All that it said.
     pub said: String,
+}
+
+impl End {
+    /// The steps that a command calls migrated.
+    pub fn migrated(&self) -> Vec<String> {
+        let events = self
+            .said
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events
+            .filter(|event| {
+                event["event"] == "step_ended"
+                    && event["phase"] == "migrate"
+                    && event["outcome"] == "done"
+            })
+            .filter_map(|event| event["step"].as_str().map(str::to_owned))
+            .collect()
+    }
 }
 
 /// Kills it, whichever moment of its life it is.

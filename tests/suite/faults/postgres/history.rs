@@ -20,6 +20,11 @@ pub struct History {
 }
 
 impl History {
+    /// Whether it is that of steps, not of tenants.
+    pub fn is_of_steps(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
     /// Reads it.
     pub fn of(application: &mut Application) -> Self {
         Self {
@@ -67,6 +72,14 @@ const WRONG: [(&str, &str); 4] = [
          AND count(*) > (SELECT coalesce(max(attempt), 0) + 1 FROM wasmigrate_failure AS failure WHERE failure.run = output.run)",
     ),
 ];
+
+/// The steps that are migrated, as `0001_name`.
+pub fn migrated(application: &mut Application) -> Vec<String> {
+    texts(
+        application,
+        "SELECT to_char(step_index, 'FM0000') || '_' || name FROM wasmigrate_step WHERE state IN ('migrated', 'finalized')",
+    )
+}
 
 /// What is wrong with a target at which nobody is at work.
 pub fn wrong(application: &mut Application) -> Vec<String> {

