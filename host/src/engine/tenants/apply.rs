@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::drive::{self, RunRequest, TenancyReport};
+use super::drive;
 use super::rehearse;
+use super::request::{RunRequest, TenancyReport};
 use super::work::Work;
 use super::{Applied, ApplyError, ApplyMode, ApplyOrder, SourceKind, name};
 use crate::database::Stop;

@@ -3,25 +3,24 @@
 //! On PostgreSQL it is one. Where each tenant has a file of its own, all of their transactions stay open until every one of
 //! them could be committed, and are then committed one after the other, the target's own last.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::batch::Batch;
 use super::changes::JournalChanges;
-use super::context::{TenancyContext, finish, outcome_of};
-use super::drive::{concerned, end};
+use super::context::{TenancyContext, finish};
+use super::end::{end, write_failures};
+use super::failed::{Failed, cancelled, no_session, of_nobody, outcome_of};
 use super::progress::ProgressReporter;
-use super::work::{Task, Wave, Work};
-use super::{FileFailure, Tenant, sources};
+use super::tenant_database::{enter, write_sources};
+use super::work::{Task, Wave, Work, concerned};
+use super::{FileFailure, Tenant};
 use crate::database::{Access, Authority, Durability, JOURNAL_PREFIX, Kind, Session, quote};
-use crate::engine::failure::{Blame, Failure};
+use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
 use crate::engine::transaction::RunContext;
 use crate::journal::{self, AttemptRecord, Lease, Outcome};
-
-/// What failed, and the task that it is of, where there is one.
-pub(super) type Failed = (Option<Task>, Failure);
 
 /// One of the databases that a run changes together.
 struct OpenDatabase {
@@ -113,30 +112,6 @@ async fn was_committed(session: &mut dyn Session, lease: &Lease) -> bool {
         runs.iter()
             .any(|run| run.id == lease.run && run.outcome == Some(Outcome::Done))
     })
-}
-
-pub(super) async fn write_failures(
-    session: &mut dyn Session,
-    failures: &[AttemptRecord],
-    lease: &Lease,
-) {
-    let written = async {
-        session.rollback().await?;
-        session.reconnect().await?;
-        session.begin(Durability::Deferred).await?;
-        for failure in failures {
-            journal::write_failure(session, failure).await?;
-        }
-        lease.fence(session).await?;
-        session.commit().await
-    };
-    let written: crate::database::Result<()> = written.await;
-    if let Err(error) = written {
-        tracing::warn!(
-            "why run {} failed could not be written down: {error}",
-            lease.run
-        );
-    }
 }
 
 /// The failure with its file and tenant.
@@ -452,55 +427,4 @@ impl<'a> AtomicRun<'a> {
             None => Err((None, no_session())),
         }
     }
-}
-
-/// Makes a tenant's own journal, and writes the run's token into it.
-pub(super) async fn enter(session: &mut dyn Session, lease: &Lease) -> crate::database::Result<()> {
-    session.begin(Durability::Deferred).await?;
-    journal::prepare(session).await?;
-    lease.enter_tenant(session).await?;
-    session.commit().await
-}
-
-/// Writes the files of a run into a tenant's own journal.
-pub(super) async fn write_sources(
-    tenancy: &TenancyContext<'_>,
-    waves: &[Wave],
-    session: &mut dyn Session,
-) -> crate::database::Result<()> {
-    let known: BTreeSet<i64> = journal::read_sources(session)
-        .await?
-        .iter()
-        .map(|record| record.id)
-        .collect();
-    for database in concerned(waves) {
-        let (Some(file), Some(id)) = (tenancy.files.get(database), tenancy.ids.get(database))
-        else {
-            continue;
-        };
-        if !file.kind().is_for_tenants() || known.contains(id) {
-            continue;
-        }
-        if let Ok(source) = sources::read(tenancy.engine, &file.source) {
-            let record = sources::record(*id, &source);
-            journal::write_source(session, &record, &source.contents).await?;
-        }
-    }
-    Ok(())
-}
-
-fn of_nobody(error: crate::database::Error) -> Failed {
-    (None, Failure::from_database(error))
-}
-
-fn cancelled() -> Failure {
-    Failure::new("cancelled", Blame::Operator, "cancelled by the operator")
-}
-
-fn no_session() -> Failure {
-    Failure::new(
-        "host",
-        Blame::Host,
-        "the session was not given back by a file",
-    )
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::atomic::Failed;
 use super::context::{TenancyContext, finish};
+use super::failed::Failed;
 use super::work::Task;
 use crate::catalog::Section;
 use crate::database::{Listener, Script, ScriptError, Session};

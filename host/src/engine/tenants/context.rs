@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use super::failed::outcome_of;
 use super::snapshot::File;
 use super::work::Task;
 use super::{FileFailure, TenancyOptions, Tenant, name};
@@ -16,7 +17,7 @@ use crate::engine::loaded::Loaded;
 use crate::engine::program::{Circumstances, Program};
 use crate::engine::run_output::RunOutput;
 use crate::engine::transaction::{RunContext, StepTransaction};
-use crate::journal::{self, AppliedRecord, AttemptRecord, Lease, Outcome, Phase, StepState};
+use crate::journal::{self, AppliedRecord, AttemptRecord, Lease, Phase, StepState};
 
 /// What all who work on one run share.
 pub(super) struct TenancyContext<'c> {
@@ -376,13 +377,6 @@ pub(super) fn finish(record: &mut AppliedRecord, phases: &[Phase], run: i64) {
             }
             Phase::Prepare | Phase::Reset => {}
         }
-    }
-}
-
-pub(super) fn outcome_of(failure: &Failure) -> Outcome {
-    match failure.code.as_str() {
-        "cancelled" => Outcome::Cancelled,
-        _ => Outcome::Failed,
     }
 }
 

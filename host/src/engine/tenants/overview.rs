@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::drive::look;
 use super::snapshot::{self, File, Missing, TenantSnapshot};
 use super::{RunError, SourceKind, TenancyOptions, TenantOverview};
 use crate::catalog::{self, Catalog, Digests};
@@ -19,7 +18,7 @@ pub(in crate::engine) async fn overview(
     engine: &Engine,
     options: &TenancyOptions,
 ) -> Result<Overview, RunError> {
-    let snapshot = look(engine, options).await?;
+    let snapshot = snapshot::current(engine, options).await?;
     let is_at_work = |lease: &LeaseRecord| engine.seems_at_work(lease);
     let state = state_of(&snapshot, is_at_work);
     let problems: Vec<String> = problems(engine, &snapshot)
@@ -192,7 +191,7 @@ pub(in crate::engine) async fn tenants(
     engine: &Engine,
     options: &TenancyOptions,
 ) -> Result<Vec<TenantOverview>, RunError> {
-    let snapshot = look(engine, options).await?;
+    let snapshot = snapshot::current(engine, options).await?;
     let for_tenants = |file: &&File| file.kind() == SourceKind::TenantMigration;
     let files: Vec<&File> = snapshot.files.iter().filter(for_tenants).collect();
     let tallies: Vec<TenantTally> = match snapshot.kind {

@@ -6,39 +6,25 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::atomic::write_failures;
-use super::context::{TenancyContext, outcome_of};
-use super::drive::end;
+use super::FileFailure;
+use super::context::TenancyContext;
+use super::end::{end, keep_schema, write_failures};
+use super::failed::{cancelled, no_session, outcome_of};
+use super::shared::{Shared, lock};
 use super::work::{Task, Wave};
 use super::worker::Worker;
-use super::{FileFailure, RunError};
-use crate::database::{Durability, Kind, Session};
-use crate::engine::failure::{Blame, Failure};
+use crate::database::{Kind, Session};
 use crate::engine::run_output::RunOutput;
 use crate::engine::supervisor::on_this_thread;
-use crate::journal::{self, AppliedRecord, AttemptRecord, Lease, Outcome};
+use crate::journal::{Lease, Outcome};
 
 /// How a run goes from tenant to tenant.
 pub(super) struct ParallelOptions<'m> {
     pub(super) workers: usize,
     pub(super) canaries: &'m [String],
-    pub(super) stop_after: Option<usize>,
-}
-
-/// What all workers share.
-pub(super) struct Shared<'s> {
-    pub(super) tenancy: &'s TenancyContext<'s>,
-    pub(super) lease: &'s Lease,
-    pub(super) waves: &'s [Wave],
-    /// What this run has started or migrated, for another try and for its finalize.
-    pub(super) started: Mutex<BTreeMap<(usize, Option<usize>), AppliedRecord>>,
-    pub(super) failed: Mutex<Vec<(Task, Failure)>>,
-    /// Tries that the target's journal does not know yet.
-    pub(super) unwritten: Mutex<Vec<AttemptRecord>>,
-    pub(super) failures: AtomicUsize,
     pub(super) stop_after: Option<usize>,
 }
 
@@ -187,95 +173,4 @@ fn work(
     if let Err(error) = ended {
         tracing::warn!("a worker could not start: {error}");
     }
-}
-
-impl Shared<'_> {
-    fn fail(&self, failed: (Task, Failure)) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        lock(&self.failed).push(failed);
-    }
-
-    fn is_enough(&self) -> bool {
-        self.stop_after
-            .is_some_and(|most| self.failures.load(Ordering::Relaxed) >= most)
-    }
-
-    /// The task with its row, when this run has written one.
-    pub(super) fn with_record(&self, task: &Task) -> Task {
-        let mut task = task.clone();
-        if task.record.is_none() {
-            let started = lock(&self.started);
-            task.record = started.get(&(task.file, task.tenant)).cloned();
-        }
-        task
-    }
-
-    /// One failure for all: how many tenants failed, and the first of them.
-    fn summary(&self, why_over: Option<&str>) -> Option<(Task, Failure)> {
-        let failed = lock(&self.failed);
-        let (task, failure) = failed.first()?.clone();
-        let of = self.tenancy.tenants.len();
-        let Some(tenant) = self
-            .tenancy
-            .tenant(&task)
-            .filter(|_| failure.code != "cancelled")
-        else {
-            return Some((task, failure));
-        };
-        let message = format!(
-            "{} of {of} tenants failed; the first was `{}`: {}{}",
-            failed.len(),
-            tenant.name,
-            failure.message,
-            why_over.map_or_else(String::new, |why| format!(" ({why})"))
-        );
-        Some((task, Failure { message, ..failure }))
-    }
-}
-
-/// The tenants that failed in a run.
-pub(super) async fn failed_tenants(
-    session: &mut dyn Session,
-    run: Option<i64>,
-) -> Result<BTreeSet<String>, RunError> {
-    let Some(run) = run else {
-        return Ok(BTreeSet::new());
-    };
-    if !journal::has_tenants(session).await? {
-        return Ok(BTreeSet::new());
-    }
-    let failures = journal::read_failures(session, run).await?;
-    Ok(failures
-        .into_iter()
-        .filter_map(|failure| failure.tenant)
-        .collect())
-}
-
-async fn keep_schema(session: &mut dyn Session, lease: &Lease) {
-    let kept = async {
-        session.rollback().await?;
-        session.reconnect().await?;
-        session.begin(Durability::Deferred).await?;
-        journal::keep_schema(session, lease.run).await?;
-        lease.fence(session).await?;
-        session.commit().await
-    };
-    // A target that does not tell ends its run all the same; `verify` then says that it does not know.
-    let _: crate::database::Result<()> = kept.await;
-}
-
-pub(super) fn cancelled() -> Failure {
-    Failure::new("cancelled", Blame::Operator, "cancelled by the operator")
-}
-
-pub(super) fn no_session() -> Failure {
-    Failure::new(
-        "host",
-        Blame::Host,
-        "the session was not given back by a file",
-    )
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

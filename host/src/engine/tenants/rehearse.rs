@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicI64;
 
 use super::atomic::{self, AtomicRun};
 use super::context::TenancyContext;
-use super::drive::{
-    TenancyReport, as_refusal, database, files, load, look, refuse, tenants, tenants_of, to_migrate,
-};
+use super::load::{files, load};
+use super::request::{TenancyReport, as_refusal, database};
+use super::select::{refuse, tenants, tenants_of, to_migrate};
 use super::snapshot;
 use super::work::{self, Work};
 use super::{ApplyError, TenancyOptions};
@@ -23,7 +23,7 @@ pub(in crate::engine) async fn pending(
     engine: &Engine,
     options: &TenancyOptions,
 ) -> Result<Vec<StepFile>, RunError> {
-    let snapshot = look(engine, options).await?;
+    let snapshot = snapshot::current(engine, options).await?;
     Ok(to_migrate(&snapshot, Work::Migrate))
 }
 

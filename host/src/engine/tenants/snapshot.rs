@@ -119,6 +119,19 @@ impl TenantSnapshot {
     }
 }
 
+/// Where the target and its tenants stand now.
+pub(super) async fn current(
+    engine: &Engine,
+    options: &TenancyOptions,
+) -> Result<TenantSnapshot, RunError> {
+    let mut session = engine.database.open(Access::Read, &Stop::default()).await?;
+    session.begin_read().await?;
+    let digests = engine.remembered_digests();
+    let snapshot = read(engine, options, &digests, &mut *session).await;
+    session.rollback().await?;
+    snapshot
+}
+
 /// Reads where a target with tenants stands, in a transaction that the session has open.
 pub(super) async fn read(
     engine: &Engine,

@@ -1,9 +1,13 @@
 //! Files with what is in them.
 
-use super::{RunError, Source, TenancyOptions};
+use super::request;
+use super::snapshot::TenantSnapshot;
+use super::work::{Wave, concerned};
+use super::{ApplyError, RunError, Source, TenancyOptions};
 use crate::catalog::{Digests, SourceFile, StepKind};
+use crate::database::Session;
 use crate::engine::Engine;
-use crate::journal::SourceRecord;
+use crate::journal::{self, SourceRecord};
 use crate::sandbox;
 
 /// All files, in order.
@@ -56,4 +60,40 @@ pub(in crate::engine) fn record(id: i64, source: &Source) -> SourceRecord {
         form: source.file.form.as_str().to_owned(),
         digest: source.digest.clone(),
     }
+}
+
+/// Writes down the files that are about to run, as they are now; returns the numbers of all files.
+pub(super) async fn write_new(
+    engine: &Engine,
+    snapshot: &TenantSnapshot,
+    waves: &[Wave],
+    session: &mut dyn Session,
+) -> Result<Vec<i64>, ApplyError> {
+    let known = request::database(journal::read_sources(session).await)?;
+    let mut next = known.last().map_or(0, |record| record.id) + 1;
+    let mut ids: Vec<i64> = snapshot
+        .files
+        .iter()
+        .map(|file| file.id.unwrap_or(0))
+        .collect();
+    for place in concerned(waves) {
+        let (Some(file), Some(id)) = (snapshot.files.get(place), ids.get_mut(place)) else {
+            continue;
+        };
+        if file.applied_digest.as_ref() == Some(&file.digest) {
+            continue;
+        }
+        // One that was applied keeps what it held then.
+        if file.applied + file.started > 0 {
+            continue;
+        }
+        if *id == 0 {
+            *id = next;
+            next += 1;
+        }
+        let source = read(engine, &file.source)?;
+        let record = record(*id, &source);
+        request::database(journal::write_source(session, &record, &source.contents).await)?;
+    }
+    Ok(ids)
 }

@@ -194,3 +194,11 @@ fn in_waves(tasks: Vec<Task>) -> Vec<Wave> {
     }
     waves
 }
+
+/// The places of the files that the waves run, in order.
+pub(super) fn concerned(waves: &[Wave]) -> Vec<usize> {
+    let mut places: Vec<usize> = waves.iter().flatten().map(|task| task.file).collect();
+    places.sort_unstable();
+    places.dedup();
+    places
+}

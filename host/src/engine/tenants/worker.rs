@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::atomic::{enter, write_sources};
 use super::changes::JournalChanges;
-use super::context::{finish, outcome_of};
-use super::parallel::{Shared, cancelled, lock, no_session};
+use super::context::finish;
+use super::failed::{cancelled, no_session, outcome_of};
+use super::shared::{Shared, lock};
+use super::tenant_database::{enter, write_sources};
 use super::work::Task;
 use crate::database::{Access, Database, Durability, Kind, Session, Stop, quote};
 use crate::engine::event::Event;

@@ -1,0 +1,31 @@
+//! How a task fails.
+
+use super::work::Task;
+use crate::engine::failure::{Blame, Failure};
+use crate::journal::Outcome;
+
+/// What failed, and the task that it is of, where there is one.
+pub(super) type Failed = (Option<Task>, Failure);
+
+pub(super) fn of_nobody(error: crate::database::Error) -> Failed {
+    (None, Failure::from_database(error))
+}
+
+pub(super) fn cancelled() -> Failure {
+    Failure::new("cancelled", Blame::Operator, "cancelled by the operator")
+}
+
+pub(super) fn no_session() -> Failure {
+    Failure::new(
+        "host",
+        Blame::Host,
+        "the session was not given back by a file",
+    )
+}
+
+pub(super) fn outcome_of(failure: &Failure) -> Outcome {
+    match failure.code.as_str() {
+        "cancelled" => Outcome::Cancelled,
+        _ => Outcome::Failed,
+    }
+}

@@ -1,0 +1,84 @@
+//! The files of a run, loaded and checked before any of them runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::context::{TenancyContext, refuse_outside};
+use super::work::{Wave, Work, concerned};
+use super::{Source, sources};
+use crate::engine::failure::{Blame, Failure};
+use crate::engine::program::Program;
+use crate::engine::{RunError, loaded};
+use crate::journal::Phase;
+
+/// Reads the files that are to be run, and refuses those that cannot be.
+pub(super) fn load(
+    tenancy: &mut TenancyContext<'_>,
+    work: Work,
+    waves: &[Wave],
+    is_one_transaction: bool,
+) -> Result<(), Failure> {
+    let migrated: BTreeSet<usize> = waves
+        .iter()
+        .flatten()
+        .filter(|task| task.phases.contains(&Phase::Migrate))
+        .map(|task| task.file)
+        .collect();
+    let places = concerned(waves);
+    let steps: Vec<_> = places
+        .iter()
+        .filter_map(|place| tenancy.files.get(*place))
+        .map(|file| file.source.as_step(file.index))
+        .collect();
+    let steps: Vec<_> = steps.iter().collect();
+    let loaded = loaded::load(tenancy.engine, &steps, &*tenancy.observer, tenancy.stop)?;
+    for (place, step) in places.iter().zip(&loaded) {
+        let label = &step.step.label;
+        if is_one_transaction && step.is_outside() && migrated.contains(place) {
+            return Err(refuse_outside(step).of(label, Phase::Prepare));
+        }
+        if let Program::Transformation(_) = &step.program {
+            return Err(Failure::new(
+                "refused",
+                Blame::Operator,
+                format!(
+                    "`{}` is a component of the world `transform`, which works in transactions of its own: runs for tenants take files \
+                     of SQL and components of the world `step`",
+                    step.step.name
+                ),
+            )
+            .of(label, Phase::Prepare));
+        }
+        let cannot_be_undone = work == Work::Reset
+            && step.program.has(Phase::Migrate)
+            && !step.program.has(Phase::Reset);
+        if cannot_be_undone {
+            return Err(Failure::new(
+                "refused",
+                Blame::Step,
+                "it has no section `-- wasmigrate:reset`, so that what it did cannot be undone; nothing was reset",
+            )
+            .of(label, Phase::Reset));
+        }
+    }
+    tenancy.loaded = places.into_iter().zip(loaded).collect();
+    Ok(())
+}
+
+/// The files that were run, with how often each was.
+pub(super) fn files(
+    tenancy: &TenancyContext<'_>,
+    waves: &[Wave],
+) -> Result<Vec<(Source, u64)>, RunError> {
+    let mut counts: BTreeMap<usize, BTreeSet<Option<usize>>> = BTreeMap::new();
+    for task in waves.iter().flatten() {
+        counts.entry(task.file).or_default().insert(task.tenant);
+    }
+    let read = counts.into_iter().filter_map(|(place, tenants)| {
+        let file = tenancy.files.get(place)?;
+        Some(
+            sources::read(tenancy.engine, &file.source)
+                .map(|source| (source, tenants.len() as u64)),
+        )
+    });
+    read.collect()
+}

@@ -1,0 +1,72 @@
+//! What all workers of a parallel run share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::context::TenancyContext;
+use super::work::{Task, Wave};
+use crate::engine::failure::Failure;
+use crate::journal::{AppliedRecord, AttemptRecord, Lease};
+
+/// What all workers share.
+pub(super) struct Shared<'s> {
+    pub(super) tenancy: &'s TenancyContext<'s>,
+    pub(super) lease: &'s Lease,
+    pub(super) waves: &'s [Wave],
+    /// What this run has started or migrated, for another try and for its finalize.
+    pub(super) started: Mutex<BTreeMap<(usize, Option<usize>), AppliedRecord>>,
+    pub(super) failed: Mutex<Vec<(Task, Failure)>>,
+    /// Tries that the target's journal does not know yet.
+    pub(super) unwritten: Mutex<Vec<AttemptRecord>>,
+    pub(super) failures: AtomicUsize,
+    pub(super) stop_after: Option<usize>,
+}
+
+impl Shared<'_> {
+    pub(super) fn fail(&self, failed: (Task, Failure)) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        lock(&self.failed).push(failed);
+    }
+
+    pub(super) fn is_enough(&self) -> bool {
+        self.stop_after
+            .is_some_and(|most| self.failures.load(Ordering::Relaxed) >= most)
+    }
+
+    /// The task with its row, when this run has written one.
+    pub(super) fn with_record(&self, task: &Task) -> Task {
+        let mut task = task.clone();
+        if task.record.is_none() {
+            let started = lock(&self.started);
+            task.record = started.get(&(task.file, task.tenant)).cloned();
+        }
+        task
+    }
+
+    /// One failure for all: how many tenants failed, and the first of them.
+    pub(super) fn summary(&self, why_over: Option<&str>) -> Option<(Task, Failure)> {
+        let failed = lock(&self.failed);
+        let (task, failure) = failed.first()?.clone();
+        let of = self.tenancy.tenants.len();
+        let Some(tenant) = self
+            .tenancy
+            .tenant(&task)
+            .filter(|_| failure.code != "cancelled")
+        else {
+            return Some((task, failure));
+        };
+        let message = format!(
+            "{} of {of} tenants failed; the first was `{}`: {}{}",
+            failed.len(),
+            tenant.name,
+            failure.message,
+            why_over.map_or_else(String::new, |why| format!(" ({why})"))
+        );
+        Some((task, Failure { message, ..failure }))
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

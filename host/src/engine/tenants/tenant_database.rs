@@ -1,0 +1,44 @@
+//! The database of one tenant, where each has its own.
+
+use std::collections::BTreeSet;
+
+use super::context::TenancyContext;
+use super::sources;
+use super::work::{Wave, concerned};
+use crate::database::{Durability, Session};
+use crate::journal::{self, Lease};
+
+/// Makes a tenant's own journal, and writes the run's token into it.
+pub(super) async fn enter(session: &mut dyn Session, lease: &Lease) -> crate::database::Result<()> {
+    session.begin(Durability::Deferred).await?;
+    journal::prepare(session).await?;
+    lease.enter_tenant(session).await?;
+    session.commit().await
+}
+
+/// Writes the files of a run into a tenant's own journal.
+pub(super) async fn write_sources(
+    tenancy: &TenancyContext<'_>,
+    waves: &[Wave],
+    session: &mut dyn Session,
+) -> crate::database::Result<()> {
+    let known: BTreeSet<i64> = journal::read_sources(session)
+        .await?
+        .iter()
+        .map(|record| record.id)
+        .collect();
+    for database in concerned(waves) {
+        let (Some(file), Some(id)) = (tenancy.files.get(database), tenancy.ids.get(database))
+        else {
+            continue;
+        };
+        if !file.kind().is_for_tenants() || known.contains(id) {
+            continue;
+        }
+        if let Ok(source) = sources::read(tenancy.engine, &file.source) {
+            let record = sources::record(*id, &source);
+            journal::write_source(session, &record, &source.contents).await?;
+        }
+    }
+    Ok(())
+}
