@@ -3,6 +3,7 @@
 mod adding;
 mod atomic;
 mod components;
+mod finalizing;
 mod history;
 mod killed;
 mod parallel;
@@ -15,7 +16,12 @@ use crate::place::Place;
 
 /// A place whose files are in `single`, `tenants`, `scripts` (for the target) and `views` (for tenants).
 fn target() -> Place {
-    let place = Place::new()
+    at(Place::new())
+}
+
+/// The same where it is.
+fn at(place: Place) -> Place {
+    let place = place
         .with_variable("WASMIGRATE_SOURCES_SINGLE_MIGRATIONS", "single")
         .with_variable("WASMIGRATE_SOURCES_TENANT_MIGRATIONS", "tenants")
         .with_variable("WASMIGRATE_SOURCES_SINGLE_SCRIPTS", "scripts")
@@ -40,6 +46,7 @@ const ADD: &str = "INSERT INTO {schema}.counted VALUES (10, '{schema}');";
 
 trait Tenants {
     fn with_tenants(self, names: &[&str]) -> Self;
+    fn copy_with_tenants(&self) -> Self;
     fn of_tenant(&self, tenant: &str) -> Application;
     fn sum(&self, tenant: &str) -> String;
 }
@@ -51,6 +58,17 @@ impl Tenants for Place {
             self.run(&["tenants", "add", name]).ends_with(0);
         }
         self
+    }
+
+    /// Another place that is the same in all, with the directories of files and the files of tenants.
+    fn copy_with_tenants(&self) -> Self {
+        let copy = self.copy();
+        let from = self.path().join(".");
+        let copied = std::process::Command::new("cp")
+            .args([std::path::Path::new("-a"), &from, copy.path()])
+            .status();
+        assert!(copied.unwrap().success());
+        copy
     }
 
     /// A connection to a tenant's data.

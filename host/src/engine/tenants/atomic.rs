@@ -13,7 +13,7 @@ use super::end::{end, write_failures};
 use super::failed::{Failed, cancelled, no_session, of_nobody, outcome_of};
 use super::progress::ProgressReporter;
 use super::tenant_database::{enter, write_sources};
-use super::work::{Task, Wave, Work, concerned};
+use super::work::{Schedule, Task, Work, concerned};
 use super::{FileFailure, Tenant};
 use crate::database::{Access, Authority, Durability, JOURNAL_PREFIX, Kind, Session, quote};
 use crate::engine::failure::Failure;
@@ -48,7 +48,7 @@ pub(super) async fn run(
     session: Box<dyn Session>,
     work: Work,
     new_tenant: Option<&str>,
-    waves: &[Wave],
+    schedule: &Schedule,
     lease: &Lease,
     output: &Arc<RunOutput>,
 ) -> Result<(), (Outcome, FileFailure)> {
@@ -59,7 +59,7 @@ pub(super) async fn run(
         let began_at = journal::now();
         let mut atomic = AtomicRun::new(tenancy, session, work, new_tenant);
         atomic.output = Arc::clone(output);
-        let tried = atomic.all(waves, attempt, lease, &failures).await;
+        let tried = atomic.all(schedule, attempt, lease, &failures).await;
         let Err((task, failure)) = tried else {
             return Ok(());
         };
@@ -156,19 +156,19 @@ impl<'a> AtomicRun<'a> {
 
     async fn all(
         &mut self,
-        waves: &[Wave],
+        schedule: &Schedule,
         attempt: u32,
         lease: &Lease,
         failures: &[AttemptRecord],
     ) -> Result<(), Failed> {
         let begun = self.session(0)?.begin(Durability::Flushed).await;
         begun.map_err(of_nobody)?;
-        self.perform(waves, attempt).await?;
+        self.perform(schedule, attempt).await?;
         self.look().await?;
         if self.tenancy.stop.is_cancelled() {
             return Err((None, cancelled()));
         }
-        self.write(waves, lease, failures)
+        self.write(schedule, lease, failures)
             .await
             .map_err(of_nobody)?;
         for database in self.databases.values_mut().rev() {
@@ -181,10 +181,10 @@ impl<'a> AtomicRun<'a> {
     }
 
     /// Runs all tasks.
-    pub(super) async fn perform(&mut self, waves: &[Wave], attempt: u32) -> Result<(), Failed> {
+    pub(super) async fn perform(&mut self, schedule: &Schedule, attempt: u32) -> Result<(), Failed> {
         self.add_tenant().await.map_err(|failure| (None, failure))?;
-        let mut progress = ProgressReporter::new(self.tenancy, attempt, concerned(waves).len());
-        let tasks: Vec<&Task> = waves.iter().flatten().collect();
+        let mut progress = ProgressReporter::new(self.tenancy, attempt, concerned(schedule.tasks()).len());
+        let tasks: Vec<&Task> = schedule.tasks().collect();
         let mut rest = tasks.as_slice();
         while let Some(task) = rest.first() {
             let (done, performed) = match self.batch(rest) {
@@ -365,7 +365,7 @@ impl<'a> AtomicRun<'a> {
     /// Writes into the open transactions what the journal is to know.
     async fn write(
         &mut self,
-        waves: &[Wave],
+        schedule: &Schedule,
         lease: &Lease,
         failures: &[AttemptRecord],
     ) -> crate::database::Result<()> {
@@ -376,7 +376,7 @@ impl<'a> AtomicRun<'a> {
             };
             let session = &mut **session;
             if *number > 0 {
-                write_sources(tenancy, waves, session).await?;
+                write_sources(tenancy, schedule, session).await?;
             }
             database.changes.write(session, tenancy.run()).await?;
             if *number == 0 {

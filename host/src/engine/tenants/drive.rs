@@ -7,23 +7,24 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use super::atomic;
 use super::context::TenancyContext;
 use super::end::end;
-use super::failed::outcome_of;
+use super::failed::outcome_of_refusal;
 use super::load::{files, load};
 use super::parallel::{self, ParallelOptions};
-use super::phases::{pass_the_gate, set_phase};
+use super::phases::{self, pass_the_gate, set_phase};
 use super::request::{RunRequest, TenancyReport, as_refusal, database};
-use super::select::{has_work, narrow, refuse, tenants, to_migrate};
+use super::select::{has_work, narrow, refuse, refuse_after_a_failed_finalize, tenants, to_migrate};
 use super::snapshot;
 use super::sources::write_new;
-use super::work::{self, Wave, Work, concerned};
+use super::work::{self, Schedule, Work, concerned};
 use super::{ApplyError, RolloutStrategy, TenancyOptions};
 use crate::database::{ErrorKind, Session, Stop};
 use crate::engine::event::{Event, Observer};
+use crate::engine::failure::Failure;
 use crate::engine::heartbeat::Heartbeat;
 use crate::engine::run_output::RunOutput;
 use crate::engine::state::{Command, Order};
 use crate::engine::{Engine, Report, RunError, SUPERUSER};
-use crate::journal::{self, Lease, LeaseRecord, Outcome, Phase};
+use crate::journal::{self, Lease, LeaseRecord};
 
 /// Runs a command of those that steps without tenants have.
 pub(in crate::engine) async fn run(
@@ -72,6 +73,7 @@ pub(super) async fn drive(
             continue;
         }
         refuse(engine, &snapshot)?;
+        refuse_after_a_failed_finalize(&snapshot, request)?;
         let is_dead = snapshot.lease.is_some();
         if !has_work(&snapshot, request) && !is_dead {
             return Ok(TenancyReport::nothing());
@@ -100,21 +102,19 @@ pub(super) async fn drive(
             continue;
         }
         refuse(engine, &snapshot)?;
+        refuse_after_a_failed_finalize(&snapshot, request)?;
         let tenants = tenants(engine, &mut *session, &mut snapshot, request.new_tenant).await?;
         let only = request.new_tenant.map(|_| snapshot.tenants.len() - 1);
-        let mut waves = work::waves(&snapshot, request.work, only);
-        narrow(&mut waves, &snapshot, &request.strategy, &mut *session).await?;
-        if waves.is_empty() && request.new_tenant.is_none() {
+        let mut schedule = work::schedule(&snapshot, request.work, only);
+        narrow(&mut schedule, &snapshot, &request.strategy, &mut *session).await?;
+        if schedule.is_empty() && request.new_tenant.is_none() {
             // A host died between its last commit and the end of its run, or another has done it all.
             database(journal::end_dead_runs(&mut *session, None).await)?;
             database(session.commit().await)?;
             return Ok(TenancyReport::nothing());
         }
-        let ids = write_new(engine, &snapshot, &waves, &mut *session).await?;
-        let phase = match request.work {
-            Work::Reset => Phase::Reset,
-            _ => Phase::Prepare,
-        };
+        let ids = write_new(engine, &snapshot, &schedule, &mut *session).await?;
+        let phase = phases::first(request.work, &schedule);
         let lease = database(
             journal::start_run(
                 &mut *session,
@@ -130,7 +130,7 @@ pub(super) async fn drive(
         observer.notify(&Event::RunStarted {
             run: lease.run,
             command: request.work.as_str().to_owned(),
-            steps: concerned(&waves).len(),
+            steps: concerned(schedule.tasks()).len(),
         });
         if session.server().is_superuser {
             observer.notify(&Event::Warning {
@@ -151,19 +151,19 @@ pub(super) async fn drive(
             lease: Some(lease.clone()),
             last_applied: AtomicI64::new(snapshot.last_applied),
         };
-        let report = run_waves(tenancy, request, only, waves, session, &lease).await;
+        let report = perform(tenancy, request, only, schedule, session, &lease).await;
         engine.is_at_work.store(false, Ordering::Relaxed);
         drop(heartbeat);
         return report;
     }
 }
 
-/// Runs the waves and ends the run.
-async fn run_waves(
+/// Loads and runs what is scheduled, and ends the run.
+async fn perform(
     mut tenancy: TenancyContext<'_>,
     request: &RunRequest<'_>,
     only: Option<usize>,
-    waves: Vec<Wave>,
+    schedule: Schedule,
     mut session: Box<dyn Session>,
     lease: &Lease,
 ) -> Result<TenancyReport, ApplyError> {
@@ -175,51 +175,39 @@ async fn run_waves(
         },
         ..TenancyReport::nothing()
     };
-    let mut ready = Ok(());
-    if request.work != Work::Sync {
-        let is_one_transaction = request.strategy == RolloutStrategy::Atomic || only.is_some();
-        ready = load(&mut tenancy, request.work, &waves, is_one_transaction);
-    }
-    if ready.is_ok() && request.work.finalizes() {
-        ready = pass_the_gate(&tenancy, &waves, lease).await;
-    }
-    if ready.is_ok() {
-        ready = set_phase(&mut *session, request.work, lease).await;
-    }
+    let parallel = match &request.strategy {
+        RolloutStrategy::Parallel {
+            workers,
+            canaries,
+            stop_after,
+            ..
+        } if only.is_none() && request.work != Work::Sync => Some(ParallelOptions {
+            workers: *workers,
+            canaries,
+            stop_after: *stop_after,
+        }),
+        _ => None,
+    };
+    let ready = get_ready(&mut tenancy, request, &schedule, parallel.is_some(), &mut *session, lease);
+    let ready = ready.await;
     let output = Arc::new(RunOutput::default());
-    let result = match (ready, &request.strategy) {
+    let result = match (ready, parallel) {
         (Err(failure), _) => {
-            let outcome = match failure.code.as_str() {
-                "refused" => Outcome::Refused,
-                _ => outcome_of(&failure),
-            };
+            let outcome = outcome_of_refusal(&failure);
             end(&mut *session, lease, &output, outcome, Some(&failure)).await;
             Err((outcome, tenancy.unnamed(failure)))
         }
-        (
-            Ok(()),
-            RolloutStrategy::Parallel {
-                workers,
-                canaries,
-                stop_after,
-                ..
-            },
-        ) if only.is_none() && request.work != Work::Sync => {
-            let options = ParallelOptions {
-                workers: *workers,
-                canaries,
-                stop_after: *stop_after,
-            };
-            parallel::run(&tenancy, session, &options, &waves, lease, &output).await
+        (Ok(()), Some(options)) => {
+            parallel::run(&tenancy, session, &options, &schedule, lease, &output).await
         }
-        (Ok(()), _) => {
+        (Ok(()), None) => {
             let new_tenant = only.and(request.new_tenant);
             atomic::run(
                 &tenancy,
                 session,
                 request.work,
                 new_tenant,
-                &waves,
+                &schedule,
                 lease,
                 &output,
             )
@@ -227,7 +215,7 @@ async fn run_waves(
         }
     };
     match result {
-        Ok(()) => report.files = files(&tenancy, &waves)?,
+        Ok(()) => report.files = files(&tenancy, &schedule)?,
         Err((outcome, failure)) => {
             report.outcome = outcome;
             report.failure = Some(failure);
@@ -248,6 +236,30 @@ async fn run_waves(
             .map(|failure| Box::new(failure.failure)),
     });
     Ok(report)
+}
+
+/// Loads what is to run, and says that it runs now.
+async fn get_ready(
+    tenancy: &mut TenancyContext<'_>,
+    request: &RunRequest<'_>,
+    schedule: &Schedule,
+    is_parallel: bool,
+    session: &mut dyn Session,
+    lease: &Lease,
+) -> Result<(), Failure> {
+    let work = request.work;
+    if work != Work::Sync {
+        load(tenancy, work, schedule, !is_parallel)?;
+    }
+    // Tenants beside each other are migrated before the gate is asked. Where all is one transaction it is asked before that:
+    // the transaction keeps others out, and must not be open for as long as an answer takes.
+    if work == Work::Apply || (work == Work::Finalize && !is_parallel) {
+        pass_the_gate(tenancy, schedule, lease).await?;
+    }
+    match phases::second(work, schedule) {
+        Some(phase) => set_phase(session, phase, lease).await,
+        None => Ok(()),
+    }
 }
 
 async fn wait(

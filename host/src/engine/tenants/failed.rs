@@ -29,3 +29,11 @@ pub(super) fn outcome_of(failure: &Failure) -> Outcome {
         _ => Outcome::Failed,
     }
 }
+
+/// How a run ends of which nothing was begun, or whose finalize was not.
+pub(super) fn outcome_of_refusal(failure: &Failure) -> Outcome {
+    match failure.code.as_str() {
+        "refused" => Outcome::Refused,
+        _ => outcome_of(failure),
+    }
+}

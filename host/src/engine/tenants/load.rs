@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::{TenancyContext, refuse_outside};
-use super::work::{Wave, Work, concerned};
+use super::work::{Schedule, Work, concerned};
 use super::{Source, sources};
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::program::Program;
@@ -14,16 +14,15 @@ use crate::journal::Phase;
 pub(super) fn load(
     tenancy: &mut TenancyContext<'_>,
     work: Work,
-    waves: &[Wave],
+    schedule: &Schedule,
     is_one_transaction: bool,
 ) -> Result<(), Failure> {
-    let migrated: BTreeSet<usize> = waves
-        .iter()
-        .flatten()
+    let migrated: BTreeSet<usize> = schedule
+        .tasks()
         .filter(|task| task.phases.contains(&Phase::Migrate))
         .map(|task| task.file)
         .collect();
-    let places = concerned(waves);
+    let places = concerned(schedule.tasks());
     let steps: Vec<_> = places
         .iter()
         .filter_map(|place| tenancy.files.get(*place))
@@ -67,10 +66,10 @@ pub(super) fn load(
 /// The files that were run, with how often each was.
 pub(super) fn files(
     tenancy: &TenancyContext<'_>,
-    waves: &[Wave],
+    schedule: &Schedule,
 ) -> Result<Vec<(Source, u64)>, RunError> {
     let mut counts: BTreeMap<usize, BTreeSet<Option<usize>>> = BTreeMap::new();
-    for task in waves.iter().flatten() {
+    for task in schedule.tasks() {
         counts.entry(task.file).or_default().insert(task.tenant);
     }
     let read = counts.into_iter().filter_map(|(place, tenants)| {

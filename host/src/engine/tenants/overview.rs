@@ -121,7 +121,7 @@ fn step(snapshot: &TenantSnapshot, place: usize, file: &File) -> StepOverview {
 }
 
 /// The state of the target.
-fn state_of(snapshot: &TenantSnapshot, is_at_work: impl Fn(&LeaseRecord) -> bool) -> State {
+pub(super) fn state_of(snapshot: &TenantSnapshot, is_at_work: impl Fn(&LeaseRecord) -> bool) -> State {
     let live = snapshot.lease.as_ref().is_some_and(is_at_work);
     let pending = snapshot.has_pending();
     let unfinalized = !snapshot.unfinalized.is_empty();

@@ -12,14 +12,16 @@ use std::time::Instant;
 use super::FileFailure;
 use super::context::TenancyContext;
 use super::end::{end, keep_schema, write_failures};
-use super::failed::{cancelled, no_session, outcome_of};
+use super::failed::{cancelled, no_session, outcome_of, outcome_of_refusal};
+use super::phases::pass_the_gate;
 use super::shared::{Shared, lock};
-use super::work::{Task, Wave};
+use super::work::{Schedule, Task, Wave};
 use super::worker::Worker;
 use crate::database::{Kind, Session};
+use crate::engine::failure::Failure;
 use crate::engine::run_output::RunOutput;
 use crate::engine::supervisor::on_this_thread;
-use crate::journal::{Lease, Outcome};
+use crate::journal::{Lease, Outcome, Phase};
 
 /// How a run goes from tenant to tenant.
 pub(super) struct ParallelOptions<'m> {
@@ -28,19 +30,19 @@ pub(super) struct ParallelOptions<'m> {
     pub(super) stop_after: Option<usize>,
 }
 
-/// Runs all waves, and ends the run.
+/// Runs a schedule, and ends the run.
 pub(super) async fn run(
     tenancy: &TenancyContext<'_>,
     session: Box<dyn Session>,
     options: &ParallelOptions<'_>,
-    waves: &[Wave],
+    schedule: &Schedule,
     lease: &Lease,
     output: &Arc<RunOutput>,
 ) -> Result<(), (Outcome, FileFailure)> {
     let shared = Shared {
         tenancy,
         lease,
-        waves,
+        schedule,
         started: Mutex::default(),
         failed: Mutex::default(),
         unwritten: Mutex::default(),
@@ -55,26 +57,31 @@ pub(super) async fn run(
         lease: lease.clone(),
         looked_for_pause_at: Instant::now(),
     };
-    let mut why_over = None;
-    for wave in waves {
-        let is_for_tenants = wave.first().is_some_and(|task| task.tenant.is_some());
-        why_over = match is_for_tenants {
-            true => tenants(&shared, &mut target, options, wave).await,
-            false => target.tenant(wave).await.err().map(|failed| {
-                shared.fail(failed);
-                "a file for the target itself failed"
-            }),
-        };
-        if why_over.is_some() || tenancy.stop.is_cancelled() {
-            break;
+    let mut why_over = waves(&shared, &mut target, options, &schedule.first).await;
+    let mut not_finalized = None;
+    let is_over = why_over.is_some() || tenancy.stop.is_cancelled();
+    if !is_over && shared.has_anything_to_finalize() {
+        match begin_finalize(&shared, &mut target).await {
+            Ok(()) => why_over = waves(&shared, &mut target, options, &schedule.finalize).await,
+            Err(failure) => not_finalized = Some(failure),
         }
     }
+    if not_finalized.is_some() {
+        why_over = why_over.or(Some("and nothing was finalized"));
+    }
     let failure = shared.summary(why_over);
-    let (outcome, error) = match &failure {
-        None if tenancy.stop.is_cancelled() => (Outcome::Cancelled, Some(cancelled())),
-        None => (Outcome::Done, None),
-        Some((_, failure)) => (outcome_of(failure), Some(failure.clone())),
+    let (outcome, error) = match (&failure, not_finalized) {
+        (Some((_, failure)), _) => (outcome_of(failure), Some(failure.clone())),
+        (None, Some(failure)) => (outcome_of_refusal(&failure), Some(failure)),
+        (None, None) if tenancy.stop.is_cancelled() => (Outcome::Cancelled, Some(cancelled())),
+        (None, None) => (Outcome::Done, None),
     };
+    if outcome == Outcome::Failed && shared.failed_only_before_the_finalize() {
+        // What failed is what counts: these tenants are to be migrated again.
+        if let Err(failure) = target.enter_phase(Phase::Migrate).await {
+            tracing::warn!("the phase of run {} could not be written down: {failure}", lease.run);
+        }
+    }
     let Some(mut session) = target.session.take() else {
         let failure = error.unwrap_or_else(no_session);
         return Err((Outcome::Interrupted, tenancy.unnamed(failure)));
@@ -88,6 +95,38 @@ pub(super) async fn run(
         (None, Some(failure)) => Err((outcome, tenancy.unnamed(failure))),
         (None, None) => Ok(()),
     }
+}
+
+/// Asks the gate, and then says that the run finalizes.
+async fn begin_finalize(shared: &Shared<'_>, target: &mut Worker<'_>) -> Result<(), Failure> {
+    pass_the_gate(shared.tenancy, shared.schedule, shared.lease).await?;
+    if shared.schedule.only_finalizes() {
+        return Ok(());
+    }
+    target.enter_phase(Phase::Finalize).await
+}
+
+/// Runs some waves; returns why no further one may begin, when that is so.
+async fn waves(
+    shared: &Shared<'_>,
+    target: &mut Worker<'_>,
+    options: &ParallelOptions<'_>,
+    waves: &[Wave],
+) -> Option<&'static str> {
+    for wave in waves {
+        let is_for_tenants = wave.first().is_some_and(|task| task.tenant.is_some());
+        let why_over = match is_for_tenants {
+            true => tenants(shared, target, options, wave).await,
+            false => target.tenant(wave).await.err().map(|failed| {
+                shared.fail(failed);
+                "a file for the target itself failed"
+            }),
+        };
+        if why_over.is_some() || shared.tenancy.stop.is_cancelled() {
+            return why_over;
+        }
+    }
+    None
 }
 
 /// Runs the files of many tenants; returns why no further tenant may begin, when that is so.

@@ -63,7 +63,7 @@ pub(super) async fn rehearse(
     refuse(engine, &snapshot)?;
     let tenants = tenants(engine, &mut *session, &mut snapshot, new_tenant).await?;
     let only = new_tenant.map(|_| snapshot.tenants.len() - 1);
-    let waves = work::waves(&snapshot, work, only);
+    let schedule = work::schedule(&snapshot, work, only);
     let mut tenancy = TenancyContext {
         engine,
         options,
@@ -77,22 +77,22 @@ pub(super) async fn rehearse(
         last_applied: AtomicI64::new(0),
     };
     let mut report = TenancyReport::nothing();
-    if waves.is_empty() && new_tenant.is_none() {
+    if schedule.is_empty() && new_tenant.is_none() {
         return Ok((report, BTreeMap::new()));
     }
     report.tenants = tenants_of(&snapshot, only);
     let mut changed = BTreeMap::new();
-    match load(&mut tenancy, work, &waves, true) {
+    match load(&mut tenancy, work, &schedule, true) {
         Err(failure) => report.failure = Some(tenancy.unnamed(failure)),
         Ok(()) => {
             let mut atomic = AtomicRun::new(&tenancy, session, work, only.and(new_tenant));
-            let tried = atomic.perform(&waves, 1).await;
+            let tried = atomic.perform(&schedule, 1).await;
             let looked = match tried {
                 Ok(()) => atomic.look().await,
                 Err(failed) => Err(failed),
             };
             match looked {
-                Ok(()) => report.files = files(&tenancy, &waves)?,
+                Ok(()) => report.files = files(&tenancy, &schedule)?,
                 Err((task, failure)) => {
                     report.failure = Some(atomic::named(&tenancy, task, failure))
                 }

@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::request::{RunRequest, database};
 use super::snapshot::{self, TenantSnapshot};
-use super::work::{self, Wave, Work, concerned};
+use super::work::{self, Schedule, Task, Work, concerned};
+use super::overview;
 use super::{ApplyError, RolloutStrategy, Source, Tenant, name, sources};
 use crate::catalog::StepFile;
 use crate::database::{Kind, Session};
 use crate::engine::{Engine, RunError};
-use crate::journal::{self, Phase};
+use crate::engine::state::{self, Refusal, Verdict};
+use crate::journal::{self, LeaseRecord, Phase};
 
 /// The files whose `migrate` is a part of this work.
 pub(super) fn to_migrate(snapshot: &TenantSnapshot, work: Work) -> Vec<StepFile> {
-    let mut waves = work::waves(snapshot, work, None);
-    for wave in &mut waves {
-        wave.retain(|task| task.phases.contains(&Phase::Migrate));
-    }
-    let places = concerned(&waves);
+    let schedule = work::schedule(snapshot, work, None);
+    let migrates = |task: &&Task| task.phases.contains(&Phase::Migrate);
+    let places = concerned(schedule.tasks().filter(migrates));
     let files = places.iter().filter_map(|place| snapshot.files.get(*place));
     files.map(|file| file.source.as_step(file.index)).collect()
 }
@@ -27,12 +27,12 @@ pub(super) fn has_work(snapshot: &TenantSnapshot, request: &RunRequest<'_>) -> b
     if request.new_tenant.is_some() {
         return true;
     }
-    !work::waves(snapshot, request.work, None).is_empty()
+    !work::schedule(snapshot, request.work, None).is_empty()
 }
 
 /// Leaves out the tenants that are not wanted.
 pub(super) async fn narrow(
-    waves: &mut Vec<Wave>,
+    schedule: &mut Schedule,
     snapshot: &TenantSnapshot,
     strategy: &RolloutStrategy,
     session: &mut dyn Session,
@@ -60,10 +60,7 @@ pub(super) async fn narrow(
             let name = snapshot.tenants.get(tenant);
             name.is_some_and(|name| failed.contains(name))
         };
-        for wave in waves.iter_mut() {
-            wave.retain(|task| task.tenant.is_none_or(is_wanted));
-        }
-        waves.retain(|wave| !wave.is_empty());
+        schedule.retain(|task| task.tenant.is_none_or(is_wanted));
     }
     Ok(())
 }
@@ -84,7 +81,26 @@ pub(super) fn refuse(engine: &Engine, snapshot: &TenantSnapshot) -> Result<(), A
     }
 }
 
-/// The tenants, the new one behind the others.
+/// Refuses to migrate after a failed finalize, as the state machine says.
+pub(super) fn refuse_after_a_failed_finalize(
+    snapshot: &TenantSnapshot,
+    request: &RunRequest<'_>,
+) -> Result<(), RunError> {
+    let Some(command) = request.work.command() else {
+        return Ok(());
+    };
+    let state = overview::state_of(snapshot, LeaseRecord::is_live);
+    match state::command(state, command) {
+        Verdict::Refuse(Refusal::FinalizationFailed) => Err(RunError::Refused(
+            "the last finalize failed: run `finalize` again when its cause is fixed, or `reset` to undo the migration of what \
+             is not finalized"
+                .to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The tenants, the new one after the others.
 pub(super) async fn tenants(
     engine: &Engine,
     session: &mut dyn Session,

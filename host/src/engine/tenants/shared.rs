@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::context::TenancyContext;
-use super::work::{Task, Wave};
+use super::work::{Schedule, Task};
 use crate::engine::failure::Failure;
-use crate::journal::{AppliedRecord, AttemptRecord, Lease};
+use crate::journal::{AppliedRecord, AttemptRecord, Lease, Phase};
 
 /// What all workers share.
 pub(super) struct Shared<'s> {
     pub(super) tenancy: &'s TenancyContext<'s>,
     pub(super) lease: &'s Lease,
-    pub(super) waves: &'s [Wave],
+    pub(super) schedule: &'s Schedule,
     /// What this run has started or migrated, for another try and for its finalize.
     pub(super) started: Mutex<BTreeMap<(usize, Option<usize>), AppliedRecord>>,
     pub(super) failed: Mutex<Vec<(Task, Failure)>>,
@@ -32,6 +32,20 @@ impl Shared<'_> {
     pub(super) fn is_enough(&self) -> bool {
         self.stop_after
             .is_some_and(|most| self.failures.load(Ordering::Relaxed) >= most)
+    }
+
+    /// Whether a tenant that has not failed, or the target itself, is to be finalized.
+    pub(super) fn has_anything_to_finalize(&self) -> bool {
+        let failed = lock(&self.failed);
+        let has_failed = |task: &Task| failed.iter().any(|(other, _)| other.tenant == task.tenant);
+        self.schedule.finalize.iter().flatten().any(|task| !has_failed(task))
+    }
+
+    /// Whether the run could not migrate everything, and finalized all that it could migrate.
+    pub(super) fn failed_only_before_the_finalize(&self) -> bool {
+        let failed = lock(&self.failed);
+        let mut failed = failed.iter();
+        !self.schedule.only_finalizes() && failed.all(|(task, _)| task.phases != [Phase::Finalize])
     }
 
     /// The task with its row, when this run has written one.

@@ -2,7 +2,7 @@
 
 use super::request;
 use super::snapshot::TenantSnapshot;
-use super::work::{Wave, concerned};
+use super::work::{Schedule, concerned};
 use super::{ApplyError, RunError, Source, TenancyOptions};
 use crate::catalog::{Digests, SourceFile, StepKind};
 use crate::database::Session;
@@ -66,7 +66,7 @@ pub(in crate::engine) fn record(id: i64, source: &Source) -> SourceRecord {
 pub(super) async fn write_new(
     engine: &Engine,
     snapshot: &TenantSnapshot,
-    waves: &[Wave],
+    schedule: &Schedule,
     session: &mut dyn Session,
 ) -> Result<Vec<i64>, ApplyError> {
     let known = request::database(journal::read_sources(session).await)?;
@@ -76,7 +76,7 @@ pub(super) async fn write_new(
         .iter()
         .map(|file| file.id.unwrap_or(0))
         .collect();
-    for place in concerned(waves) {
+    for place in concerned(schedule.tasks()) {
         let (Some(file), Some(id)) = (snapshot.files.get(place), ids.get_mut(place)) else {
             continue;
         };

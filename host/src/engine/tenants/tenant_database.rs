@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::context::TenancyContext;
 use super::sources;
-use super::work::{Wave, concerned};
+use super::work::{Schedule, concerned};
 use crate::database::{Durability, Session};
 use crate::journal::{self, Lease};
 
@@ -19,7 +19,7 @@ pub(super) async fn enter(session: &mut dyn Session, lease: &Lease) -> crate::da
 /// Writes the files of a run into a tenant's own journal.
 pub(super) async fn write_sources(
     tenancy: &TenancyContext<'_>,
-    waves: &[Wave],
+    schedule: &Schedule,
     session: &mut dyn Session,
 ) -> crate::database::Result<()> {
     let known: BTreeSet<i64> = journal::read_sources(session)
@@ -27,7 +27,7 @@ pub(super) async fn write_sources(
         .iter()
         .map(|record| record.id)
         .collect();
-    for database in concerned(waves) {
+    for database in concerned(schedule.tasks()) {
         let (Some(file), Some(id)) = (tenancy.files.get(database), tenancy.ids.get(database))
         else {
             continue;

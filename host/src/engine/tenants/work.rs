@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::snapshot::{File, Missing, TenantSnapshot};
+use crate::engine::state::Command;
 use crate::journal::{AppliedRecord, Phase};
 
 /// What a run does.
@@ -32,9 +33,14 @@ impl Work {
         }
     }
 
-    /// Whether it goes on to the phase that the application may notice.
-    pub(super) fn finalizes(self) -> bool {
-        matches!(self, Self::Apply | Self::Finalize)
+    /// The command that it is, of those that the state of the target may refuse.
+    pub(super) fn command(self) -> Option<Command> {
+        match self {
+            Self::Migrate => Some(Command::Migrate),
+            Self::Finalize => Some(Command::Finalize),
+            Self::Reset => Some(Command::Reset),
+            Self::Apply | Self::Sync => None,
+        }
     }
 }
 
@@ -53,8 +59,48 @@ pub(super) struct Task {
 /// What can be done before anything behind it is begun: one file for the target, or files for tenants.
 pub(super) type Wave = Vec<Task>;
 
-/// The tasks of a run, in waves. With `only`, those of this tenant alone.
-pub(super) fn waves(snapshot: &TenantSnapshot, work: Work, only: Option<usize>) -> Vec<Wave> {
+/// The tasks of a run, by phase.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    /// What migrates, applies, writes down or resets.
+    pub(super) first: Vec<Wave>,
+    /// What is only finalized, after all of that: the cut-over.
+    pub(super) finalize: Vec<Wave>,
+}
+
+impl Schedule {
+    /// All waves, in order.
+    pub(super) fn waves(&self) -> impl Iterator<Item = &Wave> {
+        self.first.iter().chain(&self.finalize)
+    }
+
+    /// All tasks, in order.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.waves().flatten()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks().next().is_none()
+    }
+
+    /// Whether everything is migrated already.
+    pub(super) fn only_finalizes(&self) -> bool {
+        self.first.is_empty() && !self.finalize.is_empty()
+    }
+
+    /// Leaves out the tasks that are not wanted.
+    pub(super) fn retain(&mut self, is_wanted: impl Fn(&Task) -> bool) {
+        for waves in [&mut self.first, &mut self.finalize] {
+            for wave in waves.iter_mut() {
+                wave.retain(&is_wanted);
+            }
+            waves.retain(|wave| !wave.is_empty());
+        }
+    }
+}
+
+/// The tasks of a run. With `only`, those of this tenant alone.
+pub(super) fn schedule(snapshot: &TenantSnapshot, work: Work, only: Option<usize>) -> Schedule {
     let mut known: BTreeMap<(usize, Option<usize>), AppliedRecord> = BTreeMap::new();
     for record in &snapshot.unfinalized {
         if let Some((file, tenant)) = whose(snapshot, record) {
@@ -78,7 +124,10 @@ pub(super) fn waves(snapshot: &TenantSnapshot, work: Work, only: Option<usize>) 
             });
         }
         tasks.retain(is_wanted);
-        return in_waves(tasks);
+        return Schedule {
+            first: in_waves(tasks),
+            ..Schedule::default()
+        };
     }
     // Scripts run at every apply, and with each run that migrates something.
     let runs_scripts = only.is_some() || matches!(work, Work::Apply) || snapshot.has_pending();
@@ -114,6 +163,7 @@ pub(super) fn waves(snapshot: &TenantSnapshot, work: Work, only: Option<usize>) 
             }
         }
     }
+    let mut finalize = Vec::new();
     if work == Work::Finalize {
         let mut migrated: Vec<_> = known.into_iter().collect();
         migrated.sort_by_key(|(_, record)| record.id);
@@ -121,7 +171,7 @@ pub(super) fn waves(snapshot: &TenantSnapshot, work: Work, only: Option<usize>) 
             .into_iter()
             .map(|((file, tenant), record)| (file, tenant, Some(record)));
         for (file, tenant, record) in migrated.chain(later) {
-            tasks.push(Task {
+            finalize.push(Task {
                 file,
                 tenant,
                 phases: &[Phase::Finalize],
@@ -130,7 +180,11 @@ pub(super) fn waves(snapshot: &TenantSnapshot, work: Work, only: Option<usize>) 
         }
     }
     tasks.retain(is_wanted);
-    in_waves(tasks)
+    finalize.retain(is_wanted);
+    Schedule {
+        first: in_waves(tasks),
+        finalize: in_waves(finalize),
+    }
 }
 
 /// For whom a file is to be run.
@@ -195,9 +249,9 @@ fn in_waves(tasks: Vec<Task>) -> Vec<Wave> {
     waves
 }
 
-/// The places of the files that the waves run, in order.
-pub(super) fn concerned(waves: &[Wave]) -> Vec<usize> {
-    let mut places: Vec<usize> = waves.iter().flatten().map(|task| task.file).collect();
+/// The places of the files that these tasks run, in order.
+pub(super) fn concerned<'t>(tasks: impl Iterator<Item = &'t Task>) -> Vec<usize> {
+    let mut places: Vec<usize> = tasks.map(|task| task.file).collect();
     places.sort_unstable();
     places.dedup();
     places

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::changes::JournalChanges;
 use super::context::finish;
 use super::failed::{cancelled, no_session, outcome_of};
+use super::phases::set_phase;
 use super::shared::{Shared, lock};
 use super::tenant_database::{enter, write_sources};
 use super::work::Task;
@@ -321,12 +322,36 @@ impl Worker<'_> {
             self.lease = self.shared.lease.for_tenant();
             enter(&mut *session, &self.lease).await?;
             session.begin(Durability::Deferred).await?;
-            write_sources(tenancy, self.shared.waves, &mut *session).await?;
+            write_sources(tenancy, self.shared.schedule, &mut *session).await?;
             self.lease.fence(&mut *session).await?;
             session.commit().await?;
         }
         self.session = Some(session);
         Ok(())
+    }
+
+    /// Writes down, in the target, what the run does now, with as many tries as that is worth.
+    pub(super) async fn enter_phase(&mut self, phase: Phase) -> Result<(), Failure> {
+        let tenancy = self.shared.tenancy;
+        let mut attempt = 1;
+        loop {
+            let Err(failure) = self.try_enter_phase(phase).await else {
+                return Ok(());
+            };
+            self.give_up().await;
+            let pause = tenancy.engine.options.retries.pause(&failure, attempt);
+            let Some(pause) = pause.filter(|_| !self.stop.is_cancelled()) else {
+                return Err(failure);
+            };
+            attempt += 1;
+            await_next_try(&*tenancy.observer, "", &failure, attempt, pause, &self.stop).await;
+        }
+    }
+
+    async fn try_enter_phase(&mut self, phase: Phase) -> Result<(), Failure> {
+        self.open(&[]).await.map_err(Failure::from_database)?;
+        let session = self.session.as_mut().ok_or_else(no_session)?;
+        set_phase(&mut **session, phase, self.shared.lease).await
     }
 
     /// Rolls back; what cannot be rolled back is given up.
