@@ -30,9 +30,10 @@ pub use process::holder;
 pub use records::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, StepRecord, StepState};
 pub use tenants::{
     AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally, count_by_run,
-    count_by_source, count_by_tenant, fetch_applied, finalize_applied, forget_applied, has_tenants,
-    last_applied, query_applied, read_applied, read_applied_of, read_failures, read_sources,
-    read_tenants, read_unfinalized, update_applied, write_applied, write_failure, write_source,
+    count_by_source, count_by_tenant, end_lost_connections, fetch_applied, finalize_applied,
+    forget_applied, has_tenants, last_applied, make_schema, query_applied, read_applied,
+    read_applied_by, read_applied_for, read_applied_of, read_failures, read_sources, read_tenants,
+    read_unfinalized, reserved_words, update_applied, write_applied, write_failure, write_source,
     write_tenant,
 };
 pub use transformations::{

@@ -6,16 +6,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::FileFailure;
 use super::batch::Batch;
 use super::changes::JournalChanges;
 use super::context::{TenancyContext, finish};
-use super::end::{end, write_failures};
+use super::end::{as_written, end, has_ended, write_failures};
 use super::failed::{Failed, cancelled, no_session, of_nobody, outcome_of};
 use super::progress::ProgressReporter;
+use super::remaining::Rows;
 use super::tenant_database::{enter, write_sources};
 use super::work::{Schedule, Task, Work, concerned};
-use super::{FileFailure, Tenant};
-use crate::database::{Access, Authority, Durability, JOURNAL_PREFIX, Kind, Session, quote};
+use crate::database::{Access, Authority, Durability, JOURNAL_PREFIX, Session};
 use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
@@ -29,6 +30,8 @@ struct OpenDatabase {
     changes: JournalChanges,
     /// None in a dry run.
     lease: Option<Lease>,
+    /// What the tenant's own journal says of it; none of what is in the target, whose journal nobody else could change.
+    rows: Option<Rows>,
 }
 
 /// The transactions of one try.
@@ -77,8 +80,13 @@ pub(super) async fn run(
         let pause = tenancy.engine.options.retries.pause(&failure, attempt);
         let Some(pause) = pause.filter(|_| !tenancy.stop.is_cancelled()) else {
             let outcome = outcome_of(&failure);
-            write_failures(&mut *session, &failures, lease).await;
-            end(&mut *session, lease, output, outcome, Some(&failure)).await;
+            let written = async {
+                session.rollback().await?;
+                session.reconnect().await?;
+                write_failures(&mut *session, &failures, lease).await?;
+                end(&mut *session, lease, output, outcome, Some(&failure)).await
+            };
+            let (outcome, failure) = as_written(written.await, outcome, failure);
             return Err((outcome, named(tenancy, task, failure)));
         };
         attempt += 1;
@@ -96,22 +104,16 @@ pub(super) async fn run(
     }
 }
 
-/// Whether a run's only transaction came through although its connection was lost.
+/// Whether the only transaction of a run came through although its connection was lost.
 async fn was_committed(session: &mut dyn Session, lease: &Lease) -> bool {
-    let looked = async {
+    let ended = async {
         session.rollback().await?;
         session.reconnect().await?;
         session.begin(Durability::Deferred).await?;
-        journal::end_lost_transactions(session, lease.run).await?;
-        let runs = journal::read_runs(session, lease.run + 1, 1).await?;
-        session.rollback().await?;
-        crate::database::Result::Ok(runs)
+        journal::end_lost_connections(session, lease.run, None).await?;
+        session.rollback().await
     };
-    let looked = looked.await;
-    looked.is_ok_and(|runs| {
-        runs.iter()
-            .any(|run| run.id == lease.run && run.outcome == Some(Outcome::Done))
-    })
+    ended.await.is_ok() && has_ended(session, lease, Outcome::Done).await
 }
 
 /// The failure with its file and tenant.
@@ -138,6 +140,7 @@ impl<'a> AtomicRun<'a> {
             session: Some(session),
             changes: JournalChanges::default(),
             lease: tenancy.lease.clone(),
+            rows: None,
         };
         Self {
             tenancy,
@@ -161,8 +164,13 @@ impl<'a> AtomicRun<'a> {
         lease: &Lease,
         failures: &[AttemptRecord],
     ) -> Result<(), Failed> {
-        let begun = self.session(0)?.begin(Durability::Flushed).await;
-        begun.map_err(of_nobody)?;
+        let session = self.session(0)?;
+        let begun = async {
+            // It may have been lost while the gate was asked. The fence tells whether the beginning of the run was lost, too.
+            session.reconnect().await?;
+            session.begin(Durability::Flushed).await
+        };
+        begun.await.map_err(of_nobody)?;
         self.perform(schedule, attempt).await?;
         self.look().await?;
         if self.tenancy.stop.is_cancelled() {
@@ -181,9 +189,14 @@ impl<'a> AtomicRun<'a> {
     }
 
     /// Runs all tasks.
-    pub(super) async fn perform(&mut self, schedule: &Schedule, attempt: u32) -> Result<(), Failed> {
+    pub(super) async fn perform(
+        &mut self,
+        schedule: &Schedule,
+        attempt: u32,
+    ) -> Result<(), Failed> {
         self.add_tenant().await.map_err(|failure| (None, failure))?;
-        let mut progress = ProgressReporter::new(self.tenancy, attempt, concerned(schedule.tasks()).len());
+        let mut progress =
+            ProgressReporter::new(self.tenancy, attempt, concerned(schedule.tasks()).len());
         let tasks: Vec<&Task> = schedule.tasks().collect();
         let mut rest = tasks.as_slice();
         while let Some(task) = rest.first() {
@@ -262,6 +275,17 @@ impl<'a> AtomicRun<'a> {
             return Err(cancelled());
         }
         let number = self.database(task).await?;
+        let rows = self
+            .databases
+            .get(&number)
+            .and_then(|database| database.rows.as_ref());
+        let left = match rows {
+            Some(rows) => rows.left(self.tenancy, std::slice::from_ref(task))?,
+            None => vec![task.clone()],
+        };
+        let Some(task) = left.first() else {
+            return Ok(());
+        };
         if self.work == Work::Sync {
             let mut record = self.tenancy.record(task);
             finish(&mut record, task.phases, self.tenancy.run());
@@ -307,9 +331,18 @@ impl<'a> AtomicRun<'a> {
                 enter(&mut *session, lease).await?;
             }
             session.begin(Durability::Flushed).await?;
+            // The tenant may have been committed since it was read: by a host that slept, or in an earlier try.
+            let rows = match lease {
+                Some(_) => {
+                    let run = self.tenancy.run();
+                    journal::read_applied_for(&mut *session, &tenant.name, run).await?
+                }
+                None => Vec::new(),
+            };
             crate::database::Result::Ok(OpenDatabase {
                 session: Some(session),
                 changes: JournalChanges::default(),
+                rows: lease.is_some().then(|| Rows::new(rows)),
                 lease,
             })
         };
@@ -324,16 +357,13 @@ impl<'a> AtomicRun<'a> {
             return Ok(());
         };
         let tenancy = self.tenancy;
-        let schema = tenancy
-            .tenants
-            .last()
-            .map(|tenant: &Tenant| quote(&tenant.schema));
+        let schema = tenancy.tenants.last().map(|tenant| &*tenant.schema);
         let session = self.session(0).map_err(|(_, failure)| failure)?;
         let added = async {
             session.enter_schema(None).await?;
-            if let Some(schema) = schema.filter(|_| session.server().kind == Kind::Postgres) {
-                let statement = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
-                session.execute(Authority::Step, &statement, &[]).await?;
+            let lives_in_schema = !session.server().capabilities.has_tenant_databases();
+            if let Some(schema) = schema.filter(|_| lives_in_schema) {
+                journal::make_schema(session, schema).await?;
             }
             if let Some(insert) = &tenancy.options.tenant_insert {
                 session

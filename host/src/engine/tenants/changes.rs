@@ -27,10 +27,14 @@ impl JournalChanges {
             // What this transaction has migrated.
             (None, [Phase::Finalize]) => {
                 let place = self.places.get(&(task.file, task.tenant));
-                if let Some(new) = place.and_then(|place| self.new.get_mut(*place)) {
-                    new.state = record.state;
-                    new.finalized_at = record.finalized_at;
-                    new.finalized_by = record.finalized_by;
+                match place.and_then(|place| self.new.get_mut(*place)) {
+                    Some(new) => {
+                        new.state = record.state;
+                        new.finalized_at = record.finalized_at;
+                        new.finalized_by = record.finalized_by;
+                    }
+                    // The journal then does not have what is to be finalized, and nothing is committed.
+                    None => self.finalized.push(record.id),
                 }
             }
             (None, _) => {
@@ -49,5 +53,53 @@ impl JournalChanges {
         }
         journal::finalize_applied(session, &self.finalized, run).await?;
         journal::forget_applied(session, &self.forgotten).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::remaining::tests::{record, task};
+    use super::*;
+    use StepState::{Finalized, Migrated, Started};
+
+    fn ids(records: &[AppliedRecord]) -> Vec<(i64, StepState)> {
+        records
+            .iter()
+            .map(|record| (record.id, record.state))
+            .collect()
+    }
+
+    #[test]
+    fn each_task_changes_what_the_journal_has_of_it() {
+        let mut changes = JournalChanges::default();
+        let migrated = || Some(record(2, Migrated));
+        changes.note(
+            &task(&[Phase::Migrate], Some(record(1, Started))),
+            record(1, Migrated),
+        );
+        changes.note(&task(&[Phase::Finalize], migrated()), record(2, Finalized));
+        changes.note(
+            &task(&[Phase::Reset], Some(record(3, Migrated))),
+            record(3, Migrated),
+        );
+        assert_eq!(ids(&changes.updated), [(1, Migrated)]);
+        assert_eq!((changes.finalized, changes.forgotten), (vec![2], vec![3]));
+        assert!(changes.new.is_empty());
+    }
+
+    #[test]
+    fn what_a_transaction_migrates_and_finalizes_is_one_new_row() {
+        let mut changes = JournalChanges::default();
+        changes.note(&task(&[Phase::Migrate], None), record(1, Migrated));
+        changes.note(&task(&[Phase::Finalize], None), record(9, Finalized));
+        assert_eq!(ids(&changes.new), [(1, Finalized)]);
+        assert!(changes.finalized.is_empty());
+    }
+
+    #[test]
+    fn a_finalize_without_a_migrate_is_demanded_of_the_journal_which_lacks_it() {
+        let mut changes = JournalChanges::default();
+        changes.note(&task(&[Phase::Finalize], None), record(9, Finalized));
+        assert_eq!(changes.finalized, [9]);
     }
 }

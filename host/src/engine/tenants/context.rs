@@ -262,7 +262,11 @@ impl<'c> TenancyContext<'c> {
                         ),
                     )
                 })?;
-                own = Tenant::new(base_name, self.engine.target_kind(), &Default::default());
+                own = Tenant::new(
+                    base_name,
+                    self.engine.database.capabilities().tenants,
+                    &Default::default(),
+                );
                 &own
             }
         };

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::atomic;
 use super::context::TenancyContext;
-use super::end::end;
+use super::end::{as_written, end};
 use super::failed::outcome_of_refusal;
 use super::load::{files, load};
 use super::parallel::{self, ParallelOptions};
 use super::phases::{self, pass_the_gate, set_phase};
 use super::request::{RunRequest, TenancyReport, as_refusal, database};
-use super::select::{has_work, narrow, refuse, refuse_after_a_failed_finalize, tenants, to_migrate};
+use super::select::{
+    has_work, narrow, refuse, refuse_after_a_failed_finalize, tenants, to_migrate,
+};
 use super::snapshot;
 use super::sources::write_new;
 use super::work::{self, Schedule, Work, concerned};
@@ -188,13 +190,25 @@ async fn perform(
         }),
         _ => None,
     };
-    let ready = get_ready(&mut tenancy, request, &schedule, parallel.is_some(), &mut *session, lease);
+    let ready = get_ready(
+        &mut tenancy,
+        request,
+        &schedule,
+        parallel.is_some(),
+        &mut *session,
+        lease,
+    );
     let ready = ready.await;
     let output = Arc::new(RunOutput::default());
     let result = match (ready, parallel) {
         (Err(failure), _) => {
             let outcome = outcome_of_refusal(&failure);
-            end(&mut *session, lease, &output, outcome, Some(&failure)).await;
+            let written = async {
+                session.rollback().await?;
+                session.reconnect().await?;
+                end(&mut *session, lease, &output, outcome, Some(&failure)).await
+            };
+            let (outcome, failure) = as_written(written.await, outcome, failure);
             Err((outcome, tenancy.unnamed(failure)))
         }
         (Ok(()), Some(options)) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::snapshot;
 use super::{RunError, SourceKind, TenancyOptions};
-use crate::database::{Access, Kind, Session, Stop};
+use crate::database::{Access, Session, Stop};
 use crate::engine::Engine;
 use crate::journal::{self, RunRecord};
 
@@ -33,7 +33,7 @@ pub(in crate::engine) async fn files_of_runs(
     let mut found = BTreeMap::new();
     let runs: Vec<i64> = runs.iter().map(|run| run.id).collect();
     let mut databases = vec![std::sync::Arc::clone(&engine.database)];
-    if engine.target_kind() == Kind::Sqlite {
+    if engine.database.capabilities().has_tenant_databases() {
         let tenants = snapshot::current(engine, options).await?.tenants;
         let own = tenants
             .iter()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Tenant;
-use crate::database::{Kind, Result, Session, quote};
+use crate::database::{TenantPlace, quote};
 
 /// How long a name may be: that of a schema in PostgreSQL.
 /// <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS>
@@ -56,22 +56,11 @@ fn shown(name: &str) -> String {
     }
 }
 
-/// The words that the server does not take as the name of a schema without quotes.
-pub(super) async fn reserved_words(session: &mut dyn Session) -> Result<BTreeSet<String>> {
-    if session.server().kind == Kind::Sqlite {
-        return Ok(BTreeSet::new());
-    }
-    let query = "SELECT word FROM pg_catalog.pg_get_keywords() WHERE catcode <> 'U'";
-    let rows = session.rows(query, &[]).await?;
-    let words = rows.iter().flatten().filter_map(|word| word.as_text());
-    Ok(words.map(str::to_owned).collect())
-}
-
 impl Tenant {
     /// The tenant of a name that was checked. A plain name is folded by the server, as users of such names expect; any
     /// other is the schema's name to the letter.
-    pub(super) fn new(name: &str, kind: Kind, reserved: &BTreeSet<String>) -> Self {
-        if kind == Kind::Sqlite {
+    pub(super) fn new(name: &str, place: TenantPlace, reserved: &BTreeSet<String>) -> Self {
+        if place == TenantPlace::Database {
             return Self {
                 name: name.to_owned(),
                 schema: "main".to_owned(),
@@ -143,7 +132,7 @@ mod tests {
     #[test]
     fn plain_names_are_folded_and_others_quoted() {
         let reserved = BTreeSet::from(["select".to_owned()]);
-        let tenant = |name| Tenant::new(name, Kind::Postgres, &reserved);
+        let tenant = |name| Tenant::new(name, TenantPlace::Schema, &reserved);
         assert_eq!(
             (&*tenant("Acme").schema, &*tenant("Acme").in_code),
             ("acme", "Acme")

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::snapshot::{self, File, Missing, TenantSnapshot};
 use super::{RunError, SourceKind, TenancyOptions, TenantOverview};
 use crate::catalog::{self, Catalog, Digests};
-use crate::database::{Access, Kind, Session, Stop};
+use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
 use crate::engine::failure::Failure;
 use crate::engine::overview::{Overview, Progress, StepOverview, StepTenants, TenantsSummary};
@@ -121,7 +121,10 @@ fn step(snapshot: &TenantSnapshot, place: usize, file: &File) -> StepOverview {
 }
 
 /// The state of the target.
-pub(super) fn state_of(snapshot: &TenantSnapshot, is_at_work: impl Fn(&LeaseRecord) -> bool) -> State {
+pub(super) fn state_of(
+    snapshot: &TenantSnapshot,
+    is_at_work: impl Fn(&LeaseRecord) -> bool,
+) -> State {
     let live = snapshot.lease.as_ref().is_some_and(is_at_work);
     let pending = snapshot.has_pending();
     let unfinalized = !snapshot.unfinalized.is_empty();
@@ -194,9 +197,9 @@ pub(in crate::engine) async fn tenants(
     let snapshot = snapshot::current(engine, options).await?;
     let for_tenants = |file: &&File| file.kind() == SourceKind::TenantMigration;
     let files: Vec<&File> = snapshot.files.iter().filter(for_tenants).collect();
-    let tallies: Vec<TenantTally> = match snapshot.kind {
-        Kind::Sqlite => snapshot.tallies.clone(),
-        Kind::Postgres => {
+    let tallies: Vec<TenantTally> = match snapshot.place {
+        TenantPlace::Database => snapshot.tallies.clone(),
+        TenantPlace::Schema => {
             let ids: Vec<i64> = files.iter().filter_map(|file| file.id).collect();
             read(engine, async |session| {
                 match journal::has_tenants(session).await? {

@@ -5,19 +5,18 @@
 //! one tenant's files, and their reset, are one transaction.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::FileFailure;
 use super::context::TenancyContext;
-use super::end::{end, keep_schema, write_failures};
-use super::failed::{cancelled, no_session, outcome_of, outcome_of_refusal};
+use super::failed::{cancelled, outcome_of, outcome_of_refusal};
 use super::phases::pass_the_gate;
 use super::shared::{Shared, lock};
 use super::work::{Schedule, Task, Wave};
 use super::worker::Worker;
-use crate::database::{Kind, Session};
+use crate::database::Session;
 use crate::engine::failure::Failure;
 use crate::engine::run_output::RunOutput;
 use crate::engine::supervisor::on_this_thread;
@@ -43,11 +42,13 @@ pub(super) async fn run(
         tenancy,
         lease,
         schedule,
-        started: Mutex::default(),
+        committed: Mutex::default(),
         failed: Mutex::default(),
         unwritten: Mutex::default(),
         failures: AtomicUsize::new(0),
         stop_after: options.stop_after,
+        parts: AtomicU32::new(1),
+        over: Mutex::default(),
     };
     let mut target = Worker {
         shared: &shared,
@@ -55,6 +56,8 @@ pub(super) async fn run(
         output: Arc::clone(output),
         session: Some(session),
         lease: lease.clone(),
+        part: None,
+        is_certain: true,
         looked_for_pause_at: Instant::now(),
     };
     let mut why_over = waves(&shared, &mut target, options, &schedule.first).await;
@@ -69,31 +72,32 @@ pub(super) async fn run(
     if not_finalized.is_some() {
         why_over = why_over.or(Some("and nothing was finalized"));
     }
-    let failure = shared.summary(why_over);
-    let (outcome, error) = match (&failure, not_finalized) {
-        (Some((_, failure)), _) => (outcome_of(failure), Some(failure.clone())),
-        (None, Some(failure)) => (outcome_of_refusal(&failure), Some(failure)),
-        (None, None) if tenancy.stop.is_cancelled() => (Outcome::Cancelled, Some(cancelled())),
-        (None, None) => (Outcome::Done, None),
+    let failed = shared.summary(why_over);
+    let (outcome, failure) = match (shared.why_over(), &failed, not_finalized) {
+        (Some(why), _, _) => (Outcome::Failed, Some(why)),
+        (None, Some((_, failure)), _) => (outcome_of(failure), Some(failure.clone())),
+        (None, None, Some(failure)) => (outcome_of_refusal(&failure), Some(failure)),
+        (None, None, None) if tenancy.stop.is_cancelled() => {
+            (Outcome::Cancelled, Some(cancelled()))
+        }
+        (None, None, None) => (Outcome::Done, None),
     };
     if outcome == Outcome::Failed && shared.failed_only_before_the_finalize() {
         // What failed is what counts: these tenants are to be migrated again.
         if let Err(failure) = target.enter_phase(Phase::Migrate).await {
-            tracing::warn!("the phase of run {} could not be written down: {failure}", lease.run);
+            tracing::warn!(
+                "the phase of run {} could not be written down: {failure}",
+                lease.run
+            );
         }
     }
-    let Some(mut session) = target.session.take() else {
-        let failure = error.unwrap_or_else(no_session);
-        return Err((Outcome::Interrupted, tenancy.unnamed(failure)));
-    };
-    let unwritten = std::mem::take(&mut *lock(&shared.unwritten));
-    write_failures(&mut *session, &unwritten, lease).await;
-    keep_schema(&mut *session, lease).await;
-    end(&mut *session, lease, output, outcome, error.as_ref()).await;
-    match (failure, error) {
-        (Some((task, failure)), _) => Err((outcome, tenancy.file_failure(&task, failure))),
-        (None, Some(failure)) => Err((outcome, tenancy.unnamed(failure))),
-        (None, None) => Ok(()),
+    let (outcome, failure) = target.end_run(outcome, failure).await;
+    match (failed, failure) {
+        (_, None) => Ok(()),
+        (Some((task, of_task)), Some(failure)) if of_task == failure => {
+            Err((outcome, tenancy.file_failure(&task, failure)))
+        }
+        (_, Some(failure)) => Err((outcome, tenancy.unnamed(failure))),
     }
 }
 
@@ -124,6 +128,13 @@ async fn waves(
         };
         if why_over.is_some() || shared.tenancy.stop.is_cancelled() {
             return why_over;
+        }
+        // Later waves need what this one has committed.
+        if let Err(failure) = target.make_certain().await {
+            shared.end(failure);
+        }
+        if shared.why_over().is_some() {
+            return Some("the database was lost");
         }
     }
     None
@@ -192,21 +203,29 @@ fn work(
             output,
             session: None,
             lease: shared.lease.clone(),
+            part: Some(shared.parts.fetch_add(1, Ordering::Relaxed)),
+            is_certain: true,
             looked_for_pause_at: Instant::now(),
         };
         loop {
-            let is_over =
-                shared.tenancy.stop.is_cancelled() || (!are_canaries && shared.is_enough());
+            let is_over = shared.tenancy.stop.is_cancelled()
+                || shared.why_over().is_some()
+                || (!are_canaries && shared.is_enough());
             let next = lock(queue).pop_front();
             let Some(tasks) = next.filter(|_| !is_over) else {
-                return;
+                break;
             };
             if let Err(failed) = worker.tenant(&tasks).await {
                 shared.fail(failed);
             }
-            if shared.tenancy.engine.target_kind() == Kind::Sqlite {
+            if !worker.writes_to_target() {
                 worker.session = None;
+                worker.is_certain = true;
             }
+        }
+        // What others have committed may be lost, too. Where nobody can look, the target's own session finds out.
+        if let Err(failure) = worker.make_certain().await {
+            tracing::warn!("what was committed is not known: {failure}");
         }
     });
     if let Err(error) = ended {

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::overview;
 use super::request::{RunRequest, database};
 use super::snapshot::{self, TenantSnapshot};
 use super::work::{self, Schedule, Task, Work, concerned};
-use super::overview;
-use super::{ApplyError, RolloutStrategy, Source, Tenant, name, sources};
+use super::{ApplyError, RolloutStrategy, Source, Tenant, sources};
 use crate::catalog::StepFile;
-use crate::database::{Kind, Session};
-use crate::engine::{Engine, RunError};
+use crate::database::{Session, TenantPlace};
 use crate::engine::state::{self, Refusal, Verdict};
+use crate::engine::{Engine, RunError};
 use crate::journal::{self, LeaseRecord, Phase};
 
 /// The files whose `migrate` is a part of this work.
@@ -107,12 +107,12 @@ pub(super) async fn tenants(
     snapshot: &mut TenantSnapshot,
     new_tenant: Option<&str>,
 ) -> Result<Vec<Tenant>, ApplyError> {
-    let reserved = database(name::reserved_words(session).await)?;
+    let reserved = database(journal::reserved_words(session).await)?;
     let mut tenants: Vec<Tenant> = Vec::with_capacity(snapshot.tenants.len() + 1);
     let mut schemas = BTreeMap::new();
     for name in &snapshot.tenants {
-        let tenant = Tenant::new(name, snapshot.kind, &reserved);
-        if snapshot.kind == Kind::Postgres
+        let tenant = Tenant::new(name, snapshot.place, &reserved);
+        if snapshot.place == TenantPlace::Schema
             && let Some(other) = schemas.insert(tenant.schema.clone(), name.clone())
         {
             return Err(RunError::Refused(format!(
@@ -124,7 +124,7 @@ pub(super) async fn tenants(
         tenants.push(tenant);
     }
     if let Some(name) = new_tenant {
-        let tenant = Tenant::new(name, snapshot.kind, &reserved);
+        let tenant = Tenant::new(name, snapshot.place, &reserved);
         let exists = snapshot.tenants.iter().any(|tenant| tenant == name);
         if exists || schemas.contains_key(&tenant.schema) {
             return Err(ApplyError::TenantExists(name.to_owned()));

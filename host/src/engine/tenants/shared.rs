@@ -1,32 +1,45 @@
 //! What all workers of a parallel run share.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::context::TenancyContext;
+use super::remaining::Committed;
 use super::work::{Schedule, Task};
 use crate::engine::failure::Failure;
-use crate::journal::{AppliedRecord, AttemptRecord, Lease, Phase};
+use crate::journal::{AttemptRecord, Lease, Phase};
 
 /// What all workers share.
 pub(super) struct Shared<'s> {
     pub(super) tenancy: &'s TenancyContext<'s>,
     pub(super) lease: &'s Lease,
     pub(super) schedule: &'s Schedule,
-    /// What this run has started or migrated, for another try and for its finalize.
-    pub(super) started: Mutex<BTreeMap<(usize, Option<usize>), AppliedRecord>>,
+    /// What the commits of this run have left, for another try, for its finalize and to find out what was lost.
+    pub(super) committed: Mutex<Committed>,
     pub(super) failed: Mutex<Vec<(Task, Failure)>>,
     /// Tries that the target's journal does not know yet.
     pub(super) unwritten: Mutex<Vec<AttemptRecord>>,
     pub(super) failures: AtomicUsize,
     pub(super) stop_after: Option<usize>,
+    /// The numbers of workers that were given.
+    pub(super) parts: AtomicU32,
+    /// Why nothing more may be done, when that is so.
+    pub(super) over: Mutex<Option<Failure>>,
 }
 
 impl Shared<'_> {
     pub(super) fn fail(&self, failed: (Task, Failure)) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         lock(&self.failed).push(failed);
+    }
+
+    /// Nothing more may be done.
+    pub(super) fn end(&self, why: Failure) {
+        lock(&self.over).get_or_insert(why);
+    }
+
+    pub(super) fn why_over(&self) -> Option<Failure> {
+        lock(&self.over).clone()
     }
 
     pub(super) fn is_enough(&self) -> bool {
@@ -38,7 +51,11 @@ impl Shared<'_> {
     pub(super) fn has_anything_to_finalize(&self) -> bool {
         let failed = lock(&self.failed);
         let has_failed = |task: &Task| failed.iter().any(|(other, _)| other.tenant == task.tenant);
-        self.schedule.finalize.iter().flatten().any(|task| !has_failed(task))
+        self.schedule
+            .finalize
+            .iter()
+            .flatten()
+            .any(|task| !has_failed(task))
     }
 
     /// Whether the run could not migrate everything, and finalized all that it could migrate.
@@ -52,8 +69,8 @@ impl Shared<'_> {
     pub(super) fn with_record(&self, task: &Task) -> Task {
         let mut task = task.clone();
         if task.record.is_none() {
-            let started = lock(&self.started);
-            task.record = started.get(&(task.file, task.tenant)).cloned();
+            let committed = lock(&self.committed);
+            task.record = committed.get(&(task.file, task.tenant)).cloned().flatten();
         }
         task
     }

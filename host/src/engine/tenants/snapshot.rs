@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::list;
 use super::{RunError, SourceKind, TenancyOptions};
 use crate::catalog::{Digests, SourceFile};
-use crate::database::{Access, Kind, Session, Stop};
+use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
 use crate::journal::{
     self, AppliedRecord, LeaseRecord, Pause, RunRecord, SourceRecord, StepState, TenantTally,
@@ -85,8 +85,8 @@ pub(super) struct TenantSnapshot {
     pub(super) tallies: Vec<TenantTally>,
     /// The places of what the new tenant has already.
     pub(super) had_by_new: BTreeSet<usize>,
-    /// Whether each tenant lives in the target, or in a database of its own.
-    pub(super) kind: Kind,
+    /// Where the tenants are.
+    pub(super) place: TenantPlace,
 }
 
 impl TenantSnapshot {
@@ -171,12 +171,12 @@ pub(super) async fn read(
         last_applied: 0,
         tallies: Vec::new(),
         had_by_new: BTreeSet::new(),
-        kind,
+        place: engine.database.capabilities().tenants,
     };
     if has_tenants {
-        match kind {
-            Kind::Postgres => read_target(&mut snapshot, options, session).await?,
-            Kind::Sqlite => read_files(&mut snapshot, engine, session).await?,
+        match snapshot.place {
+            TenantPlace::Schema => read_target(&mut snapshot, options, session).await?,
+            TenantPlace::Database => read_files(&mut snapshot, engine, session).await?,
         }
     }
     for (file, missing) in snapshot.files.iter().zip(&mut snapshot.missing) {
@@ -436,4 +436,44 @@ fn add(
         }
     }
     had
+}
+
+#[cfg(test)]
+impl TenantSnapshot {
+    /// These files, numbered from 1, and these tenants, of whom nothing is known yet.
+    pub(super) fn of(files: &[(&str, SourceKind)], tenants: &[&str]) -> Self {
+        let file = |(index, (key, kind)): (u32, &(&str, SourceKind))| File {
+            source: SourceFile {
+                key: (*key).to_owned(),
+                directory: String::new(),
+                file_name: (*key).to_owned(),
+                kind: *kind,
+                form: crate::catalog::StepKind::Sql,
+                path: Default::default(),
+            },
+            digest: String::new(),
+            index,
+            id: Some(i64::from(index)),
+            applied_digest: None,
+            applied: 0,
+            finalized: 0,
+            started: 0,
+            migrated_at: None,
+            finalized_at: None,
+        };
+        Self {
+            files: (1..).zip(files).map(file).collect(),
+            places: (1..).zip(0..files.len()).collect(),
+            tenants: tenants.iter().map(|name| (*name).to_owned()).collect(),
+            missing: vec![Missing::Nobody; files.len()],
+            unfinalized: Vec::new(),
+            last_run: None,
+            pause: None,
+            lease: None,
+            last_applied: 0,
+            tallies: Vec::new(),
+            had_by_new: BTreeSet::new(),
+            place: TenantPlace::Schema,
+        }
+    }
 }

@@ -256,3 +256,101 @@ pub(super) fn concerned<'t>(tasks: impl Iterator<Item = &'t Task>) -> Vec<usize>
     places.dedup();
     places
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::SourceKind::{SingleMigration, TenantMigration, TenantScript};
+    use super::super::remaining::tests::record;
+    use super::*;
+    use crate::journal::StepState;
+
+    /// Two migrations for tenants, with one for the target between them, and a script for tenants.
+    fn snapshot() -> TenantSnapshot {
+        TenantSnapshot::of(
+            &[
+                ("one", TenantMigration),
+                ("shared", SingleMigration),
+                ("two", TenantMigration),
+                ("view", TenantScript),
+            ],
+            &["acme", "beta"],
+        )
+    }
+
+    fn migrated(id: i64, source: i64, tenant: &str) -> AppliedRecord {
+        AppliedRecord {
+            source,
+            tenant: tenant.to_owned(),
+            ..record(id, StepState::Migrated)
+        }
+    }
+
+    /// Each wave as a line: the files' numbers, the tenants' first letters, and the phases' first letters.
+    fn lines(snapshot: &TenantSnapshot, waves: &[Wave]) -> Vec<String> {
+        let task = |task: &Task| {
+            let tenant = task
+                .tenant
+                .map_or("-", |number| &snapshot.tenants[number][..1]);
+            let phases: String = task
+                .phases
+                .iter()
+                .map(|phase| &phase.as_str()[..1])
+                .collect();
+            format!("{}{tenant}{phases}", task.file + 1)
+        };
+        let line = |wave: &Wave| wave.iter().map(task).collect::<Vec<_>>().join(" ");
+        waves.iter().map(line).collect()
+    }
+
+    fn scheduled(snapshot: &TenantSnapshot, work: Work) -> [Vec<String>; 2] {
+        let schedule = schedule(snapshot, work, None);
+        [&schedule.first, &schedule.finalize].map(|waves| lines(snapshot, waves))
+    }
+
+    #[test]
+    fn a_file_for_the_target_waits_for_all_before_it_and_all_after_it_wait_for_it() {
+        let mut snapshot = snapshot();
+        for place in 0..3 {
+            snapshot.missing[place] = Missing::All;
+        }
+        let [first, finalize] = scheduled(&snapshot, Work::Finalize);
+        assert_eq!(first, ["1am 1bm", "2-m", "3am 3bm 4amf 4bmf"]);
+        assert_eq!(finalize, ["1af 1bf", "2-f", "3af 3bf"]);
+        let [first, finalize] = scheduled(&snapshot, Work::Apply);
+        assert_eq!(first, ["1amf 1bmf", "2-mf", "3amf 3bmf 4amf 4bmf"]);
+        assert!(finalize.is_empty());
+    }
+
+    #[test]
+    fn only_who_lacks_a_file_gets_it_and_what_is_migrated_is_finalized_in_its_order() {
+        let mut snapshot = snapshot();
+        snapshot.missing[2] = Missing::Some(vec![1]);
+        snapshot.unfinalized = vec![migrated(5, 3, "acme"), migrated(4, 1, "beta")];
+        let [first, finalize] = scheduled(&snapshot, Work::Finalize);
+        assert_eq!(first, ["3bm 4amf 4bmf"]);
+        assert_eq!(finalize, ["1bf 3af 3bf"]);
+        assert_eq!(scheduled(&snapshot, Work::Migrate)[0], first);
+        assert_eq!(scheduled(&snapshot, Work::Reset)[0], ["3ar 1br"]);
+    }
+
+    #[test]
+    fn what_is_migrated_is_only_finalized_and_no_script_runs() {
+        let mut snapshot = snapshot();
+        snapshot.unfinalized = vec![migrated(1, 1, "acme")];
+        let schedule = schedule(&snapshot, Work::Finalize, None);
+        assert!(schedule.only_finalizes());
+        assert_eq!(lines(&snapshot, &schedule.finalize), ["1af"]);
+    }
+
+    #[test]
+    fn tenants_that_are_not_wanted_leave_no_empty_waves() {
+        let mut snapshot = snapshot();
+        snapshot.missing[0] = Missing::All;
+        let mut schedule = schedule(&snapshot, Work::Finalize, None);
+        schedule.retain(|task| task.tenant == Some(1));
+        assert_eq!(lines(&snapshot, &schedule.first), ["1bm 4bmf"]);
+        assert_eq!(lines(&snapshot, &schedule.finalize), ["1bf"]);
+        schedule.retain(|task| task.tenant.is_none());
+        assert!(schedule.is_empty() && !schedule.only_finalizes());
+    }
+}

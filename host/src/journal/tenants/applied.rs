@@ -3,7 +3,7 @@
 use super::super::cells::{columns, integer, number, spelled, text};
 use super::super::{StepState, now};
 use super::{AppliedRecord, list};
-use crate::database::{Result, Session, Value};
+use crate::database::{Error, ErrorKind, Result, Session, Value};
 
 /// How many rows one statement inserts.
 const ROWS_PER_STATEMENT: usize = 500;
@@ -34,18 +34,43 @@ pub async fn read_unfinalized(session: &mut dyn Session) -> Result<Vec<AppliedRe
     read_where(session, "state <> 'finalized'").await
 }
 
+/// What was applied for one tenant, the scripts of this run among it.
+pub async fn read_applied_for(
+    session: &mut dyn Session,
+    tenant: &str,
+    run: i64,
+) -> Result<Vec<AppliedRecord>> {
+    let condition = "tenant = $1 AND once IN (0, $2)";
+    read(session, condition, &[tenant.into(), run.into()]).await
+}
+
+/// All that may be a run's: what it migrated and finalized, scripts among it, and what is not finalized.
+pub async fn read_applied_by(session: &mut dyn Session, run: i64) -> Result<Vec<AppliedRecord>> {
+    let condition = "run = $1 OR finalized_by = $1 OR (once = 0 AND state <> 'finalized')";
+    read(session, condition, &[run.into()]).await
+}
+
 async fn read_where(session: &mut dyn Session, condition: &str) -> Result<Vec<AppliedRecord>> {
+    read(session, &format!("once = 0 AND {condition}"), &[]).await
+}
+
+async fn read(
+    session: &mut dyn Session,
+    condition: &str,
+    parameters: &[Value],
+) -> Result<Vec<AppliedRecord>> {
     let query = format!(
-        "SELECT id, source, tenant, run, state, started_at, seed, migrated_at, finalized_at, finalized_by
-         FROM wasmigrate_applied WHERE once = 0 AND {condition} ORDER BY id"
+        "SELECT id, source, tenant, once, run, state, started_at, seed, migrated_at, finalized_at, finalized_by
+         FROM wasmigrate_applied WHERE {condition} ORDER BY id"
     );
-    let rows = session.rows(&query, &[]).await?;
+    let rows = session.rows(&query, parameters).await?;
     rows.into_iter()
         .map(|row| {
             let [
                 id,
                 source,
                 tenant,
+                once,
                 run,
                 state,
                 started_at,
@@ -58,7 +83,7 @@ async fn read_where(session: &mut dyn Session, condition: &str) -> Result<Vec<Ap
                 id: number(&id),
                 source: number(&source),
                 tenant: text(&tenant),
-                is_script: false,
+                is_script: number(&once) != 0,
                 run: number(&run),
                 state: spelled(&state, StepState::from_journal)?,
                 started_at: number(&started_at),
@@ -106,12 +131,13 @@ pub async fn write_applied(session: &mut dyn Session, applied: &[AppliedRecord])
     Ok(())
 }
 
-/// Writes down how far a migration came whose beginning was written down before.
+/// Writes down how far a migration came that was started outside a transaction, and is nothing but started.
 pub async fn update_applied(session: &mut dyn Session, record: &AppliedRecord) -> Result<()> {
     session
-        .execute_later(
+        .require(
             "UPDATE wasmigrate_applied
-             SET state = $1, run = $2, migrated_at = $3, finalized_at = $4, finalized_by = $5 WHERE id = $6",
+             SET state = $1, run = $2, migrated_at = $3, finalized_at = $4, finalized_by = $5
+             WHERE id = $6 AND state = 'started' RETURNING id",
             &[
                 record.state.as_str().into(),
                 record.run.into(),
@@ -120,32 +146,51 @@ pub async fn update_applied(session: &mut dyn Session, record: &AppliedRecord) -
                 record.finalized_by.into(),
                 record.id.into(),
             ],
+            1,
+            conflict("started"),
         )
         .await
 }
 
-/// Marks these as finalized by a run.
+/// Marks these as finalized by a run, all of which are migrated.
 pub async fn finalize_applied(session: &mut dyn Session, applied: &[i64], run: i64) -> Result<()> {
     for portion in applied.chunks(ROWS_PER_STATEMENT) {
         let statement = format!(
-            "UPDATE wasmigrate_applied SET state = 'finalized', finalized_at = $1, finalized_by = $2 WHERE id IN ({})",
+            "UPDATE wasmigrate_applied SET state = 'finalized', finalized_at = $1, finalized_by = $2
+             WHERE id IN ({}) AND state = 'migrated' RETURNING id",
             list(portion)
         );
+        let parameters = [now().into(), run.into()];
+        let rows = portion.len() as u64;
         session
-            .execute_later(&statement, &[now().into(), run.into()])
+            .require(&statement, &parameters, rows, conflict("migrated"))
             .await?;
     }
     Ok(())
 }
 
-/// Forgets these.
+/// Forgets these, none of which is finalized.
 pub async fn forget_applied(session: &mut dyn Session, applied: &[i64]) -> Result<()> {
     for portion in applied.chunks(ROWS_PER_STATEMENT) {
         let statement = format!(
-            "DELETE FROM wasmigrate_applied WHERE id IN ({})",
+            "DELETE FROM wasmigrate_applied WHERE id IN ({}) AND state <> 'finalized' RETURNING id",
             list(portion)
         );
-        session.execute_later(&statement, &[]).await?;
+        let rows = portion.len() as u64;
+        session
+            .require(&statement, &[], rows, conflict("not finalized"))
+            .await?;
     }
     Ok(())
+}
+
+/// The journal is not as a run has left or found it.
+fn conflict(expected: &str) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the journal does not say any more that each of these files is {expected}: nothing of the transaction was kept; run \
+             the command again"
+        ),
+    )
 }

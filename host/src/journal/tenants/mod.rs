@@ -7,24 +7,48 @@ mod applied;
 mod failures;
 mod records;
 mod report;
+mod schemas;
 mod sources;
 
-use super::schema;
-use crate::database::{Result, Session};
+use super::{end_lost_transactions, lease, schema};
+use crate::database::{Error, ErrorKind, Result, Session};
 
 pub use applied::{
-    finalize_applied, forget_applied, last_applied, read_applied, read_applied_of,
-    read_unfinalized, update_applied, write_applied,
+    finalize_applied, forget_applied, last_applied, read_applied, read_applied_by,
+    read_applied_for, read_applied_of, read_unfinalized, update_applied, write_applied,
 };
 pub use failures::{read_failures, write_failure};
 pub use records::{AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally};
 pub use report::{count_by_run, count_by_source, count_by_tenant, fetch_applied, query_applied};
+pub use schemas::{make_schema, reserved_words};
 pub use sources::{read_sources, read_tenants, write_source, write_tenant};
 
 /// Whether the target's journal has the tables for tenants.
 pub async fn has_tenants(session: &mut dyn Session) -> Result<bool> {
     let version = schema::version(session).await?;
     Ok(version.is_some_and(|version| version >= schema::THIRD))
+}
+
+/// Ends what the lost connections of a run, or of one of its parts, have open on a server, and waits for those that are just
+/// committing: what is read afterwards stays true.
+pub async fn end_lost_connections(
+    session: &mut dyn Session,
+    run: i64,
+    part: Option<u32>,
+) -> Result<()> {
+    let Some(part) = part else {
+        return end_lost_transactions(session, run).await;
+    };
+    if session.server().capabilities.has_one_writer() {
+        return Ok(());
+    }
+    if !session.end_others_of_part(run, part).await? {
+        return Err(Error::new(
+            ErrorKind::Busy,
+            format!("a lost connection of run {run} does not end, and may still commit"),
+        ));
+    }
+    lease::hold(session).await
 }
 
 /// Numbers, as a list of SQL; one that nothing has when there are none.

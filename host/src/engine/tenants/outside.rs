@@ -1,0 +1,129 @@
+//! A file that runs outside a transaction, for one tenant.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::context::finish;
+use super::shared::lock;
+use super::work::Task;
+use super::worker::Worker;
+use crate::database::{Durability, Session, quote};
+use crate::engine::failure::Failure;
+use crate::engine::runner::outside::{may_be_of, name_invalid};
+use crate::journal::{self, AppliedRecord, Phase};
+
+impl Worker<'_> {
+    /// Runs a file outside a transaction: it is written down as started first, and its session has a transaction again
+    /// afterwards.
+    pub(super) async fn outside(
+        &self,
+        context: &Arc<crate::engine::transaction::RunContext>,
+        mut session: Box<dyn Session>,
+        task: &Task,
+        attempt: u32,
+    ) -> (Result<(Task, AppliedRecord), Failure>, Box<dyn Session>) {
+        let tenancy = self.shared.tenancy;
+        let mut record = tenancy.record(task);
+        let was_started = task.record.is_some();
+        let started = async {
+            // Of one that was cut off, what it left is its own.
+            let known = match was_started {
+                true => BTreeSet::new(),
+                false => self.invalid_indexes(&mut *session, task).await?,
+            };
+            if !was_started {
+                journal::write_applied(&mut *session, std::slice::from_ref(&record)).await?;
+            }
+            self.lease.fence(&mut *session).await?;
+            session.commit().await?;
+            session.begin_without_transaction().await?;
+            crate::database::Result::Ok(known)
+        };
+        let known = match started.await {
+            Ok(known) => known,
+            Err(error) => return (Err(Failure::from_database(error)), session),
+        };
+        lock(&self.shared.committed).insert((task.file, task.tenant), Some(record.clone()));
+        let task = Task {
+            record: Some(record.clone()),
+            ..task.clone()
+        };
+        let migrate = Task {
+            phases: &[Phase::Migrate],
+            ..task.clone()
+        };
+        let performed = tenancy
+            .perform_outside(context, session, &migrate, attempt, &self.stop)
+            .await;
+        session = performed.session;
+        let kept = |failure: Failure| Failure {
+            is_kept: true,
+            ..failure
+        };
+        let mut result = performed.result.map(|_| ());
+        let looked = async {
+            session.rollback().await?;
+            session.begin(Durability::Deferred).await?;
+            self.invalid_indexes(&mut *session, &task).await
+        };
+        match looked.await {
+            Ok(invalid) => {
+                let left: Vec<&str> = invalid.difference(&known).map(String::as_str).collect();
+                if !left.is_empty() {
+                    let failure = name_invalid(result, &left);
+                    result = Err(tenancy.say(failure, &task, Phase::Migrate, &self.stop));
+                }
+            }
+            Err(error) => result = result.and(Err(Failure::from_database(error))),
+        }
+        if let Err(failure) = result {
+            return (Err(kept(failure)), session);
+        }
+        let rest = match task.phases {
+            [Phase::Migrate, rest @ ..] => rest,
+            rest => rest,
+        };
+        finish(&mut record, &[Phase::Migrate], tenancy.run());
+        if !rest.is_empty() {
+            let finalize = Task {
+                phases: rest,
+                record: Some(record.clone()),
+                ..task.clone()
+            };
+            let performed = tenancy
+                .perform(context, session, &finalize, attempt, &self.stop)
+                .await;
+            session = performed.session;
+            match performed.result {
+                Ok(finalized) => record = finalized,
+                Err(failure) => return (Err(kept(failure)), session),
+            }
+        }
+        (Ok((task, record)), session)
+    }
+
+    /// The invalid indexes that a file may have made: those that it names, where its tenant is. Others work beside it.
+    async fn invalid_indexes(
+        &self,
+        session: &mut dyn Session,
+        task: &Task,
+    ) -> crate::database::Result<BTreeSet<String>> {
+        let tenancy = self.shared.tenancy;
+        let tenant = tenancy.tenant(task);
+        let schemas = tenant.map(|tenant| [tenant.schema.clone(), quote(&tenant.schema)]);
+        let is_here = |index: &str| {
+            let Some(schemas) = &schemas else { return true };
+            let is_in = |schema: &String| {
+                let rest = index.strip_prefix(schema.as_str());
+                rest.is_some_and(|rest| rest.starts_with('.'))
+            };
+            schemas.iter().any(is_in)
+        };
+        let loaded = tenancy.loaded.get(&task.file);
+        let mut invalid = session.invalid_indexes().await?;
+        invalid.retain(|index| {
+            is_here(index) && loaded.is_some_and(|loaded| may_be_of(loaded, index))
+        });
+        Ok(invalid.into_iter().collect())
+    }
+}

@@ -1,0 +1,88 @@
+//! After a lost connection: what was committed, and what is left to do.
+//!
+//! Only the last commit of a run waits for the disk. So a server that goes down may have forgotten the newest commits, and
+//! the one that was under way may have come through although nobody heard of it. Nothing more is done before both are known:
+//! what the lost connection may still have open is ended, and the journal is read again. When a commit that was acknowledged
+//! is not there any more, the run is over: what comes after it must not be done without it.
+
+use super::remaining::{Rows, forgotten, gap};
+use super::shared::lock;
+use super::work::Task;
+use super::worker::Worker;
+use crate::database::Durability;
+use crate::engine::failure::Failure;
+use crate::engine::retries::await_next_try;
+use crate::journal;
+
+impl Worker<'_> {
+    /// Finds out what is left of these tasks, all of one tenant. The session has a connection afterwards, and no transaction.
+    pub(super) async fn look_again(&mut self, tasks: &[Task]) -> Result<Vec<Task>, Failure> {
+        let rows = self
+            .read_again(tasks)
+            .await
+            .map_err(Failure::from_database)?;
+        let tenancy = self.shared.tenancy;
+        if self.writes_to_target() && self.shared.why_over().is_none() {
+            let committed = lock(&self.shared.committed);
+            if let Some(key) = forgotten(&committed, |key| rows.get(tenancy, *key)) {
+                let task = Task {
+                    file: key.0,
+                    tenant: key.1,
+                    phases: &[],
+                    record: None,
+                };
+                let failure = gap(&tenancy.label(&task));
+                self.shared.end(failure.clone());
+                return Err(failure);
+            }
+        }
+        let left = rows.left(tenancy, tasks)?;
+        self.is_certain = true;
+        Ok(left)
+    }
+
+    async fn read_again(&mut self, tasks: &[Task]) -> crate::database::Result<Rows> {
+        self.open(tasks).await?;
+        let tenancy = self.shared.tenancy;
+        let (run, part) = (self.shared.lease.run, self.part);
+        let tenant = tasks.first().and_then(|task| tenancy.tenant(task));
+        let tenant = tenant.map_or("", |tenant| &*tenant.name);
+        let is_in_target = self.writes_to_target();
+        let Some(session) = self.session.as_mut() else {
+            return Ok(Rows::new(Vec::new()));
+        };
+        let session = &mut **session;
+        session.rollback().await?;
+        session.reconnect().await?;
+        session.begin(Durability::Deferred).await?;
+        let mut rows = Vec::new();
+        if is_in_target {
+            journal::end_lost_connections(session, run, part).await?;
+            rows = journal::read_applied_by(session, run).await?;
+        }
+        rows.extend(journal::read_applied_for(session, tenant, run).await?);
+        self.lease.fence(session).await?;
+        session.commit().await?;
+        Ok(Rows::new(rows))
+    }
+
+    /// Finds out what was committed, where that is not known, with as many tries as it is worth.
+    pub(super) async fn make_certain(&mut self) -> Result<(), Failure> {
+        let tenancy = self.shared.tenancy;
+        let mut attempt = 1;
+        while !self.is_certain {
+            let Err(failure) = self.look_again(&[]).await else {
+                break;
+            };
+            self.give_up(&failure).await;
+            let pause = tenancy.engine.options.retries.pause(&failure, attempt);
+            let is_over = self.stop.is_cancelled() || self.shared.why_over().is_some();
+            let Some(pause) = pause.filter(|_| !is_over) else {
+                return Err(failure);
+            };
+            attempt += 1;
+            await_next_try(&*tenancy.observer, "", &failure, attempt, pause, &self.stop).await;
+        }
+        Ok(())
+    }
+}
