@@ -12,8 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Authority, Batch, Column, CursorId, Deed, Durability, Error, Listener, Result, SavepointId,
-    Schema, Script, ScriptError, Server, Value,
+    Authority, Batch, Column, CursorId, Deed, Durability, Error, ErrorKind, Listener, Result,
+    SavepointId, Schema, Script, ScriptError, Server, Value,
 };
 
 /// How many rows of the host's own questions are read at once.
@@ -21,6 +21,9 @@ const ROWS_AT_ONCE: usize = 1_000;
 
 /// How many bytes of them are.
 const BYTES_AT_ONCE: usize = 8 << 20;
+
+/// How many bytes one of these answers may have. Stops a server that never stops sending rows.
+const MAX_ANSWER_BYTES: usize = 256 << 20;
 
 /// One connection to the target, with at most one open transaction.
 ///
@@ -226,13 +229,26 @@ impl<'s> dyn Session + 's {
     /// Reads all rows of a small result of the host's own.
     pub async fn rows(&mut self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>> {
         let cursor = self.query(Authority::Host, statement, parameters).await?;
-        let mut rows = Vec::new();
+        let mut rows: Vec<Vec<Value>> = Vec::new();
+        let mut bytes = 0;
         loop {
             let batch = self.fetch(cursor, ROWS_AT_ONCE, BYTES_AT_ONCE).await?;
             if batch.row_count == 0 {
                 break;
             }
-            rows.extend(batch.into_rows());
+            for row in batch.into_rows() {
+                bytes += row.iter().map(Value::size).sum::<usize>();
+                rows.push(row);
+            }
+            if bytes > MAX_ANSWER_BYTES {
+                return Err(Error::new(
+                    ErrorKind::Other,
+                    format!(
+                        "the answer to a question of the host has more than {} MiB",
+                        MAX_ANSWER_BYTES >> 20
+                    ),
+                ));
+            }
         }
         self.close(cursor).await;
         Ok(rows)

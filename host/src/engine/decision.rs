@@ -66,8 +66,8 @@ impl Engine {
     }
 
     /// The target's state now, where the target can be read.
-    pub(super) async fn state(&self, catalog: &Catalog) -> Option<State> {
-        let snapshot = self.snapshot(&Stop::default()).await.ok()?;
+    pub(super) async fn state(&self, catalog: &Catalog, stop: &Stop) -> Option<State> {
+        let snapshot = self.snapshot(stop).await.ok()?;
         Some(overview::state_of(catalog, &snapshot))
     }
 

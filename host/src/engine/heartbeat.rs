@@ -11,6 +11,8 @@ use crate::journal::Lease;
 /// it cannot, and need not: nobody else can take the lease then either.
 pub(super) struct Heartbeat {
     ended: Arc<(Mutex<bool>, Condvar)>,
+    /// Ends a renewal that is under way.
+    giving_up: Stop,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -19,12 +21,18 @@ impl Heartbeat {
     pub(super) fn start(database: Arc<dyn Database>, lease: Lease, stop: Stop) -> Self {
         let ended = Arc::new((Mutex::new(false), Condvar::new()));
         let ended_in_thread = Arc::clone(&ended);
+        let giving_up = Stop::default();
+        let given_up = giving_up.clone();
         let thread = std::thread::Builder::new()
             .name("heartbeat".to_owned())
-            .spawn(move || beat(&ended_in_thread, &*database, &lease, &stop))
+            .spawn(move || beat(&ended_in_thread, &*database, &lease, &stop, &given_up))
             // Without the thread the lease is renewed by each commit alone.
             .ok();
-        Self { ended, thread }
+        Self {
+            ended,
+            giving_up,
+            thread,
+        }
     }
 }
 
@@ -32,6 +40,8 @@ impl Drop for Heartbeat {
     fn drop(&mut self) {
         *self.ended.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.ended.1.notify_all();
+        // The run has released the lease, or cannot.
+        self.giving_up.cancel();
         if let Some(thread) = self.thread.take() {
             // A panic in there has nothing left to break.
             let _ = thread.join();
@@ -39,7 +49,13 @@ impl Drop for Heartbeat {
     }
 }
 
-fn beat(ended: &(Mutex<bool>, Condvar), database: &dyn Database, lease: &Lease, stop: &Stop) {
+fn beat(
+    ended: &(Mutex<bool>, Condvar),
+    database: &dyn Database,
+    lease: &Lease,
+    stop: &Stop,
+    given_up: &Stop,
+) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -47,7 +63,7 @@ fn beat(ended: &(Mutex<bool>, Condvar), database: &dyn Database, lease: &Lease, 
         return;
     };
     while !wait(ended, lease.lasts / 3) {
-        match runtime.block_on(renew(database, lease)) {
+        match runtime.block_on(renew(database, lease, given_up)) {
             Err(error) if error.kind == ErrorKind::LeaseLost => {
                 stop.cancel();
                 return;
@@ -68,8 +84,12 @@ fn wait(ended: &(Mutex<bool>, Condvar), time: Duration) -> bool {
     *guard
 }
 
-async fn renew(database: &dyn Database, lease: &Lease) -> crate::database::Result<()> {
-    let stop = Stop::default();
+async fn renew(
+    database: &dyn Database,
+    lease: &Lease,
+    given_up: &Stop,
+) -> crate::database::Result<()> {
+    let stop = given_up.child();
     stop.set_deadline(Some(lease.lasts / 3));
     let mut session = database.open(Access::Write, &stop).await?;
     session.begin(Durability::Deferred).await?;

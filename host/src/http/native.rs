@@ -37,6 +37,9 @@ const REMEMBERED: usize = 1_000;
 /// Lines of output, or runs, that one answer holds at most.
 const PAGE: u32 = 1_000;
 
+/// How long the target may take to say whether a run that is about to be cancelled has ended already.
+const LOOK_BEFORE_CANCEL: Duration = Duration::from_secs(2);
+
 /// How often a stream without events shows that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -461,24 +464,35 @@ pub(super) async fn cancel(
     run: Result<Path<i64>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(run) = run?;
-    // Asked first: a run is known as live a moment longer than it goes on.
-    let entry = find(&service, run).await?;
-    if let Some(outcome) = entry.run.outcome {
-        let detail = format!("run {run} has ended: {}", outcome.as_str());
-        return Err(Problem::conflict(detail));
+    if let Some(live) = service.supervisor.live().filter(|live| live.run == run) {
+        // It is known as live a moment longer than it goes on. Whether its target answers or not, it can be cancelled.
+        let found = tokio::time::timeout(LOOK_BEFORE_CANCEL, find(&service, run)).await;
+        if let Ok(Ok(entry)) = found {
+            refuse_ended(&entry)?;
+        }
+        live.cancel();
+        return Ok(super::json(StatusCode::ACCEPTED, &json!({ "run": run })));
     }
-    let live = service.supervisor.live();
-    let Some(live) = live.filter(|live| live.run == run) else {
-        let lease = service.supervisor.overview().await?.lease;
-        return Err(Problem::conflict(
-            match lease.filter(|lease| lease.run == run) {
-                Some(lease) => format!("run {run} goes on in {}: cancel it there", lease.holder),
-                None => format!("run {run} has ended: {} died", entry.run.host),
-            },
-        ));
-    };
-    live.cancel();
-    Ok(super::json(StatusCode::ACCEPTED, &json!({ "run": run })))
+    let entry = find(&service, run).await?;
+    refuse_ended(&entry)?;
+    let lease = service.supervisor.overview().await?.lease;
+    Err(Problem::conflict(
+        match lease.filter(|lease| lease.run == run) {
+            Some(lease) => format!("run {run} goes on in {}: cancel it there", lease.holder),
+            None => format!("run {run} has ended: {} died", entry.run.host),
+        },
+    ))
+}
+
+fn refuse_ended(entry: &HistoryEntry) -> Result<(), Problem> {
+    match entry.run.outcome {
+        Some(outcome) => Err(Problem::conflict(format!(
+            "run {} has ended: {}",
+            entry.run.id,
+            outcome.as_str()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Live events. Begins with where the target stands, unless the client was here a short while ago and missed nothing that

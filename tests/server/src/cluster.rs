@@ -196,6 +196,30 @@ impl Cluster {
         Ok(())
     }
 
+    /// Lets none of the server's processes do anything more. The system goes on taking connections for it.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal_all(rustix::process::Signal::STOP)
+    }
+
+    /// Lets all of them go on.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal_all(rustix::process::Signal::CONT)
+    }
+
+    fn signal_all(&self, signal: rustix::process::Signal) -> Result<()> {
+        let process = self.process.as_ref().context("the server does not run")?;
+        let postmaster = i32::try_from(process.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+            .context("its process has no number")?;
+        rustix::process::kill_process(postmaster, signal)?;
+        for child in children(process.id()) {
+            // One that has ended meanwhile is as good.
+            let _ = rustix::process::kill_process(child, signal);
+        }
+        Ok(())
+    }
+
     /// Stops the server without waiting for its clients.
     pub fn stop(&mut self) -> Result<()> {
         let Some(mut process) = self.process.take() else {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator as _;
@@ -17,9 +17,12 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, Scr
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
+use rustix::net::sockopt;
+
 use super::super::{Error, ErrorKind, Result};
 use super::address::{Address, Endpoint, SslMode};
 use super::errors;
+use super::patience::{Patience, Patiently};
 use super::prepared::PreparedStatements;
 use super::tls;
 use super::wire::{Socket, Wire};
@@ -30,8 +33,26 @@ const LONGEST_GREETING: usize = 1 << 20;
 /// How long to wait before a server is tried again that is starting up.
 const STARTING_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a connection says nothing before the system asks whether the other machine is still there.
+const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(30);
+
+/// How long it waits for an answer to that before it asks again.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often it asks before the connection is given up.
+const KEEP_ALIVE_TRIES: u32 = 3;
+
 /// SQLSTATE `cannot_connect_now`: the server is starting, recovering or shutting down.
 const CANNOT_CONNECT_NOW: &str = "57P03";
+
+/// What a server may not go beyond.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// The longest message, in bytes.
+    pub(super) most_message: usize,
+    /// How long it may say nothing to a question.
+    pub(super) longest_silence: Duration,
+}
 
 /// An open connection.
 pub(super) struct Connection {
@@ -47,31 +68,30 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects. A server that is starting up is waited for, as long as the address says.
-    pub(super) fn open(address: &Address, most_message: usize) -> Result<Self> {
-        let give_up = Instant::now() + address.connect_timeout;
+    /// Connects. A server that is starting up is waited for, as long as there is patience.
+    pub(super) fn open(address: &Address, bounds: Bounds, patience: &Patience) -> Result<Self> {
         loop {
-            match Self::try_open(address, most_message) {
-                Err(error) if error.code == CANNOT_CONNECT_NOW && Instant::now() < give_up => {
-                    std::thread::sleep(STARTING_PAUSE);
-                }
+            match Self::try_open(address, bounds, patience) {
+                Err(error)
+                    if error.code == CANNOT_CONNECT_NOW
+                        && patience.pause(STARTING_PAUSE).is_ok() => {}
                 done => return done,
             }
         }
     }
 
-    fn try_open(address: &Address, most_message: usize) -> Result<Self> {
+    fn try_open(address: &Address, bounds: Bounds, patience: &Patience) -> Result<Self> {
         let cannot = |error: &dyn std::fmt::Display| {
             Error::new(
                 ErrorKind::Unavailable,
                 format!("cannot connect to {address}: {error}"),
             )
         };
-        let socket = reach(address).map_err(|error| cannot(&error))?;
-        let (socket, tls) = secure(socket, address).map_err(|error| cannot(&error))?;
-        socket.set_blocking(false).map_err(|error| cannot(&error))?;
+        let socket = reach(address, patience).map_err(|error| cannot(&error))?;
+        let (socket, tls) = secure(socket, address, patience).map_err(|error| cannot(&error))?;
+        let most_message = LONGEST_GREETING.max(bounds.most_message);
         let mut connection = Self {
-            wire: Wire::new(socket, tls, LONGEST_GREETING.max(most_message)),
+            wire: Wire::new(socket, tls, most_message, bounds.longest_silence),
             canceller: Canceller {
                 address: address.clone(),
                 process: 0,
@@ -82,18 +102,24 @@ impl Connection {
             type_names: HashMap::new(),
             prepared: PreparedStatements::default(),
         };
-        connection.greet(address).map_err(|error| match error {
-            Refused::Io(error) => cannot(&error),
-            Refused::Database(error) => Error {
-                kind: ErrorKind::Unavailable,
-                message: format!("cannot connect to {address}: {}", error.message),
-                ..error
-            },
-        })?;
+        connection
+            .greet(address, patience)
+            .map_err(|error| match error {
+                Refused::Io(error) => cannot(&error),
+                Refused::Database(error) => Error {
+                    kind: ErrorKind::Unavailable,
+                    message: format!("cannot connect to {address}: {}", error.message),
+                    ..error
+                },
+            })?;
         Ok(connection)
     }
 
-    fn greet(&mut self, address: &Address) -> std::result::Result<(), Refused> {
+    fn greet(
+        &mut self,
+        address: &Address,
+        patience: &Patience,
+    ) -> std::result::Result<(), Refused> {
         let mut parameters = vec![
             ("user", address.user.as_str()),
             ("database", &address.database),
@@ -110,14 +136,7 @@ impl Connection {
             address.application_name.as_deref().unwrap_or("wasmigrate"),
         ));
         frontend::startup_message(parameters, &mut self.wire.outgoing)?;
-        let give_up = Instant::now() + address.connect_timeout;
-        let mut wait = || match Instant::now() < give_up {
-            true => Ok(()),
-            false => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the server does not answer",
-            )),
-        };
+        let mut wait = || patience.check();
         let password = || -> std::result::Result<String, Refused> {
             let variable = |name: &str| std::env::var(name).ok();
             let password = address.password(&variable).map_err(io::Error::other)?;
@@ -212,8 +231,14 @@ impl Canceller {
     /// Asks the server to end the statement that the connection waits for. Returns when it was told to, so that no later
     /// statement is hit.
     pub(super) fn interrupt(&self) -> io::Result<()> {
+        let patience = Patience::brief(self.address.connect_timeout);
+        let socket = reach(&self.address, &patience)?;
         let (mut socket, tls) =
-            secure(reach(&self.address)?, &self.address).map_err(io::Error::other)?;
+            secure(socket, &self.address, &patience).map_err(io::Error::other)?;
+        let mut socket = Patiently {
+            socket: &mut socket,
+            patience: &patience,
+        };
         let mut message = BytesMut::new();
         frontend::cancel_request(self.process, self.secret, &mut message);
         let mut nothing = [0];
@@ -250,18 +275,14 @@ fn unexpected() -> io::Error {
     io::Error::other("the server answers out of turn")
 }
 
-/// Opens a socket, which blocks, but not for ever.
-fn reach(address: &Address) -> io::Result<Socket> {
-    let socket = open_socket(address)?;
-    let most = Some(address.connect_timeout);
-    match &socket {
-        Socket::Tcp(socket) => socket.set_read_timeout(most)?,
-        Socket::Unix(socket) => socket.set_read_timeout(most)?,
-    }
+/// Opens a socket, which does not block.
+fn reach(address: &Address, patience: &Patience) -> io::Result<Socket> {
+    let socket = open_socket(address, patience)?;
+    socket.set_non_blocking()?;
     Ok(socket)
 }
 
-fn open_socket(address: &Address) -> io::Result<Socket> {
+fn open_socket(address: &Address, patience: &Patience) -> io::Result<Socket> {
     match &address.endpoint {
         Endpoint::Unix(directory, port) => {
             UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).map(Socket::Unix)
@@ -269,10 +290,10 @@ fn open_socket(address: &Address) -> io::Result<Socket> {
         Endpoint::Tcp(host, port) => {
             let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
             for resolved in (host.as_str(), *port).to_socket_addrs()? {
-                match TcpStream::connect_timeout(&resolved, address.connect_timeout) {
+                match patience.connect(resolved) {
                     Ok(socket) => {
                         socket.set_nodelay(true)?;
-                        rustix::net::sockopt::set_socket_keepalive(&socket, true)?;
+                        keep_alive(&socket)?;
                         return Ok(Socket::Tcp(socket));
                     }
                     Err(error) => failed = error,
@@ -283,10 +304,20 @@ fn open_socket(address: &Address) -> io::Result<Socket> {
     }
 }
 
+/// Lets the system notice a machine that is gone.
+fn keep_alive(socket: &TcpStream) -> io::Result<()> {
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, KEEP_ALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, KEEP_ALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(socket, KEEP_ALIVE_TRIES)?;
+    Ok(())
+}
+
 /// Asks for TLS as the address says, and shakes hands.
 fn secure(
     mut socket: Socket,
     address: &Address,
+    patience: &Patience,
 ) -> std::result::Result<(Socket, Option<rustls::ClientConnection>), String> {
     let Endpoint::Tcp(host, _) = &address.endpoint else {
         return Ok((socket, None));
@@ -297,15 +328,19 @@ fn secure(
     let mut request = BytesMut::new();
     frontend::ssl_request(&mut request);
     let mut answer = [0];
-    socket
+    let mut patiently = Patiently {
+        socket: &mut socket,
+        patience,
+    };
+    patiently
         .write_all(&request)
-        .and_then(|()| socket.read_exact(&mut answer))
+        .and_then(|()| patiently.read_exact(&mut answer))
         .map_err(|error| format!("the server does not say whether it speaks TLS: {error}"))?;
     match (answer, address.ssl_mode) {
         ([b'S'], mode) => {
             let mut tls = tls::client(host, mode, address.root_certificate.as_deref())?;
             while tls.is_handshaking() {
-                tls.complete_io(&mut socket)
+                tls.complete_io(&mut patiently)
                     .map_err(|error| format!("TLS: {error}"))?;
             }
             Ok((socket, Some(tls)))

@@ -1,11 +1,11 @@
 //! Asking the server, and making sense of its answers.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use postgres_protocol::message::frontend;
 
-use super::super::{Authority, Cell, Error, ErrorKind, JOURNAL_PREFIX, Result};
+use super::super::{Access, Authority, Cell, Error, ErrorKind, JOURNAL_PREFIX, Result};
 use super::interruptions::Interruptions;
 use super::pipeline::{Answer, Asked, Request, Trouble};
 use super::state::PostgresSession;
@@ -13,6 +13,13 @@ use super::{errors, guard, locks};
 
 /// How many statements a transaction keeps prepared on the server.
 const MOST_PREPARED: usize = 64;
+
+/// How long a server may say nothing to a question about the journal: whoever wants to know where the target stands is not
+/// to wait as long as a step may take.
+const LONGEST_SILENCE_TO_A_QUESTION: Duration = Duration::from_secs(60);
+
+/// How long the answer to what is under way may take once the run has to end. The host itself is given more.
+const ENDING: Duration = Duration::from_secs(3);
 
 impl PostgresSession {
     pub(super) fn lost(&self) -> Error {
@@ -103,14 +110,28 @@ impl PostgresSession {
         let (stop, database) = (self.stop.clone(), self.database.clone());
         let label = self.label.clone();
         let is_interruptible = authority == Authority::Step;
+        connection.wire.longest_silence = match (authority, self.access) {
+            (Authority::Host, Access::Read) => LONGEST_SILENCE_TO_A_QUESTION,
+            _ => database.longest_silence(),
+        };
         let suspicious = database.0.options.lock_timeout.mul_f32(0.6);
         let (mut asked_holders, mut interruptions) =
             (Instant::now(), Interruptions::new(canceller));
         let mut holders = None;
+        let mut ending_since = None;
         let mut look = |process: Option<i64>| {
-            if is_interruptible && stop.reason().is_some() {
-                interruptions.interrupt(&database, process);
-                return Ok(());
+            if stop.reason().is_some() {
+                let since: &Instant = ending_since.get_or_insert_with(Instant::now);
+                if since.elapsed() > ENDING {
+                    return Err(io::Error::new(
+                        io::ErrorKind::TimedOut,
+                        "the run has to end, and the server does not answer",
+                    ));
+                }
+                if is_interruptible {
+                    interruptions.interrupt(&database, process);
+                    return Ok(());
+                }
             }
             if asked_holders.elapsed() > suspicious {
                 asked_holders = Instant::now();

@@ -5,7 +5,7 @@ use postgres_protocol::message::frontend;
 
 use super::super::{Authority, Cell, Column, CursorId, Error, ErrorKind, Result, Value};
 use super::connection::Connection;
-use super::pipeline::{Answer, Asked, Request};
+use super::pipeline::{Answer, Asked, Request, too_much};
 use super::results::{self, Cursor, Portion};
 use super::state::PostgresSession;
 use super::text;
@@ -91,6 +91,8 @@ impl PostgresSession {
         self.ask(Asked::Awaited, &request, parameters.iter().map(Cell::from))?;
         let mut cursor = Cursor::new(authority, portal.clone());
         let mut described = Vec::new();
+        let most_rows = request.most_rows;
+        let mut row_count = 0;
         let most_bytes = self.database.0.limits.value_bytes;
         let mut bytes = 0;
         self.settle(authority, &mut |_, answer| {
@@ -109,6 +111,10 @@ impl PostgresSession {
                 }
                 Answer::Row(row) => {
                     bytes += row.buffer().len() as u64;
+                    row_count += 1;
+                    if !is_autocommit && row_count > most_rows {
+                        return Err(too_much());
+                    }
                     if is_autocommit && bytes > most_bytes {
                         return Err(Error::limit(
                             "limits.value_bytes",
@@ -163,6 +169,7 @@ impl PostgresSession {
         let (mut rows, mut is_done) = (Vec::new(), false);
         self.settle(authority, &mut |_, answer| {
             match answer {
+                Answer::Row(_) if rows.len() >= portion => return Err(too_much()),
                 Answer::Row(row) => rows.push(row),
                 Answer::Done(_) => is_done = true,
                 _ => {}

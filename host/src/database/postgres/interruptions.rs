@@ -52,13 +52,15 @@ impl Interruptions {
 /// Ends a process of the server, asked for on another connection: a role may end those of its own sessions. When that
 /// fails, it is tried again later.
 fn end(database: &Postgres, process: i64) {
-    let Ok(mut connection) = database.connect() else {
+    let patience = database.brief_patience();
+    let Ok(mut connection) = database.connect(&patience) else {
         return;
     };
     let asked = pipeline::ask(
         &mut connection,
         "SELECT pg_catalog.pg_terminate_backend($1)",
         &[Cell::Integer(process)],
+        &patience,
     );
     if asked.is_ok() {
         database.give_back(connection);

@@ -20,10 +20,11 @@ pub(super) fn holders(
     process: Option<i64>,
     label: Option<&str>,
 ) -> Option<String> {
-    let mut connection = database.connect().ok()?;
+    let patience = database.brief_patience();
+    let mut connection = database.connect(&patience).ok()?;
     let process = process.map_or(Cell::Null, Cell::Integer);
     let label = label.map_or(Cell::Null, Cell::Text);
-    let rows = pipeline::ask(&mut connection, HOLDERS, &[process, label]).ok()?;
+    let rows = pipeline::ask(&mut connection, HOLDERS, &[process, label], &patience).ok()?;
     database.give_back(connection);
     let holders: Vec<String> = rows
         .into_iter()

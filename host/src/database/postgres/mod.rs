@@ -21,6 +21,7 @@ mod interruptions;
 mod introspect;
 mod lexer;
 mod locks;
+mod patience;
 mod pipeline;
 mod pool;
 mod prepared;

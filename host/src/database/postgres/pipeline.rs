@@ -14,6 +14,7 @@ use postgres_protocol::message::frontend::{self, BindError};
 
 use super::super::{Cell, Error, ErrorKind, Listener, Result};
 use super::connection::Connection;
+use super::patience::Patience;
 use super::{errors, prepared, results, text};
 
 /// The text of a failed cast by which the server says that a step was where it must not be.
@@ -24,6 +25,9 @@ const DIVISION_BY_ZERO: &str = "22012";
 
 /// SQLSTATE of a statement that writes in a transaction that may not.
 const READ_ONLY: &str = "25006";
+
+/// How many rows the answer to a question outside of a session may have.
+const MOST_ROWS_OF_A_QUESTION: usize = 1_000;
 
 /// What a statement was sent for.
 pub(super) enum Asked {
@@ -211,6 +215,7 @@ impl Pipeline {
         on: &mut dyn FnMut(usize, Answer) -> Result<()>,
     ) -> std::result::Result<(), Trouble> {
         frontend::sync(&mut connection.wire.outgoing);
+        connection.wire.ask();
         self.awaited = 0;
         let mut trouble = None;
         let settled = self.read_answers(connection, look, on, &mut trouble);
@@ -254,13 +259,13 @@ impl Pipeline {
             match connection.wire.receive(&mut || look(process))? {
                 Message::ParameterDescription(body) if self.is_awaited() => {
                     let count = body.parameters().count()?;
-                    note(trouble, on(self.awaited, Answer::Parameters(count)));
+                    note(trouble, on(self.awaited, Answer::Parameters(count)))?;
                 }
                 Message::RowDescription(body) if self.is_awaited() => {
-                    note(trouble, on(self.awaited, Answer::Columns(body)));
+                    note(trouble, on(self.awaited, Answer::Columns(body)))?;
                 }
                 Message::DataRow(body) => match self.asked.front() {
-                    Some(Asked::Awaited) => note(trouble, on(self.awaited, Answer::Row(body))),
+                    Some(Asked::Awaited) => note(trouble, on(self.awaited, Answer::Row(body)))?,
                     Some(Asked::Begin) => self.begun = begun(&body)?,
                     _ => {}
                 },
@@ -270,10 +275,10 @@ impl Pipeline {
                         trouble.get_or_insert_with(failed_before);
                     }
                     let changed = rows_changed(tag);
-                    self.is_done(trouble, on, Answer::Done(changed));
+                    self.is_done(trouble, on, Answer::Done(changed))?;
                 }
-                Message::EmptyQueryResponse => self.is_done(trouble, on, Answer::Done(0)),
-                Message::PortalSuspended => self.is_done(trouble, on, Answer::Suspended),
+                Message::EmptyQueryResponse => self.is_done(trouble, on, Answer::Done(0))?,
+                Message::PortalSuspended => self.is_done(trouble, on, Answer::Suspended)?,
                 Message::ErrorResponse(body) => {
                     let error = errors::translate(&mut body.fields())?;
                     *trouble = Some(self.explain(error));
@@ -305,13 +310,14 @@ impl Pipeline {
         trouble: &mut Option<Error>,
         on: &mut dyn FnMut(usize, Answer) -> Result<()>,
         answer: Answer,
-    ) {
+    ) -> io::Result<()> {
         if let Some(Asked::Awaited) = self.asked.pop_front() {
-            note(trouble, on(self.awaited, answer));
+            note(trouble, on(self.awaited, answer))?;
             if trouble.is_none() {
                 self.awaited += 1;
             }
         }
+        Ok(())
     }
 
     /// What an error means, by what its statement was sent for.
@@ -331,10 +337,24 @@ impl Pipeline {
     }
 }
 
-fn note(trouble: &mut Option<Error>, result: Result<()>) {
-    if let (None, Err(error)) = (&trouble, result) {
-        *trouble = Some(error);
+/// Takes note of what whoever waits says to an answer. A server that sends what nobody has asked for is left.
+fn note(trouble: &mut Option<Error>, result: Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind == ErrorKind::Unavailable => Err(io::Error::other(error.message)),
+        Err(error) if trouble.is_none() => {
+            *trouble = Some(error);
+            Ok(())
+        }
+        Err(_) | Ok(()) => Ok(()),
     }
+}
+
+/// The server sends more rows than it was asked for.
+pub(super) fn too_much() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the server sends more rows than it was asked for",
+    )
 }
 
 /// What the step did where it must not be: the message quotes `wasmigrate-tampered WHAT`.
@@ -406,11 +426,12 @@ fn rows_changed(tag: &str) -> u64 {
     }
 }
 
-/// Asks one question of the host outside of a session; returns the rows of its answer as text.
+/// Asks one question of the host outside of a session; returns the rows of its answer, which are few, as text.
 pub(super) fn ask(
     connection: &mut Connection,
     statement: &str,
     parameters: &[Cell<'_>],
+    patience: &Patience,
 ) -> Result<Vec<Vec<Option<String>>>> {
     let mut pipeline = Pipeline::default();
     pipeline.ask(
@@ -420,9 +441,12 @@ pub(super) fn ask(
         parameters.iter().copied(),
     )?;
     let mut rows = Vec::new();
-    let settled = pipeline.settle(connection, &mut |_| Ok(()), &mut |_, answer| {
-        if let Answer::Row(row) = answer {
-            rows.push(results::texts(&row)?);
+    let mut look = |_| patience.check();
+    let settled = pipeline.settle(connection, &mut look, &mut |_, answer| {
+        match answer {
+            Answer::Row(_) if rows.len() >= MOST_ROWS_OF_A_QUESTION => return Err(too_much()),
+            Answer::Row(row) => rows.push(results::texts(&row)?),
+            _ => {}
         }
         Ok(())
     });

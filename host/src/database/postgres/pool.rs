@@ -4,13 +4,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::super::{Error, ErrorKind, JOURNAL_PREFIX, Result, SessionLimits};
+use super::super::{Error, ErrorKind, JOURNAL_PREFIX, Result, SessionLimits, Stop};
 use super::address::Address;
-use super::connection::Connection;
+use super::connection::{Bounds, Connection};
+use super::patience::Patience;
 use super::pipeline;
 
 /// How many idle connections are kept for the next session.
 const MOST_IDLE: usize = 4;
+
+/// How long a server may say nothing, beyond the longest time that a step may take.
+const SILENCE_MARGIN: Duration = Duration::from_secs(60);
 
 /// What the operator settles for this database alone.
 #[derive(Clone, Debug, Default)]
@@ -65,22 +69,41 @@ impl Postgres {
         })))
     }
 
+    /// How long to wait for the server to let a session in.
+    pub(super) fn patience(&self, stop: &Stop) -> Patience {
+        Patience::new(self.0.address.connect_timeout, stop)
+    }
+
+    /// The same for what is only asked about a statement that does not end.
+    pub(super) fn brief_patience(&self) -> Patience {
+        Patience::brief(self.0.address.connect_timeout)
+    }
+
+    /// How long the server may say nothing: it ends a statement by itself before that.
+    pub(super) fn longest_silence(&self) -> Duration {
+        self.0.limits.deadline + SILENCE_MARGIN
+    }
+
     /// A connection that was used before, or a new one.
-    pub(super) fn connect(&self) -> Result<Connection> {
+    pub(super) fn connect(&self, patience: &Patience) -> Result<Connection> {
         while let Some(mut connection) = self.idle().pop() {
             if !connection.wire.is_disturbed() {
                 return Ok(connection);
             }
         }
-        self.connect_anew()
+        self.connect_anew(patience)
     }
 
-    pub(super) fn connect_anew(&self) -> Result<Connection> {
+    pub(super) fn connect_anew(&self, patience: &Patience) -> Result<Connection> {
         // A row has some bytes for each of its cells, too.
         let most_message = usize::try_from(self.0.limits.value_bytes)
             .unwrap_or(usize::MAX)
             .saturating_add(64 << 10);
-        Connection::open(&self.0.address, most_message)
+        let bounds = Bounds {
+            most_message,
+            longest_silence: self.longest_silence(),
+        };
+        Connection::open(&self.0.address, bounds, patience)
     }
 
     /// Keeps a connection without a transaction for the next session.
@@ -99,7 +122,11 @@ impl Postgres {
     }
 
     /// What is the same for all connections, asked on the first one.
-    pub(super) fn target(&self, connection: &mut Connection) -> Result<&Target> {
+    pub(super) fn target(
+        &self,
+        connection: &mut Connection,
+        patience: &Patience,
+    ) -> Result<&Target> {
         if let Some(target) = self.0.target.get() {
             return Ok(target);
         }
@@ -114,7 +141,7 @@ impl Postgres {
              ), pg_catalog.current_schema())), pg_catalog.current_setting('server_version'),
              pg_catalog.current_setting('is_superuser')"
         );
-        let rows = pipeline::ask(connection, &query, &[])?;
+        let rows = pipeline::ask(connection, &query, &[], patience)?;
         let mut cells = rows.into_iter().flatten();
         let mut cell = || cells.next().flatten();
         let (schema, version, is_superuser) = (cell(), cell(), cell());

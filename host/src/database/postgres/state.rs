@@ -66,12 +66,13 @@ pub(super) struct Loaded {
 
 impl PostgresSession {
     pub(super) fn open(database: Postgres, access: Access, stop: &Stop) -> Result<Self> {
+        let patience = database.patience(stop);
         let mut connection = match access {
             // Its counters of changed rows begin at zero.
-            Access::Rehearsal => database.connect_anew()?,
-            Access::Read | Access::Write => database.connect()?,
+            Access::Rehearsal => database.connect_anew(&patience)?,
+            Access::Read | Access::Write => database.connect(&patience)?,
         };
-        let target = database.target(&mut connection)?.clone();
+        let target = database.target(&mut connection, &patience)?.clone();
         Ok(Self {
             server: Server {
                 kind: Kind::Postgres,

@@ -6,6 +6,7 @@ use super::super::{
     Access, Authority, Batch, Cell, ColumnBuilder, Database as _, Durability, Error, Result,
     ScriptError, Session, Stop,
 };
+use super::patience::Patience;
 use super::pool::{Postgres, Shared};
 use super::{lexer, pipeline};
 
@@ -41,8 +42,10 @@ impl Postgres {
 
     /// Runs one statement of the operator's own outside of any transaction, such as `CREATE DATABASE`.
     pub fn administer(&self, statement: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let mut connection = self.connect_anew()?;
-        let rows = pipeline::ask(&mut connection, statement, &[]);
+        // Copying a large database takes its time.
+        let patience = Patience::new(self.0.limits.deadline, &Stop::default());
+        let mut connection = self.connect_anew(&patience)?;
+        let rows = pipeline::ask(&mut connection, statement, &[], &patience);
         connection.close();
         rows
     }

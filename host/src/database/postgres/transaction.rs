@@ -1,6 +1,6 @@
 //! The transaction of a session: how it begins, what holds in it, how it is looked over and ends.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::{Authority, Cell, Durability, Error, ErrorKind, Result};
 use super::pipeline::{Answer, Asked, Request, failed_before};
@@ -14,9 +14,6 @@ const IDLE_MARGIN: Duration = Duration::from_secs(60);
 
 /// How long to wait before a server is tried again that has just gone.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
-
-/// How long to try that once the run has to end: the host still writes down how it ended, where it can.
-const RECONNECT_WHEN_STOPPED: Duration = Duration::from_secs(2);
 
 /// What ends what a step has made for a while, when the next shares its transaction.
 const FRESH: [&str; 2] = ["CLOSE ALL", "DISCARD TEMP"];
@@ -403,23 +400,15 @@ impl PostgresSession {
 
     /// Connects to a server that has gone, as long as the address says; a run that has to end gives up sooner.
     pub(super) fn connect_again(&mut self) -> Result<()> {
-        let began = Instant::now();
+        let patience = self.database.patience(&self.stop);
         loop {
-            match self.database.connect_anew() {
+            match self.database.connect_anew(&patience) {
                 Ok(connection) => {
                     self.connection = Some(connection);
                     return Ok(());
                 }
-                Err(error) => {
-                    let patience = match self.stop.reason() {
-                        Some(_) => RECONNECT_WHEN_STOPPED,
-                        None => self.database.0.address.connect_timeout,
-                    };
-                    if began.elapsed() > patience {
-                        return Err(error);
-                    }
-                    std::thread::sleep(RECONNECT_PAUSE);
-                }
+                Err(error) if patience.pause(RECONNECT_PAUSE).is_err() => return Err(error),
+                Err(_) => {}
             }
         }
     }

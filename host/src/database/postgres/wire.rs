@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, BytesMut};
 use postgres_protocol::message::backend::Message;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustls::{ClientConnection, StreamOwned};
 
-/// How long to wait before whoever waits is asked.
-const SLICE: Duration = Duration::from_millis(10);
+use super::patience::{SLICE, is_ready};
 
 /// How much is read at once.
 const PORTION: usize = 64 << 10;
@@ -45,11 +44,20 @@ pub(super) struct Wire {
     most_message: usize,
     /// When whoever waits was asked last.
     asked: Instant,
+    /// When the server said something, or was asked something.
+    heard: Instant,
+    pub(super) longest_silence: Duration,
 }
 
 impl Wire {
-    /// A wire over an open socket, which must not block. Messages of more than `most_message` bytes end it.
-    pub(super) fn new(socket: Socket, tls: Option<ClientConnection>, most_message: usize) -> Self {
+    /// A wire over an open socket, which must not block. Messages of more than `most_message` bytes end it, and so does a
+    /// silence that is longer than any answer may take.
+    pub(super) fn new(
+        socket: Socket,
+        tls: Option<ClientConnection>,
+        most_message: usize,
+        longest_silence: Duration,
+    ) -> Self {
         Self {
             stream: match tls {
                 Some(tls) => Stream::Tls(Box::new(StreamOwned::new(tls, socket))),
@@ -60,7 +68,14 @@ impl Wire {
             scratch: vec![0; PORTION].into_boxed_slice(),
             most_message,
             asked: Instant::now(),
+            heard: Instant::now(),
+            longest_silence,
         }
+    }
+
+    /// Takes note that the server is about to be asked something.
+    pub(super) fn ask(&mut self) {
+        self.heard = Instant::now();
     }
 
     /// Writes what the socket takes without waiting.
@@ -141,15 +156,14 @@ impl Wire {
                 true => PollFlags::IN | PollFlags::OUT,
                 false => PollFlags::IN,
             };
-            let slice = Timespec {
-                tv_sec: 0,
-                tv_nsec: i64::from(SLICE.subsec_nanos()),
-            };
-            let mut polled = [PollFd::from_borrowed_fd(self.descriptor(), flags)];
-            match poll(&mut polled, Some(&slice)) {
-                Ok(0) => wait()?,
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+            if !is_ready(self.descriptor(), flags)? {
+                wait()?;
+                if self.heard.elapsed() > self.longest_silence {
+                    return Err(io::Error::new(
+                        ErrorKind::TimedOut,
+                        format!("the server has said nothing for {:?}", self.longest_silence),
+                    ));
+                }
             }
         }
     }
@@ -186,6 +200,7 @@ impl Wire {
             Stream::Plain(socket) => socket.read(&mut self.scratch),
             Stream::Tls(stream) => stream.read(&mut self.scratch),
         }?;
+        self.heard = Instant::now();
         self.incoming
             .extend_from_slice(self.scratch.get(..count).unwrap_or_default());
         Ok(count)
@@ -211,11 +226,11 @@ fn is_transient(error: &io::Error) -> bool {
 }
 
 impl Socket {
-    /// Whether calls wait for their end.
-    pub(super) fn set_blocking(&self, blocking: bool) -> io::Result<()> {
+    /// Lets no call wait for its end.
+    pub(super) fn set_non_blocking(&self) -> io::Result<()> {
         match self {
-            Self::Tcp(socket) => socket.set_nonblocking(!blocking),
-            Self::Unix(socket) => socket.set_nonblocking(!blocking),
+            Self::Tcp(socket) => socket.set_nonblocking(true),
+            Self::Unix(socket) => socket.set_nonblocking(true),
         }
     }
 }

@@ -129,7 +129,7 @@ impl<'e> Run<'e> {
         let report = Report {
             run: Some(lease.run),
             outcome,
-            state: self.engine.state(&self.catalog).await,
+            state: self.engine.state(&self.catalog, &self.stop).await,
             failure,
         };
         self.context.observer.notify(&Event::RunEnded {

@@ -1,5 +1,6 @@
 //! PostgreSQL.
 
+mod away;
 mod full;
 pub mod killed;
 mod locks;
