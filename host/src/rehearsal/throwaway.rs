@@ -90,15 +90,12 @@ impl Workshop {
                 let template = match source {
                     Some(Held::Database { database, name }) => {
                         database.disconnect();
-                        name.as_str()
+                        Some(name.as_str())
                     }
-                    _ => "template0",
+                    _ => None,
                 };
-                server
-                    .administer(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
-                    .map_err(setup)?;
                 Held::Database {
-                    database: server.sibling(&name),
+                    database: server.create_sibling(&name, template).map_err(setup)?,
                     name,
                 }
             }
@@ -191,7 +188,7 @@ impl Drop for Throwaway {
             }
             (Held::Database { database, name }, Place::Server { server, .. }) => {
                 database.disconnect();
-                let _ = server.administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+                let _ = server.drop_sibling(name);
             }
             (Held::Database { .. }, Place::Files { .. }) => {}
         }
