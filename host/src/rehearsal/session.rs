@@ -25,7 +25,7 @@ use crate::engine::Engine;
 struct Chain {
     fixture: Fixture,
     /// None once a step did not succeed.
-    at: Option<Throwaway>,
+    at: Option<Arc<Throwaway>>,
 }
 
 /// Everything that trials of several steps share.
@@ -105,7 +105,7 @@ impl<'r> Session<'r> {
             }
             chains.push(Chain {
                 fixture: Fixture::empty(),
-                at: Some(empty),
+                at: Some(Arc::new(empty)),
             });
             for fixture in bases {
                 let database = workshop.make()?;
@@ -116,7 +116,7 @@ impl<'r> Session<'r> {
                 ))??;
                 chains.push(Chain {
                     fixture: fixture.clone(),
-                    at: Some(database),
+                    at: Some(Arc::new(database)),
                 });
             }
         }
@@ -181,7 +181,7 @@ impl<'r> Session<'r> {
         let grounds = self.grounds(&step)?;
         checks.extend(self.try_disturbed(&step, &cases, &grounds, &declarations, seed)?);
         drop(grounds);
-        self.advance(cases, &failed)?;
+        self.advance(cases, &failed);
         Ok(StepReport {
             step: label,
             checks,
@@ -205,7 +205,7 @@ impl<'r> Session<'r> {
         &mut self,
         step: &StepFile,
         applied: &mut Part,
-    ) -> Result<Vec<(Fixture, Throwaway)>, Error> {
+    ) -> Result<Vec<(Fixture, Arc<Throwaway>)>, Error> {
         let mut chains = std::mem::take(&mut self.chains);
         let mut places = Vec::new();
         for chain in &mut chains {
@@ -228,7 +228,7 @@ impl<'r> Session<'r> {
                 chain.at = None;
                 continue;
             }
-            places.push((chain.fixture.clone(), at.copy()?));
+            places.push((chain.fixture.clone(), Arc::clone(at)));
             if chain.fixture.path.is_some() {
                 continue;
             }
@@ -239,7 +239,7 @@ impl<'r> Session<'r> {
                 }
                 let database = at.copy()?;
                 match parallel::wait(fixture::load_rows(fixture, &database))? {
-                    Ok(()) => places.push((fixture.clone(), database)),
+                    Ok(()) => places.push((fixture.clone(), Arc::new(database))),
                     // Rows for all steps wait until their tables are there.
                     Err(error) if fixture.is_for_all_steps() => applied.notes.push(format!(
                         "the fixture {} does not fit before this step: {error}",
@@ -480,11 +480,7 @@ impl<'r> Session<'r> {
     }
 
     /// Lets the chains go on from where the step has left them.
-    fn advance(
-        &mut self,
-        cases: Vec<Case>,
-        failed: &BTreeSet<(bool, String)>,
-    ) -> Result<(), Error> {
+    fn advance(&mut self, mut cases: Vec<Case>, failed: &BTreeSet<(bool, String)>) {
         for chain in &mut self.chains {
             let Some(at) = &chain.at else {
                 continue;
@@ -494,16 +490,16 @@ impl<'r> Session<'r> {
                 chain.at = None;
                 continue;
             }
-            let case = cases.iter().find(|case| {
+            let case = cases.iter().position(|case| {
                 case.kind == kind
                     && case.fixture.name == chain.fixture.name
                     && case.fixture.path == chain.fixture.path
             });
             if let Some(case) = case {
-                chain.at = Some(case.undisturbed.database.copy()?);
+                let case = cases.swap_remove(case);
+                chain.at = Some(Arc::new(case.undisturbed.database));
             }
         }
-        Ok(())
     }
 
     fn places_told(&self, cases: &[Case], expectations: usize) -> String {

@@ -1,5 +1,8 @@
 //! Applies: migrate and finalize succeed, and what is there afterwards is what was expected.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use super::super::Error;
 use super::super::declarations::Declarations;
 use super::super::expected;
@@ -15,7 +18,7 @@ use crate::engine::Failure;
 pub(in crate::rehearsal) fn apply(
     trial: &Trial<'_>,
     fixture: Fixture,
-    base: Throwaway,
+    base: Arc<Throwaway>,
 ) -> Result<Result<Case, Finding>, Error> {
     let kind = base.kind();
     let before = snapshot(&*base.database())?;
@@ -23,7 +26,10 @@ pub(in crate::rehearsal) fn apply(
         learns_deeds: true,
         ..Manner::default()
     };
-    let undisturbed = match trial.perform(base.copy()?, manner)? {
+    let began = Instant::now();
+    let copy = base.copy()?;
+    let copied = began.elapsed();
+    let undisturbed = match trial.perform(copy, manner)? {
         Ok(undisturbed) => undisturbed,
         Err((phase, stumble)) => {
             let advice = advice(stumble.failure.as_deref(), stumble.is_refused);
@@ -40,6 +46,7 @@ pub(in crate::rehearsal) fn apply(
         fixture,
         base,
         before,
+        copied,
         undisturbed,
         unstable,
     }))

@@ -72,10 +72,8 @@ pub(in crate::rehearsal) fn check(
     part.notes.extend(refusals_told(&refusals));
     part.tried = rows.iter().map(|rows| rows.rows.len()).sum();
     part.of = rows.len();
-    // What fails without any row is told by the other checks.
-    let always = trouble(grounds, &[], declarations)?.map(|trouble| trouble.signature);
     if let Some(trouble) = trouble(grounds, &rows, declarations)?
-        && always.as_ref() != Some(&trouble.signature)
+        && !is_always_there(grounds, &trouble, declarations)?
     {
         let fewest = shrink(rows, |some| {
             matches!(
@@ -97,6 +95,16 @@ pub(in crate::rehearsal) fn check(
     }
     part.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(part)
+}
+
+/// Whether the same goes wrong without any row: the other checks tell that.
+fn is_always_there(
+    grounds: &[Ground<'_>],
+    trouble: &Trouble,
+    declarations: &Declarations,
+) -> Result<bool, Error> {
+    let without_rows = self::trouble(grounds, &[], declarations)?;
+    Ok(without_rows.is_some_and(|other| other.signature == trouble.signature))
 }
 
 /// What a step's check refuses, in a line or two.
@@ -198,7 +206,7 @@ fn trouble(
         let Some(base) = filled(ground, rows)? else {
             return Ok(None);
         };
-        match trouble_on(ground, &base, declarations)? {
+        match trouble_on(ground, base, declarations)? {
             Ok(result) => results.push(result),
             Err(trouble) => return Ok(Some(trouble)),
         }
@@ -224,7 +232,7 @@ fn trouble(
 /// What goes wrong on one database, or what the step leaves there.
 fn trouble_on(
     ground: &Ground<'_>,
-    base: &Throwaway,
+    base: Throwaway,
     declarations: &Declarations,
 ) -> Result<Result<Snapshot, Trouble>, Error> {
     let place = kind_name(base.kind());
@@ -250,7 +258,7 @@ fn trouble_on(
         advice: advice.to_owned(),
     };
     let database = base.copy()?;
-    let before = snapshot(&*database.database())?;
+    let before = snapshot(&*base.database())?;
     match ground.trial.run(database.database(), Command::Migrate) {
         Err(stumble) if is_refusal(&stumble) => return Ok(Ok(Snapshot::default())),
         Err(stumble) => return Ok(Err(stumbled("migrate fails", &stumble))),
@@ -277,7 +285,7 @@ fn trouble_on(
         return Ok(Err(stumbled("finalize fails", &stumble)));
     }
     let result = snapshot(&*database.database())?;
-    let again = base.copy()?;
+    let again = base;
     let manner = Manner {
         most_rows: Some(1),
         ..Manner::default()

@@ -11,6 +11,8 @@ pub(super) mod memory;
 pub(super) mod reset;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::declarations::Declarations;
 use super::fixture::Fixture;
@@ -27,8 +29,10 @@ pub(super) struct Case {
     pub(super) kind: Kind,
     pub(super) fixture: Fixture,
     /// The database before the step. Nobody works on it.
-    pub(super) base: Throwaway,
+    pub(super) base: Arc<Throwaway>,
     pub(super) before: Snapshot,
+    /// How long it took to copy the base.
+    pub(super) copied: Duration,
     pub(super) undisturbed: Undisturbed,
     /// What differs from run to run although nothing disturbs it.
     pub(super) unstable: BTreeSet<String>,
