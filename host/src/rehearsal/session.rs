@@ -297,7 +297,9 @@ impl<'r> Session<'r> {
                     let step = self.step(step.index, case.kind).unwrap_or(step);
                     let trial = self.trial(step);
                     match check {
-                        Check::Crashes => crashes::check(&trial, case, declarations),
+                        Check::Crashes => {
+                            crashes::check(&trial, case, declarations, !is_transformation)
+                        }
                         Check::Reset => reset::check(&trial, case, declarations),
                         _ => deterministic::check(&trial, case, declarations, is_transformation),
                     }

@@ -31,6 +31,37 @@ pub(super) struct Point {
     script: Option<(usize, usize)>,
 }
 
+impl Point {
+    /// A commit of the host's.
+    pub(super) fn commit() -> Self {
+        Self {
+            what: "a commit".to_owned(),
+            is_commit: true,
+            script: None,
+        }
+    }
+
+    /// A call of the step.
+    pub(super) fn call(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            is_commit: false,
+            script: None,
+        }
+    }
+
+    /// The same in a run that begins behind so many points.
+    pub(super) fn behind(&self, first: usize) -> Self {
+        let script = self
+            .script
+            .map(|(start, end)| (start.saturating_sub(first), end));
+        Self {
+            script,
+            ..self.clone()
+        }
+    }
+}
+
 /// What was seen.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
@@ -197,16 +228,19 @@ impl WatchedSession {
     }
 
     /// Numbers something that was done.
-    fn note(&mut self, what: impl Into<String>, is_commit: bool) {
-        let point = Point {
-            what: what.into(),
-            is_commit,
-            script: None,
-        };
+    fn note(&mut self, point: Point) {
         self.watch.note(point);
         if self.watch.state().is_dead {
             // The transaction is lost.
             self.inner = None;
+        }
+    }
+
+    /// A statement of the step, which commits by itself outside a transaction.
+    fn statement(&self, statement: &str) -> Point {
+        Point {
+            is_commit: self.is_outside,
+            ..Point::call(named(statement))
         }
     }
 
@@ -327,7 +361,7 @@ impl Transactions for WatchedSession {
         self.inner()?.commit().await?;
         if self.access == Access::Write {
             self.watch.state().seen.sequences = sequences;
-            self.note("a commit", true);
+            self.note(Point::commit());
         }
         Ok(())
     }
@@ -339,19 +373,19 @@ impl Transactions for WatchedSession {
 
     async fn savepoint(&mut self) -> Result<SavepointId> {
         let savepoint = self.inner()?.savepoint().await?;
-        self.note("opening a savepoint", false);
+        self.note(Point::call("opening a savepoint"));
         Ok(savepoint)
     }
 
     async fn release(&mut self, savepoint: SavepointId) -> Result<()> {
         self.inner()?.release(savepoint).await?;
-        self.note("releasing a savepoint", false);
+        self.note(Point::call("releasing a savepoint"));
         Ok(())
     }
 
     async fn roll_back_to(&mut self, savepoint: SavepointId) -> Result<()> {
         self.inner()?.roll_back_to(savepoint).await?;
-        self.note("rolling back to a savepoint", false);
+        self.note(Point::call("rolling back to a savepoint"));
         Ok(())
     }
 
@@ -375,7 +409,7 @@ impl Statements for WatchedSession {
             .execute(authority, statement, parameters)
             .await?;
         if authority == Authority::Step {
-            self.note(named(statement), self.is_outside);
+            self.note(self.statement(statement));
             self.probe().await;
         }
         Ok(done)
@@ -400,7 +434,7 @@ impl Statements for WatchedSession {
     async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64> {
         let done = self.inner()?.execute_many(statement, parameters).await?;
         self.watch.count(parameters);
-        self.note(named(statement), self.is_outside);
+        self.note(self.statement(statement));
         self.probe().await;
         Ok(done)
     }
@@ -408,10 +442,10 @@ impl Statements for WatchedSession {
     async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
         let done = self.inner()?.load(table, columns, rows).await?;
         self.watch.count(rows);
-        self.note(
-            format!("loading {} rows into {table}", rows.row_count),
-            false,
-        );
+        self.note(Point::call(format!(
+            "loading {} rows into {table}",
+            rows.row_count
+        )));
         self.probe().await;
         Ok(done)
     }
@@ -487,7 +521,7 @@ impl Statements for WatchedSession {
             .await?;
         if authority == Authority::Step {
             self.cursors.insert(cursor);
-            self.note(named(statement), false);
+            self.note(Point::call(named(statement)));
         }
         Ok(cursor)
     }
@@ -527,7 +561,7 @@ impl Statements for WatchedSession {
             .map_or(max_rows, |most| most.min(max_rows));
         let batch = self.inner()?.fetch(cursor, most, max_bytes).await?;
         self.watch.count(&batch);
-        self.note("fetching rows", false);
+        self.note(Point::call("fetching rows"));
         Ok(batch)
     }
 

@@ -12,7 +12,8 @@ use super::super::report::{Finding, Part};
 use super::super::snapshot::{Words, differences};
 use super::super::throwaway::Throwaway;
 use super::super::trial::{Trial, snapshot};
-use super::super::watched::{Manner, Point, SequenceState, Watched};
+use super::super::watched::{Manner, Point, Seen, SequenceState, Watched};
+use super::crash_chain::{chains, survive_in_turn};
 use super::{Case, told};
 use crate::database::{Access, Durability, Kind, Stop};
 use crate::engine::Command;
@@ -34,25 +35,34 @@ const ADVICE: &str = "a checkpoint must cover all rows before it and none behind
 const ADVICE_OUTSIDE: &str = "outside a transaction every statement stays: let each find out whether it was done (`IF NOT EXISTS`, \
                               `ON CONFLICT DO NOTHING`)";
 
-/// Tries the points of one place.
+/// Tries the points of one place. `commits_once` says that a finalize commits all that it does at once, which a
+/// transformation's does not.
 pub(in crate::rehearsal) fn check(
     trial: &Trial<'_>,
     case: &Case,
     declarations: &Declarations,
+    commits_once: bool,
 ) -> Result<Part, Error> {
     let began = Instant::now();
     let points = &case.undisturbed.seen.points;
     let chosen = choose(points, most(trial, case));
     let tried = chosen.len();
-    let results = parallel::each(chosen, |number| survive(trial, case, declarations, number));
+    let chains = match commits_once {
+        true => chains(points, case.undisturbed.migrate_points, chosen),
+        false => chosen.into_iter().map(|number| vec![number]).collect(),
+    };
+    let results = parallel::each(chains, |chain| survive(trial, case, declarations, &chain));
     let mut part = Part {
         tried,
         of: points.len(),
         ..Part::default()
     };
+    let mut findings = Vec::new();
     for result in results {
-        part.findings.extend(result?);
+        findings.extend(result?);
     }
+    findings.sort_by_key(|(number, _)| *number);
+    part.findings = findings.into_iter().map(|(_, finding)| finding).collect();
     let broken = part.findings.len();
     // They have the same cause, most of the time.
     part.findings.truncate(2);
@@ -109,8 +119,26 @@ fn evenly(numbers: &[usize], most: usize) -> Vec<usize> {
         .collect()
 }
 
-/// Cuts the run off behind one point, continues it, and compares.
+/// Cuts the run off behind each of some points, continues it, and compares. What is found comes with the point's number.
 fn survive(
+    trial: &Trial<'_>,
+    case: &Case,
+    declarations: &Declarations,
+    chain: &[usize],
+) -> Result<Vec<(usize, Finding)>, Error> {
+    let alone = match chain {
+        [_] => chain.to_vec(),
+        _ => survive_in_turn(trial, case, declarations, chain)?,
+    };
+    let mut findings = Vec::new();
+    for number in alone {
+        let finding = survive_one(trial, case, declarations, number)?;
+        findings.extend(finding.map(|finding| (number, finding)));
+    }
+    Ok(findings)
+}
+
+fn survive_one(
     trial: &Trial<'_>,
     case: &Case,
     declarations: &Declarations,
@@ -131,7 +159,8 @@ fn survive(
     let is_outside = points
         .iter()
         .any(|point| point.is_commit && point.what != "a commit");
-    let finding = |message: String| Finding {
+    let message = ends_differently(trial, case, declarations, &database)?;
+    Ok(message.map(|message| Finding {
         place: case.place(),
         message: format!(
             "cut off behind call {number} of {} ({}) and continued: {message}",
@@ -140,24 +169,33 @@ fn survive(
         ),
         details: Vec::new(),
         advice: if is_outside { ADVICE_OUTSIDE } else { ADVICE }.to_owned(),
-    };
+    }))
+}
+
+/// Continues a run that was cut off, to the end; says what is not as if nothing had happened.
+pub(super) fn ends_differently(
+    trial: &Trial<'_>,
+    case: &Case,
+    declarations: &Declarations,
+    database: &Throwaway,
+) -> Result<Option<String>, Error> {
     if let Err(stumble) = trial.run(database.database(), Command::Finalize) {
-        return Ok(Some(finding(stumble.message)));
+        return Ok(Some(stumble.message));
     }
     let found = snapshot(&*database.database())?;
     let mut different = differences(&case.undisturbed.finalized, &found, WORDS);
     except(&mut different, &case.incomparable(declarations));
-    Ok((!different.is_empty()).then(|| finding(told(&different))))
+    Ok((!different.is_empty()).then(|| told(&different)))
 }
 
-/// Lets a host die behind a point, and the next one take over.
+/// Lets a host die behind a point, and the next one take over. Returns what was seen until then.
 pub(super) fn cut_off(
     trial: &Trial<'_>,
     database: &Throwaway,
     number: usize,
     point: &Point,
     commands: &[Command],
-) -> Result<(), Error> {
+) -> Result<Seen, Error> {
     let manner = Manner {
         death: Some((number, point.clone())),
         ..Manner::default()
@@ -167,15 +205,17 @@ pub(super) fn cut_off(
         // It ends as runs of dead hosts do.
         let _ = trial.run(std::sync::Arc::clone(&watched) as _, *command);
     }
-    if let Some(sequences) = watched
-        .seen()
+    let seen = watched.seen();
+    if let Some(sequences) = seen
         .sequences
+        .as_ref()
         .filter(|_| database.kind() == Kind::Postgres)
     {
-        parallel::wait(set_back(database, &sequences))?
+        parallel::wait(set_back(database, sequences))?
             .map_err(|error| Error::Setup(format!("cannot set sequences back: {error}")))?;
     }
-    trial.take_over(database.database())
+    trial.take_over(database.database())?;
+    Ok(seen)
 }
 
 /// Sets PostgreSQL's sequences to where they stood at the last commit. The numbers that a lost transaction took are gaps,

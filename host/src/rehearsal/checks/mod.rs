@@ -3,6 +3,7 @@
 
 pub(super) mod applies;
 pub(super) mod confined;
+mod crash_chain;
 pub(super) mod crashes;
 pub(super) mod deterministic;
 pub(super) mod everywhere;
