@@ -1,8 +1,8 @@
 //! The application's side of a place: its connection to the database, on each kind of it.
 
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use postgres::{Client, NoTls, SimpleQueryMessage};
 use rusqlite::Connection;
@@ -112,6 +112,39 @@ impl Application {
                     .collect()
             }
         }
+    }
+
+    /// The first cell of each row, as text.
+    #[track_caller]
+    pub fn texts(&mut self, query: &str) -> Vec<String> {
+        let rows = self.rows(query).into_iter();
+        rows.map(|row| row.into_iter().next().flatten().unwrap_or_default())
+            .collect()
+    }
+
+    /// Whether there is such a table.
+    pub fn has_table(&mut self, name: &str) -> bool {
+        let tables = match self {
+            Self::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table'",
+            Self::Postgres(_) => "SELECT relname FROM pg_class WHERE relkind = 'r'",
+        };
+        self.texts(tables).iter().any(|table| table == name)
+    }
+
+    /// Demands that the database finds nothing wrong with itself.
+    #[track_caller]
+    pub fn is_whole(&mut self) {
+        if let Self::Sqlite(_) = self {
+            assert_eq!(self.texts("PRAGMA integrity_check"), ["ok"]);
+            let orphans = self.texts("SELECT \"table\" FROM pragma_foreign_key_check");
+            assert!(orphans.is_empty(), "{orphans:?}");
+            return;
+        }
+        let wrong = "SELECT conname FROM pg_constraint WHERE NOT convalidated
+                     UNION ALL SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+                     WHERE NOT (indisvalid AND indisready)";
+        let wrong = self.texts(wrong);
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
 
     /// Schema and rows of every table but the journal's, as text.
@@ -248,13 +281,15 @@ pub struct Database {
 impl Database {
     /// An empty one, which belongs to the ordinary role `app`.
     pub fn create() -> Self {
-        Self::create_from("template0", &suites_address(), true)
+        Self::create_from(empty_template(), &suites_address(), true)
     }
 
     /// The same on another server.
     pub fn create_on(cluster: &Cluster) -> Self {
         let address = format!("127.0.0.1:{}", cluster.port());
-        Self::create_from("template0", &address, false)
+        let database = Self::create_from("template0", &address, false);
+        superuser_at(&address, &database.name).run(GIVE_SCHEMA);
+        database
     }
 
     /// Another one with the same content. Nobody may be connected to the first.
@@ -270,13 +305,12 @@ impl Database {
             is_on_the_suites_server,
             name: format!("place_{}_{number}", std::process::id()),
         };
-        superuser_at(address, "postgres").run(&format!(
-            "CREATE DATABASE {} OWNER app TEMPLATE {template}",
+        // Files are copied faster than pages where nobody waits for the disk.
+        let create = format!(
+            "CREATE DATABASE {} OWNER app TEMPLATE {template} STRATEGY file_copy",
             database.name
-        ));
-        if template == "template0" {
-            superuser_at(address, &database.name).run("ALTER SCHEMA public OWNER TO app");
-        }
+        );
+        administer(address, &create).unwrap_or_else(|error| panic!("{create}: {error}"));
         database
     }
 
@@ -305,14 +339,46 @@ impl Drop for Database {
             // It goes with its server.
             return;
         }
-        let dropped = superuser("postgres").try_run(&format!(
-            "DROP DATABASE IF EXISTS {} WITH (FORCE)",
-            self.name
-        ));
-        if let Err(error) = dropped {
+        let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        if let Err(error) = administer(&self.address, &drop) {
             println!("{error}");
         }
     }
+}
+
+/// Lets the role `app` do in a database what its owner could before PostgreSQL 15.
+const GIVE_SCHEMA: &str = "ALTER SCHEMA public OWNER TO app";
+
+/// The database on the suite's server that empty ones are copies of. Another run of the suite may have made it.
+fn empty_template() -> &'static str {
+    const NAME: &str = "place_template";
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let mut superuser = superuser("postgres");
+        superuser.run("SELECT pg_advisory_lock(hashtext('place_template'))");
+        let known = format!("SELECT 1 FROM pg_database WHERE datname = '{NAME}'");
+        if superuser.rows(&known).is_empty() {
+            superuser.run(&format!(
+                "CREATE DATABASE {NAME} OWNER app TEMPLATE template0"
+            ));
+        }
+        superuser_at(&suites_address(), NAME).run(GIVE_SCHEMA);
+    });
+    NAME
+}
+
+/// Runs a statement of a server's superuser. Connections to the suite's server stay open: a new one costs as much as a small
+/// test.
+fn administer(address: &str, statement: &str) -> Result<(), String> {
+    static IDLE: Mutex<Vec<Application>> = Mutex::new(Vec::new());
+    if address != suites_address() {
+        return superuser_at(address, "postgres").try_run(statement);
+    }
+    let idle = IDLE.lock().unwrap().pop();
+    let mut superuser = idle.unwrap_or_else(|| superuser("postgres"));
+    let done = superuser.try_run(statement);
+    IDLE.lock().unwrap().push(superuser);
+    done
 }
 
 /// A connection of the superuser of the suite's server.

@@ -194,38 +194,18 @@ impl Place {
     /// The first cell of each row, as text.
     #[track_caller]
     pub fn texts(&self, query: &str) -> Vec<String> {
-        let rows = self.connect().rows(query);
-        rows.into_iter()
-            .map(|row| row.into_iter().next().flatten().unwrap_or_default())
-            .collect()
+        self.connect().texts(query)
     }
 
     /// Whether there is such a table.
     pub fn has_table(&self, name: &str) -> bool {
-        let tables = Self::in_sql_of(
-            "SELECT name FROM sqlite_master WHERE type = 'table'",
-            "SELECT relname FROM pg_class WHERE relkind = 'r'",
-        );
-        self.texts(tables).iter().any(|table| table == name)
+        self.connect().has_table(name)
     }
 
     /// Demands that the database finds nothing wrong with itself.
     #[track_caller]
     pub fn is_whole(&self) {
-        match &self.server {
-            None => {
-                assert_eq!(self.texts("PRAGMA integrity_check"), ["ok"]);
-                let orphans = self.texts("SELECT \"table\" FROM pragma_foreign_key_check");
-                assert!(orphans.is_empty(), "{orphans:?}");
-            }
-            Some(_) => {
-                let wrong = "SELECT conname FROM pg_constraint WHERE NOT convalidated
-                             UNION ALL SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-                             WHERE NOT (indisvalid AND indisready)";
-                let wrong = self.texts(wrong);
-                assert!(wrong.is_empty(), "{wrong:?}");
-            }
-        }
+        self.connect().is_whole();
     }
 
     /// Whether nobody has written anything yet, not even the host.

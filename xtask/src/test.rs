@@ -1,5 +1,6 @@
 //! Every test: the host's own, the black-box suite, the guests'.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,6 +50,9 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
                 "WASMIGRATE_TEST_POSTGRES",
                 server.url("postgres", "postgres"),
             );
+        if env::var_os(THREADS).is_none() {
+            suite.env(THREADS, threads().to_string());
+        }
         cargo::run(&mut suite)?;
     }
     drop(server);
@@ -59,6 +63,14 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
         .current_dir(guests::sources())
         .env("CARGO_TARGET_DIR", target.join("guest-tests"));
     cargo::run(&mut guest_tests)
+}
+
+/// The variable that says how many tests run at the same time.
+const THREADS: &str = "RUST_TEST_THREADS";
+
+/// Two tests a core: each waits about half of its time, for a lease that runs out, a lock that is not to be had, a clock.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from) * 2
 }
 
 /// The database that the example steps are written for; each test takes a copy.

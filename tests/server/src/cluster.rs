@@ -123,6 +123,8 @@ impl Cluster {
         if self.durability == Durability::None {
             // Not `full_page_writes=off`, too: a process that is killed may have written half a page.
             settings.push("fsync=off".to_owned());
+            // Each process of the server touches what it needs of this memory, and a checkpoint looks through all of it.
+            settings.push("shared_buffers=32MB".to_owned());
         }
         let mut command = as_user(&self.binaries.join("postgres"));
         command.arg("-D").arg(self.directory.path().join("data"));

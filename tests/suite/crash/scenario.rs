@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::point::{self, Point};
-use crate::application::{self, Kind};
+use crate::application::{self, Application, Kind};
 use crate::place::Place;
 
 /// A command, the place before it, and what an undisturbed run of it leaves.
@@ -14,6 +14,8 @@ pub struct Scenario {
     duration: Duration,
     content: String,
     journal: Journal,
+    /// How many runs there were before.
+    runs: usize,
 }
 
 /// What the journal must say, whatever happened on the way.
@@ -54,7 +56,8 @@ impl Scenario {
             trace: std::fs::read_to_string(trace).unwrap(),
             duration,
             content: traced.content(),
-            journal: Journal::of(&traced),
+            journal: Journal::of(&mut traced.connect()),
+            runs: runs(&mut place.connect()).len(),
             before: place,
             act,
         }
@@ -121,7 +124,6 @@ impl Scenario {
 
     fn survives_one(&self, point: &Point) -> bool {
         let place = self.before.copy();
-        let runs_before = runs(&place).len();
         let Some(killed) = point.kill(&place, &self.act) else {
             return false;
         };
@@ -131,16 +133,19 @@ impl Scenario {
             !again.stdout.contains(r#""event":"waiting""#),
             "{point}: waited for a dead host\n{again:#?}"
         );
+        // One connection for all that follows.
+        let mut application = place.connect();
+        let content = application.content();
         assert!(
-            place.content() == self.content,
-            "{point}: the content differs\n{killed}\n{again:#?}\n{}\ninstead of\n{}",
-            place.content(),
+            content == self.content,
+            "{point}: the content differs\n{killed}\n{again:#?}\n{content}\ninstead of\n{}",
             self.content
         );
-        assert_eq!(Journal::of(&place), self.journal, "{point}\n{killed}");
+        let journal = Journal::of(&mut application);
+        assert_eq!(journal, self.journal, "{point}\n{killed}");
 
-        let runs = runs(&place);
-        let runs: Vec<&str> = runs[runs_before..].iter().map(String::as_str).collect();
+        let runs = runs(&mut application);
+        let runs: Vec<&str> = runs[self.runs..].iter().map(String::as_str).collect();
         let expected: &[&[&str]] = if killed.contains(r#""event":"run_ended""#) {
             &[&["done"]]
         } else if killed.contains(r#""event":"run_started""#) {
@@ -158,33 +163,34 @@ impl Scenario {
 }
 
 /// The outcomes of all runs, in their order.
-fn runs(place: &Place) -> Vec<String> {
-    if !place.has_table("wasmigrate_journal") {
+fn runs(application: &mut Application) -> Vec<String> {
+    if !application.has_table("wasmigrate_journal") {
         return Vec::new();
     }
-    place.texts("SELECT coalesce(outcome, 'without outcome') FROM wasmigrate_run ORDER BY id")
+    application.texts("SELECT coalesce(outcome, 'without outcome') FROM wasmigrate_run ORDER BY id")
 }
 
 impl Journal {
     /// Reads it, and demands what is true of every journal at rest.
-    fn of(place: &Place) -> Self {
-        place.is_whole();
-        let held = place.texts("SELECT holder FROM wasmigrate_lease WHERE holder IS NOT NULL");
+    fn of(application: &mut Application) -> Self {
+        application.is_whole();
+        let held =
+            application.texts("SELECT holder FROM wasmigrate_lease WHERE holder IS NOT NULL");
         assert!(held.is_empty(), "the lease is held by {held:?}");
-        let failed = place.texts(
+        let failed = application.texts(
             "SELECT step_index || ' ' || phase || ' ' || outcome FROM wasmigrate_attempt WHERE outcome <> 'done'",
         );
         assert!(failed.is_empty(), "{failed:?}");
         Self {
-            steps: place.texts(
+            steps: application.texts(
                 "SELECT step_index || ' ' || name || ' ' || digest || ' ' || state FROM wasmigrate_step
                  ORDER BY step_index",
             ),
-            done: place.texts(
+            done: application.texts(
                 "SELECT step_index || ' ' || phase || ' ' || count(*) FROM wasmigrate_attempt
                  GROUP BY step_index, phase ORDER BY step_index, phase",
             ),
-            ranges: place.texts(
+            ranges: application.texts(
                 "SELECT step_index || ' ' || sum(rows_done) || ' ' || sum(1 - is_done) FROM wasmigrate_range
                  GROUP BY step_index ORDER BY step_index",
             ),
