@@ -187,12 +187,14 @@ impl Scenario {
                 .get(point.exchange - 1)
                 .cloned()
                 .unwrap_or_default();
-            self.finishes(place, &end).map_err(|wrong| {
-                format!(
-                    "{wrong}\nthe exchange: {at}\nthe disturbed run: {}",
-                    end.said
-                )
-            })
+            let told = self.keeps_what_was_told(place, &end, point);
+            told.and_then(|()| self.finishes(place, &end))
+                .map_err(|wrong| {
+                    format!(
+                        "{wrong}\nthe exchange: {at}\nthe disturbed run: {}",
+                        end.said
+                    )
+                })
         });
         (count, wrong)
     }
@@ -227,10 +229,14 @@ impl Scenario {
         if again.status != Some(0) {
             return Err(format!("the next run ends with {said}"));
         }
-        if end.is_done && !again.stdout.contains("nothing to do") {
-            return Err(format!(
-                "called done, but there was something left to do: {said}"
-            ));
+        if end.is_done {
+            // And so nothing has changed since.
+            return match again.stdout.contains("nothing to do") {
+                true => Ok(()),
+                false => Err(format!(
+                    "called done, but there was something left to do: {said}"
+                )),
+            };
         }
         self.is_complete(place)
             .map_err(|wrong| format!("{wrong}\nthe next run: {said}"))
