@@ -76,7 +76,6 @@ fn a_step_outside_a_transaction() {
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn tenants_in_parallel() {
     let steps = |place| in_parallel(place, "2");
     survives(
@@ -87,7 +86,6 @@ fn tenants_in_parallel() {
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn tenants_one_after_the_other() {
     let steps = |place| in_parallel(place, "1");
     survives(

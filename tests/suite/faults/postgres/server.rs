@@ -54,7 +54,6 @@ fn a_step_outside_a_transaction() {
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn tenants_in_parallel() {
     let steps = |place| in_parallel(place, "2");
     survives("tenants in parallel", steps, &[], "finalize", 24);
