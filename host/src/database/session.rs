@@ -111,6 +111,10 @@ pub trait Statements: Send {
     /// Runs one statement of a step once for each row of the batch; returns how many rows were changed in all.
     async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64>;
 
+    /// Runs one statement of a step once for each row of the batch; returns the places of the rows for which it changed
+    /// nothing. What triggers change besides does not count.
+    async fn execute_each(&mut self, statement: &str, parameters: &Batch) -> Result<Vec<usize>>;
+
     /// Inserts the batch into the columns of a table, for a step; returns how many rows were inserted.
     async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64>;
 

@@ -439,6 +439,14 @@ impl Statements for WatchedSession {
         Ok(done)
     }
 
+    async fn execute_each(&mut self, statement: &str, parameters: &Batch) -> Result<Vec<usize>> {
+        let done = self.inner()?.execute_each(statement, parameters).await?;
+        self.watch.count(parameters);
+        self.note(self.statement(statement));
+        self.probe().await;
+        Ok(done)
+    }
+
     async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
         let done = self.inner()?.load(table, columns, rows).await?;
         self.watch.count(rows);

@@ -112,6 +112,53 @@ impl Transactions for PostgresSession {
     }
 }
 
+impl PostgresSession {
+    /// Runs one statement of a step once for each row of the batch; `on` is called with the place of the row and with how many
+    /// rows were changed for it.
+    fn run_each(
+        &mut self,
+        statement: &str,
+        parameters: &Batch,
+        on: &mut dyn FnMut(usize, u64),
+    ) -> Result<()> {
+        guard::check(statement)?;
+        self.set_lock_timeout_for(statement)?;
+        if parameters.row_count == 0 {
+            return self.expect_parameters(statement, parameters.columns.len());
+        }
+        for first in (0..parameters.row_count).step_by(ROWS_AT_ONCE) {
+            let rows = first..parameters.row_count.min(first + ROWS_AT_ONCE);
+            self.enter(Authority::Step)?;
+            let (mut parse, name) = self.prepare(Authority::Step, statement);
+            for row in rows {
+                let request = Request {
+                    parse: parse.take(),
+                    statement: &name,
+                    ..Request::once(statement)
+                };
+                let cells = parameters.columns.iter().map(|column| column.cell(row));
+                self.ask(Asked::Awaited, &request, cells)?;
+            }
+            let mut row = first;
+            self.settle_counting(Authority::Step, &mut |_, answer| {
+                if let Answer::Done(changed) = answer {
+                    on(row, changed);
+                    row += 1;
+                }
+                Ok(())
+            })
+            .map_err(|(mut error, done)| {
+                if let Some(done) = done {
+                    error.message =
+                        format!("row {} of the batch: {}", first + done + 1, error.message);
+                }
+                error
+            })?;
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Statements for PostgresSession {
     async fn execute(
@@ -159,42 +206,19 @@ impl Statements for PostgresSession {
     }
 
     async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64> {
-        guard::check(statement)?;
-        self.set_lock_timeout_for(statement)?;
-        if parameters.row_count == 0 {
-            return self
-                .expect_parameters(statement, parameters.columns.len())
-                .map(|()| 0);
-        }
         let mut changed = 0;
-        for first in (0..parameters.row_count).step_by(ROWS_AT_ONCE) {
-            let rows = first..parameters.row_count.min(first + ROWS_AT_ONCE);
-            self.enter(Authority::Step)?;
-            let (mut parse, name) = self.prepare(Authority::Step, statement);
-            for row in rows {
-                let request = Request {
-                    parse: parse.take(),
-                    statement: &name,
-                    ..Request::once(statement)
-                };
-                let cells = parameters.columns.iter().map(|column| column.cell(row));
-                self.ask(Asked::Awaited, &request, cells)?;
-            }
-            self.settle_counting(Authority::Step, &mut |_, answer| {
-                if let Answer::Done(rows) = answer {
-                    changed += rows;
-                }
-                Ok(())
-            })
-            .map_err(|(mut error, done)| {
-                if let Some(done) = done {
-                    error.message =
-                        format!("row {} of the batch: {}", first + done + 1, error.message);
-                }
-                error
-            })?;
-        }
+        self.run_each(statement, parameters, &mut |_, rows| changed += rows)?;
         Ok(changed)
+    }
+
+    async fn execute_each(&mut self, statement: &str, parameters: &Batch) -> Result<Vec<usize>> {
+        let mut without = Vec::new();
+        self.run_each(statement, parameters, &mut |row, changed| {
+            if changed == 0 {
+                without.push(row);
+            }
+        })?;
+        Ok(without)
     }
 
     async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {

@@ -1,6 +1,7 @@
 //! One connection to a SQLite file, and the transaction on it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -222,6 +223,23 @@ impl Statements for SqliteSession {
             }
             Ok(())
         })
+    }
+
+    async fn execute_each(&mut self, statement: &str, parameters: &Batch) -> Result<Vec<usize>> {
+        let connection = Rc::clone(&self.inner.connection);
+        let mut without = Vec::new();
+        self.inner.change(Authority::Step, statement, |prepared| {
+            expect_parameters(prepared, parameters.columns.len()).map_err(Failed::Refused)?;
+            for row in 0..parameters.row_count {
+                prepared.bind(parameters.columns.iter().map(|column| column.cell(row)))?;
+                prepared.run()?;
+                if connection.changes() == 0 {
+                    without.push(row);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(without)
     }
 
     async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
