@@ -7,12 +7,15 @@ pub mod customers;
 mod filter;
 mod keys;
 mod laws;
+mod left_out;
 mod memory;
 mod online;
 mod pause;
 mod postgres;
 mod refusals;
 mod replace;
+mod sqlite;
+mod touched;
 
 use crate::application::Application;
 use crate::place::Place;

@@ -125,6 +125,8 @@ impl Run<'_> {
                 _ => step.program.has(phase),
             })
             .collect();
+        self.lock_transformed(lease, &concerned, phase, attempt)
+            .await?;
         let has_transformations = !self.snapshot.transformations.is_empty();
         // Written when all steps are done: whatever the transaction did to the journal before then, a step did.
         let mut attempts = Vec::new();

@@ -84,6 +84,44 @@ impl Run<'_> {
         rolled_back.map_err(Failure::from_database).map_err(failed)
     }
 
+    /// Locks the tables of all transformations that are finalized or reset together.
+    pub(super) async fn lock_transformed(
+        &mut self,
+        lease: &Lease,
+        steps: &[&Loaded],
+        phase: Phase,
+        attempt: u32,
+    ) -> Result<(), Ended> {
+        let steps = steps.iter().copied();
+        let begun: Vec<(&Loaded, TransformationRecord)> = steps
+            .filter_map(|loaded| Some((loaded, self.begun(loaded)?.clone())))
+            .collect();
+        let Some((first, _)) = begun.first() else {
+            return Ok(());
+        };
+        let records: Vec<(u32, &TransformationRecord)> = begun
+            .iter()
+            .map(|(loaded, record)| (loaded.step.index, record))
+            .collect();
+        let mut transaction = self.transaction(&first.step, phase, None, attempt)?;
+        self.stop.set_deadline(Some(self.engine.deadline()));
+        let session = &mut *transaction.session;
+        let locked = transform::lock_all(&records, phase, session, &self.stop).await;
+        self.stop.set_deadline(None);
+        let result = match locked {
+            Ok(()) => Ok(()),
+            Err((place, failure)) => {
+                let label = begun
+                    .get(place)
+                    .map_or(&first.step.label, |(loaded, _)| &loaded.step.label);
+                let failure = failure.of(label, phase);
+                write_failure(&mut self.unwritten, &mut transaction, lease, &failure).await
+            }
+        };
+        self.session = Some(transaction.session);
+        result
+    }
+
     /// The cut-over or the reset of a transformation, which is the host's own work.
     pub(super) async fn perform_transformation(
         &self,
@@ -97,7 +135,7 @@ impl Run<'_> {
         };
         self.stop.set_deadline(Some(self.engine.deadline()));
         let result = match transaction.phase {
-            Phase::Reset => transform::reset(loaded, begun, session, &self.stop).await,
+            Phase::Reset => transform::reset(loaded, begun, session).await,
             _ => {
                 let (engine, context) = (self.engine, &self.context);
                 transform::cut_over(engine, context, loaded, begun, session, &self.stop).await

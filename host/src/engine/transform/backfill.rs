@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cutover::secure;
 use super::drain::Drain;
 use super::function::Function;
 use super::lock::lock_table;
@@ -50,6 +51,7 @@ impl<'b> Backfill<'b> {
                 let session = &mut *transaction.session;
                 let old = self.plan_now(session, begun, Stage::SetUp).await?;
                 if !is_replaced {
+                    secure(session, &old, self.lease).await?;
                     return Ok(None);
                 }
                 let new = self.plan_now(session, description, Stage::Either).await?;
@@ -139,6 +141,8 @@ impl<'b> Backfill<'b> {
             lock_table(session, &plan, self.stop).await?;
             later(session, plan.install()).await?;
             try_cut_over(session, &plan).await?;
+            // Types of the step's have run code of its own.
+            session.verify().await?;
             journal::write_transformation(session, index, &text).await?;
             for range in &ranges {
                 journal::write_range(session, index, range).await?;
@@ -161,11 +165,13 @@ impl<'b> Backfill<'b> {
         self.begin(session).await?;
         let text = serde_json::to_string(&new.description).unwrap_or_default();
         let replaced = async {
+            later(session, new.install_function()).await?;
             if old.watched != new.watched {
                 lock_table(session, new, self.stop).await?;
                 let triggers = old.remove_triggers().into_iter();
                 later(session, triggers.chain(new.install_triggers())).await?;
             }
+            session.verify().await?;
             journal::redescribe(session, new.index, &text).await
         };
         replaced.await.map_err(Failure::from_database)?;

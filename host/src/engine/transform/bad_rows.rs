@@ -38,7 +38,24 @@ pub(super) async fn keep(
     ))
 }
 
-/// Tries all bad rows again: they or the function may have been mended, and some may be gone.
+/// Refuses to go on while there are bad rows.
+pub(super) async fn refuse(session: &mut dyn Session, plan: &Plan) -> Result<(), Failure> {
+    let bad = journal::count_bad_rows(session, plan.index).await;
+    let bad = bad.map_err(Failure::from_database)?;
+    if bad == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "failed",
+        Blame::Operator,
+        format!(
+            "{bad} bad rows have no derived values yet (`wasmigrate bad-rows` lists them): fix the rows, or fix the component \
+             and run `migrate --replace`"
+        ),
+    ))
+}
+
+/// Tries all bad rows again: they or the function may have been fixed, and some may be gone.
 pub(super) async fn retry(
     drain: &mut Drain<'_>,
     session: &mut dyn Session,

@@ -1,11 +1,16 @@
 //! Some rows: read, and written back when their derived columns are computed.
 
+use std::collections::BTreeSet;
+
 use super::plan::Plan;
 use crate::database::{Authority, Batch, Cell, ColumnData, Kind, Result, Session, Value};
 use crate::journal::Range;
 
 /// The most bytes that a chunk has, whatever its rows. Stops rows of megabytes from filling the memory.
 const MOST_BYTES: usize = 8 << 20;
+
+/// How many keys are captured by one statement: fewer parameters than every database takes.
+const CAPTURED_AT_ONCE: usize = 500;
 
 /// Rows as they were read.
 #[derive(Default)]
@@ -42,6 +47,7 @@ impl Chunk {
         let keys = range.position.iter().chain(&range.upper).flatten();
         let keys: Vec<Value> = keys.cloned().collect();
         let chunk = Self::read(session, plan, &query, &keys, most, MOST_BYTES).await?;
+        // However large the rows are, there are none only at the end.
         let rows = chunk.row_count();
         let mut behind = range.clone();
         match rows.checked_sub(1) {
@@ -52,6 +58,18 @@ impl Chunk {
             }
         }
         Ok((chunk, behind))
+    }
+
+    /// Rows behind a key that look as if nobody had computed them, at most `most`.
+    pub(super) async fn without_values(
+        session: &mut dyn Session,
+        plan: &Plan,
+        behind: Option<&[Value]>,
+        most: usize,
+    ) -> Result<Self> {
+        let query = plan.rows_without_values(behind.is_some(), most);
+        let key = behind.unwrap_or_default();
+        Self::read(session, plan, &query, key, most, MOST_BYTES).await
     }
 
     /// The same as [`Chunk::read`] for all rows that the query finds; none when they are too many bytes.
@@ -109,42 +127,136 @@ impl Chunk {
         cells(&self.inputs.columns, row)
     }
 
-    /// Writes the derived columns into the rows that are still as they were read. SQLite need not look at each when what was
-    /// changed since `is_captured`, still.
+    /// Writes the derived columns into the rows that are still as they were read, and captures the others: whoever touched
+    /// them may have changed nothing that the function sees, and then no trigger has. Afterwards each row has the values that
+    /// belong to what it is, or waits in the capture, or is gone. SQLite need not look at each when what was changed since
+    /// `is_captured`, still. Returns how many it captured.
     pub(super) async fn write(
         self,
         session: &mut dyn Session,
         plan: &Plan,
         derived: Batch,
         is_captured: bool,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         if self.row_count() == 0 {
-            return Ok(());
+            return Ok(0);
         }
         match plan.kind {
-            Kind::Sqlite => {
-                let row_count = self.row_count();
-                let columns = derived.columns.into_iter().chain(self.before.columns);
-                let (statement, columns) = match is_captured {
-                    true => (plan.write_each_blindly(), columns.collect()),
-                    false => (plan.write(), columns.chain(self.inputs.columns).collect()),
-                };
-                let batch = Batch { row_count, columns };
-                session.execute_many(&statement, &batch).await?;
-            }
-            Kind::Postgres => {
-                let versions = self.before.columns.iter().take(plan.columns_before_key());
-                let arrays: Vec<Value> = versions
-                    .chain(&derived.columns)
-                    .map(|column| Value::Text(array(column, self.row_count())))
-                    .collect();
-                session
-                    .execute(Authority::Step, &plan.write(), &arrays)
-                    .await?;
-            }
+            Kind::Sqlite => self.write_each(session, plan, derived, is_captured).await,
+            Kind::Postgres => self.write_all(session, plan, derived).await,
         }
-        Ok(())
     }
+
+    async fn write_each(
+        self,
+        session: &mut dyn Session,
+        plan: &Plan,
+        derived: Batch,
+        is_captured: bool,
+    ) -> Result<u64> {
+        let row_count = self.row_count();
+        let inputs = self.inputs.columns;
+        let columns: Vec<ColumnData> = derived
+            .columns
+            .into_iter()
+            .chain(self.before.columns)
+            .collect();
+        let mut batch = Batch { row_count, columns };
+        let unwritten = match is_captured {
+            true => {
+                let statement = plan.write_each_blindly();
+                let unwritten = session.execute_each(&statement, &batch).await?;
+                batch.columns.extend(inputs);
+                unwritten
+            }
+            false => {
+                batch.columns.extend(inputs);
+                session.execute_each(&plan.write(), &batch).await?
+            }
+        };
+        if unwritten.is_empty() {
+            return Ok(0);
+        }
+        let statement = plan.capture_each_unwritten();
+        let unwritten = batch.select(&unwritten);
+        session.execute_many(&statement, &unwritten).await
+    }
+
+    async fn write_all(
+        self,
+        session: &mut dyn Session,
+        plan: &Plan,
+        derived: Batch,
+    ) -> Result<u64> {
+        let all: Vec<usize> = (0..self.row_count()).collect();
+        let arrays = self.arrays(plan, &derived);
+        let written = places(session, &plan.write(), &arrays, all.len()).await?;
+        let unwritten = without(&all, &written);
+        if unwritten.is_empty() {
+            return Ok(0);
+        }
+        // A row that has its values already is not written again.
+        let rest = self.select(&unwritten);
+        let arrays = rest.arrays(plan, &derived.select(&unwritten));
+        let query = plan.unchanged_and_written();
+        let right = places(session, &query, &arrays, unwritten.len()).await?;
+        let touched: Vec<usize> = (0..unwritten.len()).collect();
+        let touched = without(&touched, &right);
+        let keys = touched.iter().map(|row| rest.key(plan, *row)).collect();
+        capture(session, plan, keys).await
+    }
+
+    /// What tells the rows from all others, and their derived values, each as an array.
+    fn arrays(&self, plan: &Plan, derived: &Batch) -> Vec<Value> {
+        let versions = self.before.columns.iter().take(plan.columns_before_key());
+        versions
+            .chain(&derived.columns)
+            .map(|column| Value::Text(array(column, self.row_count())))
+            .collect()
+    }
+}
+
+/// Runs a statement that returns places of rows, of which there are so many; returns them, from 0.
+async fn places(
+    session: &mut dyn Session,
+    statement: &str,
+    arrays: &[Value],
+    rows: usize,
+) -> Result<BTreeSet<usize>> {
+    let read = session.read(Authority::Step, statement, arrays, rows + 1, usize::MAX);
+    let places = read.await?;
+    let place = |row: Vec<Value>| {
+        usize::try_from(row.first()?.as_integer()?)
+            .ok()?
+            .checked_sub(1)
+    };
+    Ok(places.into_rows().filter_map(place).collect())
+}
+
+fn without(rows: &[usize], others: &BTreeSet<usize>) -> Vec<usize> {
+    let rows = rows.iter().filter(|row| !others.contains(row));
+    rows.copied().collect()
+}
+
+/// Puts keys into the capture, so that the drain takes up what became of their rows; returns how many they are.
+pub(super) async fn capture(
+    session: &mut dyn Session,
+    plan: &Plan,
+    keys: Vec<Vec<Value>>,
+) -> Result<u64> {
+    for keys in keys.chunks(CAPTURED_AT_ONCE) {
+        let (statement, keys) = (plan.capture_keys(keys.len()), keys.concat());
+        match plan.kind {
+            // Triggers on it run in the name of the step.
+            Kind::Sqlite => session
+                .execute(Authority::Step, &statement, &keys)
+                .await
+                .map(|_| ())?,
+            // The role that steps work in may have no right to it.
+            Kind::Postgres => session.execute_later(&statement, &keys).await?,
+        }
+    }
+    Ok(keys.len() as u64)
 }
 
 fn cells(columns: &[ColumnData], row: usize) -> Vec<Value> {

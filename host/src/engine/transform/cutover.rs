@@ -5,15 +5,15 @@ use std::sync::Arc;
 use super::backfill::Backfill;
 use super::drain::Drain;
 use super::function::Function;
-use super::lock::lock_table;
+use super::lock::lock_tables;
 use super::plan::{Plan, Stage};
-use super::{bad_rows, proof, recorded, refuse_nameless};
-use crate::database::{Session, Stop};
+use super::{bad_rows, left_out, proof, recorded, refuse_nameless};
+use crate::database::{Durability, Session, Stop};
 use crate::engine::Engine;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::transaction::RunContext;
-use crate::journal::{self, Phase, TransformationRecord};
+use crate::journal::{self, Lease, Phase, TransformationRecord};
 
 /// What can be done before the table is locked: drains most of what changed, tries bad rows again, and finds out whether
 /// the cut-over would fail. In transactions of its own.
@@ -27,31 +27,40 @@ pub(in crate::engine) async fn before_cut_over(
     let plan = Plan::new(session, index, recorded(begun)?, Stage::SetUp).await;
     session.rollback().await.map_err(Failure::from_database)?;
     let plan = plan?;
+    secure(session, &plan, backfill.lease).await?;
     let mut drain = Drain::new(backfill.function(backfill.stop), &plan);
+    let on_bad_row = drain.function.on_bad_row;
     drain.until_few(session, backfill.lease).await?;
     bad_rows::retry(&mut drain, session, backfill.lease).await?;
-    session.begin_read().await.map_err(Failure::from_database)?;
-    let looked = look(session, &plan).await;
-    session.rollback().await.map_err(Failure::from_database)?;
-    looked?;
+    look_at(session, &plan, false).await?;
+    drain.function.on_bad_row = on_bad_row;
+    left_out::take_up(&mut drain, session, backfill.lease).await?;
+    look_at(session, &plan, true).await?;
     proof::prove(&mut drain, session, backfill.lease).await
 }
 
-/// Finds what is wrong with the rows.
-async fn look(session: &mut dyn Session, plan: &Plan) -> Result<(), Failure> {
-    let bad = journal::count_bad_rows(session, plan.index).await;
-    let bad = bad.map_err(Failure::from_database)?;
-    if bad > 0 {
-        return Err(Failure::new(
-            "failed",
-            Blame::Operator,
-            format!(
-                "{bad} bad rows have no derived values yet (`wasmigrate bad-rows` lists them): mend the rows, or the component \
-                 and run `migrate --replace`"
-            ),
-        ));
-    }
-    refuse_nameless(session, plan).await?;
+/// Finds what is wrong with the rows, in a transaction of its own; whether a required value is missing only when all rows
+/// `are_computed`.
+async fn look_at(
+    session: &mut dyn Session,
+    plan: &Plan,
+    are_computed: bool,
+) -> Result<(), Failure> {
+    session.begin_read().await.map_err(Failure::from_database)?;
+    let looked = async {
+        bad_rows::refuse(session, plan).await?;
+        refuse_nameless(session, plan).await?;
+        match are_computed {
+            true => refuse_unset(session, plan).await,
+            false => Ok(()),
+        }
+    };
+    let looked = looked.await;
+    session.rollback().await.map_err(Failure::from_database)?;
+    looked
+}
+
+async fn refuse_unset(session: &mut dyn Session, plan: &Plan) -> Result<(), Failure> {
     let Some(query) = plan.unset() else {
         return Ok(());
     };
@@ -72,7 +81,48 @@ async fn look(session: &mut dyn Session, plan: &Plan) -> Result<(), Failure> {
     ))
 }
 
-/// Locks the table, drains what is left, and puts the derived columns in the place of the old ones.
+/// Gives the capture of an earlier version of the host what is new in it.
+pub(super) async fn secure(
+    session: &mut dyn Session,
+    plan: &Plan,
+    lease: &Lease,
+) -> Result<(), Failure> {
+    let statements = plan.install_function();
+    if statements.is_empty() {
+        return Ok(());
+    }
+    let begun = session.begin(Durability::Deferred).await;
+    begun.map_err(Failure::from_database)?;
+    run(session, statements.into_iter()).await?;
+    let committed = async {
+        lease.fence(session).await?;
+        session.commit().await
+    };
+    committed.await.map_err(Failure::from_database)
+}
+
+/// Locks the tables of all transformations that are finalized or reset together, before anything else in their transaction
+/// holds a lock that the application waits for. A failure comes with the place of the transformation whose it is.
+pub(in crate::engine) async fn lock_all(
+    begun: &[(u32, &TransformationRecord)],
+    phase: Phase,
+    session: &mut dyn Session,
+    stop: &Stop,
+) -> Result<(), (usize, Failure)> {
+    let stage = match phase {
+        Phase::Reset => Stage::Either,
+        _ => Stage::SetUp,
+    };
+    let mut plans = Vec::with_capacity(begun.len());
+    for (place, (index, record)) in begun.iter().enumerate() {
+        let plan = async { Plan::new(session, *index, recorded(record)?, stage).await };
+        plans.push(plan.await.map_err(|failure| (place, failure))?);
+    }
+    let locked = lock_tables(session, &plans, stop).await;
+    locked.map_err(|(place, error)| (place, Failure::from_database(error)))
+}
+
+/// Drains what is left of a table that is locked, and puts the derived columns in the place of the old ones.
 pub(in crate::engine) async fn cut_over(
     engine: &Engine,
     context: &Arc<RunContext>,
@@ -82,24 +132,19 @@ pub(in crate::engine) async fn cut_over(
     stop: &Stop,
 ) -> Result<(), Failure> {
     let plan = Plan::new(session, loaded.step.index, recorded(begun)?, Stage::SetUp).await?;
-    let locked = lock_table(session, &plan, stop).await;
-    locked.map_err(Failure::from_database)?;
     let function = Function::new(engine, context, loaded, Phase::Finalize, stop);
     Drain::new(function, &plan).all(session).await?;
     let statements = plan.remove_capture().into_iter().chain(plan.cut_over());
     run(session, statements).await
 }
 
-/// Removes all that migrate added.
+/// Removes all that migrate added to a table that is locked.
 pub(in crate::engine) async fn reset(
     loaded: &Loaded,
     begun: &TransformationRecord,
     session: &mut dyn Session,
-    stop: &Stop,
 ) -> Result<(), Failure> {
     let plan = Plan::new(session, loaded.step.index, recorded(begun)?, Stage::Either).await?;
-    let locked = lock_table(session, &plan, stop).await;
-    locked.map_err(Failure::from_database)?;
     let statements = plan.remove_capture().into_iter();
     run(session, statements.chain(plan.remove_columns())).await
 }

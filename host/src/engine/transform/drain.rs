@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bad_rows;
-use super::chunk::Chunk;
+use super::chunk::{Chunk, capture};
 use super::function::{Computed, Function};
 use super::lock::set_lock_timeout;
 use super::plan::{Plan, Stage};
 use super::worker::LOCK_WAIT;
+use super::{bad_rows, step_rows};
 use crate::database::{Authority, Durability, Kind, Session, Stop, Value};
 use crate::engine::Engine;
 use crate::engine::failure::{Blame, Failure};
@@ -41,6 +41,15 @@ pub(super) struct Drain<'d> {
     pub(super) plan: &'d Plan,
 }
 
+/// What one drain did.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Drained {
+    /// How many captured changes were read.
+    changes: usize,
+    /// How many rows were captured again, because somebody touched them meanwhile or kept them from being written.
+    again: usize,
+}
+
 /// Some changed rows, computed and not written yet.
 struct Anew {
     captured: Captured,
@@ -60,25 +69,26 @@ impl<'d> Drain<'d> {
     ) -> Result<(), Failure> {
         let mut passes = Passes::default();
         loop {
-            let drained = self.once(session, lease).await?;
+            let drained = self.once(session, lease).await?.changes;
             if drained < FEW {
                 return Ok(());
             }
             session.begin_read().await.map_err(Failure::from_database)?;
             let goes_on = passes.go_on(session, self.plan, drained).await;
             session.rollback().await.map_err(Failure::from_database)?;
-            if !goes_on? {
+            // Where changes come faster than they are drained, the rest is drained under the lock.
+            if !goes_on? || passes.is_falling_back() {
                 return Ok(());
             }
         }
     }
 
-    /// Drains some changes in a transaction of its own; returns how many.
+    /// Drains some changes in a transaction of its own.
     pub(super) async fn once(
         &mut self,
         session: &mut dyn Session,
         lease: &Lease,
-    ) -> Result<usize, Failure> {
+    ) -> Result<Drained, Failure> {
         self.with_patience(session, lease, None).await
     }
 
@@ -98,7 +108,7 @@ impl<'d> Drain<'d> {
     pub(super) async fn all(&mut self, session: &mut dyn Session) -> Result<(), Failure> {
         let mut passes = Passes::default();
         loop {
-            let drained = self.in_transaction(session).await?;
+            let drained = self.in_transaction(session).await?.changes;
             if drained == 0 {
                 return Ok(());
             }
@@ -108,7 +118,7 @@ impl<'d> Drain<'d> {
                     Blame::Operator,
                     format!(
                         "a trigger of the table {} changes what the function is given whenever its derived columns are written, \
-                         so that they are never right: disable it for the finalize",
+                         or keeps them from being written, so that they are never right: disable it for the finalize",
                         self.plan.table
                     ),
                 ));
@@ -116,14 +126,14 @@ impl<'d> Drain<'d> {
         }
     }
 
-    /// Drains some changes in the open transaction; returns how many.
+    /// Drains some changes in the open transaction.
     pub(super) async fn in_transaction(
         &mut self,
         session: &mut dyn Session,
-    ) -> Result<usize, Failure> {
+    ) -> Result<Drained, Failure> {
         let anew = self.compute(session, None).await?;
         match anew.captured.is_nothing() {
-            true => Ok(0),
+            true => Ok(Drained::default()),
             false => self.write(session, anew).await,
         }
     }
@@ -133,7 +143,7 @@ impl<'d> Drain<'d> {
         session: &mut dyn Session,
         lease: &Lease,
         keys: Option<Vec<Vec<Value>>>,
-    ) -> Result<usize, Failure> {
+    ) -> Result<Drained, Failure> {
         let mut tries = 1;
         loop {
             let stop = self.function.stop;
@@ -159,7 +169,7 @@ impl<'d> Drain<'d> {
         session: &mut dyn Session,
         lease: &Lease,
         keys: Option<Vec<Vec<Value>>>,
-    ) -> Result<usize, Failure> {
+    ) -> Result<Drained, Failure> {
         // SQLite reads and computes beside a writer.
         let begun = match self.plan.kind {
             Kind::Sqlite => session.begin_read().await,
@@ -170,7 +180,7 @@ impl<'d> Drain<'d> {
         let anew = self.compute(session, keys).await?;
         if anew.captured.is_nothing() {
             session.rollback().await.map_err(Failure::from_database)?;
-            return Ok(0);
+            return Ok(Drained::default());
         }
         if self.plan.kind == Kind::Sqlite {
             session.rollback().await.map_err(Failure::from_database)?;
@@ -213,7 +223,7 @@ impl<'d> Drain<'d> {
         Ok(Anew { captured, computed })
     }
 
-    async fn write(&self, session: &mut dyn Session, anew: Anew) -> Result<usize, Failure> {
+    async fn write(&self, session: &mut dyn Session, anew: Anew) -> Result<Drained, Failure> {
         let Anew {
             captured,
             computed:
@@ -225,15 +235,9 @@ impl<'d> Drain<'d> {
         } = anew;
         let index = self.plan.index;
         let written = async {
-            if let Some(clear) = self.plan.clear(captured.keys.len())
-                && !captured.keys.is_empty()
-            {
-                let parameters = captured.parameters();
-                session
-                    .execute(Authority::Step, &clear, &parameters)
-                    .await?;
-            }
-            chunk.write(session, self.plan, derived, false).await?;
+            // What is not as it has to be afterwards is captured again before it is forgotten.
+            let mut again = captured.clear(session, self.plan).await?;
+            again += chunk.write(session, self.plan, derived, false).await?;
             captured.forget(session, self.plan).await?;
             session.verify().await?;
             // Those that are still bad are kept again.
@@ -241,11 +245,14 @@ impl<'d> Drain<'d> {
                 let keys: Vec<String> = captured.keys.keys().cloned().collect();
                 journal::forget_bad_rows(session, index, &keys).await?;
             }
-            crate::database::Result::Ok(())
+            crate::database::Result::Ok(usize::try_from(again).unwrap_or(usize::MAX))
         };
-        written.await.map_err(Failure::from_database)?;
+        let again = written.await.map_err(Failure::from_database)?;
         bad_rows::keep(self.function.engine, self.plan, session, &bad).await?;
-        Ok(captured.numbers.len())
+        Ok(Drained {
+            changes: captured.numbers.len(),
+            again,
+        })
     }
 }
 
@@ -273,7 +280,8 @@ pub(in crate::engine) async fn drain_idle(
     let function = Function::new(engine, context, loaded, Phase::Migrate, stop);
     give_way(session).await?;
     let mut drain = Drain::new(function, &plan);
-    Ok(drain.in_transaction(session).await? >= FEW)
+    let drained = drain.in_transaction(session).await?;
+    Ok(drained.changes.saturating_sub(drained.again) >= FEW)
 }
 
 /// How often all that was captured has been drained.
@@ -281,6 +289,8 @@ pub(in crate::engine) async fn drain_idle(
 struct Passes {
     count: u32,
     left: usize,
+    /// How many changes the last passes began with, the newest last.
+    began_with: Vec<usize>,
 }
 
 impl Passes {
@@ -300,8 +310,15 @@ impl Passes {
             self.left = left
                 .and_then(|left| usize::try_from(left).ok())
                 .unwrap_or(0);
+            self.began_with.push(self.left);
         }
         Ok(self.count <= MOST_PASSES)
+    }
+
+    /// Whether there is more to do than two passes ago.
+    fn is_falling_back(&self) -> bool {
+        let mut newest = self.began_with.iter().rev();
+        matches!((newest.next(), newest.nth(1)), (Some(now), Some(before)) if now >= before)
     }
 }
 
@@ -367,6 +384,19 @@ impl Captured {
         Chunk::read_whole(session, plan, &query, &keys).await
     }
 
+    /// Takes the derived values from those of these rows that are not concerned any more; returns how many it captured
+    /// because they have kept them.
+    async fn clear(&self, session: &mut dyn Session, plan: &Plan) -> crate::database::Result<u64> {
+        let count = self.keys.len();
+        let (Some(clear), Some(uncleared)) = (plan.clear(count), plan.uncleared(count)) else {
+            return Ok(0);
+        };
+        let keys = self.parameters();
+        session.execute(Authority::Step, &clear, &keys).await?;
+        let kept = step_rows(session, &uncleared, &keys).await?;
+        capture(session, plan, kept).await
+    }
+
     /// Takes the changes out of the capture: those that were read, and no later ones of the same rows.
     async fn forget(&self, session: &mut dyn Session, plan: &Plan) -> crate::database::Result<()> {
         if self.numbers.is_empty() {
@@ -378,6 +408,13 @@ impl Captured {
             plan.capture(),
             numbers.join(", ")
         );
-        session.execute_later(&statement, &[]).await
+        match plan.kind {
+            // Triggers on it run in the name of the step.
+            Kind::Sqlite => session
+                .execute(Authority::Step, &statement, &[])
+                .await
+                .map(|_| ()),
+            Kind::Postgres => session.execute_later(&statement, &[]).await,
+        }
     }
 }

@@ -47,20 +47,10 @@ impl Plan {
 
     /// Adds the triggers of the capture.
     pub(super) fn install_triggers(&self) -> Vec<String> {
-        let new_keys: Vec<String> = self
-            .key
-            .iter()
-            .map(|column| format!("NEW.{}", quote(&column.name)))
-            .collect();
-        let insert = format!(
-            "INSERT INTO {} ({}) VALUES ({});",
-            self.capture(),
-            self.captured_keys().join(", "),
-            new_keys.join(", ")
-        );
         let (index, capture, table) = (self.index, self.capture(), &self.table);
         match self.kind {
             Kind::Sqlite => {
+                let insert = self.capture_new_key();
                 // A key that is the rowid can be changed by each of its names: https://www.sqlite.org/rowidtable.html
                 let names = self.watched.iter().map(String::as_str);
                 let watched = list(names.chain(["rowid", "oid", "_rowid_"]));
@@ -82,12 +72,8 @@ impl Plan {
                         .collect();
                     format!("ROW({})", columns.join(", "))
                 };
-                vec![
-                    // Whoever changes the application's rows need not have a right to the capture.
-                    format!(
-                        "CREATE OR REPLACE FUNCTION {capture}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-                         SET search_path = pg_catalog, pg_temp AS $capture$ BEGIN {insert} RETURN NULL; END $capture$"
-                    ),
+                let mut statements = self.install_function();
+                statements.extend([
                     format!(
                         "CREATE TRIGGER capture_of_step_{index}_insert AFTER INSERT ON {table}
                          FOR EACH ROW EXECUTE FUNCTION {capture}()"
@@ -103,9 +89,74 @@ impl Plan {
                     // Replication applies changes without the ordinary triggers.
                     format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER capture_of_step_{index}_insert"),
                     format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER capture_of_step_{index}_update"),
-                ]
+                ]);
+                statements
             }
         }
+    }
+
+    /// On a server, the function of the triggers, in the place of one that an earlier version of the host has made.
+    ///
+    /// Whoever changes the application's rows need not have a right to the capture: the function runs in the name of the
+    /// host. So it serves this table alone, whoever has hung it onto another one, and whatever that one's columns are
+    /// converted by.
+    pub(super) fn install_function(&self) -> Vec<String> {
+        let (capture, Some(number)) = (self.capture(), &self.table_number) else {
+            return Vec::new();
+        };
+        // Its number does not change when it is renamed, its name does not when it is restored from a dump.
+        let name = self.table.replace('\'', "''");
+        let is_this = match self.has_parts {
+            false => format!("TG_RELID = {number} OR TG_RELID = pg_catalog.to_regclass('{name}')"),
+            true => format!(
+                "EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(TG_RELID) WHERE relid = {number}
+                 OR relid = pg_catalog.to_regclass('{name}'))"
+            ),
+        };
+        let body = format!(
+            "BEGIN
+               IF ({is_this}) IS NOT TRUE THEN
+                 RAISE EXCEPTION 'the capture of step {} is for the table % alone', '{name}';
+               END IF;
+               {}
+               RETURN NULL;
+             END",
+            self.index,
+            self.capture_new_key()
+        );
+        let mut quotes = String::from("$capture$");
+        while body.contains(&quotes) {
+            quotes.insert(1, '_');
+        }
+        let mut statements = vec![
+            format!(
+                "CREATE OR REPLACE FUNCTION {capture}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+                 SET search_path = pg_catalog, pg_temp AS {quotes}{body}{quotes}"
+            ),
+            format!("REVOKE ALL ON FUNCTION {capture}() FROM PUBLIC"),
+        ];
+        // Partitions that the table's owner makes get the triggers.
+        statements.extend(
+            self.table_owner
+                .as_ref()
+                .map(|owner| format!("GRANT EXECUTE ON FUNCTION {capture}() TO {}", quote(owner))),
+        );
+        statements
+    }
+
+    /// Inserts the key of a trigger's row into the capture.
+    fn capture_new_key(&self) -> String {
+        let new_keys: Vec<String> = self
+            .key
+            .iter()
+            .map(|column| format!("NEW.{}", quote(&column.name)))
+            .collect();
+        format!(
+            "INSERT INTO {} ({}) VALUES ({});",
+            self.capture(),
+            self.captured_keys().join(", "),
+            new_keys.join(", ")
+        )
     }
 
     /// Removes the triggers of the capture.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::plan::Plan;
-use crate::database::{Authority, ErrorKind, Kind, Result, Session, Stop};
+use crate::database::{Authority, Error, ErrorKind, Kind, Result, Session, Stop};
 
 /// How long to wait for the lock at a time. Whoever wants the table meanwhile waits behind us.
 const WAIT: Duration = Duration::from_millis(100);
@@ -20,32 +20,64 @@ const WAIT_FOR_VACUUM: Duration = Duration::from_secs(3);
 
 /// Locks the table against all others until the transaction ends, in several short tries.
 pub(super) async fn lock_table(session: &mut dyn Session, plan: &Plan, stop: &Stop) -> Result<()> {
-    if plan.kind == Kind::Sqlite {
+    let locked = lock_tables(session, std::slice::from_ref(plan), stop).await;
+    locked.map_err(|(_, error)| error)
+}
+
+/// Locks several tables so: all of them or, while the next try is waited for, none. An error comes with the place of the
+/// table that could not be locked.
+pub(super) async fn lock_tables(
+    session: &mut dyn Session,
+    plans: &[Plan],
+    stop: &Stop,
+) -> std::result::Result<(), (usize, Error)> {
+    let is_server = |plan: &Plan| plan.kind != Kind::Sqlite;
+    if !plans.iter().any(is_server) {
         // The open transaction has the only write lock.
         return Ok(());
     }
-    keep_vacuum_away(session, plan).await?;
-    let longest = lock_timeout(session).await?;
-    let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", plan.table);
+    for (place, plan) in plans.iter().enumerate() {
+        let kept_away = keep_vacuum_away(session, plan).await;
+        kept_away.map_err(|error| (place, error))?;
+    }
+    let of_first = |error| (0, error);
+    let longest = lock_timeout(session).await.map_err(of_first)?;
     for tries in 1.. {
-        let savepoint = session.savepoint().await?;
-        set_lock_timeout(session, WAIT.min(longest)).await?;
-        let locked = session.execute(Authority::Host, &lock, &[]).await;
-        match locked {
-            Ok(_) => {
-                set_lock_timeout(session, longest).await?;
-                return session.release(savepoint).await;
+        let savepoint = session.savepoint().await.map_err(of_first)?;
+        match lock_each(session, plans, WAIT.min(longest)).await {
+            Ok(()) => {
+                let released = async {
+                    set_lock_timeout(session, longest).await?;
+                    session.release(savepoint).await
+                };
+                return released.await.map_err(of_first);
             }
-            Err(error)
+            Err((_, error))
                 if error.kind == ErrorKind::Busy
                     && tries < MOST_TRIES
                     && stop.reason().is_none() =>
             {
-                session.roll_back_to(savepoint).await?;
+                session.roll_back_to(savepoint).await.map_err(of_first)?;
                 tokio::time::sleep(PAUSE).await;
             }
-            Err(error) => return Err(error),
+            Err(failed) => return Err(failed),
         }
+    }
+    Ok(())
+}
+
+async fn lock_each(
+    session: &mut dyn Session,
+    plans: &[Plan],
+    wait: Duration,
+) -> std::result::Result<(), (usize, Error)> {
+    for (place, plan) in plans.iter().enumerate() {
+        let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", plan.table);
+        let locked = async {
+            set_lock_timeout(session, wait).await?;
+            session.execute(Authority::Host, &lock, &[]).await
+        };
+        locked.await.map_err(|error| (place, error))?;
     }
     Ok(())
 }

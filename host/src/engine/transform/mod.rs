@@ -14,6 +14,7 @@ mod cutover;
 mod drain;
 mod function;
 mod install;
+mod left_out;
 mod lock;
 mod pace;
 mod plan;
@@ -35,7 +36,7 @@ use crate::journal::{Phase, TransformationRecord};
 use crate::sandbox::Transformation;
 
 pub(super) use backfill::Backfill;
-pub(super) use cutover::{before_cut_over, cut_over, reset};
+pub(super) use cutover::{before_cut_over, cut_over, lock_all, reset};
 pub(super) use drain::drain_idle;
 use function::Function;
 use plan::{Plan, Stage};

@@ -1,5 +1,6 @@
 //! A transformation laid beside its table: what it says of itself, checked against what the database has.
 
+use super::step_rows;
 use super::table::{Column, Table};
 use crate::database::{ErrorKind, JOURNAL_PREFIX, Kind, Session, quote};
 use crate::engine::failure::{Blame, Failure};
@@ -26,6 +27,10 @@ pub(super) struct Plan {
     pub(super) description: Transformation,
     /// The table in quotes; on a server with its schema.
     pub(super) table: String,
+    /// On a server, the table's number.
+    pub(super) table_number: Option<String>,
+    /// On a server, whoever owns the table, unless that is the host.
+    pub(super) table_owner: Option<String>,
     /// What stands before the names of the capture's objects: the schema and a dot, on a server.
     pub(super) schema: String,
     /// Whether the table's rows lie in several tables, so that their places do not tell them apart.
@@ -67,8 +72,19 @@ impl Plan {
             )));
         }
         check_columns(&description, &table, stage).map_err(refused)?;
-        if kind == Kind::Postgres && stage == Stage::New {
-            check_types(session, &description).await?;
+        if kind == Kind::Postgres {
+            if stage == Stage::New {
+                check_types(session, &description).await?;
+            }
+            if hides_rows(session, &table)
+                .await
+                .map_err(Failure::from_database)?
+            {
+                return Err(refused(format!(
+                    "row-level security hides rows of `{name}` from the role that steps work in, so that they would be left out: \
+                     let it bypass that"
+                )));
+            }
         }
         let key: Vec<Column> = match description.key.is_empty() {
             true => table.primary_key().cloned().collect(),
@@ -128,6 +144,8 @@ impl Plan {
             kind,
             index,
             table: format!("{schema}{}", quote(&table.name)),
+            table_number: table.number,
+            table_owner: table.owner,
             schema,
             has_parts: table.has_parts,
             key,
@@ -261,6 +279,15 @@ fn check_key(description: &Transformation, table: &Table, key: &[Column]) -> Res
         )),
         None => Ok(()),
     }
+}
+
+/// Whether whoever works in the name of steps sees some rows of a table only.
+async fn hides_rows(session: &mut dyn Session, table: &Table) -> crate::database::Result<bool> {
+    let Some(number) = &table.number else {
+        return Ok(false);
+    };
+    let query = format!("SELECT 1 WHERE pg_catalog.row_security_active({number}::pg_catalog.oid)");
+    Ok(!step_rows(session, &query, &[]).await?.is_empty())
 }
 
 /// The words with which a column's constraints begin, behind its type.

@@ -41,11 +41,13 @@ pub(super) async fn prove(
     drain.all(session).await?;
     let proven = async {
         session.execute_later(&plan.demand(&defaults), &[]).await?;
+        session.verify().await?;
         lease.fence(session).await?;
         session.commit().await?;
         session.begin(Durability::Deferred).await?;
         keep_vacuum_away(session, plan).await?;
         session.execute_later(&plan.validate(), &[]).await?;
+        session.verify().await?;
         lease.fence(session).await?;
         session.commit().await
     };

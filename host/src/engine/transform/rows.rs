@@ -65,33 +65,66 @@ impl Plan {
             .required()
             .map(|name| format!("{} IS NULL", quote(name)))
             .collect();
+        (!conditions.is_empty()).then(|| {
+            format!(
+                "SELECT {} FROM {} AS concerned WHERE ({}) AND {} LIMIT 1",
+                self.key_columns(),
+                self.table,
+                conditions.join(" OR "),
+                self.is_not_captured()
+            )
+        })
+    }
+
+    /// The concerned rows behind a key that look as if nobody had computed them, in the order of the key: no change of them
+    /// waits in the capture, and a value is missing that must be there, or all are where none must.
+    pub(super) fn rows_without_values(&self, has_lower: bool, most: usize) -> String {
+        let missing: Vec<String> = self
+            .required()
+            .map(|name| format!("{} IS NULL", quote(name)))
+            .collect();
+        let missing = match missing.is_empty() {
+            true => self.each_is("IS NULL").join(" AND "),
+            false => missing.join(" OR "),
+        };
+        let condition = format!("({missing}) AND {}", self.is_not_captured());
+        self.rows_where(&condition, has_lower, false, most)
+    }
+
+    /// Whether no change of a row of `concerned` waits in the capture.
+    fn is_not_captured(&self) -> String {
         let same: Vec<String> = self
             .captured_keys()
             .iter()
             .zip(&self.key)
             .map(|(captured, column)| {
-                format!("captured.{captured} = concerned.{}", quote(&column.name))
+                // Two columns with different collations cannot be compared by either.
+                let collation = match column.is_collatable {
+                    true => " COLLATE pg_catalog.\"C\"",
+                    false => "",
+                };
+                format!(
+                    "captured.{captured} = concerned.{}{collation}",
+                    quote(&column.name)
+                )
             })
             .collect();
-        (!conditions.is_empty()).then(|| {
-            format!(
-                "SELECT {} FROM {} AS concerned WHERE ({}) AND NOT EXISTS (
-                    SELECT 1 FROM {} AS captured WHERE {}
-                 ) LIMIT 1",
-                self.key_columns(),
-                self.table,
-                conditions.join(" OR "),
-                self.capture(),
-                same.join(" AND ")
-            )
-        })
+        format!(
+            "NOT EXISTS (SELECT 1 FROM {} AS captured WHERE {})",
+            self.capture(),
+            same.join(" AND ")
+        )
     }
 
     /// The rows behind one key and up to another: what tells the version of each, its key, its inputs.
     pub(super) fn rows_between(&self, has_lower: bool, has_upper: bool, most: usize) -> String {
+        self.rows_where("true", has_lower, has_upper, most)
+    }
+
+    fn rows_where(&self, condition: &str, has_lower: bool, has_upper: bool, most: usize) -> String {
         let keys = self.key_columns();
         let width = self.key.len();
-        let mut condition = String::from("true");
+        let mut condition = condition.to_owned();
         let mut next = 1;
         if has_lower {
             condition.push_str(&format!(" AND ({keys}) > ({})", numbers(next, width)));
@@ -138,18 +171,55 @@ impl Plan {
 
     /// Takes the derived values from those rows of so many keys that are not concerned any more.
     pub(super) fn clear(&self, count: usize) -> Option<String> {
-        let filter = self.description.filter.as_ref()?;
         let set: Vec<String> = self
             .derived()
             .iter()
             .map(|column| format!("{} = NULL", quote(&column.name)))
             .collect();
         Some(format!(
-            "UPDATE {} SET {} WHERE {} AND ({filter}) IS NOT TRUE",
+            "UPDATE {} SET {} WHERE {}",
             self.table,
             set.join(", "),
-            self.has_key_among(count)
+            self.is_to_clear(count)?
         ))
+    }
+
+    /// The keys of those of so many rows that [`Plan::clear`] has left as they were, because something kept it from them.
+    pub(super) fn uncleared(&self, count: usize) -> Option<String> {
+        let (keys, table) = (self.key_columns(), &self.table);
+        let is_to_clear = self.is_to_clear(count)?;
+        Some(format!("SELECT {keys} FROM {table} WHERE {is_to_clear}"))
+    }
+
+    fn is_to_clear(&self, count: usize) -> Option<String> {
+        let filter = self.description.filter.as_ref()?;
+        let has_key = self.has_key_among(count);
+        let has_value = self.each_is("IS NOT NULL").join(" OR ");
+        Some(format!(
+            "{has_key} AND ({filter}) IS NOT TRUE AND ({has_value})"
+        ))
+    }
+
+    /// This said of each derived column.
+    fn each_is(&self, what: &str) -> Vec<String> {
+        let derived = self.derived().iter();
+        derived
+            .map(|column| format!("{} {what}", quote(&column.name)))
+            .collect()
+    }
+
+    /// Captures so many keys.
+    pub(super) fn capture_keys(&self, count: usize) -> String {
+        let width = self.key.len();
+        let keys: Vec<String> = (0..count)
+            .map(|key| format!("({})", numbers(key * width + 1, width)))
+            .collect();
+        format!(
+            "INSERT INTO {} ({}) VALUES {}",
+            self.capture(),
+            self.captured_keys().join(", "),
+            keys.join(", ")
+        )
     }
 
     fn has_key_among(&self, count: usize) -> String {
@@ -227,6 +297,31 @@ impl Plan {
     /// Row by row: the derived values, then the key, then the inputs. A row that has its values already is not written: a
     /// trigger that notes every change could make it wait for the drain again and again.
     fn write_each(&self) -> String {
+        let (unchanged, differs) = self.compare_each();
+        format!(
+            "UPDATE {} SET {} WHERE {} AND {unchanged} AND ({differs})",
+            self.table,
+            self.set_each(),
+            self.has_key_of_each(),
+        )
+    }
+
+    /// Row by row: captures a row that is there but not written. The same parameters as for [`Plan::write`], where one row
+    /// is written after the other.
+    pub(super) fn capture_each_unwritten(&self) -> String {
+        let (unchanged, differs) = self.compare_each();
+        format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {} WHERE {} AND NOT ({unchanged} AND NOT ({differs}))",
+            self.capture(),
+            self.captured_keys().join(", "),
+            self.key_columns(),
+            self.table,
+            self.has_key_of_each(),
+        )
+    }
+
+    /// Whether a row's inputs are as they were read, and whether its derived values are not yet what is to be written.
+    fn compare_each(&self) -> (String, String) {
         let width = self.derived().len();
         // Two texts that a column's collation calls the same are different to the function.
         let unchanged = (width + 1 + self.key.len()..)
@@ -239,19 +334,40 @@ impl Plan {
             })
             .collect();
         let unchanged: Vec<String> = unchanged.collect();
-        format!(
-            "UPDATE {} SET {} WHERE {} AND {} AND ({})",
-            self.table,
-            self.set_each(),
-            self.has_key_of_each(),
-            unchanged.join(" AND "),
-            differs.join(" OR ")
-        )
+        (unchanged.join(" AND "), differs.join(" OR "))
     }
 
     /// All at once, from arrays: what tells the rows, then the derived values. As there, nothing is written twice; bytes are
-    /// compared, because two values can be equal and not the same.
+    /// compared, because two values can be equal and not the same. Returns the places of the rows that were written, from 1.
     fn write_all(&self) -> String {
+        let Arrays {
+            rows,
+            is_same,
+            set,
+            differs,
+        } = self.arrays();
+        format!(
+            "UPDATE {} AS concerned SET {set} FROM {rows} WHERE {is_same} AND {differs} RETURNING derived.place",
+            self.table
+        )
+    }
+
+    /// The places of those rows, from 1, that are still as they were read and have these values: the same arrays as for
+    /// [`Plan::write`], on a server.
+    pub(super) fn unchanged_and_written(&self) -> String {
+        let Arrays {
+            rows,
+            is_same,
+            differs,
+            ..
+        } = self.arrays();
+        format!(
+            "SELECT derived.place FROM {rows} JOIN {} AS concerned ON {is_same} WHERE NOT {differs}",
+            self.table
+        )
+    }
+
+    fn arrays(&self) -> Arrays {
         let version = self.version();
         let mut arrays = Vec::new();
         let mut names = Vec::new();
@@ -283,18 +399,34 @@ impl Plan {
                 _ => format!("derived.value_{place}{cast}"),
             });
         }
-        format!(
-            "UPDATE {} AS concerned SET {} FROM ROWS FROM ({}) AS derived ({}) WHERE {}
-             AND pg_catalog.record_image_ne(ROW({}), ROW({}))",
-            self.table,
-            set.join(", "),
-            arrays.join(", "),
-            names.join(", "),
-            same.join(" AND "),
-            old.join(", "),
-            new.join(", ")
-        )
+        names.push("place".to_owned());
+        Arrays {
+            rows: format!(
+                "ROWS FROM ({}) WITH ORDINALITY AS derived ({})",
+                arrays.join(", "),
+                names.join(", ")
+            ),
+            is_same: same.join(" AND "),
+            set: set.join(", "),
+            differs: format!(
+                "pg_catalog.record_image_ne(ROW({}), ROW({}))",
+                old.join(", "),
+                new.join(", ")
+            ),
+        }
     }
+}
+
+/// Words for rows that come as arrays.
+struct Arrays {
+    /// The rows, as `derived`.
+    rows: String,
+    /// Whether a row of the table is one of them, and as it was read.
+    is_same: String,
+    /// What is set in it.
+    set: String,
+    /// Whether that would change it.
+    differs: String,
 }
 
 /// The elements of an array. The server must not know how many there are: for many it would rather read the whole table

@@ -7,6 +7,10 @@ use crate::database::{Kind, Result, Session, Value, quote};
 /// A table and its columns.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
+    /// On a server, its number.
+    pub(super) number: Option<String>,
+    /// On a server, whoever owns it, unless that is the host.
+    pub(super) owner: Option<String>,
     /// On a server, its schema.
     pub(super) schema: Option<String>,
     pub(super) name: String,
@@ -33,6 +37,8 @@ pub(super) struct Column {
     pub(super) nullable: bool,
     /// On SQLite, whether it is computed from others, whose change a trigger on this one does not notice.
     pub(super) is_generated: bool,
+    /// On a server, whether its values are compared by a collation.
+    pub(super) is_collatable: bool,
 }
 
 impl Table {
@@ -102,6 +108,7 @@ async fn read_sqlite(session: &mut dyn Session, name: &str) -> Result<Option<Tab
             place: integer(row.get(2)),
             nullable: integer(row.get(3)) == 0,
             is_generated: integer(row.get(4)) != 0,
+            is_collatable: false,
         })
         .collect();
     // The rowid by another name is never null, nor is a key by which the rows are stored:
@@ -119,6 +126,8 @@ async fn read_sqlite(session: &mut dyn Session, name: &str) -> Result<Option<Tab
         )
         .await?;
     Ok(Some(Table {
+        number: None,
+        owner: None,
         schema: None,
         name,
         has_parts: false,
@@ -134,7 +143,8 @@ async fn read_postgres(session: &mut dyn Session, name: &str) -> Result<Option<T
         .rows(
             "SELECT nspname, relname, relkind = 'p', relkind = 'r' AND EXISTS (
                  SELECT 1 FROM pg_catalog.pg_inherits WHERE inhparent = pg_class.oid
-             )
+             ), pg_class.oid::pg_catalog.text,
+             nullif(pg_catalog.pg_get_userbyid(relowner), current_user)::pg_catalog.text
              FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
              WHERE pg_class.oid = pg_catalog.to_regclass($1) AND relkind IN ('r', 'p')",
             &[quoted.join(".").into()],
@@ -151,7 +161,7 @@ async fn read_postgres(session: &mut dyn Session, name: &str) -> Result<Option<T
              coalesce((
                  SELECT pg_catalog.array_position(indkey::int2[], attnum) + 1 FROM pg_catalog.pg_index
                  WHERE indrelid = attrelid AND indisprimary
-             ), 0), attnotnull
+             ), 0), attnotnull, attcollation <> 0
              FROM pg_catalog.pg_attribute
              WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
             std::slice::from_ref(&full),
@@ -166,11 +176,18 @@ async fn read_postgres(session: &mut dyn Session, name: &str) -> Result<Option<T
             place: integer(row.get(3)),
             nullable: integer(row.get(4)) == 0,
             is_generated: false,
+            is_collatable: integer(row.get(5)) == 1,
         })
         .collect();
     let indexes = session
         .rows(
-            "SELECT indexrelid::pg_catalog.text, attname
+            // An index that takes for different what the column takes for equal does not make the column's values unique.
+            "SELECT indexrelid::pg_catalog.text, CASE WHEN (
+                 indcollation[part.place::int4 - 1] = attcollation
+                 OR (SELECT collisdeterministic FROM pg_catalog.pg_collation WHERE oid = attcollation)
+             ) AND (
+                 SELECT opcdefault OR opcintype = atttypid FROM pg_catalog.pg_opclass WHERE oid = indclass[part.place::int4 - 1]
+             ) THEN attname END
              FROM pg_catalog.pg_index
              CROSS JOIN LATERAL pg_catalog.unnest(indkey::int2[]) WITH ORDINALITY AS part (number, place)
              LEFT JOIN pg_catalog.pg_attribute ON attrelid = indrelid AND attnum = part.number
@@ -180,6 +197,8 @@ async fn read_postgres(session: &mut dyn Session, name: &str) -> Result<Option<T
         )
         .await?;
     Ok(Some(Table {
+        number: row.get(4).and_then(Value::as_text).map(str::to_owned),
+        owner: row.get(5).and_then(Value::as_text).map(str::to_owned),
         schema: Some(schema),
         name,
         has_parts: integer(row.get(2)) == 1,
