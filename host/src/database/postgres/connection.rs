@@ -24,8 +24,9 @@ use super::address::{Address, Endpoint, SslMode};
 use super::errors;
 use super::patience::{Patience, Patiently};
 use super::prepared::PreparedStatements;
+use super::socket::Socket;
 use super::tls;
-use super::wire::{Socket, Wire};
+use super::wire::Wire;
 
 /// The longest message that is read before the session's own limit is known: rows are not among them.
 const LONGEST_GREETING: usize = 1 << 20;

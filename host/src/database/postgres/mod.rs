@@ -29,6 +29,7 @@ mod results;
 mod schema;
 mod script;
 mod session;
+mod socket;
 mod state;
 mod text;
 mod throwaway;

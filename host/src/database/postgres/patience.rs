@@ -5,18 +5,14 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 
 use super::super::Stop;
-use super::wire::Socket;
-
-/// How long to wait before whoever waits is asked.
-pub(super) const SLICE: Duration = Duration::from_millis(10);
+use super::socket::{SLICE, Socket, is_ready};
 
 /// How long a server may take to let a session in whose run has to end: long enough to write down how it ended, and shorter
 /// than the host itself is given to end.
@@ -142,19 +138,5 @@ impl Write for Patiently<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.socket.flush()
-    }
-}
-
-/// Whether the socket can be read from or written to, after a slice of time at the latest.
-pub(super) fn is_ready(socket: impl AsFd, flags: PollFlags) -> io::Result<bool> {
-    let slice = Timespec {
-        tv_sec: 0,
-        tv_nsec: i64::from(SLICE.subsec_nanos()),
-    };
-    let mut polled = [PollFd::new(&socket, flags)];
-    match poll(&mut polled, Some(&slice)) {
-        Ok(ready) => Ok(ready > 0),
-        Err(Errno::INTR) => Ok(true),
-        Err(error) => Err(error.into()),
     }
 }

@@ -4,9 +4,7 @@
 //! questions. Whoever waits is asked every few milliseconds whether to go on.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, BytesMut};
@@ -14,20 +12,13 @@ use postgres_protocol::message::backend::Message;
 use rustix::event::PollFlags;
 use rustls::{ClientConnection, StreamOwned};
 
-use super::patience::{SLICE, is_ready};
+use super::socket::{SLICE, Socket, is_ready};
 
 /// How much is read at once.
 const PORTION: usize = 64 << 10;
 
 /// How much may wait to be written before the server has to take some.
 const MOST_OUTGOING: usize = 256 << 10;
-
-/// A plain connection.
-#[derive(Debug)]
-pub(super) enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
 
 enum Stream {
     Plain(Socket),
@@ -223,45 +214,4 @@ impl Wire {
 
 fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-}
-
-impl Socket {
-    /// Lets no call wait for its end.
-    pub(super) fn set_non_blocking(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(socket) => socket.set_nonblocking(true),
-            Self::Unix(socket) => socket.set_nonblocking(true),
-        }
-    }
-}
-
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(socket) => socket.read(buffer),
-            Self::Unix(socket) => socket.read(buffer),
-        }
-    }
-}
-
-impl Write for Socket {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(socket) => socket.write(buffer),
-            Self::Unix(socket) => socket.write(buffer),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl AsFd for Socket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(socket) => socket.as_fd(),
-            Self::Unix(socket) => socket.as_fd(),
-        }
-    }
 }
