@@ -1,6 +1,8 @@
 //! What a database can do, as values: whoever needs to know asks for the one property that matters, and not which database
 //! it is. A new database then says what it can, and nobody else has to learn its name.
 
+use super::Expressions;
+
 /// What a database can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -22,6 +24,8 @@ pub struct Capabilities {
     pub reverses_unordered_rows: bool,
     /// How the columns of the host's own tables are declared.
     pub columns: ColumnTypes,
+    /// How tables of others are read.
+    pub expressions: Expressions,
 }
 
 /// How many transactions may write at the same time.

@@ -15,6 +15,7 @@ mod schema;
 mod session;
 mod sqlite;
 mod stop;
+mod table_query;
 mod value;
 
 use std::collections::BTreeSet;
@@ -36,6 +37,7 @@ pub use schema::{Schema, differences};
 pub use session::{Coordination, Introspection, Rehearsing, Session, Statements, Transactions};
 pub use sqlite::Sqlite;
 pub use stop::{Stop, StopReason};
+pub use table_query::{Expressions, Read, TableName, TableQuery};
 pub use value::{Column, Value};
 
 /// Every table whose name begins so belongs to the host; a step may read but not change it.
@@ -223,6 +225,12 @@ pub trait Listener: Send + Sync {
 /// A name in quotes, as both databases write it.
 pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The texts in the rows of a result; none when there are none.
+fn texts(rows: &[Vec<Value>]) -> Option<Vec<String>> {
+    let texts = rows.iter().flatten().filter_map(Value::as_text);
+    Some(texts.map(str::to_owned).collect()).filter(|texts: &Vec<String>| !texts.is_empty())
 }
 
 /// Whether a batch has the columns that it is to be loaded into.

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use super::{
     Authority, Batch, Column, CursorId, Deed, Durability, Error, ErrorKind, Listener, Result,
-    SavepointId, Schema, Script, ScriptError, Server, Value,
+    SavepointId, Schema, Script, ScriptError, Server, TableName, TableQuery, Value,
 };
 
 /// How many rows of the host's own questions are read at once.
@@ -210,6 +210,9 @@ pub trait Introspection: Send {
     /// Whether the target has a table of the journal with this name.
     async fn has_journal_table(&mut self, name: &str) -> Result<bool>;
 
+    /// The names of a table's columns, in lower case; none when there is no such table that can be read.
+    async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>>;
+
     /// A query whose rows are the lines of the schema: the name of a table, and one line of what makes it what it is.
     fn schema_query(&self) -> String;
 
@@ -256,6 +259,12 @@ impl<'s> dyn Session + 's {
         }
         self.close(cursor).await;
         Ok(rows)
+    }
+
+    /// Reads rows of a table that somebody else made.
+    pub async fn read_table(&mut self, query: &TableQuery<'_>) -> Result<Vec<Vec<Value>>> {
+        let sql = query.sql(&self.server().capabilities);
+        self.rows(&sql, &[]).await
     }
 
     /// What the target looks like in the open transaction.

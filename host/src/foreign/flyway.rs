@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::versioned::{cells, milliseconds, text, version_from};
+use super::row::{cells, text, version_from};
 use super::{Entry, FileVersion, History, Table, Version};
-use crate::database::{Result, Session};
+use crate::database::{Read, Result, Session, TableQuery};
 
 /// What parts the version from the description.
 const SEPARATOR: &str = "__";
@@ -54,16 +54,24 @@ pub(super) fn checksum(bytes: &[u8]) -> i32 {
 }
 
 pub(super) async fn read(session: &mut dyn Session, table: &Table) -> Result<History> {
-    let query = format!(
-        "SELECT version, description, type, script, checksum, {}, CASE WHEN success THEN 1 ELSE 0 END FROM {}
-         ORDER BY installed_rank",
-        milliseconds(session, "installed_on"),
-        table.sql()
-    );
+    let query = TableQuery {
+        table: table.names(),
+        columns: &[
+            Read::Plain("version"),
+            Read::Plain("description"),
+            Read::Plain("type"),
+            Read::Plain("script"),
+            Read::Plain("checksum"),
+            Read::Milliseconds("installed_on"),
+            Read::Flag("success"),
+        ],
+        order_by: Some("installed_rank"),
+        most_rows: None,
+    };
     let mut history = History::default();
     // The last word on a version counts.
     let mut entries: BTreeMap<Version, Entry> = BTreeMap::new();
-    for row in session.rows(&query, &[]).await? {
+    for row in session.read_table(&query).await? {
         let [version, description, kind, script, checksum, at, success] = cells(row)?;
         let kind = text(&kind);
         let script = text(&script);

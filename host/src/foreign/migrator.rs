@@ -1,8 +1,9 @@
 //! migrator: one row for each file and schema, with the SHA-256 of the file.
 
-use super::versioned::{cells, expect, milliseconds, text};
+use super::row::{cells, text};
+use super::versioned::expect;
 use super::{Table, Tool};
-use crate::database::{Error, Kind, Result, Session};
+use crate::database::{Error, Read, Result, Session, TableQuery};
 
 /// Its table of tenants, beside that of migrations.
 const TENANTS: &str = "migrator_tenants";
@@ -35,19 +36,29 @@ pub struct MigratorRow {
 
 /// Reads its history.
 pub async fn read_migrator(session: &mut dyn Session, table: &Table) -> Result<MigratorHistory> {
-    if session.server().kind == Kind::Sqlite {
-        return Err(Error::invalid_argument(
-            "migrator does not know SQLite: there is no history of it to take over",
-        ));
+    let server = session.server();
+    if !Tool::Migrator.knows(&server.capabilities) {
+        return Err(Error::invalid_argument(format!(
+            "migrator does not know {}: there is no history of it to take over",
+            server.kind.display_name()
+        )));
     }
     expect(session, Tool::Migrator, table).await?;
-    let query = format!(
-        "SELECT name, source_dir, CAST(type AS BIGINT), db_schema, {}, checksum FROM {} ORDER BY id",
-        milliseconds(session, "created"),
-        table.sql()
-    );
+    let query = TableQuery {
+        table: table.names(),
+        columns: &[
+            Read::Plain("name"),
+            Read::Plain("source_dir"),
+            Read::Integer("type"),
+            Read::Plain("db_schema"),
+            Read::Milliseconds("created"),
+            Read::Plain("checksum"),
+        ],
+        order_by: Some("id"),
+        most_rows: None,
+    };
     let mut history = MigratorHistory::default();
-    for row in session.rows(&query, &[]).await? {
+    for row in session.read_table(&query).await? {
         let [name, source_dir, kind, schema, created, checksum] = cells(row)?;
         history.rows.push(MigratorRow {
             name: text(&name),
@@ -59,9 +70,14 @@ pub async fn read_migrator(session: &mut dyn Session, table: &Table) -> Result<M
         });
     }
     let tenants = table.sibling(TENANTS);
-    if tenants.columns(session).await?.is_some() {
-        let query = format!("SELECT name FROM {} ORDER BY id", tenants.sql());
-        let rows = session.rows(&query, &[]).await?;
+    if session.column_names(tenants.names()).await?.is_some() {
+        let query = TableQuery {
+            table: tenants.names(),
+            columns: &[Read::Plain("name")],
+            order_by: Some("id"),
+            most_rows: None,
+        };
+        let rows = session.read_table(&query).await?;
         history.tenants = rows.iter().flatten().map(text).collect();
     }
     Ok(history)

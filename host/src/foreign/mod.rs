@@ -4,17 +4,22 @@
 //! nothing is decided: what fits and what does not is the engine's business.
 
 mod flyway;
+mod history;
 mod migrator;
+mod row;
 mod table;
 mod version;
 mod versioned;
 
 use serde::{Deserialize, Serialize};
 
+use crate::database::Capabilities;
+
+pub use history::{Entry, FileVersion, History};
 pub use migrator::{MigratorHistory, MigratorRow, read_migrator};
 pub use table::{Found, Table, find};
 pub use version::Version;
-pub use versioned::{Entry, FileVersion, History, read};
+pub use versioned::read;
 
 /// A tool whose history can be taken over.
 #[derive(
@@ -54,6 +59,11 @@ impl Tool {
             Self::GolangMigrate => "golang-migrate",
             Self::Dbmate => "dbmate",
         }
+    }
+
+    /// Whether it knows databases that can do this. migrator's tenants are schemas.
+    pub(super) fn knows(self, capabilities: &Capabilities) -> bool {
+        self != Self::Migrator || !capabilities.has_tenant_databases()
     }
 
     /// The table that it keeps, unless it is told of another.

@@ -1,7 +1,7 @@
 //! Where other tools keep what they did.
 
 use super::Tool;
-use crate::database::{Kind, Result, Session, quote};
+use crate::database::{Read, Result, Session, TableName, TableQuery};
 
 /// A table of another tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +25,11 @@ impl Table {
         }
     }
 
-    /// As it is written in a statement.
-    pub(super) fn sql(&self) -> String {
-        match &self.schema {
-            Some(schema) => format!("{}.{}", quote(schema), quote(&self.name)),
-            None => quote(&self.name),
+    /// Its names.
+    pub(super) fn names(&self) -> TableName<'_> {
+        TableName {
+            schema: self.schema.as_deref(),
+            name: &self.name,
         }
     }
 
@@ -39,40 +39,6 @@ impl Table {
             schema: self.schema.clone(),
             name: name.to_owned(),
         }
-    }
-
-    /// The names of its columns, in lower case; none when there is no such table that can be read.
-    pub(super) async fn columns(&self, session: &mut dyn Session) -> Result<Option<Vec<String>>> {
-        let (query, parameters) = match session.server().kind {
-            Kind::Sqlite => (
-                "SELECT lower(name) FROM pragma_table_info($1)".to_owned(),
-                vec![self.name.as_str().into()],
-            ),
-            Kind::Postgres => {
-                let schema = match &self.schema {
-                    Some(_) => "n.nspname = $2",
-                    None => "n.nspname = coalesce($2, pg_catalog.current_schema())",
-                };
-                (
-                    format!(
-                        "SELECT lower(a.attname::pg_catalog.text) FROM pg_catalog.pg_class c
-                         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                         WHERE c.relname = $1 AND {schema} AND c.relkind IN ('r', 'p')
-                         AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-                         AND pg_catalog.has_table_privilege(c.oid, 'SELECT')"
-                    ),
-                    vec![self.name.as_str().into(), self.schema.clone().into()],
-                )
-            }
-        };
-        let rows = session.rows(&query, &parameters).await?;
-        let columns: Vec<String> = rows
-            .iter()
-            .flatten()
-            .filter_map(|name| name.as_text().map(str::to_owned))
-            .collect();
-        Ok(Some(columns).filter(|columns| !columns.is_empty()))
     }
 }
 
@@ -98,11 +64,11 @@ pub struct Found {
 pub async fn find(session: &mut dyn Session) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     for tool in [Tool::Migrator, Tool::Flyway, Tool::Sqlx, Tool::Dbmate] {
-        if tool == Tool::Migrator && session.server().kind == Kind::Sqlite {
+        if !tool.knows(&session.server().capabilities) {
             continue;
         }
         let table = tool.default_table();
-        let Some(columns) = table.columns(session).await? else {
+        let Some(columns) = session.column_names(table.names()).await? else {
             continue;
         };
         // Two tools call theirs `schema_migrations`.
@@ -113,8 +79,16 @@ pub async fn find(session: &mut dyn Session) -> Result<Vec<Found>> {
         let is_theirs = marks(tool)
             .iter()
             .all(|mark| columns.iter().any(|name| name == mark));
-        let query = format!("SELECT 1 FROM {} LIMIT 1", table.sql());
-        if is_theirs && !session.rows(&query, &[]).await?.is_empty() {
+        let [mark, ..] = marks(tool) else {
+            continue;
+        };
+        let query = TableQuery {
+            table: table.names(),
+            columns: &[Read::Plain(mark)],
+            order_by: None,
+            most_rows: Some(1),
+        };
+        if is_theirs && !session.read_table(&query).await?.is_empty() {
             found.push(Found { tool, table });
         }
     }

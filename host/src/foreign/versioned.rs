@@ -2,47 +2,11 @@
 
 use sha2::{Digest as _, Sha384};
 
+use super::row::{cells, text, version_from};
 use super::table::marks;
-use super::{Table, Tool, Version, flyway};
+use super::{Entry, FileVersion, History, Table, Tool, Version, flyway};
 use crate::catalog::hexadecimal;
-use crate::database::{Error, Kind, Result, Session, Value};
-
-/// What one of these tools did.
-#[derive(Clone, Debug, Default)]
-pub struct History {
-    /// One migration each, in the order of the table.
-    pub entries: Vec<Entry>,
-    /// Every migration up to this version was applied, whether it has an entry or not.
-    pub through: Option<Version>,
-    /// What its operator ought to know.
-    pub remarks: Vec<String>,
-}
-
-/// One migration that was applied, or that was begun.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Its version.
-    pub version: Version,
-    /// Its version, as the tool writes it.
-    pub label: String,
-    /// The checksum of its file, in the tool's own spelling, where it keeps one.
-    pub checksum: Option<String>,
-    /// When it was applied, in milliseconds since 1970, where the tool keeps that.
-    pub applied_at: Option<i64>,
-    /// Why it is not known what was done, when it is not.
-    pub flaw: Option<String>,
-}
-
-/// What a file's name says to a tool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileVersion {
-    /// It is the migration with this version.
-    Is(Version),
-    /// It is run in another way than migrations are; what it is.
-    Otherwise(&'static str),
-    /// It is nothing to the tool.
-    Nothing,
-}
+use crate::database::{Error, Read, Result, Session, TableQuery};
 
 impl Tool {
     /// What the name of a SQL file says to the tool.
@@ -100,7 +64,7 @@ pub async fn read(session: &mut dyn Session, tool: Tool, table: &Table) -> Resul
 
 /// Refuses a table that is not there, or is another tool's.
 pub(super) async fn expect(session: &mut dyn Session, tool: Tool, table: &Table) -> Result<()> {
-    let Some(columns) = table.columns(session).await? else {
+    let Some(columns) = session.column_names(table.names()).await? else {
         return Err(Error::invalid_argument(format!(
             "there is no table `{table}` that could be read: name the one of {} with `--table`",
             tool.as_str()
@@ -122,17 +86,19 @@ pub(super) async fn expect(session: &mut dyn Session, tool: Tool, table: &Table)
 }
 
 async fn sqlx(session: &mut dyn Session, table: &Table) -> Result<History> {
-    let checksum = match session.server().kind {
-        Kind::Sqlite => "lower(hex(checksum))",
-        Kind::Postgres => "pg_catalog.encode(checksum, 'hex')",
+    let query = TableQuery {
+        table: table.names(),
+        columns: &[
+            Read::Text("version"),
+            Read::Hexadecimal("checksum"),
+            Read::Milliseconds("installed_on"),
+            Read::Flag("success"),
+        ],
+        order_by: Some("version"),
+        most_rows: None,
     };
-    let query = format!(
-        "SELECT CAST(version AS TEXT), {checksum}, {}, CASE WHEN success THEN 1 ELSE 0 END FROM {} ORDER BY version",
-        milliseconds(session, "installed_on"),
-        table.sql()
-    );
     let mut history = History::default();
-    for row in session.rows(&query, &[]).await? {
+    for row in session.read_table(&query).await? {
         let [version, checksum, at, success] = cells(row)?;
         let label = text(&version);
         history.entries.push(Entry {
@@ -148,12 +114,14 @@ async fn sqlx(session: &mut dyn Session, table: &Table) -> Result<History> {
 }
 
 async fn golang_migrate(session: &mut dyn Session, table: &Table) -> Result<History> {
-    let query = format!(
-        "SELECT CAST(version AS TEXT), CASE WHEN dirty THEN 1 ELSE 0 END FROM {}",
-        table.sql()
-    );
+    let query = TableQuery {
+        table: table.names(),
+        columns: &[Read::Text("version"), Read::Flag("dirty")],
+        order_by: None,
+        most_rows: None,
+    };
     let mut history = History::default();
-    for row in session.rows(&query, &[]).await? {
+    for row in session.read_table(&query).await? {
         let [version, dirty] = cells(row)?;
         let label = text(&version);
         // What it calls the version before the first.
@@ -177,9 +145,14 @@ async fn golang_migrate(session: &mut dyn Session, table: &Table) -> Result<Hist
 }
 
 async fn dbmate(session: &mut dyn Session, table: &Table) -> Result<History> {
-    let query = format!("SELECT version FROM {} ORDER BY version", table.sql());
+    let query = TableQuery {
+        table: table.names(),
+        columns: &[Read::Plain("version")],
+        order_by: Some("version"),
+        most_rows: None,
+    };
     let mut history = History::default();
-    for row in session.rows(&query, &[]).await? {
+    for row in session.read_table(&query).await? {
         let [version] = cells(row)?;
         let label = text(&version);
         history.entries.push(Entry {
@@ -191,32 +164,4 @@ async fn dbmate(session: &mut dyn Session, table: &Table) -> Result<History> {
         });
     }
     Ok(history)
-}
-
-/// A column's time in milliseconds since 1970, where the tool lets the database fill it in: in UTC on SQLite, in the zone
-/// of the session on PostgreSQL.
-pub(super) fn milliseconds(session: &dyn Session, column: &str) -> String {
-    match session.server().kind {
-        Kind::Sqlite => {
-            format!("CAST(round((julianday({column}) - 2440587.5) * 86400000) AS INTEGER)")
-        }
-        Kind::Postgres => format!(
-            "CAST(pg_catalog.round(extract(epoch FROM {column}::timestamptz) * 1000) AS BIGINT)"
-        ),
-    }
-}
-
-pub(super) fn version_from(text: &str) -> Result<Version> {
-    Version::parse(text).ok_or_else(|| {
-        Error::invalid_argument(format!("the version `{text}` in the table is none"))
-    })
-}
-
-pub(super) fn cells<const N: usize>(row: Vec<Value>) -> Result<[Value; N]> {
-    row.try_into()
-        .map_err(|_| Error::invalid_argument("a row has another number of columns"))
-}
-
-pub(super) fn text(value: &Value) -> String {
-    value.as_text().unwrap_or_default().to_owned()
 }

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use crate::database::{
     Access, Advice, Authority, Batch, Capabilities, Column, ColumnValues, Coordination, CursorId,
     Database, Deed, Durability, Error, ErrorKind, Introspection, Kind, Listener, Rehearsing,
-    Result, SavepointId, Script, ScriptError, Server, Session, Statements, Stop, Transactions,
-    Value,
+    Result, SavepointId, Script, ScriptError, Server, Session, Statements, Stop, TableName,
+    Transactions, Value,
 };
 
 /// How much of a statement is kept to name a call.
@@ -639,6 +639,10 @@ impl Introspection for WatchedSession {
 
     async fn has_journal_table(&mut self, name: &str) -> Result<bool> {
         self.inner()?.has_journal_table(name).await
+    }
+
+    async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>> {
+        self.inner()?.column_names(table).await
     }
 
     fn schema_query(&self) -> String {

@@ -1,6 +1,8 @@
 //! What PostgreSQL can do.
 
-use crate::database::{Capabilities, ColumnTypes, RowVersion, SchemaChanges, TenantPlace, Writers};
+use crate::database::{
+    Capabilities, ColumnTypes, Expressions, RowVersion, SchemaChanges, TenantPlace, Writers,
+};
 
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
     writers: Writers::Many,
@@ -15,5 +17,9 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
         key: "BIGINT PRIMARY KEY",
         bytes: "BYTEA",
         clustered: "",
+    },
+    expressions: Expressions {
+        hexadecimal: "pg_catalog.encode({}, 'hex')",
+        milliseconds: "CAST(pg_catalog.round(extract(epoch FROM {}::timestamptz) * 1000) AS BIGINT)",
     },
 };

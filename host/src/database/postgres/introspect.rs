@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 
 use super::super::{
-    Access, Action, Deed, Introspection, JOURNAL_PREFIX, Rehearsing, Result, Server, Session, Value,
+    Access, Action, Deed, Introspection, JOURNAL_PREFIX, Rehearsing, Result, Server, Session,
+    TableName, Value, texts,
 };
 use super::schema;
 use super::state::PostgresSession;
@@ -30,6 +31,21 @@ impl Introspection for PostgresSession {
         );
         let session: &mut dyn Session = self;
         Ok(!session.rows(&query, &[name.into()]).await?.is_empty())
+    }
+
+    async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>> {
+        let query = "SELECT lower(attname::pg_catalog.text) FROM pg_catalog.pg_class
+                     JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+                     JOIN pg_catalog.pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+                     WHERE relname = $1 AND nspname = coalesce($2, pg_catalog.current_schema()) AND relkind IN ('r', 'p')
+                     AND pg_catalog.has_schema_privilege(pg_namespace.oid, 'USAGE')
+                     AND pg_catalog.has_table_privilege(pg_class.oid, 'SELECT')";
+        let session: &mut dyn Session = self;
+        let schema = table.schema.map(str::to_owned);
+        let rows = session
+            .rows(query, &[table.name.into(), schema.into()])
+            .await?;
+        Ok(texts(&rows))
     }
 
     fn schema_query(&self) -> String {

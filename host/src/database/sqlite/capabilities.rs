@@ -1,6 +1,8 @@
 //! What SQLite can do.
 
-use crate::database::{Capabilities, ColumnTypes, RowVersion, SchemaChanges, TenantPlace, Writers};
+use crate::database::{
+    Capabilities, ColumnTypes, Expressions, RowVersion, SchemaChanges, TenantPlace, Writers,
+};
 
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
     writers: Writers::One,
@@ -15,5 +17,9 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
         key: "INTEGER PRIMARY KEY",
         bytes: "BLOB",
         clustered: "WITHOUT ROWID",
+    },
+    expressions: Expressions {
+        hexadecimal: "lower(hex({}))",
+        milliseconds: "CAST(round((julianday({}) - 2440587.5) * 86400000) AS INTEGER)",
     },
 };

@@ -11,7 +11,7 @@ use send_wrapper::SendWrapper;
 use super::super::{
     Access, Authority, Batch, Cell, Column, Coordination, CursorId, Deed, Durability, Error,
     Introspection, Kind, Listener, Rehearsing, Result, SavepointId, Script, ScriptError, Server,
-    Session, Statements, Stop, Transactions, Value, expect_columns, quote,
+    Session, Statements, Stop, TableName, Transactions, Value, expect_columns, quote, texts,
 };
 use super::capabilities::CAPABILITIES;
 use super::errors::translate;
@@ -389,6 +389,14 @@ impl Introspection for SqliteSession {
         let query = "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = $1";
         let session: &mut dyn Session = self;
         Ok(!session.rows(query, &[name.into()]).await?.is_empty())
+    }
+
+    async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>> {
+        // There is one schema.
+        let session: &mut dyn Session = self;
+        let query = "SELECT lower(name) FROM pragma_table_info($1)";
+        let rows = session.rows(query, &[table.name.into()]).await?;
+        Ok(texts(&rows))
     }
 
     fn schema_query(&self) -> String {

@@ -1,0 +1,40 @@
+//! What tools keep that know a migration by its version.
+
+use super::Version;
+
+/// What one of these tools did.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// One migration each, in the order of the table.
+    pub entries: Vec<Entry>,
+    /// Every migration up to this version was applied, whether it has an entry or not.
+    pub through: Option<Version>,
+    /// What its operator ought to know.
+    pub remarks: Vec<String>,
+}
+
+/// One migration that was applied, or that was begun.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its version.
+    pub version: Version,
+    /// Its version, as the tool writes it.
+    pub label: String,
+    /// The checksum of its file, in the tool's own spelling, where it keeps one.
+    pub checksum: Option<String>,
+    /// When it was applied, in milliseconds since 1970, where the tool keeps that.
+    pub applied_at: Option<i64>,
+    /// Why it is not known what was done, when it is not.
+    pub flaw: Option<String>,
+}
+
+/// What a file's name says to a tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileVersion {
+    /// It is the migration with this version.
+    Is(Version),
+    /// It is run in another way than migrations are; what it is.
+    Otherwise(&'static str),
+    /// It is nothing to the tool.
+    Nothing,
+}
