@@ -207,6 +207,9 @@ pub trait Introspection: Send {
     /// The database's kind and version.
     fn server(&self) -> &Server;
 
+    /// The schema of the journal's tables, as it is written in a statement; none where they need no schema.
+    fn journal_schema(&self) -> Option<&str>;
+
     /// Whether the target has a table of the journal with this name.
     async fn has_journal_table(&mut self, name: &str) -> Result<bool>;
 

@@ -1,6 +1,7 @@
 //! What runs leave behind: how each try at a step ended, and its output.
 
 use super::cells::{columns, json, number, small, spelled, text};
+use super::tables::tables;
 use super::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, has_tenants, schema};
 use crate::database::{Result, Session, Value};
 use crate::output::Level;
@@ -14,7 +15,7 @@ pub async fn read_runs(
     if schema::version(session).await?.is_none() {
         return Ok(Vec::new());
     }
-    let rows = session
+    let rows = tables(session)
         .rows(
             "SELECT id, command, phase, \"verbose\", expected_rows, outcome, host, started_at, ended_at, error FROM wasmigrate_run
              WHERE id < $1 ORDER BY id DESC LIMIT $2",
@@ -56,7 +57,7 @@ pub async fn read_runs(
 
 /// The attempts of one run, in their order.
 pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<AttemptRecord>> {
-    let rows = session
+    let rows = tables(session)
         .rows(
             "SELECT run, step_index, name, digest, phase, attempt, outcome, started_at, ended_at, error
              FROM wasmigrate_attempt WHERE run = $1
@@ -107,7 +108,7 @@ pub async fn read_output(
         true => "tenant, file_key",
         false => "NULL, NULL",
     };
-    let rows = session
+    let rows = tables(session)
         .rows(
             &format!(
                 "SELECT sequence, step_index, phase, written_at, level, line, {columns_of_tenants}
@@ -148,7 +149,7 @@ pub async fn read_output(
 /// Writes down how one try at a step ended. A try that was written down before stays as it is: when the connection is lost
 /// during a commit, nobody knows whether that came through.
 pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_attempt
              (run, step_index, phase, attempt, name, digest, outcome, started_at, ended_at, error)
@@ -173,7 +174,7 @@ pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -
 /// Writes lines of output. A line that was written before stays as it is, as an attempt does.
 pub async fn write_output(session: &mut dyn Session, run: i64, lines: &[OutputLine]) -> Result<()> {
     for line in lines {
-        session
+        tables(session)
             .execute_later(
                 "INSERT INTO wasmigrate_output (run, sequence, step_index, phase, written_at, level, line, tenant, file_key)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (run, sequence) DO NOTHING",

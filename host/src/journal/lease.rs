@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::tables::tables;
 use super::{now, process};
 use crate::database::{Error, ErrorKind, Result, Session, Value};
 
@@ -73,11 +74,11 @@ impl Lease {
     /// Takes the lease for `run`, in the open transaction, which must have seen that nobody else holds it.
     pub async fn take(session: &mut dyn Session, run: i64, lasts: Duration) -> Result<Self> {
         let now = now();
-        let rows = session
+        let rows = tables(session)
             .rows("SELECT token FROM wasmigrate_lease", &[])
             .await?;
         let token = super::integer(&rows, 0) + 1;
-        session
+        tables(session)
             .execute_later(
                 "UPDATE wasmigrate_lease SET token = $1, holder = $2, process = $3, run = $4, acquired_at = $5,
                  renewed_at = $5, expires_at = $6",
@@ -112,10 +113,12 @@ impl Lease {
                 "SELECT token FROM wasmigrate_lease WHERE token = $1 AND holder IS NOT NULL{}",
                 session.server().capabilities.share_lock()
             );
-            return session.require(&look, &[self.token.into()], 1, taken).await;
+            return tables(session)
+                .require(&look, &[self.token.into()], 1, taken)
+                .await;
         }
         self.renewed_at.store(now, Ordering::Relaxed);
-        session
+        tables(session)
             .require(
                 "UPDATE wasmigrate_lease SET renewed_at = $1, expires_at = $2 WHERE token = $3 AND holder IS NOT NULL
                  RETURNING token",
@@ -141,7 +144,7 @@ impl Lease {
 
     /// Writes the token into a tenant's file, in the open transaction, over every earlier one.
     pub async fn enter_tenant(&self, session: &mut dyn Session) -> Result<()> {
-        session
+        tables(session)
             .require(
                 "UPDATE wasmigrate_lease SET token = $1, holder = $2 WHERE token <= $1 RETURNING token",
                 &[self.token.into(), process::holder().into()],
@@ -153,7 +156,7 @@ impl Lease {
 
     /// Gives the lease back, in the open transaction.
     pub async fn release(&self, session: &mut dyn Session) -> Result<()> {
-        session
+        tables(session)
             .execute_later(
                 "UPDATE wasmigrate_lease SET holder = NULL, process = NULL, run = NULL, expires_at = NULL WHERE token = $1",
                 &[self.token.into()],
@@ -171,7 +174,7 @@ fn taken() -> Error {
 
 /// Waits for whoever passes the fence now, and lets nobody pass it before the open transaction ends.
 pub(super) async fn hold(session: &mut dyn Session) -> Result<()> {
-    session
+    tables(session)
         .rows("SELECT token FROM wasmigrate_lease FOR UPDATE", &[])
         .await
         .map(|_| ())
@@ -179,7 +182,7 @@ pub(super) async fn hold(session: &mut dyn Session) -> Result<()> {
 
 /// Takes the lease from whoever holds it, for nobody.
 pub(super) async fn clear(session: &mut dyn Session) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
                 "UPDATE wasmigrate_lease SET holder = NULL, process = NULL, run = NULL, expires_at = NULL
              WHERE holder IS NOT NULL",
@@ -190,7 +193,7 @@ pub(super) async fn clear(session: &mut dyn Session) -> Result<()> {
 
 /// The lease, when somebody holds it or died holding it.
 pub(super) async fn read(session: &mut dyn Session) -> Result<Option<LeaseRecord>> {
-    let rows = session
+    let rows = tables(session)
         .rows(
             "SELECT token, holder, process, run, acquired_at, renewed_at, expires_at FROM wasmigrate_lease
              WHERE holder IS NOT NULL",

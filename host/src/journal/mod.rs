@@ -12,6 +12,7 @@ mod pause;
 mod process;
 mod records;
 mod schema;
+mod tables;
 mod tenants;
 mod transformations;
 
@@ -21,6 +22,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::database::{Error, ErrorKind, Result, Schema, Session};
 
 use cells::{columns, damaged, integer, number, small, spelled, text};
+use tables::tables;
 
 pub use history::{read_attempts, read_output, read_runs, write_attempt, write_output};
 pub use key::{read_key, write_key};
@@ -79,7 +81,7 @@ pub async fn prepare(session: &mut dyn Session) -> Result<()> {
 pub async fn keep_schema(session: &mut dyn Session, run: i64) -> Result<()> {
     let schema = session.schema().await?;
     let definition = serde_json::to_string(&schema).map_err(|error| damaged(&error.to_string()))?;
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_schema (id, run, definition) VALUES (1, $1, $2)
              ON CONFLICT (id) DO UPDATE SET run = excluded.run, definition = excluded.definition",
@@ -94,7 +96,7 @@ pub async fn read_schema(session: &mut dyn Session) -> Result<Option<(i64, Schem
     if version.is_none_or(|version| version < schema::SECOND) {
         return Ok(None);
     }
-    let rows = session
+    let rows = tables(session)
         .rows("SELECT run, definition FROM wasmigrate_schema", &[])
         .await?;
     let Some(row) = rows.into_iter().next() else {
@@ -159,7 +161,7 @@ pub async fn shut_out(session: &mut dyn Session) -> Result<()> {
         return Ok(());
     }
     let open = "SELECT id FROM wasmigrate_run WHERE outcome IS NULL";
-    for run in session.rows(open, &[]).await?.iter().flatten() {
+    for run in tables(session).rows(open, &[]).await?.iter().flatten() {
         session.end_others(number(run)).await?;
     }
     lease::hold(session).await
@@ -186,7 +188,7 @@ pub async fn end_dead_runs(
     session: &mut dyn Session,
     why: Option<&serde_json::Value>,
 ) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2, error = $3 WHERE outcome IS NULL",
             &[
@@ -208,11 +210,11 @@ pub async fn start_run(
     lasts: std::time::Duration,
 ) -> Result<Lease> {
     end_dead_runs(session, None).await?;
-    let rows = session
+    let rows = tables(session)
         .rows("SELECT coalesce(max(id), 0) + 1 FROM wasmigrate_run", &[])
         .await?;
     let run = integer(&rows, 0);
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_run (id, command, phase, \"verbose\", host, started_at) VALUES ($1, $2, $3, $4, $5, $6)",
             &[
@@ -235,7 +237,7 @@ pub async fn set_phase(
     phase: Phase,
     expected_rows: Option<i64>,
 ) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "UPDATE wasmigrate_run SET phase = $1, expected_rows = coalesce($2, expected_rows) WHERE id = $3",
             &[phase.as_str().into(), expected_rows.into(), run.into()],
@@ -250,7 +252,7 @@ pub async fn end_run(
     outcome: Outcome,
     error: Option<&serde_json::Value>,
 ) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2, error = $3 WHERE id = $4",
             &[
@@ -265,7 +267,7 @@ pub async fn end_run(
 
 /// Writes a step's record, over an earlier one.
 pub async fn write_step(session: &mut dyn Session, kind: &str, step: &StepRecord) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_step
              (step_index, name, kind, digest, state, run, started_at, seed, migrated_at, finalized_at, rows_done, resume_cursor)
@@ -293,7 +295,7 @@ pub async fn write_step(session: &mut dyn Session, kind: &str, step: &StepRecord
 
 /// Marks the steps as finalized that are migrated and not finalized yet.
 pub async fn finalize_steps(session: &mut dyn Session) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "UPDATE wasmigrate_step SET state = $1, finalized_at = $2 WHERE state = $3",
             &[
@@ -307,7 +309,7 @@ pub async fn finalize_steps(session: &mut dyn Session) -> Result<()> {
 
 /// Forgets the steps that were applied and not finalized.
 pub async fn forget_unfinalized(session: &mut dyn Session) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "DELETE FROM wasmigrate_step WHERE state <> $1",
             &[StepState::Finalized.as_str().into()],
@@ -316,7 +318,7 @@ pub async fn forget_unfinalized(session: &mut dyn Session) -> Result<()> {
 }
 
 async fn read_steps(session: &mut dyn Session) -> Result<BTreeMap<u32, StepRecord>> {
-    let rows = session
+    let rows = tables(session)
         .rows(
             "SELECT step_index, name, digest, state, run, started_at, seed, migrated_at, finalized_at, rows_done, resume_cursor
              FROM wasmigrate_step ORDER BY step_index",

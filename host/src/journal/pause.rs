@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tables::tables;
 use super::{now, process};
 use crate::database::{Result, Session, Value};
 
@@ -18,7 +19,7 @@ pub struct Pause {
 
 /// What holds a run up; none when nothing ever did.
 pub async fn read_pause(session: &mut dyn Session, run: i64) -> Result<Option<Pause>> {
-    let rows = session
+    let rows = tables(session)
         .rows(
             "SELECT requested_at, requested_by, waits_for FROM wasmigrate_pause WHERE run = $1",
             &[run.into()],
@@ -42,7 +43,7 @@ pub async fn request_pause(session: &mut dyn Session, run: i64, pause: bool) -> 
         true => (Some(now()), Some(process::holder())),
         false => (None, None),
     };
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_pause (run, requested_at, requested_by) VALUES ($1, $2, $3)
              ON CONFLICT (run) DO UPDATE SET requested_at = excluded.requested_at, requested_by = excluded.requested_by",
@@ -57,7 +58,7 @@ pub async fn write_waiting(
     run: i64,
     waits_for: Option<&str>,
 ) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_pause (run, waits_for) VALUES ($1, $2)
              ON CONFLICT (run) DO UPDATE SET waits_for = excluded.waits_for",

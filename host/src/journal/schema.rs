@@ -1,5 +1,6 @@
 //! The journal's tables.
 
+use super::tables::tables;
 use crate::database::{Result, Session};
 
 /// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself, and
@@ -84,7 +85,7 @@ pub(super) async fn version(session: &mut dyn Session) -> Result<Option<i64>> {
     if !session.has_journal_table("wasmigrate_journal").await? {
         return Ok(None);
     }
-    let rows = session
+    let rows = tables(session)
         .rows("SELECT version FROM wasmigrate_journal", &[])
         .await?;
     Ok(Some(super::integer(&rows, 0)))
@@ -193,19 +194,21 @@ pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> R
             .replace("{KEY}", columns.key)
             .replace("{BYTES}", columns.bytes)
             .replace("{CLUSTERED}", columns.clustered);
-        session.execute_later(&table, &[]).await?;
+        tables(session).execute_later(&table, &[]).await?;
     }
     if version.is_some() {
         let statement = "UPDATE wasmigrate_journal SET version = $1";
-        return session.execute_later(statement, &[VERSION.into()]).await;
+        return tables(session)
+            .execute_later(statement, &[VERSION.into()])
+            .await;
     }
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_journal (version) VALUES ($1)",
             &[VERSION.into()],
         )
         .await?;
-    session
+    tables(session)
         .execute_later("INSERT INTO wasmigrate_lease (token) VALUES (0)", &[])
         .await
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::cells::{columns, number, small, text};
+use super::tables::tables;
 use super::{read_key, write_key};
 use crate::database::{Result, Session, Value};
 
@@ -54,7 +55,7 @@ pub struct BadRow {
 
 /// The transformations that are not finalized.
 pub(super) async fn read(session: &mut dyn Session) -> Result<BTreeMap<u32, TransformationRecord>> {
-    let rows = session
+    let rows = tables(session)
         .rows(
             "SELECT step_index, description,
              (SELECT CAST(coalesce(sum(rows_done), 0) AS BIGINT) FROM wasmigrate_range AS part
@@ -87,14 +88,16 @@ pub async fn write_transformation(
         "DELETE FROM wasmigrate_range WHERE step_index = $1",
         "DELETE FROM wasmigrate_bad_row WHERE step_index = $1",
     ] {
-        session.execute_later(statement, &[step.into()]).await?;
+        tables(session)
+            .execute_later(statement, &[step.into()])
+            .await?;
     }
     redescribe(session, step, description).await
 }
 
 /// Replaces the description of a transformation that goes on.
 pub async fn redescribe(session: &mut dyn Session, step: u32, description: &str) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_transformation (step_index, description) VALUES ($1, $2)
              ON CONFLICT (step_index) DO UPDATE SET description = excluded.description",
@@ -110,14 +113,14 @@ pub async fn forget_transformations(session: &mut dyn Session) -> Result<()> {
         "DELETE FROM wasmigrate_range",
         "DELETE FROM wasmigrate_bad_row",
     ] {
-        session.execute_later(statement, &[]).await?;
+        tables(session).execute_later(statement, &[]).await?;
     }
     Ok(())
 }
 
 /// Writes a range, over an earlier state of it.
 pub async fn write_range(session: &mut dyn Session, step: u32, range: &Range) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_range (step_index, number, upper_key, position, rows_done, is_done)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -137,7 +140,7 @@ pub async fn write_range(session: &mut dyn Session, step: u32, range: &Range) ->
 
 /// The ranges of a step, in their order.
 pub async fn read_ranges(session: &mut dyn Session, step: u32) -> Result<Vec<Range>> {
-    let rows = session
+    let rows = tables(session)
         .rows(
             "SELECT number, upper_key, position, rows_done, is_done FROM wasmigrate_range WHERE step_index = $1
              ORDER BY number",
@@ -161,7 +164,7 @@ pub async fn read_ranges(session: &mut dyn Session, step: u32) -> Result<Vec<Ran
 
 /// Keeps a row that was rejected, in the place of what was known of it before.
 pub async fn write_bad_row(session: &mut dyn Session, row: &BadRow) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_bad_row (step_index, row_key, input, message, run, found_at)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -181,7 +184,7 @@ pub async fn write_bad_row(session: &mut dyn Session, row: &BadRow) -> Result<()
 
 /// How many rows of a step are kept as bad.
 pub async fn count_bad_rows(session: &mut dyn Session, step: u32) -> Result<u64> {
-    let rows = session
+    let rows = tables(session)
         .rows(
             "SELECT count(*) FROM wasmigrate_bad_row WHERE step_index = $1",
             &[step.into()],
@@ -200,7 +203,7 @@ pub async fn read_bad_rows(
     if version.is_none_or(|version| version < super::schema::SECOND) {
         return Ok(Vec::new());
     }
-    let rows = session
+    let rows = tables(session)
         .rows(
             "SELECT step_index, row_key, input, message, run, found_at FROM wasmigrate_bad_row
              WHERE step_index > $1 OR (step_index = $1 AND row_key > $2) ORDER BY step_index, row_key LIMIT $3",
@@ -235,7 +238,9 @@ pub async fn forget_bad_rows(session: &mut dyn Session, step: u32, keys: &[Strin
         );
         let mut parameters: Vec<Value> = vec![step.into()];
         parameters.extend(keys.iter().map(|key| key.as_str().into()));
-        session.execute_later(&statement, &parameters).await?;
+        tables(session)
+            .execute_later(&statement, &parameters)
+            .await?;
     }
     Ok(())
 }

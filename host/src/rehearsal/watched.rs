@@ -637,6 +637,10 @@ impl Introspection for WatchedSession {
         &self.server
     }
 
+    fn journal_schema(&self) -> Option<&str> {
+        self.inner.as_ref()?.journal_schema()
+    }
+
     async fn has_journal_table(&mut self, name: &str) -> Result<bool> {
         self.inner()?.has_journal_table(name).await
     }

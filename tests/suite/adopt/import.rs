@@ -163,20 +163,22 @@ fn an_older_file_that_was_not_applied_is_refused() {
     }
 }
 
+/// Also one that has the prefix of the host's own tables in its name.
 #[test]
 fn a_table_of_another_name_is_named() {
-    let place = NUMBERED_SQLX
-        .place()
-        .with_data("ALTER TABLE _sqlx_migrations RENAME TO their_migrations");
-    place
-        .run(&["import", "--from", "sqlx"])
-        .ends_with(2)
-        .and_says("there is no table `_sqlx_migrations` that could be read")
-        .and_says("--table");
-    place
-        .run(&["import", "--from", "sqlx", "--table", "their_migrations"])
-        .ends_with(0)
-        .and_says("wrote down 2");
+    for name in ["their_migrations", "old_wasmigrate_history"] {
+        let rename = format!("ALTER TABLE _sqlx_migrations RENAME TO {name}");
+        let place = NUMBERED_SQLX.place().with_data(&rename);
+        place
+            .run(&["import", "--from", "sqlx"])
+            .ends_with(2)
+            .and_says("there is no table `_sqlx_migrations` that could be read")
+            .and_says("--table");
+        place
+            .run(&["import", "--from", "sqlx", "--table", name])
+            .ends_with(0)
+            .and_says("wrote down 2");
+    }
 }
 
 #[test]

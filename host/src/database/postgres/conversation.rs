@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use postgres_protocol::message::frontend;
 
-use super::super::{Access, Authority, Cell, Error, ErrorKind, JOURNAL_PREFIX, Result};
+use super::super::{Access, Authority, Cell, Error, ErrorKind, Result};
 use super::interruptions::Interruptions;
 use super::pipeline::{Answer, Asked, Request, Trouble};
 use super::state::PostgresSession;
@@ -282,14 +282,6 @@ impl PostgresSession {
                 (Some(sql), String::new())
             }
         }
-    }
-
-    /// A statement of the host, with the names of its tables in full.
-    pub(super) fn in_full(&self, statement: &str) -> String {
-        statement.replace(
-            JOURNAL_PREFIX,
-            &format!("{}.{JOURNAL_PREFIX}", self.target.schema),
-        )
     }
 
     /// Gives a connection up that nobody can make sense of any more.

@@ -23,6 +23,10 @@ impl Introspection for PostgresSession {
         &self.server
     }
 
+    fn journal_schema(&self) -> Option<&str> {
+        Some(&self.target.schema)
+    }
+
     async fn has_journal_table(&mut self, name: &str) -> Result<bool> {
         let query = format!(
             "SELECT 1 FROM pg_catalog.pg_class WHERE relname = $1 AND relkind IN ('r', 'p')

@@ -5,14 +5,12 @@ use crate::database::JOURNAL_PREFIX;
 
 /// One row a column, constraint, index, trigger or view: the table's name, and the line.
 pub(super) fn query(schema: &str) -> String {
-    // Not written as the prefix itself, which stands for a table of the journal in every other statement of the host.
-    let journal = JOURNAL_PREFIX.trim_end_matches('_');
     let length = JOURNAL_PREFIX.len();
     format!(
         "WITH relation AS (
            SELECT oid, relname::text AS name, relkind FROM pg_catalog.pg_class
            WHERE relnamespace = {schema}::pg_catalog.regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
-           AND pg_catalog.left(relname, {length}) <> '{journal}' || '_')
+           AND pg_catalog.left(relname, {length}) <> '{JOURNAL_PREFIX}')
          SELECT name, 'column ' || attname || ' ' || pg_catalog.format_type(atttypid, atttypmod)
            || CASE WHEN attnotnull THEN ' not null' ELSE '' END
            || coalesce(' default ' || pg_catalog.pg_get_expr(adbin, adrelid), '')

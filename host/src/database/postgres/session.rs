@@ -167,22 +167,12 @@ impl Statements for PostgresSession {
         statement: &str,
         parameters: &[Value],
     ) -> Result<u64> {
-        match authority {
-            Authority::Step => {
-                guard::check(statement)?;
-                self.set_lock_timeout_for(statement)?;
-                self.run(authority, statement, parameters.iter().map(Cell::from))
-            }
-            Authority::Host => {
-                let statement = self.in_full(statement);
-                self.run(authority, &statement, parameters.iter().map(Cell::from))
-            }
-        }
+        self.admit(authority, statement)?;
+        self.run(authority, statement, parameters.iter().map(Cell::from))
     }
 
     async fn execute_later(&mut self, statement: &str, parameters: &[Value]) -> Result<()> {
-        let statement = self.in_full(statement);
-        self.ask_as_host(Asked::Quiet, &statement, parameters.iter().map(Cell::from))
+        self.ask_as_host(Asked::Quiet, statement, parameters.iter().map(Cell::from))
     }
 
     async fn require(
@@ -194,7 +184,7 @@ impl Statements for PostgresSession {
     ) -> Result<()> {
         let statement = format!(
             "WITH required AS ({}) SELECT 1 / CASE WHEN pg_catalog.count(*) = ${} THEN 1 ELSE 0 END FROM required",
-            self.in_full(statement),
+            statement,
             parameters.len() + 1
         );
         let rows = Cell::Integer(i64::try_from(rows).unwrap_or(i64::MAX));
@@ -247,17 +237,8 @@ impl Statements for PostgresSession {
         statement: &str,
         parameters: &[Value],
     ) -> Result<CursorId> {
-        match authority {
-            Authority::Step => {
-                guard::check(statement)?;
-                self.set_lock_timeout_for(statement)?;
-                self.open_cursor(authority, statement, parameters, Portion::FIRST)
-            }
-            Authority::Host => {
-                let statement = self.in_full(statement);
-                self.open_cursor(authority, &statement, parameters, Portion::FIRST)
-            }
-        }
+        self.admit(authority, statement)?;
+        self.open_cursor(authority, statement, parameters, Portion::FIRST)
     }
 
     async fn read(
@@ -268,19 +249,12 @@ impl Statements for PostgresSession {
         max_rows: usize,
         max_bytes: usize,
     ) -> Result<Batch> {
-        let in_full = match authority {
-            Authority::Step => {
-                guard::check(statement)?;
-                self.set_lock_timeout_for(statement)?;
-                statement.to_owned()
-            }
-            Authority::Host => self.in_full(statement).to_string(),
-        };
+        self.admit(authority, statement)?;
         let portion = Portion {
             most_rows: max_rows,
             most_bytes: max_bytes,
         };
-        let cursor = self.open_cursor(authority, &in_full, parameters, portion)?;
+        let cursor = self.open_cursor(authority, statement, parameters, portion)?;
         let batch = match self.cursors.get_mut(&cursor) {
             Some(open) => open.batch(max_rows, max_bytes),
             None => Ok(Batch::default()),
@@ -333,5 +307,16 @@ impl Statements for PostgresSession {
 
     fn listen(&mut self, listener: Option<Arc<dyn Listener>>) {
         self.pipeline.listener = listener;
+    }
+}
+
+impl PostgresSession {
+    /// Lets a statement run that may: a step's is looked at first.
+    fn admit(&mut self, authority: Authority, statement: &str) -> Result<()> {
+        if authority == Authority::Host {
+            return Ok(());
+        }
+        guard::check(statement)?;
+        self.set_lock_timeout_for(statement)
     }
 }

@@ -385,6 +385,11 @@ impl Introspection for SqliteSession {
         &self.server
     }
 
+    fn journal_schema(&self) -> Option<&str> {
+        // No step leaves a temporary table of such a name (`reserved`).
+        None
+    }
+
     async fn has_journal_table(&mut self, name: &str) -> Result<bool> {
         let query = "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = $1";
         let session: &mut dyn Session = self;

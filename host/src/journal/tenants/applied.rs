@@ -4,13 +4,14 @@ use super::super::cells::{columns, integer, number, spelled, text};
 use super::super::{StepState, now};
 use super::{AppliedRecord, list};
 use crate::database::{Error, ErrorKind, Result, Session, Value};
+use crate::journal::tables::tables;
 
 /// How many rows one statement inserts.
 const ROWS_PER_STATEMENT: usize = 500;
 
 /// The number of what was applied last; 0 when nothing was.
 pub async fn last_applied(session: &mut dyn Session) -> Result<i64> {
-    let rows = session
+    let rows = tables(session)
         .rows("SELECT coalesce(max(id), 0) FROM wasmigrate_applied", &[])
         .await?;
     Ok(integer(&rows, 0))
@@ -63,7 +64,7 @@ async fn read(
         "SELECT id, source, tenant, once, run, state, started_at, seed, migrated_at, finalized_at, finalized_by
          FROM wasmigrate_applied WHERE {condition} ORDER BY id"
     );
-    let rows = session.rows(&query, parameters).await?;
+    let rows = tables(session).rows(&query, parameters).await?;
     rows.into_iter()
         .map(|row| {
             let [
@@ -126,14 +127,16 @@ pub async fn write_applied(session: &mut dyn Session, applied: &[AppliedRecord])
              (id, source, tenant, once, run, state, started_at, seed, migrated_at, finalized_at, finalized_by) VALUES {}",
             rows.join(", ")
         );
-        session.execute_later(&statement, &parameters).await?;
+        tables(session)
+            .execute_later(&statement, &parameters)
+            .await?;
     }
     Ok(())
 }
 
 /// Writes down how far a migration came that was started outside a transaction, and is nothing but started.
 pub async fn update_applied(session: &mut dyn Session, record: &AppliedRecord) -> Result<()> {
-    session
+    tables(session)
         .require(
             "UPDATE wasmigrate_applied
              SET state = $1, run = $2, migrated_at = $3, finalized_at = $4, finalized_by = $5
@@ -162,7 +165,7 @@ pub async fn finalize_applied(session: &mut dyn Session, applied: &[i64], run: i
         );
         let parameters = [now().into(), run.into()];
         let rows = portion.len() as u64;
-        session
+        tables(session)
             .require(&statement, &parameters, rows, conflict("migrated"))
             .await?;
     }
@@ -177,7 +180,7 @@ pub async fn forget_applied(session: &mut dyn Session, applied: &[i64]) -> Resul
             list(portion)
         );
         let rows = portion.len() as u64;
-        session
+        tables(session)
             .require(&statement, &[], rows, conflict("not finalized"))
             .await?;
     }

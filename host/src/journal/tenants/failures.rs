@@ -3,10 +3,11 @@
 use super::super::cells::{columns, json, number, small, spelled, text};
 use super::super::{AttemptRecord, Outcome, Phase};
 use crate::database::{Result, Session};
+use crate::journal::tables::tables;
 
 /// Writes down a try at a file that failed.
 pub async fn write_failure(session: &mut dyn Session, attempt: &AttemptRecord) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_failure
              (run, tenant, file_key, phase, attempt, step_index, digest, outcome, started_at, ended_at, error)
@@ -31,7 +32,7 @@ pub async fn write_failure(session: &mut dyn Session, attempt: &AttemptRecord) -
 
 /// The tries at files that failed in a run, in the order of their ends.
 pub async fn read_failures(session: &mut dyn Session, run: i64) -> Result<Vec<AttemptRecord>> {
-    let rows = session
+    let rows = tables(session)
         .rows(
             "SELECT tenant, file_key, phase, attempt, step_index, digest, outcome, started_at, ended_at, error
              FROM wasmigrate_failure WHERE run = $1 ORDER BY ended_at, tenant, file_key, attempt",

@@ -4,6 +4,7 @@ use super::super::StepState;
 use super::super::cells::{columns, number, spelled, text};
 use super::{AppliedEntry, RunTally, SourceRecord, Tally, TenantTally, list};
 use crate::database::{Authority, CursorId, Result, Session, Value};
+use crate::journal::tables::tables;
 
 /// For how many tenants each migration came how far; of these tenants alone, when they are named.
 pub async fn count_by_source(
@@ -15,7 +16,7 @@ pub async fn count_by_source(
         "SELECT source, state, count(*), max(migrated_at), max(finalized_at) FROM wasmigrate_applied
          WHERE once = 0 {condition} GROUP BY source, state"
     );
-    let rows = session.rows(&query, &parameters).await?;
+    let rows = tables(session).rows(&query, &parameters).await?;
     rows.into_iter()
         .map(|row| {
             let [source, state, tenants, migrated_at, finalized_at] = columns(row)?;
@@ -41,7 +42,7 @@ pub async fn count_by_tenant(
          WHERE once = 0 AND source IN ({}) GROUP BY tenant",
         list(sources)
     );
-    let rows = session.rows(&query, &[]).await?;
+    let rows = tables(session).rows(&query, &[]).await?;
     rows.into_iter()
         .map(|row| {
             let [tenant, applied, unfinalized, applied_at] = columns(row)?;
@@ -79,7 +80,7 @@ pub async fn count_by_run(
            GROUP BY counted.run, source.file_key, source.file_name, source.kind
          ) AS placed WHERE place <= {most} ORDER BY run, file_name, file_key"
     );
-    let rows = session.rows(&query, &[]).await?;
+    let rows = tables(session).rows(&query, &[]).await?;
     rows.into_iter()
         .map(|row| {
             let [run, key, file_name, kind, migrated, finalized] = columns(row)?;

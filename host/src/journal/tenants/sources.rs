@@ -4,10 +4,11 @@ use super::super::cells::{columns, number, text};
 use super::super::now;
 use super::SourceRecord;
 use crate::database::{Result, Session};
+use crate::journal::tables::tables;
 
 /// The tenants of our own table, by name.
 pub async fn read_tenants(session: &mut dyn Session) -> Result<Vec<String>> {
-    let rows = session
+    let rows = tables(session)
         .rows("SELECT name FROM wasmigrate_tenant ORDER BY name", &[])
         .await?;
     Ok(rows.iter().flatten().map(text).collect())
@@ -15,7 +16,7 @@ pub async fn read_tenants(session: &mut dyn Session) -> Result<Vec<String>> {
 
 /// Adds a tenant to our own table.
 pub async fn write_tenant(session: &mut dyn Session, name: &str) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_tenant (name, added_at) VALUES ($1, $2)",
             &[name.into(), now().into()],
@@ -25,7 +26,7 @@ pub async fn write_tenant(session: &mut dyn Session, name: &str) -> Result<()> {
 
 /// All files that were ever applied, the newest contents last.
 pub async fn read_sources(session: &mut dyn Session) -> Result<Vec<SourceRecord>> {
-    let rows = session
+    let rows = tables(session)
         .rows(
             "SELECT id, file_key, directory, file_name, kind, form, digest FROM wasmigrate_source ORDER BY id",
             &[],
@@ -53,7 +54,7 @@ pub async fn write_source(
     source: &SourceRecord,
     contents: &str,
 ) -> Result<()> {
-    session
+    tables(session)
         .execute_later(
             "INSERT INTO wasmigrate_source (id, file_key, directory, file_name, kind, form, digest, contents)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
