@@ -54,3 +54,40 @@ impl Tables<'_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Where a statement about the journal's tables goes to the session itself, and means whatever has that name.
+    fn bare(file: &Path) -> Vec<String> {
+        let text = std::fs::read_to_string(file).unwrap();
+        let calls = [".rows(", ".execute_later(", ".require("];
+        calls
+            .iter()
+            .flat_map(|call| text.match_indices(call))
+            .filter(|(at, _)| text[..*at].trim_end().ends_with("session"))
+            .map(|(at, _)| text[at..].split_inclusive(')').next().unwrap_or_default())
+            .filter(|statement| statement.contains(super::JOURNAL_PREFIX))
+            .map(|statement| format!("{}: {statement}", file.display()))
+            .collect()
+    }
+
+    fn files(directory: &Path) -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(directory).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths
+            .flat_map(|path| match path.is_dir() {
+                true => files(&path),
+                false => vec![path],
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_statement_of_the_journal_names_its_tables_in_full() {
+        let journal = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/journal");
+        let bare: Vec<String> = files(&journal).iter().flat_map(|file| bare(file)).collect();
+        assert_eq!(bare, [""; 0], "write `tables(session)` for these");
+    }
+}
