@@ -4,6 +4,7 @@
 //! answer in its own form. `server` takes connections and sheds what would be too much; `credentials` says who may ask.
 //! This room knows no SQL, no component, and decides nothing of what may run when, but for what a protocol itself demands.
 
+mod body;
 mod credentials;
 mod dashboard;
 mod health;

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::Service;
-use super::native::read_body;
+use super::body::read_body;
 use super::problem::Problem;
 use crate::engine::{ApplyMode, ApplyOrder, TenantAdded, TenantOverview};
 

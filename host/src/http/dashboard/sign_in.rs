@@ -12,9 +12,10 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::headers;
+use crate::http::body::read_body;
 use crate::http::credentials::Access;
 use crate::http::problem::Problem;
-use crate::http::{BODY_BYTES, Service, native};
+use crate::http::{BODY_BYTES, Service};
 
 /// Who asks, and whether there is anything to sign in with.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -68,7 +69,7 @@ pub(in crate::http) async fn sign_in(
     request: Request,
 ) -> Result<Response, Problem> {
     refuse_others(&headers)?;
-    let sign_in: SignIn = native::read_body(request).await?;
+    let sign_in: SignIn = read_body(request).await?;
     if let Some(wait) = service.attempts.wait(address.ip()) {
         let problem = Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
