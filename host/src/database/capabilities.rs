@@ -96,4 +96,12 @@ impl Capabilities {
             Writers::Many => " FOR SHARE",
         }
     }
+
+    /// The same, where only one at a time may do what it is about to do.
+    pub fn update_lock(&self) -> &'static str {
+        match self.writers {
+            Writers::One => "",
+            Writers::Many => " FOR UPDATE",
+        }
+    }
 }

@@ -1,15 +1,16 @@
-//! The run that goes on in this process, and what it has told that no commit has kept yet.
+//! The run that goes on in this process, and what it has told that the journal does not know.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::Rows;
 use super::event::{Event, Pace};
+use super::run_output::RunOutput;
 use super::running::{Follower, Running};
 use crate::database::Stop;
-use crate::journal::{Outcome, OutputLine, Phase};
+use crate::journal::{Outcome, OutputLine};
 
 /// A run that goes on in this process.
 #[derive(Debug)]
@@ -18,13 +19,13 @@ pub struct Live {
     pub run: i64,
     stop: Stop,
     ended: watch::Receiver<bool>,
-    told: Mutex<Told>,
+    output: Arc<RunOutput>,
+    state: Mutex<LiveState>,
 }
 
-/// What a run told and the journal does not know yet.
+/// What is known of a run by its events.
 #[derive(Debug, Default)]
-struct Told {
-    lines: Vec<OutputLine>,
+struct LiveState {
     follower: Follower,
     pace: Option<Pace>,
     current: Option<CurrentStep>,
@@ -43,12 +44,18 @@ pub struct CurrentStep {
 
 impl Live {
     /// The run of this number, which `stop` ends and which says so in `ended`.
-    pub(super) fn new(run: i64, stop: Stop, ended: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(
+        run: i64,
+        stop: Stop,
+        ended: watch::Receiver<bool>,
+        output: Arc<RunOutput>,
+    ) -> Self {
         Self {
             run,
             stop,
             ended,
-            told: Mutex::default(),
+            output,
+            state: Mutex::default(),
         }
     }
 
@@ -70,45 +77,41 @@ impl Live {
 
     /// The rows that the run goes through, when its steps announced any.
     pub fn rows(&self) -> Option<Rows> {
-        self.told().follower.rows()
+        self.state().follower.rows()
     }
 
     /// What it is doing.
     pub fn running(&self) -> Running {
-        self.told().follower.running()
+        self.state().follower.running()
     }
 
-    /// At most `most` lines behind the line numbered `after` that no commit has kept yet.
+    /// At most `most` lines after the one numbered `after` that no commit has kept yet, as far as their numbers are known.
     pub(super) fn lines(&self, after: i64, most: u32) -> Vec<OutputLine> {
-        let told = self.told();
-        let first = told.lines.partition_point(|line| line.sequence <= after);
-        let rest = told.lines.get(first..).unwrap_or_default();
-        rest.iter().take(most as usize).cloned().collect()
+        self.output.lines(after, most)
     }
 
     /// How fast the transformation goes that runs.
     pub fn pace(&self) -> Option<Pace> {
-        self.told().pace
+        self.state().pace
     }
 
     /// The step that the run is at, once the first has begun.
     pub fn current(&self) -> Option<CurrentStep> {
-        self.told().current.clone()
+        self.state().current.clone()
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, LiveState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of an event.
     pub(super) fn note(&self, event: &Event, at: i64) {
-        let mut told = self.told();
-        told.follower.note(event, at);
+        let mut state = self.state();
+        state.follower.note(event, at);
         match event {
-            Event::Output { line, .. } => told.lines.push(line.clone()),
             Event::StepStarted { step, attempt, .. } => {
-                let before = told.current.take().filter(|before| before.step == *step);
-                told.current = Some(CurrentStep {
+                let before = state.current.take().filter(|before| before.step == *step);
+                state.current = Some(CurrentStep {
                     step: step.clone(),
                     attempt: *attempt,
                     error: before.and_then(|before| before.error),
@@ -120,24 +123,18 @@ impl Live {
                 message,
                 ..
             } => {
-                told.current = Some(CurrentStep {
+                state.current = Some(CurrentStep {
                     step: step.clone(),
                     // The next one has not begun.
                     attempt: attempt.saturating_sub(1),
                     error: Some(message.clone()),
                 });
             }
-            Event::Pace { pace, .. } => told.pace = Some(*pace),
-            // Comes after a commit, which took the lines along.
-            Event::Checkpoint { .. } => told.lines.clear(),
-            Event::StepEnded { phase, outcome, .. } => {
-                told.pace = None;
-                // The other phases commit when all steps are done.
-                if *phase == Phase::Migrate {
-                    told.lines.clear();
-                }
+            Event::Pace { pace, .. } => state.pace = Some(*pace),
+            Event::StepEnded { outcome, .. } => {
+                state.pace = None;
                 if *outcome == Outcome::Done
-                    && let Some(current) = told.current.as_mut()
+                    && let Some(current) = state.current.as_mut()
                 {
                     current.error = None;
                 }

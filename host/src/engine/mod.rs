@@ -9,6 +9,7 @@
 
 mod adopt;
 mod advice;
+mod at_work;
 mod decision;
 mod drain;
 mod event;
@@ -37,7 +38,6 @@ mod transaction;
 mod transform;
 mod verify;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -46,6 +46,7 @@ use crate::database::{self, Access, Database, Durability, ErrorKind, Kind, Sessi
 use crate::foreign::Tool;
 use crate::journal::{self, LeaseRecord, Outcome, Phase, Snapshot};
 use crate::sandbox::Sandbox;
+use at_work::Work;
 use heartbeat::Heartbeat;
 use runner::Run;
 use transaction::{RunContext, StepTransaction};
@@ -131,8 +132,7 @@ pub struct Engine {
     database: Arc<dyn Database>,
     options: Options,
     sandbox: Arc<OnceLock<Sandbox<StepTransaction>>>,
-    /// Whether a run of this engine goes on.
-    is_at_work: AtomicBool,
+    work: Work,
     /// The tool whose history is taken over by itself.
     adopts: Option<Tool>,
 }
@@ -144,7 +144,7 @@ impl Engine {
             database,
             options,
             sandbox: Arc::default(),
-            is_at_work: AtomicBool::new(false),
+            work: Work::default(),
             adopts: None,
         }
     }
@@ -172,7 +172,7 @@ impl Engine {
                 ..self.options.clone()
             },
             sandbox: Arc::clone(&self.sandbox),
-            is_at_work: AtomicBool::new(false),
+            work: Work::default(),
             adopts: self.adopts,
         }
     }
@@ -257,6 +257,7 @@ impl Engine {
             .await?;
             session.commit().await?;
             session.label(lease.run);
+            let at_work = self.work_on(lease.run);
             observer.notify(&Event::RunStarted {
                 run: lease.run,
                 command: command.as_str().to_owned(),
@@ -273,15 +274,13 @@ impl Engine {
                 lease: Some(lease.clone()),
                 observer,
                 settings: Arc::clone(&self.options.settings),
-                output: Arc::default(),
+                output: self.output_of(lease.run),
                 tenant: None,
                 is_tenancy: false,
             });
             let run = Run::new(self, context, session, catalog, snapshot, stop);
-            self.is_at_work.store(true, Ordering::Relaxed);
             let report = run.drive(command, state, &lease).await;
-            self.is_at_work.store(false, Ordering::Relaxed);
-            drop(heartbeat);
+            drop((at_work, heartbeat));
             return Ok(report);
         }
     }
@@ -352,7 +351,7 @@ impl Engine {
     /// Whether the holder of a lease seems to be at work, to those who look. (To those who want the lease, only its time
     /// counts.)
     fn seems_at_work(&self, lease: &LeaseRecord) -> bool {
-        let is_idle = lease.is_ours() && !self.is_at_work.load(Ordering::Relaxed);
+        let is_idle = lease.is_ours() && !self.work.goes_on();
         lease.is_live() || (lease.is_known_alive() && !is_idle)
     }
 

@@ -1,75 +1,226 @@
-//! The lines that a run has written and no commit has kept yet.
+//! The lines that a run has written and no commit has kept yet: the only place where they are.
 //!
 //! They go into the journal with the next commit, whichever it is: a transaction that is rolled back takes nothing along
 //! that somebody may have read already.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::transaction::seed;
 use crate::database::{Result, Session};
 use crate::journal::{self, Lease, OutputLine};
 
-/// The output of one run, or of one of those that work for it at the same time.
-#[derive(Default)]
+/// How many committed lines are kept for a server that forgets its last commits when it dies.
+const COMMITTED_LINES: usize = 1_000;
+
+/// The output of one run, or of one of those that work for it at the same time with transactions of their own.
+#[derive(Debug)]
 pub(super) struct RunOutput {
-    /// The number of the run's last line.
-    last: Arc<AtomicI64>,
-    uncommitted: Mutex<Uncommitted>,
+    /// Tells it from all others who write for the run.
+    writer: i64,
+    /// Whether there are any: then nobody knows a line's place before its commit.
+    is_shared: Arc<AtomicBool>,
+    lines: Mutex<Lines>,
 }
 
-#[derive(Default)]
-struct Uncommitted {
-    lines: Vec<OutputLine>,
-    /// How many of them the open transaction holds.
+/// Lines in the order in which they were written, each with the writer's own count.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Those that were committed last, and behind them all that were not.
+    lines: VecDeque<OutputLine>,
+    /// How many of them are committed.
+    committed: usize,
+    /// How many more the open transaction holds.
     written: usize,
+    /// The count of the last line.
+    last: i64,
+    /// Whether a commit may have come through although it was not seen to, or be lost although it was.
+    is_in_doubt: bool,
+}
+
+impl Default for RunOutput {
+    fn default() -> Self {
+        Self {
+            writer: seed(),
+            is_shared: Arc::default(),
+            lines: Mutex::default(),
+        }
+    }
 }
 
 impl RunOutput {
     /// The output of another worker of the same run, with transactions of its own.
     pub(super) fn of_worker(&self) -> Self {
+        self.is_shared.store(true, Ordering::SeqCst);
         Self {
-            last: Arc::clone(&self.last),
-            uncommitted: Mutex::default(),
+            is_shared: Arc::clone(&self.is_shared),
+            ..Self::default()
         }
     }
 
-    /// The number of the next line.
-    pub(super) fn next(&self) -> i64 {
-        self.last.fetch_add(1, Ordering::Relaxed) + 1
+    /// Takes a line, and keeps it until it is committed when `is_kept` says so. Returns its place in the run's output; 0
+    /// where only the commit tells.
+    pub(super) fn add(&self, mut line: OutputLine, is_kept: bool) -> i64 {
+        let mut lines = self.lock();
+        lines.last += 1;
+        let place = lines.last;
+        if is_kept {
+            line.sequence = place;
+            lines.lines.push_back(line);
+        }
+        match self.is_shared.load(Ordering::SeqCst) {
+            true => 0,
+            false => place,
+        }
     }
 
-    /// Keeps a line until it is committed.
-    pub(super) fn keep(&self, line: OutputLine) {
-        self.lock().lines.push(line);
+    /// At most `most` lines after the one numbered `after` that no commit has kept yet, as far as their places are known.
+    pub(super) fn lines(&self, after: i64, most: u32) -> Vec<OutputLine> {
+        if self.is_shared.load(Ordering::SeqCst) {
+            return Vec::new();
+        }
+        let lines = self.lock();
+        let new = lines.lines.iter().skip(lines.committed);
+        let new = new.skip_while(|line| line.sequence <= after);
+        new.take(most as usize).cloned().collect()
     }
 
     /// Writes into the open transaction what it does not hold yet.
     pub(super) async fn write(&self, session: &mut dyn Session, lease: &Lease) -> Result<()> {
-        let lines = {
-            let uncommitted = self.lock();
-            let rest = uncommitted.lines.get(uncommitted.written..);
-            rest.unwrap_or_default().to_vec()
+        let is_in_doubt = std::mem::take(&mut self.lock().is_in_doubt);
+        if is_in_doubt {
+            match journal::last_written(session, lease.run, self.writer).await {
+                Ok(last) => self.lock().are_committed_up_to(last),
+                Err(error) => {
+                    self.lock().is_in_doubt = true;
+                    return Err(error);
+                }
+            }
+        }
+        let new: Vec<OutputLine> = {
+            let lines = self.lock();
+            let held = lines.committed + lines.written;
+            lines.lines.iter().skip(held).cloned().collect()
         };
-        journal::write_output(session, lease.run, &lines).await?;
-        self.lock().written += lines.len();
+        journal::write_output(session, lease.run, self.writer, &new).await?;
+        self.lock().written += new.len();
         Ok(())
     }
 
     /// Takes note that the open transaction was committed.
     pub(super) fn committed(&self) {
-        let mut uncommitted = self.lock();
-        let written = std::mem::take(&mut uncommitted.written);
-        uncommitted.lines.drain(..written);
+        let mut lines = self.lock();
+        lines.committed += std::mem::take(&mut lines.written);
+        lines.forget_old();
     }
 
-    /// Takes note that the open transaction was rolled back.
+    /// Takes note that the open transaction was rolled back, or that nobody knows what became of its commit.
     pub(super) fn rolled_back(&self) {
-        self.lock().written = 0;
+        let mut lines = self.lock();
+        lines.is_in_doubt |= std::mem::take(&mut lines.written) > 0;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Uncommitted> {
-        self.uncommitted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Takes note that the connection was lost: what the server has kept is looked up when lines are written next.
+    pub(super) fn connection_lost(&self) {
+        self.rolled_back();
+        self.lock().is_in_doubt = true;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lines {
+    /// The journal holds the lines up to this count, and none behind it.
+    fn are_committed_up_to(&mut self, last: i64) {
+        self.committed = self.lines.partition_point(|line| line.sequence <= last);
+        self.written = 0;
+        self.forget_old();
+    }
+
+    fn forget_old(&mut self) {
+        let old = self.committed.saturating_sub(COMMITTED_LINES);
+        self.lines.drain(..old);
+        self.committed -= old;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Phase;
+    use crate::output::Level;
+
+    fn says(output: &RunOutput, text: &str) -> i64 {
+        let line = OutputLine {
+            sequence: 0,
+            index: None,
+            phase: Phase::Migrate,
+            written_at: 0,
+            level: Level::Info,
+            line: text.to_owned(),
+            tenant: None,
+            file: None,
+        };
+        output.add(line, true)
+    }
+
+    fn shown(output: &RunOutput, after: i64) -> Vec<i64> {
+        let lines = output.lines(after, 100);
+        lines.iter().map(|line| line.sequence).collect()
+    }
+
+    /// As [`RunOutput::write`] does after it has written.
+    fn write(output: &RunOutput) {
+        let mut lines = output.lock();
+        lines.written = lines.lines.len() - lines.committed;
+    }
+
+    #[test]
+    fn lines_are_shown_until_they_are_committed() {
+        let output = RunOutput::default();
+        assert_eq!([says(&output, "a"), says(&output, "b")], [1, 2]);
+        write(&output);
+        assert_eq!(says(&output, "c"), 3);
+        assert_eq!(shown(&output, 1), [2, 3]);
+        output.committed();
+        assert_eq!(shown(&output, 0), [3]);
+    }
+
+    #[test]
+    fn a_commit_whose_answer_was_lost_is_looked_up() {
+        let output = RunOutput::default();
+        (0..4).for_each(|_| _ = says(&output, "line"));
+        write(&output);
+        output.rolled_back();
+        assert!(output.lock().is_in_doubt);
+        // It came through.
+        output.lock().are_committed_up_to(4);
+        assert_eq!(shown(&output, 0), [0; 0]);
+        // A server that has forgotten it gets the lines again, in their places.
+        output.lock().are_committed_up_to(1);
+        assert_eq!(shown(&output, 0), [2, 3, 4]);
+    }
+
+    #[test]
+    fn committed_lines_are_forgotten_in_time() {
+        let output = RunOutput::default();
+        for _ in 0..5_000 {
+            says(&output, "line");
+            write(&output);
+            output.committed();
+        }
+        assert_eq!(output.lock().lines.len(), COMMITTED_LINES);
+    }
+
+    #[test]
+    fn of_several_writers_nobody_knows_the_places() {
+        let output = RunOutput::default();
+        let worker = output.of_worker();
+        assert_eq!([says(&output, "a"), says(&worker, "b")], [0, 0]);
+        assert_eq!(shown(&output, 0), [0; 0]);
+        assert_ne!(output.writer, worker.writer);
     }
 }

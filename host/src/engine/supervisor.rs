@@ -177,8 +177,8 @@ impl Supervisor {
         Ok(overview)
     }
 
-    /// The output of a run: at most `most` lines behind the line numbered `after`, those that are not committed yet
-    /// included.
+    /// The output of a run: at most `most` lines after the one numbered `after`, those that are not committed yet included as
+    /// far as their numbers are known.
     pub async fn output(
         self: &Arc<Self>,
         run: i64,
@@ -375,7 +375,9 @@ impl Reporter {
 impl Observer for Reporter {
     fn notify(&self, event: &Event) {
         if let Event::RunStarted { run, .. } = event {
-            let live = Arc::new(Live::new(*run, self.stop.clone(), self.ended.clone()));
+            let output = self.supervisor.engine.output_of(*run);
+            let live = Live::new(*run, self.stop.clone(), self.ended.clone(), output);
+            let live = Arc::new(live);
             *lock(&self.supervisor.live) = Some(Arc::clone(&live));
             if let Some(accepted) = self.accepted().take() {
                 let _ = accepted.sender.send(Ok(Started::Run(live)));

@@ -127,8 +127,8 @@ impl Listener for StepOutput {
 
 impl OutputWriter for StepOutput {
     fn write(&self, level: Level, line: String) {
-        let line = OutputLine {
-            sequence: self.context.output.next(),
+        let mut line = OutputLine {
+            sequence: 0,
             index: Some(self.index),
             phase: self.phase,
             written_at: journal::now(),
@@ -137,14 +137,13 @@ impl OutputWriter for StepOutput {
             tenant: self.context.tenant.clone(),
             file: self.file.clone(),
         };
+        // A rehearsal never commits.
+        let is_kept = self.context.lease.is_some();
+        line.sequence = self.context.output.add(line.clone(), is_kept);
         self.context.observer.notify(&Event::Output {
             step: self.label.clone(),
-            line: line.clone(),
+            line,
         });
-        // A rehearsal never commits.
-        if self.context.lease.is_some() {
-            self.context.output.keep(line);
-        }
     }
 }
 

@@ -1,10 +1,9 @@
-//! What runs leave behind: how each try at a step ended, and its output.
+//! What runs leave: how they and each try at a step ended.
 
 use super::cells::{columns, json, number, small, spelled, text};
 use super::tables::tables;
-use super::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, has_tenants, schema};
+use super::{AttemptRecord, Outcome, Phase, RunRecord, schema};
 use crate::database::{Result, Session, Value};
-use crate::output::Level;
 
 /// The newest runs before the one numbered `before`, the newest first.
 pub async fn read_runs(
@@ -97,55 +96,6 @@ pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<At
     Ok(attempts)
 }
 
-/// The output of one run: at most `most` lines behind the line numbered `after`.
-pub async fn read_output(
-    session: &mut dyn Session,
-    run: i64,
-    after: i64,
-    most: u32,
-) -> Result<Vec<OutputLine>> {
-    let columns_of_tenants = match has_tenants(session).await? {
-        true => "tenant, file_key",
-        false => "NULL, NULL",
-    };
-    let rows = tables(session)
-        .rows(
-            &format!(
-                "SELECT sequence, step_index, phase, written_at, level, line, {columns_of_tenants}
-                 FROM wasmigrate_output WHERE run = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
-            ),
-            &[run.into(), after.into(), most.into()],
-        )
-        .await?;
-    let mut lines = Vec::with_capacity(rows.len());
-    for row in rows {
-        let [
-            sequence,
-            index,
-            phase,
-            written_at,
-            level,
-            line,
-            tenant,
-            file,
-        ] = columns(row)?;
-        lines.push(OutputLine {
-            sequence: number(&sequence),
-            index: match index {
-                Value::Null => None,
-                index => Some(small(&index)?),
-            },
-            phase: spelled(&phase, Phase::from_journal)?,
-            written_at: number(&written_at),
-            level: spelled(&level, Level::from_journal)?,
-            line: text(&line),
-            tenant: tenant.as_text().map(str::to_owned),
-            file: file.as_text().map(str::to_owned),
-        });
-    }
-    Ok(lines)
-}
-
 /// Writes down how one try at a step ended. A try that was written down before stays as it is: when the connection is lost
 /// during a commit, nobody knows whether that came through.
 pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -> Result<()> {
@@ -169,28 +119,4 @@ pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -
             ],
         )
         .await
-}
-
-/// Writes lines of output. A line that was written before stays as it is, as an attempt does.
-pub async fn write_output(session: &mut dyn Session, run: i64, lines: &[OutputLine]) -> Result<()> {
-    for line in lines {
-        tables(session)
-            .execute_later(
-                "INSERT INTO wasmigrate_output (run, sequence, step_index, phase, written_at, level, line, tenant, file_key)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (run, sequence) DO NOTHING",
-                &[
-                    run.into(),
-                    line.sequence.into(),
-                    line.index.into(),
-                    line.phase.as_str().into(),
-                    line.written_at.into(),
-                    line.level.as_str().into(),
-                    line.line.as_str().into(),
-                    line.tenant.clone().into(),
-                    line.file.clone().into(),
-                ],
-            )
-            .await?;
-    }
-    Ok(())
 }

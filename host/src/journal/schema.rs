@@ -5,13 +5,16 @@ use crate::database::{Result, Session};
 
 /// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself, and
 /// adds to an older one what it lacks.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// The second version, which brought transformations, pauses, and the schema that a run leaves.
 pub(super) const SECOND: i64 = 2;
 
 /// The third version, which brought tenants, and what was applied for each of them.
 pub(super) const THIRD: i64 = 3;
+
+/// The fourth version, which tells lines of output apart by who wrote them.
+const FOURTH: i64 = 4;
 
 /// Each has a primary key: a server that replicates all tables lets no row be changed that has none.
 /// Times are milliseconds since 1970 in UTC. Words in braces stand for what databases spell differently: `{KEY}` a whole
@@ -178,18 +181,25 @@ const TABLES_OF_VERSION_3: [&str; 6] = [
     "ALTER TABLE wasmigrate_output ADD COLUMN file_key TEXT",
 ];
 
+/// What version 4 adds. `writer` and `number` name a line for good, whatever its place in the run's output is.
+const TABLES_OF_VERSION_4: [&str; 2] = [
+    "ALTER TABLE wasmigrate_output ADD COLUMN writer BIGINT",
+    "ALTER TABLE wasmigrate_output ADD COLUMN number BIGINT",
+];
+
 /// Makes the tables that are not there yet, in the open transaction. `version` is that of the journal, when there is one.
 pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> Result<()> {
     let columns = session.server().capabilities.columns;
-    let first = match version {
-        None => &TABLES[..],
-        Some(_) => &[],
-    };
-    let second = match version {
-        None | Some(..SECOND) => &TABLES_OF_VERSION_2[..],
-        Some(_) => &[],
-    };
-    for table in first.iter().chain(second).chain(&TABLES_OF_VERSION_3) {
+    let added: [(i64, &[&str]); 4] = [
+        (1, &TABLES),
+        (SECOND, &TABLES_OF_VERSION_2),
+        (THIRD, &TABLES_OF_VERSION_3),
+        (FOURTH, &TABLES_OF_VERSION_4),
+    ];
+    let missing = added
+        .iter()
+        .filter(|(since, _)| version.is_none_or(|version| version < *since));
+    for table in missing.flat_map(|(_, tables)| *tables) {
         let table = table
             .replace("{KEY}", columns.key)
             .replace("{BYTES}", columns.bytes)

@@ -16,7 +16,7 @@ mod recovery;
 pub mod service;
 mod states;
 mod statistics;
-mod steps;
+pub mod steps;
 
 use serde_json::{Value, json};
 

@@ -11,18 +11,18 @@ use super::{READY, gated, held_in, note};
 use crate::hostile::component::{Component, must};
 
 /// One client that listens.
-struct Listener(BufReader<TcpStream>);
+pub struct Listener(BufReader<TcpStream>);
 
 #[derive(Clone, Debug, PartialEq)]
-struct Heard {
+pub struct Heard {
     id: String,
     kind: String,
-    data: Value,
+    pub data: Value,
 }
 
 impl Heard {
     /// What an event of a run is about; of anything else, what kind it is.
-    fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         match self.kind.as_str() {
             "run" => self.data["event"].as_str().unwrap(),
             other => other,
@@ -35,7 +35,7 @@ impl Heard {
 }
 
 impl Listener {
-    fn new(service: &Service) -> Self {
+    pub fn new(service: &Service) -> Self {
         Self::open(service, &Request::get("/api/v1/events"))
     }
 
@@ -63,7 +63,7 @@ impl Listener {
         listener
     }
 
-    fn next(&mut self) -> Heard {
+    pub fn next(&mut self) -> Heard {
         let (mut id, mut kind, mut data) = (String::new(), String::new(), String::new());
         loop {
             let mut line = String::new();

@@ -6,7 +6,7 @@
 
 pub mod client;
 mod commands;
-mod events;
+pub mod events;
 mod flood;
 mod fuzz;
 mod killed;

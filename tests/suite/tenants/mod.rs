@@ -6,6 +6,7 @@ mod components;
 mod finalizing;
 mod history;
 mod killed;
+mod lines;
 mod once;
 mod parallel;
 mod phases;

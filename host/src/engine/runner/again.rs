@@ -80,7 +80,7 @@ impl Run<'_> {
     /// Finds out what was committed before the target was lost, and writes down what could not be written then.
     async fn look_again(&mut self, lease: &Lease) -> Result<(), Error> {
         let context = Arc::clone(&self.context);
-        context.output.rolled_back();
+        context.output.connection_lost();
         let Some(session) = self.session.as_mut() else {
             return Err(Error::new(ErrorKind::Other, "the session is gone"));
         };

@@ -74,6 +74,18 @@ impl Worker<'_> {
         }
     }
 
+    /// The outputs of so many workers.
+    pub(super) async fn outputs_of(&mut self, workers: usize) -> Vec<Arc<RunOutput>> {
+        if workers == 1 || !self.writes_to_target() {
+            // Lines have one order where only one writes them.
+            return vec![Arc::clone(&self.output); workers];
+        }
+        // Those before come first.
+        self.keep_output(&[Arc::clone(&self.output)]).await;
+        let of_worker = |_| Arc::new(self.output.of_worker());
+        (0..workers).map(of_worker).collect()
+    }
+
     /// Writes down the lines that the workers could not. Says so when it cannot, either.
     pub(super) async fn keep_output(&mut self, outputs: &[Arc<RunOutput>]) {
         // The connection may have been lost while the workers worked.
@@ -96,12 +108,14 @@ impl Worker<'_> {
             return Ok(());
         };
         session.begin(Durability::Deferred).await?;
+        outputs.iter().for_each(|output| output.rolled_back());
         for output in outputs {
-            output.rolled_back();
             output.write(&mut **session, self.shared.lease).await?;
         }
         self.shared.lease.fence(&mut **session).await?;
-        session.commit().await
+        session.commit().await?;
+        outputs.iter().for_each(|output| output.committed());
+        Ok(())
     }
 
     /// Pauses while the operator wants it; looks only now and then.

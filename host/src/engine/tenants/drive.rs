@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 
 use super::atomic;
 use super::context::TenancyContext;
@@ -23,7 +23,6 @@ use crate::database::{ErrorKind, Session, Stop};
 use crate::engine::event::{Event, Observer};
 use crate::engine::failure::Failure;
 use crate::engine::heartbeat::Heartbeat;
-use crate::engine::run_output::RunOutput;
 use crate::engine::state::{Command, Order};
 use crate::engine::{Engine, Report, RunError, SUPERUSER};
 use crate::journal::{self, Lease, LeaseRecord};
@@ -129,6 +128,7 @@ pub(super) async fn drive(
         )?;
         database(session.commit().await)?;
         session.label(lease.run);
+        let at_work = engine.work_on(lease.run);
         observer.notify(&Event::RunStarted {
             run: lease.run,
             command: request.work.as_str().to_owned(),
@@ -140,7 +140,6 @@ pub(super) async fn drive(
             });
         }
         let heartbeat = Heartbeat::start(Arc::clone(&engine.database), lease.clone(), stop.clone());
-        engine.is_at_work.store(true, Ordering::Relaxed);
         let tenancy = TenancyContext {
             engine,
             options,
@@ -154,8 +153,7 @@ pub(super) async fn drive(
             last_applied: AtomicI64::new(snapshot.last_applied),
         };
         let report = perform(tenancy, request, only, schedule, session, &lease).await;
-        engine.is_at_work.store(false, Ordering::Relaxed);
-        drop(heartbeat);
+        drop((at_work, heartbeat));
         return report;
     }
 }
@@ -199,7 +197,7 @@ async fn perform(
         lease,
     );
     let ready = ready.await;
-    let output = Arc::new(RunOutput::default());
+    let output = tenancy.engine.output_of(lease.run);
     let result = match (ready, parallel) {
         (Err(failure), _) => {
             let outcome = outcome_of_refusal(&failure);

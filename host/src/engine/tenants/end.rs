@@ -21,7 +21,9 @@ pub(super) async fn end(
     output.write(session, lease).await?;
     lease.fence(session).await?;
     lease.release(session).await?;
-    session.commit().await
+    session.commit().await?;
+    output.committed();
+    Ok(())
 }
 
 /// How a run ends that failed, when its end could be written down or not.

@@ -167,9 +167,7 @@ async fn tenants(
         }
         let workers = options.workers.clamp(1, queue.len());
         let queue = Mutex::new(VecDeque::from(queue));
-        let outputs: Vec<Arc<RunOutput>> = (0..workers)
-            .map(|_| Arc::new(target.output.of_worker()))
-            .collect();
+        let outputs = target.outputs_of(workers).await;
         std::thread::scope(|scope| {
             for output in &outputs {
                 scope.spawn(|| work(shared, &queue, Arc::clone(output), are_canaries));

@@ -148,7 +148,10 @@ pub(in crate::http) async fn cancel(
             refuse_ended(&entry)?;
         }
         live.cancel();
-        return Ok(crate::http::json(StatusCode::ACCEPTED, &json!({ "run": run })));
+        return Ok(crate::http::json(
+            StatusCode::ACCEPTED,
+            &json!({ "run": run }),
+        ));
     }
     let entry = find(&service, run).await?;
     refuse_ended(&entry)?;

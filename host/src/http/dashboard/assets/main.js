@@ -149,6 +149,7 @@ const listener = {
       output.newest(data.run);
       history.load().then(due, () => {});
     }
+    if (data.event === "step_ended") output.refreshSoon();
     if (data.event === "run_ended") look();
     if (data.event === "resting") lookForPause().catch((refused) => trouble(refused.message));
     due();

@@ -33,6 +33,7 @@ class Output {
   /** Whether more came while lines were being loaded. */
   #wantsMore = false;
   #isDue = false;
+  #timer = null;
   #names = new Map();
   #word = "";
   #level = 1;
@@ -88,7 +89,19 @@ class Output {
       this.#append([line]);
     } else if (line.sequence > this.#last) {
       this.refresh();
+    } else if (line.sequence === 0) {
+      // Which place it gets among those of other workers, only the commit tells.
+      this.refreshSoon();
     }
+  }
+
+  /** Loads what is missing, once for many events. */
+  refreshSoon() {
+    if (this.#timer !== null) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.refresh();
+    }, 1_000);
   }
 
   /** Loads what is missing. */

@@ -1,0 +1,109 @@
+//! The output of runs.
+//!
+//! A line gets its place when it is committed, while nobody else can commit lines: whoever reads what comes after the last
+//! line that it has read misses none, however many write at the same time, in one host or in several. Who wrote a line and
+//! the writer's own count name it for good: that tells what became of a commit whose answer was lost.
+
+use super::cells::{columns, number, small, spelled, text};
+use super::tables::tables;
+use super::{OutputLine, Phase, has_tenants, integer, lease};
+use crate::database::{Result, Session, Value};
+use crate::output::Level;
+
+/// The output of one run: at most `most` lines after the one numbered `after`.
+pub async fn read_output(
+    session: &mut dyn Session,
+    run: i64,
+    after: i64,
+    most: u32,
+) -> Result<Vec<OutputLine>> {
+    let columns_of_tenants = match has_tenants(session).await? {
+        true => "tenant, file_key",
+        false => "NULL, NULL",
+    };
+    let rows = tables(session)
+        .rows(
+            &format!(
+                "SELECT sequence, step_index, phase, written_at, level, line, {columns_of_tenants}
+                 FROM wasmigrate_output WHERE run = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
+            ),
+            &[run.into(), after.into(), most.into()],
+        )
+        .await?;
+    let mut lines = Vec::with_capacity(rows.len());
+    for row in rows {
+        let [
+            sequence,
+            index,
+            phase,
+            written_at,
+            level,
+            line,
+            tenant,
+            file,
+        ] = columns(row)?;
+        lines.push(OutputLine {
+            sequence: number(&sequence),
+            index: match index {
+                Value::Null => None,
+                index => Some(small(&index)?),
+            },
+            phase: spelled(&phase, Phase::from_journal)?,
+            written_at: number(&written_at),
+            level: spelled(&level, Level::from_journal)?,
+            line: text(&line),
+            tenant: tenant.as_text().map(str::to_owned),
+            file: file.as_text().map(str::to_owned),
+        });
+    }
+    Ok(lines)
+}
+
+/// Writes lines of output into the open transaction, after all that are committed. `writer` has counted them in `sequence`:
+/// where nobody else writes for the run, these are their places, too.
+pub async fn write_output(
+    session: &mut dyn Session,
+    run: i64,
+    writer: i64,
+    lines: &[OutputLine],
+) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    // Each statement sees what was committed before it began.
+    lease::take_turns(session).await?;
+    for line in lines {
+        tables(session)
+            .execute_later(
+                "INSERT INTO wasmigrate_output
+                 (run, sequence, number, writer, step_index, phase, written_at, level, line, tenant, file_key)
+                 SELECT $1, CASE WHEN newest < $2 THEN $2 ELSE newest + 1 END, $2, $3, $4, $5, $6, $7, $8, $9, $10
+                 FROM (SELECT coalesce(max(sequence), 0) AS newest FROM wasmigrate_output WHERE run = $1) AS before",
+                &[
+                    run.into(),
+                    line.sequence.into(),
+                    writer.into(),
+                    line.index.into(),
+                    line.phase.as_str().into(),
+                    line.written_at.into(),
+                    line.level.as_str().into(),
+                    line.line.as_str().into(),
+                    line.tenant.clone().into(),
+                    line.file.clone().into(),
+                ],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+/// The count of the last line that a writer has committed; 0 when there is none. Waits for a commit that is under way.
+pub async fn last_written(session: &mut dyn Session, run: i64, writer: i64) -> Result<i64> {
+    lease::take_turns(session).await?;
+    let last =
+        "SELECT coalesce(max(number), 0) FROM wasmigrate_output WHERE run = $1 AND writer = $2";
+    let rows = tables(session)
+        .rows(last, &[run.into(), writer.into()])
+        .await?;
+    Ok(integer(&rows, 0))
+}
