@@ -479,6 +479,22 @@ impl Engine {
         Ok(lease)
     }
 
+    /// Ends a run of this process whose thread broke down: nobody is at it any more. Nothing when it has ended, or its lease
+    /// is somebody else's.
+    pub(super) async fn end_broken_run(&self, run: i64, failure: &Failure) -> Result<(), RunError> {
+        let mut session = self.database.open(Access::Write, &Stop::default()).await?;
+        session.begin(Durability::Flushed).await?;
+        session.lock_target().await?;
+        let lease = journal::read(&mut *session).await?.lease;
+        if lease.is_some_and(|lease| lease.run == run && lease.is_ours()) {
+            journal::shut_out(&mut *session).await?;
+            let error = Some(failure.to_json());
+            journal::end_run(&mut *session, run, Outcome::Failed, error.as_ref()).await?;
+            journal::end_dead_runs(&mut *session, None).await?;
+        }
+        Ok(session.commit().await?)
+    }
+
     /// Asks the run that goes on, wherever it does, to rest between steps and chunks of rows; returns its number.
     pub async fn pause(&self) -> Result<i64, RunError> {
         pause::request(self, true).await

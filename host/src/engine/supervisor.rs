@@ -4,6 +4,8 @@
 //! to whoever subscribes, and to those who ask later. What is committed is read from the journal, so that every host
 //! says the same; only what a running step has not committed yet is known to its own host alone.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,12 +13,13 @@ use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, Semaphore, broadcast, oneshot, watch};
 
 use super::event::{Event, Observer, Statement, Unobserved};
+use super::failure::{Blame, Failure};
 use super::live::Live;
 use super::news::{News, Numbered};
 use super::state::Order;
 use super::{Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, Report, RunError};
 use crate::database::Stop;
-use crate::journal::{self, OutputLine};
+use crate::journal::{self, Outcome, OutputLine};
 
 /// How many questions are answered at the same time. On a server, each takes a connection, of which it has few: they are
 /// the application's and the run's, too.
@@ -330,11 +333,47 @@ impl Supervisor {
             accepted: Mutex::new(Some(accepted)),
         });
         let observer: Arc<dyn Observer> = Arc::clone(&reporter) as _;
-        let result = on_this_thread(work(observer, &stop));
+        // What a broken thread leaves is thrown away, or read anew from the journal.
+        let worked = catch_unwind(AssertUnwindSafe(|| on_this_thread(work(observer, &stop))));
+        let result = worked.unwrap_or_else(|panic| Err(self.broke_down(&*panic)));
         *lock(&self.live) = None;
         ended.send_replace(true);
         let accepted = reporter.accepted().take();
         (result, accepted)
+    }
+
+    /// Ends the run whose thread broke down, so that the next may begin.
+    fn broke_down(&self, panic: &(dyn Any + Send)) -> RunError {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let message = format!(
+            "the host broke down: {}; please report this",
+            text.unwrap_or("a panic without words")
+        );
+        let failure = Failure::new("host", Blame::Host, message);
+        if let Some(live) = self.live() {
+            let ended = on_this_thread(self.engine.end_broken_run(live.run, &failure));
+            if let Err(error) = ended.flatten() {
+                tracing::warn!(
+                    "the end of run {} could not be written down: {error}",
+                    live.run
+                );
+            }
+            let state = on_this_thread(self.engine.overview()).flatten();
+            let event = Event::RunEnded {
+                run: live.run,
+                outcome: Outcome::Failed,
+                state: state.ok().map(|overview| overview.state),
+                failure: Some(Box::new(failure.clone())),
+            };
+            // It may be an observer who broke it.
+            let told = catch_unwind(AssertUnwindSafe(|| self.observer.notify(&event)));
+            if told.is_err() {
+                tracing::error!("an observer broke down when run {} ended", live.run);
+            }
+            self.news.publish(event, journal::now());
+        }
+        RunError::Step(Box::new(failure))
     }
 }
 
@@ -399,3 +438,6 @@ impl Observer for Reporter {
         self.supervisor.observer.statement(statement);
     }
 }
+
+#[cfg(test)]
+mod tests;
