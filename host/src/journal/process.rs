@@ -30,32 +30,94 @@ pub(super) fn is_living(identity: &str) -> bool {
     living(identity) == Some(true)
 }
 
-/// Whether a process lives; none when it is not one of this machine, as far as this process sees it.
+/// Whether a process lives; none when it is not one of this machine, or hidden, as far as this process sees it.
 fn living(identity: &str) -> Option<bool> {
     let (rest, started) = identity.rsplit_once(' ')?;
     let (its_namespace, pid) = rest.rsplit_once(' ')?;
     let pid = pid.parse().ok()?;
-    (namespace()? == its_namespace).then(|| start_time(pid).is_some_and(|now| now == started))
+    if namespace()? != its_namespace {
+        return None;
+    }
+    judge(look(pid), started)
 }
 
+/// What is seen of a process.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// It lives, and began at this time.
+    Living(String),
+    /// It has ended, and only its parent has not noticed.
+    Zombie,
+    /// There is one with this number, of which nothing else is shown: `/proc` may hide those of other users (`hidepid`).
+    Hidden,
+    /// There is none.
+    Gone,
+}
+
+/// Whether a process that began at this time lives.
+fn judge(seen: Seen, started: &str) -> Option<bool> {
+    match seen {
+        Seen::Living(now) => Some(now == started),
+        Seen::Zombie | Seen::Gone => Some(false),
+        Seen::Hidden => None,
+    }
+}
+
+fn look(pid: u32) -> Seen {
+    if let Some(seen) = stat(pid) {
+        return seen;
+    }
+    let number = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    let Some(number) = number else {
+        return Seen::Gone;
+    };
+    match rustix::process::test_kill_process(number) {
+        Err(rustix::io::Errno::SRCH) => Seen::Gone,
+        // It may have begun since the look before.
+        Ok(()) | Err(_) => stat(pid).unwrap_or(Seen::Hidden),
+    }
+}
+
+/// The namespaces that process numbers and start times are counted in. None where `/proc` is that of others, as in a container
+/// that was given its host's.
 fn namespace() -> Option<String> {
+    let own = fs::read_link("/proc/self").ok()?;
+    if own.to_str()? != std::process::id().to_string() {
+        return None;
+    }
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(format!("{} {}", boot.trim(), namespace.display()))
+    let processes = fs::read_link("/proc/self/ns/pid").ok()?;
+    // Older kernels have one time for all.
+    let times = fs::read_link("/proc/self/ns/time").unwrap_or_default();
+    Some(format!(
+        "{} {} {}",
+        boot.trim(),
+        processes.display(),
+        times.display()
+    ))
 }
 
-/// The start time of a living process in clock ticks since boot: field 22 of `/proc/PID/stat` (proc(5)), counted behind
-/// the command's name, which is in parentheses and may hold anything. None for a process that is gone or a zombie.
-fn start_time(pid: u32) -> Option<String> {
+/// What `/proc/PID/stat` shows of a process (proc(5)): its state is field 3, its start time in clock ticks since boot field 22,
+/// counted after the command's name, which is in parentheses and may hold anything.
+fn stat(pid: u32) -> Option<Seen> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X") {
-        return None;
+    if matches!(fields.next()?, "Z" | "X") {
+        return Some(Seen::Zombie);
     }
-    // The state is field 3.
-    fields.nth(18).map(str::to_owned)
+    fields
+        .nth(18)
+        .map(|started| Seen::Living(started.to_owned()))
+}
+
+fn start_time(pid: u32) -> Option<String> {
+    match stat(pid)? {
+        Seen::Living(started) => Some(started),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +141,17 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(has_ended(&its_identity) && !is_living(&its_identity));
+    }
+
+    #[test]
+    fn a_process_that_is_hidden_is_not_taken_for_dead() {
+        assert_eq!(judge(Seen::Hidden, "1"), None);
+        assert_eq!(judge(Seen::Living("1".to_owned()), "1"), Some(true));
+        assert_eq!(judge(Seen::Living("2".to_owned()), "1"), Some(false));
+        assert_eq!(judge(Seen::Gone, "1"), Some(false));
+        assert!(matches!(look(std::process::id()), Seen::Living(_)));
+        // No process has so high a number.
+        assert_eq!(look(i32::MAX as u32), Seen::Gone);
     }
 
     #[test]
