@@ -42,6 +42,13 @@ fn a_command_that_is_repeated_under_its_key_is_done_once() {
         (nothing.status, nothing.json()),
         (200, json!({ "run": null }))
     );
+    // That answer, too, is given again, whatever there is to do by now.
+    place.write_step(
+        "0002_more.sql",
+        b"INSERT INTO applied (note) VALUES ('more');",
+    );
+    let again = send("migrate", "k4");
+    assert_eq!((again.status, again.json()), (200, json!({ "run": null })));
     for key in ["", &"k".repeat(201), "naïve"] {
         send("migrate", key).is_problem(400, "`Idempotency-Key` must be 1 to 200");
     }

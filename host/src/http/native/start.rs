@@ -25,7 +25,8 @@ pub(in crate::http) struct Requests(tokio::sync::Mutex<VecDeque<Remembered>>);
 struct Remembered {
     key: String,
     command: Command,
-    run: i64,
+    /// None when there was nothing to do.
+    run: Option<i64>,
 }
 
 /// A command to start.
@@ -83,19 +84,17 @@ async fn start_once(
                 ),
             ));
         }
-        return Ok(accepted(Some(known.run)));
+        return Ok(accepted(known.run));
     }
     let run = begin(service, new).await?;
-    if let Some(run) = run {
-        if requests.len() == REMEMBERED {
-            requests.pop_front();
-        }
-        requests.push_back(Remembered {
-            key: key.to_owned(),
-            command: new.command,
-            run,
-        });
+    if requests.len() == REMEMBERED {
+        requests.pop_front();
     }
+    requests.push_back(Remembered {
+        key: key.to_owned(),
+        command: new.command,
+        run,
+    });
     Ok(accepted(run))
 }
 
