@@ -1,6 +1,7 @@
 //! A look at a component that runs nothing but its `describe`, in a transaction that can only read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Engine;
 use super::event::Unobserved;
@@ -31,7 +32,12 @@ pub struct Inspection {
     pub world: String,
 }
 
-pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspection, Failure> {
+/// `deadline` is how long its `describe` may take.
+pub(super) async fn inspect(
+    engine: &Engine,
+    file: &StepFile,
+    deadline: Duration,
+) -> Result<Inspection, Failure> {
     let (bytes, digest) = Digests::forgetful()
         .read(file)
         .map_err(|error| Failure::from_catalog(&error))?;
@@ -41,7 +47,7 @@ pub(super) async fn inspect(engine: &Engine, file: &StepFile) -> Result<Inspecti
         .map_err(Failure::from_sandbox)?;
     let world = sandbox::world(&bytes, component.interface());
     let stop = Stop::default();
-    stop.set_deadline(Some(engine.deadline()));
+    stop.set_deadline(Some(deadline));
     let mut session = engine
         .database
         .open(Access::Read, &stop)

@@ -133,6 +133,7 @@ pub struct Engine {
     options: Options,
     sandbox: Arc<OnceLock<Sandbox<StepTransaction>>>,
     work: Work,
+    descriptions: steps::Descriptions,
     /// The tool whose history is taken over by itself.
     adopts: Option<Tool>,
 }
@@ -145,6 +146,7 @@ impl Engine {
             options,
             sandbox: Arc::default(),
             work: Work::default(),
+            descriptions: steps::Descriptions::default(),
             adopts: None,
         }
     }
@@ -173,6 +175,7 @@ impl Engine {
             },
             sandbox: Arc::clone(&self.sandbox),
             work: Work::default(),
+            descriptions: steps::Descriptions::default(),
             adopts: self.adopts,
         }
     }
@@ -508,7 +511,7 @@ impl Engine {
     /// What a component imports and exports, and what it says of itself. Runs nothing but its `describe`, in a
     /// transaction that can only read.
     pub async fn inspect(&self, file: &StepFile) -> Result<Inspection, Failure> {
-        inspect::inspect(self, file).await
+        inspect::inspect(self, file, self.deadline()).await
     }
 
     /// Every step with the digest of its file.

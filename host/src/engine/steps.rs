@@ -1,10 +1,41 @@
 //! The steps one by one: the file, what it may do, and what was made of it.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use serde::Serialize;
 
+use super::inspect;
 use super::overview::StepOverview;
-use super::{Engine, RunError};
+use super::{Engine, Inspection, RunError};
 use crate::catalog::{SqlStep, StepFile, StepKind};
+
+/// How long a component may take to describe itself to somebody who looks at it. Stops one that never ends, which would be
+/// asked again and again.
+const DESCRIBE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How many descriptions are remembered.
+const REMEMBERED: usize = 1_000;
+
+/// What components said of themselves, by the digests of their files.
+#[derive(Default)]
+pub(super) struct Descriptions(Mutex<VecDeque<Arc<Inspection>>>);
+
+impl Descriptions {
+    fn of(&self, digest: &str) -> Option<Arc<Inspection>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().find(|known| known.digest == digest).cloned()
+    }
+
+    fn remember(&self, inspection: &Arc<Inspection>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() == REMEMBERED {
+            known.pop_front();
+        }
+        known.push_back(Arc::clone(inspection));
+    }
+}
 
 /// A step beside its file.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -125,20 +156,43 @@ fn describe_sql(
 }
 
 async fn describe_component(engine: &Engine, file: &StepFile, details: &mut StepDetails) {
-    match engine.inspect(file).await {
-        Ok(inspection) => {
-            details.size = Some(inspection.size);
-            details.step.digest = Some(inspection.digest);
-            details.summary = Some(inspection.summary).filter(|summary| !summary.is_empty());
-            details.transactional = Some(inspection.transactional);
-            details.abilities = inspection
-                .interface
-                .abilities
-                .iter()
-                .map(|ability| (*ability).to_owned())
-                .collect();
-            details.imports = inspection.interface.imports;
+    let inspection = match described(engine, file).await {
+        Ok(inspection) => inspection,
+        Err(problem) => {
+            details.problem = Some(problem);
+            return;
         }
-        Err(failure) => details.problem = Some(failure.message),
+    };
+    details.size = Some(inspection.size);
+    details.step.digest = Some(inspection.digest.clone());
+    details.summary = Some(inspection.summary.clone()).filter(|summary| !summary.is_empty());
+    details.transactional = Some(inspection.transactional);
+    details.abilities = inspection
+        .interface
+        .abilities
+        .iter()
+        .map(|ability| (*ability).to_owned())
+        .collect();
+    details.imports = inspection.interface.imports.clone();
+}
+
+/// What a component says of itself, which it is asked once.
+async fn described(engine: &Engine, file: &StepFile) -> Result<Arc<Inspection>, String> {
+    let digest = engine.remembered_digests().of(file);
+    let digest = digest.map_err(|error| error.to_string())?;
+    if let Some(known) = engine.descriptions.of(&digest) {
+        return Ok(known);
     }
+    let deadline = DESCRIBE_DEADLINE.min(engine.deadline());
+    let inspection = inspect::inspect(engine, file, deadline).await;
+    let inspection = Arc::new(inspection.map_err(|failure| match failure.code.as_str() {
+        // The limit of the settings is another.
+        "deadline" => format!(
+            "its `describe` does not end within {} s",
+            deadline.as_secs()
+        ),
+        _ => failure.message,
+    })?);
+    engine.descriptions.remember(&inspection);
+    Ok(inspection)
 }

@@ -17,7 +17,9 @@ use super::failure::{Blame, Failure};
 use super::live::Live;
 use super::news::{News, Numbered};
 use super::state::Order;
-use super::{Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, Report, RunError};
+use super::{
+    Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, Report, RunError, StepDetails,
+};
 use crate::database::Stop;
 use crate::journal::{self, Outcome, OutputLine};
 
@@ -28,6 +30,10 @@ const QUESTIONS: usize = 8;
 /// How many answers that go on for as long as somebody reads them are given at the same time. They are counted apart, so that
 /// slow readers hold up none but each other.
 const LONG_QUESTIONS: usize = 4;
+
+/// How many components describe themselves at the same time. They are strangers' code, and may take their time: they hold up
+/// none but each other.
+const DESCRIPTIONS: usize = 2;
 
 /// How often changed rows are transformed anew while a finalize is awaited.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(2);
@@ -57,6 +63,7 @@ pub struct Supervisor {
     observer: Arc<dyn Observer>,
     questions: Arc<Semaphore>,
     long_questions: Arc<Semaphore>,
+    descriptions: Arc<Semaphore>,
     rehearsing: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -74,6 +81,7 @@ impl Supervisor {
             news: News::default(),
             questions: Arc::new(Semaphore::new(QUESTIONS)),
             long_questions: Arc::new(Semaphore::new(LONG_QUESTIONS)),
+            descriptions: Arc::new(Semaphore::new(DESCRIPTIONS)),
             rehearsing: Arc::default(),
         })
     }
@@ -233,6 +241,14 @@ impl Supervisor {
         // It is never closed.
         let turn = Arc::clone(&self.long_questions).acquire_owned().await;
         self.ask_in_turn(turn, question).await
+    }
+
+    /// What is known of one step; none when there is none with this index.
+    pub async fn step(self: &Arc<Self>, index: u32) -> Result<Option<StepDetails>, RunError> {
+        // It is never closed.
+        let turn = Arc::clone(&self.descriptions).acquire_owned().await;
+        self.ask_in_turn(turn, async move |engine| engine.step(index).await)
+            .await
     }
 
     /// Asks the engine something, on a thread where it may take its time. It keeps its turn to the end, though whoever asked

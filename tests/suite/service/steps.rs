@@ -1,7 +1,12 @@
 //! The native protocol: what each step is and may do, and what a run is doing.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
+use super::client::{self, Request};
 use super::process::Service;
 use super::{READY, gated, held_in, open_gate};
 use crate::hostile::component::{Component, sql};
@@ -69,6 +74,34 @@ fn describing_itself_a_step_changes_nothing() {
     let service = Service::start(&place);
     assert_eq!(service.get("/api/v1/steps/2").status, 200);
     assert_eq!(place.one::<i64>("SELECT count(*) FROM applied"), 0);
+}
+
+#[test]
+fn steps_that_never_describe_themselves_hold_up_no_other_question() {
+    let place = gated();
+    let endless = Component::new().with("describe", "(loop $again (br $again))");
+    place.write_step("0002_endless.wasm", &endless.build());
+    let service = Service::start(&place);
+    let asked: Vec<TcpStream> = (0..12)
+        .map(|_| {
+            let mut connection = client::connect(service.address()).unwrap();
+            let request = Request::get("/api/v1/steps/2");
+            connection.write_all(&request.bytes()).unwrap();
+            connection
+        })
+        .collect();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(3) {
+        let asked = Instant::now();
+        assert_eq!(service.get("/api/v1/status").status, 200);
+        assert_eq!(service.get("/readyz").status, 200);
+        // They wait for other questions of their kind at most, not for a description.
+        assert!(asked.elapsed() < Duration::from_secs(5));
+    }
+    let first = asked.into_iter().next().unwrap();
+    let answer = client::read_answer(first).unwrap().unwrap().json();
+    let problem = answer["problem"].as_str().unwrap();
+    assert!(problem.contains("does not end within 10 s"), "{answer}");
 }
 
 #[test]

@@ -40,10 +40,7 @@ pub(in crate::http) async fn step(
     index: Result<Path<u32>, PathRejection>,
 ) -> Result<Json<StepDetails>, Problem> {
     let Path(index) = index?;
-    let step = service
-        .supervisor
-        .ask(async move |engine| engine.step(index).await);
-    let step = step.await?;
+    let step = service.supervisor.step(index).await?;
     Ok(Json(step.ok_or_else(|| {
         Problem::not_found(format!("there is no step {index}"))
     })?))
