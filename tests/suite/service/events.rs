@@ -60,6 +60,12 @@ impl Listener {
         }
         assert!(head.contains(" 200 OK"), "{head}");
         assert!(head.contains("content-type: text/event-stream"), "{head}");
+        // Proxies are asked to pass events on at once.
+        assert!(head.contains("x-accel-buffering: no\r\n"), "{head}");
+        assert!(
+            head.contains("cache-control: no-store, no-cache, no-transform\r\n"),
+            "{head}"
+        );
         listener
     }
 

@@ -42,7 +42,9 @@ pub(super) async fn of_the_page(request: Request, next: Next) -> Response {
 pub(in crate::http) async fn of_the_api(request: Request, next: Next) -> Response {
     let mut response = with_common(next.run(request).await);
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

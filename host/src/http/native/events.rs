@@ -7,8 +7,9 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::response::IntoResponse;
 use axum::response::sse::{Event as SentEvent, KeepAlive, Sse};
-use futures_util::stream::{self, Stream, StreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::engine::Numbered;
@@ -19,6 +20,12 @@ use crate::http::problem::Problem;
 /// How often a stream without events shows that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// Asks proxies to pass each event on as it comes: nginx knows the first, and who compresses or stores answers the second.
+const UNBUFFERED: [(&str, &str); 2] = [
+    ("x-accel-buffering", "no"),
+    ("cache-control", "no-store, no-cache, no-transform"),
+];
+
 /// Live events. Begins with where the target stands, unless the client was here a short while ago and missed nothing that
 /// is not kept.
 #[utoipa::path(get, path = "/api/v1/events", tag = "native", responses((status = 200, content_type = "text/event-stream", description = "First `overview`, where the target stands; then `run`, one `Event` each"), (status = 401, body = Problem)), params(("last-event-id" = Option<String>, Header)), security(("token" = []), ("password" = [])))]
@@ -26,7 +33,7 @@ pub(in crate::http) async fn events(
     State(service): State<Arc<Service>>,
     session: Option<Extension<Session>>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<SentEvent, Infallible>>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let last = headers
         .get("last-event-id")
         .and_then(|id| id.to_str().ok())
@@ -69,8 +76,9 @@ pub(in crate::http) async fn events(
     let events = stream::iter(first)
         .chain(rest)
         .take_until(Box::pin(over))
-        .map(Ok);
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+        .map(Ok::<_, Infallible>);
+    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    Ok((UNBUFFERED, events))
 }
 
 async fn overview(service: &Service, number: u64) -> Result<SentEvent, Problem> {
