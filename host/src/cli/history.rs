@@ -2,9 +2,11 @@
 
 use clap::Args;
 
+use super::target::Target;
 use super::terminal::{Terminal, duration, printable_lines, shortened, time};
 use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
 use crate::engine::{Failure, HistoryEntry, RunFile};
+use crate::journal::OutputLine;
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArguments {
@@ -22,17 +24,38 @@ pub(super) async fn run(
     terminal: &Terminal,
 ) -> Result<u8, Ended> {
     let target = global.target(AllowanceArguments::default(), Manner::default())?;
-    let entries = target.history(arguments.last, arguments.output).await?;
+    let mut entries = target.history(arguments.last, arguments.output).await?;
     if terminal.json() {
+        for entry in &mut entries {
+            while let Some(lines) = more_output(&target, entry).await? {
+                entry.output.get_or_insert_default().extend(lines);
+            }
+        }
         terminal.document(&entries);
     } else if entries.is_empty() {
         terminal.line("no runs yet");
     } else {
-        for entry in &entries {
+        for entry in &mut entries {
             show(entry, terminal);
+            while let Some(lines) = more_output(&target, entry).await? {
+                show_lines(&lines, terminal);
+            }
         }
     }
     Ok(0)
+}
+
+/// The next lines of a run's output, which did not fit into the list of runs.
+async fn more_output(
+    target: &Target,
+    entry: &mut HistoryEntry,
+) -> Result<Option<Vec<OutputLine>>, Ended> {
+    let Some(after) = entry.more_output_after else {
+        return Ok(None);
+    };
+    let lines = target.output(entry.run.id, after).await?;
+    entry.more_output_after = lines.last().map(|line| line.sequence);
+    Ok(Some(lines).filter(|lines| !lines.is_empty()))
 }
 
 fn show(entry: &HistoryEntry, terminal: &Terminal) {
@@ -79,7 +102,11 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
             terminal.line(&format!("    {number}: {frame}"));
         }
     }
-    for line in entry.output.iter().flatten() {
+    show_lines(entry.output.as_deref().unwrap_or_default(), terminal);
+}
+
+fn show_lines(lines: &[OutputLine], terminal: &Terminal) {
+    for line in lines {
         terminal.line(&format!(
             "  {} {:7} {}",
             time(line.written_at),

@@ -9,7 +9,10 @@ use crate::engine::{
     Adoption, BaselineOrder, Engine, HistoryEntry, ImportOrder, Observer, Order, Overview,
     Rehearsal, Report, StepAdvice, TenantAdded, TenantOverview, Verified,
 };
-use crate::journal::BadRow;
+use crate::journal::{BadRow, OutputLine};
+
+/// How many lines of output are read at once.
+const PAGE: u32 = 1_000;
 
 /// Where a command is done.
 pub(super) enum Target {
@@ -46,6 +49,14 @@ impl Target {
         Ok(match self {
             Self::Here(engine) => engine.history(i64::MAX, most, output).await?,
             Self::There { client, .. } => client.history(most, output)?,
+        })
+    }
+
+    /// A page of a run's output, after the line numbered `after`; none when there is no more.
+    pub(super) async fn output(&self, run: i64, after: i64) -> Result<Vec<OutputLine>, Ended> {
+        Ok(match self {
+            Self::Here(engine) => engine.output(run, after, PAGE).await?,
+            Self::There { client, .. } => client.output(run, after)?.0,
         })
     }
 

@@ -17,10 +17,16 @@ pub struct HistoryEntry {
     /// The files that it applied, where there are tenants; its attempts are then those that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<RunFile>,
-    /// Its output, when asked for.
+    /// Its output, when asked for: not all of it where many runs have much.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Vec<OutputLine>>,
+    /// The number of the last line in `output`, where there are more after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_output_after: Option<i64>,
 }
+
+/// How many lines of output all runs of one answer have together.
+const MAX_LINES: u32 = 1_000;
 
 impl Engine {
     /// The rows that transformations rejected and set aside, behind this step and key: at most `most`.
@@ -32,8 +38,8 @@ impl Engine {
         Ok(rows)
     }
 
-    /// The newest runs before the one numbered `before`, the newest first, with their attempts; with their output when
-    /// `output` is true.
+    /// The newest runs before the one numbered `before`, the newest first, with their attempts; with the beginning of their
+    /// output when `output` is true.
     pub async fn history(
         &self,
         before: i64,
@@ -49,27 +55,34 @@ impl Engine {
             Some(tenancy) => tenants::files_of_runs(self, tenancy, &runs).await?,
             None => BTreeMap::new(),
         };
+        let mut lines_left = MAX_LINES;
         for run in runs {
             let mut attempts = journal::read_attempts(&mut *session, run.id).await?;
             if self.options.tenancy.is_some() && journal::has_tenants(&mut *session).await? {
                 attempts.extend(journal::read_failures(&mut *session, run.id).await?);
             }
-            let output = match output {
-                true => Some(journal::read_output(&mut *session, run.id, 0, u32::MAX >> 1).await?),
-                false => None,
+            let (output, more_output_after) = match output {
+                true => {
+                    let lines = journal::read_output(&mut *session, run.id, 0, lines_left).await?;
+                    lines_left -= u32::try_from(lines.len()).unwrap_or(lines_left);
+                    let last = lines.last().map_or(0, |line| line.sequence);
+                    (Some(lines), (lines_left == 0).then_some(last))
+                }
+                false => (None, None),
             };
             entries.push(HistoryEntry {
                 files: files.remove(&run.id).unwrap_or_default(),
                 run,
                 attempts,
                 output,
+                more_output_after,
             });
         }
         session.rollback().await?;
         Ok(entries)
     }
 
-    /// The committed output of a run: at most `most` lines behind the line numbered `after`.
+    /// The committed output of a run: at most `most` lines after the one numbered `after`.
     pub async fn output(
         &self,
         run: i64,

@@ -15,6 +15,7 @@ mod observed;
 mod pages;
 mod postgres;
 pub mod process;
+mod proxy;
 mod refusals;
 mod remote;
 mod sessions;

@@ -1,9 +1,13 @@
 //! `--host`: the command line drives a service that runs elsewhere.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use super::process::{Service, TOKEN};
+use super::proxy::{self, Events};
 use super::{applied, gated, held_in, open_gate, outcomes};
+use crate::hostile::component::Component;
 use crate::place::{Place, Said};
 
 /// Where somebody sits who has neither the database nor the steps.
@@ -14,11 +18,15 @@ struct Desk {
 
 impl Desk {
     fn of(service: &Service) -> Self {
+        Self::before(service.address())
+    }
+
+    fn before(address: SocketAddr) -> Self {
         let place = Place::new();
         std::fs::write(place.path().join("token"), format!("{TOKEN}\n")).unwrap();
         Self {
             place,
-            url: format!("http://{}", service.address()),
+            url: format!("http://{address}"),
         }
     }
 
@@ -114,6 +122,92 @@ fn ctrl_c_cancels_the_run_there() {
     assert_eq!(outcomes(&there), ["cancelled"]);
     open_gate(&there);
     desk.run(&["migrate"]).ends_with(0);
+}
+
+/// Waits for the end of a process, which must come soon.
+#[track_caller]
+fn ends_soon(child: &mut std::process::Child) -> Option<i32> {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if began.elapsed() > Duration::from_secs(40) {
+            child.kill().unwrap();
+            panic!("it goes on");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_proxy_that_holds_events_back_holds_up_no_command() {
+    let there = gated();
+    let service = Service::start(&there);
+    let desk = Desk::before(proxy::before(&service, Events::Held));
+    desk.run(&["migrate"])
+        .ends_with(0)
+        .and_says("a proxy may hold them back")
+        .and_says("first is done")
+        .and_says("done; the state is finalization_required");
+    assert_eq!(applied(&there), ["first"]);
+    there.write_step("0002_broken.sql", b"INSERT INTO nowhere VALUES (1);");
+    desk.run(&["migrate"])
+        .ends_with(1)
+        .and_says("0002_broken, migrate: ")
+        .and_says("the state is migration_failed");
+    let ended = desk.run(&["migrate", "--json"]).ends_with(1).json();
+    assert_eq!(ended["event"], "run_ended");
+}
+
+#[test]
+fn an_end_in_words_of_a_newer_host_is_an_end() {
+    let there = gated();
+    let service = Service::start(&there);
+    let desk = Desk::before(proxy::before(&service, Events::OfANewerHost));
+    let mut child = desk.place.start(&desk.arguments(&["migrate"]));
+    assert_eq!(ends_soon(&mut child), Some(0));
+    assert_eq!(applied(&there), ["first"]);
+}
+
+#[test]
+fn a_signal_ends_a_command_that_gets_no_answer() {
+    let desk = Desk::before(proxy::silent());
+    let mut child = desk.place.start(&desk.arguments(&["migrate"]));
+    // It has asked for the events, and soon asks for the run.
+    std::thread::sleep(Duration::from_secs(4));
+    crate::hosts::host::signal(child.id(), "TERM");
+    assert_eq!(ends_soon(&mut child), Some(2));
+}
+
+#[test]
+fn long_output_is_listed_in_part_and_shown_in_full() {
+    let there = Place::new();
+    let line = "(call $output (i32.const 1) {{again}})";
+    let many = format!(
+        "(loop $again {line} (local.set $i (i32.add (local.get $i) (i32.const 1)))
+         (br_if $again (i32.lt_u (local.get $i) (i32.const 2500))))"
+    );
+    there.write_step("0001_many.wasm", &Component::migrating(many).build());
+    let service = Service::start(&there);
+    service.does("migrate");
+    service.does("reset");
+    let runs = service.get("/api/v1/runs?output=true").json();
+    assert_eq!(runs[1]["output"].as_array().unwrap().len(), 1_000);
+    assert_eq!(runs[1]["more_output_after"], 1_000);
+    assert_eq!(runs[0]["more_output_after"], serde_json::Value::Null);
+    let desk = Desk::of(&service);
+    for said in [
+        there.run(&["history", "--output"]),
+        desk.run(&["history", "--output"]),
+    ] {
+        assert_eq!(said.ends_with(0).stdout.matches("again").count(), 2_500);
+    }
+    let json = desk
+        .run(&["history", "--output", "--json"])
+        .ends_with(0)
+        .json();
+    assert_eq!(json[1]["output"].as_array().unwrap().len(), 2_500);
 }
 
 #[test]

@@ -1,0 +1,373 @@
+//! A run in another host, followed to its end.
+//!
+//! The stream of events tells of it as it happens. It is not relied on: proxies hold streams back, and a newer host may say
+//! what this program does not understand. So the run is also asked for whenever nothing has come for a while, and whoever
+//! follows it ends at a signal, whatever it waits for.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::stream::Received;
+use super::{Client, Error, Result};
+use crate::database::Stop;
+use crate::engine::{Event, Failure, Observer, Order, Report, State};
+use crate::journal::{Outcome, OutputLine};
+
+/// How long to wait before asking again for a run that is not accepted yet.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long the stream of events may take to begin. Behind a proxy that holds it back it does not begin at all.
+const STREAM_WAIT: Duration = Duration::from_secs(3);
+
+/// How often the run is asked for while nothing comes.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long the stream may take to tell of an end that the run itself has told.
+const LATE: Duration = Duration::from_secs(1);
+
+/// How often in a row the host may fail to answer.
+const FAILURES: u32 = 5;
+
+/// How long the answer to a command may take once the operator has had enough.
+const CANCEL_WAIT: Duration = Duration::from_secs(5);
+
+impl Client {
+    /// Starts a command and follows its run to the end. `stop` cancels it.
+    pub async fn run(
+        &self,
+        order: Order,
+        wait: bool,
+        observer: &dyn Observer,
+        stop: &Stop,
+    ) -> Result<Report> {
+        // Before the run begins, so that nothing of it is missed.
+        let mut stream = self.stream();
+        let mut first = None;
+        tokio::select! {
+            received = timeout(STREAM_WAIT, stream.recv()) => first = received.ok().flatten(),
+            _ = stop.stopped() => {}
+        }
+        if let Some(Received::Lost(error)) = first {
+            return Err(error);
+        }
+        let Some(run) = self.begin(order, wait, observer, stop).await? else {
+            let state = self.aside(Client::overview).await?.state;
+            return Ok(report(None, Outcome::Done, Some(state), None));
+        };
+        let stream = match first {
+            Some(_) => Some(stream),
+            None => {
+                observer.notify(&Event::Warning {
+                    message: format!(
+                        "no events come from {}: a proxy may hold them back, so the run is asked for every {} seconds instead",
+                        self.base,
+                        INTERVAL.as_secs()
+                    ),
+                });
+                None
+            }
+        };
+        let following = Following {
+            client: self,
+            observer,
+            run,
+            stream,
+            is_ours: false,
+            last_line: 0,
+            failures: 0,
+            is_cancelled: false,
+        };
+        following.to_the_end(stop).await
+    }
+
+    /// Sends the command, again while another run goes on and `wait` says so. None when there is nothing to do.
+    async fn begin(
+        &self,
+        order: Order,
+        wait: bool,
+        observer: &dyn Observer,
+        stop: &Stop,
+    ) -> Result<Option<i64>> {
+        loop {
+            let mut answer = self.ask_aside(move |client| client.start(order));
+            let answered = tokio::select! {
+                answered = &mut answer => answered,
+                _ = stop.stopped() => match timeout(CANCEL_WAIT, answer).await {
+                    Ok(answered) => answered,
+                    Err(_) => {
+                        return Err(self.unreachable(
+                            "it has not answered; whether the run has begun is not known",
+                        ));
+                    }
+                },
+            };
+            let refused = match answered.unwrap_or_else(|_| Err(self.unreachable("no answer"))) {
+                Ok(run) => return Ok(run),
+                Err(Error::Refused {
+                    status: 409,
+                    detail,
+                }) => Error::Refused {
+                    status: 409,
+                    detail,
+                },
+                Err(error) => return Err(error),
+            };
+            if !wait || stop.is_cancelled() {
+                return Err(refused);
+            }
+            let Some(lease) = self.aside(Client::overview).await?.lease else {
+                return Err(refused);
+            };
+            observer.notify(&Event::Waiting {
+                holder: lease.holder,
+                run: lease.run,
+            });
+            tokio::select! {
+                () = sleep(PAUSE) => {}
+                _ = stop.stopped() => return Err(refused),
+            }
+        }
+    }
+
+    fn start(&self, order: Order) -> Result<Option<i64>> {
+        #[derive(Deserialize)]
+        struct Accepted {
+            run: Option<i64>,
+        }
+        let body = json!({ "command": order.command, "verbose": order.verbose });
+        let key = format!("{:032x}", rand::random::<u128>());
+        Ok(self.post::<Accepted>("runs", &body, Some(&key))?.run)
+    }
+
+    fn cancel(&self, run: i64) -> Result<()> {
+        let path = format!("runs/{run}/cancel");
+        match self.post::<serde_json::Value>(&path, &json!({}), None) {
+            // It has ended by itself.
+            Ok(_) | Err(Error::Refused { status: 409, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks on a thread of its own, so that signals are heard meanwhile.
+    fn ask_aside<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Client) -> Result<T> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T>> {
+        let (sender, answer) = oneshot::channel();
+        let client = self.clone();
+        // Nobody may be waiting any more.
+        std::thread::spawn(move || _ = sender.send(ask(&client)));
+        answer
+    }
+
+    /// The same for what is answered soon.
+    async fn aside<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Client) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let answer = self.impatient().ask_aside(ask).await;
+        answer.unwrap_or_else(|_| Err(self.unreachable("no answer")))
+    }
+}
+
+/// One who follows a run.
+struct Following<'f> {
+    client: &'f Client,
+    observer: &'f dyn Observer,
+    run: i64,
+    /// None when it does not work.
+    stream: Option<mpsc::UnboundedReceiver<Received>>,
+    /// Whether what the stream tells is about the run.
+    is_ours: bool,
+    /// The number of the last line that was shown.
+    last_line: i64,
+    /// How often in a row the host did not answer.
+    failures: u32,
+    is_cancelled: bool,
+}
+
+/// What the host says of the run when it is asked.
+struct Told {
+    /// None while it goes on.
+    outcome: Option<Outcome>,
+    failure: Option<Failure>,
+    state: Option<State>,
+    lines: Vec<OutputLine>,
+}
+
+impl Following<'_> {
+    async fn to_the_end(mut self, stop: &Stop) -> Result<Report> {
+        let mut due = Instant::now() + INTERVAL;
+        // How it ended, as the run itself has told, while the stream is still awaited.
+        let mut ended: Option<Report> = None;
+        loop {
+            tokio::select! {
+                received = receive(&mut self.stream) => {
+                    due = Instant::now() + INTERVAL;
+                    match received {
+                        Some(Received::Lost(error @ Error::Refused { .. })) => return Err(error),
+                        Some(Received::Unknown) => due = Instant::now(),
+                        Some(Received::Lost(_)) | None => self.stream = None,
+                        Some(Received::Overview(overview)) => {
+                            let last = overview.last_run.as_ref();
+                            self.is_ours = last.is_some_and(|last| last.id == self.run);
+                            due = Instant::now();
+                        }
+                        Some(Received::Event(event)) => {
+                            if let Some(report) = self.show(&event) {
+                                return Ok(report);
+                            }
+                        }
+                    }
+                }
+                _ = stop.stopped(), if !self.is_cancelled => {
+                    self.is_cancelled = true;
+                    let run = self.run;
+                    self.client.aside(move |client| client.cancel(run)).await?;
+                }
+                () = sleep_until(due) => {
+                    if let Some(report) = ended {
+                        // The stream has not told.
+                        self.observer.notify(&Event::RunEnded {
+                            run: self.run,
+                            outcome: report.outcome,
+                            state: report.state,
+                            failure: report.failure.clone().map(Box::new),
+                        });
+                        return Ok(report);
+                    }
+                    match self.ask(stop).await {
+                        Ok(told) => {
+                            self.failures = 0;
+                            ended = self.take(told);
+                        }
+                        Err(error @ Error::Refused { .. }) => return Err(error),
+                        Err(error) => {
+                            self.failures += 1;
+                            if self.is_cancelled || self.failures >= FAILURES {
+                                return Err(error);
+                            }
+                        }
+                    }
+                    due = Instant::now() + match (&ended, &self.stream) {
+                        (Some(_), None) => Duration::ZERO,
+                        (Some(_), Some(_)) => LATE,
+                        (None, _) => INTERVAL,
+                    };
+                }
+            }
+        }
+    }
+
+    /// Passes an event of the run on; how it ended, when it is its end.
+    fn show(&mut self, event: &Event) -> Option<Report> {
+        if let Event::RunStarted { run, .. } = event {
+            self.is_ours = *run == self.run;
+        }
+        if !self.is_ours {
+            return None;
+        }
+        if let Event::Output { line, .. } = event {
+            self.last_line = self.last_line.max(line.sequence);
+        }
+        self.observer.notify(event);
+        match event {
+            Event::RunEnded {
+                outcome,
+                state,
+                failure,
+                ..
+            } => {
+                let failure = failure.as_ref().map(|failure| (**failure).clone());
+                Some(report(Some(self.run), *outcome, *state, failure))
+            }
+            _ => None,
+        }
+    }
+
+    /// Asks for the run, and for its new lines where no stream brings them. A signal is heard meanwhile.
+    async fn ask(&self, stop: &Stop) -> Result<Told> {
+        let (run, after) = (self.run, self.last_line);
+        let wants_lines = self.stream.is_none();
+        let told = self
+            .client
+            .aside(move |client| client.told(run, wants_lines.then_some(after)));
+        tokio::select! {
+            told = told => told,
+            _ = stop.stopped(), if !self.is_cancelled => Ok(Told {
+                outcome: None,
+                failure: None,
+                state: None,
+                lines: Vec::new(),
+            }),
+        }
+    }
+
+    /// Shows what the host said of the run; how it ended, when it has.
+    fn take(&mut self, told: Told) -> Option<Report> {
+        for line in told.lines {
+            self.last_line = line.sequence;
+            let step = line.index.map(|index| format!("{index:04}"));
+            self.observer.notify(&Event::Output {
+                step: step.unwrap_or_default(),
+                line,
+            });
+        }
+        let outcome = told.outcome?;
+        Some(report(Some(self.run), outcome, told.state, told.failure))
+    }
+}
+
+/// What comes next; never anything when there is no stream.
+async fn receive(stream: &mut Option<mpsc::UnboundedReceiver<Received>>) -> Option<Received> {
+    match stream {
+        Some(stream) => stream.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Client {
+    /// What the host says of a run, with its lines after the one numbered `after`.
+    fn told(&self, run: i64, after: Option<i64>) -> Result<Told> {
+        let entry: crate::engine::HistoryEntry = self.get(&format!("runs/{run}"))?;
+        let mut lines = Vec::new();
+        if let Some(mut after) = after {
+            loop {
+                let (page, next) = self.output(run, after)?;
+                if page.is_empty() {
+                    break;
+                }
+                lines.extend(page);
+                after = next;
+            }
+        }
+        let state = match entry.run.outcome {
+            Some(_) => Some(self.overview()?.state),
+            None => None,
+        };
+        Ok(Told {
+            outcome: entry.run.outcome,
+            failure: entry.run.error.as_ref().and_then(Failure::from_json),
+            state,
+            lines,
+        })
+    }
+}
+
+fn report(
+    run: Option<i64>,
+    outcome: Outcome,
+    state: Option<State>,
+    failure: Option<Failure>,
+) -> Report {
+    Report {
+        run,
+        outcome,
+        state,
+        failure,
+    }
+}

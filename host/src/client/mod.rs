@@ -1,0 +1,231 @@
+//! A running host, driven from afar: the other side of `http::native`.
+//!
+//! This file asks questions; `follow` starts a run and follows it to its end, `stream` reads the stream of events.
+
+mod follow;
+mod stream;
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::engine::{
+    Adoption, BaselineOrder, HistoryEntry, ImportOrder, Overview, Rehearsal, StepAdvice,
+    TenantAdded, TenantOverview, Verified,
+};
+use crate::journal::{BadRow, OutputLine};
+
+/// How long to wait for a connection.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a short answer may take.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// A host's address and what it accepts for a proof.
+#[derive(Clone)]
+pub struct Client {
+    agent: ureq::Agent,
+    base: String,
+    authorization: Option<String>,
+}
+
+/// Why the host did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be reached, or said something that is no answer.
+    #[error("{base}: {message}")]
+    Unreachable {
+        /// Its address.
+        base: String,
+        /// What went wrong.
+        message: String,
+    },
+    /// It refused.
+    #[error("{detail}")]
+    Refused {
+        /// The status of its answer.
+        status: u16,
+        /// Its own words.
+        detail: String,
+    },
+}
+
+/// What became of a command.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Client {
+    /// A client of the host at `base`, such as `http://127.0.0.1:9002`. `authorization` is the value of the header.
+    pub fn new(base: &str, authorization: Option<String>) -> Self {
+        Self {
+            agent: agent(None),
+            base: base.trim_end_matches('/').to_owned(),
+            authorization,
+        }
+    }
+
+    /// Where the host's target stands.
+    pub fn overview(&self) -> Result<Overview> {
+        self.get("status")
+    }
+
+    /// What to say about the pending steps.
+    pub fn advice(&self) -> Result<Vec<StepAdvice>> {
+        self.get("advice")
+    }
+
+    /// The newest runs, the newest first.
+    pub fn history(&self, most: u32, output: bool) -> Result<Vec<HistoryEntry>> {
+        self.get(&format!("runs?most={most}&output={output}"))
+    }
+
+    /// A page of a run's output: the lines after the one numbered `after`, and the number to ask for more; none when there
+    /// are none.
+    pub fn output(&self, run: i64, after: i64) -> Result<(Vec<OutputLine>, i64)> {
+        #[derive(Deserialize)]
+        struct Page {
+            lines: Vec<OutputLine>,
+            next: i64,
+        }
+        let page: Page = self.get(&format!("runs/{run}/output?after={after}"))?;
+        Ok((page.lines, page.next))
+    }
+
+    /// Lets the run that goes on rest, or go on; returns its number.
+    pub fn pause(&self, pause: bool) -> Result<i64> {
+        #[derive(Deserialize)]
+        struct Asked {
+            run: i64,
+        }
+        let path = if pause { "pause" } else { "resume" };
+        Ok(self.post::<Asked>(path, &json!({}), None)?.run)
+    }
+
+    /// The rows that transformations set aside, behind this step and key.
+    pub fn bad_rows(&self, after: (u32, &str), most: u32) -> Result<Vec<BadRow>> {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("after_step", &after.0.to_string())
+            .append_pair("after_key", after.1)
+            .append_pair("most", &most.to_string());
+        self.get(&format!("bad-rows?{}", query.finish()))
+    }
+
+    /// The tenants, and where each stands.
+    pub fn tenants(&self) -> Result<Vec<TenantOverview>> {
+        self.get("tenants")
+    }
+
+    /// Adds a tenant, and applies the files for tenants to it.
+    pub fn add_tenant(&self, name: &str) -> Result<TenantAdded> {
+        self.post("tenants", &json!({ "name": name }), None)
+    }
+
+    /// Compares all files with the journal, and the target with what the last run left.
+    pub fn verify(&self) -> Result<Verified> {
+        self.get("verify")
+    }
+
+    /// Writes steps down as applied without running them.
+    pub fn baseline(&self, order: &BaselineOrder) -> Result<Adoption> {
+        self.post("baseline", &json!(order), None)
+    }
+
+    /// Writes down what another tool's own table says was applied.
+    pub fn import(&self, order: &ImportOrder) -> Result<Adoption> {
+        self.post("import", &json!(order), None)
+    }
+
+    /// Runs the pending steps in a transaction that is rolled back.
+    pub fn rehearse(&self) -> Result<Rehearsal> {
+        self.post("rehearsal", &json!({}), None)
+    }
+
+    /// The same client, which waits for no answer longer than short ones take.
+    fn impatient(&self) -> Self {
+        Self {
+            agent: agent(Some(ANSWER_WAIT)),
+            ..self.clone()
+        }
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let mut request = self.agent.get(self.url(path));
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let response = request.call().map_err(|error| self.unreachable(error))?;
+        self.read(response)
+    }
+
+    fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        key: Option<&str>,
+    ) -> Result<T> {
+        let mut request = self.agent.post(self.url(path));
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let response = request
+            .send_json(body)
+            .map_err(|error| self.unreachable(error))?;
+        self.read(response)
+    }
+
+    fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T> {
+        let mut response = self.accept(response)?;
+        response
+            .body_mut()
+            .with_config()
+            .limit(u64::MAX)
+            .read_json()
+            .map_err(|error| self.unreachable(format!("the answer is not wasmigrate's: {error}")))
+    }
+
+    fn accept(&self, mut response: Response) -> Result<Response> {
+        #[derive(Deserialize)]
+        struct Problem {
+            detail: String,
+        }
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let detail = match response.body_mut().read_json::<Problem>() {
+            Ok(problem) => problem.detail,
+            Err(_) => return Err(self.unreachable(format!("it answers with status {status}"))),
+        };
+        Err(Error::Refused {
+            status: status.as_u16(),
+            detail,
+        })
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/api/v1/{path}", self.base)
+    }
+
+    fn unreachable(&self, message: impl std::fmt::Display) -> Error {
+        Error::Unreachable {
+            base: self.base.clone(),
+            message: message.to_string(),
+        }
+    }
+}
+
+fn agent(answer_wait: Option<Duration>) -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(CONNECT_WAIT))
+        .timeout_global(answer_wait)
+        .build()
+        .into()
+}
+
+type Response = ureq::http::Response<ureq::Body>;
