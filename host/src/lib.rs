@@ -15,7 +15,7 @@
 //! - [`journal`]: what is remembered, and the lease.
 //! - [`foreign`]: what other migration tools remember.
 //! - [`engine`]: what may run when, and the running of it.
-//! - [`notices`]: what runs tell those who do not watch.
+//! - [`notifications`]: what is sent to those who do not watch.
 //! - [`traces`]: runs as spans of OpenTelemetry.
 //! - [`rehearsal`]: steps, proven on throw-away databases.
 //! - [`cli`]: the commands.
@@ -33,12 +33,12 @@ pub mod engine;
 pub mod foreign;
 pub mod http;
 pub mod journal;
-pub mod notices;
+pub mod notifications;
 pub mod output;
-mod post;
 pub mod rehearsal;
 pub mod sandbox;
 pub mod traces;
+mod webhook_client;
 
 /// Makes a directory that only this user may enter, with what is missing above it.
 pub(crate) fn private_directory(path: &std::path::Path) -> std::io::Result<()> {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::terminal::{Terminal, printable_lines, time};
-use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
+use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::journal::BadRow;
 
 /// How many rows are asked for at once.
@@ -20,7 +20,7 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &BadRowsArguments,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let target = global.target(AllowanceArguments::default(), Manner::default())?;
     let mut csv = csv::Writer::from_writer(std::io::stdout());
     if arguments.csv {

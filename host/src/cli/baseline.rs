@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::terminal::{Terminal, time};
-use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
+use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::database::Stop;
 use crate::engine::{Adoption, BaselineOrder};
 
@@ -29,7 +29,7 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &BaselineArguments,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let manner = Manner {
         wait: !arguments.no_wait,
         ..Manner::default()

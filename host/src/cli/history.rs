@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::target::Target;
 use super::terminal::{Terminal, duration, printable_lines, shortened, time};
-use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
+use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::engine::{Failure, HistoryEntry, RunFile};
 use crate::journal::OutputLine;
 
@@ -22,7 +22,7 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &HistoryArguments,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let target = global.target(AllowanceArguments::default(), Manner::default())?;
     let mut entries = target.history(arguments.last, arguments.output).await?;
     if terminal.json() {
@@ -49,7 +49,7 @@ pub(super) async fn run(
 async fn more_output(
     target: &Target,
     entry: &mut HistoryEntry,
-) -> Result<Option<Vec<OutputLine>>, Ended> {
+) -> Result<Option<Vec<OutputLine>>, CommandError> {
     let Some(after) = entry.more_output_after else {
         return Ok(None);
     };

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::baseline::show;
 use super::terminal::Terminal;
-use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
+use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::database::Stop;
 use crate::engine::ImportOrder;
 use crate::foreign::Tool;
@@ -31,7 +31,7 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &ImportArguments,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let manner = Manner {
         wait: !arguments.no_wait,
         ..Manner::default()

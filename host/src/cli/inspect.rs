@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::terminal::{Terminal, printable_lines};
-use super::{Ended, GlobalArguments, Manner, REFUSED};
+use super::{CommandError, GlobalArguments, Manner, REFUSED};
 use crate::catalog::{Allowances, StepFile, StepKind};
 use crate::database::Sqlite;
 use crate::engine::Inspection;
@@ -23,7 +23,7 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &InspectArguments,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let config = global.config()?;
     let empty = Arc::new(Sqlite::empty(config.session_limits()));
     let engine = super::engine(
@@ -42,11 +42,14 @@ pub(super) async fn run(
         file_name,
         path: arguments.step.clone(),
     };
-    let inspection = engine.inspect(&file).await.map_err(|failure| Ended {
-        status: REFUSED,
-        message: format!("`{}`: {failure}", file.file_name),
-        failure: Some(Box::new(failure)),
-    })?;
+    let inspection = engine
+        .inspect(&file)
+        .await
+        .map_err(|failure| CommandError {
+            status: REFUSED,
+            message: format!("`{}`: {failure}", file.file_name),
+            failure: Some(Box::new(failure)),
+        })?;
     if terminal.json() {
         terminal.document(&inspection);
     } else {

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::terminal::{Terminal, time};
-use super::{Ended, GlobalArguments, Manner};
+use super::{CommandError, GlobalArguments, Manner};
 use crate::catalog::Allowances;
 use crate::journal::LeaseRecord;
 
@@ -27,7 +27,7 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &LeaseArguments,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     if global.host.is_some() {
         return Err(anyhow::anyhow!(
             "the lease is looked at and broken in the database itself: give `--database` instead of `--host`"

@@ -6,8 +6,8 @@
 mod arguments;
 mod bad_rows;
 mod baseline;
+mod command_error;
 mod completions;
-mod ended;
 mod history;
 mod import;
 mod inspect;
@@ -41,7 +41,7 @@ use crate::database::{self, Database};
 use crate::engine::{self, Engine, Gate, NativeFunction, Retries, TransformOptions};
 use crate::foreign::Tool;
 use arguments::{AllowanceArguments, Manner, TenancyArguments, TransformArguments};
-use ended::Ended;
+use command_error::CommandError;
 use target::Target;
 use terminal::Terminal;
 
@@ -169,7 +169,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Ended> {
+async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, CommandError> {
     let global = &arguments.global;
     // The service logs them.
     if !matches!(arguments.command, Command::Serve(_)) {

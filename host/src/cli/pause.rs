@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::terminal::Terminal;
-use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
+use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 
 #[derive(Debug, Args)]
 pub(super) struct PauseArguments {}
@@ -13,7 +13,7 @@ pub(super) async fn run(
     _arguments: &PauseArguments,
     pause: bool,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let target = global.target(AllowanceArguments::default(), Manner::default())?;
     let run = target.pause(pause).await?;
     if terminal.json() {

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::target::Target;
 use super::terminal::Terminal;
-use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, Manner, REFUSED};
+use super::{AllowanceArguments, CommandError, FAILED, GlobalArguments, Manner, REFUSED};
 use crate::database::Stop;
 use crate::engine::{Progress, Rehearsal, StepOverview};
 
@@ -28,7 +28,7 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &PlanArguments,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let target = global.target(arguments.allowances, Manner::default())?;
     if arguments.dry_run {
         let stop = Stop::default();

@@ -8,7 +8,7 @@ use super::target::Target;
 use super::terminal::Terminal;
 use super::watchers::Watchers;
 use super::{
-    AllowanceArguments, Ended, FAILED, GlobalArguments, Manner, REFUSED, TenancyArguments,
+    AllowanceArguments, CommandError, FAILED, GlobalArguments, Manner, REFUSED, TenancyArguments,
     TransformArguments,
 };
 use crate::database::Stop;
@@ -39,7 +39,7 @@ pub(super) async fn run(
     arguments: &RunArguments,
     command: Command,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let manner = Manner {
         wait: !arguments.no_wait,
         strict: arguments.strict,

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::watchers::Watchers;
-use super::{Ended, GlobalArguments, Manner};
+use super::{CommandError, GlobalArguments, Manner};
 use crate::catalog::Allowances;
 use crate::config::{self, Config, MigrateResultConfig, ServeConfig};
 use crate::engine::Supervisor;
@@ -57,7 +57,10 @@ enum LogFormat {
     Json,
 }
 
-pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) -> Result<u8, Ended> {
+pub(super) async fn run(
+    global: &GlobalArguments,
+    arguments: &ServeArguments,
+) -> Result<u8, CommandError> {
     let config = global.config()?;
     let migrate_result = migrate_result(&config.migrate_result)?;
     let mut serve = config.serve.clone();
@@ -107,7 +110,7 @@ pub(super) async fn run(global: &GlobalArguments, arguments: &ServeArguments) ->
         answer_wait: Duration::from_millis(serve.answer_wait_milliseconds),
         credentials,
         migrate_result,
-        notices: watchers.notices().counts().clone(),
+        notifications: watchers.notifications().counts().clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::terminal::{Terminal, printable_lines, shortened, time};
-use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
+use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::catalog::SourceKind;
 use crate::engine::{Overview, Progress, TenantOverview, TenantsSummary};
 
@@ -18,7 +18,7 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &StatusArguments,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let target = global.target(AllowanceArguments::default(), Manner::default())?;
     let overview = target.overview().await?;
     let is_wanted =

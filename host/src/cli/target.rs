@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Ended;
+use super::CommandError;
 use crate::client::Client;
 use crate::database::Stop;
 use crate::engine::{
@@ -27,14 +27,14 @@ pub(super) enum Target {
 }
 
 impl Target {
-    pub(super) async fn overview(&self) -> Result<Overview, Ended> {
+    pub(super) async fn overview(&self) -> Result<Overview, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.overview().await?,
             Self::There { client, .. } => client.overview()?,
         })
     }
 
-    pub(super) async fn advice(&self) -> Result<Vec<StepAdvice>, Ended> {
+    pub(super) async fn advice(&self) -> Result<Vec<StepAdvice>, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.advice().await?,
             Self::There { client, .. } => client.advice()?,
@@ -45,7 +45,7 @@ impl Target {
         &self,
         most: u32,
         output: bool,
-    ) -> Result<Vec<HistoryEntry>, Ended> {
+    ) -> Result<Vec<HistoryEntry>, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.history(i64::MAX, most, output).await?,
             Self::There { client, .. } => client.history(most, output)?,
@@ -53,7 +53,11 @@ impl Target {
     }
 
     /// A page of a run's output, after the line numbered `after`; none when there is no more.
-    pub(super) async fn output(&self, run: i64, after: i64) -> Result<Vec<OutputLine>, Ended> {
+    pub(super) async fn output(
+        &self,
+        run: i64,
+        after: i64,
+    ) -> Result<Vec<OutputLine>, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.output(run, after, PAGE).await?,
             Self::There { client, .. } => client.output(run, after)?.0,
@@ -61,7 +65,7 @@ impl Target {
     }
 
     /// Lets the run that goes on rest, or go on; returns its number.
-    pub(super) async fn pause(&self, pause: bool) -> Result<i64, Ended> {
+    pub(super) async fn pause(&self, pause: bool) -> Result<i64, CommandError> {
         Ok(match (self, pause) {
             (Self::Here(engine), true) => engine.pause().await?,
             (Self::Here(engine), false) => engine.resume().await?,
@@ -73,14 +77,14 @@ impl Target {
         &self,
         after: (u32, &str),
         most: u32,
-    ) -> Result<Vec<BadRow>, Ended> {
+    ) -> Result<Vec<BadRow>, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.bad_rows(after, most).await?,
             Self::There { client, .. } => client.bad_rows(after, most)?,
         })
     }
 
-    pub(super) async fn tenants(&self) -> Result<Vec<TenantOverview>, Ended> {
+    pub(super) async fn tenants(&self) -> Result<Vec<TenantOverview>, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.tenants().await?,
             Self::There { client, .. } => client.tenants()?,
@@ -92,7 +96,7 @@ impl Target {
         name: &str,
         observer: Arc<dyn Observer>,
         stop: &Stop,
-    ) -> Result<TenantAdded, Ended> {
+    ) -> Result<TenantAdded, CommandError> {
         Ok(match self {
             Self::Here(engine) => {
                 TenantAdded::new(name, &engine.add_tenant(name, observer, stop).await?)
@@ -101,7 +105,7 @@ impl Target {
         })
     }
 
-    pub(super) async fn verify(&self) -> Result<Verified, Ended> {
+    pub(super) async fn verify(&self) -> Result<Verified, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.verify().await?,
             Self::There { client, .. } => client.verify()?,
@@ -113,7 +117,7 @@ impl Target {
         order: &BaselineOrder,
         observer: Arc<dyn Observer>,
         stop: &Stop,
-    ) -> Result<Adoption, Ended> {
+    ) -> Result<Adoption, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.baseline(order, observer, stop).await?,
             Self::There { client, .. } => client.baseline(order)?,
@@ -125,7 +129,7 @@ impl Target {
         order: &ImportOrder,
         observer: &dyn Observer,
         stop: &Stop,
-    ) -> Result<Adoption, Ended> {
+    ) -> Result<Adoption, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.import(order, observer, stop).await?,
             Self::There { client, .. } => client.import(order)?,
@@ -136,7 +140,7 @@ impl Target {
         &self,
         observer: Arc<dyn Observer>,
         stop: &Stop,
-    ) -> Result<Rehearsal, Ended> {
+    ) -> Result<Rehearsal, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.rehearse(observer, stop).await?,
             Self::There { client, .. } => client.rehearse()?,
@@ -148,7 +152,7 @@ impl Target {
         order: Order,
         observer: Arc<dyn Observer>,
         stop: &Stop,
-    ) -> Result<Report, Ended> {
+    ) -> Result<Report, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.run(order, observer, stop).await?,
             Self::There { client, wait } => client.run(order, *wait, &*observer, stop).await?,

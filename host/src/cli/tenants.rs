@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::run::{cancel_on_signal, watch};
 use super::target::Target;
 use super::terminal::{Terminal, printable_lines, time};
-use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
+use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::database::Stop;
 use crate::engine::TenantOverview;
 
@@ -32,7 +32,7 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &TenantsArguments,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let manner = Manner {
         wait: true,
         ..Manner::default()

@@ -7,7 +7,7 @@ use console::style;
 
 use super::run::cancel_on_signal;
 use super::terminal::{Terminal, duration, printable_lines};
-use super::{Ended, FAILED, GlobalArguments, REFUSED};
+use super::{CommandError, FAILED, GlobalArguments, REFUSED};
 use crate::database::Stop;
 use crate::rehearsal::{self, CheckReport, Rehearsal, Report, Rule, Verdict};
 
@@ -61,7 +61,7 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &TestArguments,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let stop = Stop::default();
     cancel_on_signal(&stop)?;
     let rehearsal = rehearsal(global, arguments)?.stopping(stop);
@@ -87,7 +87,10 @@ pub(super) async fn run(
     })
 }
 
-fn rehearsal(global: &GlobalArguments, arguments: &TestArguments) -> Result<Rehearsal, Ended> {
+fn rehearsal(
+    global: &GlobalArguments,
+    arguments: &TestArguments,
+) -> Result<Rehearsal, CommandError> {
     let config = global.config()?;
     let (migrations, step) = match &arguments.what {
         None => (config.migrations.clone(), None),
@@ -142,8 +145,8 @@ fn rehearsal(global: &GlobalArguments, arguments: &TestArguments) -> Result<Rehe
     Ok(rehearsal)
 }
 
-fn ended(error: &rehearsal::Error) -> Ended {
-    Ended {
+fn ended(error: &rehearsal::Error) -> CommandError {
+    CommandError {
         status: match error {
             rehearsal::Error::Cancelled => FAILED,
             _ => REFUSED,

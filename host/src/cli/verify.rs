@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::terminal::Terminal;
-use super::{AllowanceArguments, Ended, GlobalArguments, Manner};
+use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArguments {
@@ -15,7 +15,7 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &VerifyArguments,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let target = global.target(arguments.allowances, Manner::default())?;
     let verified = target.verify().await?;
     if terminal.json() {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::target::Target;
 use super::terminal::Terminal;
-use super::{AllowanceArguments, Ended, FAILED, GlobalArguments, Manner, OVERDUE};
+use super::{AllowanceArguments, CommandError, FAILED, GlobalArguments, Manner, OVERDUE};
 use crate::client;
 use crate::engine::{Overview, RunError, State};
 
@@ -44,7 +44,7 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &WaitArguments,
     terminal: &Terminal,
-) -> Result<u8, Ended> {
+) -> Result<u8, CommandError> {
     let target = global.target(AllowanceArguments::default(), Manner::default())?;
     let give_up = Instant::now() + arguments.timeout;
     let mut last = None;
@@ -63,7 +63,7 @@ pub(super) async fn run(
                 let why = failure
                     .as_ref()
                     .map_or_else(String::new, |failure| format!(": {failure}"));
-                return Err(Ended {
+                return Err(CommandError {
                     status: FAILED,
                     message: format!("the state is {}{why}", overview.state.as_str()),
                     failure,
@@ -79,7 +79,7 @@ pub(super) async fn run(
                 Ok(overview) => format!("the state is {}", overview.state.as_str()),
                 Err(error) => error,
             };
-            return Err(Ended {
+            return Err(CommandError {
                 status: OVERDUE,
                 message: format!("waited in vain for {:?}: {seen}", arguments.timeout),
                 failure: None,
@@ -91,7 +91,7 @@ pub(super) async fn run(
 }
 
 /// Where the target stands; or why it cannot be told yet: a database or a host that is not up is waited for, too.
-async fn look(target: &Target) -> Result<Result<Overview, String>, Ended> {
+async fn look(target: &Target) -> Result<Result<Overview, String>, CommandError> {
     match target {
         Target::Here(engine) => match engine.overview().await {
             Ok(overview) => Ok(Ok(overview)),

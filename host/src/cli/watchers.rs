@@ -9,8 +9,8 @@ use axum::http::{HeaderName, HeaderValue};
 
 use crate::config::{Config, GateConfig, MigratorConfig, WebhookConfig};
 use crate::engine::{Engine, Gate, Observer, Several};
-use crate::notices::{
-    Body, FinalizeGate, Limits, Notices, Secret, Summaries, SummaryTemplate, SummaryWebhook,
+use crate::notifications::{
+    Body, FinalizeGate, Limits, Notifications, Secret, Summaries, SummaryTemplate, SummaryWebhook,
     Template, Webhook,
 };
 use crate::traces::Traces;
@@ -20,7 +20,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Those who hear of runs.
 pub(super) struct Watchers {
-    notices: Arc<Notices>,
+    notifications: Arc<Notifications>,
     summaries: Option<Arc<Summaries>>,
     traces: Option<Arc<Traces>>,
 }
@@ -35,25 +35,28 @@ impl Watchers {
         };
         let stalled_after = Duration::from_millis(config.notices.stalled_milliseconds);
         let webhooks = webhooks.collect::<anyhow::Result<_>>()?;
-        let notices = Notices::start(engine.target_name(), webhooks, stalled_after, limits)
-            .context("cannot start the notices")?;
+        let notifications =
+            Notifications::start(engine.target_name(), webhooks, stalled_after, limits)
+                .context("cannot start the notifications")?;
         let summaries = match summary_webhook(&config.migrator)? {
             None => None,
             Some(webhook) => {
-                let summaries = Summaries::start(webhook, limits, notices.counts());
-                Some(Arc::new(summaries.context("cannot start the notices")?))
+                let summaries = Summaries::start(webhook, limits, notifications.counts());
+                Some(Arc::new(
+                    summaries.context("cannot start the notifications")?,
+                ))
             }
         };
         let traces = traces(&config.traces.endpoint, engine)?;
         Ok(Self {
-            notices,
+            notifications,
             summaries,
             traces,
         })
     }
 
-    pub(super) fn notices(&self) -> &Notices {
-        &self.notices
+    pub(super) fn notifications(&self) -> &Notifications {
+        &self.notifications
     }
 
     /// Who is told of applies over the migrator API.
@@ -62,14 +65,14 @@ impl Watchers {
     }
 
     pub(super) fn observer(&self) -> Arc<dyn Observer> {
-        let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::clone(&self.notices) as _];
+        let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::clone(&self.notifications) as _];
         observers.extend(self.traces.iter().map(|traces| Arc::clone(traces) as _));
         Arc::new(Several(observers))
     }
 
     /// Waits a little until all is told.
     pub(super) fn finish(&self) {
-        self.notices.finish(LAST_WORDS);
+        self.notifications.finish(LAST_WORDS);
         if let Some(summaries) = &self.summaries {
             summaries.finish(LAST_WORDS);
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{OnBadRow, RolloutStrategy, TransformOptions};
 use crate::http::Dialect;
-use crate::notices::{Format, Kind};
+use crate::notifications::{Format, NotificationKind};
 
 /// What holds for PostgreSQL alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +100,7 @@ pub struct WebhookConfig {
     pub url: String,
     /// What to tell.
     #[serde(default = "every_kind")]
-    pub events: Vec<Kind>,
+    pub events: Vec<NotificationKind>,
     /// What is sent.
     #[serde(default)]
     pub format: Format,
@@ -112,8 +112,8 @@ pub struct WebhookConfig {
     pub secret_file: PathBuf,
 }
 
-fn every_kind() -> Vec<Kind> {
-    Kind::ALL.to_vec()
+fn every_kind() -> Vec<NotificationKind> {
+    NotificationKind::ALL.to_vec()
 }
 
 /// Who is asked before a finalize.

@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, Semaphore, broadcast, oneshot, watch};
 
 use super::event::{Event, Observer, Statement, Unobserved};
+use super::event_buffer::{EventBuffer, Numbered};
 use super::failure::{Blame, Failure};
 use super::live::Live;
-use super::news::{News, Numbered};
 use super::state::Order;
 use super::{
     Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, Report, RunError, StepDetails,
@@ -58,7 +58,7 @@ pub struct Supervisor {
     /// Ends the newest run, also before it was accepted.
     newest_stop: Mutex<Stop>,
     live: Mutex<Option<Arc<Live>>>,
-    news: News,
+    events: EventBuffer,
     /// Hears everything besides those who subscribe.
     observer: Arc<dyn Observer>,
     questions: Arc<Semaphore>,
@@ -78,7 +78,7 @@ impl Supervisor {
             is_winding_up: AtomicBool::new(false),
             newest_stop: Mutex::default(),
             live: Mutex::default(),
-            news: News::default(),
+            events: EventBuffer::default(),
             questions: Arc::new(Semaphore::new(QUESTIONS)),
             long_questions: Arc::new(Semaphore::new(LONG_QUESTIONS)),
             descriptions: Arc::new(Semaphore::new(DESCRIPTIONS)),
@@ -271,12 +271,12 @@ impl Supervisor {
     /// All events from now on, and those that were kept behind the one numbered `after`; none of these when some were
     /// forgotten since.
     pub fn subscribe(&self, after: u64) -> (Option<Vec<Numbered>>, broadcast::Receiver<Numbered>) {
-        self.news.subscribe(after)
+        self.events.subscribe(after)
     }
 
     /// The number of the newest event.
     pub fn newest_event(&self) -> u64 {
-        self.news.newest()
+        self.events.newest()
     }
 
     /// Cancels what goes on or is about to, waits for its end, and accepts nothing more.
@@ -387,7 +387,7 @@ impl Supervisor {
             if told.is_err() {
                 tracing::error!("an observer broke down when run {} ended", live.run);
             }
-            self.news.publish(event, journal::now());
+            self.events.publish(event, journal::now());
         }
         RunError::Step(Box::new(failure))
     }
@@ -443,7 +443,7 @@ impl Observer for Reporter {
             live.note(event, at);
         }
         self.supervisor.observer.notify(event);
-        self.supervisor.news.publish(event.clone(), at);
+        self.supervisor.events.publish(event.clone(), at);
     }
 
     fn hears_statements(&self) -> bool {

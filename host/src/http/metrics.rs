@@ -79,7 +79,7 @@ pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
     registry.register(
         "notices",
         "Notices, by receiver and by what became of them",
-        service.settings.notices.clone(),
+        service.settings.notifications.clone(),
     );
     let up = Gauge::<i64>::default();
     registry.register("target_up", "Whether the target can be read", up.clone());

@@ -61,8 +61,8 @@ pub struct Settings {
     pub migrate_result: Option<MigrateResult>,
     /// How the API of the tool *migrator* answers, when it does.
     pub migrator: Option<MigratorApi>,
-    /// What became of notices, for the metrics.
-    pub notices: crate::notices::Counts,
+    /// What became of notifications, for the metrics.
+    pub notifications: crate::notifications::Counts,
     /// What the sessions of browsers are signed with.
     pub signing_key: SigningKey,
 }

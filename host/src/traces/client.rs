@@ -7,7 +7,7 @@ use bytes::Bytes;
 use opentelemetry_http::{HttpClient, HttpError};
 use ureq::http::{Request, Response};
 
-use crate::post;
+use crate::webhook_client;
 
 /// How long one batch may take to be sent.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -20,7 +20,7 @@ pub(super) struct Client(ureq::Agent);
 
 impl Client {
     pub(super) fn new() -> Self {
-        Self(post::agent(LIMIT))
+        Self(webhook_client::agent(LIMIT))
     }
 
     fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {

@@ -11,7 +11,7 @@ use super::migration::{Migration, Places};
 use super::refusal::Refusal;
 use super::request::{self, Command, Detail};
 use crate::engine::{ApplyOrder, RolloutStrategy};
-use crate::notices::Summary;
+use crate::notifications::Summary;
 
 /// The answer to a command. The fields keep this order.
 #[derive(Serialize, utoipa::ToSchema)]

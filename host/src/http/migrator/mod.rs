@@ -29,7 +29,7 @@ use serde::Serialize;
 
 use super::Service;
 use super::credentials::{Access, Verdict};
-use crate::notices::Summaries;
+use crate::notifications::Summaries;
 use refusal::Refusal;
 
 pub use prefix::{PathPrefix, PrefixError};

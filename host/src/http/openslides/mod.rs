@@ -165,13 +165,13 @@ impl Conversation<'_> {
         let permit = |overview: &Overview| permit(overview, command, running);
         let started = match self.service.supervisor.start(order, permit).await {
             Ok(started) => started,
-            Err(Turned::Down(refused)) => return Err(refused),
-            Err(Turned::Back(RunError::Held(_))) => {
+            Err(Rejection::ByRoute(refused)) => return Err(refused),
+            Err(Rejection::ByEngine(RunError::Held(_))) => {
                 // Another host was quicker.
                 let state = self.look().await?.overview.state;
                 return Err(Refused::bad_request(running(state)));
             }
-            Err(Turned::Back(error)) => return Err(error.into()),
+            Err(Rejection::ByEngine(error)) => return Err(error.into()),
         };
         if let Started::Run(live) = started {
             let wait = self.service.settings.answer_wait;
@@ -273,13 +273,13 @@ fn permit(
     overview: &Overview,
     command: Command,
     running: fn(State) -> &'static str,
-) -> Result<(), Turned> {
+) -> Result<(), Rejection> {
     let state = overview.state;
     if state.is_running() {
-        return Err(Turned::Down(Refused::bad_request(running(state))));
+        return Err(Rejection::ByRoute(Refused::bad_request(running(state))));
     }
     if state.is_failed() && command != Command::Reset {
-        return Err(Turned::Down(Refused::bad_request(format!(
+        return Err(Rejection::ByRoute(Refused::bad_request(format!(
             "Migration in a failed state. Reset before trying to {} again. Failed on: {}",
             command.as_str(),
             exception(overview).unwrap_or_default()
@@ -287,7 +287,7 @@ fn permit(
     }
     let highest = overview.steps.last().map_or(0, |step| step.index);
     if highest > overview.target_index {
-        return Err(Turned::Down(Refused::bad_request(format!(
+        return Err(Rejection::ByRoute(Refused::bad_request(format!(
             "The database has a higher migration index ({highest}) than the registered migrations ({})",
             overview.target_index
         ))));
@@ -296,14 +296,14 @@ fn permit(
 }
 
 /// Why a command did not start: the route refused it, or the engine.
-enum Turned {
-    Down(Refused),
-    Back(RunError),
+enum Rejection {
+    ByRoute(Refused),
+    ByEngine(RunError),
 }
 
-impl From<RunError> for Turned {
+impl From<RunError> for Rejection {
     fn from(error: RunError) -> Self {
-        Self::Back(error)
+        Self::ByEngine(error)
     }
 }
 

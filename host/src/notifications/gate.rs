@@ -7,14 +7,14 @@ use serde_json::json;
 use super::signature::{self, Secret};
 use crate::engine::Gate;
 use crate::journal;
-use crate::post::Post;
+use crate::webhook_client::WebhookClient;
 
 /// Asks an address before each finalize, which begins only when that answers 2xx in time.
 #[derive(Clone, Debug)]
 pub struct FinalizeGate {
     url: String,
     secret: Option<Secret>,
-    post: Post,
+    post: WebhookClient,
 }
 
 impl FinalizeGate {
@@ -23,7 +23,7 @@ impl FinalizeGate {
         Self {
             url: url.to_owned(),
             secret,
-            post: Post::new(limit),
+            post: WebhookClient::new(limit),
         }
     }
 }

@@ -7,13 +7,13 @@ use crate::engine::{ApplyError, Failure, RunError};
 
 /// Why a command ended without doing what it was asked to, with its exit status.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct CommandError {
     pub(super) status: u8,
     pub(super) message: String,
     pub(super) failure: Option<Box<Failure>>,
 }
 
-impl From<RunError> for Ended {
+impl From<RunError> for CommandError {
     fn from(error: RunError) -> Self {
         let status = match &error {
             RunError::Files(_)
@@ -35,7 +35,7 @@ impl From<RunError> for Ended {
     }
 }
 
-impl From<ApplyError> for Ended {
+impl From<ApplyError> for CommandError {
     fn from(error: ApplyError) -> Self {
         let message = error.to_string();
         match error {
@@ -56,7 +56,7 @@ impl From<ApplyError> for Ended {
     }
 }
 
-impl From<client::Error> for Ended {
+impl From<client::Error> for CommandError {
     fn from(error: client::Error) -> Self {
         Self {
             status: REFUSED,
@@ -66,7 +66,7 @@ impl From<client::Error> for Ended {
     }
 }
 
-impl From<anyhow::Error> for Ended {
+impl From<anyhow::Error> for CommandError {
     fn from(error: anyhow::Error) -> Self {
         Self {
             status: REFUSED,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Kind, Notice};
+use super::{Notification, NotificationKind};
 
 /// A form that the host knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ pub enum TemplateError {
 
 impl Body {
     /// The body for a notice.
-    pub(super) fn write(&self, notice: &Notice) -> String {
+    pub(super) fn write(&self, notice: &Notification) -> String {
         match self {
             Self::Format(Format::Json) => serde_json::to_string(notice).unwrap_or_default(),
             Self::Format(Format::Chat) => {
@@ -69,13 +69,13 @@ impl Body {
 }
 
 /// What is seen at a glance.
-fn sign(kind: Kind) -> char {
+fn sign(kind: NotificationKind) -> char {
     match kind {
-        Kind::Started => '▶',
-        Kind::Finished => '✅',
-        Kind::Failed => '❌',
-        Kind::WaitingForFinalize => '⏳',
-        Kind::Stalled => '⚠',
+        NotificationKind::Started => '▶',
+        NotificationKind::Finished => '✅',
+        NotificationKind::Failed => '❌',
+        NotificationKind::WaitingForFinalize => '⏳',
+        NotificationKind::Stalled => '⚠',
     }
 }
 
@@ -128,9 +128,9 @@ impl Template {
 }
 
 /// A notice with every value, to try templates on.
-fn example() -> Notice {
-    Notice {
-        event: Kind::Failed,
+fn example() -> Notification {
+    Notification {
+        event: NotificationKind::Failed,
         text: "example".to_owned(),
         time: "2026-01-01T00:00:00Z".to_owned(),
         target: "example".to_owned(),

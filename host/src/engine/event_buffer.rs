@@ -42,12 +42,12 @@ impl Numbered {
 }
 
 /// The newest events, and those who hear the next ones.
-pub(super) struct News {
+pub(super) struct EventBuffer {
     kept: Mutex<VecDeque<Numbered>>,
     sender: broadcast::Sender<Numbered>,
 }
 
-impl Default for News {
+impl Default for EventBuffer {
     fn default() -> Self {
         Self {
             kept: Mutex::default(),
@@ -56,7 +56,7 @@ impl Default for News {
     }
 }
 
-impl News {
+impl EventBuffer {
     /// All events from now on, and those that were kept behind the one numbered `after`; none of these when some were
     /// forgotten since.
     pub(super) fn subscribe(

@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 use super::signature::{self, Secret};
-use crate::post::{Post, PostError};
+use crate::webhook_client::{WebhookClient, WebhookError};
 
 /// How many notices wait for one receiver. More are dropped: old news is no news.
 const QUEUE: usize = 100;
@@ -17,7 +17,7 @@ const QUEUE: usize = 100;
 /// The longest pause between two tries.
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
-/// Notices by receiver and by what became of them.
+/// Notifications by receiver and by what became of them.
 pub type Counts = Family<Vec<(&'static str, String)>, Counter>;
 
 /// What one delivery may take.
@@ -33,7 +33,7 @@ pub struct Limits {
 
 /// What became of a notice.
 #[derive(Clone, Copy)]
-enum Fate {
+enum DeliveryOutcome {
     Delivered,
     Failed,
     Dropped,
@@ -73,26 +73,30 @@ pub(super) struct Delivery {
 impl Delivery {
     pub(super) fn start(
         receiver: Receiver,
-        post: &Post,
+        post: &WebhookClient,
         limits: Limits,
         counts: &Counts,
     ) -> std::io::Result<Self> {
-        for fate in [Fate::Delivered, Fate::Failed, Fate::Dropped] {
+        for outcome in [
+            DeliveryOutcome::Delivered,
+            DeliveryOutcome::Failed,
+            DeliveryOutcome::Dropped,
+        ] {
             // So that the first one that is lost is seen as a rise.
-            let _ = counts.get_or_create(&labels(&receiver, fate));
+            let _ = counts.get_or_create(&labels(&receiver, outcome));
         }
         let (queue, messages) = sync_channel(QUEUE);
-        let courier = Courier {
+        let sender = Sender {
             receiver: receiver.clone(),
             post: post.clone(),
             limits,
             counts: counts.clone(),
             open: Arc::default(),
         };
-        let open = Arc::clone(&courier.open);
+        let open = Arc::clone(&sender.open);
         std::thread::Builder::new()
             .name("webhook".to_owned())
-            .spawn(move || courier.work(&messages))?;
+            .spawn(move || sender.work(&messages))?;
         Ok(Self {
             receiver,
             queue,
@@ -108,7 +112,7 @@ impl Delivery {
             self.queue.try_send(message)
         {
             self.open.fetch_sub(1, Ordering::SeqCst);
-            count(&self.counts, &self.receiver, Fate::Dropped);
+            count(&self.counts, &self.receiver, DeliveryOutcome::Dropped);
             tracing::warn!(
                 webhook = self.receiver.name,
                 event = message.event,
@@ -135,19 +139,19 @@ impl Delivery {
 }
 
 /// Brings messages to one receiver, in their order.
-struct Courier {
+struct Sender {
     receiver: Receiver,
-    post: Post,
+    post: WebhookClient,
     limits: Limits,
     counts: Counts,
     open: Arc<AtomicUsize>,
 }
 
-impl Courier {
+impl Sender {
     fn work(&self, messages: &mpsc::Receiver<Message>) {
         for message in messages {
             let delivered = self.deliver(&message);
-            let fate = match &delivered {
+            let outcome = match &delivered {
                 Ok(()) => {
                     tracing::info!(
                         webhook = self.receiver.name,
@@ -155,7 +159,7 @@ impl Courier {
                         run = message.run,
                         "notice delivered"
                     );
-                    Fate::Delivered
+                    DeliveryOutcome::Delivered
                 }
                 Err(error) => {
                     tracing::warn!(
@@ -165,15 +169,15 @@ impl Courier {
                         %error,
                         "notice not delivered"
                     );
-                    Fate::Failed
+                    DeliveryOutcome::Failed
                 }
             };
-            count(&self.counts, &self.receiver, fate);
+            count(&self.counts, &self.receiver, outcome);
             self.open.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
-    fn deliver(&self, message: &Message) -> Result<(), PostError> {
+    fn deliver(&self, message: &Message) -> Result<(), WebhookError> {
         let body = &message.body;
         let id = signature::new_id();
         let mut attempt = 1;
@@ -201,18 +205,18 @@ impl Courier {
     }
 }
 
-fn labels(receiver: &Receiver, fate: Fate) -> Vec<(&'static str, String)> {
-    let fate = match fate {
-        Fate::Delivered => "delivered",
-        Fate::Failed => "failed",
-        Fate::Dropped => "dropped",
+fn labels(receiver: &Receiver, outcome: DeliveryOutcome) -> Vec<(&'static str, String)> {
+    let outcome = match outcome {
+        DeliveryOutcome::Delivered => "delivered",
+        DeliveryOutcome::Failed => "failed",
+        DeliveryOutcome::Dropped => "dropped",
     };
     vec![
         ("webhook", receiver.name.clone()),
-        ("outcome", fate.to_owned()),
+        ("outcome", outcome.to_owned()),
     ]
 }
 
-fn count(counts: &Counts, receiver: &Receiver, fate: Fate) {
-    counts.get_or_create(&labels(receiver, fate)).inc();
+fn count(counts: &Counts, receiver: &Receiver, outcome: DeliveryOutcome) {
+    counts.get_or_create(&labels(receiver, outcome)).inc();
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::delivery::{Counts, Delivery, Limits, Message, Receiver};
 use crate::catalog::SourceKind;
 use crate::engine::Applied;
-use crate::post::Post;
+use crate::webhook_client::WebhookClient;
 
 /// What the receiver is called in metrics and logs.
 const NAME: &str = "migrator";
@@ -183,7 +183,7 @@ impl Summaries {
             headers: webhook.headers,
             secret: None,
         };
-        let post = Post::new(limits.time);
+        let post = WebhookClient::new(limits.time);
         Ok(Self {
             template: webhook.template,
             delivery: Delivery::start(receiver, &post, limits, counts)?,

@@ -1,6 +1,6 @@
-//! Notices: what runs tell those who do not watch.
+//! Notifications: what runs tell those who do not watch.
 //!
-//! [`Notices`] hears every event of a run and makes a [`Notice`] of the few that matter. Each webhook has a bounded queue
+//! [`Notifications`] hears every event of a run and makes a [`Notification`] of the few that matter. Each webhook has a bounded queue
 //! and a thread of its own (`delivery`), so that no receiver, however slow, delays a run or another receiver. `body` writes
 //! what is sent, `signature` lets the receiver tell who sent it. A [`FinalizeGate`] is another matter: it is asked, and waited
 //! for, only where the operator has set one. [`Summaries`] tell in numbers what each apply over the migrator API did. This room decides nothing of what may run when.
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Event, Observer, State};
 use crate::journal::{self, Outcome};
 use crate::output::rfc3339;
-use crate::post::Post;
+use crate::webhook_client::WebhookClient;
 use delivery::{Delivery, Message, Receiver};
 
 pub use body::{Body, Format, Template, TemplateError};
@@ -31,7 +31,7 @@ pub use summary::{Summaries, Summary, SummaryTemplate, SummaryTemplateError, Sum
 /// What a notice is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum NotificationKind {
     /// A run began.
     Started,
     /// A run did what it was asked to.
@@ -44,7 +44,7 @@ pub enum Kind {
     Stalled,
 }
 
-impl Kind {
+impl NotificationKind {
     /// All of them.
     pub const ALL: [Self; 5] = [
         Self::Started,
@@ -68,9 +68,9 @@ impl Kind {
 
 /// What is told.
 #[derive(Clone, Debug, Serialize)]
-pub struct Notice {
+pub struct Notification {
     /// What it is about.
-    pub event: Kind,
+    pub event: NotificationKind,
     /// The same in words.
     pub text: String,
     /// When it happened, in UTC: <https://www.rfc-editor.org/rfc/rfc3339>
@@ -103,7 +103,7 @@ pub struct Webhook {
     /// Where to send.
     pub url: String,
     /// What to tell.
-    pub events: Vec<Kind>,
+    pub events: Vec<NotificationKind>,
     /// What is sent.
     pub body: Body,
     /// What signs it.
@@ -111,7 +111,7 @@ pub struct Webhook {
 }
 
 /// Tells the receivers what runs do.
-pub struct Notices {
+pub struct Notifications {
     target: String,
     /// After which silence a run is stalled.
     stalled_after: Duration,
@@ -130,7 +130,7 @@ struct RunningRun {
     is_stalled: bool,
 }
 
-impl Notices {
+impl Notifications {
     /// Starts a thread for each receiver, and one that looks for runs that are stalled; none when nobody wants to know.
     pub fn start(
         target: &str,
@@ -142,7 +142,7 @@ impl Notices {
         let mut receivers = Vec::with_capacity(webhooks.len());
         if !webhooks.is_empty() {
             // Not for nobody: it reads the system's certificates.
-            let post = Post::new(limits.time);
+            let post = WebhookClient::new(limits.time);
             for webhook in webhooks {
                 let receiver = Receiver {
                     name: webhook.name.clone(),
@@ -183,8 +183,8 @@ impl Notices {
         }
     }
 
-    fn tell(&self, run: &RunningRun, kind: Kind, text: String, about: About) {
-        let notice = Notice {
+    fn send(&self, run: &RunningRun, kind: NotificationKind, text: String, about: Details) {
+        let notice = Notification {
             event: kind,
             text,
             time: rfc3339(journal::now()),
@@ -208,7 +208,7 @@ impl Notices {
         }
     }
 
-    fn tell_end(&self, run: &RunningRun, event: &Event) {
+    fn send_end(&self, run: &RunningRun, event: &Event) {
         let Event::RunEnded {
             outcome,
             state,
@@ -219,7 +219,7 @@ impl Notices {
             return;
         };
         let (number, command, target) = (run.number, &run.command, &self.target);
-        let about = About {
+        let about = Details {
             state: *state,
             outcome: Some(*outcome),
             step: failure.as_ref().and_then(|failure| failure.step.clone()),
@@ -234,16 +234,16 @@ impl Notices {
                 "{command} of {target} was not done (run {number} {}), the state is {now}{why}",
                 outcome.as_str()
             );
-            return self.tell(run, Kind::Failed, text, about);
+            return self.send(run, NotificationKind::Failed, text, about);
         }
         let seconds = run.began.elapsed().as_secs_f64();
         let text = format!(
             "{command} of {target} is done (run {number}, {seconds:.1} s), the state is {now}"
         );
-        self.tell(run, Kind::Finished, text, about.clone());
+        self.send(run, NotificationKind::Finished, text, about.clone());
         if *state == Some(State::FinalizationRequired) {
             let text = format!("{target} is migrated and waits for `finalize` (run {number})");
-            self.tell(run, Kind::WaitingForFinalize, text, about);
+            self.send(run, NotificationKind::WaitingForFinalize, text, about);
         }
     }
 
@@ -257,9 +257,9 @@ impl Notices {
             return;
         };
         run.is_stalled = true;
-        let about = About {
+        let about = Details {
             step: run.step.clone(),
-            ..About::default()
+            ..Details::default()
         };
         let text = format!(
             "{} of {} (run {}) has made no progress for {} s{}",
@@ -271,7 +271,7 @@ impl Notices {
                 .as_ref()
                 .map_or_else(String::new, |step| format!(", at {step}")),
         );
-        self.tell(run, Kind::Stalled, text, about);
+        self.send(run, NotificationKind::Stalled, text, about);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<RunningRun>> {
@@ -281,14 +281,14 @@ impl Notices {
 
 /// What only some notices say.
 #[derive(Clone, Default)]
-struct About {
+struct Details {
     state: Option<State>,
     outcome: Option<Outcome>,
     step: Option<String>,
     error: Option<String>,
 }
 
-impl Observer for Notices {
+impl Observer for Notifications {
     fn notify(&self, event: &Event) {
         let mut guard = self.lock();
         match event {
@@ -311,11 +311,11 @@ impl Observer for Notices {
                     run.number,
                     if *steps == 1 { "" } else { "s" },
                 );
-                self.tell(run, Kind::Started, text, About::default());
+                self.send(run, NotificationKind::Started, text, Details::default());
             }
             Event::RunEnded { .. } => {
                 if let Some(run) = guard.take() {
-                    self.tell_end(&run, event);
+                    self.send_end(&run, event);
                 }
             }
             event => {
@@ -332,7 +332,7 @@ impl Observer for Notices {
 }
 
 /// Looks for runs that are stalled, for as long as somebody has the notices.
-fn watch(notices: &Weak<Notices>, stalled_after: Duration) {
+fn watch(notices: &Weak<Notifications>, stalled_after: Duration) {
     let interval = (stalled_after / 10).clamp(Duration::from_millis(10), Duration::from_secs(1));
     while let Some(notices) = notices.upgrade() {
         notices.look_for_silence();

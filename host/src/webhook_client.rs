@@ -10,13 +10,13 @@ const ANSWER_BYTES: u64 = 1_000;
 
 /// Sends requests. Redirects are not followed: they could lead to where the operator did not mean.
 #[derive(Clone, Debug)]
-pub(crate) struct Post {
+pub(crate) struct WebhookClient {
     agent: ureq::Agent,
 }
 
 /// Why a request did not do what it should.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PostError {
+pub(crate) enum WebhookError {
     /// There was no answer in time, or none at all.
     #[error("{0}")]
     Unanswered(ureq::Error),
@@ -30,7 +30,7 @@ pub(crate) enum PostError {
     },
 }
 
-impl PostError {
+impl WebhookError {
     /// Whether the same request may do better later: <https://www.rfc-editor.org/rfc/rfc9110#section-15>
     pub(crate) fn may_pass(&self) -> bool {
         match self {
@@ -51,7 +51,7 @@ fn said(answer: &str) -> String {
     }
 }
 
-impl Post {
+impl WebhookClient {
     /// A sender whose requests take no longer than `limit`, answer included.
     pub(crate) fn new(limit: Duration) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl Post {
         url: &str,
         headers: &[(&str, String)],
         body: &str,
-    ) -> Result<(), PostError> {
+    ) -> Result<(), WebhookError> {
         let mut request = self.agent.post(url);
         let is_content_type =
             |(name, _): &(&str, String)| name.eq_ignore_ascii_case("content-type");
@@ -75,7 +75,7 @@ impl Post {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let mut response = request.send(body).map_err(PostError::Unanswered)?;
+        let mut response = request.send(body).map_err(WebhookError::Unanswered)?;
         let status = response.status();
         if status.is_success() {
             return Ok(());
@@ -87,7 +87,7 @@ impl Post {
             .lossy_utf8(true)
             .read_to_string()
             .unwrap_or_default();
-        Err(PostError::Refused {
+        Err(WebhookError::Refused {
             status,
             answer: crate::output::printable(answer.lines().next().unwrap_or_default()),
         })
