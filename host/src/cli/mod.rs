@@ -81,7 +81,7 @@ struct GlobalArguments {
     /// A value for the steps; may be given again
     #[arg(long = "set", global = true, value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
-    /// Let the host that runs at this address do it, such as http://127.0.0.1:9002
+    /// Run the command on the wasmigrate service at this URL, such as http://127.0.0.1:9002
     #[arg(long, global = true, value_name = "URL")]
     host: Option<String>,
     /// The file whose whole content is the password of the service; INTERNAL_AUTH_PASSWORD_FILE names it, too
@@ -119,19 +119,19 @@ enum Command {
     Test(test::TestArguments),
     /// Compare every file with the journal, and the schema with what the last run left
     Verify(verify::VerifyArguments),
-    /// Write steps down as applied without running them: their work was done before wasmigrate came
+    /// Mark steps as applied without running them: their work was done before wasmigrate came
     Baseline(baseline::BaselineArguments),
     /// Write down what another tool's own table says was applied, when it fits the files
     Import(import::ImportArguments),
-    /// Let the run that goes on rest between steps and chunks of rows
+    /// Pause the running migration at its next step or chunk of rows
     Pause(pause::PauseArguments),
-    /// Let the run go on that rests
+    /// Resume the paused run
     Resume(pause::PauseArguments),
     /// Show the rows that transformations rejected and set aside
     BadRows(bad_rows::BadRowsArguments),
     /// Wait until the target is migrated or finalized
     Wait(wait::WaitArguments),
-    /// Show who may change the target now, or take that right away
+    /// Show or break the migration lease
     Lease(lease::LeaseArguments),
     /// Show the tenants of the target, or add one
     Tenants(tenants::TenantsArguments),

@@ -1,4 +1,4 @@
-//! `pause` and `resume`: a run rests, and goes on.
+//! `pause` and `resume` of a run.
 
 use clap::Args;
 

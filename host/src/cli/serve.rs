@@ -222,7 +222,7 @@ fn token(file: &Path) -> anyhow::Result<Option<String>> {
     Ok(Some(token.to_owned()))
 }
 
-/// What `/migrate/result` is told, when it is enabled.
+/// The settings of `/migrate/result`, when it is enabled.
 fn migrate_result(config: &MigrateResultConfig) -> anyhow::Result<Option<MigrateResult>> {
     if !config.enabled {
         return Ok(None);
@@ -240,7 +240,7 @@ fn migrate_result(config: &MigrateResultConfig) -> anyhow::Result<Option<Migrate
     }))
 }
 
-/// What the API of the tool *migrator* is told, when there are files for it.
+/// The settings of the API of the tool *migrator*, when there are files for it.
 fn migrator(
     config: &Config,
     serve: &ServeConfig,

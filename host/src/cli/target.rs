@@ -21,7 +21,7 @@ pub(super) enum Target {
     /// In the host that `--host` names.
     There {
         client: Client,
-        /// Whether to wait for a run that goes on.
+        /// Whether to wait for a run in progress.
         wait: bool,
     },
 }
@@ -64,7 +64,7 @@ impl Target {
         })
     }
 
-    /// Lets the run that goes on rest, or go on; returns its number.
+    /// Pauses the run, or resumes it; returns its number.
     pub(super) async fn pause(&self, pause: bool) -> Result<i64, CommandError> {
         Ok(match (self, pause) {
             (Self::Here(engine), true) => engine.pause().await?,

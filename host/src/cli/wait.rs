@@ -90,7 +90,7 @@ pub(super) async fn run(
     }
 }
 
-/// Where the target stands; or why it cannot be told yet: a database or a host that is not up is waited for, too.
+/// Where the target stands; or why that is not known yet: a database or a host that is not up is waited for, too.
 async fn look(target: &Target) -> Result<Result<Overview, String>, CommandError> {
     match target {
         Target::Here(engine) => match engine.overview().await {

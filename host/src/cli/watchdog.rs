@@ -1,8 +1,8 @@
 //! The last resort against work that does not end.
 //!
 //! A statement of SQLite can be interrupted between two instructions of its machine, but not inside a function such as
-//! `instr` on megabytes of text; a compiler not at all. When work goes on for long after it had to end, the process ends
-//! itself: the database rolls back what was not committed, and the next run goes on from there, as after any other death.
+//! `instr` on megabytes of text; a compiler not at all. When work continues for long after it had to end, the process ends
+//! itself: the database rolls back what was not committed, and the next run continues from there, as after any other death.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(super) fn start(
                 if overdue().is_some_and(|overdue| overdue > GRACE) {
                     tell(
                         "the step neither ended in time nor could be interrupted, so that the host ends itself; the \
-                         database rolls back what was not committed, and the next run goes on from there",
+                         database rolls back what was not committed, and the next run continues from there",
                     );
                     std::process::exit(i32::from(super::FAILED));
                 }

@@ -59,7 +59,7 @@ impl Watchers {
         &self.notifications
     }
 
-    /// Who is told of applies over the migrator API.
+    /// Where the results of applies over the migrator API are sent.
     pub(super) fn summaries(&self) -> Option<Arc<Summaries>> {
         self.summaries.clone()
     }
@@ -70,7 +70,7 @@ impl Watchers {
         Arc::new(Several(observers))
     }
 
-    /// Waits a little until all is told.
+    /// Waits a little until all is sent.
     pub(super) fn finish(&self) {
         self.notifications.finish(LAST_WORDS);
         if let Some(summaries) = &self.summaries {
@@ -144,7 +144,7 @@ fn summary_webhook(config: &MigratorConfig) -> anyhow::Result<Option<SummaryWebh
     }))
 }
 
-/// A header's name and value. What is wrong with one is told without its value, which may be a secret.
+/// A header's name and value. What is wrong with one is said without its value, which may be a secret.
 fn webhook_header(header: &str) -> anyhow::Result<(String, String)> {
     let Some((name, value)) = header.split_once(':') else {
         bail!("a header of `migrator.webhook_headers` has no `:` between its name and its value");

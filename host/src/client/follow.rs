@@ -84,7 +84,7 @@ impl Client {
         following.to_the_end(stop).await
     }
 
-    /// Sends the command, again while another run goes on and `wait` says so. None when there is nothing to do.
+    /// Sends the command, again while another run is in progress and `wait` says so. None when there is nothing to do.
     async fn begin(
         &self,
         order: Order,
@@ -192,7 +192,7 @@ struct Following<'f> {
 
 /// What the host says of the run when it is asked.
 struct Told {
-    /// None while it goes on.
+    /// None while it is running.
     outcome: Option<Outcome>,
     failure: Option<Failure>,
     state: Option<State>,

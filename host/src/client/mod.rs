@@ -92,7 +92,7 @@ impl Client {
         Ok((page.lines, page.next))
     }
 
-    /// Lets the run that goes on rest, or go on; returns its number.
+    /// Pauses the run, or resumes it; returns its number.
     pub fn pause(&self, pause: bool) -> Result<i64> {
         #[derive(Deserialize)]
         struct Asked {
@@ -102,7 +102,7 @@ impl Client {
         Ok(self.post::<Asked>(path, &json!({}), None)?.run)
     }
 
-    /// The rows that transformations set aside, behind this step and key.
+    /// The rows that transformations set aside, after this step and key.
     pub fn bad_rows(&self, after: (u32, &str), most: u32) -> Result<Vec<BadRow>> {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query

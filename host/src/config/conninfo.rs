@@ -107,7 +107,7 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     Ok(pairs)
 }
 
-/// The value that a text begins with, and what stands behind it; none when its quotes do not end.
+/// The value that a text begins with, and what comes after it; none when its quotes do not end.
 fn value(text: &str) -> Option<(String, &str)> {
     let quoted = text.strip_prefix('\'');
     let mut value = String::new();

@@ -82,9 +82,9 @@ pub struct Config {
     pub transform: TransformConfig,
     /// How `serve` answers at `/migrate/result`.
     pub migrate_result: MigrateResultConfig,
-    /// How notices are sent.
+    /// How notifications are sent.
     pub notices: NoticesConfig,
-    /// Who gets notices.
+    /// Who gets notifications.
     pub webhook: Vec<WebhookConfig>,
     /// Who is asked before a finalize.
     pub gate: GateConfig,

@@ -65,13 +65,13 @@ pub struct MigrateResultConfig {
     pub allow_origin: String,
 }
 
-/// How notices are sent.
+/// How notifications are sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NoticesConfig {
     /// How long one try may take, answer included.
     pub timeout_milliseconds: u64,
-    /// How often the sending of one notice is tried.
+    /// How often the sending of one notification is tried.
     pub attempts: u32,
     /// The pause before the second try; it doubles with each further one.
     pub delay_milliseconds: u64,
@@ -90,7 +90,7 @@ impl Default for NoticesConfig {
     }
 }
 
-/// Who gets notices.
+/// Who gets notifications.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
@@ -156,7 +156,7 @@ pub struct TransformConfig {
     pub chunk_milliseconds: u64,
     /// The most rows in a second; 0 for no limit.
     pub max_rows_per_second: u64,
-    /// How far a replica may be behind before the work rests; 0 for any distance.
+    /// How far a replica may be behind before the work pauses; 0 for any distance.
     pub max_replica_lag_seconds: u64,
     /// What becomes of a row that the function rejects: `fail` or `quarantine`.
     pub on_bad_row: OnBadRow,

@@ -1,4 +1,4 @@
-//! What a run tells while it goes on.
+//! What happens in a run.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -56,7 +56,7 @@ pub enum Event {
         #[serde(flatten)]
         pace: Pace,
     },
-    /// The run rests until something is over, or goes on.
+    /// The run pauses until something is over, or continues.
     Resting { waits_for: Option<String> },
     /// A step wrote a line.
     Output {
@@ -116,7 +116,7 @@ pub enum Unit {
     Bytes,
 }
 
-/// Is told what happens, on the run's thread; must return at once.
+/// Hears what happens, on the run's thread; must return at once.
 pub trait Observer: Send + Sync {
     /// Takes note of an event.
     fn notify(&self, event: &Event);

@@ -57,7 +57,7 @@ impl Default for EventBuffer {
 }
 
 impl EventBuffer {
-    /// All events from now on, and those that were kept behind the one numbered `after`; none of these when some were
+    /// All events from now on, and those that were kept after the one numbered `after`; none of these when some were
     /// forgotten since.
     pub(super) fn subscribe(
         &self,

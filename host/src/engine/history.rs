@@ -29,7 +29,7 @@ pub struct HistoryEntry {
 const MAX_LINES: u32 = 1_000;
 
 impl Engine {
-    /// The rows that transformations rejected and set aside, behind this step and key: at most `most`.
+    /// The rows that transformations rejected and set aside, after this step and key: at most `most`.
     pub async fn bad_rows(&self, after: (u32, &str), most: u32) -> Result<Vec<BadRow>, RunError> {
         let mut session = self.database.open(Access::Read, &Stop::default()).await?;
         session.begin_read().await?;

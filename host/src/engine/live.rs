@@ -1,4 +1,4 @@
-//! The run that goes on in this process, and what it has told that the journal does not know.
+//! The current run of this process, and what the journal does not know of it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::running::{Follower, Running};
 use crate::database::Stop;
 use crate::journal::{Outcome, OutputLine};
 
-/// A run that goes on in this process.
+/// A run of this process.
 #[derive(Debug)]
 pub struct Live {
     /// Its number.
@@ -36,7 +36,7 @@ struct LiveState {
 pub struct CurrentStep {
     /// The step, as `NNNN_name`.
     pub step: String,
-    /// How often it was tried, the try that goes on included.
+    /// How often it was tried, the current one included.
     pub attempt: u32,
     /// Why the try before failed, when there was one.
     pub error: Option<String>,

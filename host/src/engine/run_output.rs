@@ -27,7 +27,7 @@ pub(super) struct RunOutput {
 /// Lines in the order in which they were written, each with the writer's own count.
 #[derive(Debug, Default)]
 struct Lines {
-    /// Those that were committed last, and behind them all that were not.
+    /// Those that were committed last, and after them all that were not.
     lines: VecDeque<OutputLine>,
     /// How many of them are committed.
     committed: usize,
@@ -133,7 +133,7 @@ impl RunOutput {
 }
 
 impl Lines {
-    /// The journal holds the lines up to this count, and none behind it.
+    /// The journal holds the lines up to this count, and none after it.
     fn are_committed_up_to(&mut self, last: i64) {
         self.committed = self.lines.partition_point(|line| line.sequence <= last);
         self.written = 0;

@@ -12,7 +12,7 @@ const MOST_SAMPLES: usize = 240;
 /// How far samples are apart at first, in milliseconds. It doubles whenever there would be too many.
 const FIRST_INTERVAL: i64 = 500;
 
-/// A run that goes on in the process that tells of it.
+/// A run of the process that is asked.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Running {
     /// The step that runs; none while the run prepares, and between two steps.
@@ -36,7 +36,7 @@ pub struct RunningStep {
     pub of: usize,
     /// When it began, in milliseconds since 1970.
     pub started_at: i64,
-    /// How far it is; none when it has not told.
+    /// How far it is; none when it has not said.
     pub done: Option<u64>,
     /// How far it has to go; none when it does not know.
     pub total: Option<u64>,

@@ -1,4 +1,4 @@
-//! Runs in the background, and what is known of the one that goes on.
+//! Runs in the background, and what is known of the current one.
 //!
 //! A [`Supervisor`] gives each run a thread of its own, accepts one command at a time, and passes on what the run tells:
 //! to whoever subscribes, and to those who ask later. What is committed is read from the journal, so that every host
@@ -41,13 +41,13 @@ const DRAIN_INTERVAL: Duration = Duration::from_secs(2);
 /// What became of a command.
 #[derive(Debug)]
 pub enum Started {
-    /// A run goes on.
+    /// A run has begun.
     Run(Arc<Live>),
     /// There was nothing to do.
     Nothing(Box<Report>),
 }
 
-/// Starts runs of one engine and knows the one that goes on.
+/// Starts runs of one engine and knows the current one.
 pub struct Supervisor {
     engine: Engine,
     /// Held while a command is being accepted, so that of two the second sees what became of the first. The run's thread
@@ -68,7 +68,7 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// A supervisor of an engine, which must not wait for other hosts: whoever asks is told that they are at work. The observer
+    /// A supervisor of an engine, which must not wait for other hosts: whoever asks hears that they are at work. The observer
     /// hears every event, however many there are at once.
     pub fn new(engine: Engine, observer: Arc<dyn Observer>) -> Arc<Self> {
         Arc::new(Self {
@@ -86,13 +86,13 @@ impl Supervisor {
         })
     }
 
-    /// The run that goes on in this process.
+    /// The current run of this process.
     pub fn live(&self) -> Option<Arc<Live>> {
         lock(&self.live).clone()
     }
 
     /// Starts a command in the background; returns as soon as its run is accepted, or it is certain that there will be
-    /// none. `permit` is asked first, while no other command can begin. May be dropped; an accepted run goes on.
+    /// none. `permit` is asked first, while no other command can begin. May be dropped; an accepted run continues.
     pub async fn start<E: From<RunError>>(
         self: &Arc<Self>,
         order: Order,
@@ -134,8 +134,8 @@ impl Supervisor {
         }
     }
 
-    /// Applies the pending files for tenants, and waits for the end, behind whatever goes on here or elsewhere. May be dropped;
-    /// what has begun goes on.
+    /// Applies the pending files for tenants, and waits for the end, after every run before it, here or elsewhere. May be dropped;
+    /// what has begun continues.
     pub async fn apply(self: &Arc<Self>, order: ApplyOrder) -> Result<Applied, ApplyError> {
         let refused = |why: String| ApplyError::Run(RunError::Refused(why));
         let accepting = loop {
@@ -268,7 +268,7 @@ impl Supervisor {
             .unwrap_or_else(|error| Err(RunError::Refused(format!("cannot answer: {error}"))))
     }
 
-    /// All events from now on, and those that were kept behind the one numbered `after`; none of these when some were
+    /// All events from now on, and those that were kept after the one numbered `after`; none of these when some were
     /// forgotten since.
     pub fn subscribe(&self, after: u64) -> (Option<Vec<Numbered>>, broadcast::Receiver<Numbered>) {
         self.events.subscribe(after)
@@ -279,7 +279,7 @@ impl Supervisor {
         self.events.newest()
     }
 
-    /// Cancels what goes on or is about to, waits for its end, and accepts nothing more.
+    /// Cancels the current run or the one about to begin, waits for its end, and accepts nothing more.
     pub async fn wind_up(&self) {
         self.is_winding_up.store(true, Ordering::SeqCst);
         lock(&self.newest_stop).cancel();

@@ -138,7 +138,7 @@ impl Credentials {
     }
 }
 
-/// The token behind the scheme `Bearer`, whose case does not matter:
+/// The token after the scheme `Bearer`, whose case does not matter:
 /// <https://www.rfc-editor.org/rfc/rfc9110#section-11.1>
 fn bearer(header: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = header.split_at_checked(7)?;

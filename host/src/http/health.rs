@@ -24,7 +24,7 @@ pub(super) async fn healthy() -> Response {
     super::json(StatusCode::OK, &json!({ "status": "up" }))
 }
 
-/// The target can be read; says what goes on in it.
+/// The target can be read; says what it is doing.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, description = "The target can be read"), (status = 503, description = "It cannot")))]
 pub(super) async fn ready(State(service): State<Arc<Service>>) -> Response {
     match service.supervisor.overview().await {
@@ -44,7 +44,7 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> Response {
     }
 }
 
-/// How much of the rows is done while a run goes on, where its steps announced any.
+/// How much of the rows is done during a run, where its steps announced any.
 fn percent(overview: &Overview) -> Option<u128> {
     let rows = overview.rows.filter(|_| overview.state.is_running())?;
     // Wide enough for whatever a step says.

@@ -1,4 +1,4 @@
-//! The service: an engine behind HTTP.
+//! The service: an engine that is asked over HTTP.
 //!
 //! One file or folder a protocol, each a thin skin over the same [`Supervisor`]: it reads a request, asks, and writes the
 //! answer in its own form. `server` takes connections and sheds what would be too much; `credentials` says who may ask.

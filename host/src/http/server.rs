@@ -22,12 +22,12 @@ use super::unparsable::Worded;
 /// What the server bears.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once. More are told to come back later; stops a flood from taking all file descriptors.
+    /// Connections at once. More get the answer to come back later; stops a flood from taking all file descriptors.
     pub connections: usize,
     /// How long a client may take to send the head of a request, and how long a connection may be idle. Stops slow
     /// senders from holding connections.
     pub header_wait: Duration,
-    /// How long answers that are being written may take once the server was told to stop.
+    /// How long answers that are being written may take once the server has to stop.
     pub stop_wait: Duration,
 }
 
@@ -45,7 +45,7 @@ impl Default for Limits {
 const SHED: &str =
     r#"{"success":false,"message":"There are too many connections; come back in a second."}"#;
 
-/// How long to rest after the system could not accept a connection, most likely for want of file descriptors.
+/// How long to wait after the system could not accept a connection, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stopped` is ready; then takes no more connections, and lets go of those it has. May be dropped: answers

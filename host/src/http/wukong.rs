@@ -42,12 +42,12 @@ pub(super) struct MigrationResult {
     step: String,
     /// Why the last try failed.
     last_err: Option<String>,
-    /// How often the step was tried, the try that goes on included.
+    /// How often the step was tried, the current one included.
     try_count: u32,
 }
 
 impl MigrationResult {
-    /// Of something that goes on.
+    /// Of something that is running.
     fn running(current: CurrentStep) -> Self {
         Self {
             status: "running",

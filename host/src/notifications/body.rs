@@ -1,4 +1,4 @@
-//! What is sent: the notice as it is, in the form of chats, or in a form of the operator's own.
+//! What is sent: the notification as it is, in the form of chats, or in a form of the operator's own.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{Notification, NotificationKind};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// All that the notice says, as an object.
+    /// All that the notification says, as an object.
     #[default]
     Json,
     /// `{"text": "…"}`, which the incoming webhooks of Slack, Mattermost, Rocket.Chat and Google Chat show as it is.
@@ -25,7 +25,7 @@ pub enum Body {
     Template(Template),
 }
 
-/// JSON with places for the notice's values, such as `{"content": "{{text}}"}`.
+/// JSON with places for the notification's values, such as `{"content": "{{text}}"}`.
 #[derive(Clone, Debug)]
 pub struct Template(Vec<Part>);
 
@@ -39,7 +39,7 @@ enum Part {
 /// Why a template cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// It names a value that no notice has.
+    /// It names a value that no notification has.
     #[error("there is no value `{name}`; there are {known}")]
     Unknown {
         /// The name.
@@ -56,7 +56,7 @@ pub enum TemplateError {
 }
 
 impl Body {
-    /// The body for a notice.
+    /// The body for a notification.
     pub(super) fn write(&self, notice: &Notification) -> String {
         match self {
             Self::Format(Format::Json) => serde_json::to_string(notice).unwrap_or_default(),
@@ -127,7 +127,7 @@ impl Template {
     }
 }
 
-/// A notice with every value, to try templates on.
+/// A notification with every value, to try templates on.
 fn example() -> Notification {
     Notification {
         event: NotificationKind::Failed,

@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use super::signature::{self, Secret};
 use crate::webhook_client::{WebhookClient, WebhookError};
 
-/// How many notices wait for one receiver. More are dropped: old news is no news.
+/// How many notifications wait for one receiver. More are dropped: they would be old when they arrive.
 const QUEUE: usize = 100;
 
 /// The longest pause between two tries.
@@ -31,7 +31,7 @@ pub struct Limits {
     pub first_delay: Duration,
 }
 
-/// What became of a notice.
+/// What became of a notification.
 #[derive(Clone, Copy)]
 enum DeliveryOutcome {
     Delivered,
@@ -65,7 +65,7 @@ pub(super) struct Message {
 pub(super) struct Delivery {
     receiver: Receiver,
     queue: SyncSender<Message>,
-    /// How many notices are queued or under way.
+    /// How many notifications are queued or under way.
     open: Arc<AtomicUsize>,
     counts: Counts,
 }

@@ -1,9 +1,10 @@
-//! Notifications: what runs tell those who do not watch.
+//! Notifications: webhooks for those who do not watch.
 //!
-//! [`Notifications`] hears every event of a run and makes a [`Notification`] of the few that matter. Each webhook has a bounded queue
-//! and a thread of its own (`delivery`), so that no receiver, however slow, delays a run or another receiver. `body` writes
-//! what is sent, `signature` lets the receiver tell who sent it. A [`FinalizeGate`] is another matter: it is asked, and waited
-//! for, only where the operator has set one. [`Summaries`] tell in numbers what each apply over the migrator API did. This room decides nothing of what may run when.
+//! [`Notifications`] hears every event of a run and makes a [`Notification`] of the few that matter. Each webhook has a bounded
+//! queue and a thread of its own (`delivery`), so that no receiver, however slow, delays a run or another receiver. `body`
+//! writes what is sent, `signature` proves to the receiver who sent it. A [`FinalizeGate`] is asked, and waited for, only where
+//! the operator has set one. [`Summaries`] send in numbers what each apply over the migrator API did. This room decides nothing
+//! of what may run when.
 
 mod body;
 mod delivery;
@@ -28,7 +29,7 @@ pub use gate::FinalizeGate;
 pub use signature::{Secret, SecretError};
 pub use summary::{Summaries, Summary, SummaryTemplate, SummaryTemplateError, SummaryWebhook};
 
-/// What a notice is about.
+/// What a notification is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotificationKind {
@@ -40,7 +41,7 @@ pub enum NotificationKind {
     Failed,
     /// All steps are migrated, and wait for somebody to finalize them.
     WaitingForFinalize,
-    /// A run goes on and has told nothing for a long time.
+    /// A run has reported nothing for a long time.
     Stalled,
 }
 
@@ -66,7 +67,7 @@ impl NotificationKind {
     }
 }
 
-/// What is told.
+/// What is sent.
 #[derive(Clone, Debug, Serialize)]
 pub struct Notification {
     /// What it is about.
@@ -87,7 +88,7 @@ pub struct Notification {
     pub state: Option<State>,
     /// How the run ended.
     pub outcome: Option<Outcome>,
-    /// The step that failed, or that tells nothing.
+    /// The step that failed, or that is silent.
     pub step: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
@@ -102,7 +103,7 @@ pub struct Webhook {
     pub name: String,
     /// Where to send.
     pub url: String,
-    /// What to tell.
+    /// What to send it.
     pub events: Vec<NotificationKind>,
     /// What is sent.
     pub body: Body,
@@ -110,7 +111,7 @@ pub struct Webhook {
     pub secret: Option<Secret>,
 }
 
-/// Tells the receivers what runs do.
+/// Sends the receivers what runs do.
 pub struct Notifications {
     target: String,
     /// After which silence a run is stalled.
@@ -120,7 +121,7 @@ pub struct Notifications {
     run: Mutex<Option<RunningRun>>,
 }
 
-/// What is known of the run that goes on.
+/// What is known of the current run.
 struct RunningRun {
     number: i64,
     command: String,
@@ -131,7 +132,7 @@ struct RunningRun {
 }
 
 impl Notifications {
-    /// Starts a thread for each receiver, and one that looks for runs that are stalled; none when nobody wants to know.
+    /// Starts a thread for each receiver, and one that looks for runs that are stalled; none without receivers.
     pub fn start(
         target: &str,
         webhooks: Vec<Webhook>,
@@ -170,7 +171,7 @@ impl Notifications {
         Ok(notices)
     }
 
-    /// How many notices were delivered, failed or dropped.
+    /// How many notifications were delivered, failed or dropped.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
@@ -247,7 +248,7 @@ impl Notifications {
         }
     }
 
-    /// Tells of a run that has been silent for too long, once in a silence.
+    /// Sends that a run has been silent for too long, once in a silence.
     fn look_for_silence(&self) {
         let mut guard = self.lock();
         let Some(run) = guard
@@ -279,7 +280,7 @@ impl Notifications {
     }
 }
 
-/// What only some notices say.
+/// What only some notifications say.
 #[derive(Clone, Default)]
 struct Details {
     state: Option<State>,
@@ -331,7 +332,7 @@ impl Observer for Notifications {
     }
 }
 
-/// Looks for runs that are stalled, for as long as somebody has the notices.
+/// Looks for runs that are stalled, for as long as somebody holds the notifications.
 fn watch(notices: &Weak<Notifications>, stalled_after: Duration) {
     let interval = (stalled_after / 10).clamp(Duration::from_millis(10), Duration::from_secs(1));
     while let Some(notices) = notices.upgrade() {

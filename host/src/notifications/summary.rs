@@ -1,4 +1,4 @@
-//! What an apply did, in numbers, and who is told of it.
+//! What an apply did, in numbers, and where that is sent.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -153,7 +153,7 @@ fn body(summary: &Summary) -> String {
     serde_json::to_string(summary).unwrap_or_default()
 }
 
-/// Who is told of applies.
+/// Where the results of applies are sent.
 #[derive(Clone, Debug)]
 pub struct SummaryWebhook {
     /// Where to send.

@@ -252,7 +252,7 @@ fn end_with(span: &mut Span, outcome: Outcome, message: Option<&str>) {
     }
 }
 
-/// The first word of a statement behind its comments, in capitals.
+/// The first word of a statement after its comments, in capitals.
 fn operation(statement: &str) -> String {
     statement
         .lines()

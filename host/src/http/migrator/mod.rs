@@ -55,7 +55,7 @@ pub struct MigratorApi {
     pub base: PathBuf,
     /// The settings that hold, in that tool's form and without secrets.
     pub config: String,
-    /// Who is told of applies.
+    /// Where the results of applies are sent.
     pub summaries: Option<Arc<Summaries>>,
 }
 

@@ -17,7 +17,7 @@ use crate::http::Service;
 use crate::http::problem::Problem;
 use crate::journal::OutputLine;
 
-/// Lets the run that goes on, in whichever host, rest between steps and chunks of rows.
+/// Pauses the run, in whichever host, at its next step or chunk of rows.
 #[utoipa::path(post, path = "/api/v1/pause", tag = "native", responses((status = 200, description = "The number of the run"), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn pause(
     State(service): State<Arc<Service>>,
@@ -29,7 +29,7 @@ pub(in crate::http) async fn pause(
     ))
 }
 
-/// Lets the run go on that rests.
+/// Resumes the paused run.
 #[utoipa::path(post, path = "/api/v1/resume", tag = "native", responses((status = 200, description = "The number of the run"), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn resume(
     State(service): State<Arc<Service>>,
@@ -107,14 +107,14 @@ async fn history(
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct LinesPage {
-    /// Those behind the line with this number.
+    /// Those after the line with this number.
     #[serde(default)]
     after: i64,
     /// How many.
     most: Option<u32>,
 }
 
-/// Lines of output, and the number to ask for more behind.
+/// Lines of output, and the number to ask for more after them.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(in crate::http) struct LinesAnswer {
     lines: Vec<OutputLine>,

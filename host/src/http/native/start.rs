@@ -110,7 +110,7 @@ async fn begin(service: &Service, new: &NewRun) -> Result<Option<i64>, Problem> 
     })
 }
 
-/// The answer to a command: its run goes on, or there is nothing to do.
+/// The answer to a command: its run has begun, or there is nothing to do.
 fn accepted(run: Option<i64>) -> Response {
     match run {
         Some(run) => (

@@ -67,7 +67,7 @@ pub(in crate::http) async fn verify(
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct BadRowsPage {
-    /// Rows behind this step's row …
+    /// Rows after this step's row …
     #[serde(default)]
     after_step: u32,
     /// … with this key.

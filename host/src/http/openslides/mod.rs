@@ -152,7 +152,7 @@ impl Conversation<'_> {
     }
 
     /// Does what a command asks, unless the state forbids it or `permit` does; then waits a little for the end of its work.
-    /// `running` says which command is allowed while a run goes on.
+    /// `running` says which command is allowed during a run.
     async fn order(
         &self,
         command: Command,
@@ -181,7 +181,7 @@ impl Conversation<'_> {
         self.look().await
     }
 
-    /// The output of the newest run behind the line numbered `after`: debug lines only for who asked for them.
+    /// The output of the newest run after the line numbered `after`: debug lines only where the command asked for them.
     async fn output(&self, view: &View, after: i64) -> Result<Vec<OutputLine>, Refused> {
         let Some(run) = &view.overview.last_run else {
             return Ok(Vec::new());
@@ -307,7 +307,7 @@ impl From<RunError> for Rejection {
     }
 }
 
-/// What the two newer dialects say to a command while a run goes on.
+/// What the two newer dialects say to a command during a run.
 fn only_stats(state: State) -> &'static str {
     match state {
         State::FinalizationRunning => "Finalization is running, only 'stats' command is allowed.",

@@ -10,7 +10,7 @@ use crate::engine::{Command, State};
 
 /// No run is known.
 const NOTHING: i64 = 0;
-/// A run goes on.
+/// A run is in progress.
 const RUNNING: i64 = 1;
 /// The last run ended.
 const FINISHED: i64 = 2;

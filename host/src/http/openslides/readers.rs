@@ -27,7 +27,7 @@ pub(super) struct Cursor(Mutex<Range>);
 #[derive(Clone, Copy, Default)]
 struct Range {
     run: i64,
-    /// Lines behind this one,
+    /// Lines after this one,
     after: i64,
     /// up to this one.
     to: i64,
@@ -39,7 +39,7 @@ impl Cursor {
         self.range(run).after
     }
 
-    /// Of all lines behind [`Cursor::start`], those that were not read; the same again when there are no new ones.
+    /// Of all lines after [`Cursor::start`], those that were not read; the same again when there are no new ones.
     pub(super) fn unread(&self, run: i64, lines: &[OutputLine]) -> Vec<OutputLine> {
         let mut range = self.range(run);
         let last = lines.last().map_or(range.to, |line| line.sequence);
@@ -52,7 +52,7 @@ impl Cursor {
         lines.iter().filter(is_meant).cloned().collect()
     }
 
-    /// Of all lines behind [`Cursor::start`], those that were not read; each once.
+    /// Of all lines after [`Cursor::start`], those that were not read; each once.
     pub(super) fn consume(&self, run: i64, lines: &[OutputLine]) -> Vec<OutputLine> {
         let mut range = self.range(run);
         let is_new = |line: &&OutputLine| line.sequence > range.to;
