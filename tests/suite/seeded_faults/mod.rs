@@ -1,5 +1,5 @@
-//! A gallery of steps with one mistake each. `wasmigrate test` catches each by the right check, with words that say what
-//! to mend; the same step without its mistake passes everything.
+//! Steps with one seeded fault each. `wasmigrate test` catches each by the right check, with words that say what to fix;
+//! the same step without its mistake passes everything.
 
 mod against;
 mod components;
@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use crate::application;
 use crate::place::{Place, Said};
 
-/// The table that most steps of the gallery begin with.
+/// The table that most of these steps begin with.
 const PERSON: &str = "-- wasmigrate:migrate
 CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT, note TEXT);
 -- wasmigrate:reset
