@@ -22,6 +22,8 @@ pub struct Capabilities {
     pub keeps_sequences_on_rollback: bool,
     /// Whether it can give the rows of queries without `ORDER BY` in another order on purpose.
     pub reverses_unordered_rows: bool,
+    /// Whether its clock gives steps whole seconds: a time that a step keeps then differs only in another one.
+    pub clock_counts_seconds: bool,
     /// How the columns of the host's own tables are declared.
     pub columns: ColumnTypes,
     /// How tables of others are read.

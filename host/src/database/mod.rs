@@ -7,12 +7,14 @@
 
 mod batch;
 mod capabilities;
+mod content;
 mod error;
 mod open;
 mod placeholder;
 mod postgres;
 mod schema;
 mod session;
+mod shape;
 mod sqlite;
 mod stop;
 mod table_query;
@@ -29,12 +31,14 @@ pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnValues};
 pub use capabilities::{
     Capabilities, ColumnTypes, RowVersion, SchemaChanges, TenantPlace, Writers,
 };
+pub use content::{Content, Object, Row, Table};
 pub use error::{Error, ErrorKind, Limit, Result, Script, ScriptError};
 pub use open::{DatabaseSettings, Location, open};
 pub use placeholder::substitute;
 pub use postgres::{Postgres, PostgresOptions};
 pub use schema::{Schema, differences};
 pub use session::{Coordination, Introspection, Rehearsing, Session, Statements, Transactions};
+pub use shape::{ColumnShape, ForeignKey, Shape};
 pub use sqlite::Sqlite;
 pub use stop::{Stop, StopReason};
 pub use table_query::{Expressions, Read, TableName, TableQuery};
@@ -53,6 +57,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Sqlite, Self::Postgres];
+
     /// Its name in file names and settings.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -191,6 +198,17 @@ pub struct Deed {
     pub table: String,
     /// To which column, where the database tells.
     pub column: Option<String>,
+}
+
+/// Where a sequence stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SequenceState {
+    /// Its full name, as SQL has it.
+    pub name: String,
+    /// The last number that it gave, if it gave one.
+    pub last: Option<i64>,
+    /// Its first number.
+    pub start: i64,
 }
 
 /// A target that sessions can be opened on.

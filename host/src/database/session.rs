@@ -12,8 +12,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Authority, Batch, Column, CursorId, Deed, Durability, Error, ErrorKind, Listener, Result,
-    SavepointId, Schema, Script, ScriptError, Server, TableName, TableQuery, Value,
+    Authority, Batch, Column, Content, CursorId, Deed, Durability, Error, ErrorKind, Listener,
+    Result, SavepointId, Schema, Script, ScriptError, SequenceState, Server, Shape, TableName,
+    TableQuery, Value,
 };
 
 /// How many rows of the host's own questions are read at once.
@@ -233,6 +234,31 @@ pub trait Rehearsing: Send {
     /// What steps did in the open transaction, as far as the database tells. SQLite tells all that their statements were
     /// meant to do since the session was opened, PostgreSQL which tables were read and written.
     async fn deeds(&mut self) -> Result<BTreeSet<Deed>>;
+
+    /// The content of the target without the rows of its tables.
+    async fn content_without_rows(&mut self) -> Result<Content>;
+
+    /// The name of a table of the content in SQL.
+    fn table_name(&self, name: &str) -> String;
+
+    /// The shapes of all tables but the host's, by name.
+    async fn shapes(&mut self) -> Result<BTreeMap<String, Shape>>;
+
+    /// Where the sequences stand whose numbers stay taken when a transaction is rolled back.
+    async fn sequences(&mut self) -> Result<Vec<SequenceState>>;
+
+    /// Sets such sequences, as far as they are there.
+    async fn set_sequences(&mut self, states: &[SequenceState]) -> Result<()>;
+
+    /// Lets the sequence of a column go on after the numbers that the table's rows have.
+    async fn count_from_rows(&mut self, table: &str, column: &str) -> Result<()>;
+
+    /// Stores the rows of every table again, the last one first, where queries cannot be told to give them like that
+    /// ([`super::Capabilities::reverses_unordered_rows`]).
+    async fn reverse_stored_rows(&mut self) -> Result<()>;
+
+    /// The locks on tables that this session holds, as far as the database tells: the table, and how it is locked.
+    async fn held_locks(&mut self) -> Result<Vec<(String, String)>>;
 }
 
 impl<'s> dyn Session + 's {

@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use super::injector::{FaultInjector, InjectionPlan, Probe};
 use super::report::{Finding, Part};
-use super::shape::{self, Shape};
-use super::snapshot::{Row, Snapshot, Table, Words, counted, differences, full_name, quote};
-use super::watched::{Manner, Probe, Watched};
+use super::snapshot::{Words, counted, differences};
 use super::{Error, parallel};
 use crate::database::{
-    Access, Database, Kind, Location, Result, Session, SessionLimits, Sqlite, Stop, Value,
+    Access, Content, Database, Location, Result, Session, SessionLimits, Shape, Sqlite, Stop, Table,
 };
 use crate::engine::{Engine, Unobserved};
 
@@ -60,13 +59,13 @@ pub(super) fn check(
     let mut durations = Vec::new();
     for run in 0..RUNS {
         let probe = Arc::new(Looks::new(&before));
-        let manner = Manner {
+        let plan = InjectionPlan {
             probe: Some(Arc::clone(&probe) as _),
-            ..Manner::default()
+            ..InjectionPlan::default()
         };
-        let watched = Watched::new(Arc::clone(&database), manner);
+        let injector = FaultInjector::new(Arc::clone(&database), plan);
         let began = Instant::now();
-        let engine = engine.on(watched, Some(last));
+        let engine = engine.on(injector, Some(last));
         let rehearsed =
             parallel::wait(engine.rehearse(Arc::new(Unobserved), stop))?.map_err(|error| {
                 Error::Setup(format!(
@@ -154,13 +153,13 @@ fn time_told(durations: &[Duration]) -> String {
 /// What is there before: the shapes of the tables, and a sample of their rows.
 struct Before {
     shapes: BTreeMap<String, Shape>,
-    rows: Snapshot,
+    rows: Content,
 }
 
 async fn sample(database: &dyn Database) -> Result<Before> {
     let mut session = database.open(Access::Read, &Stop::default()).await?;
     session.begin_read().await?;
-    let shapes = shape::read(&mut *session).await?;
+    let shapes = session.shapes().await?;
     let rows = sampled_rows(&mut *session, &shapes).await?;
     session.rollback().await?;
     Ok(Before { shapes, rows })
@@ -170,10 +169,9 @@ async fn sample(database: &dyn Database) -> Result<Before> {
 async fn sampled_rows(
     session: &mut dyn Session,
     shapes: &BTreeMap<String, Shape>,
-) -> Result<Snapshot> {
-    let kind = session.server().kind;
-    let now = shape::read(session).await?;
-    let mut snapshot = Snapshot::default();
+) -> Result<Content> {
+    let now = session.shapes().await?;
+    let mut snapshot = Content::default();
     for (name, shape) in shapes {
         let (Some(key), Some(now)) = (shape.unique.first(), now.get(name)) else {
             continue;
@@ -187,29 +185,9 @@ async fn sampled_rows(
             .iter()
             .map(|column| column.name.clone())
             .collect();
-        let table_name = match kind {
-            Kind::Sqlite => quote(name),
-            Kind::Postgres => full_name(name),
-        };
-        let list = columns
-            .iter()
-            .map(|column| quote(column))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let mut rows: Vec<Row> = Vec::new();
-        for direction in ["", " DESC"] {
-            let order: Vec<String> = key
-                .iter()
-                .map(|column| format!("{}{direction}", quote(column)))
-                .collect();
-            let query = format!(
-                "SELECT {list} FROM {table_name} ORDER BY {} LIMIT {SAMPLE}",
-                order.join(", ")
-            );
-            rows.extend(session.rows(&query, &[]).await?.into_iter().map(Row::new));
-        }
-        rows.sort_unstable_by(|one, other| one.exact.cmp(&other.exact));
-        rows.dedup();
+        let rows = session
+            .rows_at_the_ends(name, &columns, key, SAMPLE)
+            .await?;
         let key = key
             .iter()
             .filter_map(|name| columns.iter().position(|column| column == name));
@@ -234,7 +212,7 @@ struct Found {
     looked_at: Option<Instant>,
     /// Each lock, and the last moment at which it was not yet held.
     locks: BTreeMap<(String, String), Duration>,
-    after: Option<Snapshot>,
+    after: Option<Content>,
 }
 
 impl Looks {
@@ -272,21 +250,14 @@ impl Looks {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.looked_at.replace(Instant::now())
         };
-        let query = "SELECT CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname, mode
-                     FROM pg_locks JOIN pg_class ON pg_class.oid = relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
-                     WHERE pid = pg_backend_pid() AND granted AND relkind IN ('r', 'p') AND mode <> 'AccessShareLock'";
-        let Ok(rows) = session.rows(query, &[]).await else {
+        let Ok(locks) = session.held_locks().await else {
             return;
         };
         let since = last.map_or(Duration::ZERO, |last| last.duration_since(self.began));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        for row in rows {
-            if let [Value::Text(table), Value::Text(mode)] = &*row
-                && self.tables.contains(table)
-            {
-                seen.locks
-                    .entry((table.clone(), mode.clone()))
-                    .or_insert(since);
+        for lock in locks {
+            if self.tables.contains(&lock.0) {
+                seen.locks.entry(lock).or_insert(since);
             }
         }
     }
@@ -294,21 +265,19 @@ impl Looks {
 
 #[async_trait]
 impl Probe for Looks {
-    async fn behind_a_call(&self, session: &mut dyn Session) {
+    async fn after_a_call(&self, session: &mut dyn Session) {
         let is_due = {
             let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.looked_at
                 .is_none_or(|at| at.elapsed() >= LOOK_INTERVAL)
         };
-        if is_due && session.server().kind == Kind::Postgres {
+        if is_due {
             self.look_at_locks(session).await;
         }
     }
 
     async fn at_the_end(&self, session: &mut dyn Session) {
-        if session.server().kind == Kind::Postgres {
-            self.look_at_locks(session).await;
-        }
+        self.look_at_locks(session).await;
         let after = sampled_rows(session, &self.shapes).await.ok();
         self.seen
             .lock()

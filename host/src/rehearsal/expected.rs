@@ -1,4 +1,4 @@
-//! What is expected behind a step, in files beside the fixture.
+//! What is expected after a step, in files beside the fixture.
 //!
 //! `people.0007.after.json` names tables with their rows, or queries with theirs; columns that it does not name are not
 //! compared. `people.0007.after.sql` is a script that makes the database that is expected, rows and schema. A fixture that
@@ -15,11 +15,11 @@ use super::checks::Case;
 use super::declarations::except;
 use super::fixture::{self, TableRows};
 use super::report::Finding;
-use super::snapshot::{Row, Snapshot, Table, Words, canonical, differences, logical};
-use super::throwaway::Workshop;
+use super::scratch::ScratchServer;
+use super::snapshot::{Words, canonical, differences, logical};
 use super::trial::snapshot;
 use super::{Error, parallel};
-use crate::database::{Access, Database, Stop, Value};
+use crate::database::{Access, Content, Database, Row, Stop, Table, Value};
 
 const WORDS: Words = Words {
     extra: "was not expected",
@@ -104,7 +104,7 @@ fn differences_from_json(
     let text = Json::Object(tables).to_string();
     let tables = fixture::rows_from_json(path, "", &text)?;
     let expected = of_rows(&tables);
-    let mut found = Snapshot::default();
+    let mut found = Content::default();
     for (name, table) in &expected.tables {
         let Some(whole) = case.undisturbed.finalized.tables.get(name) else {
             texts.push(format!("the table {name} {}", WORDS.missing));
@@ -191,8 +191,8 @@ fn differences_from_script(
 ) -> Result<Vec<String>, Error> {
     let failed = |why: String| Error::Fixture(format!("`{}`: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let workshop: Arc<Workshop> = case.base.workshop();
-    let database = workshop.make()?;
+    let server: Arc<ScratchServer> = case.base.server();
+    let database = server.make()?;
     parallel::wait(database.restore(&text))?
         .map_err(|error| failed(format!("line {}: {}", error.line, error.error.message)))?;
     let expected = snapshot(&*database.database())?;
@@ -204,8 +204,8 @@ fn differences_from_script(
         .collect())
 }
 
-fn of_rows(tables: &[TableRows]) -> Snapshot {
-    let mut snapshot = Snapshot::default();
+fn of_rows(tables: &[TableRows]) -> Content {
+    let mut snapshot = Content::default();
     for rows in tables {
         let table = Table {
             columns: rows.columns.clone(),

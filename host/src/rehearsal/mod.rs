@@ -1,9 +1,9 @@
 //! Steps, proven on throw-away databases before they meet real data: `wasmigrate test`.
 //!
 //! A component can act only through the host, so that the host can prove what it does with no help from its author, and a
-//! step in SQL all the same. A [`Rehearsal`] takes each step to throw-away databases (`throwaway`), one for each kind of
-//! database and each fixture (`fixture`), and tries it there undisturbed (`session`, `trial`). Then the same again, disturbed: the host dies
-//! in the middle, rows come in another order or in small batches, a reset comes between (`watched`, `checks`). Contents are
+//! step in SQL all the same. A [`Rehearsal`] takes each step to throw-away databases (`scratch`), one for each kind of
+//! database and each fixture (`fixture`), and tries it there undisturbed (`trials`, `trial`). Then the same again, disturbed: the host dies
+//! in the middle, rows come in another order or in small batches, a reset comes between (`injector`, `checks`). Contents are
 //! compared whole (`snapshot`). What was found is a [`Report`].
 //!
 //! Everything goes through the engine that runs steps in earnest: this room knows no component and no statement of a step.
@@ -17,21 +17,26 @@
 //! ```
 
 mod against;
+mod chains;
 mod checks;
 mod declarations;
 mod expected;
 mod fixture;
 mod generate;
+mod injected_session;
+mod injector;
 mod junit;
 mod parallel;
+mod points;
 mod report;
 mod rules;
-mod session;
+mod scratch;
+mod selection;
 mod shape;
 mod snapshot;
-mod throwaway;
+mod summaries;
 mod trial;
-mod watched;
+mod trials;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,14 +46,14 @@ use crate::catalog::{self, Allowances};
 use crate::config::Config;
 use crate::database::{Location, Postgres, SessionLimits, Sqlite, Stop};
 use crate::engine::{self, Engine, Replacement, Retries, TransformOptions};
-use session::Session;
+use scratch::ScratchServer;
 use snapshot::counted;
-use throwaway::Workshop;
+use trials::Trials;
 
 pub use junit::junit;
 pub use report::{Check, CheckReport, Finding, Report, StepReport, Verdict};
 pub use rules::Rule;
-pub use throwaway::THROWAWAY_PREFIX;
+pub use scratch::SCRATCH_PREFIX;
 
 /// Why nothing was found out.
 #[derive(Debug, thiserror::Error)]
@@ -185,14 +190,14 @@ impl Rehearsal {
     /// Tries the steps. Blocks until all is done; must not be called from within an asynchronous runtime.
     pub fn run(&self) -> Result<Report, Error> {
         let began = Instant::now();
-        let mut workshops = Vec::new();
+        let mut servers = Vec::new();
         if !self.is_without_sqlite {
-            workshops.push(Arc::new(Workshop::of_files(self.limits())?));
+            servers.push(Arc::new(ScratchServer::of_files(self.limits())?));
         }
         if let Some(url) = &self.postgres {
-            workshops.push(Arc::new(Workshop::on_server(self.server(url)?)));
+            servers.push(Arc::new(ScratchServer::on_server(self.server(url)?)));
         }
-        if workshops.is_empty() {
+        if servers.is_empty() {
             return Err(Error::Settings(
                 "no database to try steps on was named".to_owned(),
             ));
@@ -203,18 +208,18 @@ impl Rehearsal {
             .map(|url| self.target(url))
             .transpose()?;
         let seed = self.seed.unwrap_or_else(random_seed);
-        let mut session = Session::begin(self, workshops)?;
+        let mut trials = Trials::begin(self, servers)?;
         let mut reports = Vec::new();
-        for index in session.chosen.clone() {
-            reports.push(session.try_step(index, seed)?);
+        for index in trials.chosen.clone() {
+            reports.push(trials.try_step(index, seed)?);
             if self.stop.is_cancelled() {
                 return Err(Error::Cancelled);
             }
         }
         if let (Some(target), Some(last), Some(report)) =
-            (&target, session.chosen.last(), reports.last_mut())
+            (&target, trials.chosen.last(), reports.last_mut())
         {
-            let part = against::check(&session.engine, target, *last, self.limits(), &self.stop)?;
+            let part = against::check(&trials.engine, target, *last, self.limits(), &self.stop)?;
             let summary = match part.tried {
                 0 => "nothing is pending there".to_owned(),
                 steps => format!(

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::injector::{FaultInjector, InjectionPlan};
+use super::points::Seen;
 use super::report::Finding;
-use super::snapshot::Snapshot;
-use super::throwaway::Throwaway;
-use super::watched::{Manner, Seen, Watched};
-use super::{Error, parallel};
+use super::scratch::ScratchDatabase;
+use super::{Error, parallel, snapshot};
 use crate::catalog::StepFile;
-use crate::database::{Database, Kind, Stop};
+use crate::database::{Content, Database, Kind, Stop};
 use crate::engine::{Command, Engine, Event, Failure, Observer, Order, RunError};
 use crate::journal::{Outcome, Phase};
 use crate::output::Level;
@@ -117,10 +117,10 @@ pub(super) struct Trial<'t> {
 
 /// What a step does where nothing disturbs it.
 pub(super) struct Undisturbed {
-    /// The database behind finalize.
-    pub(super) database: Throwaway,
-    pub(super) migrated: Snapshot,
-    pub(super) finalized: Snapshot,
+    /// The database after finalize.
+    pub(super) database: ScratchDatabase,
+    pub(super) migrated: Content,
+    pub(super) finalized: Content,
     pub(super) seen: Seen,
     /// How many of the points lie in migrate.
     pub(super) migrate_points: usize,
@@ -187,7 +187,7 @@ impl Trial<'_> {
     }
 
     /// Runs the steps before this one, to their finalize.
-    pub(super) fn run_those_before(&self, database: &Throwaway) -> Result<(), Stumble> {
+    pub(super) fn run_those_before(&self, database: &ScratchDatabase) -> Result<(), Stumble> {
         if self.step.index <= 1 {
             return Ok(());
         }
@@ -215,21 +215,21 @@ impl Trial<'_> {
     /// Runs migrate and finalize on the database, watched. The error says which of them did not succeed.
     pub(super) fn perform(
         &self,
-        database: Throwaway,
-        manner: Manner,
+        database: ScratchDatabase,
+        plan: InjectionPlan,
     ) -> Result<Result<Undisturbed, (&'static str, Stumble)>, Error> {
         let began = Instant::now();
         let gauge = Arc::new(Gauge::default());
-        let watched = Watched::new(database.database(), manner);
+        let injector = FaultInjector::new(database.database(), plan);
         let run = |command| {
             let gauge = Arc::clone(&gauge);
             database.disconnect();
-            self.run_up_to(self.step.index, Arc::clone(&watched) as _, command, gauge)
+            self.run_up_to(self.step.index, Arc::clone(&injector) as _, command, gauge)
         };
         if let Err(stumble) = run(Command::Migrate) {
             return Ok(Err(("migrate", stumble)));
         }
-        let migrate_points = watched.seen().points.len();
+        let migrate_points = injector.seen().points.len();
         let mut duration = began.elapsed();
         let looking = Instant::now();
         let migrated = snapshot(&*database.database())?;
@@ -242,7 +242,7 @@ impl Trial<'_> {
         Ok(Ok(Undisturbed {
             migrated,
             finalized: snapshot(&*database.database())?,
-            seen: watched.seen(),
+            seen: injector.seen(),
             migrate_points,
             memory: gauge.memory.load(Ordering::Relaxed),
             duration,
@@ -253,8 +253,8 @@ impl Trial<'_> {
 }
 
 /// The content of a throw-away database.
-pub(super) fn snapshot(database: &dyn Database) -> Result<Snapshot, Error> {
-    parallel::wait(Snapshot::take(database))?
+pub(super) fn snapshot(database: &dyn Database) -> Result<Content, Error> {
+    parallel::wait(snapshot::take(database))?
         .map_err(|error| Error::Setup(format!("cannot read a throw-away database: {error}")))
 }
 

@@ -13,6 +13,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     row_version: RowVersion::SystemColumns,
     keeps_sequences_on_rollback: true,
     reverses_unordered_rows: false,
+    clock_counts_seconds: false,
     columns: ColumnTypes {
         key: "BIGINT PRIMARY KEY",
         bytes: "BYTEA",

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::super::{
-    Access, Authority, Batch, Cell, ColumnBuilder, Database as _, Durability, Error, Result,
-    ScriptError, Session, Stop,
+    Access, Authority, Batch, Cell, ColumnBuilder, Content, Database as _, Durability, Error,
+    Result, ScriptError, Session, Stop,
 };
+use super::content::full_name;
 use super::patience::Patience;
 use super::pool::{Postgres, Shared};
 use super::{lexer, pipeline};
@@ -85,6 +86,19 @@ impl Postgres {
         let idle: Vec<_> = self.idle().drain(..).collect();
         for connection in idle {
             connection.close();
+        }
+    }
+
+    /// Deletes all rows of some tables, and lets their sequences begin anew.
+    pub async fn clear(&self, content: &Content) -> std::result::Result<(), ScriptError> {
+        let tables = content.tables.keys();
+        let names: Vec<String> = tables.map(|name| full_name(name)).collect();
+        match names.is_empty() {
+            true => Ok(()),
+            false => {
+                let truncate = format!("TRUNCATE {} RESTART IDENTITY", names.join(", "));
+                self.restore(&truncate).await
+            }
         }
     }
 

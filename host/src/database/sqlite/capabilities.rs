@@ -13,6 +13,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     row_version: RowVersion::Values,
     keeps_sequences_on_rollback: false,
     reverses_unordered_rows: true,
+    clock_counts_seconds: true,
     columns: ColumnTypes {
         key: "INTEGER PRIMARY KEY",
         bytes: "BLOB",

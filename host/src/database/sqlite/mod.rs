@@ -7,6 +7,7 @@
 
 mod capabilities;
 mod changes;
+mod content;
 mod errors;
 mod foreign_keys;
 mod guard;
@@ -15,6 +16,7 @@ mod other_connections;
 mod reserved;
 mod script;
 mod session;
+mod shape;
 mod statement;
 mod throwaway;
 

@@ -9,16 +9,19 @@ use async_trait::async_trait;
 use send_wrapper::SendWrapper;
 
 use super::super::{
-    Access, Authority, Batch, Cell, Column, Coordination, CursorId, Deed, Durability, Error,
-    Introspection, Kind, Listener, Rehearsing, Result, SavepointId, Script, ScriptError, Server,
-    Session, Statements, Stop, TableName, Transactions, Value, expect_columns, quote, texts,
+    Access, Authority, Batch, Cell, Column, Content, Coordination, CursorId, Deed, Durability,
+    Error, Introspection, Kind, Listener, Rehearsing, Result, SavepointId, Script, ScriptError,
+    SequenceState, Server, Session, Shape, Statements, Stop, TableName, Transactions, Value,
+    expect_columns, quote, texts,
 };
 use super::capabilities::CAPABILITIES;
+use super::content;
 use super::errors::translate;
 use super::foreign_keys;
 use super::open_file::{Failed, OpenCursor, OpenFile};
 use super::other_connections;
 use super::reserved;
+use super::shape;
 use super::statement::Prepared;
 use super::{Sqlite, retry_busy};
 use crate::database::schema::WHOLE;
@@ -422,5 +425,38 @@ impl Rehearsing for SqliteSession {
 
     async fn deeds(&mut self) -> Result<BTreeSet<Deed>> {
         Ok(self.inner.guard.deeds())
+    }
+
+    async fn content_without_rows(&mut self) -> Result<Content> {
+        content::schema(self).await
+    }
+
+    fn table_name(&self, name: &str) -> String {
+        quote(name)
+    }
+
+    async fn shapes(&mut self) -> Result<BTreeMap<String, Shape>> {
+        shape::shapes(self).await
+    }
+
+    async fn sequences(&mut self) -> Result<Vec<SequenceState>> {
+        Ok(Vec::new())
+    }
+
+    async fn set_sequences(&mut self, _states: &[SequenceState]) -> Result<()> {
+        Ok(())
+    }
+
+    /// The next key is one more than the largest that is there.
+    async fn count_from_rows(&mut self, _table: &str, _column: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn reverse_stored_rows(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn held_locks(&mut self) -> Result<Vec<(String, String)>> {
+        Ok(Vec::new())
     }
 }

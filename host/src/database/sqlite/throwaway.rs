@@ -5,8 +5,9 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::fallible_iterator::FallibleIterator as _;
 
-use super::super::{Error, Result, ScriptError};
+use super::super::{Content, Error, Result, ScriptError, quote};
 use super::Sqlite;
+use super::content::AUTOMATIC_KEY;
 use super::errors::translate;
 use super::script::line_behind;
 
@@ -59,6 +60,35 @@ impl Sqlite {
             }
         }
         Ok(())
+    }
+
+    /// Deletes all rows of some tables, and lets their keys begin anew.
+    pub fn clear(&self, content: &Content) -> std::result::Result<(), ScriptError> {
+        // Foreign keys are not enforced here, so that the order does not matter.
+        let deletes = content.tables.keys();
+        let mut script: String = deletes
+            .map(|name| format!("DELETE FROM {};\n", quote(name)))
+            .collect();
+        let mut sequences = content.sequences.keys();
+        if sequences.any(|name| name.starts_with(AUTOMATIC_KEY)) {
+            script.push_str(
+                "DELETE FROM sqlite_sequence WHERE name NOT LIKE 'wasmigrate\\_%' ESCAPE '\\';\n",
+            );
+        }
+        self.restore(&script)
+    }
+
+    /// The statements that make its tables and indexes, without the host's own.
+    pub fn definitions(&self) -> Result<Vec<String>> {
+        let query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND type IN ('table', 'index')
+                     AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'wasmigrate\\_%' ESCAPE '\\'
+                     ORDER BY type = 'index', rowid";
+        let connection = self.plain()?;
+        let mut statement = connection.prepare(query).map_err(translate)?;
+        let rows = statement
+            .query_map([], |row| row.get(0))
+            .map_err(translate)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(translate)
     }
 
     /// Copies the whole content, as one state of it, into a new file.

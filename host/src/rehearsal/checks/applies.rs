@@ -7,10 +7,10 @@ use super::super::Error;
 use super::super::declarations::Declarations;
 use super::super::expected;
 use super::super::fixture::Fixture;
+use super::super::injector::InjectionPlan;
 use super::super::report::Finding;
-use super::super::throwaway::Throwaway;
+use super::super::scratch::ScratchDatabase;
 use super::super::trial::{Trial, snapshot};
-use super::super::watched::Manner;
 use super::{Case, deterministic, place};
 use crate::engine::Failure;
 
@@ -18,18 +18,18 @@ use crate::engine::Failure;
 pub(in crate::rehearsal) fn apply(
     trial: &Trial<'_>,
     fixture: Fixture,
-    base: Arc<Throwaway>,
+    base: Arc<ScratchDatabase>,
 ) -> Result<Result<Case, Finding>, Error> {
     let kind = base.kind();
     let before = snapshot(&*base.database())?;
-    let manner = Manner {
+    let plan = InjectionPlan {
         learns_deeds: true,
-        ..Manner::default()
+        ..InjectionPlan::default()
     };
     let began = Instant::now();
     let copy = base.copy()?;
     let copied = began.elapsed();
-    let undisturbed = match trial.perform(copy, manner)? {
+    let undisturbed = match trial.perform(copy, plan)? {
         Ok(undisturbed) => undisturbed,
         Err((phase, stumble)) => {
             let advice = advice(stumble.failure.as_deref(), stumble.is_refused);

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::report::{Finding, Part};
 use super::super::rules::{Rule, spelled};
-use super::super::snapshot::Snapshot;
 use super::Case;
-use crate::database::{Action, Deed};
+use crate::database::{Action, Content, Deed, Object, Row, Table};
 
 /// What a step may do.
 #[derive(Clone, Debug, Default)]
@@ -163,11 +162,8 @@ fn deeds(case: &Case) -> BTreeSet<Deed> {
 }
 
 /// The columns that have other values than before. Rows that are new have a new value in each.
-fn written<'t>(
-    old: &'t super::super::snapshot::Table,
-    new: &'t super::super::snapshot::Table,
-) -> Vec<&'t str> {
-    let values = |table: &super::super::snapshot::Table, column: &str| {
+fn written<'t>(old: &'t Table, new: &'t Table) -> Vec<&'t str> {
+    let values = |table: &Table, column: &str| {
         let position = table.columns.iter().position(|own| own == column)?;
         let mut values: Vec<String> = table
             .rows
@@ -185,10 +181,7 @@ fn written<'t>(
         .collect()
 }
 
-fn key<'r>(
-    table: &super::super::snapshot::Table,
-    row: &'r super::super::snapshot::Row,
-) -> Vec<&'r crate::database::Value> {
+fn key<'r>(table: &Table, row: &'r Row) -> Vec<&'r crate::database::Value> {
     table
         .key
         .iter()
@@ -196,10 +189,7 @@ fn key<'r>(
         .collect()
 }
 
-fn shape<'s>(
-    snapshot: &'s Snapshot,
-    table: &'s str,
-) -> Vec<(&'s super::super::snapshot::Object, &'s String)> {
+fn shape<'s>(snapshot: &'s Content, table: &'s str) -> Vec<(&'s Object, &'s String)> {
     snapshot
         .objects
         .iter()

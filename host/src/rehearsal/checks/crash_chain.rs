@@ -1,5 +1,5 @@
-//! Crash points that can be tried one after the other on one database: the host dies behind the first, the next host takes
-//! over and dies behind the second, and so on, and the last one comes to the end.
+//! Crash points that can be tried one after the other on one database: the host dies after the first, the next host takes
+//! over and dies after the second, and so on, and the last one comes to the end.
 //!
 //! What a dead host had not committed is gone, so each of them begins where the first began, and must do what the run did
 //! that nothing disturbed, call by call, until it dies. That holds as long as nothing of the step is committed. A point that is
@@ -7,11 +7,11 @@
 //! names it. A new database is what a crash point costs most on a server.
 
 use super::super::Error;
-use super::super::throwaway::Throwaway;
+use super::super::points::{Point, Seen};
+use super::super::scratch::ScratchDatabase;
 use super::super::trial::Trial;
-use super::super::watched::{Point, Seen};
 use super::Case;
-use super::crashes::{cut_off, ends_differently};
+use super::cut_off::{cut_off, ends_differently};
 use crate::engine::Command;
 use crate::rehearsal::declarations::Declarations;
 
@@ -71,7 +71,7 @@ pub(super) fn survive_in_turn(
             true => (Command::Finalize, migrate_points),
             false => (Command::Migrate, 0),
         };
-        if !dies_behind(trial, case, &database, *number, part)? {
+        if !dies_after(trial, case, &database, *number, part)? {
             break;
         }
         survived += 1;
@@ -83,12 +83,12 @@ pub(super) fn survive_in_turn(
     })
 }
 
-/// Lets a host die behind a point, in a run that begins behind so many points. Whether it came there as the run did that
+/// Lets a host die after a point, in a run that begins after so many points. Whether it came there as the run did that
 /// nothing disturbed.
-fn dies_behind(
+fn dies_after(
     trial: &Trial<'_>,
     case: &Case,
-    database: &Throwaway,
+    database: &ScratchDatabase,
     number: usize,
     (command, first): (Command, usize),
 ) -> Result<bool, Error> {
@@ -105,7 +105,7 @@ fn dies_behind(
         trial,
         database,
         expected.len(),
-        &last.behind(first),
+        &last.after(first),
         &[command],
     )?;
     let is_same = |(seen, expected): (&Point, &Point)| {

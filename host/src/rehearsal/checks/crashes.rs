@@ -1,4 +1,4 @@
-//! Survives crashes: the run is cut off behind each of its calls and commits, and continued by a new run.
+//! Survives crashes: the run is cut off after each of its calls and commits, and continued by a new run.
 //!
 //! A call that was not committed leaves nothing; a commit in the middle leaves what the step must find again. Whatever
 //! the moment, the end must be the same.
@@ -6,16 +6,14 @@
 use std::time::Instant;
 
 use super::super::Error;
-use super::super::declarations::{Declarations, except};
+use super::super::declarations::Declarations;
 use super::super::parallel;
+use super::super::points::Point;
 use super::super::report::{Finding, Part};
-use super::super::snapshot::{Words, differences};
-use super::super::throwaway::Throwaway;
-use super::super::trial::{Trial, snapshot};
-use super::super::watched::{Manner, Point, Seen, SequenceState, Watched};
+use super::super::trial::Trial;
+use super::Case;
 use super::crash_chain::{chains, survive_in_turn};
-use super::{Case, told};
-use crate::database::{Access, Durability, Kind, Stop};
+use super::cut_off::{cut_off, ends_differently};
 use crate::engine::Command;
 
 /// The most points that are tried in one place in a limited time.
@@ -23,11 +21,6 @@ const MOST_POINTS: usize = 250;
 
 /// How many points are tried however long it takes.
 const FEWEST_POINTS: usize = 16;
-
-const WORDS: Words = Words {
-    extra: "is there only after a crash",
-    missing: "is missing after a crash",
-};
 
 const ADVICE: &str = "a checkpoint must cover all rows before it and none behind it: write the rows first, then set the \
                       checkpoint with the place of the last of them, and begin behind that place when `migrate` is called with it";
@@ -119,7 +112,7 @@ fn evenly(numbers: &[usize], most: usize) -> Vec<usize> {
         .collect()
 }
 
-/// Cuts the run off behind each of some points, continues it, and compares. What is found comes with the point's number.
+/// Cuts the run off after each of some points, continues it, and compares. What is found comes with the point's number.
 fn survive(
     trial: &Trial<'_>,
     case: &Case,
@@ -170,73 +163,4 @@ fn survive_one(
         details: Vec::new(),
         advice: if is_outside { ADVICE_OUTSIDE } else { ADVICE }.to_owned(),
     }))
-}
-
-/// Continues a run that was cut off, to the end; says what is not as if nothing had happened.
-pub(super) fn ends_differently(
-    trial: &Trial<'_>,
-    case: &Case,
-    declarations: &Declarations,
-    database: &Throwaway,
-) -> Result<Option<String>, Error> {
-    if let Err(stumble) = trial.run(database.database(), Command::Finalize) {
-        return Ok(Some(stumble.message));
-    }
-    let found = snapshot(&*database.database())?;
-    let mut different = differences(&case.undisturbed.finalized, &found, WORDS);
-    except(&mut different, &case.incomparable(declarations));
-    Ok((!different.is_empty()).then(|| told(&different)))
-}
-
-/// Lets a host die behind a point, and the next one take over. Returns what was seen until then.
-pub(super) fn cut_off(
-    trial: &Trial<'_>,
-    database: &Throwaway,
-    number: usize,
-    point: &Point,
-    commands: &[Command],
-) -> Result<Seen, Error> {
-    let manner = Manner {
-        death: Some((number, point.clone())),
-        ..Manner::default()
-    };
-    let watched = Watched::new(database.database(), manner);
-    for command in commands {
-        // It ends as runs of dead hosts do.
-        let _ = trial.run(std::sync::Arc::clone(&watched) as _, *command);
-    }
-    let seen = watched.seen();
-    if let Some(sequences) = seen
-        .sequences
-        .as_ref()
-        .filter(|_| database.kind() == Kind::Postgres)
-    {
-        parallel::wait(set_back(database, sequences))?
-            .map_err(|error| Error::Setup(format!("cannot set sequences back: {error}")))?;
-    }
-    trial.take_over(database.database())?;
-    Ok(seen)
-}
-
-/// Sets PostgreSQL's sequences to where they stood at the last commit. The numbers that a lost transaction took are gaps,
-/// which are the database's way and no fault of the step.
-async fn set_back(
-    database: &Throwaway,
-    sequences: &[SequenceState],
-) -> crate::database::Result<()> {
-    let mut session = database
-        .database()
-        .open(Access::Write, &Stop::default())
-        .await?;
-    session.begin(Durability::Deferred).await?;
-    for SequenceState { name, last, start } in sequences {
-        let query = "SELECT setval(to_regclass($1::text), $2::bigint, $3::boolean) WHERE to_regclass($1::text) IS NOT NULL";
-        let parameters = [
-            name.as_str().into(),
-            last.unwrap_or(*start).into(),
-            last.is_some().into(),
-        ];
-        session.rows(query, &parameters).await?;
-    }
-    session.commit().await
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::super::declarations::{Declarations, except};
+use super::super::injector::{FaultInjector, InjectionPlan};
 use super::super::report::{Finding, Part};
-use super::super::snapshot::{Snapshot, Words, differences};
-use super::super::throwaway::Throwaway;
+use super::super::scratch::ScratchDatabase;
+use super::super::snapshot::{Words, differences};
 use super::super::trial::{Trial, snapshot};
-use super::super::watched::{Manner, Watched};
 use super::super::{Error, parallel};
 use super::{Case, told};
-use crate::database::{Access, Database, Durability, Kind, Stop, Value};
+use crate::database::{Access, Content, Database, Durability, Stop};
 use crate::engine::Command;
 
 const WORDS: Words = Words {
@@ -30,10 +30,10 @@ const BATCHES: [usize; 2] = [1, 7];
 /// What differs between two runs at different times, with nothing else changed.
 pub(in crate::rehearsal) fn unstable(
     trial: &Trial<'_>,
-    base: &Throwaway,
-    finalized: &Snapshot,
+    base: &ScratchDatabase,
+    finalized: &Content,
 ) -> Result<BTreeSet<String>, Error> {
-    if base.kind() == Kind::Sqlite {
+    if base.database().capabilities().clock_counts_seconds {
         wait_for_the_next_second();
     }
     let database = base.copy()?;
@@ -48,7 +48,7 @@ pub(in crate::rehearsal) fn unstable(
         .collect())
 }
 
-/// SQLite's clock counts seconds: a time that a step keeps differs only in another one.
+/// Where the clock counts seconds, a time that a step keeps differs only in another one.
 fn wait_for_the_next_second() {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -84,7 +84,7 @@ pub(in crate::rehearsal) fn check(
         });
     }
     let reversed = case.base.copy()?;
-    if reversed.kind() == Kind::Postgres {
+    if !reversed.database().capabilities().reverses_unordered_rows {
         parallel::wait(turn_around(&*reversed.database()))?.map_err(|error| {
             Error::Setup(format!("cannot store rows in another order: {error}"))
         })?;
@@ -102,16 +102,16 @@ pub(in crate::rehearsal) fn check(
             break;
         }
         let copy = case.base.copy()?;
-        let manner = Manner {
+        let plan = InjectionPlan {
             most_rows: Some(most),
-            ..Manner::default()
+            ..InjectionPlan::default()
         };
-        let watched = Watched::new(copy.database(), manner);
+        let injector = FaultInjector::new(copy.database(), plan);
         part.findings.extend(differs(
             trial,
             case,
             declarations,
-            watched as Arc<dyn Database>,
+            injector as Arc<dyn Database>,
             &format!("with batches of {most} rows"),
             "a batch may have fewer rows than were asked for: carry over what is unfinished at its end, and go on until one is \
              empty",
@@ -120,9 +120,9 @@ pub(in crate::rehearsal) fn check(
     part.tried = 2 + BATCHES.len();
     if has_workers && part.findings.is_empty() {
         let copy = case.base.copy()?;
-        let manner = Manner {
+        let plan = InjectionPlan {
             most_rows: BATCHES.last().copied(),
-            ..Manner::default()
+            ..InjectionPlan::default()
         };
         let engine = trial.engine.with_workers(WORKERS);
         let trial = Trial {
@@ -133,7 +133,7 @@ pub(in crate::rehearsal) fn check(
             &trial,
             case,
             declarations,
-            Watched::new(copy.database(), manner) as Arc<dyn Database>,
+            FaultInjector::new(copy.database(), plan) as Arc<dyn Database>,
             &format!("with {WORKERS} workers"),
             "a function may keep nothing from one batch to the next: each worker has an instance of its own, and chunks come in \
              any order",
@@ -171,34 +171,10 @@ fn differs(
     }))
 }
 
-/// Stores the rows of every table of a PostgreSQL database again, the last first. A row that is updated goes behind all
-/// others, wherever there is room.
+/// Stores the rows of every table again, the last first.
 async fn turn_around(database: &dyn Database) -> crate::database::Result<()> {
     let mut session = database.open(Access::Write, &Stop::default()).await?;
     session.begin(Durability::Deferred).await?;
-    let tables = "SELECT pg_catalog.format('%I.%I', nspname, relname), (SELECT pg_catalog.quote_ident(attname) FROM pg_attribute
-                      WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
-                      AND attidentity <> 'a' LIMIT 1)
-                  FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-                  WHERE relkind = 'r' AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
-                  AND relname NOT LIKE 'wasmigrate\\_%'";
-    for row in session.rows(tables, &[]).await? {
-        let [Value::Text(table), Value::Text(column)] = &*row else {
-            continue;
-        };
-        // Triggers are the application's, and would see a change where there is none.
-        let script = format!(
-            "DO $around$ DECLARE place tid; BEGIN
-                 ALTER TABLE {table} DISABLE TRIGGER USER;
-                 FOR place IN SELECT ctid FROM {table} ORDER BY ctid DESC LOOP
-                     UPDATE {table} SET {column} = {column} WHERE ctid = place;
-                 END LOOP;
-                 ALTER TABLE {table} ENABLE TRIGGER USER;
-             END $around$"
-        );
-        session
-            .execute(crate::database::Authority::Host, &script, &[])
-            .await?;
-    }
+    session.reverse_stored_rows().await?;
     session.commit().await
 }

@@ -10,13 +10,14 @@ use std::time::Instant;
 use super::super::declarations::{Declarations, except};
 use super::super::fixture::{self, TableRows};
 use super::super::generate::{self, shrink::shrink};
+use super::super::injector::{FaultInjector, InjectionPlan};
 use super::super::report::{Finding, Part};
-use super::super::snapshot::{Snapshot, Words, counted, differences, logical, shown};
-use super::super::throwaway::Throwaway;
+use super::super::scratch::ScratchDatabase;
+use super::super::snapshot::{Words, counted, differences, logical, shown};
 use super::super::trial::{Stumble, Trial, kind_name, snapshot};
-use super::super::watched::{Manner, Watched};
 use super::super::{Error, parallel};
 use super::{applies, told};
+use crate::database::Content;
 use crate::engine::Command;
 
 /// How many kinds of rows a step may refuse before the rest is given up.
@@ -41,30 +42,30 @@ struct Trouble {
 }
 
 /// Where generated rows are tried: on the empty database before the step, of one kind each.
-pub(in crate::rehearsal) struct Ground<'g> {
+pub(in crate::rehearsal) struct DataCase<'g> {
     pub(in crate::rehearsal) trial: Trial<'g>,
-    pub(in crate::rehearsal) empty: Throwaway,
+    pub(in crate::rehearsal) empty: ScratchDatabase,
 }
 
 /// Makes rows and tries the step on them.
 pub(in crate::rehearsal) fn check(
-    grounds: &[Ground<'_>],
+    data_cases: &[DataCase<'_>],
     seed: u64,
-    known: &[&Snapshot],
+    known: &[&Content],
     declarations: &Declarations,
     directory: &Path,
 ) -> Result<Part, Error> {
     let began = Instant::now();
     let mut part = Part::default();
-    let mut rows = generate(grounds, seed, known)?;
+    let mut rows = generate(data_cases, seed, known)?;
     let mut refusals = Vec::new();
     while refusals.len() < MOST_REFUSALS {
-        let Some(refusal) = refused(grounds, &rows)? else {
+        let Some(refusal) = refused(data_cases, &rows)? else {
             break;
         };
         let fewest = shrink(
             rows.clone(),
-            |some| matches!(refused(grounds, some), Ok(Some(other)) if other == refusal),
+            |some| matches!(refused(data_cases, some), Ok(Some(other)) if other == refusal),
         );
         refusals.push(format!("{}: {refusal}", described(&fewest)));
         rows = without(rows, &fewest);
@@ -72,16 +73,16 @@ pub(in crate::rehearsal) fn check(
     part.notes.extend(refusals_told(&refusals));
     part.tried = rows.iter().map(|rows| rows.rows.len()).sum();
     part.of = rows.len();
-    if let Some(trouble) = trouble(grounds, &rows, declarations)?
-        && !is_always_there(grounds, &trouble, declarations)?
+    if let Some(trouble) = trouble(data_cases, &rows, declarations)?
+        && !is_always_there(data_cases, &trouble, declarations)?
     {
         let fewest = shrink(rows, |some| {
             matches!(
-                self::trouble(grounds, some, declarations),
+                self::trouble(data_cases, some, declarations),
                 Ok(Some(other)) if other.signature == trouble.signature
             )
         });
-        let least = self::trouble(grounds, &fewest, declarations)?.unwrap_or(trouble);
+        let least = self::trouble(data_cases, &fewest, declarations)?.unwrap_or(trouble);
         let path = keep(directory, &least.signature, &fewest)?;
         let mut details = least.details;
         details.push(format!("with {}", described(&fewest)));
@@ -99,11 +100,11 @@ pub(in crate::rehearsal) fn check(
 
 /// Whether the same goes wrong without any row: the other checks tell that.
 fn is_always_there(
-    grounds: &[Ground<'_>],
+    data_cases: &[DataCase<'_>],
     trouble: &Trouble,
     declarations: &Declarations,
 ) -> Result<bool, Error> {
-    let without_rows = self::trouble(grounds, &[], declarations)?;
+    let without_rows = self::trouble(data_cases, &[], declarations)?;
     Ok(without_rows.is_some_and(|other| other.signature == trouble.signature))
 }
 
@@ -126,30 +127,30 @@ fn refusals_told(refusals: &[String]) -> Vec<String> {
 
 /// Rows that every database takes. The last one, which is the strictest about types, has them made.
 fn generate(
-    grounds: &[Ground<'_>],
+    data_cases: &[DataCase<'_>],
     seed: u64,
-    known: &[&Snapshot],
+    known: &[&Content],
 ) -> Result<Vec<TableRows>, Error> {
-    let Some((strictest, others)) = grounds.split_last() else {
+    let Some((strictest, others)) = data_cases.split_last() else {
         return Ok(Vec::new());
     };
     let failed = |error: crate::database::Error| Error::Setup(format!("cannot make rows: {error}"));
     let edges = generate::Kind::Edges;
     let made = generate::generate(&strictest.empty, seed, edges, known);
     let mut rows = parallel::wait(made)?.map_err(failed)?;
-    for ground in others {
-        rows = parallel::wait(generate::taken(&ground.empty, rows))?.map_err(failed)?;
+    for data_case in others {
+        rows = parallel::wait(generate::taken(&data_case.empty, rows))?.map_err(failed)?;
     }
     Ok(rows)
 }
 
 /// What the step's check says, when it refuses the rows before anything is changed.
-fn refused(grounds: &[Ground<'_>], rows: &[TableRows]) -> Result<Option<String>, Error> {
-    for ground in grounds {
-        let Some(database) = filled(ground, rows)? else {
+fn refused(data_cases: &[DataCase<'_>], rows: &[TableRows]) -> Result<Option<String>, Error> {
+    for data_case in data_cases {
+        let Some(database) = filled(data_case, rows)? else {
             return Ok(None);
         };
-        if let Err(stumble) = ground.trial.run(database.database(), Command::Migrate)
+        if let Err(stumble) = data_case.trial.run(database.database(), Command::Migrate)
             && is_refusal(&stumble)
         {
             return Ok(Some(signature(&stumble)));
@@ -188,25 +189,25 @@ fn signature(stumble: &Stumble) -> String {
     signature
 }
 
-/// A copy of the ground with the rows in it; none when it does not take them.
-fn filled(ground: &Ground<'_>, rows: &[TableRows]) -> Result<Option<Throwaway>, Error> {
-    let database = ground.empty.copy()?;
+/// A copy of the empty database with the rows in it; none when it does not take them.
+fn filled(data_case: &DataCase<'_>, rows: &[TableRows]) -> Result<Option<ScratchDatabase>, Error> {
+    let database = data_case.empty.copy()?;
     let loaded = parallel::wait(fixture::load_tables(rows, &database))?;
     Ok(loaded.is_ok().then_some(database))
 }
 
 /// The first thing that goes wrong with the rows.
 fn trouble(
-    grounds: &[Ground<'_>],
+    data_cases: &[DataCase<'_>],
     rows: &[TableRows],
     declarations: &Declarations,
 ) -> Result<Option<Trouble>, Error> {
-    let mut results: Vec<Snapshot> = Vec::new();
-    for ground in grounds {
-        let Some(base) = filled(ground, rows)? else {
+    let mut results: Vec<Content> = Vec::new();
+    for data_case in data_cases {
+        let Some(base) = filled(data_case, rows)? else {
             return Ok(None);
         };
-        match trouble_on(ground, base, declarations)? {
+        match trouble_on(data_case, base, declarations)? {
             Ok(result) => results.push(result),
             Err(trouble) => return Ok(Some(trouble)),
         }
@@ -231,10 +232,10 @@ fn trouble(
 
 /// What goes wrong on one database, or what the step leaves there.
 fn trouble_on(
-    ground: &Ground<'_>,
-    base: Throwaway,
+    data_case: &DataCase<'_>,
+    base: ScratchDatabase,
     declarations: &Declarations,
-) -> Result<Result<Snapshot, Trouble>, Error> {
+) -> Result<Result<Content, Trouble>, Error> {
     let place = kind_name(base.kind());
     let stumbled = |what: &str, stumble: &Stumble| {
         let finding = stumble.finding(
@@ -259,14 +260,14 @@ fn trouble_on(
     };
     let database = base.copy()?;
     let before = snapshot(&*base.database())?;
-    match ground.trial.run(database.database(), Command::Migrate) {
-        Err(stumble) if is_refusal(&stumble) => return Ok(Ok(Snapshot::default())),
+    match data_case.trial.run(database.database(), Command::Migrate) {
+        Err(stumble) if is_refusal(&stumble) => return Ok(Ok(Content::default())),
         Err(stumble) => return Ok(Err(stumbled("migrate fails", &stumble))),
         Ok(()) => {}
     }
     if declarations.is_reversible() {
         let undone = database.copy()?;
-        if let Err(stumble) = ground.trial.run(undone.database(), Command::Reset) {
+        if let Err(stumble) = data_case.trial.run(undone.database(), Command::Reset) {
             return Ok(Err(stumbled("reset fails", &stumble)));
         }
         let mut left = differences(&before, &snapshot(&*undone.database())?, WORDS);
@@ -281,19 +282,19 @@ fn trouble_on(
             )));
         }
     }
-    if let Err(stumble) = ground.trial.run(database.database(), Command::Finalize) {
+    if let Err(stumble) = data_case.trial.run(database.database(), Command::Finalize) {
         return Ok(Err(stumbled("finalize fails", &stumble)));
     }
     let result = snapshot(&*database.database())?;
     let again = base;
-    let manner = Manner {
+    let plan = InjectionPlan {
         most_rows: Some(1),
-        ..Manner::default()
+        ..InjectionPlan::default()
     };
-    let watched = Watched::new(again.reversed(), manner);
-    if let Err(stumble) = ground
+    let injector = FaultInjector::new(again.reversed(), plan);
+    if let Err(stumble) = data_case
         .trial
-        .run(Arc::clone(&watched) as _, Command::Finalize)
+        .run(Arc::clone(&injector) as _, Command::Finalize)
     {
         return Ok(Err(stumbled(
             "it fails with rows in another order and batches of 1 row",

@@ -2,12 +2,13 @@
 
 use super::super::fixture;
 use super::super::generate;
+use super::super::injector::InjectionPlan;
 use super::super::report::Finding;
-use super::super::snapshot::{Snapshot, counted};
+use super::super::snapshot::counted;
 use super::super::trial::kind_name;
-use super::super::watched::Manner;
 use super::super::{Error, parallel};
-use super::generated::Ground;
+use super::generated::DataCase;
+use crate::database::Content;
 
 /// How many rows of each table some and many are.
 const ROWS: [usize; 2] = [1_000, 8_000];
@@ -20,15 +21,15 @@ const MOST_GROWTH: u64 = 1 << 20;
 
 /// What is wrong with the step's memory.
 pub(in crate::rehearsal) fn check(
-    ground: &Ground<'_>,
+    data_case: &DataCase<'_>,
     seed: u64,
-    known: &[&Snapshot],
+    known: &[&Content],
     limit_mib: u64,
 ) -> Result<Option<Finding>, Error> {
     let [some, many] = ROWS;
     let (Some(with_some), Some(with_many)) = (
-        measure(ground, seed, known, some)?,
-        measure(ground, seed, known, many)?,
+        measure(data_case, seed, known, some)?,
+        measure(data_case, seed, known, many)?,
     ) else {
         return Ok(None);
     };
@@ -39,7 +40,7 @@ pub(in crate::rehearsal) fn check(
     let each = growth / (with_many.rows - with_some.rows).max(1);
     let most = (limit_mib << 20) / each.max(1);
     Ok(Some(Finding {
-        place: kind_name(ground.empty.kind()).to_owned(),
+        place: kind_name(data_case.empty.kind()).to_owned(),
         message: format!(
             "its memory grows with the data: {} KiB with {}, {} KiB with {}; about {most} rows reach `limits.memory_mib`, which is \
              {limit_mib}",
@@ -69,23 +70,23 @@ struct Measured {
 
 /// The memory that the step needs with so many rows a table; none where it does not run on such rows.
 fn measure(
-    ground: &Ground<'_>,
+    data_case: &DataCase<'_>,
     seed: u64,
-    known: &[&Snapshot],
+    known: &[&Content],
     count: usize,
 ) -> Result<Option<Measured>, Error> {
-    let database = ground.empty.copy()?;
+    let database = data_case.empty.copy()?;
     let made = generate::generate(&database, seed, generate::Kind::Plain(count), known);
     let rows = parallel::wait(made)?
         .map_err(|error| Error::Setup(format!("cannot make rows: {error}")))?;
     if parallel::wait(fixture::load_tables(&rows, &database))?.is_err() {
         return Ok(None);
     }
-    let manner = Manner {
+    let plan = InjectionPlan {
         most_rows: Some(BATCH),
-        ..Manner::default()
+        ..InjectionPlan::default()
     };
-    let done = ground.trial.perform(database, manner)?.ok();
+    let done = data_case.trial.perform(database, plan)?.ok();
     Ok(done.map(|done| Measured {
         memory: done.memory,
         rows: rows.iter().map(|rows| rows.rows.len() as u64).sum(),

@@ -5,6 +5,7 @@ pub(super) mod applies;
 pub(super) mod confined;
 mod crash_chain;
 pub(super) mod crashes;
+mod cut_off;
 pub(super) mod deterministic;
 pub(super) mod everywhere;
 pub(super) mod generated;
@@ -17,10 +18,10 @@ use std::time::Duration;
 
 use super::declarations::Declarations;
 use super::fixture::Fixture;
-use super::snapshot::{Difference, Snapshot};
-use super::throwaway::Throwaway;
+use super::scratch::ScratchDatabase;
+use super::snapshot::Difference;
 use super::trial::Undisturbed;
-use crate::database::Kind;
+use crate::database::{Content, Kind};
 
 /// How many differences of one kind are told.
 const MOST_TOLD: usize = 5;
@@ -30,8 +31,8 @@ pub(super) struct Case {
     pub(super) kind: Kind,
     pub(super) fixture: Fixture,
     /// The database before the step. Nobody works on it.
-    pub(super) base: Arc<Throwaway>,
-    pub(super) before: Snapshot,
+    pub(super) base: Arc<ScratchDatabase>,
+    pub(super) before: Content,
     /// How long it took to copy the base.
     pub(super) copied: Duration,
     pub(super) undisturbed: Undisturbed,

@@ -8,7 +8,7 @@ use super::super::declarations::{Declarations, except};
 use super::super::report::{Finding, Part};
 use super::super::snapshot::{Words, differences};
 use super::super::trial::{Trial, snapshot};
-use super::crashes::cut_off;
+use super::cut_off::cut_off;
 use super::{Case, told};
 use crate::engine::Command;
 
@@ -94,14 +94,14 @@ pub(in crate::rehearsal) fn check(
     }
     if part.findings.is_empty() {
         part.findings
-            .extend(check_behind_checkpoints(trial, case, declarations)?);
+            .extend(check_after_checkpoints(trial, case, declarations)?);
     }
     part.tried = 1;
     part.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(part)
 }
 
-fn check_behind_checkpoints(
+fn check_after_checkpoints(
     trial: &Trial<'_>,
     case: &Case,
     declarations: &Declarations,

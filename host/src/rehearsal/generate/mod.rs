@@ -13,10 +13,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::fixture::TableRows;
-use super::shape::{self, ColumnShape, Shape};
-use super::snapshot::Snapshot;
-use super::throwaway::Throwaway;
-use crate::database::{Access, Durability, Result, Session, Stop, Value};
+use super::scratch::ScratchDatabase;
+use super::shape;
+use crate::database::{
+    Access, ColumnShape, Content, Durability, Result, Session, Shape, Stop, Value,
+};
 
 /// How many rows a table gets beyond those that its pools need.
 const MORE_ROWS: usize = 8;
@@ -36,17 +37,17 @@ pub(super) enum Kind {
 /// Makes rows for the tables of a database, which is left as it was but for PostgreSQL's sequences. `known` are contents
 /// whose values are taken as examples.
 pub(super) async fn generate(
-    database: &Throwaway,
+    database: &ScratchDatabase,
     seed: u64,
     kind: Kind,
-    known: &[&Snapshot],
+    known: &[&Content],
 ) -> Result<Vec<TableRows>> {
     let mut session = database
         .database()
         .open(Access::Write, &Stop::default())
         .await?;
     session.begin(Durability::Deferred).await?;
-    let shapes = shape::read(&mut *session).await?;
+    let shapes = session.shapes().await?;
     let mut made: BTreeMap<String, TableRows> = BTreeMap::new();
     let mut all = Vec::new();
     for name in shape::in_order(&shapes) {
@@ -73,7 +74,10 @@ pub(super) async fn generate(
 }
 
 /// Those of the rows that another database takes, too.
-pub(super) async fn taken(database: &Throwaway, rows: Vec<TableRows>) -> Result<Vec<TableRows>> {
+pub(super) async fn taken(
+    database: &ScratchDatabase,
+    rows: Vec<TableRows>,
+) -> Result<Vec<TableRows>> {
     let mut session = database
         .database()
         .open(Access::Write, &Stop::default())
@@ -130,7 +134,7 @@ struct Maker<'m> {
     shape: &'m Shape,
     /// The rows of the tables before.
     made: &'m BTreeMap<String, TableRows>,
-    known: &'m [&'m Snapshot],
+    known: &'m [&'m Content],
     random: StdRng,
     /// The values that each set of unique columns has already.
     used: BTreeMap<usize, BTreeSet<String>>,

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Object, Row, Snapshot, Table};
-use crate::database::Value;
+use crate::database::{Content, Object, Row, Table, Value};
 
 /// How much of a value is shown.
 const VALUE_BYTES: usize = 60;
@@ -30,8 +29,8 @@ pub(in crate::rehearsal) struct Difference {
 
 /// All differences between what was expected and what was found; the schema's first.
 pub(in crate::rehearsal) fn differences(
-    expected: &Snapshot,
-    found: &Snapshot,
+    expected: &Content,
+    found: &Content,
     words: Words,
 ) -> Vec<Difference> {
     let mut differences = Vec::new();
@@ -81,8 +80,8 @@ fn plain(subject: &str, text: String) -> Difference {
 }
 
 fn compare_objects(
-    expected: &Snapshot,
-    found: &Snapshot,
+    expected: &Content,
+    found: &Content,
     words: Words,
     differences: &mut Vec<Difference>,
 ) {

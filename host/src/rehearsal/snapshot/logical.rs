@@ -2,15 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Row, Snapshot};
-use crate::database::Value;
+use crate::database::{Content, Row, Value};
 
 /// Whole numbers up to here are exact as floating-point numbers.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The rows of a content by what they mean: each cell is the text that [`canonical`] makes of it. The schema is left out.
-pub(crate) fn logical(snapshot: &Snapshot) -> Snapshot {
-    let mut logical = Snapshot::default();
+pub(crate) fn logical(snapshot: &Content) -> Content {
+    let mut logical = Content::default();
     for (name, table) in &snapshot.tables {
         let mut table = table.clone();
         for row in &mut table.rows {

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 use super::Error;
-use crate::database::{self, Database, Kind, Postgres, ScriptError, SessionLimits, Sqlite};
+use crate::database::{
+    self, Content, Database, Kind, Postgres, ScriptError, SessionLimits, Sqlite,
+};
 
 /// How the names of throw-away databases on a server begin.
-pub const THROWAWAY_PREFIX: &str = "wasmigrate_test_";
+pub const SCRATCH_PREFIX: &str = "wasmigrate_test_";
 
 /// Where throw-away databases of one kind are made.
-pub(super) struct Workshop {
+pub(super) struct ScratchServer {
     place: Place,
     made: AtomicU32,
 }
@@ -30,11 +32,11 @@ enum Place {
     },
 }
 
-impl Workshop {
+impl ScratchServer {
     /// SQLite files in a directory of their own.
     pub(super) fn of_files(limits: SessionLimits) -> Result<Self, Error> {
         let directory = tempfile::Builder::new()
-            .prefix(THROWAWAY_PREFIX)
+            .prefix(SCRATCH_PREFIX)
             .tempdir()
             .map_err(|error| Error::Setup(format!("cannot make a directory: {error}")))?;
         Ok(Self {
@@ -50,7 +52,7 @@ impl Workshop {
         Self {
             place: Place::Server {
                 server,
-                prefix: format!("{THROWAWAY_PREFIX}{number:08x}_"),
+                prefix: format!("{SCRATCH_PREFIX}{number:08x}_"),
             },
             made: AtomicU32::new(0),
         }
@@ -65,11 +67,14 @@ impl Workshop {
     }
 
     /// An empty database.
-    pub(super) fn make(self: &Arc<Self>) -> Result<Throwaway, Error> {
+    pub(super) fn make(self: &Arc<Self>) -> Result<ScratchDatabase, Error> {
         self.make_from(None)
     }
 
-    fn make_from(self: &Arc<Self>, source: Option<&Throwaway>) -> Result<Throwaway, Error> {
+    fn make_from(
+        self: &Arc<Self>,
+        source: Option<&ScratchDatabase>,
+    ) -> Result<ScratchDatabase, Error> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let setup = |error: database::Error| {
             Error::Setup(format!("cannot make a throw-away database: {error}"))
@@ -100,16 +105,16 @@ impl Workshop {
                 }
             }
         };
-        Ok(Throwaway {
-            workshop: Arc::clone(self),
+        Ok(ScratchDatabase {
+            server: Arc::clone(self),
             held,
         })
     }
 }
 
 /// A database that goes when this is dropped.
-pub(super) struct Throwaway {
-    workshop: Arc<Workshop>,
+pub(super) struct ScratchDatabase {
+    server: Arc<ScratchServer>,
     held: Held,
 }
 
@@ -118,10 +123,10 @@ enum Held {
     Database { database: Postgres, name: String },
 }
 
-impl Throwaway {
+impl ScratchDatabase {
     /// Another one with the same content. Nobody may work on this one meanwhile.
     pub(super) fn copy(&self) -> Result<Self, Error> {
-        self.workshop.make_from(Some(self))
+        self.server.make_from(Some(self))
     }
 
     /// The database.
@@ -148,8 +153,8 @@ impl Throwaway {
     }
 
     /// Where others of its kind are made.
-    pub(super) fn workshop(&self) -> Arc<Workshop> {
-        Arc::clone(&self.workshop)
+    pub(super) fn server(&self) -> Arc<ScratchServer> {
+        Arc::clone(&self.server)
     }
 
     /// Where its file is, when it is one.
@@ -162,7 +167,15 @@ impl Throwaway {
 
     /// Which database it is.
     pub(super) fn kind(&self) -> Kind {
-        self.workshop.kind()
+        self.server.kind()
+    }
+
+    /// Deletes all rows that are in its content.
+    pub(super) async fn clear(&self, content: &Content) -> Result<(), ScriptError> {
+        match &self.held {
+            Held::File { database, .. } => database.clear(content),
+            Held::Database { database, .. } => database.clear(content).await,
+        }
     }
 
     /// Runs a script that may do everything.
@@ -174,10 +187,10 @@ impl Throwaway {
     }
 }
 
-impl Drop for Throwaway {
+impl Drop for ScratchDatabase {
     fn drop(&mut self) {
         // What cannot be removed is left to the directory's end, or told by its name on the server.
-        match (&self.held, &self.workshop.place) {
+        match (&self.held, &self.server.place) {
             (Held::File { path, .. }, _) => {
                 let _ = std::fs::remove_file(path);
                 for ending in ["-wal", "-shm"] {

@@ -1,213 +1,22 @@
-//! A database as it is, but watched: calls of the step and commits are numbered, batches can be made smaller, and the
-//! host can die behind any of them.
-//!
-//! A host that is dead says nothing any more: its session is dropped with its open transaction, and every later call
-//! fails before it reaches the database.
+//! A session that stands before another one: it numbers calls and commits, makes batches smaller, and loses its transaction
+//! when the host dies.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::injector::{Injection, dead};
+use super::points::{Point, named};
 use crate::database::{
-    Access, Advice, Authority, Batch, Capabilities, Column, ColumnValues, Coordination, CursorId,
-    Database, Deed, Durability, Error, ErrorKind, Introspection, Kind, Listener, Rehearsing,
-    Result, SavepointId, Script, ScriptError, Server, Session, Statements, Stop, TableName,
-    Transactions, Value,
+    Access, Authority, Batch, Column, Content, Coordination, CursorId, Deed, Durability, Error,
+    Introspection, Listener, Rehearsing, Result, SavepointId, Script, ScriptError, SequenceState,
+    Server, Session, Shape, Statements, TableName, Transactions, Value,
 };
 
-/// How much of a statement is kept to name a call.
-const NAME_BYTES: usize = 100;
-
-/// Something behind which a host can die.
-#[derive(Clone, Debug)]
-pub(super) struct Point {
-    /// What was called, in words.
-    pub(super) what: String,
-    /// Whether it was a commit.
-    pub(super) is_commit: bool,
-    /// For a statement of a script: how many points came before the script, and how far it reaches into it, in bytes.
-    script: Option<(usize, usize)>,
-}
-
-impl Point {
-    /// A commit of the host's.
-    pub(super) fn commit() -> Self {
-        Self {
-            what: "a commit".to_owned(),
-            is_commit: true,
-            script: None,
-        }
-    }
-
-    /// A call of the step.
-    pub(super) fn call(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            is_commit: false,
-            script: None,
-        }
-    }
-
-    /// The same in a run that begins behind so many points.
-    pub(super) fn behind(&self, first: usize) -> Self {
-        let script = self
-            .script
-            .map(|(start, end)| (start.saturating_sub(first), end));
-        Self {
-            script,
-            ..self.clone()
-        }
-    }
-}
-
-/// What was seen.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
-    /// Every point, in order.
-    pub(super) points: Vec<Point>,
-    /// Rows that went to the step, and that came from it.
-    pub(super) rows: u64,
-    /// Their bytes, about.
-    pub(super) bytes: u64,
-    /// What it did to tables.
-    pub(super) deeds: BTreeSet<Deed>,
-    /// Where PostgreSQL's sequences stood at the last commit: it never takes a number back.
-    pub(super) sequences: Option<Vec<SequenceState>>,
-}
-
-/// Where a sequence of PostgreSQL stands: its full name in quotes, and its last number.
-#[derive(Clone, Debug)]
-pub(super) struct SequenceState {
-    pub(super) name: String,
-    pub(super) last: Option<i64>,
-    pub(super) start: i64,
-}
-
-/// Looks at the open transaction while a step works in it.
-#[async_trait]
-pub(super) trait Probe: Send + Sync {
-    /// Looks behind a call of the step.
-    async fn behind_a_call(&self, session: &mut dyn Session);
-
-    /// Looks when all is done and nothing is rolled back yet.
-    async fn at_the_end(&self, session: &mut dyn Session);
-}
-
-/// How a database is watched.
-#[derive(Clone, Default)]
-pub(super) struct Manner {
-    /// The number of the point behind which the host dies, and that point.
-    pub(super) death: Option<(usize, Point)>,
-    /// The most rows of a batch, below what the step asks for.
-    pub(super) most_rows: Option<usize>,
-    /// Whether to learn what is done to tables.
-    pub(super) learns_deeds: bool,
-    /// Who looks at the transaction, when somebody does.
-    pub(super) probe: Option<Arc<dyn Probe>>,
-}
-
-/// A database that is watched.
-pub(super) struct Watched {
-    inner: Arc<dyn Database>,
-    watch: Arc<Watch>,
-}
-
-struct Watch {
-    manner: Manner,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    seen: Seen,
-    is_dead: bool,
-}
-
-impl Watched {
-    pub(super) fn new(inner: Arc<dyn Database>, manner: Manner) -> Arc<Self> {
-        Arc::new(Self {
-            inner,
-            watch: Arc::new(Watch {
-                manner,
-                state: Mutex::default(),
-            }),
-        })
-    }
-
-    /// What was seen so far.
-    pub(super) fn seen(&self) -> Seen {
-        self.watch.state().seen.clone()
-    }
-}
-
-impl Watch {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, point: Point) {
-        let mut state = self.state();
-        state.seen.points.push(point);
-        let number = state.seen.points.len();
-        state.is_dead |= self
-            .manner
-            .death
-            .as_ref()
-            .is_some_and(|(death, _)| *death == number);
-    }
-
-    fn count(&self, batch: &Batch) {
-        let mut state = self.state();
-        state.seen.rows += batch.row_count as u64;
-        state.seen.bytes += bytes(batch);
-    }
-}
-
-#[async_trait]
-impl Database for Watched {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn kind(&self) -> Kind {
-        self.inner.kind()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn tenant(&self, name: &str) -> Option<Arc<dyn Database>> {
-        let inner = self.inner.tenant(name)?;
-        Some(Arc::new(Self {
-            inner,
-            watch: Arc::clone(&self.watch),
-        }))
-    }
-
-    fn advise(&self, script: &str, is_finalize: bool, made: &mut BTreeSet<String>) -> Vec<Advice> {
-        self.inner.advise(script, is_finalize, made)
-    }
-
-    async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>> {
-        if self.watch.state().is_dead {
-            return Err(dead());
-        }
-        let inner = self.inner.open(access, stop).await?;
-        Ok(Box::new(WatchedSession {
-            server: inner.server().clone(),
-            inner: Some(inner),
-            access,
-            is_outside: false,
-            cursors: BTreeSet::new(),
-            watch: Arc::clone(&self.watch),
-        }))
-    }
-}
-
-struct WatchedSession {
+/// The session of a [`super::injector::FaultInjector`].
+pub(super) struct InjectedSession {
     server: Server,
     /// None once the host is dead.
     inner: Option<Box<dyn Session>>,
@@ -216,12 +25,23 @@ struct WatchedSession {
     is_outside: bool,
     /// The open results of the step.
     cursors: BTreeSet<CursorId>,
-    watch: Arc<Watch>,
+    injection: Arc<Injection>,
 }
 
-impl WatchedSession {
+impl InjectedSession {
+    pub(super) fn new(inner: Box<dyn Session>, access: Access, injection: Arc<Injection>) -> Self {
+        Self {
+            server: inner.server().clone(),
+            inner: Some(inner),
+            access,
+            is_outside: false,
+            cursors: BTreeSet::new(),
+            injection,
+        }
+    }
+
     fn inner(&mut self) -> Result<&mut Box<dyn Session>> {
-        if self.watch.state().is_dead {
+        if self.injection.state().is_dead {
             self.inner = None;
         }
         self.inner.as_mut().ok_or_else(dead)
@@ -229,8 +49,8 @@ impl WatchedSession {
 
     /// Numbers something that was done.
     fn note(&mut self, point: Point) {
-        self.watch.note(point);
-        if self.watch.state().is_dead {
+        self.injection.note(point);
+        if self.injection.state().is_dead {
             // The transaction is lost.
             self.inner = None;
         }
@@ -246,77 +66,26 @@ impl WatchedSession {
 
     /// Lets the transaction be looked at.
     async fn probe(&mut self) {
-        if let Some(probe) = self.watch.manner.probe.clone()
+        if let Some(probe) = self.injection.plan.probe.clone()
             && let Some(inner) = &mut self.inner
         {
-            probe.behind_a_call(&mut **inner).await;
+            probe.after_a_call(&mut **inner).await;
         }
     }
 
-    /// Remembers where PostgreSQL's sequences stand in what is about to be committed.
+    /// Remembers where sequences stand in what is about to be committed, where numbers that were given are not taken back.
     async fn note_sequences(&mut self) -> Option<Vec<SequenceState>> {
-        if self.server.kind != Kind::Postgres || self.watch.manner.death.is_none() {
-            return None;
+        let is_needed = self.server.capabilities.keeps_sequences_on_rollback
+            && self.injection.plan.death.is_some();
+        match is_needed {
+            true => self.inner.as_mut()?.sequences().await.ok(),
+            false => None,
         }
-        sequences(&mut **self.inner.as_mut()?).await.ok()
     }
-}
-
-/// Where PostgreSQL's sequences stand.
-pub(super) async fn sequences(session: &mut dyn Session) -> Result<Vec<SequenceState>> {
-    let query =
-        "SELECT pg_catalog.format('%I.%I', schemaname, sequencename), last_value, start_value
-                 FROM pg_catalog.pg_sequences ORDER BY 1";
-    let rows = session.rows(query, &[]).await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| {
-            let [name, last, start] = <[Value; 3]>::try_from(row).ok()?;
-            Some(SequenceState {
-                name: name.as_text()?.to_owned(),
-                last: last.as_integer(),
-                start: start.as_integer()?,
-            })
-        })
-        .collect())
-}
-
-/// A statement as a name.
-fn named(statement: &str) -> String {
-    let mut name = statement.split_whitespace().collect::<Vec<_>>().join(" ");
-    if name.len() > NAME_BYTES {
-        name.truncate(name.floor_char_boundary(NAME_BYTES));
-        name.push('…');
-    }
-    format!("`{name}`")
-}
-
-fn dead() -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        "the host is dead: it was cut off here",
-    )
-}
-
-/// About how many bytes the cells of a batch have.
-fn bytes(batch: &Batch) -> u64 {
-    let cells = |values: &ColumnValues| match values {
-        ColumnValues::Booleans(cells) => cells.len(),
-        ColumnValues::Integers(cells) => cells.len() * 8,
-        ColumnValues::Floats(cells) => cells.len() * 8,
-        ColumnValues::Texts { data, .. } => data.len(),
-        ColumnValues::Bytes { data, .. } => data.len(),
-        ColumnValues::Mixed(cells) => cells.iter().map(Value::size).sum(),
-    };
-    batch
-        .columns
-        .iter()
-        .map(|column| cells(&column.values) as u64)
-        .sum()
 }
 
 #[async_trait]
-impl Transactions for WatchedSession {
+impl Transactions for InjectedSession {
     async fn reconnect(&mut self) -> Result<()> {
         self.inner()?.reconnect().await
     }
@@ -334,7 +103,7 @@ impl Transactions for WatchedSession {
     async fn begin_without_transaction(&mut self) -> Result<()> {
         self.inner()?.begin_without_transaction().await?;
         self.is_outside = true;
-        self.watch.state().seen.sequences = None;
+        self.injection.state().seen.sequences = None;
         Ok(())
     }
 
@@ -353,14 +122,14 @@ impl Transactions for WatchedSession {
     async fn commit(&mut self) -> Result<()> {
         self.inner()?;
         let sequences = self.note_sequences().await;
-        if self.watch.manner.learns_deeds
+        if self.injection.plan.learns_deeds
             && let Ok(deeds) = self.inner()?.deeds().await
         {
-            self.watch.state().seen.deeds.extend(deeds);
+            self.injection.state().seen.deeds.extend(deeds);
         }
         self.inner()?.commit().await?;
         if self.access == Access::Write {
-            self.watch.state().seen.sequences = sequences;
+            self.injection.state().seen.sequences = sequences;
             self.note(Point::commit());
         }
         Ok(())
@@ -397,7 +166,7 @@ impl Transactions for WatchedSession {
 }
 
 #[async_trait]
-impl Statements for WatchedSession {
+impl Statements for InjectedSession {
     async fn execute(
         &mut self,
         authority: Authority,
@@ -433,7 +202,7 @@ impl Statements for WatchedSession {
 
     async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64> {
         let done = self.inner()?.execute_many(statement, parameters).await?;
-        self.watch.count(parameters);
+        self.injection.count(parameters);
         self.note(self.statement(statement));
         self.probe().await;
         Ok(done)
@@ -441,7 +210,7 @@ impl Statements for WatchedSession {
 
     async fn execute_each(&mut self, statement: &str, parameters: &Batch) -> Result<Vec<usize>> {
         let done = self.inner()?.execute_each(statement, parameters).await?;
-        self.watch.count(parameters);
+        self.injection.count(parameters);
         self.note(self.statement(statement));
         self.probe().await;
         Ok(done)
@@ -449,7 +218,7 @@ impl Statements for WatchedSession {
 
     async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
         let done = self.inner()?.load(table, columns, rows).await?;
-        self.watch.count(rows);
+        self.injection.count(rows);
         self.note(Point::call(format!(
             "loading {} rows into {table}",
             rows.row_count
@@ -468,9 +237,9 @@ impl Statements for WatchedSession {
             statement: String::new(),
             error,
         };
-        let before = self.watch.state().seen.points.len();
+        let before = self.injection.state().seen.points.len();
         // The part of the script that is run before the host dies in it.
-        let dies_at = match &self.watch.manner.death {
+        let dies_at = match &self.injection.plan.death {
             Some((_, point)) => match point.script {
                 Some((start, end)) if start == before => Some(end),
                 _ => None,
@@ -491,9 +260,9 @@ impl Statements for WatchedSession {
         ends.dedup();
         for end in ends {
             let statement = script.get(start..end).unwrap_or_default();
-            // The rest behind the last statement is told, too.
+            // The rest after the last statement is told, too.
             if !statement.trim().is_empty() {
-                self.watch.note(Point {
+                self.injection.note(Point {
                     what: named(statement),
                     is_commit: self.is_outside,
                     script: Some((before, end)),
@@ -501,7 +270,7 @@ impl Statements for WatchedSession {
             }
             start = end;
         }
-        if self.watch.state().is_dead {
+        if self.injection.state().is_dead {
             self.inner = None;
         }
         Ok(done)
@@ -563,12 +332,12 @@ impl Statements for WatchedSession {
             return self.inner()?.fetch(cursor, max_rows, max_bytes).await;
         }
         let most = self
-            .watch
-            .manner
+            .injection
+            .plan
             .most_rows
             .map_or(max_rows, |most| most.min(max_rows));
         let batch = self.inner()?.fetch(cursor, most, max_bytes).await?;
-        self.watch.count(&batch);
+        self.injection.count(&batch);
         self.note(Point::call("fetching rows"));
         Ok(batch)
     }
@@ -591,7 +360,7 @@ impl Statements for WatchedSession {
 }
 
 #[async_trait]
-impl Coordination for WatchedSession {
+impl Coordination for InjectedSession {
     fn label(&mut self, run: i64) {
         if let Ok(inner) = self.inner() {
             inner.label(run);
@@ -632,7 +401,7 @@ impl Coordination for WatchedSession {
 }
 
 #[async_trait]
-impl Introspection for WatchedSession {
+impl Introspection for InjectedSession {
     fn server(&self) -> &Server {
         &self.server
     }
@@ -661,9 +430,9 @@ impl Introspection for WatchedSession {
 }
 
 #[async_trait]
-impl Rehearsing for WatchedSession {
+impl Rehearsing for InjectedSession {
     async fn rows_changed(&mut self) -> Result<BTreeMap<String, u64>> {
-        if let Some(probe) = self.watch.manner.probe.clone() {
+        if let Some(probe) = self.injection.plan.probe.clone() {
             probe.at_the_end(&mut **self.inner()?).await;
         }
         self.inner()?.rows_changed().await
@@ -671,5 +440,39 @@ impl Rehearsing for WatchedSession {
 
     async fn deeds(&mut self) -> Result<BTreeSet<Deed>> {
         self.inner()?.deeds().await
+    }
+
+    async fn content_without_rows(&mut self) -> Result<Content> {
+        self.inner()?.content_without_rows().await
+    }
+
+    fn table_name(&self, name: &str) -> String {
+        self.inner
+            .as_ref()
+            .map_or_else(String::new, |inner| inner.table_name(name))
+    }
+
+    async fn shapes(&mut self) -> Result<BTreeMap<String, Shape>> {
+        self.inner()?.shapes().await
+    }
+
+    async fn sequences(&mut self) -> Result<Vec<SequenceState>> {
+        self.inner()?.sequences().await
+    }
+
+    async fn set_sequences(&mut self, states: &[SequenceState]) -> Result<()> {
+        self.inner()?.set_sequences(states).await
+    }
+
+    async fn reverse_stored_rows(&mut self) -> Result<()> {
+        self.inner()?.reverse_stored_rows().await
+    }
+
+    async fn held_locks(&mut self) -> Result<Vec<(String, String)>> {
+        self.inner()?.held_locks().await
+    }
+
+    async fn count_from_rows(&mut self, table: &str, column: &str) -> Result<()> {
+        self.inner()?.count_from_rows(table, column).await
     }
 }

@@ -1,10 +1,13 @@
 //! The schema of a SQLite file. <https://www.sqlite.org/schematab.html>
 
-use super::{Object, Snapshot, Table, is_journal, normalized, text};
-use crate::database::{Result, Session, Value};
+use super::super::content::{is_journal, text};
+use super::super::{Content, Object, Result, Session, Table, Value};
 
-pub(super) async fn schema(session: &mut dyn Session) -> Result<Snapshot> {
-    let mut snapshot = Snapshot::default();
+/// What a table's next key is called.
+pub(super) const AUTOMATIC_KEY: &str = "the automatic key";
+
+pub(super) async fn schema(session: &mut dyn Session) -> Result<Content> {
+    let mut snapshot = Content::default();
     let objects =
         "SELECT type, name, tbl_name, coalesce(sql, ''), (SELECT type FROM pragma_table_list
                        WHERE schema = 'main' AND pragma_table_list.name = sqlite_master.name)
@@ -42,7 +45,7 @@ pub(super) async fn schema(session: &mut dyn Session) -> Result<Snapshot> {
             if !is_journal(&name) {
                 snapshot
                     .sequences
-                    .insert(format!("the automatic key of {name}"), text(&row, 1));
+                    .insert(format!("{AUTOMATIC_KEY} of {name}"), text(&row, 1));
             }
         }
     }
@@ -56,11 +59,7 @@ pub(super) async fn schema(session: &mut dyn Session) -> Result<Snapshot> {
     Ok(snapshot)
 }
 
-async fn read_columns(
-    session: &mut dyn Session,
-    snapshot: &mut Snapshot,
-    name: &str,
-) -> Result<()> {
+async fn read_columns(session: &mut dyn Session, snapshot: &mut Content, name: &str) -> Result<()> {
     // Hidden columns of virtual tables are 1; 2 and 3 are computed: <https://www.sqlite.org/pragma.html#pragma_table_xinfo>
     let query =
         "SELECT name, type, \"notnull\", coalesce(dflt_value, ''), pk FROM pragma_table_xinfo($1)
@@ -95,4 +94,49 @@ async fn read_columns(
     table.key = key.into_iter().map(|(_, position)| position).collect();
     snapshot.tables.insert(name.to_owned(), table);
     Ok(())
+}
+
+/// The definition of an object without what has no meaning: comments, space, quotes of names, and large letters outside
+/// of texts. A database that takes a change back writes the same definition in another way.
+fn normalized(sql: &str) -> String {
+    let mut text = String::with_capacity(sql.len());
+    let mut characters = sql.chars().peekable();
+    let mut is_gap = false;
+    while let Some(character) = characters.next() {
+        match character {
+            '\'' => {
+                text.push(character);
+                for inner in characters.by_ref() {
+                    text.push(inner);
+                    if inner == '\'' {
+                        break;
+                    }
+                }
+                is_gap = false;
+                continue;
+            }
+            '-' if characters.peek() == Some(&'-') => {
+                for inner in characters.by_ref() {
+                    if inner == '\n' {
+                        break;
+                    }
+                }
+                is_gap = true;
+                continue;
+            }
+            '"' | '`' => continue,
+            _ if character.is_whitespace() => {
+                is_gap = true;
+                continue;
+            }
+            _ => {}
+        }
+        let joins = |character: char| character.is_alphanumeric() || character == '_';
+        if is_gap && joins(character) && text.chars().last().is_some_and(joins) {
+            text.push(' ');
+        }
+        is_gap = false;
+        text.extend(character.to_lowercase());
+    }
+    text
 }

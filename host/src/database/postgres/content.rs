@@ -1,7 +1,7 @@
 //! The schema of a PostgreSQL database, from its catalogs: <https://www.postgresql.org/docs/current/catalogs.html>
 
-use super::{Object, Snapshot, Table, is_journal, quote, text};
-use crate::database::{Result, Session, Value};
+use super::super::content::{is_journal, text};
+use super::super::{Content, Object, Result, Session, Table, Value, quote};
 
 /// Everything that steps make, but tables: the table that it belongs to, what it is, its name, and what defines it.
 /// Relations of the schema `public` go by their bare names.
@@ -77,8 +77,8 @@ const SEQUENCES: &str = "
 SELECT CASE schemaname WHEN 'public' THEN '' ELSE schemaname || '.' END || sequencename, coalesce(last_value::text, 'its start')
 FROM pg_sequences";
 
-pub(super) async fn schema(session: &mut dyn Session) -> Result<Snapshot> {
-    let mut snapshot = Snapshot::default();
+pub(super) async fn schema(session: &mut dyn Session) -> Result<Content> {
+    let mut snapshot = Content::default();
     for row in session.rows(OBJECTS, &[]).await? {
         let object = Object {
             table: text(&row, 0),
@@ -119,7 +119,7 @@ pub(super) async fn schema(session: &mut dyn Session) -> Result<Snapshot> {
 }
 
 /// The name of a table, which may have a schema, in quotes.
-pub(in crate::rehearsal) fn full_name(name: &str) -> String {
+pub(super) fn full_name(name: &str) -> String {
     match name.split_once('.') {
         Some((schema, name)) => format!("{}.{}", quote(schema), quote(name)),
         None => format!("public.{}", quote(name)),

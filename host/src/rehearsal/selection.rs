@@ -1,0 +1,63 @@
+//! Which steps are tried.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::scratch::ScratchServer;
+use super::{Error, Rehearsal};
+use crate::catalog::{Catalog, StepFile};
+use crate::database::Kind;
+
+/// The steps of a directory, and those of them that are tried.
+pub(super) struct Selection {
+    /// The steps for each kind of database.
+    pub(super) catalogs: Vec<(Kind, Catalog)>,
+    /// The index and the label of every step, in order.
+    pub(super) labels: Vec<(u32, String)>,
+    /// The indexes of those that are tried.
+    pub(super) chosen: Vec<u32>,
+}
+
+impl Selection {
+    /// What a rehearsal asks for.
+    pub(super) fn of(rehearsal: &Rehearsal, servers: &[Arc<ScratchServer>]) -> Result<Self, Error> {
+        let mut catalogs = Vec::new();
+        let mut labels: BTreeMap<u32, String> = BTreeMap::new();
+        for server in servers {
+            let catalog = Catalog::scan(&rehearsal.migrations, server.kind())?;
+            for step in catalog.steps.values() {
+                labels.insert(step.index, label(step));
+            }
+            catalogs.push((server.kind(), catalog));
+        }
+        let labels: Vec<(u32, String)> = labels.into_iter().collect();
+        let chosen: Vec<u32> = match &rehearsal.step {
+            None => labels.iter().map(|(index, _)| *index).collect(),
+            Some(name) => {
+                let is_meant =
+                    |(index, label): &&(u32, String)| label == name || name.parse() == Ok(*index);
+                let (index, _) = labels.iter().find(is_meant).ok_or_else(|| Error::NoStep {
+                    name: name.clone(),
+                    directory: rehearsal.migrations.clone(),
+                })?;
+                vec![*index]
+            }
+        };
+        if chosen.is_empty() {
+            return Err(Error::NoStep {
+                name: "NNNN_name.wasm or NNNN_name.sql".to_owned(),
+                directory: rehearsal.migrations.clone(),
+            });
+        }
+        Ok(Self {
+            catalogs,
+            labels,
+            chosen,
+        })
+    }
+}
+
+/// `NNNN_name`.
+pub(super) fn label(step: &StepFile) -> String {
+    format!("{:04}_{}", step.index, step.name)
+}
