@@ -22,8 +22,8 @@ const MOST_POINTS: usize = 250;
 /// How many points are tried however long it takes.
 const FEWEST_POINTS: usize = 16;
 
-const ADVICE: &str = "a checkpoint must cover all rows before it and none behind it: write the rows first, then set the \
-                      checkpoint with the place of the last of them, and begin behind that place when `migrate` is called with it";
+const ADVICE: &str = "a checkpoint must cover all rows before it and none after it: write the rows first, then set the \
+                      checkpoint with the place of the last of them, and begin after that place when `migrate` is called with it";
 
 const ADVICE_OUTSIDE: &str = "outside a transaction every statement stays: let each find out whether it was done (`IF NOT EXISTS`, \
                               `ON CONFLICT DO NOTHING`)";
@@ -156,7 +156,7 @@ fn survive_one(
     Ok(message.map(|message| Finding {
         place: case.place(),
         message: format!(
-            "cut off behind call {number} of {} ({}) and continued: {message}",
+            "cut off after call {number} of {} ({}) and continued: {message}",
             points.len(),
             point.what
         ),
