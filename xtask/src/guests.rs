@@ -6,6 +6,7 @@
 
 mod build;
 mod component;
+mod program;
 mod toolchain;
 
 use std::collections::BTreeSet;

@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::build::{run_quietly, say, without_cargo_environment};
+use super::program::{run_quietly, say, without_cargo_environment};
 
 const CHOICE: &str = "WASMIGRATE_GUEST_TOOLCHAIN";
 const WASI_TARGET: &str = "wasm32-wasip2";
