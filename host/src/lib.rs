@@ -21,8 +21,9 @@
 //! - [`cli`]: the commands.
 //! - [`config`]: settings from the file, the environment and the flags.
 //!
-//! What this crate does not do: it talks to nobody but the database and those whom the operator names, and it generates no SQL of its own for your
-//! tables; what changes there is what a step said.
+//! What this crate does not do: it talks to nobody but the database and those whom the operator names. What it changes in
+//! your tables is what a step says: its statements as they are, and for a transformation the columns, the triggers and the
+//! writes that the step's description asks for.
 
 pub mod catalog;
 pub mod cli;
