@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Rows;
 use super::event::{Event, Pace};
 use super::run_output::RunOutput;
-use super::running::{Follower, Running};
+use super::running::{Follower, Rows, Running};
 use crate::database::Stop;
 use crate::journal::{Outcome, OutputLine};
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::running::Running;
+use super::running::{Rows, Running};
 use super::state::{self, Activity, Command, Facts, State, Verdict};
 use crate::catalog::{Applied, Catalog, Ignored, SourceKind, StepFile, StepKind};
 use crate::journal::{LeaseRecord, Outcome, Pause, Phase, RunRecord, Snapshot, StepState};
@@ -129,15 +129,6 @@ pub struct Overview {
     /// Where its tenants stand, when it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<TenantsSummary>,
-}
-
-/// How many rows a run goes through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Rows {
-    /// What its steps announced.
-    pub expected: u64,
-    /// How many are done.
-    pub done: u64,
 }
 
 impl Overview {

@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::transaction::seed;
 use crate::database::{Result, Session};
 use crate::journal::{self, Lease, OutputLine};
 
@@ -42,7 +41,7 @@ struct Lines {
 impl Default for RunOutput {
     fn default() -> Self {
         Self {
-            writer: seed(),
+            writer: rand::random(),
             is_shared: Arc::default(),
             lines: Mutex::default(),
         }

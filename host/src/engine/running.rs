@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Rows;
 use super::event::{Event, Unit};
 use crate::journal::{Outcome, Phase};
 
@@ -19,6 +18,15 @@ pub struct Running {
     pub step: Option<RunningStep>,
     /// How many rows were done when, the oldest first.
     pub samples: Vec<Sample>,
+}
+
+/// How many rows a run goes through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Rows {
+    /// What its steps announced.
+    pub expected: u64,
+    /// How many are done.
+    pub done: u64,
 }
 
 /// The step that runs.
