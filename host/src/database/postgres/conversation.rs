@@ -139,7 +139,15 @@ impl PostgresSession {
             }
             Ok(())
         };
+        // What the server says to the host's own statements, such as that a process has just ended, is no line of the step.
+        let deaf = match authority {
+            Authority::Host => self.pipeline.listener.take(),
+            Authority::Step => None,
+        };
         let settled = self.pipeline.settle(connection, &mut look, on);
+        if deaf.is_some() {
+            self.pipeline.listener = deaf;
+        }
         let status = connection.status;
         settled.map_err(|trouble| self.note_trouble(trouble, status, holders))?;
         match &self.transaction {
