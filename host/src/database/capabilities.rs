@@ -1,8 +1,6 @@
 //! What a database can do, as values: whoever needs to know asks for the one property that matters, and not which database
 //! it is. A new database then says what it can, and nobody else has to learn its name.
 
-use super::Expressions;
-
 /// What a database can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -77,6 +75,15 @@ pub struct ColumnTypes {
     pub bytes: &'static str,
     /// What is written behind the columns of a table whose rows are kept in the order of its key.
     pub clustered: &'static str,
+}
+
+/// How a database writes what has no common form. `{}` stands for the column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expressions {
+    /// Bytes in hexadecimal.
+    pub hexadecimal: &'static str,
+    /// A time in milliseconds since 1970.
+    pub milliseconds: &'static str,
 }
 
 impl Capabilities {

@@ -29,7 +29,7 @@ use crate::output::Level;
 
 pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnValues};
 pub use capabilities::{
-    Capabilities, ColumnTypes, RowVersion, SchemaChanges, TenantPlace, Writers,
+    Capabilities, ColumnTypes, Expressions, RowVersion, SchemaChanges, TenantPlace, Writers,
 };
 pub use content::{Content, Object, Row, Table};
 pub use error::{Error, ErrorKind, Limit, Result, Script, ScriptError};
@@ -41,7 +41,7 @@ pub use session::{Coordination, Introspection, Rehearsing, Session, Statements, 
 pub use shape::{ColumnShape, ForeignKey, Shape};
 pub use sqlite::Sqlite;
 pub use stop::{Stop, StopReason};
-pub use table_query::{Expressions, Read, TableName, TableQuery};
+pub use table_query::{Read, TableName, TableQuery};
 pub use value::{Column, Value};
 
 /// Every table whose name begins so belongs to the host; a step may read but not change it.

@@ -1,6 +1,6 @@
 //! Reading a table of somebody else's, such as the history that another tool keeps: which columns, and as what.
 
-use super::{Capabilities, quote};
+use super::{Capabilities, Expressions, quote};
 
 /// Names of a table that somebody else made.
 #[derive(Clone, Copy, Debug)]
@@ -26,15 +26,6 @@ pub enum Read<'n> {
     Hexadecimal(&'n str),
     /// A time, in milliseconds since 1970: in UTC where the database has no type for times, else in the zone of the session.
     Milliseconds(&'n str),
-}
-
-/// How a database writes what has no common form. `{}` stands for the column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expressions {
-    /// Bytes in hexadecimal.
-    pub hexadecimal: &'static str,
-    /// A time in milliseconds since 1970.
-    pub milliseconds: &'static str,
 }
 
 /// The rows of a table.
