@@ -41,8 +41,8 @@ pub use tenants::{
     write_tenant,
 };
 pub use transformations::{
-    BadRow, Range, TransformationRecord, count_bad_rows, forget_bad_rows, forget_transformations,
-    read_bad_rows, read_ranges, redescribe, write_bad_row, write_range, write_transformation,
+    BadRow, Range, TransformationRecord, advance_range, begin_transformation, count_bad_rows,
+    forget_bad_rows, forget_transformations, read_bad_rows, read_ranges, redescribe, write_bad_row,
 };
 
 /// What the journal says of a target at one moment. Its size grows with the steps, not with the runs or their output.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::cells::{columns, number, small, text};
 use super::tables::tables;
 use super::{read_key, write_key};
-use crate::database::{Result, Session, Value};
+use crate::database::{Error, ErrorKind, Result, Session, Value};
 
 /// A transformation that was begun and is not finalized.
 #[derive(Clone, Debug)]
@@ -78,11 +78,14 @@ pub(super) async fn read(session: &mut dyn Session) -> Result<BTreeMap<u32, Tran
     Ok(transformations)
 }
 
-/// Begins a transformation, anew when it was begun before: with this description, and no ranges and bad rows.
-pub async fn write_transformation(
+/// Begins a transformation with this description, these ranges, and no bad rows; anew when it was begun before with another
+/// one.
+pub async fn begin_transformation(
     session: &mut dyn Session,
     step: u32,
+    before: Option<&str>,
     description: &str,
+    ranges: &[Range],
 ) -> Result<()> {
     for statement in [
         "DELETE FROM wasmigrate_range WHERE step_index = $1",
@@ -92,24 +95,67 @@ pub async fn write_transformation(
             .execute_later(statement, &[step.into()])
             .await?;
     }
-    redescribe(session, step, description).await
+    match before {
+        Some(before) => redescribe(session, step, before, description).await?,
+        None => {
+            let insert =
+                "INSERT INTO wasmigrate_transformation (step_index, description) VALUES ($1, $2)";
+            let parameters = [step.into(), description.into()];
+            tables(session).execute_later(insert, &parameters).await?;
+        }
+    }
+    for range in ranges {
+        tables(session)
+            .execute_later(
+                "INSERT INTO wasmigrate_range (step_index, number, upper_key, position, rows_done, is_done)
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+                &[
+                    step.into(),
+                    range.number.into(),
+                    range.upper.as_deref().map(write_key).into(),
+                    range.position.as_deref().map(write_key).into(),
+                    range.rows_done.into(),
+                    i64::from(range.is_done).into(),
+                ],
+            )
+            .await?;
+    }
+    Ok(())
 }
 
-/// Replaces the description of a transformation that goes on.
-pub async fn redescribe(session: &mut dyn Session, step: u32, description: &str) -> Result<()> {
+/// Replaces the description of a transformation that continues.
+pub async fn redescribe(
+    session: &mut dyn Session,
+    step: u32,
+    before: &str,
+    description: &str,
+) -> Result<()> {
     tables(session)
-        .execute_later(
-            "INSERT INTO wasmigrate_transformation (step_index, description) VALUES ($1, $2)
-             ON CONFLICT (step_index) DO UPDATE SET description = excluded.description",
-            &[step.into(), description.into()],
+        .require(
+            "UPDATE wasmigrate_transformation SET description = $1 WHERE step_index = $2 AND description = $3
+             RETURNING step_index",
+            &[description.into(), step.into(), before.into()],
+            1,
+            conflict(step),
         )
         .await
 }
 
-/// Forgets all transformations: they are finalized, or reset.
-pub async fn forget_transformations(session: &mut dyn Session) -> Result<()> {
+/// Forgets all transformations, of which there are so many: they are finalized, or reset.
+pub async fn forget_transformations(session: &mut dyn Session, count: usize) -> Result<()> {
+    tables(session)
+        .require(
+            "DELETE FROM wasmigrate_transformation RETURNING step_index",
+            &[],
+            count as u64,
+            Error::new(
+                ErrorKind::Conflict,
+                "the journal does not name the transformations any more that this run has read in it: nothing was committed; \
+                 run the command again",
+            ),
+        )
+        .await?;
     for statement in [
-        "DELETE FROM wasmigrate_transformation",
         "DELETE FROM wasmigrate_range",
         "DELETE FROM wasmigrate_bad_row",
     ] {
@@ -118,24 +164,42 @@ pub async fn forget_transformations(session: &mut dyn Session) -> Result<()> {
     Ok(())
 }
 
-/// Writes a range, over an earlier state of it.
-pub async fn write_range(session: &mut dyn Session, step: u32, range: &Range) -> Result<()> {
+/// Moves a range on from where it was.
+pub async fn advance_range(
+    session: &mut dyn Session,
+    step: u32,
+    from: &Range,
+    to: &Range,
+) -> Result<()> {
     tables(session)
-        .execute_later(
-            "INSERT INTO wasmigrate_range (step_index, number, upper_key, position, rows_done, is_done)
-             VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (step_index, number) DO UPDATE SET position = excluded.position, rows_done = excluded.rows_done,
-             is_done = excluded.is_done",
+        .require(
+            "UPDATE wasmigrate_range SET position = $1, rows_done = $2, is_done = $3
+             WHERE step_index = $4 AND number = $5 AND position IS NOT DISTINCT FROM $6 AND rows_done = $7 AND is_done = 0
+             RETURNING number",
             &[
+                to.position.as_deref().map(write_key).into(),
+                to.rows_done.into(),
+                i64::from(to.is_done).into(),
                 step.into(),
-                range.number.into(),
-                range.upper.as_deref().map(write_key).into(),
-                range.position.as_deref().map(write_key).into(),
-                range.rows_done.into(),
-                i64::from(range.is_done).into(),
+                from.number.into(),
+                from.position.as_deref().map(write_key).into(),
+                from.rows_done.into(),
             ],
+            1,
+            conflict(step),
         )
         .await
+}
+
+/// The journal is not as a run has left or found it.
+fn conflict(step: u32) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "the journal does not say any more of the transformation {step:04} what this run has left there: nothing of the \
+             transaction was committed; run the command again"
+        ),
+    )
 }
 
 /// The ranges of a step, in their order.

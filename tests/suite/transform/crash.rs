@@ -7,7 +7,7 @@ use super::{Customer, customers};
 use crate::crash::point::Seed;
 use crate::crash::scenario::Scenario;
 use crate::hosts::host::{Host, until};
-use crate::place::Place;
+use crate::place::{Place, Said};
 
 /// Enough for more than a dozen ranges and two dozen chunks.
 const ROWS: i64 = 3_000;
@@ -209,4 +209,22 @@ mod postgres {
         let before = on(Place::on(&cluster));
         assert!(kill_server(&mut cluster, &before, 24) > 10);
     }
+}
+
+#[test]
+fn a_range_that_is_not_where_the_worker_left_it_is_not_moved_on() {
+    let place = on(Place::new());
+    let run = place.start(&["migrate", "--max-rows-per-second", "1000"]);
+    let done = "SELECT coalesce(sum(rows_done), 0) FROM wasmigrate_range";
+    until("the first rows are done", || {
+        place.has_table("wasmigrate_range") && place.one::<i64>(done) > 0
+    });
+    place
+        .connect()
+        .run("UPDATE wasmigrate_range SET rows_done = rows_done + 1 WHERE is_done = 0");
+    Said::from(run.wait_with_output().unwrap())
+        .ends_with(1)
+        .and_says("the journal does not say any more of the transformation 0001");
+    place.run(&["migrate"]).ends_with(0);
+    place.run(&["finalize"]).ends_with(0);
 }

@@ -127,7 +127,7 @@ impl Run<'_> {
             .collect();
         self.lock_transformed(lease, &concerned, phase, attempt)
             .await?;
-        let has_transformations = !self.snapshot.transformations.is_empty();
+        let transformations = self.snapshot.transformations.len();
         // Written when all steps are done: whatever the transaction did to the journal before then, a step did.
         let mut attempts = Vec::new();
         for (number, loaded) in (1..).zip(&concerned) {
@@ -174,16 +174,9 @@ impl Run<'_> {
         let committed = if is_cancelled {
             Err(cancelled())
         } else {
-            commit_all(
-                session,
-                &context,
-                lease,
-                phase,
-                &attempts,
-                has_transformations,
-            )
-            .await
-            .map_err(Failure::from_database)
+            commit_all(session, &context, lease, phase, &attempts, transformations)
+                .await
+                .map_err(Failure::from_database)
         };
         if let Err(failure) = committed {
             let rolled_back = session.rollback().await;
@@ -204,14 +197,14 @@ async fn commit_all(
     lease: &Lease,
     phase: Phase,
     attempts: &[AttemptRecord],
-    has_transformations: bool,
+    transformations: usize,
 ) -> crate::database::Result<()> {
     context.write_output(session).await?;
     for attempt in attempts {
         journal::write_attempt(session, attempt).await?;
     }
-    if has_transformations {
-        journal::forget_transformations(session).await?;
+    if transformations > 0 {
+        journal::forget_transformations(session, transformations).await?;
     }
     match phase {
         Phase::Finalize => journal::finalize_steps(session).await?,

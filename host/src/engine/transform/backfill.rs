@@ -45,6 +45,7 @@ impl<'b> Backfill<'b> {
         is_replaced: bool,
     ) -> Result<Option<u64>, Failure> {
         let description = self.function(self.stop).describe().await?;
+        let before = begun.map(|begun| begun.description.as_str());
         let begun = begun.map(recorded).transpose()?;
         match begun {
             Some(begun) if self.engine.options.replacement != Replacement::Restart => {
@@ -58,7 +59,8 @@ impl<'b> Backfill<'b> {
                 let refused = |why| Failure::new("incompatible", Blame::Step, why);
                 old.fits(&new).map_err(refused)?;
                 self.tell("goes on from its last chunk with another component");
-                self.replace(transaction, &old, &new).await?;
+                self.replace(transaction, &old, &new, before.unwrap_or_default())
+                    .await?;
                 Ok(None)
             }
             begun => {
@@ -70,7 +72,7 @@ impl<'b> Backfill<'b> {
                     }
                     None => None,
                 };
-                let rows = self.install(transaction, old, description).await?;
+                let rows = self.install(transaction, old, before, description).await?;
                 Ok(Some(rows))
             }
         }
@@ -103,6 +105,7 @@ impl<'b> Backfill<'b> {
         &self,
         transaction: &mut StepTransaction,
         old: Option<Plan>,
+        before: Option<&str>,
         description: crate::sandbox::Transformation,
     ) -> Result<u64, Failure> {
         let index = self.loaded.step.index;
@@ -143,11 +146,7 @@ impl<'b> Backfill<'b> {
             try_cut_over(session, &plan).await?;
             // Types of the step's have run code of its own.
             session.verify().await?;
-            journal::write_transformation(session, index, &text).await?;
-            for range in &ranges {
-                journal::write_range(session, index, range).await?;
-            }
-            crate::database::Result::Ok(())
+            journal::begin_transformation(session, index, before, &text, &ranges).await
         };
         installed.await.map_err(Failure::from_database)?;
         self.commit_started(transaction).await?;
@@ -160,6 +159,7 @@ impl<'b> Backfill<'b> {
         transaction: &mut StepTransaction,
         old: &Plan,
         new: &Plan,
+        before: &str,
     ) -> Result<(), Failure> {
         let session = &mut *transaction.session;
         self.begin(session).await?;
@@ -172,7 +172,7 @@ impl<'b> Backfill<'b> {
                 later(session, triggers.chain(new.install_triggers())).await?;
             }
             session.verify().await?;
-            journal::redescribe(session, new.index, &text).await
+            journal::redescribe(session, new.index, before, &text).await
         };
         replaced.await.map_err(Failure::from_database)?;
         self.commit_started(transaction).await

@@ -272,7 +272,7 @@ impl<'w> Worker<'w> {
         written.await.map_err(Failure::from_database)?;
         bad_rows::keep(self.backfill.engine, plan, session, &bad).await?;
         let committed = async {
-            journal::write_range(session, plan.index, &behind).await?;
+            journal::advance_range(session, plan.index, range, &behind).await?;
             self.backfill.lease.fence(session).await?;
             session.commit().await
         };
