@@ -1,21 +1,20 @@
 //! migrate: the set-up, and the work that follows it.
 
-use std::sync::Arc;
-
-use super::cutover::secure;
+use super::context::Backfill;
 use super::drain::Drain;
-use super::function::Function;
+use super::install::secure;
 use super::lock::lock_table;
 use super::pace::SMALLEST_CHUNK;
-use super::plan::{Plan, Stage};
+use super::plan::{Plan, Stage, recorded};
+use super::query::step_rows;
+use super::questions::{count, refuse_nameless};
+use super::watch;
 use super::worker::{Shared, Worker};
-use super::{bad_rows, count, recorded, refuse_nameless, step_rows, watch};
-use crate::database::{Durability, Kind, Session, Stop, Value};
+use crate::database::{Durability, Kind, Session, Value};
 use crate::engine::failure::{Blame, Failure};
-use crate::engine::loaded::Loaded;
-use crate::engine::transaction::{RunContext, StepTransaction};
-use crate::engine::{Engine, Event, Replacement};
-use crate::journal::{self, Lease, Phase, Range, TransformationRecord};
+use crate::engine::transaction::StepTransaction;
+use crate::engine::{Event, Replacement};
+use crate::journal::{self, Range, TransformationRecord};
 
 /// How many ranges each worker gets, so that none is idle for long at the end.
 const RANGES_OF_WORKER: u64 = 8;
@@ -24,17 +23,7 @@ const RANGES_OF_WORKER: u64 = 8;
 /// the ranges of a table whose rows lie in the order of their keys differ by about 15 %.
 const SAMPLED_OF_PART: u64 = 4_000;
 
-/// The backfill of one step.
-#[derive(Clone, Copy)]
-pub(in crate::engine) struct Backfill<'b> {
-    pub(in crate::engine) engine: &'b Engine,
-    pub(in crate::engine) context: &'b Arc<RunContext>,
-    pub(in crate::engine) loaded: &'b Loaded,
-    pub(in crate::engine) lease: &'b Lease,
-    pub(in crate::engine) stop: &'b Stop,
-}
-
-impl<'b> Backfill<'b> {
+impl Backfill<'_> {
     /// Makes the table ready for the function and records that the step was started, in one transaction that it commits;
     /// or makes sure that what an earlier run began can go on, `is_replaced` by another component since. Returns how many
     /// rows there are, where they were counted. The session has no transaction open.
@@ -81,10 +70,6 @@ impl<'b> Backfill<'b> {
     fn tell(&self, what: &str) {
         let message = format!("{} {what}", self.loaded.step.label);
         self.context.observer.notify(&Event::Warning { message });
-    }
-
-    pub(super) fn function<'f>(&'f self, stop: &'f Stop) -> Function<'f> {
-        Function::new(self.engine, self.context, self.loaded, Phase::Migrate, stop)
     }
 
     /// Lays a description beside the table as it is now, in a transaction of its own.
@@ -259,7 +244,7 @@ impl<'b> Backfill<'b> {
         }
         let mut drain = Drain::new(self.function(self.stop), &shared.plan);
         drain.until_few(session, self.lease).await?;
-        bad_rows::retry(&mut drain, session, self.lease).await?;
+        drain.retry_bad_rows(session, self.lease).await?;
         Ok(shared.done.into_inner())
     }
 
@@ -348,10 +333,10 @@ async fn borders(
     Ok(borders)
 }
 
-/// Does what finalize will do to the schema, and undoes it: what depends on a column that goes is better told now. (SQLite
-/// would write the whole table anew.)
+/// Does what finalize will do to the schema, and undoes it: what depends on a column that goes is better told now. (Not
+/// where that writes the whole table anew.)
 async fn try_cut_over(session: &mut dyn Session, plan: &Plan) -> crate::database::Result<()> {
-    if plan.kind == Kind::Sqlite {
+    if session.server().capabilities.schema_change_rewrites_table {
         return Ok(());
     }
     let savepoint = session.savepoint().await?;

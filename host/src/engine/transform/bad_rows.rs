@@ -1,11 +1,10 @@
 //! Rows for which the function has no answer, set aside when the operator lets them be.
 
-use super::drain::{Drain, HOWEVER_LARGE};
 use super::plan::Plan;
 use crate::database::Session;
+use crate::engine::Engine;
 use crate::engine::failure::{Blame, Failure};
-use crate::engine::{Engine, OnBadRow};
-use crate::journal::{self, BadRow, Lease};
+use crate::journal::{self, BadRow};
 
 /// Keeps bad rows in the journal, with the open transaction; a failure when there are too many of them.
 pub(super) async fn keep(
@@ -53,32 +52,4 @@ pub(super) async fn refuse(session: &mut dyn Session, plan: &Plan) -> Result<(),
              and run `migrate --replace`"
         ),
     ))
-}
-
-/// Tries all bad rows again: they or the function may have been fixed, and some may be gone.
-pub(super) async fn retry(
-    drain: &mut Drain<'_>,
-    session: &mut dyn Session,
-    lease: &Lease,
-) -> Result<(), Failure> {
-    let index = drain.plan.index;
-    // Those that are still bad stay where they are.
-    drain.function.on_bad_row = OnBadRow::Quarantine;
-    let mut after = String::new();
-    loop {
-        session.begin_read().await.map_err(Failure::from_database)?;
-        let most = u32::try_from(HOWEVER_LARGE).unwrap_or(1);
-        let read = journal::read_bad_rows(session, (index, &after), most).await;
-        session.rollback().await.map_err(Failure::from_database)?;
-        let mut rows = read.map_err(Failure::from_database)?;
-        rows.retain(|row| row.index == index);
-        let Some(last) = rows.last() else {
-            return Ok(());
-        };
-        after = last.key.clone();
-        let keys = rows.iter().map(|row| journal::read_key(&row.key));
-        let keys = keys.collect::<Result<Vec<_>, _>>();
-        let keys = keys.map_err(Failure::from_database)?;
-        drain.again(session, lease, keys).await?;
-    }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::plan::Plan;
-use crate::database::{Authority, Batch, Cell, ColumnData, Kind, Result, Session, Value};
+use crate::database::{
+    Authority, Batch, Cell, ColumnData, Kind, Result, RowVersion, Session, Value,
+};
 use crate::journal::Range;
 
 /// The most bytes that a chunk has, whatever its rows. Stops rows of megabytes from filling the memory.
@@ -141,9 +143,9 @@ impl Chunk {
         if self.row_count() == 0 {
             return Ok(0);
         }
-        match plan.kind {
-            Kind::Sqlite => self.write_each(session, plan, derived, is_captured).await,
-            Kind::Postgres => self.write_all(session, plan, derived).await,
+        match session.server().capabilities.row_version {
+            RowVersion::Values => self.write_each(session, plan, derived, is_captured).await,
+            RowVersion::SystemColumns => self.write_all(session, plan, derived).await,
         }
     }
 
@@ -246,17 +248,27 @@ pub(super) async fn capture(
 ) -> Result<u64> {
     for keys in keys.chunks(CAPTURED_AT_ONCE) {
         let (statement, keys) = (plan.capture_keys(keys.len()), keys.concat());
-        match plan.kind {
-            // Triggers on it run in the name of the step.
-            Kind::Sqlite => session
-                .execute(Authority::Step, &statement, &keys)
-                .await
-                .map(|_| ())?,
-            // The role that steps work in may have no right to it.
-            Kind::Postgres => session.execute_later(&statement, &keys).await?,
-        }
+        change_capture(session, plan, &statement, &keys).await?;
     }
     Ok(keys.len() as u64)
+}
+
+/// Changes the capture with a statement that holds no words of the step's.
+pub(super) async fn change_capture(
+    session: &mut dyn Session,
+    plan: &Plan,
+    statement: &str,
+    parameters: &[Value],
+) -> Result<()> {
+    match plan.kind {
+        // Triggers on it run in the name of the step.
+        Kind::Sqlite => {
+            let changed = session.execute(Authority::Step, statement, parameters);
+            changed.await.map(|_| ())
+        }
+        // The role that steps work in may have no right to it.
+        Kind::Postgres => session.execute_later(statement, parameters).await,
+    }
 }
 
 fn cells(columns: &[ColumnData], row: usize) -> Vec<Value> {

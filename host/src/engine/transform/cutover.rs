@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use super::backfill::Backfill;
+use super::context::Backfill;
 use super::drain::Drain;
 use super::function::Function;
+use super::install::secure;
 use super::lock::lock_tables;
-use super::plan::{Plan, Stage};
-use super::{bad_rows, left_out, proof, recorded, refuse_nameless};
-use crate::database::{Durability, Session, Stop};
+use super::plan::{Plan, Stage, recorded};
+use super::questions::refuse_nameless;
+use super::{bad_rows, left_out, proof};
+use crate::database::{Session, Stop};
 use crate::engine::Engine;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::transaction::RunContext;
-use crate::journal::{self, Lease, Phase, TransformationRecord};
+use crate::journal::{self, Phase, TransformationRecord};
 
 /// What can be done before the table is locked: drains most of what changed, tries bad rows again, and finds out whether
 /// the cut-over would fail. In transactions of its own.
@@ -29,11 +31,9 @@ pub(in crate::engine) async fn before_cut_over(
     let plan = plan?;
     secure(session, &plan, backfill.lease).await?;
     let mut drain = Drain::new(backfill.function(backfill.stop), &plan);
-    let on_bad_row = drain.function.on_bad_row;
     drain.until_few(session, backfill.lease).await?;
-    bad_rows::retry(&mut drain, session, backfill.lease).await?;
+    drain.retry_bad_rows(session, backfill.lease).await?;
     look_at(session, &plan, false).await?;
-    drain.function.on_bad_row = on_bad_row;
     left_out::take_up(&mut drain, session, backfill.lease).await?;
     look_at(session, &plan, true).await?;
     proof::prove(&mut drain, session, backfill.lease).await
@@ -79,26 +79,6 @@ async fn refuse_unset(session: &mut dyn Session, plan: &Plan) -> Result<(), Fail
             required.join(", ")
         ),
     ))
-}
-
-/// Gives the capture of an earlier version of the host what is new in it.
-pub(super) async fn secure(
-    session: &mut dyn Session,
-    plan: &Plan,
-    lease: &Lease,
-) -> Result<(), Failure> {
-    let statements = plan.install_function();
-    if statements.is_empty() {
-        return Ok(());
-    }
-    let begun = session.begin(Durability::Deferred).await;
-    begun.map_err(Failure::from_database)?;
-    run(session, statements.into_iter()).await?;
-    let committed = async {
-        lease.fence(session).await?;
-        session.commit().await
-    };
-    committed.await.map_err(Failure::from_database)
 }
 
 /// Locks the tables of all transformations that are finalized or reset together, before anything else in their transaction

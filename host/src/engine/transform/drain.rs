@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::chunk::{Chunk, capture};
+use super::bad_rows;
+use super::chunk::{Chunk, capture, change_capture};
 use super::function::{Computed, Function};
-use super::lock::set_lock_timeout;
-use super::plan::{Plan, Stage};
-use super::worker::LOCK_WAIT;
-use super::{bad_rows, step_rows};
-use crate::database::{Authority, Durability, Kind, Session, Stop, Value};
-use crate::engine::Engine;
+use super::lock::{LOCK_WAIT, set_lock_timeout};
+use super::plan::{Plan, Stage, recorded};
+use super::query::step_rows;
+use crate::database::{Authority, Durability, Session, Stop, Value};
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::transaction::RunContext;
+use crate::engine::{Engine, OnBadRow};
 use crate::journal::{self, Lease, Phase, TransformationRecord};
 use crate::sandbox;
 
@@ -22,7 +22,7 @@ use crate::sandbox;
 const AT_ONCE: usize = 1_000;
 
 /// So many rows are drained at once however large they are.
-pub(super) const HOWEVER_LARGE: usize = 20;
+const HOWEVER_LARGE: usize = 20;
 
 /// Fewer than these are left for the next drain: while the application works, there is always one more.
 const FEW: usize = 100;
@@ -92,8 +92,46 @@ impl<'d> Drain<'d> {
         self.with_patience(session, lease, None).await
     }
 
+    /// Tries all bad rows again: they or the function may have been fixed, and some may be gone.
+    pub(super) async fn retry_bad_rows(
+        &mut self,
+        session: &mut dyn Session,
+        lease: &Lease,
+    ) -> Result<(), Failure> {
+        // Those that are still bad stay where they are.
+        let wanted = std::mem::replace(&mut self.function.on_bad_row, OnBadRow::Quarantine);
+        let retried = self.retry_each_bad_row(session, lease).await;
+        self.function.on_bad_row = wanted;
+        retried
+    }
+
+    async fn retry_each_bad_row(
+        &mut self,
+        session: &mut dyn Session,
+        lease: &Lease,
+    ) -> Result<(), Failure> {
+        let index = self.plan.index;
+        let mut after = String::new();
+        loop {
+            session.begin_read().await.map_err(Failure::from_database)?;
+            let most = u32::try_from(HOWEVER_LARGE).unwrap_or(1);
+            let read = journal::read_bad_rows(session, (index, &after), most).await;
+            session.rollback().await.map_err(Failure::from_database)?;
+            let mut rows = read.map_err(Failure::from_database)?;
+            rows.retain(|row| row.index == index);
+            let Some(last) = rows.last() else {
+                return Ok(());
+            };
+            after = last.key.clone();
+            let keys = rows.iter().map(|row| journal::read_key(&row.key));
+            let keys = keys.collect::<Result<Vec<_>, _>>();
+            let keys = keys.map_err(Failure::from_database)?;
+            self.again(session, lease, keys).await?;
+        }
+    }
+
     /// Computes the rows of these keys again, whether they have changed or not.
-    pub(super) async fn again(
+    async fn again(
         &mut self,
         session: &mut dyn Session,
         lease: &Lease,
@@ -170,10 +208,11 @@ impl<'d> Drain<'d> {
         lease: &Lease,
         keys: Option<Vec<Vec<Value>>>,
     ) -> Result<Drained, Failure> {
-        // SQLite reads and computes beside a writer.
-        let begun = match self.plan.kind {
-            Kind::Sqlite => session.begin_read().await,
-            Kind::Postgres => session.begin(Durability::Deferred).await,
+        // Whoever has the only write lock reads and computes before taking it.
+        let has_one_writer = session.server().capabilities.has_one_writer();
+        let begun = match has_one_writer {
+            true => session.begin_read().await,
+            false => session.begin(Durability::Deferred).await,
         };
         begun.map_err(Failure::from_database)?;
         give_way(session).await?;
@@ -182,7 +221,7 @@ impl<'d> Drain<'d> {
             session.rollback().await.map_err(Failure::from_database)?;
             return Ok(Drained::default());
         }
-        if self.plan.kind == Kind::Sqlite {
+        if has_one_writer {
             session.rollback().await.map_err(Failure::from_database)?;
             let begun = session.begin(Durability::Deferred).await;
             begun.map_err(Failure::from_database)?;
@@ -258,7 +297,7 @@ impl<'d> Drain<'d> {
 
 /// Lets the open transaction give way to the application where they wait for each other.
 async fn give_way(session: &mut dyn Session) -> Result<(), Failure> {
-    if session.server().kind == Kind::Sqlite {
+    if session.server().capabilities.has_one_writer() {
         return Ok(());
     }
     let set = set_lock_timeout(session, LOCK_WAIT).await;
@@ -275,7 +314,7 @@ pub(in crate::engine) async fn drain_idle(
     session: &mut dyn Session,
     stop: &Stop,
 ) -> Result<bool, Failure> {
-    let description = super::recorded(begun)?;
+    let description = recorded(begun)?;
     let plan = Plan::new(session, loaded.step.index, description, Stage::SetUp).await?;
     let function = Function::new(engine, context, loaded, Phase::Migrate, stop);
     give_way(session).await?;
@@ -408,13 +447,6 @@ impl Captured {
             plan.capture(),
             numbers.join(", ")
         );
-        match plan.kind {
-            // Triggers on it run in the name of the step.
-            Kind::Sqlite => session
-                .execute(Authority::Step, &statement, &[])
-                .await
-                .map(|_| ()),
-            Kind::Postgres => session.execute_later(&statement, &[]).await,
-        }
+        change_capture(session, plan, &statement, &[]).await
     }
 }

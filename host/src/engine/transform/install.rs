@@ -5,7 +5,32 @@
 //! it. Its names are not the journal's: the application writes to it.
 
 use super::plan::{Plan, list};
-use crate::database::{Kind, quote};
+use crate::database::{Durability, Kind, Session, quote};
+use crate::engine::failure::Failure;
+use crate::journal::Lease;
+
+/// Gives the capture of an earlier version of the host what is new in it.
+pub(super) async fn secure(
+    session: &mut dyn Session,
+    plan: &Plan,
+    lease: &Lease,
+) -> Result<(), Failure> {
+    let statements = plan.install_function();
+    if statements.is_empty() {
+        return Ok(());
+    }
+    let begun = session.begin(Durability::Deferred).await;
+    begun.map_err(Failure::from_database)?;
+    let committed = async {
+        for statement in &statements {
+            session.execute_later(statement, &[]).await?;
+        }
+        session.verify().await?;
+        lease.fence(session).await?;
+        session.commit().await
+    };
+    committed.await.map_err(Failure::from_database)
+}
 
 impl Plan {
     /// The table into which triggers write the keys of rows that change.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::plan::Plan;
-use crate::database::{Authority, Error, ErrorKind, Kind, Result, Session, Stop};
+use crate::database::{Authority, Error, ErrorKind, Result, Session, Stop};
 
 /// How long to wait for the lock at a time. Whoever wants the table meanwhile waits behind us.
 const WAIT: Duration = Duration::from_millis(100);
@@ -13,6 +13,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// How often the lock is asked for.
 const MOST_TRIES: u32 = 30;
+
+/// How long a chunk waits for a lock of the application. Shorter than the time after which a server looks for deadlocks
+/// and ends one of those who are in it, which must not be the application:
+/// <https://www.postgresql.org/docs/current/runtime-config-locks.html#GUC-DEADLOCK-TIMEOUT>
+pub(super) const LOCK_WAIT: Duration = Duration::from_millis(400);
 
 /// How long to wait, at least, for the lock that keeps vacuum away. A vacuum by the server itself gives way only to those
 /// who wait for longer than this: <https://www.postgresql.org/docs/current/runtime-config-locks.html#GUC-DEADLOCK-TIMEOUT>
@@ -31,8 +36,7 @@ pub(super) async fn lock_tables(
     plans: &[Plan],
     stop: &Stop,
 ) -> std::result::Result<(), (usize, Error)> {
-    let is_server = |plan: &Plan| plan.kind != Kind::Sqlite;
-    if !plans.iter().any(is_server) {
+    if plans.is_empty() || session.server().capabilities.has_one_writer() {
         // The open transaction has the only write lock.
         return Ok(());
     }

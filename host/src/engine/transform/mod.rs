@@ -10,6 +10,7 @@
 mod backfill;
 mod bad_rows;
 mod chunk;
+mod context;
 mod cutover;
 mod drain;
 mod function;
@@ -19,6 +20,8 @@ mod lock;
 mod pace;
 mod plan;
 mod proof;
+mod query;
+mod questions;
 mod rehearse;
 mod rows;
 mod table;
@@ -28,18 +31,18 @@ mod worker;
 use std::sync::Arc;
 
 use super::Engine;
-use super::failure::{Blame, Failure};
+use super::failure::Failure;
 use super::loaded::Loaded;
 use super::transaction::RunContext;
-use crate::database::{Authority, Session, Stop, Value};
+use crate::database::{Session, Stop};
 use crate::journal::{Phase, TransformationRecord};
-use crate::sandbox::Transformation;
 
-pub(super) use backfill::Backfill;
+pub(super) use context::Backfill;
 pub(super) use cutover::{before_cut_over, cut_over, lock_all, reset};
 pub(super) use drain::drain_idle;
 use function::Function;
-use plan::{Plan, Stage};
+use plan::{Plan, Stage, recorded};
+use questions::{count, refuse_nameless};
 pub(super) use rehearse::rehearse;
 
 /// How many rows a transformation will go through.
@@ -61,57 +64,4 @@ pub(super) async fn rows(
     let plan = Plan::new(session, loaded.step.index, description, stage).await?;
     refuse_nameless(session, &plan).await?;
     count(session, &plan).await.map_err(Failure::from_database)
-}
-
-/// What a transformation said of itself when it was begun.
-fn recorded(record: &TransformationRecord) -> Result<Transformation, Failure> {
-    serde_json::from_str(&record.description).map_err(|error| {
-        let message = format!("the journal's description of the transformation: {error}");
-        Failure::new("host", Blame::Host, message)
-    })
-}
-
-/// Refuses a table with a row that nothing names.
-async fn refuse_nameless(session: &mut dyn Session, plan: &Plan) -> Result<(), Failure> {
-    let Some(query) = plan.nameless() else {
-        return Ok(());
-    };
-    let found = session.rows(&query, &[]).await;
-    match found.map_err(Failure::from_database)?.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::new(
-            "incompatible",
-            Blame::Step,
-            format!(
-                "a row of the table {} has no key, so that nothing names it: fill it in, or name other columns as the key",
-                plan.table
-            ),
-        )),
-    }
-}
-
-async fn count(session: &mut dyn Session, plan: &Plan) -> crate::database::Result<u64> {
-    let rows = step_rows(session, &plan.count(), &[]).await?;
-    let count = rows.first().and_then(|row| row.first());
-    let count = count.and_then(Value::as_integer).unwrap_or(0);
-    Ok(u64::try_from(count).unwrap_or(0))
-}
-
-/// All rows of a small result whose query holds words of the step's.
-async fn step_rows(
-    session: &mut dyn Session,
-    query: &str,
-    parameters: &[Value],
-) -> crate::database::Result<Vec<Vec<Value>>> {
-    let cursor = session.query(Authority::Step, query, parameters).await?;
-    let mut rows = Vec::new();
-    loop {
-        let batch = session.fetch(cursor, 1_000, 8 << 20).await?;
-        if batch.row_count == 0 {
-            break;
-        }
-        rows.extend(batch.into_rows());
-    }
-    session.close(cursor).await;
-    Ok(rows)
 }

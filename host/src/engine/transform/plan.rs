@@ -1,9 +1,10 @@
 //! A transformation laid beside its table: what it says of itself, checked against what the database has.
 
-use super::step_rows;
+use super::query::step_rows;
 use super::table::{Column, Table};
 use crate::database::{ErrorKind, JOURNAL_PREFIX, Kind, Session, quote};
 use crate::engine::failure::{Blame, Failure};
+use crate::journal::TransformationRecord;
 use crate::sandbox::{DerivedColumn, Transformation};
 
 /// Whether the derived columns are there already.
@@ -190,6 +191,14 @@ impl Plan {
             None => String::new(),
         }
     }
+}
+
+/// What a transformation said of itself when it was begun.
+pub(super) fn recorded(record: &TransformationRecord) -> Result<Transformation, Failure> {
+    serde_json::from_str(&record.description).map_err(|error| {
+        let message = format!("the journal's description of the transformation: {error}");
+        Failure::new("host", Blame::Host, message)
+    })
 }
 
 /// Whether the columns are there that must be, and no others.

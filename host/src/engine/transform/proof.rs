@@ -9,7 +9,7 @@
 use super::drain::Drain;
 use super::lock::{keep_vacuum_away, lock_table};
 use super::plan::Plan;
-use crate::database::{Durability, Kind, Result, Session, Value, quote};
+use crate::database::{Durability, Result, Session, Value, quote};
 use crate::engine::failure::Failure;
 use crate::journal::Lease;
 
@@ -24,7 +24,8 @@ pub(super) async fn prove(
 ) -> std::result::Result<(), Failure> {
     let plan = drain.plan;
     // Rows that are not concerned have no values.
-    if plan.kind == Kind::Sqlite || plan.has_parts || plan.description.filter.is_some() {
+    let rewrites = session.server().capabilities.schema_change_rewrites_table;
+    if rewrites || plan.has_parts || plan.description.filter.is_some() {
         return Ok(());
     }
     session.begin_read().await.map_err(Failure::from_database)?;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::chunk::Chunk;
 use super::function::{Computed, Function};
-use super::plan::{Plan, Stage};
-use super::{count, recorded, refuse_nameless};
+use super::plan::{Plan, Stage, recorded};
+use super::questions::{count, refuse_nameless};
 use crate::database::{Session, Stop};
 use crate::engine::failure::Failure;
 use crate::engine::loaded::Loaded;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::backfill::Backfill;
+use super::context::Backfill;
 use super::drain::Drain;
 use super::pace::Rates;
 use super::plan::Plan;

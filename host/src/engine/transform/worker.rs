@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::backfill::Backfill;
 use super::bad_rows;
 use super::chunk::Chunk;
+use super::context::Backfill;
 use super::drain::Drain;
 use super::function::{Computed, Function};
-use super::lock::set_lock_timeout;
+use super::lock::{LOCK_WAIT, set_lock_timeout};
 use super::pace::{ChunkSize, Throttle};
 use super::plan::Plan;
-use crate::database::{Access, Durability, Kind, Result, Session, Stop};
+use crate::database::{Access, Durability, Result, Session, Stop};
 use crate::engine::Unit;
 use crate::engine::failure::Failure;
 use crate::engine::transaction::Meter;
@@ -27,11 +27,6 @@ const TRIES: u32 = 10;
 
 /// The pause before the second try; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-
-/// How long a chunk waits for a lock of the application. Shorter than the time after which a server looks for deadlocks
-/// and ends one of those who are in it, which must not be the application:
-/// <https://www.postgresql.org/docs/current/runtime-config-locks.html#GUC-DEADLOCK-TIMEOUT>
-pub(super) const LOCK_WAIT: Duration = Duration::from_millis(400);
 
 /// How long SQLite's only write lock is held, all in all, before others get their turn, and how long that is. Who waits for
 /// the lock is in no queue, but looks again, at last every 100 ms: <https://www.sqlite.org/c3ref/busy_timeout.html>
@@ -117,13 +112,11 @@ impl<'s> Shared<'s> {
 
     /// SQLite reads beside a writer, and only then takes the lock; a server does both in one transaction.
     pub(super) async fn begin_to_read(&self, session: &mut dyn Session) -> Result<()> {
-        match self.plan.kind {
-            Kind::Sqlite => session.begin_read().await,
-            Kind::Postgres => {
-                session.begin(Durability::Deferred).await?;
-                set_lock_timeout(session, LOCK_WAIT).await
-            }
+        if session.server().capabilities.has_one_writer() {
+            return session.begin_read().await;
         }
+        session.begin(Durability::Deferred).await?;
+        set_lock_timeout(session, LOCK_WAIT).await
     }
 
     /// Holds the other writers of this process back, where there can be only one.
@@ -131,7 +124,7 @@ impl<'s> Shared<'s> {
         &'w self,
         session: &mut dyn Session,
     ) -> Result<Option<tokio::sync::MutexGuard<'w, Duration>>> {
-        if self.plan.kind != Kind::Sqlite {
+        if !session.server().capabilities.has_one_writer() {
             return Ok(None);
         }
         session.rollback().await?;
