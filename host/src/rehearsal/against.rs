@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::injector::{FaultInjector, InjectionPlan, Probe};
+use super::injection::{InjectionPlan, Probe};
+use super::injector::FaultInjector;
 use super::report::{Finding, Part};
 use super::snapshot::{Words, counted, differences};
 use super::{Error, parallel};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::injector::{Injection, dead};
+use super::injection::{Injection, dead};
 use super::points::{Point, named};
 use crate::database::{
     Access, Authority, Batch, Column, Content, Coordination, CursorId, Deed, Durability, Error,

@@ -24,6 +24,7 @@ mod expected;
 mod fixture;
 mod generate;
 mod injected_session;
+mod injection;
 mod injector;
 mod junit;
 mod parallel;

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::injector::{FaultInjector, InjectionPlan};
+use super::injection::InjectionPlan;
+use super::injector::FaultInjector;
 use super::points::Seen;
 use super::report::Finding;
 use super::scratch::ScratchDatabase;

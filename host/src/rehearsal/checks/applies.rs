@@ -7,7 +7,7 @@ use super::super::Error;
 use super::super::declarations::Declarations;
 use super::super::expected;
 use super::super::fixture::Fixture;
-use super::super::injector::InjectionPlan;
+use super::super::injection::InjectionPlan;
 use super::super::report::Finding;
 use super::super::scratch::ScratchDatabase;
 use super::super::trial::{Trial, snapshot};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::declarations::{Declarations, except};
-use super::super::injector::{FaultInjector, InjectionPlan};
+use super::super::injection::InjectionPlan;
+use super::super::injector::FaultInjector;
 use super::super::points::{Point, Seen};
 use super::super::scratch::ScratchDatabase;
 use super::super::snapshot::{Words, differences};

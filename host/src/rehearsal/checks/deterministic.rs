@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::super::declarations::{Declarations, except};
-use super::super::injector::{FaultInjector, InjectionPlan};
+use super::super::injection::InjectionPlan;
+use super::super::injector::FaultInjector;
 use super::super::report::{Finding, Part};
 use super::super::scratch::ScratchDatabase;
 use super::super::snapshot::{Words, differences};

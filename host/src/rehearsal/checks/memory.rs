@@ -2,7 +2,7 @@
 
 use super::super::fixture;
 use super::super::generate;
-use super::super::injector::InjectionPlan;
+use super::super::injection::InjectionPlan;
 use super::super::report::Finding;
 use super::super::snapshot::counted;
 use super::super::trial::kind_name;
