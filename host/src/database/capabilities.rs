@@ -26,6 +26,8 @@ pub struct Capabilities {
     pub columns: ColumnTypes,
     /// How tables of others are read.
     pub expressions: Expressions,
+    /// An expression for the time by the database's own clock, in milliseconds since 1970: all hosts see the same.
+    pub clock: &'static str,
 }
 
 /// How many transactions may write at the same time.

@@ -10,7 +10,7 @@ use super::transaction::RunContext;
 use super::{Engine, RunError, transform};
 use crate::catalog::StepFile;
 use crate::database::{Access, Durability, Stop};
-use crate::journal::{self, StepState};
+use crate::journal::{self, Fenced, StepState};
 
 pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError> {
     let snapshot = engine.snapshot(stop).await?;
@@ -38,7 +38,10 @@ pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError
         let mut session = engine.database.open(Access::Write, stop).await?;
         session.begin(Durability::Deferred).await?;
         // Whoever wants the lease waits for this lock.
-        session.lock_target().await?;
+        let Some(right) = journal::lock(&mut *session).await? else {
+            session.rollback().await?;
+            return Ok(false);
+        };
         let snapshot = journal::read(&mut *session).await?;
         let record = snapshot.steps.get(&step.step.index);
         let is_waiting = record.is_some_and(|record| {
@@ -56,7 +59,8 @@ pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError
             transform::drain_idle(engine, &context, step, begun, &mut *session, stop).await;
         stop.set_deadline(None);
         has_more |= drained.map_err(failed)?;
-        session.commit().await?;
+        let fenced = Fenced::of_steps(&mut *session, &right).verify().await?;
+        fenced.commit().await?;
     }
     Ok(has_more)
 }

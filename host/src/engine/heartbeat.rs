@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::database::{Access, Database, Durability, ErrorKind, Stop};
-use crate::journal::Lease;
+use crate::journal::{Fenced, Lease};
 
 /// A thread that renews the lease three times in its life. While a step's transaction holds a SQLite file's write lock
 /// it cannot, and need not: nobody else can take the lease then either.
@@ -92,7 +92,6 @@ async fn renew(
     let stop = given_up.child();
     stop.set_deadline(Some(lease.lasts / 3));
     let mut session = database.open(Access::Write, &stop).await?;
-    session.begin(Durability::Deferred).await?;
-    lease.fence(&mut *session).await?;
-    session.commit().await
+    let fenced = Fenced::begin(&mut *session, lease, Durability::Deferred).await?;
+    fenced.commit().await
 }

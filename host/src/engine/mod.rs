@@ -1,17 +1,36 @@
 //! What may run when, and the running of it.
 //!
 //! An [`Engine`] serves one target and one directory of steps. [`Engine::run`] takes a command from the look at the
-//! journal to the last commit: wait for the lease, compare files and journal, decide by the state machine in `state`,
-//! prepare, run the steps (`runner`), end the run. What happens meanwhile is told to an [`Observer`]. This room knows no
-//! HTTP, no terminal, and no type of wasmtime or of a database driver.
+//! journal to the last commit:
+//!
+//! ```text
+//!      steps                        tenants                   adoption
+//!   runner::run                   tenants::run              adopt::take_turn
+//!        └──────────────────────────┬──────────────────────────────┘
+//!                                acquire     look, wait, lock, look again, decide (`state`),
+//!                                   │        write the run down, take the lease: flushed to the disk
+//!                                prepare     load, compile, check, count: what is refused here has changed nothing
+//!                                   │
+//!                                 units      what commits as one: all steps, a step, a statement, a chunk of rows
+//!                                   │          each: begin ─> perform ─> verify ─> fence ─> journal ─> commit
+//!                                   │          (`journal::Fenced`: nobody else commits)
+//!                                   │          connection lost ─> recover ─> what the journal says counts;
+//!                                   │          what comes after a commit that the server has lost is not done
+//!                                  end       schema, outcome, output, lease: flushed, and with it all before
+//! ```
+//!
+//! What happens meanwhile is passed to an [`Observer`]. This room knows no HTTP, no terminal, and no type of wasmtime or of a
+//! database driver.
 //!
 //! A run stays on the thread that began it, because a session does.
 
+mod acquire;
 mod adopt;
 mod advice;
 mod at_work;
 mod decision;
 mod drain;
+mod end;
 mod event;
 mod event_buffer;
 mod failure;
@@ -19,12 +38,14 @@ mod gate;
 mod heartbeat;
 mod history;
 mod inspect;
+mod interruption;
 mod live;
 mod loaded;
 mod options;
 mod overview;
 mod pause;
 mod program;
+mod recover;
 mod rehearse;
 mod retries;
 mod run_output;
@@ -36,20 +57,19 @@ mod supervisor;
 mod tenants;
 mod transaction;
 mod transform;
+mod units;
 mod verify;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::catalog::{self, Catalog, StepFile};
-use crate::database::{self, Access, Database, Durability, ErrorKind, Kind, Session, Stop};
+use crate::catalog::{self, StepFile};
+use crate::database::{self, Access, Database, Durability, Kind, Stop};
 use crate::foreign::Tool;
-use crate::journal::{self, LeaseRecord, Outcome, Phase, Snapshot};
+use crate::journal::{self, Fenced, LeaseRecord, Snapshot};
 use crate::sandbox::Sandbox;
 use at_work::Work;
-use heartbeat::Heartbeat;
-use runner::Run;
-use transaction::{RunContext, StepTransaction};
+use transaction::StepTransaction;
 
 pub use adopt::{AdoptedFile, Adoption, BaselineOrder, ImportOrder};
 pub use advice::StepAdvice;
@@ -199,93 +219,7 @@ impl Engine {
             adopt::settle(self, &*observer, stop).await?;
             return tenants::run(self, tenancy, order, observer, stop).await;
         }
-        let command = order.command;
-        let catalog = self.catalog()?;
-        loop {
-            if stop.is_cancelled() {
-                return Err(RunError::Cancelled);
-            }
-            let mut snapshot = self.snapshot(stop).await?;
-            self.reopen_replaced(&catalog, &mut snapshot);
-            if let Some(lease) = snapshot.lease.clone().filter(LeaseRecord::is_live) {
-                self.wait_for(lease, &*observer, stop).await?;
-                continue;
-            }
-            // Whoever has nothing to do, and nobody's run to end, must not even open the target for writing.
-            if self.decide(&catalog, &snapshot, command)?.is_none() && snapshot.lease.is_none() {
-                return Ok(self.nothing_done(&catalog, &snapshot));
-            }
-            adopt::refuse_unadopted(self, &snapshot, stop).await?;
-            if command != Command::Reset {
-                self.refuse_dangers(&catalog, &snapshot)?;
-            }
-            let mut session = match self.open_to_run(stop).await {
-                Ok(Some(session)) => session,
-                Ok(None) => continue,
-                Err(error) if error.kind == ErrorKind::Busy => {
-                    // Another host's one long transaction may have the lock. It may have begun since we looked, and it
-                    // cannot renew its lease meanwhile.
-                    let lease = self.snapshot(stop).await?.lease;
-                    let Some(lease) = lease.filter(|lease| !lease.is_known_dead()) else {
-                        return Err(error.into());
-                    };
-                    self.wait_for(lease, &*observer, stop).await?;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let mut snapshot = journal::read(&mut *session).await?;
-            if snapshot.lease.as_ref().is_some_and(LeaseRecord::is_live) {
-                continue;
-            }
-            self.reopen_replaced(&catalog, &mut snapshot);
-            let Some(state) = self.decide(&catalog, &snapshot, command)? else {
-                // A host died between its last step and the end of its run.
-                journal::end_dead_runs(&mut *session, None).await?;
-                session.commit().await?;
-                return Ok(self.nothing_done(&catalog, &snapshot));
-            };
-            let phase = match (command, state) {
-                (Command::Reset, _) => Phase::Reset,
-                (_, State::FinalizationRunning) => Phase::Finalize,
-                _ => Phase::Prepare,
-            };
-            let lease = journal::start_run(
-                &mut *session,
-                command.as_str(),
-                phase,
-                order.verbose,
-                self.options.lease,
-            )
-            .await?;
-            session.commit().await?;
-            session.label(lease.run);
-            let at_work = self.work_on(lease.run);
-            observer.notify(&Event::RunStarted {
-                run: lease.run,
-                command: command.as_str().to_owned(),
-                steps: overview::concerned(&catalog, &snapshot, command),
-            });
-            if session.server().is_superuser {
-                observer.notify(&Event::Warning {
-                    message: SUPERUSER.to_owned(),
-                });
-            }
-            let heartbeat =
-                Heartbeat::start(Arc::clone(&self.database), lease.clone(), stop.clone());
-            let context = Arc::new(RunContext {
-                lease: Some(lease.clone()),
-                observer,
-                settings: Arc::clone(&self.options.settings),
-                output: self.output_of(lease.run),
-                tenant: None,
-                is_tenancy: false,
-            });
-            let run = Run::new(self, context, session, catalog, snapshot, stop);
-            let report = run.drive(command, state, &lease).await;
-            drop((at_work, heartbeat));
-            return Ok(report);
-        }
+        runner::run(self, order, observer, stop).await
     }
 
     /// Applies the pending files, to all tenants or a new one. Waits for whoever else works on the target. As for
@@ -356,17 +290,6 @@ impl Engine {
     fn seems_at_work(&self, lease: &LeaseRecord) -> bool {
         let is_idle = lease.is_ours() && !self.work.goes_on();
         lease.is_live() || (lease.is_known_alive() && !is_idle)
-    }
-
-    /// A session in an open transaction, during which nobody else takes the lease or commits under one that is over; none
-    /// when somebody has taken it since.
-    async fn open_to_run(&self, stop: &Stop) -> Result<Option<Box<dyn Session>>, database::Error> {
-        let mut session = self.database.open(Access::Write, stop).await?;
-        session.begin(Durability::Deferred).await?;
-        session.lock_target().await?;
-        journal::prepare(&mut *session).await?;
-        let is_free = journal::shut_out_the_dead(&mut *session).await?;
-        Ok(is_free.then_some(session))
     }
 
     /// Computes anew what the application has changed of rows that wait for their finalize, as far as nobody is at work;
@@ -470,15 +393,15 @@ impl Engine {
         }
         let mut session = self.database.open(Access::Write, &stop).await?;
         session.begin(Durability::Flushed).await?;
-        session.lock_target().await?;
-        let lease = journal::read(&mut *session).await?.lease;
+        let right = journal::lock_out(&mut *session).await?;
+        let mut fenced = Fenced::join(&mut *session, &right).await?;
+        let lease = journal::read(fenced.session()).await?.lease;
         if lease.is_some() {
-            journal::shut_out(&mut *session).await?;
             let message = format!("{} broke its lease: {reason}", journal::holder());
             let failure = Failure::new("lease", Blame::Operator, message);
-            journal::end_dead_runs(&mut *session, Some(&failure.to_json())).await?;
+            journal::end_dead_runs(fenced.session(), Some(&failure.to_json())).await?;
         }
-        session.commit().await?;
+        fenced.commit().await?;
         Ok(lease)
     }
 
@@ -489,13 +412,17 @@ impl Engine {
         session.begin(Durability::Flushed).await?;
         session.lock_target().await?;
         let lease = journal::read(&mut *session).await?.lease;
-        if lease.is_some_and(|lease| lease.run == run && lease.is_ours()) {
-            journal::shut_out(&mut *session).await?;
-            let error = Some(failure.to_json());
-            journal::end_run(&mut *session, run, Outcome::Failed, error.as_ref()).await?;
-            journal::end_dead_runs(&mut *session, None).await?;
+        if !lease.is_some_and(|lease| lease.run == run && lease.is_ours()) {
+            return Ok(session.rollback().await?);
         }
-        Ok(session.commit().await?)
+        // Only now: nobody else's transactions may be ended.
+        let right = journal::lock_out(&mut *session).await?;
+        let mut fenced = Fenced::join(&mut *session, &right).await?;
+        let error = Some(failure.to_json());
+        let outcome = journal::Outcome::Failed;
+        journal::end_run(fenced.session(), run, outcome, error.as_ref()).await?;
+        journal::end_dead_runs(fenced.session(), None).await?;
+        Ok(fenced.commit().await?)
     }
 
     /// Asks the run that goes on, wherever it does, to rest between steps and chunks of rows; returns its number.
@@ -531,44 +458,6 @@ impl Engine {
         let snapshot = journal::read(&mut *session).await?;
         session.rollback().await?;
         Ok(snapshot)
-    }
-
-    fn nothing_done(&self, catalog: &Catalog, snapshot: &Snapshot) -> Report {
-        Report {
-            run: None,
-            outcome: Outcome::Done,
-            state: Some(overview::state_of(catalog, snapshot)),
-            failure: None,
-        }
-    }
-
-    async fn wait_for(
-        &self,
-        lease: LeaseRecord,
-        observer: &dyn Observer,
-        stop: &Stop,
-    ) -> Result<(), RunError> {
-        if !self.options.wait {
-            return Err(RunError::Held(lease));
-        }
-        self.wait_until_free(lease, observer, stop).await
-    }
-
-    /// Waits for a while, whether the operator wants to or not.
-    async fn wait_until_free(
-        &self,
-        lease: LeaseRecord,
-        observer: &dyn Observer,
-        stop: &Stop,
-    ) -> Result<(), RunError> {
-        observer.notify(&Event::Waiting {
-            holder: lease.holder,
-            run: lease.run,
-        });
-        tokio::select! {
-            () = tokio::time::sleep(WAIT_INTERVAL) => Ok(()),
-            _ = stop.stopped() => Err(RunError::Cancelled),
-        }
     }
 
     /// The sandbox, started when it is first needed.

@@ -5,29 +5,37 @@ use std::time::Duration;
 use super::event::{Event, Observer};
 use super::failure::Failure;
 use super::{Engine, RunError};
-use crate::database::{Access, Durability, Session, Stop};
-use crate::journal::{self, Lease, Pause};
+use crate::database::{Access, Durability, ErrorKind, Session, Stop};
+use crate::journal::{self, Fenced, Lease, OperatorsWord, Pause};
 
 /// How often a resting run looks whether it may go on.
 pub(super) const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Why there is nothing to do for the operator's word.
+const NO_RUN: &str = "no run goes on: there is nothing to pause or to resume";
 
 /// Asks the run that goes on to rest, or to go on; returns its number.
 pub(super) async fn request(engine: &Engine, pause: bool) -> Result<i64, RunError> {
     let snapshot = engine.snapshot(&Stop::default()).await?;
     let lease = snapshot.lease.filter(|lease| engine.seems_at_work(lease));
     let Some(lease) = lease else {
-        return Err(RunError::Refused(
-            "no run goes on: there is nothing to pause or to resume".to_owned(),
-        ));
+        return Err(RunError::Refused(NO_RUN.to_owned()));
     };
     let mut session = engine
         .database
         .open(Access::Write, &Stop::default())
         .await?;
-    session.begin(Durability::Flushed).await?;
-    journal::request_pause(&mut *session, lease.run, pause).await?;
-    session.commit().await?;
-    Ok(lease.run)
+    let begun = Fenced::begin(&mut *session, &OperatorsWord, Durability::Flushed);
+    let mut fenced = begun.await?;
+    journal::request_pause(fenced.session(), lease.run, pause).await?;
+    match fenced.commit().await {
+        Ok(()) => Ok(lease.run),
+        // It has ended meanwhile.
+        Err(error) if error.kind == ErrorKind::Conflict => {
+            Err(RunError::Refused(NO_RUN.to_owned()))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Why a run is to rest, when its operator said so.
@@ -78,10 +86,9 @@ pub(super) async fn tell(
     lease: &Lease,
     waits_for: Option<&str>,
 ) -> crate::database::Result<()> {
-    session.begin(Durability::Deferred).await?;
-    journal::write_waiting(session, lease.run, waits_for).await?;
-    lease.fence(session).await?;
-    session.commit().await?;
+    let mut fenced = Fenced::begin(session, lease, Durability::Deferred).await?;
+    journal::write_waiting(fenced.session(), lease.run, waits_for).await?;
+    fenced.commit().await?;
     observer.notify(&Event::Resting {
         waits_for: waits_for.map(str::to_owned),
     });

@@ -7,8 +7,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use async_trait::async_trait;
+
 use crate::database::{Result, Session};
-use crate::journal::{self, Lease, OutputLine};
+use crate::journal::{self, Lease, OutputLine, PendingOutput};
 
 /// How many committed lines are kept for a server that forgets its last commits when it dies.
 const COMMITTED_LINES: usize = 1_000;
@@ -87,9 +89,13 @@ impl RunOutput {
 
     /// Writes into the open transaction what it does not hold yet.
     pub(super) async fn write(&self, session: &mut dyn Session, lease: &Lease) -> Result<()> {
+        self.write_for(session, lease.run).await
+    }
+
+    async fn write_for(&self, session: &mut dyn Session, run: i64) -> Result<()> {
         let is_in_doubt = std::mem::take(&mut self.lock().is_in_doubt);
         if is_in_doubt {
-            match journal::last_written(session, lease.run, self.writer).await {
+            match journal::last_written(session, run, self.writer).await {
                 Ok(last) => self.lock().are_committed_up_to(last),
                 Err(error) => {
                     self.lock().is_in_doubt = true;
@@ -102,7 +108,7 @@ impl RunOutput {
             let held = lines.committed + lines.written;
             lines.lines.iter().skip(held).cloned().collect()
         };
-        journal::write_output(session, lease.run, self.writer, &new).await?;
+        journal::write_output(session, run, self.writer, &new).await?;
         self.lock().written += new.len();
         Ok(())
     }
@@ -128,6 +134,25 @@ impl RunOutput {
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl PendingOutput for RunOutput {
+    async fn write(&self, session: &mut dyn Session, run: i64) -> Result<()> {
+        self.write_for(session, run).await
+    }
+
+    fn committed(&self) {
+        Self::committed(self);
+    }
+
+    fn rolled_back(&self) {
+        Self::rolled_back(self);
+    }
+
+    fn connection_lost(&self) {
+        Self::connection_lost(self);
     }
 }
 

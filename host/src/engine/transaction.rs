@@ -12,7 +12,8 @@ use super::run_output::RunOutput;
 use crate::catalog::StepKind;
 use crate::database::{Durability, Error, Listener, Result, Session};
 use crate::journal::{
-    self, AttemptRecord, Lease, Outcome, OutputLine, Phase, StepRecord, StepState,
+    self, AttemptRecord, Committable, Fenced, Lease, Outcome, OutputLine, Phase, Right, StepRecord,
+    StepState, StepVersion,
 };
 use crate::output::{Level, printable};
 use crate::sandbox::{OutputWriter, Recorded, StepHost};
@@ -41,14 +42,6 @@ impl RunContext {
     pub(super) fn run(&self) -> i64 {
         self.lease.as_ref().map_or(0, |lease| lease.run)
     }
-
-    /// Writes the run's output into the open transaction, as far as no commit has kept it.
-    pub(super) async fn write_output(&self, session: &mut dyn Session) -> Result<()> {
-        match &self.lease {
-            Some(lease) => self.output.write(session, lease).await,
-            None => Ok(()),
-        }
-    }
 }
 
 /// Which step it is.
@@ -75,8 +68,12 @@ pub(super) struct StepTransaction {
     pub(super) record: StepRecord,
     /// What this transaction, or a checkpoint in it, has committed of that.
     pub(super) committed: Option<StepRecord>,
+    /// Which version of the step's row the journal has; none when it does not know the step.
+    version: Option<StepVersion>,
+    /// The step that must be migrated for this one to be committed: the last one before it in the run.
+    pub(super) after: Option<u32>,
     /// Whether the step runs outside a transaction.
-    is_outside: bool,
+    pub(super) is_outside: bool,
     pub(super) output: Arc<StepOutput>,
     pub(super) meter: Meter,
 }
@@ -200,6 +197,7 @@ impl StepTransaction {
         record: Option<StepRecord>,
     ) -> Self {
         let now = journal::now();
+        let version = record.as_ref().map(StepRecord::version);
         let known = record.filter(|_| phase == Phase::Migrate);
         let record = StepRecord {
             index: step.index,
@@ -213,6 +211,7 @@ impl StepTransaction {
             finalized_at: None,
             rows_done: known.as_ref().and_then(|record| record.rows_done),
             resume_cursor: known.and_then(|record| record.resume_cursor),
+            revision: version.map_or(0, |version| version.revision),
         };
         let output = StepOutput::new(context, step, phase);
         session.listen(Some(Arc::clone(&output) as _));
@@ -227,6 +226,8 @@ impl StepTransaction {
             began_at: now,
             record,
             committed: None,
+            version,
+            after: None,
             is_outside: false,
         }
     }
@@ -239,28 +240,67 @@ impl StepTransaction {
         }
     }
 
-    /// Writes down that the step is about to run outside a transaction. The caller commits.
-    pub(super) async fn record_started(&mut self) -> Result<()> {
-        self.is_outside = true;
+    /// Commits that the step was begun, where its work goes on outside this transaction.
+    pub(super) async fn commit_started(&mut self, right: &dyn Right) -> Result<()> {
         self.record.state = StepState::Started;
-        self.write_record().await
+        self.commit(right, Ran::Nothing, None).await
     }
 
-    /// Writes down that the step is migrated, with its output. The caller commits.
-    pub(super) async fn record_migrated(&mut self) -> Result<()> {
+    /// Commits that the step is migrated, with its output.
+    pub(super) async fn commit_migrated(&mut self, right: &dyn Right, ran: Ran) -> Result<()> {
+        let before = self.record.clone();
         self.record.rows_done = self.rows_done();
         self.record.state = StepState::Migrated;
         self.record.migrated_at = Some(journal::now());
         self.record.resume_cursor = None;
-        self.write_record().await?;
         let attempt = self.attempt(Outcome::Done, None);
-        self.record_attempt(&attempt).await
+        let committed = self.commit(right, ran, Some(&attempt)).await;
+        if committed.is_err() {
+            self.record = before;
+        }
+        committed
     }
 
-    /// Writes down how this try ended, with its output. The caller commits.
-    pub(super) async fn record_attempt(&mut self, attempt: &AttemptRecord) -> Result<()> {
-        self.context.write_output(&mut *self.session).await?;
-        journal::write_attempt(&mut *self.session, attempt).await
+    /// Rolls back, and commits how this try ended, with its output.
+    pub(super) async fn commit_failure(
+        &mut self,
+        right: &dyn Right,
+        attempt: &AttemptRecord,
+    ) -> Result<()> {
+        self.session.rollback().await?;
+        let begun = Fenced::begin(&mut *self.session, right, Durability::Deferred);
+        let mut fenced = begun.await?;
+        journal::write_attempt(fenced.session(), attempt).await?;
+        fenced.with_output(&*self.context.output).commit().await
+    }
+
+    /// Commits what the journal is to know of the step, over the version that this transaction has found or written.
+    async fn commit(
+        &mut self,
+        right: &dyn Right,
+        ran: Ran,
+        attempt: Option<&AttemptRecord>,
+    ) -> Result<()> {
+        self.record.revision = self.version.map_or(0, |version| version.revision) + 1;
+        let change = Change {
+            kind: self.step.kind.as_str(),
+            record: &self.record,
+            before: self.version,
+            after: self.after,
+            attempt,
+            output: &self.context.output,
+        };
+        let session = &mut *self.session;
+        match ran {
+            Ran::Step => {
+                let fenced = Fenced::of_steps(session, right).verify().await?;
+                change.commit(fenced).await?;
+            }
+            Ran::Nothing => change.commit(Fenced::join(session, right).await?).await?,
+        }
+        self.version = Some(self.record.version());
+        self.committed = Some(self.record.clone());
+        Ok(())
     }
 
     /// How this try ended, for the journal.
@@ -282,11 +322,6 @@ impl StepTransaction {
             error,
             tenant: self.context.tenant.clone(),
         }
-    }
-
-    async fn write_record(&mut self) -> Result<()> {
-        let kind = self.step.kind.as_str();
-        journal::write_step(&mut *self.session, kind, &self.record).await
     }
 
     fn rows_done(&self) -> Option<i64> {
@@ -344,25 +379,53 @@ impl StepHost for StepTransaction {
             // The file and its row commit together.
             return Ok(());
         }
-        self.session.verify().await?;
         self.record.resume_cursor = Some(cursor);
         self.record.rows_done = self.rows_done();
         let context = Arc::clone(&self.context);
         let Some(lease) = &context.lease else {
             // A rehearsal keeps nothing, but notices what a checkpoint would.
-            return Ok(());
+            return self.session.verify().await;
         };
-        context.write_output(&mut *self.session).await?;
-        self.write_record().await?;
-        lease.fence(&mut *self.session).await?;
-        self.session.commit().await?;
-        context.output.committed();
-        self.committed = Some(self.record.clone());
+        self.commit(lease, Ran::Step, None).await?;
         self.session.begin(Durability::Deferred).await?;
         self.context.observer.notify(&Event::Checkpoint {
             step: self.step.label.clone(),
         });
         Ok(())
+    }
+}
+
+/// Whether a step has run in a transaction that is to be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ran {
+    /// One has, and what it did is to be looked at.
+    Step,
+    /// Only the host has written in it.
+    Nothing,
+}
+
+/// What a commit changes in the journal of one step.
+struct Change<'c> {
+    kind: &'c str,
+    record: &'c StepRecord,
+    before: Option<StepVersion>,
+    /// The step that must be migrated.
+    after: Option<u32>,
+    attempt: Option<&'c AttemptRecord>,
+    output: &'c RunOutput,
+}
+
+impl<'c> Change<'c> {
+    async fn commit<S: Committable>(self, mut fenced: Fenced<'c, S>) -> Result<()> {
+        let session = fenced.session();
+        if let Some(step) = self.after {
+            journal::require_step(session, step, StepState::Migrated).await?;
+        }
+        journal::write_step(session, self.kind, self.record, self.before).await?;
+        if let Some(attempt) = self.attempt {
+            journal::write_attempt(session, attempt).await?;
+        }
+        fenced.with_output(self.output).commit().await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::cells::{columns, json, number, small, spelled, text};
 use super::tables::tables;
-use super::{AttemptRecord, Outcome, Phase, RunRecord, schema};
+use super::{AttemptRecord, Outcome, Phase, RunRecord, conflict, schema};
 use crate::database::{Result, Session, Value};
 
 /// The newest runs before the one numbered `before`, the newest first.
@@ -96,27 +96,53 @@ pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<At
     Ok(attempts)
 }
 
-/// Writes down how one try at a step ended. A try that was written down before stays as it is: when the connection is lost
-/// during a commit, nobody knows whether that came through.
+/// Writes down how one try at a step ended, which must not be written down yet.
 pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -> Result<()> {
+    let AttemptRecord {
+        index, name, phase, ..
+    } = attempt;
+    let expected = format!(
+        "nothing of try {} to {} {index:04}_{name} in run {}",
+        attempt.attempt,
+        phase.as_str(),
+        attempt.run
+    );
     tables(session)
-        .execute_later(
+        .require(
             "INSERT INTO wasmigrate_attempt
              (run, step_index, phase, attempt, name, digest, outcome, started_at, ended_at, error)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-             ON CONFLICT (run, step_index, phase, attempt) DO NOTHING",
+             ON CONFLICT (run, step_index, phase, attempt) DO NOTHING RETURNING run",
             &[
                 attempt.run.into(),
-                attempt.index.into(),
-                attempt.phase.as_str().into(),
+                (*index).into(),
+                phase.as_str().into(),
                 attempt.attempt.into(),
-                attempt.name.as_str().into(),
+                name.as_str().into(),
                 attempt.digest.as_str().into(),
                 attempt.outcome.as_str().into(),
                 attempt.started_at.into(),
                 attempt.ended_at.into(),
                 attempt.error.as_ref().map(ToString::to_string).into(),
             ],
+            1,
+            conflict(&expected),
         )
         .await
+}
+
+/// Whether it was written down how a try ended.
+pub async fn has_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -> Result<bool> {
+    let rows = tables(session)
+        .rows(
+            "SELECT run FROM wasmigrate_attempt WHERE run = $1 AND step_index = $2 AND phase = $3 AND attempt = $4",
+            &[
+                attempt.run.into(),
+                attempt.index.into(),
+                attempt.phase.as_str().into(),
+                attempt.attempt.into(),
+            ],
+        )
+        .await?;
+    Ok(!rows.is_empty())
 }

@@ -1,17 +1,22 @@
 //! The lease: who may change the target.
 //!
-//! One row names the holder, and a *fencing token* that grows with every taking. Each transaction that changes data ends
-//! with [`Lease::fence`], which fails when the token is no longer the holder's, and renews the lease in good time; so a
-//! host that was paused, and whose lease was taken meanwhile, cannot commit. Nothing depends on a connection staying open.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
+//! One row names the holder, and a *fencing token* that grows with every taking. Each transaction that changes data passes
+//! [`Right::fence`], which fails when the lease is no longer this one, and renews it in good time; so a host that was
+//! paused, and whose lease was taken meanwhile, cannot commit. Nothing depends on a connection staying open.
+//!
+//! A token alone does not tell two holders apart on a server that has forgotten that the first took it. So each taking is
+//! flushed to the disk, and has a number that nobody can foretell (the *nonce*), which the fence compares, too. The
+//! database's own clock writes the lease's times and judges them: hosts need not agree on the time.
 
 use super::tables::tables;
-use super::{now, process};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::commit::Right;
+use super::{conflict, process};
 use crate::database::{Error, ErrorKind, Result, Session, Value};
 
 /// The lease as another host sees it.
@@ -23,20 +28,23 @@ pub struct LeaseRecord {
     pub holder: String,
     /// The run it was taken for.
     pub run: i64,
-    /// When it was taken.
+    /// When it was taken, by the clock of the database.
     pub acquired_at: i64,
-    /// When it was last renewed.
+    /// When it was last renewed, by the clock of the database.
     pub renewed_at: i64,
-    /// When it runs out.
+    /// When it runs out, by the clock of the database.
     pub expires_at: i64,
+    /// How many milliseconds were left when this was read.
+    #[serde(default)]
+    pub expires_in: i64,
     #[serde(skip)]
     process: String,
 }
 
 impl LeaseRecord {
-    /// Whether the holder can still be at work: its time is not over, and it is not known to have died.
+    /// Whether the holder can still be at work: its time was not over when this was read, and it is not known to have died.
     pub fn is_live(&self) -> bool {
-        self.expires_at > now() && !self.is_known_dead()
+        self.expires_in > 0 && !self.is_known_dead()
     }
 
     /// Whether the holder is a process of this machine that lives, whatever the lease's time says: in one long transaction
@@ -65,79 +73,52 @@ pub struct Lease {
     pub run: i64,
     /// How long it lasts without renewal.
     pub lasts: Duration,
+    /// What tells it from another lease with the same token.
+    nonce: String,
     /// When any of this run's transactions renewed it. One that was rolled back afterwards costs no more than a
-    /// renewal that comes late.
-    renewed_at: Arc<AtomicI64>,
+    /// renewal that comes late. None where it is not renewed.
+    renewed: Option<Arc<Mutex<Instant>>>,
 }
 
 impl Lease {
     /// Takes the lease for `run`, in the open transaction, which must have seen that nobody else holds it.
-    pub async fn take(session: &mut dyn Session, run: i64, lasts: Duration) -> Result<Self> {
-        let now = now();
+    pub(super) async fn take(session: &mut dyn Session, run: i64, lasts: Duration) -> Result<Self> {
         let rows = tables(session)
             .rows("SELECT token FROM wasmigrate_lease", &[])
             .await?;
-        let token = super::integer(&rows, 0) + 1;
-        tables(session)
-            .execute_later(
-                "UPDATE wasmigrate_lease SET token = $1, holder = $2, process = $3, run = $4, acquired_at = $5,
-                 renewed_at = $5, expires_at = $6",
-                &[
-                    token.into(),
-                    process::holder().into(),
-                    process::identity().into(),
-                    run.into(),
-                    now.into(),
-                    (now + milliseconds(lasts)).into(),
-                ],
-            )
-            .await?;
-        Ok(Self {
-            token,
+        let before = super::integer(&rows, 0);
+        let lease = Self {
+            token: before + 1,
             run,
             lasts,
-            renewed_at: Arc::new(AtomicI64::new(now)),
-        })
-    }
-
-    /// Lets the open transaction be committed only while nobody else has taken the lease; renews it in the same
-    /// transaction when a quarter of its time is over.
-    pub async fn fence(&self, session: &mut dyn Session) -> Result<()> {
-        let now = now();
-        let taken = taken();
-        if now.saturating_sub(self.renewed_at.load(Ordering::Relaxed))
-            < milliseconds(self.lasts) / 4
-        {
-            // Nobody can take the lease before the transaction ends.
-            let look = format!(
-                "SELECT token FROM wasmigrate_lease WHERE token = $1 AND holder IS NOT NULL{}",
-                session.server().capabilities.share_lock()
-            );
-            return tables(session)
-                .require(&look, &[self.token.into()], 1, taken)
-                .await;
-        }
-        self.renewed_at.store(now, Ordering::Relaxed);
+            nonce: nonce(),
+            renewed: Some(Arc::new(Mutex::new(Instant::now()))),
+        };
+        let clock = session.server().capabilities.clock;
+        let statement = format!(
+            "UPDATE wasmigrate_lease SET token = $1, holder = $2, process = $3, run = $4, nonce = $5, acquired_at = {clock},
+             renewed_at = {clock}, expires_at = {clock} + $6 WHERE token = $7 AND holder IS NULL RETURNING token"
+        );
+        let parameters = [
+            lease.token.into(),
+            process::holder().into(),
+            process::identity().into(),
+            run.into(),
+            lease.nonce.as_str().into(),
+            milliseconds(lasts).into(),
+            before.into(),
+        ];
+        let otherwise = conflict("that nobody holds the lease");
         tables(session)
-            .require(
-                "UPDATE wasmigrate_lease SET renewed_at = $1, expires_at = $2 WHERE token = $3 AND holder IS NOT NULL
-                 RETURNING token",
-                &[
-                    now.into(),
-                    (now + milliseconds(self.lasts)).into(),
-                    self.token.into(),
-                ],
-                1,
-                taken,
-            )
-            .await
+            .require(&statement, &parameters, 1, otherwise)
+            .await?;
+        Ok(lease)
     }
 
-    /// The same right in a tenant's own file, of which only the token counts: a run writes it there before all else.
+    /// The same right in a tenant's own file, which does not renew it: its time is that of the target's lease.
     pub fn for_tenant(&self) -> Self {
         Self {
-            // Never due: its time is that of the target's lease.
-            renewed_at: Arc::new(AtomicI64::new(i64::MAX)),
+            renewed: None,
             ..self.clone()
         }
     }
@@ -146,8 +127,14 @@ impl Lease {
     pub async fn enter_tenant(&self, session: &mut dyn Session) -> Result<()> {
         tables(session)
             .require(
-                "UPDATE wasmigrate_lease SET token = $1, holder = $2 WHERE token <= $1 RETURNING token",
-                &[self.token.into(), process::holder().into()],
+                "UPDATE wasmigrate_lease SET token = $1, holder = $2, run = $3, nonce = $4
+                 WHERE token < $1 OR (token = $1 AND nonce = $4) RETURNING token",
+                &[
+                    self.token.into(),
+                    process::holder().into(),
+                    self.run.into(),
+                    self.nonce.as_str().into(),
+                ],
                 1,
                 taken(),
             )
@@ -157,15 +144,80 @@ impl Lease {
     /// Gives the lease back, in the open transaction.
     pub async fn release(&self, session: &mut dyn Session) -> Result<()> {
         tables(session)
-            .execute_later(
-                "UPDATE wasmigrate_lease SET holder = NULL, process = NULL, run = NULL, expires_at = NULL WHERE token = $1",
-                &[self.token.into()],
+            .require(
+                "UPDATE wasmigrate_lease SET holder = NULL, process = NULL, run = NULL, nonce = NULL, expires_at = NULL
+                 WHERE token = $1 AND run = $2 AND nonce = $3 RETURNING token",
+                &self.key(),
+                1,
+                taken(),
             )
+            .await
+    }
+
+    /// Whether the journal says that the lease is this one, without waiting for anybody. It may be taken in the next moment.
+    pub(super) async fn is_held(&self, session: &mut dyn Session) -> Result<bool> {
+        let rows = tables(session)
+            .rows(
+                "SELECT token FROM wasmigrate_lease WHERE token = $1 AND run = $2 AND nonce = $3 AND holder IS NOT NULL",
+                &self.key(),
+            )
+            .await?;
+        Ok(!rows.is_empty())
+    }
+
+    fn key(&self) -> [Value; 3] {
+        [
+            self.token.into(),
+            self.run.into(),
+            self.nonce.as_str().into(),
+        ]
+    }
+
+    /// Whether a quarter of its time is over since it was renewed; if so, it counts as renewed.
+    fn is_due(&self) -> bool {
+        let Some(renewed) = &self.renewed else {
+            return false;
+        };
+        let mut renewed = renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = renewed.elapsed() >= self.lasts / 4;
+        if is_due {
+            *renewed = Instant::now();
+        }
+        is_due
+    }
+}
+
+#[async_trait]
+impl Right for Lease {
+    fn run(&self) -> i64 {
+        self.run
+    }
+
+    async fn fence(&self, session: &mut dyn Session) -> Result<()> {
+        let capabilities = session.server().capabilities;
+        let ours = "token = $1 AND run = $2 AND nonce = $3 AND holder IS NOT NULL";
+        let statement = match self.is_due() {
+            // Nobody can take the lease before the transaction ends.
+            false => {
+                let lock = capabilities.share_lock();
+                format!("SELECT token FROM wasmigrate_lease WHERE {ours}{lock}")
+            }
+            true => {
+                let clock = capabilities.clock;
+                let lasts = milliseconds(self.lasts);
+                format!(
+                    "UPDATE wasmigrate_lease SET renewed_at = {clock}, expires_at = {clock} + {lasts} WHERE {ours}
+                     RETURNING token"
+                )
+            }
+        };
+        tables(session)
+            .require(&statement, &self.key(), 1, taken())
             .await
     }
 }
 
-fn taken() -> Error {
+pub(super) fn taken() -> Error {
     Error::new(
         ErrorKind::LeaseLost,
         "another host has taken the lease of this target: this run must not change it any more",
@@ -194,7 +246,7 @@ pub(super) async fn take_turns(session: &mut dyn Session) -> Result<()> {
 pub(super) async fn clear(session: &mut dyn Session) -> Result<()> {
     tables(session)
         .execute_later(
-                "UPDATE wasmigrate_lease SET holder = NULL, process = NULL, run = NULL, expires_at = NULL
+            "UPDATE wasmigrate_lease SET holder = NULL, process = NULL, run = NULL, expires_at = NULL
              WHERE holder IS NOT NULL",
             &[],
         )
@@ -203,14 +255,12 @@ pub(super) async fn clear(session: &mut dyn Session) -> Result<()> {
 
 /// The lease, when somebody holds it or died holding it.
 pub(super) async fn read(session: &mut dyn Session) -> Result<Option<LeaseRecord>> {
-    let rows = tables(session)
-        .rows(
-            "SELECT token, holder, process, run, acquired_at, renewed_at, expires_at FROM wasmigrate_lease
-             WHERE holder IS NOT NULL",
-            &[],
-        )
-        .await?;
-    let Some(row) = rows.into_iter().next() else {
+    let clock = session.server().capabilities.clock;
+    let query = format!(
+        "SELECT token, holder, process, run, acquired_at, renewed_at, expires_at, expires_at - {clock} FROM wasmigrate_lease
+         WHERE holder IS NOT NULL"
+    );
+    let Some(row) = tables(session).rows(&query, &[]).await?.into_iter().next() else {
         return Ok(None);
     };
     let [
@@ -221,6 +271,7 @@ pub(super) async fn read(session: &mut dyn Session) -> Result<Option<LeaseRecord
         acquired_at,
         renewed_at,
         expires_at,
+        expires_in,
     ] = super::columns(row)?;
     let integer = |value: Value| value.as_integer().unwrap_or_default();
     let text = |value: Value| value.as_text().unwrap_or_default().to_owned();
@@ -232,7 +283,15 @@ pub(super) async fn read(session: &mut dyn Session) -> Result<Option<LeaseRecord
         acquired_at: integer(acquired_at),
         renewed_at: integer(renewed_at),
         expires_at: integer(expires_at),
+        expires_in: integer(expires_in),
     }))
+}
+
+/// A number that nobody can foretell.
+fn nonce() -> String {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let half = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", half(), half())
 }
 
 fn milliseconds(duration: Duration) -> i64 {

@@ -1,9 +1,9 @@
 //! What holds a run up: its operator's word, and what the run itself waits for.
 
+use super::tables::tables;
 use serde::{Deserialize, Serialize};
 
-use super::tables::tables;
-use super::{now, process};
+use super::{now, process, runs};
 use crate::database::{Result, Session, Value};
 
 /// Why a run that goes on does nothing for a while.
@@ -37,32 +37,39 @@ pub async fn read_pause(session: &mut dyn Session, run: i64) -> Result<Option<Pa
     }))
 }
 
-/// Asks a run to pause, or to go on.
+/// Asks a run to pause, or to go on. The run must not have ended.
 pub async fn request_pause(session: &mut dyn Session, run: i64, pause: bool) -> Result<()> {
     let (at, by) = match pause {
         true => (Some(now()), Some(process::holder())),
         false => (None, None),
     };
     tables(session)
-        .execute_later(
-            "INSERT INTO wasmigrate_pause (run, requested_at, requested_by) VALUES ($1, $2, $3)
-             ON CONFLICT (run) DO UPDATE SET requested_at = excluded.requested_at, requested_by = excluded.requested_by",
-            &[run.into(), at.into(), by.into()],
+        .require(
+            "INSERT INTO wasmigrate_pause (run, requested_at, requested_by)
+             SELECT id, CAST($1 AS BIGINT), CAST($2 AS TEXT) FROM wasmigrate_run WHERE id = $3 AND outcome IS NULL
+             ON CONFLICT (run) DO UPDATE SET requested_at = excluded.requested_at, requested_by = excluded.requested_by
+             RETURNING run",
+            &[at.into(), by.into(), run.into()],
+            1,
+            runs::has_ended(run),
         )
         .await
 }
 
-/// Writes down what a run waits for, or that it works again.
+/// Writes down what a run waits for, or that it works again. The run must not have ended.
 pub async fn write_waiting(
     session: &mut dyn Session,
     run: i64,
     waits_for: Option<&str>,
 ) -> Result<()> {
     tables(session)
-        .execute_later(
-            "INSERT INTO wasmigrate_pause (run, waits_for) VALUES ($1, $2)
-             ON CONFLICT (run) DO UPDATE SET waits_for = excluded.waits_for",
-            &[run.into(), waits_for.map(str::to_owned).into()],
+        .require(
+            "INSERT INTO wasmigrate_pause (run, waits_for)
+             SELECT id, CAST($1 AS TEXT) FROM wasmigrate_run WHERE id = $2 AND outcome IS NULL
+             ON CONFLICT (run) DO UPDATE SET waits_for = excluded.waits_for RETURNING run",
+            &[waits_for.map(str::to_owned).into(), run.into()],
+            1,
+            runs::has_ended(run),
         )
         .await
 }

@@ -43,6 +43,9 @@ pub struct StepRecord {
     /// The cursor of its last checkpoint.
     #[serde(skip)]
     pub resume_cursor: Option<Vec<u8>>,
+    /// How often its row was written.
+    #[serde(skip)]
+    pub revision: i64,
 }
 
 /// How a run ended.

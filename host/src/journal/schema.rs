@@ -13,8 +13,9 @@ pub(super) const SECOND: i64 = 2;
 /// The third version, which brought tenants, and what was applied for each of them.
 pub(super) const THIRD: i64 = 3;
 
-/// The fourth version, which tells lines of output apart by who wrote them.
-const FOURTH: i64 = 4;
+/// The fourth version, which tells lines of output apart by who wrote them, leases with the same token, and the versions of a
+/// step's row.
+pub(super) const FOURTH: i64 = 4;
 
 /// Each has a primary key: a server that replicates all tables lets no row be changed that has none.
 /// Times are milliseconds since 1970 in UTC. Words in braces stand for what databases spell differently: `{KEY}` a whole
@@ -182,9 +183,11 @@ const TABLES_OF_VERSION_3: [&str; 6] = [
 ];
 
 /// What version 4 adds. `writer` and `number` name a line for good, whatever its place in the run's output is.
-const TABLES_OF_VERSION_4: [&str; 2] = [
+const TABLES_OF_VERSION_4: [&str; 4] = [
     "ALTER TABLE wasmigrate_output ADD COLUMN writer BIGINT",
     "ALTER TABLE wasmigrate_output ADD COLUMN number BIGINT",
+    "ALTER TABLE wasmigrate_lease ADD COLUMN nonce TEXT",
+    "ALTER TABLE wasmigrate_step ADD COLUMN revision BIGINT NOT NULL DEFAULT 0",
 ];
 
 /// Makes the tables that are not there yet, in the open transaction. `version` is that of the journal, when there is one.

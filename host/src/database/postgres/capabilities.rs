@@ -23,4 +23,5 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
         hexadecimal: "pg_catalog.encode({}, 'hex')",
         milliseconds: "CAST(pg_catalog.round(extract(epoch FROM {}::timestamptz) * 1000) AS BIGINT)",
     },
+    clock: "CAST(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000 AS BIGINT)",
 };

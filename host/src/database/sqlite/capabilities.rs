@@ -23,4 +23,6 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
         hexadecimal: "lower(hex({}))",
         milliseconds: "CAST(round((julianday({}) - 2440587.5) * 86400000) AS INTEGER)",
     },
+    // That of the machine, which all hosts of a file share.
+    clock: "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
 };

@@ -32,6 +32,8 @@ pub(super) struct OpenFile {
     durability: Durability,
     /// What steps touched since the transaction began.
     pub(super) touched: Touched,
+    /// Whether nothing of a step has run since that was looked at.
+    pub(super) is_verified: bool,
     pub(super) foreign_keys: ForeignKeys,
     pub(super) changes: Changes,
 }
@@ -96,6 +98,7 @@ impl OpenFile {
             connection,
             durability: Durability::Deferred,
             touched: Touched::default(),
+            is_verified: false,
             foreign_keys: ForeignKeys::default(),
             changes,
         })
@@ -123,6 +126,7 @@ impl OpenFile {
             self.reconnect()?;
         }
         self.touched = Touched::default();
+        self.is_verified = false;
         self.guard.act_for(Authority::Host);
         let waits = self.access == Access::Write && !self.database.is_throwaway;
         if waits && self.durability != durability {
@@ -227,6 +231,7 @@ impl OpenFile {
         sql: &str,
     ) -> Result<(String, Prepared)> {
         self.require_transaction(authority)?;
+        self.is_verified &= authority == Authority::Host;
         self.guard.act_for(authority);
         if let Some((sql, prepared)) = self.statements(authority).take(sql) {
             self.touched.add(&prepared.touched);
@@ -275,6 +280,7 @@ impl OpenFile {
         if let Some(open) = self.cursors.get(&cursor) {
             // A statement that changes rows does so when its first row is read.
             self.require_transaction(open.authority)?;
+            self.is_verified &= open.authority == Authority::Host;
         }
         let cursor = self.cursors.get_mut(&cursor).ok_or_else(|| {
             Error::invalid_argument(

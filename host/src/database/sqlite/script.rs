@@ -37,6 +37,7 @@ impl OpenFile {
             };
             self.require_transaction(Authority::Step)
                 .map_err(|error| failed("", error))?;
+            self.is_verified = false;
             self.guard.act_for(Authority::Step);
             self.guard.take_touched();
             let mut statement = match statements.next() {

@@ -109,6 +109,9 @@ impl Transactions for SqliteSession {
     async fn verify(&mut self) -> Result<()> {
         let inner = &mut *self.inner;
         inner.require_transaction(Authority::Step)?;
+        if inner.is_verified {
+            return Ok(());
+        }
         inner.guard.act_for(Authority::Host);
         // The check may take long on large tables.
         inner.guard.allow_interruption();
@@ -118,7 +121,9 @@ impl Transactions for SqliteSession {
         reserved::check(&inner.connection, before, &inner.touched)?;
         inner
             .foreign_keys
-            .check(&inner.connection, before, &inner.touched)
+            .check(&inner.connection, before, &inner.touched)?;
+        inner.is_verified = true;
+        Ok(())
     }
 
     async fn settle(&mut self) -> Result<()> {
@@ -172,6 +177,7 @@ impl Transactions for SqliteSession {
         // Rows read after the savepoint may be undone under a cursor's feet.
         inner.close_cursors();
         inner.foreign_keys.forget();
+        inner.is_verified = false;
         inner.control(&format!("ROLLBACK TO wasmigrate_{}", savepoint.0))?;
         inner.control(&format!("RELEASE wasmigrate_{}", savepoint.0))
     }

@@ -15,8 +15,9 @@ mod unadopted;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Observer, RunError, WAIT_INTERVAL};
-use crate::database::{self, Access, Durability, ErrorKind, Session, Stop};
+use super::acquire::{self, Job, Locked, Turn};
+use super::{Engine, Observer, RunError};
+use crate::database::{Session, Stop};
 use crate::foreign::Tool;
 use crate::journal::{self, LeaseRecord, Snapshot};
 
@@ -72,50 +73,42 @@ pub struct ImportOrder {
     pub dry_run: bool,
 }
 
+/// A change of the journal alone, of which the caller finds out under the lock whether there is any.
+struct Change<'e>(&'e Engine);
+
+impl Job for Change<'_> {
+    type Found = Snapshot;
+    type Refusal = RunError;
+
+    async fn look(&mut self, session: &mut dyn Session) -> Result<Snapshot, RunError> {
+        Ok(journal::read(session).await?)
+    }
+
+    fn lease(found: &Snapshot) -> Option<&LeaseRecord> {
+        found.lease.as_ref()
+    }
+
+    fn wants(&mut self, _found: &Snapshot) -> Result<bool, RunError> {
+        Ok(true)
+    }
+
+    async fn permit(&mut self, _found: &Snapshot) -> Result<(), RunError> {
+        Ok(())
+    }
+
+    fn waits(&self) -> bool {
+        self.0.options.wait
+    }
+}
+
 /// A session in an open transaction, during which nobody else takes the lease, and what the journal says in it.
 async fn take_turn(
     engine: &Engine,
     observer: &dyn Observer,
     stop: &Stop,
 ) -> Result<(Box<dyn Session>, Snapshot), RunError> {
-    loop {
-        if stop.is_cancelled() {
-            return Err(RunError::Cancelled);
-        }
-        let lease = engine.snapshot(stop).await?.lease;
-        if let Some(lease) = lease.filter(LeaseRecord::is_live) {
-            engine.wait_for(lease, observer, stop).await?;
-            continue;
-        }
-        match open(engine, stop).await {
-            Ok(Some(turn)) => return Ok(turn),
-            Ok(None) => tokio::time::sleep(WAIT_INTERVAL).await,
-            Err(error) if error.kind == ErrorKind::Busy => {
-                // Another host's long transaction, in which it cannot renew its lease.
-                let lease = engine.snapshot(stop).await?.lease;
-                let Some(lease) = lease.filter(|lease| !lease.is_known_dead()) else {
-                    return Err(error.into());
-                };
-                engine.wait_for(lease, observer, stop).await?;
-            }
-            Err(error) => return Err(error.into()),
-        }
+    match acquire::lock(engine, &mut Change(engine), observer, stop).await? {
+        Turn::Locked(Locked { session, found }) => Ok((session, found)),
+        Turn::Nothing(_) => Err(RunError::Refused("there is nothing to do".to_owned())),
     }
-}
-
-/// None when somebody has taken the lease since.
-async fn open(
-    engine: &Engine,
-    stop: &Stop,
-) -> Result<Option<(Box<dyn Session>, Snapshot)>, database::Error> {
-    let mut session = engine.database.open(Access::Write, stop).await?;
-    session.begin(Durability::Flushed).await?;
-    session.lock_target().await?;
-    journal::prepare(&mut *session).await?;
-    if !journal::shut_out_the_dead(&mut *session).await? {
-        return Ok(None);
-    }
-    let snapshot = journal::read(&mut *session).await?;
-    let is_free = !snapshot.lease.as_ref().is_some_and(LeaseRecord::is_live);
-    Ok(is_free.then_some((session, snapshot)))
 }

@@ -2,7 +2,7 @@
 
 use crate::database::{Access, Durability, Result, Session, Stop};
 use crate::engine::Engine;
-use crate::journal::{self, Lease, Outcome, OutputLine, Phase};
+use crate::journal::{self, Fenced, Lease, OperatorsWord, Outcome, OutputLine, Phase};
 use crate::output::{Level, printable};
 
 /// The writer of its output: what it writes commits with all else, and nobody has to find it again.
@@ -40,12 +40,10 @@ impl Record {
     /// Ends it, and commits all that was written.
     pub(super) async fn commit(self, session: &mut dyn Session) -> Result<i64> {
         let run = self.lease.run;
-        journal::write_output(session, run, WRITER, &self.lines).await?;
-        journal::keep_schema(session, run).await?;
-        journal::end_run(session, run, Outcome::Done, None).await?;
-        self.lease.fence(session).await?;
-        self.lease.release(session).await?;
-        session.commit().await?;
+        let mut fenced = Fenced::join(session, &self.lease).await?;
+        journal::write_output(fenced.session(), run, WRITER, &self.lines).await?;
+        journal::keep_schema(fenced.session(), run).await?;
+        fenced.end(&self.lease, Outcome::Done, None).await?;
         Ok(run)
     }
 }
@@ -53,10 +51,11 @@ impl Record {
 /// Adds a line to the output of a run that has ended.
 pub(super) async fn add_line(engine: &Engine, run: i64, text: &str, stop: &Stop) -> Result<()> {
     let mut session = engine.database.open(Access::Write, stop).await?;
-    session.begin(Durability::Flushed).await?;
+    let begun = Fenced::begin(&mut *session, &OperatorsWord, Durability::Flushed);
+    let mut fenced = begun.await?;
     let line = line(None, journal::now(), text);
-    journal::write_output(&mut *session, run, WRITER, &[line]).await?;
-    session.commit().await
+    journal::write_output(fenced.session(), run, WRITER, &[line]).await?;
+    fenced.commit().await
 }
 
 fn line(index: Option<u32>, at: i64, text: &str) -> OutputLine {

@@ -66,6 +66,7 @@ pub(super) async fn write(
         finalized_at: Some(at),
         rows_done: None,
         resume_cursor: None,
+        revision: 1,
     };
-    journal::write_step(session, step.kind.as_str(), &written).await
+    journal::write_step(session, step.kind.as_str(), &written, None).await
 }

@@ -1,101 +1,109 @@
 //! Another try of something that failed.
 //!
-//! When the connection was lost nobody knows whether the last commit came through. So before the next try, whatever the
-//! lost connection still has open on the server is ended, and the journal is read again: what it says was done is not done
-//! twice.
+//! When the connection was lost nobody knows whether the last commit came through, or whether those before it are still
+//! there. So before the next try the journal is asked ([`recover`](crate::engine::recover)): what it says was done is not
+//! done twice, and what comes after a commit that was lost is not done.
 
 use std::sync::Arc;
 
-use super::{Ended, Run, cancelled};
-use crate::database::{Durability, Error, ErrorKind};
-use crate::engine::failure::{Blame, Failure};
+use super::Run;
+use crate::database::{Error, ErrorKind};
+use crate::engine::end::gap;
+use crate::engine::failure::Failure;
+use crate::engine::interruption::{Interruption, cancelled};
+use crate::engine::recover::{self, Lost};
 use crate::engine::retries::await_next_try;
-use crate::journal::{self, Lease, StepState};
+use crate::journal;
 
 impl Run<'_> {
-    /// Waits for the next try of something that `ended`, or gives that back when it is worth none. The snapshot may be a new
-    /// one afterwards.
-    pub(super) async fn try_again(
+    /// Does something with as many tries as it is worth. Each try is told its number, and has to look for itself, from the
+    /// second one on, whether a try before it has done the work: its commit may have come through unheard.
+    pub(super) async fn with_retries<T>(
         &mut self,
-        lease: &Lease,
         label: Option<&str>,
-        mut ended: Ended,
-        attempt: &mut u32,
-    ) -> Result<(), Ended> {
+        mut work: impl AsyncFnMut(&mut Self, u32) -> Result<T, Interruption>,
+    ) -> Result<T, Interruption> {
+        let mut attempt = 1;
         loop {
-            let failure = match &ended {
-                Ended::Failed(failure) => failure,
-                Ended::Lost(failure) | Ended::TurnedDown(failure)
-                    if failure.is_lost_connection() || failure.retryable =>
-                {
-                    failure
-                }
-                Ended::Lost(_) | Ended::TurnedDown(_) => return Err(ended),
+            match work(self, attempt).await {
+                Ok(done) => return Ok(done),
+                Err(interruption) => self.try_again(label, interruption, &mut attempt).await?,
+            }
+        }
+    }
+
+    /// Waits for the next try after an interruption, or gives that back when it is worth none. The snapshot may be a new one
+    /// afterwards.
+    async fn try_again(
+        &mut self,
+        label: Option<&str>,
+        mut interruption: Interruption,
+        attempt: &mut u32,
+    ) -> Result<(), Interruption> {
+        loop {
+            let is_disconnected = interruption.is_disconnected();
+            let failure = match &interruption {
+                Interruption::Failed(failure) | Interruption::Disconnected(failure) => failure,
+                // Nothing was changed yet, so that there is no doubt of what was done.
+                Interruption::Refused(failure) if is_disconnected || failure.retryable => failure,
+                Interruption::Refused(_) | Interruption::Over(_) => return Err(interruption),
             };
             let Some(pause) = self.engine.options.retries.pause(failure, *attempt) else {
-                return Err(ended);
+                return Err(interruption);
             };
             *attempt += 1;
             let label = label.or(failure.step.as_deref()).unwrap_or_default();
             let observer = &*self.context.observer;
             if !await_next_try(observer, label, failure, *attempt, pause, &self.stop).await {
-                return Err(Ended::Failed(cancelled()));
+                return Err(match is_disconnected {
+                    true => Interruption::Disconnected(cancelled()),
+                    false => Interruption::Failed(cancelled()),
+                });
             }
-            let is_certain = matches!(ended, Ended::Failed(_)) && !failure.is_lost_connection();
-            if is_certain {
+            if !is_disconnected {
                 return Ok(());
             }
-            let Err(error) = self.look_again(lease).await else {
-                return self.refuse_a_gap();
+            interruption = match self.recover().await {
+                Ok(()) => return self.refuse_a_gap().map_err(Interruption::Failed),
+                Err(error) if error.kind == ErrorKind::LeaseLost => {
+                    return Err(Interruption::Over(Failure::from_database(error)));
+                }
+                Err(error) => Interruption::Disconnected(Failure::from_database(error)),
             };
-            let is_over = error.kind == ErrorKind::LeaseLost;
-            ended = Ended::Lost(Failure::from_database(error));
-            if is_over {
-                return Err(ended);
-            }
         }
     }
 
     /// Refuses to go on where a server that went down has lost commits: they had not reached the disk yet, and what comes
-    /// behind them must not be done without them.
-    fn refuse_a_gap(&self) -> Result<(), Ended> {
-        let is_lost = |(index, kept): &(&u32, &Option<StepState>)| {
-            let state = self.snapshot.steps.get(index).map(|step| step.state);
-            // The commit that was under way may have come through.
-            state != **kept && state != Some(StepState::Finalized)
-        };
-        let Some((index, _)) = self.kept.iter().find(is_lost) else {
-            return Ok(());
-        };
-        Err(Ended::Failed(Failure::new(
-            "database",
-            Blame::Database,
-            format!(
-                "the database went down and has lost the last commits of this run, from step {index:04} on, which had not reached \
-                 its disk: nothing is half done; run the command again"
-            ),
-        )))
+    /// after them must not be done without them.
+    pub(super) fn refuse_a_gap(&self) -> Result<(), Failure> {
+        let now = |index: &u32| self.snapshot.steps.get(index).map(|step| step.state);
+        match self.committed_steps.gap(now) {
+            Some(index) => Err(gap(&format!("step {index:04}"))),
+            None => Ok(()),
+        }
     }
 
-    /// Finds out what was committed before the target was lost, and writes down what could not be written then.
-    async fn look_again(&mut self, lease: &Lease) -> Result<(), Error> {
+    /// Finds out what was committed before the connection was lost, and writes down what could not be written then.
+    pub(super) async fn recover(&mut self) -> Result<(), Error> {
         let context = Arc::clone(&self.context);
-        context.output.connection_lost();
         let Some(session) = self.session.as_mut() else {
             return Err(Error::new(ErrorKind::Other, "the session is gone"));
         };
-        session.rollback().await?;
-        session.reconnect().await?;
-        session.begin(Durability::Deferred).await?;
-        journal::end_lost_transactions(&mut **session, lease.run).await?;
-        let snapshot = journal::read(&mut **session).await?;
-        for attempt in &self.unwritten {
-            journal::write_attempt(&mut **session, attempt).await?;
-        }
-        context.write_output(&mut **session).await?;
-        lease.fence(&mut **session).await?;
-        session.commit().await?;
-        context.output.committed();
+        let unwritten = &self.unwritten;
+        let settle = async |fenced: &mut journal::Fenced<'_, journal::NoStep>| {
+            let snapshot = journal::read(fenced.session()).await?;
+            for attempt in unwritten {
+                // One whose commit came through is there, and was done.
+                if !journal::has_attempt(fenced.session(), attempt).await? {
+                    journal::write_attempt(fenced.session(), attempt).await?;
+                }
+            }
+            Ok(snapshot)
+        };
+        let output = &*context.output;
+        let recovered = recover::recover(&mut **session, &self.lease, Lost::OfRun, output, settle);
+        let mut snapshot = recovered.await?;
+        self.engine.reopen_replaced(&self.catalog, &mut snapshot);
         self.unwritten.clear();
         self.snapshot = snapshot;
         Ok(())

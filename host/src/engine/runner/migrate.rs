@@ -2,78 +2,72 @@
 
 use std::time::Instant;
 
-use super::{Ended, Loaded, Run, cancelled, outcome_of, write_failure};
+use super::{Atomicity, Interruption, Loaded, Run, cancelled, outcome_of};
 use crate::engine::event::Event;
 use crate::engine::failure::Failure;
-use crate::engine::program::{Circumstances, Program};
-use crate::engine::transaction::StepTransaction;
-use crate::journal::{Lease, Outcome, Phase, StepRecord, StepState};
+use crate::engine::program::Circumstances;
+use crate::engine::transaction::Ran;
+use crate::journal::{Outcome, Phase, StepRecord, StepState};
 
 impl Run<'_> {
     /// Runs one step's `migrate`, with as many tries as it is worth.
     pub(super) async fn migrate_step(
         &mut self,
-        lease: &Lease,
         loaded: &mut Loaded,
+        atomicity: Atomicity,
         number: usize,
         of: usize,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), Interruption> {
         let label = loaded.step.label.clone();
-        let mut attempt = 1;
-        while loaded.deferred {
-            // Its tables are there now, if they ever will be.
-            let ended = match self.inquire(loaded, Circumstances::First).await {
-                Ok(()) => break,
-                Err(Ended::TurnedDown(failure)) => Ended::Failed(failure),
-                Err(ended) => ended,
-            };
-            self.try_again(lease, Some(&label), ended, &mut attempt)
-                .await?;
-        }
-        loop {
+        let first = Instant::now();
+        self.with_retries(Some(&label), async |run, attempt| {
+            let is_migrated = |record: &StepRecord| record.state == StepState::Migrated;
+            if attempt > 1 && run.record_of(loaded).is_some_and(is_migrated) {
+                // The connection was lost after the commit.
+                run.step_ended(loaded, Phase::Migrate, Outcome::Done, first);
+                return Ok(());
+            }
+            if loaded.deferred {
+                // Its tables are there now, if they ever will be.
+                match run.inquire(loaded, Circumstances::First).await {
+                    Ok(()) => {}
+                    Err(Interruption::Refused(failure)) => {
+                        return Err(Interruption::Failed(failure));
+                    }
+                    Err(interruption) => return Err(interruption),
+                }
+            }
             let began = Instant::now();
-            self.context.observer.notify(&Event::StepStarted {
+            run.context.observer.notify(&Event::StepStarted {
                 step: loaded.step.label.clone(),
                 phase: Phase::Migrate,
                 attempt,
                 number,
                 of,
-                resumed: loaded.transactional && self.record_of(loaded).is_some(),
+                resumed: loaded.transactional && run.record_of(loaded).is_some(),
             });
-            let tried = match (&loaded.program, loaded.transactional) {
-                (Program::Transformation(_), _) => self.try_transform(lease, loaded, attempt).await,
-                (_, true) => self.try_migrate(lease, loaded, attempt).await,
-                (_, false) => self.try_migrate_outside(lease, loaded, attempt).await,
-            };
-            let ended = match tried {
-                Ok(()) => {
-                    self.step_ended(loaded, Phase::Migrate, Outcome::Done, began);
-                    return Ok(());
+            let tried = match atomicity {
+                Atomicity::Chunk => run.try_transform(loaded, attempt).await,
+                Atomicity::Statement => run.try_migrate_outside(loaded, attempt).await,
+                Atomicity::All | Atomicity::Group | Atomicity::Step => {
+                    run.try_migrate(loaded, attempt).await
                 }
-                Err(ended) => ended,
             };
-            if let Ended::Failed(failure) = &ended {
-                self.step_ended(loaded, Phase::Migrate, outcome_of(failure), began);
+            match &tried {
+                Ok(()) => run.step_ended(loaded, Phase::Migrate, Outcome::Done, began),
+                Err(Interruption::Failed(failure) | Interruption::Disconnected(failure)) => {
+                    run.step_ended(loaded, Phase::Migrate, outcome_of(failure), began);
+                }
+                Err(Interruption::Refused(_) | Interruption::Over(_)) => {}
             }
-            self.try_again(lease, Some(&label), ended, &mut attempt)
-                .await?;
-            let is_migrated = |record: &StepRecord| record.state == StepState::Migrated;
-            if self.record_of(loaded).is_some_and(is_migrated) {
-                // The connection was lost behind the commit.
-                self.step_ended(loaded, Phase::Migrate, Outcome::Done, began);
-                return Ok(());
-            }
-        }
+            tried
+        })
+        .await
     }
 
-    async fn try_migrate(
-        &mut self,
-        lease: &Lease,
-        loaded: &Loaded,
-        attempt: u32,
-    ) -> Result<(), Ended> {
+    async fn try_migrate(&mut self, loaded: &Loaded, attempt: u32) -> Result<(), Interruption> {
         let label = &loaded.step.label;
-        let failed = |failure: Failure| Ended::Failed(failure.of(label, Phase::Migrate));
+        let failed = |failure: Failure| Interruption::Failed(failure.of(label, Phase::Migrate));
         let transaction = self
             .begin(&loaded.step, Phase::Migrate, loaded.rows, attempt)
             .await
@@ -83,37 +77,18 @@ impl Run<'_> {
         if result.is_ok() && self.stop.is_cancelled() {
             result = Err(cancelled());
         }
-        let result = match result {
-            Ok(()) => commit_step(&mut transaction, lease).await,
-            Err(failure) => Err(failure),
-        };
+        if result.is_ok() {
+            let committed = transaction.commit_migrated(&self.lease, Ran::Step).await;
+            result = committed.map_err(Failure::from_database);
+        }
         let result = match result {
             Ok(()) => Ok(()),
             Err(failure) => {
                 let failure = failure.of(label, Phase::Migrate);
-                write_failure(&mut self.unwritten, &mut transaction, lease, &failure).await
+                Err(self.write_failure(&mut transaction, failure).await)
             }
         };
-        if let Some(record) = transaction.committed.take() {
-            self.snapshot.steps.insert(record.index, record);
-        }
-        self.session = Some(transaction.session);
+        self.take_back(transaction);
         result
     }
-}
-
-pub(super) async fn commit_step(
-    transaction: &mut StepTransaction,
-    lease: &Lease,
-) -> Result<(), Failure> {
-    let committed = async {
-        transaction.record_migrated().await?;
-        lease.fence(&mut *transaction.session).await?;
-        transaction.session.commit().await?;
-        transaction.context.output.committed();
-        transaction.committed = Some(transaction.record.clone());
-        Ok(())
-    }
-    .await;
-    committed.map_err(Failure::from_database)
 }

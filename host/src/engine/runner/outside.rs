@@ -1,28 +1,26 @@
 //! One step's `migrate` outside a transaction, for statements that refuse to run in one.
 //!
 //! Each of its statements commits by itself, so that nothing can be rolled back: the journal learns that the step was
-//! started before the first, and that it is done behind the last. In between, a crash leaves it started, and it runs
+//! started before the first, and that it is done after the last. In between, a crash leaves it started, and it runs
 //! again from its beginning.
 
 use std::collections::BTreeSet;
 
-use super::migrate::commit_step;
-use super::{Ended, Loaded, Run, cancelled, write_failure};
+use super::{Interruption, Loaded, Run, cancelled};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::program::Program;
-use crate::engine::transaction::StepTransaction;
+use crate::engine::transaction::{Ran, StepTransaction};
 use crate::journal::{self, Lease, Phase};
 
 impl Run<'_> {
     pub(super) async fn try_migrate_outside(
         &mut self,
-        lease: &Lease,
         loaded: &Loaded,
         attempt: u32,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), Interruption> {
         let label = &loaded.step.label;
-        let failed = |failure: Failure| Ended::Failed(failure.of(label, Phase::Migrate));
+        let failed = |failure: Failure| Interruption::Failed(failure.of(label, Phase::Migrate));
         let was_started = self.record_of(loaded).is_some();
         if was_started {
             self.context.observer.notify(&Event::Warning {
@@ -35,7 +33,7 @@ impl Run<'_> {
             .begin(&loaded.step, Phase::Migrate, loaded.rows, attempt)
             .await
             .map_err(failed)?;
-        let result = match start(&mut transaction, lease).await {
+        let result = match start(&mut transaction, &self.lease).await {
             Ok(known) => {
                 let known = if was_started { BTreeSet::new() } else { known };
                 let (result, back) = self.perform_outside(loaded, transaction, &known).await;
@@ -45,7 +43,7 @@ impl Run<'_> {
             Err(error) => Err(Failure::from_database(error)),
         };
         let result = match result {
-            Ok(()) => finish(&mut transaction, lease).await,
+            Ok(()) => finish(&mut transaction, &self.lease).await,
             Err(failure) => Err(failure),
         };
         let result = match result {
@@ -55,13 +53,10 @@ impl Run<'_> {
                     is_kept: true,
                     ..failure.of(label, Phase::Migrate)
                 };
-                write_failure(&mut self.unwritten, &mut transaction, lease, &failure).await
+                Err(self.write_failure(&mut transaction, failure).await)
             }
         };
-        if let Some(record) = transaction.committed.take() {
-            self.snapshot.steps.insert(record.index, record);
-        }
-        self.session = Some(transaction.session);
+        self.take_back(transaction);
         result
     }
 
@@ -126,11 +121,8 @@ async fn start(
     lease: &Lease,
 ) -> crate::database::Result<BTreeSet<String>> {
     let known = transaction.session.invalid_indexes().await?;
-    transaction.record_started().await?;
-    lease.fence(&mut *transaction.session).await?;
-    transaction.session.commit().await?;
-    transaction.context.output.committed();
-    transaction.committed = Some(transaction.record.clone());
+    transaction.commit_started(lease).await?;
+    transaction.is_outside = true;
     Ok(known.into_iter().collect())
 }
 
@@ -141,7 +133,8 @@ async fn finish(transaction: &mut StepTransaction, lease: &Lease) -> Result<(), 
         .begin(durability)
         .await
         .map_err(Failure::from_database)?;
-    commit_step(transaction, lease).await
+    let committed = transaction.commit_migrated(lease, Ran::Nothing).await;
+    committed.map_err(Failure::from_database)
 }
 
 /// Whether an index may be one that the step makes: a component's text does not tell.

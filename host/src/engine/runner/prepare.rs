@@ -1,6 +1,6 @@
 //! Before anything changes: steps are loaded, checked and counted.
 
-use super::{Ended, Loaded, Run};
+use super::{Interruption, Loaded, Run};
 use crate::catalog::{self, StepFile};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
@@ -11,7 +11,10 @@ use crate::journal::{Phase, StepRecord};
 
 impl Run<'_> {
     /// Loads, checks and counts steps. Changes nothing.
-    pub(super) async fn prepare(&mut self, files: &[StepFile]) -> Result<Vec<Loaded>, Ended> {
+    pub(super) async fn prepare(
+        &mut self,
+        files: &[StepFile],
+    ) -> Result<Vec<Loaded>, Interruption> {
         let files: Vec<&StepFile> = files.iter().collect();
         let mut loaded = self.load(&files)?;
         let mut rows = None;
@@ -33,9 +36,9 @@ impl Run<'_> {
         Ok(loaded)
     }
 
-    fn load(&self, files: &[&StepFile]) -> Result<Vec<Loaded>, Ended> {
+    fn load(&self, files: &[&StepFile]) -> Result<Vec<Loaded>, Interruption> {
         let steps = loaded::load(self.engine, files, &*self.context.observer, &self.stop)
-            .map_err(turned_down)?;
+            .map_err(refused)?;
         // What was loaded now is what runs; it must be what an earlier try began with.
         for (step, file) in steps.iter().zip(files) {
             if let Some(record) = self.record_of(step)
@@ -43,7 +46,7 @@ impl Run<'_> {
                 && !self.engine.options.allowances.changed
                 && !self.may_be_replaced(step)
             {
-                return Err(Ended::TurnedDown(Failure::from_catalog(
+                return Err(Interruption::Refused(Failure::from_catalog(
                     &catalog::Error::Changed {
                         step: file.file_name.clone(),
                         applied: record.digest.clone(),
@@ -65,7 +68,7 @@ impl Run<'_> {
         &mut self,
         loaded: &mut Loaded,
         circumstances: Circumstances,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), Interruption> {
         if let Program::Sql(sql) = &loaded.program {
             loaded.transactional = sql.transactional;
             return self.permit(loaded);
@@ -73,21 +76,20 @@ impl Run<'_> {
         if let Program::Transformation(_) = &loaded.program {
             return self.inquire_transformation(loaded, circumstances).await;
         }
-        let turned_down =
-            |failure: Failure| turned_down(failure.of(&loaded.step.label, Phase::Prepare));
+        let refused = |failure: Failure| refused(failure.of(&loaded.step.label, Phase::Prepare));
         let transaction = self
             .begin(&loaded.step, Phase::Prepare, None, 1)
             .await
-            .map_err(turned_down)?;
+            .map_err(refused)?;
         let (answers, mut transaction) = loaded
             .inquire(self.engine, transaction, circumstances, &self.stop)
             .await;
         let rolled_back = transaction.session.rollback().await;
         self.session = Some(transaction.session);
-        let answers = answers.map_err(turned_down)?;
+        let answers = answers.map_err(refused)?;
         rolled_back
             .map_err(Failure::from_database)
-            .map_err(turned_down)?;
+            .map_err(refused)?;
         loaded.transactional = answers.transactional;
         loaded.rows = answers.rows;
         loaded.deferred = answers.deferred;
@@ -99,7 +101,7 @@ impl Run<'_> {
         &mut self,
         loaded: &mut Loaded,
         circumstances: Circumstances,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), Interruption> {
         let context = std::sync::Arc::clone(&self.context);
         let (engine, stop) = (self.engine, self.stop.clone());
         let begun = self.begun(loaded).cloned();
@@ -126,12 +128,12 @@ impl Run<'_> {
                 loaded.deferred = true;
                 Ok(())
             }
-            Err(failure) => Err(turned_down(failure.of(&loaded.step.label, Phase::Prepare))),
+            Err(failure) => Err(refused(failure.of(&loaded.step.label, Phase::Prepare))),
         }
     }
 
     /// Refuses a step that wants to run outside a transaction where that makes no sense.
-    fn permit(&self, loaded: &Loaded) -> Result<(), Ended> {
+    fn permit(&self, loaded: &Loaded) -> Result<(), Interruption> {
         let database = &self.engine.database;
         if loaded.transactional || database.capabilities().has_statements_outside_transactions {
             return Ok(());
@@ -144,14 +146,14 @@ impl Run<'_> {
                 database.kind().display_name()
             ),
         );
-        Err(turned_down(failure.of(&loaded.step.label, Phase::Prepare)))
+        Err(refused(failure.of(&loaded.step.label, Phase::Prepare)))
     }
 
     /// Loads the steps of the journal that `concerned` picks and that are not loaded yet; in order.
     pub(super) fn load_the_rest(
         &mut self,
         concerned: impl Fn(&StepRecord) -> bool,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), Interruption> {
         let mut files = Vec::new();
         for record in self.snapshot.steps.values() {
             let is_loaded = self
@@ -162,7 +164,7 @@ impl Run<'_> {
                 continue;
             }
             let Some(file) = self.catalog.steps.get(&record.index) else {
-                return Err(Ended::TurnedDown(Failure::new(
+                return Err(Interruption::Refused(Failure::new(
                     "files",
                     Blame::Operator,
                     format!(
@@ -181,10 +183,10 @@ impl Run<'_> {
 }
 
 /// What a failure before the first change means for the run.
-fn turned_down(failure: Failure) -> Ended {
+fn refused(failure: Failure) -> Interruption {
     if failure.code == "cancelled" {
-        Ended::Failed(failure)
+        Interruption::Failed(failure)
     } else {
-        Ended::TurnedDown(failure)
+        Interruption::Refused(failure)
     }
 }

@@ -2,45 +2,44 @@
 
 use std::time::Instant;
 
-use super::{Ended, Loaded, Run, cancelled, outcome_of, write_failure};
+use super::{Interruption, Loaded, Run, cancelled, outcome_of};
 use crate::database::{Durability, Session};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::gate;
 use crate::engine::program::Program;
 use crate::engine::transaction::RunContext;
-use crate::journal::{self, AttemptRecord, Lease, Outcome, Phase, StepState};
+use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome, Phase, StepState};
 
 impl Run<'_> {
     /// Finalizes all steps that are migrated, in one transaction.
-    pub(super) async fn finalize(&mut self, lease: &Lease) -> Result<(), Ended> {
+    pub(super) async fn finalize(&mut self) -> Result<(), Interruption> {
         self.load_the_rest(|record| record.state == StepState::Migrated)?;
-        self.pass_the_gate(lease).await?;
-        let mut attempt = 1;
-        while let Err(ended) = self.set_phase(lease, Phase::Finalize, None).await {
-            self.try_again(lease, None, ended, &mut attempt).await?;
-        }
-        self.all_at_once(lease, Phase::Finalize).await?;
-        Ok(())
+        self.pass_the_gate().await?;
+        self.with_retries(None, async |run, _| {
+            run.set_phase(Phase::Finalize, None).await
+        })
+        .await?;
+        self.all_at_once(Phase::Finalize).await
     }
 
     /// Asks whether the finalize may begin, where the operator wants that.
-    async fn pass_the_gate(&self, lease: &Lease) -> Result<(), Ended> {
+    async fn pass_the_gate(&self) -> Result<(), Interruption> {
         let Some(gate) = &self.engine.options.gate else {
             return Ok(());
         };
         let labels = self.loaded.iter().map(|loaded| loaded.step.label.clone());
         let target = self.engine.database.name();
-        gate::pass(gate, target, lease.run, labels.collect(), &self.stop)
+        gate::pass(gate, target, self.lease.run, labels.collect(), &self.stop)
             .await
             .map_err(|failure| match failure.code.as_str() {
-                "cancelled" => Ended::Failed(failure),
-                _ => Ended::TurnedDown(failure),
+                "cancelled" => Interruption::Failed(failure),
+                _ => Interruption::Refused(failure),
             })
     }
 
     /// Resets all steps that are not finalized, the newest first, in one transaction.
-    pub(super) async fn reset(&mut self, lease: &Lease) -> Result<(), Ended> {
+    pub(super) async fn reset(&mut self) -> Result<(), Interruption> {
         self.load_the_rest(|record| record.state != StepState::Finalized)?;
         self.loaded.reverse();
         if let Some(step) = self
@@ -48,7 +47,7 @@ impl Run<'_> {
             .iter()
             .find(|step| step.program.has(Phase::Migrate) && !step.program.has(Phase::Reset))
         {
-            return Err(Ended::TurnedDown(
+            return Err(Interruption::Refused(
                 Failure::new(
                     "refused",
                     Blame::Step,
@@ -57,28 +56,25 @@ impl Run<'_> {
                 .of(&step.step.label, Phase::Reset),
             ));
         }
-        self.all_at_once(lease, Phase::Reset).await?;
-        Ok(())
+        self.all_at_once(Phase::Reset).await
     }
 
     /// Runs one phase of all loaded steps in one transaction, with as many tries as it is worth.
-    async fn all_at_once(&mut self, lease: &Lease, phase: Phase) -> Result<(), Ended> {
-        let mut attempt = 1;
-        loop {
-            let concerned = self.left(phase);
-            let tried = self.try_all_at_once(lease, phase, attempt).await;
-            let is_done = tried.is_ok();
-            if let Err(ended) = tried {
-                self.try_again(lease, None, ended, &mut attempt).await?;
-            }
-            // The connection may have been lost behind the commit.
-            if is_done || self.left(phase).is_empty() {
-                let state = (phase == Phase::Finalize).then_some(StepState::Finalized);
-                self.kept
-                    .extend(concerned.into_iter().map(|index| (index, state)));
+    async fn all_at_once(&mut self, phase: Phase) -> Result<(), Interruption> {
+        let concerned = self.left(phase);
+        self.with_retries(None, async |run, attempt| {
+            // The connection may have been lost after the commit.
+            if attempt > 1 && run.left(phase).is_empty() {
                 return Ok(());
             }
+            run.try_all_at_once(phase, attempt).await
+        })
+        .await?;
+        let state = (phase == Phase::Finalize).then_some(StepState::Finalized);
+        for index in concerned {
+            self.committed_steps.note(index, state);
         }
+        Ok(())
     }
 
     /// The steps of the journal that this phase is for.
@@ -91,21 +87,16 @@ impl Run<'_> {
         left.map(|step| step.index).collect()
     }
 
-    async fn try_all_at_once(
-        &mut self,
-        lease: &Lease,
-        phase: Phase,
-        attempt: u32,
-    ) -> Result<(), Ended> {
+    async fn try_all_at_once(&mut self, phase: Phase, attempt: u32) -> Result<(), Interruption> {
         if phase == Phase::Finalize {
-            self.before_cut_overs(lease).await?;
+            self.before_cut_overs().await?;
         }
         self.session_mut()?
             .begin(Durability::Deferred)
             .await
-            .map_err(|error| Ended::Failed(Failure::from_database(error)))?;
+            .map_err(|error| Interruption::Failed(Failure::from_database(error)))?;
         let steps = std::mem::take(&mut self.loaded);
-        let result = self.run_all(&steps, lease, phase, attempt).await;
+        let result = self.run_all(&steps, phase, attempt).await;
         self.loaded = steps;
         result
     }
@@ -113,10 +104,9 @@ impl Run<'_> {
     async fn run_all(
         &mut self,
         steps: &[Loaded],
-        lease: &Lease,
         phase: Phase,
         attempt: u32,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), Interruption> {
         let concerned: Vec<&Loaded> = steps
             .iter()
             .filter(|step| match &step.program {
@@ -125,8 +115,7 @@ impl Run<'_> {
                 _ => step.program.has(phase),
             })
             .collect();
-        self.lock_transformed(lease, &concerned, phase, attempt)
-            .await?;
+        self.lock_transformed(&concerned, phase, attempt).await?;
         let transformations = self.snapshot.transformations.len();
         // Written when all steps are done: whatever the transaction did to the journal before then, a step did.
         let mut attempts = Vec::new();
@@ -161,56 +150,70 @@ impl Run<'_> {
                 Err(failure) => {
                     let failure = failure.of(label, phase);
                     self.step_ended(loaded, phase, outcome_of(&failure), began);
-                    write_failure(&mut self.unwritten, &mut transaction, lease, &failure).await
+                    Err(self.write_failure(&mut transaction, failure).await)
                 }
             };
             self.session = Some(transaction.session);
             result?;
             self.step_ended(loaded, phase, Outcome::Done, began);
         }
-        let is_cancelled = self.stop.is_cancelled();
-        let context = std::sync::Arc::clone(&self.context);
-        let session = self.session_mut()?;
-        let committed = if is_cancelled {
-            Err(cancelled())
-        } else {
-            commit_all(session, &context, lease, phase, &attempts, transformations)
-                .await
-                .map_err(Failure::from_database)
+        let all = AllAtOnce {
+            phase,
+            steps: &self.left(phase),
+            attempts: &attempts,
+            transformations,
         };
-        if let Err(failure) = committed {
-            let rolled_back = session.rollback().await;
-            context.output.rolled_back();
-            return Err(match rolled_back {
-                Ok(()) => Ended::Failed(failure),
-                Err(error) => Ended::Lost(Failure::from_database(error)),
-            });
-        }
-        context.output.committed();
-        Ok(())
+        let (context, lease) = (std::sync::Arc::clone(&self.context), self.lease.clone());
+        let is_cancelled = self.stop.is_cancelled();
+        let session = self.session_mut()?;
+        let committed = match is_cancelled {
+            true => Err(cancelled()),
+            false => {
+                let committed = all.commit(session, &context, &lease).await;
+                committed.map_err(Failure::from_database)
+            }
+        };
+        let Err(failure) = committed else {
+            return Ok(());
+        };
+        let rolled_back = session.rollback().await;
+        Err(match rolled_back {
+            _ if failure.is_lost_connection() => Interruption::Disconnected(failure),
+            Ok(()) => Interruption::Failed(failure),
+            Err(error) => Interruption::of_bookkeeping(error, &self.stop),
+        })
     }
 }
 
-async fn commit_all(
-    session: &mut dyn Session,
-    context: &RunContext,
-    lease: &Lease,
+/// What the transaction of all steps leaves in the journal.
+struct AllAtOnce<'a> {
     phase: Phase,
-    attempts: &[AttemptRecord],
+    /// The steps of the journal that it is for.
+    steps: &'a [u32],
+    attempts: &'a [AttemptRecord],
     transformations: usize,
-) -> crate::database::Result<()> {
-    context.write_output(session).await?;
-    for attempt in attempts {
-        journal::write_attempt(session, attempt).await?;
+}
+
+impl AllAtOnce<'_> {
+    async fn commit(
+        &self,
+        session: &mut dyn Session,
+        context: &RunContext,
+        lease: &Lease,
+    ) -> crate::database::Result<()> {
+        let mut fenced = Fenced::of_steps(session, lease).verify().await?;
+        let session = fenced.session();
+        for attempt in self.attempts {
+            journal::write_attempt(session, attempt).await?;
+        }
+        if self.transformations > 0 {
+            journal::forget_transformations(session, self.transformations).await?;
+        }
+        match self.phase {
+            Phase::Finalize => journal::finalize_steps(session, self.steps).await?,
+            Phase::Reset => journal::forget_steps(session, self.steps).await?,
+            Phase::Prepare | Phase::Migrate => {}
+        }
+        fenced.with_output(&*context.output).commit().await
     }
-    if transformations > 0 {
-        journal::forget_transformations(session, transformations).await?;
-    }
-    match phase {
-        Phase::Finalize => journal::finalize_steps(session).await?,
-        Phase::Reset => journal::forget_unfinalized(session).await?,
-        Phase::Prepare | Phase::Migrate => {}
-    }
-    lease.fence(session).await?;
-    session.commit().await
 }

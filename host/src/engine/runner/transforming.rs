@@ -1,22 +1,20 @@
 //! A transformation's part in a run: its `migrate` in transactions of its own, its finalize and reset in the one that all
 //! steps share.
 
-use super::migrate::commit_step;
-use super::{Ended, Loaded, Run, cancelled, write_failure};
+use super::{Interruption, Loaded, Run, cancelled};
 use crate::database::Durability;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::program::Program;
-use crate::engine::transaction::StepTransaction;
+use crate::engine::transaction::{Ran, StepTransaction};
 use crate::engine::transform::{self, Backfill};
-use crate::journal::{Lease, Phase, TransformationRecord};
+use crate::journal::{Phase, TransformationRecord};
 
 impl Run<'_> {
     pub(super) async fn try_transform(
         &mut self,
-        lease: &Lease,
         loaded: &Loaded,
         attempt: u32,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), Interruption> {
         let label = &loaded.step.label;
         let begun = self.begun(loaded).cloned();
         let is_replaced = self
@@ -24,8 +22,8 @@ impl Run<'_> {
             .is_some_and(|record| record.digest != loaded.step.digest);
         let mut transaction = self
             .transaction(&loaded.step, Phase::Migrate, loaded.rows, attempt)
-            .map_err(|_| Ended::Lost(super::no_session()))?;
-        let backfill = self.backfill(lease, loaded);
+            .map_err(|_| Interruption::Over(super::no_session()))?;
+        let backfill = self.backfill(loaded);
         let result = migrate(&backfill, begun.as_ref(), is_replaced, &mut transaction).await;
         let result = match result {
             Ok(()) => Ok(()),
@@ -34,16 +32,15 @@ impl Run<'_> {
                     is_kept: begun.is_some() || transaction.committed.is_some(),
                     ..failure.of(label, Phase::Migrate)
                 };
-                write_failure(&mut self.unwritten, &mut transaction, lease, &failure).await
+                Err(self.write_failure(&mut transaction, failure).await)
             }
         };
-        if let Some(record) = transaction.committed.take() {
-            self.snapshot.steps.insert(record.index, record);
-        }
-        self.session = Some(transaction.session);
+        self.take_back(transaction);
         match result {
-            // There is no run any more, and its transaction may be open still.
-            Err(Ended::Lost(failure)) => Err(Ended::Lost(failure)),
+            // Nothing can be read now.
+            Err(interruption @ (Interruption::Over(_) | Interruption::Disconnected(_))) => {
+                Err(interruption)
+            }
             result => {
                 self.read_transformations().await?;
                 result
@@ -52,12 +49,12 @@ impl Run<'_> {
     }
 
     /// Does for all transformations what can be done before the transaction of the finalize.
-    pub(super) async fn before_cut_overs(&mut self, lease: &Lease) -> Result<(), Ended> {
+    pub(super) async fn before_cut_overs(&mut self) -> Result<(), Interruption> {
         let steps = std::mem::take(&mut self.loaded);
         let mut result = Ok(());
         for loaded in &steps {
             if let Some(begun) = self.begun(loaded).cloned() {
-                result = self.before_cut_over(lease, loaded, &begun).await;
+                result = self.before_cut_over(loaded, &begun).await;
             }
             if result.is_err() {
                 break;
@@ -69,17 +66,17 @@ impl Run<'_> {
 
     async fn before_cut_over(
         &mut self,
-        lease: &Lease,
         loaded: &Loaded,
         begun: &TransformationRecord,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), Interruption> {
         let mut transaction = self.transaction(&loaded.step, Phase::Finalize, None, 1)?;
-        let backfill = self.backfill(lease, loaded);
+        let backfill = self.backfill(loaded);
         let looked = transform::before_cut_over(&backfill, begun, &mut *transaction.session).await;
         let rolled_back = transaction.session.rollback().await;
         self.session = Some(transaction.session);
-        let failed =
-            |failure: Failure| Ended::Failed(failure.of(&loaded.step.label, Phase::Finalize));
+        let failed = |failure: Failure| {
+            Interruption::Failed(failure.of(&loaded.step.label, Phase::Finalize))
+        };
         looked.map_err(failed)?;
         rolled_back.map_err(Failure::from_database).map_err(failed)
     }
@@ -87,11 +84,10 @@ impl Run<'_> {
     /// Locks the tables of all transformations that are finalized or reset together.
     pub(super) async fn lock_transformed(
         &mut self,
-        lease: &Lease,
         steps: &[&Loaded],
         phase: Phase,
         attempt: u32,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), Interruption> {
         let steps = steps.iter().copied();
         let begun: Vec<(&Loaded, TransformationRecord)> = steps
             .filter_map(|loaded| Some((loaded, self.begun(loaded)?.clone())))
@@ -115,7 +111,7 @@ impl Run<'_> {
                     .get(place)
                     .map_or(&first.step.label, |(loaded, _)| &loaded.step.label);
                 let failure = failure.of(label, phase);
-                write_failure(&mut self.unwritten, &mut transaction, lease, &failure).await
+                Err(self.write_failure(&mut transaction, failure).await)
             }
         };
         self.session = Some(transaction.session);
@@ -153,18 +149,18 @@ impl Run<'_> {
         }
     }
 
-    fn backfill<'b>(&'b self, lease: &'b Lease, loaded: &'b Loaded) -> Backfill<'b> {
+    fn backfill<'b>(&'b self, loaded: &'b Loaded) -> Backfill<'b> {
         Backfill {
             engine: self.engine,
             context: &self.context,
             loaded,
-            lease,
+            lease: &self.lease,
             stop: &self.stop,
         }
     }
 
     /// Reads again what the journal knows of transformations.
-    async fn read_transformations(&mut self) -> Result<(), Ended> {
+    async fn read_transformations(&mut self) -> Result<(), Interruption> {
         let session = self.session_mut()?;
         let read = async {
             session.begin_read().await?;
@@ -177,7 +173,7 @@ impl Run<'_> {
                 self.snapshot.transformations = transformations;
                 Ok(())
             }
-            Err(error) => Err(Ended::Lost(Failure::from_database(error))),
+            Err(error) => Err(Interruption::of_bookkeeping(error, &self.stop)),
         }
     }
 }
@@ -197,5 +193,8 @@ async fn migrate(
     transaction.meter.done = Some(rows);
     let begun = transaction.session.begin(Durability::Deferred).await;
     begun.map_err(Failure::from_database)?;
-    commit_step(transaction, backfill.lease).await
+    let committed = transaction
+        .commit_migrated(backfill.lease, Ran::Nothing)
+        .await;
+    committed.map_err(Failure::from_database)
 }

@@ -21,7 +21,7 @@ use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
 use crate::engine::transaction::RunContext;
-use crate::journal::{self, AttemptRecord, Lease, Outcome};
+use crate::journal::{self, AttemptRecord, Lease, Outcome, Right as _};
 
 /// One of the databases that a run changes together.
 struct OpenDatabase {
@@ -110,7 +110,7 @@ async fn was_committed(session: &mut dyn Session, lease: &Lease) -> bool {
         session.rollback().await?;
         session.reconnect().await?;
         session.begin(Durability::Deferred).await?;
-        journal::end_lost_connections(session, lease.run, None).await?;
+        journal::end_lost_transactions(session, lease, None).await?;
         session.rollback().await
     };
     ended.await.is_ok() && has_ended(session, lease, Outcome::Done).await

@@ -13,7 +13,7 @@ use crate::engine::failure::Failure;
 use crate::engine::pause;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
-use crate::journal::{self, Outcome, Phase};
+use crate::journal::{self, Outcome, Phase, Right as _};
 
 impl Worker<'_> {
     /// Writes down, in the target, what the run does now, with as many tries as that is worth.

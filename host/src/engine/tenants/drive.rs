@@ -24,7 +24,7 @@ use crate::engine::event::{Event, Observer};
 use crate::engine::failure::Failure;
 use crate::engine::heartbeat::Heartbeat;
 use crate::engine::state::{Command, Order};
-use crate::engine::{Engine, Report, RunError, SUPERUSER};
+use crate::engine::{Engine, Report, RunError, SUPERUSER, acquire};
 use crate::journal::{self, Lease, LeaseRecord};
 
 /// Runs a command of those that steps without tenants have.
@@ -70,7 +70,7 @@ pub(super) async fn drive(
         }
         let snapshot = snapshot::current(engine, options).await?;
         if let Some(lease) = snapshot.lease.clone().filter(LeaseRecord::is_live) {
-            wait(engine, request, lease, &*observer, stop).await?;
+            wait(request, lease, &*observer, stop).await?;
             continue;
         }
         refuse(engine, &snapshot)?;
@@ -84,15 +84,15 @@ pub(super) async fn drive(
         if migrates && request.new_tenant.is_none() {
             engine.refuse_dangers_of(to_migrate(&snapshot, request.work).iter())?;
         }
-        let mut session = match engine.open_to_run(stop).await {
-            Ok(Some(session)) => session,
+        let mut session = match acquire::open(engine, stop).await {
+            Ok(Some((session, _))) => session,
             Ok(None) => continue,
             Err(error) if error.kind == ErrorKind::Busy => {
                 let lease = snapshot::current(engine, options).await?.lease;
                 let Some(lease) = lease.filter(|lease| !lease.is_known_dead()) else {
                     return Err(RunError::from(error).into());
                 };
-                wait(engine, request, lease, &*observer, stop).await?;
+                wait(request, lease, &*observer, stop).await?;
                 continue;
             }
             Err(error) => return Err(RunError::from(error).into()),
@@ -275,14 +275,10 @@ async fn get_ready(
 }
 
 async fn wait(
-    engine: &Engine,
     request: &RunRequest<'_>,
     lease: LeaseRecord,
     observer: &dyn Observer,
     stop: &Stop,
 ) -> Result<(), RunError> {
-    if request.waits {
-        return engine.wait_until_free(lease, observer, stop).await;
-    }
-    Err(RunError::Held(lease))
+    acquire::wait(request.waits, lease, observer, stop).await
 }

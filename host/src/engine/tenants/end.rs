@@ -3,7 +3,7 @@
 use crate::database::{Durability, ErrorKind, Result, Session};
 use crate::engine::failure::Failure;
 use crate::engine::run_output::RunOutput;
-use crate::journal::{self, AttemptRecord, Lease, Outcome};
+use crate::journal::{self, AttemptRecord, Lease, Outcome, Right as _};
 
 /// Ends a run that left nothing to commit.
 pub(super) async fn end(

@@ -10,7 +10,7 @@ use super::worker::Worker;
 use crate::database::{Durability, Session, quote};
 use crate::engine::failure::Failure;
 use crate::engine::runner::outside::{may_be_of, name_invalid};
-use crate::journal::{self, AppliedRecord, Phase};
+use crate::journal::{self, AppliedRecord, Phase, Right as _};
 
 impl Worker<'_> {
     /// Runs a file outside a transaction: it is written down as started first, and its session has a transaction again

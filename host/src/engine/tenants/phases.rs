@@ -9,7 +9,7 @@ use super::work::{Schedule, Work, concerned};
 use crate::database::{Durability, Session};
 use crate::engine::failure::Failure;
 use crate::engine::gate;
-use crate::journal::{self, Lease, Phase};
+use crate::journal::{self, Lease, Phase, Right as _};
 
 /// The phase with which a run begins.
 pub(super) fn first(work: Work, schedule: &Schedule) -> Phase {

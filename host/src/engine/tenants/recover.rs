@@ -12,7 +12,7 @@ use super::worker::Worker;
 use crate::database::Durability;
 use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
-use crate::journal;
+use crate::journal::{self, Right as _};
 
 impl Worker<'_> {
     /// Finds out what is left of these tasks, all of one tenant. The session has a connection afterwards, and no transaction.
@@ -57,7 +57,7 @@ impl Worker<'_> {
         session.begin(Durability::Deferred).await?;
         let mut rows = Vec::new();
         if is_in_target {
-            journal::end_lost_connections(session, run, part).await?;
+            journal::end_lost_transactions(session, &self.shared.lease, part).await?;
             rows = journal::read_applied_by(session, run).await?;
         }
         rows.extend(journal::read_applied_for(session, tenant, run).await?);

@@ -13,7 +13,7 @@ use crate::engine::event::Event;
 use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
-use crate::journal::{self, Lease, Outcome, Phase};
+use crate::journal::{self, Lease, Outcome, Phase, Right as _};
 
 /// One who works.
 pub(super) struct Worker<'w> {

@@ -169,15 +169,8 @@ impl Backfill<'_> {
     }
 
     async fn commit_started(&self, transaction: &mut StepTransaction) -> Result<(), Failure> {
-        let committed = async {
-            transaction.record_started().await?;
-            self.lease.fence(&mut *transaction.session).await?;
-            transaction.session.commit().await?;
-            transaction.context.output.committed();
-            transaction.committed = Some(transaction.record.clone());
-            crate::database::Result::Ok(())
-        };
-        committed.await.map_err(Failure::from_database)
+        let committed = transaction.commit_started(self.lease).await;
+        committed.map_err(Failure::from_database)
     }
 
     /// Splits the table and its `rows` into ranges that have about as many each.

@@ -15,7 +15,7 @@ use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::transaction::RunContext;
 use crate::engine::{Engine, OnBadRow};
-use crate::journal::{self, Lease, Phase, TransformationRecord};
+use crate::journal::{self, Fenced, Lease, Phase, TransformationRecord};
 use crate::sandbox;
 
 /// How many captured changes are drained at once.
@@ -228,8 +228,8 @@ impl<'d> Drain<'d> {
         }
         let drained = self.write(session, anew).await?;
         let committed = async {
-            lease.fence(session).await?;
-            session.commit().await
+            let fenced = Fenced::of_steps(session, lease).verify().await?;
+            fenced.commit().await
         };
         committed.await.map_err(Failure::from_database)?;
         Ok(drained)

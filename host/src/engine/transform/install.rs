@@ -7,7 +7,7 @@
 use super::plan::{Plan, list};
 use crate::database::{Durability, Kind, Session, quote};
 use crate::engine::failure::Failure;
-use crate::journal::Lease;
+use crate::journal::{Fenced, Lease};
 
 /// Gives the capture of an earlier version of the host what is new in it.
 pub(super) async fn secure(
@@ -26,8 +26,8 @@ pub(super) async fn secure(
             session.execute_later(statement, &[]).await?;
         }
         session.verify().await?;
-        lease.fence(session).await?;
-        session.commit().await
+        let fenced = Fenced::of_steps(session, lease).verify().await?;
+        fenced.commit().await
     };
     committed.await.map_err(Failure::from_database)
 }

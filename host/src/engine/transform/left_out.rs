@@ -12,7 +12,7 @@ use super::drain::Drain;
 use super::function::Computed;
 use crate::database::{Cell, Durability, Session, Value};
 use crate::engine::failure::{Blame, Failure};
-use crate::journal::{self, Lease};
+use crate::journal::{self, Fenced, Lease};
 
 /// How many rows are looked at at once.
 const AT_ONCE: usize = 5_000;
@@ -111,9 +111,8 @@ async fn look_through(
             let captured = async {
                 session.begin(Durability::Deferred).await?;
                 capture(session, plan, keys).await?;
-                session.verify().await?;
-                lease.fence(session).await?;
-                session.commit().await
+                let fenced = Fenced::of_steps(session, lease).verify().await?;
+                fenced.commit().await
             };
             captured.await.map_err(Failure::from_database)?;
         }

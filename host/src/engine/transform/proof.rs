@@ -11,7 +11,7 @@ use super::lock::{keep_vacuum_away, lock_table};
 use super::plan::Plan;
 use crate::database::{Durability, Result, Session, Value, quote};
 use crate::engine::failure::Failure;
-use crate::journal::Lease;
+use crate::journal::{Fenced, Lease};
 
 /// A default that is longer makes each row of the application that much longer.
 const LONGEST_DEFAULT: usize = 100;
@@ -42,15 +42,13 @@ pub(super) async fn prove(
     drain.all(session).await?;
     let proven = async {
         session.execute_later(&plan.demand(&defaults), &[]).await?;
-        session.verify().await?;
-        lease.fence(session).await?;
-        session.commit().await?;
+        let fenced = Fenced::of_steps(session, lease).verify().await?;
+        fenced.commit().await?;
         session.begin(Durability::Deferred).await?;
         keep_vacuum_away(session, plan).await?;
         session.execute_later(&plan.validate(), &[]).await?;
-        session.verify().await?;
-        lease.fence(session).await?;
-        session.commit().await
+        let fenced = Fenced::of_steps(session, lease).verify().await?;
+        fenced.commit().await
     };
     proven.await.map_err(Failure::from_database)
 }

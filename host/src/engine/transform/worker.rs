@@ -19,7 +19,7 @@ use crate::database::{Access, Durability, Result, Session, Stop};
 use crate::engine::Unit;
 use crate::engine::failure::Failure;
 use crate::engine::transaction::Meter;
-use crate::journal::{self, Lease, Range};
+use crate::journal::{self, Fenced, Lease, Range};
 use crate::sandbox;
 
 /// How often a chunk is tried that meets a lock.
@@ -265,9 +265,11 @@ impl<'w> Worker<'w> {
         written.await.map_err(Failure::from_database)?;
         bad_rows::keep(self.backfill.engine, plan, session, &bad).await?;
         let committed = async {
-            journal::advance_range(session, plan.index, range, &behind).await?;
-            self.backfill.lease.fence(session).await?;
-            session.commit().await
+            let mut fenced = Fenced::of_steps(session, self.backfill.lease)
+                .verify()
+                .await?;
+            journal::advance_range(fenced.session(), plan.index, range, &behind).await?;
+            fenced.commit().await
         };
         committed.await.map_err(Failure::from_database)?;
         *range = behind;

@@ -10,8 +10,8 @@ mod report;
 mod schemas;
 mod sources;
 
-use super::{end_lost_transactions, lease, schema};
-use crate::database::{Error, ErrorKind, Result, Session};
+use super::schema;
+use crate::database::{Result, Session};
 
 pub use applied::{
     finalize_applied, forget_applied, last_applied, read_applied, read_applied_by,
@@ -27,28 +27,6 @@ pub use sources::{read_sources, read_tenants, write_source, write_tenant};
 pub async fn has_tenants(session: &mut dyn Session) -> Result<bool> {
     let version = schema::version(session).await?;
     Ok(version.is_some_and(|version| version >= schema::THIRD))
-}
-
-/// Ends what the lost connections of a run, or of one of its parts, have open on a server, and waits for those that are just
-/// committing: what is read afterwards stays true.
-pub async fn end_lost_connections(
-    session: &mut dyn Session,
-    run: i64,
-    part: Option<u32>,
-) -> Result<()> {
-    let Some(part) = part else {
-        return end_lost_transactions(session, run).await;
-    };
-    if session.server().capabilities.has_one_writer() {
-        return Ok(());
-    }
-    if !session.end_others_of_part(run, part).await? {
-        return Err(Error::new(
-            ErrorKind::Busy,
-            format!("a lost connection of run {run} does not end, and may still commit"),
-        ));
-    }
-    lease::hold(session).await
 }
 
 /// Numbers, as a list of SQL; one that nothing has when there are none.

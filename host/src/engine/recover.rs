@@ -1,0 +1,109 @@
+//! After a lost connection: which of the commits that were acknowledged are still there?
+//!
+//! Only a run's last commit waits for the disk. So a server that goes down may have forgotten the newest ones, and the one
+//! that was under way may have come through although nobody heard of it. Nothing may be done before both are known: what
+//! the lost connection still has open is ended and waited for, the journal is read anew, and what comes after a commit that
+//! was lost is not done ([`Acknowledged::gap`]).
+
+use std::collections::BTreeMap;
+
+use crate::database::{Durability, Result, Session};
+use crate::journal::{self, Fenced, Lease, NoStep, PendingOutput, StepState};
+
+/// What connection was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// One that the whole run depends on: nothing of it goes on meanwhile.
+    OfRun,
+    /// That of one part, by its label; the others go on.
+    #[allow(dead_code, reason = "for those who work beside each other")]
+    OfPart(u32),
+}
+
+/// Finds out what was committed before the connection was lost, and writes down what could not be written then. `settle` reads
+/// the journal and writes; the transaction is then committed with the `output` that waits. The session has a connection
+/// afterwards, and no transaction.
+pub(super) async fn recover<T>(
+    session: &mut dyn Session,
+    lease: &Lease,
+    lost: Lost,
+    output: &dyn PendingOutput,
+    settle: impl AsyncFnOnce(&mut Fenced<'_, NoStep>) -> Result<T>,
+) -> Result<T> {
+    output.connection_lost();
+    session.rollback().await?;
+    session.reconnect().await?;
+    session.begin(Durability::Deferred).await?;
+    let part = match lost {
+        Lost::OfRun => None,
+        Lost::OfPart(part) => Some(part),
+    };
+    journal::end_lost_transactions(session, lease, part).await?;
+    let mut fenced = Fenced::join(session, lease).await?;
+    let found = settle(&mut fenced).await?;
+    fenced.with_output(output).commit().await?;
+    Ok(found)
+}
+
+/// What a run was told to be committed, by what it is of.
+pub(super) struct Acknowledged<K>(BTreeMap<K, Option<StepState>>);
+
+impl<K> Default for Acknowledged<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord> Acknowledged<K> {
+    /// Takes note of a commit; no state for what was reset.
+    pub(super) fn note(&mut self, key: K, state: Option<StepState>) {
+        self.0.insert(key, state);
+    }
+
+    /// The first whose commit is not in the journal any more, which says `now`.
+    pub(super) fn gap(&self, now: impl Fn(&K) -> Option<StepState>) -> Option<&K> {
+        let is_lost = |(key, state): &(&K, &Option<StepState>)| {
+            let now = now(key);
+            // The commit that was under way may have come through.
+            now != **state && now != Some(StepState::Finalized)
+        };
+        self.0.iter().find(is_lost).map(|(key, _)| key)
+    }
+
+    /// Those that were acknowledged to be in this state.
+    pub(super) fn in_state(&self, state: StepState) -> impl Iterator<Item = &K> {
+        let acknowledged = self.0.iter();
+        acknowledged.filter_map(move |(key, now)| (*now == Some(state)).then_some(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn migrated(steps: &[u32]) -> Acknowledged<u32> {
+        let mut acknowledged = Acknowledged::default();
+        for step in steps {
+            acknowledged.note(*step, Some(StepState::Migrated));
+        }
+        acknowledged
+    }
+
+    #[test]
+    fn a_commit_that_is_gone_is_a_gap() {
+        let acknowledged = migrated(&[1, 2]);
+        let first_alone = |step: &u32| (*step == 1).then_some(StepState::Migrated);
+        assert_eq!(acknowledged.gap(first_alone), Some(&2));
+        assert_eq!(acknowledged.gap(|_| Some(StepState::Started)), Some(&1));
+        assert_eq!(acknowledged.gap(|_| Some(StepState::Migrated)), None);
+    }
+
+    #[test]
+    fn what_came_through_unheard_is_none() {
+        assert_eq!(migrated(&[1]).gap(|_| Some(StepState::Finalized)), None);
+        let mut reset = migrated(&[1]);
+        reset.note(1, None);
+        assert_eq!(reset.gap(|_| None), None);
+        assert_eq!(reset.gap(|_| Some(StepState::Migrated)), Some(&1));
+    }
+}

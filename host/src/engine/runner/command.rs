@@ -1,0 +1,117 @@
+//! A command on steps: what it leads to, and the run that it becomes.
+
+use std::sync::Arc;
+
+use super::{Report, Run};
+use crate::catalog::Catalog;
+use crate::database::{Session, Stop};
+use crate::engine::acquire::{self, Acquired, Beginning, Job, Locked, Turn};
+use crate::engine::event::Observer;
+use crate::engine::state::{Command, Order, State};
+use crate::engine::transaction::RunContext;
+use crate::engine::{Engine, RunError, adopt, overview};
+use crate::journal::{self, LeaseRecord, Outcome, Phase, Snapshot};
+
+/// A command on the steps of a directory.
+struct StepsJob<'e> {
+    engine: &'e Engine,
+    catalog: &'e Catalog,
+    command: Command,
+    stop: &'e Stop,
+    /// The state that the command leads to first, by the last look.
+    first: Option<State>,
+}
+
+/// Runs a command to its end.
+pub(in crate::engine) async fn run(
+    engine: &Engine,
+    order: Order,
+    observer: Arc<dyn Observer>,
+    stop: &Stop,
+) -> Result<Report, RunError> {
+    let command = order.command;
+    let catalog = engine.catalog()?;
+    let mut job = StepsJob {
+        engine,
+        catalog: &catalog,
+        command,
+        stop,
+        first: None,
+    };
+    let turn = acquire::lock(engine, &mut job, &*observer, stop).await?;
+    let (Locked { session, found }, Some(first)) = (match turn {
+        Turn::Nothing(found) => return Ok(nothing_done(&catalog, &found)),
+        Turn::Locked(locked) => (locked, job.first),
+    }) else {
+        return Err(RunError::Refused("there is nothing to do".to_owned()));
+    };
+    let beginning = Beginning {
+        command: command.as_str(),
+        phase: match (command, first) {
+            (Command::Reset, _) => Phase::Reset,
+            (_, State::FinalizationRunning) => Phase::Finalize,
+            _ => Phase::Prepare,
+        },
+        verbose: order.verbose,
+        steps: overview::concerned(&catalog, &found, command),
+    };
+    let begun = acquire::begin(engine, session, &beginning, &observer, stop).await?;
+    let Acquired {
+        session,
+        lease,
+        presence,
+    } = begun;
+    let context = Arc::new(RunContext {
+        lease: Some(lease.clone()),
+        observer,
+        settings: Arc::clone(&engine.options.settings),
+        output: engine.output_of(lease.run),
+        tenant: None,
+        is_tenancy: false,
+    });
+    let run = Run::new(engine, context, lease, session, catalog, found, stop);
+    let report = run.drive(command, first).await;
+    drop(presence);
+    Ok(report)
+}
+
+impl Job for StepsJob<'_> {
+    type Found = Snapshot;
+    type Refusal = RunError;
+
+    async fn look(&mut self, session: &mut dyn Session) -> Result<Snapshot, RunError> {
+        let mut snapshot = journal::read(session).await?;
+        self.engine.reopen_replaced(self.catalog, &mut snapshot);
+        Ok(snapshot)
+    }
+
+    fn lease(found: &Snapshot) -> Option<&LeaseRecord> {
+        found.lease.as_ref()
+    }
+
+    fn wants(&mut self, found: &Snapshot) -> Result<bool, RunError> {
+        self.first = self.engine.decide(self.catalog, found, self.command)?;
+        Ok(self.first.is_some())
+    }
+
+    async fn permit(&mut self, found: &Snapshot) -> Result<(), RunError> {
+        adopt::refuse_unadopted(self.engine, found, self.stop).await?;
+        match self.command {
+            Command::Reset => Ok(()),
+            Command::Migrate | Command::Finalize => self.engine.refuse_dangers(self.catalog, found),
+        }
+    }
+
+    fn waits(&self) -> bool {
+        self.engine.options.wait
+    }
+}
+
+fn nothing_done(catalog: &Catalog, snapshot: &Snapshot) -> Report {
+    Report {
+        run: None,
+        outcome: Outcome::Done,
+        state: Some(overview::state_of(catalog, snapshot)),
+        failure: None,
+    }
+}

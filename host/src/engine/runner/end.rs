@@ -1,0 +1,127 @@
+//! The end of a run, written down with as many tries as that is worth.
+
+use std::sync::Arc;
+
+use super::{Report, Run};
+use crate::database::{ErrorKind, Result};
+use crate::engine::end::{self, Ending};
+use crate::engine::event::Event;
+use crate::engine::failure::Failure;
+use crate::engine::interruption::Interruption;
+use crate::engine::retries::await_next_try;
+use crate::journal::{self, Outcome, StepState};
+
+impl Run<'_> {
+    /// Ends the run. What was acknowledged is demanded in the last transaction, and looked for after a lost connection: a
+    /// run is not done whose commits the server has lost.
+    pub(super) async fn end(mut self, result: std::result::Result<(), Interruption>) -> Report {
+        let interruption = result.err();
+        let mut ending = Ending::of(interruption.as_ref());
+        let is_over = matches!(interruption, Some(Interruption::Over(_)));
+        let is_lost = interruption.is_some_and(|interruption| interruption.is_disconnected());
+        if !is_over && let Err(error) = self.write_end(&mut ending, is_lost).await {
+            ending = ending.unwritten(error);
+        }
+        drop(self.session.take());
+        let report = Report {
+            run: Some(self.lease.run),
+            outcome: ending.outcome,
+            state: self.engine.state(&self.catalog, &self.stop).await,
+            failure: ending.failure,
+        };
+        self.context.observer.notify(&Event::RunEnded {
+            run: self.lease.run,
+            outcome: report.outcome,
+            state: report.state,
+            failure: report.failure.clone().map(Box::new),
+        });
+        report
+    }
+
+    async fn write_end(&mut self, ending: &mut Ending, is_lost: bool) -> Result<()> {
+        let mut is_lost = is_lost;
+        let mut attempt = 1;
+        loop {
+            let Err(error) = self.try_to_write_end(ending, is_lost).await else {
+                return Ok(());
+            };
+            let is_first = !is_lost;
+            match error.kind {
+                // A first look, at once: what is missing may be what the server has lost.
+                ErrorKind::Unavailable | ErrorKind::Conflict if is_first => {
+                    is_lost = true;
+                    continue;
+                }
+                ErrorKind::Unavailable | ErrorKind::Busy => {}
+                // The lease is not ours any more when the last commit came through unheard.
+                _ if is_lost && self.has_ended(ending.outcome).await => return Ok(()),
+                _ => return Err(error),
+            }
+            let failure = Failure::from_database(error.clone());
+            let Some(pause) = self.engine.options.retries.pause(&failure, attempt) else {
+                return Err(error);
+            };
+            attempt += 1;
+            let observer = &*self.context.observer;
+            if !await_next_try(observer, "", &failure, attempt, pause, &self.stop).await {
+                return Err(error);
+            }
+        }
+    }
+
+    async fn try_to_write_end(&mut self, ending: &mut Ending, is_lost: bool) -> Result<()> {
+        if is_lost {
+            self.recover().await?;
+            if let Err(gap) = self.refuse_a_gap() {
+                *ending = Ending::of_gap(gap);
+            }
+        }
+        let Some(session) = self.session.as_mut() else {
+            return Ok(());
+        };
+        let context = Arc::clone(&self.context);
+        let committed: Vec<(StepState, Vec<u32>)> = match ending.outcome {
+            Outcome::Done => [StepState::Migrated, StepState::Finalized]
+                .map(|state| {
+                    (
+                        state,
+                        self.committed_steps.in_state(state).copied().collect(),
+                    )
+                })
+                .into(),
+            _ => Vec::new(),
+        };
+        let demand = async |fenced: &mut journal::Fenced<'_, journal::NoStep>| {
+            for (state, steps) in &committed {
+                journal::require_steps(fenced.session(), steps, *state).await?;
+            }
+            Ok(())
+        };
+        end::write(
+            &mut **session,
+            &self.lease,
+            &*context.output,
+            ending,
+            demand,
+        )
+        .await
+    }
+
+    /// Whether the journal says that the run ended so.
+    async fn has_ended(&mut self, outcome: Outcome) -> bool {
+        let run = self.lease.run;
+        let Some(session) = self.session.as_mut() else {
+            return false;
+        };
+        let looked = async {
+            session.rollback().await?;
+            session.begin_read().await?;
+            let runs = journal::read_runs(&mut **session, run + 1, 1).await?;
+            session.rollback().await?;
+            Result::Ok(runs)
+        };
+        let runs = looked.await.unwrap_or_default();
+        runs.iter()
+            .any(|ended| ended.id == run && ended.outcome == Some(outcome))
+    }
+}

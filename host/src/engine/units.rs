@@ -1,0 +1,152 @@
+//! What commits as one.
+//!
+//! A run's work is cut into units before any of it is done, by a pure function: what a step is and what the database can do
+//! decide, nothing else.
+
+use std::ops::Range;
+
+use super::loaded::Loaded;
+use super::program::Program;
+use crate::database::{Capabilities, SchemaChanges};
+use crate::journal::Phase;
+
+/// How much of a unit commits as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Atomicity {
+    /// All steps of the unit, in one transaction.
+    All,
+    /// Several small steps that share a transaction, each after a savepoint of its own: they are done when the last is.
+    #[allow(dead_code, reason = "no run is cut so yet")]
+    Group,
+    /// One step, in a transaction of its own.
+    Step,
+    /// Each statement of one step by itself: the journal says *started* before the first and *migrated* after the last.
+    Statement,
+    /// Each chunk of rows of one transformation.
+    Chunk,
+}
+
+/// A part of a run's work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unit {
+    pub(super) phase: Phase,
+    pub(super) atomicity: Atomicity,
+    /// The places of its steps in the plan.
+    pub(super) steps: Range<usize>,
+}
+
+/// What decides how a step's `migrate` commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// It wants a transaction.
+    Transaction,
+    /// It wants none.
+    Outside,
+    /// It is a function over rows.
+    Transformation,
+}
+
+impl Manner {
+    pub(super) fn of(step: &Loaded) -> Self {
+        match (&step.program, step.transactional) {
+            (Program::Transformation(_), _) => Self::Transformation,
+            (_, true) => Self::Transaction,
+            (_, false) => Self::Outside,
+        }
+    }
+}
+
+/// Cuts one phase of these steps into units, in the order in which they are done.
+pub(super) fn units(phase: Phase, steps: &[Manner], capabilities: &Capabilities) -> Vec<Unit> {
+    let rolls_back = capabilities.schema_changes == SchemaChanges::InTransaction;
+    if phase != Phase::Migrate && rolls_back {
+        let all = Unit {
+            phase,
+            atomicity: Atomicity::All,
+            steps: 0..steps.len(),
+        };
+        return vec![all];
+    }
+    let atomicity = |manner: &Manner| match manner {
+        Manner::Transformation if phase == Phase::Migrate => Atomicity::Chunk,
+        Manner::Transaction if rolls_back => Atomicity::Step,
+        _ => Atomicity::Statement,
+    };
+    let units = steps.iter().enumerate().map(|(place, manner)| Unit {
+        phase,
+        atomicity: atomicity(manner),
+        steps: place..place + 1,
+    });
+    units.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    use crate::database::{Database as _, Postgres, PostgresOptions, SessionLimits, Sqlite};
+
+    const PLAN: [Manner; 4] = [
+        Manner::Transaction,
+        Manner::Transformation,
+        Manner::Outside,
+        Manner::Transaction,
+    ];
+
+    /// Each unit on a line: its phase, how much of it commits as one, and its steps.
+    fn table(capabilities: &Capabilities) -> String {
+        let phases = [Phase::Migrate, Phase::Finalize, Phase::Reset];
+        let units = phases
+            .iter()
+            .flat_map(|phase| units(*phase, &PLAN, capabilities));
+        let lines = units.map(|unit| {
+            let (phase, Range { start, end }) = (unit.phase.as_str(), unit.steps);
+            format!("{phase} {:?} {}..{end}\n", unit.atomicity, start + 1)
+        });
+        lines.collect()
+    }
+
+    const ROLLS_BACK: &str = "\
+migrate Step 1..1
+migrate Chunk 2..2
+migrate Statement 3..3
+migrate Step 4..4
+finalize All 1..4
+reset All 1..4
+";
+
+    const COMMITS_IMPLICITLY: &str = "\
+migrate Statement 1..1
+migrate Chunk 2..2
+migrate Statement 3..3
+migrate Statement 4..4
+finalize Statement 1..1
+finalize Statement 2..2
+finalize Statement 3..3
+finalize Statement 4..4
+reset Statement 1..1
+reset Statement 2..2
+reset Statement 3..3
+reset Statement 4..4
+";
+
+    #[test]
+    fn what_commits_as_one() {
+        let limits = SessionLimits {
+            value_bytes: 0,
+            lock_wait: Duration::ZERO,
+            deadline: Duration::ZERO,
+        };
+        let url = "postgres://localhost/target";
+        let postgres = Postgres::new(url, PostgresOptions::default(), limits).unwrap();
+        let postgres = postgres.capabilities();
+        assert_eq!(table(&postgres), ROLLS_BACK);
+        assert_eq!(table(&Sqlite::empty(limits).capabilities()), ROLLS_BACK);
+        let implicit = Capabilities {
+            schema_changes: SchemaChanges::CommitImplicitly,
+            ..postgres
+        };
+        assert_eq!(table(&implicit), COMMITS_IMPLICITLY);
+    }
+}

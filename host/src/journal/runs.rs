@@ -1,0 +1,186 @@
+//! Runs: how one begins, goes on and ends, and what is left of it.
+
+use super::commit::TargetLock;
+use super::tables::tables;
+use super::{
+    Lease, Outcome, Phase, conflict, damaged, holder, integer, lease, now, number, prepare,
+};
+use crate::database::{Error, ErrorKind, Result, Schema, Session};
+
+/// Takes the target's lock in the open transaction, makes the journal's tables that are missing, and keeps the last holder of
+/// the lease from committing anything more: what is read afterwards stays true until the transaction ends. A holder that was
+/// declared dead may only have slept, and a commit of its may be on its way; what it has open is ended. None when the lease
+/// is live: what is read then may be true no more in the next moment.
+pub async fn lock(session: &mut dyn Session) -> Result<Option<TargetLock>> {
+    session.lock_target().await?;
+    prepare(session).await?;
+    if !session.server().capabilities.has_one_writer() {
+        let lease = lease::read(session).await?;
+        if lease.is_some_and(|lease| lease.is_live()) {
+            return Ok(None);
+        }
+    }
+    shut_out(session).await.map(Some)
+}
+
+/// The same, whoever holds the lease.
+pub async fn lock_out(session: &mut dyn Session) -> Result<TargetLock> {
+    session.lock_target().await?;
+    prepare(session).await?;
+    shut_out(session).await
+}
+
+async fn shut_out(session: &mut dyn Session) -> Result<TargetLock> {
+    if session.server().capabilities.has_one_writer() {
+        // The open transaction has the only write lock.
+        return Ok(TargetLock(()));
+    }
+    let open = "SELECT id FROM wasmigrate_run WHERE outcome IS NULL";
+    for run in tables(session).rows(open, &[]).await?.iter().flatten() {
+        session.end_others(number(run)).await?;
+    }
+    lease::hold(session).await?;
+    Ok(TargetLock(()))
+}
+
+/// Ends what a run's lost connections have open on a server, and waits for those that are just committing: what is read
+/// afterwards stays true. Of one `part` of the run, when one is named. An error when the lease is not the run's any more.
+pub async fn end_lost_transactions(
+    session: &mut dyn Session,
+    lease: &Lease,
+    part: Option<u32>,
+) -> Result<()> {
+    // First of all: whoever has taken the lease for the same run may not be ended.
+    if !lease.is_held(session).await? {
+        return Err(lease::taken());
+    }
+    if session.server().capabilities.has_one_writer() {
+        return Ok(());
+    }
+    let run = lease.run;
+    let have_ended = match part {
+        Some(part) => session.end_others_of_part(run, part).await?,
+        None => session.end_others(run).await?,
+    };
+    if !have_ended {
+        return Err(Error::new(
+            ErrorKind::Busy,
+            format!("a lost connection of run {run} does not end, and may still commit"),
+        ));
+    }
+    lease::hold(session).await
+}
+
+/// Marks runs that have no end as interrupted, and takes the lease from whoever holds it. The caller has locked the target
+/// and seen that nobody is at work, or knows `why` the lease may be taken all the same.
+pub async fn end_dead_runs(
+    session: &mut dyn Session,
+    why: Option<&serde_json::Value>,
+) -> Result<()> {
+    tables(session)
+        .execute_later(
+            "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2, error = $3 WHERE outcome IS NULL",
+            &[
+                Outcome::Interrupted.as_str().into(),
+                now().into(),
+                why.map(ToString::to_string).into(),
+            ],
+        )
+        .await?;
+    lease::clear(session).await
+}
+
+/// Begins a run and takes the lease for it. A run whose host died is marked as interrupted. The caller has locked the target,
+/// and must flush the transaction to the disk: a server that forgets who took the lease would let two hosts be the same run.
+pub async fn start_run(
+    session: &mut dyn Session,
+    command: &str,
+    phase: Phase,
+    verbose: bool,
+    lasts: std::time::Duration,
+) -> Result<Lease> {
+    end_dead_runs(session, None).await?;
+    let rows = tables(session)
+        .rows("SELECT coalesce(max(id), 0) + 1 FROM wasmigrate_run", &[])
+        .await?;
+    let run = integer(&rows, 0);
+    tables(session)
+        .execute_later(
+            "INSERT INTO wasmigrate_run (id, command, phase, \"verbose\", host, started_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            &[
+                run.into(),
+                command.into(),
+                phase.as_str().into(),
+                i64::from(verbose).into(),
+                holder().into(),
+                now().into(),
+            ],
+        )
+        .await?;
+    Lease::take(session, run, lasts).await
+}
+
+/// Says what a run is doing now, and how many rows its steps expect when that became known. The run must not have ended.
+pub async fn set_phase(
+    session: &mut dyn Session,
+    run: i64,
+    phase: Phase,
+    expected_rows: Option<i64>,
+) -> Result<()> {
+    tables(session)
+        .require(
+            "UPDATE wasmigrate_run SET phase = $1, expected_rows = coalesce($2, expected_rows)
+             WHERE id = $3 AND outcome IS NULL RETURNING id",
+            &[phase.as_str().into(), expected_rows.into(), run.into()],
+            1,
+            has_ended(run),
+        )
+        .await
+}
+
+/// Ends a run, which must not have ended before.
+pub async fn end_run(
+    session: &mut dyn Session,
+    run: i64,
+    outcome: Outcome,
+    error: Option<&serde_json::Value>,
+) -> Result<()> {
+    tables(session)
+        .require(
+            "UPDATE wasmigrate_run SET outcome = $1, ended_at = $2, error = $3 WHERE id = $4 AND outcome IS NULL RETURNING id",
+            &[
+                outcome.as_str().into(),
+                now().into(),
+                error.map(ToString::to_string).into(),
+                run.into(),
+            ],
+            1,
+            has_ended(run),
+        )
+        .await
+}
+
+/// Keeps what the target looks like at the end of a run.
+pub async fn keep_schema(session: &mut dyn Session, run: i64) -> Result<()> {
+    let schema = session.schema().await?;
+    write_schema(session, run, &schema).await
+}
+
+/// The same with what the target was found to look like.
+pub async fn write_schema(session: &mut dyn Session, run: i64, schema: &Schema) -> Result<()> {
+    let definition = serde_json::to_string(schema).map_err(|error| damaged(&error.to_string()))?;
+    tables(session)
+        .require(
+            "INSERT INTO wasmigrate_schema (id, run, definition) VALUES (1, $1, $2)
+             ON CONFLICT (id) DO UPDATE SET run = excluded.run, definition = excluded.definition
+             WHERE wasmigrate_schema.run <= excluded.run RETURNING id",
+            &[run.into(), definition.into()],
+            1,
+            conflict(&format!("the schema that a run before {run} has left")),
+        )
+        .await
+}
+
+pub(super) fn has_ended(run: i64) -> Error {
+    conflict(&format!("that run {run} has not ended"))
+}
