@@ -89,7 +89,9 @@ fn a_journal_of_an_earlier_host_is_completed() {
     let place = place();
     place.run(&["migrate"]).ends_with(0);
     place.connect().run(
-        "DROP TABLE wasmigrate_failure; DROP TABLE wasmigrate_applied; DROP TABLE wasmigrate_source;
+        "ALTER TABLE wasmigrate_lease DROP COLUMN nonce; ALTER TABLE wasmigrate_step DROP COLUMN revision;
+         ALTER TABLE wasmigrate_output DROP COLUMN writer; ALTER TABLE wasmigrate_output DROP COLUMN number;
+         DROP TABLE wasmigrate_failure; DROP TABLE wasmigrate_applied; DROP TABLE wasmigrate_source;
          DROP TABLE wasmigrate_tenant; ALTER TABLE wasmigrate_output DROP COLUMN tenant;
          ALTER TABLE wasmigrate_output DROP COLUMN file_key; DROP TABLE wasmigrate_schema; DROP TABLE wasmigrate_pause; DROP TABLE wasmigrate_bad_row;
          DROP TABLE wasmigrate_range; DROP TABLE wasmigrate_transformation; UPDATE wasmigrate_journal SET version = 1",
@@ -101,4 +103,21 @@ fn a_journal_of_an_earlier_host_is_completed() {
         .run(&["verify"])
         .ends_with(0)
         .and_says("what run 2 left");
+}
+
+/// The steps that a host of the third version has migrated are finalized by this one.
+#[test]
+fn a_journal_of_the_third_version_gets_what_it_lacks() {
+    let place = place();
+    place.run(&["migrate"]).ends_with(0);
+    place.connect().run(
+        "ALTER TABLE wasmigrate_lease DROP COLUMN nonce; ALTER TABLE wasmigrate_step DROP COLUMN revision;
+         ALTER TABLE wasmigrate_output DROP COLUMN writer; ALTER TABLE wasmigrate_output DROP COLUMN number;
+         UPDATE wasmigrate_journal SET version = 3",
+    );
+    place.run(&["status"]).ends_with(0).and_says("migrated");
+    place.run(&["finalize"]).ends_with(0);
+    let states = "SELECT state FROM wasmigrate_step GROUP BY state";
+    assert_eq!(place.texts(states), ["finalized"]);
+    assert_eq!(place.texts("SELECT version FROM wasmigrate_journal"), ["4"]);
 }

@@ -7,7 +7,7 @@ use wasmigrate_test_server::{Cluster, Durability};
 use super::{cluster, done};
 use crate::crash::point::Seed;
 use crate::crash::{example_steps, sql_steps};
-use crate::hosts::host::until;
+use crate::hosts::host::{Host, until};
 use crate::place::{Place, Said};
 use crate::service::process::Service;
 
@@ -114,8 +114,6 @@ fn no_step_is_done_behind_one_that_the_server_has_forgotten() {
     let service = Service::start(&place);
     service.run("migrate");
     asleep(&place);
-    // The beginning of the run is not forgotten.
-    place.connect_as_superuser().run("CHECKPOINT");
     until("the step before the last is done", || {
         place.has_table("table_9")
     });
@@ -130,6 +128,53 @@ fn no_step_is_done_behind_one_that_the_server_has_forgotten() {
     assert!(!is_behind_a_gap, "{:#?}", service.logs());
     service.does("migrate");
     assert_eq!(place.one::<i64>(tables), 8);
+    assert!(place.has_table("last"));
+}
+
+/// A server that forgot who took the lease would give the same run, under the same token, to the next host.
+#[test]
+fn the_beginning_of_a_run_outlives_the_server() {
+    let mut cluster = Cluster::start_forgetful().unwrap();
+    let place = Place::on(&cluster).with_sql("0001_slow.sql", "SELECT pg_sleep(600);");
+    let mut host = Host::start(&place, &["migrate"]);
+    host.until("step_started");
+    cluster.kill().unwrap();
+    cluster.start_again().unwrap();
+    assert_eq!(place.texts("SELECT id FROM wasmigrate_run"), ["1"]);
+    assert_eq!(place.texts("SELECT token FROM wasmigrate_lease"), ["1"]);
+    drop(host);
+    place.write_step("0001_slow.sql", b"CREATE TABLE made (id BIGINT);");
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(place.texts("SELECT token FROM wasmigrate_lease"), ["2"]);
+    let outcomes = "SELECT outcome FROM wasmigrate_run ORDER BY id";
+    assert_eq!(place.texts(outcomes), ["interrupted", "done"]);
+}
+
+/// The last steps are committed, and not on the disk, when the server goes down before the end of the run is written.
+#[test]
+fn a_run_whose_last_commits_the_server_has_forgotten_is_not_done() {
+    let mut cluster = Cluster::start_forgetful().unwrap();
+    let place = Place::on(&cluster)
+        .with_variable("WASMIGRATE_POSTGRES_LOCK_TIMEOUT_MILLISECONDS", "60000")
+        .with_sql("0001_first.sql", "CREATE TABLE first (id BIGINT);");
+    place.run(&["migrate"]).ends_with(0);
+    place.write_step("0002_last.sql", b"CREATE TABLE last (id BIGINT);");
+    let mut application = place.connect_as_superuser();
+    application.run("BEGIN; LOCK TABLE wasmigrate_schema IN SHARE MODE");
+    let mut host = Host::start(&place, &["migrate"]);
+    host.until("step_ended");
+    let waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'wasmigrate_schema'::regclass AND NOT granted";
+    until("the run is about to end", || place.one::<i64>(waiting) > 0);
+    cluster.kill().unwrap();
+    drop(application);
+    cluster.start_again().unwrap();
+    assert!(!place.has_table("last"), "the server has forgotten nothing");
+    host.end()
+        .ends_with(1)
+        .and_says("has lost the last commits of this run, from step 0002 on");
+    let outcomes = "SELECT outcome FROM wasmigrate_run ORDER BY id";
+    assert_eq!(place.texts(outcomes), ["done", "failed"]);
+    place.run(&["migrate"]).ends_with(0);
     assert!(place.has_table("last"));
 }
 
