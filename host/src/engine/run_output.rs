@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::database::{Result, Session};
-use crate::journal::{self, Lease, OutputLine, PendingOutput};
+use crate::journal::{self, OutputLine, PendingOutput};
 
 /// How many committed lines are kept for a server that forgets its last commits when it dies.
 const COMMITTED_LINES: usize = 1_000;
@@ -88,10 +88,6 @@ impl RunOutput {
     }
 
     /// Writes into the open transaction what it does not hold yet.
-    pub(super) async fn write(&self, session: &mut dyn Session, lease: &Lease) -> Result<()> {
-        self.write_for(session, lease.run).await
-    }
-
     async fn write_for(&self, session: &mut dyn Session, run: i64) -> Result<()> {
         let is_in_doubt = std::mem::take(&mut self.lock().is_in_doubt);
         if is_in_doubt {
@@ -196,7 +192,7 @@ mod tests {
         lines.iter().map(|line| line.sequence).collect()
     }
 
-    /// As [`RunOutput::write`] does after it has written.
+    /// As [`RunOutput::write_for`] does after it has written.
     fn write(output: &RunOutput) {
         let mut lines = output.lock();
         lines.written = lines.lines.len() - lines.committed;

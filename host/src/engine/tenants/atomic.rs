@@ -10,18 +10,18 @@ use super::FileFailure;
 use super::batch::Batch;
 use super::changes::JournalChanges;
 use super::context::{TenancyContext, finish};
-use super::end::{as_written, end, has_ended, write_failures};
-use super::failed::{Failed, cancelled, no_session, of_nobody, outcome_of};
+use super::end::{as_written, end, has_ended};
+use super::failed::{Failed, cancelled, no_session, outcome_of, without_task};
 use super::progress::ProgressReporter;
 use super::remaining::Rows;
-use super::tenant_database::{enter, write_sources};
+use super::tenant_database::enter;
 use super::work::{Schedule, Task, Work, concerned};
-use crate::database::{Access, Authority, Durability, JOURNAL_PREFIX, Session};
+use crate::database::{Access, Authority, Durability, ErrorKind, JOURNAL_PREFIX, Session};
 use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
 use crate::engine::transaction::RunContext;
-use crate::journal::{self, AttemptRecord, Lease, Outcome, Right as _};
+use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome};
 
 /// One of the databases that a run changes together.
 struct OpenDatabase {
@@ -39,6 +39,7 @@ pub(super) struct AtomicRun<'a> {
     tenancy: &'a TenancyContext<'a>,
     work: Work,
     new_tenant: Option<&'a str>,
+    schedule: &'a Schedule,
     /// The target, or the target (0) and its tenants (their numbers and 1).
     databases: BTreeMap<usize, OpenDatabase>,
     contexts: BTreeMap<Option<usize>, Arc<RunContext>>,
@@ -60,9 +61,9 @@ pub(super) async fn run(
     let mut failures: Vec<AttemptRecord> = Vec::new();
     loop {
         let began_at = journal::now();
-        let mut atomic = AtomicRun::new(tenancy, session, work, new_tenant);
+        let mut atomic = AtomicRun::new(tenancy, session, work, new_tenant, schedule);
         atomic.output = Arc::clone(output);
-        let tried = atomic.all(schedule, attempt, lease, &failures).await;
+        let tried = atomic.all(attempt, lease, &failures).await;
         let Err((task, failure)) = tried else {
             return Ok(());
         };
@@ -83,8 +84,15 @@ pub(super) async fn run(
             let written = async {
                 session.rollback().await?;
                 session.reconnect().await?;
-                write_failures(&mut *session, &failures, lease).await?;
-                end(&mut *session, lease, output, outcome, Some(&failure)).await
+                end(
+                    &mut *session,
+                    lease,
+                    output,
+                    outcome,
+                    Some(&failure),
+                    &failures,
+                )
+                .await
             };
             let (outcome, failure) = as_written(written.await, outcome, failure);
             return Err((outcome, named(tenancy, task, failure)));
@@ -110,10 +118,16 @@ async fn was_committed(session: &mut dyn Session, lease: &Lease) -> bool {
         session.rollback().await?;
         session.reconnect().await?;
         session.begin(Durability::Deferred).await?;
-        journal::end_lost_transactions(session, lease, None).await?;
-        session.rollback().await
+        let ended = journal::end_lost_transactions(session, lease, None).await;
+        session.rollback().await?;
+        ended
     };
-    ended.await.is_ok() && has_ended(session, lease, Outcome::Done).await
+    // The lease is not ours any more when it came through.
+    let is_known = match ended.await {
+        Ok(()) => true,
+        Err(error) => error.kind == ErrorKind::LeaseLost,
+    };
+    is_known && has_ended(session, lease, Outcome::Done).await
 }
 
 /// The failure with its file and tenant.
@@ -129,12 +143,13 @@ pub(super) fn named(
 }
 
 impl<'a> AtomicRun<'a> {
-    /// Nothing is begun yet, but in a dry run, whose transaction is open.
+    /// No transaction is open yet, except in a dry run.
     pub(super) fn new(
         tenancy: &'a TenancyContext<'a>,
         session: Box<dyn Session>,
         work: Work,
         new_tenant: Option<&'a str>,
+        schedule: &'a Schedule,
     ) -> Self {
         let target = OpenDatabase {
             session: Some(session),
@@ -146,6 +161,7 @@ impl<'a> AtomicRun<'a> {
             tenancy,
             work,
             new_tenant,
+            schedule,
             databases: BTreeMap::from([(0, target)]),
             contexts: BTreeMap::new(),
             output: Arc::default(),
@@ -159,45 +175,35 @@ impl<'a> AtomicRun<'a> {
 
     async fn all(
         &mut self,
-        schedule: &Schedule,
         attempt: u32,
         lease: &Lease,
         failures: &[AttemptRecord],
     ) -> Result<(), Failed> {
         let session = self.session(0)?;
-        let begun = async {
+        let started = async {
             // It may have been lost while the gate was asked. The fence tells whether the beginning of the run was lost, too.
             session.reconnect().await?;
             session.begin(Durability::Flushed).await
         };
-        begun.await.map_err(of_nobody)?;
-        self.perform(schedule, attempt).await?;
+        started.await.map_err(without_task)?;
+        self.perform(attempt).await?;
         self.look().await?;
         if self.tenancy.stop.is_cancelled() {
             return Err((None, cancelled()));
         }
-        self.write(schedule, lease, failures)
-            .await
-            .map_err(of_nobody)?;
-        for database in self.databases.values_mut().rev() {
-            if let Some(session) = &mut database.session {
-                session.commit().await.map_err(of_nobody)?;
-            }
-        }
-        self.output.committed();
-        Ok(())
+        let commit = self.commit(lease, failures).await;
+        commit.map_err(without_task)
     }
 
     /// Runs all tasks.
-    pub(super) async fn perform(
-        &mut self,
-        schedule: &Schedule,
-        attempt: u32,
-    ) -> Result<(), Failed> {
+    pub(super) async fn perform(&mut self, attempt: u32) -> Result<(), Failed> {
         self.add_tenant().await.map_err(|failure| (None, failure))?;
-        let mut progress =
-            ProgressReporter::new(self.tenancy, attempt, concerned(schedule.tasks()).len());
-        let tasks: Vec<&Task> = schedule.tasks().collect();
+        let mut progress = ProgressReporter::new(
+            self.tenancy,
+            attempt,
+            concerned(self.schedule.tasks()).len(),
+        );
+        let tasks: Vec<&Task> = self.schedule.tasks().collect();
         let mut rest = tasks.as_slice();
         while let Some(task) = rest.first() {
             let (done, performed) = match self.batch(rest) {
@@ -328,7 +334,7 @@ impl<'a> AtomicRun<'a> {
             };
             let mut session = database.open(access, self.tenancy.stop).await?;
             if let Some(lease) = &lease {
-                enter(&mut *session, lease).await?;
+                enter(&mut *session, lease, self.tenancy, self.schedule).await?;
             }
             session.begin(Durability::Flushed).await?;
             // The tenant may have been committed since it was read: by a host that slept, or in an earlier try.
@@ -385,48 +391,55 @@ impl<'a> AtomicRun<'a> {
     pub(super) async fn look(&mut self) -> Result<(), Failed> {
         for database in self.databases.values_mut() {
             if let Some(session) = &mut database.session {
-                session.verify().await.map_err(of_nobody)?;
-                session.settle().await.map_err(of_nobody)?;
+                session.verify().await.map_err(without_task)?;
+                session.settle().await.map_err(without_task)?;
             }
         }
         Ok(())
     }
 
-    /// Writes into the open transactions what the journal is to know.
-    async fn write(
+    /// Writes into the open transactions what the journal is to know, and commits them, the target's own last.
+    async fn commit(
         &mut self,
-        schedule: &Schedule,
         lease: &Lease,
         failures: &[AttemptRecord],
     ) -> crate::database::Result<()> {
         let tenancy = self.tenancy;
+        let is_target = |number: &usize| *number == 0;
+        let mut sealed = Vec::with_capacity(self.databases.len());
         for (number, database) in &mut self.databases {
-            let (Some(session), Some(fence)) = (&mut database.session, &database.lease) else {
+            let (Some(session), Some(right)) = (&mut database.session, &database.lease) else {
                 continue;
             };
-            let session = &mut **session;
-            if *number > 0 {
-                write_sources(tenancy, schedule, session).await?;
+            let mut fenced = Fenced::of_steps(&mut **session, right).verify().await?;
+            database
+                .changes
+                .write(fenced.session(), tenancy.run())
+                .await?;
+            if !is_target(number) {
+                sealed.push(fenced.seal().await?);
+                continue;
             }
-            database.changes.write(session, tenancy.run()).await?;
-            if *number == 0 {
-                if let Some(name) = self
-                    .new_tenant
-                    .filter(|_| tenancy.options.tenant_insert.is_none())
-                {
-                    journal::write_tenant(session, name).await?;
-                }
-                for failure in failures {
-                    journal::write_failure(session, failure).await?;
-                }
-                self.output.write(session, lease).await?;
-                journal::keep_schema(session, lease.run).await?;
-                journal::end_run(session, lease.run, Outcome::Done, None).await?;
+            let session = fenced.session();
+            if let Some(name) = self
+                .new_tenant
+                .filter(|_| tenancy.options.tenant_insert.is_none())
+            {
+                journal::write_tenant(session, name).await?;
             }
-            fence.fence(session).await?;
-            if *number == 0 {
-                lease.release(session).await?;
+            for failure in failures {
+                journal::write_failure(session, failure).await?;
             }
+            journal::keep_schema(session, lease.run).await?;
+            journal::end_run(session, lease.run, Outcome::Done, None).await?;
+            lease.release(session).await?;
+            sealed.push(fenced.with_output(&*self.output).seal().await?);
+        }
+        for transaction in &mut sealed {
+            transaction.settle().await?;
+        }
+        while let Some(transaction) = sealed.pop() {
+            transaction.commit().await?;
         }
         Ok(())
     }

@@ -99,7 +99,7 @@ impl<'b> Batch<'b> {
         self.tasks.iter().copied()
     }
 
-    /// Runs the tasks in the open transaction, with a context for each; `begins` is told of each that begins. Returns their
+    /// Runs the tasks in the open transaction, with a context for each; `begins` is called for each that begins. Returns their
     /// rows as they are then.
     pub(super) async fn perform(
         &self,

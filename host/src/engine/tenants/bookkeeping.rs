@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::end::{end, has_ended, keep_schema, write_failures};
+use super::end::{end, has_ended};
 use super::failed::no_session;
 use super::phases::set_phase;
 use super::shared::lock;
@@ -13,7 +13,7 @@ use crate::engine::failure::Failure;
 use crate::engine::pause;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
-use crate::journal::{self, Outcome, Phase, Right as _};
+use crate::journal::{self, Fenced, Outcome, Phase};
 
 impl Worker<'_> {
     /// Writes down, in the target, what the run does now, with as many tries as that is worth.
@@ -57,20 +57,17 @@ impl Worker<'_> {
             return;
         };
         let written = async {
-            session.begin(Durability::Deferred).await?;
+            let lease = self.shared.lease;
+            let mut fenced = Fenced::begin(&mut **session, lease, Durability::Deferred).await?;
             for failure in &failures {
-                journal::write_failure(&mut **session, failure).await?;
+                journal::write_failure(fenced.session(), failure).await?;
             }
-            self.output.write(&mut **session, self.shared.lease).await?;
-            self.shared.lease.fence(&mut **session).await?;
-            session.commit().await
+            fenced.with_output(&*self.output).commit().await
         };
-        match written.await {
-            Ok(()) => self.output.committed(),
-            Err(error) => {
-                lock(&self.shared.unwritten).extend(failures);
-                self.give_up(&Failure::from_database(error)).await;
-            }
+        let written: crate::database::Result<()> = written.await;
+        if let Err(error) = written {
+            lock(&self.shared.unwritten).extend(failures);
+            self.give_up(&Failure::from_database(error)).await;
         }
     }
 
@@ -107,14 +104,11 @@ impl Worker<'_> {
         let Some(session) = &mut self.session else {
             return Ok(());
         };
-        session.begin(Durability::Deferred).await?;
-        outputs.iter().for_each(|output| output.rolled_back());
         for output in outputs {
-            output.write(&mut **session, self.shared.lease).await?;
+            output.rolled_back();
+            let fenced = Fenced::begin(&mut **session, self.shared.lease, Durability::Deferred);
+            fenced.await?.with_output(&**output).commit().await?;
         }
-        self.shared.lease.fence(&mut **session).await?;
-        session.commit().await?;
-        outputs.iter().for_each(|output| output.committed());
         Ok(())
     }
 
@@ -197,12 +191,15 @@ impl Worker<'_> {
         }
         self.open(&[]).await.map_err(Failure::from_database)?;
         let session = self.session.as_mut().ok_or_else(no_session)?;
-        let ended = async {
-            let unwritten = lock(&self.shared.unwritten).clone();
-            write_failures(&mut **session, &unwritten, lease).await?;
-            keep_schema(&mut **session, lease).await?;
-            end(&mut **session, lease, &self.output, outcome, failure).await
-        };
+        let unwritten = lock(&self.shared.unwritten).clone();
+        let ended = end(
+            &mut **session,
+            lease,
+            &self.output,
+            outcome,
+            failure,
+            &unwritten,
+        );
         ended.await.map_err(Failure::from_database)
     }
 

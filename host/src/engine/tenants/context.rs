@@ -221,7 +221,7 @@ impl<'c> TenancyContext<'c> {
         }
         let (mut result, mut transaction) = program.perform(sandbox, transaction, stop).await;
         if result.is_ok() && is_component {
-            // So that a failure is told of the file whose it is.
+            // So that a failure is reported for the file that caused it.
             let settled = transaction.session.settle().await;
             result = settled.map_err(Failure::from_database);
         }

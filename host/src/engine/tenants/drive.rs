@@ -8,24 +8,23 @@ use super::atomic;
 use super::context::TenancyContext;
 use super::end::{as_written, end};
 use super::failed::outcome_of_refusal;
+use super::job::TenantsJob;
 use super::load::{files, load};
 use super::parallel::{self, ParallelOptions};
 use super::phases::{self, pass_the_gate, set_phase};
 use super::request::{RunRequest, TenancyReport, as_refusal, database};
-use super::select::{
-    has_work, narrow, refuse, refuse_after_a_failed_finalize, tenants, to_migrate,
-};
-use super::snapshot;
+use super::select::{self, tenants};
 use super::sources::write_new;
-use super::work::{self, Schedule, Work, concerned};
+use super::work::{Schedule, Work, concerned};
 use super::{ApplyError, RolloutStrategy, TenancyOptions};
-use crate::database::{ErrorKind, Session, Stop};
+use crate::database::{Session, Stop};
+use crate::engine::acquire::{self, Acquired, Beginning, Locked, Turn};
 use crate::engine::event::{Event, Observer};
 use crate::engine::failure::Failure;
-use crate::engine::heartbeat::Heartbeat;
+use crate::engine::run_output::RunOutput;
 use crate::engine::state::{Command, Order};
-use crate::engine::{Engine, Report, RunError, SUPERUSER, acquire};
-use crate::journal::{self, Lease, LeaseRecord};
+use crate::engine::{Engine, Report, RunError};
+use crate::journal::Lease;
 
 /// Runs a command of those that steps without tenants have.
 pub(in crate::engine) async fn run(
@@ -64,98 +63,48 @@ pub(super) async fn drive(
     observer: Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<TenancyReport, ApplyError> {
-    loop {
-        if stop.is_cancelled() {
-            return Err(RunError::Cancelled.into());
-        }
-        let snapshot = snapshot::current(engine, options).await?;
-        if let Some(lease) = snapshot.lease.clone().filter(LeaseRecord::is_live) {
-            wait(request, lease, &*observer, stop).await?;
-            continue;
-        }
-        refuse(engine, &snapshot)?;
-        refuse_after_a_failed_finalize(&snapshot, request)?;
-        let is_dead = snapshot.lease.is_some();
-        if !has_work(&snapshot, request) && !is_dead {
-            return Ok(TenancyReport::nothing());
-        }
-        // A new tenant has no readers yet.
-        let migrates = !matches!(request.work, Work::Reset | Work::Sync);
-        if migrates && request.new_tenant.is_none() {
-            engine.refuse_dangers_of(to_migrate(&snapshot, request.work).iter())?;
-        }
-        let mut session = match acquire::open(engine, stop).await {
-            Ok(Some((session, _))) => session,
-            Ok(None) => continue,
-            Err(error) if error.kind == ErrorKind::Busy => {
-                let lease = snapshot::current(engine, options).await?.lease;
-                let Some(lease) = lease.filter(|lease| !lease.is_known_dead()) else {
-                    return Err(RunError::from(error).into());
-                };
-                wait(request, lease, &*observer, stop).await?;
-                continue;
-            }
-            Err(error) => return Err(RunError::from(error).into()),
+    let mut job = TenantsJob {
+        engine,
+        options,
+        request,
+    };
+    let Locked { mut session, found } =
+        match acquire::lock(engine, &mut job, &*observer, stop).await? {
+            Turn::Locked(locked) => locked,
+            Turn::Nothing(_) => return Ok(TenancyReport::nothing()),
         };
-        let digests = engine.remembered_digests();
-        let mut snapshot = snapshot::read(engine, options, &digests, &mut *session).await?;
-        if snapshot.lease.as_ref().is_some_and(LeaseRecord::is_live) {
-            continue;
-        }
-        refuse(engine, &snapshot)?;
-        refuse_after_a_failed_finalize(&snapshot, request)?;
-        let tenants = tenants(engine, &mut *session, &mut snapshot, request.new_tenant).await?;
-        let only = request.new_tenant.map(|_| snapshot.tenants.len() - 1);
-        let mut schedule = work::schedule(&snapshot, request.work, only);
-        narrow(&mut schedule, &snapshot, &request.strategy, &mut *session).await?;
-        if schedule.is_empty() && request.new_tenant.is_none() {
-            // A host died between its last commit and the end of its run, or another has done it all.
-            database(journal::end_dead_runs(&mut *session, None).await)?;
-            database(session.commit().await)?;
-            return Ok(TenancyReport::nothing());
-        }
-        let ids = write_new(engine, &snapshot, &schedule, &mut *session).await?;
-        let phase = phases::first(request.work, &schedule);
-        let lease = database(
-            journal::start_run(
-                &mut *session,
-                request.work.as_str(),
-                phase,
-                request.verbose,
-                engine.options.lease,
-            )
-            .await,
-        )?;
-        database(session.commit().await)?;
-        session.label(lease.run);
-        let at_work = engine.work_on(lease.run);
-        observer.notify(&Event::RunStarted {
-            run: lease.run,
-            command: request.work.as_str().to_owned(),
-            steps: concerned(schedule.tasks()).len(),
-        });
-        if session.server().is_superuser {
-            observer.notify(&Event::Warning {
-                message: SUPERUSER.to_owned(),
-            });
-        }
-        let heartbeat = Heartbeat::start(Arc::clone(&engine.database), lease.clone(), stop.clone());
-        let tenancy = TenancyContext {
-            engine,
-            options,
-            files: &snapshot.files,
-            ids: &ids,
-            loaded: BTreeMap::new(),
-            tenants,
-            observer: Arc::clone(&observer),
-            stop,
-            lease: Some(lease.clone()),
-            last_applied: AtomicI64::new(snapshot.last_applied),
-        };
-        let report = perform(tenancy, request, only, schedule, session, &lease).await;
-        drop((at_work, heartbeat));
-        return report;
-    }
+    let mut snapshot = found.snapshot;
+    let tenants = tenants(engine, &mut *session, &mut snapshot, request.new_tenant).await?;
+    let only = request.new_tenant.map(|_| snapshot.tenants.len() - 1);
+    let schedule = select::schedule(&snapshot, &found.failed, request, only);
+    let ids = write_new(engine, &snapshot, &schedule, &mut *session).await?;
+    let beginning = Beginning {
+        command: request.work.as_str(),
+        phase: phases::first(request.work, &schedule),
+        verbose: request.verbose,
+        steps: concerned(schedule.tasks()).len(),
+    };
+    let acquired = acquire::begin(engine, session, &beginning, &observer, stop).await;
+    let Acquired {
+        session,
+        lease,
+        presence,
+    } = database(acquired)?;
+    let tenancy = TenancyContext {
+        engine,
+        options,
+        files: &snapshot.files,
+        ids: &ids,
+        loaded: BTreeMap::new(),
+        tenants,
+        observer: Arc::clone(&observer),
+        stop,
+        lease: Some(lease.clone()),
+        last_applied: AtomicI64::new(snapshot.last_applied),
+    };
+    let report = perform(tenancy, request, only, schedule, session, &lease).await;
+    drop(presence);
+    report
 }
 
 /// Loads and runs what is scheduled, and ends the run.
@@ -197,14 +146,14 @@ async fn perform(
         lease,
     );
     let ready = ready.await;
-    let output = tenancy.engine.output_of(lease.run);
+    let output = Arc::new(RunOutput::default());
     let result = match (ready, parallel) {
         (Err(failure), _) => {
             let outcome = outcome_of_refusal(&failure);
             let written = async {
                 session.rollback().await?;
                 session.reconnect().await?;
-                end(&mut *session, lease, &output, outcome, Some(&failure)).await
+                end(&mut *session, lease, &output, outcome, Some(&failure), &[]).await
             };
             let (outcome, failure) = as_written(written.await, outcome, failure);
             Err((outcome, tenancy.unnamed(failure)))
@@ -272,13 +221,4 @@ async fn get_ready(
         Some(phase) => set_phase(session, phase, lease).await,
         None => Ok(()),
     }
-}
-
-async fn wait(
-    request: &RunRequest<'_>,
-    lease: LeaseRecord,
-    observer: &dyn Observer,
-    stop: &Stop,
-) -> Result<(), RunError> {
-    acquire::wait(request.waits, lease, observer, stop).await
 }

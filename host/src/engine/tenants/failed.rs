@@ -7,7 +7,7 @@ use crate::journal::Outcome;
 /// What failed, and the task that it is of, where there is one.
 pub(super) type Failed = (Option<Task>, Failure);
 
-pub(super) fn of_nobody(error: crate::database::Error) -> Failed {
+pub(super) fn without_task(error: crate::database::Error) -> Failed {
     (None, Failure::from_database(error))
 }
 
@@ -30,7 +30,7 @@ pub(super) fn outcome_of(failure: &Failure) -> Outcome {
     }
 }
 
-/// How a run ends of which nothing was begun, or whose finalize was not.
+/// How a run ends that did not start, or whose finalize did not.
 pub(super) fn outcome_of_refusal(failure: &Failure) -> Outcome {
     match failure.code.as_str() {
         "refused" => Outcome::Refused,

@@ -8,7 +8,7 @@ use crate::database::{Access, Session, Stop};
 use crate::engine::Engine;
 use crate::journal::{self, RunRecord};
 
-/// How many files of one run are told; those behind them are left out.
+/// How many files of one run are shown; the others are left out.
 const MAX_FILES: usize = 1_000;
 
 /// One file that a run has applied.

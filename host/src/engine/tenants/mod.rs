@@ -14,6 +14,7 @@ mod drive;
 mod end;
 mod failed;
 mod history;
+mod job;
 mod list;
 mod load;
 mod name;
@@ -50,7 +51,7 @@ pub(super) use overview::{catalog, overview, tenants, verify};
 pub(super) use rehearse::{pending, rehearsal};
 pub(super) use sources::{read as read_source, record as source_record, sources};
 
-/// What an engine is told of tenants.
+/// How an engine serves tenants.
 #[derive(Clone, Debug)]
 pub struct TenancyOptions {
     /// Where the files are.
@@ -222,7 +223,7 @@ pub enum ApplyError {
     /// A file failed, and nothing of the transaction was kept.
     #[error("{}", .0.message)]
     Failed(Box<FileFailure>),
-    /// Nothing was begun.
+    /// Nothing was started.
     #[error("{0}")]
     Run(#[from] RunError),
 }

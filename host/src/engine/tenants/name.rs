@@ -9,7 +9,7 @@ use crate::database::{TenantPlace, quote};
 /// <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS>
 const MAX_BYTES: usize = 63;
 
-/// Why nobody can have this name; nothing when somebody can.
+/// Why no tenant can have this name; nothing when one can.
 pub(in crate::engine) fn check(name: &str) -> std::result::Result<(), String> {
     let refused = |why: &str| {
         Err(format!(

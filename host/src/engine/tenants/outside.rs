@@ -10,7 +10,7 @@ use super::worker::Worker;
 use crate::database::{Durability, Session, quote};
 use crate::engine::failure::Failure;
 use crate::engine::runner::outside::{may_be_of, name_invalid};
-use crate::journal::{self, AppliedRecord, Phase, Right as _};
+use crate::journal::{self, AppliedRecord, Fenced, Phase};
 
 impl Worker<'_> {
     /// Runs a file outside a transaction: it is written down as started first, and its session has a transaction again
@@ -31,11 +31,11 @@ impl Worker<'_> {
                 true => BTreeSet::new(),
                 false => self.invalid_indexes(&mut *session, task).await?,
             };
+            let mut fenced = Fenced::join(&mut *session, &self.lease).await?;
             if !was_started {
-                journal::write_applied(&mut *session, std::slice::from_ref(&record)).await?;
+                journal::write_applied(fenced.session(), std::slice::from_ref(&record)).await?;
             }
-            self.lease.fence(&mut *session).await?;
-            session.commit().await?;
+            fenced.commit().await?;
             session.begin_without_transaction().await?;
             crate::database::Result::Ok(known)
         };

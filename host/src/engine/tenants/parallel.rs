@@ -1,7 +1,7 @@
 //! Tenants beside each other, each file in a transaction of its own.
 //!
 //! A few workers, each on a thread and a session of its own, take one tenant after the other. A tenant that fails is left
-//! where it is, and the others go on. What is for the target itself runs alone, when all before it is done. The finalize of
+//! where it is, and the others continue. What is for the target itself runs alone, when all before it is done. The finalize of
 //! one tenant's files, and their reset, are one transaction.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -9,7 +9,7 @@ use super::work::{Schedule, Work, concerned};
 use crate::database::{Durability, Session};
 use crate::engine::failure::Failure;
 use crate::engine::gate;
-use crate::journal::{self, Lease, Phase, Right as _};
+use crate::journal::{self, Fenced, Lease, Phase};
 
 /// The phase with which a run begins.
 pub(super) fn first(work: Work, schedule: &Schedule) -> Phase {
@@ -57,10 +57,9 @@ pub(super) async fn set_phase(
     lease: &Lease,
 ) -> Result<(), Failure> {
     let written = async {
-        session.begin(Durability::Deferred).await?;
-        journal::set_phase(session, lease.run, phase, None).await?;
-        lease.fence(session).await?;
-        session.commit().await
+        let mut fenced = Fenced::begin(session, lease, Durability::Deferred).await?;
+        journal::set_phase(fenced.session(), lease.run, phase, None).await?;
+        fenced.commit().await
     };
     written.await.map_err(Failure::from_database)
 }

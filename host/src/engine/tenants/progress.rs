@@ -1,4 +1,4 @@
-//! What is told of the files of one transaction while they run.
+//! The progress of the files of one transaction.
 
 use std::time::Instant;
 

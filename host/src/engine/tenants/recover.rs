@@ -9,10 +9,11 @@ use super::remaining::{Rows, forgotten, gap};
 use super::shared::lock;
 use super::work::Task;
 use super::worker::Worker;
-use crate::database::Durability;
 use crate::engine::failure::Failure;
+use crate::engine::recover::{Lost, recover};
 use crate::engine::retries::await_next_try;
-use crate::journal::{self, Right as _};
+use crate::engine::run_output::RunOutput;
+use crate::journal;
 
 impl Worker<'_> {
     /// Finds out what is left of these tasks, all of one tenant. The session has a connection afterwards, and no transaction.
@@ -44,26 +45,34 @@ impl Worker<'_> {
     async fn read_again(&mut self, tasks: &[Task]) -> crate::database::Result<Rows> {
         self.open(tasks).await?;
         let tenancy = self.shared.tenancy;
-        let (run, part) = (self.shared.lease.run, self.part);
+        let run = self.shared.lease.run;
         let tenant = tasks.first().and_then(|task| tenancy.tenant(task));
         let tenant = tenant.map_or("", |tenant| &*tenant.name);
         let is_in_target = self.writes_to_target();
+        let lost = match self.part {
+            Some(part) => Lost::OfPart(part),
+            None => Lost::OfRun,
+        };
+        // In a tenant's own file there is no output.
+        let nothing = RunOutput::default();
+        let output = if is_in_target {
+            &*self.output
+        } else {
+            &nothing
+        };
         let Some(session) = self.session.as_mut() else {
             return Ok(Rows::new(Vec::new()));
         };
-        let session = &mut **session;
-        session.rollback().await?;
-        session.reconnect().await?;
-        session.begin(Durability::Deferred).await?;
-        let mut rows = Vec::new();
-        if is_in_target {
-            journal::end_lost_transactions(session, &self.shared.lease, part).await?;
-            rows = journal::read_applied_by(session, run).await?;
-        }
-        rows.extend(journal::read_applied_for(session, tenant, run).await?);
-        self.lease.fence(session).await?;
-        session.commit().await?;
-        Ok(Rows::new(rows))
+        recover(&mut **session, &self.lease, lost, output, async |fenced| {
+            let session = fenced.session();
+            let mut rows = match is_in_target {
+                true => journal::read_applied_by(session, run).await?,
+                false => Vec::new(),
+            };
+            rows.extend(journal::read_applied_for(session, tenant, run).await?);
+            Ok(Rows::new(rows))
+        })
+        .await
     }
 
     /// Finds out what was committed, where that is not known, with as many tries as it is worth.

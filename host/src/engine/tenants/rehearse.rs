@@ -85,8 +85,9 @@ pub(super) async fn rehearse(
     match load(&mut tenancy, work, &schedule, true) {
         Err(failure) => report.failure = Some(tenancy.unnamed(failure)),
         Ok(()) => {
-            let mut atomic = AtomicRun::new(&tenancy, session, work, only.and(new_tenant));
-            let tried = atomic.perform(&schedule, 1).await;
+            let mut atomic =
+                AtomicRun::new(&tenancy, session, work, only.and(new_tenant), &schedule);
+            let tried = atomic.perform(1).await;
             let looked = match tried {
                 Ok(()) => atomic.look().await,
                 Err(failed) => Err(failed),

@@ -22,47 +22,61 @@ pub(super) fn to_migrate(snapshot: &TenantSnapshot, work: Work) -> Vec<StepFile>
     files.map(|file| file.source.as_step(file.index)).collect()
 }
 
-/// Whether there is anything to do.
-pub(super) fn has_work(snapshot: &TenantSnapshot, request: &RunRequest<'_>) -> bool {
-    if request.new_tenant.is_some() {
-        return true;
-    }
-    !work::schedule(snapshot, request.work, None).is_empty()
-}
-
-/// Leaves out the tenants that are not wanted.
-pub(super) async fn narrow(
-    schedule: &mut Schedule,
+/// What a request has to do: of a parallel run, for the tenants that are wanted.
+pub(super) fn schedule(
     snapshot: &TenantSnapshot,
-    strategy: &RolloutStrategy,
-    session: &mut dyn Session,
-) -> Result<(), RunError> {
-    let RolloutStrategy::Parallel {
-        canaries,
-        only_failed,
-        ..
-    } = strategy
-    else {
-        return Ok(());
-    };
-    if let Some(canary) = canaries
-        .iter()
-        .find(|name| !snapshot.tenants.contains(name))
-    {
-        return Err(RunError::Refused(format!(
-            "there is no tenant `{canary}`, which is to be a canary; nothing was run"
-        )));
-    }
-    if *only_failed {
-        let run = snapshot.last_run.as_ref().map(|run| run.id);
-        let failed = failed_tenants(session, run).await?;
+    failed: &Option<BTreeSet<String>>,
+    request: &RunRequest<'_>,
+    only: Option<usize>,
+) -> Schedule {
+    let mut schedule = work::schedule(snapshot, request.work, only);
+    if let Some(failed) = failed {
         let is_wanted = |tenant: usize| {
             let name = snapshot.tenants.get(tenant);
             name.is_some_and(|name| failed.contains(name))
         };
         schedule.retain(|task| task.tenant.is_none_or(is_wanted));
     }
-    Ok(())
+    schedule
+}
+
+/// The tenants that failed in the last run, where a strategy wants only them.
+pub(super) async fn failed(
+    session: &mut dyn Session,
+    snapshot: &TenantSnapshot,
+    strategy: &RolloutStrategy,
+) -> crate::database::Result<Option<BTreeSet<String>>> {
+    let RolloutStrategy::Parallel {
+        only_failed: true, ..
+    } = strategy
+    else {
+        return Ok(None);
+    };
+    let mut failed = BTreeSet::new();
+    if let Some(run) = &snapshot.last_run
+        && journal::has_tenants(session).await?
+    {
+        let failures = journal::read_failures(session, run.id).await?;
+        failed.extend(failures.into_iter().filter_map(|failure| failure.tenant));
+    }
+    Ok(Some(failed))
+}
+
+/// Refuses canaries that are no tenants.
+pub(super) fn refuse_canaries(
+    snapshot: &TenantSnapshot,
+    strategy: &RolloutStrategy,
+) -> Result<(), RunError> {
+    let RolloutStrategy::Parallel { canaries, .. } = strategy else {
+        return Ok(());
+    };
+    let is_known = |name: &String| snapshot.tenants.contains(name);
+    match canaries.iter().find(|name| !is_known(name)) {
+        None => Ok(()),
+        Some(canary) => Err(RunError::Refused(format!(
+            "there is no tenant `{canary}`, which is to be a canary; nothing was run"
+        ))),
+    }
 }
 
 /// Refuses to run anything when migrations have changed since they were applied.
@@ -143,20 +157,54 @@ pub(super) fn tenants_of(snapshot: &TenantSnapshot, only: Option<usize>) -> u64 
     }
 }
 
-/// The tenants that failed in a run.
-async fn failed_tenants(
-    session: &mut dyn Session,
-    run: Option<i64>,
-) -> Result<BTreeSet<String>, RunError> {
-    let Some(run) = run else {
-        return Ok(BTreeSet::new());
-    };
-    if !journal::has_tenants(session).await? {
-        return Ok(BTreeSet::new());
+#[cfg(test)]
+mod tests {
+    use super::super::SourceKind;
+    use super::super::snapshot::Missing;
+    use super::*;
+
+    fn request(canaries: &[&str]) -> RunRequest<'static> {
+        RunRequest {
+            work: Work::Migrate,
+            strategy: RolloutStrategy::Parallel {
+                workers: 2,
+                canaries: canaries.iter().map(|name| (*name).to_owned()).collect(),
+                stop_after: None,
+                only_failed: true,
+            },
+            new_tenant: None,
+            verbose: false,
+            waits: false,
+        }
     }
-    let failures = journal::read_failures(session, run).await?;
-    Ok(failures
-        .into_iter()
-        .filter_map(|failure| failure.tenant)
-        .collect())
+
+    fn snapshot() -> TenantSnapshot {
+        let files = [
+            ("shared", SourceKind::SingleMigration),
+            ("one", SourceKind::TenantMigration),
+        ];
+        let mut snapshot = TenantSnapshot::of(&files, &["acme", "beta"]);
+        snapshot.missing = vec![Missing::All, Missing::All];
+        snapshot
+    }
+
+    #[test]
+    fn only_the_tenants_that_failed_and_the_target_itself_are_left() {
+        let snapshot = snapshot();
+        let tenants = |failed: Option<BTreeSet<String>>| {
+            let schedule = schedule(&snapshot, &failed, &request(&[]), None);
+            schedule.tasks().map(|task| task.tenant).collect::<Vec<_>>()
+        };
+        assert_eq!(tenants(None), [None, Some(0), Some(1)]);
+        let beta = BTreeSet::from(["beta".to_owned()]);
+        assert_eq!(tenants(Some(beta)), [None, Some(1)]);
+        assert_eq!(tenants(Some(BTreeSet::new())), [None]);
+    }
+
+    #[test]
+    fn a_canary_is_a_tenant() {
+        let refused = |canary| refuse_canaries(&snapshot(), &request(&[canary]).strategy);
+        assert!(refused("beta").is_ok());
+        assert!(refused("gamma").is_err());
+    }
 }

@@ -1,6 +1,6 @@
 //! Where a target with tenants stands: its files and tenants, and what the journal says was applied for whom.
 //!
-//! A target of which all is up to date is told by one grouped query. Only of a migration that some tenants have and
+//! A target of which all is up to date is read by one grouped query. Only of a migration that some tenants have and
 //! others lack are the tenants read one by one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -29,7 +29,7 @@ pub(super) struct File {
     pub(super) applied: u64,
     /// For how many it was finalized.
     pub(super) finalized: u64,
-    /// For how many it was begun outside a transaction, and not done.
+    /// For how many it was started outside a transaction, and not done.
     pub(super) started: u64,
     pub(super) migrated_at: Option<i64>,
     pub(super) finalized_at: Option<i64>,
@@ -74,7 +74,7 @@ pub(super) struct TenantSnapshot {
     pub(super) tenants: Vec<String>,
     /// For whom each migration is pending, by the file's place.
     pub(super) missing: Vec<Missing>,
-    /// What was applied and not finalized, or begun outside a transaction and not done.
+    /// What was applied and not finalized, or started outside a transaction and not done.
     pub(super) unfinalized: Vec<AppliedRecord>,
     pub(super) last_run: Option<RunRecord>,
     pub(super) pause: Option<Pause>,

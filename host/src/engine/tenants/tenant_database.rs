@@ -5,23 +5,31 @@ use std::collections::BTreeSet;
 use super::context::TenancyContext;
 use super::sources;
 use super::work::{Schedule, concerned};
-use crate::database::{Durability, Session};
-use crate::journal::{self, Lease};
+use crate::database::{Durability, Result, Session};
+use crate::journal::{self, Fenced, Lease};
 
-/// Makes a tenant's own journal, and writes the run's token into it.
-pub(super) async fn enter(session: &mut dyn Session, lease: &Lease) -> crate::database::Result<()> {
+/// Makes a tenant's own journal, and writes the run's token and its files into it: from then on no host that had entered it
+/// before commits there any more.
+pub(super) async fn enter(
+    session: &mut dyn Session,
+    lease: &Lease,
+    tenancy: &TenancyContext<'_>,
+    schedule: &Schedule,
+) -> Result<()> {
     session.begin(Durability::Deferred).await?;
     journal::prepare(session).await?;
     lease.enter_tenant(session).await?;
-    session.commit().await
+    let mut fenced = Fenced::join(session, lease).await?;
+    write_sources(tenancy, schedule, fenced.session()).await?;
+    fenced.commit().await
 }
 
 /// Writes the files of a run into a tenant's own journal.
-pub(super) async fn write_sources(
+async fn write_sources(
     tenancy: &TenancyContext<'_>,
     schedule: &Schedule,
     session: &mut dyn Session,
-) -> crate::database::Result<()> {
+) -> Result<()> {
     let known: BTreeSet<i64> = journal::read_sources(session)
         .await?
         .iter()

@@ -56,7 +56,7 @@ pub(super) struct Task {
     pub(super) record: Option<AppliedRecord>,
 }
 
-/// What can be done before anything behind it is begun: one file for the target, or files for tenants.
+/// What can be done before anything after it starts: one file for the target, or files for tenants.
 pub(super) type Wave = Vec<Task>;
 
 /// The tasks of a run, by phase.
@@ -231,7 +231,7 @@ fn whose(snapshot: &TenantSnapshot, record: &AppliedRecord) -> Option<(usize, Op
     Some((file, tenant))
 }
 
-/// Cuts where a file is for the target itself: whatever is behind it may need it.
+/// Cuts where a file is for the target itself: whatever comes after it may need it.
 fn in_waves(tasks: Vec<Task>) -> Vec<Wave> {
     let mut waves: Vec<Wave> = Vec::new();
     for task in tasks {

@@ -6,14 +6,14 @@ use std::time::Instant;
 use super::changes::JournalChanges;
 use super::failed::{cancelled, no_session, outcome_of};
 use super::shared::{Shared, lock};
-use super::tenant_database::{enter, write_sources};
+use super::tenant_database::enter;
 use super::work::Task;
 use crate::database::{Access, Database, Durability, Session, Stop};
 use crate::engine::event::Event;
 use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
-use crate::journal::{self, Lease, Outcome, Phase, Right as _};
+use crate::journal::{self, Fenced, Lease, Outcome, Phase};
 
 /// One who works.
 pub(super) struct Worker<'w> {
@@ -98,15 +98,15 @@ impl Worker<'_> {
         attempt: u32,
     ) -> Result<(), (Option<Task>, Failure)> {
         let tenancy = self.shared.tenancy;
-        let of_nobody = |error| (None, Failure::from_database(error));
-        self.open(group).await.map_err(of_nobody)?;
+        let without_task = |error| (None, Failure::from_database(error));
+        self.open(group).await.map_err(without_task)?;
         self.pause_if_asked()
             .await
             .map_err(|failure| (None, failure))?;
         let mut session = self.session.take().ok_or_else(|| (None, no_session()))?;
         if let Err(error) = session.begin(Durability::Deferred).await {
             self.session = Some(session);
-            return Err(of_nobody(error));
+            return Err(without_task(error));
         }
         let mut changes = JournalChanges::default();
         let mut done = Vec::new();
@@ -169,8 +169,7 @@ impl Worker<'_> {
         }
         let committed = self.commit(&mut *session, &changes).await;
         self.session = Some(session);
-        committed.map_err(of_nobody)?;
-        self.output.committed();
+        committed.map_err(without_task)?;
         let kept = |task: &Task, record| (task.phases != [Phase::Reset]).then_some(record);
         lock(&self.shared.committed).extend(done.into_iter().map(|(task, record)| {
             let kept = kept(&task, record);
@@ -184,13 +183,12 @@ impl Worker<'_> {
         session: &mut dyn Session,
         changes: &JournalChanges,
     ) -> crate::database::Result<()> {
-        session.verify().await?;
-        changes.write(session, self.lease.run).await?;
-        if self.writes_to_target() {
-            self.output.write(session, self.shared.lease).await?;
+        let mut fenced = Fenced::of_steps(session, &self.lease).verify().await?;
+        changes.write(fenced.session(), self.lease.run).await?;
+        match self.writes_to_target() {
+            true => fenced.with_output(&*self.output).commit().await,
+            false => fenced.commit().await,
         }
-        self.lease.fence(session).await?;
-        session.commit().await
     }
 
     /// Whether what it commits is in the target itself.
@@ -225,11 +223,7 @@ impl Worker<'_> {
         }
         if own.is_some() {
             self.lease = self.shared.lease.for_tenant();
-            enter(&mut *session, &self.lease).await?;
-            session.begin(Durability::Deferred).await?;
-            write_sources(tenancy, self.shared.schedule, &mut *session).await?;
-            self.lease.fence(&mut *session).await?;
-            session.commit().await?;
+            enter(&mut *session, &self.lease, tenancy, self.shared.schedule).await?;
         }
         self.session = Some(session);
         Ok(())

@@ -1,9 +1,9 @@
 //! For whom each file was applied: the rows, read and written.
 
 use super::super::cells::{columns, integer, number, spelled, text};
-use super::super::{StepState, now};
+use super::super::{StepState, conflict, now};
 use super::{AppliedRecord, list};
-use crate::database::{Error, ErrorKind, Result, Session, Value};
+use crate::database::{Result, Session, Value};
 use crate::journal::tables::tables;
 
 /// How many rows one statement inserts.
@@ -30,7 +30,7 @@ pub async fn read_applied(session: &mut dyn Session) -> Result<Vec<AppliedRecord
     read_where(session, "1 = 1").await
 }
 
-/// The migrations that were applied and not finalized, or begun and not done, in the order in which they were.
+/// The migrations that were applied and not finalized, or started and not done, in the order in which they were.
 pub async fn read_unfinalized(session: &mut dyn Session) -> Result<Vec<AppliedRecord>> {
     read_where(session, "state <> 'finalized'").await
 }
@@ -97,8 +97,8 @@ async fn read(
         .collect()
 }
 
-/// Writes down what was applied. A migration that was begun outside a transaction is written over; one that was applied
-/// before is an error of the database, with which nothing is committed.
+/// Writes down what was applied or started. What is there already is an error of the database, with which nothing is
+/// committed.
 pub async fn write_applied(session: &mut dyn Session, applied: &[AppliedRecord]) -> Result<()> {
     for portion in applied.chunks(ROWS_PER_STATEMENT) {
         let mut parameters: Vec<Value> = Vec::with_capacity(portion.len() * 11);
@@ -150,7 +150,7 @@ pub async fn update_applied(session: &mut dyn Session, record: &AppliedRecord) -
                 record.id.into(),
             ],
             1,
-            conflict("started"),
+            conflict("that a file is started"),
         )
         .await
 }
@@ -166,7 +166,12 @@ pub async fn finalize_applied(session: &mut dyn Session, applied: &[i64], run: i
         let parameters = [now().into(), run.into()];
         let rows = portion.len() as u64;
         tables(session)
-            .require(&statement, &parameters, rows, conflict("migrated"))
+            .require(
+                &statement,
+                &parameters,
+                rows,
+                conflict("that each of these files is migrated"),
+            )
             .await?;
     }
     Ok(())
@@ -181,19 +186,13 @@ pub async fn forget_applied(session: &mut dyn Session, applied: &[i64]) -> Resul
         );
         let rows = portion.len() as u64;
         tables(session)
-            .require(&statement, &[], rows, conflict("not finalized"))
+            .require(
+                &statement,
+                &[],
+                rows,
+                conflict("that none of these files is finalized"),
+            )
             .await?;
     }
     Ok(())
-}
-
-/// The journal is not as a run has left or found it.
-fn conflict(expected: &str) -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        format!(
-            "the journal does not say any more that each of these files is {expected}: nothing of the transaction was kept; run \
-             the command again"
-        ),
-    )
 }

@@ -36,7 +36,7 @@ pub struct AppliedRecord {
     pub run: i64,
     /// How far it came.
     pub state: StepState,
-    /// When it was begun.
+    /// When it was started.
     pub started_at: i64,
     /// The seed of whatever randomness its language runtime asks for.
     pub seed: i64,
