@@ -308,7 +308,6 @@ mod tests {
             committed
         }
 
-        #[track_caller]
         async fn conflicts(
             &mut self,
             expected: &str,
