@@ -38,7 +38,7 @@ pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError
         let mut session = engine.database.open(Access::Write, stop).await?;
         session.begin(Durability::Deferred).await?;
         // Whoever wants the lease waits for this lock.
-        let Some(right) = journal::lock(&mut *session).await? else {
+        let Some(right) = journal::lock_idle(&mut *session).await? else {
             session.rollback().await?;
             return Ok(false);
         };

@@ -241,9 +241,9 @@ impl StepTransaction {
     }
 
     /// Commits that the step was begun, where its work goes on outside this transaction.
-    pub(super) async fn commit_started(&mut self, right: &dyn Right) -> Result<()> {
+    pub(super) async fn commit_started(&mut self, right: &dyn Right, ran: Ran) -> Result<()> {
         self.record.state = StepState::Started;
-        self.commit(right, Ran::Nothing, None).await
+        self.commit(right, ran, None).await
     }
 
     /// Commits that the step is migrated, with its output.

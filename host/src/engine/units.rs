@@ -138,7 +138,7 @@ reset Statement 4..4
             lock_wait: Duration::ZERO,
             deadline: Duration::ZERO,
         };
-        let url = "postgres://localhost/target";
+        let url = "postgres://user@localhost/target";
         let postgres = Postgres::new(url, PostgresOptions::default(), limits).unwrap();
         let postgres = postgres.capabilities();
         assert_eq!(table(&postgres), ROLLS_BACK);

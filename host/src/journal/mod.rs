@@ -41,8 +41,8 @@ pub use pause::{Pause, read_pause, request_pause, write_waiting};
 pub use process::holder;
 pub use records::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, StepRecord, StepState};
 pub use runs::{
-    end_dead_runs, end_lost_transactions, end_run, keep_schema, lock, lock_out, set_phase,
-    start_run, write_schema,
+    end_dead_runs, end_lost_transactions, end_run, keep_schema, lock, lock_idle, lock_out,
+    set_phase, start_run, write_schema,
 };
 pub use steps::{
     StepVersion, finalize_steps, forget_steps, require_step, require_steps, write_step,

@@ -23,7 +23,15 @@ pub async fn lock(session: &mut dyn Session) -> Result<Option<TargetLock>> {
     shut_out(session).await.map(Some)
 }
 
-/// The same, whoever holds the lease.
+/// Takes the target's lock where nobody holds the lease: whoever wants it waits. Nothing of the journal is locked, so that a
+/// step may still be looked at. None when somebody holds the lease, or died holding it.
+pub async fn lock_idle(session: &mut dyn Session) -> Result<Option<TargetLock>> {
+    session.lock_target().await?;
+    let lease = lease::read(session).await?;
+    Ok(lease.is_none().then_some(TargetLock(())))
+}
+
+/// [`lock`], whoever holds the lease.
 pub async fn lock_out(session: &mut dyn Session) -> Result<TargetLock> {
     session.lock_target().await?;
     prepare(session).await?;

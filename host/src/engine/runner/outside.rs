@@ -121,7 +121,7 @@ async fn start(
     lease: &Lease,
 ) -> crate::database::Result<BTreeSet<String>> {
     let known = transaction.session.invalid_indexes().await?;
-    transaction.commit_started(lease).await?;
+    transaction.commit_started(lease, Ran::Nothing).await?;
     transaction.is_outside = true;
     Ok(known.into_iter().collect())
 }

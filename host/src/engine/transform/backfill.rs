@@ -12,7 +12,7 @@ use super::watch;
 use super::worker::{Shared, Worker};
 use crate::database::{Durability, Kind, Session, Value};
 use crate::engine::failure::{Blame, Failure};
-use crate::engine::transaction::StepTransaction;
+use crate::engine::transaction::{Ran, StepTransaction};
 use crate::engine::{Event, Replacement};
 use crate::journal::{self, Range, TransformationRecord};
 
@@ -169,7 +169,8 @@ impl Backfill<'_> {
     }
 
     async fn commit_started(&self, transaction: &mut StepTransaction) -> Result<(), Failure> {
-        let committed = transaction.commit_started(self.lease).await;
+        // Types of the step's have run code of its own.
+        let committed = transaction.commit_started(self.lease, Ran::Step).await;
         committed.map_err(Failure::from_database)
     }
 
