@@ -37,7 +37,9 @@ pub use open::{DatabaseSettings, Location, open};
 pub use placeholder::substitute;
 pub use postgres::{Postgres, PostgresOptions};
 pub use schema::{Schema, differences};
-pub use session::{Coordination, Introspection, Rehearsing, Session, Statements, Transactions};
+pub use session::{
+    CommitPermit, Coordination, Introspection, Rehearsing, Session, Statements, Transactions,
+};
 pub use shape::{ColumnShape, ForeignKey, Shape};
 pub use sqlite::Sqlite;
 pub use stop::{Stop, StopReason};

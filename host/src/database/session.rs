@@ -34,6 +34,23 @@ pub trait Session: Transactions + Statements + Coordination + Introspection + Re
 
 impl<S: Transactions + Statements + Coordination + Introspection + Rehearsing> Session for S {}
 
+/// Says by what right a transaction is committed. Who has none cannot commit: so there is one place that commits what is
+/// written under a right, and a look for the makers of permits finds it.
+#[derive(Debug)]
+pub struct CommitPermit(());
+
+impl CommitPermit {
+    /// For `journal::Fenced` alone, which has looked at what is committed and passed the fence.
+    pub(crate) fn fenced() -> Self {
+        Self(())
+    }
+
+    /// For a database that is made to be thrown away.
+    pub(crate) fn throwaway() -> Self {
+        Self(())
+    }
+}
+
 /// The transaction of a session, and savepoints in it.
 #[async_trait]
 pub trait Transactions: Send {
@@ -65,7 +82,7 @@ pub trait Transactions: Send {
     async fn settle(&mut self) -> Result<()>;
 
     /// Commits. Open cursors and savepoints end.
-    async fn commit(&mut self) -> Result<()>;
+    async fn commit(&mut self, permit: CommitPermit) -> Result<()>;
 
     /// Rolls back, when there is a transaction. Open cursors and savepoints end.
     async fn rollback(&mut self) -> Result<()>;

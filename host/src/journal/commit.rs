@@ -18,7 +18,7 @@ use std::marker::PhantomData;
 use async_trait::async_trait;
 
 use super::{Lease, Outcome, end_run};
-use crate::database::{Durability, Result, Session};
+use crate::database::{CommitPermit, Durability, Result, Session};
 
 /// The right to commit what a run does.
 #[async_trait]
@@ -187,7 +187,7 @@ impl Sealed<'_> {
 
     /// Commits.
     pub async fn commit(self) -> Result<()> {
-        let committed = self.session.commit().await;
+        let committed = self.session.commit(CommitPermit::fenced()).await;
         match (self.output, &committed) {
             (Some(output), Ok(())) => output.committed(),
             (Some(output), Err(_)) => output.rolled_back(),
@@ -226,5 +226,32 @@ impl Right for OperatorsWord {
 
     async fn fence(&self, _session: &mut dyn Session) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    fn files(directory: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(directory).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths
+            .flat_map(|path| match path.is_dir() {
+                true => files(&path),
+                false => vec![path],
+            })
+            .collect()
+    }
+
+    #[test]
+    fn nobody_else_makes_a_permit_to_commit_under_a_right() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let permit = ["CommitPermit::", "fenced()"].concat();
+        let makers: Vec<PathBuf> = files(&source)
+            .into_iter()
+            .filter(|file| std::fs::read_to_string(file).unwrap().contains(&permit))
+            .collect();
+        assert_eq!(makers, [source.join("journal/commit.rs")]);
     }
 }

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use super::injection::{Injection, dead};
 use super::points::{Point, named};
 use crate::database::{
-    Access, Authority, Batch, Column, Content, Coordination, CursorId, Deed, Durability, Error,
-    Introspection, Listener, Rehearsing, Result, SavepointId, Script, ScriptError, SequenceState,
-    Server, Session, Shape, Statements, TableName, Transactions, Value,
+    Access, Authority, Batch, Column, CommitPermit, Content, Coordination, CursorId, Deed,
+    Durability, Error, Introspection, Listener, Rehearsing, Result, SavepointId, Script,
+    ScriptError, SequenceState, Server, Session, Shape, Statements, TableName, Transactions, Value,
 };
 
 /// The session of a [`super::injector::FaultInjector`].
@@ -119,7 +119,7 @@ impl Transactions for InjectedSession {
         self.inner()?.settle().await
     }
 
-    async fn commit(&mut self) -> Result<()> {
+    async fn commit(&mut self, permit: CommitPermit) -> Result<()> {
         self.inner()?;
         let sequences = self.note_sequences().await;
         if self.injection.plan.learns_deeds
@@ -127,7 +127,7 @@ impl Transactions for InjectedSession {
         {
             self.injection.state().seen.deeds.extend(deeds);
         }
-        self.inner()?.commit().await?;
+        self.inner()?.commit(permit).await?;
         if self.access == Access::Write {
             self.injection.state().seen.sequences = sequences;
             self.note(Point::commit());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::super::{
-    Authority, Batch, Cell, Column, CursorId, Durability, Error, Listener, Result, SavepointId,
-    Script, ScriptError, Statements, Transactions, Value,
+    Authority, Batch, Cell, Column, CommitPermit, CursorId, Durability, Error, Listener, Result,
+    SavepointId, Script, ScriptError, Statements, Transactions, Value,
 };
 use super::guard;
 use super::pipeline::{Answer, Asked, Request};
@@ -52,7 +52,7 @@ impl Transactions for PostgresSession {
         }
     }
 
-    async fn commit(&mut self) -> Result<()> {
+    async fn commit(&mut self, _permit: CommitPermit) -> Result<()> {
         self.commit_transaction()
     }
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::super::{
-    Access, Authority, Batch, Cell, ColumnBuilder, Content, Database as _, Durability, Error,
-    Result, ScriptError, Session, Stop,
+    Access, Authority, Batch, Cell, ColumnBuilder, CommitPermit, Content, Database as _,
+    Durability, Error, Result, ScriptError, Session, Stop,
 };
 use super::content::full_name;
 use super::patience::Patience;
@@ -120,7 +120,10 @@ impl Postgres {
         for part in parts(script) {
             restore_part(&mut *session, part).await?;
         }
-        session.commit().await.map_err(at_start)?;
+        session
+            .commit(CommitPermit::throwaway())
+            .await
+            .map_err(at_start)?;
         drop(session);
         own.disconnect();
         Ok(())

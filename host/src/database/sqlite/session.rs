@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use send_wrapper::SendWrapper;
 
 use super::super::{
-    Access, Authority, Batch, Cell, Column, Content, Coordination, CursorId, Deed, Durability,
-    Error, Introspection, Kind, Listener, Rehearsing, Result, SavepointId, Script, ScriptError,
-    SequenceState, Server, Session, Shape, Statements, Stop, TableName, Transactions, Value,
-    expect_columns, quote, texts,
+    Access, Authority, Batch, Cell, Column, CommitPermit, Content, Coordination, CursorId, Deed,
+    Durability, Error, Introspection, Kind, Listener, Rehearsing, Result, SavepointId, Script,
+    ScriptError, SequenceState, Server, Session, Shape, Statements, Stop, TableName, Transactions,
+    Value, expect_columns, quote, texts,
 };
 use super::capabilities::CAPABILITIES;
 use super::content;
@@ -130,7 +130,7 @@ impl Transactions for SqliteSession {
         Ok(())
     }
 
-    async fn commit(&mut self) -> Result<()> {
+    async fn commit(&mut self, _permit: CommitPermit) -> Result<()> {
         let inner = &mut *self.inner;
         inner.end_open_work();
         inner.require_transaction(Authority::Step)?;
