@@ -38,7 +38,6 @@ fn a_run_that_is_repeated_has_the_same_exchanges() {
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn steps_in_sql() {
     survives(
         Scenario::new("steps", steps::sql, &[], &["finalize"]),
@@ -48,28 +47,24 @@ fn steps_in_sql() {
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn the_finalize_of_several_steps() {
     let scenario = Scenario::new("finalize", steps::sql, &[&["migrate"]], &["finalize"]);
     survives(scenario, 200, 100);
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn the_reset_of_several_steps() {
     let scenario = Scenario::new("reset", steps::sql, &[&["migrate"]], &["reset"]);
     survives(scenario, 200, 100);
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn a_component_with_checkpoints() {
     let scenario = Scenario::new("checkpoints", steps::checkpoints, &[], &["finalize"]);
     survives(scenario, 250, 120);
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn a_step_outside_a_transaction() {
     let scenario = Scenario::new("outside", steps::outside, &[], &["finalize"]);
     survives(scenario, 250, 120);
@@ -102,14 +97,12 @@ fn tenants_in_one_transaction() {
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn a_transformation() {
     let scenario = Scenario::new("transformation", steps::customers, &[], &["finalize"]);
     survives(scenario, 250, 100);
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn a_transformation_with_bad_rows() {
     survives(
         Scenario::new("bad rows", steps::words, &[], &["migrate"]),

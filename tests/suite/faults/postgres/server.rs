@@ -25,13 +25,11 @@ fn survives(
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn steps_in_sql() {
     survives("steps", steps::sql, &[], "finalize", 24);
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn the_finalize_of_several_steps() {
     survives("finalize", steps::sql, &[&["migrate"]], "finalize", 12);
 }
@@ -42,13 +40,11 @@ fn the_reset_of_several_steps() {
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn a_component_with_checkpoints() {
     survives("checkpoints", steps::checkpoints, &[], "finalize", 16);
 }
 
 #[test]
-#[ignore = "runs that lose the answer to a commit are being rebuilt"]
 fn a_step_outside_a_transaction() {
     survives("outside", steps::outside, &[], "finalize", 16);
 }
