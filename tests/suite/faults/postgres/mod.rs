@@ -20,7 +20,7 @@ fn survives(mut scenario: Scenario, commands: usize, retried: usize) {
         let exchanges = scenario.rehearse(Manner::Service);
         scenario.meets(Point::all(&RETRIED, &exchanges, retried), Manner::Service);
     }
-    scenario.is_unscathed();
+    scenario.demand_unscathed();
 }
 
 /// Tenants, so many at a time.

@@ -266,7 +266,7 @@ impl Scenario {
     }
 
     /// Says how many faults there were, and demands that none has left a trace.
-    pub fn is_unscathed(self) {
+    pub fn demand_unscathed(self) {
         let all: usize = self.injected.values().sum();
         println!(
             "FAULTS {}: {all} injected, {} of them made up for at once: {:?}",

@@ -21,7 +21,7 @@ fn survives(
         let exchanges = scenario.rehearse(manner);
         scenario.meets(Point::all(&SERVER, &exchanges, times), manner);
     }
-    scenario.is_unscathed();
+    scenario.demand_unscathed();
 }
 
 #[test]
