@@ -7,6 +7,8 @@ mod cargo;
 mod dataset;
 mod demo;
 mod guests;
+#[cfg(test)]
+mod structure;
 mod test;
 
 use clap::{Parser, Subcommand};

@@ -40,6 +40,8 @@ mod history;
 mod inspect;
 mod interruption;
 mod live;
+#[cfg(test)]
+mod model;
 mod loaded;
 mod options;
 mod overview;
