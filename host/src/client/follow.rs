@@ -81,7 +81,7 @@ impl Client {
             failures: 0,
             is_cancelled: false,
         };
-        following.to_the_end(stop).await
+        following.follow_to_end(stop).await
     }
 
     /// Sends the command, again while another run is in progress and `wait` says so. None when there is nothing to do.
@@ -200,7 +200,7 @@ struct Told {
 }
 
 impl Following<'_> {
-    async fn to_the_end(mut self, stop: &Stop) -> Result<Report> {
+    async fn follow_to_end(mut self, stop: &Stop) -> Result<Report> {
         let mut due = Instant::now() + INTERVAL;
         // How it ended, as the run itself has told, while the stream is still awaited.
         let mut ended: Option<Report> = None;
