@@ -1,9 +1,9 @@
 //! The content of a database, to be compared: its schema as named objects, its rows in a canonical order, and where its
-//! sequences stand. What belongs to the host is left out. How the schema is read is each database's own.
+//! sequences stand. What belongs to the host is left out. How it is read is in `content_reader`, and of the schema in each database's own room.
 
 use std::collections::BTreeMap;
 
-use super::{JOURNAL_PREFIX, Result, Session, Value, quote};
+use super::{JOURNAL_PREFIX, Value};
 
 /// The content of a database.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,58 +62,6 @@ impl Content {
     /// How many rows there are in all.
     pub fn row_count(&self) -> usize {
         self.tables.values().map(|table| table.rows.len()).sum()
-    }
-}
-
-impl<'s> dyn Session + 's {
-    /// Reads the content that the open transaction sees.
-    pub async fn content(&mut self) -> Result<Content> {
-        let mut content = self.content_without_rows().await?;
-        for (name, table) in &mut content.tables {
-            let columns: Vec<String> = table.columns.iter().map(|column| quote(column)).collect();
-            if columns.is_empty() {
-                continue;
-            }
-            let query = format!(
-                "SELECT {} FROM {}",
-                columns.join(", "),
-                self.table_name(name)
-            );
-            let rows = self.rows(&query, &[]).await?;
-            table.rows = rows.into_iter().map(Row::new).collect();
-            table
-                .rows
-                .sort_unstable_by(|one, other| one.exact.cmp(&other.exact));
-        }
-        Ok(content)
-    }
-
-    /// Reads so many rows with the lowest values in the columns of a key, and as many with the highest.
-    pub async fn rows_at_the_ends(
-        &mut self,
-        table: &str,
-        columns: &[String],
-        key: &[String],
-        most: usize,
-    ) -> Result<Vec<Row>> {
-        let list: Vec<String> = columns.iter().map(|column| quote(column)).collect();
-        let mut rows = Vec::new();
-        for direction in ["", " DESC"] {
-            let order: Vec<String> = key
-                .iter()
-                .map(|column| format!("{}{direction}", quote(column)))
-                .collect();
-            let query = format!(
-                "SELECT {} FROM {} ORDER BY {} LIMIT {most}",
-                list.join(", "),
-                self.table_name(table),
-                order.join(", ")
-            );
-            rows.extend(self.rows(&query, &[]).await?.into_iter().map(Row::new));
-        }
-        rows.sort_unstable_by(|one, other| one.exact.cmp(&other.exact));
-        rows.dedup();
-        Ok(rows)
     }
 }
 

@@ -8,6 +8,7 @@
 mod batch;
 mod capabilities;
 mod content;
+mod content_reader;
 mod error;
 mod open;
 mod placeholder;

@@ -40,9 +40,9 @@ mod history;
 mod inspect;
 mod interruption;
 mod live;
+mod loaded;
 #[cfg(test)]
 mod model;
-mod loaded;
 mod options;
 mod overview;
 mod pause;

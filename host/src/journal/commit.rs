@@ -17,19 +17,8 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 
-use super::{Lease, Outcome, end_run};
+use super::{Lease, Outcome, Right, end_run};
 use crate::database::{CommitPermit, Durability, Result, Session};
-
-/// The right to commit what a run does.
-#[async_trait]
-pub trait Right: Send + Sync {
-    /// The run in whose name.
-    fn run(&self) -> i64;
-
-    /// Lets the open transaction be committed only while the right holds, and keeps it from being taken until then. May be
-    /// sent with the commit, and its error then comes from there.
-    async fn fence(&self, session: &mut dyn Session) -> Result<()>;
-}
 
 /// Lines of a run's output that no commit has kept yet.
 #[async_trait]
@@ -194,38 +183,6 @@ impl Sealed<'_> {
             (None, _) => {}
         }
         committed
-    }
-}
-
-/// The right of whoever has the target's lock, and has shut out the last holder of the lease: until the transaction ends
-/// nobody else takes the lease or commits under it.
-#[derive(Clone, Copy, Debug)]
-pub struct TargetLock(pub(super) ());
-
-#[async_trait]
-impl Right for TargetLock {
-    fn run(&self) -> i64 {
-        0
-    }
-
-    async fn fence(&self, _session: &mut dyn Session) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// The right to leave an operator's word in the journal: it changes nothing of the target, and what it writes names the run
-/// that it is for.
-#[derive(Clone, Copy, Debug)]
-pub struct OperatorsWord;
-
-#[async_trait]
-impl Right for OperatorsWord {
-    fn run(&self) -> i64 {
-        0
-    }
-
-    async fn fence(&self, _session: &mut dyn Session) -> Result<()> {
-        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::commit::Right;
+use super::right::Right;
 use super::{conflict, process};
 use crate::database::{Error, ErrorKind, Result, Session, Value};
 

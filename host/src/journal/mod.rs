@@ -14,6 +14,7 @@ mod output;
 mod pause;
 mod process;
 mod records;
+mod right;
 mod runs;
 mod schema;
 mod steps;
@@ -29,10 +30,7 @@ use crate::database::{Error, ErrorKind, Result, Schema, Session};
 use cells::{columns, damaged, integer, number};
 use tables::tables;
 
-pub use commit::{
-    Committable, Fenced, NoStep, OperatorsWord, PendingOutput, Right, Sealed, TargetLock,
-    Unverified, Verified,
-};
+pub use commit::{Committable, Fenced, NoStep, PendingOutput, Sealed, Unverified, Verified};
 pub use history::{has_attempt, read_attempts, read_runs, write_attempt};
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
@@ -40,6 +38,7 @@ pub use output::{last_written, read_output, write_output};
 pub use pause::{Pause, read_pause, request_pause, write_waiting};
 pub use process::holder;
 pub use records::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, StepRecord, StepState};
+pub use right::{OperatorsWord, Right, TargetLock};
 pub use runs::{
     end_dead_runs, end_lost_transactions, end_run, keep_schema, lock, lock_idle, lock_out,
     set_phase, start_run, write_schema,

@@ -1,6 +1,6 @@
 //! Runs: how one begins, goes on and ends, and what is left of it.
 
-use super::commit::TargetLock;
+use super::right::TargetLock;
 use super::tables::tables;
 use super::{
     Lease, Outcome, Phase, conflict, damaged, holder, integer, lease, now, number, prepare,

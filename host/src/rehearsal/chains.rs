@@ -9,16 +9,9 @@ use super::fixture::{self, Fixture};
 use super::report::Part;
 use super::scratch::ScratchDatabase;
 use super::trial::kind_name;
-use super::trials::Trials;
+use super::trials::{Chain, Trials};
 use super::{Error, parallel};
 use crate::catalog::StepFile;
-
-/// A chain of steps on one database with one fixture, as far as it has come.
-pub(super) struct Chain {
-    pub(super) fixture: Fixture,
-    /// None once a step did not succeed.
-    pub(super) at: Option<Arc<ScratchDatabase>>,
-}
 
 impl Trials<'_> {
     /// The databases before the first step: each fixture that makes tables, and one without rows.

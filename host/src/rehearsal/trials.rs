@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::chains::Chain;
 use super::checks::generated::{self, DataCase};
 use super::checks::{
     Case, applies, confined, confined::Rules, crashes, deterministic, everywhere, memory, reset,
@@ -12,7 +11,7 @@ use super::checks::{
 use super::declarations::Declarations;
 use super::fixture::{self, Fixture};
 use super::report::{Check, CheckReport, Finding, Part, StepReport, skipped};
-use super::scratch::ScratchServer;
+use super::scratch::{ScratchDatabase, ScratchServer};
 use super::selection::{Selection, label};
 use super::snapshot::counted;
 use super::summaries::{crashes_report, generated_report, places_tried};
@@ -31,6 +30,13 @@ pub(super) struct Trials<'r> {
     pub(super) chosen: Vec<u32>,
     pub(super) fixtures: Vec<Fixture>,
     pub(super) chains: Vec<Chain>,
+}
+
+/// A chain of steps on one database with one fixture, as far as it has come.
+pub(super) struct Chain {
+    pub(super) fixture: Fixture,
+    /// None once a step did not succeed.
+    pub(super) at: Option<Arc<ScratchDatabase>>,
 }
 
 impl<'r> Trials<'r> {

@@ -52,13 +52,16 @@ impl Imports {
                 let Some((target, name)) = resolve(&modules, from, 0) else {
                     continue;
                 };
-                let Some(other) = modules.get(&target) else { continue };
+                let Some(other) = modules.get(&target) else {
+                    continue;
+                };
                 let is_own_page = other.is_page && path.starts_with(&target);
                 let is_own_part = module.is_page && target.starts_with(path);
                 if other.file == module.file || is_own_page || is_own_part {
                     continue;
                 }
-                let to: &mut BTreeMap<_, BTreeSet<_>> = arrows.entry(module.file.clone()).or_default();
+                let to: &mut BTreeMap<_, BTreeSet<_>> =
+                    arrows.entry(module.file.clone()).or_default();
                 to.entry(other.file.clone()).or_default().insert(name);
             }
         }
@@ -121,7 +124,11 @@ fn resolve(modules: &BTreeMap<Path, Module>, path: &Path, depth: usize) -> Optio
     let Some(name) = path.get(module.len()) else {
         return Some((module, "*".to_owned()));
     };
-    let handed_on = modules.get(&module)?.uses.iter().find(|(here, _)| here == name);
+    let handed_on = modules
+        .get(&module)?
+        .uses
+        .iter()
+        .find(|(here, _)| here == name);
     if let Some((_, from)) = handed_on
         && depth < 8
     {

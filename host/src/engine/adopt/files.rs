@@ -2,29 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::findings::Findings;
 use super::matching;
 use super::record::Record;
-use super::{AdoptedFile, Adoption, ImportOrder, migrator, take_turn};
+use super::{AdoptedFile, Adoption, ImportOrder, migrator, request, take_turn};
 use crate::catalog::{SourceFile, SourceKind, StepFile};
 use crate::database::{Access, Session, Stop};
 use crate::engine::tenants::{self, TenancyOptions};
 use crate::engine::{Engine, Observer, RunError};
 use crate::foreign::Tool;
 use crate::journal::{self, AppliedRecord, SourceRecord, StepState};
-
-/// What another tool's history says of the files.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    /// Which file was applied for whom and when, in the order in which they were: the file's place, and the tenant,
-    /// empty for the target itself.
-    pub(super) applied: Vec<(usize, String, Option<i64>)>,
-    /// Tenants to add to our own table.
-    pub(super) tenants: Vec<String>,
-    /// What forbids to take the history over.
-    pub(super) problems: Vec<String>,
-    /// What its operator ought to know.
-    pub(super) remarks: Vec<String>,
-}
 
 pub(super) async fn import(
     engine: &Engine,
@@ -126,7 +113,7 @@ impl Plan {
                 new.push((place, tenant, at));
             }
         }
-        super::import::refuse(order.from, findings.problems)?;
+        request::refuse(order.from, findings.problems)?;
         let is_new = |name: &String| options.tenant_select.is_none() && !ours.contains(name);
         findings.tenants.retain(is_new);
         Ok(Self {
@@ -167,7 +154,7 @@ impl Plan {
         session: &mut dyn Session,
     ) -> Result<i64, RunError> {
         let mut record = Record::begin(session, "import", engine.options.lease).await?;
-        record.tell(None, &super::import::origin(order));
+        record.tell(None, &request::origin(order));
         for remark in &self.remarks {
             record.tell(None, remark);
         }
@@ -261,7 +248,7 @@ async fn versioned(
         .filter(|(_, file)| file.kind == SourceKind::SingleMigration);
     let places: Vec<usize> = of_the_target.clone().map(|(place, _)| place).collect();
     let steps: Vec<StepFile> = of_the_target.map(|(_, file)| file.as_step(0)).collect();
-    let history = super::import::history(order, session).await?;
+    let history = request::history(order, session).await?;
     let matched = matching::compare(order.from, &history, &steps);
     let applied = matched.applied.into_iter();
     Ok(Findings {

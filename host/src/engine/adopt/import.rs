@@ -2,11 +2,11 @@
 
 use super::matching::{self, Matched};
 use super::record::Record;
-use super::{AdoptedFile, Adoption, ImportOrder, files, steps, take_turn};
+use super::{AdoptedFile, Adoption, ImportOrder, files, request, steps, take_turn};
 use crate::catalog::{Catalog, StepFile};
-use crate::database::{self, Access, ErrorKind, Session, Stop};
+use crate::database::{Access, Session, Stop};
 use crate::engine::{Engine, Observer, RunError};
-use crate::foreign::{self, FileVersion, History, Table, Tool};
+use crate::foreign::{FileVersion, Tool};
 use crate::journal::{self, Snapshot};
 
 /// How many files are named in a message.
@@ -39,7 +39,7 @@ pub(in crate::engine) async fn import(
         return Ok(plan.adoption(None));
     }
     let mut record = Record::begin(&mut *session, "import", engine.options.lease).await?;
-    record.tell(None, &origin(order));
+    record.tell(None, &request::origin(order));
     for remark in &plan.remarks {
         record.tell(None, remark);
     }
@@ -110,9 +110,9 @@ async fn plan<'c>(
         remarks,
     } = {
         let files: Vec<StepFile> = catalog.steps.values().cloned().collect();
-        matching::compare(order.from, &history(order, session).await?, &files)
+        matching::compare(order.from, &request::history(order, session).await?, &files)
     };
-    refuse(order.from, problems)?;
+    request::refuse(order.from, problems)?;
     let files = catalog.steps.values().enumerate();
     let matched = files.filter_map(|(place, file)| Some((file, *applied.get(&place)?)));
     let matched: Vec<_> = matched.collect();
@@ -137,46 +137,6 @@ async fn plan<'c>(
             .collect(),
         remarks,
     })
-}
-
-/// Reads the tool's history.
-pub(super) async fn history(
-    order: &ImportOrder,
-    session: &mut dyn Session,
-) -> Result<History, RunError> {
-    let history = foreign::read(session, order.from, &table(order)).await;
-    history.map_err(refused)
-}
-
-/// An error of a reader: what was asked for may be wrong.
-pub(super) fn refused(error: database::Error) -> RunError {
-    match error.kind {
-        ErrorKind::InvalidArgument => RunError::Refused(error.message),
-        _ => RunError::Database(error),
-    }
-}
-
-/// Where the history was, for the run's output.
-pub(super) fn origin(order: &ImportOrder) -> String {
-    format!("from {} ({})", order.from.as_str(), table(order))
-}
-
-pub(super) fn table(order: &ImportOrder) -> Table {
-    match &order.table {
-        Some(name) => Table::named(name),
-        None => order.from.default_table(),
-    }
-}
-
-pub(super) fn refuse(tool: Tool, problems: Vec<String>) -> Result<(), RunError> {
-    if problems.is_empty() {
-        return Ok(());
-    }
-    Err(RunError::Refused(format!(
-        "the history of {} does not fit the files, and nothing was written down:\n{}",
-        tool.as_str(),
-        problems.join("\n")
-    )))
 }
 
 /// Refuses files that are the tool's and no steps by their names.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ImportOrder;
-use super::files::Findings;
-use super::import::refused;
+use super::findings::Findings;
+use super::request::refused;
 use crate::catalog::{Digests, SourceFile, SourceKind};
 use crate::database::Session;
 use crate::engine::RunError;
@@ -18,7 +18,7 @@ pub(super) async fn compare(
     files: &[SourceFile],
     session: &mut dyn Session,
 ) -> Result<Findings, RunError> {
-    let table = super::import::table(order);
+    let table = super::request::table(order);
     let history = foreign::read_migrator(session, &table).await;
     let history = history.map_err(refused)?;
     let mut findings = Findings::default();

@@ -6,10 +6,12 @@
 
 mod baseline;
 mod files;
+mod findings;
 mod import;
 mod matching;
 mod migrator;
 mod record;
+mod request;
 mod steps;
 mod unadopted;
 
