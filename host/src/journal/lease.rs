@@ -165,6 +165,15 @@ impl Lease {
         Ok(!rows.is_empty())
     }
 
+    /// Demands that nobody has taken the lease yet, where there is no transaction whose commit could be fenced. The session
+    /// must say by then of which run it is: whoever takes the lease later ends it.
+    pub async fn demand_held(&self, session: &mut dyn Session) -> Result<()> {
+        match self.is_held(session).await? {
+            true => Ok(()),
+            false => Err(taken()),
+        }
+    }
+
     fn key(&self) -> [Value; 3] {
         [
             self.token.into(),

@@ -2,7 +2,9 @@
 
 use super::server::{Commit, Journal, Pending, Process, Refused, STEPS, Server, StepState, Write};
 use super::{Protocol, StepKind};
+use crate::engine::recover::Acknowledged;
 use crate::engine::state::{self, Command, Facts, Verdict};
+use crate::journal;
 
 /// How much may go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -332,7 +334,6 @@ impl World {
         }
         let server = &self.server;
         let journal = server.journal();
-        let log = server.log.clone();
         let Some(host) = self.hosts.get_mut(usize::from(number)) else {
             return;
         };
@@ -342,8 +343,10 @@ impl World {
             host.run = None;
             return;
         }
-        let is_there = |write: &Write| log.iter().any(|commit| commit.write == *write);
-        let has_gap = !run.acknowledged.iter().all(is_there);
+        let has_gap = run
+            .acknowledged()
+            .gap(|step| journal.state_of(*step))
+            .is_some();
         run.has_failed |= has_gap && protocol.rules.stops_at_gap;
         if protocol.rules.stops_at_gap || !has_gap {
             run.journal = journal;
@@ -354,6 +357,27 @@ impl World {
 }
 
 impl Run {
+    /// What was acknowledged of each step, as the program keeps it.
+    fn acknowledged(&self) -> Acknowledged<usize> {
+        let mut acknowledged = Acknowledged::default();
+        for write in &self.acknowledged {
+            match write {
+                Write::Step(step) | Write::Done(step) => {
+                    acknowledged.note(*step, Some(journal::StepState::Migrated));
+                }
+                Write::Finalize => {
+                    for step in 0..STEPS {
+                        acknowledged.note(step, Some(journal::StepState::Finalized));
+                    }
+                }
+                // What a checkpoint lost is done again from the one before it.
+                Write::Checkpoint(_) | Write::Started(_) => {}
+                Write::Start | Write::Statement(_) | Write::End(_) => {}
+            }
+        }
+        acknowledged
+    }
+
     /// What is to be done next.
     fn next(&self, protocol: &Protocol) -> Write {
         if self.has_failed {

@@ -6,7 +6,8 @@
 //! and each rule of the protocol that the program keeps is in [`Rules`]: without any one of them the checker finds the
 //! sequence that breaks a promise.
 //!
-//! What a command leads to is decided by the program's own state machine.
+//! What a command leads to is decided by the program's own state machine, and what is missing after a lost connection is
+//! found by its own [`Acknowledged`](super::recover::Acknowledged).
 
 mod claims;
 mod hosts;

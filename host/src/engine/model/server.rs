@@ -1,5 +1,7 @@
 //! The server: a log of commits, of which a part is on the disk.
 
+use crate::journal;
+
 /// How many steps there are.
 pub(super) const STEPS: usize = 2;
 
@@ -83,6 +85,16 @@ impl Journal {
             Write::Start => self.holder.is_none(),
             Write::Statement(_) => true,
             Write::End(_) => self.holder.is_some(),
+        }
+    }
+
+    /// What the program's journal would say of a step.
+    pub(super) fn state_of(&self, step: usize) -> Option<journal::StepState> {
+        match self.steps.get(step)? {
+            StepState::Absent => None,
+            StepState::Started | StepState::Checkpointed => Some(journal::StepState::Started),
+            StepState::Migrated => Some(journal::StepState::Migrated),
+            StepState::Finalized => Some(journal::StepState::Finalized),
         }
     }
 

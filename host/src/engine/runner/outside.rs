@@ -67,7 +67,11 @@ impl Run<'_> {
         mut transaction: StepTransaction,
         known: &BTreeSet<String>,
     ) -> (Result<(), Failure>, StepTransaction) {
-        if let Err(error) = transaction.session.begin_without_transaction().await {
+        let begun = async {
+            transaction.session.begin_without_transaction().await?;
+            self.lease.demand_held(&mut *transaction.session).await
+        };
+        if let Err(error) = begun.await {
             return (Err(Failure::from_database(error)), transaction);
         }
         let (mut result, mut transaction) =

@@ -37,6 +37,7 @@ impl Worker<'_> {
             }
             fenced.commit().await?;
             session.begin_without_transaction().await?;
+            self.lease.demand_held(&mut *session).await?;
             crate::database::Result::Ok(known)
         };
         let known = match started.await {
