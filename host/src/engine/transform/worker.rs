@@ -155,6 +155,8 @@ impl<'s> Shared<'s> {
             // The sender lives as long as this does.
             let _ = gate.wait_for(Option::is_none).await;
             tokio::time::sleep(self.throttle.reserve(rows)).await;
+            // It may have been closed meanwhile.
+            let _ = gate.wait_for(Option::is_none).await;
         };
         tokio::select! {
             biased;
