@@ -14,11 +14,7 @@ impl Transform for Spelled {
     }
 
     fn row(row: &Row, derived: &mut Derivation) -> Result<()> {
-        let letters: Vec<String> = row
-            .get::<&str>("text")?
-            .chars()
-            .map(String::from)
-            .collect();
+        let letters: Vec<String> = row.get::<&str>("text")?.chars().map(String::from).collect();
         let spelled = letters.join("-");
         derived.push(&[match letters.is_empty() {
             true => ValueRef::Null,
