@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use super::running::{Rows, Running};
-use super::state::{self, Activity, Command, Facts, State, Verdict};
+use super::state::{self, Command, State, Verdict};
 use crate::catalog::{Applied, Catalog, Ignored, SourceKind, StepFile, StepKind};
-use crate::journal::{LeaseRecord, Outcome, Pause, Phase, RunRecord, Snapshot, StepState};
+use crate::journal::{LeaseRecord, Pause, RunRecord, Snapshot, StepState};
 
 /// How far one step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -220,28 +220,12 @@ fn state(
     is_at_work: impl Fn(&LeaseRecord) -> bool,
 ) -> State {
     let live = snapshot.lease.as_ref().is_some_and(is_at_work);
-    let activity = |run: &RunRecord| match run.phase {
-        Phase::Prepare => Activity::Preparing,
-        Phase::Migrate | Phase::Reset => Activity::Migrating,
-        Phase::Finalize => Activity::Finalizing,
-    };
     let pending = pending(catalog, snapshot).next().is_some();
     let unfinalized = snapshot
         .steps
         .values()
         .any(|step| step.state != StepState::Finalized);
-    let last = snapshot.last_run.as_ref();
-    state::observe(Facts {
-        running: last
-            .filter(|run| live && run.outcome.is_none())
-            .map(activity),
-        // A failure that left nothing to be done again is history.
-        failed: last
-            .filter(|run| run.outcome == Some(Outcome::Failed) && (pending || unfinalized))
-            .map(activity),
-        pending,
-        unfinalized,
-    })
+    state::of_run(snapshot.last_run.as_ref(), live, pending, unfinalized)
 }
 
 /// What was applied, as the catalog compares it.

@@ -16,7 +16,6 @@ pub(super) enum Lost {
     /// One that the whole run depends on: nothing of it goes on meanwhile.
     OfRun,
     /// That of one part, by its label; the others go on.
-    #[allow(dead_code, reason = "for those who work beside each other")]
     OfPart(u32),
 }
 

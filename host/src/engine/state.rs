@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::journal::{Outcome, Phase, RunRecord};
+
 /// Where a target stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -152,6 +154,31 @@ pub(super) enum Activity {
     Migrating,
     /// It finalizes steps.
     Finalizing,
+}
+
+/// The state of a target, by its last run, whether that run's holder is at work, and what is left to do.
+pub(super) fn of_run(
+    last: Option<&RunRecord>,
+    is_live: bool,
+    pending: bool,
+    unfinalized: bool,
+) -> State {
+    let activity = |run: &RunRecord| match run.phase {
+        Phase::Prepare => Activity::Preparing,
+        Phase::Migrate | Phase::Reset => Activity::Migrating,
+        Phase::Finalize => Activity::Finalizing,
+    };
+    observe(Facts {
+        running: last
+            .filter(|run| is_live && run.outcome.is_none())
+            .map(activity),
+        // A failure that left nothing to be done again is history.
+        failed: last
+            .filter(|run| run.outcome == Some(Outcome::Failed) && (pending || unfinalized))
+            .map(activity),
+        pending,
+        unfinalized,
+    })
 }
 
 /// The state that the facts add up to.

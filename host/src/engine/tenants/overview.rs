@@ -10,8 +10,8 @@ use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
 use crate::engine::failure::Failure;
 use crate::engine::overview::{Overview, Progress, StepOverview, StepTenants, TenantsSummary};
-use crate::engine::state::{self, Activity, Command, Facts, State, Verdict};
-use crate::journal::{self, AttemptRecord, LeaseRecord, Outcome, Phase, RunRecord, TenantTally};
+use crate::engine::state::{self, Command, State, Verdict};
+use crate::journal::{self, AttemptRecord, LeaseRecord, Outcome, TenantTally};
 
 /// Where the target stands.
 pub(in crate::engine) async fn overview(
@@ -128,22 +128,7 @@ pub(super) fn state_of(
     let live = snapshot.lease.as_ref().is_some_and(is_at_work);
     let pending = snapshot.has_pending();
     let unfinalized = !snapshot.unfinalized.is_empty();
-    let activity = |run: &RunRecord| match run.phase {
-        Phase::Prepare => Activity::Preparing,
-        Phase::Migrate | Phase::Reset => Activity::Migrating,
-        Phase::Finalize => Activity::Finalizing,
-    };
-    let last = snapshot.last_run.as_ref();
-    state::observe(Facts {
-        running: last
-            .filter(|run| live && run.outcome.is_none())
-            .map(activity),
-        failed: last
-            .filter(|run| run.outcome == Some(Outcome::Failed) && (pending || unfinalized))
-            .map(activity),
-        pending,
-        unfinalized,
-    })
+    state::of_run(snapshot.last_run.as_ref(), live, pending, unfinalized)
 }
 
 /// Whether a command would start a run. What failed left nothing that would have to be reset first.
