@@ -202,16 +202,36 @@ impl Browser {
     /// Clicks as a mouse does: on whatever is on top there.
     #[track_caller]
     pub fn click(&self, selector: &str) {
-        self.sees(selector, "");
-        self.wait(self.find(selector).click());
+        self.with(selector, |element| self.runtime.block_on(element.click()));
     }
 
     #[track_caller]
     pub fn type_into(&self, selector: &str, text: &str) {
-        self.sees(selector, "");
-        let element = self.find(selector);
-        self.wait(element.clear());
-        self.wait(element.send_keys(text));
+        self.with(selector, |element| {
+            self.runtime.block_on(async {
+                element.clear().await?;
+                element.send_keys(text).await
+            })
+        });
+    }
+
+    /// Waits for an element and does something with it. The page may put another in its place between the two, which is
+    /// taken then.
+    #[track_caller]
+    fn with(&self, selector: &str, act: impl Fn(Element) -> Result<(), CmdError>) {
+        let began = Instant::now();
+        loop {
+            self.sees(selector, "");
+            let found = self
+                .runtime
+                .block_on(self.client.find(Locator::Css(selector)));
+            match found.and_then(&act) {
+                Err(error)
+                    if (error.is_stale_element_reference() || error.is_no_such_element())
+                        && began.elapsed() < PATIENCE => {}
+                done => return done.unwrap(),
+            }
+        }
     }
 
     /// Presses keys wherever the focus is.
@@ -226,11 +246,6 @@ impl Browser {
         let script = "const { id, innerText } = document.activeElement; return id || innerText;";
         let focused = self.evaluate(script, &[]);
         focused.as_str().unwrap_or_default().to_owned()
-    }
-
-    #[track_caller]
-    fn find(&self, selector: &str) -> Element {
-        self.wait(self.client.find(Locator::Css(selector)))
     }
 
     /// Waits for a file that the page lets the browser save.
