@@ -1,0 +1,3 @@
+//! Without it cargo would pass over the build dependencies.
+
+fn main() {}
