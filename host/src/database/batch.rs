@@ -47,6 +47,23 @@ pub enum ColumnValues {
     Mixed(Vec<Value>),
 }
 
+/// The type that all cells of a column have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnForm {
+    /// True or false.
+    Booleans,
+    /// Whole numbers.
+    Integers,
+    /// Floating-point numbers.
+    Floats,
+    /// Texts.
+    Texts,
+    /// Byte strings.
+    Bytes,
+    /// No type in common.
+    Mixed,
+}
+
 /// One cell, borrowed from its batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell<'a> {
@@ -105,7 +122,7 @@ impl Batch {
             row_count: self.row_count + other.row_count,
             columns: columns
                 .map(|(first, second)| {
-                    let mut builder = ColumnBuilder::default();
+                    let mut builder = ColumnBuilder::of(Some(first.form()));
                     for row in 0..self.row_count {
                         builder.push(first.cell(row));
                     }
@@ -146,7 +163,46 @@ impl Batch {
     }
 }
 
+impl ColumnValues {
+    fn empty(form: ColumnForm) -> Self {
+        match form {
+            ColumnForm::Booleans => Self::Booleans(Vec::new()),
+            ColumnForm::Integers => Self::Integers(Vec::new()),
+            ColumnForm::Floats => Self::Floats(Vec::new()),
+            ColumnForm::Texts => Self::Texts {
+                ends: Vec::new(),
+                data: String::new(),
+            },
+            ColumnForm::Bytes => Self::Bytes {
+                ends: Vec::new(),
+                data: Vec::new(),
+            },
+            ColumnForm::Mixed => Self::Mixed(Vec::new()),
+        }
+    }
+}
+
 impl ColumnData {
+    /// The form of its cells.
+    pub fn form(&self) -> ColumnForm {
+        match &self.values {
+            ColumnValues::Booleans(_) => ColumnForm::Booleans,
+            ColumnValues::Integers(_) => ColumnForm::Integers,
+            ColumnValues::Floats(_) => ColumnForm::Floats,
+            ColumnValues::Texts { .. } => ColumnForm::Texts,
+            ColumnValues::Bytes { .. } => ColumnForm::Bytes,
+            ColumnValues::Mixed(_) => ColumnForm::Mixed,
+        }
+    }
+
+    /// Whether there is a cell that is not null.
+    pub fn has_value(&self) -> bool {
+        match &self.values {
+            ColumnValues::Mixed(cells) => cells.iter().any(|cell| *cell != Value::Null),
+            _ => self.validity.is_empty() || self.validity.contains(&1),
+        }
+    }
+
     fn size(&self) -> usize {
         match &self.values {
             ColumnValues::Booleans(cells) => cells.len(),
@@ -160,7 +216,7 @@ impl ColumnData {
 
     /// The cells of these rows, in their order.
     fn select(&self, rows: &[usize]) -> Self {
-        let mut builder = ColumnBuilder::default();
+        let mut builder = ColumnBuilder::of(Some(self.form()));
         for row in rows {
             builder.push(self.cell(*row));
         }
@@ -254,7 +310,15 @@ pub struct ColumnBuilder {
 }
 
 impl ColumnBuilder {
-    /// Adds a cell. The first that is not null decides the column's form; one of another type makes it mixed.
+    /// A column of this form, also when all its cells are null. Without one, the first cell that is not null decides.
+    pub fn of(form: Option<ColumnForm>) -> Self {
+        Self {
+            values: form.map(ColumnValues::empty),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a cell. One that does not fit the column's form makes it mixed.
     #[inline]
     pub fn push(&mut self, cell: Cell<'_>) {
         match (&mut self.values, cell) {
@@ -292,10 +356,10 @@ impl ColumnBuilder {
     pub fn finish(self) -> ColumnData {
         ColumnData {
             validity: self.validity,
-            // Nothing but nulls: any form will do.
+            // Nothing but nulls, and nobody knows of what type.
             values: self
                 .values
-                .unwrap_or_else(|| ColumnValues::Integers(vec![0; self.rows])),
+                .unwrap_or_else(|| ColumnValues::Mixed(vec![Value::Null; self.rows])),
         }
     }
 

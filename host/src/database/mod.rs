@@ -28,7 +28,7 @@ use async_trait::async_trait;
 
 use crate::output::Level;
 
-pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnValues};
+pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnForm, ColumnValues};
 pub use capabilities::{
     Capabilities, ColumnTypes, Expressions, RowVersion, SchemaChanges, TenantPlace, Writers,
 };

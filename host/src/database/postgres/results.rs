@@ -78,7 +78,7 @@ impl Cursor {
         let mut builders: Vec<ColumnBuilder> = self
             .types
             .iter()
-            .map(|_| ColumnBuilder::default())
+            .map(|type_number| ColumnBuilder::of(Some(text::form(*type_number))))
             .collect();
         let (mut row_count, mut bytes) = (0, 0);
         let mut scratch = Vec::new();

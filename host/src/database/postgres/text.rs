@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::super::Cell;
+use super::super::{Cell, ColumnForm};
 
 /// Numbers of built-in types that have a form of their own here, from the server's `pg_type.dat`.
 pub(super) mod oid {
@@ -78,24 +78,34 @@ fn write_hexadecimal(bytes: &[u8], buffer: &mut BytesMut) {
     }
 }
 
+/// The form of a result's column of the type with this number.
+pub(super) fn form(type_number: u32) -> ColumnForm {
+    match type_number {
+        oid::BYTEA => ColumnForm::Bytes,
+        oid::BOOL => ColumnForm::Booleans,
+        oid::INT2 | oid::INT4 | oid::INT8 | oid::OID => ColumnForm::Integers,
+        oid::FLOAT4 | oid::FLOAT8 => ColumnForm::Floats,
+        _ => ColumnForm::Texts,
+    }
+}
+
 /// A result's cell of the type with this number, from its text. `bytes` holds the bytes of a `bytea`.
 pub(super) fn read<'a>(
     type_number: u32,
     text: &'a [u8],
     bytes: &'a mut Vec<u8>,
 ) -> Result<Cell<'a>, String> {
-    if type_number == oid::BYTEA {
+    let form = form(type_number);
+    if form == ColumnForm::Bytes {
         *bytes = read_bytes(text).ok_or("a bytea that cannot be read")?;
         return Ok(Cell::Bytes(bytes));
     }
     let text = std::str::from_utf8(text).map_err(|_| "a text that is not UTF-8".to_owned())?;
     let unreadable = || format!("`{text}` cannot be read as a number");
-    Ok(match type_number {
-        oid::BOOL => Cell::Boolean(text == "t"),
-        oid::INT2 | oid::INT4 | oid::INT8 | oid::OID => {
-            Cell::Integer(text.parse().map_err(|_| unreadable())?)
-        }
-        oid::FLOAT4 | oid::FLOAT8 => Cell::Float(text.parse().map_err(|_| unreadable())?),
+    Ok(match form {
+        ColumnForm::Booleans => Cell::Boolean(text == "t"),
+        ColumnForm::Integers => Cell::Integer(text.parse().map_err(|_| unreadable())?),
+        ColumnForm::Floats => Cell::Float(text.parse().map_err(|_| unreadable())?),
         _ => Cell::Text(text),
     })
 }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::super::{
-    Access, Authority, Batch, Cell, ColumnBuilder, CommitPermit, Content, Database as _,
-    Durability, Error, Result, ScriptError, Session, Stop,
+    Access, Authority, Batch, Cell, ColumnBuilder, ColumnForm, CommitPermit, Content,
+    Database as _, Durability, Error, Result, ScriptError, Session, Stop,
 };
 use super::content::full_name;
 use super::patience::Patience;
@@ -240,7 +240,9 @@ fn copied(copy: &str) -> Option<(String, Vec<String>)> {
 
 /// Rows in the text form of COPY as a batch.
 fn batch(width: usize, rows: &[String]) -> Result<Batch> {
-    let mut columns: Vec<ColumnBuilder> = (0..width).map(|_| ColumnBuilder::default()).collect();
+    let mut columns: Vec<ColumnBuilder> = (0..width)
+        .map(|_| ColumnBuilder::of(Some(ColumnForm::Texts)))
+        .collect();
     for row in rows {
         let cells: Vec<&str> = row.split('\t').collect();
         if cells.len() != width {

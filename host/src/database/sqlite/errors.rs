@@ -25,6 +25,14 @@ pub(super) fn translate(error: rusqlite::Error) -> Error {
     }
 }
 
+/// A statement that is refused before SQLite sees it.
+pub(super) fn misuse(message: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(
+        ffi::Error::new(ffi::SQLITE_MISUSE),
+        Some(message.to_owned()),
+    )
+}
+
 fn from_code(failure: ffi::Error, message: String) -> Error {
     let kind = match failure.code {
         ffi::ErrorCode::ConstraintViolation => ErrorKind::Constraint,

@@ -13,6 +13,7 @@ mod foreign_keys;
 mod guard;
 mod open_file;
 mod other_connections;
+mod parameters;
 mod reserved;
 mod script;
 mod session;

@@ -61,12 +61,12 @@ impl SqliteSession {
 }
 
 fn expect_parameters(prepared: &Prepared, given: usize) -> Result<()> {
-    if prepared.parameter_count == given {
+    if prepared.parameters.count() == given {
         return Ok(());
     }
     Err(Error::invalid_argument(format!(
         "the statement has {} parameters, but {given} values were given",
-        prepared.parameter_count
+        prepared.parameters.count()
     )))
 }
 

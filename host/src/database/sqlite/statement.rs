@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Rows, Statement, ffi};
+use rusqlite::{Connection, Rows, Statement};
 use self_cell::{MutBorrow, self_cell};
 
-use super::super::{Batch, Cell, Column, ColumnBuilder};
+use super::super::{Batch, Cell, Column, ColumnBuilder, ColumnForm};
+use super::errors::misuse;
 use super::guard::Touched;
+use super::parameters::Parameters;
 
 self_cell!(
     /// A statement together with its connection.
@@ -40,7 +42,7 @@ pub(super) struct Prepared {
     statement: OwnedStatement,
     pub(super) touched: Touched,
     pub(super) columns: Arc<[Column]>,
-    pub(super) parameter_count: usize,
+    pub(super) parameters: Parameters,
     pub(super) read_only: bool,
 }
 
@@ -49,7 +51,9 @@ pub(super) struct Running {
     rows: OwnedRows,
     touched: Touched,
     pub(super) columns: Arc<[Column]>,
-    parameter_count: usize,
+    /// The form of each column, once a cell or its declaration has told it. It stays the same in all batches.
+    forms: Vec<Option<ColumnForm>>,
+    parameters: Parameters,
     read_only: bool,
 }
 
@@ -58,7 +62,7 @@ impl Prepared {
     pub(super) fn new(connection: &Rc<Connection>, sql: &str) -> rusqlite::Result<Self> {
         let statement =
             OwnedStatement::try_new(Rc::clone(connection), |connection| only(connection, sql))?;
-        let (columns, parameter_count, read_only) = statement.with_dependent(|_, statement| {
+        let (columns, parameters, read_only) = statement.with_dependent(|_, statement| {
             let columns: Arc<[Column]> = statement
                 .columns()
                 .map(|column| Column {
@@ -66,13 +70,13 @@ impl Prepared {
                     type_name: column.decl_type().unwrap_or_default().to_owned(),
                 })
                 .collect();
-            (columns, statement.parameter_count(), statement.readonly())
+            (columns, Parameters::of(statement), statement.readonly())
         });
         Ok(Self {
             statement,
             touched: Touched::default(),
             columns,
-            parameter_count,
+            parameters: parameters?,
             read_only,
         })
     }
@@ -82,8 +86,9 @@ impl Prepared {
         &mut self,
         cells: impl Iterator<Item = Cell<'a>>,
     ) -> rusqlite::Result<()> {
+        let parameters = &self.parameters;
         self.statement
-            .with_dependent_mut(|_, statement| bind(statement, cells))
+            .with_dependent_mut(|_, statement| parameters.bind(statement, cells))
     }
 
     /// Runs it to its end; rows that it returns are passed over.
@@ -105,17 +110,19 @@ impl Prepared {
         self,
         cells: impl Iterator<Item = Cell<'a>>,
     ) -> rusqlite::Result<Running> {
+        let parameters = self.parameters;
         let rows = OwnedRows::try_new(MutBorrow::new(self.statement), |owner| {
             owner.borrow_mut().with_dependent_mut(|_, statement| {
-                bind(statement, cells)?;
+                parameters.bind(statement, cells)?;
                 Ok::<_, rusqlite::Error>(statement.raw_query())
             })
         })?;
         Ok(Running {
             rows,
             touched: self.touched,
+            forms: self.columns.iter().map(declared_form).collect(),
             columns: self.columns,
-            parameter_count: self.parameter_count,
+            parameters,
             read_only: self.read_only,
         })
     }
@@ -124,9 +131,16 @@ impl Prepared {
 impl Running {
     /// The next rows: at most `max_rows`, and no more once `max_bytes` are reached.
     pub(super) fn fetch(&mut self, max_rows: usize, max_bytes: usize) -> rusqlite::Result<Batch> {
-        let width = self.columns.len();
-        self.rows
-            .with_dependent_mut(|_, rows| fetch(rows, width, max_rows, max_bytes))
+        let forms = &self.forms;
+        let batch = self
+            .rows
+            .with_dependent_mut(|_, rows| fetch(rows, forms, max_rows, max_bytes))?;
+        for (form, column) in self.forms.iter_mut().zip(&batch.columns) {
+            if form.is_none() && column.has_value() {
+                *form = Some(column.form());
+            }
+        }
+        Ok(batch)
     }
 
     /// Closes the result and gives the statement back.
@@ -135,9 +149,27 @@ impl Running {
             statement: self.rows.into_owner().into_inner(),
             touched: self.touched,
             columns: self.columns,
-            parameter_count: self.parameter_count,
+            parameters: self.parameters,
             read_only: self.read_only,
         }
+    }
+}
+
+/// The form that a column's declaration promises: <https://www.sqlite.org/datatype3.html#determination_of_column_affinity>.
+/// None where the declaration leaves it to each cell: it is then the form of the first cell that is not null.
+fn declared_form(column: &Column) -> Option<ColumnForm> {
+    let declared = column.type_name.to_ascii_uppercase();
+    let has = |parts: &[&str]| parts.iter().any(|part| declared.contains(part));
+    if has(&["INT"]) {
+        Some(ColumnForm::Integers)
+    } else if has(&["CHAR", "CLOB", "TEXT"]) {
+        Some(ColumnForm::Texts)
+    } else if has(&["BLOB"]) {
+        Some(ColumnForm::Bytes)
+    } else if has(&["REAL", "FLOA", "DOUB"]) {
+        Some(ColumnForm::Floats)
+    } else {
+        None
     }
 }
 
@@ -158,20 +190,14 @@ fn only<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<Statement
     }
 }
 
-fn misuse(message: &str) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(
-        ffi::Error::new(ffi::SQLITE_MISUSE),
-        Some(message.to_owned()),
-    )
-}
-
 fn fetch(
     rows: &mut rusqlite::Rows<'_>,
-    width: usize,
+    forms: &[Option<ColumnForm>],
     max_rows: usize,
     max_bytes: usize,
 ) -> rusqlite::Result<Batch> {
-    let mut builders: Vec<ColumnBuilder> = (0..width).map(|_| ColumnBuilder::default()).collect();
+    let mut builders: Vec<ColumnBuilder> =
+        forms.iter().map(|form| ColumnBuilder::of(*form)).collect();
     let mut row_count = 0;
     let mut bytes = 0;
     while row_count < max_rows && bytes < max_bytes {
@@ -203,23 +229,6 @@ fn fetch(
         row_count,
         columns: builders.into_iter().map(ColumnBuilder::finish).collect(),
     })
-}
-
-fn bind<'a>(
-    statement: &mut Statement<'_>,
-    cells: impl Iterator<Item = Cell<'a>>,
-) -> rusqlite::Result<()> {
-    for (position, cell) in (1..).zip(cells) {
-        match cell {
-            Cell::Null => statement.raw_bind_parameter(position, rusqlite::types::Null),
-            Cell::Boolean(value) => statement.raw_bind_parameter(position, value),
-            Cell::Integer(value) => statement.raw_bind_parameter(position, value),
-            Cell::Float(value) => statement.raw_bind_parameter(position, value),
-            Cell::Text(text) => statement.raw_bind_parameter(position, text),
-            Cell::Bytes(bytes) => statement.raw_bind_parameter(position, bytes),
-        }?;
-    }
-    Ok(())
 }
 
 /// How many prepared statements a session keeps. A step rarely has more in its loop; a thousand one-statement steps must
