@@ -98,6 +98,11 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
         if let Some(statement) = &failure.statement {
             terminal.line(&format!("    statement: {}", shortened(statement)));
         }
+        if failure.last_lines.len() > 1 {
+            for line in &failure.last_lines {
+                terminal.line(&format!("    {}", printable_lines(line)));
+            }
+        }
         for (number, frame) in failure.backtrace.iter().enumerate() {
             terminal.line(&format!("    {number}: {frame}"));
         }

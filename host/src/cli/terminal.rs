@@ -109,6 +109,10 @@ impl Terminal {
                 }
             }
         }
+        if failure.last_lines.len() > 1 {
+            lines.push("  what the component wrote last:".to_owned());
+            lines.extend(failure.last_lines.iter().map(|line| format!("    {line}")));
+        }
         if !failure.backtrace.is_empty() {
             lines.push("  backtrace of the component:".to_owned());
             for (number, frame) in failure.backtrace.iter().enumerate() {

@@ -49,6 +49,9 @@ pub struct Failure {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub database: Option<database::Error>,
+    /// What the component wrote to its standard error before it ended, or as errors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
     /// The component's own frames, the innermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backtrace: Vec<String>,
@@ -71,6 +74,7 @@ impl Failure {
             statement: None,
             line: None,
             database: None,
+            last_lines: Vec::new(),
             backtrace: Vec::new(),
             retryable: false,
             is_kept: false,
@@ -159,11 +163,19 @@ impl Failure {
         match error {
             sandbox::Error::Load(_) => Self::new("load", Blame::Step, message),
             sandbox::Error::Incompatible(_) => Self::new("incompatible", Blame::Step, message),
-            sandbox::Error::Trap { backtrace, .. } => Self {
+            sandbox::Error::Trap {
+                last_lines,
+                backtrace,
+                ..
+            } => Self {
+                last_lines,
                 backtrace,
                 ..Self::new("trap", Blame::Step, message)
             },
-            sandbox::Error::Exited(_) => Self::new("exited", Blame::Step, message),
+            sandbox::Error::Exited { last_lines, .. } => Self {
+                last_lines,
+                ..Self::new("exited", Blame::Step, message)
+            },
             sandbox::Error::Stopped(reason) => Self::from_stop(reason),
             sandbox::Error::Limit { error, backtrace } => Self {
                 backtrace,

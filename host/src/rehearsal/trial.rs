@@ -1,7 +1,7 @@
 //! Running the step that is tried, on one throw-away database.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::injection::InjectionPlan;
@@ -14,7 +14,6 @@ use crate::catalog::StepFile;
 use crate::database::{Content, Database, Kind, Stop};
 use crate::engine::{Command, Engine, Event, Failure, Observer, Order, RunError};
 use crate::journal::{Outcome, Phase};
-use crate::output::Level;
 
 /// Why a run did not do what it should.
 #[derive(Clone, Debug)]
@@ -39,6 +38,10 @@ impl Stumble {
                 let statement = statement.split_whitespace().collect::<Vec<_>>().join(" ");
                 details.push(format!("statement{line}: {statement}"));
             }
+            if failure.last_lines.len() > 1 {
+                let lines = failure.last_lines.iter();
+                details.extend(lines.map(|line| format!("it wrote: {line}")));
+            }
             details.extend(
                 failure
                     .backtrace
@@ -57,44 +60,17 @@ impl Stumble {
     }
 }
 
-/// Takes the measure of a run, and hears its errors.
+/// Takes the measure of a run.
 #[derive(Default)]
 struct Gauge {
     memory: AtomicU64,
-    /// What the step last said about an error: a component's panic, for one.
-    complaint: Mutex<Option<String>>,
 }
 
 impl Observer for Gauge {
-    fn notify(&self, event: &Event) {
-        if let Event::Output { line, .. } = event
-            && line.level == Level::Error
-        {
-            *self
-                .complaint
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Some(line.line.clone());
-        }
-    }
+    fn notify(&self, _: &Event) {}
 
     fn measure(&self, _phase: Phase, memory: u64) {
         self.memory.fetch_max(memory, Ordering::Relaxed);
-    }
-}
-
-impl Gauge {
-    /// A failure in words, with what a component said of it before it broke off.
-    fn with_complaint(&self, failure: &Failure) -> String {
-        let complaint = self
-            .complaint
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match &*complaint {
-            Some(complaint) if !failure.backtrace.is_empty() => {
-                format!("{failure}; it said: {complaint}")
-            }
-            _ => failure.to_string(),
-        }
     }
 }
 
@@ -179,7 +155,7 @@ impl Trial<'_> {
         }
         Err(match report.failure {
             Some(failure) => Stumble {
-                message: gauge.with_complaint(&failure),
+                message: failure.to_string(),
                 is_refused: report.outcome == Outcome::Refused,
                 failure: Some(Box::new(failure)),
             },

@@ -25,16 +25,26 @@ pub enum Error {
     #[error("{0}")]
     Incompatible(String),
     /// It trapped.
-    #[error("the component trapped: {message}")]
+    #[error("the component trapped: {message}{}", written(last_lines))]
     Trap {
         /// What the processor of WebAssembly said.
         message: String,
+        /// What it wrote to its standard error before.
+        last_lines: Vec<String>,
         /// The component's own frames, the innermost first.
         backtrace: Vec<String>,
     },
     /// It ended itself instead of returning.
-    #[error("the component exited with status {0} instead of returning")]
-    Exited(i32),
+    #[error(
+        "the component exited with status {status} instead of returning{}",
+        written(last_lines)
+    )]
+    Exited {
+        /// The status.
+        status: i32,
+        /// What it wrote to its standard error before.
+        last_lines: Vec<String>,
+    },
     /// The run was cancelled, or its time is over.
     #[error("{}", stopped(*.0))]
     Stopped(StopReason),
@@ -61,6 +71,24 @@ pub enum Error {
     /// The host itself failed.
     #[error("the host failed: {0}")]
     Host(String),
+}
+
+impl Error {
+    /// With what the component wrote before it ended: the language's own words for a trap.
+    pub(super) fn after(mut self, lines: impl FnOnce() -> Vec<String>) -> Self {
+        if let Self::Trap { last_lines, .. } | Self::Exited { last_lines, .. } = &mut self {
+            *last_lines = lines();
+        }
+        self
+    }
+}
+
+/// The last line that a component wrote, as the end of a message.
+pub(super) fn written(last_lines: &[String]) -> String {
+    match last_lines.last() {
+        Some(line) => format!("; the last that it wrote is: {}", line.trim()),
+        None => String::new(),
+    }
 }
 
 fn stopped(reason: StopReason) -> String {
@@ -100,7 +128,10 @@ pub(super) fn classify(error: wasmtime::Error, limits: &Limits) -> Error {
         };
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
-        return Error::Exited(exit.0);
+        return Error::Exited {
+            status: exit.0,
+            last_lines: Vec::new(),
+        };
     }
     let limit = |name: &str, value: u64, what: &str, backtrace| Error::Limit {
         error: database::Error::limit(name, value, what),
@@ -115,6 +146,7 @@ pub(super) fn classify(error: wasmtime::Error, limits: &Limits) -> Error {
         ),
         Some(trap) => Error::Trap {
             message: trap.to_string(),
+            last_lines: Vec::new(),
             backtrace,
         },
         None => {
@@ -137,6 +169,7 @@ pub(super) fn classify(error: wasmtime::Error, limits: &Limits) -> Error {
             } else {
                 Error::Trap {
                     message: root,
+                    last_lines: Vec::new(),
                     backtrace,
                 }
             }

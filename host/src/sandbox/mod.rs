@@ -20,6 +20,7 @@ mod transform;
 mod wasi;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -210,9 +211,11 @@ impl<H: StepHost> Sandbox<H> {
                 "the file is not WebAssembly: it does not begin with `\\0asm`".to_owned(),
             ));
         }
-        let code = self
-            .engine
-            .precompile_component(bytes)
+        let compiled = catch_unwind(AssertUnwindSafe(|| self.engine.precompile_component(bytes)));
+        let code = compiled
+            .map_err(|_| {
+                Error::Load("the file cannot be compiled: it makes the compiler panic".to_owned())
+            })?
             .map_err(|error| Error::Load(format!("the file cannot be compiled: {error:#}")))?;
         self.cache
             .store(digest, &code)
@@ -296,10 +299,13 @@ macro_rules! call {
             return Err(Error::Host("the component was not instantiated".to_owned()));
         };
         let stop = $instance.stop.clone();
+        let output = $instance.store.data().output.clone();
+        output.forget();
         let $store = &mut $instance.store;
         let result = tokio::select! {
             biased;
-            result = $call => result.map_err(|error| error::classify(error, &limits)),
+            result = $call => result
+                .map_err(|error| error::classify(error, &limits).after(|| output.last_lines())),
             reason = stop.stopped() => Err(Error::Stopped(reason)),
         };
         let result = match (result, stop.reason()) {
@@ -376,7 +382,11 @@ impl<H: StepHost> Instance<'_, H> {
             step = step.instantiate_async(&mut self.store) => step,
             reason = self.stop.stopped() => Err(StopError(reason).into()),
         };
-        self.step = Some(instantiated.map_err(|error| error::classify(error, &limits))?);
+        let output = &self.store.data().output;
+        self.step = Some(
+            instantiated
+                .map_err(|error| error::classify(error, &limits).after(|| output.last_lines()))?,
+        );
         Ok(())
     }
 
@@ -434,9 +444,11 @@ fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
         .native_unwind_info(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
+        // The adapters that wasmtime makes between the components of a component use several memories.
+        .wasm_multi_memory(true)
         .wasm_relaxed_simd(false)
-        .wasm_tail_call(false)
+        // Toolchains of interpreters make use of them.
+        .wasm_tail_call(true)
         .wasm_custom_page_sizes(false)
         // The same floats on every machine.
         .cranelift_nan_canonicalization(true)

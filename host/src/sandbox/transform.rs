@@ -65,6 +65,7 @@ pub(super) struct TransformState {
     limiter: Limiter,
     table: ResourceTable,
     wasi: WasiCtx,
+    output: Output,
 }
 
 impl WasiView for TransformState {
@@ -108,6 +109,7 @@ impl<H: StepHost> Sandbox<H> {
             limiter: Limiter::new(&self.limits),
             table: ResourceTable::new(),
             wasi: wasi::context(recorded, &output),
+            output,
         };
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
@@ -117,7 +119,10 @@ impl<H: StepHost> Sandbox<H> {
             instance = transform.instantiate_async(&mut store) => instance,
             reason = stop.stopped() => Err(StopError(reason).into()),
         };
-        let instance = instantiated.map_err(|error| error::classify(error, &self.limits))?;
+        let instance = instantiated.map_err(|error| {
+            let output = &store.data().output;
+            error::classify(error, &self.limits).after(|| output.last_lines())
+        })?;
         Ok(TransformInstance {
             store,
             instance,
@@ -139,8 +144,9 @@ impl TransformInstance {
             described = self.instance.call_describe(&mut self.store) => described,
             reason = self.stop.stopped() => Err(StopError(reason).into()),
         };
-        let limits = &self.store.data().limits;
-        let described = described.map_err(|error| error::classify(error, limits))?;
+        let TransformState { limits, output, .. } = self.store.data();
+        let described = described
+            .map_err(|error| error::classify(error, limits).after(|| output.last_lines()))?;
         let most = to_usize(limits.output_line_bytes);
         let mut described = transformation(described);
         described.summary = output::cut(&described.summary, most);
@@ -152,14 +158,21 @@ impl TransformInstance {
     pub async fn transform(&mut self, rows: Batch, width: usize) -> Result<Transformed, Error> {
         let row_count = rows.row_count;
         let rows = rows.into();
+        self.store.data().output.forget();
         let transformed = tokio::select! {
             biased;
             transformed = self.instance.call_transform(&mut self.store, &rows) => transformed,
             reason = self.stop.stopped() => Err(StopError(reason).into()),
         };
-        let limits = &self.store.data().limits;
+        let TransformState { limits, output, .. } = self.store.data();
         let most = to_usize(limits.output_line_bytes);
-        match transformed.map_err(|error| error::classify(error, limits))? {
+        let transformed = transformed
+            .map_err(|error| error::classify(error, limits).after(|| output.last_lines()))?;
+        match transformed {
+            Err(rejected) if rejected.is_empty() => Err(failed(format!(
+                "the function failed and named no row{}",
+                error::written(&output.last_lines())
+            ))),
             Err(rejected) => Ok(Err(rejected
                 .into_iter()
                 .map(|rejected| Rejected {
@@ -184,8 +197,12 @@ impl TransformInstance {
 
 /// The function did not keep to the contract.
 fn contract(why: String) -> Error {
+    failed(format!("the function's answer does not fit: {why}"))
+}
+
+fn failed(message: String) -> Error {
     Error::Failed {
-        message: format!("the function's answer does not fit: {why}"),
+        message,
         retryable: false,
         cause: None,
         statement: None,

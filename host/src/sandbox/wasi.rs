@@ -36,8 +36,14 @@ pub(super) fn context(recorded: Recorded, output: &Output) -> WasiCtx {
         .secure_random(StdRng::seed_from_u64(seed))
         .insecure_random(StdRng::seed_from_u64(seed.wrapping_add(1)))
         .insecure_random_seed(u128::from(seed))
-        .stdout(Stream(output.clone(), Level::Info))
-        .stderr(Stream(output.clone(), Level::Warning))
+        .stdout(Stream {
+            output: output.clone(),
+            is_error: false,
+        })
+        .stderr(Stream {
+            output: output.clone(),
+            is_error: true,
+        })
         .build()
 }
 
@@ -68,7 +74,10 @@ impl HostMonotonicClock for Counter {
 }
 
 /// A standard stream that becomes output lines.
-struct Stream(Output, Level);
+struct Stream {
+    output: Output,
+    is_error: bool,
+}
 
 impl IsTerminal for Stream {
     fn is_terminal(&self) -> bool {
@@ -84,8 +93,8 @@ impl StdoutStream for Stream {
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
         Box::new(Lines {
-            output: self.0.clone(),
-            level: self.1,
+            output: self.output.clone(),
+            is_error: self.is_error,
             partial: Vec::new(),
         })
     }
@@ -100,15 +109,18 @@ const WRITE_BYTES: usize = 64 << 10;
 /// Collects bytes until a line is whole. Never full, never blocks: a step may be chatty up to its limit.
 struct Lines {
     output: Output,
-    level: Level,
+    is_error: bool,
     partial: Vec<u8>,
 }
 
 impl Lines {
     fn finish(&mut self, end: usize) -> Result<(), database::Error> {
         let line: Vec<u8> = self.partial.drain(..end).collect();
-        self.output
-            .write(self.level, &String::from_utf8_lossy(&line))
+        let level = match self.is_error {
+            true => Level::Warning,
+            false => Level::Info,
+        };
+        self.output.write(level, &String::from_utf8_lossy(&line))
     }
 }
 
@@ -120,6 +132,9 @@ impl Pollable for Lines {
 impl OutputStream for Lines {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let limit = |error| StreamError::Trap(wasmtime::Error::from(error));
+        if self.is_error {
+            self.output.remember(&bytes);
+        }
         self.partial.extend_from_slice(&bytes);
         while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
             self.finish(end + 1).map_err(limit)?;

@@ -128,14 +128,12 @@ fn there_is_an_end_to_memories_tables_and_instances() {
 }
 
 #[test]
-fn a_second_memory_in_one_module_is_refused() {
-    // Compiled by hand, because whatever makes components would not take it either.
-    let module = "(core module (memory 1) (memory 1))";
-    let component = wat::parse_str(format!("(component {module})")).unwrap();
-    attack_with_file(&component)
+fn memories_of_one_module_are_added_up() {
+    attack_with_file(&crowd(1, "(memory 300) (memory 300)"))
+        .under("limits.memory_mib", 32)
         .gets_refused()
-        .saying("cannot be compiled")
-        .saying("multiple memories");
+        .saying("the limit `limits.memory_mib` is 32")
+        .and_the_host_works_on();
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod files;
 mod limits;
 mod postgres;
 mod statements;
+mod toolchains;
 mod transactions;
 mod transform;
 pub mod transformation;

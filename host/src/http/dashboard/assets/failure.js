@@ -41,6 +41,7 @@ export function show(model, mayAct) {
         ["Code", database?.code && element("code", {}, database.code)],
         ["Detail", database?.detail && code(database.detail)],
         ["Hint", database?.hint && code(database.hint)],
+        ["It wrote last", failure.last_lines?.length > 1 && code(failure.last_lines.join("\n"))],
         ["Backtrace", failure.backtrace?.length > 0 && backtrace(failure.backtrace)],
         ["Kind", `${failure.code}. ${BLAME[failure.blame] ?? ""}`],
         ["Kept", failure.is_kept && "The step ran outside a transaction: what it did before it failed is kept."],
