@@ -15,9 +15,6 @@ use crate::journal::Phase;
 pub(super) enum Atomicity {
     /// All steps of the unit, in one transaction.
     All,
-    /// Several small steps that share a transaction, each after a savepoint of its own: they are done when the last is.
-    #[allow(dead_code, reason = "no run is cut so yet")]
-    Group,
     /// One step, in a transaction of its own.
     Step,
     /// Each statement of one step by itself: the journal says *started* before the first and *migrated* after the last.

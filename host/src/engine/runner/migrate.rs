@@ -49,9 +49,7 @@ impl Run<'_> {
             let tried = match atomicity {
                 Atomicity::Chunk => run.try_transform(loaded, attempt).await,
                 Atomicity::Statement => run.try_migrate_outside(loaded, attempt).await,
-                Atomicity::All | Atomicity::Group | Atomicity::Step => {
-                    run.try_migrate(loaded, attempt).await
-                }
+                Atomicity::All | Atomicity::Step => run.try_migrate(loaded, attempt).await,
             };
             match &tried {
                 Ok(()) => run.step_ended(loaded, Phase::Migrate, Outcome::Done, began),

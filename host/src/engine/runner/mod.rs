@@ -33,7 +33,7 @@ use super::pause;
 use super::recover::Acknowledged;
 use super::state::{Command, State};
 use super::transaction::{RunContext, StepIdentity, StepTransaction};
-use super::units::{Atomicity, Manner, units};
+use super::units::{Atomicity, Manner, Unit, units};
 use crate::catalog::{Catalog, StepFile};
 use crate::database::{Durability, ErrorKind, Session, Stop};
 use crate::journal::{
@@ -119,12 +119,7 @@ impl<'e> Run<'e> {
     async fn migrate(&mut self) -> Result<(), Interruption> {
         let loaded = self.get_ready().await?;
         let of = loaded.len();
-        let manners: Vec<Manner> = loaded.iter().map(Manner::of).collect();
-        let units = units(
-            Phase::Migrate,
-            &manners,
-            &self.engine.database.capabilities(),
-        );
+        let units = self.units(Phase::Migrate, &loaded);
         let mut loaded = loaded.into_iter();
         for unit in units {
             for (place, mut step) in unit.steps.zip(loaded.by_ref()) {
@@ -140,6 +135,12 @@ impl<'e> Run<'e> {
             }
         }
         Ok(())
+    }
+
+    /// What commits as one in a phase of these steps.
+    fn units(&self, phase: Phase, steps: &[Loaded]) -> Vec<Unit> {
+        let manners: Vec<Manner> = steps.iter().map(Manner::of).collect();
+        units(phase, &manners, &self.engine.database.capabilities())
     }
 
     /// Pauses while the operator wants it; looks only now and then, because steps may be short.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Interruption, Loaded, Run, cancelled, outcome_of};
+use super::{Atomicity, Interruption, Loaded, Run, cancelled, outcome_of};
 use crate::database::{Durability, Session};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
@@ -20,7 +20,7 @@ impl Run<'_> {
             run.set_phase(Phase::Finalize, None).await
         })
         .await?;
-        self.all_at_once(Phase::Finalize).await
+        self.each_unit(Phase::Finalize).await
     }
 
     /// Asks whether the finalize may begin, where the operator wants that.
@@ -56,7 +56,25 @@ impl Run<'_> {
                 .of(&step.step.label, Phase::Reset),
             ));
         }
-        self.all_at_once(Phase::Reset).await
+        self.each_unit(Phase::Reset).await
+    }
+
+    /// Runs one phase of all loaded steps.
+    async fn each_unit(&mut self, phase: Phase) -> Result<(), Interruption> {
+        for unit in self.units(phase, &self.loaded) {
+            match unit.atomicity {
+                Atomicity::All => self.all_at_once(phase).await?,
+                // On a database that commits changes of the schema at once; there is none yet.
+                Atomicity::Step | Atomicity::Statement | Atomicity::Chunk => {
+                    return Err(Interruption::Refused(Failure::new(
+                        "refused",
+                        Blame::Host,
+                        "this database cannot commit the steps together, and the host cannot do it in parts",
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Runs one phase of all loaded steps in one transaction, with as many tries as it is worth.
