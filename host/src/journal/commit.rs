@@ -185,30 +185,3 @@ impl Sealed<'_> {
         committed
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::path::{Path, PathBuf};
-
-    fn files(directory: &Path) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(directory).unwrap();
-        let paths = entries.map(|entry| entry.unwrap().path());
-        paths
-            .flat_map(|path| match path.is_dir() {
-                true => files(&path),
-                false => vec![path],
-            })
-            .collect()
-    }
-
-    #[test]
-    fn nobody_else_makes_a_permit_to_commit_under_a_right() {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let permit = ["CommitPermit::", "fenced()"].concat();
-        let makers: Vec<PathBuf> = files(&source)
-            .into_iter()
-            .filter(|file| std::fs::read_to_string(file).unwrap().contains(&permit))
-            .collect();
-        assert_eq!(makers, [source.join("journal/commit.rs")]);
-    }
-}

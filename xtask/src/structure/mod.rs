@@ -1,6 +1,7 @@
 //! What the structure of the code must keep: no circles, no long files, databases told apart in one room, SQL in two.
 
 mod imports;
+mod journal;
 
 use std::fs;
 use std::path::{Path, PathBuf};
