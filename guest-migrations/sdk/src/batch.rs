@@ -1,15 +1,11 @@
 //! Rows, column by column: the fast way to read and to write many.
 
-use std::marker::PhantomData;
-use std::rc::Rc;
-
-use crate::bindings::wasmigrate::migration::{database as host, types};
+use crate::bindings::wasmigrate::migration::types;
 use crate::cells::{Booleans, Floats, Integers, rows};
-use crate::database::Database;
 use crate::error::{Error, Result};
 use crate::texts::{Blobs, Texts, range};
 use crate::value::ValueRef;
-use crate::{Column, ColumnData, ColumnValues};
+use crate::{ColumnData, ColumnValues};
 
 /// Many rows, column by column. What was read can be changed in place and written again:
 ///
@@ -200,58 +196,6 @@ impl Batch {
 
     pub(crate) fn into_host(self) -> types::Batch {
         self.0
-    }
-}
-
-/// The result of a query, read forward in batches. Memory does not grow with its length.
-///
-/// It borrows the [`Database`], because a checkpoint would close it.
-#[derive(Debug)]
-pub struct Batches<'database> {
-    cursor: host::Cursor,
-    columns: Rc<[Column]>,
-    batch: u32,
-    ended: bool,
-    database: PhantomData<&'database Database>,
-}
-
-impl Batches<'_> {
-    pub(crate) fn new(cursor: host::Cursor, batch: u32) -> Self {
-        let columns = cursor.columns().into();
-        Self {
-            cursor,
-            columns,
-            batch,
-            ended: false,
-            database: PhantomData,
-        }
-    }
-
-    /// The columns of the result.
-    #[must_use]
-    pub fn columns(&self) -> &Rc<[Column]> {
-        &self.columns
-    }
-}
-
-impl Iterator for Batches<'_> {
-    type Item = Result<Batch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        match self.cursor.next(self.batch) {
-            Ok(batch) if batch.row_count > 0 => Some(Batch::checked(batch)),
-            Ok(_) => {
-                self.ended = true;
-                None
-            }
-            Err(cause) => {
-                self.ended = true;
-                Some(Err(Error::from_host(cause)))
-            }
-        }
     }
 }
 

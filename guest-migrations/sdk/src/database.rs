@@ -1,14 +1,15 @@
 //! The open transaction: what a step can ask of the database.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::Product;
-use crate::batch::{Batch, Batches};
+use crate::batch::Batch;
+use crate::batches::Batches;
 use crate::bindings::wasmigrate::migration::{database as host, report};
 use crate::error::{Error, Result};
 use crate::from_value::FromValue;
-use crate::loader::Loader;
+use crate::loader::{Loader, load};
+use crate::lost::LostRows;
 use crate::position::Position;
 use crate::row::Row;
 use crate::rows::Rows;
@@ -24,14 +25,13 @@ const ROWS_AT_ONCE: u32 = 1_000;
 /// which they come first.
 #[derive(Debug)]
 pub struct Database {
-    /// The first loader that was dropped with rows in it.
-    lost: RefCell<Option<String>>,
+    lost: LostRows,
 }
 
 impl Database {
     pub(crate) fn new() -> Self {
         Self {
-            lost: RefCell::new(None),
+            lost: LostRows::default(),
         }
     }
 
@@ -64,12 +64,12 @@ impl Database {
     /// When the host or the database refuses them.
     pub fn load(&self, table: &str, columns: &[&str], rows: &Batch) -> Result<u64> {
         let columns: Vec<_> = columns.iter().map(|&column| column.to_owned()).collect();
-        load_into(table, &columns, rows)
+        load(table, &columns, rows)
     }
 
     /// Inserts row after row into the named columns of a table.
     pub fn loader(&self, table: &str, columns: &[&str]) -> Loader<'_> {
-        Loader::new(self, table, columns)
+        Loader::new(&self.lost, table, columns)
     }
 
     /// Runs a query of any size; its rows come one after the other, in constant memory.
@@ -167,27 +167,9 @@ impl Database {
         report::checkpoint(&position.to_bytes()).map_err(Error::from_host)
     }
 
-    pub(crate) fn lose(&self, table: &str, rows: usize) {
-        self.lost.borrow_mut().get_or_insert_with(|| {
-            format!(
-                "{rows} rows for the table {table:?} were never loaded: call `finish` on its loader"
-            )
-        });
-    }
-
     pub(crate) fn check_nothing_lost(&self) -> Result<()> {
-        match self.lost.borrow_mut().take() {
-            Some(message) => Err(Error::new(message)),
-            None => Ok(()),
-        }
+        self.lost.check()
     }
-}
-
-pub(crate) fn load_into(table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
-    host::load(table, columns, rows.as_host()).map_err(|cause| {
-        Error::from_host(cause)
-            .context(format_args!("could not load rows into the table {table:?}"))
-    })
 }
 
 fn owned(parameters: &[ValueRef<'_>]) -> Vec<crate::Value> {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod batch;
+mod batches;
 #[doc(hidden)]
 pub mod bindings;
 mod builder;
@@ -11,6 +12,7 @@ mod error;
 pub mod export;
 mod from_value;
 mod loader;
+mod lost;
 mod position;
 pub mod report;
 mod row;
@@ -23,7 +25,8 @@ pub mod transform;
 mod validity;
 mod value;
 
-pub use batch::{Batch, Batches};
+pub use batch::Batch;
+pub use batches::Batches;
 pub use bindings::wasmigrate::migration::database::{Kind, Product};
 pub use bindings::wasmigrate::migration::types::{
     Column, ColumnData, ColumnValues, DatabaseError, Error as Cause, Limit, OtherValue, Value,

@@ -1,8 +1,10 @@
 //! Row after row into a table, sent in batches.
 
+use crate::batch::Batch;
+use crate::bindings::wasmigrate::migration::database as host;
 use crate::builder::BatchBuilder;
-use crate::database::{Database, load_into};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::lost::LostRows;
 use crate::value::ValueRef;
 
 /// Rows that wait before they are sent, and the bytes they may take: enough to make a call cheap, little enough for
@@ -10,7 +12,7 @@ use crate::value::ValueRef;
 const ROWS: usize = 10_000;
 const BYTES: usize = 1 << 20;
 
-/// Loads rows into a table, in batches that it sends by itself. Made by [`Database::loader`].
+/// Loads rows into a table, in batches that it sends by itself. Made by [`Database::loader`](crate::Database::loader).
 ///
 /// ```no_run
 /// # use wasmigrate_sdk::prelude::*;
@@ -24,11 +26,11 @@ const BYTES: usize = 1 << 20;
 /// ```
 ///
 /// Call [`finish`](Loader::finish): a step that returned `Ok` fails all the same when a loader was dropped with rows in
-/// it. A loader borrows the [`Database`], so that a checkpoint cannot leave rows behind either.
+/// it. A loader borrows the [`Database`](crate::Database), so that a checkpoint cannot leave rows behind either.
 #[derive(Debug)]
 #[must_use = "rows are only loaded for certain by `finish`"]
 pub struct Loader<'database> {
-    database: &'database Database,
+    lost: &'database LostRows,
     table: String,
     columns: Vec<String>,
     waiting: BatchBuilder,
@@ -36,9 +38,9 @@ pub struct Loader<'database> {
 }
 
 impl<'database> Loader<'database> {
-    pub(crate) fn new(database: &'database Database, table: &str, columns: &[&str]) -> Self {
+    pub(crate) fn new(lost: &'database LostRows, table: &str, columns: &[&str]) -> Self {
         Self {
-            database,
+            lost,
             table: table.to_owned(),
             columns: columns.iter().map(|&column| column.to_owned()).collect(),
             waiting: BatchBuilder::new(columns.len()),
@@ -72,7 +74,7 @@ impl<'database> Loader<'database> {
             return Ok(());
         }
         let batch = self.waiting.build()?;
-        self.loaded += load_into(&self.table, &self.columns, &batch)?;
+        self.loaded += load(&self.table, &self.columns, &batch)?;
         self.waiting.recycle(batch);
         Ok(())
     }
@@ -81,7 +83,15 @@ impl<'database> Loader<'database> {
 impl Drop for Loader<'_> {
     fn drop(&mut self) {
         if !self.waiting.is_empty() {
-            self.database.lose(&self.table, self.waiting.rows());
+            self.lost.note(&self.table, self.waiting.rows());
         }
     }
+}
+
+/// Inserts the rows of a batch into columns of a table.
+pub(crate) fn load(table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
+    host::load(table, columns, rows.as_host()).map_err(|cause| {
+        Error::from_host(cause)
+            .context(format_args!("could not load rows into the table {table:?}"))
+    })
 }

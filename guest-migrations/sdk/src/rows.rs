@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::batch::{Batch, Batches};
+use crate::batch::Batch;
+use crate::batches::Batches;
 use crate::error::Result;
 use crate::row::Row;
 

@@ -3,17 +3,16 @@
 use std::marker::PhantomData;
 
 use crate::bindings::wasmigrate::migration::database as host;
-use crate::database::Database;
 use crate::error::{Error, Result};
 
 /// A point to which the transaction can be rolled back. Dropping it does so.
 ///
-/// It borrows the [`Database`], because no checkpoint is possible while it is open.
+/// It borrows the [`Database`](crate::Database), because no checkpoint is possible while it is open.
 #[derive(Debug)]
 #[must_use = "dropping a savepoint rolls back to it"]
 pub struct Savepoint<'database> {
     handle: host::Savepoint,
-    database: PhantomData<&'database Database>,
+    database: PhantomData<&'database ()>,
 }
 
 impl Savepoint<'_> {
