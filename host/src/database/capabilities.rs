@@ -14,8 +14,6 @@ pub struct Capabilities {
     pub schema_change_rewrites_table: bool,
     /// Where the data of a tenant is.
     pub tenants: TenantPlace,
-    /// What tells that a row is still as it was read.
-    pub row_version: RowVersion,
     /// Whether numbers of sequences stay taken when a transaction is rolled back.
     pub keeps_sequences_on_rollback: bool,
     /// Whether it can give the rows of queries without `ORDER BY` in another order on purpose.
@@ -57,15 +55,6 @@ pub enum TenantPlace {
     /// In a database of its own beside the target, see [`super::Database::tenant`]: nothing commits together with another
     /// tenant's or with the target.
     Database,
-}
-
-/// What tells that a row is still as it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowVersion {
-    /// The values that were read: they are compared.
-    Values,
-    /// Columns that the database keeps for itself.
-    SystemColumns,
 }
 
 /// How the columns of the host's own tables are declared.

@@ -19,6 +19,7 @@ mod shape;
 mod sqlite;
 mod stop;
 mod table_query;
+mod transform;
 mod value;
 
 use std::collections::BTreeSet;
@@ -30,7 +31,7 @@ use crate::output::Level;
 
 pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnForm, ColumnValues};
 pub use capabilities::{
-    Capabilities, ColumnTypes, Expressions, RowVersion, SchemaChanges, TenantPlace, Writers,
+    Capabilities, ColumnTypes, Expressions, SchemaChanges, TenantPlace, Writers,
 };
 pub use content::{Content, Object, Row, Table};
 pub use error::{Error, ErrorKind, Limit, Result, Script, ScriptError};
@@ -45,6 +46,10 @@ pub use shape::{ColumnShape, ForeignKey, Shape};
 pub use sqlite::Sqlite;
 pub use stop::{Stop, StopReason};
 pub use table_query::{Read, TableName, TableQuery};
+pub use transform::{
+    Captured, Chunk, ColumnDefinition, Derivation, DerivedColumn, TableDefinition,
+    TransformedTable, Transforming,
+};
 pub use value::{Column, Value};
 
 /// Every table whose name begins so belongs to the host; a step may read but not change it.
@@ -95,6 +100,8 @@ pub struct Server {
     pub kind: Kind,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// Its words for transformations.
+    pub transforming: &'static dyn Transforming,
     /// Its version, as it tells it.
     pub version: String,
     /// Whether the host is connected with rights that nothing confines: a step could then reach the server's files.

@@ -46,7 +46,7 @@ pub use error::Error;
 pub use inspect::{Interface, world};
 pub use limits::Limits;
 pub use output::OutputWriter;
-pub use transform::{DerivedColumn, Rejected, TransformInstance, Transformation, Transformed};
+pub use transform::{Rejected, TransformInstance, Transformation, Transformed};
 pub use wasi::Recorded;
 
 /// The fiber's stack: the component's own part, and this much for host functions on top of it.

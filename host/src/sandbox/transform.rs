@@ -13,7 +13,7 @@ use super::error::{self, StopError};
 use super::limits::{Limiter, Limits};
 use super::output::{self, Output, OutputWriter};
 use super::{Component, Error, Recorded, Sandbox, StepHost, World, convert, to_usize, wasi};
-use crate::database::{Batch, Stop};
+use crate::database::{Batch, DerivedColumn, Stop};
 
 /// What a transformation says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,19 +32,6 @@ pub struct Transformation {
     pub dropped: Vec<String>,
     /// A condition for the rows that are concerned.
     pub filter: Option<String>,
-}
-
-/// A column that the function computes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DerivedColumn {
-    /// Its name.
-    pub name: String,
-    /// Its type, as the database spells it.
-    pub type_name: String,
-    /// Whether it may be null.
-    pub nullable: bool,
-    /// The old column whose name it takes at finalize.
-    pub replaces: Option<String>,
 }
 
 /// A row for which the function has no answer.

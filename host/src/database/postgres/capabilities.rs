@@ -1,7 +1,7 @@
 //! What PostgreSQL can do.
 
 use crate::database::{
-    Capabilities, ColumnTypes, Expressions, RowVersion, SchemaChanges, TenantPlace, Writers,
+    Capabilities, ColumnTypes, Expressions, SchemaChanges, TenantPlace, Writers,
 };
 
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
@@ -10,7 +10,6 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     has_statements_outside_transactions: true,
     schema_change_rewrites_table: false,
     tenants: TenantPlace::Schema,
-    row_version: RowVersion::SystemColumns,
     keeps_sequences_on_rollback: true,
     reverses_unordered_rows: false,
     clock_counts_seconds: false,

@@ -38,6 +38,7 @@ mod text;
 mod throwaway;
 mod tls;
 mod transaction;
+mod transform;
 mod verify;
 mod wire;
 

@@ -8,6 +8,7 @@ use super::connection::Connection;
 use super::pipeline::Pipeline;
 use super::pool::{Postgres, Target};
 use super::results::Cursor;
+use super::transform::PostgresTransforming;
 
 /// A session on a PostgreSQL server.
 pub(super) struct PostgresSession {
@@ -77,6 +78,7 @@ impl PostgresSession {
             server: Server {
                 kind: Kind::Postgres,
                 capabilities: CAPABILITIES,
+                transforming: &PostgresTransforming,
                 version: target.version.clone(),
                 is_superuser: target.is_superuser,
             },

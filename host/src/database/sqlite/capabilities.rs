@@ -1,7 +1,7 @@
 //! What SQLite can do.
 
 use crate::database::{
-    Capabilities, ColumnTypes, Expressions, RowVersion, SchemaChanges, TenantPlace, Writers,
+    Capabilities, ColumnTypes, Expressions, SchemaChanges, TenantPlace, Writers,
 };
 
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
@@ -10,7 +10,6 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     has_statements_outside_transactions: false,
     schema_change_rewrites_table: true,
     tenants: TenantPlace::Database,
-    row_version: RowVersion::Values,
     keeps_sequences_on_rollback: false,
     reverses_unordered_rows: true,
     clock_counts_seconds: true,

@@ -20,6 +20,7 @@ mod session;
 mod shape;
 mod statement;
 mod throwaway;
+mod transform;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

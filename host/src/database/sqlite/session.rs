@@ -23,6 +23,7 @@ use super::other_connections;
 use super::reserved;
 use super::shape;
 use super::statement::Prepared;
+use super::transform::SqliteTransforming;
 use super::{Sqlite, retry_busy};
 use crate::database::schema::WHOLE;
 
@@ -52,6 +53,7 @@ impl SqliteSession {
             server: Server {
                 kind: Kind::Sqlite,
                 capabilities: CAPABILITIES,
+                transforming: &SqliteTransforming,
                 version: rusqlite::version().to_owned(),
                 is_superuser: false,
             },

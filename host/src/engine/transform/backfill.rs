@@ -1,16 +1,15 @@
 //! migrate: the set-up, and the work that follows it.
 
 use super::context::Backfill;
+use super::cutover::{remove, secure};
 use super::drain::Drain;
-use super::install::secure;
 use super::lock::lock_table;
 use super::pace::SMALLEST_CHUNK;
 use super::plan::{Plan, Stage, recorded};
-use super::query::step_rows;
-use super::questions::{count, refuse_nameless};
+use super::questions::refuse_nameless;
 use super::watch;
 use super::worker::{Shared, Worker};
-use crate::database::{Durability, Kind, Session, Value};
+use crate::database::{Durability, Session};
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::transaction::{Ran, StepTransaction};
 use crate::engine::{Event, Replacement};
@@ -18,10 +17,6 @@ use crate::journal::{self, Range, TransformationRecord};
 
 /// How many ranges each worker gets, so that none is idle for long at the end.
 const RANGES_OF_WORKER: u64 = 8;
-
-/// How many rows of each range are looked at on a server to find where it ends. Whole pages are, some 50 of a range; so
-/// the ranges of a table whose rows lie in the order of their keys differ by about 15 %.
-const SAMPLED_OF_PART: u64 = 4_000;
 
 impl Backfill<'_> {
     /// Makes the table ready for the function and records that the step was started, in one transaction that it commits;
@@ -95,7 +90,7 @@ impl Backfill<'_> {
     ) -> Result<u64, Failure> {
         let index = self.loaded.step.index;
         let session = &mut *transaction.session;
-        // Looked at before the table is locked: a row that comes later is captured, or behind the last border.
+        // Looked at before the table is locked: a row that comes later is captured, or after the last border.
         let stage = match &old {
             Some(_) => Stage::Either,
             None => Stage::New,
@@ -105,7 +100,7 @@ impl Backfill<'_> {
             let plan = Plan::new(session, index, description.clone(), stage).await?;
             refuse_nameless(session, &plan).await?;
             let looked = async {
-                let rows = count(session, &plan).await?;
+                let rows = plan.table.count(session).await?;
                 Ok((rows, self.ranges(session, &plan, rows).await?))
             };
             looked.await.map_err(Failure::from_database)
@@ -118,16 +113,13 @@ impl Backfill<'_> {
             lock_table(session, old, self.stop)
                 .await
                 .map_err(Failure::from_database)?;
-            let removed = old.remove_capture().into_iter().chain(old.remove_columns());
-            later(session, removed)
-                .await
-                .map_err(Failure::from_database)?;
+            remove(session, old).await.map_err(Failure::from_database)?;
         }
         let plan = Plan::new(session, index, description, Stage::New).await?;
         let text = serde_json::to_string(&plan.description).unwrap_or_default();
         let installed = async {
             lock_table(session, &plan, self.stop).await?;
-            later(session, plan.install()).await?;
+            plan.table.install(session).await?;
             try_cut_over(session, &plan).await?;
             // Types of the step's have run code of its own.
             session.verify().await?;
@@ -150,14 +142,14 @@ impl Backfill<'_> {
         self.begin(session).await?;
         let text = serde_json::to_string(&new.description).unwrap_or_default();
         let replaced = async {
-            later(session, new.install_function()).await?;
-            if old.watched != new.watched {
+            new.table.install_function(session).await?;
+            if old.table.watched != new.table.watched {
                 lock_table(session, new, self.stop).await?;
-                let triggers = old.remove_triggers().into_iter();
-                later(session, triggers.chain(new.install_triggers())).await?;
+                old.table.remove_triggers(session).await?;
+                new.table.install_triggers(session).await?;
             }
             session.verify().await?;
-            journal::redescribe(session, new.index, before, &text).await
+            journal::redescribe(session, new.table.index, before, &text).await
         };
         replaced.await.map_err(Failure::from_database)?;
         self.commit_started(transaction).await
@@ -183,7 +175,8 @@ impl Backfill<'_> {
     ) -> crate::database::Result<Vec<Range>> {
         let workers = self.engine.options.transform.workers() as u64;
         let part = rows.div_ceil(workers * RANGES_OF_WORKER);
-        let borders = borders(session, plan, rows, part.max(SMALLEST_CHUNK as u64)).await?;
+        let part = part.max(SMALLEST_CHUNK as u64);
+        let borders = plan.table.borders(session, rows, part).await?;
         let mut position = None;
         let mut ranges = Vec::new();
         for (number, upper) in (1..).zip(borders.into_iter().map(Some).chain([None])) {
@@ -221,7 +214,7 @@ impl Backfill<'_> {
                 let ranges = journal::read_ranges(session, index).await?;
                 let total = match total {
                     Some(total) => total,
-                    None => count(session, &plan).await?,
+                    None => plan.table.count(session).await?,
                 };
                 Ok((ranges, total))
             };
@@ -288,45 +281,6 @@ fn finished(
     worked
 }
 
-async fn later(
-    session: &mut dyn Session,
-    statements: impl IntoIterator<Item = String>,
-) -> crate::database::Result<()> {
-    for statement in statements {
-        session.execute_later(&statement, &[]).await?;
-    }
-    Ok(())
-}
-
-/// The keys with which parts of so many rows end, but for the last of them.
-async fn borders(
-    session: &mut dyn Session,
-    plan: &Plan,
-    rows: u64,
-    rows_of_part: u64,
-) -> crate::database::Result<Vec<Vec<Value>>> {
-    let parts = rows.div_ceil(rows_of_part);
-    if parts < 2 {
-        return Ok(Vec::new());
-    }
-    if plan.kind == Kind::Postgres {
-        #[allow(clippy::cast_precision_loss, reason = "an estimate")]
-        let percent = 100.0 * (parts * SAMPLED_OF_PART) as f64 / rows as f64;
-        let query = plan.sampled_borders(parts, percent.min(100.0));
-        return step_rows(session, &query, &[]).await;
-    }
-    let mut borders: Vec<Vec<Value>> = Vec::new();
-    for _ in 1..parts {
-        let last = borders.last().map_or(&[][..], Vec::as_slice);
-        let query = plan.border(!last.is_empty(), rows_of_part);
-        match step_rows(session, &query, last).await?.pop() {
-            Some(border) => borders.push(border),
-            None => break,
-        }
-    }
-    Ok(borders)
-}
-
 /// Does what finalize will do to the schema, and undoes it: what depends on a column that goes is better told now. (Not
 /// where that writes the whole table anew.)
 async fn try_cut_over(session: &mut dyn Session, plan: &Plan) -> crate::database::Result<()> {
@@ -334,8 +288,8 @@ async fn try_cut_over(session: &mut dyn Session, plan: &Plan) -> crate::database
         return Ok(());
     }
     let savepoint = session.savepoint().await?;
-    let statements = plan.remove_triggers().into_iter();
-    later(session, statements.chain(plan.cut_over_empty())).await?;
+    plan.table.remove_triggers(session).await?;
+    plan.table.cut_over_empty(session).await?;
     session.settle().await?;
     session.roll_back_to(savepoint).await
 }

@@ -20,7 +20,7 @@ pub(super) async fn keep(
         for row in bad {
             journal::write_bad_row(session, row).await?;
         }
-        journal::count_bad_rows(session, plan.index).await
+        journal::count_bad_rows(session, plan.table.index).await
     };
     let count = kept.await.map_err(Failure::from_database)?;
     let most = engine.options.transform.max_bad_rows;
@@ -39,7 +39,7 @@ pub(super) async fn keep(
 
 /// Refuses to go on while there are bad rows.
 pub(super) async fn refuse(session: &mut dyn Session, plan: &Plan) -> Result<(), Failure> {
-    let bad = journal::count_bad_rows(session, plan.index).await;
+    let bad = journal::count_bad_rows(session, plan.table.index).await;
     let bad = bad.map_err(Failure::from_database)?;
     if bad == 0 {
         return Ok(());

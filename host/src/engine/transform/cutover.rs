@@ -5,17 +5,16 @@ use std::sync::Arc;
 use super::context::Backfill;
 use super::drain::Drain;
 use super::function::Function;
-use super::install::secure;
 use super::lock::lock_tables;
 use super::plan::{Plan, Stage, recorded};
 use super::questions::refuse_nameless;
 use super::{bad_rows, left_out, proof};
-use crate::database::{Session, Stop};
+use crate::database::{Durability, Session, Stop};
 use crate::engine::Engine;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::transaction::RunContext;
-use crate::journal::{self, Phase, TransformationRecord};
+use crate::journal::{self, Fenced, Lease, Phase, TransformationRecord};
 
 /// What can be done before the table is locked: drains most of what changed, tries bad rows again, and finds out whether
 /// the cut-over would fail. In transactions of its own.
@@ -37,6 +36,25 @@ pub(in crate::engine) async fn before_cut_over(
     left_out::take_up(&mut drain, session, backfill.lease).await?;
     look_at(session, &plan, true).await?;
     proof::prove(&mut drain, session, backfill.lease).await
+}
+
+/// Gives the capture of an earlier version of the host what is new in it.
+pub(super) async fn secure(
+    session: &mut dyn Session,
+    plan: &Plan,
+    lease: &Lease,
+) -> Result<(), Failure> {
+    if !plan.table.has_function(session) {
+        return Ok(());
+    }
+    let secured = async {
+        session.begin(Durability::Deferred).await?;
+        plan.table.install_function(session).await?;
+        session.verify().await?;
+        let fenced = Fenced::of_steps(session, lease).verify().await?;
+        fenced.commit().await
+    };
+    secured.await.map_err(Failure::from_database)
 }
 
 /// Finds what is wrong with the rows, in a transaction of its own; whether a required value is missing only when all rows
@@ -61,21 +79,17 @@ async fn look_at(
 }
 
 async fn refuse_unset(session: &mut dyn Session, plan: &Plan) -> Result<(), Failure> {
-    let Some(query) = plan.unset() else {
+    let unset = plan.table.unset_row(session).await;
+    let Some(key) = unset.map_err(Failure::from_database)? else {
         return Ok(());
     };
-    let unset = session.rows(&query, &[]).await;
-    let unset = unset.map_err(Failure::from_database)?;
-    let Some(key) = unset.first() else {
-        return Ok(());
-    };
-    let required: Vec<&str> = plan.required().collect();
+    let required: Vec<&str> = plan.table.required().collect();
     Err(Failure::new(
         "failed",
         Blame::Step,
         format!(
             "the row with the key {} has no value in one of the columns that must not be null: {}",
-            journal::write_key(key),
+            journal::write_key(&key),
             required.join(", ")
         ),
     ))
@@ -114,8 +128,12 @@ pub(in crate::engine) async fn cut_over(
     let plan = Plan::new(session, loaded.step.index, recorded(begun)?, Stage::SetUp).await?;
     let function = Function::new(engine, context, loaded, Phase::Finalize, stop);
     Drain::new(function, &plan).all(session).await?;
-    let statements = plan.remove_capture().into_iter().chain(plan.cut_over());
-    run(session, statements).await
+    let changed = async {
+        plan.table.remove_capture(session).await?;
+        plan.table.cut_over(session).await?;
+        session.verify().await
+    };
+    changed.await.map_err(Failure::from_database)
 }
 
 /// Removes all that migrate added to a table that is locked.
@@ -125,18 +143,15 @@ pub(in crate::engine) async fn reset(
     session: &mut dyn Session,
 ) -> Result<(), Failure> {
     let plan = Plan::new(session, loaded.step.index, recorded(begun)?, Stage::Either).await?;
-    let statements = plan.remove_capture().into_iter();
-    run(session, statements.chain(plan.remove_columns())).await
+    let removed = async {
+        remove(session, &plan).await?;
+        session.verify().await
+    };
+    removed.await.map_err(Failure::from_database)
 }
 
-async fn run(
-    session: &mut dyn Session,
-    statements: impl Iterator<Item = String>,
-) -> Result<(), Failure> {
-    for statement in statements {
-        let sent = session.execute_later(&statement, &[]).await;
-        sent.map_err(Failure::from_database)?;
-    }
-    let verified = session.verify().await;
-    verified.map_err(Failure::from_database)
+/// Removes the capture and the derived columns.
+pub(super) async fn remove(session: &mut dyn Session, plan: &Plan) -> crate::database::Result<()> {
+    plan.table.remove_capture(session).await?;
+    plan.table.remove_columns(session).await
 }

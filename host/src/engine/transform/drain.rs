@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bad_rows;
-use super::chunk::{Chunk, capture, change_capture};
 use super::function::{Computed, Function};
-use super::lock::{LOCK_WAIT, set_lock_timeout};
+use super::lock::LOCK_WAIT;
 use super::plan::{Plan, Stage, recorded};
-use super::query::step_rows;
-use crate::database::{Authority, Durability, Session, Stop, Value};
+use crate::database::{Chunk, Durability, Session, Stop, Value};
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::transaction::RunContext;
@@ -110,7 +108,7 @@ impl<'d> Drain<'d> {
         session: &mut dyn Session,
         lease: &Lease,
     ) -> Result<(), Failure> {
-        let index = self.plan.index;
+        let index = self.plan.table.index;
         let mut after = String::new();
         loop {
             session.begin_read().await.map_err(Failure::from_database)?;
@@ -157,7 +155,7 @@ impl<'d> Drain<'d> {
                     format!(
                         "a trigger of the table {} changes what the function is given whenever its derived columns are written, \
                          or keeps them from being written, so that they are never right: disable it for the finalize",
-                        self.plan.table
+                        self.plan.table.name
                     ),
                 ));
             }
@@ -272,12 +270,13 @@ impl<'d> Drain<'d> {
                     bad,
                 },
         } = anew;
-        let index = self.plan.index;
+        let table = &self.plan.table;
+        let index = table.index;
         let written = async {
             // What is not as it has to be afterwards is captured again before it is forgotten.
-            let mut again = captured.clear(session, self.plan).await?;
-            again += chunk.write(session, self.plan, derived, false).await?;
-            captured.forget(session, self.plan).await?;
+            let mut again = table.clear(session, &captured.keys()).await?;
+            again += table.write(session, chunk, derived, false).await?;
+            table.forget(session, &captured.numbers).await?;
             session.verify().await?;
             // Those that are still bad are kept again.
             if journal::count_bad_rows(session, index).await? > 0 {
@@ -300,7 +299,8 @@ async fn give_way(session: &mut dyn Session) -> Result<(), Failure> {
     if session.server().capabilities.has_one_writer() {
         return Ok(());
     }
-    let set = set_lock_timeout(session, LOCK_WAIT).await;
+    let transforming = session.server().transforming;
+    let set = transforming.set_lock_timeout(session, LOCK_WAIT).await;
     set.map_err(Failure::from_database)
 }
 
@@ -343,12 +343,9 @@ impl Passes {
         self.left = self.left.saturating_sub(drained);
         if self.left == 0 {
             self.count += 1;
-            let rows = session.rows(&plan.count_captured(i64::MAX), &[]).await;
-            let rows = rows.map_err(Failure::from_database)?;
-            let left = rows.first().and_then(|row| row.first()?.as_integer());
-            self.left = left
-                .and_then(|left| usize::try_from(left).ok())
-                .unwrap_or(0);
+            let left = plan.table.count_captured(session, i64::MAX as u64).await;
+            let left = left.map_err(Failure::from_database)?;
+            self.left = usize::try_from(left).unwrap_or(usize::MAX);
             self.began_with.push(self.left);
         }
         Ok(self.count <= MOST_PASSES)
@@ -374,16 +371,10 @@ impl Captured {
         plan: &Plan,
         most: usize,
     ) -> crate::database::Result<Self> {
-        let rows = session.rows(&plan.captured(most), &[]).await?;
-        let mut numbers = Vec::with_capacity(rows.len());
-        let mut keys = Vec::with_capacity(rows.len());
-        for mut row in rows {
-            keys.push(row.split_off(1));
-            numbers.extend(row.first().and_then(Value::as_integer));
-        }
+        let captured = plan.table.captured(session, most).await?;
         Ok(Self {
-            numbers,
-            ..Self::of(keys)
+            numbers: captured.numbers,
+            ..Self::of(captured.keys)
         })
     }
 
@@ -401,8 +392,8 @@ impl Captured {
         self.keys.is_empty()
     }
 
-    fn parameters(&self) -> Vec<Value> {
-        self.keys.values().flatten().cloned().collect()
+    fn keys(&self) -> Vec<&[Value]> {
+        self.keys.values().map(Vec::as_slice).collect()
     }
 
     /// The rows that these keys name now; none when they are too many bytes.
@@ -411,42 +402,8 @@ impl Captured {
         session: &mut dyn Session,
         plan: &Plan,
     ) -> crate::database::Result<Option<Chunk>> {
-        let count = self.keys.len();
-        if count == 0 {
-            return Ok(Some(Chunk::default()));
-        }
-        let (query, keys) = (plan.rows_of(count), self.parameters());
-        if count <= HOWEVER_LARGE {
-            let chunk = Chunk::read(session, plan, &query, &keys, count, usize::MAX).await;
-            return chunk.map(Some);
-        }
-        Chunk::read_whole(session, plan, &query, &keys).await
-    }
-
-    /// Takes the derived values from those of these rows that are not concerned any more; returns how many it captured
-    /// because they have kept them.
-    async fn clear(&self, session: &mut dyn Session, plan: &Plan) -> crate::database::Result<u64> {
-        let count = self.keys.len();
-        let (Some(clear), Some(uncleared)) = (plan.clear(count), plan.uncleared(count)) else {
-            return Ok(0);
-        };
-        let keys = self.parameters();
-        session.execute(Authority::Step, &clear, &keys).await?;
-        let kept = step_rows(session, &uncleared, &keys).await?;
-        capture(session, plan, kept).await
-    }
-
-    /// Takes the changes out of the capture: those that were read, and no later ones of the same rows.
-    async fn forget(&self, session: &mut dyn Session, plan: &Plan) -> crate::database::Result<()> {
-        if self.numbers.is_empty() {
-            return Ok(());
-        }
-        let numbers: Vec<String> = self.numbers.iter().map(ToString::to_string).collect();
-        let statement = format!(
-            "DELETE FROM {} WHERE id IN ({})",
-            plan.capture(),
-            numbers.join(", ")
-        );
-        change_capture(session, plan, &statement, &[]).await
+        let keys = self.keys();
+        let however_large = keys.len() <= HOWEVER_LARGE;
+        plan.table.rows_of(session, &keys, however_large).await
     }
 }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::chunk::Chunk;
 use super::plan::Plan;
-use crate::database::{Batch, Stop, Value};
+use crate::database::{Batch, Chunk, Stop, Value};
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::program::Program;
@@ -130,8 +129,8 @@ impl<'f> Function<'f> {
                 return Err(failure_of(plan, &chunk, &rejected));
             }
             bad.extend(rejected.iter().map(|(row, message)| BadRow {
-                index: plan.index,
-                key: journal::write_key(&chunk.key(plan, *row)),
+                index: plan.table.index,
+                key: journal::write_key(&chunk.key(&plan.table, *row)),
                 input: journal::write_key(&chunk.input(*row)),
                 message: message.clone(),
                 run: self.context.run(),
@@ -146,9 +145,9 @@ impl<'f> Function<'f> {
     async fn culprit(&mut self, plan: &Plan, chunk: &Chunk) -> Result<Option<usize>, Failure> {
         let mut rows: Vec<usize> = (0..chunk.row_count()).collect();
         while rows.len() > 1 {
-            let behind = rows.split_off(rows.len() / 2);
+            let second = rows.split_off(rows.len() / 2);
             if !self.breaks(plan, &chunk.select(&rows)).await? {
-                rows = behind;
+                rows = second;
             }
         }
         Ok(match self.breaks(plan, &chunk.select(&rows)).await? {
@@ -183,7 +182,7 @@ impl<'f> Function<'f> {
         if let Some(native) = self.engine.options.transform.native {
             return Ok(native(&inputs));
         }
-        let width = plan.derived().len();
+        let width = plan.table.derived.len();
         let instance = self.instance().await?;
         let transformed = instance.transform(inputs, width).await;
         let memory = instance.memory();
@@ -262,9 +261,10 @@ fn failure_of(plan: &Plan, chunk: &Chunk, rejected: &[(usize, String)]) -> Failu
 /// A row's key, in words.
 fn name(plan: &Plan, chunk: &Chunk, row: usize) -> String {
     let key: Vec<String> = plan
+        .table
         .key
         .iter()
-        .zip(chunk.key(plan, row))
+        .zip(chunk.key(&plan.table, row))
         .map(|(column, value)| format!("{} = {}", column.name, show(&value)))
         .collect();
     format!("the row with {}", key.join(", "))

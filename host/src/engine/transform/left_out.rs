@@ -7,7 +7,6 @@
 //! did not write.
 
 use super::bad_rows;
-use super::chunk::{Chunk, capture};
 use super::drain::Drain;
 use super::function::Computed;
 use crate::database::{Cell, Durability, Session, Value};
@@ -51,7 +50,7 @@ pub(super) async fn take_up(
             "{} rows of the table {} have no derived values, though the function has some for them, and cannot be written: \
              those with the keys {}{more}; nothing was dropped",
             left.count,
-            drain.plan.table,
+            drain.plan.table.name,
             left.first.join(", ")
         ),
     ))
@@ -73,16 +72,19 @@ async fn look_through(
 ) -> Result<Found, Failure> {
     let plan = drain.plan;
     let mut found = Found::default();
-    let mut behind: Option<Vec<Value>> = None;
+    let mut after: Option<Vec<Value>> = None;
     loop {
         session.begin_read().await.map_err(Failure::from_database)?;
-        let read = Chunk::without_values(session, plan, behind.as_deref(), AT_ONCE).await;
+        let read = plan
+            .table
+            .rows_without_values(session, after.as_deref(), AT_ONCE)
+            .await;
         session.rollback().await.map_err(Failure::from_database)?;
         let chunk = read.map_err(Failure::from_database)?;
         let Some(last) = chunk.row_count().checked_sub(1) else {
             return Ok(found);
         };
-        behind = Some(chunk.key(plan, last));
+        after = Some(chunk.key(&plan.table, last));
         let stop = drain.function.stop;
         stop.set_deadline(Some(drain.function.engine.deadline()));
         let computed = drain.function.compute(plan, chunk).await;
@@ -97,7 +99,7 @@ async fn look_through(
             columns.any(|column| column.cell(*row) != Cell::Null)
         };
         let rows = (0..chunk.row_count()).filter(has_value);
-        let mut keys: Vec<Vec<Value>> = rows.map(|row| chunk.key(plan, row)).collect();
+        let mut keys: Vec<Vec<Value>> = rows.map(|row| chunk.key(&plan.table, row)).collect();
         for row in &bad {
             keys.push(journal::read_key(&row.key).map_err(Failure::from_database)?);
         }
@@ -110,7 +112,7 @@ async fn look_through(
         {
             let captured = async {
                 session.begin(Durability::Deferred).await?;
-                capture(session, plan, keys).await?;
+                plan.table.capture(session, keys).await?;
                 let fenced = Fenced::of_steps(session, lease).verify().await?;
                 fenced.commit().await
             };

@@ -1,30 +1,27 @@
 //! Steps that are one pure function over a table: what is around it.
 //!
-//! migrate adds the derived columns and a capture of changes (`install`), then goes through the table in ranges of its key,
+//! migrate adds the derived columns and a capture of changes, then goes through the table in ranges of its key,
 //! several at a time (`backfill`, `worker`). Each chunk is read, computed by an instance of the component (`function`), and
 //! written back together with the range's progress in one transaction. A row that the application changes between reading
 //! and writing is left alone: a trigger has captured its key, and the drain computes it anew. Meanwhile `watch` looks at
 //! whoever the work might hold up. finalize proves that no value is missing (`proof`), locks the table, drains the rest, and
-//! puts the derived columns in the place of the old ones; reset removes all that migrate added (`cutover`).
+//! puts the derived columns in the place of the old ones; reset removes all that migrate added (`cutover`). The SQL for all
+//! that is the database's (`database/transform`).
 
 mod backfill;
 mod bad_rows;
-mod chunk;
 mod context;
 mod cutover;
 mod drain;
 mod function;
-mod install;
 mod left_out;
 mod lock;
 mod pace;
 mod plan;
 mod proof;
-mod query;
 mod questions;
+mod range;
 mod rehearse;
-mod rows;
-mod table;
 mod watch;
 mod worker;
 
@@ -42,7 +39,7 @@ pub(super) use cutover::{before_cut_over, cut_over, lock_all, reset};
 pub(super) use drain::drain_idle;
 use function::Function;
 use plan::{Plan, Stage, recorded};
-use questions::{count, refuse_nameless};
+use questions::refuse_nameless;
 pub(super) use rehearse::rehearse;
 
 /// How many rows a transformation will go through.
@@ -63,5 +60,6 @@ pub(super) async fn rows(
     };
     let plan = Plan::new(session, loaded.step.index, description, stage).await?;
     refuse_nameless(session, &plan).await?;
-    count(session, &plan).await.map_err(Failure::from_database)
+    let counted = plan.table.count(session).await;
+    counted.map_err(Failure::from_database)
 }

@@ -1,51 +1,30 @@
 //! A transformation laid beside its table: what it says of itself, checked against what the database has.
 
-use super::query::step_rows;
-use super::table::{Column, Table};
-use crate::database::{ErrorKind, JOURNAL_PREFIX, Kind, Session, quote};
+use crate::database::{
+    ColumnDefinition, Derivation, JOURNAL_PREFIX, Session, TableDefinition, TransformedTable,
+};
 use crate::engine::failure::{Blame, Failure};
 use crate::journal::TransformationRecord;
-use crate::sandbox::{DerivedColumn, Transformation};
+use crate::sandbox::Transformation;
 
 /// Whether the derived columns are there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Before the set-up.
     New,
-    /// Behind it.
+    /// After it.
     SetUp,
-    /// Before it or behind another one, whose columns will go.
+    /// Before it or after another one, whose columns will go.
     Either,
 }
 
 /// A transformation whose table and columns are there.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    pub(super) kind: Kind,
-    /// The index of its step, after which its capture is called.
-    pub(super) index: u32,
     /// What the transformation says of itself.
     pub(super) description: Transformation,
-    /// The table in quotes; on a server with its schema.
-    pub(super) table: String,
-    /// On a server, the table's number.
-    pub(super) table_number: Option<String>,
-    /// On a server, whoever owns the table, unless that is the host.
-    pub(super) table_owner: Option<String>,
-    /// What stands before the names of the capture's objects: the schema and a dot, on a server.
-    pub(super) schema: String,
-    /// Whether the table's rows lie in several tables, so that their places do not tell them apart.
-    pub(super) has_parts: bool,
-    /// The columns that name a row, with their types.
-    pub(super) key: Vec<Column>,
-    /// The columns whose change makes the derived ones wrong.
-    pub(super) watched: Vec<String>,
-    /// The derived columns that are there.
-    pub(super) present: Vec<String>,
-    /// The types of the derived columns, without their lengths, once they are there.
-    pub(super) derived_types: Vec<String>,
-    /// The types as which their values are stored, with lengths and scales.
-    pub(super) stored_types: Vec<String>,
+    /// The table with what is done to it.
+    pub(super) table: TransformedTable,
 }
 
 impl Plan {
@@ -56,119 +35,67 @@ impl Plan {
         mut description: Transformation,
         stage: Stage,
     ) -> Result<Self, Failure> {
-        let kind = session.server().kind;
+        let transforming = session.server().transforming;
         let name = &description.table;
         let refused = |why: String| Failure::new("incompatible", Blame::Step, why);
         let is_ours = |part: &str| part.to_ascii_lowercase().starts_with(JOURNAL_PREFIX);
         if name.split('.').any(is_ours) {
             return Err(refused(format!("`{name}` belongs to the host")));
         }
-        let table = Table::read(session, name)
-            .await
+        let definition = transforming.definition(session, name).await;
+        let definition = definition
             .map_err(Failure::from_database)?
             .ok_or_else(|| refused(format!("there is no table `{name}`")))?;
-        if table.has_heirs {
+        if definition.has_heirs {
             return Err(refused(format!(
                 "other tables inherit from `{name}`, and a trigger on it does not notice their changes: transform each by itself"
             )));
         }
-        check_columns(&description, &table, stage).map_err(refused)?;
-        if kind == Kind::Postgres {
-            if stage == Stage::New {
-                check_types(session, &description).await?;
-            }
-            if hides_rows(session, &table)
-                .await
-                .map_err(Failure::from_database)?
-            {
-                return Err(refused(format!(
-                    "row-level security hides rows of `{name}` from the role that steps work in, so that they would be left out: \
-                     let it bypass that"
-                )));
-            }
+        check_columns(&description, &definition, stage).map_err(refused)?;
+        if stage == Stage::New {
+            check_types(session, &description).await?;
         }
-        let key: Vec<Column> = match description.key.is_empty() {
-            true => table.primary_key().cloned().collect(),
+        let hides_rows = transforming.hides_rows(session, &definition).await;
+        if hides_rows.map_err(Failure::from_database)? {
+            return Err(refused(format!(
+                "row-level security hides rows of `{name}` from the role that steps work in, so that they would be left out: let \
+                 it bypass that"
+            )));
+        }
+        let key: Vec<ColumnDefinition> = match description.key.is_empty() {
+            true => definition.primary_key().cloned().collect(),
             false => description
                 .key
                 .iter()
-                .filter_map(|column| table.column(column))
+                .filter_map(|column| definition.column(column))
                 .cloned()
                 .collect(),
         };
-        check_key(&description, &table, &key).map_err(refused)?;
-        let derived = |column: &&Column| {
-            description
-                .derived
-                .iter()
-                .any(|derived| derived.name == column.name)
-        };
-        let is_input_generated = description
-            .inputs
-            .iter()
-            .chain(&description.key)
-            .filter_map(|name| table.column(name))
-            .any(|column| column.is_generated);
-        // A filter may look at any column, and so may a column that is computed from others.
-        let watched = match description.filter.is_some() || is_input_generated {
-            true => table
-                .columns
-                .iter()
-                .filter(|column| !derived(column))
-                .map(|column| column.name.clone())
-                .collect(),
-            false => key
-                .iter()
-                .map(|column| column.name.clone())
-                .chain(description.inputs.iter().cloned())
-                .collect(),
-        };
-        let present: Vec<&Column> = description
-            .derived
-            .iter()
-            .filter_map(|column| table.column(&column.name))
-            .collect();
-        let derived_types = present.iter().map(|column| column.base_type.clone());
-        let derived_types = derived_types.collect();
-        let stored_types = present.iter().map(|column| column.type_name.clone());
-        let stored_types = stored_types.collect();
-        let present = present.iter().map(|column| column.name.clone()).collect();
+        check_key(&description, &definition, &key).map_err(refused)?;
         // The same table, whatever the search path is later.
-        if let Some(schema) = table.schema.as_ref().filter(|schema| !schema.contains('.')) {
-            description.table = format!("{schema}.{}", table.name);
+        let schema = definition.schema.as_ref();
+        if let Some(schema) = schema.filter(|schema| !schema.contains('.')) {
+            description.table = format!("{schema}.{}", definition.name);
         }
-        let schema = table
-            .schema
-            .as_deref()
-            .map_or_else(String::new, |schema| format!("{}.", quote(schema)));
-        Ok(Self {
-            kind,
-            index,
-            table: format!("{schema}{}", quote(&table.name)),
-            table_number: table.number,
-            table_owner: table.owner,
-            schema,
-            has_parts: table.has_parts,
+        let derivation = Derivation {
             key,
-            watched,
-            present,
-            derived_types,
-            stored_types,
-            description,
-        })
-    }
-
-    /// The derived columns.
-    pub(super) fn derived(&self) -> &[DerivedColumn] {
-        &self.description.derived
+            inputs: &description.inputs,
+            derived: &description.derived,
+            dropped: &description.dropped,
+            filter: description.filter.as_deref(),
+        };
+        let table = TransformedTable::new(index, definition, derivation);
+        Ok(Self { description, table })
     }
 
     /// Whether another transformation can go on where this one is: it computes the same columns of the same rows.
     pub(super) fn fits(&self, other: &Self) -> Result<(), String> {
         let (this, other) = (&self.description, &other.description);
         let columns = |description: &Transformation| -> Vec<(String, String)> {
-            let column = |column: &DerivedColumn| (column.name.clone(), column.type_name.clone());
-            description.derived.iter().map(column).collect()
+            let derived = description.derived.iter();
+            derived
+                .map(|column| (column.name.clone(), column.type_name.clone()))
+                .collect()
         };
         let different = if this.table != other.table {
             "another table"
@@ -183,14 +110,6 @@ impl Plan {
             "it has {different} than the transformation in whose place it comes: start over with `--restart`"
         ))
     }
-
-    /// The condition for the rows that are concerned, as a part of a `WHERE`.
-    pub(super) fn condition(&self) -> String {
-        match &self.description.filter {
-            Some(filter) => format!(" AND ({filter})"),
-            None => String::new(),
-        }
-    }
 }
 
 /// What a transformation said of itself when it was begun.
@@ -202,7 +121,11 @@ pub(super) fn recorded(record: &TransformationRecord) -> Result<Transformation, 
 }
 
 /// Whether the columns are there that must be, and no others.
-fn check_columns(description: &Transformation, table: &Table, stage: Stage) -> Result<(), String> {
+fn check_columns(
+    description: &Transformation,
+    table: &TableDefinition,
+    stage: Stage,
+) -> Result<(), String> {
     let name = &description.table;
     let replaced = description
         .derived
@@ -258,7 +181,11 @@ fn check_columns(description: &Transformation, table: &Table, stage: Stage) -> R
 }
 
 /// Whether the key names each row, and stays.
-fn check_key(description: &Transformation, table: &Table, key: &[Column]) -> Result<(), String> {
+fn check_key(
+    description: &Transformation,
+    table: &TableDefinition,
+    key: &[ColumnDefinition],
+) -> Result<(), String> {
     let name = &description.table;
     if key.is_empty() {
         return Err(format!(
@@ -290,16 +217,7 @@ fn check_key(description: &Transformation, table: &Table, key: &[Column]) -> Res
     }
 }
 
-/// Whether whoever works in the name of steps sees some rows of a table only.
-async fn hides_rows(session: &mut dyn Session, table: &Table) -> crate::database::Result<bool> {
-    let Some(number) = &table.number else {
-        return Ok(false);
-    };
-    let query = format!("SELECT 1 WHERE pg_catalog.row_security_active({number}::pg_catalog.oid)");
-    Ok(!step_rows(session, &query, &[]).await?.is_empty())
-}
-
-/// The words with which a column's constraints begin, behind its type.
+/// The words with which a column's constraints begin, after its type.
 const CONSTRAINTS: [&str; 11] = [
     "CONSTRAINT",
     "PRIMARY",
@@ -314,21 +232,16 @@ const CONSTRAINTS: [&str; 11] = [
     "AS",
 ];
 
-/// Asks the server whether a text is a type and no more: it goes into a statement as it is.
+/// Asks the database whether a text is a type and no more: it goes into a statement as it is.
 async fn check_types(
     session: &mut dyn Session,
     description: &Transformation,
 ) -> Result<(), Failure> {
+    let transforming = session.server().transforming;
     for column in &description.derived {
         let type_name = column.type_name.as_str();
-        let query = "SELECT 1 WHERE pg_catalog.to_regtype($1) IS NOT NULL";
-        let found = session.rows(query, &[type_name.into()]).await;
-        let is_type = match found {
-            Ok(rows) => !rows.is_empty(),
-            Err(error) if error.kind == ErrorKind::Syntax => false,
-            Err(error) => return Err(Failure::from_database(error)),
-        };
-        if !is_type {
+        let has_type = transforming.has_type(session, type_name).await;
+        if !has_type.map_err(Failure::from_database)? {
             return Err(Failure::new(
                 "incompatible",
                 Blame::Step,
@@ -365,17 +278,4 @@ fn is_type(text: &str) -> bool {
             .chars()
             .all(|character| character.is_alphanumeric() || " _(),[].\"".contains(character))
         && text.matches('"').count().is_multiple_of(2)
-}
-
-/// Names in quotes, with commas between.
-pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
-    let names: Vec<String> = names.into_iter().map(quote).collect();
-    names.join(", ")
-}
-
-impl Plan {
-    /// The key's columns in quotes, with commas between.
-    pub(super) fn key_columns(&self) -> String {
-        list(self.key.iter().map(|column| column.name.as_str()))
-    }
 }

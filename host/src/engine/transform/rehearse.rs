@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::chunk::Chunk;
 use super::function::{Computed, Function};
 use super::plan::{Plan, Stage, recorded};
-use super::questions::{count, refuse_nameless};
+use super::questions::refuse_nameless;
+use super::range::next_of;
 use crate::database::{Session, Stop};
 use crate::engine::failure::Failure;
 use crate::engine::loaded::Loaded;
@@ -35,10 +35,8 @@ pub(in crate::engine) async fn rehearse(
             let description = function.describe().await?;
             let plan = Plan::new(session, index, description, Stage::New).await?;
             refuse_nameless(session, &plan).await?;
-            for statement in plan.install() {
-                let sent = session.execute_later(&statement, &[]).await;
-                sent.map_err(Failure::from_database)?;
-            }
+            let installed = plan.table.install(session).await;
+            installed.map_err(Failure::from_database)?;
             vec![Range {
                 number: 1,
                 upper: None,
@@ -53,9 +51,8 @@ pub(in crate::engine) async fn rehearse(
         None => function.describe().await?,
     };
     let plan = Plan::new(session, index, description, Stage::SetUp).await?;
-    let total = count(session, &plan)
-        .await
-        .map_err(Failure::from_database)?;
+    let total = plan.table.count(session).await;
+    let total = total.map_err(Failure::from_database)?;
     let mut meter = Meter::new(context, &loaded.step.label, Some(total));
     let mut done = 0;
     for mut range in ranges {
@@ -76,12 +73,12 @@ async fn chunk(
     range: &mut Range,
     session: &mut dyn Session,
 ) -> Result<usize, Failure> {
-    let read = Chunk::next_of(range, session, plan, AT_ONCE).await;
-    let (chunk, behind) = read.map_err(Failure::from_database)?;
+    let read = next_of(range, session, plan, AT_ONCE).await;
+    let (chunk, after) = read.map_err(Failure::from_database)?;
     let rows = chunk.row_count();
     let Computed { chunk, derived, .. } = function.compute(plan, chunk).await?;
-    let written = chunk.write(session, plan, derived, false).await;
+    let written = plan.table.write(session, chunk, derived, false).await;
     written.map_err(Failure::from_database)?;
-    *range = behind;
+    *range = after;
     Ok(rows)
 }

@@ -73,7 +73,7 @@ pub(super) async fn watch(
 }
 
 /// As far as it is worth counting captured changes at each look.
-const MOST_COUNTED: i64 = 100_000;
+const MOST_COUNTED: u64 = 100_000;
 
 /// What is seen at one look.
 struct Look {
@@ -93,11 +93,8 @@ async fn look(
     let pause = journal::read_pause(session, run).await?;
     let waiting = session.waiting_for_run(run).await?;
     let replica_lag = session.replication_lag().await?;
-    let captured = session
-        .rows(&plan.count_captured(MOST_COUNTED), &[])
-        .await?;
+    let captured_rows = plan.table.count_captured(session, MOST_COUNTED).await?;
     session.rollback().await?;
-    let captured = captured.first().and_then(|row| row.first()?.as_integer());
     let most = backfill.engine.options.transform.max_replica_lag;
     let holdup = pause::reason(pause).or_else(|| match (replica_lag, most) {
         _ if waiting > 0 => Some(format!("{waiting} others wait for locks of this run")),
@@ -110,9 +107,7 @@ async fn look(
     });
     Ok(Look {
         holdup,
-        captured_rows: captured
-            .and_then(|rows| u64::try_from(rows).ok())
-            .unwrap_or(0),
+        captured_rows,
         replica_lag,
     })
 }

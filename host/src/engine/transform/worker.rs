@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::bad_rows;
-use super::chunk::Chunk;
 use super::context::Backfill;
 use super::drain::Drain;
 use super::function::{Computed, Function};
-use super::lock::{LOCK_WAIT, set_lock_timeout};
+use super::lock::LOCK_WAIT;
 use super::pace::{ChunkSize, Throttle};
 use super::plan::Plan;
+use super::range::next_of;
 use crate::database::{Access, Durability, Result, Session, Stop};
 use crate::engine::Unit;
 use crate::engine::failure::Failure;
@@ -116,7 +116,8 @@ impl<'s> Shared<'s> {
             return session.begin_read().await;
         }
         session.begin(Durability::Deferred).await?;
-        set_lock_timeout(session, LOCK_WAIT).await
+        let transforming = session.server().transforming;
+        transforming.set_lock_timeout(session, LOCK_WAIT).await
     }
 
     /// Holds the other writers of this process back, where there can be only one.
@@ -244,9 +245,9 @@ impl<'w> Worker<'w> {
         let drains = shared.drains();
         let read = async {
             shared.begin_to_read(session).await?;
-            Chunk::next_of(range, session, plan, most).await
+            next_of(range, session, plan, most).await
         };
-        let (chunk, behind) = read.await.map_err(Failure::from_database)?;
+        let (chunk, after) = read.await.map_err(Failure::from_database)?;
         let rows = chunk.row_count();
         let Computed {
             chunk,
@@ -261,7 +262,8 @@ impl<'w> Worker<'w> {
         let written = async {
             // What changed since is captured, and computed anew in its turn, unless that has been done already.
             let is_captured = drains.is_some() && drains == shared.drains();
-            chunk.write(session, plan, derived, is_captured).await?;
+            let write = plan.table.write(session, chunk, derived, is_captured);
+            write.await?;
             session.verify().await
         };
         written.await.map_err(Failure::from_database)?;
@@ -270,11 +272,11 @@ impl<'w> Worker<'w> {
             let mut fenced = Fenced::of_steps(session, self.backfill.lease)
                 .verify()
                 .await?;
-            journal::advance_range(fenced.session(), plan.index, range, &behind).await?;
+            journal::advance_range(fenced.session(), plan.table.index, range, &after).await?;
             fenced.commit().await
         };
         committed.await.map_err(Failure::from_database)?;
-        *range = behind;
+        *range = after;
         shared.leave_room(session, turn, began.elapsed()).await;
         Ok(rows)
     }

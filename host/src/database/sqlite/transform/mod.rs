@@ -1,0 +1,172 @@
+//! Transformations on SQLite.
+
+mod definition;
+mod triggers;
+mod write;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::database::transform::{Chunk, TableDefinition, TransformedTable, Transforming};
+use crate::database::{Authority, Batch, Result, Session, Value, quote};
+
+/// SQLite's words for transformations.
+#[derive(Debug)]
+pub(super) struct SqliteTransforming;
+
+#[async_trait]
+impl Transforming for SqliteTransforming {
+    async fn definition(
+        &self,
+        session: &mut dyn Session,
+        name: &str,
+    ) -> Result<Option<TableDefinition>> {
+        definition::read(session, name).await
+    }
+
+    /// It takes every word for a type: <https://www.sqlite.org/datatype3.html#determination_of_column_affinity>
+    async fn has_type(&self, _session: &mut dyn Session, _name: &str) -> Result<bool> {
+        Ok(true)
+    }
+
+    async fn hides_rows(
+        &self,
+        _session: &mut dyn Session,
+        _table: &TableDefinition,
+    ) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn add_columns(&self, table: &TransformedTable) -> Vec<String> {
+        let add = table.derived.iter().map(|column| {
+            let (name, type_name) = (quote(&column.name), &column.type_name);
+            format!("ALTER TABLE {} ADD COLUMN {name} {type_name}", table.name)
+        });
+        add.collect()
+    }
+
+    fn capture_number(&self) -> &'static str {
+        "id INTEGER PRIMARY KEY"
+    }
+
+    fn install_triggers(&self, table: &TransformedTable) -> Vec<String> {
+        triggers::install(table)
+    }
+
+    fn install_function(&self, _table: &TransformedTable) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn remove_triggers(&self, table: &TransformedTable) -> Vec<String> {
+        triggers::remove(table)
+    }
+
+    fn remove_function(&self, _table: &TransformedTable) -> Option<String> {
+        None
+    }
+
+    fn demand_values(&self, table: &TransformedTable) -> Vec<String> {
+        let demand = table.required().map(|name| {
+            let name = quote(name);
+            format!(
+                "ALTER TABLE {} ALTER COLUMN {name} SET NOT NULL",
+                table.name
+            )
+        });
+        demand.collect()
+    }
+
+    fn has_key_among(&self, table: &TransformedTable, count: usize) -> String {
+        let keys = table.keys_as_parameters(count);
+        format!("({}) IN (VALUES {keys})", table.key_columns())
+    }
+
+    /// It passes over the rows between two borders without a look at them.
+    async fn borders(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+        rows: u64,
+        rows_of_part: u64,
+    ) -> Result<Vec<Vec<Value>>> {
+        let mut borders: Vec<Vec<Value>> = Vec::new();
+        for _ in 1..rows.div_ceil(rows_of_part) {
+            let last = borders.last().map(Vec::as_slice);
+            match table.border(session, last, rows_of_part).await? {
+                Some(border) => borders.push(border),
+                None => break,
+            }
+        }
+        Ok(borders)
+    }
+
+    /// Triggers on it run in the name of the step.
+    async fn change_capture(
+        &self,
+        session: &mut dyn Session,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<()> {
+        let changed = session.execute(Authority::Step, statement, parameters);
+        changed.await.map(|_| ())
+    }
+
+    async fn write(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+        chunk: Chunk,
+        derived: Batch,
+        is_captured: bool,
+    ) -> Result<u64> {
+        write::write(session, table, chunk, derived, is_captured).await
+    }
+
+    async fn lock_timeout(&self, _session: &mut dyn Session) -> Result<Duration> {
+        Ok(Duration::ZERO)
+    }
+
+    async fn set_lock_timeout(&self, _session: &mut dyn Session, _wait: Duration) -> Result<()> {
+        Ok(())
+    }
+
+    /// The open transaction has the only write lock.
+    async fn lock(&self, _session: &mut dyn Session, _table: &TransformedTable) -> Result<()> {
+        Ok(())
+    }
+
+    async fn keep_vacuum_away(
+        &self,
+        _session: &mut dyn Session,
+        _table: &TransformedTable,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// Nothing is proved before the cut-over, which writes the whole table anew.
+    async fn defaults(
+        &self,
+        _session: &mut dyn Session,
+        _table: &TransformedTable,
+    ) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
+    async fn add_checks(
+        &self,
+        _session: &mut dyn Session,
+        _table: &TransformedTable,
+        _defaults: &[String],
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    async fn validate_checks(
+        &self,
+        _session: &mut dyn Session,
+        _table: &TransformedTable,
+    ) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! The SQL of transformations: a table that gets derived columns, row by row, while the application goes on using it.
+//!
+//! [`TransformedTable`] is the table with everything that is done to it, in the words that both databases share. What they
+//! say differently is behind [`Transforming`], which each of them implements in its own room. When to do what, and how often to
+//! try, is the engine's.
+
+mod borders;
+mod captured;
+mod chunk;
+mod definition;
+mod dialect;
+mod read;
+mod schema;
+mod table;
+
+use super::{Authority, Result, Session, Value, quote};
+
+pub use captured::Captured;
+pub use chunk::Chunk;
+pub use definition::{ColumnDefinition, TableDefinition};
+pub(super) use definition::{integer_of, text_of, unique_columns};
+pub use dialect::Transforming;
+pub use table::{Derivation, DerivedColumn, TransformedTable};
+
+/// Names in quotes, with commas between.
+pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let names: Vec<String> = names.into_iter().map(quote).collect();
+    names.join(", ")
+}
+
+/// So many parameters in a row, from this number.
+fn numbers(first: usize, count: usize) -> String {
+    let numbers: Vec<String> = (first..first + count)
+        .map(|number| format!("${number}"))
+        .collect();
+    numbers.join(", ")
+}
+
+/// All rows of a small result whose query holds words of the step's.
+pub(super) async fn step_rows(
+    session: &mut dyn Session,
+    query: &str,
+    parameters: &[Value],
+) -> Result<Vec<Vec<Value>>> {
+    let cursor = session.query(Authority::Step, query, parameters).await?;
+    let mut rows = Vec::new();
+    loop {
+        let batch = session.fetch(cursor, 1_000, 8 << 20).await?;
+        if batch.row_count == 0 {
+            break;
+        }
+        rows.extend(batch.into_rows());
+    }
+    session.close(cursor).await;
+    Ok(rows)
+}
+
+/// Sends statements whose results nobody looks at.
+pub(super) async fn send(
+    session: &mut dyn Session,
+    statements: impl IntoIterator<Item = String> + Send,
+) -> Result<()> {
+    let statements: Vec<String> = statements.into_iter().collect();
+    for statement in statements {
+        session.execute_later(&statement, &[]).await?;
+    }
+    Ok(())
+}

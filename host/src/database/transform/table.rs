@@ -1,0 +1,194 @@
+//! A table with what a transformation does to it.
+
+use super::definition::{ColumnDefinition, TableDefinition};
+use super::{list, numbers};
+use crate::database::quote;
+
+/// A column that a function computes.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DerivedColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, as the database spells it.
+    pub type_name: String,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// The old column whose name it takes at finalize.
+    pub replaces: Option<String>,
+}
+
+/// A table that gets derived columns.
+#[derive(Clone, Debug)]
+pub struct TransformedTable {
+    /// The index of the step, after which its capture is called.
+    pub index: u32,
+    /// Its name in quotes; on a server with its schema.
+    pub name: String,
+    /// On a server, its number.
+    pub(in crate::database) number: Option<String>,
+    /// On a server, whoever owns it, unless that is the host.
+    pub(in crate::database) owner: Option<String>,
+    /// What stands before the names of the capture's objects: the schema and a dot, on a server.
+    schema: String,
+    /// Whether its rows lie in several tables, so that their places do not tell them apart.
+    pub has_parts: bool,
+    /// The columns that tell a row and its version from all others, and their types; none where the values that were read do
+    /// that.
+    pub(in crate::database) version: &'static [(&'static str, &'static str)],
+    /// The columns that name a row.
+    pub key: Vec<ColumnDefinition>,
+    /// The columns that the function is given.
+    pub inputs: Vec<String>,
+    /// The columns whose change makes the derived ones wrong.
+    pub watched: Vec<String>,
+    /// The derived columns.
+    pub derived: Vec<DerivedColumn>,
+    /// Those of them that are there.
+    pub(in crate::database) present: Vec<ColumnDefinition>,
+    /// Old columns that finalize drops.
+    pub(super) dropped: Vec<String>,
+    /// A condition for the rows that are concerned.
+    pub filter: Option<String>,
+}
+
+/// What a transformation does to its table.
+#[derive(Clone, Debug)]
+pub struct Derivation<'d> {
+    /// The columns that name a row.
+    pub key: Vec<ColumnDefinition>,
+    /// The columns that the function is given.
+    pub inputs: &'d [String],
+    /// The derived columns.
+    pub derived: &'d [DerivedColumn],
+    /// Old columns that finalize drops.
+    pub dropped: &'d [String],
+    /// A condition for the rows that are concerned.
+    pub filter: Option<&'d str>,
+}
+
+impl TransformedTable {
+    /// Lays the derivation of a step beside its table.
+    pub fn new(index: u32, definition: TableDefinition, derivation: Derivation<'_>) -> Self {
+        let Derivation {
+            key,
+            inputs,
+            derived,
+            dropped,
+            filter,
+        } = derivation;
+        let watched = watched(&definition, &key, inputs, derived, filter);
+        let present = derived
+            .iter()
+            .filter_map(|column| definition.column(&column.name));
+        let present = present.cloned().collect();
+        let schema = definition
+            .schema
+            .as_deref()
+            .map_or_else(String::new, |schema| format!("{}.", quote(schema)));
+        Self {
+            index,
+            name: format!("{schema}{}", quote(&definition.name)),
+            number: definition.number,
+            owner: definition.owner,
+            schema,
+            has_parts: definition.has_parts,
+            version: definition.version,
+            key,
+            inputs: inputs.to_vec(),
+            watched,
+            derived: derived.to_vec(),
+            present,
+            dropped: dropped.to_vec(),
+            filter: filter.map(str::to_owned),
+        }
+    }
+
+    /// The derived columns that must not be null.
+    pub fn required(&self) -> impl Iterator<Item = &str> {
+        let required = self.derived.iter().filter(|column| !column.nullable);
+        required.map(|column| column.name.as_str())
+    }
+
+    /// The table into which triggers write the keys of rows that change.
+    pub(in crate::database) fn capture_name(&self) -> String {
+        format!("{}capture_of_step_{}", self.schema, self.index)
+    }
+
+    /// What the capture calls the columns of the key.
+    pub(in crate::database) fn captured_keys(&self) -> Vec<String> {
+        (0..self.key.len())
+            .map(|number| format!("key_{number}"))
+            .collect()
+    }
+
+    /// The key's columns in quotes, with commas between.
+    pub(in crate::database) fn key_columns(&self) -> String {
+        list(self.key.iter().map(|column| column.name.as_str()))
+    }
+
+    /// So many keys, all of whose values are parameters.
+    pub(in crate::database) fn keys_as_parameters(&self, count: usize) -> String {
+        let width = self.key.len();
+        let keys: Vec<String> = (0..count)
+            .map(|key| format!("({})", numbers(key * width + 1, width)))
+            .collect();
+        keys.join(", ")
+    }
+
+    /// The condition for the rows that are concerned, as a part of a `WHERE`.
+    pub(in crate::database) fn condition(&self) -> String {
+        match &self.filter {
+            Some(filter) => format!(" AND ({filter})"),
+            None => String::new(),
+        }
+    }
+
+    /// This said of each derived column.
+    pub(super) fn each_is(&self, what: &str) -> Vec<String> {
+        let derived = self.derived.iter();
+        derived
+            .map(|column| format!("{} {what}", quote(&column.name)))
+            .collect()
+    }
+
+    /// That a required column has no value, of each.
+    pub(super) fn each_missing(&self) -> Vec<String> {
+        self.required()
+            .map(|name| format!("{} IS NULL", quote(name)))
+            .collect()
+    }
+}
+
+/// The columns whose change makes the derived ones wrong.
+fn watched(
+    definition: &TableDefinition,
+    key: &[ColumnDefinition],
+    inputs: &[String],
+    derived: &[DerivedColumn],
+    filter: Option<&str>,
+) -> Vec<String> {
+    let is_generated = |name: &String| {
+        let column = definition.column(name);
+        column.is_some_and(|column| column.is_generated)
+    };
+    let is_input_generated =
+        inputs.iter().any(is_generated) || key.iter().any(|column| column.is_generated);
+    let is_derived = |column: &ColumnDefinition| {
+        let mut derived = derived.iter();
+        derived.any(|derived| derived.name == column.name)
+    };
+    // A filter may look at any column, and so may a column that is computed from others.
+    match filter.is_some() || is_input_generated {
+        true => definition
+            .columns
+            .iter()
+            .filter(|column| !is_derived(column))
+            .map(|column| column.name.clone())
+            .collect(),
+        false => key
+            .iter()
+            .map(|column| column.name.clone())
+            .chain(inputs.iter().cloned())
+            .collect(),
+    }
+}
