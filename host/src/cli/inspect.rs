@@ -10,13 +10,16 @@ use super::{CommandError, GlobalArguments, Manner, REFUSED};
 use crate::catalog::{Allowances, StepFile, StepKind};
 use crate::database::Sqlite;
 use crate::engine::Inspection;
-use crate::sandbox::Transformation;
+use crate::sandbox::{Transformation, is_wasi};
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArguments {
     /// The component
     #[arg(value_name = "STEP.wasm")]
     step: PathBuf,
+    /// Print the world that the component was built for, with all its types
+    #[arg(long)]
+    wit: bool,
 }
 
 pub(super) async fn run(
@@ -53,12 +56,12 @@ pub(super) async fn run(
     if terminal.json() {
         terminal.document(&inspection);
     } else {
-        show(&file.file_name, &inspection, terminal);
+        show(&file.file_name, &inspection, arguments.wit, terminal);
     }
     Ok(0)
 }
 
-fn show(file_name: &str, inspection: &Inspection, terminal: &Terminal) {
+fn show(file_name: &str, inspection: &Inspection, with_wit: bool, terminal: &Terminal) {
     let transaction = match (&inspection.transformation, inspection.transactional) {
         (Some(_), _) => "each chunk of rows in one of its own",
         (None, true) => "runs inside a transaction",
@@ -80,12 +83,26 @@ fn show(file_name: &str, inspection: &Inspection, terminal: &Terminal) {
         terminal.line("  do nothing but compute");
     }
     terminal.line("imports");
-    for import in &inspection.interface.imports {
+    let imports = inspection.interface.imports.iter();
+    let (wasi, own): (Vec<_>, Vec<_>) = imports.partition(|import| is_wasi(import));
+    for import in own {
         terminal.line(&format!("  {import}"));
+    }
+    if !wasi.is_empty() {
+        let interfaces = match wasi.len() {
+            1 => "1 interface".to_owned(),
+            many => format!("{many} interfaces"),
+        };
+        terminal.line(&format!(
+            "  {interfaces} of WASI, which grant nothing (--wit lists them)"
+        ));
     }
     terminal.line("exports");
     for export in &inspection.interface.exports {
         terminal.line(&format!("  {export}"));
+    }
+    if !with_wit {
+        return;
     }
     terminal.line("wit");
     // A component may carry any text as documentation.

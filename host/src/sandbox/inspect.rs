@@ -89,6 +89,11 @@ pub(super) fn unknown_imports(imports: &[String]) -> Vec<&str> {
         .collect()
 }
 
+/// Whether an import is one of WASI, which language runtimes ask for, and which grants nothing.
+pub fn is_wasi(import: &str) -> bool {
+    import.starts_with("wasi:")
+}
+
 fn is_offered(import: &str) -> bool {
     let (path, version) = import.split_once('@').unwrap_or((import, ""));
     let (package, interface) = path.split_once('/').unwrap_or((path, ""));
@@ -108,21 +113,16 @@ fn abilities(imports: &[String], exports: &[String]) -> Vec<&'static str> {
         abilities.push("read and change the database, inside the transaction that the host opens");
     }
     if imports_from("wasmigrate:migration/report") {
-        abilities.push("write output, tell its progress, set checkpoints");
+        abilities.push("write output, report progress, set checkpoints");
     }
     if imports_from("wasmigrate:migration/settings") {
         abilities.push("read the settings that the operator passes");
     }
-    if imports_from("wasi:clocks") || imports_from("wasi:random") {
+    if imports.iter().any(|import| is_wasi(import)) {
         abilities.push(
-            "see the recorded start time and randomness from a recorded seed, not the real ones",
+            "start its language's runtime: no files, network, environment or arguments; standard output becomes output \
+             of the step; the clock shows the recorded start of the run, and random numbers come from a recorded seed",
         );
-    }
-    if imports_from("wasi:filesystem") || imports_from("wasi:sockets") {
-        abilities.push("ask for files or the network: it is granted none");
-    }
-    if imports_from("wasi:cli") {
-        abilities.push("write to standard streams, which become output; its environment and arguments are empty");
     }
     abilities
 }

@@ -43,7 +43,7 @@ use state::State;
 use transform::TransformState;
 
 pub use error::Error;
-pub use inspect::{Interface, world};
+pub use inspect::{Interface, is_wasi, world};
 pub use limits::Limits;
 pub use output::OutputWriter;
 pub use transform::{Rejected, TransformInstance, Transformation, Transformed};

@@ -16,6 +16,13 @@ fn inspect_tells_the_table_and_its_columns() {
         .and_says(
             "customer: name, email, debit, credit → given_name TEXT, family_name TEXT NOT NULL",
         );
+    // Two pages of WASI help nobody.
+    let said = place.run(&["inspect", guest]).ends_with(0);
+    assert!(!said.stdout.contains("wasi:"), "{said:#?}");
+    place
+        .run(&["inspect", "--wit", guest])
+        .ends_with(0)
+        .and_says("export transform: func(rows: batch)");
     let inspection = place.run(&["inspect", "--json", guest]).ends_with(0).json();
     assert_eq!(
         inspection["transformation"]["derived"][2]["replaces"],
