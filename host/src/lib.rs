@@ -17,8 +17,8 @@
 //! - `engine`: what may run when, and the running of it.
 //! - `notifications`: what is sent to those who do not watch.
 //! - `traces`: runs as spans of OpenTelemetry.
-//! - `rehearsal`: steps, proven on throw-away databases.
-//! - `cli`: the commands.
+//! - [`rehearsal`]: steps, proven on throw-away databases.
+//! - [`cli`]: the commands.
 //! - `config`: settings from the file, the environment and the flags.
 //!
 //! What this crate does not do: it talks to nobody but the database and those whom the operator names. What it changes in
@@ -41,11 +41,12 @@ mod http;
 mod journal;
 mod notifications;
 mod output;
-mod rehearsal;
+pub mod rehearsal;
 mod sandbox;
 mod traces;
 mod webhook_client;
 
+pub use config::Config;
 // What a benchmark needs to run the same function inside the host.
 pub use database::{Batch, Cell, ColumnBuilder};
 pub use sandbox::{Rejected, Transformed};

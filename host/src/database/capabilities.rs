@@ -44,6 +44,10 @@ pub enum SchemaChanges {
     /// They commit and roll back with the transaction.
     InTransaction,
     /// They commit at once, together with all that the transaction did before.
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "no supported database does so yet")
+    )]
     CommitImplicitly,
 }
 

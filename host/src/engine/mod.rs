@@ -73,7 +73,7 @@ use crate::sandbox::Sandbox;
 use at_work::Work;
 use transaction::StepTransaction;
 
-pub use adopt::{AdoptedFile, Adoption, BaselineOrder, ImportOrder};
+pub use adopt::{Adoption, BaselineOrder, ImportOrder};
 pub use advice::StepAdvice;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use event_buffer::Numbered;
@@ -81,19 +81,18 @@ pub use failure::{Blame, Failure};
 pub use gate::Gate;
 pub use history::HistoryEntry;
 pub use inspect::Inspection;
-pub use live::{CurrentStep, Live};
+pub use live::CurrentStep;
 pub use options::{NativeFunction, OnBadRow, Options, Replacement, TransformOptions};
-pub use overview::{Overview, Progress, StepOverview, StepTenants, TenantsSummary};
+pub use overview::{Overview, Progress, StepOverview, TenantsSummary};
 pub use rehearse::Rehearsal;
 pub use retries::Retries;
 pub use runner::Report;
-pub use running::{Rows, Running, RunningStep, Sample};
 pub use state::{Command, Order, State};
 pub use steps::{StepDetails, StepOnDisk};
 pub use supervisor::{Started, Supervisor};
 pub use tenants::{
-    Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, FileFailure, RolloutStrategy, RunFile,
-    Source, TenancyOptions, TenantAdded, TenantOverview,
+    Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, RolloutStrategy, RunFile, Source,
+    TenancyOptions, TenantAdded, TenantOverview,
 };
 pub use verify::Verified;
 
@@ -180,11 +179,6 @@ impl Engine {
             adopts: Some(tool),
             ..self
         }
-    }
-
-    /// What it was told.
-    pub fn options(&self) -> &Options {
-        &self.options
     }
 
     /// The same engine for another target, as if the steps behind `last` were not there. The two share their sandbox.

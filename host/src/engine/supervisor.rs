@@ -17,9 +17,7 @@ use super::event_buffer::{EventBuffer, Numbered};
 use super::failure::{Blame, Failure};
 use super::live::Live;
 use super::state::Order;
-use super::{
-    Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, Report, RunError, StepDetails,
-};
+use super::{Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, RunError, StepDetails};
 use crate::database::Stop;
 use crate::journal::{self, Outcome, OutputLine};
 
@@ -44,7 +42,7 @@ pub enum Started {
     /// A run has begun.
     Run(Arc<Live>),
     /// There was nothing to do.
-    Nothing(Box<Report>),
+    Nothing,
 }
 
 /// Starts runs of one engine and knows the current one.
@@ -324,12 +322,9 @@ impl Supervisor {
         });
         if let Some(accepted) = accepted {
             // Whoever asked may have gone.
-            let _ = accepted.sender.send(
-                result
-                    .and_then(|result| result)
-                    .map(Box::new)
-                    .map(Started::Nothing),
-            );
+            let _ = accepted
+                .sender
+                .send(result.and_then(|result| result).map(|_| Started::Nothing));
         }
     }
 

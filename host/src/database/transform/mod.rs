@@ -15,7 +15,6 @@ mod table;
 
 use super::{Authority, Result, Session, Value, quote};
 
-pub use captured::Captured;
 pub use chunk::Chunk;
 pub use definition::{ColumnDefinition, TableDefinition};
 pub(super) use definition::{integer_of, text_of, unique_columns};

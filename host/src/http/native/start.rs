@@ -106,7 +106,7 @@ async fn begin(service: &Service, new: &NewRun) -> Result<Option<i64>, Problem> 
     let permit = |_: &Overview| Ok::<(), RunError>(());
     Ok(match service.supervisor.start(order, permit).await? {
         Started::Run(live) => Some(live.run),
-        Started::Nothing(_) => None,
+        Started::Nothing => None,
     })
 }
 
