@@ -421,12 +421,12 @@ impl Engine {
         Ok(fenced.commit().await?)
     }
 
-    /// Asks the run that goes on, wherever it does, to rest between steps and chunks of rows; returns its number.
+    /// Asks the run in progress, on whichever host, to pause between steps and chunks of rows; returns its number.
     pub async fn pause(&self) -> Result<i64, RunError> {
         pause::request(self, true).await
     }
 
-    /// Lets the run go on that rests; returns its number.
+    /// Lets the paused run continue; returns its number.
     pub async fn resume(&self) -> Result<i64, RunError> {
         pause::request(self, false).await
     }

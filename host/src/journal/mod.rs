@@ -67,7 +67,7 @@ pub struct Snapshot {
     pub transformations: BTreeMap<u32, TransformationRecord>,
     /// The newest run.
     pub last_run: Option<RunRecord>,
-    /// What holds that run up, while it goes on.
+    /// What holds that run up, until it ends.
     pub pause: Option<Pause>,
     /// Who holds the lease, or died holding it.
     pub lease: Option<LeaseRecord>,
