@@ -20,7 +20,7 @@ impl Engine {
             Verdict::Start(state) => Ok(Some(state)),
             Verdict::Nothing => Ok(None),
             Verdict::Refuse(Refusal::Running) => Err(RunError::Refused(
-                "a run is going on; wait for its end".to_owned(),
+                "a run is in progress; wait for its end".to_owned(),
             )),
             Verdict::Refuse(Refusal::FinalizationFailed) => Err(RunError::Refused(
                 "the last finalize failed, and nothing of it was kept: run `finalize` again when its cause is mended, or \

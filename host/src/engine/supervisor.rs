@@ -102,7 +102,7 @@ impl Supervisor {
             if overview.state.is_running() {
                 permit(&overview)?;
                 return Err(
-                    RunError::Refused("a run is going on; wait for its end".to_owned()).into(),
+                    RunError::Refused("a run is in progress; wait for its end".to_owned()).into(),
                 );
             }
             // Its last commit is done, and its thread about to end.

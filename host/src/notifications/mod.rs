@@ -92,7 +92,7 @@ pub struct Notification {
     pub step: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
-    /// How long the run took, or has been going on.
+    /// How long the run took, or has taken so far.
     pub milliseconds: u64,
 }
 

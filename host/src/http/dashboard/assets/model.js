@@ -32,7 +32,7 @@ export class Model {
   warnings = [];
   /** How many events were heard. */
   heard = 0;
-  /** Whether the run goes on in the host that answers. */
+  /** Whether the run is in the host that answers. */
   isHere = false;
   pace = new Pace();
   /** Rows of steps that are done. */

@@ -94,7 +94,7 @@ function timeLeft([quick, slow]) {
 function showNote(model, run) {
   const note = [];
   if (model.isRunning && !model.isHere) {
-    note.push(`It goes on in ${model.overview.lease?.holder ?? "another host"}: progress is seen here when it is committed.`);
+    note.push(`It runs in ${model.overview.lease?.holder ?? "another host"}: progress is seen here when it is committed.`);
   }
   const pause = model.isRunning ? model.overview.pause : null;
   if (pause?.waits_for) note.push(`The run is paused: ${pause.waits_for}.`);
