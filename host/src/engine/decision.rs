@@ -83,7 +83,7 @@ impl Engine {
         Ok(catalog)
     }
 
-    /// Lets a transformation go on that another component was put in the place of, when the operator wants it.
+    /// Lets a transformation continue although another component is in its place, when the operator wants it.
     pub(super) fn reopen_replaced(&self, catalog: &Catalog, snapshot: &mut Snapshot) {
         if self.options.replacement == Replacement::Refuse {
             return;

@@ -82,7 +82,7 @@ pub enum OnBadRow {
     /// It fails the step.
     #[default]
     Fail,
-    /// It is set aside in the journal, and the work goes on.
+    /// It is set aside in the journal, and the work continues.
     Quarantine,
 }
 

@@ -26,7 +26,7 @@ const ACCEPT: &str = "wasmigrate:accept";
 const NEW_COLUMN: &str = "add a new column, fill it in steps with checkpoints, and let finalize take the old one's place";
 const VALIDATE_LATER: &str = "add it with NOT VALID, which takes no look at the rows, and run VALIDATE CONSTRAINT in a later step, which keeps nobody \
      from writing";
-const CONCURRENTLY: &str = "use CONCURRENTLY, in a step with the line `-- wasmigrate:no-transaction`, so that the application goes on writing";
+const CONCURRENTLY: &str = "use CONCURRENTLY, in a step with the line `-- wasmigrate:no-transaction`, so that the application can keep writing";
 const FINALIZE: &str = "put it into the section `-- wasmigrate:finalize`, when the application no longer needs the old name";
 const IN_PARTS: &str = "change the rows in parts, in a component that sets checkpoints";
 
