@@ -181,7 +181,7 @@ impl Engine {
         }
     }
 
-    /// The same engine for another target, as if the steps behind `last` were not there. The two share their sandbox.
+    /// The same engine for another target, as if the steps after `last` were not there. The two share their sandbox.
     pub fn on(&self, database: Arc<dyn Database>, last: Option<u32>) -> Self {
         Self {
             database,

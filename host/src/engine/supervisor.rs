@@ -117,7 +117,7 @@ impl Supervisor {
         };
         let stop = Stop::default();
         *lock(&self.newest_stop) = stop.clone();
-        // Looked at behind that, so that a stop which comes now is either seen here or ends the run.
+        // Looked at after that, so that a stop which comes now is either seen here or ends the run.
         if self.is_winding_up.load(Ordering::SeqCst) {
             return Err(RunError::Refused("the service is stopping".to_owned()).into());
         }
@@ -148,7 +148,7 @@ impl Supervisor {
         };
         let stop = Stop::default();
         *lock(&self.newest_stop) = stop.clone();
-        // Looked at behind that, as for a command.
+        // Looked at after that, as for a command.
         if self.is_winding_up.load(Ordering::SeqCst) {
             return Err(refused("the service is stopping".to_owned()));
         }
