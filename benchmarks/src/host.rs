@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use wasmigrate::database::{Batch, Cell, ColumnBuilder};
-use wasmigrate::sandbox::{Rejected, Transformed};
+use wasmigrate::{Batch, Cell, ColumnBuilder, Rejected, Transformed};
 
 fn main() -> ExitCode {
     let arguments = wasmigrate::cli::Arguments::parse();

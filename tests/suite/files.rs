@@ -76,7 +76,7 @@ fn a_step_in_front_of_applied_ones_is_refused() {
     place
         .run(&["migrate"])
         .ends_with(2)
-        .and_says("`0003_c.sql` was never applied, but `0005_e` behind it was")
+        .and_says("`0003_c.sql` was never applied, but `0005_e` after it was")
         .and_says("give it an index above 5");
 }
 

@@ -45,9 +45,9 @@ pub enum Error {
         first: String,
         second: String,
     },
-    /// A file was not applied, though one behind it was.
+    /// A file was not applied, though one after it was.
     #[error(
-        "`{step}` was never applied, but `{later}` behind it was: steps are applied in order; give it an index above {highest}"
+        "`{step}` was never applied, but `{later}` after it was: steps are applied in order; give it an index above {highest}"
     )]
     Gap {
         step: String,

@@ -99,7 +99,7 @@ pub(super) struct TransformArguments {
     /// How many rejected rows are set aside before the step fails [default: 100]
     #[arg(long, value_name = "N")]
     max_bad_rows: Option<u64>,
-    /// Let a transformation go on from its last chunk although its component is another one now
+    /// Let a transformation continue from its last chunk although its component is another one now
     #[arg(long, conflicts_with = "restart")]
     replace: bool,
     /// Let a transformation that was begun start over

@@ -20,8 +20,8 @@ pub(super) async fn run(
         terminal.document(&serde_json::json!({"run": run, "paused": pause}));
     } else {
         terminal.line(&match pause {
-            true => format!("run {run} rests as soon as its chunk or step is done"),
-            false => format!("run {run} goes on"),
+            true => format!("run {run} pauses as soon as its chunk or step is done"),
+            false => format!("run {run} continues"),
         });
     }
     Ok(0)

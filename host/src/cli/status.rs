@@ -93,7 +93,7 @@ fn show(overview: &Overview, terminal: &Terminal) {
         .as_ref()
         .and_then(|pause| pause.waits_for.as_ref())
     {
-        terminal.line(&format!("rests   {what}"));
+        terminal.line(&format!("on hold {what}"));
     }
     let width = overview
         .steps

@@ -231,8 +231,8 @@ impl Observer for Lines {
             )),
             Event::Resting {
                 waits_for: Some(what),
-            } => self.line(&format!("the run rests: {what}")),
-            Event::Resting { waits_for: None } => self.line("the run goes on"),
+            } => self.line(&format!("the run is paused: {what}")),
+            Event::Resting { waits_for: None } => self.line("the run continues"),
             Event::Warning { message } => {
                 self.line(&format!("{} {message}", style("warning:").yellow()));
             }

@@ -1,4 +1,4 @@
-//! `wait`: for scripts and init containers that must not go on before the migration is done.
+//! `wait`: for scripts and init containers that must not continue before the migration is done.
 
 use std::time::{Duration, Instant};
 

@@ -93,7 +93,7 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let (name, after) = rest.split_once('=').ok_or(
-            "it is neither a URL (`postgres://…`) nor pairs such as `host=… dbname=…`: a name has no `=` behind it",
+            "it is neither a URL (`postgres://…`) nor pairs such as `host=… dbname=…`: a name has no `=` after it",
         )?;
         let name = name.trim_end();
         if name.is_empty() || name.contains(char::is_whitespace) {

@@ -29,14 +29,14 @@ pub enum ColumnValues {
     Integers(Vec<i64>),
     /// Floating-point numbers.
     Floats(Vec<f64>),
-    /// Texts: for each row the offset in bytes behind its text, and all of them joined.
+    /// Texts: for each row the offset in bytes after its text, and all of them joined.
     Texts {
         /// The offsets.
         ends: Vec<u32>,
         /// The joined texts.
         data: String,
     },
-    /// Byte strings: for each row the offset behind it, and all of them joined.
+    /// Byte strings: for each row the offset after it, and all of them joined.
     Bytes {
         /// The offsets.
         ends: Vec<u32>,
@@ -112,7 +112,7 @@ impl Batch {
         Ok(())
     }
 
-    /// These rows, and those of another batch with the same columns behind them.
+    /// These rows, and those of another batch with the same columns after them.
     pub fn append(self, other: &Self) -> Self {
         if self.row_count == 0 {
             return other.clone();

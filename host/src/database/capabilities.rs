@@ -44,6 +44,10 @@ pub enum SchemaChanges {
     /// They commit and roll back with the transaction.
     InTransaction,
     /// They commit at once, together with all that the transaction did before.
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "no supported database does so yet")
+    )]
     CommitImplicitly,
 }
 
@@ -64,7 +68,7 @@ pub struct ColumnTypes {
     pub key: &'static str,
     /// A text of bytes.
     pub bytes: &'static str,
-    /// What is written behind the columns of a table whose rows are kept in the order of its key.
+    /// What is written after the columns of a table whose rows are kept in the order of its key.
     pub clustered: &'static str,
 }
 
@@ -88,7 +92,7 @@ impl Capabilities {
         self.tenants == TenantPlace::Database
     }
 
-    /// What has to be written behind a query so that nobody changes its rows before the transaction ends, and others may look
+    /// What has to be written after a query so that nobody changes its rows before the transaction ends, and others may look
     /// at them, too. Nothing where there is one writer.
     pub fn share_lock(&self) -> &'static str {
         match self.writers {

@@ -47,8 +47,8 @@ pub use sqlite::Sqlite;
 pub use stop::{Stop, StopReason};
 pub use table_query::{Read, TableName, TableQuery};
 pub use transform::{
-    Captured, Chunk, ColumnDefinition, Derivation, DerivedColumn, TableDefinition,
-    TransformedTable, Transforming,
+    Chunk, ColumnDefinition, Derivation, DerivedColumn, TableDefinition, TransformedTable,
+    Transforming,
 };
 pub use value::{Column, Value};
 

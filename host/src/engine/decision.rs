@@ -20,7 +20,7 @@ impl Engine {
             Verdict::Start(state) => Ok(Some(state)),
             Verdict::Nothing => Ok(None),
             Verdict::Refuse(Refusal::Running) => Err(RunError::Refused(
-                "a run is going on; wait for its end".to_owned(),
+                "a run is in progress; wait for its end".to_owned(),
             )),
             Verdict::Refuse(Refusal::FinalizationFailed) => Err(RunError::Refused(
                 "the last finalize failed, and nothing of it was kept: run `finalize` again when its cause is mended, or \
@@ -83,7 +83,7 @@ impl Engine {
         Ok(catalog)
     }
 
-    /// Lets a transformation go on that another component was put in the place of, when the operator wants it.
+    /// Lets a transformation continue although another component is in its place, when the operator wants it.
     pub(super) fn reopen_replaced(&self, catalog: &Catalog, snapshot: &mut Snapshot) {
         if self.options.replacement == Replacement::Refuse {
             return;

@@ -1,11 +1,11 @@
-//! What must be asked before a run goes on.
+//! What must be asked before a run continues.
 
 use std::sync::Arc;
 
 use super::failure::{Blame, Failure};
 use crate::database::Stop;
 
-/// Says whether a run may go on. May block for as long as it takes: the run waits, and can be cancelled meanwhile.
+/// Says whether a run may continue. May block for as long as it takes: the run waits, and can be cancelled meanwhile.
 pub trait Gate: std::fmt::Debug + Send + Sync {
     /// Whether the steps of a run may be finalized; else why not.
     fn before_finalize(&self, target: &str, run: i64, steps: &[String]) -> Result<(), String>;

@@ -73,7 +73,7 @@ use crate::sandbox::Sandbox;
 use at_work::Work;
 use transaction::StepTransaction;
 
-pub use adopt::{AdoptedFile, Adoption, BaselineOrder, ImportOrder};
+pub use adopt::{Adoption, BaselineOrder, ImportOrder};
 pub use advice::StepAdvice;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use event_buffer::Numbered;
@@ -81,19 +81,18 @@ pub use failure::{Blame, Failure};
 pub use gate::Gate;
 pub use history::HistoryEntry;
 pub use inspect::Inspection;
-pub use live::{CurrentStep, Live};
+pub use live::CurrentStep;
 pub use options::{NativeFunction, OnBadRow, Options, Replacement, TransformOptions};
-pub use overview::{Overview, Progress, StepOverview, StepTenants, TenantsSummary};
+pub use overview::{Overview, Progress, StepOverview, TenantsSummary};
 pub use rehearse::Rehearsal;
 pub use retries::Retries;
 pub use runner::Report;
-pub use running::{Rows, Running, RunningStep, Sample};
 pub use state::{Command, Order, State};
 pub use steps::{StepDetails, StepOnDisk};
 pub use supervisor::{Started, Supervisor};
 pub use tenants::{
-    Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, FileFailure, RolloutStrategy, RunFile,
-    Source, TenancyOptions, TenantAdded, TenantOverview,
+    Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, RolloutStrategy, RunFile, Source,
+    TenancyOptions, TenantAdded, TenantOverview,
 };
 pub use verify::Verified;
 
@@ -182,12 +181,7 @@ impl Engine {
         }
     }
 
-    /// What it was told.
-    pub fn options(&self) -> &Options {
-        &self.options
-    }
-
-    /// The same engine for another target, as if the steps behind `last` were not there. The two share their sandbox.
+    /// The same engine for another target, as if the steps after `last` were not there. The two share their sandbox.
     pub fn on(&self, database: Arc<dyn Database>, last: Option<u32>) -> Self {
         Self {
             database,
@@ -427,12 +421,12 @@ impl Engine {
         Ok(fenced.commit().await?)
     }
 
-    /// Asks the run that goes on, wherever it does, to rest between steps and chunks of rows; returns its number.
+    /// Asks the run in progress, on whichever host, to pause between steps and chunks of rows; returns its number.
     pub async fn pause(&self) -> Result<i64, RunError> {
         pause::request(self, true).await
     }
 
-    /// Lets the run go on that rests; returns its number.
+    /// Lets the paused run continue; returns its number.
     pub async fn resume(&self) -> Result<i64, RunError> {
         pause::request(self, false).await
     }

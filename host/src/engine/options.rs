@@ -54,7 +54,7 @@ pub struct TransformOptions {
     pub chunk: Duration,
     /// The operator's limit on the rate.
     pub max_rows_per_second: Option<u64>,
-    /// How far a replica may be behind before the work rests.
+    /// How far a replica may be behind before the work pauses.
     pub max_replica_lag: Option<Duration>,
     /// What becomes of a row for which the function has no answer.
     pub on_bad_row: OnBadRow,
@@ -82,7 +82,7 @@ pub enum OnBadRow {
     /// It fails the step.
     #[default]
     Fail,
-    /// It is set aside in the journal, and the work goes on.
+    /// It is set aside in the journal, and the work continues.
     Quarantine,
 }
 

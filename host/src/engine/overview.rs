@@ -117,13 +117,13 @@ pub struct Overview {
     pub failure: Option<Failure>,
     /// Who works on the target now.
     pub lease: Option<LeaseRecord>,
-    /// What holds the run up that goes on.
+    /// What holds up the run in progress.
     #[serde(default)]
     pub pause: Option<Pause>,
     /// The commands that would start a run now.
     #[serde(default)]
     pub commands: Vec<Command>,
-    /// What the newest run is doing, when it goes on in the host that answers: only there it can be cancelled.
+    /// What the newest run is doing, when it runs in the host that answers: only there it can be cancelled.
     #[serde(default)]
     pub running: Option<Running>,
     /// Where its tenants stand, when it has any.
@@ -132,7 +132,7 @@ pub struct Overview {
 }
 
 impl Overview {
-    /// Whether this run is the newest and goes on.
+    /// Whether this run is the newest and in progress.
     pub fn is_at_work_on(&self, run: i64) -> bool {
         self.last_run
             .as_ref()

@@ -1,4 +1,4 @@
-//! A run that rests at the operator's word, and goes on at another.
+//! A run that pauses at the operator's word, and continues at another.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use super::{Engine, RunError};
 use crate::database::{Access, Durability, ErrorKind, Session, Stop};
 use crate::journal::{self, Fenced, Lease, OperatorsWord, Pause};
 
-/// How often a resting run looks whether it may go on.
+/// How often a paused run looks whether it may continue.
 pub(super) const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Why there is nothing to do for the operator's word.
-const NO_RUN: &str = "no run goes on: there is nothing to pause or to resume";
+const NO_RUN: &str = "no run is in progress: there is nothing to pause or to resume";
 
-/// Asks the run that goes on to rest, or to go on; returns its number.
+/// Asks the run in progress to pause, or to continue; returns its number.
 pub(super) async fn request(engine: &Engine, pause: bool) -> Result<i64, RunError> {
     let snapshot = engine.snapshot(&Stop::default()).await?;
     let lease = snapshot.lease.filter(|lease| engine.seems_at_work(lease));
@@ -41,11 +41,11 @@ pub(super) async fn request(engine: &Engine, pause: bool) -> Result<i64, RunErro
 /// Why a run is to rest, when its operator said so.
 pub(super) fn reason(pause: Option<Pause>) -> Option<String> {
     let by = pause?.requested_by?;
-    Some(format!("paused by {by}; `wasmigrate resume` goes on"))
+    Some(format!("paused by {by}; `wasmigrate resume` continues it"))
 }
 
 /// Rests while the operator wants it. The session has no transaction open.
-pub(super) async fn rest(
+pub(super) async fn wait_while_paused(
     session: &mut dyn Session,
     observer: &dyn Observer,
     lease: &Lease,

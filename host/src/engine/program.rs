@@ -173,7 +173,7 @@ async fn perform_sql(
             meter.progress(done as u64, Some(total), Unit::Bytes);
             if let Some(began) = &mut began {
                 let text = section.text.get(before..done).unwrap_or_default();
-                // What lies behind the last statement is none.
+                // What lies after the last statement is none.
                 let text =
                     text.trim_matches(|letter: char| letter == ';' || letter.is_whitespace());
                 if !text.is_empty() {

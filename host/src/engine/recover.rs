@@ -13,9 +13,9 @@ use crate::journal::{self, Fenced, Lease, NoStep, PendingOutput, StepState};
 /// What connection was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// One that the whole run depends on: nothing of it goes on meanwhile.
+    /// One that the whole run depends on: nothing of it continues meanwhile.
     OfRun,
-    /// That of one part, by its label; the others go on.
+    /// That of one part, by its label; the others continue.
     OfPart(u32),
 }
 

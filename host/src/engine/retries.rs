@@ -40,7 +40,7 @@ impl Retries {
         }
     }
 
-    /// The pause before the try behind the one that failed as the `attempt`th; none when that was the last.
+    /// The pause before the try after the one that failed as the `attempt`th; none when that was the last.
     pub(super) fn pause(&self, failure: &Failure, attempt: u32) -> Option<Duration> {
         let is_worth_it = failure.retryable || (self.is_patient && may_pass(failure));
         (is_worth_it && attempt < self.attempts).then(|| {

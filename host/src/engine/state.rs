@@ -64,14 +64,14 @@ pub(super) enum Verdict {
 /// Why a command is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// A run is going on.
+    /// A run is in progress.
     Running,
     /// The last finalize failed.
     FinalizationFailed,
 }
 
 impl State {
-    /// Whether a run goes on.
+    /// Whether a run is in progress.
     pub fn is_running(self) -> bool {
         matches!(
             self,

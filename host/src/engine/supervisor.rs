@@ -17,9 +17,7 @@ use super::event_buffer::{EventBuffer, Numbered};
 use super::failure::{Blame, Failure};
 use super::live::Live;
 use super::state::Order;
-use super::{
-    Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, Report, RunError, StepDetails,
-};
+use super::{Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, RunError, StepDetails};
 use crate::database::Stop;
 use crate::journal::{self, Outcome, OutputLine};
 
@@ -44,7 +42,7 @@ pub enum Started {
     /// A run has begun.
     Run(Arc<Live>),
     /// There was nothing to do.
-    Nothing(Box<Report>),
+    Nothing,
 }
 
 /// Starts runs of one engine and knows the current one.
@@ -104,7 +102,7 @@ impl Supervisor {
             if overview.state.is_running() {
                 permit(&overview)?;
                 return Err(
-                    RunError::Refused("a run is going on; wait for its end".to_owned()).into(),
+                    RunError::Refused("a run is in progress; wait for its end".to_owned()).into(),
                 );
             }
             // Its last commit is done, and its thread about to end.
@@ -119,7 +117,7 @@ impl Supervisor {
         };
         let stop = Stop::default();
         *lock(&self.newest_stop) = stop.clone();
-        // Looked at behind that, so that a stop which comes now is either seen here or ends the run.
+        // Looked at after that, so that a stop which comes now is either seen here or ends the run.
         if self.is_winding_up.load(Ordering::SeqCst) {
             return Err(RunError::Refused("the service is stopping".to_owned()).into());
         }
@@ -150,7 +148,7 @@ impl Supervisor {
         };
         let stop = Stop::default();
         *lock(&self.newest_stop) = stop.clone();
-        // Looked at behind that, as for a command.
+        // Looked at after that, as for a command.
         if self.is_winding_up.load(Ordering::SeqCst) {
             return Err(refused("the service is stopping".to_owned()));
         }
@@ -324,12 +322,9 @@ impl Supervisor {
         });
         if let Some(accepted) = accepted {
             // Whoever asked may have gone.
-            let _ = accepted.sender.send(
-                result
-                    .and_then(|result| result)
-                    .map(Box::new)
-                    .map(Started::Nothing),
-            );
+            let _ = accepted
+                .sender
+                .send(result.and_then(|result| result).map(|_| Started::Nothing));
         }
     }
 

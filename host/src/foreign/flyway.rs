@@ -25,7 +25,7 @@ pub(super) fn version_of(file_name: &str) -> FileVersion {
     for (prefix, what) in [
         (
             'U',
-            "undoes a migration: put its text behind a line `-- wasmigrate:reset` of that file, or move it away",
+            "undoes a migration: put its text after a line `-- wasmigrate:reset` of that file, or move it away",
         ),
         (
             'B',

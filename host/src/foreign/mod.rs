@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::database::Capabilities;
 
 pub use history::{Entry, FileVersion, History};
-pub use migrator::{MigratorHistory, MigratorRow, read_migrator};
+pub use migrator::{MigratorRow, read_migrator};
 pub use table::{Found, Table, find};
 pub use version::Version;
 pub use versioned::read;

@@ -99,8 +99,8 @@ fn log(run: i64, event: &Event) {
         }
         Event::Resting {
             waits_for: Some(what),
-        } => tracing::info!(run, what, "run rests"),
-        Event::Resting { waits_for: None } => tracing::info!(run, "run goes on"),
+        } => tracing::info!(run, what, "run is paused"),
+        Event::Resting { waits_for: None } => tracing::info!(run, "run continues"),
         Event::Warning { message } => tracing::warn!("{message}"),
         Event::Waiting { .. } | Event::Loading { .. } | Event::Progress { .. } => {}
     }

@@ -37,7 +37,7 @@ use metrics::Metrics;
 pub use credentials::Credentials;
 pub use dashboard::SigningKey;
 pub use logs::log_runs;
-pub use migrator::{MigratorApi, PathPrefix, PrefixError};
+pub use migrator::{MigratorApi, PathPrefix};
 pub use openslides::Dialect;
 pub use server::{Limits, serve};
 pub use wukong::MigrateResult;

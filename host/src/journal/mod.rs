@@ -30,7 +30,7 @@ use crate::database::{Error, ErrorKind, Result, Schema, Session};
 use cells::{columns, damaged, integer, number};
 use tables::tables;
 
-pub use commit::{Committable, Fenced, NoStep, PendingOutput, Sealed, Unverified, Verified};
+pub use commit::{Committable, Fenced, NoStep, PendingOutput};
 pub use history::{has_attempt, read_attempts, read_runs, write_attempt};
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
@@ -47,11 +47,11 @@ pub use steps::{
     StepVersion, finalize_steps, forget_steps, require_step, require_steps, write_step,
 };
 pub use tenants::{
-    AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally, count_by_run,
-    count_by_source, count_by_tenant, fetch_applied, finalize_applied, forget_applied, has_tenants,
-    last_applied, make_schema, query_applied, read_applied, read_applied_by, read_applied_for,
-    read_applied_of, read_failures, read_sources, read_tenants, read_unfinalized, reserved_words,
-    update_applied, write_applied, write_failure, write_source, write_tenant,
+    AppliedEntry, AppliedRecord, SourceRecord, TenantTally, count_by_run, count_by_source,
+    count_by_tenant, fetch_applied, finalize_applied, forget_applied, has_tenants, last_applied,
+    make_schema, query_applied, read_applied, read_applied_by, read_applied_for, read_applied_of,
+    read_failures, read_sources, read_tenants, read_unfinalized, reserved_words, update_applied,
+    write_applied, write_failure, write_source, write_tenant,
 };
 pub use transformations::{
     BadRow, Range, TransformationRecord, advance_range, begin_transformation, count_bad_rows,
@@ -67,7 +67,7 @@ pub struct Snapshot {
     pub transformations: BTreeMap<u32, TransformationRecord>,
     /// The newest run.
     pub last_run: Option<RunRecord>,
-    /// What holds that run up, while it goes on.
+    /// What holds that run up, until it ends.
     pub pause: Option<Pause>,
     /// Who holds the lease, or died holding it.
     pub lease: Option<LeaseRecord>,

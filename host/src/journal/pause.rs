@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{now, process, runs};
 use crate::database::{Result, Session, Value};
 
-/// Why a run that goes on does nothing for a while.
+/// Why a run in progress does nothing for a while.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Pause {
     /// When the operator asked for it; none when nobody did.
@@ -37,7 +37,7 @@ pub async fn read_pause(session: &mut dyn Session, run: i64) -> Result<Option<Pa
     }))
 }
 
-/// Asks a run to pause, or to go on. The run must not have ended.
+/// Asks a run to pause, or to continue. The run must not have ended.
 pub async fn request_pause(session: &mut dyn Session, run: i64, pause: bool) -> Result<()> {
     let (at, by) = match pause {
         true => (Some(now()), Some(process::holder())),

@@ -3,7 +3,7 @@
 //! They write the names of its tables without a schema. Here, and nowhere else, these become full names, so that no name of
 //! a step's can be meant; whatever else the host says is sent to the letter.
 
-use crate::database::{Error, JOURNAL_PREFIX, Result, Session, Value};
+use crate::database::{Authority, CursorId, Error, JOURNAL_PREFIX, Result, Session, Value};
 
 /// A session that is told about the journal's tables.
 pub(super) struct Tables<'s, 'd>(&'s mut (dyn Session + 'd));
@@ -22,6 +22,12 @@ impl Tables<'_, '_> {
     ) -> Result<Vec<Vec<Value>>> {
         let statement = self.in_full(statement);
         self.0.rows(&statement, parameters).await
+    }
+
+    /// See [`crate::database::Statements::query`].
+    pub(super) async fn query(self, statement: &str, parameters: &[Value]) -> Result<CursorId> {
+        let statement = self.in_full(statement);
+        self.0.query(Authority::Host, &statement, parameters).await
     }
 
     /// See [`crate::database::Statements::execute_later`].

@@ -257,7 +257,7 @@ pub async fn count_bad_rows(session: &mut dyn Session, step: u32) -> Result<u64>
     Ok(u64::try_from(super::integer(&rows, 0)).unwrap_or(0))
 }
 
-/// The bad rows behind this step and key, at most so many, in the order of steps and keys.
+/// The bad rows after this step and key, at most so many, in the order of steps and keys.
 pub async fn read_bad_rows(
     session: &mut dyn Session,
     after: (u32, &str),

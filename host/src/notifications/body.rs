@@ -48,7 +48,7 @@ pub enum TemplateError {
         known: String,
     },
     /// A place does not end.
-    #[error("a `{{{{` has no `}}}}` behind it")]
+    #[error("a `{{{{` has no `}}}}` after it")]
     Open,
     /// What it becomes is not JSON.
     #[error("what it becomes is not JSON: {0}")]

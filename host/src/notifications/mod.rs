@@ -23,11 +23,11 @@ use crate::output::rfc3339;
 use crate::webhook_client::WebhookClient;
 use delivery::{Delivery, Message, Receiver};
 
-pub use body::{Body, Format, Template, TemplateError};
+pub use body::{Body, Format, Template};
 pub use delivery::{Counts, Limits};
 pub use gate::FinalizeGate;
-pub use signature::{Secret, SecretError};
-pub use summary::{Summaries, Summary, SummaryTemplate, SummaryTemplateError, SummaryWebhook};
+pub use signature::Secret;
+pub use summary::{Summaries, Summary, SummaryTemplate, SummaryWebhook};
 
 /// What a notification is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ pub struct Notification {
     pub step: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
-    /// How long the run took, or has been going on.
+    /// How long the run took, or has taken so far.
     pub milliseconds: u64,
 }
 

@@ -122,7 +122,7 @@ impl Trials<'_> {
         Ok(data_cases)
     }
 
-    /// Lets the chains go on from where the step has left them.
+    /// Lets the chains continue from where the step has left them.
     pub(super) fn advance(
         &mut self,
         mut cases: Vec<Case>,

@@ -129,11 +129,6 @@ impl<H: StepHost> Sandbox<H> {
         })
     }
 
-    /// The limits that components run under.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     /// Whether the component with this digest was compiled before.
     pub fn is_compiled(&self, digest: &str) -> bool {
         self.cache.contains(digest)

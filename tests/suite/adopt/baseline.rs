@@ -105,7 +105,7 @@ fn a_gap_is_refused() {
     place
         .run(&["baseline", "--through", "2"])
         .ends_with(2)
-        .and_says("`0003_c.sql` was never applied, but `0005_e` behind it was");
+        .and_says("`0003_c.sql` was never applied, but `0005_e` after it was");
     place.run(&["baseline", "--through", "3"]).ends_with(0);
     place
         .run(&["migrate"])

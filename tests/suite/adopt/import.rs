@@ -158,7 +158,7 @@ fn an_older_file_that_was_not_applied_is_refused() {
             .run(&["import", "--from", tool.name])
             .ends_with(2)
             .and_says(
-                "`0002_between.up.sql` was never applied, but `0003_add_orders` behind it was",
+                "`0002_between.up.sql` was never applied, but `0003_add_orders` after it was",
             );
     }
 }

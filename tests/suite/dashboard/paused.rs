@@ -1,4 +1,4 @@
-//! A run that rests and goes on at a click.
+//! A run that pauses and continues at a click.
 
 use super::browser::Browser;
 use crate::service::process::Service;
@@ -22,14 +22,14 @@ fn a_run_is_paused_and_resumed() {
         ["Pause", "Cancel the run…"]
     );
     browser.click("#pause");
-    browser.sees("#run-note", "The run rests: paused by");
+    browser.sees("#run-note", "The run is paused: paused by");
     browser.sees("#resume", "Resume");
     assert_eq!(
         browser.texts(".actions button"),
         ["Resume", "Cancel the run…"]
     );
     let late = Browser::open(&service);
-    late.sees("#run-note", "The run rests: paused by");
+    late.sees("#run-note", "The run is paused: paused by");
     browser.pictures("paused");
     browser.is_accessible();
     browser.click("#resume");

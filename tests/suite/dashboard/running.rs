@@ -1,4 +1,4 @@
-//! A run that goes on: how far it is, how fast, and how it is cancelled.
+//! A run in progress: how far it is, how fast, and how it is cancelled.
 
 use super::browser::Browser;
 use super::slow_place;

@@ -29,7 +29,8 @@ impl Host {
         Self::spawn(place.command_under_strace(options, arguments))
     }
 
-    fn spawn(mut command: Command) -> Self {
+    /// Starts a command of this kind that was prepared elsewhere.
+    pub fn spawn(mut command: Command) -> Self {
         command
             .arg("--json")
             .stdout(Stdio::piped())

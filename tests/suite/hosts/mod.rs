@@ -1,6 +1,7 @@
 //! Several hosts on one database: one works, the others wait, and a host that slept too long can do no harm.
 
 mod broken;
+mod clocks;
 pub mod host;
 mod postgres;
 mod stopped;

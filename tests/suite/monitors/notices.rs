@@ -269,7 +269,7 @@ fn settings_that_cannot_work_are_refused_at_the_start() {
         ("template = '{\"text\": {{text}}}'", "is not JSON"),
         (
             "template = '{\"text\": \"{{text\"}'",
-            "has no `}}` behind it",
+            "has no `}}` after it",
         ),
         ("events = [\"finnished\"]", "finnished"),
         (

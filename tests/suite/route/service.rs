@@ -77,7 +77,7 @@ impl Service {
         });
     }
 
-    /// Cancels the run that goes on.
+    /// Cancels the run in progress.
     #[track_caller]
     pub fn cancel(&self) {
         let run = &self.native("GET", "status")["last_run"]["id"];

@@ -101,7 +101,7 @@ fn a_run_is_cancelled() {
     service.until_output(run, "ready");
     service
         .post("/api/v1/runs", &json!({ "command": "migrate" }))
-        .is_problem(409, "a run is going on");
+        .is_problem(409, "a run is in progress");
     let other = Service::start(&place);
     let path = format!("/api/v1/runs/{run}/cancel");
     other

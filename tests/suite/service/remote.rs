@@ -107,7 +107,7 @@ fn ctrl_c_cancels_the_run_there() {
     assert!(lines.any(|line| line.unwrap().contains("ready")));
     desk.run(&["migrate", "--no-wait"])
         .ends_with(2)
-        .and_says("is going on");
+        .and_says("is in progress");
     let interrupted = std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status();

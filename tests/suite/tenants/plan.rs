@@ -70,13 +70,13 @@ fn long() -> Place {
 const ONE_BY_ONE: [&str; 3] = ["migrate", "--parallel", "1"];
 
 #[test]
-fn a_run_over_tenants_rests_and_goes_on() {
+fn a_run_over_tenants_pauses_and_continues() {
     let place = long();
     let mut host = Host::start(&place, &ONE_BY_ONE);
     host.until("step_ended");
     place.run(&["pause"]).ends_with(0);
     host.until("resting");
-    place.run(&["status"]).and_says("rests   paused by");
+    place.run(&["status"]).and_says("on hold paused by");
     let applied = || {
         let tenants = place.run(&["tenants", "--json"]).ends_with(0).json();
         let all = tenants.as_array().unwrap().iter();
@@ -84,7 +84,7 @@ fn a_run_over_tenants_rests_and_goes_on() {
     };
     let before = applied();
     assert!(before < TENANTS);
-    assert_eq!(applied(), before, "nothing is done while the run rests");
+    assert_eq!(applied(), before, "nothing is done while the run is paused");
     place.run(&["resume"]).ends_with(0);
     host.until("run_ended");
     assert_eq!(applied(), TENANTS);

@@ -149,7 +149,7 @@ fn a_mended_component_takes_the_bad_rows_up_again() {
     place
         .run(&["migrate", "--replace"])
         .ends_with(0)
-        .and_says("goes on from its last chunk with another component");
+        .and_says("continues from its last chunk with another component");
     // The rows that were done are left alone.
     assert_eq!(
         place.texts("SELECT shout FROM word ORDER BY id"),

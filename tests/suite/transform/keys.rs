@@ -5,7 +5,18 @@ use crate::place::Place;
 
 /// Transforms a table whose key is of this kind, with rows that are changed between migrate and finalize.
 fn transforms(key: &str, constraint: &str, value: impl Fn(i64) -> String, order: &str) {
-    let place = Place::new()
+    transforms_in(Place::new(), key, constraint, value, order);
+}
+
+/// The same in a place where there is something already.
+fn transforms_in(
+    place: Place,
+    key: &str,
+    constraint: &str,
+    value: impl Fn(i64) -> String,
+    order: &str,
+) {
+    let place = place
         .with_data(&format!(
             "CREATE TABLE customer ({key}, {COLUMNS}{constraint})"
         ))
@@ -91,7 +102,95 @@ fn by_a_floating_point_number() {
 }
 
 mod postgres {
-    use super::transforms;
+    use super::{transforms, transforms_in};
+    use crate::place::Place;
+
+    /// Operators that fit a column better than the database's own, and would be taken for them by their bare names.
+    const OTHER_OPERATORS: &str = "
+        CREATE FUNCTION is_no_comparison(one varchar, other varchar) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+          RAISE EXCEPTION 'an operator of the application';
+        END $$;
+        CREATE OPERATOR = (FUNCTION = is_no_comparison, LEFTARG = varchar, RIGHTARG = varchar);
+        CREATE OPERATOR < (FUNCTION = is_no_comparison, LEFTARG = varchar, RIGHTARG = varchar);
+        CREATE OPERATOR > (FUNCTION = is_no_comparison, LEFTARG = varchar, RIGHTARG = varchar);
+        CREATE OPERATOR <= (FUNCTION = is_no_comparison, LEFTARG = varchar, RIGHTARG = varchar);
+        CREATE OPERATOR >= (FUNCTION = is_no_comparison, LEFTARG = varchar, RIGHTARG = varchar);";
+
+    #[test]
+    fn by_a_text_for_which_the_application_has_operators_of_its_own() {
+        transforms_in(
+            Place::new().with_data(OTHER_OPERATORS),
+            "code VARCHAR(20) PRIMARY KEY",
+            "",
+            |number| format!("'code {number}'"),
+            "code",
+        );
+        transforms_in(
+            Place::new().with_data(OTHER_OPERATORS),
+            "code VARCHAR(20), number BIGINT",
+            ", PRIMARY KEY (code, number)",
+            |number| format!("'code {}', {number}", number % 7),
+            "number",
+        );
+    }
+
+    #[test]
+    fn by_a_type_whose_operators_are_in_a_schema_that_nobody_looks_into() {
+        let place = || {
+            let place = Place::new();
+            // Bytes in descending order: only its own operators agree with its index.
+            place.connect_as_superuser().run(
+                "CREATE SCHEMA apart; GRANT USAGE ON SCHEMA apart TO PUBLIC; CREATE TYPE apart.word;
+                 CREATE FUNCTION apart.word_in(cstring) RETURNS apart.word IMMUTABLE STRICT LANGUAGE internal AS 'byteain';
+                 CREATE FUNCTION apart.word_out(apart.word) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'byteaout';
+                 CREATE TYPE apart.word (INPUT = apart.word_in, OUTPUT = apart.word_out, LIKE = bytea);
+                 CREATE FUNCTION apart.below(apart.word, apart.word) RETURNS boolean IMMUTABLE STRICT LANGUAGE internal AS 'byteagt';
+                 CREATE FUNCTION apart.below_or_same(apart.word, apart.word) RETURNS boolean IMMUTABLE STRICT LANGUAGE internal AS 'byteage';
+                 CREATE FUNCTION apart.same(apart.word, apart.word) RETURNS boolean IMMUTABLE STRICT LANGUAGE internal AS 'byteaeq';
+                 CREATE FUNCTION apart.above_or_same(apart.word, apart.word) RETURNS boolean IMMUTABLE STRICT LANGUAGE internal AS 'byteale';
+                 CREATE FUNCTION apart.above(apart.word, apart.word) RETURNS boolean IMMUTABLE STRICT LANGUAGE internal AS 'bytealt';
+                 CREATE OPERATOR apart.< (FUNCTION = apart.below, LEFTARG = apart.word, RIGHTARG = apart.word);
+                 CREATE OPERATOR apart.<= (FUNCTION = apart.below_or_same, LEFTARG = apart.word, RIGHTARG = apart.word);
+                 CREATE OPERATOR apart.= (FUNCTION = apart.same, LEFTARG = apart.word, RIGHTARG = apart.word);
+                 CREATE OPERATOR apart.>= (FUNCTION = apart.above_or_same, LEFTARG = apart.word, RIGHTARG = apart.word);
+                 CREATE OPERATOR apart.> (FUNCTION = apart.above, LEFTARG = apart.word, RIGHTARG = apart.word);
+                 CREATE FUNCTION apart.compare(apart.word, apart.word) RETURNS integer IMMUTABLE STRICT LANGUAGE sql AS
+                   'SELECT CASE WHEN $1 OPERATOR(apart.<) $2 THEN -1 WHEN $1 OPERATOR(apart.=) $2 THEN 0 ELSE 1 END';
+                 CREATE OPERATOR CLASS apart.words DEFAULT FOR TYPE apart.word USING btree AS OPERATOR 1 apart.<, OPERATOR 2 apart.<=,
+                   OPERATOR 3 apart.=, OPERATOR 4 apart.>=, OPERATOR 5 apart.>, FUNCTION 1 apart.compare(apart.word, apart.word);
+                 CREATE DOMAIN apart.short_word AS apart.word",
+            );
+            place
+        };
+        for key in ["apart.word", "apart.short_word"] {
+            transforms_in(
+                place(),
+                &format!("word {key} NOT NULL PRIMARY KEY"),
+                "",
+                |number| format!("'word {}'", number * 7_919 % 1_009),
+                "word",
+            );
+            // Beside another type, whose operators are the database's.
+            transforms_in(
+                place(),
+                &format!("word {key} NOT NULL, number BIGINT"),
+                ", PRIMARY KEY (word, number)",
+                |number| format!("'word {}', {number}", number % 7),
+                "number",
+            );
+        }
+    }
+
+    #[test]
+    fn by_a_domain() {
+        transforms_in(
+            Place::new().with_data("CREATE DOMAIN code AS VARCHAR(20) CHECK (VALUE <> '')"),
+            "code code PRIMARY KEY",
+            "",
+            |number| format!("'code {number}'"),
+            "code",
+        );
+    }
 
     #[test]
     fn by_a_uuid() {

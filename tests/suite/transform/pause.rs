@@ -1,4 +1,4 @@
-//! A run that rests when it is told to, and goes on when it is told to.
+//! A run that pauses when it is asked to, and continues when it is asked to.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ fn wait_for(place: &Place, command: &[&str], text: &str) {
 }
 
 #[test]
-fn a_backfill_rests_and_goes_on() {
+fn a_backfill_pauses_and_continues() {
     let all = customers(4_000);
     let place = place_with(&all);
     // Slow enough to be caught at work.
@@ -29,8 +29,8 @@ fn a_backfill_rests_and_goes_on() {
     place
         .run(&["pause"])
         .ends_with(0)
-        .and_says("run 1 rests as soon as its chunk or step is done");
-    wait_for(&place, &["status"], "rests   paused by");
+        .and_says("run 1 pauses as soon as its chunk or step is done");
+    wait_for(&place, &["status"], "on hold paused by");
     let done = || place.one::<i64>("SELECT sum(rows_done) FROM wasmigrate_range");
     // Chunks that were under way end first; then nothing is done for long enough for several of them.
     let give_up = Instant::now() + Duration::from_secs(30);
@@ -46,25 +46,25 @@ fn a_backfill_rests_and_goes_on() {
     place
         .run(&["resume"])
         .ends_with(0)
-        .and_says("run 1 goes on");
+        .and_says("run 1 continues");
     let said = Said::from(run.wait_with_output().unwrap()).ends_with(0);
     assert!(
-        said.stdout.contains("the run rests: paused by"),
+        said.stdout.contains("the run is paused: paused by"),
         "{said:#?}"
     );
-    assert!(said.stdout.contains("the run goes on"), "{said:#?}");
+    assert!(said.stdout.contains("the run continues"), "{said:#?}");
     place.run(&["finalize"]).ends_with(0);
     assert_eq!(normalized(&place, "id"), expected(&all));
 }
 
 #[test]
-fn a_resting_run_can_be_cancelled_and_the_next_goes_on() {
+fn a_paused_run_can_be_cancelled_and_the_next_continues() {
     let all = customers(4_000);
     let place = place_with(&all);
     let run = place.start(&["migrate", "--max-rows-per-second", "2000"]);
     wait_for(&place, &["status"], "migration_running");
     place.run(&["pause"]).ends_with(0);
-    wait_for(&place, &["status"], "rests   paused by");
+    wait_for(&place, &["status"], "on hold paused by");
     let interrupted = std::process::Command::new("kill")
         .args(["-INT", &run.id().to_string()])
         .status()
@@ -84,10 +84,10 @@ fn there_must_be_a_run() {
     place
         .run(&["pause"])
         .ends_with(2)
-        .and_says("no run goes on");
+        .and_says("no run is in progress");
     place.run(&["migrate"]).ends_with(0);
     place
         .run(&["resume"])
         .ends_with(2)
-        .and_says("no run goes on");
+        .and_says("no run is in progress");
 }

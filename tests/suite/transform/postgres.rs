@@ -9,7 +9,7 @@ use crate::hosts::host::until;
 use crate::place::{Place, Said};
 
 #[test]
-fn the_work_rests_while_a_replica_is_far_behind() {
+fn the_work_pauses_while_a_replica_is_far_behind() {
     let cluster = Cluster::start(Durability::None).unwrap();
     cluster
         .run_sql("postgres", "GRANT pg_monitor TO app")
@@ -27,10 +27,10 @@ fn the_work_rests_while_a_replica_is_far_behind() {
         .run(&["migrate", "--max-rows-per-second", "1000"])
         .ends_with(0);
     assert!(
-        said.stdout.contains("the run rests: a replica is "),
+        said.stdout.contains("the run is paused: a replica is "),
         "{said:#?}"
     );
-    assert!(said.stdout.contains("the run goes on"), "{said:#?}");
+    assert!(said.stdout.contains("the run continues"), "{said:#?}");
     place.run(&["finalize"]).ends_with(0);
     assert_eq!(normalized(&place, "id"), expected(&all));
 }

@@ -26,7 +26,7 @@ const ACCEPT: &str = "wasmigrate:accept";
 const NEW_COLUMN: &str = "add a new column, fill it in steps with checkpoints, and let finalize take the old one's place";
 const VALIDATE_LATER: &str = "add it with NOT VALID, which takes no look at the rows, and run VALIDATE CONSTRAINT in a later step, which keeps nobody \
      from writing";
-const CONCURRENTLY: &str = "use CONCURRENTLY, in a step with the line `-- wasmigrate:no-transaction`, so that the application goes on writing";
+const CONCURRENTLY: &str = "use CONCURRENTLY, in a step with the line `-- wasmigrate:no-transaction`, so that the application can keep writing";
 const FINALIZE: &str = "put it into the section `-- wasmigrate:finalize`, when the application no longer needs the old name";
 const IN_PARTS: &str = "change the rows in parts, in a component that sets checkpoints";
 
@@ -84,7 +84,7 @@ impl Statement<'_> {
         self.tokens.iter().any(|token| token.is(word))
     }
 
-    /// The name behind the first of these words that is not one of the words to pass over.
+    /// The name after the first of these words that is not one of the words to pass over.
     fn name_behind(&self, word: &str) -> Option<String> {
         let start = self.tokens.iter().position(|token| token.is(word))? + 1;
         name(self.tokens.get(start..)?)
@@ -186,7 +186,7 @@ impl Statement<'_> {
         let exclusively =
             |what: &str| format!("{what}, and nobody can read or write `{table}` meanwhile");
         if begins(action, &["ALTER"]) {
-            // `TYPE` and `NOT` stand behind the column's name.
+            // `TYPE` and `NOT` stand after the column's name.
             let rest = action.get(
                 if begins(action, &["ALTER", "COLUMN"]) {
                     3
@@ -312,7 +312,7 @@ fn has_volatile_default(action: &[Token<'_>]) -> bool {
             open.is_symbol("(")
                 && function.kind == Kind::Word
                 && !STABLE_DEFAULTS.iter().any(|stable| function.is(stable))
-                // The length of a type, behind a cast.
+                // The length of a type, after a cast.
                 && !["varchar", "char", "numeric", "CHECK", "REFERENCES"].iter().any(|word| function.is(word))
         }
         _ => false,

@@ -386,7 +386,7 @@ pub(super) fn failed_before() -> Error {
         code: errors::IN_FAILED_TRANSACTION.to_owned(),
         ..Error::new(
             ErrorKind::TransactionLost,
-            "a statement failed before, and PostgreSQL then does nothing more in the transaction; to go on behind an error, \
+            "a statement failed before, and PostgreSQL then does nothing more in the transaction; to continue after an error, \
              open a savepoint before the statement and drop it after the error",
         )
     }

@@ -16,7 +16,7 @@ const FIRST_PORTION: usize = 32;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Portion {
     pub(super) most_rows: usize,
-    /// Rows behind these bytes are thrown away.
+    /// Rows after these bytes are thrown away.
     pub(super) most_bytes: usize,
 }
 

@@ -18,7 +18,7 @@ const END_OF_ROWS: &str = "\\.";
 enum Part {
     /// Statements, and the line on which they begin.
     Statements { first_line: usize, text: String },
-    /// Rows behind a `COPY … FROM stdin`, and the line of that.
+    /// Rows after a `COPY … FROM stdin`, and the line of that.
     Rows {
         line: usize,
         copy: String,

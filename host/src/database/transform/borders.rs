@@ -1,7 +1,7 @@
 //! Where a table is cut into parts.
 
+use super::step_rows;
 use super::table::TransformedTable;
-use super::{numbers, step_rows};
 use crate::database::{Result, Session, Value};
 
 impl TransformedTable {
@@ -28,7 +28,7 @@ impl TransformedTable {
     ) -> Result<Option<Vec<Value>>> {
         let keys = self.key_columns();
         let after = match lower.is_some() {
-            true => format!("({keys}) > ({})", numbers(1, self.key.len())),
+            true => self.key_is_above(1),
             false => "true".to_owned(),
         };
         let query = format!(

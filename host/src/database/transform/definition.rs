@@ -45,6 +45,18 @@ pub struct ColumnDefinition {
     pub is_generated: bool,
     /// On a server, whether its values are compared by a collation.
     pub(in crate::database) is_collatable: bool,
+    /// On a server, the schema of the operators in whose order its values are, in quotes.
+    pub(in crate::database) operators: Option<String>,
+}
+
+impl ColumnDefinition {
+    /// How values of it are compared, whatever the search path is: `=`, `<` and their like.
+    pub(in crate::database) fn operator(&self, symbol: &str) -> String {
+        match &self.operators {
+            Some(schema) => format!("OPERATOR({schema}.{symbol})"),
+            None => symbol.to_owned(),
+        }
+    }
 }
 
 impl TableDefinition {

@@ -48,6 +48,9 @@ pub trait Transforming: fmt::Debug + Send + Sync {
     /// Demands values where there must be some from now on.
     fn demand_values(&self, table: &TransformedTable) -> Vec<String>;
 
+    /// The number of rows.
+    fn count_rows(&self) -> &'static str;
+
     /// Whether a row has one of so many keys.
     fn has_key_among(&self, table: &TransformedTable, count: usize) -> String;
 

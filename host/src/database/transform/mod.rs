@@ -1,4 +1,4 @@
-//! The SQL of transformations: a table that gets derived columns, row by row, while the application goes on using it.
+//! The SQL of transformations: a table that gets derived columns, row by row, while the application keeps using it.
 //!
 //! [`TransformedTable`] is the table with everything that is done to it, in the words that both databases share. What they
 //! say differently is behind [`Transforming`], which each of them implements in its own room. When to do what, and how often to
@@ -15,7 +15,6 @@ mod table;
 
 use super::{Authority, Result, Session, Value, quote};
 
-pub use captured::Captured;
 pub use chunk::Chunk;
 pub use definition::{ColumnDefinition, TableDefinition};
 pub(super) use definition::{integer_of, text_of, unique_columns};

@@ -1,15 +1,16 @@
 //! How a table's rows are counted and read.
 
 use super::chunk::Chunk;
+use super::step_rows;
 use super::table::TransformedTable;
-use super::{numbers, step_rows};
 use crate::database::{Batch, Result, Session, Value, quote};
 
 impl TransformedTable {
     /// How many rows are concerned.
     pub async fn count(&self, session: &mut dyn Session) -> Result<u64> {
         let query = format!(
-            "SELECT count(*) FROM {} WHERE true{}",
+            "SELECT {} FROM {} WHERE true{}",
+            session.server().transforming.count_rows(),
             self.name,
             self.condition()
         );
@@ -91,15 +92,14 @@ impl TransformedTable {
         max_rows: usize,
     ) -> Result<Chunk> {
         let keys = self.key_columns();
-        let width = self.key.len();
         let mut condition = condition.to_owned();
         let mut next = 1;
         if lower.is_some() {
-            condition.push_str(&format!(" AND ({keys}) > ({})", numbers(next, width)));
-            next += width;
+            condition.push_str(&format!(" AND {}", self.key_is_above(next)));
+            next += self.key.len();
         }
         if upper.is_some() {
-            condition.push_str(&format!(" AND ({keys}) <= ({})", numbers(next, width)));
+            condition.push_str(&format!(" AND {}", self.key_is_at_most(next)));
         }
         let query = format!(
             "SELECT {} FROM {} AS concerned WHERE {condition}{} ORDER BY {keys} LIMIT {max_rows}",
@@ -163,7 +163,8 @@ impl TransformedTable {
                     false => "",
                 };
                 format!(
-                    "captured.{captured} = concerned.{}{collation}",
+                    "captured.{captured} {} concerned.{}{collation}",
+                    column.operator("="),
                     quote(&column.name)
                 )
             })

@@ -126,6 +126,62 @@ impl TransformedTable {
         list(self.key.iter().map(|column| column.name.as_str()))
     }
 
+    /// Whether a row's key is above parameters, of which the first has this number.
+    pub(in crate::database) fn key_is_above(&self, first: usize) -> String {
+        match self.operator_of_keys(">") {
+            Some(above) => self.compare_keys(&above, first),
+            None => self.compare_each_key(">", first, None),
+        }
+    }
+
+    /// Whether it is at most these.
+    pub(in crate::database) fn key_is_at_most(&self, first: usize) -> String {
+        match self.operator_of_keys("<=") {
+            Some(at_most) => self.compare_keys(&at_most, first),
+            None => self.compare_each_key("<", first, Some(self.key_is(first))),
+        }
+    }
+
+    /// Whether it is these.
+    pub(in crate::database) fn key_is(&self, first: usize) -> String {
+        let same: Vec<String> = (first..)
+            .zip(&self.key)
+            .map(|(number, column)| {
+                format!("{} {} ${number}", quote(&column.name), column.operator("="))
+            })
+            .collect();
+        same.join(" AND ")
+    }
+
+    /// An operator for all columns of the key together, which lets the database use an index; none where they have different
+    /// ones.
+    fn operator_of_keys(&self, symbol: &str) -> Option<String> {
+        let mut operators = self.key.iter().map(|column| column.operator(symbol));
+        let first = operators.next()?;
+        operators.all(|other| other == first).then_some(first)
+    }
+
+    fn compare_keys(&self, operator: &str, first: usize) -> String {
+        let (keys, values) = (self.key_columns(), numbers(first, self.key.len()));
+        format!("({keys}) {operator} ({values})")
+    }
+
+    /// The same column by column: the first that is not the same decides.
+    fn compare_each_key(&self, symbol: &str, first: usize, otherwise: Option<String>) -> String {
+        let mut conditions = Vec::new();
+        let mut same = String::new();
+        for (number, column) in (first..).zip(&self.key) {
+            let name = quote(&column.name);
+            conditions.push(format!(
+                "{same}{name} {} ${number}",
+                column.operator(symbol)
+            ));
+            same.push_str(&format!("{name} {} ${number} AND ", column.operator("=")));
+        }
+        conditions.extend(otherwise);
+        format!("({})", conditions.join(" OR "))
+    }
+
     /// So many keys, all of whose values are parameters.
     pub(in crate::database) fn keys_as_parameters(&self, count: usize) -> String {
         let width = self.key.len();

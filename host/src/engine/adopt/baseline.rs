@@ -137,7 +137,7 @@ fn adoption(run: Option<i64>, steps: &[(&StepFile, String)]) -> Adoption {
 }
 
 /// The steps that are to be written down, with the digests of their files; refused when one of them was begun, or when
-/// one would be left out behind which another was applied.
+/// one would be left out after which another was applied.
 fn chosen<'c>(
     engine: &Engine,
     catalog: &'c Catalog,

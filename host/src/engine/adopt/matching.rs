@@ -70,7 +70,7 @@ pub(super) fn compare(tool: Tool, history: &History, files: &[StepFile]) -> Matc
         match tool.runs_older_ones() {
             true => matched.remarks.push(format!("{older}: it runs next")),
             false => matched.refuse(format!(
-                "{older}: give it a version of its own behind that, or move it away"
+                "{older}: give it a version of its own after that, or move it away"
             )),
         }
     }

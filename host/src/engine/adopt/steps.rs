@@ -7,7 +7,7 @@ use crate::engine::{Engine, RunError, overview};
 use crate::journal::{self, Snapshot, StepRecord, StepState};
 
 /// Those that are not written down yet, with the digests of their files. Refused when a step was begun and not finalized,
-/// or when one would be left out behind which another was applied.
+/// or when one would be left out after which another was applied.
 pub(super) fn missing<'c>(
     engine: &Engine,
     catalog: &'c Catalog,

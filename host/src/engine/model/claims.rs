@@ -295,7 +295,7 @@ impl Model for Claims {
                     world.log.iter().filter(is_work).count() <= 1
                 })
             }),
-            Property::always("the run closes behind all parts", |_, world: &World| {
+            Property::always("the run closes after all parts", |_, world: &World| {
                 let close = |commit: &Commit| commit.write == Write::Close;
                 let Some(at) = world.log.iter().position(close) else {
                     return true;

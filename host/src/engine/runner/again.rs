@@ -73,7 +73,7 @@ impl Run<'_> {
         }
     }
 
-    /// Refuses to go on where a server that went down has lost commits: they had not reached the disk yet, and what comes
+    /// Refuses to continue where a server that went down has lost commits: they had not reached the disk yet, and what comes
     /// after them must not be done without them.
     pub(super) fn refuse_a_gap(&self) -> Result<(), Failure> {
         let now = |index: &u32| self.snapshot.steps.get(index).map(|step| step.state);

@@ -153,7 +153,7 @@ impl<'e> Run<'e> {
         let lease = self.lease.clone();
         self.with_retries(None, async |run, _| {
             let session = run.session_mut()?;
-            let paused = pause::rest(session, &*context.observer, &lease, &stop).await;
+            let paused = pause::wait_while_paused(session, &*context.observer, &lease, &stop).await;
             paused.map_err(Interruption::Failed)
         })
         .await

@@ -58,7 +58,7 @@ impl Run<'_> {
         Ok(steps)
     }
 
-    /// Whether the operator lets another component go on with what this step began.
+    /// Whether the operator lets another component continue what this step began.
     fn may_be_replaced(&self, loaded: &Loaded) -> bool {
         self.engine.options.replacement != Replacement::Refuse && self.begun(loaded).is_some()
     }

@@ -93,13 +93,11 @@ fn file(entry: AppliedEntry) -> AppliedFile {
             true => base_name.to_owned(),
             false => entry.tenant,
         },
-        key: source.key,
         kind: SourceKind::from_journal(&source.kind).unwrap_or(SourceKind::SingleMigration),
         directory: source.directory,
         file_name: source.file_name,
         digest: source.digest,
         contents: entry.contents,
         applied_at: entry.applied_at,
-        run: entry.run,
     }
 }

@@ -133,7 +133,7 @@ impl Worker<'_> {
             return Ok(());
         };
         let observer = &tenancy.observer;
-        pause::rest(&mut **session, &**observer, self.shared.lease, &self.stop).await
+        pause::wait_while_paused(&mut **session, &**observer, self.shared.lease, &self.stop).await
     }
 
     /// Ends the run, whose session this worker has, with as many tries as that is worth. Returns how it ended.

@@ -343,10 +343,6 @@ impl<'c> TenancyContext<'c> {
         let file = self.file(task);
         FileFailure {
             key: file.map(|file| file.source.key.clone()).unwrap_or_default(),
-            file_name: file
-                .map(|file| file.source.file_name.clone())
-                .unwrap_or_default(),
-            tenant: self.tenant(task).map(|tenant| tenant.name.clone()),
             message: failure.message.clone(),
             failure,
         }
@@ -358,8 +354,6 @@ impl TenancyContext<'_> {
     pub(super) fn unnamed(&self, failure: Failure) -> FileFailure {
         FileFailure {
             key: failure.step.clone().unwrap_or_default(),
-            file_name: failure.step.clone().unwrap_or_default(),
-            tenant: None,
             message: failure.message.clone(),
             failure,
         }

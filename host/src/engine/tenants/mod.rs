@@ -139,8 +139,6 @@ pub struct Source {
 pub struct AppliedFile {
     /// Its number, which grows.
     pub id: i64,
-    /// Its path relative to the base.
-    pub key: String,
     /// Its directory, as it was configured then.
     pub directory: String,
     /// Its name.
@@ -155,8 +153,6 @@ pub struct AppliedFile {
     pub schema: String,
     /// When, in milliseconds since 1970.
     pub applied_at: i64,
-    /// In which run.
-    pub run: i64,
 }
 
 /// A tenant, and its schema.
@@ -233,10 +229,6 @@ pub enum ApplyError {
 pub struct FileFailure {
     /// The file's path relative to the base.
     pub key: String,
-    /// The file's name.
-    pub file_name: String,
-    /// For which tenant; none for the target itself.
-    pub tenant: Option<String>,
     /// What the database or the component said.
     pub message: String,
     /// The whole of it.

@@ -20,7 +20,7 @@ const RANGES_OF_WORKER: u64 = 8;
 
 impl Backfill<'_> {
     /// Makes the table ready for the function and records that the step was started, in one transaction that it commits;
-    /// or makes sure that what an earlier run began can go on, `is_replaced` by another component since. Returns how many
+    /// or makes sure that what an earlier run began can continue, `is_replaced` by another component since. Returns how many
     /// rows there are, where they were counted. The session has no transaction open.
     pub(in crate::engine) async fn set_up(
         &self,
@@ -42,7 +42,7 @@ impl Backfill<'_> {
                 let new = self.plan_now(session, description, Stage::Either).await?;
                 let refused = |why| Failure::new("incompatible", Blame::Step, why);
                 old.fits(&new).map_err(refused)?;
-                self.tell("goes on from its last chunk with another component");
+                self.tell("continues from its last chunk with another component");
                 self.replace(transaction, &old, &new, before.unwrap_or_default())
                     .await?;
                 Ok(None)
@@ -281,7 +281,7 @@ fn finished(
     worked
 }
 
-/// Does what finalize will do to the schema, and undoes it: what depends on a column that goes is better told now. (Not
+/// Does what finalize will do to the schema, and undoes it: what depends on a column that goes is better reported now. (Not
 /// where that writes the whole table anew.)
 async fn try_cut_over(session: &mut dyn Session, plan: &Plan) -> crate::database::Result<()> {
     if session.server().capabilities.schema_change_rewrites_table {

@@ -37,7 +37,7 @@ pub(super) async fn keep(
     ))
 }
 
-/// Refuses to go on while there are bad rows.
+/// Refuses to continue while there are bad rows.
 pub(super) async fn refuse(session: &mut dyn Session, plan: &Plan) -> Result<(), Failure> {
     let bad = journal::count_bad_rows(session, plan.table.index).await;
     let bad = bad.map_err(Failure::from_database)?;

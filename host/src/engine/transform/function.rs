@@ -229,13 +229,13 @@ fn both(first: Transformed, second: Transformed, rows: usize) -> Transformed {
     match (first, second) {
         (Ok(first), Ok(second)) => Ok(first.append(&second)),
         (first, second) => {
-            let behind = second.err().unwrap_or_default().into_iter();
-            let behind = behind.map(|rejected| Rejected {
+            let rejected_later = second.err().unwrap_or_default().into_iter();
+            let rejected_later = rejected_later.map(|rejected| Rejected {
                 row: rejected.row + rows,
                 ..rejected
             });
             let rejected = first.err().unwrap_or_default().into_iter();
-            Err(rejected.chain(behind).collect())
+            Err(rejected.chain(rejected_later).collect())
         }
     }
 }

@@ -88,7 +88,7 @@ impl Plan {
         Ok(Self { description, table })
     }
 
-    /// Whether another transformation can go on where this one is: it computes the same columns of the same rows.
+    /// Whether another transformation can continue where this one is: it computes the same columns of the same rows.
     pub(super) fn fits(&self, other: &Self) -> Result<(), String> {
         let (this, other) = (&self.description, &other.description);
         let columns = |description: &Transformation| -> Vec<(String, String)> {

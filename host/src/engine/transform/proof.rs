@@ -1,7 +1,7 @@
 //! Proves before the cut-over that no required value is missing: the server need not read the table through for that while
 //! nobody else can use it.
 //!
-//! A server takes a check that it has found to hold for a proof, and finds that out beside the application. But the application goes on inserting rows without derived values, until the drain has
+//! A server takes a check that it has found to hold for a proof, and finds that out beside the application. But the application continues inserting rows without derived values, until the drain has
 //! computed them. So the columns get a default until the cut-over: a value that another row has.
 
 use super::drain::Drain;

@@ -19,7 +19,7 @@ use crate::journal;
 /// How often to look.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Every how many looks the pace is told.
+/// Every how many looks the pace is reported.
 const LOOKS_OF_PACE: u32 = 4;
 
 /// Watches until the last worker has `ended`.
@@ -77,7 +77,7 @@ const MOST_COUNTED: u64 = 100_000;
 
 /// What is seen at one look.
 struct Look {
-    /// Why the work should rest, in words.
+    /// Why the work should pause, in words.
     holdup: Option<String>,
     captured_rows: u64,
     replica_lag: Option<Duration>,

@@ -82,7 +82,7 @@ impl<'s> Shared<'s> {
         self.hold(None);
     }
 
-    /// Holds the work up, or lets it go on; returns whether that is new.
+    /// Holds the work up, or lets it continue; returns whether that is new.
     pub(super) fn hold(&self, why: Option<String>) -> bool {
         self.gate.send_if_modified(|gate| {
             let is_new = *gate != why;

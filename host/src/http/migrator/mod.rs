@@ -32,7 +32,7 @@ use super::credentials::{Access, Verdict};
 use crate::notifications::Summaries;
 use refusal::Refusal;
 
-pub use prefix::{PathPrefix, PrefixError};
+pub use prefix::PathPrefix;
 
 /// What every answer of this API says of itself, in the form that its clients know.
 const DEPRECATION: (HeaderName, HeaderValue) = (

@@ -142,7 +142,7 @@ pub(in crate::http) async fn cancel(
 ) -> Result<Response, Problem> {
     let Path(run) = run?;
     if let Some(live) = service.supervisor.live().filter(|live| live.run == run) {
-        // It is known as live a moment longer than it goes on. Whether its target answers or not, it can be cancelled.
+        // It is known as live a moment longer than it lasts. Whether its target answers or not, it can be cancelled.
         let found = tokio::time::timeout(LOOK_BEFORE_CANCEL, find(&service, run)).await;
         if let Ok(Ok(entry)) = found {
             refuse_ended(&entry)?;
@@ -158,7 +158,10 @@ pub(in crate::http) async fn cancel(
     let lease = service.supervisor.overview().await?.lease;
     Err(Problem::conflict(
         match lease.filter(|lease| lease.run == run) {
-            Some(lease) => format!("run {run} goes on in {}: cancel it there", lease.holder),
+            Some(lease) => format!(
+                "run {run} is in progress in {}: cancel it there",
+                lease.holder
+            ),
             None => format!("run {run} has ended: {} died", entry.run.host),
         },
     ))

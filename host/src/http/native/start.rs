@@ -38,7 +38,7 @@ pub(in crate::http) struct NewRun {
     verbose: bool,
 }
 
-#[utoipa::path(post, path = "/api/v1/runs", tag = "native", responses((status = 202, description = "The run goes on"), (status = 200, description = "There is nothing to do"), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)), request_body = NewRun, params(("idempotency-key" = Option<String>, Header)), security(("token" = []), ("password" = [])))]
+#[utoipa::path(post, path = "/api/v1/runs", tag = "native", responses((status = 202, description = "The run has begun"), (status = 200, description = "There is nothing to do"), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)), request_body = NewRun, params(("idempotency-key" = Option<String>, Header)), security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn start(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
@@ -106,7 +106,7 @@ async fn begin(service: &Service, new: &NewRun) -> Result<Option<i64>, Problem> 
     let permit = |_: &Overview| Ok::<(), RunError>(());
     Ok(match service.supervisor.start(order, permit).await? {
         Started::Run(live) => Some(live.run),
-        Started::Nothing(_) => None,
+        Started::Nothing => None,
     })
 }
 

@@ -59,8 +59,6 @@ pub struct AppliedEntry {
     pub contents: String,
     /// The tenant; empty for the target itself.
     pub tenant: String,
-    /// The run.
-    pub run: i64,
     /// When it was done.
     pub applied_at: i64,
 }

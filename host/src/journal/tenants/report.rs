@@ -3,7 +3,7 @@
 use super::super::StepState;
 use super::super::cells::{columns, number, spelled, text};
 use super::{AppliedEntry, RunTally, SourceRecord, Tally, TenantTally, list};
-use crate::database::{Authority, CursorId, Result, Session, Value};
+use crate::database::{CursorId, Result, Session, Value};
 use crate::journal::tables::tables;
 
 /// For how many tenants each migration came how far; of these tenants alone, when they are named.
@@ -98,11 +98,10 @@ pub async fn count_by_run(
 
 /// Begins to read everything that was applied, in the order of names, directories and numbers.
 pub async fn query_applied(session: &mut dyn Session) -> Result<CursorId> {
-    session
+    tables(session)
         .query(
-            Authority::Host,
             "SELECT applied.id, source.id, source.file_key, source.directory, source.file_name, source.kind, source.form,
-             source.digest, source.contents, applied.tenant, applied.run,
+             source.digest, source.contents, applied.tenant,
              coalesce(applied.finalized_at, applied.migrated_at)
              FROM wasmigrate_applied AS applied JOIN wasmigrate_source AS source ON source.id = applied.source
              WHERE applied.state <> 'started' ORDER BY source.file_name, source.directory, applied.id",
@@ -131,7 +130,6 @@ pub async fn fetch_applied(
                 digest,
                 contents,
                 tenant,
-                run,
                 applied_at,
             ] = columns(row)?;
             Ok(AppliedEntry {
@@ -147,7 +145,6 @@ pub async fn fetch_applied(
                 },
                 contents: text(&contents),
                 tenant: text(&tenant),
-                run: number(&run),
                 applied_at: number(&applied_at),
             })
         })

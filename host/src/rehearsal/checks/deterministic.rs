@@ -114,7 +114,7 @@ pub(in crate::rehearsal) fn check(
             declarations,
             injector as Arc<dyn Database>,
             &format!("with batches of {most} rows"),
-            "a batch may have fewer rows than were asked for: carry over what is unfinished at its end, and go on until one is \
+            "a batch may have fewer rows than were asked for: carry over what is unfinished at its end, and continue until one is \
              empty",
         )?);
     }

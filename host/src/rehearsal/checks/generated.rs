@@ -306,7 +306,7 @@ fn trouble_on(
     except(&mut other, declarations.volatile());
     if let Some(first) = other.first() {
         let what = "with rows in another order and batches of 1 row the result is another";
-        let advice = "add an `ORDER BY` with a unique column at its end, and go on over the borders of batches";
+        let advice = "add an `ORDER BY` with a unique column at its end, and continue over the borders of batches";
         return Ok(Err(different(what, &first.subject, told(&other), advice)));
     }
     Ok(Ok(result))

@@ -24,14 +24,22 @@ pub(super) async fn borders(
 /// <https://www.postgresql.org/docs/current/sql-select.html#SQL-FROM>
 fn query(table: &TransformedTable, parts: u64, percent: f64) -> String {
     let keys = table.key_columns();
+    let part_of = |row: &str| {
+        format!(
+            "pg_catalog.int8div(pg_catalog.int8mul({row}, {parts}::pg_catalog.int8), number_of_rows)"
+        )
+    };
     format!(
         "SELECT {keys} FROM (
-            SELECT {keys}, row_number() OVER (ORDER BY {keys}) AS number_of_row, count(*) OVER () AS number_of_rows
-            FROM {} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (0) WHERE true{}
+            SELECT {keys}, pg_catalog.row_number() OVER (ORDER BY {keys}) AS number_of_row,
+              pg_catalog.count(*) OVER () AS number_of_rows
+            FROM {} TABLESAMPLE pg_catalog.system ({percent}::pg_catalog.float4) REPEATABLE (0) WHERE true{}
          ) AS numbered
-         WHERE number_of_row * {parts} / number_of_rows > (number_of_row - 1) * {parts} / number_of_rows
-           AND number_of_row < number_of_rows ORDER BY {keys}",
+         WHERE {} OPERATOR(pg_catalog.>) {}
+           AND number_of_row OPERATOR(pg_catalog.<) number_of_rows ORDER BY {keys}",
         table.name,
-        table.condition()
+        table.condition(),
+        part_of("number_of_row"),
+        part_of("pg_catalog.int8mi(number_of_row, 1::pg_catalog.int8)")
     )
 }

@@ -113,9 +113,13 @@ fn unnest(number: usize, element: &str) -> String {
 
 /// Whether a cast to a type with a length cuts a value off: <https://www.postgresql.org/docs/current/datatype-character.html>
 fn is_cut(type_name: &str) -> bool {
-    ["character", "bpchar", "bit", "\"bit\""]
-        .iter()
-        .any(|cut| type_name.starts_with(cut))
+    let cut = [
+        "character",
+        "bit",
+        "\"pg_catalog\".bpchar",
+        "\"pg_catalog\".\"bit\"",
+    ];
+    cut.iter().any(|cut| type_name.starts_with(cut))
 }
 
 fn arrays(table: &TransformedTable) -> Arrays {
@@ -126,7 +130,9 @@ fn arrays(table: &TransformedTable) -> Arrays {
     for (number, (name, type_name)) in (1..).zip(version) {
         arrays.push(unnest(number, &format!("pg_catalog.{type_name}")));
         names.push(format!("row_{name}"));
-        same.push(format!("concerned.{name} = derived.row_{name}"));
+        same.push(format!(
+            "concerned.{name} OPERATOR(pg_catalog.=) derived.row_{name}"
+        ));
     }
     let mut set = Vec::new();
     let mut old = Vec::new();

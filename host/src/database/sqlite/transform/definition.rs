@@ -34,6 +34,7 @@ pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option
             is_nullable: integer_of(row.get(3)) == 0,
             is_generated: integer_of(row.get(4)) != 0,
             is_collatable: false,
+            operators: None,
         })
         .collect();
     // The rowid by another name is never null, nor is a key by which the rows are stored:

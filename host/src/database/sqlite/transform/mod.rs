@@ -77,6 +77,10 @@ impl Transforming for SqliteTransforming {
         demand.collect()
     }
 
+    fn count_rows(&self) -> &'static str {
+        "count(*)"
+    }
+
     fn has_key_among(&self, table: &TransformedTable, count: usize) -> String {
         let keys = table.keys_as_parameters(count);
         format!("({}) IN (VALUES {keys})", table.key_columns())

@@ -43,7 +43,7 @@ export const remove = (path) => ask("DELETE", path);
 /** The most lines or runs that one answer holds. */
 const PAGE = 1000;
 
-/** The lines of a run behind the one with this number, page by page. */
+/** The lines of a run after the one with this number, page by page. */
 export async function* outputPages(run, after) {
   for (;;) {
     const page = await get(`runs/${run}/output?after=${after}&most=${PAGE}`);

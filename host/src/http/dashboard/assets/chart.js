@@ -11,7 +11,7 @@ const TOP = 8;
 
 let shown = "";
 
-/** Draws it. It is there while a run goes on, and stays where there was something to draw. */
+/** Draws it. It is there during a run, and stays where there was something to draw. */
 export function show(model) {
   const chart = byId("chart");
   const stretches = model.pace.stretches(model.isRunning ? model.now() : null);

@@ -1,7 +1,7 @@
 // Live events of the host, over one long answer: <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 //
 // `EventSource` would read it, too, but it does not tell why a connection failed and forgets where it was when it is made
-// anew. This one goes on behind the last event that it heard, waits longer after each failure, and says when the session
+// anew. This one continues after the last event that it heard, waits longer after each failure, and says when the session
 // is over.
 
 /** Pauses before the next try, in milliseconds. The last one stays. */

@@ -11,7 +11,7 @@ const BLAME = {
 };
 
 const AGAIN = {
-  migrate: ["Migrate again", "goes on where it stopped, once the cause is mended"],
+  migrate: ["Migrate again", "continues where it stopped, once the cause is fixed"],
   finalize: ["Finalize again", "tries the cut-over again, once the cause is mended"],
   reset: ["Reset again", "tries to undo it again, once the cause is mended"],
 };

@@ -32,7 +32,7 @@ export class Model {
   warnings = [];
   /** How many events were heard. */
   heard = 0;
-  /** Whether the run goes on in the host that answers. */
+  /** Whether the run is in the host that answers. */
   isHere = false;
   pace = new Pace();
   /** Rows of steps that are done. */
@@ -58,7 +58,7 @@ export class Model {
     return this.isRunning && this.overview.pause?.requested_by != null;
   }
 
-  /** Whether the run would rest if somebody said so: a finalize, a reset never does. */
+  /** Whether the run would pause if somebody said so: a finalize, a reset never does. */
   get mayPause() {
     return this.isRunning && !this.isPaused && ["prepare", "migrate"].includes(this.run?.phase);
   }

@@ -94,11 +94,11 @@ function timeLeft([quick, slow]) {
 function showNote(model, run) {
   const note = [];
   if (model.isRunning && !model.isHere) {
-    note.push(`It goes on in ${model.overview.lease?.holder ?? "another host"}: progress is seen here when it is committed.`);
+    note.push(`It runs in ${model.overview.lease?.holder ?? "another host"}: progress is seen here when it is committed.`);
   }
   const pause = model.isRunning ? model.overview.pause : null;
-  if (pause?.waits_for) note.push(`The run rests: ${pause.waits_for}.`);
-  else if (model.isPaused) note.push("The run rests as soon as its step, or its chunk of rows, is done.");
+  if (pause?.waits_for) note.push(`The run is paused: ${pause.waits_for}.`);
+  else if (model.isPaused) note.push("The run pauses as soon as its step, or its chunk of rows, is done.");
   if (!model.isRunning) note.push(OUTCOMES[run.outcome] ?? OUTCOMES.interrupted);
   note.push(...model.warnings);
   write(byId("run-note"), note.join("\n"));

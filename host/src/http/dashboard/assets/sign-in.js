@@ -3,7 +3,7 @@
 import { get, post, remove } from "./api.js";
 import { byId, write } from "./dom.js";
 
-/** Who has a session already; a token behind the `#` of the address (`#token=…`) signs in a display on a wall. */
+/** Who has a session already; a token after the `#` of the address (`#token=…`) signs in a display on a wall. */
 export async function known() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) {

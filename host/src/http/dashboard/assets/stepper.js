@@ -20,7 +20,7 @@ const FAILED = {
 const TEXTS = {
   migration_required: "There are steps that were not migrated.",
   migration_preparing: "Steps are being loaded, compiled and checked. Nothing has been changed.",
-  migration_running: "Steps are being migrated. The application may go on meanwhile.",
+  migration_running: "Steps are being migrated. The application may keep working meanwhile.",
   migration_failed: "A step failed. What was committed before it is kept.",
   finalization_required: "All steps are migrated and wait for their cut-over.",
   finalization_running: "All steps are being finalized, in one transaction.",
