@@ -56,12 +56,12 @@ impl Dice {
             ";", "''", "\"", "$$", "$a$", "*/", "/*", "--", "\x0b", "\r", "\n", "\u{a0}", "ß", "(",
             "x",
         ]);
-        let in_dollars = text.replace("$$", "$ ").replace("$a$", "$ b");
+        let in_dollars = text.replace('$', "d");
         let space = self.space();
         match self.throw(16) {
             0 => format!("'{text}\\'IS NOT NULL"),
             1 => format!("E'{text}\\'\\\\'IS NOT NULL"),
-            2 => format!("$${in_dollars}$$ IS NOT NULL"),
+            2 => format!("$${in_dollars} $1 $b $$ IS NOT NULL"),
             3 => format!("$a${in_dollars}$a $ $b$ $ä$a$ IS NOT NULL"),
             4 => format!("$ä1_${in_dollars}$a$ $ä1_$ IS NOT NULL"),
             5 => format!("U&'{text}'IS NOT NULL"),

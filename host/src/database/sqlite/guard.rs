@@ -137,7 +137,7 @@ impl Guard {
             return Authorization::Deny;
         }
         state.touched.note(context);
-        if let AuthAction::Pragma { pragma_name, .. } = context.action {
+        if let AuthAction::Pragma { pragma_name, .. } = &context.action {
             state.legacy |= pragma_name.eq_ignore_ascii_case("legacy_alter_table");
         }
         if let Some(deed) = deed(&context.action) {

@@ -57,16 +57,8 @@ fn logarithm(base: f64, x: f64) -> f64 {
     positive(x).ln() / positive(positive(base).ln())
 }
 
-/// Adds the functions that SQLite was built without.
+/// Adds the functions, without asking whether SQLite was built with them: that would read the file, which may be locked.
 pub(super) fn add(connection: &Connection) -> Result<()> {
-    let is_there: bool = connection.query_row(
-        "SELECT sqlite_compileoption_used('ENABLE_MATH_FUNCTIONS')",
-        [],
-        |row| row.get(0),
-    )?;
-    if is_there {
-        return Ok(());
-    }
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
         | FunctionFlags::SQLITE_INNOCUOUS;

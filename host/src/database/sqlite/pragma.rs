@@ -56,7 +56,7 @@ const OUTSIDE: [&str; 4] = [
 /// The pragma that a statement is, and its value.
 fn pragma<'w>(words: &[&'w str]) -> Option<(&'w str, Option<&'w str>)> {
     let rest = match words {
-        ["pragma", _schema, ".", rest @ ..] | ["pragma", rest @ ..] => rest,
+        ["pragma", _, ".", rest @ ..] | ["pragma", rest @ ..] => rest,
         _ => return None,
     };
     match rest {
