@@ -209,7 +209,7 @@ fn same_sql(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
         .collect();
     let lines = match lines.as_slice() {
-        [lines @ .., last] if last.is_empty() => lines.to_vec(),
+        [lines @ .., []] => lines.to_vec(),
         _ => lines,
     };
     let forms = [&b"\n"[..], b"\r\n"].into_iter().flat_map(|end| {

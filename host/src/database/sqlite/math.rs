@@ -7,8 +7,11 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Result};
 
+type OfOne = fn(f64) -> f64;
+type OfTwo = fn(f64, f64) -> f64;
+
 /// Functions of one number. What is no number, as a result too, is NULL.
-const OF_ONE: [(&str, fn(f64) -> f64); 20] = [
+const OF_ONE: [(&str, OfOne); 20] = [
     ("acos", f64::acos),
     ("acosh", f64::acosh),
     ("asin", f64::asin),
@@ -32,7 +35,7 @@ const OF_ONE: [(&str, fn(f64) -> f64); 20] = [
 ];
 
 /// Functions that leave a whole number as it is.
-const ROUNDING: [(&str, fn(f64) -> f64); 4] = [
+const ROUNDING: [(&str, OfOne); 4] = [
     ("ceil", f64::ceil),
     ("ceiling", f64::ceil),
     ("floor", f64::floor),
@@ -40,7 +43,7 @@ const ROUNDING: [(&str, fn(f64) -> f64); 4] = [
 ];
 
 /// Functions of two numbers.
-const OF_TWO: [(&str, fn(f64, f64) -> f64); 5] = [
+const OF_TWO: [(&str, OfTwo); 5] = [
     ("atan2", f64::atan2),
     ("log", logarithm),
     ("mod", |x, y| x % y),
@@ -64,7 +67,7 @@ pub(super) fn add(connection: &Connection) -> Result<()> {
         | FunctionFlags::SQLITE_INNOCUOUS;
     for (name, function) in OF_ONE {
         connection.create_scalar_function(name, 1, flags, move |context| {
-            Ok(number(context, 0).map(|x| function(x)))
+            Ok(number(context, 0).map(function))
         })?;
     }
     for (name, function) in ROUNDING {
