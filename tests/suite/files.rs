@@ -137,3 +137,79 @@ fn mistakes_in_a_sql_file_are_told_with_their_line() {
         .and_says("statement (line 3): CREATE TABEL b (c INTEGER)");
     assert_eq!(place.content(), "");
 }
+
+/// All ways in which an editor or a version control system may save the same lines.
+fn saved(text: &str) -> [String; 6] {
+    let dos = text.replace('\n', "\r\n");
+    [
+        dos.clone(),
+        format!("\u{feff}{text}"),
+        format!("\u{feff}{dos}"),
+        text.trim_end().to_owned(),
+        format!("\u{feff}{}", dos.trim_end()),
+        text.to_owned(),
+    ]
+}
+
+#[test]
+fn line_ends_and_byte_order_marks_make_no_other_file() {
+    let text = "CREATE TABLE a (b INTEGER);\nINSERT INTO a VALUES (1);\n";
+    for applied in saved(text) {
+        let place = Place::new().with_sql("0001_a.sql", &applied);
+        place.run(&["finalize"]).ends_with(0);
+        for now in saved(text) {
+            place.write_step("0001_a.sql", now.as_bytes());
+            place.run(&["verify"]).ends_with(0);
+        }
+        place.write_step("0002_b.sql", b"CREATE TABLE b (c INTEGER);");
+        place.run(&["migrate"]).ends_with(0);
+        place.write_step("0001_a.sql", text.replace("(1)", "( 1)").as_bytes());
+        place.run(&["migrate"]).ends_with(2).and_says("has changed");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_file() {
+    for (file, table) in [
+        ("CREATE TABLE a (b INTEGER);\n", "a"),
+        ("-- A table.\nCREATE TABLE a (b INTEGER);\n", "a"),
+        (
+            "-- +goose Up\nCREATE TABLE a (b INTEGER);\n-- +goose Down\nDROP TABLE a;\n",
+            "a",
+        ),
+        (
+            "-- migrate:up\nCREATE TABLE a (b INTEGER);\n-- migrate:down\nDROP TABLE a;\n",
+            "a",
+        ),
+        ("-- wasmigrate:no-transaction\nVACUUM;\n", "wasmigrate_step"),
+    ] {
+        let place = Place::new().with_sql("0001_a.sql", &format!("\u{feff}{file}"));
+        place.run(&["migrate"]).ends_with(0);
+        assert!(place.has_table(table), "{file}");
+    }
+}
+
+#[test]
+fn a_transaction_around_a_file_is_the_hosts() {
+    let place = Place::new().with_sql(
+        "0001_a.up.sql",
+        "-- First.\nBEGIN;\nCREATE TABLE a (b INTEGER);\nCOMMIT;\n-- Last.\n",
+    );
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("BEGIN and COMMIT around the file are passed over");
+    for script in [
+        "BEGIN; CREATE TABLE c (d INTEGER); COMMIT; CREATE TABLE e (f INTEGER);",
+        "CREATE TABLE c (d INTEGER); COMMIT;",
+        "BEGIN; CREATE TABLE c (d INTEGER);",
+        "BEGIN; CREATE TABLE c (d INTEGER); COMMIT; BEGIN; CREATE TABLE e (f INTEGER); COMMIT;",
+    ] {
+        place.write_step("0002_c.sql", script.as_bytes());
+        place
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says("the host begins and ends the transaction of a step");
+        assert!(!place.has_table("c"), "{script}");
+    }
+}

@@ -24,5 +24,6 @@ mod route;
 mod seeded_faults;
 mod server;
 mod service;
+mod sqlite;
 mod tenants;
 mod transform;

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, StepFile};
+use super::{Error, StepFile, StepKind};
 
 /// How long a file must have been left alone before its digest is remembered.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -130,6 +130,19 @@ impl Digests {
         }
     }
 
+    /// Whether a file is the one that had this digest. How its lines end, a byte order mark and a missing last line end make
+    /// no other file of SQL.
+    pub fn is_same(&self, file: &StepFile, digest: &str) -> Result<bool, Error> {
+        if self.of(file)? == digest {
+            return Ok(true);
+        }
+        if file.kind != StepKind::Sql {
+            return Ok(false);
+        }
+        let bytes = fs::read(&file.path).map_err(|source| unreadable(file, source))?;
+        Ok(same_sql(&bytes).any(|same| sha256(&same) == digest))
+    }
+
     /// The remembered digest of a file.
     pub fn recall(&self, file: &StepFile) -> Result<Option<String>, Error> {
         let metadata = fs::metadata(&file.path).map_err(|source| unreadable(file, source))?;
@@ -185,6 +198,26 @@ impl Digests {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// All that a file of SQL may have been before an editor or a version control system saved it.
+fn same_sql(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let text = bytes.strip_prefix(MARK).unwrap_or(bytes);
+    let lines: Vec<&[u8]> = text
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .collect();
+    let lines = match lines.as_slice() {
+        [lines @ .., []] => lines.to_vec(),
+        _ => lines,
+    };
+    let forms = [&b"\n"[..], b"\r\n"].into_iter().flat_map(|end| {
+        [&b""[..], end]
+            .into_iter()
+            .flat_map(move |last| [&b""[..], MARK].map(|mark| (mark, end, last)))
+    });
+    forms.map(move |(mark, end, last)| [mark, &lines.join(end), last].concat())
 }
 
 fn unreadable(file: &StepFile, source: io::Error) -> Error {

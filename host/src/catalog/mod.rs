@@ -263,9 +263,10 @@ impl Catalog {
             if allowances.changed || record.may_change {
                 continue;
             }
-            match digests.of(step) {
-                Ok(now) if now == record.digest => {}
-                Ok(now) => problems.push(Error::Changed {
+            let is_same = digests.is_same(step, record.digest);
+            match is_same.and_then(|is_same| Ok((is_same, digests.of(step)?))) {
+                Ok((true, _)) => {}
+                Ok((false, now)) => problems.push(Error::Changed {
                     step: step.file_name.clone(),
                     applied: record.digest.to_owned(),
                     now,

@@ -136,6 +136,8 @@ pub(super) fn text<'b>(label: &str, bytes: &'b [u8]) -> Result<&'b str, Error> {
             .count(),
         why: "the file is not UTF-8".to_owned(),
     })?;
+    // It says how the file is written, and is no part of it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match text.split_once('\0') {
         None => Ok(text),
         Some((before, _)) => Err(Error::Sql {

@@ -80,6 +80,10 @@ pub(super) async fn run(
             }
         }
         for advice in &advice {
+            if advice.advice.is_remark {
+                terminal.line(&format!("  {}", advice.danger()));
+                continue;
+            }
             terminal.warning(&advice.danger());
             terminal.line(&format!(
                 "  statement: {}",
@@ -91,7 +95,8 @@ pub(super) async fn run(
             terminal.error(problem, None);
         }
     }
-    let is_refused = !overview.problems.is_empty() || (arguments.strict && !advice.is_empty());
+    let is_refused = !overview.problems.is_empty()
+        || (arguments.strict && advice.iter().any(|advice| !advice.advice.is_remark));
     Ok(if is_refused { REFUSED } else { 0 })
 }
 

@@ -1,5 +1,7 @@
 //! What can go wrong when talking to the target.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 /// The result of a call of the database.
@@ -128,6 +130,16 @@ pub struct ScriptError {
 }
 
 impl ScriptError {
+    /// An error of the statement that stands in a script there.
+    pub(super) fn at(script: &str, at: Range<usize>, error: Error) -> Self {
+        let before = script.get(..at.start).unwrap_or_default();
+        Self {
+            line: 1 + before.matches('\n').count(),
+            statement: script.get(at).unwrap_or_default().to_owned(),
+            error,
+        }
+    }
+
     /// An error of no statement, before the first of a script.
     pub(super) fn of_none(error: Error) -> Self {
         Self {

@@ -168,6 +168,9 @@ pub struct Advice {
     pub danger: String,
     /// How to do the same without.
     pub recipe: String,
+    /// Whether it only says what is going to happen, and nothing is to be done about it.
+    #[serde(default)]
+    pub is_remark: bool,
 }
 
 /// What a step does to a table.
@@ -210,6 +213,17 @@ pub struct Deed {
     pub column: Option<String>,
 }
 
+/// What the statements of a script need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionNeed {
+    /// None refuses a transaction.
+    Fits,
+    /// Some do, and the rest have no need of one.
+    Refuses,
+    /// Some refuse one, and others may need one.
+    Mixed,
+}
+
 /// Where a sequence stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequenceState {
@@ -236,6 +250,9 @@ pub trait Database: Send + Sync {
     /// What to say about a script before it runs. `is_finalize` says that the application is about to change; `made` are the
     /// tables that the scripts before have made, to which those of this one are added.
     fn advise(&self, script: &str, is_finalize: bool, made: &mut BTreeSet<String>) -> Vec<Advice>;
+
+    /// What the statements of a script need, as far as their text tells.
+    fn transaction_need(&self, script: &str) -> TransactionNeed;
 
     /// The tenant of this name, where tenants are databases of their own beside this one; none where they are schemas of it.
     fn tenant(&self, name: &str) -> Option<Arc<dyn Database>>;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::overview;
-use super::{Engine, RunError, tenants};
-use crate::catalog::{Catalog, Digests, SqlStep, StepFile, StepKind};
+use super::{Engine, RunError, sql_step, tenants};
+use crate::catalog::{Catalog, Digests, StepFile, StepKind};
 use crate::database::{Advice, Stop, substitute};
 use crate::journal::{Phase, Snapshot};
 
@@ -25,6 +25,9 @@ pub struct StepAdvice {
 impl StepAdvice {
     /// The danger and where it is, in one line.
     pub fn danger(&self) -> String {
+        if self.advice.is_remark {
+            return format!("{} {}", self.step, self.advice.danger);
+        }
         format!(
             "{}, line {}: {}",
             self.step, self.advice.line, self.advice.danger
@@ -63,7 +66,8 @@ impl Engine {
         if !self.options.strict {
             return Ok(());
         }
-        let advice = self.advice_on(files)?;
+        let mut advice = self.advice_on(files)?;
+        advice.retain(|advice| !advice.advice.is_remark);
         if advice.is_empty() {
             return Ok(());
         }
@@ -88,7 +92,19 @@ impl Engine {
         let mut all = Vec::new();
         for file in files.filter(|file| file.kind == StepKind::Sql) {
             let (bytes, _) = Digests::forgetful().read(file).map_err(RunError::files)?;
-            let step = SqlStep::of(file, &bytes).map_err(RunError::files)?;
+            let read = sql_step::read(&*self.database, file, &bytes).map_err(RunError::files)?;
+            let step = read.step;
+            all.extend(read.remark.map(|remark| StepAdvice {
+                step: file.label(),
+                phase: Phase::Migrate,
+                advice: Advice {
+                    line: 1,
+                    statement: String::new(),
+                    danger: remark.to_owned(),
+                    recipe: String::new(),
+                    is_remark: true,
+                },
+            }));
             for (phase, section) in [
                 (Phase::Migrate, &step.migrate),
                 (Phase::Finalize, &step.finalize),

@@ -95,7 +95,10 @@ impl Engine {
             else {
                 continue;
             };
-            if digests.of(file).is_ok_and(|digest| digest != record.digest) {
+            if digests
+                .is_same(file, &record.digest)
+                .is_ok_and(|is_same| !is_same)
+            {
                 record.state = StepState::Started;
             }
         }

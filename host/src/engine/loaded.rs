@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::Engine;
 use super::event::{Event, Observer};
 use super::failure::Failure;
 use super::program::{Answers, Circumstances, Program};
 use super::transaction::{StepIdentity, StepTransaction};
-use crate::catalog::{Digests, SqlStep, StepFile, StepKind};
-use crate::database::Stop;
+use super::{Engine, sql_step};
+use crate::catalog::{Digests, StepFile, StepKind};
+use crate::database::{Database, Stop};
 use crate::journal::Phase;
 use crate::sandbox::{self, Component, Sandbox};
 
@@ -86,6 +86,7 @@ pub(super) fn load(
             false => None,
         },
         digests: &digests,
+        database: &*engine.database,
         observer,
         started: AtomicUsize::new(0),
         of: files.len(),
@@ -112,6 +113,7 @@ struct Loader<'l> {
     /// Started when there are components among the steps.
     sandbox: Option<&'l Sandbox<StepTransaction>>,
     digests: &'l Digests,
+    database: &'l dyn Database,
     observer: &'l dyn Observer,
     started: AtomicUsize,
     of: usize,
@@ -144,8 +146,13 @@ impl Loader<'_> {
 
     fn load_sql(&self, file: &StepFile) -> Result<(Program, String), Failure> {
         let (bytes, digest) = self.read(file)?;
-        let sql = SqlStep::of(file, &bytes).map_err(|error| Failure::from_catalog(&error))?;
-        Ok((Program::Sql(sql), digest))
+        let read = sql_step::read(self.database, file, &bytes)
+            .map_err(|error| Failure::from_catalog(&error))?;
+        if let Some(remark) = read.remark {
+            let message = format!("{} {remark}", file.label());
+            self.observer.notify(&Event::Warning { message });
+        }
+        Ok((Program::Sql(read.step), digest))
     }
 
     fn load_component(

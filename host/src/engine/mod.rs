@@ -53,6 +53,7 @@ mod retries;
 mod run_output;
 mod runner;
 mod running;
+mod sql_step;
 mod state;
 mod steps;
 mod supervisor;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::inspect;
 use super::overview::StepOverview;
 use super::{Engine, Inspection, RunError};
-use crate::catalog::{SqlStep, StepFile, StepKind};
+use super::{inspect, sql_step};
+use crate::catalog::{StepFile, StepKind};
 
 /// How long a component may take to describe itself to somebody who looks at it. Stops one that never ends, which would be
 /// asked again and again.
@@ -128,8 +128,8 @@ fn describe_sql(
         .map_err(RunError::files)?;
     details.size = Some(bytes.len());
     details.step.digest = Some(digest);
-    let sql = match SqlStep::of(file, &bytes) {
-        Ok(sql) => sql,
+    let sql = match sql_step::read(&*engine.database, file, &bytes) {
+        Ok(read) => read.step,
         Err(error) => {
             details.problem = Some(error.to_string());
             return Ok(());

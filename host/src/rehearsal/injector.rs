@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use super::injected_session::InjectedSession;
 use super::injection::{Injection, InjectionPlan, dead};
 use super::points::Seen;
-use crate::database::{Access, Advice, Capabilities, Database, Kind, Result, Session, Stop};
+use crate::database::{
+    Access, Advice, Capabilities, Database, Kind, Result, Session, Stop, TransactionNeed,
+};
 
 /// A database that is watched.
 pub(super) struct FaultInjector {
@@ -58,6 +60,10 @@ impl Database for FaultInjector {
 
     fn advise(&self, script: &str, is_finalize: bool, made: &mut BTreeSet<String>) -> Vec<Advice> {
         self.inner.advise(script, is_finalize, made)
+    }
+
+    fn transaction_need(&self, script: &str) -> TransactionNeed {
+        self.inner.transaction_need(script)
     }
 
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>> {

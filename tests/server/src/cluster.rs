@@ -319,7 +319,7 @@ fn children(parent: u32) -> Vec<rustix::process::Pid> {
 }
 
 /// The programs of the newest PostgreSQL that is installed.
-fn binaries() -> Result<PathBuf> {
+pub fn binaries() -> Result<PathBuf> {
     let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

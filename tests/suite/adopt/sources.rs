@@ -73,6 +73,17 @@ fn how_lines_end_is_no_change_to_flyway() {
 }
 
 #[test]
+fn our_own_lines_are_no_change_to_another_tool() {
+    for tool in [SQLX, FLYWAY] {
+        let place = tool.place();
+        let (file_name, text) = tool.files[0];
+        let marked = format!("-- wasmigrate:accept the table is new\n{text}");
+        place.write_step(file_name, marked.as_bytes());
+        place.run(&["import", "--from", tool.name]).ends_with(0);
+    }
+}
+
+#[test]
 fn an_older_file_runs_next_where_the_tool_would_run_it() {
     let place = SQLX.place();
     place.write_step(

@@ -221,10 +221,8 @@ mod sqlite {
     #[test]
     fn the_connections_settings_are_the_hosts() {
         for pragma in [
-            "writable_schema = ON",
             "journal_mode = DELETE",
             "foreign_keys = ON",
-            "user_version = 7",
             "schema_version = 7",
             "synchronous = OFF",
             "query_only = ON",
@@ -243,6 +241,10 @@ mod sqlite {
                 "a step may use only the reading pragmas",
             );
         }
+        refuses(
+            "PRAGMA writable_schema = ON",
+            "a step cannot write SQLite's own table",
+        );
         refuses(
             "SELECT * FROM pragma_journal_mode",
             "a step may use only the reading pragmas",

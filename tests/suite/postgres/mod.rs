@@ -1,10 +1,12 @@
 //! What only PostgreSQL has.
 
 mod advice;
+mod dumps;
 mod errors;
 mod notices;
 mod outside;
 mod outside_component;
+mod reading;
 mod replicated;
 mod role;
 mod values;

@@ -9,7 +9,7 @@ VACUUM account;";
 
 /// The processes of the server that build an index and wait for the application.
 const BUILDING: &str = "SELECT pid FROM pg_stat_activity
-                        WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'";
+                        WHERE query LIKE '%CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'";
 
 fn accounts() -> Place {
     Place::new()
@@ -57,12 +57,44 @@ fn statements_run_that_refuse_a_transaction() {
     let inside = accounts();
     inside.write_step(
         "0001_index.sql",
-        b"CREATE INDEX CONCURRENTLY by_balance ON account (balance);",
+        b"SELECT 1;\nCREATE INDEX CONCURRENTLY by_balance ON account (balance);",
     );
     inside
         .run(&["migrate"])
         .ends_with(1)
-        .and_says("CREATE INDEX CONCURRENTLY cannot run inside a transaction block");
+        .and_says("CREATE INDEX CONCURRENTLY cannot run inside a transaction block")
+        .and_says("move it into a file of its own with the line `-- wasmigrate:no-transaction`");
+}
+
+#[test]
+fn a_file_of_statements_that_refuse_a_transaction_needs_no_line() {
+    for (script, table) in [
+        (
+            "CREATE INDEX CONCURRENTLY by_balance ON account (balance);",
+            "by_balance",
+        ),
+        (
+            "SET lock_timeout = '1s';\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON account (id);\nVACUUM account;",
+            "i",
+        ),
+        (
+            "REINDEX (VERBOSE) TABLE CONCURRENTLY account; -- done",
+            "account",
+        ),
+    ] {
+        let place = accounts().with_sql("0001_index.sql", script);
+        let said =
+            "0001_index runs outside a transaction: each of its statements refuses to run in one";
+        place.run(&["plan", "--strict"]).ends_with(0).and_says(said);
+        place.run(&["migrate"]).ends_with(0).and_says(said);
+        assert_eq!(state(&place), "migrated");
+        assert!(place.content().contains(table), "{script}");
+    }
+    let refused = accounts().with_sql("0001_index.sql", "CREATE DATABASE other;");
+    refused
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("a step works on the target alone");
 }
 
 #[test]

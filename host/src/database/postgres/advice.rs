@@ -8,7 +8,8 @@
 use std::collections::BTreeSet;
 
 use super::super::Advice;
-use super::lexer::{self, Kind, Token, Tokens};
+use super::lexer::{Kind, Rules, Token};
+use super::statements;
 
 /// Functions whose value is the same for all rows, so that a new column's default need not be written into each.
 const STABLE_DEFAULTS: [&str; 6] = [
@@ -36,11 +37,13 @@ pub(super) fn advise(script: &str, is_finalize: bool, made: &mut BTreeSet<String
     let mut advice = Vec::new();
     let mut before = 0;
     let mut validated = BTreeSet::new();
-    for at in lexer::statements(script) {
+    // A script that cannot be taken apart is refused when it runs.
+    for piece in statements::split(script, Rules::default()).unwrap_or_default() {
+        let tokens: Vec<Token<'_>> = piece.tokens(script).collect();
+        let at = piece.at;
         let statement = script.get(at.clone()).unwrap_or_default();
         let comments = script.get(before..at.start).unwrap_or_default();
         before = at.end;
-        let tokens: Vec<Token<'_>> = Tokens::new(statement).collect();
         let mut reader = Statement {
             tokens: &tokens,
             is_finalize,
@@ -58,6 +61,7 @@ pub(super) fn advise(script: &str, is_finalize: bool, made: &mut BTreeSet<String
                     statement: statement.to_owned(),
                     danger,
                     recipe: recipe.to_owned(),
+                    is_remark: false,
                 });
             }
         }

@@ -22,6 +22,7 @@ use rustix::net::sockopt;
 use super::super::{Error, ErrorKind, Result};
 use super::address::{Address, Endpoint, SslMode};
 use super::errors;
+use super::lexer::Rules;
 use super::patience::{Patience, Patiently};
 use super::prepared::PreparedStatements;
 use super::socket::Socket;
@@ -61,6 +62,8 @@ pub(super) struct Connection {
     pub(super) canceller: Canceller,
     /// What the server told of its settings.
     pub(super) parameters: HashMap<String, String>,
+    /// How the server reads strings where no step has set anything else.
+    pub(super) rules: Rules,
     /// The state of the transaction when the server was last ready: `I` none, `T` open, `E` failed.
     pub(super) status: u8,
     /// What it calls types that are not built in, by number and modifier.
@@ -99,6 +102,7 @@ impl Connection {
                 secret: 0,
             },
             parameters: HashMap::new(),
+            rules: Rules::default(),
             status: b'I',
             type_names: HashMap::new(),
             prepared: PreparedStatements::default(),
@@ -194,6 +198,7 @@ impl Connection {
                 }
                 Message::ReadyForQuery(body) => {
                     self.status = body.status();
+                    self.rules = self.current_rules();
                     return Ok(());
                 }
                 Message::NoticeResponse(_) => {}
@@ -209,6 +214,14 @@ impl Connection {
 
     pub(super) fn note_parameter(&mut self, name: &str, value: &str) {
         self.parameters.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// How the server reads strings now.
+    pub(super) fn current_rules(&self) -> Rules {
+        let strings = self.parameters.get("standard_conforming_strings");
+        Rules {
+            standard_strings: strings.is_none_or(|value| value != "off"),
+        }
     }
 
     /// Says good-bye.

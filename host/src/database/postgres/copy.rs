@@ -95,6 +95,28 @@ impl PostgresSession {
         Ok(inserted)
     }
 
+    /// Runs a `COPY … FROM STDIN` of a script with the rows that stand behind it, as they are.
+    pub(super) fn copy_rows(&mut self, copy: &str, rows: &str) -> Result<u64> {
+        self.ask(Asked::Awaited, &Request::once(copy), std::iter::empty())?;
+        let mut parts = rows.as_bytes().chunks(MESSAGE);
+        let sent = self.send_parts(&mut |buffer| {
+            let part = parts.next();
+            buffer.put_slice(part.unwrap_or_default());
+            Ok(part.is_some())
+        });
+        if let Err(error) = sent {
+            return Err(self.abandon(error));
+        }
+        let mut inserted = 0;
+        self.settle(Authority::Step, &mut |_, answer| {
+            if let Answer::Done(rows) = answer {
+                inserted = rows;
+            }
+            Ok(())
+        })?;
+        Ok(inserted)
+    }
+
     /// Tells the server that no more rows come.
     fn abandon(&mut self, error: Error) -> Error {
         let told = self.connection.as_mut().map(|connection| {
@@ -111,6 +133,28 @@ impl PostgresSession {
     }
 
     fn send_rows(&mut self, rows: &Batch, forms: Option<&[Form]>) -> Result<()> {
+        let mut row = 0;
+        self.send_parts(&mut |buffer| {
+            if row == 0 && forms.is_some() {
+                buffer.put_slice(SIGNATURE);
+            }
+            if row == rows.row_count {
+                if forms.is_some() {
+                    buffer.put_i16(-1);
+                }
+                return Ok(false);
+            }
+            match forms {
+                Some(forms) => write_binary_row(rows, row, forms, buffer)?,
+                None => write_text_row(rows, row, buffer),
+            }
+            row += 1;
+            Ok(true)
+        })
+    }
+
+    /// Sends rows as `write` writes them, until it says that there are no more.
+    fn send_parts(&mut self, write: &mut dyn FnMut(&mut BytesMut) -> Result<bool>) -> Result<()> {
         let (stop, database) = (self.stop.clone(), self.database.clone());
         let process = self.pipeline.begun.as_ref().map(|begun| begun.process);
         let lost = self.lost();
@@ -124,14 +168,7 @@ impl PostgresSession {
             Ok(())
         };
         let mut buffer = BytesMut::with_capacity(2 * MESSAGE);
-        if forms.is_some() {
-            buffer.put_slice(SIGNATURE);
-        }
-        for row in 0..rows.row_count {
-            match forms {
-                Some(forms) => write_binary_row(rows, row, forms, &mut buffer)?,
-                None => write_text_row(rows, row, &mut buffer),
-            }
+        while write(&mut buffer)? {
             if buffer.len() >= MESSAGE {
                 send(buffer.split(), &mut connection.wire.outgoing)?;
                 // The server reads these rows while the next ones are written.
@@ -141,9 +178,6 @@ impl PostgresSession {
                     .and_then(|()| connection.wire.relieve(&mut look))
                     .map_err(|error| errors::broken(&database.0.name, &error))?;
             }
-        }
-        if forms.is_some() {
-            buffer.put_i16(-1);
         }
         send(buffer, &mut connection.wire.outgoing)?;
         frontend::copy_done(&mut connection.wire.outgoing);

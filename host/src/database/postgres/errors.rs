@@ -17,6 +17,12 @@ pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// SQLSTATE of a statement in a transaction that has failed already.
 pub(super) const IN_FAILED_TRANSACTION: &str = "25P02";
 
+/// SQLSTATE of a statement that refuses to run in a transaction.
+const ACTIVE_TRANSACTION: &str = "25001";
+
+const OUTSIDE: &str = "such a statement runs outside a transaction: move it into a file of its own with the line \
+     `-- wasmigrate:no-transaction`";
+
 /// Translates what the server says of an error: <https://www.postgresql.org/docs/current/protocol-error-fields.html>
 pub(super) fn translate(fields: &mut ErrorFields<'_>) -> io::Result<Error> {
     let mut error = Error::new(ErrorKind::Other, "");
@@ -34,6 +40,9 @@ pub(super) fn translate(fields: &mut ErrorFields<'_>) -> io::Result<Error> {
         }
     }
     error.kind = kind(&error.code);
+    if error.code == ACTIVE_TRANSACTION && error.hint.is_none() {
+        error.hint = Some(OUTSIDE.to_owned());
+    }
     Ok(error)
 }
 

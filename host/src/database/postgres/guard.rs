@@ -4,7 +4,8 @@
 //! looked for before the commit (`verify`). Here the step is told in plain words what it must not do, and why.
 
 use super::super::{Error, JOURNAL_PREFIX, Result};
-use super::lexer::{self, Kind, Token, Tokens};
+use super::lexer::{Kind, Rules, Token, Tokens};
+use super::statements::{self, Piece};
 
 /// Statements that begin so are refused, with the reason.
 const REFUSED: [(&[&str], &str); 28] = [
@@ -47,8 +48,10 @@ const REFUSED: [(&[&str], &str); 28] = [
     (&["DROP", "DATABASE"], "a step works on the target alone"),
 ];
 
-const TRANSACTION: &str = "the host begins and ends the transaction of a step";
-const ROLE: &str = "the host decides in whose name a step works";
+const TRANSACTION: &str = "the host begins and ends the transaction of a step; take it out (a file's BEGIN as its first and \
+     COMMIT as its last statement are passed over)";
+const ROLE: &str =
+    "the host decides in whose name a step works: the operator names a role with `postgres.role`";
 const SESSION: &str = "the connection belongs to the host, and outlives the step";
 
 /// Settings that say in whose name a session works, which have statements of their own, too.
@@ -91,20 +94,28 @@ const WRITING: [&str; 8] = [
 ];
 
 /// Checks one statement of a step.
-pub(super) fn check(statement: &str) -> Result<()> {
+pub(super) fn check(statement: &str, rules: Rules) -> Result<()> {
     if statement.contains('\0') {
         return Err(Error::invalid_argument(
             "the statement holds a NUL byte, at which PostgreSQL would stop reading it",
         ));
     }
-    if statement.contains(';') && lexer::statements(statement).len() > 1 {
+    if statement.contains(';') && statements::count(statement, rules) > 1 {
         return Err(Error::invalid_argument(
             "the text holds more than one statement: pass one statement per call",
         ));
     }
-    let tokens: Vec<Token<'_>> = Tokens::new(statement)
-        .skip_while(|token| token.is_symbol(";"))
-        .collect();
+    check_words(Tokens::new(statement, rules), false)
+}
+
+/// Checks one statement of a script.
+pub(super) fn check_piece(script: &str, piece: &Piece) -> Result<()> {
+    check_words(piece.tokens(script), piece.rows.is_some())
+}
+
+/// `has_rows` says that the rows of a COPY follow.
+fn check_words(tokens: Tokens<'_>, has_rows: bool) -> Result<()> {
+    let tokens: Vec<Token<'_>> = tokens.skip_while(|token| token.is_symbol(";")).collect();
     if tokens.is_empty() {
         return Err(Error::invalid_argument("the text holds no statement"));
     }
@@ -117,7 +128,7 @@ pub(super) fn check(statement: &str) -> Result<()> {
             return Err(refused(&words.join(" "), reason));
         }
     }
-    if tokens.first().is_some_and(|first| first.is("COPY")) {
+    if !has_rows && tokens.first().is_some_and(|first| first.is("COPY")) {
         check_copy(&tokens)?;
     }
     check_role(&tokens)?;
@@ -127,7 +138,7 @@ pub(super) fn check(statement: &str) -> Result<()> {
 
 /// Whether a statement may change what later statements mean: all but those that only move rows.
 pub(super) fn changes_shape(statement: &str) -> bool {
-    let first = Tokens::new(statement).find(|token| !token.is_symbol(";"));
+    let first = Tokens::new(statement, Rules::default()).find(|token| !token.is_symbol(";"));
     !first.is_some_and(|first| {
         [
             "SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE",
@@ -227,40 +238,108 @@ fn check_names(tokens: &[Token<'_>]) -> Result<()> {
         && !tokens
             .iter()
             .any(|token| WRITING.iter().any(|word| token.is(word)));
-    for token in tokens {
-        let Some(name) = token.name() else {
-            // The body of a function or of a DO block.
-            if token.kind == Kind::String && token.text.starts_with('$') {
-                check_body(token.text)?;
-            }
-            continue;
-        };
-        check_function(&name)?;
+    for (place, token) in tokens.iter().enumerate() {
+        let Some(name) = token.name() else { continue };
+        if FORBIDDEN_FUNCTIONS.contains(&name.as_str()) && may_call(tokens, place) {
+            return Err(forbidden(&name));
+        }
         if name.starts_with(JOURNAL_PREFIX) && !reads {
             return Err(belongs_to_the_host(&name));
         }
     }
-    Ok(())
+    match may_run_strings(tokens) {
+        true => tokens
+            .iter()
+            .filter_map(Token::content)
+            .try_for_each(|body| check_body(&body)),
+        false => Ok(()),
+    }
 }
 
-fn check_function(name: &str) -> Result<()> {
-    if FORBIDDEN_FUNCTIONS.contains(&name) {
-        return Err(refused(
-            &format!("{name}()"),
-            "a step cannot reach outside the target",
-        ));
+/// Whether strings of this statement may be code: bodies of functions and blocks, or what a function runs.
+fn may_run_strings(tokens: &[Token<'_>]) -> bool {
+    tokens
+        .first()
+        .is_some_and(|first| first.is_any(&["DO", "CALL", "SELECT", "WITH", "EXPLAIN"]))
+        || makes(tokens, &["FUNCTION", "PROCEDURE"])
+}
+
+/// Whether a statement makes something of these kinds.
+fn makes(tokens: &[Token<'_>], kinds: &[&str]) -> bool {
+    match tokens {
+        [create, or, replace, kind, ..] if or.is("OR") && replace.is("REPLACE") => {
+            create.is("CREATE") && kind.is_any(kinds)
+        }
+        [create, kind, ..] => create.is("CREATE") && kind.is_any(kinds),
+        _ => false,
     }
-    Ok(())
+}
+
+/// Whether the name at this place may be that of a function that is called, now or by what is made here.
+fn may_call(tokens: &[Token<'_>], place: usize) -> bool {
+    if makes(
+        tokens,
+        &[
+            "AGGREGATE",
+            "CAST",
+            "CONVERSION",
+            "OPERATOR",
+            "TRANSFORM",
+            "TYPE",
+        ],
+    ) {
+        return true;
+    }
+    let is_followed = tokens
+        .get(place + 1)
+        .is_some_and(|next| next.is_symbol("("));
+    if !is_followed {
+        return false;
+    }
+    let mut start = place;
+    while start >= 2 && tokens.get(start - 1).is_some_and(|dot| dot.is_symbol(".")) {
+        start -= 2;
+    }
+    let Some(before) = start.checked_sub(1).and_then(|before| tokens.get(before)) else {
+        return true;
+    };
+    let is_first = |words: &[&str]| tokens.first().is_some_and(|first| first.is_any(words));
+    // A table and its columns, or the function itself rather than a call of it.
+    let names_another = before.is_any(&[
+        "AS",
+        "COPY",
+        "EXISTS",
+        "INTO",
+        "RECURSIVE",
+        "REFERENCES",
+        "TABLE",
+        "VIEW",
+        "WITH",
+    ]) || before.is("ON") && is_first(&["CREATE", "GRANT", "REVOKE"])
+        || before.is_any(&["FUNCTION", "PROCEDURE", "ROUTINE"])
+            && (is_first(&["ALTER", "COMMENT", "DROP", "GRANT", "REVOKE"])
+                || makes(tokens, &["FUNCTION", "PROCEDURE"]));
+    !names_another
+}
+
+fn forbidden(function: &str) -> Error {
+    refused(
+        &format!("{function}()"),
+        "a step cannot reach outside the target",
+    )
 }
 
 /// Looks for what is forbidden in a quoted body, of which only the words are known.
-fn check_body(quoted: &str) -> Result<()> {
-    let tag = lexer::dollar_tag(quoted).unwrap_or("$$");
-    let inner = quoted.strip_prefix(tag).unwrap_or(quoted);
-    let inner = inner.strip_suffix(tag).unwrap_or(inner);
-    for token in Tokens::new(inner) {
+fn check_body(body: &str) -> Result<()> {
+    let tokens: Vec<Token<'_>> = Tokens::new(body, Rules::default()).collect();
+    for (place, token) in tokens.iter().enumerate() {
         let Some(name) = token.name() else { continue };
-        check_function(&name)?;
+        // A body of one word is the name of a function in C.
+        if FORBIDDEN_FUNCTIONS.contains(&name.as_str())
+            && (tokens.len() == 1 || may_call(&tokens, place))
+        {
+            return Err(forbidden(&name));
+        }
         if name.starts_with(JOURNAL_PREFIX) {
             return Err(belongs_to_the_host(&name));
         }

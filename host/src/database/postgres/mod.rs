@@ -9,6 +9,7 @@
 
 mod address;
 mod advice;
+mod around;
 mod capabilities;
 mod connection;
 mod content;
@@ -34,6 +35,7 @@ mod session;
 mod shape;
 mod socket;
 mod state;
+mod statements;
 mod text;
 mod throwaway;
 mod tls;
@@ -47,7 +49,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Access, Advice, Capabilities, Database, Kind, Result, Session, Stop};
+use super::{Access, Advice, Capabilities, Database, Kind, Result, Session, Stop, TransactionNeed};
 use capabilities::CAPABILITIES;
 use state::PostgresSession;
 
@@ -70,6 +72,10 @@ impl Database for Postgres {
 
     fn advise(&self, script: &str, is_finalize: bool, made: &mut BTreeSet<String>) -> Vec<Advice> {
         advice::advise(script, is_finalize, made)
+    }
+
+    fn transaction_need(&self, script: &str) -> TransactionNeed {
+        around::transaction_need(script)
     }
 
     fn tenant(&self, _name: &str) -> Option<Arc<dyn Database>> {

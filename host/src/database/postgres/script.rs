@@ -3,9 +3,12 @@
 use std::ops::Range;
 
 use super::super::{Authority, Error, Script, ScriptError};
+use super::lexer::Rules;
 use super::pipeline::{Answer, Asked, Request};
 use super::state::PostgresSession;
-use super::{guard, lexer};
+use super::statements::{self, Piece};
+use super::{around, guard};
+use crate::output::Level;
 
 /// How many statements are sent before their answers are read.
 const STATEMENTS_AT_ONCE: usize = 1_000;
@@ -63,8 +66,8 @@ impl PostgresSession {
             bytes: 0,
             changed: 0,
         };
+        let mut rules = self.rules();
         for (place, script) in scripts.iter().enumerate() {
-            let statements = lexer::statements(script.text);
             let entered = match script.is_fresh {
                 true => self.enter_fresh(None),
                 false => self.enter(Authority::Step),
@@ -72,21 +75,56 @@ impl PostgresSession {
             if let Err(error) = entered {
                 return Err((place, ScriptError::of_none(error)));
             }
-            if statements.is_empty() {
+            if script.is_fresh {
+                rules = self.usual_rules();
+            }
+            let pieces = match statements::split(script.text, rules) {
+                Ok(pieces) => pieces,
+                Err(mistake) => {
+                    self.settle_scripts(&mut sent, progress)?;
+                    return Err((place, mistake.of(script.text)));
+                }
+            };
+            rules = pieces.last().map_or(rules, |last| last.rules_behind);
+            let pieces = match is_one_by_one {
+                true => pieces,
+                false => self.without_transaction(script.text, pieces),
+            };
+            if pieces.is_empty() {
                 match sent.waiting.last_mut() {
                     Some(before) => before.over = place + 1,
                     None => progress(place, script.text.len()),
                 }
             }
-            let last = statements.len().saturating_sub(1);
-            for (position, at) in statements.into_iter().enumerate() {
-                let statement = script.text.get(at.clone()).unwrap_or_default();
-                if let Err(error) = self.ask_of_step(statement) {
-                    // What comes before it may have failed before.
+            let last = pieces.len().saturating_sub(1);
+            for (position, piece) in pieces.into_iter().enumerate() {
+                if piece.rows.is_some() {
                     self.settle_scripts(&mut sent, progress)?;
-                    return Err(sent.failed(place, at, error));
                 }
-                sent.bytes += statement.len();
+                let asked = self.ask_of_step(script.text, &piece);
+                let at = piece.at;
+                let rows = match asked {
+                    Ok(rows) => rows,
+                    Err(error) => {
+                        // What comes before it may have failed before.
+                        self.settle_scripts(&mut sent, progress)?;
+                        return Err(sent.failed(place, at, error));
+                    }
+                };
+                if let Some(rows) = rows {
+                    sent.changed += rows;
+                    let end = piece.rows.map_or(at.end, |rows| rows.end);
+                    progress(
+                        place,
+                        if position == last {
+                            script.text.len()
+                        } else {
+                            end
+                        },
+                    );
+                    continue;
+                }
+                sent.bytes += piece.sent.len();
                 sent.waiting.push(Waiting {
                     place,
                     at,
@@ -107,14 +145,54 @@ impl PostgresSession {
         Ok(sent.changed)
     }
 
-    fn ask_of_step(&mut self, statement: &str) -> Result<(), Error> {
-        guard::check(statement)?;
+    /// Leaves out a BEGIN and a COMMIT around a whole script: that is what the host does.
+    fn without_transaction(&self, script: &str, pieces: Vec<Piece>) -> Vec<Piece> {
+        let Some(around) = around::transaction(script, &pieces) else {
+            return pieces;
+        };
+        if let Some(listener) = &self.pipeline.listener {
+            listener.hear(Level::Info, around::PASSED_OVER);
+        }
+        let pieces = pieces.into_iter().enumerate();
+        pieces
+            .filter(|(place, _)| !around.contains(place))
+            .map(|(_, piece)| piece)
+            .collect()
+    }
+
+    /// How the server will read strings where nothing has been set since the transaction began.
+    fn usual_rules(&self) -> Rules {
+        self.connection
+            .as_ref()
+            .map_or_else(Rules::default, |connection| connection.rules)
+    }
+
+    /// How the server will read the strings of what is sent next.
+    pub(super) fn rules(&self) -> Rules {
+        match &self.connection {
+            Some(connection) if self.pipeline.is_empty() => connection.current_rules(),
+            // What waits to be answered has put the settings back.
+            _ => self.usual_rules(),
+        }
+    }
+
+    /// Sends a statement of a script. Rows behind it are sent and answered, too: it tells how many.
+    fn ask_of_step(&mut self, script: &str, piece: &Piece) -> Result<Option<u64>, Error> {
+        guard::check_piece(script, piece)?;
+        let statement = script.get(piece.sent.clone()).unwrap_or_default();
         self.set_lock_timeout_for(statement)?;
-        self.ask(
-            Asked::Awaited,
-            &Request::once(statement),
-            std::iter::empty(),
-        )
+        match &piece.rows {
+            Some(rows) => {
+                self.enter(Authority::Step)?;
+                let rows = script.get(rows.clone()).unwrap_or_default();
+                self.copy_rows(statement, rows).map(Some)
+            }
+            None => {
+                let request = Request::once(statement);
+                self.ask(Asked::Awaited, &request, std::iter::empty())?;
+                Ok(None)
+            }
+        }
     }
 
     /// Sends what the server takes without waiting.
@@ -167,12 +245,6 @@ impl Sent<'_> {
 
     fn failed(&self, place: usize, at: Range<usize>, error: Error) -> (usize, ScriptError) {
         let text = self.scripts.get(place).map_or("", |script| script.text);
-        let before = text.get(..at.start).unwrap_or_default();
-        let error = ScriptError {
-            line: 1 + before.matches('\n').count(),
-            statement: text.get(at).unwrap_or_default().to_owned(),
-            error,
-        };
-        (place, error)
+        (place, ScriptError::at(text, at, error))
     }
 }

@@ -121,7 +121,7 @@ impl PostgresSession {
         parameters: &Batch,
         on: &mut dyn FnMut(usize, u64),
     ) -> Result<()> {
-        guard::check(statement)?;
+        guard::check(statement, self.rules())?;
         self.set_lock_timeout_for(statement)?;
         if parameters.row_count == 0 {
             return self.expect_parameters(statement, parameters.columns.len());
@@ -316,7 +316,7 @@ impl PostgresSession {
         if authority == Authority::Host {
             return Ok(());
         }
-        guard::check(statement)?;
+        guard::check(statement, self.rules())?;
         self.set_lock_timeout_for(statement)
     }
 }

@@ -1,5 +1,6 @@
 //! What makes databases on a server, fills one, and drops them again: for databases that are thrown away.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::super::{
@@ -7,24 +8,11 @@ use super::super::{
     Database as _, Durability, Error, Result, ScriptError, Session, Stop,
 };
 use super::content::full_name;
+use super::lexer::{self, Rules};
 use super::patience::Patience;
+use super::pipeline;
 use super::pool::{Postgres, Shared};
-use super::{lexer, pipeline};
-
-/// Where the rows of `COPY … FROM stdin` end in a script of psql's.
-const END_OF_ROWS: &str = "\\.";
-
-/// A part of a script as `pg_dump` writes it.
-enum Part {
-    /// Statements, and the line on which they begin.
-    Statements { first_line: usize, text: String },
-    /// Rows after a `COPY … FROM stdin`, and the line of that.
-    Rows {
-        line: usize,
-        copy: String,
-        rows: Vec<String>,
-    },
-}
+use super::statements::{self, Piece};
 
 impl Postgres {
     /// Another database of the same server, reached the same way.
@@ -117,8 +105,12 @@ impl Postgres {
             .begin(Durability::Deferred)
             .await
             .map_err(at_start)?;
-        for part in parts(script) {
-            restore_part(&mut *session, part).await?;
+        let pieces =
+            statements::split(script, Rules::default()).map_err(|mistake| mistake.of(script))?;
+        for piece in pieces {
+            restore_piece(&mut *session, script, &piece)
+                .await
+                .map_err(|error| ScriptError::at(script, piece.at, error))?;
         }
         session
             .commit(CommitPermit::throwaway())
@@ -130,90 +122,27 @@ impl Postgres {
     }
 }
 
-async fn restore_part(
-    session: &mut dyn Session,
-    part: Part,
-) -> std::result::Result<(), ScriptError> {
-    match part {
-        Part::Statements { first_line, text } => {
-            for at in lexer::statements(&text) {
-                let before = text.get(..at.start).unwrap_or_default();
-                let line = first_line + before.matches('\n').count();
-                let statement = text.get(at).unwrap_or_default();
-                session
-                    .execute(Authority::Host, statement, &[])
-                    .await
-                    .map_err(|error| ScriptError {
-                        line,
-                        statement: statement.to_owned(),
-                        error,
-                    })?;
-            }
-            Ok(())
-        }
-        Part::Rows { line, copy, rows } => {
-            let failed = |error| ScriptError {
-                line,
-                statement: copy.clone(),
-                error,
-            };
-            let (table, columns) = copied(&copy).ok_or_else(|| {
-                failed(Error::invalid_argument(
-                    "a COPY … FROM stdin must name its columns, as `pg_dump` writes it",
-                ))
-            })?;
-            let batch = batch(columns.len(), &rows).map_err(failed)?;
-            session
-                .load(&table, &columns, &batch)
-                .await
-                .map(|_| ())
-                .map_err(failed)
-        }
-    }
-}
-
-/// Takes a script apart at the rows in it. Commands of psql itself, which begin with a backslash, are left out.
-fn parts(script: &str) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let mut text = String::new();
-    let mut first_line = 1;
-    let mut lines = (1..).zip(script.lines());
-    while let Some((number, line)) = lines.next() {
-        let is_copy = line.starts_with("COPY ") && line.trim_end().ends_with("FROM stdin;");
-        if !is_copy {
-            if !line.starts_with('\\') {
-                text.push_str(line);
-            }
-            text.push('\n');
-            continue;
-        }
-        let statements = Part::Statements {
-            first_line,
-            text: std::mem::take(&mut text),
-        };
-        parts.push(statements);
-        let mut rows = Vec::new();
-        first_line = number + 1;
-        for (number, row) in lines.by_ref() {
-            first_line = number + 1;
-            if row == END_OF_ROWS {
-                break;
-            }
-            rows.push(row.to_owned());
-        }
-        parts.push(Part::Rows {
-            line: number,
-            copy: line.to_owned(),
-            rows,
-        });
-    }
-    parts.push(Part::Statements { first_line, text });
-    parts
+async fn restore_piece(session: &mut dyn Session, script: &str, piece: &Piece) -> Result<()> {
+    let text = |at: Range<usize>| script.get(at).unwrap_or_default();
+    let Some(rows) = piece.rows.clone() else {
+        return session
+            .execute(Authority::Host, text(piece.sent.clone()), &[])
+            .await
+            .map(|_| ());
+    };
+    let (table, columns) = copied(text(piece.at.clone())).ok_or_else(|| {
+        Error::invalid_argument("a COPY … FROM stdin must name its columns, as `pg_dump` writes it")
+    })?;
+    let rows: Vec<&str> = text(rows).lines().collect();
+    session
+        .load(&table, &columns, &batch(columns.len(), &rows)?)
+        .await
+        .map(|_| ())
 }
 
 /// The table and columns of a `COPY`.
 fn copied(copy: &str) -> Option<(String, Vec<String>)> {
-    let mut tokens = lexer::Tokens::new(copy);
+    let mut tokens = lexer::Tokens::new(copy, Rules::default());
     if !tokens.next()?.is("copy") {
         return None;
     }
@@ -239,7 +168,7 @@ fn copied(copy: &str) -> Option<(String, Vec<String>)> {
 }
 
 /// Rows in the text form of COPY as a batch.
-fn batch(width: usize, rows: &[String]) -> Result<Batch> {
+fn batch(width: usize, rows: &[&str]) -> Result<Batch> {
     let mut columns: Vec<ColumnBuilder> = (0..width)
         .map(|_| ColumnBuilder::of(Some(ColumnForm::Texts)))
         .collect();

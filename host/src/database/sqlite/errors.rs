@@ -33,6 +33,8 @@ pub(super) fn misuse(message: &str) -> rusqlite::Error {
     )
 }
 
+const UNREGISTERED: &str = "functions and collations that the application registers on its own connections are not there on those of the host";
+
 fn from_code(failure: ffi::Error, message: String) -> Error {
     let kind = match failure.code {
         ffi::ErrorCode::ConstraintViolation => ErrorKind::Constraint,
@@ -50,7 +52,15 @@ fn from_code(failure: ffi::Error, message: String) -> Error {
         ErrorKind::Constraint => constraint_of(failure.extended_code, &message),
         _ => (None, None, None),
     };
+    let is_missing = [
+        "no such function: ",
+        "no such collation sequence: ",
+        "unknown function: ",
+    ]
+    .iter()
+    .any(|start| message.starts_with(start));
     Error {
+        hint: is_missing.then(|| UNREGISTERED.to_owned()),
         code: code_name(failure.extended_code),
         table,
         column,

@@ -30,6 +30,9 @@ const READING_PRAGMAS: [&str; 13] = [
 /// The pragmas that only read as long as they are given no value. Full-text and spatial indexes ask for two of them.
 const PLAIN_PRAGMAS: [&str; 3] = ["data_version", "encoding", "page_size"];
 
+/// The pragmas that an application keeps its own data with, and the one that the host puts back.
+const ALLOWED_PRAGMAS: [&str; 3] = ["application_id", "legacy_alter_table", "user_version"];
+
 /// Functions that reach outside the database.
 const FORBIDDEN_FUNCTIONS: [&str; 2] = ["load_extension", "fts3_tokenizer"];
 
@@ -58,6 +61,8 @@ struct State {
     /// All that steps' statements were meant to do.
     deeds: BTreeSet<Deed>,
     denied: Option<String>,
+    /// Whether a step has switched `legacy_alter_table`.
+    legacy: bool,
 }
 
 impl Guard {
@@ -68,6 +73,7 @@ impl Guard {
             touched: Touched::default(),
             deeds: BTreeSet::new(),
             denied: None,
+            legacy: false,
         })))
     }
 
@@ -112,6 +118,11 @@ impl Guard {
         self.state().denied.take()
     }
 
+    /// Whether a step has switched `legacy_alter_table` since the last call.
+    pub(super) fn take_legacy(&self) -> bool {
+        std::mem::take(&mut self.state().legacy)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,6 +137,9 @@ impl Guard {
             return Authorization::Deny;
         }
         state.touched.note(context);
+        if let AuthAction::Pragma { pragma_name, .. } = &context.action {
+            state.legacy |= pragma_name.eq_ignore_ascii_case("legacy_alter_table");
+        }
         if let Some(deed) = deed(&context.action) {
             state.deeds.insert(deed);
         }
@@ -228,13 +242,23 @@ fn permit(action: &AuthAction<'_>) -> Result<(), String> {
                     .iter()
                     .any(|pragma| pragma_name.eq_ignore_ascii_case(pragma))
             };
-            if is_among(&READING_PRAGMAS) || (pragma_value.is_none() && is_among(&PLAIN_PRAGMAS)) {
+            if is_among(&["writable_schema"]) {
+                Err(
+                    "PRAGMA writable_schema: a step cannot write SQLite's own table; a dump says this of a virtual table: \
+                     write its CREATE VIRTUAL TABLE in place of the lines up to `PRAGMA writable_schema=OFF`"
+                        .to_owned(),
+                )
+            } else if is_among(&READING_PRAGMAS)
+                || is_among(&ALLOWED_PRAGMAS)
+                || (pragma_value.is_none() && is_among(&PLAIN_PRAGMAS))
+            {
                 Ok(())
             } else {
                 Err(format!(
-                    "PRAGMA {pragma_name}: a step may use only the reading pragmas ({}, {})",
+                    "PRAGMA {pragma_name}: a step may use only the reading pragmas ({}, {}) and {}",
                     READING_PRAGMAS.join(", "),
-                    PLAIN_PRAGMAS.join(", ")
+                    PLAIN_PRAGMAS.join(", "),
+                    ALLOWED_PRAGMAS.join(", ")
                 ))
             }
         }

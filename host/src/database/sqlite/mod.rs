@@ -11,9 +11,12 @@ mod content;
 mod errors;
 mod foreign_keys;
 mod guard;
+mod math;
 mod open_file;
 mod other_connections;
 mod parameters;
+mod pragma;
+mod reading;
 mod reserved;
 mod script;
 mod session;
@@ -34,7 +37,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     Access, Advice, Capabilities, Database, Error, ErrorKind, Kind, Result, Session, SessionLimits,
-    Stop,
+    Stop, TransactionNeed,
 };
 use capabilities::CAPABILITIES;
 use errors::translate;
@@ -147,6 +150,12 @@ impl Database for Sqlite {
         Vec::new()
     }
 
+    fn transaction_need(&self, script: &str) -> TransactionNeed {
+        // What cannot be read is refused when it runs.
+        let pieces = reading::split(script).unwrap_or_default();
+        pragma::transaction_need(&pieces)
+    }
+
     fn tenant(&self, name: &str) -> Option<Arc<dyn Database>> {
         let mut directory = self.path.clone().into_os_string();
         directory.push(".tenants");
@@ -178,6 +187,7 @@ fn connect(
         Access::Read | Access::Rehearsal => Connection::open_with_flags(path, flags)?,
     };
     connection.busy_timeout(BUSY_SLICE)?;
+    math::add(&connection)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use super::super::{
-    Access, Authority, CursorId, Durability, Error, ErrorKind, Result, SavepointId, Stop,
+    Access, Authority, CursorId, Durability, Error, ErrorKind, Listener, Result, SavepointId, Stop,
 };
 use super::changes::Changes;
 use super::errors::translate;
@@ -36,6 +37,10 @@ pub(super) struct OpenFile {
     pub(super) is_verified: bool,
     pub(super) foreign_keys: ForeignKeys,
     pub(super) changes: Changes,
+    /// Whether each statement commits by itself.
+    pub(super) is_outside: bool,
+    /// Hears what the host says of a step's statements.
+    pub(super) listener: Option<Arc<dyn Listener>>,
 }
 
 /// A result that is being read.
@@ -101,6 +106,8 @@ impl OpenFile {
             is_verified: false,
             foreign_keys: ForeignKeys::default(),
             changes,
+            is_outside: false,
+            listener: None,
         })
     }
 
@@ -127,6 +134,7 @@ impl OpenFile {
         }
         self.touched = Touched::default();
         self.is_verified = false;
+        self.is_outside = false;
         self.guard.act_for(Authority::Host);
         let waits = self.access == Access::Write && !self.database.is_throwaway;
         if waits && self.durability != durability {
@@ -158,6 +166,19 @@ impl OpenFile {
         self.close_cursors();
         self.savepoints.clear();
         self.guard.act_for(Authority::Host);
+        self.put_back();
+    }
+
+    /// Puts back what a step has switched for its own statements.
+    pub(super) fn put_back(&mut self) {
+        if !self.guard.take_legacy() {
+            return;
+        }
+        self.guard.act_for(Authority::Host);
+        // A switch of the connection alone, which nothing can keep from it.
+        let _ = self
+            .connection
+            .pragma_update(None, "legacy_alter_table", false);
     }
 
     pub(super) fn close_cursors(&mut self) {

@@ -1,21 +1,32 @@
 //! Scripts: the statements of a step written in SQL.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::rc::Rc;
 
 use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::limits::Limit;
 
 use super::super::{Access, Authority, Error, ScriptError};
 use super::open_file::OpenFile;
+use super::reading::{self, Piece};
+use super::{pragma, retry_busy};
+use crate::output::Level;
 
-/// The line, from 1, on which the statement begins that follows this offset of a script.
-pub(super) fn line_behind(script: &str, offset: usize) -> usize {
-    let rest = script.get(offset..).unwrap_or_default();
-    let start = script.len() - rest.trim_start().len();
-    1 + script
-        .get(..start)
-        .unwrap_or_default()
-        .matches('\n')
-        .count()
+/// What SQLite says of a statement that does not end where it was taken to.
+const INCOMPLETE: &str = "incomplete input";
+
+/// Why a piece of a script did not run.
+enum Trouble {
+    /// It is only the beginning of a statement.
+    Incomplete(Error),
+    Failed(Error),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl OpenFile {
@@ -24,19 +35,54 @@ impl OpenFile {
         &mut self,
         script: &str,
         progress: &mut dyn FnMut(usize),
-    ) -> std::result::Result<u64, ScriptError> {
+    ) -> Result<u64, ScriptError> {
+        let pieces = self.without_what_is(reading::split(script)?);
+        let result = match self.is_outside {
+            true => self.run_outside(script, &pieces, progress),
+            false => self.run_pieces(script, &pieces, progress),
+        };
+        self.put_back();
+        result
+    }
+
+    fn run_pieces(
+        &mut self,
+        script: &str,
+        pieces: &[Piece],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<u64, ScriptError> {
+        let mut changed = 0;
+        let mut rest = pieces.iter();
+        while let Some(piece) = rest.next() {
+            let mut text = piece.text.clone();
+            loop {
+                let ran = self.run_piece(script.get(text.clone()).unwrap_or_default());
+                match (ran, rest.as_slice().first()) {
+                    (Ok(rows), _) => {
+                        changed += rows;
+                        break;
+                    }
+                    (Err(Trouble::Incomplete(_)), Some(next)) => {
+                        text.end = next.text.end;
+                        rest.next();
+                    }
+                    (Err(Trouble::Incomplete(error) | Trouble::Failed(error)), _) => {
+                        return Err(ScriptError::at(script, piece.at.clone(), error));
+                    }
+                }
+            }
+            progress(text.end);
+        }
+        Ok(changed)
+    }
+
+    /// Runs all statements that SQLite finds in a text, which is one, and returns how many rows it changed.
+    fn run_piece(&mut self, text: &str) -> Result<u64, Trouble> {
         let connection = Rc::clone(&self.connection);
-        let mut statements = rusqlite::Batch::new(&connection, script);
-        let mut offset = 0;
+        let mut statements = rusqlite::Batch::new(&connection, text);
         let mut changed = 0;
         loop {
-            let failed = |text: &str, error| ScriptError {
-                line: line_behind(script, offset),
-                statement: text.trim().to_owned(),
-                error,
-            };
-            self.require_transaction(Authority::Step)
-                .map_err(|error| failed("", error))?;
+            self.require_transaction(Authority::Step)?;
             self.is_verified = false;
             self.guard.act_for(Authority::Step);
             self.guard.take_touched();
@@ -44,50 +90,109 @@ impl OpenFile {
                 Ok(Some(statement)) => statement,
                 Ok(None) => return Ok(changed),
                 Err(error) => {
+                    let is_incomplete = error.to_string().starts_with(INCOMPLETE);
                     let error = self.explain(error);
-                    return Err(failed(
-                        first_statement(script.get(offset..).unwrap_or_default()),
-                        error,
-                    ));
+                    return Err(match is_incomplete {
+                        true => Trouble::Incomplete(error),
+                        false => Trouble::Failed(error),
+                    });
                 }
             };
             let touched = self.guard.take_touched();
             self.touched.add(&touched);
-            // Without parameters, SQLite gives back exactly the text that it read, from the end of the statement before.
-            let text = statement.expanded_sql().unwrap_or_default();
             if statement.parameter_count() > 0 {
-                return Err(failed(
-                    &text,
-                    Error::invalid_argument("a statement of a script takes no parameters"),
-                ));
+                let why = "a statement of a script takes no parameters";
+                return Err(Error::invalid_argument(why).into());
             }
             let before = self.connection.total_changes();
             let seen = self.changes.total();
             let run = if statement.column_count() == 0 {
                 statement.raw_execute().map(|_| ())
             } else {
-                let mut rows = statement.raw_query();
-                loop {
-                    match rows.next() {
-                        Ok(Some(_)) => {}
-                        Ok(None) => break Ok(()),
-                        Err(error) => break Err(error),
-                    }
-                }
+                run_to_the_end(&mut statement)
             };
             let rows = self.connection.total_changes() - before;
             changed += rows;
             if self.access == Access::Rehearsal {
                 self.changes.add_unseen(&touched, rows, seen);
             }
-            run.map_err(|error| failed(&text, self.explain(error)))?;
-            offset += text.len();
-            progress(offset);
+            run.map_err(|error| self.explain(error))?;
         }
+    }
+
+    /// Runs statements that refuse a transaction. SQLite runs statements of its own for them, in the name of the host.
+    fn run_outside(
+        &mut self,
+        script: &str,
+        pieces: &[Piece],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<u64, ScriptError> {
+        let failed = |at: &Range<usize>, error| ScriptError::at(script, at.clone(), error);
+        for piece in pieces {
+            pragma::admit_outside(&piece.words()).map_err(|error| failed(&piece.at, error))?;
+        }
+        for piece in pieces {
+            self.guard.act_for(Authority::Host);
+            self.guard.allow_interruption();
+            let text = script.get(piece.at.clone()).unwrap_or_default();
+            // VACUUM attaches the file that it writes.
+            let limited = self.limit_attached(1).and_then(|()| {
+                retry_busy(&self.stop, self.database.limits.lock_wait, || {
+                    run_to_the_end(&mut self.connection.prepare(text)?)
+                })
+            });
+            let run = limited.and(self.limit_attached(0));
+            run.map_err(|error| failed(&piece.at, self.explain(error)))?;
+            progress(piece.text.end);
+        }
+        Ok(0)
+    }
+
+    fn limit_attached(&self, most: i32) -> rusqlite::Result<()> {
+        self.connection
+            .set_limit(Limit::SQLITE_LIMIT_ATTACHED, most)
+            .map(|_| ())
+    }
+
+    /// Leaves out what asks for what the host does anyway, and says so.
+    fn without_what_is(&self, pieces: Vec<Piece>) -> Vec<Piece> {
+        let around = match self.is_outside {
+            true => None,
+            false => pragma::transaction(&pieces),
+        };
+        let mut passed_over = BTreeSet::new();
+        let mut left = Vec::with_capacity(pieces.len());
+        for (place, piece) in pieces.into_iter().enumerate() {
+            if around.is_some_and(|around| around.contains(&place)) {
+                continue;
+            }
+            match pragma::asks_for_what_is(&piece.words()) {
+                Some(name) => {
+                    passed_over.insert(format!("PRAGMA {name}"));
+                }
+                None => left.push(piece),
+            }
+        }
+        if let Some(listener) = &self.listener {
+            if around.is_some() {
+                let said = "BEGIN and COMMIT around the file are passed over: the host begins and ends the transaction";
+                listener.hear(Level::Info, said);
+            }
+            if !passed_over.is_empty() {
+                let names: Vec<String> = passed_over.into_iter().collect();
+                let said = format!(
+                    "passed over, because the host sees to it: {}",
+                    names.join(", ")
+                );
+                listener.hear(Level::Info, &said);
+            }
+        }
+        left
     }
 }
 
-/// The text up to the first semicolon, to show where a statement stands that SQLite could not read.
-fn first_statement(script: &str) -> &str {
-    script.split_inclusive(';').next().unwrap_or(script)
+fn run_to_the_end(statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<()> {
+    let mut rows = statement.raw_query();
+    while rows.next()?.is_some() {}
+    Ok(())
 }

@@ -18,6 +18,7 @@ use super::capabilities::CAPABILITIES;
 use super::content;
 use super::errors::translate;
 use super::foreign_keys;
+use super::guard::Touched;
 use super::open_file::{Failed, OpenCursor, OpenFile};
 use super::other_connections;
 use super::reserved;
@@ -96,20 +97,29 @@ impl Transactions for SqliteSession {
     }
 
     async fn begin_without_transaction(&mut self) -> Result<()> {
-        Err(Error::not_permitted(
-            "the step wants to run outside a transaction, which SQLite has no need of: let it run in one",
-        ))
+        let inner = &mut *self.inner;
+        inner.end_open_work();
+        inner.touched = Touched::default();
+        inner.is_outside = true;
+        Ok(())
     }
 
     async fn enter_schema(&mut self, _schema: Option<&str>) -> Result<()> {
         let inner = &mut *self.inner;
-        inner.require_transaction(Authority::Step)?;
+        if !inner.is_outside {
+            inner.require_transaction(Authority::Step)?;
+        }
         inner.end_open_work();
         Ok(())
     }
 
     async fn verify(&mut self) -> Result<()> {
         let inner = &mut *self.inner;
+        if inner.is_outside {
+            // Nothing runs there that changes a row.
+            return Ok(());
+        }
+        inner.put_back();
         inner.require_transaction(Authority::Step)?;
         if inner.is_verified {
             return Ok(());
@@ -142,6 +152,7 @@ impl Transactions for SqliteSession {
     async fn rollback(&mut self) -> Result<()> {
         let inner = &mut *self.inner;
         inner.end_open_work();
+        inner.is_outside = false;
         inner.foreign_keys.forget();
         if inner.in_transaction() {
             inner.control("ROLLBACK")?;
@@ -349,8 +360,9 @@ impl Statements for SqliteSession {
         self.inner.cursors.len()
     }
 
-    fn listen(&mut self, _listener: Option<Arc<dyn Listener>>) {
-        // SQLite says nothing besides results.
+    fn listen(&mut self, listener: Option<Arc<dyn Listener>>) {
+        // SQLite says nothing besides results; the host does.
+        self.inner.listener = listener;
     }
 }
 

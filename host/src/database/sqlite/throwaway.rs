@@ -9,7 +9,7 @@ use super::super::{Content, Error, Result, ScriptError, quote};
 use super::Sqlite;
 use super::content::AUTOMATIC_KEY;
 use super::errors::translate;
-use super::script::line_behind;
+use super::reading;
 
 impl Sqlite {
     /// The same target, whose queries without `ORDER BY` give their rows in another order. What leans on the order in
@@ -32,32 +32,10 @@ impl Sqlite {
             statement: String::new(),
             error,
         })?;
-        let mut statements = rusqlite::Batch::new(&connection, script);
-        let mut offset = 0;
-        loop {
-            let failed = |statement: &str, error| ScriptError {
-                line: line_behind(script, offset),
-                statement: statement.trim().to_owned(),
-                error: translate(error),
-            };
-            match statements.next() {
-                Ok(None) => break,
-                Err(error) => return Err(failed("", error)),
-                Ok(Some(mut statement)) => {
-                    let text = statement.expanded_sql().unwrap_or_default();
-                    let mut rows = statement.raw_query();
-                    let ran = loop {
-                        match rows.next() {
-                            Ok(Some(_)) => {}
-                            Ok(None) => break Ok(()),
-                            Err(error) => break Err(error),
-                        }
-                    };
-                    ran.map_err(|error| failed(&text, error))?;
-                    // Without parameters, SQLite gives back exactly the text that it read.
-                    offset += text.len();
-                }
-            }
+        for piece in reading::split(script)? {
+            let text = script.get(piece.text).unwrap_or_default();
+            run_all(&connection, text)
+                .map_err(|error| ScriptError::at(script, piece.at, translate(error)))?;
         }
         Ok(())
     }
@@ -142,4 +120,13 @@ impl Sqlite {
             }
         })
     }
+}
+
+fn run_all(connection: &Connection, text: &str) -> rusqlite::Result<()> {
+    let mut statements = rusqlite::Batch::new(connection, text);
+    while let Some(mut statement) = statements.next()? {
+        let mut rows = statement.raw_query();
+        while rows.next()?.is_some() {}
+    }
+    Ok(())
 }

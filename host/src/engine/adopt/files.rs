@@ -101,8 +101,8 @@ impl Plan {
             if let Some(before) = before
                 && looked_at.insert(place)
             {
-                let now = digests.of(&file.as_step(0)).map_err(RunError::files)?;
-                if now != before.digest {
+                let is_same = digests.is_same(&file.as_step(0), &before.digest);
+                if !is_same.map_err(RunError::files)? {
                     findings.problems.push(format!(
                         "`{}` has changed since it was written down as applied",
                         file.key

@@ -40,9 +40,11 @@ impl Run<'_> {
         let steps = loaded::load(self.engine, files, &*self.context.observer, &self.stop)
             .map_err(refused)?;
         // What was loaded now is what runs; it must be what an earlier try began with.
+        let digests = self.engine.remembered_digests();
         for (step, file) in steps.iter().zip(files) {
             if let Some(record) = self.record_of(step)
                 && record.digest != step.step.digest
+                && !digests.is_same(file, &record.digest).unwrap_or(false)
                 && !self.engine.options.allowances.changed
                 && !self.may_be_replaced(step)
             {
@@ -135,7 +137,11 @@ impl Run<'_> {
     /// Refuses a step that wants to run outside a transaction where that makes no sense.
     fn permit(&self, loaded: &Loaded) -> Result<(), Interruption> {
         let database = &self.engine.database;
-        if loaded.transactional || database.capabilities().has_statements_outside_transactions {
+        let is_sql = matches!(loaded.program, Program::Sql(_));
+        if loaded.transactional
+            || is_sql
+            || database.capabilities().has_statements_outside_transactions
+        {
             return Ok(());
         }
         let failure = Failure::new(

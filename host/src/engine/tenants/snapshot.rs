@@ -198,16 +198,20 @@ fn files(
     }
     let mut files = Vec::with_capacity(found.len());
     for (index, source) in (1..).zip(found) {
-        let digest = digests
-            .of(&source.as_step(index))
-            .map_err(RunError::files)?;
+        let step = source.as_step(index);
+        let mut digest = digests.of(&step).map_err(RunError::files)?;
+        let is_same = |record: &&&SourceRecord| digests.is_same(&step, &record.digest);
         let mut records = known.get(&*source.key).into_iter().flatten();
         let record = match source.kind.is_script() {
-            true => records.find(|record| record.digest == digest),
+            true => records.find(|record| is_same(record).unwrap_or(false)),
             false => records.find(|record| {
                 SourceKind::from_journal(&record.kind).is_some_and(|kind| !kind.is_script())
             }),
         };
+        // Other line ends make no other file.
+        if let Some(record) = record.filter(|record| is_same(record).unwrap_or(false)) {
+            digest.clone_from(&record.digest);
+        }
         files.push(File {
             id: record.map(|record| record.id),
             applied_digest: record.map(|record| record.digest.clone()),

@@ -1,0 +1,127 @@
+//! A BEGIN and a COMMIT around a whole script, which ask for what the host does anyway, and scripts that refuse a
+//! transaction.
+
+use super::super::TransactionNeed;
+use super::lexer::{Rules, Token};
+use super::statements::{self, Piece};
+
+/// What is said when they are passed over.
+pub(super) const PASSED_OVER: &str =
+    "BEGIN and COMMIT around the file are passed over: the host begins and ends the transaction";
+
+/// How many words are looked at.
+const MOST_WORDS: usize = 12;
+
+/// Which statements of a script they are. Settings may stand before and behind them.
+pub(super) fn transaction(script: &str, pieces: &[Piece]) -> Option<[usize; 2]> {
+    let words =
+        |piece: &Piece| -> Vec<Token<'_>> { piece.tokens(script).take(MOST_WORDS).collect() };
+    let is_setting = |piece: &Piece| {
+        let words = words(piece);
+        words
+            .first()
+            .is_some_and(|first| first.is_any(&["SET", "RESET"]))
+    };
+    let first = pieces.iter().position(|piece| !is_setting(piece))?;
+    let last = pieces.iter().rposition(|piece| !is_setting(piece))?;
+    let begins = pieces.get(first).is_some_and(|piece| begins(&words(piece)));
+    let commits = pieces.get(last).is_some_and(|piece| commits(&words(piece)));
+    (first < last && begins && commits).then_some([first, last])
+}
+
+/// Whether it begins a transaction like that of the host.
+fn begins(words: &[Token<'_>]) -> bool {
+    let modes = match words {
+        [start, transaction, modes @ ..] if start.is("START") && transaction.is("TRANSACTION") => {
+            modes
+        }
+        [begin, noise, modes @ ..]
+            if begin.is("BEGIN") && noise.is_any(&["WORK", "TRANSACTION"]) =>
+        {
+            modes
+        }
+        [begin, modes @ ..] if begin.is("BEGIN") => modes,
+        _ => return false,
+    };
+    let mut rest = modes;
+    loop {
+        rest = match rest {
+            [] => return true,
+            [read, write, rest @ ..] if read.is("READ") && write.is("WRITE") => rest,
+            [isolation, level, read, committed, rest @ ..]
+                if isolation.is("ISOLATION")
+                    && level.is("LEVEL")
+                    && read.is("READ")
+                    && committed.is("COMMITTED") =>
+            {
+                rest
+            }
+            [comma, rest @ ..] if comma.is_symbol(",") => rest,
+            _ => return false,
+        };
+    }
+}
+
+fn commits(words: &[Token<'_>]) -> bool {
+    let rest = match words {
+        [commit, noise, rest @ ..]
+            if commit.is_any(&["COMMIT", "END"]) && noise.is_any(&["WORK", "TRANSACTION"]) =>
+        {
+            rest
+        }
+        [commit, rest @ ..] if commit.is_any(&["COMMIT", "END"]) => rest,
+        _ => return false,
+    };
+    match rest {
+        [] => true,
+        [and, no, chain] => and.is("AND") && no.is("NO") && chain.is("CHAIN"),
+        _ => false,
+    }
+}
+
+/// What the statements of a script need. Settings need nothing.
+pub(super) fn transaction_need(script: &str) -> TransactionNeed {
+    let (mut refuse, mut others) = (0, 0);
+    // What cannot be read is refused when it runs.
+    for piece in statements::split(script, Rules::default()).unwrap_or_default() {
+        let words: Vec<Token<'_>> = piece.tokens(script).collect();
+        if refuses_transaction(&words) {
+            refuse += 1;
+        } else if !words
+            .first()
+            .is_some_and(|first| first.is_any(&["SET", "RESET"]))
+        {
+            others += 1;
+        }
+    }
+    match (refuse, others) {
+        (0, _) => TransactionNeed::Fits,
+        (_, 0) => TransactionNeed::Refuses,
+        _ => TransactionNeed::Mixed,
+    }
+}
+
+/// Whether the server runs this statement in no transaction.
+fn refuses_transaction(words: &[Token<'_>]) -> bool {
+    let has = |word: &str| words.iter().any(|token| token.is(word));
+    match words {
+        [vacuum, ..] if vacuum.is("VACUUM") => true,
+        [create, index, ..]
+            if create.is_any(&["CREATE", "DROP"]) && index.is_any(&["INDEX", "UNIQUE"]) =>
+        {
+            has("CONCURRENTLY")
+        }
+        [reindex, ..] if reindex.is("REINDEX") => {
+            has("CONCURRENTLY") || has("DATABASE") || has("SYSTEM") || has("SCHEMA")
+        }
+        [alter, what, ..] if alter.is("ALTER") && what.is("TABLE") => {
+            has("DETACH") && has("CONCURRENTLY")
+        }
+        [alter, system, ..] if alter.is("ALTER") => system.is("SYSTEM"),
+        [create, what, ..] if create.is_any(&["CREATE", "DROP"]) => {
+            what.is_any(&["DATABASE", "TABLESPACE"])
+        }
+        [cluster] => cluster.is("CLUSTER"),
+        _ => false,
+    }
+}

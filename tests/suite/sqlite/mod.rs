@@ -1,0 +1,5 @@
+//! What only SQLite has.
+
+mod outside;
+mod pragmas;
+mod scripts;
