@@ -11,6 +11,7 @@ mod address;
 mod advice;
 mod capabilities;
 mod connection;
+mod conninfo;
 mod content;
 mod conversation;
 mod coordinate;
@@ -26,6 +27,7 @@ mod patience;
 mod pipeline;
 mod pool;
 mod prepared;
+mod reach;
 mod rehearsing;
 mod results;
 mod schema;
@@ -51,6 +53,7 @@ use super::{Access, Advice, Capabilities, Database, Kind, Result, Session, Stop}
 use capabilities::CAPABILITIES;
 use state::PostgresSession;
 
+pub(super) use conninfo::is_conninfo;
 pub(super) use lexer::dollar_tag;
 pub use pool::{Postgres, PostgresOptions};
 
