@@ -65,7 +65,19 @@ pub(crate) fn without_secrets(text: &str) -> String {
                 shown.push_str("…@");
                 shown.push_str(host);
             }
-            None => shown.push_str(url),
+            // What stands behind a colon in the place of a port may be a password.
+            None => match url
+                .split(['/', '?', '#'])
+                .next()
+                .and_then(|host| host.split_once(':'))
+            {
+                Some((_, port))
+                    if !port.bytes().all(|byte| byte.is_ascii_digit()) && !url.starts_with('[') =>
+                {
+                    shown.push('…');
+                }
+                _ => shown.push_str(url),
+            },
         }
         rest = behind;
     }
@@ -88,6 +100,11 @@ mod tests {
         assert_eq!(
             without_secrets("unexpected `postgres://app:p@ss/w@h/d` and http://h/a, x@y"),
             "unexpected `postgres://…@h/d` and http://h/a, x@y"
+        );
+        assert_eq!(without_secrets("postgres://app:geheim/x"), "postgres://…");
+        assert_eq!(
+            without_secrets("http://[::1]:9002 http://h:9002/a"),
+            "http://[::1]:9002 http://h:9002/a"
         );
     }
 }

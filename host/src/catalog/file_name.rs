@@ -38,10 +38,7 @@ impl Parts {
             .into_iter()
             .find_map(|(ending, form)| Some((without_ending(file_name, ending)?, form)))?;
         let (mut meant_for, mut undoes) = (None, false);
-        loop {
-            let Some((before, word)) = stem.rsplit_once('.') else {
-                break;
-            };
+        while let Some((before, word)) = stem.rsplit_once('.') {
             match word.to_ascii_lowercase().as_str() {
                 "up" => {}
                 "down" | "undo" | "rollback" | "revert" => undoes = true,

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use super::{Error, service_links};
-use crate::output::without_secrets;
 
 const PREFIX: &str = "WASMIGRATE_";
 
@@ -94,13 +93,13 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
         (_, Some(Value::Integer(_))) => {
             Value::Integer(text.parse().map_err(|_| Error::Variable {
                 name: name.to_owned(),
-                message: format!("`{}` is no whole number", without_secrets(text)),
+                message: format!("`{}` is no whole number", shown(text)),
             })?)
         }
         (_, Some(Value::Boolean(_))) => {
             Value::Boolean(text.parse().map_err(|_| Error::Variable {
                 name: name.to_owned(),
-                message: format!("`{}` is neither `true` nor `false`", without_secrets(text)),
+                message: format!("`{}` is neither `true` nor `false`", shown(text)),
             })?)
         }
         (Some("sources" | "tenants"), Some(Value::Array(_))) => Value::Array(
@@ -114,4 +113,13 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
     };
     table.insert(key, value);
     Ok(())
+}
+
+/// A value for a message: what is longer or has signs in it may be a URL with a password in the wrong place.
+fn shown(text: &str) -> &str {
+    let is_plain = text.len() <= 32
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+    if is_plain { text } else { "…" }
 }

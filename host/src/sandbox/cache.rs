@@ -11,11 +11,14 @@ use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use twox_hash::XxHash3_128;
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use super::error::Error;
 
 thread_local! {
     /// What files are read into to be checked: fresh memory for each would cost more than the check.
@@ -110,6 +113,15 @@ impl Cache {
 
 fn checksum_of(code: &[u8]) -> [u8; 16] {
     XxHash3_128::oneshot(code).to_be_bytes()
+}
+
+/// Runs the compiler, which must not take the host with it.
+pub(super) fn compiling<T>(compile: impl FnOnce() -> wasmtime::Result<T>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(compile))
+        .map_err(|_| {
+            Error::Load("the file cannot be compiled: it makes the compiler panic".to_owned())
+        })?
+        .map_err(|error| Error::Load(format!("the file cannot be compiled: {error:#}")))
 }
 
 /// Maps compiled code.

@@ -20,7 +20,6 @@ mod transform;
 mod wasi;
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -35,7 +34,7 @@ use crate::database::{Error as DatabaseError, Limit, Result as DatabaseResult, S
 use bindings::StepPre;
 use bindings::transform::TransformPre;
 use bindings::wasmigrate::migration::types::Failure;
-use cache::{Cache, Unusable};
+use cache::{Cache, Unusable, compiling};
 use error::StopError;
 use limits::Limiter;
 use output::Output;
@@ -99,15 +98,6 @@ pub struct Sandbox<H: 'static> {
 pub struct Component<H: 'static> {
     world: World<H>,
     interface: Interface,
-}
-
-/// Runs the compiler, which must not take the host with it.
-fn compiling<T>(compile: impl FnOnce() -> wasmtime::Result<T>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(compile))
-        .map_err(|_| {
-            Error::Load("the file cannot be compiled: it makes the compiler panic".to_owned())
-        })?
-        .map_err(|error| Error::Load(format!("the file cannot be compiled: {error:#}")))
 }
 
 /// Which world of the contract a component fits.

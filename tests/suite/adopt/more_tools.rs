@@ -173,7 +173,10 @@ fn tools() -> Vec<Tool> {
 
 impl Tool {
     fn place(&self) -> Place {
-        let place = Place::new().with_data(USERS).with_data(ORDERS).with_data(&self.history);
+        let place = Place::new()
+            .with_data(USERS)
+            .with_data(ORDERS)
+            .with_data(&self.history);
         for (file_name, text) in self.files.iter().zip([USERS, ORDERS, NOTES]) {
             self.write(&place, file_name, text);
         }
@@ -196,7 +199,10 @@ fn what_they_did_is_noticed_and_taken_over() {
             place
                 .run(arguments)
                 .ends_with(2)
-                .and_says(&format!("{}` says that {} has migrated this target", tool.table, tool.name))
+                .and_says(&format!(
+                    "{}` says that {} has migrated this target",
+                    tool.table, tool.name
+                ))
                 .and_says(&format!("wasmigrate import --from {}", tool.name));
         }
         place
@@ -227,7 +233,10 @@ fn what_does_not_fit_is_refused() {
         }
         if let Some(failure) = tool.failure {
             let place = tool.place().with_data(failure);
-            place.run(&["import", "--from", tool.name]).ends_with(2).and_says("failed halfway");
+            place
+                .run(&["import", "--from", tool.name])
+                .ends_with(2)
+                .and_says("failed halfway");
         }
         let place = tool.place();
         let gone = place.step(tool.files[1]);
@@ -244,26 +253,70 @@ fn what_does_not_fit_is_refused() {
 
 /// Tools whose histories cannot be taken over, with what their tables are known by.
 const STRANGERS: [(&str, &str); 14] = [
-    ("Alembic", "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY); INSERT INTO alembic_version VALUES ('a')"),
-    ("Drizzle", "CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY, hash TEXT NOT NULL, created_at NUMERIC); INSERT INTO __drizzle_migrations VALUES (1, 'a', 1)"),
-    ("Knex", "CREATE TABLE knex_migrations (id INTEGER PRIMARY KEY, name VARCHAR(255), batch INTEGER, migration_time TIMESTAMP); INSERT INTO knex_migrations VALUES (1, 'a.js', 1, NULL)"),
-    ("Liquibase", "CREATE TABLE databasechangelog (ID VARCHAR(255), AUTHOR VARCHAR(255), FILENAME VARCHAR(255), MD5SUM VARCHAR(35)); INSERT INTO databasechangelog VALUES ('1', 'a', 'b', 'c')"),
-    ("Django", "CREATE TABLE django_migrations (id INTEGER PRIMARY KEY, app VARCHAR(255), name VARCHAR(255), applied TIMESTAMP); INSERT INTO django_migrations VALUES (1, 'a', 'b', NULL)"),
-    ("tern", "CREATE TABLE schema_version (version INTEGER NOT NULL); INSERT INTO schema_version VALUES (2)"),
-    ("Ecto", "CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY, inserted_at TIMESTAMP); INSERT INTO schema_migrations VALUES (20240101090000, NULL)"),
-    ("Laravel", "CREATE TABLE migrations (id INTEGER PRIMARY KEY, migration VARCHAR(255), batch INTEGER); INSERT INTO migrations VALUES (1, 'a', 1)"),
-    ("TypeORM", "CREATE TABLE migrations (id INTEGER PRIMARY KEY, timestamp BIGINT, name VARCHAR(255)); INSERT INTO migrations VALUES (1, 1, 'a')"),
-    ("Sequelize", "CREATE TABLE \"SequelizeMeta\" (name VARCHAR(255) PRIMARY KEY); INSERT INTO \"SequelizeMeta\" VALUES ('a.js')"),
-    ("Entity Framework", "CREATE TABLE \"__EFMigrationsHistory\" (\"MigrationId\" VARCHAR(150) PRIMARY KEY, \"ProductVersion\" VARCHAR(32)); INSERT INTO \"__EFMigrationsHistory\" VALUES ('a', '8')"),
-    ("MyBatis Migrations", "CREATE TABLE changelog (ID NUMERIC(20) PRIMARY KEY, APPLIED_AT VARCHAR(25), DESCRIPTION VARCHAR(255)); INSERT INTO changelog VALUES (1, 'a', 'b')"),
-    ("Phinx", "CREATE TABLE phinxlog (version BIGINT PRIMARY KEY, migration_name VARCHAR(100), start_time TIMESTAMP, end_time TIMESTAMP, breakpoint BOOLEAN); INSERT INTO phinxlog VALUES (1, 'a', NULL, NULL, FALSE)"),
-    ("Doctrine", "CREATE TABLE doctrine_migration_versions (version VARCHAR(191) PRIMARY KEY, executed_at TIMESTAMP, execution_time INTEGER); INSERT INTO doctrine_migration_versions VALUES ('a', NULL, 1)"),
+    (
+        "Alembic",
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY); INSERT INTO alembic_version VALUES ('a')",
+    ),
+    (
+        "Drizzle",
+        "CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY, hash TEXT NOT NULL, created_at NUMERIC); INSERT INTO __drizzle_migrations VALUES (1, 'a', 1)",
+    ),
+    (
+        "Knex",
+        "CREATE TABLE knex_migrations (id INTEGER PRIMARY KEY, name VARCHAR(255), batch INTEGER, migration_time TIMESTAMP); INSERT INTO knex_migrations VALUES (1, 'a.js', 1, NULL)",
+    ),
+    (
+        "Liquibase",
+        "CREATE TABLE databasechangelog (ID VARCHAR(255), AUTHOR VARCHAR(255), FILENAME VARCHAR(255), MD5SUM VARCHAR(35)); INSERT INTO databasechangelog VALUES ('1', 'a', 'b', 'c')",
+    ),
+    (
+        "Django",
+        "CREATE TABLE django_migrations (id INTEGER PRIMARY KEY, app VARCHAR(255), name VARCHAR(255), applied TIMESTAMP); INSERT INTO django_migrations VALUES (1, 'a', 'b', NULL)",
+    ),
+    (
+        "tern",
+        "CREATE TABLE schema_version (version INTEGER NOT NULL); INSERT INTO schema_version VALUES (2)",
+    ),
+    (
+        "Ecto",
+        "CREATE TABLE schema_migrations (version BIGINT PRIMARY KEY, inserted_at TIMESTAMP); INSERT INTO schema_migrations VALUES (20240101090000, NULL)",
+    ),
+    (
+        "Laravel",
+        "CREATE TABLE migrations (id INTEGER PRIMARY KEY, migration VARCHAR(255), batch INTEGER); INSERT INTO migrations VALUES (1, 'a', 1)",
+    ),
+    (
+        "TypeORM",
+        "CREATE TABLE migrations (id INTEGER PRIMARY KEY, timestamp BIGINT, name VARCHAR(255)); INSERT INTO migrations VALUES (1, 1, 'a')",
+    ),
+    (
+        "Sequelize",
+        "CREATE TABLE \"SequelizeMeta\" (name VARCHAR(255) PRIMARY KEY); INSERT INTO \"SequelizeMeta\" VALUES ('a.js')",
+    ),
+    (
+        "Entity Framework",
+        "CREATE TABLE \"__EFMigrationsHistory\" (\"MigrationId\" VARCHAR(150) PRIMARY KEY, \"ProductVersion\" VARCHAR(32)); INSERT INTO \"__EFMigrationsHistory\" VALUES ('a', '8')",
+    ),
+    (
+        "MyBatis Migrations",
+        "CREATE TABLE changelog (ID NUMERIC(20) PRIMARY KEY, APPLIED_AT VARCHAR(25), DESCRIPTION VARCHAR(255)); INSERT INTO changelog VALUES (1, 'a', 'b')",
+    ),
+    (
+        "Phinx",
+        "CREATE TABLE phinxlog (version BIGINT PRIMARY KEY, migration_name VARCHAR(100), start_time TIMESTAMP, end_time TIMESTAMP, breakpoint BOOLEAN); INSERT INTO phinxlog VALUES (1, 'a', NULL, NULL, FALSE)",
+    ),
+    (
+        "Doctrine",
+        "CREATE TABLE doctrine_migration_versions (version VARCHAR(191) PRIMARY KEY, executed_at TIMESTAMP, execution_time INTEGER); INSERT INTO doctrine_migration_versions VALUES ('a', NULL, 1)",
+    ),
 ];
 
 #[test]
 fn what_others_did_is_noticed_with_the_ways_on() {
     for (name, history) in STRANGERS {
-        let place = Place::new().with_sql("0001_users.sql", USERS).with_data(history);
+        let place = Place::new()
+            .with_sql("0001_users.sql", USERS)
+            .with_data(history);
         let before = place.everything();
         for command in ["migrate", "finalize"] {
             place
