@@ -60,24 +60,27 @@ pub(crate) fn without_secrets(text: &str) -> String {
         let (url, behind) = after.split_at(after.find(is_end).unwrap_or(after.len()));
         shown.push_str(before);
         shown.push_str("://");
-        match url.rsplit_once('@') {
-            Some((_, host)) => {
-                shown.push_str("…@");
-                shown.push_str(host);
-            }
-            // What stands behind a colon in the place of a port may be a password.
-            None => match url
-                .split(['/', '?', '#'])
-                .next()
-                .and_then(|host| host.split_once(':'))
-            {
-                Some((_, port))
-                    if !port.bytes().all(|byte| byte.is_ascii_digit()) && !url.starts_with('[') =>
-                {
-                    shown.push('…');
-                }
-                _ => shown.push_str(url),
-            },
+        let (user, host) = match url.rsplit_once('@') {
+            Some((_, host)) => ("…@", host),
+            None => ("", url),
+        };
+        // A parameter may be a password, too.
+        let (host, query) = match host.split_once('?') {
+            Some((host, _)) => (host, "?…"),
+            None => (host, ""),
+        };
+        // And so may what stands behind a colon in the place of a port.
+        let port = host
+            .split(['/', '#'])
+            .next()
+            .and_then(|host| host.split_once(':'));
+        let is_unclear = |port: &str| !port.bytes().all(|byte| byte.is_ascii_digit());
+        let host = match port {
+            Some((_, port)) if !host.starts_with('[') && is_unclear(port) => "…",
+            _ => host,
+        };
+        for part in [user, host, query] {
+            shown.push_str(part);
         }
         rest = behind;
     }
@@ -102,6 +105,10 @@ mod tests {
             "unexpected `postgres://…@h/d` and http://h/a, x@y"
         );
         assert_eq!(without_secrets("postgres://app:geheim/x"), "postgres://…");
+        assert_eq!(
+            without_secrets("`postgres://a:b@h/d?password=c`"),
+            "`postgres://…@h/d?…`"
+        );
         assert_eq!(
             without_secrets("http://[::1]:9002 http://h:9002/a"),
             "http://[::1]:9002 http://h:9002/a"
