@@ -3,7 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use wasmigrate::cli::{self, Arguments};
 
 fn main() -> ExitCode {
-    wasmigrate::cli::run(&wasmigrate::cli::Arguments::parse())
+    match Arguments::try_parse() {
+        Ok(arguments) => cli::run(&arguments),
+        Err(error) => cli::explain(&error),
+    }
 }

@@ -48,8 +48,70 @@ pub(crate) fn printable(line: &str) -> String {
         .collect()
 }
 
+/// The text without the user and the password in anything that looks like a URL: for what others wrote, in messages that
+/// quote it.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        let is_end = |letter: char| {
+            letter.is_whitespace() || letter.is_control() || matches!(letter, '"' | '`' | '<' | '>')
+        };
+        let (url, behind) = after.split_at(after.find(is_end).unwrap_or(after.len()));
+        shown.push_str(before);
+        shown.push_str("://");
+        let (user, host) = match url.rsplit_once('@') {
+            Some((_, host)) => ("…@", host),
+            None => ("", url),
+        };
+        // A parameter may be a password, too.
+        let (host, query) = match host.split_once('?') {
+            Some((host, _)) => (host, "?…"),
+            None => (host, ""),
+        };
+        // And so may what stands behind a colon in the place of a port.
+        let port = host
+            .split(['/', '#'])
+            .next()
+            .and_then(|host| host.split_once(':'));
+        let is_unclear = |port: &str| !port.bytes().all(|byte| byte.is_ascii_digit());
+        let host = match port {
+            Some((_, port)) if !host.starts_with('[') && is_unclear(port) => "…",
+            _ => host,
+        };
+        for part in [user, host, query] {
+            shown.push_str(part);
+        }
+        rest = behind;
+    }
+    shown.push_str(rest);
+    shown
+}
+
 /// A time in milliseconds since 1970, in UTC: <https://www.rfc-editor.org/rfc/rfc3339>
 pub(crate) fn rfc3339(milliseconds: i64) -> String {
     jiff::Timestamp::from_millisecond(milliseconds)
         .map_or_else(|_| String::new(), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn what_is_before_the_host_of_a_url_is_not_shown() {
+        assert_eq!(
+            without_secrets("unexpected `postgres://app:p@ss/w@h/d` and http://h/a, x@y"),
+            "unexpected `postgres://…@h/d` and http://h/a, x@y"
+        );
+        assert_eq!(without_secrets("postgres://app:geheim/x"), "postgres://…");
+        assert_eq!(
+            without_secrets("`postgres://a:b@h/d?password=c`"),
+            "`postgres://…@h/d?…`"
+        );
+        assert_eq!(
+            without_secrets("http://[::1]:9002 http://h:9002/a"),
+            "http://[::1]:9002 http://h:9002/a"
+        );
+    }
 }

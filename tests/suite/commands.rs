@@ -257,6 +257,7 @@ fn machines_read_one_document_a_line() {
     assert_eq!(
         kinds,
         [
+            "target",
             "run_started",
             "prepared",
             "step_started",

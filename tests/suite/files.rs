@@ -95,7 +95,7 @@ fn two_steps_with_one_index_are_both_named() {
 #[test]
 fn files_that_are_no_steps_are_ignored_and_listed_on_request() {
     let place = applied();
-    for file_name in ["README.md", "0003_c.sql.orig", "notes.sql", "0000_zero.sql"] {
+    for file_name in ["README.md", "0003_c.sql.orig"] {
         place.write_step(file_name, b"not SQL");
     }
     place
@@ -105,9 +105,7 @@ fn files_that_are_no_steps_are_ignored_and_listed_on_request() {
     let said = place
         .run(&["plan", "-v"])
         .ends_with(0)
-        .and_says("ignored README.md: neither .wasm nor .sql")
-        .and_says("ignored notes.sql: not named NNNN_name")
-        .and_says("ignored 0000_zero.sql: the first index is 1");
+        .and_says("ignored README.md: neither .wasm nor .sql");
     assert!(said.stdout.contains("0003_c.sql.orig"));
     let quiet = place.run(&["plan"]).ends_with(0);
     assert!(!quiet.stdout.contains("README.md"));
@@ -123,6 +121,24 @@ fn mistakes_in_a_sql_file_are_told_with_their_line() {
         .run(&["migrate"])
         .ends_with(2)
         .and_says("`0001_a.sql`, line 3: `wasmigrate:undo` is no section");
+    for line in [
+        "-- wasmigrate finalize",
+        "/* wasmigrate:finalize */",
+        "SELECT 1; -- wasmigrate:finalize",
+        "-- Migrate:Down",
+        "-- +goose Dwn",
+        "-- undo",
+        "--liquibase formatted sql",
+    ] {
+        let text = format!("-- Customers.\nSELECT 1;\n{line}\nDROP TABLE customer;\n");
+        place.write_step("0001_a.sql", text.as_bytes());
+        for command in ["migrate", "plan"] {
+            place
+                .run(&[command])
+                .ends_with(2)
+                .and_says("`0001_a.sql`, line 3: ");
+        }
+    }
     place.write_step(
         "0001_a.sql",
         b"CREATE TABLE a (b INTEGER);\n\nCREATE TABEL b (c INTEGER);\n",

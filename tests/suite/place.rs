@@ -252,11 +252,16 @@ impl Place {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path())
             .env("WASMIGRATE_CACHE", &self.cache)
-            .envs(
-                self.server
-                    .iter()
-                    .map(|server| ("WASMIGRATE_DATABASE", server.url())),
-            )
+            .envs(match &self.server {
+                Some(server) => [
+                    ("WASMIGRATE_DATABASE", server.url()),
+                    ("WASMIGRATE_CREATE", "false".to_owned()),
+                ],
+                None => [
+                    ("DATABASE_URL", "sqlite:wasmigrate.db".to_owned()),
+                    ("WASMIGRATE_CREATE", "true".to_owned()),
+                ],
+            })
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
     }

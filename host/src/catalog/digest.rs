@@ -95,6 +95,9 @@ impl Digests {
     /// a memory.
     pub fn load(cache: &Path, directory: &Path) -> Self {
         let directory = directory.canonicalize().unwrap_or(directory.to_owned());
+        if cache.as_os_str().is_empty() {
+            return Self::forgetful();
+        }
         let memory = cache.join("digests").join(format!(
             "{}.json",
             sha256(directory.as_os_str().as_encoded_bytes())

@@ -1,24 +1,31 @@
 //! The steps on disk: their names, order and checksums.
 //!
 //! A catalog is one directory of files `NNNN_name.wasm` and `NNNN_name.sql`; a file `NNNN_name.postgres.sql` is meant for
-//! one database alone, and `NNNN_name.down.sql` undoes `NNNN_name.up.sql`. This room reads files and compares them with what was applied; it runs nothing, and compiles
-//! nothing.
+//! one database alone, and `NNNN_name.down.sql` undoes `NNNN_name.up.sql`. Directories of other tools are read as they are.
+//! What is SQL or a component by its ending and nothing of this is an error. This room reads files and compares them with
+//! what was applied; it runs nothing, and compiles nothing.
 
 mod annotation;
+mod comment;
 mod digest;
+mod file_name;
+mod listing;
 mod pair;
 mod sources;
 mod sql;
+mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use listing::{Listed, Listing};
 
 use crate::database::Kind;
 
 pub use digest::{Digests, hexadecimal, sha256};
-pub use sources::{SourceFile, SourceKind, Sources};
+pub use sources::{SourceFile, SourceKind, SourceOrder, Sources};
 pub use sql::{Section, SqlStep};
+pub use version::{Version, index_label, step_label};
 
 /// What is wrong with the files.
 #[derive(Debug, thiserror::Error)]
@@ -41,10 +48,36 @@ pub enum Error {
         "two steps have the index {index}: `{first}` and `{second}`; give one of them an index of its own"
     )]
     DuplicateIndex {
-        index: u32,
+        index: String,
         first: String,
         second: String,
     },
+    /// Some files are numbered, and others have versions.
+    #[error(
+        "`{number}` has a number and `{version}` a version, so that their order is not known: name all of them in one manner"
+    )]
+    TwoManners { number: String, version: String },
+    /// What stands in the directory is not understood.
+    #[error("`{}` holds what would not be run:\n{}\n{hint}", .directory.display(), listed(.files))]
+    Strange {
+        directory: PathBuf,
+        files: Vec<Strange>,
+        hint: &'static str,
+    },
+    /// There is something, but no step.
+    #[error("`{}` holds no step, only {found}; {}", .directory.display(), file_name::FORMS)]
+    NoStep { directory: PathBuf, found: String },
+    /// The names of files do not say in which order they are meant.
+    #[error(
+        "`{first}` comes before `{second}` in the order of their names, and after it by their versions: say which is meant with \
+         `order = \"versions\"` or `order = \"names\"` under `[sources]`"
+    )]
+    Order { first: String, second: String },
+    /// A file has no version, though they are to be the order.
+    #[error(
+        "`{0}` has no version in its name, and `sources.order` says that versions are the order"
+    )]
+    NoVersion(String),
     /// A file was not applied, though one after it was.
     #[error(
         "`{step}` was never applied, but `{later}` after it was: steps are applied in order; give it an index above {highest}"
@@ -52,13 +85,13 @@ pub enum Error {
     Gap {
         step: String,
         later: String,
-        highest: u32,
+        highest: String,
     },
     /// A step was applied, and its file is gone.
     #[error(
-        "step {index:04}_{name} was applied, but its file is gone: put it back, or pass `--allow-missing`"
+        "step {label} was applied, but its file is gone: put it back, or pass `--allow-missing`"
     )]
-    Missing { index: u32, name: String },
+    Missing { label: String },
     /// A step was applied, and its file is another one now.
     #[error(
         "`{step}` has changed since it was applied: its SHA-256 was {applied} and is {now}; restore the file and put the change \
@@ -115,11 +148,27 @@ impl StepKind {
     }
 }
 
+/// A file that is not understood.
+#[derive(Clone, Debug)]
+pub struct Strange {
+    /// The file's name.
+    pub file_name: String,
+    /// What it is instead of a step.
+    pub why: String,
+}
+
+fn listed(files: &[Strange]) -> String {
+    let lines = files
+        .iter()
+        .map(|file| format!("  `{}` {}", file.file_name, file.why));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// A step on disk.
 #[derive(Clone, Debug)]
 pub struct StepFile {
     /// Its place in the order.
-    pub index: u32,
+    pub index: u64,
     /// Its name, without index and ending.
     pub name: String,
     /// Its form.
@@ -128,12 +177,16 @@ pub struct StepFile {
     pub file_name: String,
     /// Where it is.
     pub path: PathBuf,
+    /// The file beside it that undoes it.
+    pub undo: Option<PathBuf>,
+    /// The file beside it that says how it runs.
+    pub metadata: Option<PathBuf>,
 }
 
 impl StepFile {
     /// The step, as `NNNN_name`.
     pub fn label(&self) -> String {
-        format!("{:04}_{}", self.index, self.name)
+        step_label(self.index, &self.name)
     }
 }
 
@@ -144,13 +197,19 @@ pub struct Ignored {
     pub file_name: String,
     /// Why it is none.
     pub why: String,
+    /// Whether it is a step of another kind of database, or undoes one.
+    #[serde(skip)]
+    pub is_for_another_database: bool,
+    /// Whether its name hides it.
+    #[serde(skip)]
+    pub is_hidden: bool,
 }
 
 /// The steps of a directory, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     /// The steps, by index.
-    pub steps: BTreeMap<u32, StepFile>,
+    pub steps: BTreeMap<u64, StepFile>,
     /// The other files.
     pub ignored: Vec<Ignored>,
 }
@@ -159,7 +218,7 @@ pub struct Catalog {
 #[derive(Clone, Debug)]
 pub struct Applied<'a> {
     /// Its index.
-    pub index: u32,
+    pub index: u64,
     /// Its name.
     pub name: &'a str,
     /// The SHA-256 of its file at that time, in hexadecimal.
@@ -180,54 +239,83 @@ pub struct Allowances {
 impl Catalog {
     /// Lists the steps of a directory that are meant for a database of this kind. Reads no file.
     pub fn scan(directory: &Path, database: Kind) -> Result<Self, Error> {
-        let failed = |source| Error::Directory {
+        let listing = Listing::of(directory, database, &BTreeSet::new());
+        let Listing {
+            listed,
+            ignored,
+            mut strange,
+        } = listing.map_err(|source| Error::Directory {
             directory: directory.to_owned(),
             source,
+        })?;
+        let mut catalog = Self {
+            steps: BTreeMap::new(),
+            ignored,
         };
-        let mut file_names = Vec::new();
-        for entry in fs::read_dir(directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            file_names.push(entry.file_name().to_string_lossy().into_owned());
-        }
-        file_names.sort_unstable();
-        let mut catalog = Self::default();
-        file_names.retain(|name| !is_companion(name));
-        let all: BTreeSet<String> = file_names.iter().cloned().collect();
-        for file_name in file_names {
-            if let Some(undone) = pair::undone_by(&file_name) {
-                if !all.contains(&undone) {
-                    catalog.ignored.push(Ignored {
-                        file_name,
-                        why: format!("undoes `{undone}`, which is not there"),
+        let (mut number, mut version): (Option<String>, Option<String>) = (None, None);
+        for file in listed {
+            let (index, name) = match file_name::index_and_name(&file.stem) {
+                Ok(found) => found,
+                Err(why) => {
+                    strange.push(Strange {
+                        file_name: file.file_name,
+                        why,
                     });
+                    continue;
                 }
-                continue;
+            };
+            let manner = match file_name::is_flyways(&file.stem) {
+                true => &mut version,
+                false => &mut number,
+            };
+            manner.get_or_insert_with(|| file.file_name.clone());
+            let step = step(file, index, name);
+            if let Some(first) = catalog.steps.get(&index) {
+                return Err(Error::DuplicateIndex {
+                    index: shown(index),
+                    first: first.file_name.clone(),
+                    second: step.file_name,
+                });
             }
-            match parse(&file_name, database) {
-                Err(why) => catalog.ignored.push(Ignored {
-                    file_name,
-                    why: why.to_owned(),
-                }),
-                Ok((index, name, kind)) => {
-                    if let Some(first) = catalog.steps.get(&index) {
-                        return Err(Error::DuplicateIndex {
-                            index,
-                            first: first.file_name.clone(),
-                            second: file_name,
-                        });
-                    }
-                    let step = StepFile {
-                        index,
-                        name: name.to_owned(),
-                        kind,
-                        path: directory.join(&file_name),
-                        file_name,
-                    };
-                    catalog.steps.insert(index, step);
-                }
-            }
+            catalog.steps.insert(index, step);
         }
+        if !strange.is_empty() {
+            return Err(Error::Strange {
+                directory: directory.to_owned(),
+                files: strange,
+                hint: file_name::FORMS,
+            });
+        }
+        if let (Some(number), Some(version)) = (number, version) {
+            return Err(Error::TwoManners { number, version });
+        }
+        catalog.refuse_nothing(directory)?;
         Ok(catalog)
+    }
+
+    /// Refuses a directory that somebody took for one of migrations, and that holds none.
+    fn refuse_nothing(&self, directory: &Path) -> Result<(), Error> {
+        let is_elsewhere = |ignored: &Ignored| ignored.is_for_another_database;
+        if !self.steps.is_empty() || self.ignored.iter().any(is_elsewhere) {
+            return Ok(());
+        }
+        let names: Vec<String> = self
+            .ignored
+            .iter()
+            .filter(|ignored| !ignored.is_hidden)
+            .map(|ignored| format!("`{}`", ignored.file_name))
+            .collect();
+        let found = match names.as_slice() {
+            [] => return Ok(()),
+            [first, second, third, others @ ..] if !others.is_empty() => {
+                format!("{first}, {second}, {third} and {} more", others.len())
+            }
+            few => few.join(", "),
+        };
+        Err(Error::NoStep {
+            directory: directory.to_owned(),
+            found,
+        })
     }
 
     /// Compares the files with what was applied, and returns everything that does not fit.
@@ -237,15 +325,15 @@ impl Catalog {
         digests: &Digests,
         allowances: Allowances,
     ) -> Vec<Error> {
-        let applied: BTreeMap<u32, Applied<'a>> = applied.map(|step| (step.index, step)).collect();
+        let applied: BTreeMap<u64, Applied<'a>> = applied.map(|step| (step.index, step)).collect();
         let mut problems = Vec::new();
         if let Some((highest, last)) = applied.last_key_value() {
             for step in self.steps.range(..highest).map(|(_, step)| step) {
                 if !applied.contains_key(&step.index) {
                     problems.push(Error::Gap {
                         step: step.file_name.clone(),
-                        later: format!("{:04}_{}", last.index, last.name),
-                        highest: *highest,
+                        later: step_label(last.index, last.name),
+                        highest: shown(*highest),
                     });
                 }
             }
@@ -254,8 +342,7 @@ impl Catalog {
             let Some(step) = self.steps.get(&record.index) else {
                 if !allowances.missing {
                     problems.push(Error::Missing {
-                        index: record.index,
-                        name: record.name.to_owned(),
+                        label: step_label(record.index, record.name),
                     });
                 }
                 continue;
@@ -279,40 +366,23 @@ impl Catalog {
     }
 }
 
-/// Whether it belongs to steps without being one: what `wasmigrate test` tries them on, and what is declared for that.
-fn is_companion(file_name: &str) -> bool {
-    file_name == "fixtures" || file_name.ends_with(".test.toml")
-}
-
-/// The name without its ending, and what form the ending tells, when the file is meant for this database.
-fn form(file_name: &str, database: Kind) -> Result<(&str, StepKind), &'static str> {
-    let (stem, kind) = if let Some(stem) = file_name.strip_suffix(".wasm") {
-        (stem, StepKind::Wasm)
-    } else if let Some(stem) = file_name.strip_suffix(".sql") {
-        (stem, StepKind::Sql)
-    } else {
-        return Err("neither .wasm nor .sql");
-    };
-    match stem.rsplit_once('.') {
-        Some((stem, meant_for)) if meant_for == database.as_str() => Ok((stem, kind)),
-        Some((_, "sqlite")) => Err("meant for SQLite"),
-        Some((_, "postgres")) => Err("meant for PostgreSQL"),
-        _ => Ok((stem, kind)),
+fn step(file: Listed, index: u64, name: String) -> StepFile {
+    StepFile {
+        index,
+        name,
+        kind: file.form,
+        file_name: file.file_name,
+        path: file.path,
+        undo: file.undo,
+        metadata: file.metadata,
     }
 }
 
-fn parse(file_name: &str, database: Kind) -> Result<(u32, &str, StepKind), &'static str> {
-    let (stem, kind) = form(file_name, database)?;
-    let not_named = "not named NNNN_name";
-    let (index, name) = stem.split_once('_').ok_or(not_named)?;
-    let digits = index.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits || name.is_empty() {
-        return Err(not_named);
-    }
-    let name = pair::without_direction(name);
-    match index.parse() {
-        Ok(0) => Err("the first index is 1"),
-        Ok(index) => Ok((index, name, kind)),
-        Err(_) => Err(not_named),
+/// An index as its user wrote it.
+fn shown(index: u64) -> String {
+    let label = index_label(index);
+    match label.trim_start_matches('0') {
+        "" => "0".to_owned(),
+        number => number.to_owned(),
     }
 }

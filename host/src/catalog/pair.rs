@@ -1,67 +1,73 @@
-//! Pairs of files: `name.up.sql` migrates, `name.down.sql` beside it undoes that. So sqlx and golang-migrate name them:
-//! the second is the reset section of the first, and no step.
+//! What stands beside a step: the file that undoes it, which is its reset section, and the one that says how it runs.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::sql::{self, Section, SqlStep};
 use super::{Error, StepFile};
 
-const UP: &str = ".up.sql";
-const DOWN: &str = ".down.sql";
-
-/// The name of the file that another undoes, when its name says that it does so.
-pub(super) fn undone_by(file_name: &str) -> Option<String> {
-    let stem = file_name.strip_suffix(DOWN)?;
-    Some(format!("{stem}{UP}"))
-}
-
-/// A step's name without what says that it is the first of a pair.
-pub(super) fn without_direction(stem: &str) -> &str {
-    stem.strip_suffix(".up").unwrap_or(stem)
-}
-
-/// Where the file is that undoes another, if there is one.
-fn undoing(path: &Path) -> Option<PathBuf> {
-    let stem = path.file_name()?.to_str()?.strip_suffix(UP)?;
-    Some(path.with_file_name(format!("{stem}{DOWN}")))
-}
-
 impl SqlStep {
-    /// Takes a step's file apart, and adds the file beside it that undoes it.
+    /// Takes a step's file apart, and adds what stands beside it.
     pub fn of(file: &StepFile, bytes: &[u8]) -> Result<Self, Error> {
-        Self::at(&file.path, &file.file_name, bytes)
-    }
-
-    /// The same for the file at `path`; `label` names it in errors.
-    pub fn at(path: &Path, label: &str, bytes: &[u8]) -> Result<Self, Error> {
-        let mut step = Self::parse(label, bytes)?;
-        let Some(undoing) = undoing(path) else {
+        let mut step = Self::parse(&file.file_name, bytes)?;
+        if let Some(metadata) = &file.metadata {
+            step.transactional &= is_transactional(metadata)?;
+        }
+        let Some(undo) = &file.undo else {
             return Ok(step);
         };
-        let bytes = match fs::read(&undoing) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(step),
-            Err(source) => {
-                return Err(Error::File {
-                    path: undoing,
-                    source,
-                });
-            }
-        };
-        let file_name = undoing.file_name().unwrap_or_default().to_string_lossy();
+        let bytes = read(undo)?;
+        let file_name = undo.file_name().unwrap_or_default().to_string_lossy();
         if let Some(reset) = &step.reset {
             return Err(Error::Sql {
-                label: label.to_owned(),
+                label: file.file_name.clone(),
                 line: reset.first_line - 1,
                 why: format!("`{file_name}` undoes this step already: keep one of the two"),
             });
         }
         step.reset = Some(Section {
-            text: sql::text(&file_name, &bytes)?.to_owned(),
+            text: sql::undoing(&file_name, &bytes)?,
             first_line: 1,
         });
         Ok(step)
     }
+}
+
+/// Whether a file runs in a transaction by the file beside it: `run_in_transaction = false` of diesel's `metadata.toml`, or
+/// `executeInTransaction=false` of Flyway's script configuration. Anything else in it is refused: it would not hold.
+fn is_transactional(path: &Path) -> Result<bool, Error> {
+    let bytes = read(path)?;
+    let label = path.display().to_string();
+    let text = sql::text(&label, &bytes)?;
+    let mut transactional = true;
+    for (line, text) in (1..).zip(text.lines()) {
+        let text = text.trim();
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        let pair = text
+            .split_once('=')
+            .map(|(key, value)| (key.trim(), value.trim()));
+        transactional = match pair {
+            Some(("run_in_transaction" | "executeInTransaction", "true")) => true,
+            Some(("run_in_transaction" | "executeInTransaction", "false")) => false,
+            _ => {
+                return Err(Error::Sql {
+                    label,
+                    line,
+                    why: "only `run_in_transaction` (diesel) and `executeInTransaction` (Flyway), with true or false, are \
+                          understood here"
+                        .to_owned(),
+                });
+            }
+        };
+    }
+    Ok(transactional)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -2,14 +2,14 @@
 //! of its tenants.
 //!
 //! A file is known by its path relative to the base, with `/` between the parts, so that a base that moves is the same
-//! target with tenants. Names need no index: the order is that of their bytes.
+//! target with tenants. Names need no index. The order is that of the versions in them, or of their bytes.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 
-use super::{Error, StepFile, StepKind, form};
+use super::file_name;
+use super::listing::Listing;
+use super::{Error, StepFile, StepKind, Strange, Version};
 use crate::database::Kind;
 
 /// Where the files for the target and its tenants are.
@@ -25,8 +25,21 @@ pub struct Sources {
     pub single_scripts: Vec<String>,
     /// Directories of scripts that run at every apply, for each tenant.
     pub tenant_scripts: Vec<String>,
-    /// What stands for the schema in SQL, such as `{schema}`.
+    /// What stands for the schema in SQL, such as `{schema}`; empty for nothing.
     pub placeholder: String,
+    /// The order of the migrations; none for that of the versions where there are no tenants, and elsewhere for names that
+    /// are in the same order either way.
+    pub order: Option<SourceOrder>,
+}
+
+/// The order in which migrations run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceOrder {
+    /// By the versions in their names, as numbers.
+    Versions,
+    /// By the bytes of their names.
+    Names,
 }
 
 /// For whom a file is, and how often it runs.
@@ -104,17 +117,25 @@ pub struct SourceFile {
     pub form: StepKind,
     /// Where it is.
     pub path: PathBuf,
+    /// The file beside it that undoes it.
+    pub undo: Option<PathBuf>,
+    /// The file beside it that says how it runs.
+    pub metadata: Option<PathBuf>,
+    /// The version in its name.
+    pub version: Option<Version>,
 }
 
 impl SourceFile {
     /// The file as the catalog knows files, at this place in the order.
-    pub fn as_step(&self, index: u32) -> StepFile {
+    pub fn as_step(&self, index: u64) -> StepFile {
         StepFile {
             index,
             name: self.key.clone(),
             kind: self.form,
             file_name: self.key.clone(),
             path: self.path.clone(),
+            undo: self.undo.clone(),
+            metadata: self.metadata.clone(),
         }
     }
 
@@ -128,34 +149,23 @@ impl SourceFile {
 }
 
 impl Sources {
-    /// Lists the files that are meant for a database of this kind, in the order in which they run: migrations by name (of
-    /// equal names those for the target first, then as the directories are configured), scripts for the target by name,
-    /// scripts for tenants by name. Reads no file.
-    pub fn scan(&self, database: Kind) -> Result<Vec<SourceFile>, Error> {
-        let mut seen = BTreeSet::new();
-        let mut list = |setting: &'static str, kind, directories: &[String]| {
-            let mut files = Vec::new();
-            for directory in directories {
-                if !seen.insert(normal(directory)) {
-                    return Err(Error::DirectoryTwice {
-                        setting,
-                        directory: directory.clone(),
-                    });
-                }
-                files.extend(self.list(setting, kind, directory, database)?);
-            }
-            Ok(files)
-        };
-        let single = SourceKind::SingleMigration;
-        let mut files = list("single_migrations", single, &self.single_migrations)?;
-        let for_tenants = SourceKind::TenantMigration;
-        files.extend(list(
-            "tenant_migrations",
-            for_tenants,
-            &self.tenant_migrations,
-        )?);
-        sort(&mut files);
-        for (setting, kind, directories) in [
+    /// Whether any of the directories is for tenants.
+    pub fn are_for_tenants(&self) -> bool {
+        !self.tenant_migrations.is_empty() || !self.tenant_scripts.is_empty()
+    }
+
+    fn settings(&self) -> [(&'static str, SourceKind, &[String]); 4] {
+        [
+            (
+                "single_migrations",
+                SourceKind::SingleMigration,
+                &self.single_migrations,
+            ),
+            (
+                "tenant_migrations",
+                SourceKind::TenantMigration,
+                &self.tenant_migrations,
+            ),
             (
                 "single_scripts",
                 SourceKind::SingleScript,
@@ -166,12 +176,41 @@ impl Sources {
                 SourceKind::TenantScript,
                 &self.tenant_scripts,
             ),
-        ] {
-            let mut scripts = list(setting, kind, directories)?;
-            sort(&mut scripts);
-            files.extend(scripts);
+        ]
+    }
+
+    /// Lists the files that are meant for a database of this kind, in the order in which they run: migrations (of
+    /// equal names those for the target first, then as the directories are configured), scripts for the target by name,
+    /// scripts for tenants by name. Reads no file.
+    pub fn scan(&self, database: Kind) -> Result<Vec<SourceFile>, Error> {
+        let path_of = |directory: &String| self.base.join(normal(directory));
+        let directories = self.settings().into_iter().flat_map(|(.., all)| all);
+        let known: BTreeSet<PathBuf> = directories.map(path_of).collect();
+        let mut seen = BTreeSet::new();
+        let mut migrations = Vec::new();
+        let mut scripts = Vec::new();
+        for (setting, kind, directories) in self.settings() {
+            let mut files = Vec::new();
+            for directory in directories {
+                if !seen.insert(normal(directory)) {
+                    return Err(Error::DirectoryTwice {
+                        setting,
+                        directory: directory.clone(),
+                    });
+                }
+                files.extend(self.list(setting, kind, directory, database, &known)?);
+            }
+            match kind.is_script() {
+                true => {
+                    sort(&mut files);
+                    scripts.append(&mut files);
+                }
+                false => migrations.append(&mut files),
+            }
         }
-        Ok(files)
+        self.put_in_order(&mut migrations)?;
+        migrations.append(&mut scripts);
+        Ok(migrations)
     }
 
     fn list(
@@ -180,42 +219,88 @@ impl Sources {
         kind: SourceKind,
         directory: &str,
         database: Kind,
+        known: &BTreeSet<PathBuf>,
     ) -> Result<Vec<SourceFile>, Error> {
         let configured = normal(directory);
         let path = self.base.join(&configured);
-        let failed = |source: io::Error| Error::SourceDirectory {
+        let listing = Listing::of(&path, database, known);
+        let Listing {
+            listed,
+            ignored: _,
+            mut strange,
+        } = listing.map_err(|source| Error::SourceDirectory {
             setting,
             directory: path.clone(),
             source,
-        };
-        let mut names = BTreeSet::new();
-        for entry in fs::read_dir(&path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            // Followed, when it is a link.
-            if fs::metadata(entry.path()).map_err(failed)?.is_file() {
-                names.insert(entry.file_name().to_string_lossy().into_owned());
+        })?;
+        let mut files = Vec::new();
+        for file in listed {
+            let objection = file_name::objection(&file.stem).filter(|_| !kind.is_script());
+            if let Some(why) = objection {
+                strange.push(Strange {
+                    file_name: file.file_name,
+                    why: why.to_owned(),
+                });
+                continue;
             }
-        }
-        let files = names.iter().filter_map(|name| {
-            let form = form(name, database).ok().map(|(_, form)| form)?;
-            let is_hidden = name.starts_with('.');
-            // How sqlx and golang-migrate name the way back.
-            let is_way_back = name
-                .strip_suffix(".down.sql")
-                .is_some_and(|stem| names.contains(&format!("{stem}.up.sql")));
-            (!is_hidden && !is_way_back).then(|| SourceFile {
+            files.push(SourceFile {
                 key: match &*configured {
-                    "" => name.clone(),
-                    directory => format!("{directory}/{name}"),
+                    "" => file.file_name.clone(),
+                    directory => format!("{directory}/{}", file.file_name),
                 },
                 directory: configured.clone(),
-                file_name: name.clone(),
+                version: file_name::version(&file.stem),
+                file_name: file.file_name,
                 kind,
-                form,
-                path: path.join(name),
-            })
-        });
-        Ok(files.collect())
+                form: file.form,
+                path: file.path,
+                undo: file.undo,
+                metadata: file.metadata,
+            });
+        }
+        match strange.is_empty() {
+            true => Ok(files),
+            false => Err(Error::Strange {
+                directory: path,
+                files: strange,
+                hint: "move these files away, or to where they belong",
+            }),
+        }
+    }
+
+    /// Puts migrations into their order, and refuses names that do not say it.
+    fn put_in_order(&self, files: &mut [SourceFile]) -> Result<(), Error> {
+        sort(files);
+        if self.order == Some(SourceOrder::Names) {
+            return Ok(());
+        }
+        if let (Some(SourceOrder::Versions), Some(file)) =
+            (self.order, files.iter().find(|file| file.version.is_none()))
+        {
+            return Err(Error::NoVersion(file.key.clone()));
+        }
+        let have_versions = files.iter().all(|file| file.version.is_some());
+        if self.order == Some(SourceOrder::Versions) || (have_versions && !self.are_for_tenants()) {
+            // Those of equal versions stay in the order of their names.
+            files.sort_by(|one, other| one.version.cmp(&other.version));
+            return Ok(());
+        }
+        let mut last: Option<(&Version, &SourceFile)> = None;
+        for file in files.iter() {
+            let Some(version) = &file.version else {
+                continue;
+            };
+            match last {
+                Some((before, first)) if before > version => {
+                    return Err(Error::Order {
+                        first: first.key.clone(),
+                        second: file.key.clone(),
+                    });
+                }
+                _ => last = Some((version, file)),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,16 +2,17 @@
 //!
 //! A line `-- wasmigrate:migrate`, `-- wasmigrate:finalize` or `-- wasmigrate:reset` begins a section; a file without
 //! such a line is all migrate. With a line `-- wasmigrate:no-transaction` the statements of migrate run outside a
-//! transaction. Files of dbmate and goose are taken for what they are: *up* is migrate, *down* is reset.
+//! transaction. Files of other tools that take a file apart are taken for what they are: *up* is migrate, *down* is reset.
 
 use super::Error;
-use super::annotation::{Annotation, Dialect, Part, annotation};
+use super::annotation::{Annotation, Dialect, Part, annotation, misplaced};
+use super::comment;
 
 /// What sqlx takes for `-- wasmigrate:no-transaction` when a file begins so.
 const SQLX_NO_TRANSACTION: &str = "-- no-transaction";
 
 /// A part of a SQL file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Section {
     /// The statements.
     pub text: String,
@@ -50,18 +51,33 @@ impl SqlStep {
             line,
             why,
         };
+        let comments = comment::scan(text).inner;
+        let refused = comments
+            .iter()
+            .find_map(|comment| Some((comment.line, misplaced(comment.text)?)));
+        if let Some((line, why)) = refused {
+            return Err(mistake(line, why));
+        }
         let mut begun: Option<(Dialect, Part, Section)> = None;
         let mut before = Section {
             text: String::new(),
             first_line: 1,
         };
         for (number, line) in (1..).zip(text.split_inclusive('\n')) {
-            let (dialect, part, transactional) = match annotation(line) {
+            let is_sqlxs = number == 1 && !step.transactional;
+            let (dialect, part, transactional) = match annotation(line).filter(|_| !is_sqlxs) {
                 Some(Annotation::Section {
                     dialect,
                     part,
                     transactional,
                 }) => (dialect, part, transactional),
+                Some(Annotation::Divider(dialect)) => {
+                    if begun.is_none() {
+                        let above = std::mem::take(&mut before);
+                        begun = Some((dialect, Part::Migrate, above));
+                    }
+                    (dialect, Part::Reset, true)
+                }
                 Some(Annotation::Unknown(why)) => return Err(mistake(number, why)),
                 other => {
                     step.transactional &= other != Some(Annotation::NoTransaction);
@@ -98,13 +114,9 @@ impl SqlStep {
             step.migrate = Some(before);
             return Ok(step);
         };
-        if let Some(line) = first_statement_line(&before.text) {
-            let first = match dialect {
-                Dialect::Own => "wasmigrate:migrate",
-                Dialect::Dbmate => "migrate:up",
-                Dialect::Goose => "+goose Up",
-            };
-            let why = format!("a statement before the first section: begin it with `-- {first}`");
+        if let Some(line) = comment::scan(&before.text).first_statement {
+            let first = dialect.first_line();
+            let why = format!("a statement before the first section: begin it with `{first}`");
             return Err(mistake(line, why));
         }
         let last_line = section.first_line - 1;
@@ -148,11 +160,23 @@ pub(super) fn text<'b>(label: &str, bytes: &'b [u8]) -> Result<&'b str, Error> {
     }
 }
 
-fn first_statement_line(text: &str) -> Option<usize> {
-    (1..).zip(text.lines()).find_map(|(number, line)| {
-        let line = line.trim();
-        (!line.is_empty() && !line.starts_with("--")).then_some(number)
-    })
+/// The text of a file that undoes another as a whole.
+pub(super) fn undoing(label: &str, bytes: &[u8]) -> Result<String, Error> {
+    let step = SqlStep::parse(label, bytes)?;
+    match step {
+        SqlStep {
+            migrate: Some(section),
+            finalize: None,
+            reset: None,
+            transactional: true,
+            ..
+        } if section.first_line == 1 => Ok(section.text),
+        _ => Err(Error::Sql {
+            label: label.to_owned(),
+            line: 1,
+            why: "the file undoes another by its name, and is taken apart into sections, too: keep to one".to_owned(),
+        }),
+    }
 }
 
 fn summary(text: &str) -> String {
@@ -231,10 +255,112 @@ mod tests {
             assert_eq!(step.finalize, None, "{text}");
             assert_eq!(step.transactional, is_transactional, "{text}");
         }
-        // To dbmate, these are comments.
-        let step = parse("-- migrate:up\nA;\n  -- migrate:down\n-- migrate: down\nB;\n").unwrap();
-        assert_eq!(step.reset, None);
         assert!(!parse("-- no-transaction\nA;").unwrap().transactional);
+    }
+
+    #[test]
+    fn files_of_other_tools_keep_what_they_undo_apart() {
+        for (text, is_transactional) in [
+            ("-- +migrate Up\nA;\n-- +migrate Down\nB;\n", true),
+            (
+                "-- +migrate Up notransaction\nA;\n-- +migrate Down\nB;\n",
+                false,
+            ),
+            ("-- +micrate Up\nA;\n-- +micrate Down\nB;\n", true),
+            ("-- Up Migration\nA;\n-- Down Migration\nB;\n", true),
+            ("-- rambler up\nA;\n-- rambler down\nB;\n", true),
+            ("-- ==== UP ====\nA;\n-- ==== DOWN ====\nB;\n", true),
+            ("-- !Ups\nA;\n-- !Downs\nB;\n", true),
+            ("-- Up\nA;\n-- Down\nB;\n", true),
+            ("A;\n---- create above / drop below ----\nB;\n", true),
+            ("A;\n-- //@UNDO\nB;\n", true),
+        ] {
+            let step = parse(text).unwrap();
+            assert_eq!(step.migrate.unwrap().text, "A;\n", "{text}");
+            assert_eq!(step.reset.unwrap().text, "B;\n", "{text}");
+            assert_eq!(step.transactional, is_transactional, "{text}");
+        }
+        let step = parse("-- // Adds a.\nA;\n---- tern: disable-tx ----\n").unwrap();
+        assert!(!step.transactional);
+        assert!(!parse("-- atlas:txmode none\n\nA;").unwrap().transactional);
+    }
+
+    #[test]
+    fn sections_of_ours_are_known_in_any_case() {
+        for line in [
+            "-- Wasmigrate:Finalize",
+            "--WASMIGRATE : finalize",
+            "  -- wasmigrate: finalize  ",
+            "--- wasmigrate:finalize",
+        ] {
+            let step = parse(&format!("-- wasmigrate:migrate\nA;\n{line}\nB;\n")).unwrap();
+            assert_eq!(step.finalize.unwrap().text, "B;\n", "{line}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_section_and_is_none_is_refused_with_its_line() {
+        for line in [
+            "-- wasmigrate finalize",
+            "-- wasmigrate-finalize",
+            "-- @wasmigrate finalize",
+            "-- wasmigrate:finalise",
+            "-- wasmigrate:acceptance",
+            "-- Wasmigrate:Accept it",
+            "-- finalize (Wasmigrate)",
+            "/* wasmigrate:finalize */",
+            "/*\n * wasmigrate:reset\n */",
+            "SELECT 1; -- wasmigrate:finalize",
+            "SELECT 1; /* wasmigrate:finalize */",
+            "-- Migrate:Down",
+            "-- migrate: down",
+            "  -- migrate:down",
+            "-- migrate:downwards",
+            "-- migrate:up transaction:fals",
+            "/* migrate:down */",
+            "-- +goose Dwn",
+            "  -- +goose Down",
+            "/* +goose Down */",
+            "-- +other Down",
+            "-- goose down",
+            "-- Down migration of the users",
+            "-- == DOWN ==",
+            "-- [down]",
+            "-- undo",
+            "-- Rollback:",
+            "---- create above, drop below ----",
+            "--liquibase formatted sql",
+            "--changeset ada:1",
+            "-- no-transaction",
+            "-- atlas:delimiter \\n\\n",
+        ] {
+            let error = parse(&format!("A;\nB;\n{line}\nC;\n")).unwrap_err();
+            assert!(error.contains("line 3"), "{line}: {error}");
+        }
+        for line in [
+            "-- Down below we go on.",
+            "-- migrate users to the new table",
+            "-- rollback is not possible here",
+            "SELECT '-- wasmigrate:finalize', 'a';",
+            "SELECT $$ a -- wasmigrate $$;",
+            "SELECT 1; -- up to date",
+            "-- wasmigrate:accept the table is small",
+            "/* wasmigrate:accept the table is small */",
+            "--> statement-breakpoint",
+        ] {
+            let text = format!("A;\nB;\n{line}\nC;\n");
+            assert_eq!(parse(&text).unwrap().migrate.unwrap().text, text);
+        }
+        let error = parse("-- wasmigrate:migrate\nA;\n-- wasmigrate:finalize\rB;\n").unwrap_err();
+        assert!(error.contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_undoes_another_has_no_sections() {
+        let undoing = |text: &str| undoing("0001_a.down.sql", text.as_bytes());
+        assert_eq!(undoing("DROP TABLE a;").unwrap(), "DROP TABLE a;");
+        assert!(undoing("-- migrate:up\nA;\n-- migrate:down\nB;\n").is_err());
+        assert!(undoing("-- +goose Down\nB;\n").is_err());
     }
 
     #[test]

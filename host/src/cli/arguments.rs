@@ -69,6 +69,7 @@ impl TenancyArguments {
         let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         if self.atomic {
             config.parallel = 0;
+            config.is_atomic = true;
         } else if let Some(workers) = self.parallel {
             config.parallel = workers.get();
         } else if *self != Self::default() && config.parallel == 0 {

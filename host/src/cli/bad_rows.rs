@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::terminal::{Terminal, printable_lines, time};
 use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
+use crate::catalog::index_label;
 use crate::journal::BadRow;
 
 /// How many rows are asked for at once.
@@ -62,8 +63,9 @@ pub(super) async fn run(
 fn show(row: &BadRow, terminal: &Terminal) {
     let message = printable_lines(&row.message);
     terminal.line(&format!(
-        "step {:04}  key {}  {message}",
-        row.index, row.key
+        "step {}  key {}  {message}",
+        index_label(row.index),
+        row.key
     ));
     terminal.line(&format!("  input {}", printable_lines(&row.input)));
 }

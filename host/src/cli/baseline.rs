@@ -5,13 +5,14 @@ use clap::Args;
 use super::terminal::{Terminal, time};
 use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::database::Stop;
-use crate::engine::{Adoption, BaselineOrder};
+use crate::engine::{Adoption, BaselineOrder, Through};
 
 #[derive(Debug, Args)]
 pub(super) struct BaselineArguments {
-    /// The index of the last step whose work was done; 0 when that of none was [default: the last step that there is]
-    #[arg(long, value_name = "NNNN")]
-    through: Option<u32>,
+    /// The index, version or name of the last step whose work was done; `none` when that of no step was [default: the last
+    /// step that there is]
+    #[arg(long, value_name = "STEP")]
+    through: Option<Through>,
     /// Why; the history shows it
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -35,23 +36,32 @@ pub(super) async fn run(
         ..Manner::default()
     };
     let target = global.target(arguments.allowances, manner)?;
+    terminal.target(&target.name());
     let stop = Stop::default();
     super::run::cancel_on_signal(&stop)?;
     let order = BaselineOrder {
-        through: arguments.through,
+        through: arguments.through.clone(),
         reason: arguments.reason.clone(),
         dry_run: arguments.dry_run,
     };
     let observer = terminal.observer();
     let adoption = target.baseline(&order, observer, &stop).await?;
-    show(&adoption, arguments.dry_run, terminal);
+    show(&adoption, arguments.dry_run, &target.name(), terminal);
     Ok(0)
 }
 
+/// What was written down, and where.
+#[derive(serde::Serialize)]
+struct Shown<'s> {
+    target: &'s str,
+    #[serde(flatten)]
+    adoption: &'s Adoption,
+}
+
 /// Says what was written down, or would be.
-pub(super) fn show(adoption: &Adoption, is_dry_run: bool, terminal: &Terminal) {
+pub(super) fn show(adoption: &Adoption, is_dry_run: bool, target: &str, terminal: &Terminal) {
     if terminal.json() {
-        terminal.document(adoption);
+        terminal.document(&Shown { target, adoption });
         return;
     }
     for remark in &adoption.remarks {

@@ -5,6 +5,7 @@ use clap::Args;
 use super::target::Target;
 use super::terminal::{Terminal, duration, printable_lines, shortened, time};
 use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
+use crate::catalog::step_label;
 use crate::engine::{Failure, HistoryEntry, RunFile};
 use crate::journal::OutputLine;
 
@@ -81,9 +82,8 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
             number => format!(" (attempt {number})"),
         };
         terminal.line(&format!(
-            "  {:04}_{}{}  {} {}{again} in {}",
-            attempt.index,
-            attempt.name,
+            "  {}{}  {} {}{again} in {}",
+            step_label(attempt.index, &attempt.name),
             attempt
                 .tenant
                 .as_ref()

@@ -37,6 +37,7 @@ pub(super) async fn run(
         ..Manner::default()
     };
     let target = global.target(arguments.allowances, manner)?;
+    terminal.target(&target.name());
     let stop = Stop::default();
     super::run::cancel_on_signal(&stop)?;
     let order = ImportOrder {
@@ -47,6 +48,6 @@ pub(super) async fn run(
     let observer = terminal.observer();
     let adoption = target.import(&order, &*observer, &stop).await?;
     drop(observer);
-    show(&adoption, arguments.dry_run, terminal);
+    show(&adoption, arguments.dry_run, &target.name(), terminal);
     Ok(0)
 }

@@ -44,6 +44,8 @@ pub(super) async fn run(
         kind: StepKind::Wasm,
         file_name,
         path: arguments.step.clone(),
+        undo: None,
+        metadata: None,
     };
     let inspection = engine
         .inspect(&file)

@@ -35,6 +35,9 @@ pub(super) async fn run(
         .into());
     }
     let engine = global.engine(Allowances::default(), Manner::default())?;
+    if arguments.command.is_some() {
+        terminal.target(engine.target_name());
+    }
     let (lease, is_broken) = match &arguments.command {
         None => (engine.lease().await?, false),
         Some(LeaseCommand::Break { reason }) => (engine.break_lease(reason).await?, true),

@@ -40,6 +40,7 @@ use crate::config::Config;
 use crate::database::{self, Database};
 use crate::engine::{self, Engine, Gate, NativeFunction, Retries, TransformOptions};
 use crate::foreign::Tool;
+use crate::output::without_secrets;
 use arguments::{AllowanceArguments, Manner, TenancyArguments, TransformArguments};
 use command_error::CommandError;
 use target::Target;
@@ -69,9 +70,12 @@ struct GlobalArguments {
     /// The configuration file; `wasmigrate.toml` when it is there
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The target, as sqlite:PATH or postgres://USER@HOST/NAME [default: sqlite:wasmigrate.db]
+    /// The target, as sqlite:PATH or postgres://USER@HOST/NAME [default: DATABASE_URL, also from `.env`]
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
+    /// Make the SQLite file when it is not there
+    #[arg(long, global = true)]
+    create: bool,
     /// The directory of the steps [default: migrations]
     #[arg(long, global = true, value_name = "DIR")]
     migrations: Option<PathBuf>,
@@ -147,6 +151,27 @@ impl Arguments {
     }
 }
 
+/// Says what is wrong with the arguments, or what was asked about them. What they quote may be a URL with a password.
+pub fn explain(error: &clap::Error) -> ExitCode {
+    use std::io::{IsTerminal as _, Write as _};
+    let rendered = error.render();
+    let is_error = error.use_stderr();
+    let is_terminal = match is_error {
+        true => std::io::stderr().is_terminal(),
+        false => std::io::stdout().is_terminal(),
+    };
+    let text = match is_terminal {
+        true => rendered.ansi().to_string(),
+        false => rendered.to_string(),
+    };
+    // Nobody is left to tell when the reader has gone away.
+    let _ = match is_error {
+        true => write!(std::io::stderr().lock(), "{}", without_secrets(&text)),
+        false => write!(std::io::stdout().lock(), "{text}"),
+    };
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
 /// Runs the command to its end.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let terminal = Terminal::new(arguments.global.json);
@@ -207,6 +232,7 @@ impl GlobalArguments {
         let mut config = Config::load(self.config.as_deref(), std::env::vars())?;
         if let Some(database) = &self.database {
             config.database.clone_from(database);
+            config.database_origin = "--database".to_owned();
         }
         if let Some(migrations) = &self.migrations {
             config.migrations.clone_from(migrations);
@@ -220,6 +246,7 @@ impl GlobalArguments {
         if let Some(file) = &self.token_file {
             config.serve.token_file.clone_from(file);
         }
+        config.create |= self.create;
         config.settings.extend(self.settings.iter().cloned());
         Ok(config)
     }
@@ -257,9 +284,20 @@ impl GlobalArguments {
                 "a running host accepts no difference between files and journal: run the command where the files are"
             );
         }
-        let credentials = serve::credentials(&self.config()?.serve)?;
+        if self.create {
+            bail!("`--create` makes a SQLite file in this process: leave it out with `--host`");
+        }
+        let host = match host.split_once("://") {
+            Some(("http" | "https", _)) => host.clone(),
+            Some(_) => bail!("`--host` takes a URL that begins with http:// or https://"),
+            None => format!("http://{host}"),
+        };
+        let mut serve = self.config()?.serve;
+        // What readers of a service may have is nothing to a client.
+        serve.read_token_file = PathBuf::new();
+        let credentials = serve::credentials(&serve)?;
         Ok(Target::There {
-            client: Client::new(host, credentials.header()),
+            client: Client::new(&host, credentials.header()),
             wait: manner.wait,
         })
     }
@@ -275,8 +313,14 @@ impl GlobalArguments {
                  the directories of their migrations under `[sources]`"
             );
         }
+        if config.database.is_empty() {
+            bail!(
+                "no target is named: pass `--database sqlite:PATH` or `--database postgres://USER@HOST/NAME`, or set DATABASE_URL \
+                 (in `.env`, too) or `database` in wasmigrate.toml"
+            );
+        }
         let database = database::open(&config.database, &config.database_settings())
-            .map_err(anyhow::Error::msg)?;
+            .map_err(|why| anyhow::anyhow!("{}: {why}", config.database_origin))?;
         let gate = watchers::gate(&config.gate)?;
         Ok(engine(
             config,

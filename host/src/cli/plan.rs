@@ -68,9 +68,8 @@ pub(super) async fn run(
                 _ => "",
             };
             terminal.line(&format!(
-                "  {:04}_{}  {}{started}",
-                step.index,
-                step.name,
+                "  {}  {}{started}",
+                step.label(),
                 step.kind.map_or("gone", |kind| kind.as_str()),
             ));
         }

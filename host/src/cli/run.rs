@@ -48,6 +48,10 @@ pub(super) async fn run(
         is_service: false,
     };
     let target = global.target(arguments.allowances, manner)?;
+    terminal.target(&target.name());
+    if terminal.json() {
+        terminal.document(&serde_json::json!({"event": "target", "target": target.name()}));
+    }
     let stop = Stop::default();
     cancel_on_signal(&stop)?;
     if let Target::Here(_) = target {

@@ -89,6 +89,7 @@ pub(super) async fn run(
         ..Manner::default()
     };
     let engine = global.engine(Allowances::default(), manner)?;
+    tracing::info!(target = %engine.target_name(), "serving");
     let watchers = Watchers::start(&config, &engine)?;
     let supervisor = Supervisor::new(engine, watchers.observer());
     let watched = Arc::clone(&supervisor);
@@ -152,10 +153,11 @@ pub(super) async fn run(
 
 /// Says at once what every command would be refused for.
 async fn warn_of_history(supervisor: Arc<Supervisor>) {
-    // A target that cannot be reached is told by whoever asks for it.
     let unadopted = supervisor.ask(async |engine| engine.unadopted().await);
-    if let Ok(Some(message)) = unadopted.await {
-        tracing::warn!("{message}");
+    match unadopted.await {
+        Ok(Some(message)) => tracing::warn!("{message}"),
+        Ok(None) => {}
+        Err(error) => tracing::warn!("{error}"),
     }
 }
 

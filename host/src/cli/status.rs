@@ -98,16 +98,15 @@ fn show(overview: &Overview, terminal: &Terminal) {
     let width = overview
         .steps
         .iter()
-        .map(|step| step.name.chars().count())
+        .map(|step| step.label().chars().count())
         .max()
         .unwrap_or(0);
     for step in &overview.steps {
         let when = step.finalized_at.or(step.migrated_at);
         terminal.line(
             format!(
-                "  {:04}_{:width$}  {:4}  {:9}  {}{}",
-                step.index,
-                step.name,
+                "  {:width$}  {:4}  {:9}  {}{}",
+                step.label(),
                 step.kind.map_or("gone", |kind| kind.as_str()),
                 step.progress.as_str(),
                 when.map_or_else(String::new, time),

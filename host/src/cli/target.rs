@@ -27,6 +27,14 @@ pub(super) enum Target {
 }
 
 impl Target {
+    /// What it is called, for whoever gives a command. A host is not asked for its database: that could take long.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Here(engine) => engine.target_name().to_owned(),
+            Self::There { client, .. } => client.address(),
+        }
+    }
+
     pub(super) async fn overview(&self) -> Result<Overview, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.overview().await?,
@@ -75,7 +83,7 @@ impl Target {
 
     pub(super) async fn bad_rows(
         &self,
-        after: (u32, &str),
+        after: (u64, &str),
         most: u32,
     ) -> Result<Vec<BadRow>, CommandError> {
         Ok(match self {

@@ -42,6 +42,7 @@ pub(super) async fn run(
         list(&target.tenants().await?, terminal);
         return Ok(0);
     };
+    terminal.target(&target.name());
     let stop = Stop::default();
     if let Target::Here(_) = target {
         cancel_on_signal(&stop)?;

@@ -45,6 +45,13 @@ impl Terminal {
         }
     }
 
+    /// Says what a command is about to change. In JSON, each command says it in its own way.
+    pub(super) fn target(&self, name: &str) {
+        if !self.json {
+            self.line(&format!("target  {name}"));
+        }
+    }
+
     /// Writes one JSON document on a line.
     pub(super) fn document(&self, value: &impl Serialize) {
         match serde_json::to_string(value) {

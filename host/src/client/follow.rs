@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::stream::Received;
 use super::{Client, Error, Result};
+use crate::catalog::index_label;
 use crate::database::Stop;
 use crate::engine::{Event, Failure, Observer, Order, Report, State};
 use crate::journal::{Outcome, OutputLine};
@@ -311,7 +312,7 @@ impl Following<'_> {
     fn take(&mut self, told: Told) -> Option<Report> {
         for line in told.lines {
             self.last_line = line.sequence;
-            let step = line.index.map(|index| format!("{index:04}"));
+            let step = line.index.map(index_label);
             self.observer.notify(&Event::Output {
                 step: step.unwrap_or_default(),
                 line,

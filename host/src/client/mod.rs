@@ -16,6 +16,7 @@ use crate::engine::{
     TenantAdded, TenantOverview, Verified,
 };
 use crate::journal::{BadRow, OutputLine};
+use crate::output::without_secrets;
 
 /// How long to wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -65,6 +66,11 @@ impl Client {
         }
     }
 
+    /// The host's address, without a secret.
+    pub fn address(&self) -> String {
+        without_secrets(&self.base)
+    }
+
     /// Where the host's target stands.
     pub fn overview(&self) -> Result<Overview> {
         self.get("status")
@@ -103,7 +109,7 @@ impl Client {
     }
 
     /// The rows that transformations set aside, after this step and key.
-    pub fn bad_rows(&self, after: (u32, &str), most: u32) -> Result<Vec<BadRow>> {
+    pub fn bad_rows(&self, after: (u64, &str), most: u32) -> Result<Vec<BadRow>> {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query
             .append_pair("after_step", &after.0.to_string())
@@ -213,8 +219,8 @@ impl Client {
 
     fn unreachable(&self, message: impl std::fmt::Display) -> Error {
         Error::Unreachable {
-            base: self.base.clone(),
-            message: message.to_string(),
+            base: self.address(),
+            message: without_secrets(&message.to_string()),
         }
     }
 }

@@ -85,7 +85,8 @@ fn query(pairs: Vec<(String, String)>) -> Result<String, String> {
     if !options.is_empty() {
         query.append_pair("options", options.trim());
     }
-    Ok(query.finish())
+    // A plus is no space in a URL of libpq.
+    Ok(query.finish().replace('+', "%20"))
 }
 
 fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
@@ -134,11 +135,11 @@ mod tests {
         let text = r"user=ada password = 'it\'s a \\ secret' host=db.example port=55432 dbname=shop sslmode=disable binary_parameters=yes";
         assert_eq!(
             url(text).unwrap(),
-            "postgres:///?user=ada&password=it%27s+a+%5C+secret&host=db.example&port=55432&dbname=shop&sslmode=disable"
+            "postgres:///?user=ada&password=it%27s%20a%20%5C%20secret&host=db.example&port=55432&dbname=shop&sslmode=disable"
         );
         assert_eq!(
             url("host=h search_path=app").unwrap(),
-            "postgres:///?host=h&options=-c+search_path%3Dapp"
+            "postgres:///?host=h&options=-c%20search_path%3Dapp"
         );
     }
 

@@ -10,6 +10,7 @@ impl Config {
     pub fn database_settings(&self) -> DatabaseSettings {
         let postgres = &self.postgres;
         DatabaseSettings {
+            create: self.create,
             limits: self.session_limits(),
             postgres: PostgresOptions {
                 lock_timeout: Duration::from_millis(postgres.lock_timeout_milliseconds),

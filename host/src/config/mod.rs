@@ -1,4 +1,5 @@
-//! Settings: from flags, then `WASMIGRATE_*` variables, then the file, then the defaults.
+//! Settings: from flags, then `WASMIGRATE_*` variables, then the file, then `.env`, then the defaults. The target is also
+//! looked for in `DATABASE_URL`, before `.env`.
 //!
 //! Every setting of the file has a variable: `limits.memory_mib` is `WASMIGRATE_LIMITS_MEMORY_MIB`, a value for steps
 //! `settings.region` is `WASMIGRATE_SETTINGS_REGION`. A variable or a key that is not known is an error, because a limit
@@ -6,8 +7,12 @@
 
 mod conninfo;
 mod database;
+mod dotenv;
 mod migrator;
 mod sections;
+mod service_links;
+mod substitute;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,8 +21,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::catalog::Sources;
+use crate::catalog::{SourceOrder, Sources};
 use crate::engine::{Retries, TenancyOptions};
+use crate::output::without_secrets;
 use crate::sandbox::Limits;
 
 pub use migrator::{MigratorConfig, effective};
@@ -29,35 +35,20 @@ pub use sections::{
 /// The file that is read when no other is named.
 pub const DEFAULT_FILE: &str = "wasmigrate.toml";
 
-/// The tables of the file, all of whose keys have variables.
-const SECTIONS: [&str; 14] = [
-    "gate",
-    "limits",
-    "migrate_result",
-    "migrator",
-    "notices",
-    "postgres",
-    "retry",
-    "serve",
-    "settings",
-    "sources",
-    "tenants",
-    "test",
-    "traces",
-    "transform",
-];
-
 /// How often clients of `/migrate/result` expect a failing step to be tried before they give up.
 const EXPECTED_ATTEMPTS: u32 = 3;
 
-const PREFIX: &str = "WASMIGRATE_";
+/// Where many tools look for the database.
+const DATABASE_URL: &str = "DATABASE_URL";
 
 /// All settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The target: `sqlite:PATH` or `postgres://…`.
+    /// The target: `sqlite:PATH` or `postgres://…`; empty when none is named.
     pub database: String,
+    /// Whether a SQLite file is made that is not there.
+    pub create: bool,
     /// The directory of the steps.
     pub migrations: PathBuf,
     /// What `serve` answers at the paths of the tool *migrator*.
@@ -100,6 +91,9 @@ pub struct Config {
     pub limits: Limits,
     /// Values that are passed to the steps.
     pub settings: BTreeMap<String, String>,
+    /// Where the target is named.
+    #[serde(skip)]
+    pub database_origin: String,
     /// What in the file means nothing, for whoever starts the program.
     #[serde(skip)]
     pub warnings: Vec<String>,
@@ -111,7 +105,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            database: "sqlite:wasmigrate.db".to_owned(),
+            database: String::new(),
+            create: false,
             migrations: PathBuf::from("migrations"),
             migrator: MigratorConfig::default(),
             cache: PathBuf::new(),
@@ -133,6 +128,7 @@ impl Default for Config {
             test: TestConfig::default(),
             limits: Limits::default(),
             settings: BTreeMap::new(),
+            database_origin: String::new(),
             warnings: Vec::new(),
             is_migrators: false,
         }
@@ -155,9 +151,6 @@ pub enum Error {
     /// A variable is not known or has a value that does not fit.
     #[error("the variable {name}: {message}")]
     Variable { name: String, message: String },
-    /// There is no directory for caches.
-    #[error("cannot tell the user's cache directory: set HOME, or pass `--cache DIR`")]
-    NoCache,
     /// The lease is too short to be renewed in time.
     #[error("`lease_seconds` is {0}: a lease shorter than 3 seconds cannot be renewed in time")]
     ShortLease(u64),
@@ -185,18 +178,33 @@ impl Config {
             return None;
         }
         let statement = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let mut sources = Sources {
+            base: sources.base.clone(),
+            single_migrations: sources.single_migrations.clone(),
+            tenant_migrations: sources.tenant_migrations.clone(),
+            single_scripts: sources.single_scripts.clone(),
+            tenant_scripts: sources.tenant_scripts.clone(),
+            placeholder: sources.placeholder.clone(),
+            order: sources.order,
+        };
+        let is_plain = !sources.are_for_tenants() && !self.is_migrators;
+        if is_plain && sources.placeholder == SourcesConfig::default().placeholder {
+            // There is no tenant for which it could stand.
+            sources.placeholder.clear();
+        }
+        if self.is_migrators {
+            sources.order = Some(SourceOrder::Names);
+        }
+        let mut tenants = self.tenants.clone();
+        if is_plain && tenants.parallel == 0 && !tenants.is_atomic {
+            // What holds for all tenants together has no meaning: each file is a transaction, as it is among `migrations`.
+            tenants.parallel = 1;
+        }
         Some(TenancyOptions {
-            sources: Sources {
-                base: sources.base.clone(),
-                single_migrations: sources.single_migrations.clone(),
-                tenant_migrations: sources.tenant_migrations.clone(),
-                single_scripts: sources.single_scripts.clone(),
-                tenant_scripts: sources.tenant_scripts.clone(),
-                placeholder: sources.placeholder.clone(),
-            },
+            sources,
             tenant_select: statement(&self.tenants.select),
             tenant_insert: statement(&self.tenants.insert),
-            strategy: self.tenants.strategy(only_failed),
+            strategy: tenants.strategy(only_failed),
         })
     }
 
@@ -215,53 +223,93 @@ impl Config {
         }
     }
 
-    /// Reads the file (the default one may be missing, one that is named may not) and the variables. A file that ends in
-    /// `.yaml` or `.yml` has the form of the tool *migrator*.
+    /// Reads the file (the default one may be missing, one that is named may not) and the variables, and beneath them
+    /// `DATABASE_URL` and `.env`. A file that ends in `.yaml` or `.yml` has the form of the tool *migrator*.
     pub fn load(
         file: Option<&Path>,
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Error> {
         let all: BTreeMap<String, String> = variables.collect();
-        let variables = all.iter().filter(|(name, _)| name.starts_with(PREFIX));
+        let beside = match std::fs::read_to_string(dotenv::FILE) {
+            Ok(text) => dotenv::parse(&text, &|name| all.get(name).cloned()),
+            Err(_) => BTreeMap::new(),
+        };
+        let variable = |name: &str| all.get(name).or_else(|| beside.get(name)).cloned();
         let named = file
             .map(Path::to_owned)
             .or_else(|| all.get("WASMIGRATE_CONFIG").map(PathBuf::from));
         let path = named.clone().unwrap_or_else(default_file);
         let mut warnings = Vec::new();
         let is_migrators = migrator::is_one(&path);
-        let mut table = match std::fs::read_to_string(&path) {
+        let failed = |message: String| Error::File {
+            path: path.clone(),
+            message: without_secrets(&message),
+        };
+        let mut from_file = match std::fs::read_to_string(&path) {
             Ok(text) if is_migrators => {
-                let failed = |message| Error::File {
-                    path: path.clone(),
-                    message,
-                };
                 let table;
-                (table, warnings) =
-                    migrator::read(&text, &|name| all.get(name).cloned()).map_err(failed)?;
+                (table, warnings) = migrator::read(&text, &variable).map_err(failed)?;
                 table
             }
-            Ok(text) => parse(&path, &text)?,
+            Ok(text) => {
+                let mut table = parse(&path, &text)?;
+                substitute::substitute(&mut table, &variable).map_err(failed)?;
+                table
+            }
             Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 Table::new()
             }
             Err(source) => return Err(Error::Read { path, source }),
         };
-        let defaults = Table::try_from(Self::default()).map_err(|error| Error::File {
-            path: path.clone(),
-            message: error.to_string(),
-        })?;
-        for (name, text) in variables {
-            if name != "WASMIGRATE_CONFIG" {
-                set(&mut table, &defaults, name, text)?;
-            }
+        let defaults =
+            Table::try_from(Self::default()).map_err(|error| failed(error.to_string()))?;
+        let mut links = Vec::new();
+        let mut from_variables = Table::new();
+        variables::set_all(&mut from_variables, &defaults, &all, &mut links)?;
+        let mut table = Table::new();
+        variables::set_all(&mut table, &defaults, &beside, &mut links)?;
+        if !links.is_empty() {
+            warnings.push(format!(
+                "variables of a Kubernetes service are no settings and are passed over: {}",
+                links.join(", ")
+            ));
         }
-        let mut config: Self = table.try_into().map_err(|error| Error::File {
-            path,
-            message: error.to_string(),
-        })?;
+        let url = |variables: &BTreeMap<String, String>| {
+            let url = variables.get(DATABASE_URL).filter(|url| !url.is_empty());
+            url.map(|url| Value::String(url.clone()))
+        };
+        let has_database = |table: &Table| {
+            table
+                .get("database")
+                .and_then(Value::as_str)
+                .is_some_and(|url| !url.is_empty())
+        };
+        let file_name = path.display().to_string();
+        let origin = if has_database(&from_variables) {
+            "WASMIGRATE_DATABASE"
+        } else if has_database(&from_file) {
+            &file_name
+        } else if let Some(url) = url(&all) {
+            from_file.insert("database".to_owned(), url);
+            DATABASE_URL
+        } else if has_database(&table) {
+            "WASMIGRATE_DATABASE in .env"
+        } else if let Some(url) = url(&beside) {
+            table.insert("database".to_owned(), url);
+            "DATABASE_URL in .env"
+        } else {
+            ""
+        }
+        .to_owned();
+        variables::lay_over(&mut table, from_file);
+        variables::lay_over(&mut table, from_variables);
+        let mut config: Self = table
+            .try_into()
+            .map_err(|error: toml::de::Error| failed(error.to_string()))?;
         config.warnings = warnings;
         config.is_migrators = is_migrators;
-        config.settle_cache()?;
+        config.database_origin = origin;
+        config.settle_cache();
         if config.lease_seconds < 3 {
             return Err(Error::ShortLease(config.lease_seconds));
         }
@@ -276,12 +324,11 @@ impl Config {
 }
 
 impl Config {
-    /// Names the directory of caches where none was named.
-    pub fn settle_cache(&mut self) -> Result<(), Error> {
+    /// Names the directory of caches where none was named. A user without a home has none.
+    pub fn settle_cache(&mut self) {
         if self.cache.as_os_str().is_empty() {
-            self.cache = user_cache().ok_or(Error::NoCache)?;
+            self.cache = user_cache().unwrap_or_default();
         }
-        Ok(())
     }
 }
 
@@ -294,69 +341,27 @@ fn default_file() -> PathBuf {
     }
 }
 
-/// Reads the file twice: as settings, for errors with line and column, and as a table to lay variables over.
+/// Reads the file twice: as settings, for errors with line and column, and as a table to lay variables over. What stands in
+/// the line may be a password, and is not quoted.
 fn parse(path: &Path, text: &str) -> Result<Table, Error> {
-    let failed = |error: toml::de::Error| Error::File {
-        path: path.to_owned(),
-        message: error.to_string().trim_end().to_owned(),
+    let failed = |error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let place = before.map_or_else(String::new, |before| {
+            let line = 1 + before.matches('\n').count();
+            let column = 1 + before
+                .chars()
+                .rev()
+                .take_while(|letter| *letter != '\n')
+                .count();
+            format!("line {line}, column {column}: ")
+        });
+        Error::File {
+            path: path.to_owned(),
+            message: format!("{place}{}", without_secrets(error.message().trim_end())),
+        }
     };
     toml::from_str::<Config>(text).map_err(failed)?;
     toml::from_str(text).map_err(failed)
-}
-
-/// Puts a variable's value where its name says.
-fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<(), Error> {
-    let unknown = || Error::Variable {
-        name: name.to_owned(),
-        message: "there is no such setting; see docs/configuration.md".to_owned(),
-    };
-    let key = name
-        .strip_prefix(PREFIX)
-        .ok_or_else(unknown)?
-        .to_ascii_lowercase();
-    let (section, key) = SECTIONS
-        .iter()
-        .find_map(|section| {
-            let rest = key.strip_prefix(section)?.strip_prefix('_')?;
-            Some((Some(*section), rest.to_owned()))
-        })
-        .unwrap_or((None, key));
-    let (table, defaults) = match section {
-        None => (table, Some(defaults)),
-        Some(section) => (
-            table
-                .entry(section)
-                .or_insert_with(|| Value::Table(Table::new()))
-                .as_table_mut()
-                .ok_or_else(unknown)?,
-            defaults.get(section).and_then(Value::as_table),
-        ),
-    };
-    let value = match (section, defaults.and_then(|defaults| defaults.get(&key))) {
-        (Some("settings"), _) | (_, Some(Value::String(_))) => Value::String(text.to_owned()),
-        (_, Some(Value::Integer(_))) => {
-            Value::Integer(text.parse().map_err(|_| Error::Variable {
-                name: name.to_owned(),
-                message: format!("`{text}` is no whole number"),
-            })?)
-        }
-        (_, Some(Value::Boolean(_))) => {
-            Value::Boolean(text.parse().map_err(|_| Error::Variable {
-                name: name.to_owned(),
-                message: format!("`{text}` is neither `true` nor `false`"),
-            })?)
-        }
-        (Some("sources" | "tenants"), Some(Value::Array(_))) => Value::Array(
-            text.split(',')
-                .map(str::trim)
-                .filter(|name| !name.is_empty())
-                .map(|name| Value::String(name.to_owned()))
-                .collect(),
-        ),
-        _ => return Err(unknown()),
-    };
-    table.insert(key, value);
-    Ok(())
 }
 
 /// `$XDG_CACHE_HOME/wasmigrate`, or `~/.cache/wasmigrate`:

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::SourceOrder;
 use crate::engine::{OnBadRow, RolloutStrategy, TransformOptions};
 use crate::http::Dialect;
 use crate::notifications::{Format, NotificationKind};
@@ -211,6 +212,9 @@ pub struct SourcesConfig {
     pub tenant_scripts: Vec<String>,
     /// What stands for the tenant's schema in SQL.
     pub placeholder: String,
+    /// The order of the migrations, where their names leave it open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<SourceOrder>,
 }
 
 impl Default for SourcesConfig {
@@ -222,6 +226,7 @@ impl Default for SourcesConfig {
             single_scripts: Vec::new(),
             tenant_scripts: Vec::new(),
             placeholder: "{schema}".to_owned(),
+            order: None,
         }
     }
 }
@@ -241,6 +246,9 @@ pub struct TenantsConfig {
     pub canaries: Vec<String>,
     /// When they are not: after how many failed tenants no further one begins; 0 for any number.
     pub stop_after: usize,
+    /// Whether the command line asked for one transaction.
+    #[serde(skip)]
+    pub is_atomic: bool,
 }
 
 impl TenantsConfig {

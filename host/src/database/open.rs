@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::postgres::is_conninfo;
 use super::{Database, Postgres, PostgresOptions, SessionLimits, Sqlite};
 
 /// What a database has to know besides where it is.
@@ -11,6 +12,8 @@ pub struct DatabaseSettings {
     pub limits: SessionLimits,
     /// What the operator settles for PostgreSQL alone.
     pub postgres: PostgresOptions,
+    /// Whether a SQLite file is made that is not there.
+    pub create: bool,
 }
 
 /// A database whose kind matters, because it is to be copied or filled.
@@ -23,21 +26,41 @@ pub enum Location {
 }
 
 impl Location {
-    /// What a URL names. Connects to nothing yet; the error says what is wrong with the URL.
+    /// What a URL names. Connects to nothing yet; the error says what is wrong with the URL, and never quotes it.
     pub fn parse(url: &str, settings: &DatabaseSettings) -> Result<Self, String> {
-        let (scheme, rest) = url.split_once(':').unwrap_or_default();
-        match (scheme, rest) {
-            ("sqlite", path) if !path.is_empty() => {
-                Ok(Self::File(Sqlite::new(path, settings.limits)))
-            }
-            ("postgres" | "postgresql", _) => {
-                Postgres::new(url, settings.postgres.clone(), settings.limits).map(Self::Server)
-            }
-            // What was given may hold a password.
-            _ => Err(
-                "the database must be given as sqlite:PATH or postgres://USER@HOST/NAME".to_owned(),
-            ),
+        let url = url.trim();
+        if is_conninfo(url) {
+            let opened = Postgres::new(url, settings.postgres.clone(), settings.limits);
+            return opened.map(Self::Server);
         }
+        match url.split_once(':') {
+            Some(("sqlite" | "sqlite3", rest)) => {
+                let opened = Sqlite::at_url(rest, settings.create, settings.limits);
+                opened.map(Self::File)
+            }
+            _ => Err(format!(
+                "the database must be given as sqlite:PATH or postgres://USER@HOST/NAME{}",
+                other_scheme(url)
+            )),
+        }
+    }
+}
+
+/// What is said of a URL with another scheme. All of it but the scheme may hold a password.
+fn other_scheme(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, _))
+            if scheme.len() < 20
+                && scheme
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-')) =>
+        {
+            format!(", and its scheme is `{scheme}`")
+        }
+        _ if url.starts_with("file:") => {
+            ", and its scheme is `file`: write sqlite: and the path from here".to_owned()
+        }
+        _ => String::new(),
     }
 }
 

@@ -33,7 +33,7 @@ pub enum Read<'n> {
 pub struct TableQuery<'q> {
     /// The table.
     pub table: TableName<'q>,
-    /// Its columns.
+    /// Its columns; none to know only whether there are rows.
     pub columns: &'q [Read<'q>],
     /// The column in whose order the rows come.
     pub order_by: Option<&'q str>,
@@ -44,11 +44,14 @@ pub struct TableQuery<'q> {
 impl TableQuery<'_> {
     /// The statement that reads them.
     pub(super) fn sql(&self, capabilities: &Capabilities) -> String {
-        let columns: Vec<String> = self
+        let mut columns: Vec<String> = self
             .columns
             .iter()
             .map(|column| column.sql(&capabilities.expressions))
             .collect();
+        if columns.is_empty() {
+            columns.push("1".to_owned());
+        }
         let table = match self.table.schema {
             Some(schema) => format!("{}.{}", quote(schema), quote(self.table.name)),
             None => quote(self.table.name),

@@ -74,6 +74,13 @@ impl From<u32> for Value {
     }
 }
 
+impl From<u64> for Value {
+    /// No number of 64 bits with a sign is larger than the largest of those; null is equal to none of them.
+    fn from(value: u64) -> Self {
+        i64::try_from(value).map_or(Self::Null, Self::Integer)
+    }
+}
+
 impl From<bool> for Value {
     fn from(value: bool) -> Self {
         Self::Boolean(value)

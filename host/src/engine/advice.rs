@@ -117,7 +117,7 @@ impl Engine {
                     advice.statement = as_written(&advice.statement);
                     advice.danger = as_written(&advice.danger);
                     all.push(StepAdvice {
-                        step: format!("{:04}_{}", file.index, file.name),
+                        step: file.label(),
                         phase,
                         advice,
                     });

@@ -30,7 +30,7 @@ const MAX_LINES: u32 = 1_000;
 
 impl Engine {
     /// The rows that transformations rejected and set aside, after this step and key: at most `most`.
-    pub async fn bad_rows(&self, after: (u32, &str), most: u32) -> Result<Vec<BadRow>, RunError> {
+    pub async fn bad_rows(&self, after: (u64, &str), most: u32) -> Result<Vec<BadRow>, RunError> {
         let mut session = self.database.open(Access::Read, &Stop::default()).await?;
         session.begin_read().await?;
         let rows = journal::read_bad_rows(&mut *session, after, most).await?;

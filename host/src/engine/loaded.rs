@@ -80,11 +80,12 @@ pub(super) fn load(
 ) -> Result<Vec<Loaded>, Failure> {
     let digests = engine.remembered_digests();
     let has_components = files.iter().any(|file| file.kind == StepKind::Wasm);
+    let sandbox = match has_components {
+        true => Some(engine.sandbox()?),
+        false => None,
+    };
     let loader = Loader {
-        sandbox: match has_components {
-            true => Some(engine.sandbox()?),
-            false => None,
-        },
+        sandbox,
         digests: &digests,
         database: &*engine.database,
         observer,
@@ -99,6 +100,13 @@ pub(super) fn load(
         })
         .collect();
     digests.save();
+    if let Some(why) = sandbox.and_then(Sandbox::cache_problem) {
+        observer.notify(&Event::Warning {
+            message: format!(
+                "compiled components are not kept, and are compiled again each time: {why}"
+            ),
+        });
+    }
     loaded.into_iter().collect()
 }
 
@@ -121,7 +129,7 @@ struct Loader<'l> {
 
 impl Loader<'_> {
     fn load(&self, file: &StepFile) -> Result<Loaded, Failure> {
-        let label = format!("{:04}_{}", file.index, file.name);
+        let label = file.label();
         let loaded = match self.sandbox {
             Some(sandbox) if file.kind == StepKind::Wasm => {
                 self.load_component(sandbox, file, &label)

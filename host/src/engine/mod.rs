@@ -74,7 +74,7 @@ use crate::sandbox::Sandbox;
 use at_work::Work;
 use transaction::StepTransaction;
 
-pub use adopt::{Adoption, BaselineOrder, ImportOrder};
+pub use adopt::{AdoptedFile, Adoption, BaselineOrder, ImportOrder, Through};
 pub use advice::StepAdvice;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use event_buffer::Numbered;
@@ -182,8 +182,13 @@ impl Engine {
         }
     }
 
+    /// What it was told.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// The same engine for another target, as if the steps after `last` were not there. The two share their sandbox.
-    pub fn on(&self, database: Arc<dyn Database>, last: Option<u32>) -> Self {
+    pub fn on(&self, database: Arc<dyn Database>, last: Option<u64>) -> Self {
         Self {
             database,
             options: Options {
@@ -445,7 +450,7 @@ impl Engine {
 
     /// What is known of one step; none when there is none with this index. Of a component, nothing runs but its
     /// `describe`, in a transaction that can only read.
-    pub async fn step(&self, index: u32) -> Result<Option<StepDetails>, RunError> {
+    pub async fn step(&self, index: u64) -> Result<Option<StepDetails>, RunError> {
         steps::step(self, index).await
     }
 

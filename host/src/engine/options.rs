@@ -34,7 +34,7 @@ pub struct Options {
     /// Whether to refuse steps whose statements would hold up the application.
     pub strict: bool,
     /// The last step that there is, whatever else the directory holds; none for all of them.
-    pub last: Option<u32>,
+    pub last: Option<u64>,
     /// How transformations go about their work.
     pub transform: TransformOptions,
     /// What to do with a transformation that was begun by another component.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::Failure;
 use super::running::{Rows, Running};
 use super::state::{self, Command, State, Verdict};
-use crate::catalog::{Applied, Catalog, Ignored, SourceKind, StepFile, StepKind};
+use crate::catalog::{Applied, Catalog, Ignored, SourceKind, StepFile, StepKind, step_label};
 use crate::journal::{LeaseRecord, Pause, RunRecord, Snapshot, StepState};
 
 /// How far one step is.
@@ -38,7 +38,7 @@ impl Progress {
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StepOverview {
     /// Its index.
-    pub index: u32,
+    pub index: u64,
     /// Its name.
     pub name: String,
     /// Its form; none when its file is gone.
@@ -88,7 +88,7 @@ pub struct TenantsSummary {
 impl StepOverview {
     /// The step, as `NNNN_name`.
     pub fn label(&self) -> String {
-        format!("{:04}_{}", self.index, self.name)
+        step_label(self.index, &self.name)
     }
 }
 
@@ -100,9 +100,9 @@ pub struct Overview {
     /// Its state.
     pub state: State,
     /// The highest finalized index; 0 when there is none.
-    pub current_index: u32,
+    pub current_index: u64,
     /// The highest index on disk; 0 when there is none.
-    pub target_index: u32,
+    pub target_index: u64,
     /// Every step, in order.
     pub steps: Vec<StepOverview>,
     /// Files that are no steps.
@@ -253,7 +253,7 @@ pub(super) fn overview(
         .filter(|command| matches!(verdict(state, &snapshot, *command), Verdict::Start(_)))
         .filter(|_| problems.is_empty())
         .collect();
-    let mut indexes: Vec<u32> = catalog
+    let mut indexes: Vec<u64> = catalog
         .steps
         .keys()
         .chain(snapshot.steps.keys())

@@ -80,7 +80,7 @@ impl<K: Ord> Acknowledged<K> {
 mod tests {
     use super::*;
 
-    fn migrated(steps: &[u32]) -> Acknowledged<u32> {
+    fn migrated(steps: &[u64]) -> Acknowledged<u64> {
         let mut acknowledged = Acknowledged::default();
         for step in steps {
             acknowledged.note(*step, Some(StepState::Migrated));
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_commit_that_is_gone_is_a_gap() {
         let acknowledged = migrated(&[1, 2]);
-        let first_alone = |step: &u32| (*step == 1).then_some(StepState::Migrated);
+        let first_alone = |step: &u64| (*step == 1).then_some(StepState::Migrated);
         assert_eq!(acknowledged.gap(first_alone), Some(&2));
         assert_eq!(acknowledged.gap(|_| Some(StepState::Started)), Some(&1));
         assert_eq!(acknowledged.gap(|_| Some(StepState::Migrated)), None);

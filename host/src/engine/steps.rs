@@ -91,7 +91,7 @@ pub(super) async fn steps(engine: &Engine) -> Result<Vec<StepOnDisk>, RunError> 
     steps
 }
 
-pub(super) async fn step(engine: &Engine, index: u32) -> Result<Option<StepDetails>, RunError> {
+pub(super) async fn step(engine: &Engine, index: u64) -> Result<Option<StepDetails>, RunError> {
     let catalog = engine.catalog()?;
     let overview = engine.overview().await?;
     let Some(step) = overview.steps.into_iter().find(|step| step.index == index) else {

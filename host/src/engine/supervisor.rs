@@ -242,7 +242,7 @@ impl Supervisor {
     }
 
     /// What is known of one step; none when there is none with this index.
-    pub async fn step(self: &Arc<Self>, index: u32) -> Result<Option<StepDetails>, RunError> {
+    pub async fn step(self: &Arc<Self>, index: u64) -> Result<Option<StepDetails>, RunError> {
         // It is never closed.
         let turn = Arc::clone(&self.descriptions).acquire_owned().await;
         self.ask_in_turn(turn, async move |engine| engine.step(index).await)

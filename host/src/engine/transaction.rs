@@ -47,7 +47,7 @@ impl RunContext {
 /// Which step it is.
 #[derive(Clone, Debug)]
 pub(super) struct StepIdentity {
-    pub(super) index: u32,
+    pub(super) index: u64,
     pub(super) name: String,
     /// `NNNN_name`.
     pub(super) label: String,
@@ -71,7 +71,7 @@ pub(super) struct StepTransaction {
     /// Which version of the step's row the journal has; none when it does not know the step.
     version: Option<StepVersion>,
     /// The step that must be migrated for this one to be committed: the last one before it in the run.
-    pub(super) after: Option<u32>,
+    pub(super) after: Option<u64>,
     /// Whether the step runs outside a transaction.
     pub(super) is_outside: bool,
     pub(super) output: Arc<StepOutput>,
@@ -81,7 +81,7 @@ pub(super) struct StepTransaction {
 /// Takes what a step says in one phase.
 pub(super) struct StepOutput {
     context: Arc<RunContext>,
-    index: u32,
+    index: u64,
     label: String,
     /// The file that it is, where there are tenants.
     file: Option<String>,
@@ -410,7 +410,7 @@ struct Change<'c> {
     record: &'c StepRecord,
     before: Option<StepVersion>,
     /// The step that must be migrated.
-    after: Option<u32>,
+    after: Option<u64>,
     attempt: Option<&'c AttemptRecord>,
     output: &'c RunOutput,
 }

@@ -25,7 +25,7 @@ pub(super) fn version_of(file_name: &str) -> FileVersion {
     for (prefix, what) in [
         (
             'U',
-            "undoes a migration: put its text after a line `-- wasmigrate:reset` of that file, or move it away",
+            "undoes a migration that is not there: put its text after a line `-- wasmigrate:reset` of that file, or move it away",
         ),
         (
             'B',
@@ -102,7 +102,7 @@ pub(super) async fn read(session: &mut dyn Session, table: &Table) -> Result<His
                     checksum: checksum.as_integer().map(|checksum| checksum.to_string()),
                     applied_at: at.as_integer(),
                     flaw: (!is_done)
-                        .then(|| "failed in Flyway; mend it and run `flyway repair` first".to_owned()),
+                        .then(|| "failed in Flyway; fix it and run `flyway repair` first".to_owned()),
                     label,
                 };
                 entries.insert(version, entry);

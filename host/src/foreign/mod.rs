@@ -3,22 +3,26 @@
 //! What is read here is read as the tool itself reads it, by its documentation and code. Nothing of theirs is changed, and
 //! nothing is decided: what fits and what does not is the engine's business.
 
+mod atlas;
+mod checksum;
+mod file;
 mod flyway;
 mod history;
 mod migrator;
 mod row;
+mod stranger;
 mod table;
-mod version;
 mod versioned;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Version;
 use crate::database::Capabilities;
 
+pub use checksum::Checksums;
 pub use history::{Entry, FileVersion, History};
-pub use migrator::{MigratorRow, read_migrator};
-pub use table::{Found, Table, find};
-pub use version::Version;
+pub use migrator::{MigratorHistory, MigratorRow, read_migrator};
+pub use table::{Found, Owner, Table, find, locate};
 pub use versioned::read;
 
 /// A tool whose history can be taken over.
@@ -47,6 +51,22 @@ pub enum Tool {
     GolangMigrate,
     /// dbmate: <https://github.com/amacneil/dbmate>.
     Dbmate,
+    /// goose: <https://github.com/pressly/goose>.
+    Goose,
+    /// Diesel: <https://diesel.rs>.
+    Diesel,
+    /// refinery: <https://github.com/rust-db/refinery>.
+    Refinery,
+    /// Prisma: <https://www.prisma.io>.
+    Prisma,
+    /// Rails, ActiveRecord: <https://guides.rubyonrails.org/active_record_migrations.html>.
+    Rails,
+    /// node-pg-migrate: <https://github.com/salsita/node-pg-migrate>.
+    NodePgMigrate,
+    /// sql-migrate: <https://github.com/rubenv/sql-migrate>.
+    SqlMigrate,
+    /// Atlas: <https://atlasgo.io>.
+    Atlas,
 }
 
 impl Tool {
@@ -58,6 +78,14 @@ impl Tool {
             Self::Sqlx => "sqlx",
             Self::GolangMigrate => "golang-migrate",
             Self::Dbmate => "dbmate",
+            Self::Goose => "goose",
+            Self::Diesel => "diesel",
+            Self::Refinery => "refinery",
+            Self::Prisma => "prisma",
+            Self::Rails => "rails",
+            Self::NodePgMigrate => "node-pg-migrate",
+            Self::SqlMigrate => "sql-migrate",
+            Self::Atlas => "atlas",
         }
     }
 
@@ -66,14 +94,24 @@ impl Tool {
         self != Self::Migrator || !capabilities.has_tenant_databases()
     }
 
-    /// The table that it keeps, unless it is told of another.
-    pub fn default_table(self) -> Table {
-        let name = match self {
-            Self::Migrator => "migrator.migrator_migrations",
-            Self::Flyway => "flyway_schema_history",
-            Self::Sqlx => "_sqlx_migrations",
-            Self::GolangMigrate | Self::Dbmate => "schema_migrations",
-        };
-        Table::named(name)
+    /// The tables that it keeps, unless it is told of another: the first that there is.
+    pub(super) fn tables(self) -> &'static [&'static str] {
+        match self {
+            Self::Migrator => &["migrator.migrator_migrations"],
+            // The second until its version 5.
+            Self::Flyway => &["flyway_schema_history", "schema_version"],
+            Self::Sqlx => &["_sqlx_migrations"],
+            Self::GolangMigrate | Self::Dbmate | Self::Rails => &["schema_migrations"],
+            Self::Goose => &["goose_db_version"],
+            Self::Diesel => &["__diesel_schema_migrations"],
+            Self::Refinery => &["refinery_schema_history"],
+            Self::Prisma => &["_prisma_migrations"],
+            Self::NodePgMigrate => &["pgmigrations"],
+            Self::SqlMigrate => &["gorp_migrations"],
+            Self::Atlas => &[
+                "atlas_schema_revisions.atlas_schema_revisions",
+                "atlas_schema_revisions",
+            ],
+        }
     }
 }

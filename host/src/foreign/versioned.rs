@@ -1,52 +1,24 @@
 //! Tools that know a migration by its version.
 
-use sha2::{Digest as _, Sha384};
+use std::collections::BTreeMap;
 
 use super::row::{cells, text, version_from};
 use super::table::marks;
-use super::{Entry, FileVersion, History, Table, Tool, Version, flyway};
-use crate::catalog::hexadecimal;
-use crate::database::{Error, Read, Result, Session, TableQuery};
+use super::{Entry, History, Table, Tool, Version, atlas, flyway};
+use crate::database::{Error, Read, Result, Session, TableQuery, Value};
 
 impl Tool {
-    /// What the name of a SQL file says to the tool.
-    pub fn version_of(self, file_name: &str) -> FileVersion {
-        if file_name.ends_with(".down.sql") {
-            return FileVersion::Otherwise(
-                "undoes a file that is not there: put that back, or move this one away",
-            );
-        }
-        let version = match self {
-            Self::Migrator => None,
-            Self::Flyway => return flyway::version_of(file_name),
-            Self::Sqlx => file_name
-                .split_once('_')
-                .and_then(|(version, _)| Version::parse(version)),
-            Self::GolangMigrate => file_name
-                .split_once('_')
-                .filter(|(_, rest)| rest.contains(".up."))
-                .and_then(|(version, _)| Version::parse(version)),
-            Self::Dbmate => {
-                let rest = file_name.trim_start_matches(|letter: char| letter.is_ascii_digit());
-                Version::parse(file_name.strip_suffix(rest).unwrap_or_default())
-            }
-        };
-        version.map_or(FileVersion::Nothing, FileVersion::Is)
-    }
-
-    /// The checksum of a file, in the tool's own spelling; none for tools that keep none.
-    pub fn checksum(self, bytes: &[u8]) -> Option<String> {
-        match self {
-            Self::Flyway => Some(flyway::checksum(bytes).to_string()),
-            // https://docs.rs/sqlx-core/latest/sqlx_core/migrate/struct.Migration.html
-            Self::Sqlx => Some(hexadecimal(&Sha384::digest(bytes))),
-            Self::Migrator | Self::GolangMigrate | Self::Dbmate => None,
-        }
-    }
-
     /// Whether the tool itself would run a migration that is older than the last it ran.
     pub fn runs_older_ones(self) -> bool {
-        matches!(self, Self::Sqlx | Self::Dbmate)
+        matches!(
+            self,
+            Self::Sqlx
+                | Self::Dbmate
+                | Self::Diesel
+                | Self::Prisma
+                | Self::Rails
+                | Self::SqlMigrate
+        )
     }
 }
 
@@ -58,7 +30,25 @@ pub async fn read(session: &mut dyn Session, tool: Tool, table: &Table) -> Resul
         Tool::Flyway => flyway::read(session, table).await,
         Tool::Sqlx => sqlx(session, table).await,
         Tool::GolangMigrate => golang_migrate(session, table).await,
-        Tool::Dbmate => dbmate(session, table).await,
+        Tool::Dbmate | Tool::Rails => {
+            plain(session, table, Read::Plain("version"), None, version_from).await
+        }
+        Tool::Goose => goose(session, table).await,
+        Tool::Diesel => {
+            let at = Some(Read::Milliseconds("run_on"));
+            plain(session, table, Read::Plain("version"), at, version_from).await
+        }
+        Tool::NodePgMigrate => {
+            let at = Some(Read::Milliseconds("run_on"));
+            plain(session, table, Read::Plain("name"), at, leading).await
+        }
+        Tool::SqlMigrate => {
+            let at = Some(Read::Milliseconds("applied_at"));
+            plain(session, table, Read::Plain("id"), at, leading).await
+        }
+        Tool::Refinery => refinery(session, table).await,
+        Tool::Prisma => prisma(session, table).await,
+        Tool::Atlas => atlas::read(session, table).await,
     }
 }
 
@@ -144,23 +134,145 @@ async fn golang_migrate(session: &mut dyn Session, table: &Table) -> Result<Hist
     Ok(history)
 }
 
-async fn dbmate(session: &mut dyn Session, table: &Table) -> Result<History> {
+/// A table with a row for each version, and nothing more that counts.
+async fn plain(
+    session: &mut dyn Session,
+    table: &Table,
+    version: Read<'static>,
+    at: Option<Read<'static>>,
+    read: impl Fn(&str) -> Result<Version>,
+) -> Result<History> {
+    let columns: Vec<Read<'_>> = [Some(version), at].into_iter().flatten().collect();
     let query = TableQuery {
         table: table.names(),
-        columns: &[Read::Plain("version")],
+        columns: &columns,
+        order_by: None,
+        most_rows: None,
+    };
+    let mut history = History::default();
+    for row in session.read_table(&query).await? {
+        let mut cells = row.iter();
+        let label = cells.next().map(text).unwrap_or_default();
+        history.entries.push(Entry {
+            version: read(&label)?,
+            label,
+            checksum: None,
+            applied_at: cells.next().and_then(Value::as_integer),
+            flaw: None,
+        });
+    }
+    history
+        .entries
+        .sort_by(|one, other| one.version.cmp(&other.version));
+    Ok(history)
+}
+
+/// The number that a file's name begins with.
+fn leading(name: &str) -> Result<Version> {
+    let rest = name.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let digits = name.strip_suffix(rest).unwrap_or_default();
+    Version::parse(digits).ok_or_else(|| {
+        Error::invalid_argument(format!(
+            "the name `{name}` in the table begins with no number, so that its place in the order is not known"
+        ))
+    })
+}
+
+/// The newest row of a version says whether it is applied.
+/// <https://github.com/pressly/goose/blob/main/internal/dialects/postgres.go>
+async fn goose(session: &mut dyn Session, table: &Table) -> Result<History> {
+    let query = TableQuery {
+        table: table.names(),
+        columns: &[
+            Read::Text("version_id"),
+            Read::Flag("is_applied"),
+            Read::Milliseconds("tstamp"),
+        ],
+        order_by: Some("id"),
+        most_rows: None,
+    };
+    let mut newest = BTreeMap::new();
+    for row in session.read_table(&query).await? {
+        let [version, is_applied, at] = cells(row)?;
+        let label = text(&version);
+        if label == "0" {
+            continue;
+        }
+        let version = version_from(&label)?;
+        let entry = Entry {
+            version: version.clone(),
+            label,
+            checksum: None,
+            applied_at: at.as_integer(),
+            flaw: None,
+        };
+        newest.insert(version, (is_applied.as_integer() == Some(1), entry));
+    }
+    let applied = newest.into_values().filter(|(is_applied, _)| *is_applied);
+    Ok(History {
+        entries: applied.map(|(_, entry)| entry).collect(),
+        ..History::default()
+    })
+}
+
+async fn refinery(session: &mut dyn Session, table: &Table) -> Result<History> {
+    let query = TableQuery {
+        table: table.names(),
+        columns: &[
+            Read::Text("version"),
+            Read::Plain("checksum"),
+            Read::Milliseconds("applied_on"),
+        ],
         order_by: Some("version"),
         most_rows: None,
     };
     let mut history = History::default();
     for row in session.read_table(&query).await? {
-        let [version] = cells(row)?;
+        let [version, checksum, at] = cells(row)?;
         let label = text(&version);
         history.entries.push(Entry {
             version: version_from(&label)?,
             label,
-            checksum: None,
-            applied_at: None,
+            checksum: Some(text(&checksum)),
+            applied_at: at.as_integer(),
             flaw: None,
+        });
+    }
+    Ok(history)
+}
+
+/// What was rolled back does not count, what is neither finished nor rolled back failed.
+/// <https://www.prisma.io/docs/orm/prisma-migrate/understanding-prisma-migrate/migration-histories>
+async fn prisma(session: &mut dyn Session, table: &Table) -> Result<History> {
+    let query = TableQuery {
+        table: table.names(),
+        columns: &[
+            Read::Plain("migration_name"),
+            Read::Plain("checksum"),
+            Read::Text("finished_at"),
+            Read::Milliseconds("finished_at"),
+            Read::Text("rolled_back_at"),
+        ],
+        order_by: Some("migration_name"),
+        most_rows: None,
+    };
+    let mut history = History::default();
+    for row in session.read_table(&query).await? {
+        let [name, checksum, finished, at, rolled_back] = cells(row)?;
+        if !text(&rolled_back).is_empty() {
+            continue;
+        }
+        let label = text(&name);
+        let finished = text(&finished);
+        history.entries.push(Entry {
+            version: leading(&label)?,
+            checksum: Some(text(&checksum)),
+            // On SQLite it may be a number of milliseconds.
+            applied_at: finished.parse().ok().or(at.as_integer()),
+            flaw: finished
+                .is_empty()
+                .then(|| "failed halfway; `prisma migrate resolve` first".to_owned()),
+            label,
         });
     }
     Ok(history)

@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::Service;
+use crate::catalog::step_label;
 use crate::engine::{HistoryEntry, Overview, Pace, Progress, State as TargetState};
 
 type Labels = Vec<(&'static str, String)>;
@@ -180,7 +181,7 @@ fn register_run(registry: &mut Registry, overview: &Overview, run: Option<&Histo
     let steps = Family::<Labels, Gauge<f64, AtomicU64>>::default();
     for attempt in attempts {
         let labels = vec![
-            ("step", format!("{:04}_{}", attempt.index, attempt.name)),
+            ("step", step_label(attempt.index, &attempt.name)),
             ("phase", attempt.phase.as_str().to_owned()),
             ("outcome", attempt.outcome.as_str().to_owned()),
         ];

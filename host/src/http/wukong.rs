@@ -231,7 +231,7 @@ fn seen(overview: &Overview, attempts: &[AttemptRecord], started_at: i64) -> Mig
                 .map(str::to_owned),
         });
     }
-    let tries = |index: u32| {
+    let tries = |index: u64| {
         let tries = attempts
             .iter()
             .filter(|attempt| attempt.index == index)

@@ -18,6 +18,11 @@ pub(super) fn small(value: &Value) -> Result<u32> {
     u32::try_from(number(value)).map_err(|_| damaged("a number is out of range"))
 }
 
+/// The index of a step.
+pub(super) fn index(value: &Value) -> Result<u64> {
+    u64::try_from(number(value)).map_err(|_| damaged("an index is below 0"))
+}
+
 /// A text; empty for null.
 pub(super) fn text(value: &Value) -> String {
     value.as_text().unwrap_or_default().to_owned()

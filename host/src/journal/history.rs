@@ -1,8 +1,9 @@
 //! What runs leave: how they and each try at a step ended.
 
-use super::cells::{columns, json, number, small, spelled, text};
+use super::cells::{columns, index as index_of, json, number, small, spelled, text};
 use super::tables::tables;
 use super::{AttemptRecord, Outcome, Phase, RunRecord, conflict, schema};
+use crate::catalog::step_label;
 use crate::database::{Result, Session, Value};
 
 /// The newest runs before the one numbered `before`, the newest first.
@@ -81,7 +82,7 @@ pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<At
         ] = columns(row)?;
         attempts.push(AttemptRecord {
             run: number(&run),
-            index: small(&index)?,
+            index: index_of(&index)?,
             name: text(&name),
             digest: text(&digest),
             phase: spelled(&phase, Phase::from_journal)?,
@@ -102,9 +103,10 @@ pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -
         index, name, phase, ..
     } = attempt;
     let expected = format!(
-        "nothing of try {} to {} {index:04}_{name} in run {}",
+        "nothing of try {} to {} {} in run {}",
         attempt.attempt,
         phase.as_str(),
+        step_label(*index, name),
         attempt.run
     );
     tables(session)

@@ -62,9 +62,9 @@ pub use transformations::{
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// The steps that were applied, by index.
-    pub steps: BTreeMap<u32, StepRecord>,
+    pub steps: BTreeMap<u64, StepRecord>,
     /// The transformations among them that are not finalized.
-    pub transformations: BTreeMap<u32, TransformationRecord>,
+    pub transformations: BTreeMap<u64, TransformationRecord>,
     /// The newest run.
     pub last_run: Option<RunRecord>,
     /// What holds that run up, until it ends.

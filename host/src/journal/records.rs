@@ -20,7 +20,7 @@ pub enum StepState {
 #[derive(Clone, Debug, Serialize)]
 pub struct StepRecord {
     /// Its index.
-    pub index: u32,
+    pub index: u64,
     /// Its name.
     pub name: String,
     /// The SHA-256 of its file when it ran, in hexadecimal.
@@ -109,7 +109,7 @@ pub struct AttemptRecord {
     /// The run.
     pub run: i64,
     /// The step's index.
-    pub index: u32,
+    pub index: u64,
     /// The step's name.
     pub name: String,
     /// The SHA-256 of the step's file.
@@ -137,7 +137,7 @@ pub struct OutputLine {
     /// Its number within the run, from 1.
     pub sequence: i64,
     /// The step that wrote it.
-    pub index: Option<u32>,
+    pub index: Option<u64>,
     /// What the step was doing.
     pub phase: Phase,
     /// When it was written.

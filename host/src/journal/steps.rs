@@ -12,8 +12,9 @@
 use super::tables::tables;
 use std::collections::BTreeMap;
 
-use super::cells::{columns, number, small, spelled, text};
+use super::cells::{columns, index as index_of, number, spelled, text};
 use super::{StepRecord, StepState, conflict, now, schema};
+use crate::catalog::{index_label, step_label};
 use crate::database::{Result, Session, Value};
 
 /// How many steps one statement changes.
@@ -59,7 +60,7 @@ pub async fn write_step(
         step.revision.into(),
         step.index.into(),
     ];
-    let label = format!("{:04}_{}", step.index, step.name);
+    let label = step_label(step.index, &step.name);
     let (statement, otherwise) = match before {
         None => {
             parameters.extend([step.started_at.into(), step.seed.into()]);
@@ -91,7 +92,7 @@ pub async fn write_step(
 }
 
 /// Lets the open transaction be committed only where the journal says that this step is in this state.
-pub async fn require_step(session: &mut dyn Session, step: u32, state: StepState) -> Result<()> {
+pub async fn require_step(session: &mut dyn Session, step: u64, state: StepState) -> Result<()> {
     tables(session)
         .require(
             "SELECT step_index FROM wasmigrate_step WHERE step_index = $1 AND state = $2",
@@ -105,7 +106,7 @@ pub async fn require_step(session: &mut dyn Session, step: u32, state: StepState
 /// Lets the open transaction be committed only where the journal says that these steps are in this state.
 pub async fn require_steps(
     session: &mut dyn Session,
-    steps: &[u32],
+    steps: &[u64],
     state: StepState,
 ) -> Result<()> {
     for steps in steps.chunks(STEPS_AT_ONCE) {
@@ -127,7 +128,7 @@ pub async fn require_steps(
 }
 
 /// Marks these steps as finalized, each of which must be migrated.
-pub async fn finalize_steps(session: &mut dyn Session, steps: &[u32]) -> Result<()> {
+pub async fn finalize_steps(session: &mut dyn Session, steps: &[u64]) -> Result<()> {
     for steps in steps.chunks(STEPS_AT_ONCE) {
         let statement = format!(
             "UPDATE wasmigrate_step SET state = $1, finalized_at = $2, revision = revision + 1
@@ -148,7 +149,7 @@ pub async fn finalize_steps(session: &mut dyn Session, steps: &[u32]) -> Result<
 }
 
 /// Forgets these steps, none of which may be finalized.
-pub async fn forget_steps(session: &mut dyn Session, steps: &[u32]) -> Result<()> {
+pub async fn forget_steps(session: &mut dyn Session, steps: &[u64]) -> Result<()> {
     for steps in steps.chunks(STEPS_AT_ONCE) {
         let statement = format!(
             "DELETE FROM wasmigrate_step WHERE state <> $1 AND step_index IN ({}) RETURNING step_index",
@@ -168,7 +169,7 @@ pub async fn forget_steps(session: &mut dyn Session, steps: &[u32]) -> Result<()
 pub(super) async fn read(
     session: &mut dyn Session,
     version: i64,
-) -> Result<BTreeMap<u32, StepRecord>> {
+) -> Result<BTreeMap<u64, StepRecord>> {
     let revision = match version < schema::FOURTH {
         true => "0",
         false => "revision",
@@ -193,7 +194,7 @@ pub(super) async fn read(
             resume_cursor,
             revision,
         ] = columns(row)?;
-        let index = small(&index)?;
+        let index = index_of(&index)?;
         steps.insert(
             index,
             StepRecord {
@@ -215,19 +216,19 @@ pub(super) async fn read(
     Ok(steps)
 }
 
-fn expected(steps: &[u32], state: StepState) -> crate::database::Error {
+fn expected(steps: &[u64], state: StepState) -> crate::database::Error {
     conflict(&format!("that {} is {}", named(steps), state.as_str()))
 }
 
 /// How steps are called in a message.
-fn named(steps: &[u32]) -> String {
+fn named(steps: &[u64]) -> String {
     match steps {
-        [step] => format!("step {step:04}"),
+        [step] => format!("step {}", index_label(*step)),
         steps => format!("each of the {} steps", steps.len()),
     }
 }
 
-fn list(steps: &[u32]) -> String {
+fn list(steps: &[u64]) -> String {
     let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
     steps.join(", ")
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::cells::{columns, number, small, text};
+use super::cells::{columns, index as index_of, number, text};
 use super::tables::tables;
 use super::{read_key, write_key};
+use crate::catalog::index_label;
 use crate::database::{Error, ErrorKind, Result, Session, Value};
 
 /// A transformation that was begun and is not finalized.
@@ -40,7 +41,7 @@ pub struct Range {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BadRow {
     /// The step.
-    pub index: u32,
+    pub index: u64,
     /// The row's key, as a list in JSON.
     pub key: String,
     /// What the function was given, as a list in JSON.
@@ -54,7 +55,7 @@ pub struct BadRow {
 }
 
 /// The transformations that are not finalized.
-pub(super) async fn read(session: &mut dyn Session) -> Result<BTreeMap<u32, TransformationRecord>> {
+pub(super) async fn read(session: &mut dyn Session) -> Result<BTreeMap<u64, TransformationRecord>> {
     let rows = tables(session)
         .rows(
             "SELECT step_index, description,
@@ -73,7 +74,7 @@ pub(super) async fn read(session: &mut dyn Session) -> Result<BTreeMap<u32, Tran
             rows_done: number(&rows_done),
             bad_rows: number(&bad_rows),
         };
-        transformations.insert(small(&index)?, record);
+        transformations.insert(index_of(&index)?, record);
     }
     Ok(transformations)
 }
@@ -82,7 +83,7 @@ pub(super) async fn read(session: &mut dyn Session) -> Result<BTreeMap<u32, Tran
 /// one.
 pub async fn begin_transformation(
     session: &mut dyn Session,
-    step: u32,
+    step: u64,
     before: Option<&str>,
     description: &str,
     ranges: &[Range],
@@ -126,7 +127,7 @@ pub async fn begin_transformation(
 /// Replaces the description of a transformation that continues.
 pub async fn redescribe(
     session: &mut dyn Session,
-    step: u32,
+    step: u64,
     before: &str,
     description: &str,
 ) -> Result<()> {
@@ -167,7 +168,7 @@ pub async fn forget_transformations(session: &mut dyn Session, count: usize) -> 
 /// Moves a range on from where it was.
 pub async fn advance_range(
     session: &mut dyn Session,
-    step: u32,
+    step: u64,
     from: &Range,
     to: &Range,
 ) -> Result<()> {
@@ -192,18 +193,19 @@ pub async fn advance_range(
 }
 
 /// The journal is not as a run has left or found it.
-fn conflict(step: u32) -> Error {
+fn conflict(step: u64) -> Error {
     Error::new(
         ErrorKind::Conflict,
         format!(
-            "the journal does not say any more of the transformation {step:04} what this run has left there: nothing of the \
-             transaction was committed; run the command again"
+            "the journal does not say any more of the transformation {} what this run has left there: nothing of the \
+             transaction was committed; run the command again",
+            index_label(step)
         ),
     )
 }
 
 /// The ranges of a step, in their order.
-pub async fn read_ranges(session: &mut dyn Session, step: u32) -> Result<Vec<Range>> {
+pub async fn read_ranges(session: &mut dyn Session, step: u64) -> Result<Vec<Range>> {
     let rows = tables(session)
         .rows(
             "SELECT number, upper_key, position, rows_done, is_done FROM wasmigrate_range WHERE step_index = $1
@@ -247,7 +249,7 @@ pub async fn write_bad_row(session: &mut dyn Session, row: &BadRow) -> Result<()
 }
 
 /// How many rows of a step are kept as bad.
-pub async fn count_bad_rows(session: &mut dyn Session, step: u32) -> Result<u64> {
+pub async fn count_bad_rows(session: &mut dyn Session, step: u64) -> Result<u64> {
     let rows = tables(session)
         .rows(
             "SELECT count(*) FROM wasmigrate_bad_row WHERE step_index = $1",
@@ -260,7 +262,7 @@ pub async fn count_bad_rows(session: &mut dyn Session, step: u32) -> Result<u64>
 /// The bad rows after this step and key, at most so many, in the order of steps and keys.
 pub async fn read_bad_rows(
     session: &mut dyn Session,
-    after: (u32, &str),
+    after: (u64, &str),
     most: u32,
 ) -> Result<Vec<BadRow>> {
     let version = super::schema::version(session).await?;
@@ -278,7 +280,7 @@ pub async fn read_bad_rows(
         .map(|row| {
             let [index, key, input, message, run, found_at] = columns(row)?;
             Ok(BadRow {
-                index: small(&index)?,
+                index: index_of(&index)?,
                 key: text(&key),
                 input: text(&input),
                 message: text(&message),
@@ -290,7 +292,7 @@ pub async fn read_bad_rows(
 }
 
 /// Forgets bad rows of a step by their keys.
-pub async fn forget_bad_rows(session: &mut dyn Session, step: u32, keys: &[String]) -> Result<()> {
+pub async fn forget_bad_rows(session: &mut dyn Session, step: u64, keys: &[String]) -> Result<()> {
     // As many parameters as every database takes.
     for keys in keys.chunks(500) {
         let numbers: Vec<String> = (2..keys.len() + 2)

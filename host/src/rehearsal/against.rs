@@ -45,7 +45,7 @@ const WORDS: Words = Words {
 pub(super) fn check(
     engine: &Engine,
     target: &Location,
-    last: u32,
+    last: u64,
     limits: SessionLimits,
     stop: &Stop,
 ) -> std::result::Result<Part, Error> {

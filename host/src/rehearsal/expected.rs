@@ -42,7 +42,7 @@ pub(super) struct Compared {
 
 pub(super) fn compare(
     case: &Case,
-    step: u32,
+    step: u64,
     incomparable: &BTreeSet<String>,
     accept: bool,
 ) -> Result<Compared, Error> {

@@ -270,9 +270,7 @@ impl Rehearsal {
     /// An engine for the steps; each trial gives it a target of its own.
     fn engine(&self) -> Result<Engine, Error> {
         let mut config = self.config.clone();
-        config
-            .settle_cache()
-            .map_err(|error| Error::Settings(error.to_string()))?;
+        config.settle_cache();
         let options = engine::Options {
             migrations: self.migrations.clone(),
             cache: config.cache,

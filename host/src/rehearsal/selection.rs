@@ -13,16 +13,16 @@ pub(super) struct Selection {
     /// The steps for each kind of database.
     pub(super) catalogs: Vec<(Kind, Catalog)>,
     /// The index and the label of every step, in order.
-    pub(super) labels: Vec<(u32, String)>,
+    pub(super) labels: Vec<(u64, String)>,
     /// The indexes of those that are tried.
-    pub(super) chosen: Vec<u32>,
+    pub(super) chosen: Vec<u64>,
 }
 
 impl Selection {
     /// What a rehearsal asks for.
     pub(super) fn of(rehearsal: &Rehearsal, servers: &[Arc<ScratchServer>]) -> Result<Self, Error> {
         let mut catalogs = Vec::new();
-        let mut labels: BTreeMap<u32, String> = BTreeMap::new();
+        let mut labels: BTreeMap<u64, String> = BTreeMap::new();
         for server in servers {
             let catalog = Catalog::scan(&rehearsal.migrations, server.kind())?;
             for step in catalog.steps.values() {
@@ -30,12 +30,12 @@ impl Selection {
             }
             catalogs.push((server.kind(), catalog));
         }
-        let labels: Vec<(u32, String)> = labels.into_iter().collect();
-        let chosen: Vec<u32> = match &rehearsal.step {
+        let labels: Vec<(u64, String)> = labels.into_iter().collect();
+        let chosen: Vec<u64> = match &rehearsal.step {
             None => labels.iter().map(|(index, _)| *index).collect(),
             Some(name) => {
                 let is_meant =
-                    |(index, label): &&(u32, String)| label == name || name.parse() == Ok(*index);
+                    |(index, label): &&(u64, String)| label == name || name.parse() == Ok(*index);
                 let (index, _) = labels.iter().find(is_meant).ok_or_else(|| Error::NoStep {
                     name: name.clone(),
                     directory: rehearsal.migrations.clone(),
@@ -59,5 +59,5 @@ impl Selection {
 
 /// `NNNN_name`.
 pub(super) fn label(step: &StepFile) -> String {
-    format!("{:04}_{}", step.index, step.name)
+    step.label()
 }

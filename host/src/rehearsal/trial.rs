@@ -121,7 +121,7 @@ impl Trial<'_> {
 
     fn run_up_to(
         &self,
-        last: u32,
+        last: u64,
         database: Arc<dyn Database>,
         command: Command,
         gauge: Arc<Gauge>,

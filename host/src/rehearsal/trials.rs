@@ -27,7 +27,7 @@ pub(super) struct Trials<'r> {
     pub(super) engine: Engine,
     pub(super) servers: Vec<Arc<ScratchServer>>,
     catalogs: Vec<(Kind, Catalog)>,
-    pub(super) chosen: Vec<u32>,
+    pub(super) chosen: Vec<u64>,
     pub(super) fixtures: Vec<Fixture>,
     pub(super) chains: Vec<Chain>,
 }
@@ -66,13 +66,13 @@ impl<'r> Trials<'r> {
         Ok(trials)
     }
 
-    pub(super) fn step(&self, index: u32, kind: Kind) -> Option<&StepFile> {
+    pub(super) fn step(&self, index: u64, kind: Kind) -> Option<&StepFile> {
         let (_, catalog) = self.catalogs.iter().find(|(own, _)| *own == kind)?;
         catalog.steps.get(&index)
     }
 
     /// Tries one step everywhere.
-    pub(super) fn try_step(&mut self, index: u32, seed: u64) -> Result<StepReport, Error> {
+    pub(super) fn try_step(&mut self, index: u64, seed: u64) -> Result<StepReport, Error> {
         let Some(step) = self
             .servers
             .iter()

@@ -11,15 +11,27 @@ use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use twox_hash::XxHash3_128;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::error::Error;
+
 thread_local! {
     /// What files are read into to be checked: fresh memory for each would cost more than the check.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Why there is no cache.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    /// It cannot be made or entered: components are compiled each time.
+    Missing(String),
+    /// Somebody else may write into it.
+    Open(String),
 }
 
 /// A directory of compiled components.
@@ -30,23 +42,28 @@ pub(super) struct Cache {
 
 impl Cache {
     /// The cache for this engine under `root`.
-    pub(super) fn open(root: &Path, engine: &Engine) -> io::Result<Self> {
+    pub(super) fn open(root: &Path, engine: &Engine) -> Result<Self, Unusable> {
+        if root.as_os_str().is_empty() {
+            let why = "the user has no home directory, and none is named with `--cache`";
+            return Err(Unusable::Missing(why.to_owned()));
+        }
+        let missing = |directory: &Path, error: io::Error| {
+            Unusable::Missing(format!("`{}`: {error}", directory.display()))
+        };
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let directory = root
             .join("components")
             .join(format!("{:016x}", hasher.finish()));
-        crate::private_directory(&directory)?;
-        let mode = fs::metadata(&directory)?.permissions().mode();
+        crate::private_directory(&directory).map_err(|error| missing(&directory, error))?;
+        let metadata = fs::metadata(&directory).map_err(|error| missing(&directory, error))?;
+        let mode = metadata.permissions().mode();
         if mode & 0o077 != 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                format!(
-                    "`{}` is open to other users (mode {:o}), who could plant code in it: make it 0700",
-                    directory.display(),
-                    mode & 0o777
-                ),
-            ));
+            return Err(Unusable::Open(format!(
+                "`{}` is open to other users (mode {:o}), who could plant code in it: make it 0700",
+                directory.display(),
+                mode & 0o777
+            )));
         }
         Ok(Self { directory })
     }
@@ -96,6 +113,15 @@ impl Cache {
 
 fn checksum_of(code: &[u8]) -> [u8; 16] {
     XxHash3_128::oneshot(code).to_be_bytes()
+}
+
+/// Runs the compiler, which must not take the host with it.
+pub(super) fn compiling<T>(compile: impl FnOnce() -> wasmtime::Result<T>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(compile))
+        .map_err(|_| {
+            Error::Load("the file cannot be compiled: it makes the compiler panic".to_owned())
+        })?
+        .map_err(|error| Error::Load(format!("the file cannot be compiled: {error:#}")))
 }
 
 /// Maps compiled code.

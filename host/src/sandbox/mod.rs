@@ -20,9 +20,8 @@ mod transform;
 mod wasi;
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -35,7 +34,7 @@ use crate::database::{Error as DatabaseError, Limit, Result as DatabaseResult, S
 use bindings::StepPre;
 use bindings::transform::TransformPre;
 use bindings::wasmigrate::migration::types::Failure;
-use cache::Cache;
+use cache::{Cache, Unusable, compiling};
 use error::StopError;
 use limits::Limiter;
 use output::Output;
@@ -88,7 +87,10 @@ pub struct Sandbox<H: 'static> {
     engine: Engine,
     linker: Linker<State<H>>,
     transform_linker: Linker<TransformState>,
-    cache: Cache,
+    /// None where none can be used.
+    cache: Option<Cache>,
+    /// Why compiled components are not kept.
+    cache_problem: OnceLock<String>,
     limits: Limits,
 }
 
@@ -115,28 +117,48 @@ impl<H: StepHost> Sandbox<H> {
             .map_err(|error| failed(&error))?;
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(|error| failed(&error))?;
         let transform_linker = transform::linker(&engine).map_err(|error| failed(&error))?;
-        let cache = Cache::open(cache, &engine).map_err(|error| {
-            Error::Host(format!(
-                "cannot use the cache of compiled components: {error}"
-            ))
-        })?;
+        let cache_problem = OnceLock::new();
+        let cache = match Cache::open(cache, &engine) {
+            Ok(cache) => Some(cache),
+            Err(Unusable::Missing(why)) => {
+                cache_problem.get_or_init(|| why);
+                None
+            }
+            Err(Unusable::Open(why)) => {
+                return Err(Error::Host(format!(
+                    "cannot use the cache of compiled components: {why}"
+                )));
+            }
+        };
         Ok(Self {
             engine,
             linker,
             transform_linker,
             cache,
+            cache_problem,
             limits,
         })
     }
 
+    /// Why compiled components are not kept, so that they are compiled again and again.
+    pub fn cache_problem(&self) -> Option<&str> {
+        self.cache_problem.get().map(String::as_str)
+    }
+
     /// Whether the component with this digest was compiled before.
     pub fn is_compiled(&self, digest: &str) -> bool {
-        self.cache.contains(digest)
+        self.cache
+            .as_ref()
+            .is_some_and(|cache| cache.contains(digest))
+    }
+
+    fn compiled(&self, digest: &str) -> Option<wasmtime::component::Component> {
+        self.cache.as_ref()?.load(&self.engine, digest)
     }
 
     /// The component with this SHA-256, if it was compiled before.
     pub fn recall(&self, digest: &str) -> Result<Option<Component<H>>, Error> {
-        match self.cache.load(&self.engine, digest) {
+        match self.compiled(digest) {
             Some(component) => self.link(&component).map(Some),
             None => Ok(None),
         }
@@ -145,7 +167,7 @@ impl<H: StepHost> Sandbox<H> {
     /// Makes a component of the bytes of a file, whose SHA-256 is `digest`: compiles it, or takes it from the cache.
     /// Takes long, and uses all cores.
     pub fn load(&self, bytes: &[u8], digest: &str) -> Result<Component<H>, Error> {
-        match self.cache.load(&self.engine, digest) {
+        match self.compiled(digest) {
             Some(component) => self.link(&component),
             None => self.link(&self.compile(bytes, digest)?),
         }
@@ -206,18 +228,21 @@ impl<H: StepHost> Sandbox<H> {
                 "the file is not WebAssembly: it does not begin with `\\0asm`".to_owned(),
             ));
         }
-        let compiled = catch_unwind(AssertUnwindSafe(|| self.engine.precompile_component(bytes)));
-        let code = compiled
-            .map_err(|_| {
-                Error::Load("the file cannot be compiled: it makes the compiler panic".to_owned())
-            })?
-            .map_err(|error| Error::Load(format!("the file cannot be compiled: {error:#}")))?;
-        self.cache
-            .store(digest, &code)
-            .map_err(|error| Error::Host(format!("cannot keep the compiled component: {error}")))?;
-        self.cache.load(&self.engine, digest).ok_or_else(|| {
-            Error::Host("the component just compiled cannot be read back from the cache".to_owned())
-        })
+        if let (Some(cache), None) = (&self.cache, self.cache_problem()) {
+            let code = compiling(|| self.engine.precompile_component(bytes))?;
+            let kept = cache
+                .store(digest, &code)
+                .map_err(|error| error.to_string());
+            match (kept, self.compiled(digest)) {
+                (Ok(()), Some(component)) => return Ok(component),
+                (kept, _) => {
+                    let why = kept.err();
+                    let why = why.unwrap_or("what was just written cannot be read back".to_owned());
+                    self.cache_problem.get_or_init(|| why);
+                }
+            }
+        }
+        compiling(|| wasmtime::component::Component::new(&self.engine, bytes))
     }
 
     /// An instance for one phase of a step. Nothing runs before the first call.

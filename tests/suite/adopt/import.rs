@@ -1,7 +1,8 @@
 //! `import`: what another tool's table says was applied.
 
-use super::tool::{NUMBERED, NUMBERED_DBMATE, NUMBERED_GOLANG_MIGRATE, NUMBERED_SQLX};
-use crate::place::Place;
+use super::tool::{
+    NAMED, NUMBERED, NUMBERED_DBMATE, NUMBERED_GOLANG_MIGRATE, NUMBERED_SQLX, as_steps,
+};
 
 #[test]
 fn after_an_import_only_what_is_new_runs() {
@@ -128,7 +129,9 @@ fn every_disagreement_is_listed() {
         "0001_create_users.up.sql",
         b"CREATE TABLE users (id BIGINT);",
     );
-    std::fs::remove_file(place.step("0002_add_orders.up.sql")).unwrap();
+    for file_name in ["0002_add_orders.up.sql", "0002_add_orders.down.sql"] {
+        std::fs::remove_file(place.step(file_name)).unwrap();
+    }
     place
         .run(&["import", "--from", "sqlx"])
         .ends_with(2)
@@ -196,14 +199,20 @@ fn the_table_of_another_tool_is_recognised() {
 }
 
 #[test]
-fn files_whose_names_do_not_fit_are_told_where_to_go() {
-    Place::new()
-        .with_sql(
-            "20240101090000_create_users.sql",
-            "CREATE TABLE users (id BIGINT);",
-        )
-        .run(&["import", "--from", "sqlx"])
-        .ends_with(2)
-        .and_says("`20240101090000_create_users.sql` are not named NNNN_name")
-        .and_says("single_migrations = [\"migrations\"]");
+fn names_that_tools_give_by_themselves_are_steps() {
+    for tool in NAMED.map(as_steps) {
+        let place = tool.with_new_file(tool.place());
+        place
+            .run(&["migrate"])
+            .ends_with(2)
+            .and_says(&format!("wasmigrate import --from {}", tool.name));
+        place
+            .run(&["import", "--from", tool.name])
+            .ends_with(0)
+            .and_says("run 1 wrote down 2 as applied, and ran nothing");
+        place.run(&["finalize"]).ends_with(0);
+        assert!(place.has_table("notes"), "{}", tool.name);
+        assert_eq!(place.one::<i64>("SELECT count(*) FROM users"), 1);
+        place.run(&["verify"]).ends_with(0);
+    }
 }

@@ -4,6 +4,7 @@ mod baseline;
 mod crash;
 mod import;
 mod migrator;
+mod more_tools;
 mod sections;
 mod service;
 mod sources;

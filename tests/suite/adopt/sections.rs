@@ -45,17 +45,36 @@ fn the_second_of_a_pair_of_files_is_how_the_first_is_undone() {
 }
 
 #[test]
-fn a_file_that_undoes_one_which_is_not_there_is_no_step() {
-    let place = Place::new()
-        .with_sql("0001_a.sql", "CREATE TABLE a (b BIGINT);")
-        .with_sql("0002_a.down.sql", "DROP TABLE a;");
-    place
-        .run(&["plan", "--verbose"])
-        .ends_with(0)
-        .and_says("1 pending")
-        .and_says("ignored 0002_a.down.sql: undoes `0002_a.up.sql`, which is not there");
+fn what_undoes_a_file_of_any_tool_is_not_run_to_migrate() {
+    for (up, down) in [
+        ("-- +migrate Up", "-- +migrate Down"),
+        ("-- +micrate Up", "-- +micrate Down"),
+        ("-- Up Migration", "-- Down Migration"),
+        ("-- rambler up", "-- rambler down"),
+        ("-- ==== UP ====", "-- ==== DOWN ===="),
+        ("-- !Ups", "-- !Downs"),
+        ("-- Up", "-- Down"),
+        ("-- A table.", "---- create above / drop below ----"),
+        ("-- // A table.", "-- //@UNDO"),
+        ("-- WASMIGRATE: Migrate", "--wasmigrate:Reset"),
+    ] {
+        is_undone_only_by_reset(Place::new().with_sql(
+            "0001_kept.sql",
+            &format!("{up}\nCREATE TABLE kept (id BIGINT);\nINSERT INTO kept VALUES (1);\n{down}\nDROP TABLE IF EXISTS kept;\n"),
+        ));
+    }
+}
+
+#[test]
+fn a_finalize_section_in_any_case_waits_for_the_finalize() {
+    let place =
+        Place::new().with_data("CREATE TABLE customer (name VARCHAR(40), family VARCHAR(40));");
+    let place = place.with_sql(
+        "0001_x.sql",
+        "-- wasmigrate:migrate\nUPDATE customer SET family = name;\n-- Wasmigrate : FINALIZE\nALTER TABLE customer DROP COLUMN name;\n",
+    );
     place.run(&["migrate"]).ends_with(0);
-    assert!(place.has_table("a"));
+    assert!(place.content().contains("name"));
 }
 
 #[test]

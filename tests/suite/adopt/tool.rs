@@ -139,6 +139,14 @@ pub const NUMBERED_DBMATE: Tool = Tool {
     ..DBMATE
 };
 
+/// The same, with their files as they are among `migrations`.
+pub fn as_steps(tool: Tool) -> Tool {
+    Tool {
+        needs_sources: false,
+        ..tool
+    }
+}
+
 /// All of them with files as they name them by themselves.
 pub const NAMED: [Tool; 4] = [SQLX, GOLANG_MIGRATE, DBMATE, FLYWAY];
 

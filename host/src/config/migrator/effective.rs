@@ -20,7 +20,7 @@ pub fn effective(config: &Config) -> String {
     let level = some(&config.serve.log_level).filter(|level| level != "info");
     let file = File {
         base_location: sources.base.display().to_string(),
-        driver: match config.database.starts_with("sqlite:") {
+        driver: match config.database.starts_with("sqlite") {
             true => "sqlite".to_owned(),
             false => "postgres".to_owned(),
         },
@@ -45,7 +45,7 @@ pub fn effective(config: &Config) -> String {
 }
 
 pub(super) fn without_password(database: &str) -> String {
-    if database.starts_with("sqlite:") {
+    if database.starts_with("sqlite") {
         return database.to_owned();
     }
     let Ok(mut url) = Url::parse(database) else {

@@ -3,11 +3,12 @@
 //!
 //! The URL's form: <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use url::Url;
+use super::conninfo;
 
 const DEFAULT_PORT: u16 = 5432;
 
@@ -42,11 +43,16 @@ pub(super) enum Endpoint {
 #[derive(Clone)]
 pub(super) struct Address {
     pub(super) endpoint: Endpoint,
+    /// Servers to try when that one cannot be reached or is not what is wanted.
+    others: Vec<Endpoint>,
+    pub(super) wanted: Wanted,
     pub(super) user: String,
     pub(super) database: String,
     password: Option<String>,
     /// The file whose whole content is the password.
     password_file: Option<PathBuf>,
+    /// The file of passwords for many addresses, when it is another than the user's own.
+    pass_file: Option<PathBuf>,
     pub(super) ssl_mode: SslMode,
     pub(super) root_certificate: Option<PathBuf>,
     pub(super) options: Option<String>,
@@ -54,101 +60,195 @@ pub(super) struct Address {
     pub(super) connect_timeout: Duration,
 }
 
+/// What a server must be to be connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Any.
+    Any,
+    /// No standby.
+    Primary,
+    /// One whose transactions may write.
+    ReadWrite,
+}
+
+/// What a connection string may name.
+const KNOWN: [&str; 13] = [
+    "host",
+    "port",
+    "user",
+    "password",
+    "passfile",
+    "dbname",
+    "sslmode",
+    "sslrootcert",
+    "options",
+    "application_name",
+    "fallback_application_name",
+    "connect_timeout",
+    "target_session_attrs",
+];
+
+/// What else it may name, with the values that ask for nothing but what is done anyway.
+const FIXED: [(&str, &[&str]); 15] = [
+    ("channel_binding", &["disable", "prefer"]),
+    (
+        "client_encoding",
+        &["utf8", "UTF8", "utf-8", "UTF-8", "auto"],
+    ),
+    ("gssdelegation", &["0"]),
+    ("gssencmode", &["disable", "prefer"]),
+    ("keepalives", &["1"]),
+    ("load_balance_hosts", &["disable"]),
+    ("min_protocol_version", &["3.0"]),
+    ("replication", &["false", "off", "no", "0"]),
+    ("requiressl", &["0"]),
+    ("ssl_min_protocol_version", &["TLSv1", "TLSv1.1", "TLSv1.2"]),
+    ("sslcertmode", &["disable", "allow"]),
+    ("sslcompression", &["0"]),
+    ("sslnegotiation", &["postgres"]),
+    ("sslsni", &["1"]),
+    ("requirepeer", &[""]),
+];
+
+/// What libpq knows and only it can do.
+const IMPOSSIBLE: [&str; 18] = [
+    "gsslib",
+    "hostaddr",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "max_protocol_version",
+    "oauth_client_id",
+    "oauth_issuer",
+    "require_auth",
+    "service",
+    "servicefile",
+    "ssl_max_protocol_version",
+    "sslcert",
+    "sslcrl",
+    "sslkey",
+    "sslpassword",
+    "tcp_user_timeout",
+];
+
+/// Whether it is a parameter's name.
+pub(super) fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name)
+        || FIXED.iter().any(|(known, _)| *known == name)
+        || IMPOSSIBLE.contains(&name)
+}
+
+/// Why a parameter is refused; none when it asks for what is done anyway. Its value may be a secret.
+fn objection(name: &str, value: &str) -> Option<String> {
+    if let Some((_, values)) = FIXED.iter().find(|(known, _)| *known == name) {
+        return (!values.contains(&value)).then(|| {
+            format!(
+                "the database's `{name}` can only be {} here",
+                values.join(" or ")
+            )
+        });
+    }
+    Some(match name {
+        _ if IMPOSSIBLE.contains(&name) => {
+            format!("the database's `{name}` is not possible here: leave it out")
+        }
+        "schema" | "search_path" | "currentSchema" => format!(
+            "the database's URL: `{name}` is not known; write `options=-csearch_path%3DNAME` for the schema"
+        ),
+        "ssl" => "the database's URL: `ssl` is not known; write `sslmode=require`".to_owned(),
+        _ => format!(
+            "the database's URL: `{name}` is not known; there are {}",
+            KNOWN.join(", ")
+        ),
+    })
+}
+
 impl Address {
-    /// Reads a URL; what it leaves open is taken from the `PG…` variables.
+    /// Reads a connection string; what it leaves open is taken from the `PG…` variables.
     pub(super) fn parse(
-        url: &str,
+        text: &str,
         password_file: Option<&Path>,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
-        let url = Url::parse(url).map_err(|error| format!("the URL of the database: {error}"))?;
-        let text = |what: &str, part: &str| {
-            decode(part).ok_or_else(|| format!("{what} of the database's URL is not UTF-8"))
-        };
-        let mut host = match url.host_str().filter(|host| !host.is_empty()) {
-            Some(host) => Some(text(
-                "the host",
-                host.trim_start_matches('[').trim_end_matches(']'),
-            )?),
-            None => None,
-        };
-        let mut port = url.port();
-        let mut user = Some(text("the user", url.username())?).filter(|user| !user.is_empty());
-        let mut database = Some(text("the name", url.path().trim_start_matches('/'))?)
-            .filter(|name| !name.is_empty());
-        let mut password = match url.password() {
-            Some(password) => Some(text("the password", password)?),
-            None => None,
-        };
-        let (mut ssl_mode, mut root_certificate) = (None, None);
-        let (mut options, mut application_name, mut connect_timeout) = (None, None, None);
-        for (name, value) in url.query_pairs() {
-            let value = value.into_owned();
-            match name.as_ref() {
-                "host" => host = Some(value),
-                "port" => port = Some(number("port", &value)?),
-                "user" => user = Some(value),
-                "password" => password = Some(value),
-                "dbname" => database = Some(value),
-                "sslmode" => ssl_mode = Some(value),
-                "sslrootcert" => root_certificate = Some(value),
-                "options" => options = Some(value),
-                "application_name" => application_name = Some(value),
-                "connect_timeout" => connect_timeout = Some(value),
-                other => {
-                    return Err(format!(
-                        "the database's URL: `{other}` is not known; there are host, port, user, password, dbname, sslmode, \
-                         sslrootcert, options, application_name and connect_timeout"
-                    ));
+        let mut said = BTreeMap::new();
+        for (name, value) in conninfo::parse(text)? {
+            match KNOWN.iter().find(|known| **known == name) {
+                // The last word counts.
+                Some(known) => _ = said.insert(*known, value),
+                None => {
+                    if let Some(why) = objection(&name, &value) {
+                        return Err(why);
+                    }
                 }
             }
         }
-        let user = user
+        let is_said = |value: &String| !value.is_empty();
+        let mut take = |name: &str| said.remove(name).filter(is_said);
+        let user = take("user")
             .or_else(|| variable("PGUSER"))
             .or_else(|| variable("USER"))
             .ok_or(
                 "the database's URL names no user: write postgres://USER@HOST/NAME, or set PGUSER",
             )?;
-        let port = match (port, variable("PGPORT")) {
-            (Some(port), _) => port,
-            (None, Some(port)) => number("PGPORT", &port)?,
-            (None, None) => DEFAULT_PORT,
+        let host = take("host")
+            .or_else(|| variable("PGHOST"))
+            .unwrap_or_else(|| {
+                let has_sockets = Path::new(SOCKET_DIRECTORY).is_dir();
+                (if has_sockets {
+                    SOCKET_DIRECTORY
+                } else {
+                    "localhost"
+                })
+                .to_owned()
+            });
+        let port = take("port")
+            .or_else(|| variable("PGPORT"))
+            .unwrap_or_default();
+        let [endpoint, others @ ..] = &*endpoints(&host, &port)? else {
+            return Err("the database's URL names no host".to_owned());
         };
-        let host = host.or_else(|| variable("PGHOST")).unwrap_or_else(|| {
-            let has_sockets = Path::new(SOCKET_DIRECTORY).is_dir();
-            (if has_sockets {
-                SOCKET_DIRECTORY
-            } else {
-                "localhost"
-            })
-            .to_owned()
-        });
-        let connect_timeout = match connect_timeout.or_else(|| variable("PGCONNECT_TIMEOUT")) {
-            Some(seconds) => match number("connect_timeout", &seconds)? {
-                // Without end, as far as anybody waits.
-                0 => 3_600,
-                seconds => seconds,
-            },
-            None => 10,
-        };
+        let connect_timeout =
+            match take("connect_timeout").or_else(|| variable("PGCONNECT_TIMEOUT")) {
+                Some(seconds) => match number("connect_timeout", &seconds)? {
+                    // Without end, as far as anybody waits.
+                    0 => 3_600,
+                    seconds => seconds,
+                },
+                None => 10,
+            };
+        let wanted = take("target_session_attrs").or_else(|| variable("PGTARGETSESSIONATTRS"));
+        let fallback_name = take("fallback_application_name");
         Ok(Self {
-            endpoint: match host.starts_with('/') {
-                true => Endpoint::Unix(host.into(), port),
-                false => Endpoint::Tcp(host, port),
-            },
-            database: database
+            endpoint: endpoint.clone(),
+            others: others.to_vec(),
+            wanted: wanted_of(wanted.as_deref())?,
+            database: take("dbname")
                 .or_else(|| variable("PGDATABASE"))
                 .unwrap_or_else(|| user.clone()),
             user,
-            password: password.or_else(|| variable("PGPASSWORD")),
+            password: take("password").or_else(|| variable("PGPASSWORD")),
             password_file: password_file.map(Path::to_owned),
-            ssl_mode: ssl_mode_of(ssl_mode.or_else(|| variable("PGSSLMODE")).as_deref())?,
-            root_certificate: root_certificate
+            pass_file: take("passfile").map(PathBuf::from),
+            ssl_mode: ssl_mode_of(take("sslmode").or_else(|| variable("PGSSLMODE")).as_deref())?,
+            root_certificate: take("sslrootcert")
                 .or_else(|| variable("PGSSLROOTCERT"))
                 .map(PathBuf::from),
-            options: options.or_else(|| variable("PGOPTIONS")),
-            application_name: application_name.or_else(|| variable("PGAPPNAME")),
+            options: take("options").or_else(|| variable("PGOPTIONS")),
+            application_name: take("application_name")
+                .or_else(|| variable("PGAPPNAME"))
+                .or(fallback_name),
             connect_timeout: Duration::from_secs(connect_timeout),
+        })
+    }
+
+    /// The same with each of its servers alone, in their order.
+    pub(super) fn each(&self) -> impl Iterator<Item = Self> + '_ {
+        let all = std::iter::once(&self.endpoint).chain(&self.others);
+        all.map(|endpoint| Self {
+            endpoint: endpoint.clone(),
+            others: Vec::new(),
+            ..self.clone()
         })
     }
 
@@ -169,8 +269,9 @@ impl Address {
             })?;
             return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
         }
-        let file = variable("PGPASSFILE")
-            .map(PathBuf::from)
+        let named = self.pass_file.clone();
+        let file = named
+            .or_else(|| variable("PGPASSFILE").map(PathBuf::from))
             .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".pgpass")));
         let Some(file) = file.filter(|file| file.is_file()) else {
             return Ok(None);
@@ -224,19 +325,29 @@ impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { user, database, .. } = self;
         match &self.endpoint {
-            Endpoint::Tcp(host, port) if host.contains(':') => {
-                write!(formatter, "postgres://{user}@[{host}]:{port}/{database}")
-            }
-            Endpoint::Tcp(host, port) => {
-                write!(formatter, "postgres://{user}@{host}:{port}/{database}")
-            }
-            Endpoint::Unix(directory, port) => {
+            Endpoint::Unix(directory, port) if self.others.is_empty() => {
                 write!(
                     formatter,
                     "postgres://{user}@/{database}?host={}&port={port}",
                     directory.display()
                 )
             }
+            first => {
+                let all = std::iter::once(first).chain(&self.others);
+                let all: Vec<String> = all.map(shown).collect();
+                write!(formatter, "postgres://{user}@{}/{database}", all.join(","))
+            }
+        }
+    }
+}
+
+fn shown(endpoint: &Endpoint) -> String {
+    match endpoint {
+        Endpoint::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
+        Endpoint::Tcp(host, port) => format!("{host}:{port}"),
+        Endpoint::Unix(directory, port) => {
+            let directory = directory.display().to_string();
+            format!("{}:{port}", directory.replace('/', "%2F"))
         }
     }
 }
@@ -247,10 +358,49 @@ impl fmt::Debug for Address {
     }
 }
 
+/// The servers that hosts and ports name: as many ports as hosts, or one for all, or none.
+fn endpoints(hosts: &str, ports: &str) -> Result<Vec<Endpoint>, String> {
+    let hosts: Vec<&str> = hosts.split(',').map(str::trim).collect();
+    let ports: Vec<&str> = ports.split(',').map(str::trim).collect();
+    if ports.len() > 1 && ports.len() != hosts.len() {
+        return Err(format!(
+            "the database has {} hosts and {} ports: give one port, or one for each host",
+            hosts.len(),
+            ports.len()
+        ));
+    }
+    let endpoint = |(place, host): (usize, &&str)| {
+        let port = match ports.get(place).or(ports.first()) {
+            None | Some(&"") => DEFAULT_PORT,
+            Some(port) => number("port", port)?,
+        };
+        Ok(match *host {
+            "" => Endpoint::Tcp("localhost".to_owned(), port),
+            host if host.starts_with('/') => Endpoint::Unix(host.into(), port),
+            host => Endpoint::Tcp(host.to_owned(), port),
+        })
+    };
+    hosts.iter().enumerate().map(endpoint).collect()
+}
+
+/// A number; what stands in its place may be a secret.
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, String> {
     value
         .parse()
-        .map_err(|_| format!("the database's {name}: `{value}` is no number that fits"))
+        .map_err(|_| format!("the database's {name} is no number that fits"))
+}
+
+fn wanted_of(name: Option<&str>) -> Result<Wanted, String> {
+    match name {
+        None | Some("any") => Ok(Wanted::Any),
+        Some("primary") => Ok(Wanted::Primary),
+        Some("read-write") => Ok(Wanted::ReadWrite),
+        Some(_) => Err(
+            "the database's target_session_attrs can be any, primary or read-write: a migration needs a server that it can \
+             write to"
+                .to_owned(),
+        ),
+    }
 }
 
 fn ssl_mode_of(name: Option<&str>) -> Result<SslMode, String> {
@@ -260,32 +410,11 @@ fn ssl_mode_of(name: Option<&str>) -> Result<SslMode, String> {
         Some("require") => Ok(SslMode::Require),
         Some("verify-ca") => Ok(SslMode::VerifyCa),
         Some("verify-full") => Ok(SslMode::VerifyFull),
-        Some(other) => Err(format!(
-            "the database's sslmode: `{other}` is not known; there are disable, allow, prefer, require, verify-ca and verify-full"
-        )),
+        Some(_) => Err(
+            "the database's sslmode is not known; there are disable, allow, prefer, require, verify-ca and verify-full"
+                .to_owned(),
+        ),
     }
-}
-
-fn decode(part: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let escaped = (*first == b'%')
-            .then(|| tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()))
-            .flatten()
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match escaped {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(unix)]

@@ -32,9 +32,6 @@ use super::wire::Wire;
 /// The longest message that is read before the session's own limit is known: rows are not among them.
 const LONGEST_GREETING: usize = 1 << 20;
 
-/// How long to wait before a server is tried again that is starting up.
-const STARTING_PAUSE: Duration = Duration::from_millis(100);
-
 /// How long a connection says nothing before the system asks whether the other machine is still there.
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(30);
 
@@ -43,9 +40,6 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often it asks before the connection is given up.
 const KEEP_ALIVE_TRIES: u32 = 3;
-
-/// SQLSTATE `cannot_connect_now`: the server is starting, recovering or shutting down.
-const CANNOT_CONNECT_NOW: &str = "57P03";
 
 /// What a server may not go beyond.
 #[derive(Clone, Copy, Debug)]
@@ -72,19 +66,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects. A server that is starting up is waited for, as long as there is patience.
+    /// Connects to the first of the address's servers.
     pub(super) fn open(address: &Address, bounds: Bounds, patience: &Patience) -> Result<Self> {
-        loop {
-            match Self::try_open(address, bounds, patience) {
-                Err(error)
-                    if error.code == CANNOT_CONNECT_NOW
-                        && patience.pause(STARTING_PAUSE).is_ok() => {}
-                done => return done,
-            }
-        }
-    }
-
-    fn try_open(address: &Address, bounds: Bounds, patience: &Patience) -> Result<Self> {
         let cannot = |error: &dyn std::fmt::Display| {
             Error::new(
                 ErrorKind::Unavailable,

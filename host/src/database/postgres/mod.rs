@@ -12,6 +12,7 @@ mod advice;
 mod around;
 mod capabilities;
 mod connection;
+mod conninfo;
 mod content;
 mod conversation;
 mod coordinate;
@@ -27,6 +28,7 @@ mod patience;
 mod pipeline;
 mod pool;
 mod prepared;
+mod reach;
 mod rehearsing;
 mod results;
 mod schema;
@@ -53,6 +55,7 @@ use super::{Access, Advice, Capabilities, Database, Kind, Result, Session, Stop,
 use capabilities::CAPABILITIES;
 use state::PostgresSession;
 
+pub(super) use conninfo::is_conninfo;
 pub(super) use lexer::dollar_tag;
 pub use pool::{Postgres, PostgresOptions};
 

@@ -9,6 +9,7 @@ use super::address::Address;
 use super::connection::{Bounds, Connection};
 use super::patience::Patience;
 use super::pipeline;
+use super::reach;
 
 /// How many idle connections are kept for the next session.
 const MOST_IDLE: usize = 4;
@@ -48,6 +49,8 @@ pub(super) struct Target {
     pub(super) schema: String,
     pub(super) version: String,
     pub(super) is_superuser: bool,
+    /// Whether transactions may not write unless they ask for it.
+    pub(super) is_read_only: bool,
 }
 
 impl Postgres {
@@ -67,6 +70,24 @@ impl Postgres {
             target: OnceLock::new(),
             idle: Mutex::default(),
         })))
+    }
+
+    /// Refuses a database that somebody has set to be read alone: to ask for more would be easy, and against their will.
+    pub(super) fn refuse_read_only(&self, connection: &Connection, target: &Target) -> Result<()> {
+        // Servers before version 14 do not tell of it, and poolers may not.
+        let told = connection.parameters.get("default_transaction_read_only");
+        let is_read_only = told.map_or(target.is_read_only, |told| told == "on");
+        match is_read_only {
+            false => Ok(()),
+            true => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "{}: the database is set to read-only (default_transaction_read_only): nothing is written to it before that is \
+                     off again",
+                    self.0.name
+                ),
+            )),
+        }
     }
 
     /// How long to wait for the server to let a session in.
@@ -103,7 +124,7 @@ impl Postgres {
             most_message,
             longest_silence: self.longest_silence(),
         };
-        Connection::open(&self.0.address, bounds, patience)
+        reach::connect(&self.0.address, bounds, patience)
     }
 
     /// Keeps a connection without a transaction for the next session.
@@ -139,12 +160,13 @@ impl Postgres {
                 AND nspname = ANY (pg_catalog.current_schemas(false))
                 ORDER BY pg_catalog.array_position(pg_catalog.current_schemas(false), nspname) LIMIT 1
              ), pg_catalog.current_schema())), pg_catalog.current_setting('server_version'),
-             pg_catalog.current_setting('is_superuser')"
+             pg_catalog.current_setting('is_superuser'),
+             pg_catalog.current_setting('default_transaction_read_only')"
         );
         let rows = pipeline::ask(connection, &query, &[], patience)?;
         let mut cells = rows.into_iter().flatten();
         let mut cell = || cells.next().flatten();
-        let (schema, version, is_superuser) = (cell(), cell(), cell());
+        let (schema, version, is_superuser, read_only) = (cell(), cell(), cell(), cell());
         let Some(schema) = schema else {
             return Err(Error::new(
                 ErrorKind::Unavailable,
@@ -158,6 +180,7 @@ impl Postgres {
             schema,
             version: version.unwrap_or_default(),
             is_superuser: is_superuser.as_deref() == Some("on"),
+            is_read_only: read_only.as_deref() == Some("on"),
         };
         Ok(self.0.target.get_or_init(|| target))
     }

@@ -74,6 +74,9 @@ impl PostgresSession {
             Access::Read | Access::Write => database.connect(&patience)?,
         };
         let target = database.target(&mut connection, &patience)?.clone();
+        if access != Access::Read {
+            database.refuse_read_only(&connection, &target)?;
+        }
         Ok(Self {
             server: Server {
                 kind: Kind::Postgres,

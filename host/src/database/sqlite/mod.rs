@@ -24,6 +24,7 @@ mod shape;
 mod statement;
 mod throwaway;
 mod transform;
+mod url;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ use super::{
 use capabilities::CAPABILITIES;
 use errors::translate;
 use session::SqliteSession;
+use url::FileMode;
 
 /// How many instructions of SQLite's machine run between two looks at [`Stop`]: some 10 µs.
 const PROGRESS_INSTRUCTIONS: i32 = 1_000;
@@ -69,6 +71,8 @@ pub struct Sqlite {
     is_throwaway: bool,
     /// Whether its directory is made with it.
     is_tenant: bool,
+    /// What becomes of the file when it is not there, or is not to be written.
+    mode: FileMode,
 }
 
 impl Sqlite {
@@ -82,6 +86,42 @@ impl Sqlite {
             is_reversed: false,
             is_throwaway: false,
             is_tenant: false,
+            mode: FileMode::OrNew,
+        }
+    }
+
+    /// The target that a URL names, without its scheme; `create` says whether the file is made when it is not there.
+    pub(super) fn at_url(
+        rest: &str,
+        create: bool,
+        limits: SessionLimits,
+    ) -> std::result::Result<Self, String> {
+        let (path, mode) = url::parse(rest, &|path| path.exists())?;
+        let mode = match (mode, create) {
+            (FileMode::Existing, true) => FileMode::OrNew,
+            (mode, _) => mode,
+        };
+        Ok(Self {
+            mode,
+            ..Self::new(path, limits)
+        })
+    }
+
+    /// Refuses a file that is not there and was not asked for, or that is not to be written.
+    fn refuse(&self, access: Access) -> Result<()> {
+        let refused = |message: String| Err(Error::new(ErrorKind::Unavailable, message));
+        match self.mode {
+            FileMode::OrNew => Ok(()),
+            FileMode::ToRead if access != Access::Read => refused(format!(
+                "{} is only to be read: its URL says mode=ro",
+                self.name
+            )),
+            // A tenant's is made when the tenant is.
+            _ if self.is_tenant || self.path.exists() => Ok(()),
+            _ => refused(format!(
+                "{}: there is no such file; check the path, or pass `--create` to begin a new database",
+                self.name
+            )),
         }
     }
 
@@ -91,6 +131,7 @@ impl Sqlite {
     }
 
     fn connect(&self, access: Access, stop: &Stop) -> Result<Connection> {
+        self.refuse(access)?;
         if let Some(directory) = self.path.parent()
             && self.is_tenant
             && access == Access::Write

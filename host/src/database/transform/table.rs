@@ -21,7 +21,7 @@ pub struct DerivedColumn {
 #[derive(Clone, Debug)]
 pub struct TransformedTable {
     /// The index of the step, after which its capture is called.
-    pub index: u32,
+    pub index: u64,
     /// Its name in quotes; on a server with its schema.
     pub name: String,
     /// On a server, its number.
@@ -68,7 +68,7 @@ pub struct Derivation<'d> {
 
 impl TransformedTable {
     /// Lays the derivation of a step beside its table.
-    pub fn new(index: u32, definition: TableDefinition, derivation: Derivation<'_>) -> Self {
+    pub fn new(index: u64, definition: TableDefinition, derivation: Derivation<'_>) -> Self {
         let Derivation {
             key,
             inputs,

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use super::record::{self, Record};
-use super::{AdoptedFile, Adoption, BaselineOrder, steps, take_turn};
-use crate::catalog::{Catalog, StepFile};
+use super::{AdoptedFile, Adoption, BaselineOrder, Through, steps, take_turn};
+use crate::catalog::{Catalog, StepFile, Version};
 use crate::database::Stop;
 use crate::engine::{ApplyError, ApplyMode, ApplyOrder, Engine, Observer, Progress, RunError};
 use crate::journal::Snapshot;
+
+/// What says that no step was applied.
+const NONE: &str = "none";
 
 pub(in crate::engine) async fn baseline(
     engine: &Engine,
@@ -22,13 +25,13 @@ pub(in crate::engine) async fn baseline(
     {
         // Who is refused, or has nothing to do, must not even open the target for writing.
         let snapshot = engine.snapshot(stop).await?;
-        let steps = chosen(engine, &catalog, &snapshot, order.through)?;
+        let steps = chosen(engine, &catalog, &snapshot, order.through.as_ref())?;
         if order.dry_run || is_done(&steps, &snapshot) {
             return Ok(adoption(None, &steps));
         }
     }
     let (mut session, snapshot) = take_turn(engine, &*observer, stop).await?;
-    let steps = chosen(engine, &catalog, &snapshot, order.through)?;
+    let steps = chosen(engine, &catalog, &snapshot, order.through.as_ref())?;
     if is_done(&steps, &snapshot) {
         return Ok(adoption(None, &steps));
     }
@@ -52,12 +55,16 @@ async fn of_tenants(
     observer: Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<Adoption, RunError> {
-    match order.through {
+    match &order.through {
         None => {}
-        Some(0) => return of_nothing(engine, order, &*observer, stop).await,
+        Some(Through::Index(0)) => return of_nothing(engine, order, &*observer, stop).await,
+        Some(Through::Name(name)) if name == NONE => {
+            return of_nothing(engine, order, &*observer, stop).await;
+        }
         Some(_) => {
             return Err(RunError::Refused(
-                "the files of sources have no numbers: leave out `--through`, or say `--through 0` when none of them was applied"
+                "the files of sources have no numbers: leave out `--through`, or say `--through none` when none of them was \
+                 applied"
                     .to_owned(),
             ));
         }
@@ -142,19 +149,52 @@ fn chosen<'c>(
     engine: &Engine,
     catalog: &'c Catalog,
     snapshot: &Snapshot,
-    through: Option<u32>,
+    through: Option<&Through>,
 ) -> Result<Vec<(&'c StepFile, String)>, RunError> {
-    let highest = catalog.steps.keys().next_back().copied().unwrap_or(0);
-    let through = through.unwrap_or(highest);
-    if through > 0 && !catalog.steps.contains_key(&through) {
-        let steps = match catalog.steps.values().next_back() {
-            Some(last) => format!("the last is {}", last.label()),
-            None => format!("`{}` holds none", engine.options.migrations.display()),
-        };
-        return Err(RunError::Refused(format!(
-            "there is no step {through} to go through to: {steps}"
-        )));
-    }
-    let wanted = catalog.steps.range(..=through).map(|(_, step)| step);
+    let steps = &catalog.steps;
+    let last = match through {
+        None => steps.keys().next_back().copied(),
+        Some(Through::Index(0)) if !steps.contains_key(&0) => None,
+        // Nothing of it would run, or nothing of it would be written down: either may be meant.
+        Some(Through::Index(0)) => {
+            return Err(RunError::Refused(
+                "`--through 0` may mean the step with the index 0 or no step at all: say `--through none`, or the step's name"
+                    .to_owned(),
+            ));
+        }
+        Some(Through::Name(name)) if name == NONE => None,
+        Some(through) => Some(find(engine, catalog, through)?),
+    };
+    let wanted = steps
+        .values()
+        .filter(|step| last.is_some_and(|last| step.index <= last));
     steps::missing(engine, catalog, snapshot, wanted)
+}
+
+/// The index of the step that is meant.
+fn find(engine: &Engine, catalog: &Catalog, through: &Through) -> Result<u64, RunError> {
+    let has_version = |step: &StepFile, text: &str| {
+        let version = Version::parse(text.strip_prefix('V').unwrap_or(text));
+        version.is_some_and(|version| version.index() == Some(step.index))
+    };
+    let is_meant = |step: &&StepFile| match through {
+        Through::Index(index) => step.index == *index || has_version(step, &index.to_string()),
+        Through::Name(name) => {
+            step.label() == *name || step.file_name == *name || has_version(step, name)
+        }
+    };
+    if let Some(step) = catalog.steps.values().find(is_meant) {
+        return Ok(step.index);
+    }
+    let steps = match catalog.steps.values().next_back() {
+        Some(last) => format!("the last is {}", last.label()),
+        None => format!("`{}` holds none", engine.options.migrations.display()),
+    };
+    let through = match through {
+        Through::Index(index) => index.to_string(),
+        Through::Name(name) => format!("`{name}`"),
+    };
+    Err(RunError::Refused(format!(
+        "there is no step {through} to go through to: {steps}"
+    )))
 }

@@ -6,11 +6,8 @@ use super::{AdoptedFile, Adoption, ImportOrder, files, request, steps, take_turn
 use crate::catalog::{Catalog, StepFile};
 use crate::database::{Access, Session, Stop};
 use crate::engine::{Engine, Observer, RunError};
-use crate::foreign::{FileVersion, Tool};
+use crate::foreign::Tool;
 use crate::journal::{self, Snapshot};
-
-/// How many files are named in a message.
-const NAMED: usize = 3;
 
 pub(in crate::engine) async fn import(
     engine: &Engine,
@@ -18,11 +15,12 @@ pub(in crate::engine) async fn import(
     observer: &dyn Observer,
     stop: &Stop,
 ) -> Result<Adoption, RunError> {
+    let order = &request::located(engine, order, stop).await?;
     if let Some(tenancy) = &engine.options.tenancy {
         return files::import(engine, tenancy, order, observer, stop).await;
     }
     let catalog = engine.catalog()?;
-    refuse_names(engine, &catalog, order.from)?;
+    refuse_directory(engine, order.from)?;
     {
         // Who is refused, or has nothing to do, must not even open the target for writing.
         let mut session = engine.database.open(Access::Read, stop).await?;
@@ -139,16 +137,9 @@ async fn plan<'c>(
     })
 }
 
-/// Refuses files that are the tool's and no steps by their names.
-fn refuse_names(engine: &Engine, catalog: &Catalog, tool: Tool) -> Result<(), RunError> {
-    let is_theirs = |name: &&str| {
-        name.ends_with(".sql")
-            && !name.ends_with(".down.sql")
-            && matches!(tool.version_of(name), FileVersion::Is(_))
-    };
-    let names = catalog.ignored.iter().map(|ignored| &*ignored.file_name);
-    let theirs: Vec<&str> = names.filter(is_theirs).collect();
-    if theirs.is_empty() && tool != Tool::Migrator {
+/// Refuses a tool that has files in several directories, of which there is one.
+fn refuse_directory(engine: &Engine, tool: Tool) -> Result<(), RunError> {
+    if tool != Tool::Migrator {
         return Ok(());
     }
     let directory = &engine.options.migrations;
@@ -157,16 +148,8 @@ fn refuse_names(engine: &Engine, catalog: &Catalog, tool: Tool) -> Result<(), Ru
         Some(parent) if !parent.as_os_str().is_empty() => parent.display().to_string(),
         _ => ".".to_owned(),
     };
-    let first: Vec<&str> = theirs.iter().take(NAMED).copied().collect();
-    let what = match theirs.len() {
-        0 => "migrator runs files of several directories".to_owned(),
-        _ => format!(
-            "files such as `{}` are not named NNNN_name",
-            first.join("`, `")
-        ),
-    };
     Err(RunError::Refused(format!(
-        "{what}: name their directory as a source in `wasmigrate.toml`, where any name will do:\n\
+        "migrator runs files of several directories: name them as sources in `wasmigrate.toml`:\n\
          [sources]\nbase = \"{base}\"\nsingle_migrations = [\"{name}\"]"
     )))
 }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::catalog::Version;
 use crate::catalog::{StepFile, StepKind};
-use crate::foreign::{Entry, FileVersion, History, Tool, Version};
+use crate::foreign::{Checksums, Entry, FileVersion, History, Tool};
 
 /// What fits, and what does not.
 #[derive(Debug, Default)]
@@ -27,6 +28,13 @@ pub(super) fn compare(tool: Tool, history: &History, files: &[StepFile]) -> Matc
         .iter()
         .map(|(version, place)| (version, *place))
         .collect();
+    let checksums = match Checksums::of(tool, files) {
+        Ok(checksums) => checksums,
+        Err(error) => {
+            matched.refuse(format!("cannot read the files: {error}"));
+            return matched;
+        }
+    };
     for entry in &history.entries {
         match by_version.get(&entry.version) {
             _ if entry.flaw.is_some() => {
@@ -40,7 +48,7 @@ pub(super) fn compare(tool: Tool, history: &History, files: &[StepFile]) -> Matc
             Some(place) => {
                 if let Some(problem) = files
                     .get(*place)
-                    .and_then(|file| changed(tool, entry, file))
+                    .and_then(|file| changed(tool, &checksums, entry, file))
                 {
                     matched.refuse(problem);
                 }
@@ -89,8 +97,7 @@ impl Matched {
         // Components are ours.
         let sql = files.iter().enumerate();
         for (place, file) in sql.filter(|(_, file)| file.kind == StepKind::Sql) {
-            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-            let version = match tool.version_of(&name) {
+            let version = match tool.version_of(file) {
                 FileVersion::Is(version) => version,
                 FileVersion::Otherwise(what) => {
                     self.refuse(format!("`{}` {what}", file.file_name));
@@ -131,19 +138,23 @@ impl Matched {
 }
 
 /// Why the file is not the one that was applied, when it is not.
-fn changed(tool: Tool, entry: &Entry, file: &StepFile) -> Option<String> {
+fn changed(tool: Tool, checksums: &Checksums, entry: &Entry, file: &StepFile) -> Option<String> {
     let applied = entry.checksum.as_ref()?;
     let bytes = match std::fs::read(&file.path) {
         Ok(bytes) => bytes,
         Err(error) => return Some(format!("cannot read `{}`: {error}", file.path.display())),
     };
-    let now = tool.checksum(&bytes)?;
-    let as_before = tool.checksum(&without_own_lines(&bytes));
-    (now != *applied && as_before.as_ref() != Some(applied)).then(|| {
+    let mut possible = checksums.of_file(file, &bytes);
+    possible.extend(checksums.of_file(file, &without_own_lines(&bytes)));
+    let now = possible.first()?;
+    let what = match tool {
+        Tool::Atlas => format!("`{}` or a file before it", file.file_name),
+        _ => format!("`{}`", file.file_name),
+    };
+    (!possible.contains(applied)).then(|| {
         format!(
-            "`{}` has changed since {} applied it: its checksum was {applied} and is {now}; restore the file and put the \
+            "{what} has changed since {} applied it: its checksum was {applied} and is {now}; restore the file and put the \
              change into a new one",
-            file.file_name,
             tool.as_str()
         )
     })

@@ -30,7 +30,7 @@ impl Record {
     }
 
     /// Adds a line to its output, of a step or of the run itself.
-    pub(super) fn tell(&mut self, index: Option<u32>, line: &str) {
+    pub(super) fn tell(&mut self, index: Option<u64>, line: &str) {
         self.lines.push(OutputLine {
             sequence: i64::try_from(self.lines.len()).unwrap_or(i64::MAX) + 1,
             ..self::line(index, self.at, line)
@@ -58,7 +58,7 @@ pub(super) async fn add_line(engine: &Engine, run: i64, text: &str, stop: &Stop)
     fenced.commit().await
 }
 
-fn line(index: Option<u32>, at: i64, text: &str) -> OutputLine {
+fn line(index: Option<u64>, at: i64, text: &str) -> OutputLine {
     OutputLine {
         sequence: 1,
         index,

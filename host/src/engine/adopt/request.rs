@@ -1,8 +1,8 @@
 //! What was asked for, and another tool's history as it asks for it.
 
 use super::ImportOrder;
-use crate::database::{self, ErrorKind, Session};
-use crate::engine::RunError;
+use crate::database::{self, Access, ErrorKind, Session, Stop};
+use crate::engine::{Engine, RunError};
 use crate::foreign::{self, History, Table, Tool};
 
 /// Reads the tool's history.
@@ -28,10 +28,24 @@ pub(super) fn origin(order: &ImportOrder) -> String {
 }
 
 pub(super) fn table(order: &ImportOrder) -> Table {
-    match &order.table {
-        Some(name) => Table::named(name),
-        None => order.from.default_table(),
+    Table::named(order.table.as_deref().unwrap_or_default())
+}
+
+/// The order with the table that it means.
+pub(super) async fn located(
+    engine: &Engine,
+    order: &ImportOrder,
+    stop: &Stop,
+) -> Result<ImportOrder, RunError> {
+    let mut order = order.clone();
+    if order.table.is_none() {
+        let mut session = engine.database.open(Access::Read, stop).await?;
+        session.begin_read().await?;
+        let table = foreign::locate(&mut *session, order.from).await?;
+        session.rollback().await?;
+        order.table = Some(table.to_string());
     }
+    Ok(order)
 }
 
 pub(super) fn refuse(tool: Tool, problems: Vec<String>) -> Result<(), RunError> {

@@ -1,7 +1,7 @@
 //! Steps that are written down as applied.
 
 use super::record::Record;
-use crate::catalog::{Applied, Catalog, StepFile};
+use crate::catalog::{Applied, Catalog, StepFile, step_label};
 use crate::database::{self, Session};
 use crate::engine::{Engine, RunError, overview};
 use crate::journal::{self, Snapshot, StepRecord, StepState};
@@ -20,8 +20,8 @@ pub(super) fn missing<'c>(
         .find(|step| step.state != StepState::Finalized);
     if let Some(step) = begun {
         return Err(RunError::Refused(format!(
-            "{:04}_{} was begun and is not finalized: `finalize` or `reset` first, so that it is certain what was done",
-            step.index, step.name
+            "{} was begun and is not finalized: `finalize` or `reset` first, so that it is certain what was done",
+            step_label(step.index, &step.name)
         )));
     }
     let digests = engine.remembered_digests();

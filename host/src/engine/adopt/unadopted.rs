@@ -4,7 +4,7 @@ use super::{Adoption, ImportOrder, import};
 use crate::database::{self, Access, Stop};
 use crate::engine::event::{Event, Observer};
 use crate::engine::{Engine, RunError, WAIT_INTERVAL};
-use crate::foreign::{self, Found};
+use crate::foreign::{self, Found, Owner, Tool};
 use crate::journal::Snapshot;
 
 /// Settles what becomes of another tool's history before anything runs: it is taken over where the settings are that
@@ -19,11 +19,14 @@ pub(in crate::engine) async fn settle(
         let Some(found) = find(engine, &snapshot, stop).await? else {
             return Ok(());
         };
-        if engine.adopts != Some(found.tool) {
+        let Owner::Tool(tool) = found.owner else {
+            return Err(RunError::Refused(refusal(&found)));
+        };
+        if engine.adopts != Some(tool) {
             return Err(RunError::Refused(refusal(&found)));
         }
         let order = ImportOrder {
-            from: found.tool,
+            from: tool,
             table: None,
             dry_run: false,
         };
@@ -33,7 +36,7 @@ pub(in crate::engine) async fn settle(
             Err(error) => return Err(error),
             Ok(adoption) => {
                 observer.notify(&Event::Warning {
-                    message: taken_over(&found, &adoption),
+                    message: taken_over(tool, &found, &adoption),
                 });
                 return Ok(());
             }
@@ -60,7 +63,11 @@ pub(in crate::engine) async fn unadopted(
     stop: &Stop,
 ) -> Result<Option<String>, database::Error> {
     let found = find(engine, snapshot, stop).await?;
-    let found = found.filter(|found| engine.adopts != Some(found.tool));
+    let is_adopted = |found: &Found| {
+        let adopted = engine.adopts.map(Owner::Tool);
+        adopted == Some(found.owner)
+    };
+    let found = found.filter(|found| !is_adopted(found));
     Ok(found.as_ref().map(refusal))
 }
 
@@ -81,19 +88,28 @@ async fn find(
 }
 
 fn refusal(found: &Found) -> String {
-    let tool = found.tool.as_str();
-    format!(
-        "`{}` says that {tool} has migrated this target, and nothing of that is written down here: everything would run again. \
-         `wasmigrate import --from {tool}` takes its history over; `wasmigrate baseline` writes all steps down as applied, \
-         `wasmigrate baseline --through 0` none of them",
-        found.table
-    )
+    let table = &found.table;
+    match found.owner {
+        Owner::Tool(tool) => {
+            let tool = tool.as_str();
+            format!(
+                "`{table}` says that {tool} has migrated this target, and nothing of that is written down here: everything would \
+                 run again. `wasmigrate import --from {tool}` takes its history over; `wasmigrate baseline` writes all steps \
+                 down as applied, `wasmigrate baseline --through none` none of them"
+            )
+        }
+        Owner::Stranger(name) => format!(
+            "`{table}` says that {name} has migrated this target, and nothing of that is written down here: everything would run \
+             again. Its history cannot be taken over step by step; `wasmigrate baseline` writes all steps down as applied, \
+             `wasmigrate baseline --through STEP` those up to one, `wasmigrate baseline --through none` none of them"
+        ),
+    }
 }
 
-fn taken_over(found: &Found, adoption: &Adoption) -> String {
+fn taken_over(tool: Tool, found: &Found, adoption: &Adoption) -> String {
     format!(
         "the history of {} was taken over from `{}`: {} as applied, and nothing was run",
-        found.tool.as_str(),
+        tool.as_str(),
         found.table,
         adoption.files.len()
     )

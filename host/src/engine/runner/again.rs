@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::Run;
+use crate::catalog::index_label;
 use crate::database::{Error, ErrorKind};
 use crate::engine::end::gap;
 use crate::engine::failure::Failure;
@@ -76,9 +77,9 @@ impl Run<'_> {
     /// Refuses to continue where a server that went down has lost commits: they had not reached the disk yet, and what comes
     /// after them must not be done without them.
     pub(super) fn refuse_a_gap(&self) -> Result<(), Failure> {
-        let now = |index: &u32| self.snapshot.steps.get(index).map(|step| step.state);
+        let now = |index: &u64| self.snapshot.steps.get(index).map(|step| step.state);
         match self.committed_steps.gap(now) {
-            Some(index) => Err(gap(&format!("step {index:04}"))),
+            Some(index) => Err(gap(&format!("step {}", index_label(*index)))),
             None => Ok(()),
         }
     }

@@ -80,7 +80,7 @@ impl Run<'_> {
             return Ok(());
         };
         let context = Arc::clone(&self.context);
-        let committed: Vec<(StepState, Vec<u32>)> = match ending.outcome {
+        let committed: Vec<(StepState, Vec<u64>)> = match ending.outcome {
             Outcome::Done => [StepState::Migrated, StepState::Finalized]
                 .map(|state| {
                     (

@@ -69,9 +69,9 @@ struct Run<'e> {
     loaded: Vec<Loaded>,
     looked_for_pause_at: Instant,
     /// What the commits of this run have made of steps.
-    committed_steps: Acknowledged<u32>,
+    committed_steps: Acknowledged<u64>,
     /// The step that was migrated last, which must be there for the next to be committed.
-    last_migrated: Option<u32>,
+    last_migrated: Option<u64>,
     /// How tries ended that could not be written down when they did.
     unwritten: Vec<AttemptRecord>,
 }

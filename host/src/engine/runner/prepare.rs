@@ -1,7 +1,7 @@
 //! Before anything changes: steps are loaded, checked and counted.
 
 use super::{Interruption, Loaded, Run};
-use crate::catalog::{self, StepFile};
+use crate::catalog::{self, StepFile, step_label};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded;
@@ -174,8 +174,8 @@ impl Run<'_> {
                     "files",
                     Blame::Operator,
                     format!(
-                        "step {:04}_{} is not finalized, and its file is gone: put it back",
-                        record.index, record.name
+                        "step {} is not finalized, and its file is gone: put it back",
+                        step_label(record.index, &record.name)
                     ),
                 )));
             };

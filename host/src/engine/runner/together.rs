@@ -96,7 +96,7 @@ impl Run<'_> {
     }
 
     /// The steps of the journal that this phase is for.
-    fn left(&self, phase: Phase) -> Vec<u32> {
+    fn left(&self, phase: Phase) -> Vec<u64> {
         let steps = self.snapshot.steps.values();
         let left = steps.filter(|step| match phase {
             Phase::Finalize => step.state == StepState::Migrated,
@@ -207,7 +207,7 @@ impl Run<'_> {
 struct AllAtOnce<'a> {
     phase: Phase,
     /// The steps of the journal that it is for.
-    steps: &'a [u32],
+    steps: &'a [u64],
     attempts: &'a [AttemptRecord],
     transformations: usize,
 }

@@ -95,7 +95,7 @@ impl Run<'_> {
         let Some((first, _)) = begun.first() else {
             return Ok(());
         };
-        let records: Vec<(u32, &TransformationRecord)> = begun
+        let records: Vec<(u64, &TransformationRecord)> = begun
             .iter()
             .map(|(loaded, record)| (loaded.step.index, record))
             .collect();

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::list;
 use super::{RunError, SourceKind, TenancyOptions};
-use crate::catalog::{Digests, SourceFile};
+use crate::catalog::{Digests, SourceFile, step_label};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
 use crate::journal::{
@@ -20,7 +20,7 @@ pub(super) struct File {
     /// Its SHA-256 now.
     pub(super) digest: String,
     /// Its place in the order, from 1.
-    pub(super) index: u32,
+    pub(super) index: u64,
     /// The number by which the journal knows it; none when it was never applied.
     pub(super) id: Option<i64>,
     /// Its SHA-256 when it was applied.
@@ -42,7 +42,7 @@ impl File {
 
     /// Its place and its path, as it is shown.
     pub(super) fn label(&self) -> String {
-        format!("{:04}_{}", self.index, self.source.key)
+        step_label(self.index, &self.source.key)
     }
 
     /// Whether the journal has it as applied, and with other contents.
@@ -446,7 +446,7 @@ fn add(
 impl TenantSnapshot {
     /// These files, numbered from 1, and these tenants, of whom nothing is known yet.
     pub(super) fn of(files: &[(&str, SourceKind)], tenants: &[&str]) -> Self {
-        let file = |(index, (key, kind)): (u32, &(&str, SourceKind))| File {
+        let file = |(index, (key, kind)): (u64, &(&str, SourceKind))| File {
             source: SourceFile {
                 key: (*key).to_owned(),
                 directory: String::new(),
@@ -454,10 +454,13 @@ impl TenantSnapshot {
                 kind: *kind,
                 form: crate::catalog::StepKind::Sql,
                 path: Default::default(),
+                undo: None,
+                metadata: None,
+                version: None,
             },
             digest: String::new(),
             index,
-            id: Some(i64::from(index)),
+            id: i64::try_from(index).ok(),
             applied_digest: None,
             applied: 0,
             finalized: 0,

@@ -98,7 +98,7 @@ async fn refuse_unset(session: &mut dyn Session, plan: &Plan) -> Result<(), Fail
 /// Locks the tables of all transformations that are finalized or reset together, before anything else in their transaction
 /// holds a lock that the application waits for. A failure comes with the place of the transformation whose it is.
 pub(in crate::engine) async fn lock_all(
-    begun: &[(u32, &TransformationRecord)],
+    begun: &[(u64, &TransformationRecord)],
     phase: Phase,
     session: &mut dyn Session,
     stop: &Stop,

@@ -31,7 +31,7 @@ impl Plan {
     /// Lays a transformation beside its table.
     pub(super) async fn new(
         session: &mut dyn Session,
-        index: u32,
+        index: u64,
         mut description: Transformation,
         stage: Stage,
     ) -> Result<Self, Failure> {

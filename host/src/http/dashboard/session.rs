@@ -39,6 +39,9 @@ impl std::fmt::Debug for SigningKey {
 impl SigningKey {
     /// The key of this cache directory; made when there is none. An error says that it can be neither read nor kept.
     pub fn of(cache: &Path) -> std::io::Result<Self> {
+        if cache.as_os_str().is_empty() {
+            return Err(std::io::Error::other("there is no directory for caches"));
+        }
         let path = cache.join(FILE);
         if let Some(key) = read(&path)? {
             return Ok(key);

@@ -34,10 +34,10 @@ pub(in crate::http) async fn steps(
 }
 
 /// What one step is and may do.
-#[utoipa::path(get, path = "/api/v1/steps/{index}", tag = "native", responses((status = 200, body = StepDetails), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)), params(("index" = u32, Path)), security(("token" = []), ("password" = [])))]
+#[utoipa::path(get, path = "/api/v1/steps/{index}", tag = "native", responses((status = 200, body = StepDetails), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)), params(("index" = u64, Path)), security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn step(
     State(service): State<Arc<Service>>,
-    index: Result<Path<u32>, PathRejection>,
+    index: Result<Path<u64>, PathRejection>,
 ) -> Result<Json<StepDetails>, Problem> {
     let Path(index) = index?;
     let step = service.supervisor.step(index).await?;
@@ -69,7 +69,7 @@ pub(in crate::http) async fn verify(
 pub(in crate::http) struct BadRowsPage {
     /// Rows after this step's row …
     #[serde(default)]
-    after_step: u32,
+    after_step: u64,
     /// … with this key.
     #[serde(default)]
     after_key: String,

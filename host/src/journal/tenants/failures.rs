@@ -1,6 +1,6 @@
 //! Tries at files that failed.
 
-use super::super::cells::{columns, json, number, small, spelled, text};
+use super::super::cells::{columns, index as index_of, json, number, small, spelled, text};
 use super::super::{AttemptRecord, Outcome, Phase};
 use crate::database::{Result, Session};
 use crate::journal::tables::tables;
@@ -55,7 +55,7 @@ pub async fn read_failures(session: &mut dyn Session, run: i64) -> Result<Vec<At
             ] = columns(row)?;
             Ok(AttemptRecord {
                 run,
-                index: small(&index)?,
+                index: index_of(&index)?,
                 name: text(&key),
                 digest: text(&digest),
                 phase: spelled(&phase, Phase::from_journal)?,

@@ -39,4 +39,11 @@ export function rough(milliseconds) {
 export const percent = (done, total) => `${Math.min(100, Math.floor((100 * done) / total))} %`;
 
 /** A step's name as the host spells it: NNNN_name. */
-export const label = (step) => `${String(step.index).padStart(4, "0")}_${step.name}`;
+// A step whose name says its version is called by that; its index is only its place in the order.
+const namesItsVersion = ({ index, name }) => index > 2 ** 40 && /^V\d[\d._]*(__|$)/.test(name);
+
+export const label = (step) => {
+  if (namesItsVersion(step)) return step.name;
+  const number = BigInt(step.index).toString().padStart(4, "0");
+  return step.name ? `${number}_${step.name}` : number;
+};

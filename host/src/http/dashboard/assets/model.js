@@ -170,11 +170,11 @@ export class Model {
 
   #ended({ step, phase, outcome, milliseconds, at }) {
     const attempt = this.current?.step === step ? this.current.attempt : 1;
-    const index = Number.parseInt(step, 10);
+    const known = this.overview?.steps.find((known) => label(known) === step);
+    const index = known?.index ?? Number.parseInt(step, 10);
     this.attempts.push({ step, index, phase, attempt, outcome, started_at: at - milliseconds, ended_at: at });
     if (outcome === "done") {
       if (this.current?.unit === "rows") this.#rowsBefore += this.current.done ?? 0;
-      const known = this.overview?.steps.find((known) => known.index === index);
       if (known) known.progress = PROGRESS[phase] ?? known.progress;
       this.#counted(at, this.#rowsBefore);
     }

@@ -4,7 +4,7 @@
 import { get, outputPages } from "./api.js";
 import { byId, element, write } from "./dom.js";
 import { save } from "./export.js";
-import { number, plural, timeOfDay } from "./format.js";
+import { label, number, plural, timeOfDay } from "./format.js";
 
 const LEVELS = { debug: 0, info: 1, warning: 2, error: 3 };
 
@@ -168,8 +168,7 @@ class Output {
 
   #step({ index }) {
     if (index == null) return "";
-    const name = this.#names.get(index);
-    return `${String(index).padStart(4, "0")}${name ? `_${name}` : ""}`;
+    return label({ index, name: this.#names.get(index) ?? "" });
   }
 
   #follow(isFollowing) {

@@ -61,7 +61,7 @@ async function unfold(model, step) {
   open.set(step.index, null);
   show(model);
   try {
-    open.set(step.index, await get(`steps/${step.index}`));
+    open.set(step.index, await get(`steps/${BigInt(step.index)}`));
   } catch (refused) {
     open.set(step.index, { problem: refused.message });
   }

@@ -1,0 +1,279 @@
+//! What the name of a file among migrations says: whether it migrates or undoes, for which database, and where in the
+//! order.
+//!
+//! `0001_name.sql`, `20240101090000_name.up.sql`, `2024-01-01-090000_name`, `0001-name.sql`, `0001.sql`: the number is the
+//! index. `V1_2__name.sql`: the version is. Endings are read in any case.
+
+use super::StepKind;
+use super::version::Version;
+use crate::database::Kind;
+
+/// What a step may be called, for messages.
+pub(super) const FORMS: &str = "a step is named NNNN_name.sql, NNNN_name.wasm or V1_2__name.sql, or is a directory \
+                                NNNN_name with up.sql or migration.sql";
+
+/// Endings of migrations that other tools run and that cannot be run here.
+const OTHER_LANGUAGES: [&str; 35] = [
+    "cjs", "clj", "cql", "cs", "ddl", "edn", "erb", "ex", "exs", "fs", "go", "groovy", "gz", "j2",
+    "java", "js", "json", "kt", "kts", "lua", "mjs", "mts", "pgsql", "php", "pl", "psql", "py",
+    "rb", "rs", "scala", "sh", "ts", "xml", "yaml", "yml",
+];
+
+/// A file that is SQL or a component by its ending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// The name without all that follows.
+    pub(super) stem: String,
+    pub(super) form: StepKind,
+    /// The database that it is meant for; none for all.
+    pub(super) meant_for: Option<Kind>,
+    /// Whether it undoes what the file without this does.
+    pub(super) undoes: bool,
+}
+
+impl Parts {
+    /// Reads a name; none for a file that is neither SQL nor a component.
+    pub(super) fn of(file_name: &str) -> Option<Self> {
+        let (mut stem, form) = [(".sql", StepKind::Sql), (".wasm", StepKind::Wasm)]
+            .into_iter()
+            .find_map(|(ending, form)| Some((without_ending(file_name, ending)?, form)))?;
+        let (mut meant_for, mut undoes) = (None, false);
+        while let Some((before, word)) = stem.rsplit_once('.') {
+            match word.to_ascii_lowercase().as_str() {
+                "up" => {}
+                "down" | "undo" | "rollback" | "revert" => undoes = true,
+                word => match Kind::ALL.into_iter().find(|kind| kind.as_str() == word) {
+                    Some(kind) => meant_for = Some(kind),
+                    None => break,
+                },
+            }
+            stem = before;
+        }
+        Some(Self {
+            stem: stem.to_owned(),
+            form,
+            meant_for,
+            undoes,
+        })
+    }
+
+    pub(super) fn is_for(&self, database: Kind) -> bool {
+        self.meant_for.is_none_or(|kind| kind == database)
+    }
+}
+
+fn without_ending<'n>(name: &'n str, ending: &str) -> Option<&'n str> {
+    let (stem, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
+    end.eq_ignore_ascii_case(ending).then_some(stem)
+}
+
+/// Whether it is SQL or a component by its ending.
+pub(super) fn is_program(file_name: &str) -> bool {
+    Parts::of(file_name).is_some()
+}
+
+/// Why a file of another ending cannot be passed over; none when it can.
+pub(super) fn in_another_language(file_name: &str) -> Option<String> {
+    let (stem, ending) = file_name.rsplit_once('.')?;
+    let ending = ending.to_ascii_lowercase();
+    let is_numbered = stem.starts_with(|letter: char| letter.is_ascii_digit())
+        || flyway(stem).is_some_and(|(_, version)| version.is_some())
+        || stem.starts_with("R__");
+    (is_numbered && OTHER_LANGUAGES.contains(&&*ending)).then(|| {
+        format!("is a migration of another form (.{ending}), which cannot be run here: write it as SQL or as a component")
+    })
+}
+
+/// A name of Flyway's: its prefix, and the version when there is one.
+fn flyway(stem: &str) -> Option<(char, Option<Version>)> {
+    let prefix = stem
+        .chars()
+        .next()
+        .filter(|letter| "VUBR".contains(*letter))?;
+    let rest = stem.get(1..).unwrap_or_default();
+    let version = rest.split_once("__").map_or(rest, |(version, _)| version);
+    Some((prefix, Version::parse(version)))
+}
+
+/// The version of a file that undoes another in the manner of Flyway, `U1_2__name`.
+pub(super) fn undone_version(stem: &str) -> Option<Version> {
+    flyway(stem).filter(|(prefix, _)| *prefix == 'U')?.1
+}
+
+/// The version in a name, `V1_2__name` or `0001_name`; none where there is none.
+pub(super) fn version(stem: &str) -> Option<Version> {
+    match flyway(stem) {
+        Some(('V', version)) => version,
+        _ => {
+            let (digits, _) = digits(stem)?;
+            Version::parse(&digits)
+        }
+    }
+}
+
+/// Whether the version in a name is written in the manner of Flyway.
+pub(super) fn is_flyways(stem: &str) -> bool {
+    matches!(flyway(stem), Some(('V', Some(_))))
+}
+
+/// Why a name is none of a migration that runs once; none when nothing speaks against it.
+pub(super) fn objection(stem: &str) -> Option<&'static str> {
+    if stem.starts_with("R__") {
+        return Some(
+            "is repeatable: put it into a directory of `sources.single_scripts`, whose files run with every run",
+        );
+    }
+    match flyway(stem) {
+        Some(('B', Some(_))) => Some(
+            "is a baseline for new databases, and would run beside what it stands for: move it away",
+        ),
+        Some(('U', Some(_))) => Some(
+            "undoes a file V… of the same version, which is not there: put that back, or name this one V… when it migrates",
+        ),
+        _ => None,
+    }
+}
+
+/// The index and the name that a stem says, or why it says none.
+pub(super) fn index_and_name(stem: &str) -> Result<(u64, String), String> {
+    if let Some(why) = objection(stem) {
+        return Err(why.to_owned());
+    }
+    if let Some(('V', Some(version))) = flyway(stem) {
+        let index = version.index().ok_or_else(|| {
+            format!("has the version {version}, which is too long: nine small numbers fit, or a time and one more")
+        })?;
+        return Ok((index, stem.to_owned()));
+    }
+    let not_named = || "is not named as a step".to_owned();
+    let (digits, rest) = digits(stem).ok_or_else(not_named)?;
+    let index = digits
+        .parse::<u64>()
+        .ok()
+        .filter(|index| i64::try_from(*index).is_ok());
+    let index = index.ok_or_else(|| {
+        format!(
+            "has the index {digits}, which is too large: the largest is {}",
+            i64::MAX
+        )
+    })?;
+    let name = match rest.strip_prefix('_') {
+        Some("") => return Err(not_named()),
+        Some(name) => name,
+        None if rest.is_empty() => "",
+        // What else parts the number from the name must not be followed by one more number: that could be a version.
+        None => rest
+            .strip_prefix(['-', '.', ' '])
+            .filter(|name| {
+                !name.is_empty() && !name.starts_with(|letter: char| letter.is_ascii_digit())
+            })
+            .ok_or_else(not_named)?,
+    };
+    Ok((index, name.to_owned()))
+}
+
+/// The number that a name begins with, and what follows it. A day and a time may have dashes in between.
+fn digits(stem: &str) -> Option<(String, &str)> {
+    let is_digit = |letter: char| letter.is_ascii_digit();
+    let first = stem.trim_start_matches(is_digit);
+    let digits = stem.strip_suffix(first).unwrap_or_default();
+    let mut all = digits.to_owned();
+    let mut rest = first;
+    for length in [2, 2, 6] {
+        let Some(next) = rest.strip_prefix('-') else {
+            break;
+        };
+        let after = next.trim_start_matches(is_digit);
+        let part = next.strip_suffix(after).unwrap_or_default();
+        if part.len() != length {
+            break;
+        }
+        all.push_str(part);
+        rest = after;
+    }
+    if digits.len() == 4 && all.len() >= 8 {
+        return Some((all, rest));
+    }
+    (!digits.is_empty()).then(|| (digits.to_owned(), first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(stem: &str) -> Option<(u64, String)> {
+        index_and_name(stem).ok()
+    }
+
+    #[test]
+    fn numbers_are_indexes_however_long() {
+        for (stem, index, name) in [
+            ("0001_a", 1, "a"),
+            ("8_short", 8, "short"),
+            ("0000_first", 0, "first"),
+            ("0001__a", 1, "_a"),
+            ("20240101090000_a", 20_240_101_090_000, "a"),
+            ("20240101120000123_a", 20_240_101_120_000_123, "a"),
+            ("1481574547_a", 1_481_574_547, "a"),
+            ("001-users", 1, "users"),
+            ("0001", 1, ""),
+            ("2024-01-01-000000_a", 20_240_101_000_000, "a"),
+            ("2024-01-01_a", 20_240_101, "a"),
+            (
+                "00000000000000_diesel_initial_setup",
+                0,
+                "diesel_initial_setup",
+            ),
+            ("9223372036854775807_last", i64::MAX as u64, "last"),
+        ] {
+            assert_eq!(step(stem), Some((index, name.to_owned())), "{stem}");
+        }
+        for stem in [
+            "init",
+            "notes",
+            "0001_",
+            "v1__a",
+            "1-2-a",
+            "1.2_a",
+            "9223372036854775808_a",
+            "B1__a",
+            "U1__a",
+            "R__a",
+            "V__a",
+        ] {
+            assert_eq!(step(stem), None, "{stem}");
+        }
+    }
+
+    #[test]
+    fn versions_of_flyway_are_in_their_order() {
+        let index = |stem| step(stem).unwrap().0;
+        assert!(index("V1__a") < index("V1_2__b"));
+        assert!(index("V1_2__b") < index("V1.10__c"));
+        assert!(index("V1.10__c") < index("V2__d"));
+        assert!(index("V99__d") < index("V20240101120000__e"));
+        assert_eq!(step("V1_2__b").unwrap().1, "V1_2__b");
+    }
+
+    #[test]
+    fn endings_say_what_a_file_is_for() {
+        let parts = |name| Parts::of(name).unwrap();
+        assert_eq!(parts("0001_a.SQL").stem, "0001_a");
+        assert_eq!(parts("0001_a.Wasm").form, StepKind::Wasm);
+        assert!(!parts("0001_a.up.sql").undoes);
+        for name in [
+            "1_a.down.sql",
+            "1_a.DOWN.sql",
+            "1_a.rollback.sql",
+            "1_a.undo.sql",
+            "1_a.down.postgres.sql",
+            "1_a.postgres.down.sql",
+        ] {
+            assert!(parts(name).undoes, "{name}");
+            assert_eq!(parts(name).stem, "1_a");
+        }
+        assert_eq!(parts("0001_a.b.sql").stem, "0001_a.b");
+        assert_eq!(parts("0001_a.sqlite.sql").meant_for, Some(Kind::Sqlite));
+        assert_eq!(Parts::of("0001_a.sql.orig"), None);
+    }
+}

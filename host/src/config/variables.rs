@@ -1,0 +1,125 @@
+//! Variables: every setting of the file has one.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+use super::{Error, service_links};
+
+const PREFIX: &str = "WASMIGRATE_";
+
+/// The tables of the file, all of whose keys have variables.
+const SECTIONS: [&str; 14] = [
+    "gate",
+    "limits",
+    "migrate_result",
+    "migrator",
+    "notices",
+    "postgres",
+    "retry",
+    "serve",
+    "settings",
+    "sources",
+    "tenants",
+    "test",
+    "traces",
+    "transform",
+];
+
+/// Sets what variables say; those that are no settings are named in `links`.
+pub(super) fn set_all(
+    table: &mut Table,
+    defaults: &Table,
+    variables: &BTreeMap<String, String>,
+    links: &mut Vec<String>,
+) -> Result<(), Error> {
+    for (name, text) in variables {
+        let Some(rest) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
+        if name == "WASMIGRATE_CONFIG" {
+            continue;
+        }
+        match set(table, defaults, name, text) {
+            Err(_) if service_links::is_one(rest, text) => links.push(name.clone()),
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+/// Lays a table over another one.
+pub(super) fn lay_over(below: &mut Table, above: Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => lay_over(below, above),
+            (_, value) => _ = below.insert(key, value),
+        }
+    }
+}
+
+/// Puts a variable's value where its name says.
+fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<(), Error> {
+    let unknown = || Error::Variable {
+        name: name.to_owned(),
+        message: "there is no such setting; see docs/configuration.md".to_owned(),
+    };
+    let key = name
+        .strip_prefix(PREFIX)
+        .ok_or_else(unknown)?
+        .to_ascii_lowercase();
+    let (section, key) = SECTIONS
+        .iter()
+        .find_map(|section| {
+            let rest = key.strip_prefix(section)?.strip_prefix('_')?;
+            Some((Some(*section), rest.to_owned()))
+        })
+        .unwrap_or((None, key));
+    let (table, defaults) = match section {
+        None => (table, Some(defaults)),
+        Some(section) => (
+            table
+                .entry(section)
+                .or_insert_with(|| Value::Table(Table::new()))
+                .as_table_mut()
+                .ok_or_else(unknown)?,
+            defaults.get(section).and_then(Value::as_table),
+        ),
+    };
+    let value = match (section, defaults.and_then(|defaults| defaults.get(&key))) {
+        (Some("settings"), _) | (_, Some(Value::String(_))) => Value::String(text.to_owned()),
+        // It has no default.
+        (Some("sources"), None) if key == "order" => Value::String(text.to_owned()),
+        (_, Some(Value::Integer(_))) => {
+            Value::Integer(text.parse().map_err(|_| Error::Variable {
+                name: name.to_owned(),
+                message: format!("`{}` is no whole number", shown(text)),
+            })?)
+        }
+        (_, Some(Value::Boolean(_))) => {
+            Value::Boolean(text.parse().map_err(|_| Error::Variable {
+                name: name.to_owned(),
+                message: format!("`{}` is neither `true` nor `false`", shown(text)),
+            })?)
+        }
+        (Some("sources" | "tenants"), Some(Value::Array(_))) => Value::Array(
+            text.split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+                .map(|name| Value::String(name.to_owned()))
+                .collect(),
+        ),
+        _ => return Err(unknown()),
+    };
+    table.insert(key, value);
+    Ok(())
+}
+
+/// A value for a message: what is longer or has signs in it may be a URL with a password in the wrong place.
+fn shown(text: &str) -> &str {
+    let is_plain = text.len() <= 32
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+    if is_plain { text } else { "…" }
+}

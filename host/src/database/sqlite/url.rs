@@ -1,0 +1,150 @@
+//! URLs of SQLite files, as their other users write them: `sqlite:app.db`, `sqlite://app.db`, `sqlite:///srv/app.db`,
+//! `sqlite:app.db?mode=rwc`.
+//!
+//! With two slashes a path is relative, with three it is absolute: so sqlx, dbmate and Rails read them.
+
+use std::path::{Path, PathBuf};
+
+/// What becomes of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileMode {
+    /// It must be there.
+    Existing,
+    /// It is made when it is not there.
+    OrNew,
+    /// It must be there, and nothing is written to it.
+    ToRead,
+}
+
+/// Parameters of other programs that say how their own connections behave, and nothing about the file.
+const OF_THEIR_CONNECTIONS: [&str; 16] = [
+    "_busy_timeout",
+    "_cache_size",
+    "_cslike",
+    "_fk",
+    "_foreign_keys",
+    "_journal",
+    "_journal_mode",
+    "_loc",
+    "_locking_mode",
+    "_sync",
+    "_synchronous",
+    "_timeout",
+    "_txlock",
+    "cache",
+    "pool",
+    "timeout",
+];
+
+/// What a URL names, without its scheme; `is_there` says whether there is such a file.
+pub(super) fn parse(
+    rest: &str,
+    is_there: &dyn Fn(&Path) -> bool,
+) -> Result<(PathBuf, FileMode), String> {
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path == ":memory:" || path.starts_with("file:") || path.is_empty() {
+        return Err(
+            "a database in memory is gone when the command ends, and a URL inside the URL is not understood: name a file, as \
+             sqlite:PATH"
+                .to_owned(),
+        );
+    }
+    let mut open = FileMode::Existing;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match (name, value) {
+            ("mode", "rwc") => open = FileMode::OrNew,
+            ("mode", "rw") => open = FileMode::Existing,
+            ("mode", "ro") => open = FileMode::ToRead,
+            ("mode", "memory") => {
+                return Err(
+                    "a database in memory (mode=memory) is gone when the command ends: name a file"
+                        .to_owned(),
+                );
+            }
+            ("mode", _) => {
+                return Err("the mode of a SQLite file can be ro, rw or rwc".to_owned());
+            }
+            _ if OF_THEIR_CONNECTIONS.contains(&name) => {}
+            _ => {
+                return Err(format!(
+                    "`{name}` of the SQLite URL is not known: there is mode, with ro, rw or rwc"
+                ));
+            }
+        }
+    }
+    let written = PathBuf::from(path);
+    let decoded = match path.contains('%') && !is_there(&written) {
+        true => PathBuf::from(decoded(path)),
+        false => written,
+    };
+    Ok((decoded, open))
+}
+
+/// A path without its percent signs; what encodes nothing stays.
+fn decoded(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let hex = (*first == b'%').then(|| tail.get(..2)).flatten();
+        let byte = hex
+            .and_then(|hex| std::str::from_utf8(hex).ok())
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = match byte {
+            Some(_) => tail.get(2..).unwrap_or_default(),
+            None => tail,
+        };
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rest: &str) -> Result<(String, FileMode), String> {
+        let (path, open) = parse(rest, &|_| false)?;
+        Ok((path.display().to_string(), open))
+    }
+
+    #[test]
+    fn a_url_names_the_file_that_its_other_users_mean() {
+        for (rest, path, open) in [
+            ("app.db", "app.db", FileMode::Existing),
+            ("/srv/app.db", "/srv/app.db", FileMode::Existing),
+            ("//app.db", "app.db", FileMode::Existing),
+            ("//db/app.db", "db/app.db", FileMode::Existing),
+            ("///srv/app.db", "/srv/app.db", FileMode::Existing),
+            ("app.db?mode=rwc", "app.db", FileMode::OrNew),
+            ("//app.db?mode=rwc&cache=shared", "app.db", FileMode::OrNew),
+            ("app.db?mode=ro", "app.db", FileMode::ToRead),
+            (
+                "app.db?_fk=1&_busy_timeout=5000",
+                "app.db",
+                FileMode::Existing,
+            ),
+            ("my%20app.db", "my app.db", FileMode::Existing),
+            ("100%.db", "100%.db", FileMode::Existing),
+        ] {
+            assert_eq!(read(rest).unwrap(), (path.to_owned(), open), "{rest}");
+        }
+        for rest in [
+            ":memory:",
+            "//:memory:",
+            "",
+            "//",
+            "app.db?mode=memory",
+            "?mode=rwc",
+            "file::memory:?cache=shared",
+            "app.db?mode=x",
+            "app.db?key=1",
+            "app.db?vfs=unix",
+        ] {
+            assert!(read(rest).is_err(), "{rest}");
+        }
+        let literal = parse("a%20b.db", &|_| true).unwrap().0;
+        assert_eq!(literal, Path::new("a%20b.db"));
+    }
+}

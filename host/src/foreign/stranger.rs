@@ -1,0 +1,104 @@
+//! Tools whose histories cannot be taken over, and must be noticed: what they have done must not be done again.
+
+/// A tool, and how its table is known.
+pub(super) struct Stranger {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Its table, with its schema before a dot where it has one of its own.
+    pub(super) table: &'static str,
+    /// Columns by which its table is known, in small letters.
+    pub(super) marks: &'static [&'static str],
+}
+
+const fn stranger(
+    name: &'static str,
+    table: &'static str,
+    marks: &'static [&'static str],
+) -> Stranger {
+    Stranger { name, table, marks }
+}
+
+/// All that are known.
+pub(super) const STRANGERS: [Stranger; 33] = [
+    stranger("Alembic", "alembic_version", &["version_num"]),
+    stranger(
+        "Drizzle",
+        "drizzle.__drizzle_migrations",
+        &["hash", "created_at"],
+    ),
+    stranger("Drizzle", "__drizzle_migrations", &["hash", "created_at"]),
+    stranger(
+        "Knex",
+        "knex_migrations",
+        &["name", "batch", "migration_time"],
+    ),
+    stranger(
+        "Liquibase",
+        "databasechangelog",
+        &["id", "author", "filename"],
+    ),
+    stranger(
+        "Liquibase",
+        "DATABASECHANGELOG",
+        &["id", "author", "filename"],
+    ),
+    stranger("Django", "django_migrations", &["app", "name", "applied"]),
+    stranger("tern", "schema_version", &["version"]),
+    stranger("Ecto", "schema_migrations", &["version", "inserted_at"]),
+    stranger("Laravel", "migrations", &["migration", "batch"]),
+    stranger("TypeORM", "migrations", &["timestamp", "name"]),
+    stranger("node-sqlite", "migrations", &["name", "up", "down"]),
+    stranger("Sequelize", "SequelizeMeta", &["name"]),
+    stranger("MikroORM", "mikro_orm_migrations", &["name", "executed_at"]),
+    stranger("Kysely", "kysely_migration", &["name", "timestamp"]),
+    stranger(
+        "Entity Framework",
+        "__EFMigrationsHistory",
+        &["migrationid", "productversion"],
+    ),
+    stranger("DbUp", "schemaversions", &["scriptname", "applied"]),
+    stranger("Evolve", "changelog", &["version", "checksum", "success"]),
+    stranger(
+        "MyBatis Migrations",
+        "changelog",
+        &["id", "applied_at", "description"],
+    ),
+    stranger(
+        "Play evolutions",
+        "play_evolutions",
+        &["apply_script", "revert_script"],
+    ),
+    stranger(
+        "Phinx",
+        "phinxlog",
+        &["version", "migration_name", "breakpoint"],
+    ),
+    stranger(
+        "Doctrine",
+        "doctrine_migration_versions",
+        &["version", "executed_at"],
+    ),
+    stranger("yoyo", "_yoyo_migration", &["migration_id"]),
+    stranger("yoyo", "yoyo_migration", &["migration_id"]),
+    stranger("Sqitch", "sqitch.changes", &["change_id", "project"]),
+    stranger("pgroll", "pgroll.migrations", &["name", "migration"]),
+    stranger(
+        "Supabase",
+        "supabase_migrations.schema_migrations",
+        &["version", "statements"],
+    ),
+    stranger(
+        "Hasura",
+        "hdb_catalog.schema_migrations",
+        &["version", "dirty"],
+    ),
+    stranger(
+        "micrate",
+        "micrate_db_version",
+        &["version_id", "is_applied"],
+    ),
+    stranger("rambler", "migrations", &["migration"]),
+    stranger("shmig", "shmig_version", &["version", "migrated_at"]),
+    stranger("Sequel", "schema_info", &["version"]),
+    stranger("Aerich", "aerich", &["version", "app", "content"]),
+];
