@@ -10,12 +10,13 @@ use std::cell::RefCell;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use twox_hash::XxHash3_128;
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use super::private;
 
 thread_local! {
     /// What files are read into to be checked: fresh memory for each would cost more than the check.
@@ -37,18 +38,9 @@ impl Cache {
             .join("components")
             .join(format!("{:016x}", hasher.finish()));
         crate::private_directory(&directory)?;
-        let mode = fs::metadata(&directory)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                format!(
-                    "`{}` is open to other users (mode {:o}), who could plant code in it: make it 0700",
-                    directory.display(),
-                    mode & 0o777
-                ),
-            ));
-        }
-        Ok(Self { directory })
+        Ok(Self {
+            directory: private::check(&directory)?,
+        })
     }
 
     /// The compiled form of the component with this digest, if it is there and sound.
@@ -57,7 +49,11 @@ impl Cache {
         let expected = fs::read(checksum).ok()?;
         let actual = BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
-            File::open(&code)?.read_to_end(buffer)?;
+            let mut file = File::open(&code)?;
+            if !private::is_own(&file.metadata()?) {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            file.read_to_end(buffer)?;
             io::Result::Ok(checksum_of(buffer))
         });
         if actual.ok()?.as_slice() != expected {

@@ -13,6 +13,7 @@ mod error;
 mod inspect;
 mod limits;
 mod output;
+mod private;
 mod report;
 mod state;
 mod ticker;
@@ -392,7 +393,7 @@ impl<H: StepHost> Instance<'_, H> {
 
     /// A text of the component's as it may be kept and shown.
     fn bounded(&self, text: &str) -> String {
-        output::cut(text, to_usize(self.store.data().limits.output_line_bytes))
+        crate::output::cut(text, to_usize(self.store.data().limits.output_line_bytes))
     }
 
     /// The cause as a component gives it, which need not be what the host told it.
