@@ -15,6 +15,7 @@ use postgres_protocol::message::frontend::{self, BindError};
 use super::super::{Cell, Error, ErrorKind, Listener, Result};
 use super::connection::Connection;
 use super::patience::Patience;
+use super::verify::{JournalTables, OWN_NAMES_AT_ONCE};
 use super::{errors, prepared, results, text};
 
 /// The text of a failed cast by which the server says that a step was where it must not be.
@@ -26,8 +27,14 @@ const DIVISION_BY_ZERO: &str = "22012";
 /// SQLSTATE of a statement that writes in a transaction that may not.
 const READ_ONLY: &str = "25006";
 
+/// SQLSTATE of a table that cannot be altered now, because triggers on it are still to run.
+const PENDING_TRIGGERS: &str = "55006";
+
 /// How many rows the answer to a question outside of a session may have.
 const MOST_ROWS_OF_A_QUESTION: usize = 1_000;
+
+/// How many bytes all of them.
+const MOST_BYTES_OF_A_QUESTION: usize = 16 << 20;
 
 /// What a statement was sent for.
 pub(super) enum Asked {
@@ -64,7 +71,8 @@ pub(super) enum Answer {
 pub(super) struct Begun {
     pub(super) process: i64,
     pub(super) transaction: i64,
-    pub(super) journal: String,
+    /// None where it was not asked for.
+    pub(super) journal: Option<JournalTables>,
 }
 
 /// Why a pipeline broke off.
@@ -328,6 +336,7 @@ impl Pipeline {
             }
             Some(Asked::Verify) if error.message.contains(TAMPERED) => tampered(&error.message),
             Some(Asked::Verify) if error.message.contains(prepared::PREFIX) => tampered("prepared"),
+            Some(Asked::Verify) if error.code == PENDING_TRIGGERS => tampered("commit"),
             Some(Asked::Commit) if error.code == READ_ONLY => tampered("commit"),
             _ if error.code == errors::IN_FAILED_TRANSACTION => failed_before(),
             Some(Asked::Awaited) => errors::explain_parameters(error),
@@ -369,6 +378,12 @@ fn tampered(message: &str) -> Error {
         "pg_db_role_setting" => {
             "it changed the settings with which sessions begin (`ALTER ROLE … SET`, `ALTER DATABASE … SET`)".to_owned()
         }
+        "pg_authid" | "pg_auth_members" => {
+            "it changed roles, which belong to the whole server".to_owned()
+        }
+        "pg_database" | "pg_tablespace" => "it changed a database as a whole".to_owned(),
+        "publication" => "it published tables that belong to the host".to_owned(),
+        "statistics" => "it made statistics of tables that belong to the host".to_owned(),
         "prepared" => {
             "it removed or replaced statements that the host had prepared in the session".to_owned()
         }
@@ -411,7 +426,11 @@ fn begun(row: &DataRowBody) -> io::Result<Option<Begun>> {
     Ok(Some(Begun {
         process: number(process)?,
         transaction: number(transaction)?,
-        journal: journal.clone().unwrap_or_default(),
+        journal: journal
+            .as_deref()
+            .map(JournalTables::read)
+            .transpose()
+            .map_err(|error| io::Error::other(error.message))?,
     }))
 }
 
@@ -426,7 +445,8 @@ fn rows_changed(tag: &str) -> u64 {
     }
 }
 
-/// Asks one question of the host outside of a session; returns the rows of its answer, which are few, as text.
+/// Asks one question of the host outside of a session; returns the rows of its answer, which are few, as text. Its names mean
+/// what PostgreSQL has, whatever others have made in the schemas of the connection.
 pub(super) fn ask(
     connection: &mut Connection,
     statement: &str,
@@ -436,16 +456,56 @@ pub(super) fn ask(
     let mut pipeline = Pipeline::default();
     pipeline.ask(
         connection,
+        Asked::Quiet,
+        &Request::once(OWN_NAMES_AT_ONCE),
+        std::iter::empty(),
+    )?;
+    ask_alone(pipeline, connection, statement, parameters, patience)
+}
+
+/// The same for a statement that bears no other before it, or asks for the connection's own names, and is written so that
+/// nobody else's can be meant.
+pub(super) fn ask_in_full_names(
+    connection: &mut Connection,
+    statement: &str,
+    parameters: &[Cell<'_>],
+    patience: &Patience,
+) -> Result<Vec<Vec<Option<String>>>> {
+    ask_alone(
+        Pipeline::default(),
+        connection,
+        statement,
+        parameters,
+        patience,
+    )
+}
+
+fn ask_alone(
+    mut pipeline: Pipeline,
+    connection: &mut Connection,
+    statement: &str,
+    parameters: &[Cell<'_>],
+    patience: &Patience,
+) -> Result<Vec<Vec<Option<String>>>> {
+    pipeline.ask(
+        connection,
         Asked::Awaited,
         &Request::once(statement),
         parameters.iter().copied(),
     )?;
     let mut rows = Vec::new();
+    let mut bytes = 0;
     let mut look = |_| patience.check();
     let settled = pipeline.settle(connection, &mut look, &mut |_, answer| {
         match answer {
             Answer::Row(_) if rows.len() >= MOST_ROWS_OF_A_QUESTION => return Err(too_much()),
-            Answer::Row(row) => rows.push(results::texts(&row)?),
+            Answer::Row(row) => {
+                bytes += row.buffer().len();
+                if bytes > MOST_BYTES_OF_A_QUESTION {
+                    return Err(too_much());
+                }
+                rows.push(results::texts(&row)?);
+            }
             _ => {}
         }
         Ok(())

@@ -65,8 +65,8 @@ impl Postgres {
     /// <https://www.postgresql.org/docs/current/sql-createdatabase.html#CREATE-DATABASE-STRATEGY>
     fn copies_files_quickly(&self) -> Result<bool> {
         let rows = self.administer(
-            "SELECT pg_catalog.current_setting('fsync') = 'off'
-             AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 150000",
+            "SELECT pg_catalog.current_setting('fsync') OPERATOR(pg_catalog.=) 'off'
+             AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.>=) 150000",
         )?;
         Ok(rows.into_iter().flatten().flatten().any(|cell| cell == "t"))
     }
@@ -76,7 +76,7 @@ impl Postgres {
         // Copying a large database takes its time.
         let patience = Patience::new(self.0.limits.deadline, &Stop::default());
         let mut connection = self.connect(&patience)?;
-        let rows = pipeline::ask(&mut connection, statement, &[], &patience)?;
+        let rows = pipeline::ask_in_full_names(&mut connection, statement, &[], &patience)?;
         self.give_back(connection);
         Ok(rows)
     }
@@ -141,7 +141,7 @@ async fn restore_part(
                 let line = first_line + before.matches('\n').count();
                 let statement = text.get(at).unwrap_or_default();
                 session
-                    .execute(Authority::Host, statement, &[])
+                    .execute(Authority::Application, statement, &[])
                     .await
                     .map_err(|error| ScriptError {
                         line,
