@@ -8,6 +8,7 @@
 mod bindings;
 mod cache;
 mod convert;
+mod cost;
 mod database;
 mod error;
 mod inspect;
@@ -212,6 +213,9 @@ impl<H: StepHost> Sandbox<H> {
                 "the file is not WebAssembly: it does not begin with `\\0asm`".to_owned(),
             ));
         }
+        cost::check(bytes).map_err(|why| {
+            Error::Load(format!("the file would take too much to compile: {why}"))
+        })?;
         let compiled = catch_unwind(AssertUnwindSafe(|| self.engine.precompile_component(bytes)));
         let code = compiled
             .map_err(|_| {

@@ -80,3 +80,16 @@ fn a_table_that_is_called_like_a_pragma_hides_nothing() {
     std::fs::remove_file(place.step("0002_orphans.sql")).unwrap();
     place.run(&["finalize"]).ends_with(0);
 }
+
+#[test]
+fn a_row_of_many_long_values_is_counted_before_it_is_copied() {
+    use super::component::{Component, sql};
+    let place = first().with_variable("WASMIGRATE_LIMITS_VALUE_BYTES", "10000000");
+    let values = vec!["zeroblob(9000000)"; 50].join(", ");
+    let component = Component::migrating(sql(&format!("SELECT {values}")));
+    place.write_step("0002_wide.wasm", &component.build());
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("a value or row is too long: the limit `limits.value_bytes` is 10000000");
+}

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use crate::database::transform::{
     Chunk, TableDefinition, TransformedTable, Transforming, step_rows,
 };
-use crate::database::{Batch, ErrorKind, Result, Session, Value, quote};
+use crate::database::{Authority, Batch, ErrorKind, Result, Session, Value, quote};
 
 /// PostgreSQL's words for transformations.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! A table as SQLite knows it.
 
+use crate::database::sqlite::pragmas;
 use crate::database::transform::{
     ColumnDefinition, TableDefinition, integer_of, text_of, unique_columns,
 };
-use crate::database::sqlite::pragmas;
 use crate::database::{Result, Session, Value};
 
 /// The table of this name; none when there is none that holds rows of its own.
