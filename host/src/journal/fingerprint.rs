@@ -2,7 +2,7 @@
 //! before and after.
 
 use super::tables::tables;
-use crate::database::{Result, RowVersion, Session, Value};
+use crate::database::{Result, Session, Value};
 
 /// The journal's tables, and which of their rows nobody changes while a run's step runs outside a transaction. The lease is
 /// renewed meanwhile, and a pause may be asked for; the lease is looked at by the fence of the next commit.
@@ -23,9 +23,10 @@ const UNCHANGED: [(&str, &str); 13] = [
 ];
 
 /// What tells whether anybody has changed the journal or its tables in between, but for what `run` itself writes. Empty where
-/// the database keeps no versions of rows.
+/// nothing runs outside a transaction.
 pub async fn fingerprint(session: &mut dyn Session, run: i64) -> Result<Vec<Vec<Value>>> {
-    if session.server().capabilities.row_version != RowVersion::SystemColumns {
+    let capabilities = session.server().capabilities;
+    if !capabilities.has_statements_outside_transactions {
         return Ok(Vec::new());
     }
     // Whoever changes a row makes another version of it.

@@ -15,11 +15,8 @@ use postgres_protocol::message::frontend::{self, BindError};
 use super::super::{Cell, Error, ErrorKind, Listener, Result};
 use super::connection::Connection;
 use super::patience::Patience;
-use super::verify::{JournalTables, OWN_NAMES_AT_ONCE};
+use super::verify::{JournalTables, OWN_NAMES_AT_ONCE, TAMPERED, tampered};
 use super::{errors, prepared, results, text};
-
-/// The text of a failed cast by which the server says that a step was where it must not be.
-pub(super) const TAMPERED: &str = "wasmigrate-tampered";
 
 /// SQLSTATE of a division by zero, by which a statement fails that found nothing.
 const DIVISION_BY_ZERO: &str = "22012";
@@ -364,35 +361,6 @@ pub(super) fn too_much() -> Error {
         ErrorKind::Unavailable,
         "the server sends more rows than it was asked for",
     )
-}
-
-/// What the step did where it must not be: the message quotes `wasmigrate-tampered WHAT`.
-fn tampered(message: &str) -> Error {
-    let what = message
-        .split_once(TAMPERED)
-        .map_or(message, |(_, what)| what)
-        .trim_matches(['"', ' ', '»', '«', '“', '”']);
-    let what = match what {
-        "transaction" => "it left the transaction that the host had opened for it".to_owned(),
-        "journal" => "it removed, renamed or replaced tables that belong to the host".to_owned(),
-        "pg_db_role_setting" => {
-            "it changed the settings with which sessions begin (`ALTER ROLE … SET`, `ALTER DATABASE … SET`)".to_owned()
-        }
-        "pg_authid" | "pg_auth_members" => {
-            "it changed roles, which belong to the whole server".to_owned()
-        }
-        "pg_database" | "pg_tablespace" => "it changed a database as a whole".to_owned(),
-        "publication" => "it published tables that belong to the host".to_owned(),
-        "statistics" => "it made statistics of tables that belong to the host".to_owned(),
-        "prepared" => {
-            "it removed or replaced statements that the host had prepared in the session".to_owned()
-        }
-        "commit" => "it left something behind that would write at the commit".to_owned(),
-        table => format!("it changed or locked `{table}`, which belongs to the host"),
-    };
-    Error::not_permitted(format!(
-        "the step tampered with the host: {what}; everything it did is rolled back"
-    ))
 }
 
 /// The transaction holds nothing any more, and somebody wants to go on with it.

@@ -7,9 +7,11 @@
 //! and cursors that outlive the transaction. Whatever puts itself off again finds a transaction that may not write; a server
 //! that lets a trigger take that off again is asked whether any trigger is left.
 
-use super::pipeline::TAMPERED;
 use super::text::quote_text;
 use crate::database::{Error, ErrorKind, JOURNAL_PREFIX, Result};
+
+/// The text of a failed cast by which the server says that a step was where it must not be.
+pub(super) const TAMPERED: &str = "wasmigrate-tampered";
 
 /// What brings forward all that a step can have set in motion.
 pub(super) const BEFORE: [&str; 3] = ["SET CONSTRAINTS ALL IMMEDIATE", "CLOSE ALL", "UNLISTEN *"];
@@ -215,4 +217,33 @@ pub(super) fn statement(schema: &str, journal: &JournalTables) -> String {
         tables = format_args!("'{{{}}}'::oid[]", tables.join(",")),
         of_journal = is_of_journal(schema),
     )
+}
+
+/// What the step did where it must not be: the message quotes `wasmigrate-tampered WHAT`.
+pub(super) fn tampered(message: &str) -> Error {
+    let what = message
+        .split_once(TAMPERED)
+        .map_or(message, |(_, what)| what)
+        .trim_matches(['"', ' ', '»', '«', '“', '”']);
+    let what = match what {
+        "transaction" => "it left the transaction that the host had opened for it".to_owned(),
+        "journal" => "it removed, renamed or replaced tables that belong to the host".to_owned(),
+        "pg_db_role_setting" => {
+            "it changed the settings with which sessions begin (`ALTER ROLE … SET`, `ALTER DATABASE … SET`)".to_owned()
+        }
+        "pg_authid" | "pg_auth_members" => {
+            "it changed roles, which belong to the whole server".to_owned()
+        }
+        "pg_database" | "pg_tablespace" => "it changed a database as a whole".to_owned(),
+        "publication" => "it published tables that belong to the host".to_owned(),
+        "statistics" => "it made statistics of tables that belong to the host".to_owned(),
+        "prepared" => {
+            "it removed or replaced statements that the host had prepared in the session".to_owned()
+        }
+        "commit" => "it left something behind that would write at the commit".to_owned(),
+        table => format!("it changed or locked `{table}`, which belongs to the host"),
+    };
+    Error::not_permitted(format!(
+        "the step tampered with the host: {what}; everything it did is rolled back"
+    ))
 }
