@@ -43,7 +43,7 @@ pub(crate) fn printable(line: &str) -> String {
         .filter(|character| {
             *character == '\t'
                 || !(character.is_control()
-                    || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+                    || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
         })
         .collect()
 }
@@ -86,6 +86,29 @@ pub(crate) fn without_secrets(text: &str) -> String {
     }
     shown.push_str(rest);
     shown
+}
+
+/// The printable part of a line, of bearable length.
+pub(crate) fn cut(line: &str, most: usize) -> String {
+    if line.len() <= most {
+        return printable(line);
+    }
+    let end = line.floor_char_boundary(most);
+    let kept = line.get(..end).unwrap_or_default();
+    format!("{} … ({} bytes cut)", printable(kept), line.len() - end)
+}
+
+/// What is kept of a text that somebody else wrote, such as a database's message: it may quote a whole value.
+pub(crate) const MOST_TEXT: usize = 8 << 10;
+
+/// A text that somebody else wrote, of bearable length; its lines stay.
+pub(crate) fn shortened(text: String) -> String {
+    if text.len() <= MOST_TEXT {
+        return text;
+    }
+    let end = text.floor_char_boundary(MOST_TEXT);
+    let kept = text.get(..end).unwrap_or_default();
+    format!("{kept} … ({} bytes cut)", text.len() - end)
 }
 
 /// A time in milliseconds since 1970, in UTC: <https://www.rfc-editor.org/rfc/rfc3339>

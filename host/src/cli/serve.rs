@@ -104,7 +104,11 @@ pub(super) async fn run(
         SigningKey::of_this_process()
     });
     let migrator = migrator(&config, &serve, &watchers)?;
+    // Without a secret of its own, only its name tells the service from one that a page of another site made up.
+    let is_open = serve.listen.ip().is_loopback() && (serve.development || credentials.is_empty());
+    let hosts = (is_open || !serve.hosts.is_empty()).then(|| http::Hosts::new(&serve.hosts));
     let settings = Settings {
+        hosts,
         signing_key,
         migrator,
         dialect: serve.dialect,

@@ -102,14 +102,16 @@ impl Target {
     pub(super) async fn add_tenant(
         &self,
         name: &str,
+        adopt: bool,
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<TenantAdded, CommandError> {
         Ok(match self {
             Self::Here(engine) => {
-                TenantAdded::new(name, &engine.add_tenant(name, observer, stop).await?)
+                let added = engine.add_tenant(name, adopt, observer, stop);
+                TenantAdded::new(name, &added.await?)
             }
-            Self::There { client, .. } => client.add_tenant(name)?,
+            Self::There { client, .. } => client.add_tenant(name, adopt)?,
         })
     }
 

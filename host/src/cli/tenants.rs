@@ -25,6 +25,9 @@ enum TenantsCommand {
     Add {
         /// Its name
         name: String,
+        /// Take over a schema that exists
+        #[arg(long)]
+        adopt: bool,
     },
 }
 
@@ -38,7 +41,7 @@ pub(super) async fn run(
         ..Manner::default()
     };
     let target = global.target(AllowanceArguments::default(), manner)?;
-    let Some(TenantsCommand::Add { name }) = &arguments.command else {
+    let Some(TenantsCommand::Add { name, adopt }) = &arguments.command else {
         list(&target.tenants().await?, terminal);
         return Ok(0);
     };
@@ -49,7 +52,7 @@ pub(super) async fn run(
         watch(&stop)?;
     }
     let added = target
-        .add_tenant(name, Arc::clone(&terminal.observer()), &stop)
+        .add_tenant(name, *adopt, Arc::clone(&terminal.observer()), &stop)
         .await?;
     match terminal.json() {
         true => terminal.document(&added),

@@ -124,8 +124,8 @@ impl Client {
     }
 
     /// Adds a tenant, and applies the files for tenants to it.
-    pub fn add_tenant(&self, name: &str) -> Result<TenantAdded> {
-        self.post("tenants", &json!({ "name": name }), None)
+    pub fn add_tenant(&self, name: &str, adopt: bool) -> Result<TenantAdded> {
+        self.post("tenants", &json!({ "name": name, "adopt": adopt }), None)
     }
 
     /// Compares all files with the journal, and the target with what the last run left.

@@ -301,6 +301,9 @@ pub struct ServeConfig {
     pub token_file: PathBuf,
     /// The file with a token whose holder may look and give no commands; empty for none.
     pub read_token_file: PathBuf,
+    /// The names that requests may have in `Host`, besides those of loopback addresses; empty for any name, but where the
+    /// service is on a loopback address and has no secret or a well-known one.
+    pub hosts: Vec<String>,
     /// Whether there is a well-known password when none is given, on loopback.
     pub development: bool,
     /// What is logged: `error`, `warn`, `info` or `debug`. The variable `RUST_LOG` wins over it.
@@ -316,6 +319,7 @@ impl Default for ServeConfig {
             password_file: PathBuf::new(),
             token_file: PathBuf::new(),
             read_token_file: PathBuf::new(),
+            hosts: Vec::new(),
             development: false,
             log_level: "info".to_owned(),
         }

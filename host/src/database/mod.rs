@@ -122,8 +122,11 @@ pub enum Access {
 /// In whose name a statement runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authority {
-    /// The host: its journal.
+    /// The host, in words of its own: names and operators in them mean what the database has, whatever a step has made.
     Host,
+    /// The host, in words of the operator or the application, such as the type of a column: names mean what they mean to the
+    /// connection. Nothing is refused.
+    Application,
     /// A step: watched, and kept inside the transaction.
     Step,
 }

@@ -228,14 +228,22 @@ pub trait Introspection: Send {
     /// The schema of the journal's tables, as it is written in a statement; none where they need no schema.
     fn journal_schema(&self) -> Option<&str>;
 
+    /// The schema in which tables of others are looked for that are named without one; none where there is one schema.
+    fn own_schema(&self) -> Option<&str>;
+
     /// Whether the target has a table of the journal with this name.
     async fn has_journal_table(&mut self, name: &str) -> Result<bool>;
+
+    /// What the catalog says of the journal's tables and what is hung onto them, as a short text. Who may read them, and where
+    /// the database stores them, does not count.
+    async fn journal_catalog(&mut self) -> Result<String>;
 
     /// The names of a table's columns, in lower case; none when there is no such table that can be read.
     async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>>;
 
-    /// A query whose rows are the lines of the schema: the name of a table, and one line of what makes it what it is.
-    fn schema_query(&self) -> String;
+    /// The lines of the schema: the name of a table, and one line of what makes it what it is. `authority` says what the names
+    /// in them mean.
+    async fn schema_lines(&mut self, authority: Authority) -> Result<Vec<(String, String)>>;
 
     /// The indexes that the database has left unfinished and does not use, by their full names.
     async fn invalid_indexes(&mut self) -> Result<Vec<String>>;
@@ -281,7 +289,17 @@ pub trait Rehearsing: Send {
 impl<'s> dyn Session + 's {
     /// Reads all rows of a small result of the host's own.
     pub async fn rows(&mut self, statement: &str, parameters: &[Value]) -> Result<Vec<Vec<Value>>> {
-        let cursor = self.query(Authority::Host, statement, parameters).await?;
+        self.rows_as(Authority::Host, statement, parameters).await
+    }
+
+    /// The same for a query that is not the host's own alone.
+    pub async fn rows_as(
+        &mut self,
+        authority: Authority,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<Vec<Vec<Value>>> {
+        let cursor = self.query(authority, statement, parameters).await?;
         let mut rows: Vec<Vec<Value>> = Vec::new();
         let mut bytes = 0;
         loop {
@@ -309,21 +327,25 @@ impl<'s> dyn Session + 's {
 
     /// Reads rows of a table that somebody else made.
     pub async fn read_table(&mut self, query: &TableQuery<'_>) -> Result<Vec<Vec<Value>>> {
-        let sql = query.sql(&self.server().capabilities);
+        let schema = query.table.schema.or(self.own_schema());
+        let table = TableName {
+            schema,
+            ..query.table
+        };
+        let sql = TableQuery { table, ..*query }.sql(&self.server().capabilities);
         self.rows(&sql, &[]).await
     }
 
     /// What the target looks like in the open transaction.
     pub async fn schema(&mut self) -> Result<Schema> {
-        let query = self.schema_query();
+        self.schema_as(Authority::Host).await
+    }
+
+    /// The same in the names of the host, or in those that the connection uses.
+    pub async fn schema_as(&mut self, authority: Authority) -> Result<Schema> {
         let mut schema = Schema::new();
-        for row in self.rows(&query, &[]).await? {
-            if let [table, line] = &row[..]
-                && let (Some(table), Some(line)) = (table.as_text(), line.as_text())
-            {
-                let lines = schema.entry(table.to_owned()).or_default();
-                lines.insert(line.to_owned());
-            }
+        for (table, line) in self.schema_lines(authority).await? {
+            schema.entry(table).or_default().insert(line);
         }
         Ok(schema)
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog;
 use crate::database::{self, ErrorKind, ScriptError, StopReason};
 use crate::journal::Phase;
+use crate::output::shortened;
 use crate::sandbox;
 
 /// Who can mend it.
@@ -68,7 +69,7 @@ impl Failure {
         Self {
             code: code.to_owned(),
             blame,
-            message: message.into(),
+            message: shortened(message.into()),
             step: None,
             phase: None,
             statement: None,
@@ -152,7 +153,7 @@ impl Failure {
         };
         Self {
             line: Some(first_line - 1 + error.line),
-            statement: (!error.statement.is_empty()).then_some(error.statement),
+            statement: (!error.statement.is_empty()).then(|| shortened(error.statement)),
             ..base
         }
     }
@@ -188,7 +189,7 @@ impl Failure {
                 statement,
                 ..
             } => Self {
-                statement,
+                statement: statement.map(shortened),
                 retryable: retryable
                     || cause
                         .as_ref()

@@ -1,4 +1,4 @@
-//! A look at a component that runs nothing but its `describe`, in a transaction that can only read.
+//! A look at a component that runs nothing but its `describe`, on an empty database of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::event::Unobserved;
 use super::failure::Failure;
 use super::transaction::{RunContext, StepIdentity, StepOutput, StepTransaction};
 use crate::catalog::{Digests, StepFile};
-use crate::database::{Access, Stop};
+use crate::database::{Access, Database as _, SessionLimits, Sqlite, Stop};
 use crate::journal::Phase;
 use crate::sandbox::{self, Interface, Recorded, Transformation};
 
@@ -32,6 +32,9 @@ pub struct Inspection {
     pub world: String,
 }
 
+/// The longest value in the empty database that a component is shown while it describes itself.
+const MOST_VALUE: u64 = 1 << 20;
+
 /// `deadline` is how long its `describe` may take.
 pub(super) async fn inspect(
     engine: &Engine,
@@ -48,8 +51,13 @@ pub(super) async fn inspect(
     let world = sandbox::world(&bytes, component.interface());
     let stop = Stop::default();
     stop.set_deadline(Some(deadline));
-    let mut session = engine
-        .database
+    // Nobody has reviewed it yet, and whoever may only look lets it run: it gets no hand on the target, nor the settings.
+    let limits = SessionLimits {
+        value_bytes: MOST_VALUE,
+        lock_wait: Duration::ZERO,
+        deadline,
+    };
+    let mut session = Sqlite::empty(limits)
         .open(Access::Read, &stop)
         .await
         .map_err(Failure::from_database)?;
@@ -57,7 +65,7 @@ pub(super) async fn inspect(
     let context = Arc::new(RunContext {
         lease: None,
         observer: Arc::new(Unobserved),
-        settings: Arc::clone(&engine.options.settings),
+        settings: Arc::default(),
         output: Arc::default(),
         tenant: None,
         is_tenancy: false,

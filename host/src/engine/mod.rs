@@ -250,16 +250,18 @@ impl Engine {
         tenants::tenants(self, self.tenancy()?).await
     }
 
-    /// Adds a tenant, and applies the files for tenants to it.
+    /// Adds a tenant, and applies the files for tenants to it. It takes over a schema that exists only when it is told to.
     pub async fn add_tenant(
         &self,
         name: &str,
+        adopts_schema: bool,
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Applied, ApplyError> {
         let order = ApplyOrder {
             mode: ApplyMode::Apply,
             new_tenant: Some(name.to_owned()),
+            adopts_schema,
             strategy: None,
         };
         self.apply(order, observer, stop).await

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
@@ -15,11 +15,14 @@ use crate::journal::{
     self, AttemptRecord, Committable, Fenced, Lease, Outcome, OutputLine, Phase, Right, StepRecord,
     StepState, StepVersion,
 };
-use crate::output::{Level, printable};
+use crate::output::{Level, MOST_TEXT, cut};
 use crate::sandbox::{OutputWriter, Recorded, StepHost};
 
 /// How many messages of the database are kept in one phase of a step. Stops a flood in the journal.
 const MOST_MESSAGES: u32 = 1_000;
+
+/// How many bytes of them are.
+const MOST_HEARD_BYTES: u64 = 1 << 20;
 
 /// How often progress is passed on.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -88,6 +91,8 @@ pub(super) struct StepOutput {
     phase: Phase,
     /// How many messages of the database were heard.
     heard: AtomicU32,
+    /// How many bytes they had.
+    heard_bytes: AtomicU64,
 }
 
 impl StepOutput {
@@ -99,25 +104,32 @@ impl StepOutput {
             file: context.is_tenancy.then(|| step.name.clone()),
             phase,
             heard: AtomicU32::new(0),
+            heard_bytes: AtomicU64::new(0),
         })
     }
 }
 
 impl Listener for StepOutput {
     fn hear(&self, level: Level, message: &str) {
-        match self.heard.fetch_add(1, Ordering::Relaxed) {
-            ..MOST_MESSAGES => {
-                for line in message.lines() {
-                    self.write(level, printable(line));
+        for line in message.lines() {
+            let line = cut(line, MOST_TEXT);
+            let bytes = line.len() as u64;
+            let heard = self.heard_bytes.fetch_add(bytes, Ordering::Relaxed);
+            let rest = match self.heard.load(Ordering::Relaxed) {
+                ..MOST_MESSAGES if heard.saturating_add(bytes) <= MOST_HEARD_BYTES => {
+                    self.heard.fetch_add(1, Ordering::Relaxed);
+                    self.write(level, line);
+                    continue;
                 }
-            }
-            MOST_MESSAGES => {
-                let rest = format!(
-                    "the database says more than {MOST_MESSAGES} things; the rest is not kept"
-                );
-                self.write(Level::Warning, rest);
-            }
-            _ => {}
+                ..MOST_MESSAGES => format!("{} KiB", MOST_HEARD_BYTES >> 10),
+                MOST_MESSAGES => format!("{MOST_MESSAGES} things"),
+                _ => return,
+            };
+            // Nothing more is kept.
+            self.heard.store(MOST_MESSAGES + 1, Ordering::Relaxed);
+            let rest = format!("the database says more than {rest}; the rest is not kept");
+            self.write(Level::Warning, rest);
+            return;
         }
     }
 }

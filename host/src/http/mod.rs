@@ -7,7 +7,9 @@
 mod body;
 mod credentials;
 mod dashboard;
+mod guessing;
 mod health;
+mod hosts;
 mod logs;
 mod metrics;
 mod migrator;
@@ -15,6 +17,7 @@ mod native;
 mod openapi;
 mod openslides;
 mod problem;
+mod pushed;
 mod server;
 mod tenants;
 mod unparsable;
@@ -27,7 +30,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument as _;
 
@@ -36,6 +39,7 @@ use metrics::Metrics;
 
 pub use credentials::Credentials;
 pub use dashboard::SigningKey;
+pub use hosts::Hosts;
 pub use logs::log_runs;
 pub use migrator::{MigratorApi, PathPrefix};
 pub use openslides::Dialect;
@@ -65,6 +69,8 @@ pub struct Settings {
     pub notifications: crate::notifications::Counts,
     /// What the sessions of browsers are signed with.
     pub signing_key: SigningKey,
+    /// The names that the service goes by; none for any.
+    pub hosts: Option<Hosts>,
 }
 
 /// What all requests share.
@@ -110,7 +116,13 @@ pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
         .fallback(openslides::not_found)
         .method_not_allowed_fallback(openslides::method_not_allowed)
         .with_state(Arc::clone(&service));
-    migrator::over(own, &service).layer(from_fn_with_state(service, observe))
+    let hosts = service.settings.hosts.clone();
+    migrator::over(own, &service)
+        .layer(from_fn(move |request, next| {
+            hosts::refuse_others(hosts.clone(), request, next)
+        }))
+        .layer(from_fn_with_state(Arc::clone(&service), guessing::limit))
+        .layer(from_fn_with_state(service, observe))
 }
 
 /// The header that names a request in answers and logs.

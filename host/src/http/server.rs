@@ -10,13 +10,14 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
+use super::pushed::Pushed;
 use super::unparsable::Worded;
 
 /// What the server bears.
@@ -27,6 +28,10 @@ pub struct Limits {
     /// How long a client may take to send the head of a request, and how long a connection may be idle. Stops slow
     /// senders from holding connections.
     pub header_wait: Duration,
+    /// How long an answer may be stuck because its client does not read. Stops slow readers from holding connections.
+    pub write_wait: Duration,
+    /// Connections beyond the limit that are looked at: those that ask how the service is are answered.
+    pub probes: usize,
     /// How long answers that are being written may take once the server has to stop.
     pub stop_wait: Duration,
 }
@@ -36,6 +41,8 @@ impl Default for Limits {
         Self {
             connections: 512,
             header_wait: Duration::from_secs(10),
+            write_wait: Duration::from_secs(10),
+            probes: 32,
             stop_wait: Duration::from_millis(300),
         }
     }
@@ -57,6 +64,7 @@ pub async fn serve(
     stopped: impl Future<Output = ()>,
 ) {
     let permits = Arc::new(Semaphore::new(limits.connections));
+    let probes = Arc::new(Semaphore::new(limits.probes));
     let graceful = GracefulShutdown::new();
     tokio::pin!(stopped);
     loop {
@@ -74,22 +82,24 @@ pub async fn serve(
         };
         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
             tracing::debug!(%address, "too many connections");
-            shed(connection);
+            match Arc::clone(&probes).try_acquire_owned() {
+                Ok(permit) => {
+                    let router = router.clone();
+                    tokio::spawn(async move {
+                        match is_probe(&connection).await {
+                            true => {
+                                let _ = connect(connection, address, router, limits, false).await;
+                            }
+                            false => shed(connection),
+                        }
+                        drop(permit);
+                    });
+                }
+                Err(_) => shed(connection),
+            }
             continue;
         };
-        let service = TowerToHyperService::new(
-            router
-                .clone()
-                .map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-                    request.extensions_mut().insert(ConnectInfo(address));
-                    request.map(Body::new)
-                })
-                .map_err(|error: Infallible| match error {}),
-        );
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_wait)
-            .serve_connection(TokioIo::new(Worded::new(connection)), service);
+        let connection = connect(connection, address, router.clone(), limits, true);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // What clients do to their connections is their business.
@@ -99,6 +109,44 @@ pub async fn serve(
     }
     drop(listener);
     let _ = tokio::time::timeout(limits.stop_wait, graceful.shutdown()).await;
+}
+
+/// The requests and answers of one connection.
+fn connect(
+    connection: TcpStream,
+    address: SocketAddr,
+    router: Router,
+    limits: Limits,
+    keeps: bool,
+) -> impl GracefulConnection<Error = hyper::Error> + Send + use<> {
+    let service = TowerToHyperService::new(
+        router
+            .map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(address));
+                request.map(Body::new)
+            })
+            .map_err(|error: Infallible| match error {}),
+    );
+    let connection = Worded::new(Pushed::new(connection, limits.write_wait));
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_wait)
+        .keep_alive(keeps)
+        .serve_connection(TokioIo::new(connection), service)
+}
+
+/// How long a connection beyond the limit may take to say that it only asks how the service is.
+const PROBE_WAIT: Duration = Duration::from_millis(200);
+
+/// Whether a client asks how the service is: orchestrators end one that does not answer.
+async fn is_probe(connection: &TcpStream) -> bool {
+    let mut head = [0; 16];
+    let peeked = tokio::time::timeout(PROBE_WAIT, connection.peek(&mut head)).await;
+    let Ok(Ok(length)) = peeked else { return false };
+    let head = head.get(..length).unwrap_or_default();
+    [&b"GET /healthz "[..], b"GET /readyz "]
+        .iter()
+        .any(|probe| head.starts_with(probe))
 }
 
 /// Says no without waiting for anything of the client's.

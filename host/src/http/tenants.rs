@@ -28,6 +28,9 @@ pub(super) async fn list(
 #[serde(deny_unknown_fields)]
 pub(super) struct NewTenant {
     name: String,
+    /// Whether to take over a schema that exists.
+    #[serde(default)]
+    adopt: bool,
 }
 
 /// Adds a tenant, and applies the files for tenants to it; answers when that is done.
@@ -36,10 +39,11 @@ pub(super) async fn add(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<(StatusCode, Json<TenantAdded>), Problem> {
-    let NewTenant { name } = read_body(request).await?;
+    let NewTenant { name, adopt } = read_body(request).await?;
     let order = ApplyOrder {
         mode: ApplyMode::Apply,
         new_tenant: Some(name.clone()),
+        adopts_schema: adopt,
         strategy: None,
     };
     let applied = service.supervisor.apply(order).await?;

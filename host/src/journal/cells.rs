@@ -28,9 +28,22 @@ pub(super) fn text(value: &Value) -> String {
     value.as_text().unwrap_or_default().to_owned()
 }
 
-/// A document; none for null.
-pub(super) fn json(value: &Value) -> Option<serde_json::Value> {
-    serde_json::from_str(value.as_text()?).ok()
+/// Why a run or an attempt failed, as it is read: what an earlier version kept may be longer than a session may read, and the
+/// rest of the journal must be readable all the same.
+pub(super) const ERROR: &str = "substr(error, 1, 1000000)";
+
+/// How much is shown of an error that is not understood.
+const MOST_SHOWN: usize = 500;
+
+/// Why a run or an attempt failed; none for null.
+pub(super) fn read_error(value: &Value) -> Option<serde_json::Value> {
+    let text = value.as_text()?;
+    Some(serde_json::from_str(text).unwrap_or_else(|_| {
+        let end = text.floor_char_boundary(MOST_SHOWN);
+        let start = text.get(..end).unwrap_or_default();
+        let message = format!("the journal's record of the failure cannot be read; it begins with {start}");
+        serde_json::json!({ "code": "journal", "blame": "host", "message": message, "retryable": false })
+    }))
 }
 
 /// One of several words.

@@ -1,6 +1,6 @@
 //! What runs leave: how they and each try at a step ended.
 
-use super::cells::{columns, index as index_of, json, number, small, spelled, text};
+use super::cells::{ERROR, columns, index as index_of, number, read_error, small, spelled, text};
 use super::tables::tables;
 use super::{AttemptRecord, Outcome, Phase, RunRecord, conflict, schema};
 use crate::catalog::step_label;
@@ -17,8 +17,10 @@ pub async fn read_runs(
     }
     let rows = tables(session)
         .rows(
-            "SELECT id, command, phase, \"verbose\", expected_rows, outcome, host, started_at, ended_at, error FROM wasmigrate_run
-             WHERE id < $1 ORDER BY id DESC LIMIT $2",
+            &format!(
+                "SELECT id, command, phase, \"verbose\", expected_rows, outcome, host, started_at, ended_at, {ERROR}
+                 FROM wasmigrate_run WHERE id < $1 ORDER BY id DESC LIMIT $2"
+            ),
             &[before.into(), most.into()],
         )
         .await?;
@@ -49,7 +51,7 @@ pub async fn read_runs(
             host: text(&host),
             started_at: number(&started_at),
             ended_at: ended_at.as_integer(),
-            error: json(&error),
+            error: read_error(&error),
         });
     }
     Ok(runs)
@@ -59,10 +61,12 @@ pub async fn read_runs(
 pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<AttemptRecord>> {
     let rows = tables(session)
         .rows(
-            "SELECT run, step_index, name, digest, phase, attempt, outcome, started_at, ended_at, error
-             FROM wasmigrate_attempt WHERE run = $1
-             ORDER BY CASE phase WHEN 'prepare' THEN 0 WHEN 'migrate' THEN 1 ELSE 2 END, started_at,
-             CASE phase WHEN 'reset' THEN -step_index ELSE step_index END, attempt",
+            &format!(
+                "SELECT run, step_index, name, digest, phase, attempt, outcome, started_at, ended_at, {ERROR}
+                 FROM wasmigrate_attempt WHERE run = $1
+                 ORDER BY CASE phase WHEN 'prepare' THEN 0 WHEN 'migrate' THEN 1 ELSE 2 END, started_at,
+                 CASE phase WHEN 'reset' THEN -step_index ELSE step_index END, attempt"
+            ),
             &[run.into()],
         )
         .await?;
@@ -90,7 +94,7 @@ pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<At
             outcome: spelled(&outcome, Outcome::from_journal)?,
             started_at: number(&started_at),
             ended_at: number(&ended_at),
-            error: json(&error),
+            error: read_error(&error),
             tenant: None,
         });
     }

@@ -7,6 +7,7 @@
 
 mod cells;
 mod commit;
+mod fingerprint;
 mod history;
 mod key;
 mod lease;
@@ -31,6 +32,7 @@ use cells::{columns, damaged, integer, number};
 use tables::tables;
 
 pub use commit::{Committable, Fenced, NoStep, PendingOutput};
+pub use fingerprint::fingerprint;
 pub use history::{has_attempt, read_attempts, read_runs, write_attempt};
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};

@@ -10,6 +10,9 @@ use super::{OutputLine, Phase, has_tenants, integer, lease};
 use crate::database::{Result, Session, Value};
 use crate::output::Level;
 
+/// A line as it is read: an earlier version kept some that are longer than a session may read.
+const LINE: &str = "substr(line, 1, 100000)";
+
 /// The output of one run: at most `most` lines after the one numbered `after`.
 pub async fn read_output(
     session: &mut dyn Session,
@@ -24,7 +27,7 @@ pub async fn read_output(
     let rows = tables(session)
         .rows(
             &format!(
-                "SELECT sequence, step_index, phase, written_at, level, line, {columns_of_tenants}
+                "SELECT sequence, step_index, phase, written_at, level, {LINE}, {columns_of_tenants}
                  FROM wasmigrate_output WHERE run = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
             ),
             &[run.into(), after.into(), most.into()],

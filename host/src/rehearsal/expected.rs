@@ -19,7 +19,7 @@ use super::scratch::ScratchServer;
 use super::snapshot::{Words, canonical, differences, logical};
 use super::trial::snapshot;
 use super::{Error, parallel};
-use crate::database::{Access, Content, Database, Row, Stop, Table, Value};
+use crate::database::{Access, Authority, Content, Database, Row, Stop, Table, Value};
 
 const WORDS: Words = Words {
     extra: "was not expected",
@@ -175,7 +175,7 @@ async fn ask(
 ) -> crate::database::Result<Vec<Vec<Option<String>>>> {
     let mut session = database.open(Access::Read, &Stop::default()).await?;
     session.begin_read().await?;
-    let rows = session.rows(query, &[]).await;
+    let rows = session.rows_as(Authority::Application, query, &[]).await;
     session.rollback().await?;
     Ok(rows?
         .iter()

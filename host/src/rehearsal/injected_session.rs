@@ -414,14 +414,20 @@ impl Introspection for InjectedSession {
         self.inner()?.has_journal_table(name).await
     }
 
+    async fn journal_catalog(&mut self) -> Result<String> {
+        self.inner()?.journal_catalog().await
+    }
+
     async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>> {
         self.inner()?.column_names(table).await
     }
 
-    fn schema_query(&self) -> String {
-        self.inner
-            .as_ref()
-            .map_or_else(String::new, |inner| inner.schema_query())
+    fn own_schema(&self) -> Option<&str> {
+        self.inner.as_ref().and_then(|inner| inner.own_schema())
+    }
+
+    async fn schema_lines(&mut self, authority: Authority) -> Result<Vec<(String, String)>> {
+        self.inner()?.schema_lines(authority).await
     }
 
     async fn invalid_indexes(&mut self) -> Result<Vec<String>> {

@@ -10,7 +10,6 @@ use std::cell::RefCell;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +18,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::error::Error;
+use super::private;
 
 thread_local! {
     /// What files are read into to be checked: fresh memory for each would cost more than the check.
@@ -56,15 +56,10 @@ impl Cache {
             .join("components")
             .join(format!("{:016x}", hasher.finish()));
         crate::private_directory(&directory).map_err(|error| missing(&directory, error))?;
-        let metadata = fs::metadata(&directory).map_err(|error| missing(&directory, error))?;
-        let mode = metadata.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(Unusable::Open(format!(
-                "`{}` is open to other users (mode {:o}), who could plant code in it: make it 0700",
-                directory.display(),
-                mode & 0o777
-            )));
-        }
+        let directory = private::check(&directory).map_err(|error| match error.raw_os_error() {
+            Some(_) => missing(&directory, error),
+            None => Unusable::Open(error.to_string()),
+        })?;
         Ok(Self { directory })
     }
 
@@ -74,7 +69,11 @@ impl Cache {
         let expected = fs::read(checksum).ok()?;
         let actual = BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
-            File::open(&code)?.read_to_end(buffer)?;
+            let mut file = File::open(&code)?;
+            if !private::is_own(&file.metadata()?) {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            file.read_to_end(buffer)?;
             io::Result::Ok(checksum_of(buffer))
         });
         if actual.ok()?.as_slice() != expected {

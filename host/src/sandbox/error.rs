@@ -6,8 +6,8 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::limits::Limits;
-use super::output::cut;
 use crate::database::{self, ErrorKind, StopReason};
+use crate::output::cut;
 
 /// Frames of a backtrace that are kept.
 const FRAMES: usize = 20;

@@ -8,11 +8,13 @@
 mod bindings;
 mod cache;
 mod convert;
+mod cost;
 mod database;
 mod error;
 mod inspect;
 mod limits;
 mod output;
+mod private;
 mod report;
 mod state;
 mod ticker;
@@ -228,6 +230,9 @@ impl<H: StepHost> Sandbox<H> {
                 "the file is not WebAssembly: it does not begin with `\\0asm`".to_owned(),
             ));
         }
+        cost::check(bytes).map_err(|why| {
+            Error::Load(format!("the file would take too much to compile: {why}"))
+        })?;
         if let (Some(cache), None) = (&self.cache, self.cache_problem()) {
             let code = compiling(|| self.engine.precompile_component(bytes))?;
             let kept = cache
@@ -412,7 +417,7 @@ impl<H: StepHost> Instance<'_, H> {
 
     /// A text of the component's as it may be kept and shown.
     fn bounded(&self, text: &str) -> String {
-        output::cut(text, to_usize(self.store.data().limits.output_line_bytes))
+        crate::output::cut(text, to_usize(self.store.data().limits.output_line_bytes))
     }
 
     /// The cause as a component gives it, which need not be what the host told it.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::limits::Limits;
 use crate::database;
-use crate::output::{Level, printable};
+use crate::output::{Level, cut};
 
 /// Takes the finished lines, on the run's thread.
 pub trait OutputWriter: Send + Sync {
@@ -113,14 +113,4 @@ impl Counted {
         self.writer.write(level, line);
         Ok(())
     }
-}
-
-/// The printable part of a line, of bearable length.
-pub(super) fn cut(line: &str, most: usize) -> String {
-    if line.len() <= most {
-        return printable(line);
-    }
-    let end = line.floor_char_boundary(most);
-    let kept = line.get(..end).unwrap_or_default();
-    format!("{} … ({} bytes cut)", printable(kept), line.len() - end)
 }

@@ -11,7 +11,7 @@ use super::bindings::transform::wasmigrate::migration::transformations as wit;
 use super::bindings::transform::{Transform, TransformPre};
 use super::error::{self, StopError};
 use super::limits::{Limiter, Limits};
-use super::output::{self, Output, OutputWriter};
+use super::output::{Output, OutputWriter};
 use super::{Component, Error, Recorded, Sandbox, StepHost, World, convert, to_usize, wasi};
 use crate::database::{Batch, DerivedColumn, Stop};
 
@@ -136,7 +136,7 @@ impl TransformInstance {
             .map_err(|error| error::classify(error, limits).after(|| output.last_lines()))?;
         let most = to_usize(limits.output_line_bytes);
         let mut described = transformation(described);
-        described.summary = output::cut(&described.summary, most);
+        described.summary = crate::output::cut(&described.summary, most);
         Ok(described)
     }
 
@@ -164,7 +164,7 @@ impl TransformInstance {
                 .into_iter()
                 .map(|rejected| Rejected {
                     row: rejected.row as usize,
-                    message: output::cut(&rejected.message, most),
+                    message: crate::output::cut(&rejected.message, most),
                 })
                 .collect())),
             Ok(batch) => {

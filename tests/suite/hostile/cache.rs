@@ -126,6 +126,50 @@ fn a_directory_that_others_may_write_into_is_refused() {
 }
 
 #[test]
+fn a_directory_of_another_user_is_refused() {
+    // Only the superuser gives files away.
+    if is_superuser() {
+        let (place, code) = compiled();
+        let directory = code.parent().unwrap();
+        let own = |path: &Path, user: u32| {
+            std::os::unix::fs::chown(path, Some(user), Some(user)).unwrap()
+        };
+        for path in [directory, directory.parent().unwrap()] {
+            own(path, 65534);
+            place
+                .run(&["migrate"])
+                .ends_with(2)
+                .and_says("belongs to another user (number 65534), who could plant code in it");
+            own(path, 0);
+        }
+        // Code of another user in a directory of one's own is compiled anew.
+        let sound = fs::read(&code).unwrap();
+        own(&code, 65534);
+        fs::write(code.with_extension("xxh3"), b"0123456789abcdef").unwrap();
+        own(&code.with_extension("xxh3"), 65534);
+        does_what_its_file_says(&place, &code, &sound);
+    }
+}
+
+fn is_superuser() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+#[test]
+fn a_directory_in_one_that_everybody_writes_to_is_refused() {
+    let (place, code) = compiled();
+    let above = code.ancestors().nth(3).unwrap();
+    fs::set_permissions(above, fs::Permissions::from_mode(0o777)).unwrap();
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("can be written by everybody");
+    fs::set_permissions(above, fs::Permissions::from_mode(0o1777)).unwrap();
+    place.run(&["migrate"]).ends_with(0);
+}
+
+#[test]
 fn compiled_code_is_no_step() {
     let (place, code) = compiled();
     place.write_step(STEP, &fs::read(code).unwrap());

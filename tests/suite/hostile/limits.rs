@@ -349,3 +349,74 @@ fn leb128(mut number: usize, bytes: &mut Vec<u8>) {
     }
     bytes.push(number as u8);
 }
+
+/// A section of the binary format: <https://webassembly.github.io/spec/core/binary/modules.html#sections>
+fn section(number: u8, content: &[u8]) -> Vec<u8> {
+    let mut section = vec![number];
+    let mut length = content.len();
+    while length >= 128 {
+        section.push((length % 128) as u8 | 128);
+        length /= 128;
+    }
+    section.push(length as u8);
+    section.extend_from_slice(content);
+    section
+}
+
+/// A component of nested components, each of which instantiates the one inside ten times; or the one before it, where they lie
+/// beside each other.
+fn instances(levels: usize, is_nested: bool) -> Vec<u8> {
+    const HEAD: &[u8] = b"\0asm\x0d\0\x01\0";
+    let mut inner = HEAD.to_vec();
+    inner.extend(section(1, b"\0asm\x01\0\0\0"));
+    inner.extend(section(2, &[1, 0, 0, 0]));
+    if is_nested {
+        for _ in 0..levels {
+            let mut outer = HEAD.to_vec();
+            outer.extend(section(4, &inner));
+            outer.extend(section(
+                5,
+                &[[10].as_slice(), &[0, 0, 0].repeat(10)].concat(),
+            ));
+            inner = outer;
+        }
+        return inner;
+    }
+    let mut root = HEAD.to_vec();
+    root.extend(section(4, &inner));
+    for level in 0..levels {
+        let mut next = HEAD.to_vec();
+        // An alias of the component outside that was made last.
+        next.extend(section(6, &[1, 4, 2, 1, level as u8]));
+        next.extend(section(
+            5,
+            &[[10].as_slice(), &[0, 0, 0].repeat(10)].concat(),
+        ));
+        root.extend(section(4, &next));
+    }
+    root.extend(section(5, &[1, 0, levels as u8, 0]));
+    root
+}
+
+#[test]
+fn a_few_bytes_that_would_be_instantiated_a_million_times_are_not_compiled() {
+    for is_nested in [true, false] {
+        let place = Place::new();
+        place.write_step("0001_bomb.wasm", &instances(8, is_nested));
+        let began = std::time::Instant::now();
+        place
+            .run(&["migrate"])
+            .and_says("it comes to more than 10000 instances of components and modules");
+        let step = place.step("0001_bomb.wasm");
+        place
+            .run(&["inspect", step.to_str().unwrap()])
+            .and_says("would take too much to compile");
+        assert!(began.elapsed() < std::time::Duration::from_secs(5));
+        // What is smaller is compiled, and found to be no step.
+        let place = Place::new();
+        place.write_step("0001_small.wasm", &instances(2, is_nested));
+        place
+            .run(&["migrate"])
+            .and_says("it does not fit the contract");
+    }
+}

@@ -12,6 +12,7 @@ mod contract;
 mod files;
 mod limits;
 mod postgres;
+mod sqlite;
 mod statements;
 mod toolchains;
 mod transactions;

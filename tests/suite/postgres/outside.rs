@@ -122,7 +122,7 @@ fn a_failure_keeps_what_was_done_and_names_the_invalid_index() {
         .ends_with(1)
         .and_says("could not create unique index")
         .and_says("it left an invalid index behind")
-        .and_says("before the next try: DROP INDEX CONCURRENTLY by_balance")
+        .and_says("before the next try: DROP INDEX CONCURRENTLY public.by_balance")
         .and_says("statement (line 3)")
         .and_says("keeps what it has done and is run again");
     assert_eq!(state(&place), "started");
@@ -140,7 +140,9 @@ fn a_failure_keeps_what_was_done_and_names_the_invalid_index() {
             .and_says("runs outside a transaction and was cut off before: it runs again")
             .and_says("it left an invalid index behind");
     }
-    place.connect().run("DROP INDEX CONCURRENTLY by_balance");
+    place
+        .connect()
+        .run("DROP INDEX CONCURRENTLY public.by_balance");
     place.run(&["migrate", "--allow-changed"]).ends_with(0);
     assert_eq!(state(&place), "migrated");
 }
@@ -167,8 +169,10 @@ fn a_killed_host_leaves_it_started_and_the_next_runs_it_again() {
     place
         .run(&["migrate"])
         .ends_with(1)
-        .and_says("DROP INDEX CONCURRENTLY by_balance");
-    place.connect().run("DROP INDEX CONCURRENTLY by_balance");
+        .and_says("DROP INDEX CONCURRENTLY public.by_balance");
+    place
+        .connect()
+        .run("DROP INDEX CONCURRENTLY public.by_balance");
     place.run(&["migrate"]).ends_with(0);
     assert_eq!(state(&place), "migrated");
     assert!(place.content().contains("by_balance"));
@@ -195,9 +199,11 @@ fn the_next_host_ends_what_a_dead_one_has_left_running() {
     });
     next.end()
         .ends_with(1)
-        .and_says("DROP INDEX CONCURRENTLY by_balance");
+        .and_says("DROP INDEX CONCURRENTLY public.by_balance");
     application.run("COMMIT");
-    place.connect().run("DROP INDEX CONCURRENTLY by_balance");
+    place
+        .connect()
+        .run("DROP INDEX CONCURRENTLY public.by_balance");
     place.run(&["migrate"]).ends_with(0);
     assert_eq!(state(&place), "migrated");
 }

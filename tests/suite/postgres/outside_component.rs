@@ -119,7 +119,7 @@ fn its_failure_keeps_its_output_and_names_the_invalid_index() {
         .and_says("could not create unique index")
         .and_says(&unique)
         .and_says("it left an invalid index behind")
-        .and_says("before the next try: DROP INDEX CONCURRENTLY by_balance")
+        .and_says("before the next try: DROP INDEX CONCURRENTLY public.by_balance")
         .and_says("keeps what it has done and is run again");
     assert!(place.has_table("kept"));
     assert_eq!(state(&place), "started");

@@ -11,6 +11,7 @@ mod flood;
 mod fuzz;
 mod killed;
 mod logs;
+mod names;
 mod observed;
 mod pages;
 mod postgres;

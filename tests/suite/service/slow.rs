@@ -109,3 +109,39 @@ fn a_body_that_is_too_large_is_refused() {
     assert_eq!(service.state(), "migration_running");
     service.is_well();
 }
+
+/// Whoever asks for much and reads nothing does not keep its connection.
+#[test]
+fn slow_readers_are_sent_away_and_probes_are_answered() {
+    let place = held_in("migrate");
+    let service = Service::start(&place);
+    let address = service.address();
+    let began = Instant::now();
+    let ask = Request::get("/openapi.json").without("Authorization");
+    let ask = String::from_utf8(ask.bytes())
+        .unwrap()
+        .replace("Connection: close\r\n", "")
+        .repeat(200);
+    let held: Vec<_> = (0..520)
+        .map(|_| {
+            let mut connection = client::connect(address).unwrap();
+            connection.set_nonblocking(true).unwrap();
+            while matches!(connection.write(ask.as_bytes()), Ok(1..)) {}
+            connection
+        })
+        .collect();
+    let health = Request::get("/healthz").send(address);
+    assert_eq!(health.status, 200, "{health:?}");
+    loop {
+        let answer = client::exchange(address, &Request::get("/api/v1/status").bytes()).unwrap();
+        if answer.is_some_and(|answer| answer.status == 200) {
+            break;
+        }
+        assert!(
+            began.elapsed() < 2 * TOLERATED,
+            "they keep their connections"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    drop(held);
+}

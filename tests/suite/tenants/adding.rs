@@ -52,6 +52,33 @@ fn hostile_names_are_refused_and_nothing_of_them_is_run() {
     assert_eq!(place.texts("SELECT id FROM wasmigrate_run").len(), runs);
 }
 
+mod postgres {
+    use super::*;
+
+    #[test]
+    fn a_schema_that_exists_is_taken_over_only_when_that_is_said() {
+        let place = counting().with_tenants(&["acme"]);
+        place
+            .connect()
+            .run("CREATE SCHEMA billing; CREATE TABLE billing.invoice (id INTEGER)");
+        place
+            .run(&["tenants", "add", "billing"])
+            .ends_with(1)
+            .and_says("the schema `billing` exists already")
+            .and_says("--adopt");
+        assert_eq!(place.texts("SELECT name FROM wasmigrate_tenant"), ["acme"]);
+        place
+            .run(&["tenants", "add", "public", "--adopt"])
+            .ends_with(1)
+            .and_says("the journal is in the schema `public`");
+        place
+            .run(&["tenants", "add", "billing", "--adopt"])
+            .ends_with(0);
+        assert_eq!(place.sum("billing"), "1");
+        assert_eq!(place.one::<i64>("SELECT count(*) FROM billing.invoice"), 0);
+    }
+}
+
 #[test]
 fn a_tenant_is_added_once() {
     let place = counting().with_tenants(&["acme"]);

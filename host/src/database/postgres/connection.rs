@@ -20,7 +20,7 @@ use postgres_protocol::message::frontend;
 use rustix::net::sockopt;
 
 use super::super::{Error, ErrorKind, Result};
-use super::address::{Address, Endpoint, SslMode};
+use super::address::{Address, Endpoint, Method, SslMode};
 use super::errors;
 use super::lexer::Rules;
 use super::patience::{Patience, Patiently};
@@ -133,18 +133,44 @@ impl Connection {
             })?)
         };
         let mut scram = None;
+        // What the server asked for, and whether it has proved that it knows the password itself.
+        let (mut asked, mut is_proved) = (Method::None, false);
         loop {
             match self.wire.receive(&mut wait)? {
-                Message::AuthenticationOk => {}
+                Message::AuthenticationOk => {
+                    address.require(asked).map_err(io::Error::other)?;
+                    if asked == Method::Scram && !is_proved {
+                        return Err(io::Error::other(
+                            "the server lets everybody in without proving that it knows the password: it may be another one",
+                        )
+                        .into());
+                    }
+                }
                 Message::AuthenticationCleartextPassword => {
+                    asked = Method::Password;
+                    address.require(asked).map_err(io::Error::other)?;
+                    let is_private = self.wire.is_encrypted()
+                        || matches!(address.endpoint, Endpoint::Unix(..))
+                        || address.names(Method::Password);
+                    if !is_private {
+                        return Err(io::Error::other(
+                            "the server asks for the password in clear, which everybody on the way could read: it is not sent \
+                             without TLS (`sslmode=require`, better `verify-full`), unless `require_auth=password` says so",
+                        )
+                        .into());
+                    }
                     frontend::password_message(password()?.as_bytes(), &mut self.wire.outgoing)?;
                 }
                 Message::AuthenticationMd5Password(body) => {
+                    asked = Method::Md5;
+                    address.require(asked).map_err(io::Error::other)?;
                     let hash =
                         md5_hash(address.user.as_bytes(), password()?.as_bytes(), body.salt());
                     frontend::password_message(hash.as_bytes(), &mut self.wire.outgoing)?;
                 }
                 Message::AuthenticationSasl(body) => {
+                    asked = Method::Scram;
+                    address.require(asked).map_err(io::Error::other)?;
                     if !body
                         .mechanisms()
                         .any(|mechanism| Ok(mechanism == SCRAM_SHA_256))?
@@ -170,6 +196,7 @@ impl Connection {
                 }
                 Message::AuthenticationSaslFinal(body) => {
                     scram.as_mut().ok_or_else(unexpected)?.finish(body.data())?;
+                    is_proved = true;
                 }
                 Message::BackendKeyData(body) => {
                     self.canceller.process = body.process_id();

@@ -9,7 +9,7 @@ use super::super::{Access, Authority, Cell, Error, ErrorKind, Result};
 use super::interruptions::Interruptions;
 use super::pipeline::{Answer, Asked, Request, Trouble};
 use super::state::PostgresSession;
-use super::{errors, guard, locks};
+use super::{errors, full_names, guard, locks};
 
 /// How many statements a transaction keeps prepared on the server.
 const MOST_PREPARED: usize = 64;
@@ -24,6 +24,14 @@ const ENDING: Duration = Duration::from_secs(3);
 impl PostgresSession {
     pub(super) fn lost(&self) -> Error {
         errors::broken(&self.database.0.name, &io::ErrorKind::NotConnected.into())
+    }
+
+    /// The first part of the server's version.
+    pub(super) fn major_version(&self) -> u32 {
+        let version = &self.server.version;
+        let digits = version.find(|next: char| !next.is_ascii_digit());
+        let major = version.get(..digits.unwrap_or(version.len()));
+        major.and_then(|major| major.parse().ok()).unwrap_or(0)
     }
 
     /// Writes a statement behind those that wait to be sent.
@@ -41,6 +49,17 @@ impl PostgresSession {
 
     /// Writes a statement of the host behind those that wait; by its name, where the server keeps it.
     pub(super) fn ask_as_host<'c>(
+        &mut self,
+        asked: Asked,
+        statement: &str,
+        cells: impl Iterator<Item = Cell<'c>>,
+    ) -> Result<()> {
+        self.use_own_names()?;
+        self.ask_kept(asked, statement, cells)
+    }
+
+    /// The same whatever names mean now: the statement must be in full names, where they may be a step's.
+    pub(super) fn ask_kept<'c>(
         &mut self,
         asked: Asked,
         statement: &str,
@@ -74,7 +93,9 @@ impl PostgresSession {
         self.pipeline.ask(connection, asked, &request, cells)
     }
 
+    /// Writes a statement of the host behind those that wait, whatever names mean now: it must be in full names.
     pub(super) fn ask_quietly(&mut self, statement: &str) -> Result<()> {
+        debug_assert!(full_names::is_in_full(statement), "{statement}");
         self.ask(Asked::Quiet, &Request::once(statement), std::iter::empty())
     }
 
@@ -109,7 +130,7 @@ impl PostgresSession {
         let canceller = connection.canceller.clone();
         let (stop, database) = (self.stop.clone(), self.database.clone());
         let label = self.label.clone();
-        let is_interruptible = authority == Authority::Step;
+        let is_interruptible = authority != Authority::Host;
         connection.wire.longest_silence = match (authority, self.access) {
             (Authority::Host, Access::Read) => LONGEST_SILENCE_TO_A_QUESTION,
             _ => database.longest_silence(),
@@ -141,7 +162,7 @@ impl PostgresSession {
         };
         // What the server says to the host's own statements, such as that a process has just ended, is no line of the step.
         let deaf = match authority {
-            Authority::Host => self.pipeline.listener.take(),
+            Authority::Host | Authority::Application => self.pipeline.listener.take(),
             Authority::Step => None,
         };
         let settled = self.pipeline.settle(connection, &mut look, on);
@@ -262,7 +283,7 @@ impl PostgresSession {
         authority: Authority,
         sql: &'s str,
     ) -> (Option<&'s str>, String) {
-        if authority == Authority::Host
+        if authority != Authority::Step
             || self
                 .transaction
                 .as_ref()

@@ -16,7 +16,7 @@ use super::interruptions::Interruptions;
 use super::pipeline::{Answer, Asked, Request};
 use super::state::{Loaded, PostgresSession};
 use super::text::{self, oid};
-use super::{errors, guard, results};
+use super::{errors, full_names, guard, results};
 
 /// How many bytes go into one message.
 const MESSAGE: usize = 64 << 10;
@@ -187,9 +187,11 @@ impl PostgresSession {
     /// The types of a table's columns, by name.
     fn types_of_columns(&mut self, table: &str) -> Result<HashMap<String, u32>> {
         // The binary form of an enumeration is its text. A domain is read as text, as all types are that are not known here.
-        let query = "SELECT attname, CASE WHEN typtype = 'e' THEN 25 ELSE atttypid END
-                     FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_type ON pg_type.oid = atttypid
-                     WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+        let query = "SELECT attname, CASE WHEN typtype OPERATOR(pg_catalog.=) 'e' THEN 25 ELSE atttypid END
+                     FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_type ON pg_type.oid OPERATOR(pg_catalog.=) atttypid
+                     WHERE attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)::pg_catalog.oid
+                     AND attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT attisdropped";
+        debug_assert!(full_names::is_in_full(query));
         self.ask(
             Asked::Awaited,
             &Request::once(query),

@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::pipeline::{Answer, Asked, Request, too_much};
 use super::results::{self, Cursor, Portion};
 use super::state::PostgresSession;
-use super::text;
+use super::{full_names, text};
 
 impl PostgresSession {
     /// What the server calls the columns' types; asks it for those that are not known yet.
@@ -37,6 +37,7 @@ impl PostgresSession {
                 .map(|(number, modifier)| format!("pg_catalog.format_type({number}, {modifier})"))
                 .collect();
             let query = format!("SELECT {}", calls.join(", "));
+            debug_assert!(full_names::is_in_full(&query));
             self.ask(Asked::Awaited, &Request::once(&query), std::iter::empty())?;
             let mut names: Vec<String> = Vec::new();
             self.settle(Authority::Step, &mut |_, answer| {

@@ -6,7 +6,7 @@ use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::message::backend::ErrorFields;
 
 use super::super::{Error, ErrorKind};
-use crate::output::Level;
+use crate::output::{Level, MOST_TEXT, shortened};
 
 /// SQLSTATE of a statement that was cancelled, by us or by a timeout.
 pub(super) const QUERY_CANCELED: &str = "57014";
@@ -27,7 +27,7 @@ const OUTSIDE: &str = "such a statement runs outside a transaction: move it into
 pub(super) fn translate(fields: &mut ErrorFields<'_>) -> io::Result<Error> {
     let mut error = Error::new(ErrorKind::Other, "");
     while let Some(field) = fields.next()? {
-        let value = String::from_utf8_lossy(field.value_bytes()).into_owned();
+        let value = text(field.value_bytes());
         match field.type_() {
             b'C' => error.code = value,
             b'M' => error.message = value,
@@ -50,8 +50,8 @@ pub(super) fn translate(fields: &mut ErrorFields<'_>) -> io::Result<Error> {
 pub(super) fn notice(fields: &mut ErrorFields<'_>) -> io::Result<(Level, String)> {
     let (mut level, mut message) = (Level::Info, String::new());
     while let Some(field) = fields.next()? {
-        let value = String::from_utf8_lossy(field.value_bytes());
-        match (field.type_(), value.as_ref()) {
+        let value = text(field.value_bytes());
+        match (field.type_(), value.as_str()) {
             // The severity, which is not translated.
             (b'V', "WARNING") => level = Level::Warning,
             (b'V', "DEBUG" | "LOG") => level = Level::Debug,
@@ -60,6 +60,21 @@ pub(super) fn notice(fields: &mut ErrorFields<'_>) -> io::Result<(Level, String)
         }
     }
     Ok((level, message))
+}
+
+/// A field's text. The server quotes whole values, which may be as long as a message may be.
+fn text(bytes: &[u8]) -> String {
+    let most = bytes.len().min(2 * MOST_TEXT);
+    let cut = bytes.len() - most;
+    let text = String::from_utf8_lossy(bytes.get(..most).unwrap_or_default());
+    match cut {
+        0 => shortened(text.into_owned()),
+        cut => {
+            let end = text.floor_char_boundary(MOST_TEXT);
+            let kept = text.get(..end).unwrap_or_default();
+            format!("{kept} … ({} bytes cut)", text.len() - end + cut)
+        }
+    }
 }
 
 /// What can be done about an error: <https://www.postgresql.org/docs/current/errcodes-appendix.html>

@@ -52,6 +52,8 @@ const TRANSACTION: &str = "the host begins and ends the transaction of a step; t
      COMMIT as its last statement are passed over)";
 const ROLE: &str =
     "the host decides in whose name a step works: the operator names a role with `postgres.role`";
+const OF_THE_SERVER: &str = "roles, databases and the settings with which sessions begin are the operator's and of the whole \
+     server, while a step works on the target alone: let a superuser make them before";
 const SESSION: &str = "the connection belongs to the host, and outlives the step";
 
 /// Settings that say in whose name a session works, which have statements of their own, too.
@@ -132,7 +134,7 @@ fn check_words(tokens: Tokens<'_>, has_rows: bool) -> Result<()> {
         check_copy(&tokens)?;
     }
     check_role(&tokens)?;
-    check_settings_of_others(&tokens)?;
+    check_server(&tokens)?;
     check_names(&tokens)
 }
 
@@ -176,24 +178,43 @@ fn check_role(tokens: &[Token<'_>]) -> Result<()> {
     Ok(())
 }
 
-/// `ALTER ROLE … SET`, `ALTER DATABASE … SET`: what later sessions begin with, the host's among them.
-fn check_settings_of_others(tokens: &[Token<'_>]) -> Result<()> {
-    let [alter, what, rest @ ..] = tokens else {
+/// What belongs to the whole server: roles and who is a member of them, databases, and the settings with which later sessions
+/// begin, the host's among them.
+fn check_server(tokens: &[Token<'_>]) -> Result<()> {
+    let [first, second, rest @ ..] = tokens else {
         return Ok(());
     };
-    let is_alter = !rest.first().is_some_and(|first| first.is("MAPPING"))
-        && alter.is("ALTER")
-        && ["ROLE", "USER", "DATABASE"]
-            .iter()
-            .any(|word| what.is(word));
-    if is_alter
-        && rest
-            .iter()
-            .any(|token| token.is("SET") || token.is("RESET"))
+    let is = |token: &Token<'_>, words: &[&str]| words.iter().any(|word| token.is(word));
+    let is_mapping = rest.first().is_some_and(|third| third.is("MAPPING"));
+    if is(first, &["CREATE", "ALTER", "DROP"])
+        && is(second, &["ROLE", "USER", "GROUP"])
+        && !is_mapping
     {
+        let sets = rest.iter().any(|token| is(token, &["SET", "RESET"]));
         return Err(refused(
-            &format!("ALTER {} … SET", what.text.to_uppercase()),
-            "the settings with which sessions begin are the operator's, and the host's own sessions begin with them",
+            &format!(
+                "{} {}{}",
+                first.text.to_uppercase(),
+                second.text.to_uppercase(),
+                if sets { " … SET" } else { "" }
+            ),
+            OF_THE_SERVER,
+        ));
+    }
+    if first.is("ALTER") && second.is("DATABASE") {
+        let sets = rest.iter().any(|token| is(token, &["SET", "RESET"]));
+        let what = if sets {
+            "ALTER DATABASE … SET"
+        } else {
+            "ALTER DATABASE"
+        };
+        return Err(refused(what, OF_THE_SERVER));
+    }
+    // Rights are granted on something, roles are not.
+    if is(first, &["GRANT", "REVOKE"]) && !tokens.iter().any(|token| token.is("ON")) {
+        return Err(refused(
+            &format!("{} of a role", first.text.to_uppercase()),
+            OF_THE_SERVER,
         ));
     }
     Ok(())

@@ -19,6 +19,7 @@ mod coordinate;
 mod copy;
 mod cursors;
 mod errors;
+mod full_names;
 mod guard;
 mod interruptions;
 mod introspect;

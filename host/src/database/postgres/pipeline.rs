@@ -15,10 +15,8 @@ use postgres_protocol::message::frontend::{self, BindError};
 use super::super::{Cell, Error, ErrorKind, Listener, Result};
 use super::connection::Connection;
 use super::patience::Patience;
+use super::verify::{JournalTables, OWN_NAMES_AT_ONCE, TAMPERED, tampered};
 use super::{errors, prepared, results, text};
-
-/// The text of a failed cast by which the server says that a step was where it must not be.
-pub(super) const TAMPERED: &str = "wasmigrate-tampered";
 
 /// SQLSTATE of a division by zero, by which a statement fails that found nothing.
 const DIVISION_BY_ZERO: &str = "22012";
@@ -26,8 +24,14 @@ const DIVISION_BY_ZERO: &str = "22012";
 /// SQLSTATE of a statement that writes in a transaction that may not.
 const READ_ONLY: &str = "25006";
 
+/// SQLSTATE of a table that cannot be altered now, because triggers on it are still to run.
+const PENDING_TRIGGERS: &str = "55006";
+
 /// How many rows the answer to a question outside of a session may have.
 const MOST_ROWS_OF_A_QUESTION: usize = 1_000;
+
+/// How many bytes all of them.
+const MOST_BYTES_OF_A_QUESTION: usize = 16 << 20;
 
 /// What a statement was sent for.
 pub(super) enum Asked {
@@ -64,7 +68,8 @@ pub(super) enum Answer {
 pub(super) struct Begun {
     pub(super) process: i64,
     pub(super) transaction: i64,
-    pub(super) journal: String,
+    /// None where it was not asked for.
+    pub(super) journal: Option<JournalTables>,
 }
 
 /// Why a pipeline broke off.
@@ -328,6 +333,7 @@ impl Pipeline {
             }
             Some(Asked::Verify) if error.message.contains(TAMPERED) => tampered(&error.message),
             Some(Asked::Verify) if error.message.contains(prepared::PREFIX) => tampered("prepared"),
+            Some(Asked::Verify) if error.code == PENDING_TRIGGERS => tampered("commit"),
             Some(Asked::Commit) if error.code == READ_ONLY => tampered("commit"),
             _ if error.code == errors::IN_FAILED_TRANSACTION => failed_before(),
             Some(Asked::Awaited) => errors::explain_parameters(error),
@@ -355,29 +361,6 @@ pub(super) fn too_much() -> Error {
         ErrorKind::Unavailable,
         "the server sends more rows than it was asked for",
     )
-}
-
-/// What the step did where it must not be: the message quotes `wasmigrate-tampered WHAT`.
-fn tampered(message: &str) -> Error {
-    let what = message
-        .split_once(TAMPERED)
-        .map_or(message, |(_, what)| what)
-        .trim_matches(['"', ' ', '»', '«', '“', '”']);
-    let what = match what {
-        "transaction" => "it left the transaction that the host had opened for it".to_owned(),
-        "journal" => "it removed, renamed or replaced tables that belong to the host".to_owned(),
-        "pg_db_role_setting" => {
-            "it changed the settings with which sessions begin (`ALTER ROLE … SET`, `ALTER DATABASE … SET`)".to_owned()
-        }
-        "prepared" => {
-            "it removed or replaced statements that the host had prepared in the session".to_owned()
-        }
-        "commit" => "it left something behind that would write at the commit".to_owned(),
-        table => format!("it changed or locked `{table}`, which belongs to the host"),
-    };
-    Error::not_permitted(format!(
-        "the step tampered with the host: {what}; everything it did is rolled back"
-    ))
 }
 
 /// The transaction holds nothing any more, and somebody wants to go on with it.
@@ -411,7 +394,11 @@ fn begun(row: &DataRowBody) -> io::Result<Option<Begun>> {
     Ok(Some(Begun {
         process: number(process)?,
         transaction: number(transaction)?,
-        journal: journal.clone().unwrap_or_default(),
+        journal: journal
+            .as_deref()
+            .map(JournalTables::read)
+            .transpose()
+            .map_err(|error| io::Error::other(error.message))?,
     }))
 }
 
@@ -426,7 +413,8 @@ fn rows_changed(tag: &str) -> u64 {
     }
 }
 
-/// Asks one question of the host outside of a session; returns the rows of its answer, which are few, as text.
+/// Asks one question of the host outside of a session; returns the rows of its answer, which are few, as text. Its names mean
+/// what PostgreSQL has, whatever others have made in the schemas of the connection.
 pub(super) fn ask(
     connection: &mut Connection,
     statement: &str,
@@ -436,16 +424,56 @@ pub(super) fn ask(
     let mut pipeline = Pipeline::default();
     pipeline.ask(
         connection,
+        Asked::Quiet,
+        &Request::once(OWN_NAMES_AT_ONCE),
+        std::iter::empty(),
+    )?;
+    ask_alone(pipeline, connection, statement, parameters, patience)
+}
+
+/// The same for a statement that bears no other before it, or asks for the connection's own names, and is written so that
+/// nobody else's can be meant.
+pub(super) fn ask_in_full_names(
+    connection: &mut Connection,
+    statement: &str,
+    parameters: &[Cell<'_>],
+    patience: &Patience,
+) -> Result<Vec<Vec<Option<String>>>> {
+    ask_alone(
+        Pipeline::default(),
+        connection,
+        statement,
+        parameters,
+        patience,
+    )
+}
+
+fn ask_alone(
+    mut pipeline: Pipeline,
+    connection: &mut Connection,
+    statement: &str,
+    parameters: &[Cell<'_>],
+    patience: &Patience,
+) -> Result<Vec<Vec<Option<String>>>> {
+    pipeline.ask(
+        connection,
         Asked::Awaited,
         &Request::once(statement),
         parameters.iter().copied(),
     )?;
     let mut rows = Vec::new();
+    let mut bytes = 0;
     let mut look = |_| patience.check();
     let settled = pipeline.settle(connection, &mut look, &mut |_, answer| {
         match answer {
             Answer::Row(_) if rows.len() >= MOST_ROWS_OF_A_QUESTION => return Err(too_much()),
-            Answer::Row(row) => rows.push(results::texts(&row)?),
+            Answer::Row(row) => {
+                bytes += row.buffer().len();
+                if bytes > MOST_BYTES_OF_A_QUESTION {
+                    return Err(too_much());
+                }
+                rows.push(results::texts(&row)?);
+            }
             _ => {}
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::super::{Error, ErrorKind, JOURNAL_PREFIX, Result, SessionLimits, Stop};
+use super::super::{Cell, Error, ErrorKind, JOURNAL_PREFIX, Result, SessionLimits, Stop};
 use super::address::Address;
 use super::connection::{Bounds, Connection};
 use super::patience::Patience;
@@ -47,6 +47,8 @@ pub(super) struct Shared {
 pub(super) struct Target {
     /// The schema, as an identifier in quotes.
     pub(super) schema: String,
+    /// The first schema of the search path, where tables of others are looked for.
+    pub(super) own_schema: String,
     pub(super) version: String,
     pub(super) is_superuser: bool,
     /// Whether transactions may not write unless they ask for it.
@@ -151,22 +153,34 @@ impl Postgres {
         if let Some(target) = self.0.target.get() {
             return Ok(target);
         }
+        let path = "SELECT pg_catalog.current_schemas(false)::pg_catalog.text, pg_catalog.current_schema()::pg_catalog.text,
+                    pg_catalog.current_setting('server_version'), pg_catalog.current_setting('is_superuser'),
+                    pg_catalog.current_setting('default_transaction_read_only')";
+        let rows = pipeline::ask_in_full_names(connection, path, &[], patience)?;
+        let mut cells = rows.into_iter().flatten();
+        let mut cell = || cells.next().flatten();
+        let (schemas, own_schema, version) = (cell(), cell(), cell());
+        let (is_superuser, read_only) = (cell(), cell());
         // The first schema of the search path with a journal, and only else the first of all: a step may make one whose
         // name comes earlier in the path, such as the role's own.
         let query = format!(
             "SELECT pg_catalog.quote_ident(coalesce((
                 SELECT nspname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
-                WHERE relname = '{JOURNAL_PREFIX}journal' AND relkind IN ('r', 'p')
-                AND nspname = ANY (pg_catalog.current_schemas(false))
-                ORDER BY pg_catalog.array_position(pg_catalog.current_schemas(false), nspname) LIMIT 1
-             ), pg_catalog.current_schema())), pg_catalog.current_setting('server_version'),
-             pg_catalog.current_setting('is_superuser'),
-             pg_catalog.current_setting('default_transaction_read_only')"
+                WHERE relname = '{JOURNAL_PREFIX}journal' AND relkind IN ('r', 'p') AND nspname = ANY ($1::name[])
+                ORDER BY pg_catalog.array_position($1::name[], nspname) LIMIT 1
+             ), $2::name))"
         );
-        let rows = pipeline::ask(connection, &query, &[], patience)?;
-        let mut cells = rows.into_iter().flatten();
-        let mut cell = || cells.next().flatten();
-        let (schema, version, is_superuser, read_only) = (cell(), cell(), cell(), cell());
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (schemas, own) = (text(&schemas), text(&own_schema));
+        let parameters = [
+            Cell::Text(&schemas),
+            match own_schema.is_some() {
+                true => Cell::Text(&own),
+                false => Cell::Null,
+            },
+        ];
+        let rows = pipeline::ask(connection, &query, &parameters, patience)?;
+        let schema = rows.into_iter().flatten().next().flatten();
         let Some(schema) = schema else {
             return Err(Error::new(
                 ErrorKind::Unavailable,
@@ -178,6 +192,7 @@ impl Postgres {
         };
         let target = Target {
             schema,
+            own_schema: own,
             version: version.unwrap_or_default(),
             is_superuser: is_superuser.as_deref() == Some("on"),
             is_read_only: read_only.as_deref() == Some("on"),

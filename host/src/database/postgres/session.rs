@@ -11,7 +11,7 @@ use super::super::{
 use super::guard;
 use super::pipeline::{Answer, Asked, Request};
 use super::results::Portion;
-use super::state::PostgresSession;
+use super::state::{Names, PostgresSession};
 
 /// How many rows of a batch are sent before their answers are read.
 const ROWS_AT_ONCE: usize = 10_000;
@@ -103,6 +103,9 @@ impl Transactions for PostgresSession {
         self.ask_quietly(&format!("RELEASE SAVEPOINT wasmigrate_{}", savepoint.0))?;
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.has_failed = false;
+            // What was set since is undone, too.
+            transaction.is_verified = false;
+            transaction.names = Names::OfStep;
         }
         Ok(())
     }
@@ -313,7 +316,7 @@ impl Statements for PostgresSession {
 impl PostgresSession {
     /// Lets a statement run that may: a step's is looked at first.
     fn admit(&mut self, authority: Authority, statement: &str) -> Result<()> {
-        if authority == Authority::Host {
+        if authority != Authority::Step {
             return Ok(());
         }
         guard::check(statement, self.rules())?;

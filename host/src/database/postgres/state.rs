@@ -9,6 +9,7 @@ use super::pipeline::Pipeline;
 use super::pool::{Postgres, Target};
 use super::results::Cursor;
 use super::transform::PostgresTransforming;
+use super::verify::JournalTables;
 
 /// A session on a PostgreSQL server.
 pub(super) struct PostgresSession {
@@ -28,8 +29,8 @@ pub(super) struct PostgresSession {
     pub(super) prepared: HashMap<String, Option<u32>>,
     pub(super) label: Option<String>,
     pub(super) loaded: Option<Loaded>,
-    /// The names and numbers of the journal's tables, once they were read.
-    pub(super) journal: Option<String>,
+    /// The journal's tables, once they were read.
+    pub(super) journal: Option<JournalTables>,
     /// The search path of the step that runs, when it is not the connection's own.
     pub(super) search_path: Option<String>,
 }
@@ -55,6 +56,19 @@ pub(super) struct Transaction {
     pub(super) is_used: bool,
     /// Whether its commit waits for the disk.
     pub(super) is_flushed: bool,
+    pub(super) names: Names,
+}
+
+/// What names and operators in the session's statements mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Names {
+    /// What they mean to the connection, or to the step that runs.
+    #[default]
+    OfStep,
+    /// What PostgreSQL has, before anything of a step has run and after all of it was looked at.
+    OfHost,
+    /// The same in between, so that the step is to have its own again.
+    OfHostInBetween,
 }
 
 /// The table that rows were loaded into, as long as nothing else of the step has run since: it is locked, so that nobody

@@ -175,7 +175,12 @@ pub(super) fn type_name(type_number: u32, modifier: i32) -> Option<&'static str>
 
 /// A text as a literal.
 pub(super) fn quote_text(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    let text = text.replace('\'', "''");
+    match text.contains('\\') {
+        // Whatever `standard_conforming_strings` says.
+        true => format!("E'{}'", text.replace('\\', "\\\\")),
+        false => format!("'{text}'"),
+    }
 }
 
 #[cfg(test)]

@@ -53,8 +53,8 @@ impl Postgres {
     /// <https://www.postgresql.org/docs/current/sql-createdatabase.html#CREATE-DATABASE-STRATEGY>
     fn copies_files_quickly(&self) -> Result<bool> {
         let rows = self.administer(
-            "SELECT pg_catalog.current_setting('fsync') = 'off'
-             AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 150000",
+            "SELECT pg_catalog.current_setting('fsync') OPERATOR(pg_catalog.=) 'off'
+             AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.>=) 150000",
         )?;
         Ok(rows.into_iter().flatten().flatten().any(|cell| cell == "t"))
     }
@@ -64,7 +64,7 @@ impl Postgres {
         // Copying a large database takes its time.
         let patience = Patience::new(self.0.limits.deadline, &Stop::default());
         let mut connection = self.connect(&patience)?;
-        let rows = pipeline::ask(&mut connection, statement, &[], &patience)?;
+        let rows = pipeline::ask_in_full_names(&mut connection, statement, &[], &patience)?;
         self.give_back(connection);
         Ok(rows)
     }
@@ -126,7 +126,7 @@ async fn restore_piece(session: &mut dyn Session, script: &str, piece: &Piece) -
     let text = |at: Range<usize>| script.get(at).unwrap_or_default();
     let Some(rows) = piece.rows.clone() else {
         return session
-            .execute(Authority::Host, text(piece.sent.clone()), &[])
+            .execute(Authority::Application, text(piece.sent.clone()), &[])
             .await
             .map(|_| ());
     };

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::super::{Authority, Cell, Durability, Error, ErrorKind, Result};
 use super::pipeline::{Answer, Asked, Request, failed_before};
-use super::state::{PostgresSession, Transaction};
+use super::state::{Names, PostgresSession, Transaction};
 use super::text::quote_text;
-use super::{lexer, prepared, results, verify};
+use super::verify::JournalTables;
+use super::{full_names, lexer, prepared, results, verify};
 use crate::database::quote;
 
 /// How long the server keeps a transaction whose host says nothing, beyond the longest time that a step may take.
@@ -44,6 +45,7 @@ impl PostgresSession {
             self.durability(),
         );
         let values = settings.iter().map(|(_, value)| Cell::Text(value));
+        debug_assert!(full_names::is_in_full(&first), "{first}");
         self.ask(Asked::Begin, &Request::once(&first), values)
     }
 
@@ -105,6 +107,7 @@ impl PostgresSession {
         ];
         settings.extend(self.label.clone().map(|label| ("application_name", label)));
         let statement = format!("SELECT {}", calls(&settings, false));
+        debug_assert!(full_names::is_in_full(&statement), "{statement}");
         let values = settings.iter().map(|(_, value)| Cell::Text(value));
         self.ask(Asked::Quiet, &Request::once(&statement), values)?;
         self.settle_quietly(Authority::Step)
@@ -130,7 +133,8 @@ impl PostgresSession {
             false => ("0", &*usual),
         };
         let set = "SELECT pg_catalog.set_config(name, $2, false) FROM pg_catalog.pg_settings
-                   WHERE name = 'lock_timeout' AND setting = $1";
+                   WHERE name OPERATOR(pg_catalog.=) 'lock_timeout' AND setting OPERATOR(pg_catalog.=) $1";
+        debug_assert!(full_names::is_in_full(set));
         let values = [from, to].into_iter().map(Cell::Text);
         self.ask(Asked::Quiet, &Request::once(set), values)?;
         self.settle_quietly(Authority::Step)
@@ -157,18 +161,22 @@ impl PostgresSession {
                 "the transaction did not begin",
             ));
         };
-        if !begun.journal.is_empty() {
-            self.journal = Some(begun.journal);
+        if let Some(journal) = begun.journal.filter(|journal| !journal.is_empty()) {
+            self.journal = Some(journal);
         }
         for statement in verify::BEFORE {
             self.ask_quietly(statement)?;
         }
         self.clean()?;
-        for statement in verify::BEHIND {
-            self.ask_quietly(statement)?;
-        }
+        self.ask_quietly(verify::OWN_NAMES)?;
+        let discard = Request::once("DISCARD TEMP");
+        self.ask(Asked::Verify, &discard, std::iter::empty())?;
         // `CLOSE ALL` has ended them.
         self.cursors.clear();
+        if self.major_version() < verify::KEEPS_READ_ONLY {
+            let nothing = Request::once(verify::NOTHING_WAITS);
+            self.ask(Asked::Verify, &nothing, std::iter::empty())?;
+        }
         let is_direct = self
             .connection
             .as_ref()
@@ -179,10 +187,12 @@ impl PostgresSession {
         }
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.is_verified = true;
+            transaction.names = Names::OfHost;
             transaction.is_direct = is_direct;
             transaction.has_role = false;
         }
-        let journal = self.journal.as_deref().unwrap_or_default();
+        let nothing = JournalTables::default();
+        let journal = self.journal.as_ref().unwrap_or(&nothing);
         let look = verify::statement(&self.target.schema, journal);
         let transaction = Cell::Integer(begun.transaction);
         self.ask_as_host(Asked::Verify, &look, [transaction].into_iter())?;
@@ -236,6 +246,7 @@ impl PostgresSession {
             let _ = self.settle_quietly(Authority::Host);
             self.transaction = None;
         }
+        // What a step has prepared outlives its transaction.
         let statements: &[&str] = match transaction.is_autocommit {
             true => &[
                 "CLOSE ALL",
@@ -243,9 +254,15 @@ impl PostgresSession {
                 "RESET ROLE",
                 "RESET ALL",
                 "DISCARD TEMP",
+                "DEALLOCATE ALL",
                 "SELECT pg_catalog.pg_advisory_unlock_all()",
             ],
-            false => &["ROLLBACK", "SELECT pg_catalog.pg_advisory_unlock_all()"],
+            false if transaction.is_used => &[
+                "ROLLBACK",
+                "DEALLOCATE ALL",
+                "SELECT pg_catalog.pg_advisory_unlock_all()",
+            ],
+            false => &["ROLLBACK"],
         };
         for statement in statements {
             if self.connection.is_some() {
@@ -278,7 +295,7 @@ impl PostgresSession {
     /// Makes sure that a statement of a step runs in its transaction, and in the settings it is used to.
     pub(super) fn enter(&mut self, authority: Authority) -> Result<()> {
         if authority == Authority::Host {
-            return Ok(());
+            return self.use_own_names();
         }
         // Whatever runs now may change it.
         self.loaded = None;
@@ -291,23 +308,59 @@ impl PostgresSession {
         if transaction.has_failed {
             return Err(failed_before());
         }
-        if self.stop.reason().is_some() {
+        if authority == Authority::Step && self.stop.reason().is_some() {
             return Err(Error::new(ErrorKind::Stopped, "the run has to end"));
         }
-        if transaction.is_verified {
+        let (is_autocommit, is_verified) = (transaction.is_autocommit, transaction.is_verified);
+        let names = transaction.names;
+        if let Some(transaction) = self.transaction.as_mut() {
+            transaction.is_used = true;
+            transaction.is_verified = false;
+            transaction.names = Names::OfStep;
+        }
+        if is_autocommit && !self.pipeline.is_empty() {
+            // The host's names last until the end of what is sent together.
+            self.settle_quietly(Authority::Host)?;
+        }
+        if is_verified {
             for statement in verify::AFTER {
                 self.ask_quietly(statement)?;
             }
-            if let Some(transaction) = self.transaction.as_mut() {
-                transaction.is_verified = false;
-            }
             self.set_up()?;
             self.set_search_path()?;
+        } else if names == Names::OfHost {
+            self.ask_quietly(verify::NAMES_OF_CONNECTION)?;
+            self.set_search_path()?;
+        } else if names == Names::OfHostInBetween {
+            self.ask_quietly(verify::GIVE_NAMES_BACK)?;
         }
-        if let Some(transaction) = self.transaction.as_mut() {
-            transaction.is_used = true;
+        match authority {
+            Authority::Step => self.take_role(),
+            Authority::Application | Authority::Host => Ok(()),
         }
-        self.take_role()
+    }
+
+    /// Lets names and operators in the host's statements that follow mean what PostgreSQL has. A step goes on with its own.
+    pub(super) fn use_own_names(&mut self) -> Result<()> {
+        let Some(transaction) = self
+            .transaction
+            .as_mut()
+            .filter(|transaction| !transaction.is_autocommit)
+        else {
+            return self.ask_quietly(verify::OWN_NAMES_AT_ONCE);
+        };
+        if transaction.names != Names::OfStep {
+            return Ok(());
+        }
+        let is_used = transaction.is_used;
+        transaction.names = match is_used {
+            true => Names::OfHostInBetween,
+            false => Names::OfHost,
+        };
+        if is_used {
+            self.ask_quietly(verify::KEEP_NAMES)?;
+        }
+        self.ask_quietly(verify::OWN_NAMES)
     }
 
     /// Takes away what the step before has left in the session, and sets the search path of the next.
@@ -356,8 +409,9 @@ impl PostgresSession {
     fn set_up(&mut self) -> Result<()> {
         let settings = self.settings();
         let statement = format!("SELECT {}, {}", calls(&settings, true), self.durability());
+        debug_assert!(full_names::is_in_full(&statement), "{statement}");
         let values = settings.iter().map(|(_, value)| Cell::Text(value));
-        self.ask_as_host(Asked::Quiet, &statement, values)
+        self.ask_kept(Asked::Quiet, &statement, values)
     }
 
     /// Sets the search path of the step. Never for statements of the host: a step could have made operators in its schema.
@@ -396,8 +450,8 @@ impl PostgresSession {
         let is_flushed = |transaction: &Transaction| transaction.is_flushed;
         match self.transaction.as_ref().is_some_and(is_flushed) {
             true => {
-                "pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit')
-                 WHEN 'off' THEN 'on' ELSE pg_catalog.current_setting('synchronous_commit') END, true)"
+                "pg_catalog.set_config('synchronous_commit',
+                 CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off' THEN 'on' ELSE pg_catalog.current_setting('synchronous_commit') END, true)"
             }
             false => "pg_catalog.set_config('synchronous_commit', 'off', true)",
         }

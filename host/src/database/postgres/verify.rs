@@ -3,11 +3,15 @@
 //! Whatever a step ran, in however many functions and blocks, the server still knows what its transaction did: which one
 //! it is, which locks it holds, and which rows of the catalog it wrote. A table cannot be changed, in its rows or its
 //! shape, without a lock that lasts until the transaction's end; the host itself writes to its journal only after this
-//! look. First everything is brought forward that would otherwise run at the commit, behind the look: deferred triggers,
-//! and cursors that outlive the transaction. Whatever puts itself off again finds a transaction that may not write.
+//! look. First everything is brought forward that would otherwise run at the commit, after the look: deferred triggers,
+//! and cursors that outlive the transaction. Whatever puts itself off again finds a transaction that may not write; a server
+//! that lets a trigger take that off again is asked whether any trigger is left.
 
-use super::pipeline::TAMPERED;
-use crate::database::JOURNAL_PREFIX;
+use super::text::quote_text;
+use crate::database::{Error, ErrorKind, JOURNAL_PREFIX, Result};
+
+/// The text of a failed cast by which the server says that a step was where it must not be.
+pub(super) const TAMPERED: &str = "wasmigrate-tampered";
 
 /// What brings forward all that a step can have set in motion.
 pub(super) const BEFORE: [&str; 3] = ["SET CONSTRAINTS ALL IMMEDIATE", "CLOSE ALL", "UNLISTEN *"];
@@ -15,35 +19,151 @@ pub(super) const BEFORE: [&str; 3] = ["SET CONSTRAINTS ALL IMMEDIATE", "CLOSE AL
 /// What puts the session's settings back, before the first statement of a transaction and before the look.
 pub(super) const CLEAN: [&str; 3] = ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"];
 
-/// What makes names in the host's own statements mean what they say, whatever a step has made, and ends its temporary
-/// objects.
-pub(super) const BEHIND: [&str; 2] = [
-    "SET LOCAL search_path = pg_catalog, pg_temp",
-    "DISCARD TEMP",
-];
+/// What makes names and operators in the host's own statements mean what PostgreSQL has, whatever a step has made.
+pub(super) const OWN_NAMES: &str = "SET LOCAL search_path = pg_catalog, pg_temp";
+
+/// The same without a transaction: until the end of what is sent together.
+pub(super) const OWN_NAMES_AT_ONCE: &str =
+    "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+
+/// Remembers which names the step uses, before the host speaks in between.
+pub(super) const KEEP_NAMES: &str = "SELECT pg_catalog.set_config('wasmigrate.search_path',
+     pg_catalog.current_setting('search_path'), true)";
+
+/// Gives them back to it.
+pub(super) const GIVE_NAMES_BACK: &str = "SELECT pg_catalog.set_config('search_path',
+     pg_catalog.current_setting('wasmigrate.search_path'), true)";
+
+/// What makes names mean what they mean to the connection.
+pub(super) const NAMES_OF_CONNECTION: &str = "RESET search_path";
 
 /// What makes a transaction fit for the next step, when several share it.
-pub(super) const AFTER: [&str; 2] = ["RESET search_path", "SET CONSTRAINTS ALL DEFERRED"];
+pub(super) const AFTER: [&str; 2] = [NAMES_OF_CONNECTION, "SET CONSTRAINTS ALL DEFERRED"];
 
-/// A query for the names and numbers of the journal's tables and indexes.
+/// The first version of the server that lets nothing take off a transaction's read-only mode.
+pub(super) const KEEPS_READ_ONLY: u32 = 16;
+
+/// Fails where a deferred trigger still waits for the commit, on servers before [`KEEPS_READ_ONLY`]: no table can be altered
+/// whose triggers wait. Only those are asked that the transaction may have changed and that have a trigger which may run
+/// code of a step: its own, or one that compares values of a type which is not built in.
+pub(super) const NOTHING_WAITS: &str = "DO $wasmigrate$ DECLARE waiting regclass; BEGIN
+    FOR waiting IN
+        SELECT DISTINCT relation FROM pg_lock_status() JOIN pg_class ON pg_class.oid = relation
+        WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relkind IN ('r', 'p') AND mode NOT IN
+            ('AccessShareLock', 'RowShareLock', 'ShareUpdateExclusiveLock', 'ShareLock')
+        AND EXISTS (
+            SELECT FROM pg_trigger LEFT JOIN pg_constraint ON pg_constraint.oid = tgconstraint
+            WHERE tgrelid = relation AND tgdeferrable AND (NOT tgisinternal OR contype = 'x' OR EXISTS (
+                SELECT FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey) AND atttypid >= 16384
+            ))
+        )
+    LOOP
+        EXECUTE format('ALTER TABLE %s RESET (parallel_workers)', waiting);
+    END LOOP; END $wasmigrate$";
+
+/// The journal's tables and indexes, as they were at the beginning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct JournalTables {
+    /// Their names and numbers, as the server writes them down.
+    names: String,
+    numbers: Vec<u32>,
+    /// What else is said of them, and who may do more with them than read.
+    rights: String,
+}
+
+impl JournalTables {
+    /// Reads what [`journal`] answers.
+    pub(super) fn read(answer: &str) -> Result<Self> {
+        let unexpected = || Error::new(ErrorKind::Other, "the server does not list its tables");
+        let [names, numbers, rights]: [Option<String>; 3] =
+            serde_json::from_str(answer).map_err(|_| unexpected())?;
+        let numbers = numbers.unwrap_or_default();
+        let numbers = numbers.split(',').filter(|number| !number.is_empty());
+        let numbers: std::result::Result<_, _> = numbers.map(str::parse).collect();
+        Ok(Self {
+            names: names.unwrap_or_default(),
+            numbers: numbers.map_err(|_| unexpected())?,
+            rights: rights.unwrap_or_default(),
+        })
+    }
+
+    /// Whether there are any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+}
+
+/// A query for [`JournalTables`]. It is asked before names mean what PostgreSQL has.
 pub(super) fn journal(schema: &str) -> String {
     format!(
-        "SELECT {NAMES} FROM pg_catalog.pg_class WHERE {}",
+        "SELECT pg_catalog.json_build_array({NAMES}, {NUMBERS}, {RIGHTS})::pg_catalog.text FROM pg_catalog.pg_class WHERE {}",
         is_of_journal(schema)
     )
 }
 
-const NAMES: &str = "coalesce(pg_catalog.string_agg(
-    CASE WHEN relkind IN ('r', 'p', 'i') THEN relname || ' ' || oid END, ',' ORDER BY oid), '')";
+/// Whether a row of `pg_class` is a table or an index.
+const HAS_ROWS: &str =
+    r#"relkind OPERATOR(pg_catalog.=) ANY (CAST('{r,p,i}' AS pg_catalog."char"[]))"#;
+
+const NAMES: &str = r#"pg_catalog.string_agg(
+    CASE WHEN relkind OPERATOR(pg_catalog.=) ANY (CAST('{r,p,i}' AS pg_catalog."char"[]))
+    THEN relname::pg_catalog.text OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) pg_class.oid::pg_catalog.text END,
+    ',' ORDER BY pg_class.oid)"#;
+
+const NUMBERS: &str = r#"pg_catalog.string_agg(
+    CASE WHEN relkind OPERATOR(pg_catalog.=) ANY (CAST('{r,p,i}' AS pg_catalog."char"[]))
+    THEN pg_class.oid::pg_catalog.text END, ',')"#;
+
+/// What the catalog says of the tables themselves but for what the server counts, and who may do what. Reading is no harm,
+/// whoever may; that the owner may do everything is of the rights.
+const RIGHTS: &str = "pg_catalog.string_agg(
+    pg_catalog.concat_ws(' ', pg_catalog.to_jsonb(pg_class) OPERATOR(pg_catalog.-) ARRAY['relpages', 'reltuples',
+    'relallvisible', 'relallfrozen', 'relfilenode', 'relfrozenxid', 'relminmxid', 'relacl'], (
+        SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', grantee, privilege_type, is_grantable), ','
+            ORDER BY grantee, privilege_type, is_grantable)
+        FROM pg_catalog.aclexplode(coalesce(relacl, pg_catalog.acldefault('r', relowner))) AS entry
+        WHERE grantee OPERATOR(pg_catalog.=) relowner OR is_grantable
+        OR privilege_type OPERATOR(pg_catalog.<>) 'SELECT'
+    )), ';' ORDER BY pg_class.oid)";
 
 /// Whether a row of `pg_class` is of the journal: a table, or an index of it.
 fn is_of_journal(schema: &str) -> String {
     // The prefix's last letter is an underscore, which a backtick follows.
-    let behind = JOURNAL_PREFIX.replace('_', "`");
+    let after = JOURNAL_PREFIX.replace('_', "`");
     format!(
-        "relname >= '{JOURNAL_PREFIX}' AND relname < '{behind}'
-         AND relnamespace = pg_catalog.to_regnamespace('{}')",
-        schema.replace('\'', "''")
+        "relname OPERATOR(pg_catalog.>=) '{JOURNAL_PREFIX}' AND relname OPERATOR(pg_catalog.<) '{after}'
+         AND relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace({})::pg_catalog.oid",
+        quote_text(schema)
+    )
+}
+
+/// A query for what the catalog says of the journal's tables and what is hung onto them, as one short text. Statistics and the
+/// places of files do not count, and who may read does not either.
+pub(super) fn catalog(schema: &str) -> String {
+    let of_journal = is_of_journal(schema);
+    let hung = [
+        ("pg_attribute", "attrelid"),
+        ("pg_attrdef", "adrelid"),
+        ("pg_constraint", "conrelid"),
+        ("pg_trigger", "tgrelid"),
+        ("pg_rewrite", "ev_class"),
+        ("pg_policy", "polrelid"),
+        ("pg_inherits", "inhparent"),
+        ("pg_publication_rel", "prrelid"),
+        ("pg_statistic_ext", "stxrelid"),
+    ];
+    let hung: Vec<String> = hung
+        .iter()
+        .map(|(catalog, table)| {
+            format!(
+                "(SELECT string_agg(xmin::text, ',' ORDER BY xmin::text) FROM {catalog} WHERE {table} IN (
+                    SELECT oid FROM pg_class WHERE {of_journal}))"
+            )
+        })
+        .collect();
+    format!(
+        "SELECT md5(concat_ws(';', {RIGHTS}, {})) FROM pg_class WHERE {of_journal}",
+        hung.join(", ")
     )
 }
 
@@ -52,41 +172,78 @@ fn is_of_journal(schema: &str) -> String {
 const IS_OURS: &str = "CASE WHEN age(xmin) > 0 THEN false
     ELSE txid_status(txid_current() - age(xmin)) = 'in progress' END";
 
-/// A statement that fails when the transaction is not the one that its parameter names, or has touched a journal, or settings of the server with
-/// which sessions begin.
+/// The catalogs of all databases of the server, which a step has no business in: the settings with which sessions begin, roles,
+/// databases.
+const OF_THE_SERVER: &str =
+    "'{pg_db_role_setting,pg_authid,pg_auth_members,pg_database,pg_tablespace}'::regclass[]";
+
+/// A statement that fails when the transaction is not the one that its parameter names, or has touched a journal, or what
+/// belongs to the whole server.
 ///
 /// Two kinds of lock are no sign of harm: that of reading, and that of `ANALYZE`, which conflicts with neither rows nor
 /// readers; what else takes the latter, or none as `GRANT` does, shows in the catalog. Names are looked up by the server's
 /// functions, lock by lock: planning a join with its catalogs, in each transaction anew, would take longer than all else
 /// that the host does in it. With the search path that was set before, a table's name comes with its schema; no journal
 /// may be touched in any, because a later session could take it for this target's.
-pub(super) fn statement(schema: &str, journal: &str) -> String {
-    let tables: Vec<&str> = journal
-        .split(',')
-        .filter_map(|table| table.rsplit_once(' '))
-        .map(|(_, number)| number)
-        .collect();
+pub(super) fn statement(schema: &str, journal: &JournalTables) -> String {
+    let tables: Vec<String> = journal.numbers.iter().map(ToString::to_string).collect();
     format!(
         "SELECT CAST(CASE
             WHEN txid_current() <> $1 THEN '{TAMPERED} transaction'
-            WHEN names <> '{known}' THEN '{TAMPERED} journal'
+            WHEN coalesce(names, '') <> {known} THEN '{TAMPERED} journal'
             ELSE coalesce((
                 SELECT '{TAMPERED} ' || regexp_replace(relation::regclass::text, '^.*[.]', '') FROM pg_lock_status()
                 WHERE pid = pg_backend_pid() AND locktype = 'relation'
                 AND mode NOT IN ('AccessShareLock', 'ShareUpdateExclusiveLock')
-                AND (relation::regclass::text ~ '(^|[.])\"?{JOURNAL_PREFIX}'
-                     OR relation = 'pg_catalog.pg_db_role_setting'::regclass)
+                AND (relation::regclass::text ~ '(^|[.])\"?{JOURNAL_PREFIX}' OR relation = ANY ({OF_THE_SERVER}))
                 ORDER BY relation LIMIT 1
-            ), '{TAMPERED} ' || changed, (
+            ), CASE WHEN changed IS NOT NULL AND (SELECT {RIGHTS} FROM pg_class WHERE {of_journal}) <> {rights}
+                THEN '{TAMPERED} ' || changed END, (
                 SELECT '{TAMPERED} ' || regexp_replace(attrelid::regclass::text, '^.*[.]', '') FROM pg_attribute
-                WHERE attrelid = ANY ('{{{tables}}}'::oid[]) AND {IS_OURS} LIMIT 1
+                WHERE attrelid = ANY ({tables}) AND {IS_OURS} LIMIT 1
+            ), (
+                SELECT '{TAMPERED} publication' FROM pg_publication_rel
+                WHERE prrelid = ANY ({tables}) AND {IS_OURS} LIMIT 1
+            ), (
+                SELECT '{TAMPERED} statistics' FROM pg_statistic_ext
+                WHERE stxrelid = ANY ({tables}) AND {IS_OURS} LIMIT 1
             ), '0') END AS integer), pg_advisory_unlock_all()
          FROM (
-            SELECT {NAMES} AS names, min(CASE WHEN {IS_OURS} THEN relname END) AS changed
+            SELECT {NAMES} AS names, min(CASE WHEN {HAS_ROWS} AND {IS_OURS} THEN relname END) AS changed
             FROM pg_class WHERE {of_journal}
          ) AS journal",
-        known = journal.replace('\'', "''"),
-        tables = tables.join(","),
+        known = quote_text(&journal.names),
+        rights = quote_text(&journal.rights),
+        tables = format_args!("'{{{}}}'::oid[]", tables.join(",")),
         of_journal = is_of_journal(schema),
     )
+}
+
+/// What the step did where it must not be: the message quotes `wasmigrate-tampered WHAT`.
+pub(super) fn tampered(message: &str) -> Error {
+    let what = message
+        .split_once(TAMPERED)
+        .map_or(message, |(_, what)| what)
+        .trim_matches(['"', ' ', '»', '«', '“', '”']);
+    let what = match what {
+        "transaction" => "it left the transaction that the host had opened for it".to_owned(),
+        "journal" => "it removed, renamed or replaced tables that belong to the host".to_owned(),
+        "pg_db_role_setting" => {
+            "it changed the settings with which sessions begin (`ALTER ROLE … SET`, `ALTER DATABASE … SET`)".to_owned()
+        }
+        "pg_authid" | "pg_auth_members" => {
+            "it changed roles, which belong to the whole server".to_owned()
+        }
+        "pg_database" | "pg_tablespace" => "it changed a database as a whole".to_owned(),
+        "publication" => "it published tables that belong to the host".to_owned(),
+        "statistics" => "it made statistics of tables that belong to the host".to_owned(),
+        "prepared" => {
+            "it removed or replaced statements that the host had prepared in the session".to_owned()
+        }
+        "commit" => "it left something behind that would write at the commit".to_owned(),
+        table => format!("it changed or locked `{table}`, which belongs to the host"),
+    };
+    Error::not_permitted(format!(
+        "the step tampered with the host: {what}; everything it did is rolled back"
+    ))
 }

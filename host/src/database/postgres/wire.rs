@@ -64,6 +64,11 @@ impl Wire {
         }
     }
 
+    /// Whether nobody on the way can read along.
+    pub(super) fn is_encrypted(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
     /// Takes note that the server is about to be asked something.
     pub(super) fn ask(&mut self) {
         self.heard = Instant::now();

@@ -2,23 +2,22 @@
 
 use super::super::content::{is_journal, text};
 use super::super::{Content, Object, Result, Session, Table, Value};
+use super::pragmas;
 
 /// What a table's next key is called.
 pub(super) const AUTOMATIC_KEY: &str = "the automatic key";
 
 pub(super) async fn schema(session: &mut dyn Session) -> Result<Content> {
     let mut snapshot = Content::default();
-    let objects =
-        "SELECT type, name, tbl_name, coalesce(sql, ''), (SELECT type FROM pragma_table_list
-                       WHERE schema = 'main' AND pragma_table_list.name = sqlite_master.name)
-                   FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    let objects = "SELECT type, name, tbl_name, coalesce(sql, '') FROM main.sqlite_master
+                   WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
     for row in session.rows(objects, &[]).await? {
         let (kind, name, table) = (text(&row, 0), text(&row, 1), text(&row, 2));
         if is_journal(&name) || is_journal(&table) {
             continue;
         }
-        let table_kind = text(&row, 4);
-        if kind == "table" && table_kind != "virtual" {
+        let is_virtual = text(&row, 3).to_lowercase().starts_with("create virtual");
+        if kind == "table" && !is_virtual {
             read_columns(session, &mut snapshot, &name).await?;
         }
         let definition = normalized(&text(&row, 3));
@@ -31,14 +30,17 @@ pub(super) async fn schema(session: &mut dyn Session) -> Result<Content> {
     }
     if !session
         .rows(
-            "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'",
+            "SELECT 1 FROM main.sqlite_master WHERE name = 'sqlite_sequence'",
             &[],
         )
         .await?
         .is_empty()
     {
         for row in session
-            .rows("SELECT name, CAST(seq AS TEXT) FROM sqlite_sequence", &[])
+            .rows(
+                "SELECT name, CAST(seq AS TEXT) FROM main.sqlite_sequence",
+                &[],
+            )
             .await?
         {
             let name = text(&row, 0);
@@ -50,7 +52,7 @@ pub(super) async fn schema(session: &mut dyn Session) -> Result<Content> {
         }
     }
     for pragma in ["user_version", "application_id"] {
-        let rows = session.rows(&format!("PRAGMA {pragma}"), &[]).await?;
+        let rows = session.rows(&format!("PRAGMA main.{pragma}"), &[]).await?;
         let value = rows.first().and_then(|row| row.first()?.as_integer());
         snapshot
             .sequences
@@ -61,26 +63,26 @@ pub(super) async fn schema(session: &mut dyn Session) -> Result<Content> {
 
 async fn read_columns(session: &mut dyn Session, snapshot: &mut Content, name: &str) -> Result<()> {
     // Hidden columns of virtual tables are 1; 2 and 3 are computed: <https://www.sqlite.org/pragma.html#pragma_table_xinfo>
-    let query =
-        "SELECT name, type, \"notnull\", coalesce(dflt_value, ''), pk FROM pragma_table_xinfo($1)
-                 WHERE hidden <> 1 ORDER BY name";
+    let mut rows = pragmas::ask(session, "table_xinfo", name).await?;
+    rows.retain(|row| row.get(6).and_then(Value::as_integer) != Some(1));
+    rows.sort_by_key(|row| text(row, 1));
     let mut table = Table::default();
     let mut key = Vec::new();
-    for row in session.rows(query, &[name.into()]).await? {
-        let column = text(&row, 0);
+    for row in rows {
+        let column = text(&row, 1);
         let integer = |position: usize| row.get(position).and_then(Value::as_integer).unwrap_or(0);
-        let default = text(&row, 3);
+        let default = text(&row, 4);
         let definition = format!(
             "{}{}{}",
-            text(&row, 1).to_lowercase(),
-            if integer(2) != 0 { " not null" } else { "" },
+            text(&row, 2).to_lowercase(),
+            if integer(3) != 0 { " not null" } else { "" },
             match default.as_str() {
                 "" => String::new(),
                 default => format!(" default {default}"),
             }
         );
-        if integer(4) > 0 {
-            key.push((integer(4), table.columns.len()));
+        if integer(5) > 0 {
+            key.push((integer(5), table.columns.len()));
         }
         let object = Object {
             table: name.to_owned(),

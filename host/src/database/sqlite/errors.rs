@@ -3,6 +3,7 @@
 use rusqlite::ffi;
 
 use super::super::{Error, ErrorKind};
+use crate::output::shortened;
 
 /// Translates an error of rusqlite.
 pub(super) fn translate(error: rusqlite::Error) -> Error {
@@ -36,6 +37,7 @@ pub(super) fn misuse(message: &str) -> rusqlite::Error {
 const UNREGISTERED: &str = "functions and collations that the application registers on its own connections are not there on those of the host";
 
 fn from_code(failure: ffi::Error, message: String) -> Error {
+    let message = shortened(message);
     let kind = match failure.code {
         ffi::ErrorCode::ConstraintViolation => ErrorKind::Constraint,
         ffi::ErrorCode::DatabaseBusy | ffi::ErrorCode::DatabaseLocked => ErrorKind::Busy,

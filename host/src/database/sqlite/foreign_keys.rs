@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::super::{Error, ErrorKind};
 use super::guard::Touched;
+use super::pragmas;
 
 /// How many violations a message lists.
 const LISTED: usize = 10;
@@ -127,18 +128,22 @@ fn references_of(
     connection: &Connection,
     table: Option<&str>,
 ) -> rusqlite::Result<BTreeMap<String, BTreeSet<String>>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT child.name, keys.\"table\" FROM main.sqlite_master AS child
-         JOIN pragma_foreign_key_list(child.name, 'main') AS keys
-         WHERE child.type = 'table' AND (?1 IS NULL OR child.name = ?1)",
-    )?;
-    let mut rows = statement.query([table])?;
-    let mut references: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        references
-            .entry(row.get(0)?)
-            .or_default()
-            .insert(row.get(1)?);
+    let children: Vec<String> = connection
+        .prepare_cached(
+            "SELECT name FROM main.sqlite_master WHERE type = 'table' AND (?1 IS NULL OR name = ?1)
+             AND sql LIKE '%references%'",
+        )?
+        .query_map([table], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut references = BTreeMap::new();
+    for child in children {
+        let parents: BTreeSet<String> = connection
+            .prepare(&pragmas::statement("foreign_key_list", &child))?
+            .query_map([], |row| row.get(2))?
+            .collect::<rusqlite::Result<_>>()?;
+        if !parents.is_empty() {
+            references.insert(child, parents);
+        }
     }
     Ok(references)
 }
@@ -188,9 +193,8 @@ fn count_violations(
     if !exists {
         return Ok(());
     }
-    let mut statement = connection
-        .prepare("SELECT \"table\", rowid, parent FROM pragma_foreign_key_check(?1, 'main')")?;
-    let mut rows = statement.query([table])?;
+    let mut statement = connection.prepare(&pragmas::statement("foreign_key_check", table))?;
+    let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         *violations
             .entry((row.get(0)?, row.get(1)?, row.get(2)?))

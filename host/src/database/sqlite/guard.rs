@@ -32,6 +32,8 @@ const PLAIN_PRAGMAS: [&str; 3] = ["data_version", "encoding", "page_size"];
 
 /// The pragmas that an application keeps its own data with, and the one that the host puts back.
 const ALLOWED_PRAGMAS: [&str; 3] = ["application_id", "legacy_alter_table", "user_version"];
+/// How SQLite's table-valued functions begin that are called after pragmas: a table of such a name would come first.
+pub(super) const PRAGMA_PREFIX: &str = "pragma_";
 
 /// Functions that reach outside the database.
 const FORBIDDEN_FUNCTIONS: [&str; 2] = ["load_extension", "fts3_tokenizer"];
@@ -43,6 +45,8 @@ pub(super) struct Touched {
     pub(super) tables: BTreeSet<String>,
     /// Whether it renames or drops a table or a column, so that any foreign key may now point elsewhere.
     pub(super) shape: bool,
+    /// Whether it makes triggers, which run when others write.
+    pub(super) triggers: bool,
     /// Whether it makes temporary objects, which would outlive the transaction on this connection.
     pub(super) temporary: bool,
     /// The table that the statement itself names, rather than one of its triggers.
@@ -129,8 +133,15 @@ impl Guard {
 
     fn authorize(&self, context: &AuthContext<'_>) -> Authorization {
         let mut state = self.state();
-        if state.authority == Authority::Host {
-            return Authorization::Allow;
+        match (state.authority, context.accessor) {
+            (Authority::Host, Some(accessor)) if writes(&context.action) => {
+                state.denied = Some(format!(
+                    "the trigger `{accessor}` would write in the name of the host"
+                ));
+                return Authorization::Deny;
+            }
+            (Authority::Host | Authority::Application, _) => return Authorization::Allow,
+            (Authority::Step, _) => {}
         }
         if let Err(reason) = permit(&context.action) {
             state.denied = Some(reason);
@@ -156,6 +167,7 @@ impl Touched {
             }
         }
         self.shape |= other.shape;
+        self.triggers |= other.triggers;
         self.temporary |= other.temporary;
     }
 
@@ -175,6 +187,7 @@ impl Touched {
                 self.tables.insert(table_name.to_owned());
             }
             AuthAction::AlterTable { .. } | AuthAction::DropTable { .. } => self.shape = true,
+            AuthAction::CreateTrigger { .. } => self.triggers = true,
             AuthAction::CreateTempTable { .. }
             | AuthAction::CreateTempIndex { .. }
             | AuthAction::CreateTempTrigger { .. }
@@ -219,6 +232,13 @@ fn deed(action: &AuthAction<'_>) -> Option<Deed> {
         table: table.to_owned(),
         column: column.filter(|name| !name.is_empty()).map(str::to_owned),
     })
+}
+
+fn writes(action: &AuthAction<'_>) -> bool {
+    matches!(
+        action,
+        AuthAction::Insert { .. } | AuthAction::Update { .. } | AuthAction::Delete { .. }
+    )
 }
 
 /// Whether a step may do this; the error says what it tried and why not.
@@ -296,7 +316,11 @@ fn permit(action: &AuthAction<'_>) -> Result<(), String> {
         | AuthAction::CreateTrigger { table_name, .. }
         | AuthAction::CreateTempTrigger { table_name, .. }
         | AuthAction::DropTrigger { table_name, .. } => {
-            if is_journal(table_name) {
+            if begins_with(table_name, PRAGMA_PREFIX) && makes(action) {
+                Err(format!(
+                    "`{table_name}`: names that begin with `{PRAGMA_PREFIX}` are those of SQLite's own functions"
+                ))
+            } else if begins_with(table_name, JOURNAL_PREFIX) {
                 Err(format!(
                     "`{table_name}`: a step may read the journal, but tables that begin with `{JOURNAL_PREFIX}` belong to \
                      the host"
@@ -312,10 +336,20 @@ fn permit(action: &AuthAction<'_>) -> Result<(), String> {
     }
 }
 
-fn is_journal(table: &str) -> bool {
-    table
-        .get(..JOURNAL_PREFIX.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(JOURNAL_PREFIX))
+fn makes(action: &AuthAction<'_>) -> bool {
+    matches!(
+        action,
+        AuthAction::CreateTable { .. }
+            | AuthAction::CreateTempTable { .. }
+            | AuthAction::CreateVtable { .. }
+            | AuthAction::CreateView { .. }
+            | AuthAction::CreateTempView { .. }
+    )
+}
+
+fn begins_with(name: &str, prefix: &str) -> bool {
+    name.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 fn operation_name(operation: TransactionOperation) -> &'static str {

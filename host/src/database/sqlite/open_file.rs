@@ -194,7 +194,7 @@ impl OpenFile {
 
     fn statements(&mut self, authority: Authority) -> &mut StatementCache {
         match authority {
-            Authority::Host => &mut self.host_statements,
+            Authority::Host | Authority::Application => &mut self.host_statements,
             Authority::Step => &mut self.step_statements,
         }
     }
@@ -205,7 +205,7 @@ impl OpenFile {
 
     /// A step may only run inside its transaction, even when SQLite has ended that by itself.
     pub(super) fn require_transaction(&self, authority: Authority) -> Result<()> {
-        if authority == Authority::Host || self.in_transaction() {
+        if authority != Authority::Step || self.in_transaction() {
             return Ok(());
         }
         Err(Error::new(
@@ -252,7 +252,7 @@ impl OpenFile {
         sql: &str,
     ) -> Result<(String, Prepared)> {
         self.require_transaction(authority)?;
-        self.is_verified &= authority == Authority::Host;
+        self.is_verified &= authority != Authority::Step;
         self.guard.act_for(authority);
         if let Some((sql, prepared)) = self.statements(authority).take(sql) {
             self.touched.add(&prepared.touched);
@@ -301,7 +301,7 @@ impl OpenFile {
         if let Some(open) = self.cursors.get(&cursor) {
             // A statement that changes rows does so when its first row is read.
             self.require_transaction(open.authority)?;
-            self.is_verified &= open.authority == Authority::Host;
+            self.is_verified &= open.authority != Authority::Step;
         }
         let cursor = self.cursors.get_mut(&cursor).ok_or_else(|| {
             Error::invalid_argument(

@@ -8,11 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use send_wrapper::SendWrapper;
 
+use super::super::content::text;
 use super::super::{
     Access, Authority, Batch, Cell, Column, CommitPermit, Content, Coordination, CursorId, Deed,
     Durability, Error, Introspection, Kind, Listener, Rehearsing, Result, SavepointId, Script,
     ScriptError, SequenceState, Server, Session, Shape, Statements, Stop, TableName, Transactions,
-    Value, expect_columns, quote, texts,
+    Value, expect_columns, quote,
 };
 use super::capabilities::CAPABILITIES;
 use super::content;
@@ -21,25 +22,13 @@ use super::foreign_keys;
 use super::guard::Touched;
 use super::open_file::{Failed, OpenCursor, OpenFile};
 use super::other_connections;
+use super::pragmas;
 use super::reserved;
+use super::schema;
 use super::shape;
 use super::statement::Prepared;
 use super::transform::SqliteTransforming;
 use super::{Sqlite, retry_busy};
-use crate::database::schema::WHOLE;
-
-/// One row a column, index, trigger or view, and one a table as a whole: the table's name, and the line.
-const SCHEMA: &str = r#"
-    WITH relation AS (
-      SELECT type, name, tbl_name, sql FROM sqlite_master
-      WHERE tbl_name NOT LIKE 'sqlite\_%' ESCAPE '\' AND tbl_name NOT LIKE 'wasmigrate\_%' ESCAPE '\')
-    SELECT relation.name, rtrim('column ' || field.name || ' ' || field.type)
-      || CASE field."notnull" WHEN 1 THEN ' not null' ELSE '' END
-      || coalesce(' default ' || field.dflt_value, '')
-      || CASE WHEN field.pk > 0 THEN ' primary key ' || field.pk ELSE '' END
-      FROM relation, pragma_table_xinfo(relation.name) AS field WHERE relation.type = 'table'
-    UNION ALL SELECT tbl_name, CASE type WHEN 'table' THEN '{WHOLE}' ELSE type || ' ' END || sql
-      FROM relation WHERE sql IS NOT NULL"#;
 
 /// A session on a SQLite file. It must stay on its thread, and panics on any other: rusqlite's handles are not to be
 /// shared, and the thread of a run is where all of its work is done.
@@ -409,8 +398,12 @@ impl Introspection for SqliteSession {
     }
 
     fn journal_schema(&self) -> Option<&str> {
-        // No step leaves a temporary table of such a name (`reserved`).
-        None
+        // A temporary table of the same name would come first.
+        Some("main")
+    }
+
+    fn own_schema(&self) -> Option<&str> {
+        Some("main")
     }
 
     async fn has_journal_table(&mut self, name: &str) -> Result<bool> {
@@ -419,16 +412,24 @@ impl Introspection for SqliteSession {
         Ok(!session.rows(query, &[name.into()]).await?.is_empty())
     }
 
-    async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>> {
-        // There is one schema.
+    async fn journal_catalog(&mut self) -> Result<String> {
+        let query = "SELECT coalesce(group_concat(sql, ';'), '') FROM (
+                         SELECT sql FROM main.sqlite_master WHERE tbl_name LIKE 'wasmigrate\\_%' ESCAPE '\\' ORDER BY name
+                     )";
         let session: &mut dyn Session = self;
-        let query = "SELECT lower(name) FROM pragma_table_info($1)";
-        let rows = session.rows(query, &[table.name.into()]).await?;
-        Ok(texts(&rows))
+        let rows = session.rows(query, &[]).await?;
+        Ok(rows.first().map(|row| text(row, 0)).unwrap_or_default())
     }
 
-    fn schema_query(&self) -> String {
-        SCHEMA.replace("{WHOLE}", WHOLE)
+    async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>> {
+        // There is one schema.
+        let rows = pragmas::ask(self, "table_info", table.name).await?;
+        let names: Vec<String> = rows.iter().map(|row| text(row, 1).to_lowercase()).collect();
+        Ok(Some(names).filter(|names| !names.is_empty()))
+    }
+
+    async fn schema_lines(&mut self, _authority: Authority) -> Result<Vec<(String, String)>> {
+        schema::lines(self).await
     }
 
     async fn invalid_indexes(&mut self) -> Result<Vec<String>> {

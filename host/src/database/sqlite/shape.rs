@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::super::content::text;
 use super::super::shape::integer;
 use super::super::{ColumnShape, ForeignKey, Result, Session, Shape};
+use super::pragmas;
 
 /// The shapes of all tables but the host's, by name.
 pub(super) async fn shapes(session: &mut dyn Session) -> Result<BTreeMap<String, Shape>> {
-    let tables = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'
+    let tables = "SELECT name, sql FROM main.sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'
                   AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'wasmigrate\\_%' ESCAPE '\\'";
     let mut shapes = BTreeMap::new();
     for table in session.rows(tables, &[]).await? {
@@ -18,18 +19,21 @@ pub(super) async fn shapes(session: &mut dyn Session) -> Result<BTreeMap<String,
             ..Shape::default()
         };
         let mut key = Vec::new();
-        let columns = "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo($1) WHERE hidden <> 1 ORDER BY cid";
-        for row in session.rows(columns, &[name.as_str().into()]).await? {
-            let column = text(&row, 0);
-            if integer(&row, 3) > 0 {
-                key.push((integer(&row, 3), column.clone()));
+        // Its place, name, type, whether it is not null, its default, its place in the key, whether it is hidden.
+        for row in pragmas::ask(session, "table_xinfo", &name).await? {
+            if integer(&row, 6) == 1 {
+                continue;
+            }
+            let (column, place) = (text(&row, 1), integer(&row, 5));
+            if place > 0 {
+                key.push((place, column.clone()));
             }
             shape.columns.push(ColumnShape {
                 name: column,
-                type_name: text(&row, 1).to_lowercase(),
-                is_nullable: integer(&row, 2) == 0 && integer(&row, 3) == 0,
+                type_name: text(&row, 2).to_lowercase(),
+                is_nullable: integer(&row, 3) == 0 && place == 0,
                 is_automatic: false,
-                is_computed: integer(&row, 4) > 1,
+                is_computed: integer(&row, 6) > 1,
             });
         }
         key.sort();
@@ -42,28 +46,30 @@ pub(super) async fn shapes(session: &mut dyn Session) -> Result<BTreeMap<String,
         if !key.is_empty() {
             shape.unique.push(key.clone());
         }
-        let unique = "SELECT index_list.name, index_info.name FROM pragma_index_list($1) AS index_list,
-                      pragma_index_info(index_list.name) AS index_info WHERE \"unique\" = 1 ORDER BY 1, seqno";
         let mut indexes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for row in session.rows(unique, &[name.as_str().into()]).await? {
-            indexes
-                .entry(text(&row, 0))
-                .or_default()
-                .push(text(&row, 1));
+        for index in pragmas::ask(session, "index_list", &name).await? {
+            if integer(&index, 2) == 1 {
+                let index = text(&index, 1);
+                let columns = pragmas::ask(session, "index_info", &index).await?;
+                let columns = columns.iter().map(|column| text(column, 2));
+                indexes.insert(index, columns.collect());
+            }
         }
         shape
             .unique
             .extend(indexes.into_values().filter(|columns| *columns != key));
-        let foreign = "SELECT id, \"table\", \"from\", coalesce(\"to\", '') FROM pragma_foreign_key_list($1) ORDER BY id, seq";
         let mut keys: BTreeMap<i64, ForeignKey> = BTreeMap::new();
-        for row in session.rows(foreign, &[name.as_str().into()]).await? {
+        // The key, the place in it, the other table, the column, the column there.
+        let mut foreign = pragmas::ask(session, "foreign_key_list", &name).await?;
+        foreign.sort_by_key(|row| (integer(row, 0), integer(row, 1)));
+        for row in foreign {
             let key = keys.entry(integer(&row, 0)).or_insert_with(|| ForeignKey {
                 columns: Vec::new(),
-                target: text(&row, 1),
+                target: text(&row, 2),
                 target_columns: Vec::new(),
             });
-            key.columns.push(text(&row, 2));
-            key.target_columns.push(text(&row, 3));
+            key.columns.push(text(&row, 3));
+            key.target_columns.push(text(&row, 4));
         }
         shape.foreign_keys = keys.into_values().collect();
         shapes.insert(name, shape);

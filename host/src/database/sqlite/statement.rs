@@ -8,8 +8,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rusqlite::fallible_iterator::FallibleIterator as _;
+use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Rows, Statement};
+use rusqlite::{Connection, Rows, Statement, ffi};
 use self_cell::{MutBorrow, self_cell};
 
 use super::super::{Batch, Cell, Column, ColumnBuilder, ColumnForm};
@@ -44,6 +45,8 @@ pub(super) struct Prepared {
     pub(super) columns: Arc<[Column]>,
     pub(super) parameters: Parameters,
     pub(super) read_only: bool,
+    /// The most bytes that a row may have.
+    most_row: usize,
 }
 
 /// The open result of a statement.
@@ -55,6 +58,7 @@ pub(super) struct Running {
     forms: Vec<Option<ColumnForm>>,
     parameters: Parameters,
     read_only: bool,
+    most_row: usize,
 }
 
 impl Prepared {
@@ -78,6 +82,8 @@ impl Prepared {
             columns,
             parameters: parameters?,
             read_only,
+            most_row: usize::try_from(connection.limit(Limit::SQLITE_LIMIT_LENGTH)?)
+                .unwrap_or(usize::MAX),
         })
     }
 
@@ -124,6 +130,7 @@ impl Prepared {
             columns: self.columns,
             parameters,
             read_only: self.read_only,
+            most_row: self.most_row,
         })
     }
 }
@@ -131,10 +138,10 @@ impl Prepared {
 impl Running {
     /// The next rows: at most `max_rows`, and no more once `max_bytes` are reached.
     pub(super) fn fetch(&mut self, max_rows: usize, max_bytes: usize) -> rusqlite::Result<Batch> {
-        let forms = &self.forms;
+        let (forms, most_row) = (&self.forms, self.most_row);
         let batch = self
             .rows
-            .with_dependent_mut(|_, rows| fetch(rows, forms, max_rows, max_bytes))?;
+            .with_dependent_mut(|_, rows| fetch(rows, forms, max_rows, max_bytes, most_row))?;
         for (form, column) in self.forms.iter_mut().zip(&batch.columns) {
             if form.is_none() && column.has_value() {
                 *form = Some(column.form());
@@ -151,6 +158,7 @@ impl Running {
             columns: self.columns,
             parameters: self.parameters,
             read_only: self.read_only,
+            most_row: self.most_row,
         }
     }
 }
@@ -195,6 +203,7 @@ fn fetch(
     forms: &[Option<ColumnForm>],
     max_rows: usize,
     max_bytes: usize,
+    most_row: usize,
 ) -> rusqlite::Result<Batch> {
     let mut builders: Vec<ColumnBuilder> =
         forms.iter().map(|form| ColumnBuilder::of(*form)).collect();
@@ -204,14 +213,24 @@ fn fetch(
         let Some(row) = rows.next()? else {
             break;
         };
-        for (position, builder) in builders.iter_mut().enumerate() {
-            let value = row.get_ref(position)?;
-            bytes += match value {
+        // Counted before anything of it is copied: each of many values may be as long as a value may be.
+        let mut of_row = 0;
+        for position in 0..forms.len() {
+            of_row += match row.get_ref(position)? {
                 ValueRef::Text(text) => text.len() + size_of::<u32>(),
                 ValueRef::Blob(blob) => blob.len() + size_of::<u32>(),
                 _ => size_of::<i64>(),
             };
-            match value {
+        }
+        if of_row > most_row {
+            return Err(rusqlite::Error::SqliteFailure(
+                ffi::Error::new(ffi::SQLITE_TOOBIG),
+                None,
+            ));
+        }
+        bytes += of_row;
+        for (position, builder) in builders.iter_mut().enumerate() {
+            match row.get_ref(position)? {
                 ValueRef::Null => builder.push(Cell::Null),
                 ValueRef::Integer(value) => builder.push(Cell::Integer(value)),
                 ValueRef::Real(value) => builder.push(Cell::Float(value)),

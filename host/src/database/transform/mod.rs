@@ -54,14 +54,16 @@ pub(super) async fn step_rows(
     Ok(rows)
 }
 
-/// Sends statements whose results nobody looks at.
+/// Runs statements of the host whose results nobody looks at, and in which a column's type may be one of the application's.
 pub(super) async fn send(
     session: &mut dyn Session,
     statements: impl IntoIterator<Item = String> + Send,
 ) -> Result<()> {
     let statements: Vec<String> = statements.into_iter().collect();
     for statement in statements {
-        session.execute_later(&statement, &[]).await?;
+        session
+            .execute(Authority::Application, &statement, &[])
+            .await?;
     }
     Ok(())
 }

@@ -82,6 +82,7 @@ async fn of_tenants(
     let sync = ApplyOrder {
         mode: ApplyMode::Sync,
         new_tenant: None,
+        adopts_schema: false,
         strategy: None,
     };
     let applied = engine.apply(sync, observer, stop).await;

@@ -68,12 +68,18 @@ impl Run<'_> {
         known: &BTreeSet<String>,
     ) -> (Result<(), Failure>, StepTransaction) {
         let begun = async {
-            transaction.session.begin_without_transaction().await?;
-            self.lease.demand_held(&mut *transaction.session).await
+            let session = &mut transaction.session;
+            session.begin_read().await?;
+            let before = journal::fingerprint(&mut **session, self.lease.run).await?;
+            session.rollback().await?;
+            session.begin_without_transaction().await?;
+            self.lease.demand_held(&mut **session).await?;
+            crate::database::Result::Ok(before)
         };
-        if let Err(error) = begun.await {
-            return (Err(Failure::from_database(error)), transaction);
-        }
+        let before = match begun.await {
+            Ok(before) => before,
+            Err(error) => return (Err(Failure::from_database(error)), transaction),
+        };
         let (mut result, mut transaction) =
             loaded.perform(self.engine, transaction, &self.stop).await;
         if result.is_ok() && self.stop.is_cancelled() {
@@ -83,12 +89,12 @@ impl Run<'_> {
             transaction.session.rollback().await?;
             transaction.session.begin_read().await?;
             let invalid = transaction.session.invalid_indexes().await?;
-            let snapshot = journal::read(&mut *transaction.session).await?;
+            let after = journal::fingerprint(&mut *transaction.session, self.lease.run).await?;
             transaction.session.rollback().await?;
-            crate::database::Result::Ok((invalid, snapshot))
+            crate::database::Result::Ok((invalid, after))
         }
         .await;
-        let (invalid, snapshot) = match looked {
+        let (invalid, after) = match looked {
             Ok(looked) => looked,
             Err(error) => return (result.and(Err(Failure::from_database(error))), transaction),
         };
@@ -100,20 +106,8 @@ impl Run<'_> {
         if !left.is_empty() {
             result = Err(name_invalid(result, &left));
         }
-        let expected = transaction
-            .committed
-            .as_ref()
-            .map(|record| record.digest.as_str());
-        let found = snapshot.steps.get(&loaded.step.index);
-        let others = snapshot.steps.len()
-            == self.snapshot.steps.len() + usize::from(self.record_of(loaded).is_none());
-        if found.map(|record| record.digest.as_str()) != expected || !others {
-            result = Err(Failure::new(
-                "database",
-                Blame::Step,
-                "the step tampered with the host: it changed `wasmigrate_step`, which belongs to the host; what it did \
-                 outside a transaction cannot be rolled back",
-            ));
+        if after != before {
+            result = Err(tampered_outside());
         }
         (result, transaction)
     }
@@ -139,6 +133,16 @@ async fn finish(transaction: &mut StepTransaction, lease: &Lease) -> Result<(), 
         .map_err(Failure::from_database)?;
     let committed = transaction.commit_migrated(lease, Ran::Nothing).await;
     committed.map_err(Failure::from_database)
+}
+
+/// The journal is another one after a step that nothing can roll back.
+pub(in crate::engine) fn tampered_outside() -> Failure {
+    Failure::new(
+        "database",
+        Blame::Step,
+        "the step tampered with the host: it changed the journal, which belongs to the host; what it did outside a transaction \
+         cannot be rolled back: restore the tables that begin with `wasmigrate_` from a backup",
+    )
 }
 
 /// Whether an index may be one that the step makes: a component's text does not tell.

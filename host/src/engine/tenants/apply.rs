@@ -40,6 +40,7 @@ pub(in crate::engine) async fn apply(
                 },
                 strategy: order.strategy.unwrap_or_else(|| options.strategy.clone()),
                 new_tenant: order.new_tenant.as_deref(),
+                adopts_schema: order.adopts_schema,
                 verbose: false,
                 waits: true,
             };

@@ -369,7 +369,7 @@ impl<'a> AtomicRun<'a> {
             session.enter_schema(None).await?;
             let lives_in_schema = !session.server().capabilities.has_tenant_databases();
             if let Some(schema) = schema.filter(|_| lives_in_schema) {
-                journal::make_schema(session, schema).await?;
+                journal::make_schema(session, schema, tenancy.adopts_schema).await?;
             }
             if let Some(insert) = &tenancy.options.tenant_insert {
                 session

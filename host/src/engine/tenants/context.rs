@@ -35,6 +35,8 @@ pub(super) struct TenancyContext<'c> {
     pub(super) lease: Option<Lease>,
     /// The number of what was applied last.
     pub(super) last_applied: AtomicI64,
+    /// Whether a new tenant takes over a schema that exists.
+    pub(super) adopts_schema: bool,
 }
 
 /// What a task left.

@@ -42,6 +42,7 @@ pub(in crate::engine) async fn run(
         },
         strategy: options.strategy.clone(),
         new_tenant: None,
+        adopts_schema: false,
         verbose: order.verbose,
         waits: engine.options.wait,
     };
@@ -101,6 +102,7 @@ pub(super) async fn drive(
         stop,
         lease: Some(lease.clone()),
         last_applied: AtomicI64::new(snapshot.last_applied),
+        adopts_schema: request.adopts_schema,
     };
     let report = perform(tenancy, request, only, schedule, session, &lease).await;
     drop(presence);

@@ -100,6 +100,8 @@ pub struct ApplyOrder {
     pub mode: ApplyMode,
     /// The tenant to add; only its files are run then.
     pub new_tenant: Option<String>,
+    /// Whether it takes over a schema that exists.
+    pub adopts_schema: bool,
     /// How it goes from tenant to tenant; none for what the options of the engine say.
     pub strategy: Option<RolloutStrategy>,
 }

@@ -9,7 +9,7 @@ use super::work::Task;
 use super::worker::Worker;
 use crate::database::{Durability, Session, quote};
 use crate::engine::failure::Failure;
-use crate::engine::runner::outside::{may_be_of, name_invalid};
+use crate::engine::runner::outside::{may_be_of, name_invalid, tampered_outside};
 use crate::journal::{self, AppliedRecord, Fenced, Phase};
 
 impl Worker<'_> {
@@ -36,12 +36,15 @@ impl Worker<'_> {
                 journal::write_applied(fenced.session(), std::slice::from_ref(&record)).await?;
             }
             fenced.commit().await?;
+            session.begin_read().await?;
+            let before = journal::fingerprint(&mut *session, self.lease.run).await?;
+            session.rollback().await?;
             session.begin_without_transaction().await?;
             self.lease.demand_held(&mut *session).await?;
-            crate::database::Result::Ok(known)
+            crate::database::Result::Ok((known, before))
         };
-        let known = match started.await {
-            Ok(known) => known,
+        let (known, before) = match started.await {
+            Ok(started) => started,
             Err(error) => return (Err(Failure::from_database(error)), session),
         };
         lock(&self.shared.committed).insert((task.file, task.tenant), Some(record.clone()));
@@ -65,10 +68,16 @@ impl Worker<'_> {
         let looked = async {
             session.rollback().await?;
             session.begin(Durability::Deferred).await?;
-            self.invalid_indexes(&mut *session, &task).await
+            let invalid = self.invalid_indexes(&mut *session, &task).await?;
+            let after = journal::fingerprint(&mut *session, self.lease.run).await?;
+            crate::database::Result::Ok((invalid, after))
         };
         match looked.await {
-            Ok(invalid) => {
+            Ok((_, after)) if after != before => {
+                let failure = tampered_outside();
+                result = Err(tenancy.say(failure, &task, Phase::Migrate, &self.stop));
+            }
+            Ok((invalid, _)) => {
                 let left: Vec<&str> = invalid.difference(&known).map(String::as_str).collect();
                 if !left.is_empty() {
                     let failure = name_invalid(result, &left);

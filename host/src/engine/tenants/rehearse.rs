@@ -75,6 +75,7 @@ pub(super) async fn rehearse(
         stop,
         lease: None,
         last_applied: AtomicI64::new(0),
+        adopts_schema: false,
     };
     let mut report = TenancyReport::nothing();
     if schedule.is_empty() && new_tenant.is_none() {

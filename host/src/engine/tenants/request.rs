@@ -11,6 +11,8 @@ pub(super) struct RunRequest<'t> {
     pub(super) strategy: RolloutStrategy,
     /// The tenant to add; only its files are run then.
     pub(super) new_tenant: Option<&'t str>,
+    /// Whether it takes over a schema that exists.
+    pub(super) adopts_schema: bool,
     pub(super) verbose: bool,
     /// Whether to wait for whoever else works on the target.
     pub(super) waits: bool,

@@ -173,6 +173,7 @@ mod tests {
                 only_failed: true,
             },
             new_tenant: None,
+            adopts_schema: false,
             verbose: false,
             waits: false,
         }

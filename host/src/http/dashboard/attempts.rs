@@ -24,14 +24,14 @@ struct Wrong {
 
 impl Attempts {
     /// How long an address must wait until it may try again; none when it may now.
-    pub(super) fn wait(&self, address: IpAddr) -> Option<Duration> {
+    pub(in crate::http) fn wait(&self, address: IpAddr) -> Option<Duration> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let wrong = known.get(&address).filter(|wrong| wrong.times >= MOST)?;
         WHILE.checked_sub(wrong.first.elapsed())
     }
 
     /// Takes note of a wrong secret.
-    pub(super) fn note(&self, address: IpAddr) {
+    pub(in crate::http) fn note(&self, address: IpAddr) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, wrong| wrong.first.elapsed() < WHILE);
         if known.len() >= MOST_ADDRESSES && !known.contains_key(&address) {

@@ -38,6 +38,7 @@ pub(super) async fn run(
     let order = ApplyOrder {
         mode: command.mode,
         new_tenant,
+        adopts_schema: false,
         // Its clients rely on all or nothing.
         strategy: Some(RolloutStrategy::Atomic),
     };

@@ -1,6 +1,8 @@
 //! Tries at files that failed.
 
-use super::super::cells::{columns, index as index_of, json, number, small, spelled, text};
+use super::super::cells::{
+    ERROR, columns, index as index_of, number, read_error, small, spelled, text,
+};
 use super::super::{AttemptRecord, Outcome, Phase};
 use crate::database::{Result, Session};
 use crate::journal::tables::tables;
@@ -34,8 +36,10 @@ pub async fn write_failure(session: &mut dyn Session, attempt: &AttemptRecord) -
 pub async fn read_failures(session: &mut dyn Session, run: i64) -> Result<Vec<AttemptRecord>> {
     let rows = tables(session)
         .rows(
-            "SELECT tenant, file_key, phase, attempt, step_index, digest, outcome, started_at, ended_at, error
-             FROM wasmigrate_failure WHERE run = $1 ORDER BY ended_at, tenant, file_key, attempt",
+            &format!(
+                "SELECT tenant, file_key, phase, attempt, step_index, digest, outcome, started_at, ended_at, {ERROR}
+                 FROM wasmigrate_failure WHERE run = $1 ORDER BY ended_at, tenant, file_key, attempt"
+            ),
             &[run.into()],
         )
         .await?;
@@ -63,7 +67,7 @@ pub async fn read_failures(session: &mut dyn Session, run: i64) -> Result<Vec<At
                 outcome: spelled(&outcome, Outcome::from_journal)?,
                 started_at: number(&started_at),
                 ended_at: number(&ended_at),
-                error: json(&error),
+                error: read_error(&error),
                 tenant: Some(text(&tenant)).filter(|tenant| !tenant.is_empty()),
             })
         })

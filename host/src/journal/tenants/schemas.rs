@@ -2,13 +2,35 @@
 
 use std::collections::BTreeSet;
 
-use crate::database::{Authority, Result, Session, quote};
+use crate::database::{Authority, Error, Result, Session, quote};
 
-/// Makes the schema of a new tenant, unless there is one.
-pub async fn make_schema(session: &mut dyn Session, schema: &str) -> Result<()> {
-    let statement = format!("CREATE SCHEMA IF NOT EXISTS {}", quote(schema));
-    session.execute(Authority::Step, &statement, &[]).await?;
-    Ok(())
+/// SQLSTATE `duplicate_schema`: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+const DUPLICATE_SCHEMA: &str = "42P06";
+
+/// Makes the schema of a new tenant. One that exists may hold something else: it is taken over only when the operator `adopts`
+/// it, and never where the journal is.
+pub async fn make_schema(session: &mut dyn Session, schema: &str, adopts: bool) -> Result<()> {
+    if session
+        .journal_schema()
+        .is_some_and(|own| own.trim_matches('"') == schema)
+    {
+        return Err(Error::not_permitted(format!(
+            "the journal is in the schema `{schema}`, which cannot be a tenant's"
+        )));
+    }
+    let unless = if adopts { "IF NOT EXISTS " } else { "" };
+    let statement = format!("CREATE SCHEMA {unless}{}", quote(schema));
+    let made = session.execute(Authority::Step, &statement, &[]).await;
+    made.map(|_| ()).map_err(|error| match error.code == DUPLICATE_SCHEMA {
+        true => Error {
+            message: format!(
+                "the schema `{schema}` exists already, and may hold what is not of a tenant: `wasmigrate tenants add --adopt` takes \
+                 it over"
+            ),
+            ..error
+        },
+        false => error,
+    })
 }
 
 /// The words that the server does not take as the name of a schema without quotes; none where tenants are no schemas.

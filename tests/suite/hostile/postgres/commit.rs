@@ -52,6 +52,25 @@ fn a_trigger_that_puts_itself_off_again_writes_nothing_at_all() {
     target.and_works_on();
 }
 
+/// Before version 16 a trigger can take off that the transaction may not write.
+#[test]
+fn a_trigger_that_puts_itself_off_does_not_write_at_the_commit() {
+    let body = "IF current_setting('transaction_read_only') = 'on' THEN
+             RESET transaction_read_only;
+             EXECUTE 'UPDATE public.wasmi' || 'grate_step SET name = ''forged''';
+             EXECUTE 'DELETE FROM public.wasmi' || 'grate_attempt';
+         ELSE
+             SET CONSTRAINTS ALL DEFERRED;
+             INSERT INTO public.audit VALUES ('again');
+         END IF;";
+    let target = Target::new();
+    target.repels(
+        &[&function(body), LATE, "INSERT INTO audit VALUES ('late')"],
+        "",
+    );
+    target.and_works_on();
+}
+
 #[test]
 fn a_trigger_that_puts_itself_off_again_leaves_the_session_alone() {
     let body = "IF TG_OP = 'INSERT' AND (SELECT count(*) FROM public.audit) < 2 THEN
@@ -62,6 +81,23 @@ fn a_trigger_that_puts_itself_off_again_leaves_the_session_alone() {
                  set_config('lock_timeout', '0', false), pg_advisory_lock(7);
          END IF;";
     let target = Target::new();
+    if target
+        .place
+        .one::<i64>("SELECT current_setting('server_version_num')")
+        < 160_000
+    {
+        // What is left at the commit is not let through at all.
+        let statements = [
+            "CREATE SCHEMA elsewhere",
+            &function(body),
+            LATE,
+            "INSERT INTO audit VALUES ('late')",
+        ];
+        return target.repels(
+            &statements,
+            "it left something behind that would write at the commit",
+        );
+    }
     let place = target
         .place
         .with_sql("0002_late.sql", &format!("CREATE SCHEMA elsewhere; {}; {LATE}; INSERT INTO audit VALUES ('late');", function(body)))

@@ -121,6 +121,57 @@ fn rights_are_not_given_away_or_taken() {
 }
 
 #[test]
+fn the_right_to_read_is_given_and_taken() {
+    let target = Target::with("CREATE TABLE more (id INTEGER);");
+    let place = target.permits(&[
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC",
+        "REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM PUBLIC",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC",
+    ]);
+    place.run(&["finalize"]).ends_with(0);
+    // Where others may write already, by default or by the operator's word.
+    let target = Target::new();
+    target
+        .place
+        .connect()
+        .run("GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC");
+    let place = target.permits(&["GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC"]);
+    place.run(&["finalize"]).ends_with(0);
+}
+
+#[test]
+fn nothing_is_published_or_counted_that_later_writes_fail_for() {
+    let target = Target::new();
+    target.place.connect().run(
+        "CREATE PUBLICATION of_others FOR TABLE account, wasmigrate_step;
+         CREATE STATISTICS of_others ON run, attempt FROM wasmigrate_attempt",
+    );
+    for statement in [
+        "CREATE PUBLICATION mine FOR TABLE JOURNAL_attempt",
+        "CREATE PUBLICATION mine FOR TABLE JOURNAL_step WHERE (name <> 'x')",
+        "ALTER PUBLICATION of_others ADD TABLE JOURNAL_run",
+        "ALTER PUBLICATION of_others SET TABLE JOURNAL_step WHERE (state = 'x')",
+    ] {
+        target.repels(
+            &[&hidden(statement)],
+            "it published tables that belong to the host",
+        );
+    }
+    target.repels(
+        &[&hidden(
+            "CREATE STATISTICS mine ON (step_index + 1), run FROM JOURNAL_step",
+        )],
+        "it made statistics of tables that belong to the host",
+    );
+    // What was there before, and statistics that are only brought up to date, are no harm.
+    target.permits(&[
+        "ANALYZE",
+        "CREATE PUBLICATION mine FOR TABLE audit",
+        "DROP PUBLICATION mine",
+    ]);
+}
+
+#[test]
 fn tables_are_not_replaced() {
     finds_out(
         &[

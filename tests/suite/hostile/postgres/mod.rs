@@ -7,8 +7,11 @@
 mod commit;
 mod journal;
 mod leaks;
+mod names;
+mod outside;
 mod reach;
 mod shadows;
+mod texts;
 mod transaction;
 
 use super::component::{Component, sql, writes};

@@ -251,6 +251,37 @@ fn the_settings_of_later_sessions() {
 }
 
 #[test]
+fn roles_and_databases() {
+    let target = Target::new();
+    for statement in [
+        "ALTER USER CURRENT_USER PASSWORD 'known'",
+        "ALTER ROLE CURRENT_USER PASSWORD 'known'",
+        "ALTER ROLE nobody CONNECTION LIMIT 0",
+        "CREATE ROLE mine LOGIN",
+        "CREATE USER mine",
+        "DROP ROLE IF EXISTS mine",
+        "GRANT pg_read_all_data TO PUBLIC",
+        "REVOKE nobody FROM CURRENT_USER",
+        "ALTER DATABASE mine CONNECTION LIMIT 0",
+        "ALTER DATABASE mine RENAME TO yours",
+    ] {
+        target.repels(&[statement], "are the operator's and of the whole server");
+    }
+    let block = |statement: &str| {
+        format!("DO $$ BEGIN EXECUTE format('{statement}', current_database()); END $$")
+    };
+    target.repels(
+        &[&block("ALTER USER CURRENT_USER PASSWORD ''known''")],
+        "it changed roles",
+    );
+    target.repels(
+        &[&block("ALTER DATABASE %I CONNECTION LIMIT 100")],
+        "it changed a database as a whole",
+    );
+    target.and_works_on();
+}
+
+#[test]
 fn a_superuser_is_warned_of() {
     let target = Target::new();
     let superuser = target.place.url().replace("//app@", "//postgres@");

@@ -3,7 +3,7 @@
 use crate::database::transform::{
     ColumnDefinition, TableDefinition, integer_of, text_of, unique_columns,
 };
-use crate::database::{Result, Session, Value, quote};
+use crate::database::{Authority, Result, Session, Value, quote};
 
 /// The columns of a table `$1`: how their types are spelled, with the schema that they are in unless the spelling names it,
 /// and the schema of the operators in whose order their values are.
@@ -53,6 +53,16 @@ const WORDS_OF_GRAMMAR: [&str; 12] = [
 /// The table of this name; none when there is none that holds rows of its own.
 pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option<TableDefinition>> {
     let quoted: Vec<String> = name.splitn(2, '.').map(quote).collect();
+    let number = session
+        .rows_as(
+            Authority::Application,
+            "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid::pg_catalog.text",
+            &[quoted.join(".").into()],
+        )
+        .await?;
+    let Some(number @ Value::Text(_)) = number.into_iter().flatten().next() else {
+        return Ok(None);
+    };
     let found = session
         .rows(
             "SELECT nspname, relname, relkind = 'p', relkind = 'r' AND EXISTS (
@@ -60,8 +70,8 @@ pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option
              ), pg_class.oid::pg_catalog.text,
              nullif(pg_catalog.pg_get_userbyid(relowner), current_user)::pg_catalog.text
              FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
-             WHERE pg_class.oid = pg_catalog.to_regclass($1) AND relkind IN ('r', 'p')",
-            &[quoted.join(".").into()],
+             WHERE pg_class.oid = $1::pg_catalog.oid AND relkind IN ('r', 'p')",
+            &[number],
         )
         .await?;
     let Some(row) = found.into_iter().next() else {

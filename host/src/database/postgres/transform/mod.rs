@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use crate::database::transform::{
     Chunk, TableDefinition, TransformedTable, Transforming, step_rows,
 };
-use crate::database::{Batch, ErrorKind, Result, Session, Value, quote};
+use crate::database::{Authority, Batch, ErrorKind, Result, Session, Value, quote};
 
 /// PostgreSQL's words for transformations.
 #[derive(Debug)]
@@ -33,7 +33,9 @@ impl Transforming for PostgresTransforming {
 
     async fn has_type(&self, session: &mut dyn Session, name: &str) -> Result<bool> {
         let query = "SELECT 1 WHERE pg_catalog.to_regtype($1) IS NOT NULL";
-        match session.rows(query, &[name.into()]).await {
+        let name = [name.into()];
+        let found = session.rows_as(Authority::Application, query, &name);
+        match found.await {
             Ok(rows) => Ok(!rows.is_empty()),
             Err(error) if error.kind == ErrorKind::Syntax => Ok(false),
             Err(error) => Err(error),

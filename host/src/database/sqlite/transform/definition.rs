@@ -1,5 +1,6 @@
 //! A table as SQLite knows it.
 
+use crate::database::sqlite::pragmas;
 use crate::database::transform::{
     ColumnDefinition, TableDefinition, integer_of, text_of, unique_columns,
 };
@@ -7,32 +8,26 @@ use crate::database::{Result, Session, Value};
 
 /// The table of this name; none when there is none that holds rows of its own.
 pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option<TableDefinition>> {
-    let found = session
-        .rows(
-            "SELECT name, wr FROM pragma_table_list($1) WHERE type = 'table' AND schema = 'main'",
-            &[name.into()],
-        )
-        .await?;
+    // The schema, its name, what it is, how many columns, whether it is without a rowid.
+    let mut found = pragmas::ask(session, "table_list", name).await?;
+    found.retain(|row| text_of(row.first()) == "main" && text_of(row.get(2)) == "table");
     let Some(row) = found.into_iter().next() else {
         return Ok(None);
     };
-    let name = text_of(row.first());
-    let is_without_rowid = row.get(1).and_then(Value::as_integer) == Some(1);
-    let rows = session
-        .rows(
-            "SELECT name, type, pk, \"notnull\", hidden FROM pragma_table_xinfo($1) WHERE hidden <> 1",
-            &[name.as_str().into()],
-        )
-        .await?;
+    let name = text_of(row.get(1));
+    let is_without_rowid = row.get(4).and_then(Value::as_integer) == Some(1);
+    // The place, the name, the type, whether it is not null, the default, the place in the key, whether it is hidden.
+    let rows = pragmas::ask(session, "table_xinfo", &name).await?;
     let mut columns: Vec<ColumnDefinition> = rows
         .into_iter()
+        .filter(|row| integer_of(row.get(6)) != 1)
         .map(|row| ColumnDefinition {
-            name: text_of(row.first()),
-            type_name: text_of(row.get(1)),
+            name: text_of(row.get(1)),
+            type_name: text_of(row.get(2)),
             base_type: String::new(),
-            place: integer_of(row.get(2)),
+            place: integer_of(row.get(5)),
             is_nullable: integer_of(row.get(3)) == 0,
-            is_generated: integer_of(row.get(4)) != 0,
+            is_generated: integer_of(row.get(6)) != 0,
             is_collatable: false,
             operators: None,
         })
@@ -44,13 +39,17 @@ pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option
         let is_rowid = places == 1 && column.type_name.eq_ignore_ascii_case("INTEGER");
         column.is_nullable &= !is_rowid && !is_without_rowid;
     }
-    let indexes = session
-        .rows(
-            "SELECT list.name, info.name FROM pragma_index_list($1) AS list, pragma_index_info(list.name) AS info
-             WHERE list.\"unique\" = 1 AND list.partial = 0",
-            &[name.as_str().into()],
-        )
-        .await?;
+    // Of each index: its place, its name, whether it is unique, where it is from, whether it is partial.
+    let mut indexes = Vec::new();
+    for index in pragmas::ask(session, "index_list", &name).await? {
+        if integer_of(index.get(2)) == 1 && integer_of(index.get(4)) == 0 {
+            let index = text_of(index.get(1));
+            for part in pragmas::ask(session, "index_info", &index).await? {
+                let column = part.get(2).cloned().unwrap_or(Value::Null);
+                indexes.push(vec![index.as_str().into(), column]);
+            }
+        }
+    }
     Ok(Some(TableDefinition {
         number: None,
         owner: None,

@@ -1,0 +1,49 @@
+//! What the tables of a file look like, line by line.
+
+use super::super::content::text;
+use super::super::shape::integer;
+use super::super::{Result, Session, Value};
+use super::pragmas;
+use crate::database::schema::WHOLE;
+
+const OBJECTS: &str = r"
+    SELECT type, name, tbl_name, sql FROM main.sqlite_master
+    WHERE tbl_name NOT LIKE 'sqlite\_%' ESCAPE '\' AND tbl_name NOT LIKE 'wasmigrate\_%' ESCAPE '\'";
+
+/// One line a column, index, trigger or view, and one a table as a whole, each with the table's name.
+pub(super) async fn lines(session: &mut dyn Session) -> Result<Vec<(String, String)>> {
+    let mut lines = Vec::new();
+    for row in session.rows(OBJECTS, &[]).await? {
+        let (kind, name) = (text(&row, 0), text(&row, 1));
+        if kind == "table" {
+            for field in pragmas::ask(session, "table_xinfo", &name).await? {
+                lines.push((name.clone(), column(&field)));
+            }
+        }
+        let Some(sql) = row.get(3).and_then(Value::as_text) else {
+            continue;
+        };
+        let line = match kind.as_str() {
+            "table" => format!("{WHOLE}{sql}"),
+            kind => format!("{kind} {sql}"),
+        };
+        lines.push((text(&row, 2), line));
+    }
+    Ok(lines)
+}
+
+/// Of the columns of <https://www.sqlite.org/pragma.html#pragma_table_xinfo>.
+fn column(field: &[Value]) -> String {
+    let mut line = format!("column {} {}", text(field, 1), text(field, 2));
+    line.truncate(line.trim_end_matches(' ').len());
+    if integer(field, 3) == 1 {
+        line.push_str(" not null");
+    }
+    if let Some(default) = field.get(4).and_then(Value::as_text) {
+        line.push_str(&format!(" default {default}"));
+    }
+    if integer(field, 5) > 0 {
+        line.push_str(&format!(" primary key {}", integer(field, 5)));
+    }
+    line
+}

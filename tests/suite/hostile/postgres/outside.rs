@@ -1,0 +1,55 @@
+//! Steps that run outside a transaction: nothing confines them, and what they do to the journal is found out.
+
+use super::{Target, hidden};
+
+#[test]
+fn a_change_of_the_journal_is_found_out() {
+    for statement in [
+        "UPDATE JOURNAL_step SET digest = 'forged' WHERE step_index = 1",
+        "UPDATE JOURNAL_step SET name = 'forged' WHERE step_index = 1",
+        "DELETE FROM JOURNAL_attempt",
+        "UPDATE JOURNAL_run SET outcome = 'failed' WHERE id = 1",
+        "INSERT INTO JOURNAL_source SELECT 1, 'k', 'd', 'f', 'k', 'f', 'd', 'c'",
+        "ALTER TABLE JOURNAL_attempt ALTER COLUMN name SET DEFAULT 'other'",
+        "CREATE RULE mine AS ON DELETE TO JOURNAL_attempt DO INSTEAD NOTHING",
+        "CREATE STATISTICS mine ON run, attempt FROM JOURNAL_attempt",
+        "CREATE PUBLICATION mine FOR TABLE JOURNAL_attempt",
+        "GRANT UPDATE ON JOURNAL_step TO PUBLIC",
+    ] {
+        let target = Target::new();
+        let script = format!("-- wasmigrate:no-transaction\n{};", hidden(statement));
+        target
+            .place
+            .write_step("0002_outside.sql", script.as_bytes());
+        target
+            .place
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says("the step tampered with the host: it changed the journal")
+            .and_says("cannot be rolled back");
+        assert_eq!(
+            target
+                .place
+                .texts("SELECT state FROM wasmigrate_step WHERE step_index = 2"),
+            ["started"],
+            "{statement}"
+        );
+    }
+}
+
+#[test]
+fn what_leaves_the_journal_alone_is_none() {
+    let target = Target::with("CREATE INDEX ON audit (note);");
+    let script = "-- wasmigrate:no-transaction
+        VACUUM;
+        ANALYZE;
+        VACUUM FULL audit;
+        CREATE INDEX CONCURRENTLY on_owner ON account (owner);
+        GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC;
+        REINDEX TABLE CONCURRENTLY audit;";
+    target
+        .place
+        .write_step("0002_outside.sql", script.as_bytes());
+    target.place.run(&["migrate"]).ends_with(0);
+    target.place.run(&["finalize"]).ends_with(0);
+}

@@ -1,0 +1,112 @@
+//! The names that the service goes by, and how often somebody may guess its password.
+
+use serde_json::json;
+
+use super::client::Request;
+use super::process::{Service, TOKEN};
+use crate::hosts::host::until;
+use crate::place::Place;
+
+fn place() -> Place {
+    Place::new().with_sql("0001_first.sql", "CREATE TABLE first (id INTEGER);")
+}
+
+/// What a page of another site can send once its name means this machine.
+fn of_a_page(request: Request) -> Vec<u8> {
+    let bytes = String::from_utf8(request.without("Authorization").bytes()).unwrap();
+    bytes
+        .replace(
+            "Host: localhost",
+            "Host: evil.example:9002\r\nOrigin: http://evil.example:9002",
+        )
+        .into_bytes()
+}
+
+#[test]
+fn a_page_whose_name_means_this_machine_gets_nothing() {
+    let place = place();
+    let mut command = place.command(&["serve", "--listen", "127.0.0.1:0", "--development"]);
+    command.env_remove("INTERNAL_AUTH_PASSWORD_FILE");
+    let service = Service::spawn(command);
+    for request in [
+        Request::post("/api/v1/session", &json!({ "secret": "openslides" })),
+        Request::post("/api/v1/runs", &json!({ "command": "migrate" })),
+        Request::get("/api/v1/status"),
+        Request::get("/openapi.json"),
+    ] {
+        let bytes = of_a_page(request);
+        let answer = super::client::exchange(service.address(), &bytes)
+            .unwrap()
+            .unwrap();
+        assert_eq!(answer.status, 421, "{answer:?}");
+    }
+    // Probes come from addresses that nobody knows before.
+    let probe = of_a_page(Request::get("/healthz"));
+    let answer = super::client::exchange(service.address(), &probe)
+        .unwrap()
+        .unwrap();
+    assert_eq!(answer.status, 200);
+    let own = Request::post("/api/v1/session", &json!({ "secret": "openslides" }))
+        .without("Authorization")
+        .with("Origin", "http://localhost");
+    assert_eq!(own.send(service.address()).status, 200);
+}
+
+#[test]
+fn names_can_be_settled() {
+    let place = place();
+    std::fs::write(
+        place.path().join("wasmigrate.toml"),
+        "[serve]\nhosts = [\"migrate.example\"]\n",
+    )
+    .unwrap();
+    let service = Service::start(&place);
+    let ask = |host: &str| {
+        let bytes = String::from_utf8(Request::get("/api/v1/status").bytes()).unwrap();
+        let bytes = bytes.replace("Host: localhost", &format!("Host: {host}"));
+        super::client::exchange(service.address(), bytes.as_bytes())
+            .unwrap()
+            .unwrap()
+            .status
+    };
+    for (host, status) in [
+        ("migrate.example", 200),
+        ("MIGRATE.example:8443", 200),
+        ("localhost:9002", 200),
+        ("evil.example", 421),
+        ("migrate.example.evil.example", 421),
+    ] {
+        assert_eq!(ask(host), status, "{host}");
+    }
+}
+
+#[test]
+fn passwords_are_not_found_out_by_trying_them_in_headers() {
+    let place = place();
+    let service = Service::start(&place);
+    let with = |header: &str| {
+        Request::get("/api/v1/status")
+            .with("Authorization", header)
+            .send(service.address())
+            .status
+    };
+    let right = "b3BlbnNsaWRlcw==";
+    assert_eq!(with(right), 200);
+    for _ in 0..10 {
+        assert_eq!(with("d3Jvbmc="), 401);
+    }
+    assert_eq!(with("d3Jvbmc="), 429);
+    assert_eq!(with(right), 429);
+    // A token is too long to be found by trying, and its holder may share an address with whoever tries.
+    assert_eq!(with(&format!("Bearer {TOKEN}")), 200);
+    assert_eq!(with("Bearer wrong"), 401);
+    // It is the limit of the sign-in, too.
+    let sign_in = Request::post("/api/v1/session", &json!({ "secret": "openslides" }))
+        .without("Authorization")
+        .with("Origin", "http://localhost");
+    assert_eq!(sign_in.send(service.address()).status, 429);
+    let said = "somebody sent a wrong password or token";
+    until("it is logged", || {
+        service.logs().iter().any(|line| line.contains(said))
+    });
+}
