@@ -74,7 +74,7 @@ use crate::sandbox::Sandbox;
 use at_work::Work;
 use transaction::StepTransaction;
 
-pub use adopt::{AdoptedFile, Adoption, BaselineOrder, ImportOrder, Through};
+pub use adopt::{Adoption, BaselineOrder, ImportOrder, Through};
 pub use advice::StepAdvice;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use event_buffer::Numbered;

@@ -21,7 +21,7 @@ use crate::database::Capabilities;
 
 pub use checksum::Checksums;
 pub use history::{Entry, FileVersion, History};
-pub use migrator::{MigratorHistory, MigratorRow, read_migrator};
+pub use migrator::{MigratorRow, read_migrator};
 pub use table::{Found, Owner, Table, find, locate};
 pub use versioned::read;
 

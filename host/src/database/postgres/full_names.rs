@@ -2,7 +2,7 @@
 //! path is: `pg_catalog.` before functions, types and relations, `OPERATOR(pg_catalog.…)` for operators, and nothing that
 //! PostgreSQL turns into an operator by its bare name. Looked at wherever assertions are compiled in.
 
-use super::lexer::{Kind, Token, Tokens};
+use super::lexer::{Kind, Rules, Token, Tokens};
 
 /// What looks like a call and is of the grammar.
 const GRAMMAR: [&str; 16] = [
@@ -20,7 +20,7 @@ const HIDDEN_OPERATORS: [&str; 8] = [
 
 /// Whether no name or operator in the statement depends on the search path.
 pub(super) fn is_in_full(statement: &str) -> bool {
-    let tokens: Vec<Token<'_>> = Tokens::new(statement).collect();
+    let tokens: Vec<Token<'_>> = Tokens::new(statement, Rules::default()).collect();
     let reads = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE"];
     if !tokens
         .first()
