@@ -26,7 +26,6 @@ const MODE: &str = "CREATE TABLE mode (value VARCHAR(20)); INSERT INTO mode VALU
 const SECOND: &str = "UPDATE mode SET value = 'second' WHERE value = 'first';";
 const TENTH: &str = "UPDATE mode SET value = 'tenth' WHERE value = 'second';";
 
-/// Each has three files, of which the first makes `mode`; the others find what the one before has left.
 const DIRECTORIES: [(&str, &[(&str, &str)]); 14] = [
     (
         "numbers",
@@ -240,7 +239,6 @@ fn the_largest_index_is_kept_as_it_is_and_a_larger_one_refused() {
     );
 }
 
-/// Names that are no step, beside one that is, and what is said of them.
 const STRANGE: [(&str, &str); 16] = [
     ("notes.sql", "`notes.sql` is not named as a step"),
     ("init.SQL", "`init.SQL` is not named as a step"),
@@ -445,7 +443,6 @@ fn sources_without_tenants_have_nothing_of_what_is_for_tenants() {
     ]);
     let place = with_sources(place, "");
     place.run(&["migrate"]).ends_with(1);
-    // Each file is a transaction of its own, and a placeholder stands for nothing.
     assert_eq!(place.one::<String>("SELECT text FROM note"), "{schema}");
     place.write_step("V2__b.sql", b"DROP TABLE note;");
     place.run(&["migrate", "--atomic"]).ends_with(0);

@@ -224,7 +224,7 @@ fn a_password_is_in_no_message_however_badly_it_is_written() {
         "postgres://app:geheim%@127.0.0.1:1/t",
         "postgres://app:geheim",
         "postgres://app:geheim@127.0.0.1:1/t?sslmode=geheim",
-        "postgres://app@127.0.0.1:1/t?password=geheim&sesam=geheim",
+        "postgres://app@127.0.0.1:1/t?password=geheim&more=geheim",
         "postgres://app:geheim@127.0.0.1:1/t",
         "postgres:/app:geheim@127.0.0.1:1/t",
         "postgres:app:geheim@127.0.0.1:1/t",
