@@ -83,10 +83,10 @@ fn a_table_that_is_called_like_a_pragma_hides_nothing() {
 
 #[test]
 fn a_row_of_many_long_values_is_counted_before_it_is_copied() {
-    use super::component::{Component, sql};
+    use super::component::{Component, must};
     let place = first().with_variable("WASMIGRATE_LIMITS_VALUE_BYTES", "10000000");
     let values = vec!["zeroblob(9000000)"; 50].join(", ");
-    let component = Component::migrating(sql(&format!("SELECT {values}")));
+    let component = Component::migrating(must(&format!("$query_rows {{{{SELECT {values}}}}}")));
     place.write_step("0002_wide.wasm", &component.build());
     place
         .run(&["migrate"])
