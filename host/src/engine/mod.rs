@@ -182,11 +182,6 @@ impl Engine {
         }
     }
 
-    /// What it was told.
-    pub fn options(&self) -> &Options {
-        &self.options
-    }
-
     /// The same engine for another target, as if the steps after `last` were not there. The two share their sandbox.
     pub fn on(&self, database: Arc<dyn Database>, last: Option<u64>) -> Self {
         Self {

@@ -50,6 +50,7 @@ pub(super) fn is_in_full(statement: &str) -> bool {
             continue;
         }
         let is_fine = match token.kind {
+            Kind::Parameter => true,
             Kind::Symbol => match token.text {
                 ":" => {
                     // Two of them: a cast.
