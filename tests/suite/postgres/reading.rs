@@ -125,13 +125,13 @@ impl Dice {
 }
 
 fn seen() -> Place {
-    Place::new().with_data("CREATE TABLE seen (number int, statement text)")
+    Place::new().with_data("CREATE TABLE seen (number int, statement text, place serial)")
 }
 
 fn rows(place: &Place) -> Vec<(String, String)> {
     let rows = place
         .connect()
-        .rows("SELECT number, statement FROM seen ORDER BY ctid");
+        .rows("SELECT number, statement FROM seen ORDER BY place");
     rows.into_iter()
         .map(|mut row| (row.remove(0).unwrap(), row.remove(0).unwrap()))
         .collect()
