@@ -31,7 +31,7 @@ fn files_and_programs_in_plain_words() {
             "a step cannot start programs on the server",
         ),
         ("COPY account TO STDOUT", "read with a cursor"),
-        ("COPY account FROM STDIN", "the rows of this COPY"),
+        ("COPY account FROM STDIN", "COPY account FROM STDIN"),
         (
             "SELECT pg_read_file('/etc/passwd')",
             "a step cannot reach outside the target",
