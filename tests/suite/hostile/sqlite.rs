@@ -91,5 +91,5 @@ fn a_row_of_many_long_values_is_counted_before_it_is_copied() {
     place
         .run(&["migrate"])
         .ends_with(1)
-        .and_says("a value or row is too long: the limit `limits.value_bytes` is 10000000");
+        .and_says("the limit `limits.value_bytes` is 10000000");
 }
