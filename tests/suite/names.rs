@@ -204,7 +204,7 @@ fn steps_with_versions_are_called_by_their_names() {
     place
         .run(&["migrate"])
         .ends_with(2)
-        .and_says("`V1_1__between.sql` was never applied, but `V1_2__b` behind it was")
+        .and_says("`V1_1__between.sql` was never applied, but `V1_2__b` after it was")
         .and_says("give it an index above V1.2");
     std::fs::remove_file(place.step("V1_1__between.sql")).unwrap();
     std::fs::remove_file(place.step("V1__a.sql")).unwrap();
