@@ -48,7 +48,7 @@ pub use stop::{Stop, StopReason};
 pub use table_query::{Read, TableName, TableQuery};
 pub use transform::{
     Chunk, ColumnDefinition, Derivation, DerivedColumn, TableDefinition, TransformedTable,
-    Transforming,
+    Transforming, Watched,
 };
 pub use value::{Column, Value};
 

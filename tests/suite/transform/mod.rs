@@ -16,6 +16,7 @@ mod refusals;
 mod replace;
 mod sqlite;
 mod touched;
+mod unwatched;
 
 use crate::application::Application;
 use crate::place::Place;

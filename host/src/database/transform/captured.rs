@@ -1,7 +1,7 @@
 //! The capture: keys of rows that were changed, which wait for the drain.
 
-use super::step_rows;
 use super::table::TransformedTable;
+use super::{step_rows, use_exact_texts};
 use crate::database::{Authority, Result, Session, Value, quote};
 
 /// How many keys are captured by one statement: fewer parameters than every database takes.
@@ -28,6 +28,7 @@ impl TransformedTable {
             self.captured_keys().join(", "),
             self.capture_name()
         );
+        use_exact_texts(session).await?;
         let mut captured = Captured::default();
         for mut row in session.rows(&query, &[]).await? {
             captured.keys.push(row.split_off(1));

@@ -1,6 +1,7 @@
 //! Some rows as they were read.
 
 use super::table::TransformedTable;
+use super::use_exact_texts;
 use crate::database::{Authority, Batch, ColumnData, Result, Session, Value};
 
 /// The most bytes that a chunk has, whatever its rows. Stops rows of megabytes from filling the memory.
@@ -24,6 +25,7 @@ impl Chunk {
         parameters: &[Value],
         max_rows: usize,
     ) -> Result<Self> {
+        use_exact_texts(session).await?;
         let read = session.read(Authority::Step, query, parameters, max_rows, MAX_BYTES);
         Ok(Self::of(table, read.await?))
     }
@@ -36,6 +38,7 @@ impl Chunk {
         parameters: &[Value],
         max_rows: usize,
     ) -> Result<Self> {
+        use_exact_texts(session).await?;
         let read = session.read(Authority::Step, query, parameters, max_rows, usize::MAX);
         Ok(Self::of(table, read.await?))
     }
@@ -47,6 +50,7 @@ impl Chunk {
         query: &str,
         parameters: &[Value],
     ) -> Result<Option<Self>> {
+        use_exact_texts(session).await?;
         let cursor = session.query(Authority::Step, query, parameters).await?;
         let mut whole = Batch::default();
         while whole.size() <= MAX_BYTES {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::chunk::Chunk;
 use super::definition::TableDefinition;
 use super::table::TransformedTable;
+use super::watched::Watched;
 use crate::database::{Batch, Result, Session, Value};
 
 /// One database's own words for transformations.
@@ -25,6 +26,17 @@ pub trait Transforming: fmt::Debug + Send + Sync {
 
     /// Whether whoever works in the name of steps sees some rows of a table only.
     async fn hides_rows(&self, session: &mut dyn Session, table: &TableDefinition) -> Result<bool>;
+
+    /// Lets values be read so that they can be written back as they were, whatever role and database have set, until the
+    /// transaction ends.
+    async fn use_exact_texts(&self, session: &mut dyn Session) -> Result<()>;
+
+    /// Gives the settings of the session back to the steps that come later in the transaction.
+    async fn use_usual_texts(&self, session: &mut dyn Session) -> Result<()>;
+
+    /// What tells whether the capture notices every change.
+    async fn watched(&self, session: &mut dyn Session, table: &TransformedTable)
+    -> Result<Watched>;
 
     /// Adds the derived columns.
     fn add_columns(&self, table: &TransformedTable) -> Vec<String>;

@@ -12,6 +12,7 @@ mod dialect;
 mod read;
 mod schema;
 mod table;
+mod watched;
 
 use super::{Authority, Result, Session, Value, quote};
 
@@ -20,6 +21,7 @@ pub use definition::{ColumnDefinition, TableDefinition};
 pub(super) use definition::{integer_of, text_of, unique_columns};
 pub use dialect::Transforming;
 pub use table::{Derivation, DerivedColumn, TransformedTable};
+pub use watched::Watched;
 
 /// Names in quotes, with commas between.
 pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
@@ -41,6 +43,7 @@ pub(super) async fn step_rows(
     query: &str,
     parameters: &[Value],
 ) -> Result<Vec<Vec<Value>>> {
+    use_exact_texts(session).await?;
     let cursor = session.query(Authority::Step, query, parameters).await?;
     let mut rows = Vec::new();
     loop {
@@ -52,6 +55,13 @@ pub(super) async fn step_rows(
     }
     session.close(cursor).await;
     Ok(rows)
+}
+
+/// Lets values be read so that they can be written back as they were, until the transaction ends. Whatever reads keys or
+/// inputs asks for it first.
+async fn use_exact_texts(session: &mut dyn Session) -> Result<()> {
+    let transforming = session.server().transforming;
+    transforming.use_exact_texts(session).await
 }
 
 /// Runs statements of the host whose results nobody looks at, and in which a column's type may be one of the application's.

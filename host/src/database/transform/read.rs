@@ -1,8 +1,8 @@
 //! How a table's rows are counted and read.
 
 use super::chunk::Chunk;
-use super::step_rows;
 use super::table::TransformedTable;
+use super::{step_rows, use_exact_texts};
 use crate::database::{Batch, Result, Session, Value, quote};
 
 impl TransformedTable {
@@ -50,6 +50,7 @@ impl TransformedTable {
             missing.join(" OR "),
             self.is_not_captured()
         );
+        use_exact_texts(session).await?;
         Ok(session.rows(&query, &[]).await?.into_iter().next())
     }
 

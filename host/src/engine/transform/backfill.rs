@@ -5,8 +5,9 @@ use super::cutover::{remove, secure};
 use super::drain::Drain;
 use super::lock::lock_table;
 use super::pace::SMALLEST_CHUNK;
-use super::plan::{Plan, Stage, recorded};
+use super::plan::{Plan, Stage};
 use super::questions::refuse_nameless;
+use super::record::{self, demand_watch, recorded};
 use super::watch;
 use super::worker::{Shared, Worker};
 use crate::database::{Durability, Session};
@@ -34,7 +35,8 @@ impl Backfill<'_> {
         match begun {
             Some(begun) if self.engine.options.replacement != Replacement::Restart => {
                 let session = &mut *transaction.session;
-                let old = self.plan_now(session, begun, Stage::SetUp).await?;
+                let record = before.unwrap_or_default();
+                let old = self.plan_of(session, begun, record).await?;
                 if !is_replaced {
                     secure(session, &old, self.lease).await?;
                     return Ok(None);
@@ -43,8 +45,7 @@ impl Backfill<'_> {
                 let refused = |why| Failure::new("incompatible", Blame::Step, why);
                 old.fits(&new).map_err(refused)?;
                 self.tell("continues from its last chunk with another component");
-                self.replace(transaction, &old, &new, before.unwrap_or_default())
-                    .await?;
+                self.replace(transaction, &old, &new, record).await?;
                 Ok(None)
             }
             begun => {
@@ -76,6 +77,25 @@ impl Backfill<'_> {
     ) -> Result<Plan, Failure> {
         session.begin_read().await.map_err(Failure::from_database)?;
         let plan = Plan::new(session, self.loaded.step.index, description, stage).await;
+        session.rollback().await.map_err(Failure::from_database)?;
+        plan
+    }
+
+    /// What was begun, laid beside its table, whose capture has noticed every change since.
+    async fn plan_of(
+        &self,
+        session: &mut dyn Session,
+        begun: crate::sandbox::Transformation,
+        record: &str,
+    ) -> Result<Plan, Failure> {
+        session.begin_read().await.map_err(Failure::from_database)?;
+        let index = self.loaded.step.index;
+        let plan = async {
+            let plan = Plan::new(session, index, begun, Stage::SetUp).await?;
+            demand_watch(session, &plan, record).await?;
+            Ok(plan)
+        };
+        let plan = plan.await;
         session.rollback().await.map_err(Failure::from_database)?;
         plan
     }
@@ -116,10 +136,10 @@ impl Backfill<'_> {
             remove(session, old).await.map_err(Failure::from_database)?;
         }
         let plan = Plan::new(session, index, description, Stage::New).await?;
-        let text = serde_json::to_string(&plan.description).unwrap_or_default();
         let installed = async {
             lock_table(session, &plan, self.stop).await?;
             plan.table.install(session).await?;
+            let text = record::write(session, &plan).await?;
             try_cut_over(session, &plan).await?;
             // Types of the step's have run code of its own.
             session.verify().await?;
@@ -140,7 +160,6 @@ impl Backfill<'_> {
     ) -> Result<(), Failure> {
         let session = &mut *transaction.session;
         self.begin(session).await?;
-        let text = serde_json::to_string(&new.description).unwrap_or_default();
         let replaced = async {
             new.table.install_function(session).await?;
             if old.table.watched != new.table.watched {
@@ -148,6 +167,7 @@ impl Backfill<'_> {
                 old.table.remove_triggers(session).await?;
                 new.table.install_triggers(session).await?;
             }
+            let text = record::write(session, new).await?;
             session.verify().await?;
             journal::redescribe(session, new.table.index, before, &text).await
         };

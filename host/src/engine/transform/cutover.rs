@@ -6,8 +6,9 @@ use super::context::Backfill;
 use super::drain::Drain;
 use super::function::Function;
 use super::lock::lock_tables;
-use super::plan::{Plan, Stage, recorded};
+use super::plan::{Plan, Stage};
 use super::questions::refuse_nameless;
+use super::record::{demand_watch, recorded};
 use super::{bad_rows, left_out, proof};
 use crate::database::{Durability, Session, Stop};
 use crate::engine::Engine;
@@ -25,7 +26,12 @@ pub(in crate::engine) async fn before_cut_over(
 ) -> Result<(), Failure> {
     let index = backfill.loaded.step.index;
     session.begin_read().await.map_err(Failure::from_database)?;
-    let plan = Plan::new(session, index, recorded(begun)?, Stage::SetUp).await;
+    let plan = async {
+        let plan = Plan::new(session, index, recorded(begun)?, Stage::SetUp).await?;
+        demand_watch(session, &plan, &begun.description).await?;
+        Ok(plan)
+    };
+    let plan = plan.await;
     session.rollback().await.map_err(Failure::from_database)?;
     let plan = plan?;
     secure(session, &plan, backfill.lease).await?;
@@ -126,11 +132,14 @@ pub(in crate::engine) async fn cut_over(
     stop: &Stop,
 ) -> Result<(), Failure> {
     let plan = Plan::new(session, loaded.step.index, recorded(begun)?, Stage::SetUp).await?;
+    demand_watch(session, &plan, &begun.description).await?;
     let function = Function::new(engine, context, loaded, Phase::Finalize, stop);
     Drain::new(function, &plan).all(session).await?;
     let changed = async {
         plan.table.remove_capture(session).await?;
         plan.table.cut_over(session).await?;
+        let transforming = session.server().transforming;
+        transforming.use_usual_texts(session).await?;
         session.verify().await
     };
     changed.await.map_err(Failure::from_database)

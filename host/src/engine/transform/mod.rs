@@ -21,6 +21,7 @@ mod plan;
 mod proof;
 mod questions;
 mod range;
+mod record;
 mod rehearse;
 mod watch;
 mod worker;
@@ -38,8 +39,9 @@ pub(super) use context::Backfill;
 pub(super) use cutover::{before_cut_over, cut_over, lock_all, reset};
 pub(super) use drain::drain_idle;
 use function::Function;
-use plan::{Plan, Stage, recorded};
+use plan::{Plan, Stage};
 use questions::refuse_nameless;
+use record::recorded;
 pub(super) use rehearse::rehearse;
 
 /// How many rows a transformation will go through.

@@ -4,7 +4,6 @@ use crate::database::{
     ColumnDefinition, Derivation, JOURNAL_PREFIX, Session, TableDefinition, TransformedTable,
 };
 use crate::engine::failure::{Blame, Failure};
-use crate::journal::TransformationRecord;
 use crate::sandbox::Transformation;
 
 /// Whether the derived columns are there already.
@@ -110,14 +109,6 @@ impl Plan {
             "it has {different} than the transformation in whose place it comes: start over with `--restart`"
         ))
     }
-}
-
-/// What a transformation said of itself when it was begun.
-pub(super) fn recorded(record: &TransformationRecord) -> Result<Transformation, Failure> {
-    serde_json::from_str(&record.description).map_err(|error| {
-        let message = format!("the journal's description of the transformation: {error}");
-        Failure::new("host", Blame::Host, message)
-    })
 }
 
 /// Whether the columns are there that must be, and no others.

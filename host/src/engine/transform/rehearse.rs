@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::function::{Computed, Function};
-use super::plan::{Plan, Stage, recorded};
+use super::plan::{Plan, Stage};
 use super::questions::refuse_nameless;
 use super::range::next_of;
+use super::record::recorded;
 use crate::database::{Session, Stop};
 use crate::engine::failure::Failure;
 use crate::engine::loaded::Loaded;

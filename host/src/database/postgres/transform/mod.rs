@@ -6,6 +6,7 @@ mod definition;
 mod locks;
 mod sample;
 mod triggers;
+mod watched;
 mod write;
 
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::database::transform::{
-    Chunk, TableDefinition, TransformedTable, Transforming, step_rows,
+    Chunk, TableDefinition, TransformedTable, Transforming, Watched, step_rows,
 };
 use crate::database::{Authority, Batch, ErrorKind, Result, Session, Value, quote};
 
@@ -49,6 +50,22 @@ impl Transforming for PostgresTransforming {
         let query =
             format!("SELECT 1 WHERE pg_catalog.row_security_active({number}::pg_catalog.oid)");
         Ok(!step_rows(session, &query, &[]).await?.is_empty())
+    }
+
+    async fn use_exact_texts(&self, session: &mut dyn Session) -> Result<()> {
+        session.execute_later(watched::EXACT_TEXTS, &[]).await
+    }
+
+    async fn use_usual_texts(&self, session: &mut dyn Session) -> Result<()> {
+        session.execute_later(watched::USUAL_TEXTS, &[]).await
+    }
+
+    async fn watched(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+    ) -> Result<Watched> {
+        watched::read(session, table).await
     }
 
     fn add_columns(&self, table: &TransformedTable) -> Vec<String> {

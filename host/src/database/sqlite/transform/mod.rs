@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::database::transform::{Chunk, TableDefinition, TransformedTable, Transforming};
+use crate::database::transform::{Chunk, TableDefinition, TransformedTable, Transforming, Watched};
 use crate::database::{Authority, Batch, Result, Session, Value, quote};
 
 /// SQLite's words for transformations.
@@ -36,6 +36,23 @@ impl Transforming for SqliteTransforming {
         _table: &TableDefinition,
     ) -> Result<bool> {
         Ok(false)
+    }
+
+    /// Values have types of their own here.
+    async fn use_exact_texts(&self, _session: &mut dyn Session) -> Result<()> {
+        Ok(())
+    }
+
+    async fn use_usual_texts(&self, _session: &mut dyn Session) -> Result<()> {
+        Ok(())
+    }
+
+    async fn watched(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+    ) -> Result<Watched> {
+        triggers::watched(session, table).await
     }
 
     fn add_columns(&self, table: &TransformedTable) -> Vec<String> {

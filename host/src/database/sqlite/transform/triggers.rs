@@ -1,6 +1,7 @@
 //! The triggers that capture changes.
 
-use crate::database::transform::{TransformedTable, list};
+use crate::database::transform::{TransformedTable, Watched, list, text_of};
+use crate::database::{Result, Session};
 
 /// Adds them.
 pub(super) fn install(table: &TransformedTable) -> Vec<String> {
@@ -25,4 +26,22 @@ pub(super) fn remove(table: &TransformedTable) -> Vec<String> {
     ["insert", "update"]
         .map(|suffix| format!("DROP TRIGGER IF EXISTS {capture}_{suffix}"))
         .to_vec()
+}
+
+/// The triggers as they are: their text names the table and the columns, also after these were renamed.
+pub(super) async fn watched(
+    session: &mut dyn Session,
+    table: &TransformedTable,
+) -> Result<Watched> {
+    let capture = table.capture_name();
+    let mut watched = Watched::default();
+    for suffix in ["insert", "update"] {
+        let query = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = ?1";
+        let name = format!("{capture}_{suffix}");
+        for row in session.rows(query, &[name.as_str().into()]).await? {
+            watched.table.insert(name.clone(), text_of(row.first()));
+        }
+    }
+    watched.is_complete = watched.table.len() == 2;
+    Ok(watched)
 }

@@ -1,0 +1,198 @@
+//! Changes that the capture could not notice: nothing is dropped on the strength of values that may be out of date.
+
+use super::left_out::{are_spelled, words};
+use crate::application::{self, Kind};
+use crate::place::Place;
+
+/// Ten words of which the fourth says `before` when all are migrated, and gets its right text beside the capture.
+#[track_caller]
+fn is_noticed(place: Place, disturbance: &str) {
+    place
+        .connect()
+        .run("UPDATE word SET text = 'before' WHERE id = 4");
+    place.run(&["migrate"]).ends_with(0);
+    place.connect().run(disturbance);
+    place
+        .run(&["finalize"])
+        .ends_with(1)
+        .and_says("were not noticed all the time")
+        .and_says("nothing was dropped");
+    // What the message says to do.
+    place.run(&["reset"]).ends_with(0);
+    place.run(&["migrate"]).ends_with(0);
+    place.run(&["finalize"]).ends_with(0);
+    are_spelled(&place, 10);
+}
+
+const CHANGE: &str = "UPDATE word SET text = 'w4' WHERE id = 4";
+
+#[test]
+fn a_trigger_that_is_gone() {
+    let trigger = Place::in_sql_of(
+        "capture_of_step_1_update",
+        "capture_of_step_1_update ON word",
+    );
+    is_noticed(words(10), &format!("DROP TRIGGER {trigger}; {CHANGE}"));
+}
+
+#[test]
+fn a_table_that_was_made_anew() {
+    let made = Place::in_sql_of(
+        "CREATE TABLE other (id BIGINT PRIMARY KEY NOT NULL, text TEXT, spelled TEXT)",
+        "CREATE TABLE other (LIKE word INCLUDING ALL)",
+    );
+    is_noticed(
+        words(10),
+        &format!(
+            "BEGIN; {made}; INSERT INTO other SELECT id, text, spelled FROM word; DROP TABLE word;
+             ALTER TABLE other RENAME TO word; COMMIT; {CHANGE}"
+        ),
+    );
+}
+
+#[test]
+fn a_column_of_another_name() {
+    is_noticed(
+        words(10),
+        &format!(
+            "ALTER TABLE word RENAME COLUMN text TO body; ALTER TABLE word ADD COLUMN text TEXT;
+             UPDATE word SET text = body; {CHANGE}; ALTER TABLE word DROP COLUMN body"
+        )
+        .replace(
+            "; ALTER TABLE word DROP COLUMN body",
+            // The trigger on SQLite names the column.
+            Place::in_sql_of("", "; ALTER TABLE word DROP COLUMN body CASCADE"),
+        ),
+    );
+}
+
+#[test]
+fn a_run_that_continues_does_not_rely_on_it_either() {
+    let place = words(10);
+    place.run(&["migrate"]).ends_with(0);
+    let place = place.with_sql("0002_broken.sql", "SELECT * FROM nowhere");
+    place.run(&["migrate"]).ends_with(1);
+    let trigger = Place::in_sql_of(
+        "capture_of_step_1_update",
+        "capture_of_step_1_update ON word",
+    );
+    place.connect().run(&format!(
+        "DROP TRIGGER {trigger}; UPDATE word SET text = 'later' WHERE id = 4"
+    ));
+    std::fs::remove_file(place.step("0002_broken.sql")).unwrap();
+    place.run(&["finalize"]).ends_with(1);
+    let kept = place.texts("SELECT text FROM word WHERE id = 4");
+    assert_eq!(kept, ["later"]);
+}
+
+mod postgres {
+    use super::*;
+
+    #[test]
+    fn triggers_that_were_disabled_for_a_while() {
+        is_noticed(
+            words(10),
+            &format!(
+                "ALTER TABLE word DISABLE TRIGGER USER; {CHANGE}; ALTER TABLE word ENABLE TRIGGER USER"
+            ),
+        );
+        is_noticed(
+            words(10),
+            &format!(
+                "ALTER TABLE word DISABLE TRIGGER USER; {CHANGE};
+                 ALTER TABLE word ENABLE ALWAYS TRIGGER capture_of_step_1_insert;
+                 ALTER TABLE word ENABLE ALWAYS TRIGGER capture_of_step_1_update"
+            ),
+        );
+    }
+
+    fn partitioned() -> Place {
+        Place::new()
+            .with_data(
+                "CREATE TABLE word (id BIGINT PRIMARY KEY, text TEXT) PARTITION BY RANGE (id);
+                 CREATE TABLE word_a PARTITION OF word FOR VALUES FROM (0) TO (5);
+                 CREATE TABLE word_b PARTITION OF word FOR VALUES FROM (5) TO (100);
+                 INSERT INTO word SELECT n, CASE WHEN n % 3 = 0 THEN '' ELSE 'w' || n END
+                 FROM generate_series(1, 10) AS n",
+            )
+            .with_guest("0001_spelled.wasm", "spelled")
+    }
+
+    #[test]
+    fn a_partition_that_was_detached_and_attached_again() {
+        is_noticed(
+            partitioned(),
+            "ALTER TABLE word DETACH PARTITION word_a; UPDATE word_a SET text = 'w4' WHERE id = 4;
+             ALTER TABLE word ATTACH PARTITION word_a FOR VALUES FROM (0) TO (5)",
+        );
+    }
+
+    #[test]
+    fn new_partitions_and_dropped_ones_are_no_disturbance() {
+        let place = partitioned();
+        place.run(&["migrate"]).ends_with(0);
+        place.connect().run(
+            "CREATE TABLE word_c PARTITION OF word FOR VALUES FROM (100) TO (200);
+             INSERT INTO word VALUES (100, 'w100')",
+        );
+        place.run(&["finalize"]).ends_with(0);
+        let found = place.texts("SELECT text FROM word WHERE id > 9 ORDER BY id");
+        assert_eq!(found, ["w-1-0", "w-1-0-0"]);
+    }
+
+    /// Numbers and times are written short, or so that they are read back as others.
+    const LOSSY: &str = "-c extra_float_digits=0 -c DateStyle=SQL,MDY -c TimeZone=Asia/Kolkata -c IntervalStyle=sql_standard";
+
+    #[test]
+    fn settings_of_the_role_change_no_key_and_no_value() {
+        for (type_name, key) in [
+            ("DOUBLE PRECISION", "n / 3.0::float8"),
+            ("REAL", "(n / 3.0)::real"),
+            (
+                "TIMESTAMPTZ",
+                "'2026-01-30 12:00+00'::timestamptz + n * interval '1 hour'",
+            ),
+            ("INTERVAL", "n * interval '-1 day -3 hours'"),
+        ] {
+            let place = Place::new()
+                .with_variable("PGOPTIONS", LOSSY)
+                .with_data(&format!(
+                    "CREATE TABLE word (id {type_name} PRIMARY KEY, text TEXT);
+                     INSERT INTO word SELECT {key}, 'w' || n FROM generate_series(1, 50) AS n"
+                ))
+                .with_guest("0001_spelled.wasm", "spelled");
+            place.run(&["migrate"]).ends_with(0);
+            place
+                .connect()
+                .run("UPDATE word SET text = 'changed' WHERE text IN ('w1', 'w7')");
+            place.run(&["finalize"]).ends_with(0);
+            let found = place.texts("SELECT text FROM word WHERE text LIKE '%a%'");
+            assert_eq!(found, ["c-h-a-n-g-e-d", "c-h-a-n-g-e-d"], "{type_name}");
+        }
+    }
+
+    #[test]
+    fn later_steps_have_the_settings_of_the_role() {
+        let place = words(10).with_variable("PGOPTIONS", LOSSY).with_sql(
+            "0002_noted.sql",
+            "-- wasmigrate:migrate\nSELECT 1;\n-- wasmigrate:finalize\n\
+                 CREATE TABLE noted AS SELECT '2026-01-30'::date::text AS text;",
+        );
+        place.run(&["migrate"]).ends_with(0);
+        place.run(&["finalize"]).ends_with(0);
+        assert_eq!(place.texts("SELECT text FROM noted"), ["01/30/2026"]);
+    }
+}
+
+#[test]
+fn a_capture_that_was_there_all_the_time_is_relied_on() {
+    let place = words(10);
+    place.run(&["migrate"]).ends_with(0);
+    // What people do beside it.
+    place.connect().run(match application::kind() {
+        Kind::Sqlite => "CREATE INDEX by_text ON word (text); VACUUM; ANALYZE",
+        Kind::Postgres => "CREATE INDEX by_text ON word (text); ANALYZE word",
+    });
+    place.run(&["finalize"]).ends_with(0);
+    are_spelled(&place, 10);
+}
