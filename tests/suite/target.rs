@@ -289,6 +289,10 @@ fn variables_of_a_kubernetes_service_are_passed_over_with_a_note() {
     bare(&place, &["migrate"], &links).ends_with(0).and_says(
         "variables of a Kubernetes service are no settings and are passed over: WASMIGRATE_PORT, ",
     );
+    // The note is no part of an answer for machines.
+    let said = bare(&place, &["status", "--json"], &links).ends_with(0);
+    assert_eq!(said.stdout.lines().count(), 1, "{said:#?}");
+    assert_eq!(said.json()["state"], "finalization_required");
     bare(&place, &["migrate"], &[("WASMIGRATE_ATTEMTPS", "3")])
         .ends_with(2)
         .and_says("the variable WASMIGRATE_ATTEMTPS: there is no such setting");
