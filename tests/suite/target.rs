@@ -427,10 +427,7 @@ mod postgres {
                 "target_session_attrs=standby",
                 "target_session_attrs can be any, primary or read-write",
             ),
-            (
-                "require_auth=scram-sha-256",
-                "`require_auth` is not possible here",
-            ),
+            ("krbsrvname=a", "`krbsrvname` is not possible here"),
             ("sslcert=a.pem", "`sslcert` is not possible here"),
             ("gssencmode=require", "`gssencmode` can only be"),
             ("schema=app", "`options=-csearch_path%3DNAME`"),
