@@ -289,6 +289,10 @@ fn variables_of_a_kubernetes_service_are_passed_over_with_a_note() {
     bare(&place, &["migrate"], &links).ends_with(0).and_says(
         "variables of a Kubernetes service are no settings and are passed over: WASMIGRATE_PORT, ",
     );
+    // The note is no part of an answer for machines.
+    let said = bare(&place, &["status", "--json"], &links).ends_with(0);
+    assert_eq!(said.stdout.lines().count(), 1, "{said:#?}");
+    assert_eq!(said.json()["state"], "finalization_required");
     bare(&place, &["migrate"], &[("WASMIGRATE_ATTEMTPS", "3")])
         .ends_with(2)
         .and_says("the variable WASMIGRATE_ATTEMTPS: there is no such setting");
@@ -423,10 +427,7 @@ mod postgres {
                 "target_session_attrs=standby",
                 "target_session_attrs can be any, primary or read-write",
             ),
-            (
-                "require_auth=scram-sha-256",
-                "`require_auth` is not possible here",
-            ),
+            ("krbsrvname=a", "`krbsrvname` is not possible here"),
             ("sslcert=a.pem", "`sslcert` is not possible here"),
             ("gssencmode=require", "`gssencmode` can only be"),
             ("schema=app", "`options=-csearch_path%3DNAME`"),

@@ -289,6 +289,12 @@ impl GlobalArguments {
         }
         let host = match host.split_once("://") {
             Some(("http" | "https", _)) => host.clone(),
+            // What is neither a URL nor an address may be a secret in the wrong place.
+            None if host
+                .contains(|letter: char| letter.is_whitespace() || "@=".contains(letter)) =>
+            {
+                bail!("`--host` takes a URL such as http://127.0.0.1:9002")
+            }
             Some(_) => bail!("`--host` takes a URL that begins with http:// or https://"),
             None => format!("http://{host}"),
         };

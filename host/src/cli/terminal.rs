@@ -60,13 +60,18 @@ impl Terminal {
         }
     }
 
-    /// Says what the operator should know.
+    /// Says what the operator should know; beside an answer for machines, which would not be one any more.
     pub(super) fn warning(&self, message: &str) {
-        self.line(&format!(
+        let text = format!(
             "{} {}",
             style("warning:").yellow(),
             printable_lines(message)
-        ));
+        );
+        match self.json {
+            // Nobody is left to tell when the reader has gone away.
+            true => _ = writeln!(std::io::stderr().lock(), "{text}"),
+            false => self.line(&text),
+        }
     }
 
     /// Says why a command failed; for machines as a document, so that each finds it where it reads.

@@ -7,6 +7,8 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::Service;
 use super::problem::Problem;
@@ -25,8 +27,9 @@ pub(super) async fn limit(
     let Some(address) = address.filter(|_| shows_secret(request.headers())) else {
         return next.run(request).await;
     };
+    let is_password = shows_password(request.headers());
     if let Some(wait) = service.attempts.wait(address.ip())
-        && shows_password(request.headers())
+        && is_password
     {
         let problem = Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -37,10 +40,10 @@ pub(super) async fn limit(
         return (retry_after, problem).into_response();
     }
     let response = next.run(request).await;
-    if response.status() == StatusCode::UNAUTHORIZED
-        && service.attempts.wait(address.ip()).is_none()
-    {
-        service.attempts.note(address.ip());
+    if response.status() == StatusCode::UNAUTHORIZED {
+        if is_password {
+            service.attempts.note(address.ip());
+        }
         tracing::warn!(%address, "somebody sent a wrong password or token");
     }
     response
@@ -50,14 +53,12 @@ fn shows_secret(headers: &HeaderMap) -> bool {
     headers.contains_key(header::AUTHORIZATION) || headers.contains_key("token")
 }
 
-/// Whether the proof is not a token.
+/// Whether the proof may be the password, in base64.
 fn shows_password(headers: &HeaderMap) -> bool {
-    let authorization = headers
-        .get(header::AUTHORIZATION)
-        .map(|value| value.as_bytes());
+    let authorization = headers.get(header::AUTHORIZATION);
     authorization.is_some_and(|value| {
-        !value
-            .get(..7)
-            .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Bearer "))
+        STANDARD
+            .decode(value.as_bytes())
+            .is_ok_and(|password| !password.is_empty())
     })
 }

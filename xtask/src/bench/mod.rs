@@ -313,6 +313,7 @@ impl Place {
         let mut process = Command::new(&self.host);
         process
             .arg(command)
+            .arg("--create")
             .args([
                 "--database",
                 &format!("sqlite:{}", self.database().display()),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::conninfo;
+use super::parameters::{KNOWN, objection};
 
 const DEFAULT_PORT: u16 = 5432;
 
@@ -99,99 +100,6 @@ pub(super) enum Wanted {
     Primary,
     /// One whose transactions may write.
     ReadWrite,
-}
-
-/// What a connection string may name.
-const KNOWN: [&str; 14] = [
-    "host",
-    "port",
-    "user",
-    "password",
-    "passfile",
-    "dbname",
-    "sslmode",
-    "sslrootcert",
-    "require_auth",
-    "options",
-    "application_name",
-    "fallback_application_name",
-    "connect_timeout",
-    "target_session_attrs",
-];
-
-/// What else it may name, with the values that ask for nothing but what is done anyway.
-const FIXED: [(&str, &[&str]); 15] = [
-    ("channel_binding", &["disable", "prefer"]),
-    (
-        "client_encoding",
-        &["utf8", "UTF8", "utf-8", "UTF-8", "auto"],
-    ),
-    ("gssdelegation", &["0"]),
-    ("gssencmode", &["disable", "prefer"]),
-    ("keepalives", &["1"]),
-    ("load_balance_hosts", &["disable"]),
-    ("min_protocol_version", &["3.0"]),
-    ("replication", &["false", "off", "no", "0"]),
-    ("requiressl", &["0"]),
-    ("ssl_min_protocol_version", &["TLSv1", "TLSv1.1", "TLSv1.2"]),
-    ("sslcertmode", &["disable", "allow"]),
-    ("sslcompression", &["0"]),
-    ("sslnegotiation", &["postgres"]),
-    ("sslsni", &["1"]),
-    ("requirepeer", &[""]),
-];
-
-/// What libpq knows and only it can do.
-const IMPOSSIBLE: [&str; 17] = [
-    "gsslib",
-    "hostaddr",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
-    "krbsrvname",
-    "max_protocol_version",
-    "oauth_client_id",
-    "oauth_issuer",
-    "service",
-    "servicefile",
-    "ssl_max_protocol_version",
-    "sslcert",
-    "sslcrl",
-    "sslkey",
-    "sslpassword",
-    "tcp_user_timeout",
-];
-
-/// Whether it is a parameter's name.
-pub(super) fn is_known(name: &str) -> bool {
-    KNOWN.contains(&name)
-        || FIXED.iter().any(|(known, _)| *known == name)
-        || IMPOSSIBLE.contains(&name)
-}
-
-/// Why a parameter is refused; none when it asks for what is done anyway. Its value may be a secret.
-fn objection(name: &str, value: &str) -> Option<String> {
-    if let Some((_, values)) = FIXED.iter().find(|(known, _)| *known == name) {
-        return (!values.contains(&value)).then(|| {
-            format!(
-                "the database's `{name}` can only be {} here",
-                values.join(" or ")
-            )
-        });
-    }
-    Some(match name {
-        _ if IMPOSSIBLE.contains(&name) => {
-            format!("the database's `{name}` is not possible here: leave it out")
-        }
-        "schema" | "search_path" | "currentSchema" => format!(
-            "the database's URL: `{name}` is not known; write `options=-csearch_path%3DNAME` for the schema"
-        ),
-        "ssl" => "the database's URL: `ssl` is not known; write `sslmode=require`".to_owned(),
-        _ => format!(
-            "the database's URL: `{name}` is not known; there are {}",
-            KNOWN.join(", ")
-        ),
-    })
 }
 
 impl Address {

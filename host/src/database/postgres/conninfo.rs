@@ -81,7 +81,7 @@ fn url(rest: &str) -> Result<Pairs, String> {
         let is_plain = name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-        if name.is_empty() || !is_plain || (has_at && !super::address::is_known(name)) {
+        if name.is_empty() || !is_plain || (has_at && !super::parameters::is_known(name)) {
             return Err(unclear());
         }
         let value = match name {
@@ -167,7 +167,7 @@ fn pairs(text: &str) -> Result<Pairs, String> {
         let (value, after) = value(after.trim_start())
             .ok_or("the database's connection string: the single quotes of a value do not end")?;
         let is_after_password = pairs.iter().any(|(name, _)| name == "password");
-        if is_after_password && !super::address::is_known(name) {
+        if is_after_password && !super::parameters::is_known(name) {
             return Err(
                 "the database's connection string: a name behind the password is not known; a value with a space must be in \
                  single quotes"

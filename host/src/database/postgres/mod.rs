@@ -25,6 +25,7 @@ mod interruptions;
 mod introspect;
 mod lexer;
 mod locks;
+mod parameters;
 mod patience;
 mod pipeline;
 mod pool;

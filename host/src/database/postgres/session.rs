@@ -105,7 +105,7 @@ impl Transactions for PostgresSession {
             transaction.has_failed = false;
             // What was set since is undone, too.
             transaction.is_verified = false;
-            transaction.names = Names::OfStep;
+            transaction.names = Names::Step;
         }
         Ok(())
     }

@@ -64,11 +64,11 @@ pub(super) struct Transaction {
 pub(super) enum Names {
     /// What they mean to the connection, or to the step that runs.
     #[default]
-    OfStep,
+    Step,
     /// What PostgreSQL has, before anything of a step has run and after all of it was looked at.
-    OfHost,
+    Host,
     /// The same in between, so that the step is to have its own again.
-    OfHostInBetween,
+    HostInBetween,
 }
 
 /// The table that rows were loaded into, as long as nothing else of the step has run since: it is locked, so that nobody

@@ -187,7 +187,7 @@ impl PostgresSession {
         }
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.is_verified = true;
-            transaction.names = Names::OfHost;
+            transaction.names = Names::Host;
             transaction.is_direct = is_direct;
             transaction.has_role = false;
         }
@@ -316,7 +316,7 @@ impl PostgresSession {
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.is_used = true;
             transaction.is_verified = false;
-            transaction.names = Names::OfStep;
+            transaction.names = Names::Step;
         }
         if is_autocommit && !self.pipeline.is_empty() {
             // The host's names last until the end of what is sent together.
@@ -328,10 +328,10 @@ impl PostgresSession {
             }
             self.set_up()?;
             self.set_search_path()?;
-        } else if names == Names::OfHost {
+        } else if names == Names::Host {
             self.ask_quietly(verify::NAMES_OF_CONNECTION)?;
             self.set_search_path()?;
-        } else if names == Names::OfHostInBetween {
+        } else if names == Names::HostInBetween {
             self.ask_quietly(verify::GIVE_NAMES_BACK)?;
         }
         match authority {
@@ -349,13 +349,13 @@ impl PostgresSession {
         else {
             return self.ask_quietly(verify::OWN_NAMES_AT_ONCE);
         };
-        if transaction.names != Names::OfStep {
+        if transaction.names != Names::Step {
             return Ok(());
         }
         let is_used = transaction.is_used;
         transaction.names = match is_used {
-            true => Names::OfHostInBetween,
-            false => Names::OfHost,
+            true => Names::HostInBetween,
+            false => Names::Host,
         };
         if is_used {
             self.ask_quietly(verify::KEEP_NAMES)?;
