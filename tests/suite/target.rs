@@ -92,27 +92,29 @@ fn the_target_is_taken_from_the_nearest_place_that_names_one() {
 #[test]
 fn a_file_that_is_not_there_is_made_only_when_that_is_asked_for() {
     let place = place();
-    for command in ["migrate", "finalize", "plan", "status", "baseline"] {
+    let words = "sqlite:ap.db: there is no such file; check the path, or pass `--create`";
+    for command in ["reset", "plan", "status", "baseline"] {
         bare(&place, &[command, "--database", "sqlite:ap.db"], &[])
             .ends_with(2)
-            .and_says("sqlite:ap.db: there is no such file; check the path, or pass `--create`");
+            .and_says(words);
     }
+    for command in ["migrate", "finalize", "plan", "status"] {
+        bare(&place, &[command], &[("DATABASE_URL", "sqlite:ap.db")])
+            .ends_with(2)
+            .and_says(words);
+    }
+    let named = ["--database", "sqlite:ap.db"];
+    bare(&place, &["status", "--create", named[0], named[1]], &[])
+        .ends_with(0)
+        .and_says("1 pending");
     assert!(!place.path().join("ap.db").exists());
-    bare(
-        &place,
-        &["status", "--create", "--database", "sqlite:ap.db"],
-        &[],
-    )
-    .ends_with(0)
-    .and_says("1 pending");
-    assert!(!place.path().join("ap.db").exists());
-    bare(
-        &place,
-        &["migrate", "--create", "--database", "sqlite:ap.db"],
-        &[],
-    )
-    .ends_with(0);
-    bare(&place, &["finalize", "--database", "sqlite:ap.db"], &[]).ends_with(0);
+    bare(&place, &["migrate", named[0], named[1]], &[])
+        .ends_with(0)
+        .and_says("target  sqlite:ap.db (a new database: there is no such file)");
+    let said = bare(&place, &["finalize", named[0], named[1]], &[]).ends_with(0);
+    assert!(!said.stdout.contains("new database"), "{said:#?}");
+    let created = ("DATABASE_URL", "sqlite:other.db");
+    bare(&place, &["migrate", "--create"], &[created]).ends_with(0);
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub struct Arguments {
     command: Command,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct GlobalArguments {
     /// The configuration file; `wasmigrate.toml` when it is there
     #[arg(long, global = true, value_name = "FILE")]
@@ -73,7 +73,7 @@ struct GlobalArguments {
     /// The target, as sqlite:PATH or postgres://USER@HOST/NAME [default: DATABASE_URL, also from `.env`]
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
-    /// Make the SQLite file when it is not there
+    /// Make the SQLite file when it is not there; implied where `--database` names it for a command that runs steps
     #[arg(long, global = true)]
     create: bool,
     /// The directory of the steps [default: migrations]
@@ -194,8 +194,23 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
+impl Arguments {
+    /// Whether a SQLite file that is not there is to be made without being asked for: whoever names it in the command itself
+    /// and wants steps to run means that. A setting or a variable may be of another place or time.
+    fn begins_database(&self) -> bool {
+        let runs_steps = matches!(
+            self.command,
+            Command::Migrate(_) | Command::Finalize(_) | Command::Serve(_)
+        );
+        runs_steps && self.global.database.is_some() && self.global.host.is_none()
+    }
+}
+
 async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, CommandError> {
-    let global = &arguments.global;
+    let global = &GlobalArguments {
+        create: arguments.global.create || arguments.begins_database(),
+        ..arguments.global.clone()
+    };
     // The service logs them.
     if !matches!(arguments.command, Command::Serve(_)) {
         let warnings = global.config().map(|config| config.warnings);

@@ -48,7 +48,13 @@ pub(super) async fn run(
         is_service: false,
     };
     let target = global.target(arguments.allowances, manner)?;
-    terminal.target(&target.name());
+    match target.is_new() {
+        true => terminal.target(&format!(
+            "{} (a new database: there is no such file)",
+            target.name()
+        )),
+        false => terminal.target(&target.name()),
+    }
     if terminal.json() {
         terminal.document(&serde_json::json!({"event": "target", "target": target.name()}));
     }

@@ -35,6 +35,14 @@ impl Target {
         }
     }
 
+    /// Whether the command begins a new database.
+    pub(super) fn is_new(&self) -> bool {
+        match self {
+            Self::Here(engine) => engine.target_is_new(),
+            Self::There { .. } => false,
+        }
+    }
+
     pub(super) async fn overview(&self) -> Result<Overview, CommandError> {
         Ok(match self {
             Self::Here(engine) => engine.overview().await?,

@@ -244,6 +244,9 @@ pub trait Database: Send + Sync {
     /// What to call the target in messages; never holds a password.
     fn name(&self) -> &str;
 
+    /// Whether the first session that writes begins a new database.
+    fn is_new(&self) -> bool;
+
     /// Which database it is. Ask [`Database::capabilities`] instead wherever one of them is what matters.
     fn kind(&self) -> Kind;
 

@@ -373,6 +373,11 @@ impl Engine {
         self.database.name()
     }
 
+    /// Whether the first run begins a new database.
+    pub fn target_is_new(&self) -> bool {
+        self.database.is_new()
+    }
+
     /// Which database the target is.
     pub fn target_kind(&self) -> Kind {
         self.database.kind()

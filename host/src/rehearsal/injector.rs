@@ -42,6 +42,10 @@ impl Database for FaultInjector {
         self.inner.name()
     }
 
+    fn is_new(&self) -> bool {
+        self.inner.is_new()
+    }
+
     fn kind(&self) -> Kind {
         self.inner.kind()
     }

@@ -67,6 +67,10 @@ impl Database for Postgres {
         &self.0.name
     }
 
+    fn is_new(&self) -> bool {
+        false
+    }
+
     fn kind(&self) -> Kind {
         Kind::Postgres
     }

@@ -175,6 +175,10 @@ impl Database for Sqlite {
         &self.name
     }
 
+    fn is_new(&self) -> bool {
+        self.mode == FileMode::OrNew && !self.path.exists()
+    }
+
     fn kind(&self) -> Kind {
         Kind::Sqlite
     }
