@@ -55,7 +55,7 @@ fn the_target_is_taken_from_the_nearest_place_that_names_one() {
         let arguments = [&["migrate"], arguments].concat();
         bare(&place, &arguments, variables)
             .ends_with(0)
-            .and_says(&format!("target  sqlite:{file}.db\n"));
+            .and_says(&format!("target  sqlite:{file}.db"));
         assert!(is_made(&place, &format!("{file}.db")), "{file}");
     };
     std::fs::write(

@@ -90,7 +90,7 @@ fn wherever_a_host_falls_asleep_every_effect_happens_once() {
 
 /// Returns whether the host lost its lease meanwhile; none when it came to its end without so many calls.
 fn sleeps_at(call: &str, number: usize, place: &Place) -> Option<bool> {
-    let (asleep, process) = falls_asleep_at(call, number, place, &["migrate"])?;
+    let (mut asleep, process) = falls_asleep_at(call, number, place, &["migrate"])?;
     let was_fenced = can_be_taken_over(place) && {
         // As if its lease had run out.
         let taken_from = place
@@ -99,7 +99,10 @@ fn sleeps_at(call: &str, number: usize, place: &Place) -> Option<bool> {
         place.run(&["migrate"]).ends_with(0);
         taken_from == 1
     };
-    host::signal(process, "CONT");
+    // One that was about to exit does not fall asleep any more.
+    if !asleep.has_ended() {
+        host::signal(process, "CONT");
+    }
     let said = asleep.end();
     match said.status {
         // Its last commit was done, or it had not begun.

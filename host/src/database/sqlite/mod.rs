@@ -100,7 +100,7 @@ impl Sqlite {
     ) -> std::result::Result<Self, String> {
         let (path, mode) = url::parse(rest, &|path| path.exists())?;
         let mode = match (mode, create) {
-            (FileMode::Existing, true) => FileMode::OrNew,
+            (FileMode::Unsaid, true) => FileMode::OrNew,
             (mode, _) => mode,
         };
         Ok(Self {

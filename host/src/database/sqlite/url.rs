@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 /// What becomes of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileMode {
+    /// It must be there, unless the user asks for a new one in another way.
+    Unsaid,
     /// It must be there.
     Existing,
     /// It is made when it is not there.
@@ -50,7 +52,7 @@ pub(super) fn parse(
                 .to_owned(),
         );
     }
-    let mut open = FileMode::Existing;
+    let mut open = FileMode::Unsaid;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match (name, value) {
@@ -112,21 +114,22 @@ mod tests {
     #[test]
     fn a_url_names_the_file_that_its_other_users_mean() {
         for (rest, path, open) in [
-            ("app.db", "app.db", FileMode::Existing),
-            ("/srv/app.db", "/srv/app.db", FileMode::Existing),
-            ("//app.db", "app.db", FileMode::Existing),
-            ("//db/app.db", "db/app.db", FileMode::Existing),
-            ("///srv/app.db", "/srv/app.db", FileMode::Existing),
+            ("app.db", "app.db", FileMode::Unsaid),
+            ("/srv/app.db", "/srv/app.db", FileMode::Unsaid),
+            ("//app.db", "app.db", FileMode::Unsaid),
+            ("//db/app.db", "db/app.db", FileMode::Unsaid),
+            ("///srv/app.db", "/srv/app.db", FileMode::Unsaid),
             ("app.db?mode=rwc", "app.db", FileMode::OrNew),
+            ("app.db?mode=rw", "app.db", FileMode::Existing),
             ("//app.db?mode=rwc&cache=shared", "app.db", FileMode::OrNew),
             ("app.db?mode=ro", "app.db", FileMode::ToRead),
             (
                 "app.db?_fk=1&_busy_timeout=5000",
                 "app.db",
-                FileMode::Existing,
+                FileMode::Unsaid,
             ),
-            ("my%20app.db", "my app.db", FileMode::Existing),
-            ("100%.db", "100%.db", FileMode::Existing),
+            ("my%20app.db", "my app.db", FileMode::Unsaid),
+            ("100%.db", "100%.db", FileMode::Unsaid),
         ] {
             assert_eq!(read(rest).unwrap(), (path.to_owned(), open), "{rest}");
         }
