@@ -2,4 +2,5 @@
 
 mod outside;
 mod pragmas;
+mod replaced;
 mod scripts;

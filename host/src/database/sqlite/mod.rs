@@ -19,6 +19,7 @@ mod pragma;
 mod pragmas;
 mod reading;
 mod reserved;
+mod same_file;
 mod schema;
 mod script;
 mod session;

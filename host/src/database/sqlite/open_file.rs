@@ -13,6 +13,7 @@ use super::changes::Changes;
 use super::errors::translate;
 use super::foreign_keys::{self, ForeignKeys};
 use super::guard::{Guard, Touched};
+use super::same_file::{self, FileNumber};
 use super::statement::{Prepared, Running, StatementCache};
 use super::{PROGRESS_INSTRUCTIONS, Sqlite, retry_busy};
 
@@ -20,6 +21,8 @@ use super::{PROGRESS_INSTRUCTIONS, Sqlite, retry_busy};
 pub(super) struct OpenFile {
     pub(super) database: Sqlite,
     pub(super) access: Access,
+    /// The file that was opened first; none when nobody else will look for what is written.
+    opened: Option<FileNumber>,
     pub(super) stop: Stop,
     pub(super) guard: Guard,
     // Statements and cursors hold the connection too; they come first so that they are dropped first.
@@ -90,9 +93,12 @@ impl OpenFile {
         let changes = Changes::default();
         let guard = Guard::new();
         let connection = connect(&database, access, stop, &guard, &changes)?;
+        let is_kept = access == Access::Write && !database.is_throwaway;
+        let opened = is_kept.then(|| FileNumber::of(&database.path)).flatten();
         Ok(Self {
             database,
             access,
+            opened,
             stop: stop.clone(),
             guard,
             host_statements: StatementCache::default(),
@@ -109,6 +115,11 @@ impl OpenFile {
             is_outside: false,
             listener: None,
         })
+    }
+
+    /// Makes sure that what is committed is found in the file of this name.
+    pub(super) fn demand_same_file(&self) -> Result<()> {
+        same_file::demand(&self.database.path, self.opened)
     }
 
     /// A fresh connection, free of the temporary objects that a step left on the old one.
@@ -147,6 +158,7 @@ impl OpenFile {
                 .map_err(translate)?;
             self.durability = durability;
         }
+        self.demand_same_file()?;
         let wait = self.database.limits.lock_wait;
         retry_busy(&self.stop, wait, || {
             self.connection

@@ -135,6 +135,7 @@ impl Transactions for SqliteSession {
         let inner = &mut *self.inner;
         inner.end_open_work();
         inner.require_transaction(Authority::Step)?;
+        inner.demand_same_file()?;
         inner.control("COMMIT")
     }
 
