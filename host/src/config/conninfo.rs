@@ -7,6 +7,8 @@
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use crate::database::conninfo_value;
+
 /// What a URL of ours may name.
 const KNOWN: [&str; 10] = [
     "host",
@@ -100,30 +102,12 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
         if name.is_empty() || name.contains(char::is_whitespace) {
             return Err("a pair in it has no name, or a name with a space".to_owned());
         }
-        let (value, after) = value(after.trim_start())
+        let (value, after) = conninfo_value(after.trim_start())
             .ok_or_else(|| format!("the quotes of `{name}` do not end"))?;
         pairs.push((name.to_owned(), value));
         rest = after.trim_start();
     }
     Ok(pairs)
-}
-
-/// The value that a text begins with, and what comes after it; none when its quotes do not end.
-fn value(text: &str) -> Option<(String, &str)> {
-    let quoted = text.strip_prefix('\'');
-    let mut value = String::new();
-    let mut characters = quoted.unwrap_or(text).chars();
-    loop {
-        let rest = characters.as_str();
-        match characters.next() {
-            Some('\\') => value.extend(characters.next()),
-            Some('\'') if quoted.is_some() => return Some((value, characters.as_str())),
-            Some(space) if quoted.is_none() && space.is_whitespace() => return Some((value, rest)),
-            Some(other) => value.push(other),
-            None if quoted.is_some() => return None,
-            None => return Some((value, "")),
-        }
-    }
 }
 
 #[cfg(test)]

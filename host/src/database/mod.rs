@@ -37,6 +37,7 @@ pub use content::{Content, Object, Row, Table};
 pub use error::{Error, ErrorKind, Limit, Result, Script, ScriptError};
 pub use open::{DatabaseSettings, Location, open};
 pub use placeholder::substitute;
+pub(crate) use postgres::conninfo_value;
 pub use postgres::{Postgres, PostgresOptions};
 pub use schema::{Schema, differences};
 pub use session::{

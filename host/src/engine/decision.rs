@@ -23,7 +23,7 @@ impl Engine {
                 "a run is in progress; wait for its end".to_owned(),
             )),
             Verdict::Refuse(Refusal::FinalizationFailed) => Err(RunError::Refused(
-                "the last finalize failed, and nothing of it was kept: run `finalize` again when its cause is mended, or \
+                "the last finalize failed, and nothing of it was kept: run `finalize` again when its cause is fixed, or \
                  `reset` to undo the migration"
                     .to_owned(),
             )),

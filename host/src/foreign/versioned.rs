@@ -96,7 +96,7 @@ async fn sqlx(session: &mut dyn Session, table: &Table) -> Result<History> {
             checksum: Some(text(&checksum)),
             applied_at: at.as_integer(),
             flaw: (success.as_integer() != Some(1))
-                .then(|| "failed halfway; mend it with sqlx first".to_owned()),
+                .then(|| "failed halfway; fix it with sqlx first".to_owned()),
             label,
         });
     }
@@ -126,7 +126,7 @@ async fn golang_migrate(session: &mut dyn Session, table: &Table) -> Result<Hist
             checksum: None,
             applied_at: None,
             flaw: is_dirty.then(|| {
-                "is dirty: it failed halfway; mend it with golang-migrate first".to_owned()
+                "is dirty: it failed halfway; fix it with golang-migrate first".to_owned()
             }),
         });
         history.through = Some(version);

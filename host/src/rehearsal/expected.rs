@@ -29,7 +29,7 @@ const WORDS: Words = Words {
 /// Tables with more rows are accepted by their number alone.
 const MOST_ROWS: usize = 200;
 
-const ADVICE: &str = "mend the step, or accept the result with `--accept` when it is right";
+const ADVICE: &str = "fix the step, or accept the result with `--accept` when it is right";
 
 /// What came of a comparison.
 #[derive(Default)]

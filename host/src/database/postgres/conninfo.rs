@@ -110,7 +110,7 @@ fn hosts_and_ports(text: &str) -> Result<(String, String), String> {
         };
         if !port.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(format!(
-                "the database's URL: what stands behind the host is no port; {MUST_BE_ENCODED}"
+                "the database's URL: what comes after the host is no port; {MUST_BE_ENCODED}"
             ));
         }
         hosts.push(host);
@@ -164,12 +164,12 @@ fn pairs(text: &str) -> Result<Pairs, String> {
                 "the database's connection string: a pair has no name; a value with a space must be in single quotes".to_owned(),
             );
         }
-        let (value, after) = value(after.trim_start())
+        let (value, after) = conninfo_value(after.trim_start())
             .ok_or("the database's connection string: the single quotes of a value do not end")?;
         let is_after_password = pairs.iter().any(|(name, _)| name == "password");
         if is_after_password && !super::parameters::is_known(name) {
             return Err(
-                "the database's connection string: a name behind the password is not known; a value with a space must be in \
+                "the database's connection string: a name after the password is not known; a value with a space must be in \
                  single quotes"
                     .to_owned(),
             );
@@ -181,7 +181,7 @@ fn pairs(text: &str) -> Result<Pairs, String> {
 }
 
 /// The value that a text begins with, and what comes after it; none when its quotes do not end.
-fn value(text: &str) -> Option<(String, &str)> {
+pub(crate) fn conninfo_value(text: &str) -> Option<(String, &str)> {
     let quoted = text.strip_prefix('\'');
     let mut value = String::new();
     let mut characters = quoted.unwrap_or(text).chars();

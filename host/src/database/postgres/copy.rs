@@ -80,13 +80,7 @@ impl PostgresSession {
         if let Err(error) = self.send_rows(rows, forms.as_deref()) {
             return Err(self.abandon(error));
         }
-        let mut inserted = 0;
-        self.settle(Authority::Step, &mut |_, answer| {
-            if let Answer::Done(rows) = answer {
-                inserted = rows;
-            }
-            Ok(())
-        })?;
+        let inserted = self.settle_copy()?;
         let is_locked = self
             .transaction
             .as_ref()
@@ -95,7 +89,7 @@ impl PostgresSession {
         Ok(inserted)
     }
 
-    /// Runs a `COPY … FROM STDIN` of a script with the rows that stand behind it, as they are.
+    /// Runs a `COPY … FROM STDIN` of a script with the rows that come after it, as they are.
     pub(super) fn copy_rows(&mut self, copy: &str, rows: &str) -> Result<u64> {
         self.ask(Asked::Awaited, &Request::once(copy), std::iter::empty())?;
         let mut parts = rows.as_bytes().chunks(MESSAGE);
@@ -107,6 +101,11 @@ impl PostgresSession {
         if let Err(error) = sent {
             return Err(self.abandon(error));
         }
+        self.settle_copy()
+    }
+
+    /// Waits for the server to take the rows; returns how many it inserted.
+    fn settle_copy(&mut self) -> Result<u64> {
         let mut inserted = 0;
         self.settle(Authority::Step, &mut |_, answer| {
             if let Answer::Done(rows) = answer {

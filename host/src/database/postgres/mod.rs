@@ -57,6 +57,7 @@ use super::{Access, Advice, Capabilities, Database, Kind, Result, Session, Stop,
 use capabilities::CAPABILITIES;
 use state::PostgresSession;
 
+pub(crate) use conninfo::conninfo_value;
 pub(super) use conninfo::is_conninfo;
 pub(super) use lexer::dollar_tag;
 pub use pool::{Postgres, PostgresOptions};

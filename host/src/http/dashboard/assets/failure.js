@@ -4,16 +4,16 @@ import { order } from "./actions.js";
 import { byId, element, replace, write } from "./dom.js";
 
 const BLAME = {
-  step: "The author of the step can mend it.",
+  step: "The author of the step can fix it.",
   operator: "It is in the operator's hands.",
-  database: "Whoever runs the database can mend it.",
+  database: "Whoever runs the database can fix it.",
   host: "This is a mistake of the host.",
 };
 
 const AGAIN = {
   migrate: ["Migrate again", "continues where it stopped, once the cause is fixed"],
-  finalize: ["Finalize again", "tries the cut-over again, once the cause is mended"],
-  reset: ["Reset again", "tries to undo it again, once the cause is mended"],
+  finalize: ["Finalize again", "tries the cut-over again, once the cause is fixed"],
+  reset: ["Reset again", "tries to undo it again, once the cause is fixed"],
 };
 
 let shown = "";
