@@ -69,7 +69,7 @@ pub(crate) fn without_secrets(text: &str) -> String {
             Some((host, _)) => (host, "?…"),
             None => (host, ""),
         };
-        // And so may what stands behind a colon in the place of a port.
+        // And so may what comes after a colon in the place of a port.
         let port = host
             .split(['/', '#'])
             .next()

@@ -249,7 +249,7 @@ fn few_words(trimmed: &str) -> Option<Annotation> {
         return Some(match more.is_empty() {
             true => section(Dialect::NodePgMigrate, part),
             false => Annotation::Unknown(
-                "this comment would begin a section to node-pg-migrate: write nothing behind `Migration`, or put it differently"
+                "this comment would begin a section to node-pg-migrate: write nothing after `Migration`, or put it differently"
                     .to_owned(),
             ),
         });

@@ -12,7 +12,7 @@ pub(super) const PASSED_OVER: &str =
 /// How many words are looked at.
 const MOST_WORDS: usize = 12;
 
-/// Which statements of a script they are. Settings may stand before and behind them.
+/// Which statements of a script they are. Settings may come before and after them.
 pub(super) fn transaction(script: &str, pieces: &[Piece]) -> Option<[usize; 2]> {
     let words =
         |piece: &Piece| -> Vec<Token<'_>> { piece.tokens(script).take(MOST_WORDS).collect() };

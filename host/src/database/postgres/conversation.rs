@@ -47,7 +47,7 @@ impl PostgresSession {
         self.pipeline.ask(connection, asked, request, cells)
     }
 
-    /// Writes a statement of the host behind those that wait; by its name, where the server keeps it.
+    /// Writes a statement of the host after those that wait; by its name, where the server keeps it.
     pub(super) fn ask_as_host<'c>(
         &mut self,
         asked: Asked,
@@ -93,7 +93,7 @@ impl PostgresSession {
         self.pipeline.ask(connection, asked, &request, cells)
     }
 
-    /// Writes a statement of the host behind those that wait, whatever names mean now: it must be in full names.
+    /// Writes a statement of the host after those that wait, whatever names mean now: it must be in full names.
     pub(super) fn ask_quietly(&mut self, statement: &str) -> Result<()> {
         debug_assert!(full_names::is_in_full(statement), "{statement}");
         self.ask(Asked::Quiet, &Request::once(statement), std::iter::empty())

@@ -202,7 +202,7 @@ impl<'t> Tokens<'t> {
         }
     }
 
-    /// Where a string that was just closed goes on: behind nothing but space and `--` comments, on a later line.
+    /// Where a string that was just closed continues: after nothing but space and `--` comments, on a later line.
     fn continuation(&self, end: usize) -> Option<usize> {
         let (mut at, mut is_on_later_line) = (end, false);
         loop {
@@ -302,7 +302,7 @@ impl<'t> Tokens<'t> {
 enum Style {
     /// A quote is doubled.
     Plain,
-    /// A quote is doubled, or stands behind a backslash.
+    /// A quote is doubled, or comes after a backslash.
     Escapes,
     /// There can be none: bits.
     Digits,

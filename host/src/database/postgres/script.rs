@@ -176,7 +176,7 @@ impl PostgresSession {
         }
     }
 
-    /// Sends a statement of a script. Rows behind it are sent and answered, too: it tells how many.
+    /// Sends a statement of a script. Rows after it are sent and answered, too; the answer says how many.
     fn ask_of_step(&mut self, script: &str, piece: &Piece) -> Result<Option<u64>, Error> {
         guard::check_piece(script, piece)?;
         let statement = script.get(piece.sent.clone()).unwrap_or_default();

@@ -17,9 +17,9 @@ pub(super) struct Piece {
     pub(super) at: Range<usize>,
     /// How the server reads its strings.
     pub(super) rules: Rules,
-    /// The same for what stands behind it.
+    /// The same for what comes after it.
     pub(super) rules_behind: Rules,
-    /// The rows behind a `COPY … FROM stdin`.
+    /// The rows after a `COPY … FROM stdin`.
     pub(super) rows: Option<Range<usize>>,
 }
 
@@ -178,7 +178,7 @@ impl<'s> Splitter<'s> {
         Ok(())
     }
 
-    /// The lines behind a `COPY … FROM stdin;` up to one that says `\.`.
+    /// The lines after a `COPY … FROM stdin;` up to one that says `\.`.
     fn rows(&mut self, copy: usize, end: usize) -> Result<Range<usize>, Mistake> {
         let mistake = |at, why: &str| Mistake {
             at,
@@ -189,7 +189,7 @@ impl<'s> Splitter<'s> {
         if !line.trim().is_empty() {
             return Err(mistake(
                 end,
-                "the rows of a COPY … FROM stdin begin on the line behind it",
+                "the rows of a COPY … FROM stdin begin on the line after it",
             ));
         }
         let start = end + line.len();
@@ -237,7 +237,7 @@ impl<'s> Splitter<'s> {
         })
     }
 
-    /// How the strings behind this statement are read.
+    /// How the strings after this statement are read.
     fn rules_behind(&self, rules: Rules) -> Rules {
         let words: Vec<&Token<'_>> = self.words.iter().collect();
         let value = match words.as_slice() {
@@ -321,7 +321,7 @@ impl<'s> Body<'s> {
 
     /// `begun` are the statement's first words.
     fn read(&mut self, token: &Token<'s>, is_outside_parentheses: bool, begun: &[Token<'s>]) {
-        // Names that look like key words stand behind these two.
+        // Names that look like key words come after these two.
         let is_label = self
             .before
             .as_ref()

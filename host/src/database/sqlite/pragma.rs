@@ -75,7 +75,7 @@ pub(super) fn asks_for_what_is<'w>(words: &[&'w str]) -> Option<&'w str> {
     (HOSTS.contains(&name) || is_as_it_is).then_some(name)
 }
 
-/// The places of a BEGIN and a COMMIT around all that a script does. Pragmas may stand before and behind them.
+/// The places of a BEGIN and a COMMIT around all that a script does. Pragmas may come before and after them.
 pub(super) fn transaction(pieces: &[Piece]) -> Option<[usize; 2]> {
     let is_pragma = |piece: &Piece| piece.words().first() == Some(&"pragma");
     let first = pieces.iter().position(|piece| !is_pragma(piece))?;
