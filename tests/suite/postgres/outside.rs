@@ -9,7 +9,8 @@ VACUUM account;";
 
 /// The processes of the server that build an index and wait for the application.
 const BUILDING: &str = "SELECT pid FROM pg_stat_activity
-                        WHERE query LIKE '%CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'";
+                        WHERE datname = current_database()
+                          AND query LIKE '%CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'";
 
 fn accounts() -> Place {
     Place::new()

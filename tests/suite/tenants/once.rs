@@ -145,7 +145,7 @@ mod postgres {
         let service = Service::start(&place);
         service.run("finalize");
         let asleep = |count: i64| {
-            let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+            let asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
             until("a file sleeps", || place.one::<i64>(asleep) == count);
         };
         // The beginning of the run and the first tenant are not forgotten.

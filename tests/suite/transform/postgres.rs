@@ -8,6 +8,10 @@ use super::{COLUMNS, Customer, customers, expected, insert, normalized, place_wi
 use crate::hosts::host::until;
 use crate::place::{Place, Said};
 
+/// The locks that the place's sessions wait for.
+const WAITING: &str = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                       WHERE NOT granted AND datname = current_database()";
+
 #[test]
 fn the_work_pauses_while_a_replica_is_far_behind() {
     let cluster = Cluster::start(Durability::None).unwrap();
@@ -73,7 +77,7 @@ fn the_application_does_not_wait_behind_a_finalize_that_waits_for_a_vacuum() {
     vacuum.run("BEGIN; LOCK TABLE customer IN SHARE UPDATE EXCLUSIVE MODE");
     let finalize = place.start(&["finalize"]);
     until("the finalize waits for the vacuum", || {
-        place.one::<i64>("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0
+        place.one::<i64>(WAITING) > 0
     });
     let mut application = place.connect();
     application.run("SET lock_timeout = '50ms'");
@@ -155,9 +159,8 @@ fn a_row_that_the_application_has_locked_is_waited_for() {
     let mut application = place.connect();
     application.run("BEGIN; UPDATE customer SET name = 'Grace Hopper' WHERE id = 50");
     let migrate = place.start(&["migrate"]);
-    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
     let give_up = Instant::now() + Duration::from_secs(20);
-    while place.one::<i64>(waits) == 0 {
+    while place.one::<i64>(WAITING) == 0 {
         assert!(Instant::now() < give_up, "nobody waits");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -190,7 +193,7 @@ fn a_finalize_holds_no_lock_of_another_step_while_it_waits_for_the_table() {
     reader.run("BEGIN; SELECT count(*) FROM customer");
     let finalize = place.start(&["finalize"]);
     until("the finalize waits for the table", || {
-        place.one::<i64>("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0
+        place.one::<i64>(WAITING) > 0
     });
     let mut application = place.connect();
     application.run("SET lock_timeout = '50ms'");

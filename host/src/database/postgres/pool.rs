@@ -51,8 +51,6 @@ pub(super) struct Target {
     pub(super) own_schema: String,
     pub(super) version: String,
     pub(super) is_superuser: bool,
-    /// Whether transactions may not write unless they ask for it.
-    pub(super) is_read_only: bool,
 }
 
 impl Postgres {
@@ -74,13 +72,21 @@ impl Postgres {
         })))
     }
 
-    /// Refuses a database that somebody has set to be read alone: to ask for more would be easy, and against their will.
-    pub(super) fn refuse_read_only(&self, connection: &Connection, target: &Target) -> Result<()> {
-        // Servers before version 14 do not tell of it, and poolers may not.
-        let told = connection.parameters.get("default_transaction_read_only");
-        let is_read_only = told.map_or(target.is_read_only, |told| told == "on");
-        match is_read_only {
-            false => Ok(()),
+    /// A connection to a database that may be written to. One that somebody has set to be read alone is refused: to ask for
+    /// more would be easy, and against their will.
+    pub(super) fn writable(
+        &self,
+        mut connection: Connection,
+        patience: &Patience,
+    ) -> Result<Connection> {
+        if !is_read_only(&mut connection, patience)? {
+            return Ok(connection);
+        }
+        // An idle connection may be from before it was turned off.
+        self.idle().clear();
+        let mut connection = self.connect_anew(patience)?;
+        match is_read_only(&mut connection, patience)? {
+            false => Ok(connection),
             true => Err(Error::new(
                 ErrorKind::Unavailable,
                 format!(
@@ -154,13 +160,12 @@ impl Postgres {
             return Ok(target);
         }
         let path = "SELECT pg_catalog.current_schemas(false)::pg_catalog.text, pg_catalog.current_schema()::pg_catalog.text,
-                    pg_catalog.current_setting('server_version'), pg_catalog.current_setting('is_superuser'),
-                    pg_catalog.current_setting('default_transaction_read_only')";
+                    pg_catalog.current_setting('server_version'), pg_catalog.current_setting('is_superuser')";
         let rows = pipeline::ask_in_full_names(connection, path, &[], patience)?;
         let mut cells = rows.into_iter().flatten();
         let mut cell = || cells.next().flatten();
         let (schemas, own_schema, version) = (cell(), cell(), cell());
-        let (is_superuser, read_only) = (cell(), cell());
+        let is_superuser = cell();
         // The first schema of the search path with a journal, and only else the first of all: a step may make one whose
         // name comes earlier in the path, such as the role's own.
         let query = format!(
@@ -195,8 +200,18 @@ impl Postgres {
             own_schema: own,
             version: version.unwrap_or_default(),
             is_superuser: is_superuser.as_deref() == Some("on"),
-            is_read_only: read_only.as_deref() == Some("on"),
         };
         Ok(self.0.target.get_or_init(|| target))
     }
+}
+
+/// Whether the session's transactions may not write unless they ask for it.
+fn is_read_only(connection: &mut Connection, patience: &Patience) -> Result<bool> {
+    // Servers before version 14 do not tell of it, and poolers may not.
+    if let Some(told) = connection.parameters.get("default_transaction_read_only") {
+        return Ok(told == "on");
+    }
+    let setting = "SELECT pg_catalog.current_setting('default_transaction_read_only')";
+    let rows = pipeline::ask_in_full_names(connection, setting, &[], patience)?;
+    Ok(rows.into_iter().flatten().flatten().any(|it| it == "on"))
 }

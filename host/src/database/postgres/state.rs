@@ -89,7 +89,7 @@ impl PostgresSession {
         };
         let target = database.target(&mut connection, &patience)?.clone();
         if access != Access::Read {
-            database.refuse_read_only(&connection, &target)?;
+            connection = database.writable(connection, &patience)?;
         }
         Ok(Self {
             server: Server {

@@ -23,7 +23,7 @@ fn in_a_step(cluster: &Cluster) -> (Place, Service, i64) {
         );
     let service = Service::start(&place);
     let run = service.run("migrate");
-    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
     until("the step sleeps", || place.one::<i64>(asleep) > 0);
     (place, service, run)
 }

@@ -97,7 +97,7 @@ fn a_server_that_is_killed_between_checkpoints_leaves_all_up_to_the_last() {
 fn no_step_is_done_behind_one_that_the_server_has_forgotten() {
     let mut cluster = Cluster::start_forgetful().unwrap();
     let asleep = |place: &Place| {
-        let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        let asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
         until("a step sleeps", || place.one::<i64>(asleep) > 0);
     };
     let place = Place::on(&cluster)
