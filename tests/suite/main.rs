@@ -29,3 +29,4 @@ mod sqlite;
 mod target;
 mod tenants;
 mod transform;
+mod verbs;

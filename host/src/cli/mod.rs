@@ -13,6 +13,7 @@ mod import;
 mod inspect;
 mod lease;
 mod pause;
+mod peers;
 mod plan;
 mod run;
 mod serve;
@@ -154,6 +155,15 @@ impl Arguments {
 /// Says what is wrong with the arguments, or what was asked about them. What they quote may be a URL with a password.
 pub fn explain(error: &clap::Error) -> ExitCode {
     use std::io::{IsTerminal as _, Write as _};
+    if let Some(answer) = peers::answer(error) {
+        // Nobody is left to tell when the reader has gone away.
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "error: {}",
+            without_secrets(&answer)
+        );
+        return ExitCode::from(REFUSED);
+    }
     let rendered = error.render();
     let is_error = error.use_stderr();
     let is_terminal = match is_error {

@@ -39,6 +39,7 @@ mod heartbeat;
 mod history;
 mod inspect;
 mod interruption;
+mod irreversible;
 mod live;
 mod loaded;
 #[cfg(test)]

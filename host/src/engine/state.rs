@@ -17,7 +17,7 @@ pub enum State {
     MigrationPreparing,
     /// Steps are being migrated or reset.
     MigrationRunning,
-    /// A step failed while it was migrated or reset.
+    /// A step failed while it was migrated.
     MigrationFailed,
     /// All steps are migrated, and some wait for their finalize.
     FinalizationRequired,
@@ -172,9 +172,10 @@ pub(super) fn of_run(
         running: last
             .filter(|run| is_live && run.outcome.is_none())
             .map(activity),
-        // A failure that left nothing to be done again is history.
+        // A failure that left nothing to be done again is history; a reset that failed has changed nothing.
         failed: last
-            .filter(|run| run.outcome == Some(Outcome::Failed) && (pending || unfinalized))
+            .filter(|run| run.outcome == Some(Outcome::Failed) && run.phase != Phase::Reset)
+            .filter(|_| pending || unfinalized)
             .map(activity),
         pending,
         unfinalized,
@@ -256,7 +257,7 @@ mod tests {
             },
         ),
         (
-            "otherwise: the last run failed before",
+            "otherwise: the last run failed while it prepared or migrated",
             Facts {
                 failed: Some(Activity::Migrating),
                 ..ALL

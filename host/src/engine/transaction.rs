@@ -77,6 +77,8 @@ pub(super) struct StepTransaction {
     pub(super) after: Option<u64>,
     /// Whether the step runs outside a transaction.
     pub(super) is_outside: bool,
+    /// Whether the step has asked the database anything.
+    pub(super) has_asked: bool,
     pub(super) output: Arc<StepOutput>,
     pub(super) meter: Meter,
 }
@@ -241,6 +243,7 @@ impl StepTransaction {
             version,
             after: None,
             is_outside: false,
+            has_asked: false,
         }
     }
 
@@ -344,6 +347,7 @@ impl StepTransaction {
 #[async_trait]
 impl StepHost for StepTransaction {
     fn session(&mut self) -> &mut dyn Session {
+        self.has_asked = true;
         &mut *self.session
     }
 

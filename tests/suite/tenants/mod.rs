@@ -17,7 +17,7 @@ use crate::application::{self, Application, Kind};
 use crate::place::Place;
 
 /// A place whose files are in `single`, `tenants`, `scripts` (for the target) and `views` (for tenants).
-fn target() -> Place {
+pub fn target() -> Place {
     at(Place::new())
 }
 
@@ -46,7 +46,7 @@ fn counting() -> Place {
 /// Another file for tenants that would not bear being applied twice.
 const ADD: &str = "INSERT INTO {schema}.counted VALUES (10, '{schema}');";
 
-trait Tenants {
+pub trait Tenants {
     fn with_tenants(self, names: &[&str]) -> Self;
     fn copy_with_tenants(&self) -> Self;
     fn of_tenant(&self, tenant: &str) -> Application;

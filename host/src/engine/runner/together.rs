@@ -7,6 +7,7 @@ use crate::database::{Durability, Session};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::gate;
+use crate::engine::irreversible;
 use crate::engine::program::Program;
 use crate::engine::transaction::RunContext;
 use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome, Phase, StepState};
@@ -42,19 +43,10 @@ impl Run<'_> {
     pub(super) async fn reset(&mut self) -> Result<(), Interruption> {
         self.load_the_rest(|record| record.state != StepState::Finalized)?;
         self.loaded.reverse();
-        if let Some(step) = self
-            .loaded
-            .iter()
-            .find(|step| step.program.has(Phase::Migrate) && !step.program.has(Phase::Reset))
-        {
-            return Err(Interruption::Refused(
-                Failure::new(
-                    "refused",
-                    Blame::Step,
-                    "it has no section `-- wasmigrate:reset`, so that what it did cannot be undone; nothing was reset",
-                )
-                .of(&step.step.label, Phase::Reset),
-            ));
+        for step in &self.loaded {
+            let settings = &self.context.settings;
+            let refused = irreversible::refuse(self.engine, step, settings, &self.stop).await;
+            refused.map_err(Interruption::Refused)?;
         }
         self.each_unit(Phase::Reset).await
     }

@@ -9,7 +9,7 @@ use super::context::TenancyContext;
 use super::end::{as_written, end};
 use super::failed::outcome_of_refusal;
 use super::job::TenantsJob;
-use super::load::{files, load};
+use super::load::{files, load, refuse_irreversible};
 use super::parallel::{self, ParallelOptions};
 use super::phases::{self, pass_the_gate, set_phase};
 use super::request::{RunRequest, TenancyReport, as_refusal, database};
@@ -212,7 +212,10 @@ async fn get_ready(
 ) -> Result<(), Failure> {
     let work = request.work;
     if work != Work::Sync {
-        load(tenancy, work, schedule, !is_parallel)?;
+        load(tenancy, schedule, !is_parallel)?;
+    }
+    if work == Work::Reset {
+        refuse_irreversible(tenancy, schedule).await?;
     }
     // Tenants beside each other are migrated before the gate is asked. Where all is one transaction it is asked before that:
     // the transaction keeps others out, and must not be open for as long as an answer takes.

@@ -1,19 +1,36 @@
 //! The files of a run, loaded and checked before any of them runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::context::{TenancyContext, refuse_outside};
-use super::work::{Schedule, Work, concerned};
+use super::work::{Schedule, concerned};
 use super::{Source, sources};
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::program::Program;
-use crate::engine::{RunError, loaded};
+use crate::engine::{RunError, irreversible, loaded};
 use crate::journal::Phase;
+
+/// Refuses files that are to be reset and cannot be.
+pub(super) async fn refuse_irreversible(
+    tenancy: &TenancyContext<'_>,
+    schedule: &Schedule,
+) -> Result<(), Failure> {
+    let mut asked = BTreeSet::new();
+    for task in schedule.tasks() {
+        if let Some(step) = tenancy.loaded.get(&task.file)
+            && asked.insert(task.file)
+        {
+            let context = tenancy.context(tenancy.tenant(task), &Arc::default());
+            irreversible::refuse(tenancy.engine, step, &context.settings, tenancy.stop).await?;
+        }
+    }
+    Ok(())
+}
 
 /// Reads the files that are to be run, and refuses those that cannot be.
 pub(super) fn load(
     tenancy: &mut TenancyContext<'_>,
-    work: Work,
     schedule: &Schedule,
     is_one_transaction: bool,
 ) -> Result<(), Failure> {
@@ -46,17 +63,6 @@ pub(super) fn load(
                 ),
             )
             .of(label, Phase::Prepare));
-        }
-        let cannot_be_undone = work == Work::Reset
-            && step.program.has(Phase::Migrate)
-            && !step.program.has(Phase::Reset);
-        if cannot_be_undone {
-            return Err(Failure::new(
-                "refused",
-                Blame::Step,
-                "it has no section `-- wasmigrate:reset`, so that what it did cannot be undone; nothing was reset",
-            )
-            .of(label, Phase::Reset));
         }
     }
     tenancy.loaded = places.into_iter().zip(loaded).collect();

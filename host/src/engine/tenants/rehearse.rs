@@ -83,7 +83,7 @@ pub(super) async fn rehearse(
     }
     report.tenants = tenants_of(&snapshot, only);
     let mut changed = BTreeMap::new();
-    match load(&mut tenancy, work, &schedule, true) {
+    match load(&mut tenancy, &schedule, true) {
         Err(failure) => report.failure = Some(tenancy.unnamed(failure)),
         Ok(()) => {
             let mut atomic =

@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use super::Service;
 use crate::engine::{Command, Order, Overview, RunError, Started, State};
-use crate::journal::{Outcome, OutputLine};
+use crate::journal::{Outcome, OutputLine, Phase};
 use crate::output::Level;
 use request::{Asked, Body};
 
@@ -232,10 +232,10 @@ impl View {
 }
 
 fn exception(overview: &Overview) -> Option<String> {
-    let refused = overview
-        .last_run
-        .as_ref()
-        .is_some_and(|run| run.outcome == Some(Outcome::Refused));
+    let refused = overview.last_run.as_ref().is_some_and(|run| {
+        let is_failed_reset = run.outcome == Some(Outcome::Failed) && run.phase == Phase::Reset;
+        run.outcome == Some(Outcome::Refused) || is_failed_reset
+    });
     let failure = overview.failure.as_ref()?;
     // What was refused and is not there to be done any more is history.
     let is_open = !overview.state.is_running() && overview.state != State::Finalized;

@@ -1,0 +1,149 @@
+//! What people type who know another tool: answered with the command that does it here.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Verbs of other tools, and what they are here.
+const VERBS: [(&[&str], &str); 17] = [
+    (
+        &[
+            "up", "apply", "deploy", "run", "latest", "upgrade", "update", "dev", "push",
+            "execute", "perform", "continue",
+        ],
+        "`wasmigrate migrate` runs all pending steps, `--to STEP` or `--steps K` some of them; `wasmigrate finalize` is the cut-over",
+    ),
+    (
+        &["up-by-one", "up-to", "next", "goto", "migrate-to", "to"],
+        "`wasmigrate migrate --steps 1` runs the next step, `wasmigrate migrate --to STEP` all up to that one",
+    ),
+    (
+        &[
+            "down",
+            "undo",
+            "rollback",
+            "revert",
+            "downgrade",
+            "down-to",
+            "prev",
+            "back",
+        ],
+        "`wasmigrate reset --steps 1` undoes the last step, `reset --to STEP` all after that one, `reset` all since the last finalize",
+    ),
+    (
+        &["redo", "refresh"],
+        "`wasmigrate reset --steps 1` undoes the last step, and `wasmigrate migrate` runs it again",
+    ),
+    (
+        &[
+            "info", "list", "ls", "show", "current", "version", "versions", "state", "st", "tree",
+            "heads",
+        ],
+        "`wasmigrate status` shows where the target stands; `wasmigrate plan` what would run",
+    ),
+    (
+        &["log", "logs", "runs"],
+        "`wasmigrate history` shows the runs, with `--output` what their steps wrote",
+    ),
+    (
+        &["validate", "check", "checksum", "doctor"],
+        "`wasmigrate verify` compares files and schema with the journal; `wasmigrate test` proves steps on throw-away databases",
+    ),
+    (
+        &["lint", "analyze", "advise"],
+        "`wasmigrate plan --strict` names the statements that would hold up the application",
+    ),
+    (
+        &[
+            "dry-run",
+            "pending",
+            "preview",
+            "updatesql",
+            "update-sql",
+            "sqlmigrate",
+            "script",
+        ],
+        "`wasmigrate plan` shows what would run; `wasmigrate plan --dry-run` runs it and rolls it back",
+    ),
+    (
+        &[
+            "create",
+            "generate",
+            "gen",
+            "make",
+            "add",
+            "revision",
+            "makemigrations",
+            "migration",
+            "make:migration",
+        ],
+        "`wasmigrate new NAME` makes a numbered file",
+    ),
+    (
+        &[
+            "force",
+            "stamp",
+            "fake",
+            "mark",
+            "resolve",
+            "changelog-sync",
+            "changelogsync",
+            "set",
+        ],
+        "`wasmigrate baseline --through STEP` marks steps as applied without running them",
+    ),
+    (
+        &["fix", "rehash", "hash", "set-checksum"],
+        "`wasmigrate repair` accepts a file that has changed, or one that is gone",
+    ),
+    (
+        &[
+            "clean", "drop", "fresh", "wipe", "dropdb", "drop-all", "truncate", "destroy",
+        ],
+        "wasmigrate drops no database: use the database's own tool; `wasmigrate reset` undoes what is not finalized",
+    ),
+    (
+        &["createdb", "setup", "initdb"],
+        "`wasmigrate migrate --create` makes a SQLite file; a PostgreSQL database is made with `createdb`",
+    ),
+    (
+        &["init", "install"],
+        "there is nothing to set up: put steps into `migrations` and run `wasmigrate migrate`; the first run makes the journal",
+    ),
+    (
+        &[
+            "unlock",
+            "release-locks",
+            "releaselocks",
+            "list-locks",
+            "listlocks",
+            "lock",
+        ],
+        "`wasmigrate lease` shows who holds the target, `wasmigrate lease break` takes it away",
+    ),
+    (
+        &["server", "daemon", "start", "listen"],
+        "`wasmigrate serve` is the service",
+    ),
+];
+
+/// The answer to arguments that begin with another tool's verb; none when there is no such verb among them.
+pub(super) fn answer(error: &clap::Error) -> Option<String> {
+    let kind = match error.kind() {
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        // `migrate up` and its like.
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        _ => return None,
+    };
+    let ContextValue::String(typed) = error.get(kind)? else {
+        return None;
+    };
+    let lower = typed.to_lowercase();
+    let verb = lower
+        .strip_prefix("migrate:")
+        .or_else(|| lower.strip_prefix("db:migrate:"))
+        .or_else(|| lower.strip_prefix("db:"))
+        .unwrap_or(&lower);
+    let (_, here) = VERBS
+        .iter()
+        .find(|(verbs, _)| verbs.contains(&verb) || verbs.contains(&lower.as_str()))?;
+    Some(format!("there is no `{typed}` here: {here}"))
+}

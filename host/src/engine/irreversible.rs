@@ -1,0 +1,101 @@
+//! Steps that cannot be undone, found before anything is.
+//!
+//! SQL says it by having no reset section. A component says it when it is called: one whose `reset` gives up without having
+//! asked the database anything gives up whatever the database holds. So it is called once on an empty database of its own,
+//! which shows it for components of every age and language, and changes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Engine;
+use super::event::Unobserved;
+use super::failure::{Blame, Failure};
+use super::loaded::Loaded;
+use super::program::Program;
+use super::transaction::{RunContext, StepTransaction};
+use crate::database::{Access, Database as _, SessionLimits, Sqlite, Stop};
+use crate::journal::Phase;
+
+/// How long a `reset` may take to give up.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// The longest value in the empty database.
+const MOST_VALUE: u64 = 1 << 20;
+
+/// Refuses a step that has no reset. `settings` are those with which it would be reset.
+pub(super) async fn refuse(
+    engine: &Engine,
+    loaded: &Loaded,
+    settings: &Arc<BTreeMap<String, String>>,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let why = match &loaded.program {
+        // What it did the host has done, and can undo.
+        Program::Transformation(_) => None,
+        Program::Sql(_) => {
+            let is_irreversible =
+                loaded.program.has(Phase::Migrate) && !loaded.program.has(Phase::Reset);
+            is_irreversible.then(|| "it has no section `-- wasmigrate:reset`, so that".to_owned())
+        }
+        Program::Component(_) => gives_up(engine, loaded, settings, stop)
+            .await?
+            .map(|why| format!("it says \"{why}\", so that")),
+    };
+    match why {
+        None => Ok(()),
+        Some(why) => Err(Failure::new(
+            "refused",
+            Blame::Step,
+            format!("{why} what it did cannot be undone; nothing was reset"),
+        )
+        .of(&loaded.step.label, Phase::Reset)),
+    }
+}
+
+/// Why the `reset` of a component gives up by itself; none when it does not.
+async fn gives_up(
+    engine: &Engine,
+    loaded: &Loaded,
+    settings: &Arc<BTreeMap<String, String>>,
+    stop: &Stop,
+) -> Result<Option<String>, Failure> {
+    let deadline = DEADLINE.min(engine.deadline());
+    let limits = SessionLimits {
+        value_bytes: MOST_VALUE,
+        lock_wait: Duration::ZERO,
+        deadline,
+    };
+    let mut session = Sqlite::empty(limits)
+        .open(Access::Read, stop)
+        .await
+        .map_err(Failure::from_database)?;
+    session.begin_read().await.map_err(Failure::from_database)?;
+    let context = Arc::new(RunContext {
+        lease: None,
+        observer: Arc::new(Unobserved),
+        settings: Arc::clone(settings),
+        output: Arc::default(),
+        tenant: None,
+        is_tenancy: false,
+    });
+    let transaction =
+        StepTransaction::open(&context, session, &loaded.step, Phase::Reset, None, 1, None);
+    stop.set_deadline(Some(deadline));
+    let sandbox = engine.started_sandbox();
+    let (result, mut transaction) = loaded.program.perform(sandbox, transaction, stop).await;
+    stop.set_deadline(None);
+    let has_asked = transaction.has_asked;
+    transaction
+        .session
+        .rollback()
+        .await
+        .map_err(Failure::from_database)?;
+    Ok(match result {
+        Err(failure) if failure.code == "failed" && !failure.retryable && !has_asked => {
+            Some(failure.message)
+        }
+        // What it is, the reset itself will show.
+        _ => None,
+    })
+}

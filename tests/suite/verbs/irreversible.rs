@@ -1,0 +1,77 @@
+//! A step that cannot be undone is found before anything is.
+
+use crate::hostile::component::{Component, sql};
+use crate::place::Place;
+use crate::tenants::{self, Tenants as _};
+
+/// The body of an export that gives up with these words.
+pub fn gives_up(words: &str) -> String {
+    format!("(return (call $fail {{{{{words}}}}} (i32.const 0)))")
+}
+
+/// A component whose reset gives up at once, as the default of the SDK does.
+pub fn one_way() -> Component {
+    Component::migrating(sql("CREATE TABLE kept (a INTEGER)"))
+        .with("reset", gives_up("has no reset"))
+}
+
+const UNDONE: &str = "-- wasmigrate:migrate\nCREATE TABLE undone (a INTEGER);\n-- wasmigrate:reset\nDROP TABLE undone;";
+
+#[test]
+fn a_component_without_a_reset_is_refused_and_nothing_changes() {
+    let place = Place::new()
+        .with_data("CREATE TABLE one (value INTEGER)")
+        .with_guest("0001_one.wasm", "one")
+        .with_sql("0002_undone.sql", UNDONE);
+    place.run(&["migrate"]).ends_with(0);
+    let before = place.content();
+    let said = place
+        .run(&["reset"])
+        .ends_with(2)
+        .and_says(
+            "0001_one, reset: it says \"has no reset\", so that what it did cannot be undone; nothing was reset",
+        )
+        .and_says("nothing was changed; the state is finalization_required");
+    // Not even for a moment.
+    assert!(!said.stderr.contains("0002_undone"), "{said:#?}");
+    assert_eq!(place.content(), before);
+    place
+        .run(&["history", "-n", "1"])
+        .ends_with(0)
+        .and_says("reset  refused");
+    place
+        .run(&["finalize"])
+        .ends_with(0)
+        .and_says("the state is finalized");
+}
+
+#[test]
+fn a_reset_that_asks_the_database_first_is_tried() {
+    let asks = sql("DELETE FROM kept") + &gives_up("the rows are needed");
+    let component = one_way().with("reset", asks);
+    let place = Place::new();
+    place.write_step("0001_asks.wasm", &component.build());
+    place.run(&["migrate"]).ends_with(0);
+    place
+        .run(&["reset"])
+        .ends_with(1)
+        .and_says("0001_asks, reset: the rows are needed")
+        .and_says("the failed step was rolled back, the state is finalization_required");
+    place.run(&["finalize"]).ends_with(0);
+}
+
+#[test]
+fn a_reset_of_tenants_is_refused_too() {
+    for how in [&["reset", "--atomic"][..], &["reset", "--parallel", "2"]] {
+        let place = tenants::target().with_tenants(&["acme", "beta"]);
+        let component = Component::new().with("reset", gives_up("has no reset"));
+        place.write_step("tenants/001_kept.wasm", &component.build());
+        place.run(&["migrate"]).ends_with(0);
+        place
+            .run(how)
+            .ends_with(2)
+            .and_says("it says \"has no reset\", so that what it did cannot be undone")
+            .and_says("the state is finalization_required");
+        place.run(&["finalize"]).ends_with(0);
+    }
+}
