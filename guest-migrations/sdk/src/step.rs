@@ -56,6 +56,9 @@ pub trait Step {
 
     /// Undoes what [`migrate`](Step::migrate) did, also when it got only as far as a checkpoint.
     ///
+    /// A step that gives up here without asking the database anything has no reset: the host finds that before it undoes
+    /// anything, and refuses.
+    ///
     /// # Errors
     /// When the step cannot be undone, as it is where this is not written.
     fn reset(database: &Database) -> Result<()> {

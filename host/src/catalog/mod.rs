@@ -80,7 +80,8 @@ pub enum Error {
     NoVersion(String),
     /// A file was not applied, though one after it was.
     #[error(
-        "`{step}` was never applied, but `{later}` after it was: steps are applied in order; give it an index above {highest}"
+        "`{step}` was never applied, but `{later}` after it was: steps are applied in order; give it an index above {highest}, \
+         or pass `--out-of-order`"
     )]
     Gap {
         step: String,
@@ -234,6 +235,8 @@ pub struct Allowances {
     pub missing: bool,
     /// Applied steps whose files have changed.
     pub changed: bool,
+    /// Steps that were not applied, though one after them was.
+    pub out_of_order: bool,
 }
 
 impl Catalog {
@@ -327,7 +330,9 @@ impl Catalog {
     ) -> Vec<Error> {
         let applied: BTreeMap<u64, Applied<'a>> = applied.map(|step| (step.index, step)).collect();
         let mut problems = Vec::new();
-        if let Some((highest, last)) = applied.last_key_value() {
+        if let Some((highest, last)) = applied.last_key_value()
+            && !allowances.out_of_order
+        {
             for step in self.steps.range(..highest).map(|(_, step)| step) {
                 if !applied.contains_key(&step.index) {
                     problems.push(Error::Gap {

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::catalog::Allowances;
 use crate::config::{TenantsConfig, TransformConfig};
-use crate::engine::{OnBadRow, Replacement};
+use crate::engine::{Extent, OnBadRow, Replacement, StepReference};
 
 /// Differences between files and journal that the operator knows of.
 #[derive(Clone, Copy, Debug, Default, Args)]
@@ -24,7 +24,28 @@ impl From<AllowanceArguments> for Allowances {
         Self {
             missing: arguments.allow_missing,
             changed: arguments.allow_changed,
+            out_of_order: false,
         }
+    }
+}
+
+/// Which of the steps a command takes.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct ExtentArguments {
+    /// The index, version or name of the last step: `migrate` goes up to it, `reset` back to it
+    #[arg(long, value_name = "STEP", conflicts_with = "steps")]
+    to: Option<StepReference>,
+    /// Only so many: `migrate` the next ones, `reset` the last ones
+    #[arg(long, value_name = "K")]
+    steps: Option<NonZero<usize>>,
+    /// Run steps that come before one that was applied: a branch that was merged late
+    #[arg(long)]
+    pub(super) out_of_order: bool,
+}
+
+impl ExtentArguments {
+    pub(super) fn extent(&self) -> Extent {
+        Extent::new(self.to.clone(), self.steps).unwrap_or_default()
     }
 }
 
@@ -35,6 +56,8 @@ pub(super) struct Manner {
     pub(super) wait: bool,
     /// Whether to refuse statements that would hold up the application.
     pub(super) strict: bool,
+    /// Whether to run steps that come before one that was applied.
+    pub(super) out_of_order: bool,
     /// Whether nobody waits for the command, so that what failed may be tried again later.
     pub(super) is_service: bool,
     /// How transformations do theirs.

@@ -5,14 +5,14 @@ use clap::Args;
 use super::terminal::{Terminal, time};
 use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::database::Stop;
-use crate::engine::{Adoption, BaselineOrder, Through};
+use crate::engine::{Adoption, BaselineOrder, StepReference};
 
 #[derive(Debug, Args)]
 pub(super) struct BaselineArguments {
     /// The index, version or name of the last step whose work was done; `none` when that of no step was [default: the last
     /// step that there is]
     #[arg(long, value_name = "STEP")]
-    through: Option<Through>,
+    through: Option<StepReference>,
     /// Why; the history shows it
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,

@@ -7,7 +7,7 @@ use super::terminal::{Terminal, duration, printable_lines, shortened, time};
 use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::catalog::step_label;
 use crate::engine::{Failure, HistoryEntry, RunFile};
-use crate::journal::OutputLine;
+use crate::journal::{OutputLine, Phase};
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArguments {
@@ -82,7 +82,7 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
             number => format!(" (attempt {number})"),
         };
         terminal.line(&format!(
-            "  {}{}  {} {}{again} in {}",
+            "  {}{}  {} {}{again} in {}{}",
             step_label(attempt.index, &attempt.name),
             attempt
                 .tenant
@@ -91,6 +91,10 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
             attempt.phase.as_str(),
             attempt.outcome.as_str(),
             duration(attempt.ended_at - attempt.started_at),
+            match attempt.phase == Phase::Migrate && entry.out_of_order.contains(&attempt.index) {
+                true => "  out of order",
+                false => "",
+            },
         ));
     }
     if let Some(failure) = run.error.as_ref().and_then(Failure::from_json) {

@@ -42,7 +42,9 @@ use crate::database::{self, Database};
 use crate::engine::{self, Engine, Gate, NativeFunction, Retries, TransformOptions};
 use crate::foreign::Tool;
 use crate::output::without_secrets;
-use arguments::{AllowanceArguments, Manner, TenancyArguments, TransformArguments};
+use arguments::{
+    AllowanceArguments, ExtentArguments, Manner, TenancyArguments, TransformArguments,
+};
 use command_error::CommandError;
 use target::Target;
 use terminal::Terminal;
@@ -104,11 +106,11 @@ struct GlobalArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run `migrate` of all pending steps
+    /// Run `migrate` of the pending steps, all or some
     Migrate(run::RunArguments),
     /// Run `migrate` of all pending steps, then `finalize` of all steps in one transaction
     Finalize(run::RunArguments),
-    /// Undo what was migrated since the last finalize
+    /// Undo what was migrated since the last finalize, all or some of it
     Reset(run::RunArguments),
     /// Serve the target over HTTP
     Serve(serve::ServeArguments),
@@ -388,7 +390,10 @@ fn engine(
             settings: Arc::new(config.settings),
             retries,
             lease: Duration::from_secs(config.lease_seconds),
-            allowances,
+            allowances: Allowances {
+                out_of_order: manner.out_of_order || config.out_of_order,
+                ..allowances
+            },
             wait: manner.wait,
             strict: config.strict,
             last: None,

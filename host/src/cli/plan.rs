@@ -4,12 +4,16 @@ use clap::Args;
 
 use super::target::Target;
 use super::terminal::Terminal;
-use super::{AllowanceArguments, CommandError, FAILED, GlobalArguments, Manner, REFUSED};
+use super::{
+    AllowanceArguments, CommandError, ExtentArguments, FAILED, GlobalArguments, Manner, REFUSED,
+};
 use crate::database::Stop;
-use crate::engine::{Progress, Rehearsal, StepOverview};
+use crate::engine::{Extent, Progress, Rehearsal};
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
+    #[command(flatten)]
+    extent: ExtentArguments,
     #[command(flatten)]
     allowances: AllowanceArguments,
     /// Really run the pending steps, in one transaction that is rolled back, and count the rows they change. Other
@@ -29,27 +33,32 @@ pub(super) async fn run(
     arguments: &PlanArguments,
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
-    let target = global.target(arguments.allowances, Manner::default())?;
+    let manner = Manner {
+        out_of_order: arguments.extent.out_of_order,
+        ..Manner::default()
+    };
+    let target = global.target(arguments.allowances, manner)?;
+    if matches!(target, Target::There { .. }) && arguments.extent.out_of_order {
+        return Err(anyhow::anyhow!(
+            "what a running host plans out of order, its setting `out_of_order` says: leave out `--out-of-order`"
+        )
+        .into());
+    }
+    let extent = arguments.extent.extent();
     if arguments.dry_run {
         let stop = Stop::default();
         super::run::cancel_on_signal(&stop)?;
         if let Target::Here(_) = target {
             super::run::watch(&stop)?;
         }
-        let rehearsal = target.rehearse(terminal.observer(), &stop).await?;
+        let rehearsal = target.rehearse(extent, terminal.observer(), &stop).await?;
         return Ok(show_rehearsal(&rehearsal, terminal));
     }
     let overview = target.overview().await?;
-    let advice = target.advice().await?;
-    let mut pending: Vec<_> = overview
-        .steps
-        .iter()
-        .filter(|step| matches!(step.progress, Progress::Pending | Progress::Started))
-        .collect();
-    // Scripts run with migrations, not by themselves.
-    if pending.iter().all(|step| is_script(step)) {
-        pending.clear();
-    }
+    let pending = overview.planned(&extent).map_err(anyhow::Error::msg)?;
+    let mut advice = target.advice().await?;
+    advice.retain(|advice| pending.iter().any(|step| step.label() == advice.step));
+    let left = overview.planned(&Extent::All).map_or(0, |all| all.len()) - pending.len();
     if terminal.json() {
         terminal.document(&serde_json::json!({
             "pending": pending,
@@ -58,10 +67,11 @@ pub(super) async fn run(
             "advice": advice,
         }));
     } else {
-        match pending.len() {
-            0 => terminal.line("nothing is pending"),
-            count => terminal.line(&format!("{count} pending")),
-        }
+        terminal.line(&match (pending.len(), left) {
+            (0, 0) => "nothing is pending".to_owned(),
+            (count, 0) => format!("{count} pending"),
+            (count, left) => format!("{count} of {} pending", count + left),
+        });
         for step in &pending {
             let started = match step.progress {
                 Progress::Started => "  continues from its last checkpoint",
@@ -97,11 +107,6 @@ pub(super) async fn run(
     let is_refused = !overview.problems.is_empty()
         || (arguments.strict && advice.iter().any(|advice| !advice.advice.is_remark));
     Ok(if is_refused { REFUSED } else { 0 })
-}
-
-fn is_script(step: &StepOverview) -> bool {
-    let tenants = step.tenants.as_ref();
-    tenants.is_some_and(|tenants| tenants.kind.is_script())
 }
 
 fn first_line(statement: &str) -> String {

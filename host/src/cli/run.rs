@@ -8,11 +8,12 @@ use super::target::Target;
 use super::terminal::Terminal;
 use super::watchers::Watchers;
 use super::{
-    AllowanceArguments, CommandError, FAILED, GlobalArguments, Manner, REFUSED, TenancyArguments,
-    TransformArguments,
+    AllowanceArguments, CommandError, ExtentArguments, FAILED, GlobalArguments, Manner, REFUSED,
+    TenancyArguments, TransformArguments,
 };
+use crate::catalog::index_label;
 use crate::database::Stop;
-use crate::engine::{Command, Order, Several, State};
+use crate::engine::{Command, Extent, Order, Overview, Progress, Several, State, StepOverview};
 use crate::journal::Outcome;
 
 /// The exit status of a process that Ctrl-C ended, as shells count: 128 and the number of SIGINT.
@@ -20,6 +21,8 @@ const INTERRUPTED: i32 = 130;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
+    #[command(flatten)]
+    extent: ExtentArguments,
     #[command(flatten)]
     allowances: AllowanceArguments,
     /// Refuse at once when another host works on the target, instead of waiting for it
@@ -43,6 +46,7 @@ pub(super) async fn run(
     let manner = Manner {
         wait: !arguments.no_wait,
         strict: arguments.strict,
+        out_of_order: arguments.extent.out_of_order,
         transform: arguments.transform,
         tenancy: arguments.tenancy.clone(),
         is_service: false,
@@ -70,8 +74,9 @@ pub(super) async fn run(
     };
     let report = {
         let order = Order {
-            command,
-            verbose: false,
+            extent: arguments.extent.extent(),
+            out_of_order: arguments.extent.out_of_order,
+            ..Order::new(command)
         };
         let observer = match &watchers {
             Some(watchers) => Arc::new(Several(vec![terminal.observer(), watchers.observer()])),
@@ -95,18 +100,30 @@ pub(super) async fn run(
             terminal.error(&failure.to_string(), Some(failure));
         }
         let state = report.state.map_or("not known", State::as_str);
+        let is_partial = arguments.extent.extent() != Extent::All;
+        let of_extent = if is_partial {
+            " within what was asked for"
+        } else {
+            ""
+        };
+        let next = match (report.state, report.outcome) {
+            (Some(State::MigrationRequired), Outcome::Done) if is_partial => {
+                // Done is done, also when it cannot be told what is left.
+                let overview = target.overview().await;
+                overview
+                    .map(|overview| pending(&overview))
+                    .unwrap_or_default()
+            }
+            (Some(state), _) => next_step(state).to_owned(),
+            (None, _) => String::new(),
+        };
         let left = match &report.failure {
             Some(failure) if failure.is_kept => "keeps what it has done and is run again",
             _ => "was rolled back",
         };
         terminal.line(&match (report.outcome, report.run) {
-            (Outcome::Done, None) => format!("nothing to do; the state is {state}"),
-            (Outcome::Done, Some(_)) => {
-                format!(
-                    "done; the state is {state}{}",
-                    report.state.map_or("", next_step)
-                )
-            }
+            (Outcome::Done, None) => format!("nothing to do{of_extent}; the state is {state}"),
+            (Outcome::Done, Some(_)) => format!("done; the state is {state}{next}"),
             (Outcome::Refused, _) => format!("nothing was changed; the state is {state}"),
             (Outcome::Cancelled, _) => {
                 format!("cancelled; the running step {left}, the state is {state}")
@@ -119,6 +136,25 @@ pub(super) async fn run(
         Outcome::Refused => REFUSED,
         Outcome::Failed | Outcome::Cancelled | Outcome::Interrupted => FAILED,
     })
+}
+
+/// What a run of some of the steps has left.
+fn pending(overview: &Overview) -> String {
+    let mut pending = overview.planned(&Extent::All).unwrap_or_default();
+    pending.retain(|step| !step.is_script());
+    let migrated = |step: &&StepOverview| step.progress == Progress::Migrated;
+    let last = overview.steps.iter().rfind(migrated);
+    let them = match pending.len() {
+        1 => "1 step is".to_owned(),
+        count => format!("{count} steps are"),
+    };
+    match last {
+        None => format!(": {them} pending"),
+        Some(last) => format!(
+            ": {them} pending; `wasmigrate finalize --to {}` makes final what is migrated, without `--to` it runs the rest first",
+            index_label(last.index)
+        ),
+    }
 }
 
 fn next_step(state: State) -> &'static str {

@@ -105,7 +105,7 @@ fn show(overview: &Overview, terminal: &Terminal) {
         let when = step.finalized_at.or(step.migrated_at);
         terminal.line(
             format!(
-                "  {:width$}  {:4}  {:9}  {}{}",
+                "  {:width$}  {:4}  {:9}  {}{}{}",
                 step.label(),
                 step.kind.map_or("gone", |kind| kind.as_str()),
                 step.progress.as_str(),
@@ -118,6 +118,10 @@ fn show(overview: &Overview, terminal: &Terminal) {
                     ),
                     (0, _) => String::new(),
                     (rows, _) => format!("  {rows} bad rows"),
+                },
+                match step.out_of_order {
+                    true => "  out of order",
+                    false => "",
                 },
             )
             .trim_end(),

@@ -6,7 +6,7 @@ use super::CommandError;
 use crate::client::Client;
 use crate::database::Stop;
 use crate::engine::{
-    Adoption, BaselineOrder, Engine, HistoryEntry, ImportOrder, Observer, Order, Overview,
+    Adoption, BaselineOrder, Engine, Extent, HistoryEntry, ImportOrder, Observer, Order, Overview,
     Rehearsal, Report, StepAdvice, TenantAdded, TenantOverview, Verified,
 };
 use crate::journal::{BadRow, OutputLine};
@@ -156,12 +156,13 @@ impl Target {
 
     pub(super) async fn rehearse(
         &self,
+        extent: Extent,
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Rehearsal, CommandError> {
         Ok(match self {
-            Self::Here(engine) => engine.rehearse(observer, stop).await?,
-            Self::There { client, .. } => client.rehearse()?,
+            Self::Here(engine) => engine.rehearse(&extent, observer, stop).await?,
+            Self::There { client, .. } => client.rehearse(&extent)?,
         })
     }
 

@@ -15,7 +15,7 @@ use super::stream::Received;
 use super::{Client, Error, Result};
 use crate::catalog::index_label;
 use crate::database::Stop;
-use crate::engine::{Event, Failure, Observer, Order, Report, State};
+use crate::engine::{Event, Extent, Failure, Observer, Order, Report, State};
 use crate::journal::{Outcome, OutputLine};
 
 /// How long to wait before asking again for a run that is not accepted yet.
@@ -94,7 +94,8 @@ impl Client {
         stop: &Stop,
     ) -> Result<Option<i64>> {
         loop {
-            let mut answer = self.ask_aside(move |client| client.start(order));
+            let asked = order.clone();
+            let mut answer = self.ask_aside(move |client| client.start(&asked));
             let answered = tokio::select! {
                 answered = &mut answer => answered,
                 _ = stop.stopped() => match timeout(CANCEL_WAIT, answer).await {
@@ -134,12 +135,21 @@ impl Client {
         }
     }
 
-    fn start(&self, order: Order) -> Result<Option<i64>> {
+    fn start(&self, order: &Order) -> Result<Option<i64>> {
         #[derive(Deserialize)]
         struct Accepted {
             run: Option<i64>,
         }
-        let body = json!({ "command": order.command, "verbose": order.verbose });
+        let mut body = json!({ "command": order.command, "verbose": order.verbose });
+        // Only what was asked for: a service of an earlier version knows no more.
+        match &order.extent {
+            Extent::All => {}
+            Extent::To(step) => body["to"] = json!(step),
+            Extent::Steps(count) => body["steps"] = json!(count),
+        }
+        if order.out_of_order {
+            body["out_of_order"] = true.into();
+        }
         let key = format!("{:032x}", rand::random::<u128>());
         Ok(self.post::<Accepted>("runs", &body, Some(&key))?.run)
     }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::engine::{
-    Adoption, BaselineOrder, HistoryEntry, ImportOrder, Overview, Rehearsal, StepAdvice,
+    Adoption, BaselineOrder, Extent, HistoryEntry, ImportOrder, Overview, Rehearsal, StepAdvice,
     TenantAdded, TenantOverview, Verified,
 };
 use crate::journal::{BadRow, OutputLine};
@@ -144,8 +144,18 @@ impl Client {
     }
 
     /// Runs the pending steps in a transaction that is rolled back.
-    pub fn rehearse(&self) -> Result<Rehearsal> {
-        self.post("rehearsal", &json!({}), None)
+    pub fn rehearse(&self, extent: &Extent) -> Result<Rehearsal> {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        match extent {
+            Extent::All => {}
+            Extent::To(step) => _ = query.append_pair("to", &step.as_text()),
+            Extent::Steps(count) => _ = query.append_pair("steps", &count.to_string()),
+        }
+        let path = match query.finish() {
+            query if query.is_empty() => "rehearsal".to_owned(),
+            query => format!("rehearsal?{query}"),
+        };
+        self.post(&path, &json!({}), None)
     }
 
     /// The same client, which waits for no answer longer than short ones take.

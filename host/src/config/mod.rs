@@ -61,6 +61,8 @@ pub struct Config {
     pub retry: RetryConfig,
     /// Whether to refuse steps whose statements would hold up the application.
     pub strict: bool,
+    /// Whether steps may run that come before one that was applied.
+    pub out_of_order: bool,
     /// How long a host that is not heard of keeps its lease.
     pub lease_seconds: u64,
     /// How long to wait for the lock of another writer of a SQLite file.
@@ -113,6 +115,7 @@ impl Default for Config {
             attempts: 3,
             retry: RetryConfig::default(),
             strict: false,
+            out_of_order: false,
             lease_seconds: 15,
             lock_wait_seconds: 5,
             postgres: PostgresConfig::default(),

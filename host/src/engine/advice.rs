@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::overview;
 use super::{Engine, RunError, sql_step, tenants};
-use crate::catalog::{Catalog, Digests, StepFile, StepKind};
+use crate::catalog::{Digests, StepFile, StepKind};
 use crate::database::{Advice, Stop, substitute};
-use crate::journal::{Phase, Snapshot};
+use crate::journal::Phase;
 
 /// What to say about one statement of a pending step.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -49,16 +49,7 @@ impl Engine {
         self.advice_on(overview::pending(&catalog, &snapshot))
     }
 
-    /// Refuses a run that there is something to say about, when the operator wants that.
-    pub(super) fn refuse_dangers(
-        &self,
-        catalog: &Catalog,
-        snapshot: &Snapshot,
-    ) -> Result<(), RunError> {
-        self.refuse_dangers_of(overview::pending(catalog, snapshot))
-    }
-
-    /// The same for a run of these files.
+    /// Refuses a run of files that there is something to say about, when the operator wants that.
     pub(super) fn refuse_dangers_of<'f>(
         &self,
         files: impl Iterator<Item = &'f StepFile>,

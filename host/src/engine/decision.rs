@@ -1,23 +1,65 @@
 //! What a command leads to, by the files and the journal.
 
+use std::collections::BTreeMap;
+
+use super::application_order::ApplicationOrder;
+use super::extent::{Candidate, Extent, Plan, Standing};
+use super::order::Order;
 use super::state::{Command, Refusal, State, Verdict};
 use super::{Engine, Replacement, RunError, overview, tenants};
 use crate::catalog::{self, Catalog, Digests};
 use crate::database::Stop;
 use crate::journal::{Snapshot, StepState};
 
+/// What a command does with which steps.
+pub(super) fn plan(
+    catalog: &Catalog,
+    snapshot: &Snapshot,
+    command: Command,
+    extent: &Extent,
+) -> Result<Plan, RunError> {
+    let mut candidates: BTreeMap<u64, Candidate<'_>> = BTreeMap::new();
+    for step in catalog.steps.values() {
+        candidates.insert(step.index, candidate(step.index, &step.name, None));
+    }
+    for step in snapshot.steps.values() {
+        let applied = candidate(step.index, &step.name, Some(step.state));
+        // Of a step that is begun, and whose file is gone, nothing is left to migrate.
+        if catalog.steps.contains_key(&step.index) || step.state != StepState::Started {
+            candidates.insert(step.index, applied);
+        }
+    }
+    let candidates: Vec<Candidate<'_>> = candidates.into_values().collect();
+    let applied = ApplicationOrder::of(snapshot).steps;
+    Plan::of(command, extent, &candidates, &applied).map_err(RunError::Refused)
+}
+
+fn candidate(index: u64, name: &str, state: Option<StepState>) -> Candidate<'_> {
+    Candidate {
+        index,
+        name,
+        standing: match state {
+            None | Some(StepState::Started) => Standing::Pending,
+            Some(StepState::Migrated) => Standing::Migrated,
+            Some(StepState::Finalized) => Standing::Finalized,
+        },
+    }
+}
+
 impl Engine {
-    /// The state that the command leads to first; none when there is nothing to do.
+    /// The state that the command leads to first, and what it does there; none when there is nothing to do.
     pub(super) fn decide(
         &self,
         catalog: &Catalog,
         snapshot: &Snapshot,
-        command: Command,
-    ) -> Result<Option<State>, RunError> {
-        self.refuse_problems(catalog, snapshot)?;
+        order: &Order,
+    ) -> Result<Option<(State, Plan)>, RunError> {
+        self.refuse_problems(catalog, snapshot, order.out_of_order)?;
+        let plan = plan(catalog, snapshot, order.command, &order.extent)?;
         let state = overview::state_of(catalog, snapshot);
-        match overview::verdict(state, snapshot, command) {
-            Verdict::Start(state) => Ok(Some(state)),
+        match overview::verdict(state, snapshot, order.command) {
+            Verdict::Start(_) if plan.len() == 0 && order.extent != Extent::All => Ok(None),
+            Verdict::Start(state) => Ok(Some((state, plan))),
             Verdict::Nothing => Ok(None),
             Verdict::Refuse(Refusal::Running) => Err(RunError::Refused(
                 "a run is in progress; wait for its end".to_owned(),
@@ -34,8 +76,10 @@ impl Engine {
         &self,
         catalog: &Catalog,
         snapshot: &Snapshot,
+        out_of_order: bool,
     ) -> Result<(), RunError> {
-        let problems = self.problems(catalog, snapshot, &self.remembered_digests());
+        let mut problems = self.problems(catalog, snapshot, &self.remembered_digests());
+        problems.retain(|problem| !out_of_order || !matches!(problem, catalog::Error::Gap { .. }));
         if problems.is_empty() {
             Ok(())
         } else {

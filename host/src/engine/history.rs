@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::application_order::ApplicationOrder;
 use super::{Engine, RunError, RunFile, tenants};
 use crate::database::{Access, Stop};
 use crate::journal::{self, AttemptRecord, BadRow, OutputLine, RunRecord};
@@ -14,6 +15,9 @@ pub struct HistoryEntry {
     pub run: RunRecord,
     /// Its tries at steps, in their order.
     pub attempts: Vec<AttemptRecord>,
+    /// The indexes of the steps that it ran after one with a higher index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out_of_order: Vec<u64>,
     /// The files that it applied, where there are tenants; its attempts are then those that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<RunFile>,
@@ -49,6 +53,9 @@ impl Engine {
         let stop = Stop::default();
         let mut session = self.database.open(Access::Read, &stop).await?;
         session.begin_read().await?;
+        let snapshot = journal::read(&mut *session).await?;
+        let late = ApplicationOrder::of(&snapshot).late;
+        let steps = snapshot.steps;
         let mut entries = Vec::new();
         let runs = journal::read_runs(&mut *session, before, most).await?;
         let mut files = match &self.options.tenancy {
@@ -70,7 +77,12 @@ impl Engine {
                 }
                 false => (None, None),
             };
+            let is_of_run = |index: &u64| {
+                let step = steps.get(index);
+                step.is_some_and(|step| step.run == run.id)
+            };
             entries.push(HistoryEntry {
+                out_of_order: late.keys().copied().filter(is_of_run).collect(),
                 files: files.remove(&run.id).unwrap_or_default(),
                 run,
                 attempts,

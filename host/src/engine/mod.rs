@@ -27,12 +27,14 @@
 mod acquire;
 mod adopt;
 mod advice;
+mod application_order;
 mod at_work;
 mod decision;
 mod drain;
 mod end;
 mod event;
 mod event_buffer;
+mod extent;
 mod failure;
 mod gate;
 mod heartbeat;
@@ -45,17 +47,20 @@ mod loaded;
 #[cfg(test)]
 mod model;
 mod options;
+mod order;
 mod overview;
 mod pause;
 mod program;
 mod recover;
 mod rehearse;
 mod retries;
+mod run_error;
 mod run_output;
 mod runner;
 mod running;
 mod sql_step;
 mod state;
+mod step_reference;
 mod steps;
 mod supervisor;
 mod tenants;
@@ -67,7 +72,7 @@ mod verify;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::catalog::{self, StepFile};
+use crate::catalog::StepFile;
 use crate::database::{self, Access, Database, Durability, Kind, Stop};
 use crate::foreign::Tool;
 use crate::journal::{self, Fenced, LeaseRecord, Snapshot};
@@ -75,21 +80,25 @@ use crate::sandbox::Sandbox;
 use at_work::Work;
 use transaction::StepTransaction;
 
-pub use adopt::{Adoption, BaselineOrder, ImportOrder, Through};
+pub use adopt::{Adoption, BaselineOrder, ImportOrder};
 pub use advice::StepAdvice;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use event_buffer::Numbered;
+pub use extent::Extent;
 pub use failure::{Blame, Failure};
 pub use gate::Gate;
 pub use history::HistoryEntry;
 pub use inspect::Inspection;
 pub use live::CurrentStep;
 pub use options::{NativeFunction, OnBadRow, Options, Replacement, TransformOptions};
+pub use order::Order;
 pub use overview::{Overview, Progress, StepOverview, TenantsSummary};
 pub use rehearse::Rehearsal;
 pub use retries::Retries;
+pub use run_error::RunError;
 pub use runner::Report;
-pub use state::{Command, Order, State};
+pub use state::{Command, State};
+pub use step_reference::StepReference;
 pub use steps::{StepDetails, StepOnDisk};
 pub use supervisor::{Started, Supervisor};
 pub use tenants::{
@@ -104,51 +113,6 @@ const SUPERUSER: &str = "the host is connected as a superuser, whom the database
 
 /// How often a waiting host looks whether the lease is free.
 const WAIT_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Why a command did not become a run, or a question no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The files do not fit, among themselves or with the journal.
-    #[error("{}", list(.0))]
-    Files(Vec<catalog::Error>),
-    /// The command is not possible now.
-    #[error("{0}")]
-    Refused(String),
-    /// Another host works on the target, and the operator does not want to wait.
-    #[error("{} is at work on this target (run {}); wait for it, or leave out `--no-wait`", .0.holder, .0.run)]
-    Held(LeaseRecord),
-    /// The operator cancelled before the run began.
-    #[error("cancelled before the run began; nothing was changed")]
-    Cancelled,
-    /// Somebody else has changed the target.
-    #[error("the schema is not what run {run} left:\n{}", differences.join("\n"))]
-    Drifted {
-        /// The last run.
-        run: i64,
-        /// What differs, a line a table.
-        differences: Vec<String>,
-    },
-    /// The target cannot be read or written.
-    #[error("{0}")]
-    Database(#[from] database::Error),
-    /// A step cannot be loaded.
-    #[error("{0}")]
-    Step(Box<Failure>),
-}
-
-impl RunError {
-    fn files(error: catalog::Error) -> Self {
-        Self::Files(vec![error])
-    }
-}
-
-fn list(errors: &[catalog::Error]) -> String {
-    errors
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
-}
 
 /// Serves one target and one directory of steps.
 pub struct Engine {
@@ -328,14 +292,15 @@ impl Engine {
     /// Runs the pending steps in a transaction that is rolled back. The target's other writers wait meanwhile.
     pub async fn rehearse(
         &self,
+        extent: &Extent,
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Rehearsal, RunError> {
         if let Some(tenancy) = &self.options.tenancy {
             adopt::refuse_unadopted(self, &self.snapshot(stop).await?, stop).await?;
-            return tenants::rehearsal(self, tenancy, observer, stop).await;
+            return tenants::rehearsal(self, tenancy, extent, observer, stop).await;
         }
-        rehearse::rehearse(self, observer, stop).await
+        rehearse::rehearse(self, extent, observer, stop).await
     }
 
     /// Where the target stands. Changes nothing, and makes no target that is not there.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::application_order::ApplicationOrder;
+use super::extent::{Candidate, Extent, Standing, to_migrate};
 use super::failure::Failure;
 use super::running::{Rows, Running};
 use super::state::{self, Command, State, Verdict};
@@ -49,6 +51,9 @@ pub struct StepOverview {
     pub migrated_at: Option<i64>,
     /// When its `finalize` was done.
     pub finalized_at: Option<i64>,
+    /// Whether it ran after one with a higher index.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_order: bool,
     /// The last progress that it told.
     pub rows_done: Option<i64>,
     /// How many rows it rejected that are set aside.
@@ -89,6 +94,12 @@ impl StepOverview {
     /// The step, as `NNNN_name`.
     pub fn label(&self) -> String {
         step_label(self.index, &self.name)
+    }
+
+    /// Whether it is a script, which runs with migrations and not by itself.
+    pub fn is_script(&self) -> bool {
+        let tenants = self.tenants.as_ref();
+        tenants.is_some_and(|tenants| tenants.kind.is_script())
     }
 }
 
@@ -132,6 +143,31 @@ pub struct Overview {
 }
 
 impl Overview {
+    /// The steps that a `migrate` with this extent would run, in order. Scripts run with the last of the migrations, not by
+    /// themselves.
+    pub fn planned(&self, extent: &Extent) -> Result<Vec<&StepOverview>, String> {
+        let is_pending =
+            |step: &StepOverview| matches!(step.progress, Progress::Pending | Progress::Started);
+        let migrations = self.steps.iter().filter(|step| !step.is_script());
+        let candidates: Vec<Candidate<'_>> = migrations
+            .map(|step| Candidate {
+                index: step.index,
+                name: &step.name,
+                standing: match is_pending(step) {
+                    true => Standing::Pending,
+                    false => Standing::Migrated,
+                },
+            })
+            .collect();
+        let migrated = to_migrate(extent, &candidates)?;
+        let is_whole = migrated == to_migrate(&Extent::All, &candidates)?;
+        let planned = |step: &&StepOverview| match step.is_script() {
+            true => is_whole && !migrated.is_empty() && is_pending(step),
+            false => migrated.contains(&step.index),
+        };
+        Ok(self.steps.iter().filter(planned).collect())
+    }
+
     /// Whether this run is the newest and in progress.
     pub fn is_at_work_on(&self, run: i64) -> bool {
         self.last_run
@@ -173,23 +209,6 @@ pub(super) fn pending<'a>(
             .get(&step.index)
             .is_none_or(|record| record.state == StepState::Started)
     })
-}
-
-/// How many steps a command is about to run.
-pub(super) fn concerned(catalog: &Catalog, snapshot: &Snapshot, command: Command) -> usize {
-    let unfinalized = snapshot
-        .steps
-        .values()
-        .filter(|step| step.state != StepState::Finalized);
-    match command {
-        Command::Migrate => pending(catalog, snapshot).count(),
-        Command::Reset => unfinalized.count(),
-        // What is migrated first is finalized then.
-        Command::Finalize => {
-            let migrated = unfinalized.filter(|step| step.state == StepState::Migrated);
-            pending(catalog, snapshot).count() + migrated.count()
-        }
-    }
 }
 
 /// What becomes of a command in a state.
@@ -261,6 +280,7 @@ pub(super) fn overview(
         .collect();
     indexes.sort_unstable();
     indexes.dedup();
+    let order = ApplicationOrder::of(&snapshot);
     let steps = indexes
         .into_iter()
         .map(|index| {
@@ -281,6 +301,7 @@ pub(super) fn overview(
                 },
                 migrated_at: record.and_then(|record| record.migrated_at),
                 finalized_at: record.and_then(|record| record.finalized_at),
+                out_of_order: order.late.contains_key(&index),
                 rows_done: match snapshot.transformations.get(&index) {
                     Some(transformation) => Some(transformation.rows_done),
                     None => record.and_then(|record| record.rows_done),

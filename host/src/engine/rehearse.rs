@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use super::RunError;
 use super::adopt;
+use super::decision;
 use super::event::{Event, Observer};
+use super::extent::Extent;
 use super::failure::Failure;
 use super::loaded::{self, Loaded};
-use super::overview;
 use super::program::{Circumstances, Program};
+use super::state::Command;
 use super::transaction::{RunContext, StepTransaction};
 use super::transform;
 use crate::database::{Access, Durability, JOURNAL_PREFIX, Session, Stop};
@@ -31,6 +33,7 @@ pub struct Rehearsal {
 
 pub(super) async fn rehearse(
     engine: &Engine,
+    extent: &Extent,
     observer: Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<Rehearsal, RunError> {
@@ -39,7 +42,8 @@ pub(super) async fn rehearse(
     let mut session = engine.database.open(Access::Rehearsal, stop).await?;
     session.begin(Durability::Deferred).await?;
     let snapshot = journal::read(&mut *session).await?;
-    engine.refuse_problems(&catalog, &snapshot)?;
+    engine.refuse_problems(&catalog, &snapshot, false)?;
+    let plan = decision::plan(&catalog, &snapshot, Command::Migrate, extent)?;
     let context = Arc::new(RunContext {
         lease: None,
         observer,
@@ -53,7 +57,8 @@ pub(super) async fn rehearse(
         rows_changed: BTreeMap::new(),
         failure: None,
     };
-    let files: Vec<_> = overview::pending(&catalog, &snapshot).collect();
+    let files = plan.migrate.iter();
+    let files: Vec<_> = files.filter_map(|index| catalog.steps.get(index)).collect();
     let loaded = match loaded::load(engine, &files, &*context.observer, stop) {
         Ok(loaded) => loaded,
         Err(failure) => {

@@ -41,15 +41,6 @@ pub enum Command {
     Reset,
 }
 
-/// A command, and how its operator wants it done.
-#[derive(Clone, Copy, Debug)]
-pub struct Order {
-    /// What to do.
-    pub command: Command,
-    /// Whether whoever reads the run's output later wants the debug lines, too.
-    pub verbose: bool,
-}
-
 /// What becomes of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {

@@ -14,9 +14,10 @@ use tokio::sync::{OwnedMutexGuard, Semaphore, broadcast, oneshot, watch};
 
 use super::event::{Event, Observer, Statement, Unobserved};
 use super::event_buffer::{EventBuffer, Numbered};
+use super::extent::Extent;
 use super::failure::{Blame, Failure};
 use super::live::Live;
-use super::state::Order;
+use super::order::Order;
 use super::{Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, RunError, StepDetails};
 use crate::database::Stop;
 use crate::journal::{self, Outcome, OutputLine};
@@ -211,11 +212,11 @@ impl Supervisor {
     }
 
     /// Runs the pending steps in a transaction that is rolled back, after those who asked for the same before.
-    pub async fn rehearse(self: &Arc<Self>) -> Result<Rehearsal, RunError> {
+    pub async fn rehearse(self: &Arc<Self>, extent: Extent) -> Result<Rehearsal, RunError> {
         let turn = Arc::clone(&self.rehearsing).lock_owned().await;
-        self.ask_in_turn(turn, async |engine| {
+        self.ask_in_turn(turn, async move |engine| {
             engine
-                .rehearse(Arc::new(Unobserved), &Stop::default())
+                .rehearse(&extent, Arc::new(Unobserved), &Stop::default())
                 .await
         })
         .await

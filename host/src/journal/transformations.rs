@@ -142,25 +142,31 @@ pub async fn redescribe(
         .await
 }
 
-/// Forgets all transformations, of which there are so many: they are finalized, or reset.
-pub async fn forget_transformations(session: &mut dyn Session, count: usize) -> Result<()> {
-    tables(session)
-        .require(
-            "DELETE FROM wasmigrate_transformation RETURNING step_index",
-            &[],
-            count as u64,
-            Error::new(
-                ErrorKind::Conflict,
-                "the journal does not name the transformations any more that this run has read in it: nothing was committed; \
-                 run the command again",
-            ),
-        )
-        .await?;
-    for statement in [
-        "DELETE FROM wasmigrate_range",
-        "DELETE FROM wasmigrate_bad_row",
-    ] {
-        tables(session).execute_later(statement, &[]).await?;
+/// Forgets transformations, all of which the journal must name: they are finalized, or reset.
+pub async fn forget_transformations(session: &mut dyn Session, steps: &[u64]) -> Result<()> {
+    for step in steps {
+        let parameters = [(*step).into()];
+        let otherwise = Error::new(
+            ErrorKind::Conflict,
+            "the journal does not name the transformations any more that this run has read in it: nothing was committed; \
+             run the command again",
+        );
+        tables(session)
+            .require(
+                "DELETE FROM wasmigrate_transformation WHERE step_index = $1 RETURNING step_index",
+                &parameters,
+                1,
+                otherwise,
+            )
+            .await?;
+        for statement in [
+            "DELETE FROM wasmigrate_range WHERE step_index = $1",
+            "DELETE FROM wasmigrate_bad_row WHERE step_index = $1",
+        ] {
+            tables(session)
+                .execute_later(statement, &parameters)
+                .await?;
+        }
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use super::{Error, parallel};
 use crate::database::{
     Access, Content, Database, Location, Result, Session, SessionLimits, Shape, Sqlite, Stop, Table,
 };
-use crate::engine::{Engine, Unobserved};
+use crate::engine::{Engine, Extent, Unobserved};
 
 /// Rows of a table that are compared: this many with the lowest keys, and as many with the highest.
 const SAMPLE: usize = 250;
@@ -67,8 +67,8 @@ pub(super) fn check(
         let injector = FaultInjector::new(Arc::clone(&database), plan);
         let began = Instant::now();
         let engine = engine.on(injector, Some(last));
-        let rehearsed =
-            parallel::wait(engine.rehearse(Arc::new(Unobserved), stop))?.map_err(|error| {
+        let rehearsed = parallel::wait(engine.rehearse(&Extent::All, Arc::new(Unobserved), stop))?
+            .map_err(|error| {
                 Error::Setup(format!(
                     "cannot try the steps on {}: {error}",
                     database.name()

@@ -127,10 +127,7 @@ impl Trial<'_> {
         gauge: Arc<Gauge>,
     ) -> Result<(), Stumble> {
         let engine = self.engine.on(database, Some(last));
-        let order = Order {
-            command,
-            verbose: false,
-        };
+        let order = Order::new(command);
         let plain = |message: String| Stumble {
             message,
             failure: None,

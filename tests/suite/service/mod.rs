@@ -18,7 +18,7 @@ mod postgres;
 pub mod process;
 mod proxy;
 mod refusals;
-mod remote;
+pub mod remote;
 mod sessions;
 mod simultaneous;
 mod slow;

@@ -11,13 +11,13 @@ use crate::hostile::component::Component;
 use crate::place::{Place, Said};
 
 /// Where somebody sits who has neither the database nor the steps.
-struct Desk {
+pub struct Desk {
     place: Place,
     url: String,
 }
 
 impl Desk {
-    fn of(service: &Service) -> Self {
+    pub fn of(service: &Service) -> Self {
         Self::before(service.address())
     }
 
@@ -36,7 +36,7 @@ impl Desk {
         all
     }
 
-    fn run(&self, arguments: &[&str]) -> Said {
+    pub fn run(&self, arguments: &[&str]) -> Said {
         self.place.run(&self.arguments(arguments))
     }
 }

@@ -1,5 +1,7 @@
 //! The verbs people know: some steps instead of all, there and back, and what other tools call it.
 
 mod irreversible;
+mod out_of_order;
 mod peers;
+mod some_steps;
 mod ways_on;

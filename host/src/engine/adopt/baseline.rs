@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::record::{self, Record};
-use super::{AdoptedFile, Adoption, BaselineOrder, Through, steps, take_turn};
-use crate::catalog::{Catalog, StepFile, Version};
+use super::{AdoptedFile, Adoption, BaselineOrder, steps, take_turn};
+use crate::catalog::{Catalog, StepFile};
 use crate::database::Stop;
+use crate::engine::step_reference::StepReference;
 use crate::engine::{ApplyError, ApplyMode, ApplyOrder, Engine, Observer, Progress, RunError};
 use crate::journal::Snapshot;
 
@@ -57,8 +58,8 @@ async fn of_tenants(
 ) -> Result<Adoption, RunError> {
     match &order.through {
         None => {}
-        Some(Through::Index(0)) => return of_nothing(engine, order, &*observer, stop).await,
-        Some(Through::Name(name)) if name == NONE => {
+        Some(StepReference::Index(0)) => return of_nothing(engine, order, &*observer, stop).await,
+        Some(StepReference::Name(name)) if name == NONE => {
             return of_nothing(engine, order, &*observer, stop).await;
         }
         Some(_) => {
@@ -150,20 +151,20 @@ fn chosen<'c>(
     engine: &Engine,
     catalog: &'c Catalog,
     snapshot: &Snapshot,
-    through: Option<&Through>,
+    through: Option<&StepReference>,
 ) -> Result<Vec<(&'c StepFile, String)>, RunError> {
     let steps = &catalog.steps;
     let last = match through {
         None => steps.keys().next_back().copied(),
-        Some(Through::Index(0)) if !steps.contains_key(&0) => None,
+        Some(StepReference::Index(0)) if !steps.contains_key(&0) => None,
         // Nothing of it would run, or nothing of it would be written down: either may be meant.
-        Some(Through::Index(0)) => {
+        Some(StepReference::Index(0)) => {
             return Err(RunError::Refused(
                 "`--through 0` may mean the step with the index 0 or no step at all: say `--through none`, or the step's name"
                     .to_owned(),
             ));
         }
-        Some(Through::Name(name)) if name == NONE => None,
+        Some(StepReference::Name(name)) if name == NONE => None,
         Some(through) => Some(find(engine, catalog, through)?),
     };
     let wanted = steps
@@ -173,27 +174,14 @@ fn chosen<'c>(
 }
 
 /// The index of the step that is meant.
-fn find(engine: &Engine, catalog: &Catalog, through: &Through) -> Result<u64, RunError> {
-    let has_version = |step: &StepFile, text: &str| {
-        let version = Version::parse(text.strip_prefix('V').unwrap_or(text));
-        version.is_some_and(|version| version.index() == Some(step.index))
-    };
-    let is_meant = |step: &&StepFile| match through {
-        Through::Index(index) => step.index == *index || has_version(step, &index.to_string()),
-        Through::Name(name) => {
-            step.label() == *name || step.file_name == *name || has_version(step, name)
-        }
-    };
-    if let Some(step) = catalog.steps.values().find(is_meant) {
-        return Ok(step.index);
+fn find(engine: &Engine, catalog: &Catalog, through: &StepReference) -> Result<u64, RunError> {
+    let named = catalog.steps.values();
+    if let Some(index) = through.find(named.map(|step| (step.index, step.name.as_str()))) {
+        return Ok(index);
     }
     let steps = match catalog.steps.values().next_back() {
         Some(last) => format!("the last is {}", last.label()),
         None => format!("`{}` holds none", engine.options.migrations.display()),
-    };
-    let through = match through {
-        Through::Index(index) => index.to_string(),
-        Through::Name(name) => format!("`{name}`"),
     };
     Err(RunError::Refused(format!(
         "there is no step {through} to go through to: {steps}"

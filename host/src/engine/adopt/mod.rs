@@ -18,6 +18,7 @@ mod unadopted;
 use serde::{Deserialize, Serialize};
 
 use super::acquire::{self, Job, Locked, Turn};
+use super::step_reference::StepReference;
 use super::{Engine, Observer, RunError};
 use crate::database::{Session, Stop};
 use crate::foreign::Tool;
@@ -53,33 +54,12 @@ pub struct AdoptedFile {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BaselineOrder {
-    /// The last step; none for all of them.
-    pub through: Option<Through>,
+    /// The last step; none for all of them. 0 is none of them, unless there is a step 0; so is `none`.
+    pub through: Option<StepReference>,
     /// Why; the history shows it.
     pub reason: Option<String>,
     /// Whether only to say what would be written down.
     pub dry_run: bool,
-}
-
-/// The last step that is to be written down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(untagged)]
-pub enum Through {
-    /// The step with this index; 0 for none of them, unless there is a step 0.
-    Index(u64),
-    /// The step `NNNN_name` or `V1_2__name`, its index or version as a text; `none` for none of them.
-    Name(String),
-}
-
-impl std::str::FromStr for Through {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text.parse() {
-            Ok(index) => Self::Index(index),
-            Err(_) => Self::Name(text.to_owned()),
-        })
-    }
 }
 
 /// Whose history to take over.

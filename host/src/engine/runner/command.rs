@@ -7,7 +7,9 @@ use crate::catalog::Catalog;
 use crate::database::{Session, Stop};
 use crate::engine::acquire::{self, Acquired, Beginning, Job, Locked, Turn};
 use crate::engine::event::Observer;
-use crate::engine::state::{Command, Order, State};
+use crate::engine::extent::Plan;
+use crate::engine::order::Order;
+use crate::engine::state::{Command, State};
 use crate::engine::transaction::RunContext;
 use crate::engine::{Engine, RunError, adopt, overview};
 use crate::journal::{self, LeaseRecord, Outcome, Phase, Snapshot};
@@ -16,10 +18,10 @@ use crate::journal::{self, LeaseRecord, Outcome, Phase, Snapshot};
 struct StepsJob<'e> {
     engine: &'e Engine,
     catalog: &'e Catalog,
-    command: Command,
+    order: &'e Order,
     stop: &'e Stop,
-    /// The state that the command leads to first, by the last look.
-    first: Option<State>,
+    /// The state that the command leads to first and what it does, by the last look.
+    next: Option<(State, Plan)>,
 }
 
 /// Runs a command to its end.
@@ -34,14 +36,14 @@ pub(in crate::engine) async fn run(
     let mut job = StepsJob {
         engine,
         catalog: &catalog,
-        command,
+        order: &order,
         stop,
-        first: None,
+        next: None,
     };
     let turn = acquire::lock(engine, &mut job, &*observer, stop).await?;
-    let (Locked { session, found }, Some(first)) = (match turn {
+    let (Locked { session, found }, Some((first, plan))) = (match turn {
         Turn::Nothing(found) => return Ok(nothing_done(&catalog, &found)),
-        Turn::Locked(locked) => (locked, job.first),
+        Turn::Locked(locked) => (locked, job.next),
     }) else {
         return Err(RunError::Refused("there is nothing to do".to_owned()));
     };
@@ -53,7 +55,7 @@ pub(in crate::engine) async fn run(
             _ => Phase::Prepare,
         },
         verbose: order.verbose,
-        steps: overview::concerned(&catalog, &found, command),
+        steps: plan.len(),
     };
     let begun = acquire::begin(engine, session, &beginning, &observer, stop).await?;
     let Acquired {
@@ -69,7 +71,7 @@ pub(in crate::engine) async fn run(
         tenant: None,
         is_tenancy: false,
     });
-    let run = Run::new(engine, context, lease, session, catalog, found, stop);
+    let run = Run::new(engine, context, lease, session, catalog, found, plan, stop);
     let report = run.drive(command, first).await;
     drop(presence);
     Ok(report)
@@ -90,16 +92,20 @@ impl Job for StepsJob<'_> {
     }
 
     fn wants(&mut self, found: &Snapshot) -> Result<bool, RunError> {
-        self.first = self.engine.decide(self.catalog, found, self.command)?;
-        Ok(self.first.is_some())
+        self.next = self.engine.decide(self.catalog, found, self.order)?;
+        Ok(self.next.is_some())
     }
 
     async fn permit(&mut self, found: &Snapshot) -> Result<(), RunError> {
         adopt::refuse_unadopted(self.engine, found, self.stop).await?;
-        match self.command {
-            Command::Reset => Ok(()),
-            Command::Migrate | Command::Finalize => self.engine.refuse_dangers(self.catalog, found),
-        }
+        let Some((_, plan)) = &self.next else {
+            return Ok(());
+        };
+        let files = plan
+            .migrate
+            .iter()
+            .filter_map(|index| self.catalog.steps.get(index));
+        self.engine.refuse_dangers_of(files)
     }
 
     fn waits(&self) -> bool {

@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use super::{Atomicity, Interruption, Loaded, Run, cancelled, outcome_of};
+use crate::catalog::step_label;
 use crate::engine::event::Event;
 use crate::engine::failure::Failure;
 use crate::engine::program::Circumstances;
-use crate::engine::transaction::Ran;
+use crate::engine::transaction::{Ran, StepOutput};
 use crate::journal::{Outcome, Phase, StepRecord, StepState};
+use crate::output::Level;
+use crate::sandbox::OutputWriter as _;
 
 impl Run<'_> {
     /// Runs one step's `migrate`, with as many tries as it is worth.
@@ -37,6 +40,9 @@ impl Run<'_> {
                     Err(interruption) => return Err(interruption),
                 }
             }
+            if attempt == 1 {
+                run.say_what_came_before(loaded);
+            }
             let began = Instant::now();
             run.context.observer.notify(&Event::StepStarted {
                 step: loaded.step.label.clone(),
@@ -61,6 +67,21 @@ impl Run<'_> {
             tried
         })
         .await
+    }
+
+    /// Says of a step that comes late that it does, where those who read the run's output later find it.
+    fn say_what_came_before(&self, loaded: &Loaded) {
+        let index = loaded.step.index;
+        let before = |step: &&StepRecord| step.run != self.lease.run;
+        let Some(last) = self.snapshot.steps.values().rfind(before) else {
+            return;
+        };
+        if last.index > index && self.record_of(loaded).is_none() {
+            let last = step_label(last.index, &last.name);
+            let line = format!("runs out of order: {last} was applied before it");
+            StepOutput::new(&self.context, &loaded.step, Phase::Migrate)
+                .write(Level::Warning, line);
+        }
     }
 
     async fn try_migrate(&mut self, loaded: &Loaded, attempt: u32) -> Result<(), Interruption> {

@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use super::Engine;
 use super::event::Event;
+use super::extent::Plan;
 use super::failure::Failure;
 use super::interruption::{Interruption, cancelled, no_session, outcome_of};
 use super::loaded::Loaded;
@@ -65,6 +66,7 @@ struct Run<'e> {
     session: Option<Box<dyn Session>>,
     catalog: Catalog,
     snapshot: Snapshot,
+    plan: Plan,
     /// For finalizing, what was loaded for migrating.
     loaded: Vec<Loaded>,
     looked_for_pause_at: Instant,
@@ -77,6 +79,7 @@ struct Run<'e> {
 }
 
 impl<'e> Run<'e> {
+    #[allow(clippy::too_many_arguments, reason = "each is a part of what a run is")]
     fn new(
         engine: &'e Engine,
         context: Arc<RunContext>,
@@ -84,6 +87,7 @@ impl<'e> Run<'e> {
         session: Box<dyn Session>,
         catalog: Catalog,
         snapshot: Snapshot,
+        plan: Plan,
         stop: &Stop,
     ) -> Self {
         Self {
@@ -94,6 +98,7 @@ impl<'e> Run<'e> {
             session: Some(session),
             catalog,
             snapshot,
+            plan,
             loaded: Vec::new(),
             looked_for_pause_at: Instant::now(),
             committed_steps: Acknowledged::default(),
@@ -159,9 +164,10 @@ impl<'e> Run<'e> {
         .await
     }
 
-    /// Prepares all pending steps and says so, with as many tries as that is worth.
+    /// Prepares the pending steps that are to be migrated and says so, with as many tries as that is worth.
     async fn get_ready(&mut self) -> Result<Vec<Loaded>, Interruption> {
         let pending: Vec<StepFile> = overview::pending(&self.catalog, &self.snapshot)
+            .filter(|step| self.plan.migrate.contains(&step.index))
             .cloned()
             .collect();
         self.with_retries(None, async |run, _| {

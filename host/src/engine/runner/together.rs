@@ -1,5 +1,6 @@
 //! The finalize of all steps, and the reset of all: one transaction each.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use super::{Atomicity, Interruption, Loaded, Run, cancelled, outcome_of};
@@ -13,9 +14,12 @@ use crate::engine::transaction::RunContext;
 use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome, Phase, StepState};
 
 impl Run<'_> {
-    /// Finalizes all steps that are migrated, in one transaction.
+    /// Finalizes the steps that are migrated and planned for it, in one transaction.
     pub(super) async fn finalize(&mut self) -> Result<(), Interruption> {
-        self.load_the_rest(|record| record.state == StepState::Migrated)?;
+        let finalized = self.plan.finalize.clone();
+        self.load_the_rest(|record| {
+            record.state == StepState::Migrated && finalized.contains(&record.index)
+        })?;
         self.pass_the_gate().await?;
         self.with_retries(None, async |run, _| {
             run.set_phase(Phase::Finalize, None).await
@@ -39,10 +43,12 @@ impl Run<'_> {
             })
     }
 
-    /// Resets all steps that are not finalized, the newest first, in one transaction.
+    /// Resets the planned steps, none of which is finalized, the newest first, in one transaction.
     pub(super) async fn reset(&mut self) -> Result<(), Interruption> {
-        self.load_the_rest(|record| record.state != StepState::Finalized)?;
-        self.loaded.reverse();
+        let order: HashMap<u64, usize> = self.plan.reset.iter().copied().zip(0..).collect();
+        self.load_the_rest(|record| order.contains_key(&record.index))?;
+        self.loaded
+            .sort_by_key(|loaded| order.get(&loaded.step.index).copied());
         for step in &self.loaded {
             let settings = &self.context.settings;
             let refused = irreversible::refuse(self.engine, step, settings, &self.stop).await;
@@ -91,8 +97,10 @@ impl Run<'_> {
     fn left(&self, phase: Phase) -> Vec<u64> {
         let steps = self.snapshot.steps.values();
         let left = steps.filter(|step| match phase {
-            Phase::Finalize => step.state == StepState::Migrated,
-            _ => step.state != StepState::Finalized,
+            Phase::Finalize => {
+                step.state == StepState::Migrated && self.plan.finalize.contains(&step.index)
+            }
+            _ => step.state != StepState::Finalized && self.plan.reset.contains(&step.index),
         });
         left.map(|step| step.index).collect()
     }
@@ -126,7 +134,6 @@ impl Run<'_> {
             })
             .collect();
         self.lock_transformed(&concerned, phase, attempt).await?;
-        let transformations = self.snapshot.transformations.len();
         // Written when all steps are done: whatever the transaction did to the journal before then, a step did.
         let mut attempts = Vec::new();
         for (number, loaded) in (1..).zip(&concerned) {
@@ -167,11 +174,16 @@ impl Run<'_> {
             result?;
             self.step_ended(loaded, phase, Outcome::Done, began);
         }
+        let left = self.left(phase);
         let all = AllAtOnce {
             phase,
-            steps: &self.left(phase),
+            steps: &left,
             attempts: &attempts,
-            transformations,
+            transformations: left
+                .iter()
+                .copied()
+                .filter(|index| self.snapshot.transformations.contains_key(index))
+                .collect(),
         };
         let (context, lease) = (std::sync::Arc::clone(&self.context), self.lease.clone());
         let is_cancelled = self.stop.is_cancelled();
@@ -201,7 +213,8 @@ struct AllAtOnce<'a> {
     /// The steps of the journal that it is for.
     steps: &'a [u64],
     attempts: &'a [AttemptRecord],
-    transformations: usize,
+    /// Those of them that are transformations.
+    transformations: Vec<u64>,
 }
 
 impl AllAtOnce<'_> {
@@ -216,9 +229,7 @@ impl AllAtOnce<'_> {
         for attempt in self.attempts {
             journal::write_attempt(session, attempt).await?;
         }
-        if self.transformations > 0 {
-            journal::forget_transformations(session, self.transformations).await?;
-        }
+        journal::forget_transformations(session, &self.transformations).await?;
         match self.phase {
             Phase::Finalize => journal::finalize_steps(session, self.steps).await?,
             Phase::Reset => journal::forget_steps(session, self.steps).await?,

@@ -68,10 +68,7 @@ async fn a_run_that_breaks_down_has_failed_and_the_next_may_begin() {
     .unwrap();
     let supervisor = Supervisor::new(engine(directory.path()), Arc::new(Fragile::default()));
     let (_, mut events) = supervisor.subscribe(0);
-    let order = |command| Order {
-        command,
-        verbose: false,
-    };
+    let order = Order::new;
     let permit = |_: &Overview| Ok::<(), RunError>(());
     let started = supervisor.start(order(Command::Migrate), permit).await;
     let Ok(Started::Run(live)) = started else {

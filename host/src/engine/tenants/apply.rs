@@ -12,6 +12,7 @@ use super::{Applied, ApplyError, ApplyMode, ApplyOrder, SourceKind, name};
 use crate::database::Stop;
 use crate::engine::Engine;
 use crate::engine::event::Observer;
+use crate::engine::extent::Extent;
 use crate::journal;
 
 pub(in crate::engine) async fn apply(
@@ -28,9 +29,16 @@ pub(in crate::engine) async fn apply(
     let report = match order.mode {
         ApplyMode::DryRun => {
             let new_tenant = order.new_tenant.as_deref();
-            rehearse::rehearse(engine, options, Work::Apply, new_tenant, observer, stop)
-                .await?
-                .0
+            rehearse::rehearse(
+                engine,
+                options,
+                (Work::Apply, &Extent::All),
+                new_tenant,
+                observer,
+                stop,
+            )
+            .await?
+            .0
         }
         mode => {
             let request = RunRequest {
@@ -38,6 +46,7 @@ pub(in crate::engine) async fn apply(
                     ApplyMode::Sync => Work::Sync,
                     ApplyMode::Apply | ApplyMode::DryRun => Work::Apply,
                 },
+                extent: Extent::All,
                 strategy: order.strategy.unwrap_or_else(|| options.strategy.clone()),
                 new_tenant: order.new_tenant.as_deref(),
                 adopts_schema: order.adopts_schema,

@@ -21,8 +21,9 @@ use crate::database::{Session, Stop};
 use crate::engine::acquire::{self, Acquired, Beginning, Locked, Turn};
 use crate::engine::event::{Event, Observer};
 use crate::engine::failure::Failure;
+use crate::engine::order::Order;
 use crate::engine::run_output::RunOutput;
-use crate::engine::state::{Command, Order};
+use crate::engine::state::Command;
 use crate::engine::{Engine, Report, RunError};
 use crate::journal::Lease;
 
@@ -40,6 +41,7 @@ pub(in crate::engine) async fn run(
             Command::Finalize => Work::Finalize,
             Command::Reset => Work::Reset,
         },
+        extent: order.extent,
         strategy: options.strategy.clone(),
         new_tenant: None,
         adopts_schema: false,
@@ -77,7 +79,7 @@ pub(super) async fn drive(
     let mut snapshot = found.snapshot;
     let tenants = tenants(engine, &mut *session, &mut snapshot, request.new_tenant).await?;
     let only = request.new_tenant.map(|_| snapshot.tenants.len() - 1);
-    let schedule = select::schedule(&snapshot, &found.failed, request, only);
+    let schedule = select::schedule(&snapshot, &found.failed, request, only)?;
     let ids = write_new(engine, &snapshot, &schedule, &mut *session).await?;
     let beginning = Beginning {
         command: request.work.as_str(),

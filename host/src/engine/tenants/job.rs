@@ -45,7 +45,7 @@ impl Job for TenantsJob<'_> {
         refuse(self.engine, &found.snapshot)?;
         refuse_after_a_failed_finalize(&found.snapshot, self.request)?;
         // A new tenant is added even when there are no files for it.
-        let schedule = select::schedule(&found.snapshot, &found.failed, self.request, None);
+        let schedule = select::schedule(&found.snapshot, &found.failed, self.request, None)?;
         let has_work = self.request.new_tenant.is_some() || !schedule.is_empty();
         if has_work {
             select::refuse_canaries(&found.snapshot, &self.request.strategy)?;
@@ -57,7 +57,7 @@ impl Job for TenantsJob<'_> {
         // A new tenant has no readers yet.
         let migrates = !matches!(self.request.work, Work::Reset | Work::Sync);
         if migrates && self.request.new_tenant.is_none() {
-            let files = to_migrate(&found.snapshot, self.request.work);
+            let files = to_migrate(&found.snapshot, self.request.work, &self.request.extent)?;
             self.engine.refuse_dangers_of(files.iter())?;
         }
         Ok(())

@@ -109,6 +109,7 @@ fn step(snapshot: &TenantSnapshot, place: usize, file: &File) -> StepOverview {
         progress,
         migrated_at: file.migrated_at,
         finalized_at: file.finalized_at,
+        out_of_order: false,
         rows_done: None,
         bad_rows: 0,
         tenants: Some(StepTenants {

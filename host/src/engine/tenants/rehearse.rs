@@ -8,13 +8,14 @@ use super::atomic::{self, AtomicRun};
 use super::context::TenancyContext;
 use super::load::{files, load};
 use super::request::{TenancyReport, as_refusal, database};
-use super::select::{refuse, tenants, tenants_of, to_migrate};
+use super::select::{self, refuse, tenants, tenants_of, to_migrate};
 use super::snapshot;
 use super::work::{self, Work};
 use super::{ApplyError, TenancyOptions};
 use crate::catalog::StepFile;
 use crate::database::{Access, Durability, Stop};
 use crate::engine::event::Observer;
+use crate::engine::extent::Extent;
 use crate::engine::{Engine, Rehearsal, RunError};
 use crate::journal::Outcome;
 
@@ -24,17 +25,19 @@ pub(in crate::engine) async fn pending(
     options: &TenancyOptions,
 ) -> Result<Vec<StepFile>, RunError> {
     let snapshot = snapshot::current(engine, options).await?;
-    Ok(to_migrate(&snapshot, Work::Migrate))
+    to_migrate(&snapshot, Work::Migrate, &Extent::All)
 }
 
 /// What a rehearsal of all that `migrate` would run finds out.
 pub(in crate::engine) async fn rehearsal(
     engine: &Engine,
     options: &TenancyOptions,
+    extent: &Extent,
     observer: Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<Rehearsal, RunError> {
-    let rehearsed = rehearse(engine, options, Work::Migrate, None, observer, stop).await;
+    let work = (Work::Migrate, extent);
+    let rehearsed = rehearse(engine, options, work, None, observer, stop).await;
     let (report, rows_changed) = rehearsed.map_err(as_refusal)?;
     Ok(Rehearsal {
         steps: report
@@ -51,7 +54,7 @@ pub(in crate::engine) async fn rehearsal(
 pub(super) async fn rehearse(
     engine: &Engine,
     options: &TenancyOptions,
-    work: Work,
+    (work, extent): (Work, &Extent),
     new_tenant: Option<&str>,
     observer: Arc<dyn Observer>,
     stop: &Stop,
@@ -63,7 +66,8 @@ pub(super) async fn rehearse(
     refuse(engine, &snapshot)?;
     let tenants = tenants(engine, &mut *session, &mut snapshot, new_tenant).await?;
     let only = new_tenant.map(|_| snapshot.tenants.len() - 1);
-    let schedule = work::schedule(&snapshot, work, only);
+    let mut schedule = work::schedule(&snapshot, work, only);
+    select::cut(&mut schedule, &snapshot, work, extent)?;
     let mut tenancy = TenancyContext {
         engine,
         options,

@@ -3,11 +3,14 @@
 use super::work::Work;
 use super::{ApplyError, FileFailure, RolloutStrategy, Source};
 use crate::engine::RunError;
+use crate::engine::extent::Extent;
 use crate::journal::Outcome;
 
 /// What a run is to do, and how.
 pub(super) struct RunRequest<'t> {
     pub(super) work: Work,
+    /// With how many of the files.
+    pub(super) extent: Extent,
     pub(super) strategy: RolloutStrategy,
     /// The tenant to add; only its files are run then.
     pub(super) new_tenant: Option<&'t str>,

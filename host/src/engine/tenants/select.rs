@@ -4,22 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::overview;
 use super::request::{RunRequest, database};
-use super::snapshot::{self, TenantSnapshot};
-use super::work::{self, Schedule, Task, Work, concerned};
+use super::snapshot::{self, File, TenantSnapshot};
+use super::work::{self, Schedule, Task, Wave, Work, concerned};
 use super::{ApplyError, RolloutStrategy, Source, Tenant, sources};
 use crate::catalog::StepFile;
 use crate::database::{Session, TenantPlace};
+use crate::engine::extent::{Candidate, Extent, Plan, Standing};
 use crate::engine::state::{self, Refusal, Verdict};
 use crate::engine::{Engine, RunError};
 use crate::journal::{self, LeaseRecord, Phase};
 
 /// The files whose `migrate` is a part of this work.
-pub(super) fn to_migrate(snapshot: &TenantSnapshot, work: Work) -> Vec<StepFile> {
-    let schedule = work::schedule(snapshot, work, None);
+pub(super) fn to_migrate(
+    snapshot: &TenantSnapshot,
+    work: Work,
+    extent: &Extent,
+) -> Result<Vec<StepFile>, RunError> {
+    let mut schedule = work::schedule(snapshot, work, None);
+    cut(&mut schedule, snapshot, work, extent)?;
     let migrates = |task: &&Task| task.phases.contains(&Phase::Migrate);
     let places = concerned(schedule.tasks().filter(migrates));
     let files = places.iter().filter_map(|place| snapshot.files.get(*place));
-    files.map(|file| file.source.as_step(file.index)).collect()
+    Ok(files.map(|file| file.source.as_step(file.index)).collect())
 }
 
 /// What a request has to do: of a parallel run, for the tenants that are wanted.
@@ -28,8 +34,9 @@ pub(super) fn schedule(
     failed: &Option<BTreeSet<String>>,
     request: &RunRequest<'_>,
     only: Option<usize>,
-) -> Schedule {
+) -> Result<Schedule, RunError> {
     let mut schedule = work::schedule(snapshot, request.work, only);
+    cut(&mut schedule, snapshot, request.work, &request.extent)?;
     if let Some(failed) = failed {
         let is_wanted = |tenant: usize| {
             let name = snapshot.tenants.get(tenant);
@@ -37,7 +44,62 @@ pub(super) fn schedule(
         };
         schedule.retain(|task| task.tenant.is_none_or(is_wanted));
     }
-    schedule
+    Ok(schedule)
+}
+
+/// Leaves out the files that the operator does not want yet. Scripts run with the last of the migrations, for which they are
+/// written.
+pub(super) fn cut(
+    schedule: &mut Schedule,
+    snapshot: &TenantSnapshot,
+    work: Work,
+    extent: &Extent,
+) -> Result<(), RunError> {
+    let Some(command) = work.command().filter(|_| *extent != Extent::All) else {
+        return Ok(());
+    };
+    let places = |waves: &[Wave]| -> BTreeSet<usize> {
+        let tasks = waves.iter().flatten();
+        tasks.map(|task| task.file).collect()
+    };
+    let (first, last) = (places(&schedule.first), places(&schedule.finalize));
+    let files = (0..).zip(&snapshot.files);
+    let migrations: Vec<(usize, &File)> =
+        files.filter(|(_, file)| !file.kind().is_script()).collect();
+    let candidates: Vec<Candidate<'_>> = migrations
+        .iter()
+        .map(|(place, file)| Candidate {
+            index: file.index,
+            name: &file.source.key,
+            standing: match (first.contains(place), last.contains(place)) {
+                (true, _) if work != Work::Reset => Standing::Pending,
+                (false, false) if file.applied == 0 => Standing::Pending,
+                (false, false) => Standing::Finalized,
+                _ => Standing::Migrated,
+            },
+        })
+        .collect();
+    let is_applied = |(_, file): &&(usize, &File)| file.applied + file.started > 0;
+    let applied = migrations.iter().filter(is_applied);
+    let applied: Vec<u64> = applied.map(|(_, file)| file.index).collect();
+    let plan = Plan::of(command, extent, &candidates, &applied).map_err(RunError::Refused)?;
+    let all = Plan::of(command, &Extent::All, &candidates, &applied).map_err(RunError::Refused)?;
+    let is_whole = plan.migrate == all.migrate;
+    schedule.retain(|task| {
+        let Some(file) = snapshot.files.get(task.file) else {
+            return false;
+        };
+        let wanted = match task.phases {
+            [Phase::Reset] => &plan.reset,
+            [Phase::Finalize] => &plan.finalize,
+            _ => &plan.migrate,
+        };
+        match file.kind().is_script() {
+            true => is_whole,
+            false => wanted.contains(&file.index),
+        }
+    });
+    Ok(())
 }
 
 /// The tenants that failed in the last run, where a strategy wants only them.
@@ -166,6 +228,7 @@ mod tests {
     fn request(canaries: &[&str]) -> RunRequest<'static> {
         RunRequest {
             work: Work::Migrate,
+            extent: Extent::All,
             strategy: RolloutStrategy::Parallel {
                 workers: 2,
                 canaries: canaries.iter().map(|name| (*name).to_owned()).collect(),
@@ -193,7 +256,7 @@ mod tests {
     fn only_the_tenants_that_failed_and_the_target_itself_are_left() {
         let snapshot = snapshot();
         let tenants = |failed: Option<BTreeSet<String>>| {
-            let schedule = schedule(&snapshot, &failed, &request(&[]), None);
+            let schedule = schedule(&snapshot, &failed, &request(&[]), None).unwrap();
             schedule.tasks().map(|task| task.tenant).collect::<Vec<_>>()
         };
         assert_eq!(tenants(None), [None, Some(0), Some(1)]);

@@ -1,6 +1,7 @@
 //! A command that becomes a run, once for each idempotency key.
 
 use std::collections::VecDeque;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::engine::{Command, Order, Overview, RunError, Started};
+use crate::engine::{Command, Extent, Order, Overview, RunError, Started, StepReference};
 use crate::http::Service;
 use crate::http::body::read_body;
 use crate::http::problem::Problem;
@@ -25,6 +26,7 @@ pub(in crate::http) struct Requests(tokio::sync::Mutex<VecDeque<Remembered>>);
 struct Remembered {
     key: String,
     command: Command,
+    extent: Extent,
     /// None when there was nothing to do.
     run: Option<i64>,
 }
@@ -34,8 +36,24 @@ struct Remembered {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct NewRun {
     command: Command,
+    /// The last step that is migrated or finalized; for a reset, the last one that stays. None for all of them.
+    #[serde(default)]
+    to: Option<StepReference>,
+    /// How many steps are migrated or reset; none for all of them.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    steps: Option<NonZero<usize>>,
+    /// Whether steps may run that come before one that was applied.
+    #[serde(default)]
+    out_of_order: bool,
     #[serde(default)]
     verbose: bool,
+}
+
+impl NewRun {
+    fn extent(&self) -> Result<Extent, Problem> {
+        Extent::new(self.to.clone(), self.steps).map_err(Problem::bad_request)
+    }
 }
 
 #[utoipa::path(post, path = "/api/v1/runs", tag = "native", responses((status = 202, description = "The run has begun"), (status = 200, description = "There is nothing to do"), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)), request_body = NewRun, params(("idempotency-key" = Option<String>, Header)), security(("token" = []), ("password" = [])))]
@@ -74,7 +92,7 @@ async fn start_once(
         })?;
     let mut requests = service.requests.0.lock().await;
     if let Some(known) = requests.iter().find(|known| known.key == key) {
-        if known.command != new.command {
+        if known.command != new.command || known.extent != new.extent()? {
             return Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "key used before",
@@ -93,6 +111,7 @@ async fn start_once(
     requests.push_back(Remembered {
         key: key.to_owned(),
         command: new.command,
+        extent: new.extent()?,
         run,
     });
     Ok(accepted(run))
@@ -100,8 +119,10 @@ async fn start_once(
 
 async fn begin(service: &Service, new: &NewRun) -> Result<Option<i64>, Problem> {
     let order = Order {
-        command: new.command,
+        extent: new.extent()?,
+        out_of_order: new.out_of_order,
         verbose: new.verbose,
+        ..Order::new(new.command)
     };
     let permit = |_: &Overview| Ok::<(), RunError>(());
     Ok(match service.supervisor.start(order, permit).await? {

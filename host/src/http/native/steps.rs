@@ -1,5 +1,6 @@
 //! Where the target and its steps stand, and what can be asked without a run.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,8 +11,8 @@ use serde::Deserialize;
 use super::PAGE;
 use crate::database::Stop;
 use crate::engine::{
-    Adoption, BaselineOrder, ImportOrder, Overview, Rehearsal, StepAdvice, StepDetails, StepOnDisk,
-    Unobserved, Verified,
+    Adoption, BaselineOrder, Extent, ImportOrder, Overview, Rehearsal, StepAdvice, StepDetails,
+    StepOnDisk, StepReference, Unobserved, Verified,
 };
 use crate::http::Service;
 use crate::http::body::read_body;
@@ -92,12 +93,30 @@ pub(in crate::http) async fn bad_rows(
     Ok(Json(rows.await?))
 }
 
+/// Which of the pending steps are meant; all of them when nothing is said.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct Part {
+    /// The index, version or name of the last one.
+    to: Option<String>,
+    /// How many.
+    #[param(value_type = Option<u64>, minimum = 1)]
+    steps: Option<NonZero<usize>>,
+}
+
 /// Runs the pending steps in a transaction that is rolled back. Other writers of the target wait meanwhile.
-#[utoipa::path(post, path = "/api/v1/rehearsal", tag = "native", responses((status = 200, body = Rehearsal), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
+#[utoipa::path(post, path = "/api/v1/rehearsal", tag = "native", responses((status = 200, body = Rehearsal), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem)), params(Part), security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn rehearse(
     State(service): State<Arc<Service>>,
+    part: Result<Query<Part>, QueryRejection>,
 ) -> Result<Json<Rehearsal>, Problem> {
-    Ok(Json(service.supervisor.rehearse().await?))
+    let Query(part) = part?;
+    let to = part.to.map(|text| match text.parse() {
+        Ok(index) => StepReference::Index(index),
+        Err(_) => StepReference::Name(text),
+    });
+    let extent = Extent::new(to, part.steps).map_err(Problem::bad_request)?;
+    Ok(Json(service.supervisor.rehearse(extent).await?))
 }
 
 /// Writes steps down as applied without running them: their work was done before.

@@ -159,8 +159,8 @@ impl Conversation<'_> {
         running: fn(State) -> &'static str,
     ) -> Result<View, Refused> {
         let order = Order {
-            command,
             verbose: self.body.verbose,
+            ..Order::new(command)
         };
         let permit = |overview: &Overview| permit(overview, command, running);
         let started = match self.service.supervisor.start(order, permit).await {

@@ -1,0 +1,73 @@
+//! A step as an operator names it: by its index, its version or its name.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Version, step_label};
+
+/// Which step is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum StepReference {
+    /// The step with this index.
+    Index(u64),
+    /// The step `NNNN_name` or `V1_2__name`, its index or version as a text, or the name of its file.
+    Name(String),
+}
+
+impl StepReference {
+    /// The index of the step that is meant, among these indexes and names.
+    pub fn find<'s>(&self, mut steps: impl Iterator<Item = (u64, &'s str)>) -> Option<u64> {
+        steps
+            .find(|(index, name)| self.means(*index, name))
+            .map(|(index, _)| index)
+    }
+
+    /// As it is written in a command.
+    pub fn as_text(&self) -> String {
+        match self {
+            Self::Index(index) => index.to_string(),
+            Self::Name(name) => name.clone(),
+        }
+    }
+
+    fn means(&self, index: u64, name: &str) -> bool {
+        let has_version = |text: &str| {
+            let version = Version::parse(text.strip_prefix('V').unwrap_or(text));
+            version.is_some_and(|version| version.index() == Some(index))
+        };
+        match self {
+            Self::Index(number) => *number == index || has_version(&number.to_string()),
+            Self::Name(text) => {
+                // Nothing after the first dot is a part of a step's name, but of a version.
+                let stem = text
+                    .strip_suffix(".sql")
+                    .or_else(|| text.strip_suffix(".wasm"))
+                    .unwrap_or(text);
+                let label = step_label(index, name);
+                label == *text || label == stem || name == text || has_version(text)
+            }
+        }
+    }
+}
+
+impl std::str::FromStr for StepReference {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.parse() {
+            Ok(index) => Self::Index(index),
+            Err(_) => Self::Name(text.to_owned()),
+        })
+    }
+}
+
+impl fmt::Display for StepReference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(index) => write!(formatter, "{index}"),
+            Self::Name(name) => write!(formatter, "`{name}`"),
+        }
+    }
+}
