@@ -4,9 +4,10 @@
 //! what this program does not understand. So the run is also asked for whenever nothing has come for a while, and whoever
 //! follows it ends at a signal, whatever it waits for.
 
+use std::num::NonZero;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -15,7 +16,9 @@ use super::stream::Received;
 use super::{Client, Error, Result};
 use crate::catalog::index_label;
 use crate::database::Stop;
-use crate::engine::{Event, Extent, Failure, Observer, Order, Report, State};
+use crate::engine::{
+    Command, Event, Extent, Failure, Observer, Order, Report, State, StepReference,
+};
 use crate::journal::{Outcome, OutputLine};
 
 /// How long to wait before asking again for a run that is not accepted yet.
@@ -140,16 +143,18 @@ impl Client {
         struct Accepted {
             run: Option<i64>,
         }
-        let mut body = json!({ "command": order.command, "verbose": order.verbose });
-        // Only what was asked for: a service of an earlier version knows no more.
-        match &order.extent {
-            Extent::All => {}
-            Extent::To(step) => body["to"] = json!(step),
-            Extent::Steps(count) => body["steps"] = json!(count),
-        }
-        if order.out_of_order {
-            body["out_of_order"] = true.into();
-        }
+        let (to, steps) = match &order.extent {
+            Extent::All => (None, None),
+            Extent::To(step) => (Some(step), None),
+            Extent::Steps(count) => (None, Some(*count)),
+        };
+        let body = json!(NewRun {
+            command: order.command,
+            verbose: order.verbose,
+            to,
+            steps,
+            out_of_order: order.out_of_order,
+        });
         let key = format!("{:032x}", rand::random::<u128>());
         Ok(self.post::<Accepted>("runs", &body, Some(&key))?.run)
     }
@@ -183,6 +188,19 @@ impl Client {
         let answer = self.impatient().ask_aside(ask).await;
         answer.unwrap_or_else(|_| Err(self.unreachable("no answer")))
     }
+}
+
+/// A command to start. It says no more than what was asked for: a service of an earlier version knows no more.
+#[derive(Serialize)]
+struct NewRun<'o> {
+    command: Command,
+    verbose: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'o StepReference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<NonZero<usize>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    out_of_order: bool,
 }
 
 /// One who follows a run.

@@ -48,7 +48,7 @@ fn a_late_step_is_refused_until_it_is_wanted() {
     place
         .run(&["migrate", "--out-of-order"])
         .ends_with(0)
-        .and_says("0003_c │ runs out of order: 0004_d was applied before it")
+        .and_says("0003_c warning: runs out of order: 0004_d was applied before it")
         .and_says("0005_e migrated");
     let status = place.run(&["status"]).ends_with(0);
     let lines = status.stdout.lines();
