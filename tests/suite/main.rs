@@ -24,6 +24,7 @@ mod postgres;
 mod route;
 mod seeded_faults;
 mod server;
+mod repair;
 mod service;
 mod sqlite;
 mod target;

@@ -146,6 +146,15 @@ impl Digests {
         Ok(same_sql(&bytes).any(|same| sha256(&same) == digest))
     }
 
+    /// The digest of a file in its normal form: of SQL without a byte order mark, with LF at the end of each line.
+    pub fn normal(&self, file: &StepFile) -> Result<String, Error> {
+        if file.kind != StepKind::Sql {
+            return self.of(file);
+        }
+        let bytes = fs::read(&file.path).map_err(|source| unreadable(file, source))?;
+        Ok(sha256(&[&*lines(&bytes).join(&b"\n"[..]), b"\n"].concat()))
+    }
+
     /// The remembered digest of a file.
     pub fn recall(&self, file: &StepFile) -> Result<Option<String>, Error> {
         let metadata = fs::metadata(&file.path).map_err(|source| unreadable(file, source))?;
@@ -203,18 +212,25 @@ impl Digests {
     }
 }
 
-/// All that a file of SQL may have been before an editor or a version control system saved it.
-fn same_sql(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    const MARK: &[u8] = b"\xef\xbb\xbf";
+/// A byte order mark.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The lines of a file of SQL, without what ends them.
+fn lines(bytes: &[u8]) -> Vec<&[u8]> {
     let text = bytes.strip_prefix(MARK).unwrap_or(bytes);
-    let lines: Vec<&[u8]> = text
+    let mut lines: Vec<&[u8]> = text
         .split(|byte| *byte == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
         .collect();
-    let lines = match lines.as_slice() {
-        [lines @ .., []] => lines.to_vec(),
-        _ => lines,
-    };
+    if lines.last().is_some_and(|last| last.is_empty()) {
+        lines.pop();
+    }
+    lines
+}
+
+/// All that a file of SQL may have been before an editor or a version control system saved it.
+fn same_sql(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let lines = lines(bytes);
     let forms = [&b"\n"[..], b"\r\n"].into_iter().flat_map(|end| {
         [&b""[..], end]
             .into_iter()

@@ -90,13 +90,15 @@ pub enum Error {
     },
     /// A step was applied, and its file is gone.
     #[error(
-        "step {label} was applied, but its file is gone: put it back, or pass `--allow-missing`"
+        "step {label} was applied, but its file is gone: put it back, or pass `--allow-missing`; when it is gone for good, \
+         `wasmigrate repair --remove {label} --reason …` writes that down"
     )]
     Missing { label: String },
     /// A step was applied, and its file is another one now.
     #[error(
         "`{step}` has changed since it was applied: its SHA-256 was {applied} and is {now}; restore the file and put the change \
-         into a new step, or pass `--allow-changed`"
+         into a new step, or pass `--allow-changed`; when the change is right, `wasmigrate repair --accept {step} --reason …` \
+         accepts it for good"
     )]
     Changed {
         step: String,

@@ -16,6 +16,7 @@ mod pause;
 mod peers;
 mod plan;
 mod run;
+mod repair;
 mod serve;
 mod status;
 mod target;
@@ -136,6 +137,8 @@ enum Command {
     Resume(pause::PauseArguments),
     /// Show the rows that transformations rejected and set aside
     BadRows(bad_rows::BadRowsArguments),
+    /// Show what differs between the journal and the files, or write down for good that it is right
+    Repair(repair::RepairArguments),
     /// Wait until the target is migrated or finalized
     Wait(wait::WaitArguments),
     /// Show or break the migration lease
@@ -254,6 +257,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
 }
 
 impl GlobalArguments {
+        Command::Repair(repair) => repair::run(global, repair, terminal).await,
     /// Flags over variables over the file.
     fn config(&self) -> anyhow::Result<Config> {
         let mut config = Config::load(self.config.as_deref(), std::env::vars())?;

@@ -137,6 +137,14 @@ fn show(overview: &Overview, terminal: &Terminal) {
         }
     }
     for problem in &overview.problems {
+    for repair in &overview.repairs {
+        terminal.line(&format!(
+            "repair  run {}, {}: {}",
+            repair.run,
+            time(repair.at),
+            repair.line
+        ));
+    }
         terminal.line(&format!("problem  {problem}"));
     }
 }

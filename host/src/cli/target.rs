@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::database::Stop;
 use crate::engine::{
     Adoption, BaselineOrder, Engine, Extent, HistoryEntry, ImportOrder, Observer, Order, Overview,
-    Rehearsal, Report, StepAdvice, TenantAdded, TenantOverview, Verified,
+    Rehearsal, Repair, RepairOrder, Report, StepAdvice, TenantAdded, TenantOverview, Verified,
 };
 use crate::journal::{BadRow, OutputLine};
 
@@ -139,6 +139,18 @@ impl Target {
         Ok(match self {
             Self::Here(engine) => engine.baseline(order, observer, stop).await?,
             Self::There { client, .. } => client.baseline(order)?,
+        })
+    }
+
+    pub(super) async fn repair(
+        &self,
+        order: &RepairOrder,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Repair, CommandError> {
+        Ok(match self {
+            Self::Here(engine) => engine.repair(order, observer, stop).await?,
+            Self::There { client, .. } => client.repair(order)?,
         })
     }
 

@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::engine::{
-    Adoption, BaselineOrder, Extent, HistoryEntry, ImportOrder, Overview, Rehearsal, StepAdvice,
-    TenantAdded, TenantOverview, Verified,
+    Adoption, BaselineOrder, Extent, HistoryEntry, ImportOrder, Overview, Rehearsal, Repair,
+    RepairOrder, StepAdvice, TenantAdded, TenantOverview, Verified,
 };
 use crate::journal::{BadRow, OutputLine};
 use crate::output::without_secrets;
@@ -136,6 +136,14 @@ impl Client {
     /// Writes steps down as applied without running them.
     pub fn baseline(&self, order: &BaselineOrder) -> Result<Adoption> {
         self.post("baseline", &json!(order), None)
+    }
+
+    /// Writes down for good which differences between the journal and the files are right.
+    pub fn repair(&self, order: &RepairOrder) -> Result<Repair> {
+        match order.is_empty() {
+            true => self.get("repair"),
+            false => self.post("repair", &json!(order), None),
+        }
     }
 
     /// Writes down what another tool's own table says was applied.

@@ -21,7 +21,7 @@ pub struct HistoryEntry {
     /// The files that it applied, where there are tenants; its attempts are then those that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<RunFile>,
-    /// Its output, when asked for: not all of it where many runs have much.
+    /// Its output, when asked for, and of a repair: not all of it where many runs have much.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Vec<OutputLine>>,
     /// The number of the last line in `output`, where there are more after it.
@@ -68,7 +68,8 @@ impl Engine {
             if self.options.tenancy.is_some() && journal::has_tenants(&mut *session).await? {
                 attempts.extend(journal::read_failures(&mut *session, run.id).await?);
             }
-            let (output, more_output_after) = match output {
+            // What a repair did is its output, and nothing else.
+            let (output, more_output_after) = match output || run.command == journal::REPAIR {
                 true => {
                     let lines = journal::read_output(&mut *session, run.id, 0, lines_left).await?;
                     lines_left -= u32::try_from(lines.len()).unwrap_or(lines_left);

@@ -53,6 +53,7 @@ mod pause;
 mod program;
 mod recover;
 mod rehearse;
+mod repair;
 mod retries;
 mod run_error;
 mod run_output;
@@ -94,6 +95,7 @@ pub use options::{NativeFunction, OnBadRow, Options, Replacement, TransformOptio
 pub use order::Order;
 pub use overview::{Overview, Progress, StepOverview, TenantsSummary};
 pub use rehearse::Rehearsal;
+pub use repair::{Difference, Differs, Repair, RepairOrder};
 pub use retries::Retries;
 pub use run_error::RunError;
 pub use runner::Report;
@@ -307,8 +309,9 @@ impl Engine {
     pub async fn overview(&self) -> Result<Overview, RunError> {
         if let Some(tenancy) = &self.options.tenancy {
             let mut overview = tenants::overview(self, tenancy).await?;
-            if overview.last_run.is_none() {
-                overview.problems.extend(self.unadopted().await?);
+            match overview.last_run {
+                None => overview.problems.extend(self.unadopted().await?),
+                Some(_) => overview.repairs = self.repairs().await?,
             }
             return Ok(overview);
         }
@@ -317,13 +320,16 @@ impl Engine {
         let problems = self.problems(&catalog, &snapshot, &self.remembered_digests());
         let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         problems.extend(adopt::unadopted(self, &snapshot, &Stop::default()).await?);
-        Ok(overview::overview(
-            self.database.name(),
-            catalog,
-            snapshot,
-            problems,
-            |lease| self.seems_at_work(lease),
-        ))
+        let repairs = match snapshot.last_run {
+            None => Vec::new(),
+            Some(_) => self.repairs().await?,
+        };
+        Ok(Overview {
+            repairs,
+            ..overview::overview(self.database.name(), catalog, snapshot, problems, |lease| {
+                self.seems_at_work(lease)
+            })
+        })
     }
 
     /// Makes sure that the target can be reached.

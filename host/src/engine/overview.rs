@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::running::{Rows, Running};
 use super::state::{self, Command, State, Verdict};
 use crate::catalog::{Applied, Catalog, Ignored, SourceKind, StepFile, StepKind, step_label};
-use crate::journal::{LeaseRecord, Pause, RunRecord, Snapshot, StepState};
+use crate::journal::{LeaseRecord, Pause, RepairRecord, RunRecord, Snapshot, StepState};
 
 /// How far one step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -140,6 +140,9 @@ pub struct Overview {
     /// Where its tenants stand, when it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<TenantsSummary>,
+    /// What operators changed in the journal, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<RepairRecord>,
 }
 
 impl Overview {
@@ -340,5 +343,6 @@ pub(super) fn overview(
         commands,
         running: None,
         tenants: None,
+        repairs: Vec::new(),
     }
 }

@@ -27,6 +27,8 @@ use super::{Service, dashboard, health, metrics, migrator, native, openslides, t
         native::steps::verify,
         native::steps::baseline,
         native::steps::import,
+        native::steps::differences,
+        native::steps::repair,
         native::runs::pause,
         native::runs::resume,
         native::steps::bad_rows,

@@ -15,6 +15,7 @@ mod output;
 mod pause;
 mod process;
 mod records;
+mod repairs;
 mod right;
 mod runs;
 mod schema;
@@ -40,13 +41,14 @@ pub use output::{last_written, read_output, write_output};
 pub use pause::{Pause, read_pause, request_pause, write_waiting};
 pub use process::holder;
 pub use records::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, StepRecord, StepState};
+pub use repairs::{REPAIR, RepairRecord, read_repairs};
 pub use right::{OperatorsWord, Right, TargetLock};
 pub use runs::{
     end_dead_runs, end_lost_transactions, end_run, keep_schema, lock, lock_idle, lock_out,
     set_phase, start_run, write_schema,
 };
 pub use steps::{
-    StepVersion, finalize_steps, forget_steps, require_step, require_steps, write_step,
+    StepVersion, finalize_steps, forget_steps, remove_step, require_step, require_steps, write_step,
 };
 pub use tenants::{
     AppliedEntry, AppliedRecord, SourceRecord, TenantTally, count_by_run, count_by_source,

@@ -165,6 +165,20 @@ pub async fn forget_steps(session: &mut dyn Session, steps: &[u64]) -> Result<()
     Ok(())
 }
 
+/// Removes a step that was applied, as it was read: its file is gone for good.
+pub async fn remove_step(session: &mut dyn Session, step: &StepRecord) -> Result<()> {
+    let label = step_label(step.index, &step.name);
+    let otherwise = conflict(&format!("of {label} what was read before"));
+    tables(session)
+        .require(
+            "DELETE FROM wasmigrate_step WHERE step_index = $1 AND run = $2 AND revision = $3 RETURNING step_index",
+            &[step.index.into(), step.run.into(), step.revision.into()],
+            1,
+            otherwise,
+        )
+        .await
+}
+
 /// All steps, by their index. `version` is that of the journal.
 pub(super) async fn read(
     session: &mut dyn Session,

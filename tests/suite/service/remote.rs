@@ -233,6 +233,30 @@ fn what_cannot_be_asked_is_told() {
 }
 
 #[test]
+fn a_repair_is_made_there() {
+    let there = Place::new().with_sql("0001_a.sql", "CREATE TABLE a (b BIGINT);\n");
+    there.run(&["finalize"]).ends_with(0);
+    let service = Service::start(&there);
+    let desk = Desk::of(&service);
+    there.write_step("0001_a.sql", b"CREATE TABLE a (b BIGINT); -- changed\n");
+    desk.run(&["repair"])
+        .ends_with(0)
+        .and_says("0001_a  changed");
+    desk.run(&["repair", "--remove", "0001_a", "--reason", "x"])
+        .ends_with(2)
+        .and_says("its file is there and has changed");
+    desk.run(&["repair", "--accept", "0001_a", "--reason", "a comment"])
+        .ends_with(0)
+        .and_says("run 2 repaired 1 step");
+    desk.run(&["status"])
+        .ends_with(0)
+        .and_says("reason: a comment");
+    desk.run(&["history"])
+        .ends_with(0)
+        .and_says("0001_a: the changed file is accepted");
+}
+
+#[test]
 fn the_description_names_every_path_and_the_secrets() {
     let service = Service::start(&gated());
     let description = service.get("/openapi.json").json();

@@ -35,7 +35,7 @@ fn at(place: Place) -> Place {
 }
 
 /// A table that counts how often it was written to, in each tenant.
-fn counting() -> Place {
+pub fn counting() -> Place {
     target().with_sql(
         "tenants/001_begin.sql",
         "CREATE TABLE {schema}.counted (value INTEGER NOT NULL, who TEXT NOT NULL);

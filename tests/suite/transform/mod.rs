@@ -13,7 +13,7 @@ mod online;
 mod pause;
 mod postgres;
 mod refusals;
-mod replace;
+pub mod replace;
 mod sqlite;
 mod touched;
 mod unwatched;

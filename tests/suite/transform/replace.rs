@@ -4,7 +4,7 @@ use super::{customers, place_with};
 use crate::place::{Place, built_guest};
 
 /// Many words, the last of which the component `shout` does not take: some chunks are done when it fails.
-fn failed_on_its_way() -> Place {
+pub fn failed_on_its_way() -> Place {
     let place = Place::new()
         .with_data(&format!(
             "CREATE TABLE word (id BIGINT PRIMARY KEY NOT NULL, text TEXT NOT NULL);
@@ -24,7 +24,7 @@ fn failed_on_its_way() -> Place {
     place
 }
 
-fn mend(place: &Place) {
+pub fn mend(place: &Place) {
     std::fs::copy(built_guest("shout_mended"), place.step("0001_shout.wasm")).unwrap();
 }
 

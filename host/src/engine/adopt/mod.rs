@@ -26,6 +26,7 @@ use crate::journal::{self, LeaseRecord, Snapshot};
 
 pub(super) use baseline::baseline;
 pub(super) use import::import;
+pub(super) use record::Record;
 pub(super) use unadopted::{refuse_unadopted, settle, unadopted};
 
 /// What was written down as applied without being run.
@@ -105,7 +106,7 @@ impl Job for Change<'_> {
 }
 
 /// A session in an open transaction, during which nobody else takes the lease, and what the journal says in it.
-async fn take_turn(
+pub(super) async fn take_turn(
     engine: &Engine,
     observer: &dyn Observer,
     stop: &Stop,

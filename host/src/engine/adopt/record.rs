@@ -1,6 +1,6 @@
-//! The run that writes down what was applied without it.
+//! The run that changes nothing but the journal.
 
-use crate::database::{Access, Durability, Result, Session, Stop};
+use crate::database::{Access, Durability, Result, Schema, Session, Stop};
 use crate::engine::Engine;
 use crate::journal::{self, Fenced, Lease, OperatorsWord, Outcome, OutputLine, Phase};
 use crate::output::{Level, printable};
@@ -9,15 +9,15 @@ use crate::output::{Level, printable};
 const WRITER: i64 = 0;
 
 /// A run that begins and ends in the open transaction.
-pub(super) struct Record {
-    pub(super) lease: Lease,
+pub(in crate::engine) struct Record {
+    pub(in crate::engine) lease: Lease,
     pub(super) at: i64,
     lines: Vec<OutputLine>,
 }
 
 impl Record {
     /// Begins it; `command` is what the user wrote.
-    pub(super) async fn begin(
+    pub(in crate::engine) async fn begin(
         session: &mut dyn Session,
         command: &str,
         lasts: std::time::Duration,
@@ -30,19 +30,43 @@ impl Record {
     }
 
     /// Adds a line to its output, of a step or of the run itself.
-    pub(super) fn tell(&mut self, index: Option<u64>, line: &str) {
-        self.lines.push(OutputLine {
-            sequence: i64::try_from(self.lines.len()).unwrap_or(i64::MAX) + 1,
-            ..self::line(index, self.at, line)
+    pub(in crate::engine) fn tell(&mut self, index: Option<u64>, line: &str) {
+        self.add(self::line(index, self.at, line));
+    }
+
+    /// The same of a file, where there are tenants.
+    pub(in crate::engine) fn tell_of(&mut self, file: &str, line: &str) {
+        self.add(OutputLine {
+            file: Some(file.to_owned()),
+            ..self::line(None, self.at, line)
         });
     }
 
-    /// Ends it, and commits all that was written.
+    fn add(&mut self, line: OutputLine) {
+        self.lines.push(OutputLine {
+            sequence: i64::try_from(self.lines.len()).unwrap_or(i64::MAX) + 1,
+            ..line
+        });
+    }
+
+    /// Ends it, and commits all that was written. What the target looks like now is as it should be.
     pub(super) async fn commit(self, session: &mut dyn Session) -> Result<i64> {
+        let schema = session.schema().await?;
+        self.commit_with(session, Some(&schema)).await
+    }
+
+    /// The same where the target should look like this, as far as that is known.
+    pub(in crate::engine) async fn commit_with(
+        self,
+        session: &mut dyn Session,
+        schema: Option<&Schema>,
+    ) -> Result<i64> {
         let run = self.lease.run;
         let mut fenced = Fenced::join(session, &self.lease).await?;
         journal::write_output(fenced.session(), run, WRITER, &self.lines).await?;
-        journal::keep_schema(fenced.session(), run).await?;
+        if let Some(schema) = schema {
+            journal::write_schema(fenced.session(), run, schema).await?;
+        }
         fenced.end(&self.lease, Outcome::Done, None).await?;
         Ok(run)
     }

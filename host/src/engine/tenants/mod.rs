@@ -26,6 +26,7 @@ mod progress;
 mod recover;
 mod rehearse;
 mod remaining;
+mod repair;
 mod request;
 mod select;
 mod shared;
@@ -49,6 +50,7 @@ pub(super) use history::files_of_runs;
 pub(super) use name::check as check_tenant_name;
 pub(super) use overview::{catalog, overview, tenants, verify};
 pub(super) use rehearse::{pending, rehearsal};
+pub(super) use repair::{ChangedFile, changed_files};
 pub(super) use sources::{read as read_source, record as source_record, sources};
 
 /// How an engine serves tenants.
@@ -210,7 +212,12 @@ impl TenantAdded {
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// Migrations have changed since they were applied.
-    #[error("{} changed since they were applied: {}", files(.0.len()), keys(.0))]
+    #[error(
+        "{} changed since they were applied: {}; restore them and put the change into a new file, or accept it for good with \
+         `wasmigrate repair --accept FILE --reason …`",
+        files(.0.len()),
+        keys(.0)
+    )]
     Changed(Vec<Source>),
     /// There is such a tenant already.
     #[error("there is a tenant `{0}` already")]

@@ -75,6 +75,7 @@ pub(in crate::engine) async fn overview(
             behind,
             failed,
         }),
+        repairs: Vec::new(),
     })
 }
 

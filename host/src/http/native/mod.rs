@@ -43,6 +43,10 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
         .route("/api/v1/rehearsal", post(steps::rehearse))
         .route("/api/v1/baseline", post(steps::baseline))
         .route("/api/v1/import", post(steps::import))
+        .route(
+            "/api/v1/repair",
+            get(steps::differences).post(steps::repair),
+        )
         .route("/api/v1/tenants", get(tenants::list).post(tenants::add))
         .route("/api/v1/{*nowhere}", any(not_found))
         .route("/api/v1/", any(not_found))

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::PAGE;
 use crate::database::Stop;
 use crate::engine::{
-    Adoption, BaselineOrder, Extent, ImportOrder, Overview, Rehearsal, StepAdvice, StepDetails,
-    StepOnDisk, StepReference, Unobserved, Verified,
+    Adoption, BaselineOrder, Extent, ImportOrder, Overview, Rehearsal, Repair, RepairOrder,
+    StepAdvice, StepDetails, StepOnDisk, StepReference, Unobserved, Verified,
 };
 use crate::http::Service;
 use crate::http::body::read_body;
@@ -145,4 +145,33 @@ pub(in crate::http) async fn import(
         .supervisor
         .ask(async move |engine| engine.import(&order, &Unobserved, &Stop::default()).await);
     Ok(Json(adoption.await?))
+}
+
+/// What differs between the journal and the files, all of which are read.
+#[utoipa::path(get, path = "/api/v1/repair", tag = "native", responses((status = 200, body = Repair), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
+pub(in crate::http) async fn differences(
+    State(service): State<Arc<Service>>,
+) -> Result<Json<Repair>, Problem> {
+    let order = RepairOrder::default();
+    let differences = service.supervisor.ask(async move |engine| {
+        engine
+            .repair(&order, Arc::new(Unobserved), &Stop::default())
+            .await
+    });
+    Ok(Json(differences.await?))
+}
+
+/// Writes down for good which differences between the journal and the files are right.
+#[utoipa::path(post, path = "/api/v1/repair", tag = "native", responses((status = 200, body = Repair), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)), request_body = RepairOrder, security(("token" = []), ("password" = [])))]
+pub(in crate::http) async fn repair(
+    State(service): State<Arc<Service>>,
+    request: Request,
+) -> Result<Json<Repair>, Problem> {
+    let order: RepairOrder = read_body(request).await?;
+    let repair = service.supervisor.ask(async move |engine| {
+        engine
+            .repair(&order, Arc::new(Unobserved), &Stop::default())
+            .await
+    });
+    Ok(Json(repair.await?))
 }

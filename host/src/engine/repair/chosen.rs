@@ -1,0 +1,119 @@
+//! What of the differences is to be repaired.
+
+use super::{Difference, Differs, RepairOrder};
+use crate::catalog::Version;
+use crate::engine::RunError;
+
+/// The differences that an order names, in their order, and why they are repaired.
+pub(super) struct Chosen {
+    differences: Vec<Difference>,
+    reason: Option<String>,
+}
+
+impl Chosen {
+    /// Refused when the order names what does not differ so, or cannot be repaired now.
+    pub(super) fn of(order: &RepairOrder, all: &[Difference]) -> Result<Self, RunError> {
+        let mut chosen = Vec::new();
+        for name in &order.accept {
+            chosen.push(find(all, name, Differs::Changed)?.clone());
+        }
+        for name in &order.remove {
+            chosen.push(find(all, name, Differs::Missing)?.clone());
+        }
+        if order.normalise {
+            let of_line_ends = |difference: &&Difference| {
+                difference.what == Differs::LineEnds && difference.obstacle.is_none()
+            };
+            chosen.extend(all.iter().filter(of_line_ends).cloned());
+        }
+        chosen.sort_by_key(|difference| difference.index);
+        chosen.dedup_by_key(|difference| difference.index);
+        Ok(Self {
+            differences: chosen,
+            reason: order.reason.clone(),
+        })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.differences.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Difference> {
+        self.differences.iter()
+    }
+
+    pub(super) fn into_differences(self) -> Vec<Difference> {
+        self.differences
+    }
+
+    /// What the history says of one of them.
+    pub(super) fn line(&self, difference: &Difference) -> String {
+        let Difference {
+            name, applied, now, ..
+        } = difference;
+        let now = now.as_deref().unwrap_or("none");
+        let what = match difference.what {
+            Differs::Changed => {
+                format!(
+                    "{name}: the changed file is accepted; its SHA-256 was {applied} and is {now}"
+                )
+            }
+            Differs::Missing => format!(
+                "{name}: removed, because its file is gone for good; its SHA-256 was {applied}"
+            ),
+            Differs::LineEnds => format!(
+                "{name}: its SHA-256 is written down with lines that end in LF; it was {applied} and is {now}"
+            ),
+        };
+        match &self.reason {
+            Some(reason) => format!("{what}; reason: {reason}"),
+            None => what,
+        }
+    }
+}
+
+/// The difference that is meant by a name.
+fn find<'d>(all: &'d [Difference], name: &str, what: Differs) -> Result<&'d Difference, RunError> {
+    let Some(found) = all.iter().find(|difference| is_meant(difference, name)) else {
+        let wanted = all.iter().filter(|difference| difference.what == what);
+        let names: Vec<&str> = wanted.map(|difference| &*difference.name).collect();
+        let (is, are) = match what {
+            Differs::Missing => ("whose file is gone", "gone are the files of"),
+            _ => ("whose file has changed", "changed have"),
+        };
+        let others = match names.as_slice() {
+            [] => "there is no such step".to_owned(),
+            names => format!("{are} {}", names.join(", ")),
+        };
+        return Err(RunError::Refused(format!(
+            "`{name}` is no applied step {is}: {others}"
+        )));
+    };
+    let why = match (found.what, what) {
+        (is, wanted) if is == wanted => found.obstacle.as_deref(),
+        (Differs::Missing, _) => {
+            Some("its file is gone: put it back, or say `--remove` when it is gone for good")
+        }
+        (Differs::Changed, _) => Some(
+            "its file is there and has changed: restore it, or say `--accept` when the change is right",
+        ),
+        (Differs::LineEnds, _) => Some(
+            "it differs in line ends or a byte order mark alone, which stops nothing: `--normalise` writes it down anew",
+        ),
+    };
+    match why {
+        Some(why) => Err(RunError::Refused(format!("{}: {why}", found.name))),
+        None => Ok(found),
+    }
+}
+
+fn is_meant(difference: &Difference, name: &str) -> bool {
+    let has_version = || {
+        let version = Version::parse(name.strip_prefix('V').unwrap_or(name));
+        version.is_some_and(|version| version.index() == Some(difference.index))
+    };
+    difference.name == name
+        || difference.file_name == name
+        || name.parse() == Ok(difference.index)
+        || has_version()
+}

@@ -1,0 +1,102 @@
+//! Repairs of steps.
+
+use super::chosen::Chosen;
+use super::{Difference, Differs};
+use crate::catalog::{Digests, StepKind, step_label};
+use crate::database::{self, Session};
+use crate::engine::adopt::Record;
+use crate::engine::{Engine, RunError};
+use crate::journal::{self, Snapshot, StepRecord, StepState};
+
+pub(super) async fn differences(
+    engine: &Engine,
+    digests: &Digests,
+    session: &mut dyn Session,
+) -> Result<Vec<Difference>, RunError> {
+    let catalog = engine.catalog()?;
+    let snapshot = journal::read(session).await?;
+    let mut differences = Vec::new();
+    for record in snapshot.steps.values() {
+        let file = catalog.steps.get(&record.index);
+        let (what, now) = match file {
+            None => (Differs::Missing, None),
+            Some(file) => {
+                let now = digests.of(file).map_err(RunError::files)?;
+                let normal = digests.normal(file).map_err(RunError::files)?;
+                let is_same = digests
+                    .is_same(file, &record.digest)
+                    .map_err(RunError::files)?;
+                match is_same {
+                    false => (Differs::Changed, Some(now)),
+                    true if record.digest == now || record.digest == normal => continue,
+                    true => (Differs::LineEnds, Some(normal)),
+                }
+            }
+        };
+        differences.push(Difference {
+            name: step_label(record.index, &record.name),
+            what,
+            applied: record.digest.clone(),
+            now,
+            obstacle: obstacle(&snapshot, record).map(str::to_owned),
+            index: record.index,
+            file_name: file.map_or_else(String::new, |file| file.file_name.clone()),
+        });
+    }
+    Ok(differences)
+}
+
+/// Why a step cannot be repaired now.
+fn obstacle(snapshot: &Snapshot, record: &StepRecord) -> Option<&'static str> {
+    if snapshot.transformations.contains_key(&record.index) {
+        return Some(
+            "its transformation is in progress, and rows were computed by the earlier file: restore the file and `finalize` or \
+             `reset`, or run `migrate` with `--replace` or `--restart`",
+        );
+    }
+    (record.state == StepState::Started).then_some(
+        "it was begun and is not done: what is left of it would run from another file; restore the file and run `migrate` or \
+         `reset`, or run `migrate --allow-changed`",
+    )
+}
+
+/// Writes down what was chosen.
+pub(super) async fn write(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    chosen: &Chosen,
+    record: &mut Record,
+    session: &mut dyn Session,
+) -> Result<(), RunError> {
+    let catalog = engine.catalog()?;
+    for difference in chosen.iter() {
+        let Some(before) = snapshot.steps.get(&difference.index) else {
+            continue;
+        };
+        let file = catalog.steps.get(&difference.index);
+        match (&difference.now, file) {
+            (Some(digest), Some(file)) => {
+                let kind = file.kind;
+                let after = StepRecord {
+                    name: file.name.clone(),
+                    digest: digest.clone(),
+                    revision: before.revision + 1,
+                    ..before.clone()
+                };
+                replace(session, kind, before, &after).await?;
+            }
+            _ => journal::remove_step(session, before).await?,
+        }
+        record.tell(Some(difference.index), &chosen.line(difference));
+    }
+    Ok(())
+}
+
+async fn replace(
+    session: &mut dyn Session,
+    kind: StepKind,
+    before: &StepRecord,
+    after: &StepRecord,
+) -> database::Result<()> {
+    journal::write_step(session, kind.as_str(), after, Some(before.version())).await
+}
