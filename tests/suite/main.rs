@@ -20,6 +20,7 @@ mod migrator;
 mod monitors;
 mod names;
 mod place;
+mod new;
 mod postgres;
 mod route;
 mod seeded_faults;

@@ -10,6 +10,7 @@ mod comment;
 mod digest;
 mod file_name;
 mod listing;
+mod new_step;
 mod pair;
 mod sources;
 mod sql;
@@ -23,6 +24,7 @@ use listing::{Listed, Listing};
 use crate::database::Kind;
 
 pub use digest::{Digests, hexadecimal, sha256};
+pub use new_step::new_step;
 pub use sources::{SourceFile, SourceKind, SourceOrder, Sources};
 pub use sql::{Section, SqlStep};
 pub use version::{Version, index_label, step_label};
@@ -120,6 +122,15 @@ pub enum Error {
         setting: &'static str,
         directory: String,
     },
+    /// A file of a new step cannot be made.
+    #[error("cannot make `{}`: {source}", .path.display())]
+    New {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// A new step cannot be called so.
+    #[error("a step cannot be called so: `{name}` {why}")]
+    NewName { name: String, why: String },
     /// A SQL file cannot be taken apart.
     #[error("`{label}`, line {line}: {why}")]
     Sql {

@@ -12,6 +12,7 @@ mod history;
 mod import;
 mod inspect;
 mod lease;
+mod new;
 mod pause;
 mod peers;
 mod plan;
@@ -118,6 +119,8 @@ enum Command {
     /// Show where the target stands
     Status(status::StatusArguments),
     /// Show what `migrate` would run
+    /// Begin a step: the next file in the manner of those that are there
+    New(new::NewArguments),
     Plan(plan::PlanArguments),
     /// Show earlier runs
     History(history::HistoryArguments),
@@ -245,6 +248,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Test(test) => test::run(global, test, terminal).await,
         Command::Verify(verify) => verify::run(global, verify, terminal).await,
         Command::Baseline(baseline) => baseline::run(global, baseline, terminal).await,
+        Command::New(new) => new::run(global, new, terminal),
         Command::Import(import) => import::run(global, import, terminal).await,
         Command::Pause(pause) => pause::run(global, pause, true, terminal).await,
         Command::Resume(pause) => pause::run(global, pause, false, terminal).await,

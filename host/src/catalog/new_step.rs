@@ -1,0 +1,166 @@
+//! A new step: the next file in the manner in which a directory's other files are named and written.
+//!
+//! The directory is locked meanwhile, and a file that is there is never written over: two people who begin a step at the same
+//! time get two numbers.
+
+mod manner;
+mod sections;
+mod template;
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::{Error, file_name};
+use manner::Manner;
+
+/// Makes the files of a new step; returns their paths. `now` is in seconds since 1970.
+pub fn new_step(
+    directory: &Path,
+    name: &str,
+    with_reset: bool,
+    now: i64,
+) -> Result<Vec<PathBuf>, Error> {
+    let name = cleaned(name)?;
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source: io::Error| Error::New { path, source }
+    };
+    fs::create_dir_all(directory).map_err(failed(directory))?;
+    // Given back when the file is closed.
+    let lock = File::open(directory).map_err(failed(directory))?;
+    lock.lock().map_err(failed(directory))?;
+    let manner = Manner::of(directory).map_err(failed(directory))?;
+    let stem = manner.next(&name, now)?;
+    // What it is to be called must be understood when it is read again.
+    file_name::index_and_name(&stem).map_err(|why| Error::NewName {
+        name: stem.clone(),
+        why,
+    })?;
+    let mut made = Vec::new();
+    for (file_name, text) in template::files(&manner, &stem, &name, with_reset) {
+        let path = directory.join(file_name);
+        if let Some(parent) = path.parent().filter(|parent| *parent != directory) {
+            fs::create_dir_all(parent).map_err(failed(parent))?;
+        }
+        let mut file = File::create_new(&path).map_err(failed(&path))?;
+        file.write_all(text.as_bytes()).map_err(failed(&path))?;
+        made.push(path);
+    }
+    Ok(made)
+}
+
+/// A name as files have it: small letters, digits and underscores.
+fn cleaned(name: &str) -> Result<String, Error> {
+    let stem = name.strip_suffix(".sql").unwrap_or(name);
+    let letters: String = stem
+        .chars()
+        .flat_map(char::to_lowercase)
+        .map(|letter| {
+            if letter.is_alphanumeric() {
+                letter
+            } else {
+                ' '
+            }
+        })
+        .collect();
+    let words: Vec<&str> = letters.split(' ').filter(|word| !word.is_empty()).collect();
+    match words.is_empty() {
+        false => Ok(words.join("_")),
+        true => Err(Error::NewName {
+            name: name.to_owned(),
+            why: "holds no letter and no digit".to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the next file is called after these.
+    fn next(there: &[&str]) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        for file in there {
+            let path = directory.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "SELECT 1;\n").unwrap();
+        }
+        let now = 1_798_761_599; // 2026-12-31 23:59:59
+        let made = new_step(directory.path(), "Add  the Users!", false, now).unwrap();
+        let relative = |path: PathBuf| {
+            let relative = path.strip_prefix(directory.path()).unwrap();
+            relative.display().to_string()
+        };
+        made.into_iter().map(relative).collect()
+    }
+
+    #[test]
+    fn a_name_follows_those_that_are_there() {
+        for (there, expected) in [
+            (&[][..], &["0001_add_the_users.sql"][..]),
+            (&["README.md"], &["0001_add_the_users.sql"]),
+            (&["0009_a.sql", "0010_b.wasm"], &["0011_add_the_users.sql"]),
+            (&["7_a.sql"], &["8_add_the_users.sql"]),
+            (&["001-a.sql"], &["002-add_the_users.sql"]),
+            (&["9999_a.sql"], &["10000_add_the_users.sql"]),
+            (&["0001_a.postgres.sql"], &["0002_add_the_users.sql"]),
+            (
+                &["20240101090000_a.sql"],
+                &["20261231235959_add_the_users.sql"],
+            ),
+            (
+                &["20240101090000123_a.sql"],
+                &["20261231235959000_add_the_users.sql"],
+            ),
+            (
+                &["20991231235959_a.sql"],
+                &["20991231235960_add_the_users.sql"],
+            ),
+            (&["20240101_a.sql"], &["20261231_add_the_users.sql"]),
+            (&["20261231_a.sql"], &["20261232_add_the_users.sql"]),
+            (&["1481574547_a.sql"], &["1798761599_add_the_users.sql"]),
+            (&["V1__a.sql"], &["V2__add_the_users.sql"]),
+            (
+                &["V1_2__a.sql", "V1_10__b.sql"],
+                &["V1_11__add_the_users.sql"],
+            ),
+            (
+                &["V1.2__a.sql", "U1.2__a.sql"],
+                &["V1.3__add_the_users.sql", "U1.3__add_the_users.sql"],
+            ),
+            (
+                &["V20240101090000__a.sql"],
+                &["V20261231235959__add_the_users.sql"],
+            ),
+            (
+                &["0001_a.up.sql", "0001_a.down.sql"],
+                &["0002_add_the_users.up.sql", "0002_add_the_users.down.sql"],
+            ),
+            (
+                &["0001_a.sql", "0001_a.undo.sql"],
+                &["0002_add_the_users.sql", "0002_add_the_users.undo.sql"],
+            ),
+            (
+                &["2024-01-01-090000_a/up.sql", "2024-01-01-090000_a/down.sql"],
+                &[
+                    "2026-12-31-235959_add_the_users/up.sql",
+                    "2026-12-31-235959_add_the_users/down.sql",
+                ],
+            ),
+            (
+                &["20240101090000_a/migration.sql"],
+                &["20261231235959_add_the_users/migration.sql"],
+            ),
+        ] {
+            assert_eq!(next(there), expected, "{there:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_letters_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = new_step(directory.path(), "../", false, 0).unwrap_err();
+        assert!(error.to_string().contains("no letter"), "{error}");
+    }
+}

@@ -1,0 +1,238 @@
+//! How the files of a directory are named, by the last of them.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::super::file_name::{self, Parts};
+use super::super::version::Version;
+use super::super::{Error, StepKind};
+use super::sections::Sections;
+
+/// Names of directories' inner files that migrate, and of the one that undoes them.
+const UP: [&str; 2] = ["up.sql", "migration.sql"];
+const DOWN: &str = "down.sql";
+
+/// Words in a file's name for what undoes another.
+const UNDO: [&str; 4] = ["down", "undo", "rollback", "revert"];
+
+/// How a step is spread over files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Spread {
+    /// One file; with `.up` in its name or not.
+    File { up: bool },
+    /// A directory of its own, with this file in it.
+    Directory { up: &'static str },
+}
+
+/// What stands beside a step to undo it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Undo {
+    /// Nothing.
+    Nothing,
+    /// A file of the same name with this word.
+    Word(String),
+    /// `U1__name.sql` beside `V1__name.sql`.
+    Flyway,
+    /// `down.sql` in its directory.
+    Inner,
+}
+
+/// How the last step is named and written.
+#[derive(Clone, Debug)]
+pub(super) struct Manner {
+    /// The stem of the last step; none in an empty directory.
+    last: Option<String>,
+    pub(super) spread: Spread,
+    pub(super) undo: Undo,
+    pub(super) sections: Sections,
+}
+
+impl Manner {
+    pub(super) fn of(directory: &Path) -> io::Result<Self> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        let mut last: Option<(u64, Manner)> = None;
+        for name in &names {
+            let Some((index, manner)) = step(directory, name, &names) else {
+                continue;
+            };
+            // A component says nothing about how SQL is written; its number counts.
+            let is_sql = !name.to_ascii_lowercase().ends_with(".wasm");
+            last = match last {
+                Some((before, _)) if before > index => last,
+                Some((_, before)) if !is_sql => Some((
+                    index,
+                    Self {
+                        last: manner.last,
+                        ..before
+                    },
+                )),
+                _ => Some((index, manner)),
+            };
+        }
+        Ok(last.map_or_else(
+            || Self {
+                last: None,
+                spread: Spread::File { up: false },
+                undo: Undo::Nothing,
+                sections: Sections::Own,
+            },
+            |(_, manner)| manner,
+        ))
+    }
+
+    /// The stem of the next step.
+    pub(super) fn next(&self, name: &str, now: i64) -> Result<String, Error> {
+        let Some(last) = &self.last else {
+            return Ok(format!("0001_{name}"));
+        };
+        let too_large = || Error::NewName {
+            name: last.clone(),
+            why: "has the largest number that there is, and none comes after it".to_owned(),
+        };
+        if file_name::is_flyways(last) {
+            let (version, _) = last.split_once("__").unwrap_or((last, ""));
+            let (before, number) = match version.rfind(['.', '_']) {
+                Some(at) => version.split_at(at + 1),
+                None => version.split_at(1),
+            };
+            let next = after(number, now).ok_or_else(too_large)?;
+            return Ok(format!("{before}{next}__{name}"));
+        }
+        let number: String = last
+            .chars()
+            .take_while(|letter| letter.is_ascii_digit() || *letter == '-')
+            .collect();
+        let is_digit = |letter: char| letter.is_ascii_digit();
+        let digits = number.replace('-', "");
+        let dashed = number.get(4..5) == Some("-") && matches!(digits.len(), 8 | 14);
+        let number = match dashed {
+            true => digits,
+            false => {
+                let end = last.find(|letter: char| !is_digit(letter));
+                last.get(..end.unwrap_or(last.len()))
+                    .unwrap_or_default()
+                    .to_owned()
+            }
+        };
+        let mut next = after(&number, now).ok_or_else(too_large)?;
+        if dashed {
+            for at in [4, 7, 10] {
+                if at < next.len() {
+                    next.insert(at, '-');
+                }
+            }
+        }
+        let rest = last.trim_start_matches(|letter| is_digit(letter) || (dashed && letter == '-'));
+        let separator = rest
+            .chars()
+            .next()
+            .filter(|letter| "_-. ".contains(*letter));
+        Ok(format!("{next}{}{name}", separator.unwrap_or('_')))
+    }
+}
+
+/// The step of which this name is the first file; none when it is of no step.
+fn step(directory: &Path, name: &str, names: &[String]) -> Option<(u64, Manner)> {
+    let path = directory.join(name);
+    let (stem, spread, undo, text) = if path.is_dir() {
+        let up = UP.into_iter().find(|up| path.join(up).is_file())?;
+        let undo = match path.join(DOWN).is_file() {
+            true => Undo::Inner,
+            false => Undo::Nothing,
+        };
+        (
+            name.to_owned(),
+            Spread::Directory { up },
+            undo,
+            path.join(up),
+        )
+    } else {
+        let parts = Parts::of(name)?;
+        if parts.undoes || file_name::undone_version(&parts.stem).is_some() {
+            return None;
+        }
+        let up = parts.form == StepKind::Sql && name.to_ascii_lowercase().contains(".up.");
+        let undo = undo_of(&parts.stem, names);
+        (parts.stem, Spread::File { up }, undo, path)
+    };
+    let (index, _) = file_name::index_and_name(&stem).ok()?;
+    let sections = match name.to_ascii_lowercase().ends_with(".wasm") {
+        true => Sections::Own,
+        false => Sections::of(&String::from_utf8_lossy(
+            &fs::read(text).unwrap_or_default(),
+        )),
+    };
+    let manner = Manner {
+        last: Some(stem),
+        spread,
+        undo,
+        sections,
+    };
+    Some((index, manner))
+}
+
+/// What undoes the step with this stem.
+fn undo_of(stem: &str, names: &[String]) -> Undo {
+    let is_there = |name: &str| names.iter().any(|other| other.eq_ignore_ascii_case(name));
+    let word = UNDO
+        .into_iter()
+        .find(|word| is_there(&format!("{stem}.{word}.sql")));
+    if let Some(word) = word {
+        return Undo::Word(word.to_owned());
+    }
+    let version = match file_name::is_flyways(stem) {
+        true => file_name::version(stem),
+        false => None,
+    };
+    let undoes = |name: &String| {
+        let parts = Parts::of(name);
+        let undone: Option<Version> =
+            parts.and_then(|parts| file_name::undone_version(&parts.stem));
+        undone.is_some() && undone == version
+    };
+    match names.iter().any(undoes) {
+        true => Undo::Flyway,
+        false => Undo::Nothing,
+    }
+}
+
+/// The number after one, as wide as it is; the time where it is one.
+fn after(number: &str, now: i64) -> Option<String> {
+    let next = number.parse::<u64>().ok()?.checked_add(1)?;
+    let width = number.len();
+    let time = match width {
+        8 | 14 | 17 if is_day(number) => digits_of(now).get(..width).map(str::to_owned),
+        10 if number.starts_with('1') => Some(now.to_string()),
+        _ => None,
+    };
+    let time = time.and_then(|time| time.parse::<u64>().ok());
+    let number = time.map_or(next, |time| time.max(next));
+    i64::try_from(number).ok()?;
+    Some(format!("{number:0width$}"))
+}
+
+/// Whether a number begins with a day.
+fn is_day(number: &str) -> bool {
+    let part = |from: usize, to: usize| {
+        number
+            .get(from..to)
+            .and_then(|part| part.parse::<u32>().ok())
+    };
+    let (year, month, day) = (part(0, 4), part(4, 6), part(6, 8));
+    year.is_some_and(|year| (1970..=2200).contains(&year))
+        && month.is_some_and(|month| (1..=12).contains(&month))
+        && day.is_some_and(|day| (1..=31).contains(&day))
+}
+
+/// A time in UTC as `YYYYMMDDHHMMSSmmm`.
+fn digits_of(now: i64) -> String {
+    jiff::Timestamp::from_second(now).map_or_else(
+        |_| String::new(),
+        |time| time.strftime("%Y%m%d%H%M%S000").to_string(),
+    )
+}

@@ -1,0 +1,84 @@
+//! `new`: begins a step in the manner of its directory.
+
+use std::process::Stdio;
+
+use crate::place::Place;
+
+#[test]
+fn a_step_is_begun_written_and_run() {
+    let place = Place::new();
+    std::fs::remove_dir(place.path().join("migrations")).unwrap();
+    place
+        .run(&["new", "Add Invoices", "--reset"])
+        .ends_with(0)
+        .and_says("made migrations/0001_add_invoices.sql");
+    let text = std::fs::read_to_string(place.step("0001_add_invoices.sql")).unwrap();
+    let written = text.replace(
+        "-- wasmigrate:migrate\n",
+        "-- wasmigrate:migrate\nCREATE TABLE invoice (a BIGINT);\n",
+    );
+    assert_ne!(text, written);
+    let written = written.replace(
+        "-- wasmigrate:reset\n",
+        "-- wasmigrate:reset\nDROP TABLE invoice;\n",
+    );
+    place.write_step("0001_add_invoices.sql", written.as_bytes());
+    place.run(&["migrate"]).ends_with(0);
+    assert!(place.has_table("invoice"));
+    place.run(&["reset"]).ends_with(0);
+    assert!(!place.has_table("invoice"));
+    place.run(&["finalize"]).ends_with(0);
+    place
+        .run(&["new", "second", "--json"])
+        .ends_with(0)
+        .and_says("0002_second.sql");
+}
+
+#[test]
+fn the_sections_of_another_tool_are_kept() {
+    let place = Place::new().with_sql(
+        "20240101090000_a.sql",
+        "-- migrate:up\nCREATE TABLE a (b BIGINT);\n\n-- migrate:down\nDROP TABLE a;\n",
+    );
+    let said = place.run(&["new", "next"]).ends_with(0);
+    let path = said.stdout.trim().strip_prefix("made ").unwrap().to_owned();
+    let text = std::fs::read_to_string(place.path().join(path)).unwrap();
+    assert!(
+        text.contains("-- migrate:up\n") && text.contains("-- migrate:down\n"),
+        "{text}"
+    );
+    assert!(!text.contains("wasmigrate"), "{text}");
+    place.run(&["migrate"]).ends_with(0);
+}
+
+#[test]
+fn two_at_once_get_two_numbers_and_write_over_nothing() {
+    let place = Place::new();
+    let begun: Vec<_> = (0..8)
+        .map(|_| {
+            let mut command = place.command(&["new", "same"]);
+            command.stdout(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in begun {
+        assert!(child.wait_with_output().unwrap().status.success());
+    }
+    let files = std::fs::read_dir(place.path().join("migrations")).unwrap();
+    assert_eq!(files.count(), 8);
+    for number in 1..=8 {
+        assert!(place.step(&format!("000{number}_same.sql")).exists());
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let place = Place::new();
+    place
+        .run(&["new", "--", "..."])
+        .ends_with(2)
+        .and_says("holds no letter and no digit");
+    place
+        .run(&["new", "a", "--host", "http://127.0.0.1:1"])
+        .ends_with(2)
+        .and_says("where its files are");
+}
