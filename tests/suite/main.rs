@@ -8,6 +8,7 @@ mod application;
 mod commands;
 mod crash;
 mod dashboard;
+mod environments;
 mod examples;
 mod faults;
 mod files;

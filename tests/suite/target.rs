@@ -8,7 +8,7 @@ use crate::place::{Place, Said, binary};
 const STEP: &str = "CREATE TABLE made (a INTEGER);";
 
 /// A command in the place that knows nothing of its database.
-fn bare(place: &Place, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+pub fn bare(place: &Place, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
     let mut command = Command::new(binary());
     command
         .args(arguments)

@@ -39,7 +39,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::catalog::Allowances;
 use crate::client::Client;
-use crate::config::Config;
+use crate::config::{Config, ENVIRONMENT};
 use crate::database::{self, Database};
 use crate::engine::{self, Engine, Gate, NativeFunction, Retries, TransformOptions};
 use crate::foreign::Tool;
@@ -75,6 +75,9 @@ struct GlobalArguments {
     /// The configuration file; `wasmigrate.toml` when it is there
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The environment, a table `[env.NAME]` of the configuration file; WASMIGRATE_ENV names it, too
+    #[arg(long, global = true, value_name = "NAME")]
+    env: Option<String>,
     /// The target, as sqlite:PATH or postgres://USER@HOST/NAME [default: DATABASE_URL, also from `.env`]
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
@@ -230,9 +233,13 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         ..arguments.global.clone()
     };
     // The service logs them.
-    if !matches!(arguments.command, Command::Serve(_)) {
-        let warnings = global.config().map(|config| config.warnings);
-        for warning in warnings.iter().flatten() {
+    if !matches!(arguments.command, Command::Serve(_))
+        && let Ok(config) = global.config()
+    {
+        if global.host.is_none() {
+            terminal.in_environment(config.environment.as_deref());
+        }
+        for warning in &config.warnings {
             terminal.warning(warning);
         }
     }
@@ -264,7 +271,9 @@ impl GlobalArguments {
         Command::Repair(repair) => repair::run(global, repair, terminal).await,
     /// Flags over variables over the file.
     fn config(&self) -> anyhow::Result<Config> {
-        let mut config = Config::load(self.config.as_deref(), std::env::vars())?;
+        let environment = self.env.clone().map(|name| (ENVIRONMENT.to_owned(), name));
+        let variables = std::env::vars().chain(environment);
+        let mut config = Config::load(self.config.as_deref(), variables)?;
         if let Some(database) = &self.database {
             config.database.clone_from(database);
             config.database_origin = "--database".to_owned();

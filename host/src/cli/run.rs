@@ -37,6 +37,15 @@ pub(super) struct RunArguments {
     tenancy: TenancyArguments,
 }
 
+/// What a command is about to change, for machines.
+#[derive(serde::Serialize)]
+struct TargetSaid<'s> {
+    event: &'static str,
+    target: &'s str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<&'s str>,
+}
+
 pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &RunArguments,
@@ -60,7 +69,11 @@ pub(super) async fn run(
         false => terminal.target(&target.name()),
     }
     if terminal.json() {
-        terminal.document(&serde_json::json!({"event": "target", "target": target.name()}));
+        terminal.document(&TargetSaid {
+            event: "target",
+            target: &target.name(),
+            environment: terminal.environment(),
+        });
     }
     let stop = Stop::default();
     cancel_on_signal(&stop)?;

@@ -66,6 +66,7 @@ fn show(overview: &Overview, terminal: &Terminal) {
             .count()
     };
     terminal.line(&format!("target  {}", overview.target));
+    terminal.say_environment();
     terminal.line(&format!("state   {}", overview.state.as_str()));
     terminal.line(&format!(
         "steps   {}: {} finalized, {} migrated, {} pending",

@@ -1,7 +1,7 @@
 //! What people and machines read: plain lines, progress bars, JSON.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use console::style;
@@ -16,6 +16,8 @@ use crate::output::{Level, printable};
 pub(super) struct Terminal {
     json: bool,
     bars: Option<MultiProgress>,
+    /// The environment of the settings.
+    environment: OnceLock<String>,
 }
 
 impl Terminal {
@@ -25,6 +27,7 @@ impl Terminal {
         Self {
             json,
             bars: interactive.then(MultiProgress::new),
+            environment: OnceLock::new(),
         }
     }
 
@@ -49,6 +52,27 @@ impl Terminal {
     pub(super) fn target(&self, name: &str) {
         if !self.json {
             self.line(&format!("target  {name}"));
+            self.say_environment();
+        }
+    }
+
+    /// Takes note of the environment that is in force.
+    pub(super) fn in_environment(&self, name: Option<&str>) {
+        if let Some(name) = name {
+            // It is said once.
+            let _ = self.environment.set(name.to_owned());
+        }
+    }
+
+    /// The environment that is in force, when one is.
+    pub(super) fn environment(&self) -> Option<&str> {
+        self.environment.get().map(String::as_str)
+    }
+
+    /// Says that it is.
+    pub(super) fn say_environment(&self) {
+        if let Some(name) = self.environment() {
+            self.line(&format!("env     {name}"));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Settings: from flags, then `WASMIGRATE_*` variables, then the file, then `.env`, then the defaults. The target is also
+//! Settings: from flags, then `WASMIGRATE_*` variables, then the file with its chosen environment, then `.env`, then the defaults. The target is also
 //! looked for in `DATABASE_URL`, before `.env`.
 //!
 //! Every setting of the file has a variable: `limits.memory_mib` is `WASMIGRATE_LIMITS_MEMORY_MIB`, a value for steps
@@ -8,6 +8,7 @@
 mod conninfo;
 mod database;
 mod dotenv;
+mod environment;
 mod migrator;
 mod sections;
 mod service_links;
@@ -37,6 +38,9 @@ pub const DEFAULT_FILE: &str = "wasmigrate.toml";
 
 /// How often clients of `/migrate/result` expect a failing step to be tried before they give up.
 const EXPECTED_ATTEMPTS: u32 = 3;
+
+/// The variable that chooses an environment.
+pub const ENVIRONMENT: &str = "WASMIGRATE_ENV";
 
 /// Where many tools look for the database.
 const DATABASE_URL: &str = "DATABASE_URL";
@@ -95,6 +99,12 @@ pub struct Config {
     pub settings: BTreeMap<String, String>,
     /// Where the target is named.
     #[serde(skip)]
+    /// The environments: what is laid over the file when one is chosen.
+    #[serde(skip_serializing)]
+    pub env: BTreeMap<String, Self>,
+    /// The environment that is in force.
+    #[serde(skip)]
+    pub environment: Option<String>,
     pub database_origin: String,
     /// What in the file means nothing, for whoever starts the program.
     #[serde(skip)]
@@ -134,6 +144,8 @@ impl Default for Config {
             database_origin: String::new(),
             warnings: Vec::new(),
             is_migrators: false,
+            env: BTreeMap::new(),
+            environment: None,
         }
     }
 }
@@ -251,18 +263,22 @@ impl Config {
         let mut from_file = match std::fs::read_to_string(&path) {
             Ok(text) if is_migrators => {
                 let table;
+        let environment = variable(ENVIRONMENT).filter(|name| !name.is_empty());
                 (table, warnings) = migrator::read(&text, &variable).map_err(failed)?;
                 table
+                environment::refuse(environment.as_deref()).map_err(failed)?;
             }
             Ok(text) => {
                 let mut table = parse(&path, &text)?;
                 substitute::substitute(&mut table, &variable).map_err(failed)?;
                 table
             }
+                environment::choose(&mut table, environment.as_deref()).map_err(failed)?;
             Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 Table::new()
             }
             Err(source) => return Err(Error::Read { path, source }),
+                environment::refuse(environment.as_deref()).map_err(failed)?;
         };
         let defaults =
             Table::try_from(Self::default()).map_err(|error| failed(error.to_string()))?;
@@ -314,6 +330,7 @@ impl Config {
         config.database_origin = origin;
         config.settle_cache();
         if config.lease_seconds < 3 {
+        config.environment = environment;
             return Err(Error::ShortLease(config.lease_seconds));
         }
         if config.postgres.lock_timeout_milliseconds == 0 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use super::{Error, service_links};
+use super::{ENVIRONMENT, Error, service_links};
 
 const PREFIX: &str = "WASMIGRATE_";
 
@@ -37,7 +37,7 @@ pub(super) fn set_all(
         let Some(rest) = name.strip_prefix(PREFIX) else {
             continue;
         };
-        if name == "WASMIGRATE_CONFIG" {
+        if name == "WASMIGRATE_CONFIG" || name == ENVIRONMENT {
             continue;
         }
         match set(table, defaults, name, text) {
