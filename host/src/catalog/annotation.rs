@@ -78,6 +78,8 @@ pub(super) enum Annotation {
     Divider(Dialect),
     /// What migrates runs outside a transaction.
     NoTransaction,
+    /// The operator's values are put into the file.
+    Placeholders,
     /// It says something of a statement that is not for this room.
     Remark,
     /// It asks for what there is not; why.
@@ -143,6 +145,7 @@ fn own(comment: &str) -> Option<Annotation> {
         Some("finalize") => section(Dialect::Own, Part::Finalize),
         Some("reset") => section(Dialect::Own, Part::Reset),
         Some("no-transaction") => Annotation::NoTransaction,
+        Some("placeholders") => Annotation::Placeholders,
         // The reason may follow.
         _ if comment
             .strip_prefix("wasmigrate:accept")
@@ -151,7 +154,8 @@ fn own(comment: &str) -> Option<Annotation> {
             Annotation::Remark
         }
         Some(other) => Annotation::Unknown(format!(
-            "`wasmigrate:{other}` is no section: there are migrate, finalize and reset, and `wasmigrate:no-transaction`"
+            "`wasmigrate:{other}` is no section: there are migrate, finalize and reset, `wasmigrate:no-transaction` and \
+             `wasmigrate:placeholders`"
         )),
         None => Annotation::Unknown(
             "the comment names wasmigrate and begins no section: write `-- wasmigrate:migrate`, `-- wasmigrate:finalize` or \

@@ -27,6 +27,10 @@ pub struct SqlStep {
     pub summary: String,
     /// Whether `migrate` runs in a transaction.
     pub transactional: bool,
+    /// Whether it asks for the operator's values to be put in, whatever the settings say.
+    pub placeholders: bool,
+    /// What is to be written down when it runs.
+    pub notes: Vec<String>,
     /// What `migrate` runs.
     pub migrate: Option<Section>,
     /// What `finalize` runs.
@@ -42,6 +46,8 @@ impl SqlStep {
         let mut step = Self {
             summary: summary(text),
             transactional: !text.starts_with(SQLX_NO_TRANSACTION),
+            placeholders: false,
+            notes: Vec::new(),
             migrate: None,
             finalize: None,
             reset: None,
@@ -81,6 +87,7 @@ impl SqlStep {
                 Some(Annotation::Unknown(why)) => return Err(mistake(number, why)),
                 other => {
                     step.transactional &= other != Some(Annotation::NoTransaction);
+                    step.placeholders |= other == Some(Annotation::Placeholders);
                     let current = begun.as_mut().map_or(&mut before, |(.., section)| section);
                     current.text.push_str(line);
                     continue;

@@ -16,8 +16,8 @@ mod new;
 mod pause;
 mod peers;
 mod plan;
-mod run;
 mod repair;
+mod run;
 mod serve;
 mod status;
 mod target;
@@ -119,11 +119,11 @@ enum Command {
     Reset(run::RunArguments),
     /// Serve the target over HTTP
     Serve(serve::ServeArguments),
+    /// Begin a step: the next file in the manner of those that are there
+    New(new::NewArguments),
     /// Show where the target stands
     Status(status::StatusArguments),
     /// Show what `migrate` would run
-    /// Begin a step: the next file in the manner of those that are there
-    New(new::NewArguments),
     Plan(plan::PlanArguments),
     /// Show earlier runs
     History(history::HistoryArguments),
@@ -137,14 +137,14 @@ enum Command {
     Baseline(baseline::BaselineArguments),
     /// Write down what another tool's own table says was applied, when it fits the files
     Import(import::ImportArguments),
+    /// Show what differs between the journal and the files, or write down for good that it is right
+    Repair(repair::RepairArguments),
     /// Pause the running migration at its next step or chunk of rows
     Pause(pause::PauseArguments),
     /// Resume the paused run
     Resume(pause::PauseArguments),
     /// Show the rows that transformations rejected and set aside
     BadRows(bad_rows::BadRowsArguments),
-    /// Show what differs between the journal and the files, or write down for good that it is right
-    Repair(repair::RepairArguments),
     /// Wait until the target is migrated or finalized
     Wait(wait::WaitArguments),
     /// Show or break the migration lease
@@ -248,6 +248,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Finalize(run) => run::run(global, run, engine::Command::Finalize, terminal).await,
         Command::Reset(run) => run::run(global, run, engine::Command::Reset, terminal).await,
         Command::Serve(serve) => serve::run(global, serve).await,
+        Command::New(new) => new::run(global, new, terminal),
         Command::Status(status) => status::run(global, status, terminal).await,
         Command::Plan(plan) => plan::run(global, plan, terminal).await,
         Command::History(history) => history::run(global, history, terminal).await,
@@ -255,8 +256,8 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Test(test) => test::run(global, test, terminal).await,
         Command::Verify(verify) => verify::run(global, verify, terminal).await,
         Command::Baseline(baseline) => baseline::run(global, baseline, terminal).await,
-        Command::New(new) => new::run(global, new, terminal),
         Command::Import(import) => import::run(global, import, terminal).await,
+        Command::Repair(repair) => repair::run(global, repair, terminal).await,
         Command::Pause(pause) => pause::run(global, pause, true, terminal).await,
         Command::Resume(pause) => pause::run(global, pause, false, terminal).await,
         Command::BadRows(rows) => bad_rows::run(global, rows, terminal).await,
@@ -268,7 +269,6 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
 }
 
 impl GlobalArguments {
-        Command::Repair(repair) => repair::run(global, repair, terminal).await,
     /// Flags over variables over the file.
     fn config(&self) -> anyhow::Result<Config> {
         let environment = self.env.clone().map(|name| (ENVIRONMENT.to_owned(), name));
@@ -405,6 +405,7 @@ fn engine(
             cache: config.cache,
             limits: config.limits,
             settings: Arc::new(config.settings),
+            placeholders: config.placeholders,
             retries,
             lease: Duration::from_secs(config.lease_seconds),
             allowances: Allowances {

@@ -137,7 +137,6 @@ fn show(overview: &Overview, terminal: &Terminal) {
             terminal.line(&format!("  statement: {}", shortened(statement)));
         }
     }
-    for problem in &overview.problems {
     for repair in &overview.repairs {
         terminal.line(&format!(
             "repair  run {}, {}: {}",
@@ -146,6 +145,7 @@ fn show(overview: &Overview, terminal: &Terminal) {
             repair.line
         ));
     }
+    for problem in &overview.problems {
         terminal.line(&format!("problem  {problem}"));
     }
 }

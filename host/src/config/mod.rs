@@ -95,16 +95,18 @@ pub struct Config {
     pub test: TestConfig,
     /// What components may use.
     pub limits: Limits,
+    /// Whether those values are put into steps made of SQL, too.
+    pub placeholders: bool,
     /// Values that are passed to the steps.
     pub settings: BTreeMap<String, String>,
-    /// Where the target is named.
-    #[serde(skip)]
     /// The environments: what is laid over the file when one is chosen.
     #[serde(skip_serializing)]
     pub env: BTreeMap<String, Self>,
     /// The environment that is in force.
     #[serde(skip)]
     pub environment: Option<String>,
+    /// Where the target is named.
+    #[serde(skip)]
     pub database_origin: String,
     /// What in the file means nothing, for whoever starts the program.
     #[serde(skip)]
@@ -140,12 +142,13 @@ impl Default for Config {
             tenants: TenantsConfig::default(),
             test: TestConfig::default(),
             limits: Limits::default(),
+            placeholders: false,
             settings: BTreeMap::new(),
+            env: BTreeMap::new(),
+            environment: None,
             database_origin: String::new(),
             warnings: Vec::new(),
             is_migrators: false,
-            env: BTreeMap::new(),
-            environment: None,
         }
     }
 }
@@ -260,25 +263,25 @@ impl Config {
             path: path.clone(),
             message: without_secrets(&message),
         };
+        let environment = variable(ENVIRONMENT).filter(|name| !name.is_empty());
         let mut from_file = match std::fs::read_to_string(&path) {
             Ok(text) if is_migrators => {
+                environment::refuse(environment.as_deref()).map_err(failed)?;
                 let table;
-        let environment = variable(ENVIRONMENT).filter(|name| !name.is_empty());
                 (table, warnings) = migrator::read(&text, &variable).map_err(failed)?;
                 table
-                environment::refuse(environment.as_deref()).map_err(failed)?;
             }
             Ok(text) => {
                 let mut table = parse(&path, &text)?;
+                environment::choose(&mut table, environment.as_deref()).map_err(failed)?;
                 substitute::substitute(&mut table, &variable).map_err(failed)?;
                 table
             }
-                environment::choose(&mut table, environment.as_deref()).map_err(failed)?;
             Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                environment::refuse(environment.as_deref()).map_err(failed)?;
                 Table::new()
             }
             Err(source) => return Err(Error::Read { path, source }),
-                environment::refuse(environment.as_deref()).map_err(failed)?;
         };
         let defaults =
             Table::try_from(Self::default()).map_err(|error| failed(error.to_string()))?;
@@ -327,10 +330,10 @@ impl Config {
             .map_err(|error: toml::de::Error| failed(error.to_string()))?;
         config.warnings = warnings;
         config.is_migrators = is_migrators;
+        config.environment = environment;
         config.database_origin = origin;
         config.settle_cache();
         if config.lease_seconds < 3 {
-        config.environment = environment;
             return Err(Error::ShortLease(config.lease_seconds));
         }
         if config.postgres.lock_timeout_milliseconds == 0 {

@@ -21,6 +21,7 @@ mod stop;
 mod table_query;
 mod transform;
 mod value;
+mod values;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub use transform::{
     Transforming, Watched,
 };
 pub use value::{Column, Value};
+pub use values::Values;
 
 /// Every table whose name begins so belongs to the host; a step may read but not change it.
 pub const JOURNAL_PREFIX: &str = "wasmigrate_";

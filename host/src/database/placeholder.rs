@@ -9,7 +9,7 @@ use super::postgres::dollar_tag;
 
 /// Where in a text a placeholder stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Code,
     /// In a string; whether a backslash escapes.
     String(bool),
@@ -98,13 +98,13 @@ impl Names<'_> {
     }
 }
 
-fn is_in_word(character: char) -> bool {
+pub(super) fn is_in_word(character: char) -> bool {
     character.is_alphanumeric() || character == '_' || character == '$'
 }
 
 /// The place behind the next characters, and how many bytes those are. `escapes` says whether backslashes do in a string
 /// that begins here.
-fn step(place: Place, escapes: bool, rest: &str, first: char) -> (Place, usize) {
+pub(super) fn step(place: Place, escapes: bool, rest: &str, first: char) -> (Place, usize) {
     let one = first.len_utf8();
     match place {
         Place::Code if rest.starts_with("--") => (Place::LineComment, 2),

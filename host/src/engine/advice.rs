@@ -83,7 +83,8 @@ impl Engine {
         let mut all = Vec::new();
         for file in files.filter(|file| file.kind == StepKind::Sql) {
             let (bytes, _) = Digests::forgetful().read(file).map_err(RunError::files)?;
-            let read = sql_step::read(&*self.database, file, &bytes).map_err(RunError::files)?;
+            let read = sql_step::read(&*self.database, &self.options, file, &bytes)
+                .map_err(RunError::files)?;
             let step = read.step;
             all.extend(read.remark.map(|remark| StepAdvice {
                 step: file.label(),

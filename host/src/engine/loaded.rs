@@ -8,7 +8,7 @@ use super::event::{Event, Observer};
 use super::failure::Failure;
 use super::program::{Answers, Circumstances, Program};
 use super::transaction::{StepIdentity, StepTransaction};
-use super::{Engine, sql_step};
+use super::{Engine, Options, sql_step};
 use crate::catalog::{Digests, StepFile, StepKind};
 use crate::database::{Database, Stop};
 use crate::journal::Phase;
@@ -88,6 +88,7 @@ pub(super) fn load(
         sandbox,
         digests: &digests,
         database: &*engine.database,
+        options: &engine.options,
         observer,
         started: AtomicUsize::new(0),
         of: files.len(),
@@ -122,6 +123,7 @@ struct Loader<'l> {
     sandbox: Option<&'l Sandbox<StepTransaction>>,
     digests: &'l Digests,
     database: &'l dyn Database,
+    options: &'l Options,
     observer: &'l dyn Observer,
     started: AtomicUsize,
     of: usize,
@@ -154,7 +156,7 @@ impl Loader<'_> {
 
     fn load_sql(&self, file: &StepFile) -> Result<(Program, String), Failure> {
         let (bytes, digest) = self.read(file)?;
-        let read = sql_step::read(self.database, file, &bytes)
+        let read = sql_step::read(self.database, self.options, file, &bytes)
             .map_err(|error| Failure::from_catalog(&error))?;
         if let Some(remark) = read.remark {
             let message = format!("{} {remark}", file.label());

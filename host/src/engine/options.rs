@@ -23,6 +23,8 @@ pub struct Options {
     pub limits: Limits,
     /// The values passed to the steps.
     pub settings: Arc<BTreeMap<String, String>>,
+    /// Whether they are put into steps made of SQL, too.
+    pub placeholders: bool,
     /// When something that failed is tried again.
     pub retries: Retries,
     /// How long the lease lasts without renewal.

@@ -8,7 +8,8 @@ use super::transaction::StepTransaction;
 use crate::catalog::{Section, SqlStep};
 use crate::database::Stop;
 use crate::journal::Phase;
-use crate::sandbox::{self, Component, Sandbox, StepHost as _};
+use crate::output::Level;
+use crate::sandbox::{self, Component, OutputWriter as _, Sandbox, StepHost as _};
 
 /// A step, loaded and ready to run.
 pub(super) enum Program {
@@ -159,6 +160,9 @@ async fn perform_sql(
     let Some(section) = section(sql, transaction.phase) else {
         return (Ok(()), transaction);
     };
+    for note in &sql.notes {
+        transaction.output.write(Level::Info, note.clone());
+    }
     let mut began = transaction.clock();
     let StepTransaction {
         session,

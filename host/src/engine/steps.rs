@@ -128,7 +128,7 @@ fn describe_sql(
         .map_err(RunError::files)?;
     details.size = Some(bytes.len());
     details.step.digest = Some(digest);
-    let sql = match sql_step::read(&*engine.database, file, &bytes) {
+    let sql = match sql_step::read(&*engine.database, &engine.options, file, &bytes) {
         Ok(read) => read.step,
         Err(error) => {
             details.problem = Some(error.to_string());

@@ -276,6 +276,7 @@ impl Rehearsal {
             cache: config.cache,
             limits: config.limits,
             settings: Arc::new(config.settings),
+            placeholders: config.placeholders,
             // A second try would hide that the first did not succeed.
             retries: Retries::brief(1),
             // No run lasts so long that the lease would have to be renewed.

@@ -31,6 +31,7 @@ fn engine(directory: &Path) -> Engine {
         cache: directory.join("cache"),
         limits: Limits::default(),
         settings: Arc::default(),
+        placeholders: false,
         retries: Retries::brief(1),
         lease: Duration::from_secs(15),
         allowances: Allowances::default(),

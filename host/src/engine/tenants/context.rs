@@ -286,6 +286,8 @@ impl<'c> TenancyContext<'c> {
         let mut rendered = SqlStep {
             summary: String::new(),
             transactional: sql.transactional,
+            placeholders: sql.placeholders,
+            notes: sql.notes.clone(),
             migrate: None,
             finalize: None,
             reset: None,

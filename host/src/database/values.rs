@@ -1,0 +1,313 @@
+//! `${name}` in SQL: the operator's values in a step's file.
+//!
+//! A value is the operator's SQL where SQL stands, and cannot leave the quotes that it stands in: quotes in it are doubled in a
+//! string and in a quoted name. A body in dollar quotes is SQL. In a comment and in the rows after `COPY … FROM stdin` nothing
+//! is replaced, and what was put in is not looked at again. `\${` stands for `${`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::placeholder::{Place, is_in_word, step};
+use super::postgres::dollar_tag;
+
+/// How a place for a value begins.
+const BEGIN: &str = "${";
+
+/// What puts values into a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Values<'v> {
+    /// The values by their names.
+    pub values: &'v BTreeMap<String, String>,
+    /// The placeholder for a tenant's schema, which is none of these; empty where there are no tenants.
+    pub other: &'v str,
+}
+
+/// What cannot be put in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoValue {
+    /// The line of the text, from 1.
+    pub line: usize,
+    /// Why.
+    pub why: String,
+}
+
+impl Values<'_> {
+    /// Puts the values into a text, and takes note of the names in `used`.
+    pub fn put_into(&self, text: &str, used: &mut BTreeSet<String>) -> Result<String, NoValue> {
+        if !text.contains(BEGIN) {
+            return Ok(text.to_owned());
+        }
+        let mut writer = Writer {
+            values: self,
+            used,
+            written: String::with_capacity(text.len() + 64),
+            line: 1,
+        };
+        writer.write(text, None)?;
+        Ok(writer.written)
+    }
+
+    /// The value of a name.
+    fn of(&self, name: &str) -> Result<&str, String> {
+        let Some(value) = self.values.get(name) else {
+            return Err(format!(
+                "there is no value for `${{{name}}}`: give it with `--set {name}=…` or under `[settings]`, or write `\\${{` for the \
+                 characters themselves"
+            ));
+        };
+        match value.contains(['\n', '\r', '\0']) {
+            false => Ok(value),
+            true => Err(format!(
+                "the value of `${{{name}}}` has more than one line, and cannot be put into SQL"
+            )),
+        }
+    }
+}
+
+struct Writer<'w, 'v> {
+    values: &'w Values<'v>,
+    used: &'w mut BTreeSet<String>,
+    written: String,
+    line: usize,
+}
+
+impl Writer<'_, '_> {
+    /// Writes a text; of a body in dollar quotes, `tag` ends it.
+    fn write(&mut self, text: &str, tag: Option<&str>) -> Result<(), NoValue> {
+        let mut place = Place::Code;
+        // The two characters before.
+        let (mut last_but_one, mut before) = (' ', ' ');
+        let mut statement = Words::default();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let is_comment = matches!(place, Place::LineComment | Place::Comment(_));
+            if let Some(after) = rest.strip_prefix("\\${").filter(|_| !is_comment) {
+                self.written.push_str(BEGIN);
+                (last_but_one, before) = ('$', '{');
+                rest = after;
+                continue;
+            }
+            let is_others = !self.values.other.is_empty() && rest.starts_with(self.values.other);
+            if let Some(after) = rest
+                .strip_prefix(BEGIN)
+                .filter(|_| !is_comment && !is_others)
+            {
+                rest = self.put(after, place, tag)?;
+                (last_but_one, before) = ('a', 'a');
+                continue;
+            }
+            if place == Place::Code
+                && !is_in_word(before)
+                && let Some(inner) = dollar_tag(rest)
+            {
+                let body = rest.get(inner.len()..).unwrap_or_default();
+                let begins_name = body
+                    .strip_prefix('{')
+                    .and_then(|body| body.split_once('}'))
+                    .is_some_and(|(name, _)| is_name(name));
+                if begins_name {
+                    return Err(NoValue {
+                        line: self.line,
+                        why: format!(
+                            "it cannot be told whether `{inner}{{` begins a text in dollar quotes or a value: put a blank before one \
+                             of them, or write `\\${{` for the characters themselves"
+                        ),
+                    });
+                }
+                let end = body.find(inner).unwrap_or(body.len());
+                self.pass(inner);
+                self.write(body.get(..end).unwrap_or_default(), Some(inner))?;
+                rest = body.get(end..).unwrap_or_default();
+                if let Some(after) = rest.strip_prefix(inner) {
+                    self.pass(inner);
+                    rest = after;
+                }
+                (last_but_one, before) = ('$', ' ');
+                continue;
+            }
+            let escapes = matches!(before, 'e' | 'E') && !is_in_word(last_but_one);
+            let (next, length) = step(place, escapes, rest, first);
+            let (taken, after) = rest.split_at(length.min(rest.len()));
+            self.pass(taken);
+            (last_but_one, before) = (before, taken.chars().next_back().unwrap_or(' '));
+            rest = after;
+            if place == Place::Code && next == Place::Code {
+                if statement.ends_with(first) && tag.is_none() {
+                    rest = self.pass_rows(rest);
+                }
+            } else {
+                statement.part();
+            }
+            place = next;
+        }
+        Ok(())
+    }
+
+    /// Puts in the value whose name stands at the beginning of what follows `${`; returns what follows it.
+    fn put<'t>(
+        &mut self,
+        after: &'t str,
+        place: Place,
+        tag: Option<&str>,
+    ) -> Result<&'t str, NoValue> {
+        let line = self.line;
+        let failed = |why: String| NoValue { line, why };
+        let (name, rest) = after
+            .split_once('}')
+            .filter(|(name, _)| is_name(name))
+            .ok_or_else(|| {
+                failed("`${` begins no name of a value in `}`: write `\\${` for the characters themselves".to_owned())
+            })?;
+        let value = self.values.of(name).map_err(failed)?;
+        if tag.is_some_and(|tag| value.contains(tag)) {
+            return Err(failed(format!(
+                "the value of `${{{name}}}` would end the text in dollar quotes that it stands in"
+            )));
+        }
+        match place {
+            Place::String(escapes) => {
+                let value = value.replace('\'', "''");
+                self.written.push_str(&match escapes {
+                    true => value.replace('\\', "\\\\"),
+                    false => value,
+                });
+            }
+            Place::QuotedName => self.written.push_str(&value.replace('"', "\"\"")),
+            Place::Code | Place::LineComment | Place::Comment(_) => self.written.push_str(value),
+        }
+        self.used.insert(name.to_owned());
+        Ok(rest)
+    }
+
+    /// Writes what stays as it is.
+    fn pass(&mut self, text: &str) {
+        self.line += text.matches('\n').count();
+        self.written.push_str(text);
+    }
+
+    /// Writes the rows of a COPY, which end with a line `\.`; returns what follows them.
+    fn pass_rows<'t>(&mut self, text: &'t str) -> &'t str {
+        let mut length = 0;
+        for line in text.split_inclusive('\n') {
+            length += line.len();
+            if line.trim_end_matches(['\n', '\r']) == "\\." {
+                break;
+            }
+        }
+        let (rows, rest) = text.split_at_checked(length).unwrap_or((text, ""));
+        self.pass(rows);
+        rest
+    }
+}
+
+/// The words of a statement, as far as it takes to know a COPY whose rows follow.
+#[derive(Default)]
+struct Words {
+    word: String,
+    is_copy: Option<bool>,
+    is_from: bool,
+    is_from_stdin: bool,
+}
+
+impl Words {
+    /// Takes the next character of SQL; whether it ends a COPY whose rows follow.
+    fn ends_with(&mut self, character: char) -> bool {
+        if is_in_word(character) {
+            self.word.extend(character.to_lowercase());
+            return false;
+        }
+        self.part();
+        if character != ';' {
+            return false;
+        }
+        let statement = std::mem::take(self);
+        statement.is_copy == Some(true) && statement.is_from_stdin
+    }
+
+    /// What comes is no more of the word.
+    fn part(&mut self) {
+        let word = std::mem::take(&mut self.word);
+        if word.is_empty() {
+            return;
+        }
+        self.is_copy.get_or_insert(word == "copy");
+        self.is_from_stdin |= self.is_from && word == "stdin";
+        self.is_from = word == "from";
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let is_sign = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.' | '-');
+    !name.is_empty() && name.chars().all(is_sign)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(text: &str) -> Result<String, NoValue> {
+        let values = [
+            ("a", "it's"),
+            ("b", "${a}"),
+            ("c", "x\\"),
+            ("d", "$$"),
+            ("e", "q\"q"),
+        ];
+        let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let values = BTreeMap::from(values);
+        let values = Values {
+            values: &values,
+            other: "${schema}",
+        };
+        values.put_into(text, &mut BTreeSet::new())
+    }
+
+    #[test]
+    fn a_value_stays_in_the_quotes_that_it_stands_in() {
+        for (text, expected) in [
+            ("SELECT ${a}", "SELECT it's"),
+            ("SELECT '${a}', ${b}", "SELECT 'it''s', ${a}"),
+            ("SELECT E'${c}', '${c}'", "SELECT E'x\\\\', 'x\\'"),
+            ("SELECT \"${e}\"", "SELECT \"q\"\"q\""),
+            ("SELECT $$ ${b} '${a}' $$", "SELECT $$ ${a} 'it''s' $$"),
+            (
+                "-- ${a} ${x}\n/* ${x} */ ${b}",
+                "-- ${a} ${x}\n/* ${x} */ ${a}",
+            ),
+            ("SELECT '\\${a}', ${schema}.t", "SELECT '${a}', ${schema}.t"),
+            (
+                "COPY t (a) FROM stdin;\n${a}\t'\n\\.\nSELECT ${b};",
+                "COPY t (a) FROM stdin;\n${a}\t'\n\\.\nSELECT ${a};",
+            ),
+            (
+                "copy \"t\" from STDIN with (format csv);\n${x}\n\\.\n${b}",
+                "copy \"t\" from STDIN with (format csv);\n${x}\n\\.\n${a}",
+            ),
+            ("COPY t TO stdout; ${b}", "COPY t TO stdout; ${a}"),
+        ] {
+            assert_eq!(put(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_value_is_an_error_with_its_line() {
+        for (text, line, why) in [
+            (
+                "SELECT 1;\n\nSELECT '${nobody}'",
+                3,
+                "no value for `${nobody}`",
+            ),
+            ("SELECT ${a", 1, "begins no name"),
+            ("SELECT\n${}", 2, "begins no name"),
+            ("SELECT $$\n${d}$$", 2, "would end the text"),
+            (
+                "SELECT '$${a}'; SELECT $${a}",
+                1,
+                "dollar quotes or a value",
+            ),
+        ] {
+            let error = put(text).unwrap_err();
+            assert_eq!(error.line, line, "{text}");
+            assert!(error.why.contains(why), "{text}: {}", error.why);
+        }
+    }
+}
