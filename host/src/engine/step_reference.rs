@@ -46,7 +46,8 @@ impl StepReference {
                     .or_else(|| text.strip_suffix(".wasm"))
                     .unwrap_or(text);
                 let label = step_label(index, name);
-                label == *text || label == stem || name == text || has_version(text)
+                let is_number = text.parse() == Ok(index);
+                is_number || label == *text || label == stem || name == text || has_version(text)
             }
         }
     }

@@ -221,7 +221,7 @@ fn a_service_takes_the_same() {
     ] {
         assert_eq!(start(wrong).status, status);
     }
-    let answer = start(json!({ "command": "finalize", "to": 2 }));
+    let answer = start(json!({ "command": "finalize", "to": "0002" }));
     service.outcome(answer.json()["run"].as_i64().unwrap());
     is_final(&place, "ab");
     assert_eq!(service.state(), "migration_required");
