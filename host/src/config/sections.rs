@@ -22,6 +22,8 @@ pub struct PostgresConfig {
     pub role: String,
     /// The file whose whole content is the password; empty for none.
     pub password_file: PathBuf,
+    /// The schema of the journal; empty for `wasmigrate`, or `wasmigrate_` and the migrated schema when that is not `public`.
+    pub journal_schema: String,
 }
 
 impl Default for PostgresConfig {
@@ -30,6 +32,7 @@ impl Default for PostgresConfig {
             lock_timeout_milliseconds: 2_000,
             role: String::new(),
             password_file: PathBuf::new(),
+            journal_schema: String::new(),
         }
     }
 }

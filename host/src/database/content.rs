@@ -65,8 +65,8 @@ impl Content {
     }
 }
 
-/// Whether a table is the host's.
-pub(super) fn is_journal(name: &str) -> bool {
+/// Whether a table is the host's, whatever its schema.
+pub(crate) fn is_journal(name: &str) -> bool {
     let bare = name.rsplit('.').next().unwrap_or(name);
     bare.get(..JOURNAL_PREFIX.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(JOURNAL_PREFIX))

@@ -58,6 +58,11 @@ pub use values::Values;
 /// Every table whose name begins so belongs to the host; a step may read but not change it.
 pub const JOURNAL_PREFIX: &str = "wasmigrate_";
 
+/// The schema of the journal of a target in `public`, where it can have one of its own.
+const JOURNAL_SCHEMA: &str = "wasmigrate";
+
+pub(crate) use content::is_journal;
+
 /// Which database a target is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -234,6 +234,9 @@ pub trait Introspection: Send {
     /// Whether the target has a table of the journal with this name.
     async fn has_journal_table(&mut self, name: &str) -> Result<bool>;
 
+    /// Makes the schema of the journal's tables, where they need one and it is not there.
+    async fn make_journal_schema(&mut self) -> Result<()>;
+
     /// What the catalog says of the journal's tables and what is hung onto them, as a short text. Who may read them, and where
     /// the database stores them, does not count.
     async fn journal_catalog(&mut self) -> Result<String>;

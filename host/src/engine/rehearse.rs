@@ -17,7 +17,7 @@ use super::program::{Circumstances, Program};
 use super::state::Command;
 use super::transaction::{RunContext, StepTransaction};
 use super::transform;
-use crate::database::{Access, Durability, JOURNAL_PREFIX, Session, Stop};
+use crate::database::{Access, Durability, Session, Stop, is_journal};
 use crate::journal::{self, Phase};
 
 /// What a rehearsal found out.
@@ -87,9 +87,7 @@ pub(super) async fn rehearse(
         }
     }
     rehearsal.rows_changed = session.rows_changed().await?;
-    rehearsal
-        .rows_changed
-        .retain(|table, _| !table.starts_with(JOURNAL_PREFIX));
+    rehearsal.rows_changed.retain(|table, _| !is_journal(table));
     session.rollback().await?;
     Ok(rehearsal)
 }

@@ -193,6 +193,9 @@ const TABLES_OF_VERSION_4: [&str; 4] = [
 /// Makes the tables that are not there yet, in the open transaction. `version` is that of the journal, when there is one.
 pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> Result<()> {
     let columns = session.server().capabilities.columns;
+    if version.is_none() {
+        session.make_journal_schema().await?;
+    }
     let added: [(i64, &[&str]); 4] = [
         (1, &TABLES),
         (SECOND, &TABLES_OF_VERSION_2),

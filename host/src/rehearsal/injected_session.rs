@@ -414,6 +414,10 @@ impl Introspection for InjectedSession {
         self.inner()?.has_journal_table(name).await
     }
 
+    async fn make_journal_schema(&mut self) -> Result<()> {
+        self.inner()?.make_journal_schema().await
+    }
+
     async fn journal_catalog(&mut self) -> Result<String> {
         self.inner()?.journal_catalog().await
     }

@@ -174,7 +174,9 @@ fn the_journal_is_read_only() {
     ] {
         refuses(statement, "belong to the host");
     }
-    attack(Component::migrating(sql("SELECT * FROM wasmigrate_step"))).succeeds();
+    let journal = Place::in_sql_of("main", "wasmigrate");
+    let read = sql(&format!("SELECT * FROM {journal}.wasmigrate_step"));
+    attack(Component::migrating(read)).succeeds();
 }
 
 mod sqlite {

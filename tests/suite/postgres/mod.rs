@@ -3,6 +3,7 @@
 mod advice;
 mod dumps;
 mod errors;
+mod home;
 mod notices;
 mod outside;
 mod outside_component;

@@ -81,8 +81,8 @@ fn a_step_has_no_more_rights_than_its_role() {
             "permission denied for schema public",
         ),
         (
-            "DO $$ BEGIN EXECUTE 'SELECT * FROM wasmi' || 'grate_lease'; END $$",
-            "permission denied for table wasmigrate_lease",
+            "DO $$ BEGIN EXECUTE 'SELECT * FROM wasmi' || 'grate.wasmi' || 'grate_lease'; END $$",
+            "permission denied for schema wasmigrate",
         ),
     ] {
         let place = &role.place;

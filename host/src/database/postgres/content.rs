@@ -79,13 +79,16 @@ FROM pg_sequences";
 
 pub(super) async fn schema(session: &mut dyn Session) -> Result<Content> {
     let mut snapshot = Content::default();
+    let journal = session.journal_schema().unwrap_or_default();
+    let journal = journal.trim_matches('"').to_owned();
     for row in session.rows(OBJECTS, &[]).await? {
         let object = Object {
             table: text(&row, 0),
             kind: text(&row, 1),
             name: text(&row, 2),
         };
-        if !is_journal(&object.table) && !is_journal(&object.name) {
+        let holds_journal = object.kind == "schema" && object.name == journal;
+        if !holds_journal && !is_journal(&object.table) && !is_journal(&object.name) {
             snapshot.objects.insert(object, text(&row, 3));
         }
     }

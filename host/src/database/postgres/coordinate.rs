@@ -20,16 +20,16 @@ const ENDING_INTERVAL: Duration = Duration::from_millis(10);
 #[async_trait]
 impl Coordination for PostgresSession {
     fn label(&mut self, run: i64) {
-        self.label = Some(label(run, &self.target.schema));
+        self.label = Some(label(run, &self.target.home.journal));
     }
 
     fn label_part(&mut self, run: i64, part: u32) {
-        self.label = Some(label_of_part(run, part, &self.target.schema));
+        self.label = Some(label_of_part(run, part, &self.target.home.journal));
     }
 
     async fn lock_target(&mut self) -> Result<()> {
         let query = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('wasmigrate'), pg_catalog.hashtext($1))";
-        let schema = self.target.schema.clone();
+        let schema = self.target.home.journal.clone();
         // There is no run yet to call it after, so that its process has to be known to tell who keeps it waiting.
         self.settle_quietly(Authority::Host)?;
         let idle = format!(
@@ -42,11 +42,11 @@ impl Coordination for PostgresSession {
     }
 
     async fn end_others(&mut self, run: i64) -> Result<bool> {
-        self.end_labelled(OF_RUN, &label(run, &self.target.schema))
+        self.end_labelled(OF_RUN, &label(run, &self.target.home.journal))
     }
 
     async fn end_others_of_part(&mut self, run: i64, part: u32) -> Result<bool> {
-        let label = label_of_part(run, part, &self.target.schema);
+        let label = label_of_part(run, part, &self.target.home.journal);
         self.end_labelled("application_name = $1", &label)
     }
 
@@ -62,7 +62,7 @@ impl Coordination for PostgresSession {
              ) AND coalesce((pg_catalog.to_jsonb(waiting) ->> 'waitstart')::pg_catalog.timestamptz, '-infinity')
                  < pg_catalog.clock_timestamp() - interval '100 milliseconds'"
         );
-        let label = label(run, &self.target.schema);
+        let label = label(run, &self.target.home.journal);
         let session: &mut dyn Session = self;
         let rows = session.rows(&query, &[label.into()]).await?;
         let count = rows.first().and_then(|row| row.first()?.as_integer());

@@ -3,7 +3,7 @@
 //! Whoever is determined can build any text inside a `DO` block; what that could do to the transaction and the journal is
 //! looked for before the commit (`verify`). Here the step is told in plain words what it must not do, and why.
 
-use super::super::{Error, JOURNAL_PREFIX, Result};
+use super::super::{Error, JOURNAL_PREFIX, JOURNAL_SCHEMA, Result};
 use super::lexer::{Kind, Rules, Token, Tokens};
 use super::statements::{self, Piece};
 
@@ -264,7 +264,7 @@ fn check_names(tokens: &[Token<'_>]) -> Result<()> {
         if FORBIDDEN_FUNCTIONS.contains(&name.as_str()) && may_call(tokens, place) {
             return Err(forbidden(&name));
         }
-        if name.starts_with(JOURNAL_PREFIX) && !reads {
+        if (name.starts_with(JOURNAL_PREFIX) || is_journal_schema(tokens, place)) && !reads {
             return Err(belongs_to_the_host(&name));
         }
     }
@@ -275,6 +275,16 @@ fn check_names(tokens: &[Token<'_>]) -> Result<()> {
             .try_for_each(|body| check_body(&body)),
         false => Ok(()),
     }
+}
+
+/// Whether the name at this place is that of the schema in which the journal usually is.
+fn is_journal_schema(tokens: &[Token<'_>], place: usize) -> bool {
+    let before = tokens.get(..place).unwrap_or_default().iter().rev();
+    let mut before = before.skip_while(|token| token.is_any(&["IF", "NOT", "EXISTS"]));
+    let is_followed = tokens.get(place + 1).is_some_and(|dot| dot.is_symbol("."));
+    let token = tokens.get(place).and_then(Token::name);
+    token.is_some_and(|name| name == JOURNAL_SCHEMA)
+        && (is_followed || before.next().is_some_and(|before| before.is("SCHEMA")))
 }
 
 /// Whether strings of this statement may be code: bodies of functions and blocks, or what a function runs.

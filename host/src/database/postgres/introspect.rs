@@ -2,10 +2,17 @@
 
 use async_trait::async_trait;
 
-use super::super::{Authority, Introspection, Result, Server, Session, TableName, Value, texts};
+use super::super::{
+    Access, Authority, Error, ErrorKind, Introspection, Result, Server, Session, TableName, Value,
+    texts,
+};
+use super::home::{HOME, Home};
 use super::state::PostgresSession;
 use super::text::quote_text;
 use super::{schema, verify};
+
+/// SQLSTATE `insufficient_privilege`: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+const NO_PRIVILEGE: &str = "42501";
 
 #[async_trait]
 impl Introspection for PostgresSession {
@@ -14,7 +21,7 @@ impl Introspection for PostgresSession {
     }
 
     fn journal_schema(&self) -> Option<&str> {
-        Some(&self.target.schema)
+        Some(&self.target.home.journal)
     }
 
     fn own_schema(&self) -> Option<&str> {
@@ -24,15 +31,48 @@ impl Introspection for PostgresSession {
     async fn has_journal_table(&mut self, name: &str) -> Result<bool> {
         let query = format!(
             "SELECT 1 FROM pg_catalog.pg_class WHERE relname = $1 AND relkind IN ('r', 'p')
-             AND relnamespace = {}::pg_catalog.regnamespace",
-            quote_text(&self.target.schema)
+             AND relnamespace = pg_catalog.to_regnamespace({})::pg_catalog.oid",
+            quote_text(&self.target.home.journal)
         );
         let session: &mut dyn Session = self;
-        Ok(!session.rows(&query, &[name.into()]).await?.is_empty())
+        if !session.rows(&query, &[name.into()]).await?.is_empty() {
+            return Ok(true);
+        }
+        match self.find_home_again().await? {
+            true => self.has_journal_table(name).await,
+            false => Ok(false),
+        }
+    }
+
+    async fn make_journal_schema(&mut self) -> Result<()> {
+        let journal = self.target.home.journal.clone();
+        let session: &mut dyn Session = self;
+        let exists = "SELECT 1 WHERE pg_catalog.to_regnamespace($1) IS NOT NULL";
+        if !session
+            .rows(exists, &[journal.as_str().into()])
+            .await?
+            .is_empty()
+        {
+            return Ok(());
+        }
+        let make = format!("CREATE SCHEMA {journal}");
+        let made = session.execute(Authority::Host, &make, &[]).await;
+        made.map(|_| ()).map_err(|error| match error.code == NO_PRIVILEGE {
+            true => Error {
+                message: format!(
+                    "the role may not make the schema {journal} for the journal ({}): let somebody who may run `CREATE SCHEMA \
+                     {journal} AUTHORIZATION …` with the role's name, or `GRANT CREATE ON DATABASE …` to the role; or keep the \
+                     journal beside the tables with `postgres.journal_schema`",
+                    error.message
+                ),
+                ..error
+            },
+            false => error,
+        })
     }
 
     async fn journal_catalog(&mut self) -> Result<String> {
-        let query = verify::catalog(&self.target.schema);
+        let query = verify::catalog(&self.target.home.journal);
         let session: &mut dyn Session = self;
         let rows = session.rows(&query, &[]).await?;
         let cell = rows.first().and_then(|row| row.first()?.as_text());
@@ -56,7 +96,7 @@ impl Introspection for PostgresSession {
     }
 
     async fn schema_lines(&mut self, authority: Authority) -> Result<Vec<(String, String)>> {
-        let query = schema::query(&self.target.schema);
+        let query = schema::query(&self.target.home.schema);
         let session: &mut dyn Session = self;
         let rows = session.rows_as(authority, &query, &[]).await?;
         Ok(rows
@@ -78,5 +118,41 @@ impl Introspection for PostgresSession {
             .iter()
             .filter_map(|row| row.first()?.as_text().map(str::to_owned))
             .collect())
+    }
+}
+
+impl PostgresSession {
+    /// Looks for the journal where somebody has moved it since this process first looked, before the target is taken for new.
+    /// Whether it is elsewhere now.
+    async fn find_home_again(&mut self) -> Result<bool> {
+        let options = &self.database.0.options;
+        let parameters = [
+            self.target.search_path.as_str().into(),
+            options.journal_schema.clone().into(),
+            options.role.clone().into(),
+        ];
+        let session: &mut dyn Session = self;
+        let rows = session.rows(HOME, &parameters).await?;
+        let text = |value: Value| value.as_text().map(str::to_owned);
+        let rows = rows
+            .into_iter()
+            .map(|row| row.into_iter().map(text).collect());
+        let home = Home::read(rows.collect())?;
+        if home == self.target.home {
+            return Ok(false);
+        }
+        *self.database.known_target() = None;
+        if self.access != Access::Read {
+            // Others who work on it may be kept out by its name.
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "the journal is in the schema {} now: try again",
+                    home.journal
+                ),
+            ));
+        }
+        self.target.home = home;
+        Ok(true)
     }
 }

@@ -21,6 +21,7 @@ mod cursors;
 mod errors;
 mod full_names;
 mod guard;
+mod home;
 mod interruptions;
 mod introspect;
 mod lexer;

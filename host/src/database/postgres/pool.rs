@@ -1,12 +1,13 @@
 //! The target in a database of a server: where it is, and the connections to it that are kept for the next session.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::super::{Cell, Error, ErrorKind, JOURNAL_PREFIX, Result, SessionLimits, Stop};
+use super::super::{Cell, Error, ErrorKind, Result, SessionLimits, Stop};
 use super::address::Address;
 use super::connection::{Bounds, Connection};
+use super::home::{HOME, Home};
 use super::patience::Patience;
 use super::pipeline;
 use super::reach;
@@ -27,6 +28,8 @@ pub struct PostgresOptions {
     pub role: Option<String>,
     /// The file whose whole content is the password.
     pub password_file: Option<PathBuf>,
+    /// The schema of the journal; none for the one that is usual for the target.
+    pub journal_schema: Option<String>,
 }
 
 /// A target in one schema of a PostgreSQL database.
@@ -38,15 +41,16 @@ pub(super) struct Shared {
     pub(super) name: String,
     pub(super) options: PostgresOptions,
     pub(super) limits: SessionLimits,
-    pub(super) target: OnceLock<Target>,
+    pub(super) target: Mutex<Option<Target>>,
     pub(super) idle: Mutex<Vec<Connection>>,
 }
 
 /// What is the same for all connections to the target.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    /// The schema, as an identifier in quotes.
-    pub(super) schema: String,
+    pub(super) home: Home,
+    /// The schemas of the search path, as an array in text.
+    pub(super) search_path: String,
     /// The first schema of the search path, where tables of others are looked for.
     pub(super) own_schema: String,
     pub(super) version: String,
@@ -67,7 +71,7 @@ impl Postgres {
             address,
             options,
             limits,
-            target: OnceLock::new(),
+            target: Mutex::default(),
             idle: Mutex::default(),
         })))
     }
@@ -155,9 +159,9 @@ impl Postgres {
         &self,
         connection: &mut Connection,
         patience: &Patience,
-    ) -> Result<&Target> {
-        if let Some(target) = self.0.target.get() {
-            return Ok(target);
+    ) -> Result<Target> {
+        if let Some(target) = &*self.known_target() {
+            return Ok(target.clone());
         }
         let path = "SELECT pg_catalog.current_schemas(false)::pg_catalog.text, pg_catalog.current_schema()::pg_catalog.text,
                     pg_catalog.current_setting('server_version'), pg_catalog.current_setting('is_superuser')";
@@ -166,42 +170,35 @@ impl Postgres {
         let mut cell = || cells.next().flatten();
         let (schemas, own_schema, version) = (cell(), cell(), cell());
         let is_superuser = cell();
-        // The first schema of the search path with a journal, and only else the first of all: a step may make one whose
-        // name comes earlier in the path, such as the role's own.
-        let query = format!(
-            "SELECT pg_catalog.quote_ident(coalesce((
-                SELECT nspname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
-                WHERE relname = '{JOURNAL_PREFIX}journal' AND relkind IN ('r', 'p') AND nspname = ANY ($1::name[])
-                ORDER BY pg_catalog.array_position($1::name[], nspname) LIMIT 1
-             ), $2::name))"
-        );
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let (schemas, own) = (text(&schemas), text(&own_schema));
+        let search_path = schemas.unwrap_or_default();
+        let options = &self.0.options;
         let parameters = [
-            Cell::Text(&schemas),
-            match own_schema.is_some() {
-                true => Cell::Text(&own),
-                false => Cell::Null,
-            },
+            Cell::Text(&search_path),
+            options
+                .journal_schema
+                .as_deref()
+                .map_or(Cell::Null, Cell::Text),
+            options.role.as_deref().map_or(Cell::Null, Cell::Text),
         ];
-        let rows = pipeline::ask(connection, &query, &parameters, patience)?;
-        let schema = rows.into_iter().flatten().next().flatten();
-        let Some(schema) = schema else {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                format!(
-                    "{}: no schema of the search path exists; create one, or name another with `options=-csearch_path%3D…`",
-                    self.0.name
-                ),
-            ));
-        };
+        let rows = pipeline::ask(connection, HOME, &parameters, patience)?;
+        let home = Home::read(rows).map_err(|error| Error {
+            message: format!("{}: {}", self.0.name, error.message),
+            ..error
+        })?;
         let target = Target {
-            schema,
-            own_schema: own,
+            home,
+            search_path,
+            own_schema: own_schema.unwrap_or_default(),
             version: version.unwrap_or_default(),
             is_superuser: is_superuser.as_deref() == Some("on"),
         };
-        Ok(self.0.target.get_or_init(|| target))
+        *self.known_target() = Some(target.clone());
+        Ok(target)
+    }
+
+    /// What is known of the target, unless it has to be asked.
+    pub(super) fn known_target(&self) -> std::sync::MutexGuard<'_, Option<Target>> {
+        self.0.target.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

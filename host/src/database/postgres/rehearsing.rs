@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
+use super::super::content::is_journal;
 use super::super::{
-    Access, Action, Authority, Content, Deed, JOURNAL_PREFIX, Rehearsing, Result, SequenceState,
-    Session, Shape, Value, quote,
+    Access, Action, Authority, Content, Deed, Rehearsing, Result, SequenceState, Session, Shape,
+    Value, quote,
 };
 use super::state::PostgresSession;
 use super::text::quote_text;
@@ -32,7 +33,7 @@ impl Rehearsing for PostgresSession {
             "SELECT CASE WHEN schemaname = {schema} THEN relname ELSE schemaname || '.' || relname END,
              n_tup_ins + n_tup_upd + n_tup_del
              FROM pg_catalog.pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0",
-            schema = quote_text(self.target.schema.trim_matches('"')),
+            schema = quote_text(self.target.home.schema.trim_matches('"')),
         );
         let session: &mut dyn Session = self;
         let rows = session.rows(&query, &[]).await?;
@@ -50,7 +51,7 @@ impl Rehearsing for PostgresSession {
 
     async fn deeds(&mut self) -> Result<BTreeSet<Deed>> {
         let mut deeds = BTreeSet::new();
-        let own_schema = self.target.schema.trim_matches('"').to_owned();
+        let own_schema = self.target.home.schema.trim_matches('"').to_owned();
         let session: &mut dyn Session = self;
         for row in session.rows(DEEDS, &[]).await? {
             let [
@@ -67,7 +68,7 @@ impl Rehearsing for PostgresSession {
                 false => format!("{schema}.{table}"),
             };
             for (action, is_done) in [(Action::Read, *is_read), (Action::Write, *is_written)] {
-                if is_done && !table.starts_with(JOURNAL_PREFIX) {
+                if is_done && !is_journal(&table) {
                     deeds.insert(Deed {
                         action,
                         table: table.clone(),

@@ -87,7 +87,7 @@ impl PostgresSession {
             Access::Rehearsal => database.connect_anew(&patience)?,
             Access::Read | Access::Write => database.connect(&patience)?,
         };
-        let target = database.target(&mut connection, &patience)?.clone();
+        let target = database.target(&mut connection, &patience)?;
         if access != Access::Read {
             connection = database.writable(connection, &patience)?;
         }

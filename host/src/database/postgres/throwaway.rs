@@ -1,7 +1,7 @@
 //! What makes databases on a server, fills one, and drops them again: for databases that are thrown away.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use super::super::{
     Access, Authority, Batch, Cell, ColumnBuilder, ColumnForm, CommitPermit, Content,
@@ -24,7 +24,7 @@ impl Postgres {
             address,
             options: self.0.options.clone(),
             limits: self.0.limits,
-            target: OnceLock::new(),
+            target: Mutex::default(),
             idle: Mutex::default(),
         }))
     }

@@ -36,7 +36,7 @@ impl PostgresSession {
         // No step changes them, or it is not committed: what was read once in a session holds in all of its transactions.
         let journal = match &self.journal {
             Some(_) => "NULL".to_owned(),
-            None => format!("({})", verify::journal(&self.target.schema)),
+            None => format!("({})", verify::journal(&self.target.home.journal)),
         };
         let settings = self.settings();
         let first = format!(
@@ -193,7 +193,7 @@ impl PostgresSession {
         }
         let nothing = JournalTables::default();
         let journal = self.journal.as_ref().unwrap_or(&nothing);
-        let look = verify::statement(&self.target.schema, journal);
+        let look = verify::statement(&self.target.home, journal);
         let transaction = Cell::Integer(begun.transaction);
         self.ask_as_host(Asked::Verify, &look, [transaction].into_iter())?;
         self.set_up()

@@ -7,6 +7,7 @@
 //! and cursors that outlive the transaction. Whatever puts itself off again finds a transaction that may not write; a server
 //! that lets a trigger take that off again is asked whether any trigger is left.
 
+use super::home::Home;
 use super::text::quote_text;
 use crate::database::{Error, ErrorKind, JOURNAL_PREFIX, Result};
 
@@ -185,7 +186,16 @@ const OF_THE_SERVER: &str =
 /// functions, lock by lock: planning a join with its catalogs, in each transaction anew, would take longer than all else
 /// that the host does in it. With the search path that was set before, a table's name comes with its schema; no journal
 /// may be touched in any, because a later session could take it for this target's.
-pub(super) fn statement(schema: &str, journal: &JournalTables) -> String {
+pub(super) fn statement(home: &Home, journal: &JournalTables) -> String {
+    let schema = &home.journal;
+    // What a step does to the schema that it works in is its own affair.
+    let schema_of_journal = match *schema == home.schema || journal.is_empty() {
+        true => "NULL".to_owned(),
+        false => format!(
+            "SELECT '{TAMPERED} schema' FROM pg_namespace AS space WHERE space.oid = to_regnamespace({}) AND {IS_OURS}",
+            quote_text(schema)
+        ),
+    };
     let tables: Vec<String> = journal.numbers.iter().map(ToString::to_string).collect();
     format!(
         "SELECT CAST(CASE
@@ -207,7 +217,7 @@ pub(super) fn statement(schema: &str, journal: &JournalTables) -> String {
             ), (
                 SELECT '{TAMPERED} statistics' FROM pg_statistic_ext
                 WHERE stxrelid = ANY ({tables}) AND {IS_OURS} LIMIT 1
-            ), '0') END AS integer), pg_advisory_unlock_all()
+            ), ({schema_of_journal}), '0') END AS integer), pg_advisory_unlock_all()
          FROM (
             SELECT {NAMES} AS names, min(CASE WHEN {HAS_ROWS} AND {IS_OURS} THEN relname END) AS changed
             FROM pg_class WHERE {of_journal}
@@ -235,6 +245,7 @@ pub(super) fn tampered(message: &str) -> Error {
             "it changed roles, which belong to the whole server".to_owned()
         }
         "pg_database" | "pg_tablespace" => "it changed a database as a whole".to_owned(),
+        "schema" => "it changed the schema of the journal, which belongs to the host".to_owned(),
         "publication" => "it published tables that belong to the host".to_owned(),
         "statistics" => "it made statistics of tables that belong to the host".to_owned(),
         "prepared" => {

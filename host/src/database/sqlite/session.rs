@@ -413,6 +413,10 @@ impl Introspection for SqliteSession {
         Ok(!session.rows(query, &[name.into()]).await?.is_empty())
     }
 
+    async fn make_journal_schema(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     async fn journal_catalog(&mut self) -> Result<String> {
         let query = "SELECT coalesce(group_concat(sql, ';'), '') FROM (
                          SELECT sql FROM main.sqlite_master WHERE tbl_name LIKE 'wasmigrate\\_%' ESCAPE '\\' ORDER BY name

@@ -16,7 +16,7 @@ use super::progress::ProgressReporter;
 use super::remaining::Rows;
 use super::tenant_database::enter;
 use super::work::{Schedule, Task, Work, concerned};
-use crate::database::{Access, Authority, Durability, ErrorKind, JOURNAL_PREFIX, Session};
+use crate::database::{Access, Authority, Durability, ErrorKind, Session, is_journal};
 use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
@@ -453,7 +453,7 @@ impl<'a> AtomicRun<'a> {
             if let Some(session) = &mut database.session {
                 if let Ok(changed) = session.rows_changed().await {
                     for (table, rows) in changed {
-                        if !table.contains(JOURNAL_PREFIX) {
+                        if !is_journal(&table) {
                             *all.entry(table).or_default() += rows;
                         }
                     }

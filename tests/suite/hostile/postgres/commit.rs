@@ -17,9 +17,9 @@ fn function(body: &str) -> String {
 fn a_deferred_trigger_does_not_write_to_the_journal() {
     let target = Target::new();
     for body in [
-        "EXECUTE 'UPDATE wasmi' || 'grate_step SET name = ''forged''';",
-        "EXECUTE 'DELETE FROM wasmi' || 'grate_step';",
-        "EXECUTE 'DELETE FROM wasmi' || 'grate_lease';",
+        "EXECUTE 'UPDATE wasmi' || 'grate.wasmi' || 'grate_step SET name = ''forged''';",
+        "EXECUTE 'DELETE FROM wasmi' || 'grate.wasmi' || 'grate_step';",
+        "EXECUTE 'DELETE FROM wasmi' || 'grate.wasmi' || 'grate_lease';",
     ] {
         target.repels(
             &[&function(body), LATE, "INSERT INTO audit VALUES ('late')"],
@@ -34,7 +34,7 @@ fn a_trigger_that_puts_itself_off_again_writes_nothing_at_all() {
     let target = Target::new();
     // Each time it is run, it has itself run again later, until it sees that the host has written.
     let again = "IF EXISTS (SELECT FROM public.wasmi_step WHERE step_index = 2) THEN
-             EXECUTE 'DELETE FROM public.wasmi' || 'grate_step WHERE step_index = 2';
+             EXECUTE 'DELETE FROM wasmi' || 'grate.wasmi' || 'grate_step WHERE step_index = 2';
          ELSE
              SET CONSTRAINTS ALL DEFERRED;
              INSERT INTO public.audit VALUES ('again');
@@ -57,8 +57,8 @@ fn a_trigger_that_puts_itself_off_again_writes_nothing_at_all() {
 fn a_trigger_that_puts_itself_off_does_not_write_at_the_commit() {
     let body = "IF current_setting('transaction_read_only') = 'on' THEN
              RESET transaction_read_only;
-             EXECUTE 'UPDATE public.wasmi' || 'grate_step SET name = ''forged''';
-             EXECUTE 'DELETE FROM public.wasmi' || 'grate_attempt';
+             EXECUTE 'UPDATE wasmi' || 'grate.wasmi' || 'grate_step SET name = ''forged''';
+             EXECUTE 'DELETE FROM wasmi' || 'grate.wasmi' || 'grate_attempt';
          ELSE
              SET CONSTRAINTS ALL DEFERRED;
              INSERT INTO public.audit VALUES ('again');
@@ -118,7 +118,7 @@ fn a_trigger_that_puts_itself_off_again_leaves_the_session_alone() {
 fn a_cursor_that_outlives_the_transaction_does_not_run_at_its_end() {
     let target = Target::new();
     let late = "CREATE FUNCTION late() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN
-         EXECUTE 'DELETE FROM wasmi' || 'grate_step WHERE step_index = 2'; RETURN 1; END $$";
+         EXECUTE 'DELETE FROM wasmi' || 'grate.wasmi' || 'grate_step WHERE step_index = 2'; RETURN 1; END $$";
     let declare = hidden("DECLARE mine CURSOR WITH HOLD FOR SELECT late()");
     let place = target.permits_once(&[late, &declare]);
     assert_eq!(place.one::<i64>("SELECT count(*) FROM wasmigrate_step"), 2);
@@ -128,7 +128,7 @@ fn a_cursor_that_outlives_the_transaction_does_not_run_at_its_end() {
 fn a_cursor_that_a_deferred_trigger_opens_does_not_either() {
     let target = Target::new();
     let run = "CREATE FUNCTION run() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN
-         EXECUTE 'DELETE FROM wasmi' || 'grate_step WHERE step_index = 2'; RETURN 1; END $$";
+         EXECUTE 'DELETE FROM wasmi' || 'grate.wasmi' || 'grate_step WHERE step_index = 2'; RETURN 1; END $$";
     let body = "EXECUTE 'DECLARE mine CURSOR WITH HOLD FOR SELECT run()';";
     let place = target.permits_once(&[
         run,

@@ -25,7 +25,7 @@ fn rows_are_not_changed() {
             "UPDATE JOURNAL_lease SET expires_at = 0",
             "UPDATE JOURNAL_lease SET token = token + 1",
             "DELETE FROM JOURNAL_lease",
-            "UPDATE public.JOURNAL_run SET error = NULL",
+            "UPDATE JOURNAL_run SET error = NULL",
             "DELETE FROM JOURNAL_output",
             "INSERT INTO JOURNAL_journal VALUES (7)",
             "MERGE INTO JOURNAL_journal USING (SELECT 7 AS version) AS new ON true WHEN MATCHED THEN UPDATE SET version = 7",
@@ -71,7 +71,7 @@ fn tables_keep_their_shape() {
             "ALTER TABLE JOURNAL_step ALTER COLUMN name SET STATISTICS 7",
             "ALTER TABLE JOURNAL_step SET (autovacuum_enabled = off)",
             "ALTER TABLE JOURNAL_step SET UNLOGGED",
-            "ALTER TABLE JOURNAL_step DROP CONSTRAINT JOURNAL_step_pkey",
+            "ALTER TABLE JOURNAL_step DROP CONSTRAINT BARE_step_pkey",
             "ALTER TABLE JOURNAL_step ADD CHECK (name <> 'hostile') NOT VALID",
             "ALTER TABLE JOURNAL_step REPLICA IDENTITY FULL",
             "CREATE INDEX mine ON JOURNAL_step (name)",
@@ -110,7 +110,7 @@ fn rights_are_not_given_away_or_taken() {
     finds_out(
         &[
             "GRANT ALL ON JOURNAL_step TO PUBLIC",
-            "GRANT UPDATE ON ALL TABLES IN SCHEMA public TO PUBLIC",
+            "GRANT UPDATE ON ALL TABLES IN SCHEMA BARE TO PUBLIC",
             "GRANT UPDATE (name) ON JOURNAL_step TO PUBLIC",
             "REVOKE INSERT ON JOURNAL_attempt FROM CURRENT_USER",
             "REVOKE SELECT ON JOURNAL_lease FROM CURRENT_USER",
@@ -121,12 +121,26 @@ fn rights_are_not_given_away_or_taken() {
 }
 
 #[test]
+fn its_schema_is_not_changed() {
+    finds_out(
+        &[
+            "ALTER SCHEMA BARE RENAME TO mine",
+            "GRANT ALL ON SCHEMA BARE TO PUBLIC",
+            "REVOKE ALL ON SCHEMA BARE FROM CURRENT_USER",
+            "DROP SCHEMA BARE CASCADE",
+            "ALTER TABLE JOURNAL_step SET SCHEMA public",
+        ],
+        "the step tampered with the host",
+    );
+}
+
+#[test]
 fn the_right_to_read_is_given_and_taken() {
     let target = Target::with("CREATE TABLE more (id INTEGER);");
     let place = target.permits(&[
-        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC",
-        "REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM PUBLIC",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC",
+        &hidden("GRANT SELECT ON ALL TABLES IN SCHEMA BARE TO PUBLIC"),
+        &hidden("REVOKE SELECT ON ALL TABLES IN SCHEMA BARE FROM PUBLIC"),
+        &hidden("GRANT SELECT ON ALL TABLES IN SCHEMA BARE TO PUBLIC"),
     ]);
     place.run(&["finalize"]).ends_with(0);
     // Where others may write already, by default or by the operator's word.
@@ -134,8 +148,10 @@ fn the_right_to_read_is_given_and_taken() {
     target
         .place
         .connect()
-        .run("GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC");
-    let place = target.permits(&["GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC"]);
+        .run("GRANT ALL ON ALL TABLES IN SCHEMA wasmigrate TO PUBLIC");
+    let place = target.permits(&[&hidden(
+        "GRANT SELECT ON ALL TABLES IN SCHEMA BARE TO PUBLIC",
+    )]);
     place.run(&["finalize"]).ends_with(0);
 }
 
@@ -179,14 +195,14 @@ fn tables_are_not_replaced() {
             "DROP TABLE JOURNAL_journal",
             "DROP TABLE JOURNAL_output CASCADE",
             "ALTER TABLE JOURNAL_journal RENAME TO innocent",
-            "ALTER TABLE JOURNAL_lease RENAME TO JOURNAL_other",
+            "ALTER TABLE JOURNAL_lease RENAME TO BARE_other",
             "CREATE SCHEMA aside; ALTER TABLE JOURNAL_step SET SCHEMA aside",
-            "CREATE TABLE copy AS SELECT * FROM JOURNAL_step; DROP TABLE JOURNAL_step; ALTER TABLE copy RENAME TO JOURNAL_step",
-            "ALTER TABLE JOURNAL_step RENAME TO aside; CREATE TABLE JOURNAL_step (LIKE aside INCLUDING ALL)",
-            "ALTER TABLE JOURNAL_run RENAME TO aside; ALTER TABLE JOURNAL_step RENAME TO JOURNAL_run;
-             ALTER TABLE aside RENAME TO JOURNAL_step",
+            "CREATE TABLE copy AS SELECT * FROM JOURNAL_step; DROP TABLE JOURNAL_step; ALTER TABLE copy RENAME TO BARE_step",
+            "ALTER TABLE JOURNAL_step RENAME TO aside; CREATE TABLE JOURNAL_step (LIKE BARE.aside INCLUDING ALL)",
+            "ALTER TABLE JOURNAL_run RENAME TO aside; ALTER TABLE JOURNAL_step RENAME TO BARE_run;
+             ALTER TABLE BARE.aside RENAME TO BARE_step",
             "DROP OWNED BY CURRENT_USER",
-            "DROP SCHEMA public CASCADE",
+            "DROP SCHEMA BARE CASCADE",
             "CREATE TABLE JOURNAL_more (id integer)",
         ],
         REPLACED,
@@ -200,7 +216,7 @@ fn the_schema_is_not_exchanged() {
         .iter()
         .map(|table| {
             format!(
-                "CREATE TABLE forged.wasmigrate_{table} (LIKE public.wasmigrate_{table} INCLUDING ALL);"
+                "CREATE TABLE forged.wasmigrate_{table} (LIKE wasmigrate.wasmigrate_{table} INCLUDING ALL);"
             )
         })
         .collect();
@@ -210,12 +226,16 @@ fn the_schema_is_not_exchanged() {
         .with_data(&format!("CREATE SCHEMA forged; {forged}"));
     target.repels(
         &[
-            "ALTER SCHEMA public RENAME TO aside",
-            "ALTER SCHEMA forged RENAME TO public",
+            &hidden("ALTER SCHEMA BARE RENAME TO aside"),
+            &hidden("ALTER SCHEMA forged RENAME TO BARE"),
         ],
         REPLACED,
     );
-    target.repels(&["ALTER SCHEMA public RENAME TO aside"], REPLACED);
+    target.repels(&[&hidden("ALTER SCHEMA BARE RENAME TO aside")], REPLACED);
+    target.repels(
+        &["ALTER SCHEMA wasmigrate RENAME TO aside"],
+        "belong to the host",
+    );
     target.and_works_on();
 }
 
@@ -223,7 +243,7 @@ fn the_schema_is_not_exchanged() {
 fn what_is_changed_and_changed_back_is_found_out_too() {
     finds_out(
         &[
-            "ALTER TABLE JOURNAL_step RENAME TO aside; ALTER TABLE aside RENAME TO JOURNAL_step",
+            "ALTER TABLE JOURNAL_step RENAME TO aside; ALTER TABLE BARE.aside RENAME TO BARE_step",
             "UPDATE JOURNAL_step SET name = name",
             "CREATE TRIGGER mine BEFORE UPDATE ON JOURNAL_step FOR EACH ROW EXECUTE FUNCTION
              suppress_redundant_updates_trigger(); DROP TRIGGER mine ON JOURNAL_step",
@@ -236,7 +256,7 @@ fn what_is_changed_and_changed_back_is_found_out_too() {
 fn a_function_or_trigger_of_the_steps_own_is_no_way_in() {
     let target = Target::new();
     let forger = "CREATE FUNCTION forge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        EXECUTE 'UPDATE wasmi' || 'grate_step SET name = ''forged'''; RETURN NEW; END $$";
+        EXECUTE 'UPDATE wasmi' || 'grate.wasmi' || 'grate_step SET name = ''forged'''; RETURN NEW; END $$";
     target.repels(
         &[
             forger,
@@ -248,7 +268,7 @@ fn a_function_or_trigger_of_the_steps_own_is_no_way_in() {
     target.repels(
         &[
             "CREATE FUNCTION forge() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
-             EXECUTE 'DELETE FROM wasmi' || 'grate_step'; RETURN 'x'; END $$",
+             EXECUTE 'DELETE FROM wasmi' || 'grate.wasmi' || 'grate_step'; RETURN 'x'; END $$",
             "ALTER TABLE audit ALTER COLUMN note SET DEFAULT forge()",
             "INSERT INTO audit DEFAULT VALUES",
         ],
@@ -259,8 +279,15 @@ fn a_function_or_trigger_of_the_steps_own_is_no_way_in() {
         "belong to the host",
     );
     for name in ["U&\"wasmigrate\\005fstep\"", "U&\"w\\0061smigrate_step\""] {
-        target.repels(&[&format!("DELETE FROM {name}")], CHANGED);
-        target.repels(&[&format!("DELETE FROM public.{name}")], CHANGED);
+        let full = format!("U&\"w\\0061smigrate\".{name}");
+        target.repels(&[&format!("DELETE FROM {full}")], CHANGED);
+        target.repels(
+            &[
+                "SET search_path = wasmigrate",
+                &format!("DELETE FROM {name}"),
+            ],
+            CHANGED,
+        );
     }
     target.and_works_on();
 }
@@ -297,10 +324,9 @@ fn what_the_host_has_prepared_is_not_replaced() {
              forged := forged + 1;
          END LOOP;
          IF forged = 0 THEN RAISE 'the host has prepared nothing'; END IF;
-         EXECUTE 'UPDATE wasmi' || 'grate_step SET name = ''forged''';
+         EXECUTE 'UPDATE wasmi' || 'grate.wasmi' || 'grate_step SET name = ''forged''';
          END $$";
-    let forget =
-        "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; EXECUTE 'DELETE FROM wasmi' || 'grate_step'; END $$";
+    let forget = "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; EXECUTE 'DELETE FROM wasmi' || 'grate.wasmi' || 'grate_step'; END $$";
     for hostile in [forge, forget] {
         let target = Target::new();
         target
@@ -329,7 +355,7 @@ fn what_the_host_has_prepared_is_not_replaced() {
 #[test]
 fn what_was_undone_is_not_held_against_the_step() {
     let undone = "DO $$ BEGIN
-        BEGIN EXECUTE 'DELETE FROM wasmi' || 'grate_step'; RAISE EXCEPTION 'undo'; EXCEPTION WHEN OTHERS THEN NULL; END;
+        BEGIN EXECUTE 'DELETE FROM wasmi' || 'grate.wasmi' || 'grate_step'; RAISE EXCEPTION 'undo'; EXCEPTION WHEN OTHERS THEN NULL; END;
         END $$";
     let target = Target::new();
     let place = target.permits(&[undone]);
@@ -340,11 +366,11 @@ fn what_was_undone_is_not_held_against_the_step() {
 fn reading_and_counting_are_allowed() {
     let target = Target::new();
     let place = target.permits(&[
-        "SELECT * FROM wasmigrate_step",
+        "SELECT * FROM wasmigrate.wasmigrate_step",
         "INSERT INTO audit VALUES ('kept')",
         // Counts the rows of all tables, the journal's among them.
         "ANALYZE",
-        "SELECT 1 AS one FROM wasmigrate_run WHERE id = 1",
+        "SELECT 1 AS one FROM wasmigrate.wasmigrate_run WHERE id = 1",
     ]);
     assert_eq!(place.texts("SELECT note FROM audit"), ["kept", "kept"]);
 }

@@ -25,7 +25,7 @@ const JOURNAL: &str = "SELECT concat_ws(' ', class.oid, relname, relkind, relown
             WHERE attrelid = class.oid AND attnum > 0
         ), (
             SELECT string_agg(pg_get_constraintdef(oid), ',' ORDER BY oid) FROM pg_constraint WHERE conrelid = class.oid
-        )) FROM pg_class AS class WHERE relname LIKE 'wasmigrate\\_%' AND relnamespace = 'public'::regnamespace
+        )) FROM pg_class AS class WHERE relname LIKE 'wasmigrate\\_%' AND relnamespace = 'wasmigrate'::regnamespace
     UNION ALL SELECT to_jsonb(step)::text FROM wasmigrate_step AS step
     UNION ALL SELECT to_jsonb(run)::text FROM wasmigrate_run AS run WHERE id = 1
     UNION ALL SELECT to_jsonb(attempt)::text FROM wasmigrate_attempt AS attempt WHERE run = 1
@@ -153,9 +153,10 @@ impl Target {
     }
 }
 
-/// A statement that nothing in the text of the step gives away: `JOURNAL` stands for the beginning of the journal's names.
+/// A statement that nothing in the text of the step gives away: `JOURNAL` stands for the beginning of the full names of the
+/// journal's tables, `BARE` for that without their schema, which is what the schema is called, too.
 fn hidden(statement: &str) -> String {
     format!(
-        "DO $hidden$ BEGIN EXECUTE replace($text${statement}$text$, 'JOURNAL', 'wasmi' || 'grate'); END $hidden$"
+        "DO $hidden$ BEGIN EXECUTE replace(replace($text${statement}$text$, 'JOURNAL', 'BARE.BARE'), 'BARE', 'wasmi' || 'grate'); END $hidden$"
     )
 }

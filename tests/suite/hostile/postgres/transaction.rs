@@ -167,7 +167,7 @@ fn making_the_transaction_read_only() {
 #[test]
 fn a_cursor_of_the_hosts_name() {
     let target = Target::new();
-    let declare = hidden("DECLARE JOURNAL_%s CURSOR FOR SELECT 'mine'").replace(
+    let declare = hidden("DECLARE BARE_%s CURSOR FOR SELECT 'mine'").replace(
         "EXECUTE replace(",
         "FOR number IN 1..99 LOOP EXECUTE format(replace(",
     );
