@@ -6,7 +6,7 @@
 
 use super::cells::{columns, index as index_of, number, spelled, text};
 use super::tables::tables;
-use super::{OutputLine, Phase, has_tenants, integer, lease};
+use super::{OutputLine, Phase, conflict, has_tenants, integer, lease};
 use crate::database::{Result, Session, Value};
 use crate::output::Level;
 
@@ -75,26 +75,37 @@ pub async fn write_output(
     }
     // Each statement sees what was committed before it began.
     lease::take_turns(session).await?;
-    for line in lines {
+    for (position, line) in lines.iter().enumerate() {
+        // A transaction whose connection was lost may still reach the server after its lines were written again.
+        let unless_written = match position {
+            0 => {
+                " WHERE coalesce((SELECT number FROM wasmigrate_output WHERE run = $1 AND writer = $3
+                   ORDER BY sequence DESC LIMIT 1), 0) < $2"
+            }
+            _ => "",
+        };
+        let statement = format!(
+            "INSERT INTO wasmigrate_output
+             (run, sequence, number, writer, step_index, phase, written_at, level, line, tenant, file_key)
+             SELECT $1, CASE WHEN newest < $2 THEN $2 ELSE newest + 1 END, $2, $3, $4, $5, $6, $7, $8, $9, $10
+             FROM (SELECT coalesce(max(sequence), 0) AS newest FROM wasmigrate_output WHERE run = $1) AS before{unless_written}
+             RETURNING sequence"
+        );
+        let parameters = [
+            run.into(),
+            line.sequence.into(),
+            writer.into(),
+            line.index.into(),
+            line.phase.as_str().into(),
+            line.written_at.into(),
+            line.level.as_str().into(),
+            line.line.as_str().into(),
+            line.tenant.clone().into(),
+            line.file.clone().into(),
+        ];
+        let otherwise = conflict("that these lines of output are new");
         tables(session)
-            .execute_later(
-                "INSERT INTO wasmigrate_output
-                 (run, sequence, number, writer, step_index, phase, written_at, level, line, tenant, file_key)
-                 SELECT $1, CASE WHEN newest < $2 THEN $2 ELSE newest + 1 END, $2, $3, $4, $5, $6, $7, $8, $9, $10
-                 FROM (SELECT coalesce(max(sequence), 0) AS newest FROM wasmigrate_output WHERE run = $1) AS before",
-                &[
-                    run.into(),
-                    line.sequence.into(),
-                    writer.into(),
-                    line.index.into(),
-                    line.phase.as_str().into(),
-                    line.written_at.into(),
-                    line.level.as_str().into(),
-                    line.line.as_str().into(),
-                    line.tenant.clone().into(),
-                    line.file.clone().into(),
-                ],
-            )
+            .require(&statement, &parameters, 1, otherwise)
             .await?;
     }
     Ok(())

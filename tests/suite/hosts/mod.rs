@@ -229,7 +229,7 @@ fn a_host_that_came_second_to_the_lock_waits_for_the_first() {
     let mut application = place.connect();
     application.run(Place::in_sql_of(
         "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE",
-        "BEGIN; SELECT pg_advisory_xact_lock(hashtext('wasmigrate'), hashtext('public'))",
+        "BEGIN; SELECT pg_advisory_xact_lock(hashtext('wasmigrate'), hashtext('wasmigrate'))",
     ));
     // Both have seen that nobody holds the lease when one of them gets the lock.
     let hosts = [(); 2].map(|()| Host::start(&place, &["migrate"]));

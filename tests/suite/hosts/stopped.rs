@@ -245,6 +245,23 @@ mod postgres {
         );
     }
 
+    /// What a session is called is for people: a step can change it, and the host's own look before a commit takes it away.
+    #[test]
+    fn the_next_host_ends_it_whatever_the_step_has_called_it() {
+        let place = slow_steps().with_variable("WASMIGRATE_LEASE_SECONDS", SHORT_LEASE);
+        let slow = std::fs::read_to_string(place.step("0004_slow.sql")).unwrap();
+        let renamed = format!("SET application_name = 'wasmigrate no more';\n{slow}");
+        place.write_step("0004_slow.sql", renamed.as_bytes());
+        let asleep = stopped_in_a_step(&place);
+        place
+            .run(&["migrate"])
+            .ends_with(0)
+            .and_says("0004_slow migrated");
+        asleep.go_on();
+        asleep.end().ends_with(1).and_says(TAKEN);
+        assert_eq!(place.one::<String>(MIGRATED), "10000003 1");
+    }
+
     #[test]
     fn a_host_asleep_in_the_middle_of_a_transaction_does_not_keep_the_application_waiting_for_ever()
     {

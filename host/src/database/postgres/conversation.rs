@@ -129,7 +129,7 @@ impl PostgresSession {
         }
         let canceller = connection.canceller.clone();
         let (stop, database) = (self.stop.clone(), self.database.clone());
-        let label = self.label.clone();
+        let name = self.label.as_ref().map(|label| label.name.clone());
         let is_interruptible = authority != Authority::Host;
         connection.wire.longest_silence = match (authority, self.access) {
             (Authority::Host, Access::Read) => LONGEST_SILENCE_TO_A_QUESTION,
@@ -156,7 +156,7 @@ impl PostgresSession {
             }
             if asked_holders.elapsed() > suspicious {
                 asked_holders = Instant::now();
-                holders = locks::holders(&database, process, label.as_deref()).or(holders.take());
+                holders = locks::holders(&database, process, name.as_deref()).or(holders.take());
             }
             Ok(())
         };

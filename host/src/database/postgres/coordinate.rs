@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::super::{Authority, Cell, Coordination, Result, Session, Value};
+use super::label::Label;
 use super::state::PostgresSession;
 
 /// How long the server keeps a transaction that has the target's lock and whose host says nothing: no other host can do
@@ -20,11 +21,11 @@ const ENDING_INTERVAL: Duration = Duration::from_millis(10);
 #[async_trait]
 impl Coordination for PostgresSession {
     fn label(&mut self, run: i64) {
-        self.label = Some(label(run, &self.target.home.journal));
+        self.label = Some(Label::of_run(run, &self.target.home));
     }
 
     fn label_part(&mut self, run: i64, part: u32) {
-        self.label = Some(label_of_part(run, part, &self.target.home.journal));
+        self.label = Some(Label::of_part(run, part, &self.target.home));
     }
 
     async fn lock_target(&mut self) -> Result<()> {
@@ -42,12 +43,11 @@ impl Coordination for PostgresSession {
     }
 
     async fn end_others(&mut self, run: i64) -> Result<bool> {
-        self.end_labelled(OF_RUN, &label(run, &self.target.home.journal))
+        self.end_labelled(&Label::of_run(run, &self.target.home))
     }
 
     async fn end_others_of_part(&mut self, run: i64, part: u32) -> Result<bool> {
-        let label = label_of_part(run, part, &self.target.home.journal);
-        self.end_labelled("application_name = $1", &label)
+        self.end_labelled(&Label::of_part(run, part, &self.target.home))
     }
 
     async fn waiting_for_run(&mut self, run: i64) -> Result<u64> {
@@ -62,9 +62,9 @@ impl Coordination for PostgresSession {
              ) AND coalesce((pg_catalog.to_jsonb(waiting) ->> 'waitstart')::pg_catalog.timestamptz, '-infinity')
                  < pg_catalog.clock_timestamp() - interval '100 milliseconds'"
         );
-        let label = label(run, &self.target.home.journal);
+        let label = Label::of_run(run, &self.target.home);
         let session: &mut dyn Session = self;
-        let rows = session.rows(&query, &[label.into()]).await?;
+        let rows = session.rows(&query, &[label.name.into()]).await?;
         let count = rows.first().and_then(|row| row.first()?.as_integer());
         Ok(count
             .and_then(|count| u64::try_from(count).ok())
@@ -88,20 +88,26 @@ impl Coordination for PostgresSession {
     }
 }
 
-/// What the sessions of a run and of its parts have in common, whose label is the statement's first parameter.
+/// What the sessions of a run and of its parts have in common, whose name is the statement's first parameter.
 const OF_RUN: &str = "(application_name = $1 OR pg_catalog.left(application_name, pg_catalog.length($1) + 2) = $1 || ' #')";
 
+/// Ends the sessions that hold the lock whose name is the first parameter, or are called as the second says.
+const END: &str = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+    WHERE datname = pg_catalog.current_database() AND usename = current_user AND pid <> pg_catalog.pg_backend_pid()
+    AND (application_name = $2 OR pg_catalog.left(application_name, pg_catalog.length($2) + 2) = $2 || ' #' OR pid IN (
+        SELECT pid FROM pg_catalog.pg_lock_status() WHERE locktype = 'advisory' AND objsubid = 1
+        AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+        AND classid::bigint << 32 | objid::bigint = pg_catalog.hashtextextended($1, 0)
+    ))";
+
 impl PostgresSession {
-    /// Ends the sessions of others that a condition tells by their label.
-    fn end_labelled(&mut self, condition: &str, label: &str) -> Result<bool> {
-        let query = format!(
-            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-             WHERE {condition} AND datname = pg_catalog.current_database() AND usename = current_user
-             AND pid <> pg_catalog.pg_backend_pid()"
-        );
+    /// Ends the sessions of others that have a label.
+    fn end_labelled(&mut self, label: &Label) -> Result<bool> {
+        let lock = label.locks.last().map_or("", String::as_str);
+        let parameters = [Cell::Text(lock), Cell::Text(&label.name)];
         let give_up = Instant::now() + ENDING;
-        // What was asked to end may be in the middle of a commit, and is called so until it has ended.
-        while self.run(Authority::Host, &query, [Cell::Text(label)].into_iter())? > 0 {
+        // What was asked to end may be in the middle of a commit, and is there until it has ended.
+        while self.run(Authority::Host, END, parameters.into_iter())? > 0 {
             if Instant::now() > give_up {
                 return Ok(false);
             }
@@ -111,19 +117,4 @@ impl PostgresSession {
         }
         Ok(true)
     }
-}
-
-/// What a run's transactions are called in the server's list of activities, whose names have at most 63 bytes.
-fn label(run: i64, schema: &str) -> String {
-    let mut label = format!("wasmigrate run {run} in {schema}");
-    // A part's number has at most 7 more.
-    while label.len() > 56 {
-        label.pop();
-    }
-    label
-}
-
-/// The same for a part of a run.
-fn label_of_part(run: i64, part: u32, schema: &str) -> String {
-    format!("{} #{part}", label(run, schema))
 }

@@ -24,6 +24,7 @@ mod guard;
 mod home;
 mod interruptions;
 mod introspect;
+mod label;
 mod lexer;
 mod locks;
 mod parameters;

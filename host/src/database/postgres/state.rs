@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::super::{Access, CursorId, Kind, Result, SavepointId, Server, Stop};
 use super::capabilities::CAPABILITIES;
 use super::connection::Connection;
+use super::label::Label;
 use super::pipeline::Pipeline;
 use super::pool::{Postgres, Target};
 use super::results::Cursor;
@@ -27,7 +28,7 @@ pub(super) struct PostgresSession {
     next_number: u32,
     /// Statements of this transaction: those that came again go by a number on the server.
     pub(super) prepared: HashMap<String, Option<u32>>,
-    pub(super) label: Option<String>,
+    pub(super) label: Option<Label>,
     pub(super) loaded: Option<Loaded>,
     /// The journal's tables, once they were read.
     pub(super) journal: Option<JournalTables>,

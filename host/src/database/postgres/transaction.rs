@@ -39,12 +39,19 @@ impl PostgresSession {
             None => format!("({})", verify::journal(&self.target.home.journal)),
         };
         let settings = self.settings();
+        let label = self.label.clone();
+        let locks = label
+            .iter()
+            .map(|label| label.calls(settings.len() + 1, true));
+        let mut calls = vec![calls(&settings, true), self.durability().to_owned()];
+        calls.extend(locks.flatten());
         let first = format!(
-            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {journal}, {}, {}",
-            calls(&settings, true),
-            self.durability(),
+            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {journal}, {}",
+            calls.join(", "),
         );
-        let values = settings.iter().map(|(_, value)| Cell::Text(value));
+        let locks = label.iter().flat_map(|label| &label.locks);
+        let values = settings.iter().map(|(_, value)| value).chain(locks);
+        let values = values.map(|value| Cell::Text(value));
         debug_assert!(full_names::is_in_full(&first), "{first}");
         self.ask(Asked::Begin, &Request::once(&first), values)
     }
@@ -105,10 +112,22 @@ impl PostgresSession {
             ("lock_timeout", lock_timeout),
             ("statement_timeout", deadline),
         ];
-        settings.extend(self.label.clone().map(|label| ("application_name", label)));
-        let statement = format!("SELECT {}", calls(&settings, false));
+        let label = self.label.clone();
+        settings.extend(
+            label
+                .iter()
+                .map(|label| ("application_name", label.name.clone())),
+        );
+        let locks = label
+            .iter()
+            .map(|label| label.calls(settings.len() + 1, false));
+        let mut calls = vec![calls(&settings, false)];
+        calls.extend(locks.flatten());
+        let statement = format!("SELECT {}", calls.join(", "));
         debug_assert!(full_names::is_in_full(&statement), "{statement}");
-        let values = settings.iter().map(|(_, value)| Cell::Text(value));
+        let locks = label.iter().flat_map(|label| &label.locks);
+        let values = settings.iter().map(|(_, value)| value).chain(locks);
+        let values = values.map(|value| Cell::Text(value));
         self.ask(Asked::Quiet, &Request::once(&statement), values)?;
         self.settle_quietly(Authority::Step)
     }
@@ -440,7 +459,8 @@ impl PostgresSession {
                 (deadline + IDLE_MARGIN).as_millis().to_string(),
             ),
         ];
-        settings.extend(self.label.clone().map(|label| ("application_name", label)));
+        let name = self.label.as_ref().map(|label| label.name.clone());
+        settings.extend(name.map(|name| ("application_name", name)));
         settings
     }
 
