@@ -394,7 +394,7 @@ mod postgres {
             .and_says("the state is finalized");
         assert_eq!(place.one::<i64>("SELECT count(*) FROM shop.customer"), 2);
         assert_eq!(
-            place.one::<i64>("SELECT count(*) FROM shop.wasmigrate_step"),
+            place.one::<i64>("SELECT count(*) FROM wasmigrate_shop.wasmigrate_step"),
             1
         );
         assert_eq!(place.everything(), first);

@@ -77,7 +77,7 @@ fn hold_runs(place: &Place) -> Application {
     let mut application = place.connect();
     application.run(Place::in_sql_of(
         "BEGIN IMMEDIATE",
-        "BEGIN; SELECT pg_advisory_xact_lock(hashtext('wasmigrate'), hashtext('public'))",
+        "BEGIN; SELECT pg_advisory_xact_lock(hashtext('wasmigrate'), hashtext('wasmigrate'))",
     ));
     application
 }
