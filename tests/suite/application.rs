@@ -43,12 +43,17 @@ impl Application {
     }
 
     pub fn open_url(url: &str) -> Self {
-        let mut client =
-            Client::connect(url, NoTls).unwrap_or_else(|error| panic!("{url}: {error}"));
-        // Tests look into the journal by the names of its tables.
-        let see_journal = "SELECT set_config('search_path', current_setting('search_path') || ', wasmigrate', false)";
-        client.batch_execute(see_journal).unwrap();
+        let client = Client::connect(url, NoTls).unwrap_or_else(|error| panic!("{url}: {error}"));
         Self::Postgres(Box::new(client))
+    }
+
+    /// The same for one that looks into the journal by the names of its tables.
+    fn that_sees_the_journal(url: &str) -> Self {
+        let mut application = Self::open_url(url);
+        application.run(
+            "SELECT set_config('search_path', current_setting('search_path') || ', wasmigrate', false)",
+        );
+        application
     }
 
     /// Runs statements, the first failure of which is told.
@@ -328,7 +333,7 @@ impl Database {
 
     /// A connection of the application, which owns the database.
     pub fn connect(&self) -> Application {
-        Application::open_url(&self.url())
+        Application::that_sees_the_journal(&self.url())
     }
 
     /// A connection of the server's superuser.
@@ -391,7 +396,7 @@ pub fn superuser(database: &str) -> Application {
 }
 
 fn superuser_at(address: &str, database: &str) -> Application {
-    Application::open_url(&url("postgres", address, database))
+    Application::that_sees_the_journal(&url("postgres", address, database))
 }
 
 fn url(user: &str, address: &str, database: &str) -> String {

@@ -321,10 +321,12 @@ fn with_trigger(place: Place, body: &str) -> Place {
 #[test]
 fn a_trigger_that_touches_the_journal_is_found_out() {
     for body in [
-        "UPDATE wasmigrate_lease SET token = token + 1",
-        "DELETE FROM wasmigrate_range",
-        "UPDATE wasmigrate_step SET state = 'finalized'",
+        "UPDATE JOURNAL_lease SET token = token + 1",
+        "DELETE FROM JOURNAL_range",
+        "UPDATE JOURNAL_step SET state = 'finalized'",
     ] {
+        let journal = Place::in_sql_of("wasmigrate", "wasmigrate.wasmigrate");
+        let body = &body.replace("JOURNAL", journal);
         let Attack { place } = attack(&Transformation::new());
         // Makes the journal.
         std::fs::rename(place.step(STEP), place.path().join("later")).unwrap();

@@ -254,7 +254,7 @@ fn neither_a_transaction_nor_the_journal_is_open_to_it() {
             "belong to the host",
         ),
         (
-            "DO $$ BEGIN EXECUTE 'DELETE FROM wasmi' || 'grate_step'; END $$",
+            "DO $$ BEGIN EXECUTE 'DELETE FROM wasmi' || 'grate.wasmi' || 'grate_step'; END $$",
             "the step tampered with the host",
         ),
     ] {

@@ -67,10 +67,15 @@ mod postgres {
             .and_says("the schema `billing` exists already")
             .and_says("--adopt");
         assert_eq!(place.texts("SELECT name FROM wasmigrate_tenant"), ["acme"]);
-        place
-            .run(&["tenants", "add", "public", "--adopt"])
-            .ends_with(1)
-            .and_says("the journal is in the schema `public`");
+        for (name, status, words) in [
+            ("public", 1, "the target itself is in the schema `public`"),
+            ("wasmigrate", 2, "such names belong to this program"),
+        ] {
+            place
+                .run(&["tenants", "add", name, "--adopt"])
+                .ends_with(status)
+                .and_says(words);
+        }
         place
             .run(&["tenants", "add", "billing", "--adopt"])
             .ends_with(0);

@@ -8,14 +8,17 @@ use crate::database::{Authority, Error, Result, Session, quote};
 const DUPLICATE_SCHEMA: &str = "42P06";
 
 /// Makes the schema of a new tenant. One that exists may hold something else: it is taken over only when the operator `adopts`
-/// it, and never where the journal is.
+/// it, and never where the target itself or the journal is.
 pub async fn make_schema(session: &mut dyn Session, schema: &str, adopts: bool) -> Result<()> {
-    if session
-        .journal_schema()
-        .is_some_and(|own| own.trim_matches('"') == schema)
-    {
+    let is = |own: Option<&str>| own.is_some_and(|own| own.trim_matches('"') == schema);
+    let why = match (is(session.journal_schema()), is(session.own_schema())) {
+        (true, _) => "the journal is in",
+        (_, true) => "the target itself is in",
+        _ => "",
+    };
+    if !why.is_empty() {
         return Err(Error::not_permitted(format!(
-            "the journal is in the schema `{schema}`, which cannot be a tenant's"
+            "{why} the schema `{schema}`, which cannot be a tenant's"
         )));
     }
     let unless = if adopts { "IF NOT EXISTS " } else { "" };
