@@ -18,6 +18,9 @@ pub(super) struct RepairArguments {
     /// Write down anew the SHA-256 of files that differ in their line ends or a byte order mark alone
     #[arg(long)]
     normalise: bool,
+    /// Move the journal to the schema where a new one would be, on PostgreSQL
+    #[arg(long)]
+    move_journal: bool,
     /// Why; status and history show it
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -39,6 +42,7 @@ pub(super) async fn run(
         accept: arguments.accept.clone(),
         remove: arguments.remove.clone(),
         normalise: arguments.normalise,
+        move_journal: arguments.move_journal,
         reason: arguments.reason.clone(),
     };
     let target = global.target(AllowanceArguments::default(), manner)?;
@@ -78,7 +82,15 @@ fn show_repaired(run: i64, repair: &Repair, terminal: &Terminal) {
         };
         terminal.line(&format!("  {}  {done}", difference.name));
     }
+    if let Some((from, to)) = &repair.moved {
+        terminal.line(&format!(
+            "run {run} moved the journal from the schema {from} to {to}"
+        ));
+    }
     let count = repair.differences.len();
+    if count == 0 {
+        return;
+    }
     terminal.line(&format!(
         "run {run} repaired {count} {}, and ran nothing",
         if count == 1 { "step" } else { "steps" }

@@ -42,7 +42,7 @@ pub(crate) use postgres::conninfo_value;
 pub use postgres::{Postgres, PostgresOptions};
 pub use schema::{Schema, differences};
 pub use session::{
-    CommitPermit, Coordination, Introspection, Rehearsing, Session, Statements, Transactions,
+    CommitPermit, Coordination, Introspection, Moved, Rehearsing, Session, Statements, Transactions,
 };
 pub use shape::{ColumnShape, ForeignKey, Shape};
 pub use sqlite::Sqlite;

@@ -219,6 +219,15 @@ pub trait Coordination: Send {
     async fn replication_lag(&mut self) -> Result<Option<Duration>>;
 }
 
+/// From which schema to which a journal was moved, as identifiers in quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it was.
+    pub from: String,
+    /// Where it is.
+    pub to: String,
+}
+
 /// What the target is and looks like.
 #[async_trait]
 pub trait Introspection: Send {
@@ -236,6 +245,9 @@ pub trait Introspection: Send {
 
     /// Makes the schema of the journal's tables, where they need one and it is not there.
     async fn make_journal_schema(&mut self) -> Result<()>;
+
+    /// Moves the journal's tables, in the open transaction, to where a new journal would be; none when they are there.
+    async fn move_journal(&mut self) -> Result<Option<Moved>>;
 
     /// What the catalog says of the journal's tables and what is hung onto them, as a short text. Who may read them, and where
     /// the database stores them, does not count.

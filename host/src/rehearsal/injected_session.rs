@@ -11,7 +11,7 @@ use super::injection::{Injection, dead};
 use super::points::{Point, named};
 use crate::database::{
     Access, Authority, Batch, Column, CommitPermit, Content, Coordination, CursorId, Deed,
-    Durability, Error, Introspection, Listener, Rehearsing, Result, SavepointId, Script,
+    Durability, Error, Introspection, Listener, Moved, Rehearsing, Result, SavepointId, Script,
     ScriptError, SequenceState, Server, Session, Shape, Statements, TableName, Transactions, Value,
 };
 
@@ -416,6 +416,10 @@ impl Introspection for InjectedSession {
 
     async fn make_journal_schema(&mut self) -> Result<()> {
         self.inner()?.make_journal_schema().await
+    }
+
+    async fn move_journal(&mut self) -> Result<Option<Moved>> {
+        self.inner()?.move_journal().await
     }
 
     async fn journal_catalog(&mut self) -> Result<String> {

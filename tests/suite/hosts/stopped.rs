@@ -258,7 +258,10 @@ mod postgres {
             .ends_with(0)
             .and_says("0004_slow migrated");
         asleep.go_on();
-        asleep.end().ends_with(1).and_says(TAKEN);
+        asleep
+            .end()
+            .ends_with(1)
+            .and_says(r#""outcome":"interrupted""#);
         assert_eq!(place.one::<String>(MIGRATED), "10000003 1");
     }
 

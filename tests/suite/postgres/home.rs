@@ -4,8 +4,6 @@ use std::process;
 
 use wasmigrate_test_server::{Cluster, Durability};
 
-use crate::application::Application;
-use crate::hosts::host::until;
 use crate::place::Place;
 use crate::service::process::Service;
 
@@ -160,27 +158,31 @@ fn who_may_make_no_schema_is_told_who_can() {
     assert_eq!(place.texts(JOURNALS), ["wasmigrate"]);
 }
 
-/// A service that has looked before does not take the target for new when its journal is elsewhere now.
+/// A journal that was made beside the tables moves to a schema of its own, and a service that has looked before follows it.
 #[test]
-fn a_service_follows_the_journal() {
+fn a_journal_is_moved_and_a_service_follows_it() {
     let place = place().with_variable("WASMIGRATE_POSTGRES_JOURNAL_SCHEMA", "public");
     place.run(&["migrate"]).ends_with(0);
     let place = place.with_variable("WASMIGRATE_POSTGRES_JOURNAL_SCHEMA", "");
     let service = Service::start(&place);
     assert_eq!(service.state(), "finalization_required");
-    let mut application: Application = place.connect();
-    application.run("CREATE SCHEMA wasmigrate");
-    for table in
-        place.texts("SELECT tablename FROM pg_tables WHERE tablename LIKE 'wasmigrate\\_%'")
-    {
-        application.run(&format!("ALTER TABLE public.{table} SET SCHEMA wasmigrate"));
-    }
-    until("the service has found it", || {
-        service.state() == "finalization_required"
-    });
+    place
+        .run(&["repair", "--move-journal", "--reason", "for the ORM"])
+        .ends_with(0)
+        .and_says("run 2 moved the journal from the schema public to wasmigrate");
+    assert_eq!(place.texts(JOURNALS), ["wasmigrate"]);
+    assert_eq!(service.state(), "finalization_required");
+    place
+        .run(&["repair", "--move-journal"])
+        .ends_with(0)
+        .and_says("nothing to do");
+    place.run(&["verify"]).ends_with(0);
     place
         .run(&["migrate"])
         .ends_with(0)
         .and_says("nothing to do");
+    place.run(&["reset"]).ends_with(0);
+    place.run(&["finalize"]).ends_with(0);
+    assert_eq!(service.state(), "finalized");
     assert_eq!(place.texts(JOURNALS), ["wasmigrate"]);
 }

@@ -6,13 +6,8 @@
 
 use super::super::{Error, ErrorKind, Result};
 
-/// The migrated schema and that of its journal, as identifiers in quotes, and whether steps would make their tables in the
-/// latter. Asks with the search path, the schema that the operator names for the journal, and the role of the steps.
-///
-/// The migrated schema is the first of the search path with a journal, and only else the first of all: a step may make one
-/// whose name comes earlier in the path, such as the role's own. A journal's schema that is called like a role would be in
-/// that role's path.
-pub(super) const HOME: &str = "
+/// What both questions begin with.
+const WITH: &str = "
 WITH path AS (
     SELECT home::text, number, CASE
         WHEN home = 'public' THEN 'wasmigrate'
@@ -31,12 +26,30 @@ WITH path AS (
     WHERE relname = 'wasmigrate_journal' AND relkind IN ('r', 'p')
 ), new AS (
     SELECT home, coalesce($2::text,
-        usual || CASE WHEN usual IN (current_user, session_user, $3::text) THEN '_journal' ELSE '' END), number, 5
+        usual || CASE WHEN usual IN (current_user, session_user, $3::text) THEN '_journal' ELSE '' END) AS place, number, 5 AS rank
     FROM home
-)
-SELECT quote_ident(home), quote_ident(place), (place <> home AND place = ($1::name[])[1])::text
-FROM (SELECT * FROM found UNION ALL SELECT * FROM new) AS either
-ORDER BY rank = 5, number, rank LIMIT 1";
+)";
+
+/// The migrated schema and that of its journal, as identifiers in quotes, and whether steps would make their tables in the
+/// latter. Asks with the search path, the schema that the operator names for the journal, and the role of the steps.
+///
+/// The migrated schema is the first of the search path with a journal, and only else the first of all: a step may make one
+/// whose name comes earlier in the path, such as the role's own. A journal's schema that is called like a role would be in
+/// that role's path.
+pub(super) fn find() -> String {
+    format!(
+        "{WITH}
+         SELECT quote_ident(home), quote_ident(place), (place <> home AND place = ($1::name[])[1])::text
+         FROM (SELECT * FROM found UNION ALL SELECT * FROM new) AS either
+         ORDER BY rank = 5, number, rank LIMIT 1"
+    )
+}
+
+/// Where a new journal of a migrated schema would be, as an identifier in quotes. Asks with what [`find`] asks with, and the
+/// schema.
+pub(super) fn usual() -> String {
+    format!("{WITH} SELECT quote_ident(place) FROM new WHERE quote_ident(home) = $4")
+}
 
 /// A schema to migrate, and that of its journal, as identifiers in quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +59,7 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// Reads what [`HOME`] answers.
+    /// Reads what [`find`] answers.
     pub(super) fn read(rows: Vec<Vec<Option<String>>>) -> Result<Self> {
         let row = rows.into_iter().next().unwrap_or_default();
         let Ok([Some(schema), Some(journal), Some(is_of_steps)]) =

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 
 use super::super::{
-    Access, Authority, Error, ErrorKind, Introspection, Result, Server, Session, TableName, Value,
-    texts,
+    Access, Authority, Error, ErrorKind, Introspection, Moved, Result, Server, Session, TableName,
+    Value, texts,
 };
-use super::home::{HOME, Home};
+use super::home::{self, Home};
 use super::state::PostgresSession;
 use super::text::quote_text;
 use super::{schema, verify};
@@ -71,6 +71,33 @@ impl Introspection for PostgresSession {
         })
     }
 
+    async fn move_journal(&mut self) -> Result<Option<Moved>> {
+        let mut parameters = self.home_parameters().to_vec();
+        parameters.push(self.target.home.schema.as_str().into());
+        let session: &mut dyn Session = self;
+        let rows = session.rows(&home::usual(), &parameters).await?;
+        let Some(to) = texts(&rows).and_then(|mut usual| usual.pop()) else {
+            return Ok(None);
+        };
+        let from = std::mem::replace(&mut self.target.home.journal, to.clone());
+        if from == to {
+            return Ok(None);
+        }
+        self.make_journal_schema().await?;
+        let tables = format!(
+            "SELECT pg_catalog.quote_ident(relname) FROM pg_catalog.pg_class
+             WHERE relkind IN ('r', 'p') AND {}",
+            verify::is_of_journal(&from)
+        );
+        let session: &mut dyn Session = self;
+        for table in texts(&session.rows(&tables, &[]).await?).unwrap_or_default() {
+            let statement = format!("ALTER TABLE {from}.{table} SET SCHEMA {to}");
+            session.execute(Authority::Host, &statement, &[]).await?;
+        }
+        *self.database.known_target() = None;
+        Ok(Some(Moved { from, to }))
+    }
+
     async fn journal_catalog(&mut self) -> Result<String> {
         let query = verify::catalog(&self.target.home.journal);
         let session: &mut dyn Session = self;
@@ -122,17 +149,21 @@ impl Introspection for PostgresSession {
 }
 
 impl PostgresSession {
-    /// Looks for the journal where somebody has moved it since this process first looked, before the target is taken for new.
-    /// Whether it is elsewhere now.
-    async fn find_home_again(&mut self) -> Result<bool> {
+    fn home_parameters(&self) -> [Value; 3] {
         let options = &self.database.0.options;
-        let parameters = [
+        [
             self.target.search_path.as_str().into(),
             options.journal_schema.clone().into(),
             options.role.clone().into(),
-        ];
+        ]
+    }
+
+    /// Looks for the journal where somebody has moved it since this process first looked, before the target is taken for new.
+    /// Whether it is elsewhere now.
+    async fn find_home_again(&mut self) -> Result<bool> {
+        let parameters = self.home_parameters();
         let session: &mut dyn Session = self;
-        let rows = session.rows(HOME, &parameters).await?;
+        let rows = session.rows(&home::find(), &parameters).await?;
         let text = |value: Value| value.as_text().map(str::to_owned);
         let rows = rows
             .into_iter()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::{Cell, Error, ErrorKind, Result, SessionLimits, Stop};
 use super::address::Address;
 use super::connection::{Bounds, Connection};
-use super::home::{HOME, Home};
+use super::home::{self, Home};
 use super::patience::Patience;
 use super::pipeline;
 use super::reach;
@@ -180,7 +180,7 @@ impl Postgres {
                 .map_or(Cell::Null, Cell::Text),
             options.role.as_deref().map_or(Cell::Null, Cell::Text),
         ];
-        let rows = pipeline::ask(connection, HOME, &parameters, patience)?;
+        let rows = pipeline::ask(connection, &home::find(), &parameters, patience)?;
         let home = Home::read(rows).map_err(|error| Error {
             message: format!("{}: {}", self.0.name, error.message),
             ..error

@@ -128,7 +128,7 @@ const RIGHTS: &str = "pg_catalog.string_agg(
     )), ';' ORDER BY pg_class.oid)";
 
 /// Whether a row of `pg_class` is of the journal: a table, or an index of it.
-fn is_of_journal(schema: &str) -> String {
+pub(super) fn is_of_journal(schema: &str) -> String {
     // The prefix's last letter is an underscore, which a backtick follows.
     let after = JOURNAL_PREFIX.replace('_', "`");
     format!(

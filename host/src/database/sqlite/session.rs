@@ -11,9 +11,9 @@ use send_wrapper::SendWrapper;
 use super::super::content::text;
 use super::super::{
     Access, Authority, Batch, Cell, Column, CommitPermit, Content, Coordination, CursorId, Deed,
-    Durability, Error, Introspection, Kind, Listener, Rehearsing, Result, SavepointId, Script,
-    ScriptError, SequenceState, Server, Session, Shape, Statements, Stop, TableName, Transactions,
-    Value, expect_columns, quote,
+    Durability, Error, Introspection, Kind, Listener, Moved, Rehearsing, Result, SavepointId,
+    Script, ScriptError, SequenceState, Server, Session, Shape, Statements, Stop, TableName,
+    Transactions, Value, expect_columns, quote,
 };
 use super::capabilities::CAPABILITIES;
 use super::content;
@@ -415,6 +415,10 @@ impl Introspection for SqliteSession {
 
     async fn make_journal_schema(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    async fn move_journal(&mut self) -> Result<Option<Moved>> {
+        Ok(None)
     }
 
     async fn journal_catalog(&mut self) -> Result<String> {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::adopt::{self, Record};
 use super::{Engine, Observer, RunError};
 use crate::catalog::Digests;
-use crate::database::{self, Access, Session, Stop};
+use crate::database::{self, Access, Moved, Session, Stop};
 use crate::journal::{self, RepairRecord};
 use chosen::Chosen;
 
@@ -31,6 +31,8 @@ pub struct RepairOrder {
     pub remove: Vec<String>,
     /// Whether to write down anew the digests of files that differ in their line ends alone.
     pub normalise: bool,
+    /// Whether to move the journal to where a new one would be.
+    pub move_journal: bool,
     /// Why; the history shows it.
     pub reason: Option<String>,
 }
@@ -38,7 +40,7 @@ pub struct RepairOrder {
 impl RepairOrder {
     /// Whether it names nothing to repair.
     pub fn is_empty(&self) -> bool {
-        self.accept.is_empty() && self.remove.is_empty() && !self.normalise
+        self.accept.is_empty() && self.remove.is_empty() && !self.normalise && !self.move_journal
     }
 
     fn check(&self) -> Result<(), RunError> {
@@ -59,6 +61,9 @@ pub struct Repair {
     pub run: Option<i64>,
     /// What was repaired in that run, or else all that differs.
     pub differences: Vec<Difference>,
+    /// The schemas from which and to which the journal was moved in that run.
+    #[serde(default)]
+    pub moved: Option<(String, String)>,
 }
 
 /// A difference between the journal and a file.
@@ -132,18 +137,22 @@ async fn repair(
         session.rollback().await?;
         if order.is_empty() {
             return Ok(Repair {
-                run: None,
                 differences,
+                ..Repair::default()
             });
         }
-        if Chosen::of(order, &differences)?.is_empty() {
+        if Chosen::of(order, &differences)?.is_empty() && !order.move_journal {
             return Ok(Repair::default());
         }
     }
     let (mut session, snapshot) = adopt::take_turn(engine, &*observer, stop).await?;
     let differences = differences(engine, &mut *session).await?;
     let chosen = Chosen::of(order, &differences)?;
-    if chosen.is_empty() {
+    let moved = match order.move_journal {
+        true => session.move_journal().await?,
+        false => None,
+    };
+    if chosen.is_empty() && moved.is_none() {
         return Ok(Repair::default());
     }
     // What the target should look like is what the last run left: a repair of the journal says nothing about it.
@@ -158,11 +167,20 @@ async fn repair(
         }
         None => steps::write(engine, &snapshot, &chosen, &mut record, &mut *session).await?,
     }
+    if let Some(Moved { from, to }) = &moved {
+        let reason = order.reason.iter().map(|reason| format!(": {reason}"));
+        let reason: String = reason.collect();
+        record.tell(
+            None,
+            &format!("the journal was moved from the schema {from} to {to}{reason}"),
+        );
+    }
     let schema = schema.as_ref().map(|(_, schema)| schema);
     let run = record.commit_with(&mut *session, schema).await?;
     Ok(Repair {
         run: Some(run),
         differences: chosen.into_differences(),
+        moved: moved.map(|Moved { from, to }| (from, to)),
     })
 }
 
