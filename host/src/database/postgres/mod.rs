@@ -45,6 +45,7 @@ mod throwaway;
 mod tls;
 mod transaction;
 mod transform;
+mod under_way;
 mod verify;
 mod wire;
 

@@ -27,6 +27,7 @@ impl PostgresSession {
         }
         self.pipeline.begun = None;
         self.search_path = None;
+        self.lock_wait = None;
         self.transaction = Some(Transaction {
             is_flushed: durability == Durability::Flushed,
             ..Transaction::default()
