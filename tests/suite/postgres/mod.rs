@@ -2,6 +2,7 @@
 
 mod advice;
 mod dumps;
+mod enumerations;
 mod errors;
 mod notices;
 mod outside;
