@@ -36,6 +36,22 @@ impl Level {
     }
 }
 
+/// So many of something, in words: `1 row`, `2 rows`.
+pub(crate) fn counted(count: impl TryInto<u64>, one: &str, more: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {one}"),
+        count => format!("{count} {more}"),
+    }
+}
+
+/// The verb after [`counted`].
+pub(crate) fn has_or_have(count: impl TryInto<u64>) -> &'static str {
+    match count.try_into() {
+        Ok(1) => "has",
+        _ => "have",
+    }
+}
+
 /// The line without what could steer a terminal or hide text in it: control characters but for tabs, and the Unicode
 /// characters that turn the direction of writing.
 pub(crate) fn printable(line: &str) -> String {

@@ -6,6 +6,7 @@
 mod adopt;
 mod application;
 mod commands;
+mod configuration;
 mod crash;
 mod dashboard;
 mod environments;

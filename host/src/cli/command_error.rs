@@ -26,7 +26,10 @@ impl From<RunError> for CommandError {
         };
         Self {
             status,
-            message: error.to_string(),
+            message: match &error {
+                RunError::Held(_) => format!("{error}; wait for it, or leave out `--no-wait`"),
+                error => error.to_string(),
+            },
             failure: match error {
                 RunError::Step(failure) => Some(failure),
                 _ => None,

@@ -3,8 +3,8 @@
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use super::Arguments;
 use super::terminal::Terminal;
+use super::{Arguments, CommandError};
 
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArguments {
@@ -12,7 +12,16 @@ pub(super) struct CompletionsArguments {
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &CompletionsArguments, terminal: &Terminal) -> u8 {
+pub(super) fn run(
+    arguments: &CompletionsArguments,
+    terminal: &Terminal,
+) -> Result<u8, CommandError> {
+    if terminal.json() {
+        return Err(anyhow::anyhow!(
+            "`completions` prints a script for a shell: leave out `--json`"
+        )
+        .into());
+    }
     let mut script = Vec::new();
     clap_complete::generate(
         arguments.shell,
@@ -21,5 +30,5 @@ pub(super) fn run(arguments: &CompletionsArguments, terminal: &Terminal) -> u8 {
         &mut script,
     );
     terminal.line(String::from_utf8_lossy(&script).trim_end());
-    0
+    Ok(0)
 }

@@ -8,6 +8,7 @@ use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::catalog::step_label;
 use crate::engine::{Failure, HistoryEntry, RunFile};
 use crate::journal::{OutputLine, Phase};
+use crate::output::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArguments {
@@ -129,8 +130,7 @@ fn show_lines(lines: &[OutputLine], terminal: &Terminal) {
 fn done(file: &RunFile) -> String {
     let tenants = |count: u64| match (file.kind.is_for_tenants(), count) {
         (false, _) => String::new(),
-        (true, 1) => " for 1 tenant".to_owned(),
-        (true, _) => format!(" for {count} tenants"),
+        (true, _) => format!(" for {}", counted(count, "tenant", "tenants")),
     };
     let phases = [("migrated", file.migrated), ("finalized", file.finalized)];
     match phases {

@@ -5,7 +5,9 @@ use clap::{Args, Subcommand};
 use super::terminal::{Terminal, time};
 use super::{CommandError, GlobalArguments, Manner};
 use crate::catalog::Allowances;
+use crate::engine::Broken;
 use crate::journal::LeaseRecord;
+use crate::output::printable;
 
 #[derive(Debug, Args)]
 pub(super) struct LeaseArguments {
@@ -38,17 +40,31 @@ pub(super) async fn run(
     if arguments.command.is_some() {
         terminal.target(engine.target_name());
     }
-    let (lease, is_broken) = match &arguments.command {
-        None => (engine.lease().await?, false),
+    let (broken, is_broken) = match &arguments.command {
+        None => {
+            let lease = engine.lease().await?;
+            let beginning = engine.lock_holders().await?;
+            (Broken { lease, beginning }, false)
+        }
         Some(LeaseCommand::Break { reason }) => (engine.break_lease(reason).await?, true),
     };
+    let Broken { lease, beginning } = broken;
     if terminal.json() {
         terminal.document(&serde_json::json!({
             "lease": lease,
             "is_live": lease.as_ref().map(LeaseRecord::is_live),
             "is_broken": is_broken && lease.is_some(),
+            "lock": beginning,
         }));
         return Ok(0);
+    }
+    for holder in beginning {
+        let what = match (is_broken, holder.is_stalled) {
+            (true, _) => "was about to begin a run and has lost the lock of the target",
+            (false, true) => "has the lock of the target, and does nothing with it",
+            (false, false) => "has the lock of the target",
+        };
+        terminal.line(&format!("{} {what}", printable(&holder.name)));
     }
     let Some(lease) = lease else {
         terminal.line("nobody holds the lease");

@@ -40,7 +40,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::catalog::Allowances;
 use crate::client::Client;
 use crate::config::{Config, ENVIRONMENT};
-use crate::database::{self, Database};
+use crate::database::{self, Database, Wait};
 use crate::engine::{self, Engine, Gate, NativeFunction, Retries, TransformOptions};
 use crate::foreign::Tool;
 use crate::output::without_secrets;
@@ -206,6 +206,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(REFUSED);
         }
     };
+    tell_waits(matches!(arguments.command, Command::Serve(_)));
     match runtime.block_on(dispatch(arguments, &terminal)) {
         Ok(status) => ExitCode::from(status),
         Err(ended) => {
@@ -213,6 +214,19 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             ExitCode::from(ended.status)
         }
     }
+}
+
+/// Says what the database keeps this process waiting for where that is no run's: beside the answer, or in the log.
+fn tell_waits(is_service: bool) {
+    use std::io::Write as _;
+    Wait::on_any(Arc::new(move |wait| {
+        let Wait { whom, .. } = wait;
+        match is_service {
+            true => tracing::warn!("waiting for {whom}: {wait}"),
+            // Nobody is left to tell when the reader has gone away.
+            false => _ = writeln!(std::io::stderr().lock(), "waiting for {whom}: {wait}"),
+        }
+    }));
 }
 
 impl Arguments {
@@ -264,7 +278,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Wait(wait) => wait::run(global, wait, terminal).await,
         Command::Lease(lease) => lease::run(global, lease, terminal).await,
         Command::Tenants(tenants) => tenants::run(global, tenants, terminal).await,
-        Command::Completions(completions) => Ok(completions::run(completions, terminal)),
+        Command::Completions(completions) => completions::run(completions, terminal),
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::database::Stop;
 use crate::engine::{Extent, Progress, Rehearsal};
+use crate::output::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
@@ -133,7 +134,10 @@ fn show_rehearsal(rehearsal: &Rehearsal, terminal: &Terminal) -> u8 {
             .max()
             .unwrap_or(0);
         for (table, rows) in &rehearsal.rows_changed {
-            terminal.line(&format!("  {table:width$}  {rows} rows changed"));
+            terminal.line(&format!(
+                "  {table:width$}  {} changed",
+                counted(*rows, "row", "rows")
+            ));
         }
         if let Some(failure) = &rehearsal.failure {
             terminal.error(&failure.to_string(), Some(failure));

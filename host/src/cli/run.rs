@@ -132,6 +132,10 @@ pub(super) async fn run(
         };
         let left = match &report.failure {
             Some(failure) if failure.is_kept => "keeps what it has done and is run again",
+            // It may have been lost in a COMMIT.
+            Some(failure) if failure.is_lost_connection() => {
+                "is applied as a whole or not at all (`wasmigrate status` tells)"
+            }
             _ => "was rolled back",
         };
         terminal.line(&match (report.outcome, report.run) {

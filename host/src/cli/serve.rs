@@ -61,6 +61,18 @@ pub(super) async fn run(
     global: &GlobalArguments,
     arguments: &ServeArguments,
 ) -> Result<u8, CommandError> {
+    if global.host.is_some() {
+        return Err(anyhow::anyhow!(
+            "`serve` is the service itself: leave out `--host`, and name the address with `--listen`"
+        )
+        .into());
+    }
+    if global.json {
+        return Err(anyhow::anyhow!(
+            "`serve` answers over HTTP and writes its log: leave out `--json`, or pass `--log-format json`"
+        )
+        .into());
+    }
     let config = global.config()?;
     let migrate_result = migrate_result(&config.migrate_result)?;
     let mut serve = config.serve.clone();

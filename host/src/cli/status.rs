@@ -6,6 +6,7 @@ use super::terminal::{Terminal, printable_lines, shortened, time};
 use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::catalog::SourceKind;
 use crate::engine::{Overview, Progress, TenantOverview, TenantsSummary};
+use crate::output::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArguments {
@@ -75,7 +76,7 @@ fn show(overview: &Overview, terminal: &Terminal) {
         count(Progress::Migrated),
         count(Progress::Pending) + count(Progress::Started),
     ));
-    if let Some(tenants) = &overview.tenants {
+    if let Some(tenants) = overview.tenants.as_ref().filter(|all| all.tenants > 0) {
         terminal.line(&format!(
             "tenants {}: {} up to date, {} behind, {} failed",
             tenants.tenants, tenants.up_to_date, tenants.behind, tenants.failed
@@ -118,7 +119,7 @@ fn show(overview: &Overview, terminal: &Terminal) {
                         tenants.applied + tenants.pending
                     ),
                     (0, _) => String::new(),
-                    (rows, _) => format!("  {rows} bad rows"),
+                    (rows, _) => format!("  {}", counted(rows, "bad row", "bad rows")),
                 },
                 match step.out_of_order {
                     true => "  out of order",

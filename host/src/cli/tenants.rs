@@ -10,6 +10,7 @@ use super::terminal::{Terminal, printable_lines, time};
 use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::database::Stop;
 use crate::engine::TenantOverview;
+use crate::output::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct TenantsArguments {
@@ -57,8 +58,8 @@ pub(super) async fn run(
     match terminal.json() {
         true => terminal.document(&added),
         false => terminal.line(&format!(
-            "added the tenant {name}; {} files were applied to it",
-            added.files
+            "added the tenant {name}, and applied {} to it",
+            counted(added.files, "file", "files")
         )),
     }
     Ok(0)

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::engine::{Event, Failure, Observer};
 use crate::journal::{Outcome, Phase};
-use crate::output::{Level, printable};
+use crate::output::{Level, counted, printable};
 
 /// Where a command writes.
 pub(super) struct Terminal {
@@ -250,10 +250,19 @@ impl Observer for Lines {
             bars.notify(event);
         }
         match event {
-            Event::Waiting { holder, run } => {
+            Event::Waiting {
+                holder,
+                message: Some(message),
+                ..
+            } => self.line(&format!(
+                "waiting for {holder}: {}",
+                printable_lines(message)
+            )),
+            Event::Waiting { holder, run, .. } => {
                 let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
                 if told.as_deref() != Some(holder) {
-                    self.line(&format!("waiting for {holder} (run {run})"));
+                    let run = run.map_or_else(String::new, |run| format!(" (run {run})"));
+                    self.line(&format!("waiting for {holder}{run}"));
                     *told = Some(holder.clone());
                 }
             }
@@ -262,8 +271,8 @@ impl Observer for Lines {
                 command,
                 steps,
             } => self.line(&format!(
-                "run {run}: {command}, {steps} {}",
-                if *steps == 1 { "step" } else { "steps" }
+                "run {run}: {command}, {}",
+                counted(*steps, "step", "steps")
             )),
             Event::Resting {
                 waits_for: Some(what),

@@ -26,8 +26,15 @@ pub(super) async fn run(
             None => "what the schema was is not known: the last run did not keep it".to_owned(),
         };
         terminal.line(&format!(
-            "{} applied steps are what they were when they ran; {schema}",
-            verified.verified
+            "{} what {} ran; {schema}",
+            match verified.verified {
+                1 => "1 applied step is".to_owned(),
+                count => format!("{count} applied steps are"),
+            },
+            match verified.verified {
+                1 => "it was when it",
+                _ => "they were when they",
+            }
         ));
     }
     Ok(0)

@@ -129,7 +129,8 @@ impl Client {
             };
             observer.notify(&Event::Waiting {
                 holder: lease.holder,
-                run: lease.run,
+                run: Some(lease.run),
+                message: None,
             });
             tokio::select! {
                 () = sleep(PAUSE) => {}

@@ -221,6 +221,12 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
+        if status == ureq::http::StatusCode::UNAUTHORIZED {
+            return Err(Error::Refused {
+                status: status.as_u16(),
+                detail: format!("{}: {}", self.address(), self.unknown()),
+            });
+        }
         let detail = match response.body_mut().read_json::<Problem>() {
             Ok(problem) => problem.detail,
             Err(_) => return Err(self.unreachable(format!("it answers with status {status}"))),
@@ -229,6 +235,18 @@ impl Client {
             status: status.as_u16(),
             detail,
         })
+    }
+
+    /// Why the host does not know whose questions these are.
+    fn unknown(&self) -> &'static str {
+        match self.authorization {
+            None => {
+                "it answers only those who have its token or password: name the file with `--token-file` or `--password-file`"
+            }
+            Some(_) => {
+                "it does not accept this token or password: look into the file that `--token-file` or `--password-file` names"
+            }
+        }
     }
 
     fn url(&self, path: &str) -> String {

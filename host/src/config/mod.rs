@@ -10,6 +10,7 @@ mod database;
 mod dotenv;
 mod environment;
 mod migrator;
+mod paths;
 mod sections;
 mod service_links;
 mod substitute;
@@ -275,6 +276,7 @@ impl Config {
                 let mut table = parse(&path, &text)?;
                 environment::choose(&mut table, environment.as_deref()).map_err(failed)?;
                 substitute::substitute(&mut table, &variable).map_err(failed)?;
+                paths::begin_at(&mut table, path.parent().unwrap_or(Path::new("")));
                 table
             }
             Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {

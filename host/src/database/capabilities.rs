@@ -20,6 +20,8 @@ pub struct Capabilities {
     pub reverses_unordered_rows: bool,
     /// Whether its clock gives steps whole seconds: a time that a step keeps then differs only in another one.
     pub clock_counts_seconds: bool,
+    /// What ends a comment that begins with two dashes.
+    pub line_ends: &'static [char],
     /// How the columns of the host's own tables are declared.
     pub columns: ColumnTypes,
     /// How tables of others are read.

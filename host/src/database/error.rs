@@ -31,6 +31,8 @@ pub enum ErrorKind {
     LeaseLost,
     /// The journal does not say what it must say before the change that was to be written.
     Conflict,
+    /// What the same transaction has made cannot be used before it is committed.
+    Uncommitted,
     /// The target cannot be reached or opened.
     Unavailable,
     /// Everything else.

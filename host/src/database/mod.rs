@@ -22,6 +22,7 @@ mod table_query;
 mod transform;
 mod value;
 mod values;
+mod wait;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub use open::{DatabaseSettings, Location, open};
 pub use placeholder::substitute;
 pub(crate) use postgres::conninfo_value;
 pub use postgres::{Postgres, PostgresOptions};
-pub use schema::{Schema, differences};
+pub use schema::{Schema, add_tenants, differences, without_tenants_unless};
 pub use session::{
     CommitPermit, Coordination, Introspection, Moved, Rehearsing, Session, Statements, Transactions,
 };
@@ -54,6 +55,7 @@ pub use transform::{
 };
 pub use value::{Column, Value};
 pub use values::Values;
+pub use wait::Wait;
 
 /// Every table whose name begins so belongs to the host; a step may read but not change it.
 pub const JOURNAL_PREFIX: &str = "wasmigrate_";
@@ -244,6 +246,15 @@ pub struct SequenceState {
     pub last: Option<i64>,
     /// Its first number.
     pub start: i64,
+}
+
+/// Who has the lock of a target.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LockHolder {
+    /// What it is called: machine and process id of a host, or what the database knows of it.
+    pub name: String,
+    /// Whether it does nothing with it.
+    pub is_stalled: bool,
 }
 
 /// A target that sessions can be opened on.

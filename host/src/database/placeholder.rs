@@ -20,9 +20,10 @@ pub(super) enum Place {
 }
 
 /// Puts a name in the place of every placeholder: `in_code` where names stand, `in_strings` inside strings, `in_names`
-/// inside names in double quotes and comments.
+/// inside names in double quotes and comments. One of the `line_ends` ends a comment of one line.
 pub fn substitute<'t>(
     text: &'t str,
+    line_ends: &[char],
     placeholder: &str,
     in_code: &str,
     in_strings: &str,
@@ -32,6 +33,7 @@ pub fn substitute<'t>(
         return Cow::Borrowed(text);
     }
     let names = Names {
+        line_ends,
         placeholder,
         in_code,
         in_strings,
@@ -43,6 +45,7 @@ pub fn substitute<'t>(
 }
 
 struct Names<'n> {
+    line_ends: &'n [char],
     placeholder: &'n str,
     in_code: &'n str,
     in_strings: &'n str,
@@ -89,7 +92,7 @@ impl Names<'_> {
                 continue;
             }
             let escapes = matches!(before, 'e' | 'E') && !is_in_word(last_but_one);
-            let (next, length) = step(place, escapes, rest, first);
+            let (next, length) = step(place, escapes, self.line_ends, rest, first);
             let (taken, behind) = rest.split_at(length.min(rest.len()));
             written.push_str(taken);
             (last_but_one, before) = (before, taken.chars().next_back().unwrap_or(' '));
@@ -104,7 +107,13 @@ pub(super) fn is_in_word(character: char) -> bool {
 
 /// The place behind the next characters, and how many bytes those are. `escapes` says whether backslashes do in a string
 /// that begins here.
-pub(super) fn step(place: Place, escapes: bool, rest: &str, first: char) -> (Place, usize) {
+pub(super) fn step(
+    place: Place,
+    escapes: bool,
+    line_ends: &[char],
+    rest: &str,
+    first: char,
+) -> (Place, usize) {
     let one = first.len_utf8();
     match place {
         Place::Code if rest.starts_with("--") => (Place::LineComment, 2),
@@ -119,7 +128,7 @@ pub(super) fn step(place: Place, escapes: bool, rest: &str, first: char) -> (Pla
         Place::QuotedName if rest.starts_with("\"\"") => (place, 2),
         Place::String(_) if first == '\'' => (Place::Code, one),
         Place::QuotedName if first == '"' => (Place::Code, one),
-        Place::LineComment if first == '\n' => (Place::Code, one),
+        Place::LineComment if line_ends.contains(&first) => (Place::Code, one),
         Place::Comment(depth) if rest.starts_with("/*") => (Place::Comment(depth + 1), 2),
         Place::Comment(1) if rest.starts_with("*/") => (Place::Code, 2),
         Place::Comment(depth) if rest.starts_with("*/") => (Place::Comment(depth - 1), 2),
@@ -132,7 +141,7 @@ mod tests {
     use super::substitute;
 
     fn with(text: &str) -> String {
-        substitute(text, "{schema}", "\"a-b\"", "a-b", "a-b").into_owned()
+        substitute(text, &['\n', '\r'], "{schema}", "\"a-b\"", "a-b", "a-b").into_owned()
     }
 
     #[test]
@@ -144,6 +153,7 @@ mod tests {
             ("\"{schema}\".t", "\"a-b\".t"),
             ("E'\\'{schema}' {schema}", "E'\\'a-b' \"a-b\""),
             ("-- it's {schema}\n{schema}", "-- it's a-b\n\"a-b\""),
+            ("-- it's {schema}\r{schema}", "-- it's a-b\r\"a-b\""),
             (
                 "/* /* ' */ {schema} */ {schema}",
                 "/* /* ' */ a-b */ \"a-b\"",
@@ -160,5 +170,9 @@ mod tests {
         ] {
             assert_eq!(with(text), expected, "{text}");
         }
+        // Elsewhere a carriage return ends no comment.
+        let text = "-- it's\r{schema}\n{schema}";
+        let written = substitute(text, &['\n'], "{schema}", "\"a-b\"", "a-b", "a-b");
+        assert_eq!(written, "-- it's\ra-b\n\"a-b\"");
     }
 }

@@ -2,12 +2,77 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sha2::{Digest as _, Sha256};
+
 /// The tables and views by name; of each, its columns, constraints, indexes and triggers, a line each. The journal's own
 /// tables are left out.
 pub type Schema = BTreeMap<String, BTreeSet<String>>;
 
 /// What begins the line of a table as a whole, which differs whenever any part of it does.
 pub(super) const WHOLE: &str = "as written: ";
+
+/// What begins the name under which all tables of a tenant's schema are kept, a line each: their name and a digest. No table
+/// is called so.
+const OF_TENANT: &str = "\u{1}tenant ";
+
+/// How many tables of tenants are kept each by itself. Beyond that each tenant has one digest.
+const MOST_TABLES: usize = 20_000;
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Adds the tables of tenants' schemas: the schema, the table and a digest of it each, in their order.
+pub fn add_tenants(schema: &mut Schema, tables: &[[String; 3]]) {
+    for [tenant, table, digest] in tables {
+        let lines = schema.entry(format!("{OF_TENANT}{tenant}")).or_default();
+        lines.insert(format!("{digest} {table}"));
+    }
+    if tables.len() <= MOST_TABLES {
+        return;
+    }
+    for (name, lines) in schema.iter_mut() {
+        if name.starts_with(OF_TENANT) {
+            let all: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let digest = hexadecimal(&Sha256::digest(all.join("\n")));
+            *lines = BTreeSet::from([digest]);
+        }
+    }
+}
+
+/// Takes the tenants from a schema where there are none to compare them with: an earlier version did not keep them.
+pub fn without_tenants_unless(schema: &mut Schema, kept: &Schema) {
+    if !kept.keys().any(|name| name.starts_with(OF_TENANT)) {
+        schema.retain(|name, _| !name.starts_with(OF_TENANT));
+    }
+}
+
+/// The differences of a tenant's schema.
+fn of_tenant(
+    tenant: &str,
+    before: Option<&BTreeSet<String>>,
+    now: Option<&BTreeSet<String>>,
+) -> Option<String> {
+    let nothing = BTreeSet::new();
+    let (before, now) = (before.unwrap_or(&nothing), now.unwrap_or(&nothing));
+    let mut tables: Vec<&str> = before
+        .symmetric_difference(now)
+        .filter_map(|line| Some(line.split_once(' ')?.1))
+        .collect();
+    tables.sort_unstable();
+    tables.dedup();
+    match (before == now, &*tables) {
+        (true, _) => None,
+        (false, []) => Some(format!("tenant's schema {tenant}: it has changed")),
+        (false, [table]) => Some(format!(
+            "tenant's schema {tenant}: the table {table} has changed"
+        )),
+        (false, tables) => Some(format!(
+            "tenant's schema {tenant}: the tables {} have changed",
+            tables.join(", ")
+        )),
+    }
+}
 
 /// The differences between two schemas, a line a table.
 pub fn differences(before: &Schema, now: &Schema) -> Vec<String> {
@@ -17,6 +82,9 @@ pub fn differences(before: &Schema, now: &Schema) -> Vec<String> {
     names
         .into_iter()
         .filter_map(|name| match (before.get(name), now.get(name)) {
+            (before, now) if name.starts_with(OF_TENANT) => {
+                of_tenant(name.trim_start_matches(OF_TENANT), before, now)
+            }
             (None, _) => Some(format!("table {name} is new")),
             (_, None) => Some(format!("table {name} is gone")),
             (Some(before), Some(now)) => {

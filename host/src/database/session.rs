@@ -13,8 +13,8 @@ use async_trait::async_trait;
 
 use super::{
     Authority, Batch, Column, Content, CursorId, Deed, Durability, Error, ErrorKind, Listener,
-    Result, SavepointId, Schema, Script, ScriptError, SequenceState, Server, Shape, TableName,
-    TableQuery, Value,
+    LockHolder, Result, SavepointId, Schema, Script, ScriptError, SequenceState, Server, Shape,
+    TableName, TableQuery, Value,
 };
 
 /// How many rows of the host's own questions are read at once.
@@ -196,8 +196,17 @@ pub trait Coordination: Send {
     /// Says for which run the transactions are that are opened from now on, so that others can tell.
     fn label(&mut self, run: i64);
 
-    /// Keeps others out who want the same for the same target, until the transaction ends.
-    async fn lock_target(&mut self) -> Result<()>;
+    /// Keeps others out who want the same for the same target, until the transaction ends. `host` is what they read of who does.
+    async fn lock_target(&mut self, host: &str) -> Result<()>;
+
+    /// Sets how long statements wait for locks until the transaction ends.
+    async fn set_lock_timeout(&mut self, wait: Duration) -> Result<()>;
+
+    /// Who has that lock now, as far as the database tells.
+    async fn target_lock_holders(&mut self) -> Result<Vec<LockHolder>>;
+
+    /// Takes the lock from the hosts that have it, whatever they are doing; returns which. An error where that cannot be done.
+    async fn end_target_lock_holders(&mut self) -> Result<Vec<LockHolder>>;
 
     /// The same for a part of a run that works beside its other parts.
     fn label_part(&mut self, run: i64, part: u32);
@@ -259,6 +268,10 @@ pub trait Introspection: Send {
     /// The lines of the schema: the name of a table, and one line of what makes it what it is. `authority` says what the names
     /// in them mean.
     async fn schema_lines(&mut self, authority: Authority) -> Result<Vec<(String, String)>>;
+
+    /// The tables of these schemas: the schema, the table, and a digest of the lines of what makes it what it is. None where
+    /// there is one schema.
+    async fn table_digests(&mut self, schemas: &[String]) -> Result<Vec<[String; 3]>>;
 
     /// The indexes that the database has left unfinished and does not use, by their full names.
     async fn invalid_indexes(&mut self) -> Result<Vec<String>>;

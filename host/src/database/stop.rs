@@ -1,10 +1,13 @@
 //! The one value that ends work: cancelled by the operator, or out of time.
 
+use std::fmt;
 use std::sync::{
     Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 use std::time::{Duration, Instant};
+
+use super::wait::{Wait, WaitListener};
 
 /// Why work has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +19,10 @@ pub enum StopReason {
 }
 
 /// Shared by everything that works on one run: whoever may take long looks at it, every 10 ms or more often.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Stop(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shared {
     /// Ends this one, too.
     parent: Option<Stop>,
@@ -27,6 +30,14 @@ struct Shared {
     cancelled_at: OnceLock<Instant>,
     deadline: Mutex<Option<(Instant, Duration)>>,
     changed: tokio::sync::Notify,
+    /// Who hears what is waited for.
+    listener: OnceLock<WaitListener>,
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Stop").field(&self.reason()).finish()
+    }
 }
 
 impl Stop {
@@ -36,6 +47,20 @@ impl Stop {
             parent: Some(self.clone()),
             ..Shared::default()
         }))
+    }
+
+    /// Says who hears what the work waits for. The first one who is named stays.
+    pub fn on_wait(&self, listener: WaitListener) {
+        let _ = self.0.listener.set(listener);
+    }
+
+    /// Tells what the work waits for.
+    pub(super) fn tell(&self, wait: &Wait) {
+        match (self.0.listener.get(), &self.0.parent) {
+            (Some(listener), _) => listener(wait),
+            (None, Some(parent)) => parent.tell(wait),
+            (None, None) => wait.tell_any(),
+        }
     }
 
     /// Ends the work. It cannot be taken back.

@@ -19,6 +19,8 @@ pub struct Values<'v> {
     pub values: &'v BTreeMap<String, String>,
     /// The placeholder for a tenant's schema, which is none of these; empty where there are no tenants.
     pub other: &'v str,
+    /// What ends a comment of one line.
+    pub line_ends: &'v [char],
 }
 
 /// What cannot be put in.
@@ -125,7 +127,7 @@ impl Writer<'_, '_> {
                 continue;
             }
             let escapes = matches!(before, 'e' | 'E') && !is_in_word(last_but_one);
-            let (next, length) = step(place, escapes, rest, first);
+            let (next, length) = step(place, escapes, self.values.line_ends, rest, first);
             let (taken, after) = rest.split_at(length.min(rest.len()));
             self.pass(taken);
             (last_but_one, before) = (before, taken.chars().next_back().unwrap_or(' '));
@@ -257,6 +259,7 @@ mod tests {
         let values = Values {
             values: &values,
             other: "${schema}",
+            line_ends: &['\n', '\r'],
         };
         values.put_into(text, &mut BTreeSet::new())
     }

@@ -227,7 +227,8 @@ pub(super) async fn wait(
     }
     observer.notify(&Event::Waiting {
         holder: lease.holder,
-        run: lease.run,
+        run: Some(lease.run),
+        message: None,
     });
     tokio::select! {
         () = tokio::time::sleep(WAIT_INTERVAL) => Ok(()),

@@ -103,7 +103,14 @@ impl Engine {
             ] {
                 let Some(section) = section else { continue };
                 let is_finalize = phase == Phase::Finalize;
-                let text = substitute(&section.text, placeholder, STAND_IN, STAND_IN, STAND_IN);
+                let text = substitute(
+                    &section.text,
+                    self.database.capabilities().line_ends,
+                    placeholder,
+                    STAND_IN,
+                    STAND_IN,
+                    STAND_IN,
+                );
                 for mut advice in self.database.advise(&text, is_finalize, &mut made) {
                     advice.line += section.first_line - 1;
                     advice.statement = as_written(&advice.statement);

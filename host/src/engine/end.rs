@@ -89,7 +89,7 @@ async fn keep_schema(session: &mut dyn Session, lease: &Lease) -> Result<()> {
     let kept = async {
         session.begin(Durability::Deferred).await?;
         // A host that falls asleep meanwhile has locked nothing.
-        let schema = session.schema().await?;
+        let schema = journal::whole_schema(session).await?;
         let mut fenced = Fenced::join(session, lease).await?;
         journal::write_schema(fenced.session(), lease.run, &schema).await?;
         fenced.commit().await

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use super::state::State;
+use crate::database::{Stop, Wait};
 use crate::journal::{Outcome, OutputLine, Phase};
 
 /// One thing that happened in a run.
@@ -14,8 +15,15 @@ use crate::journal::{Outcome, OutputLine, Phase};
 #[serde(tag = "event", rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the fields are named after what they hold")]
 pub enum Event {
-    /// Another host works on the target; this one waits for it.
-    Waiting { holder: String, run: i64 },
+    /// Another host works on the target, or the database lets this one wait; this one waits for it.
+    Waiting {
+        holder: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<i64>,
+        /// Why, and how long at most, where it is the database.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
     /// The run was accepted.
     RunStarted {
         run: i64,
@@ -142,6 +150,20 @@ pub struct Statement<'s> {
     pub began: SystemTime,
     /// Whether the database did not accept it.
     pub is_failed: bool,
+}
+
+/// Lets an observer hear what the database keeps a run waiting for, as long as there is this observer.
+pub(super) fn hear_waits(stop: &Stop, observer: &Arc<dyn Observer>) {
+    let observer = Arc::downgrade(observer);
+    stop.on_wait(Arc::new(move |wait: &Wait| {
+        if let Some(observer) = observer.upgrade() {
+            observer.notify(&Event::Waiting {
+                holder: wait.whom.clone(),
+                run: None,
+                message: Some(wait.to_string()),
+            });
+        }
+    }));
 }
 
 /// Several observers as one.

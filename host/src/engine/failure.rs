@@ -106,6 +106,7 @@ impl Failure {
             ErrorKind::Syntax
             | ErrorKind::InvalidArgument
             | ErrorKind::NotPermitted
+            | ErrorKind::Uncommitted
             | ErrorKind::TransactionLost => ("database", Blame::Step),
             ErrorKind::Limit => ("limit", Blame::Step),
             ErrorKind::LeaseLost => ("lease", Blame::Operator),
@@ -120,6 +121,12 @@ impl Failure {
             database: Some(error.clone()),
             ..Self::new(code, blame, error.message)
         }
+    }
+
+    /// Whether something was used that the same transaction had made, which the database allows only after its commit.
+    pub fn is_uncommitted(&self) -> bool {
+        let error = self.database.as_ref();
+        error.is_some_and(|error| error.kind == ErrorKind::Uncommitted)
     }
 
     /// Whether the connection to the database went away.
@@ -152,7 +159,9 @@ impl Failure {
             None => Self::from_database(error.error),
         };
         Self {
-            line: Some(first_line - 1 + error.line),
+            // A lost connection is no fault of the statement on the first line.
+            line: (!base.is_lost_connection() || !error.statement.is_empty())
+                .then_some(first_line - 1 + error.line),
             statement: (!error.statement.is_empty()).then(|| shortened(error.statement)),
             ..base
         }

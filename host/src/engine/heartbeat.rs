@@ -22,6 +22,8 @@ impl Heartbeat {
         let ended = Arc::new((Mutex::new(false), Condvar::new()));
         let ended_in_thread = Arc::clone(&ended);
         let giving_up = Stop::default();
+        // A renewal that does not come through is made up for by the next one, and no news to anybody.
+        giving_up.on_wait(Arc::new(|_| {}));
         let given_up = giving_up.clone();
         let thread = std::thread::Builder::new()
             .name("heartbeat".to_owned())

@@ -42,6 +42,7 @@ mod history;
 mod inspect;
 mod interruption;
 mod irreversible;
+mod lease;
 mod live;
 mod loaded;
 #[cfg(test)]
@@ -74,9 +75,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::catalog::StepFile;
-use crate::database::{self, Access, Database, Durability, Kind, Stop};
+use crate::database::{self, Access, Database, Kind, Stop};
 use crate::foreign::Tool;
-use crate::journal::{self, Fenced, LeaseRecord, Snapshot};
+use crate::journal::{self, LeaseRecord, Snapshot};
 use crate::sandbox::Sandbox;
 use at_work::Work;
 use transaction::StepTransaction;
@@ -90,6 +91,7 @@ pub use failure::{Blame, Failure};
 pub use gate::Gate;
 pub use history::HistoryEntry;
 pub use inspect::Inspection;
+pub use lease::Broken;
 pub use live::CurrentStep;
 pub use options::{NativeFunction, OnBadRow, Options, Replacement, TransformOptions};
 pub use order::Order;
@@ -179,6 +181,7 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Report, RunError> {
+        event::hear_waits(stop, &observer);
         if let Some(tenancy) = &self.options.tenancy {
             adopt::settle(self, &*observer, stop).await?;
             return tenants::run(self, tenancy, order, observer, stop).await;
@@ -194,6 +197,7 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Applied, ApplyError> {
+        event::hear_waits(stop, &observer);
         match order.mode {
             // It leaves nothing behind, not even another tool's history in our journal.
             ApplyMode::DryRun => {
@@ -271,6 +275,7 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Adoption, RunError> {
+        event::hear_waits(stop, &observer);
         adopt::baseline(self, order, observer, stop).await
     }
 
@@ -298,6 +303,7 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Rehearsal, RunError> {
+        event::hear_waits(stop, &observer);
         if let Some(tenancy) = &self.options.tenancy {
             adopt::refuse_unadopted(self, &self.snapshot(stop).await?, stop).await?;
             return tenants::rehearsal(self, tenancy, extent, observer, stop).await;
@@ -353,52 +359,6 @@ impl Engine {
     /// Which database the target is.
     pub fn target_kind(&self) -> Kind {
         self.database.kind()
-    }
-
-    /// Who holds the lease, or died holding it.
-    pub async fn lease(&self) -> Result<Option<LeaseRecord>, RunError> {
-        Ok(self.snapshot(&Stop::default()).await?.lease)
-    }
-
-    /// Takes the lease from whoever holds it, for nobody: that host cannot commit anything any more. Its run ends as
-    /// interrupted, for this reason. Returns the lease that was broken; none when there was none.
-    pub async fn break_lease(&self, reason: &str) -> Result<Option<LeaseRecord>, RunError> {
-        let stop = Stop::default();
-        if self.snapshot(&stop).await?.lease.is_none() {
-            return Ok(None);
-        }
-        let mut session = self.database.open(Access::Write, &stop).await?;
-        session.begin(Durability::Flushed).await?;
-        let right = journal::lock_out(&mut *session).await?;
-        let mut fenced = Fenced::join(&mut *session, &right).await?;
-        let lease = journal::read(fenced.session()).await?.lease;
-        if lease.is_some() {
-            let message = format!("{} broke its lease: {reason}", journal::holder());
-            let failure = Failure::new("lease", Blame::Operator, message);
-            journal::end_dead_runs(fenced.session(), Some(&failure.to_json())).await?;
-        }
-        fenced.commit().await?;
-        Ok(lease)
-    }
-
-    /// Ends a run of this process whose thread broke down: nobody is at it any more. Nothing when it has ended, or its lease
-    /// is somebody else's.
-    pub(super) async fn end_broken_run(&self, run: i64, failure: &Failure) -> Result<(), RunError> {
-        let mut session = self.database.open(Access::Write, &Stop::default()).await?;
-        session.begin(Durability::Flushed).await?;
-        session.lock_target().await?;
-        let lease = journal::read(&mut *session).await?.lease;
-        if !lease.is_some_and(|lease| lease.run == run && lease.is_ours()) {
-            return Ok(session.rollback().await?);
-        }
-        // Only now: nobody else's transactions may be ended.
-        let right = journal::lock_out(&mut *session).await?;
-        let mut fenced = Fenced::join(&mut *session, &right).await?;
-        let error = Some(failure.to_json());
-        let outcome = journal::Outcome::Failed;
-        journal::end_run(fenced.session(), run, outcome, error.as_ref()).await?;
-        journal::end_dead_runs(fenced.session(), None).await?;
-        Ok(fenced.commit().await?)
     }
 
     /// Asks the run in progress, on whichever host, to pause between steps and chunks of rows; returns its number.

@@ -17,6 +17,7 @@ use super::program::{Circumstances, Program};
 use super::state::Command;
 use super::transaction::{RunContext, StepTransaction};
 use super::transform;
+use crate::catalog::SqlStep;
 use crate::database::{Access, Durability, Session, Stop, is_journal};
 use crate::journal::{self, Phase};
 
@@ -80,6 +81,14 @@ pub(super) async fn rehearse(
         }
         let (result, back) = rehearse_step(engine, &context, session, step, record, stop).await;
         session = back;
+        if let Err(failure) = &result
+            && needs_earlier_commit(failure, step, !rehearsal.steps.is_empty())
+        {
+            context.observer.notify(&Event::Warning {
+                message: uncommitted(&step.step.label),
+            });
+            break;
+        }
         rehearsal.steps.push(step.step.label.clone());
         if let Err(failure) = result {
             rehearsal.failure = Some(failure);
@@ -90,6 +99,32 @@ pub(super) async fn rehearse(
     rehearsal.rows_changed.retain(|table, _| !is_journal(table));
     session.rollback().await?;
     Ok(rehearsal)
+}
+
+/// What is said of a step that cannot be rehearsed with those before it.
+pub(super) fn uncommitted(label: &str) -> String {
+    format!(
+        "{label} uses what a step before it adds, and the database allows that only once that is committed, as a real run does: \
+         it is not rehearsed, nor is what comes after it"
+    )
+}
+
+/// Whether a step failed only because what steps before it did is not committed here, as it is in a real run.
+fn needs_earlier_commit(failure: &Failure, step: &Loaded, has_earlier: bool) -> bool {
+    let adds_itself = |sql: &SqlStep| {
+        let text = sql.migrate.as_ref().map_or("", |section| &section.text);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        words.windows(2).any(|pair| {
+            pair.first()
+                .is_some_and(|word| word.eq_ignore_ascii_case("add"))
+                && pair
+                    .get(1)
+                    .is_some_and(|word| word.eq_ignore_ascii_case("value"))
+        })
+    };
+    has_earlier
+        && failure.is_uncommitted()
+        && !matches!(&step.program, Program::Sql(sql) if adds_itself(sql))
 }
 
 /// Checks and migrates one step, and does with it all that a real run would do before its commit.

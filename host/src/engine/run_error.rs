@@ -15,7 +15,7 @@ pub enum RunError {
     #[error("{0}")]
     Refused(String),
     /// Another host works on the target, and the operator does not want to wait.
-    #[error("{} is at work on this target (run {}); wait for it, or leave out `--no-wait`", .0.holder, .0.run)]
+    #[error("{} is at work on this target (run {})", .0.holder, .0.run)]
     Held(LeaseRecord),
     /// The operator cancelled before the run began.
     #[error("cancelled before the run began; nothing was changed")]

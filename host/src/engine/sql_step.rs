@@ -27,11 +27,13 @@ fn put_values_into(
     step: &mut SqlStep,
     options: &Options,
     file: &StepFile,
+    line_ends: &[char],
 ) -> Result<(), catalog::Error> {
     let tenancy = options.tenancy.as_ref();
     let values = Values {
         values: &options.settings,
         other: tenancy.map_or("", |tenancy| &tenancy.sources.placeholder),
+        line_ends,
     };
     let mut used = BTreeSet::new();
     let sections = [&mut step.migrate, &mut step.finalize, &mut step.reset];
@@ -65,7 +67,7 @@ pub(super) fn read(
 ) -> Result<PlacedStep, catalog::Error> {
     let mut step = SqlStep::of(file, bytes)?;
     if options.placeholders || step.placeholders {
-        put_values_into(&mut step, options, file)?;
+        put_values_into(&mut step, options, file, database.capabilities().line_ends)?;
     }
     let text = step.migrate.as_ref().map_or("", |section| &section.text);
     let has_one_writer = database.capabilities().has_one_writer();

@@ -18,11 +18,12 @@ impl Engine {
     /// Compares the journal with the files, all of which are read, and with what the target looks like.
     pub async fn verify(&self) -> Result<Verified, RunError> {
         if let Some(tenancy) = &self.options.tenancy {
-            let (verified, problems) = tenants::verify(self, tenancy).await?;
+            let (verified, problems, tenants) = tenants::verify(self, tenancy).await?;
             if !problems.is_empty() {
                 return Err(RunError::Files(problems));
             }
             let schema_of_run = self.compare_schema().await?;
+            self.compare_tenants(&tenants).await?;
             return Ok(Verified {
                 verified,
                 schema_of_run,
@@ -40,13 +41,40 @@ impl Engine {
         })
     }
 
+    /// Compares what the databases of tenants look like, where they have such, with what the last run left in each.
+    async fn compare_tenants(&self, tenants: &[String]) -> Result<(), RunError> {
+        let (mut differences, mut last) = (Vec::new(), 0);
+        for name in tenants {
+            let Some(database) = self.database.tenant(name) else {
+                continue;
+            };
+            let mut session = database.open(Access::Read, &Stop::default()).await?;
+            session.begin_read().await?;
+            let kept = journal::read_schema(&mut *session).await?;
+            let schema = session.schema().await?;
+            session.rollback().await?;
+            if let Some((run, kept)) = kept {
+                last = last.max(run);
+                let changed = database::differences(&kept, &schema);
+                differences.extend(changed.iter().map(|line| format!("tenant {name}: {line}")));
+            }
+        }
+        match differences.is_empty() {
+            true => Ok(()),
+            false => Err(RunError::Drifted {
+                run: last,
+                differences,
+            }),
+        }
+    }
+
     /// Compares what the target looks like with what the last run left; returns that run, when it was kept.
     async fn compare_schema(&self) -> Result<Option<i64>, RunError> {
         let mut session = self.database.open(Access::Read, &Stop::default()).await?;
         session.begin_read().await?;
         let last_run = journal::read_runs(&mut *session, i64::MAX, 1).await?.pop();
         let kept = journal::read_schema(&mut *session).await?;
-        let schema = session.schema().await?;
+        let mut schema = journal::whole_schema(&mut *session).await?;
         // An earlier version kept what names mean to the connection.
         let earlier = session.schema_as(Authority::Application).await?;
         session.rollback().await?;
@@ -54,6 +82,7 @@ impl Engine {
         let last = last_run.map(|run| run.id);
         let kept = kept.filter(|(run, _)| Some(*run) == last);
         if let Some((run, kept)) = &kept {
+            database::without_tenants_unless(&mut schema, kept);
             let differences = database::differences(kept, &schema);
             if !differences.is_empty() && *kept != earlier {
                 return Err(RunError::Drifted {

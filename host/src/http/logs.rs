@@ -102,6 +102,11 @@ fn log(run: i64, event: &Event) {
         } => tracing::info!(run, what, "run is paused"),
         Event::Resting { waits_for: None } => tracing::info!(run, "run continues"),
         Event::Warning { message } => tracing::warn!("{message}"),
+        Event::Waiting {
+            holder,
+            message: Some(message),
+            ..
+        } => tracing::warn!(run, "waiting for {holder}: {message}"),
         Event::Waiting { .. } | Event::Loading { .. } | Event::Progress { .. } => {}
     }
 }

@@ -4,6 +4,7 @@ use super::right::TargetLock;
 use super::tables::tables;
 use super::{
     Lease, Outcome, Phase, conflict, damaged, holder, integer, lease, now, number, prepare,
+    whole_schema,
 };
 use crate::database::{Error, ErrorKind, Result, Schema, Session};
 
@@ -12,7 +13,7 @@ use crate::database::{Error, ErrorKind, Result, Schema, Session};
 /// declared dead may only have slept, and a commit of its may be on its way; what it has open is ended. None when the lease
 /// is live: what is read then may be true no more in the next moment.
 pub async fn lock(session: &mut dyn Session) -> Result<Option<TargetLock>> {
-    session.lock_target().await?;
+    session.lock_target(&holder()).await?;
     prepare(session).await?;
     if !session.server().capabilities.has_one_writer() {
         let lease = lease::read(session).await?;
@@ -26,14 +27,14 @@ pub async fn lock(session: &mut dyn Session) -> Result<Option<TargetLock>> {
 /// Takes the target's lock where nobody holds the lease: whoever wants it waits. Nothing of the journal is locked, so that a
 /// step may still be looked at. None when somebody holds the lease, or died holding it.
 pub async fn lock_idle(session: &mut dyn Session) -> Result<Option<TargetLock>> {
-    session.lock_target().await?;
+    session.lock_target(&holder()).await?;
     let lease = lease::read(session).await?;
     Ok(lease.is_none().then_some(TargetLock(())))
 }
 
 /// [`lock`], whoever holds the lease.
 pub async fn lock_out(session: &mut dyn Session) -> Result<TargetLock> {
-    session.lock_target().await?;
+    session.lock_target(&holder()).await?;
     prepare(session).await?;
     shut_out(session).await
 }
@@ -170,7 +171,7 @@ pub async fn end_run(
 
 /// Keeps what the target looks like at the end of a run.
 pub async fn keep_schema(session: &mut dyn Session, run: i64) -> Result<()> {
-    let schema = session.schema().await?;
+    let schema = whole_schema(session).await?;
     write_schema(session, run, &schema).await
 }
 

@@ -3,23 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::injection::{Injection, dead};
 use super::points::{Point, named};
 use crate::database::{
-    Access, Authority, Batch, Column, CommitPermit, Content, Coordination, CursorId, Deed,
-    Durability, Error, Introspection, Listener, Moved, Rehearsing, Result, SavepointId, Script,
-    ScriptError, SequenceState, Server, Session, Shape, Statements, TableName, Transactions, Value,
+    Access, Authority, Batch, Column, CommitPermit, Content, CursorId, Deed, Durability, Error,
+    Introspection, Listener, Moved, Rehearsing, Result, SavepointId, Script, ScriptError,
+    SequenceState, Server, Session, Shape, Statements, TableName, Transactions, Value,
 };
 
 /// The session of a [`super::injector::FaultInjector`].
 pub(super) struct InjectedSession {
     server: Server,
     /// None once the host is dead.
-    inner: Option<Box<dyn Session>>,
+    pub(super) inner: Option<Box<dyn Session>>,
     access: Access,
     /// Whether statements commit by themselves.
     is_outside: bool,
@@ -40,7 +39,7 @@ impl InjectedSession {
         }
     }
 
-    fn inner(&mut self) -> Result<&mut Box<dyn Session>> {
+    pub(super) fn inner(&mut self) -> Result<&mut Box<dyn Session>> {
         if self.injection.state().is_dead {
             self.inner = None;
         }
@@ -360,47 +359,6 @@ impl Statements for InjectedSession {
 }
 
 #[async_trait]
-impl Coordination for InjectedSession {
-    fn label(&mut self, run: i64) {
-        if let Ok(inner) = self.inner() {
-            inner.label(run);
-        }
-    }
-
-    async fn lock_target(&mut self) -> Result<()> {
-        self.inner()?.lock_target().await
-    }
-
-    fn label_part(&mut self, run: i64, part: u32) {
-        if let Ok(inner) = self.inner() {
-            inner.label_part(run, part);
-        }
-    }
-
-    async fn end_others_of_part(&mut self, run: i64, part: u32) -> Result<bool> {
-        self.inner()?.end_others_of_part(run, part).await
-    }
-
-    async fn end_others(&mut self, run: i64) -> Result<bool> {
-        self.inner()?.end_others(run).await
-    }
-
-    async fn waiting_for_run(&mut self, run: i64) -> Result<u64> {
-        self.inner()?.waiting_for_run(run).await
-    }
-
-    fn has_other_connections(&self) -> bool {
-        self.inner
-            .as_ref()
-            .is_some_and(|inner| inner.has_other_connections())
-    }
-
-    async fn replication_lag(&mut self) -> Result<Option<Duration>> {
-        self.inner()?.replication_lag().await
-    }
-}
-
-#[async_trait]
 impl Introspection for InjectedSession {
     fn server(&self) -> &Server {
         &self.server
@@ -436,6 +394,10 @@ impl Introspection for InjectedSession {
 
     async fn schema_lines(&mut self, authority: Authority) -> Result<Vec<(String, String)>> {
         self.inner()?.schema_lines(authority).await
+    }
+
+    async fn table_digests(&mut self, schemas: &[String]) -> Result<Vec<[String; 3]>> {
+        self.inner()?.table_digests(schemas).await
     }
 
     async fn invalid_indexes(&mut self) -> Result<Vec<String>> {

@@ -23,6 +23,7 @@ mod declarations;
 mod expected;
 mod fixture;
 mod generate;
+mod injected_coordination;
 mod injected_session;
 mod injection;
 mod injector;

@@ -229,7 +229,7 @@ fn names_are_names_and_never_sql() {
 fn the_journal_is_not_loaded_into() {
     for table in [
         "wasmigrate_journal",
-        Place::in_sql_of("WASMIGRATE_JOURNAL", "public.wasmigrate_journal"),
+        Place::in_sql_of("WASMIGRATE_JOURNAL", "wasmigrate.wasmigrate_journal"),
     ] {
         Batch::of(1)
             .with_integers(&[7])

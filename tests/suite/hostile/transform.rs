@@ -175,7 +175,7 @@ fn tables_that_are_not_the_applications_are_not_transformed() {
             "belongs to the host",
         ),
         (
-            "public.wasmigrate_run",
+            "wasmigrate.wasmigrate_run",
             "id",
             "phase",
             "belongs to the host",

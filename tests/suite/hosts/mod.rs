@@ -4,7 +4,7 @@ mod broken;
 mod clocks;
 pub mod host;
 mod postgres;
-mod stopped;
+pub mod stopped;
 
 use std::time::Duration;
 

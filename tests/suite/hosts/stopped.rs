@@ -200,6 +200,30 @@ mod sqlite {
         assert_eq!(outcomes(&place), ["done"]);
     }
 
+    #[test]
+    fn a_host_that_sleeps_with_the_lock_of_the_file_is_named_to_whom_it_keeps_out() {
+        let place = slow_steps().with_variable("WASMIGRATE_LOCK_WAIT_SECONDS", "1");
+        let asleep = stopped_in_a_step(&place);
+        let name = asleep.name();
+        let process = name.rsplit_once(':').unwrap().1;
+        place.run(&["lease"]).ends_with(0).and_says(&format!(
+            "process {process} (wasmigrate) has the lock of the target, and does nothing with it"
+        ));
+        place
+            .run(&["lease", "break", "--reason", "it sleeps"])
+            .ends_with(1)
+            .and_says(&format!("process {process} (wasmigrate), which is stopped"));
+        asleep.go_on();
+        asleep.end().ends_with(0);
+        let mut application = place.connect();
+        application.run("BEGIN IMMEDIATE");
+        place.write_step("0005_more.sql", b"CREATE TABLE more (id INTEGER);");
+        place
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says(&format!("it is process {} (", std::process::id()));
+    }
+
     fn lease_is_over(place: &Place) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let expires_at: i64 = place.one("SELECT expires_at FROM wasmigrate_lease");

@@ -20,9 +20,10 @@ fn what_changed_since_the_last_run_is_named() {
     let place = place();
     place.run(&["verify"]).ends_with(0).and_says("is not known");
     place.run(&["finalize"]).ends_with(0);
-    place.run(&["verify"]).ends_with(0).and_says(
-        "1 applied steps are what they were when they ran; the schema is what run 1 left",
-    );
+    place
+        .run(&["verify"])
+        .ends_with(0)
+        .and_says("1 applied step is what it was when it ran; the schema is what run 1 left");
     let verified = place.run(&["verify", "--json"]).json();
     assert_eq!(
         verified,

@@ -2,6 +2,7 @@
 
 mod advice;
 mod dumps;
+mod enumerations;
 mod errors;
 mod home;
 mod notices;

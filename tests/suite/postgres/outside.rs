@@ -284,7 +284,7 @@ fn a_dry_run_passes_it_over() {
         .run(&["plan", "--dry-run"])
         .ends_with(0)
         .and_says("0001_index runs outside a transaction, so that it is not rehearsed")
-        .and_says("account  1 rows changed");
+        .and_says("account  1 row changed");
     assert_eq!(place.content(), before);
 }
 

@@ -16,7 +16,7 @@ mod observed;
 mod pages;
 mod postgres;
 pub mod process;
-mod proxy;
+pub mod proxy;
 mod refusals;
 pub mod remote;
 mod sessions;

@@ -3,6 +3,7 @@
 mod adding;
 mod atomic;
 mod components;
+mod drift;
 mod finalizing;
 mod history;
 mod killed;

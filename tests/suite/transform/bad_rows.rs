@@ -120,7 +120,7 @@ fn a_row_that_becomes_bad_after_the_backfill_is_set_aside_by_the_next_run() {
     place
         .run(&["finalize", "--on-bad-row", "quarantine"])
         .ends_with(1)
-        .and_says("1 bad rows have no derived values yet");
+        .and_says("1 bad row has no derived values yet");
     // A finalize loses nothing: the old value is there, and the failure can be mended.
     place
         .connect()

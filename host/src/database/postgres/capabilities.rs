@@ -13,6 +13,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     keeps_sequences_on_rollback: true,
     reverses_unordered_rows: false,
     clock_counts_seconds: false,
+    line_ends: &['\n', '\r'],
     columns: ColumnTypes {
         key: "BIGINT PRIMARY KEY",
         bytes: "BYTEA",

@@ -334,6 +334,13 @@ fn keep_alive(socket: &TcpStream) -> io::Result<()> {
     sockopt::set_tcp_keepidle(socket, KEEP_ALIVE_IDLE)?;
     sockopt::set_tcp_keepintvl(socket, KEEP_ALIVE_INTERVAL)?;
     sockopt::set_tcp_keepcnt(socket, KEEP_ALIVE_TRIES)?;
+    // The same time for what was sent and is not received.
+    #[cfg(target_os = "linux")]
+    {
+        let most = KEEP_ALIVE_IDLE + KEEP_ALIVE_INTERVAL * KEEP_ALIVE_TRIES;
+        let milliseconds = u32::try_from(most.as_millis()).unwrap_or(u32::MAX);
+        sockopt::set_tcp_user_timeout(socket, milliseconds)?;
+    }
     Ok(())
 }
 

@@ -1,15 +1,15 @@
 //! Asking the server, and making sense of its answers.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use postgres_protocol::message::frontend;
 
 use super::super::{Access, Authority, Cell, Error, ErrorKind, Result};
-use super::interruptions::Interruptions;
 use super::pipeline::{Answer, Asked, Request, Trouble};
 use super::state::PostgresSession;
-use super::{errors, full_names, guard, locks};
+use super::under_way::{UnderWay, Work};
+use super::{errors, full_names, guard};
 
 /// How many statements a transaction keeps prepared on the server.
 const MOST_PREPARED: usize = 64;
@@ -17,9 +17,6 @@ const MOST_PREPARED: usize = 64;
 /// How long a server may say nothing to a question about the journal: whoever wants to know where the target stands is not
 /// to wait as long as a step may take.
 const LONGEST_SILENCE_TO_A_QUESTION: Duration = Duration::from_secs(60);
-
-/// How long the answer to what is under way may take once the run has to end. The host itself is given more.
-const ENDING: Duration = Duration::from_secs(3);
 
 impl PostgresSession {
     pub(super) fn lost(&self) -> Error {
@@ -127,39 +124,25 @@ impl PostgresSession {
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.is_sent = true;
         }
-        let canceller = connection.canceller.clone();
-        let (stop, database) = (self.stop.clone(), self.database.clone());
-        let name = self.label.as_ref().map(|label| label.name.clone());
-        let is_interruptible = authority != Authority::Host;
         connection.wire.longest_silence = match (authority, self.access) {
             (Authority::Host, Access::Read) => LONGEST_SILENCE_TO_A_QUESTION,
-            _ => database.longest_silence(),
+            _ => self.database.longest_silence(),
         };
-        let suspicious = database.0.options.lock_timeout.mul_f32(0.6);
-        let (mut asked_holders, mut interruptions) =
-            (Instant::now(), Interruptions::new(canceller));
-        let mut holders = None;
-        let mut ending_since = None;
-        let mut look = |process: Option<i64>| {
-            if stop.reason().is_some() {
-                let since: &Instant = ending_since.get_or_insert_with(Instant::now);
-                if since.elapsed() > ENDING {
-                    return Err(io::Error::new(
-                        io::ErrorKind::TimedOut,
-                        "the run has to end, and the server does not answer",
-                    ));
-                }
-                if is_interruptible {
-                    interruptions.interrupt(&database, process);
-                    return Ok(());
-                }
-            }
-            if asked_holders.elapsed() > suspicious {
-                asked_holders = Instant::now();
-                holders = locks::holders(&database, process, name.as_deref()).or(holders.take());
-            }
-            Ok(())
+        let work = match authority {
+            _ if self.pipeline.has_commit() => Work::Commit,
+            Authority::Host if self.wants_target_lock => Work::TargetLock,
+            Authority::Host => Work::Host,
+            Authority::Step | Authority::Application => Work::Step,
         };
+        let mut under_way = UnderWay::new(
+            self.database.clone(),
+            self.stop.clone(),
+            work,
+            self.label.as_ref().map(|label| label.name.clone()),
+            self.lock_wait,
+            connection,
+        );
+        let mut look = |process| under_way.look(process);
         // What the server says to the host's own statements, such as that a process has just ended, is no line of the step.
         let deaf = match authority {
             Authority::Host | Authority::Application => self.pipeline.listener.take(),
@@ -170,7 +153,7 @@ impl PostgresSession {
             self.pipeline.listener = deaf;
         }
         let status = connection.status;
-        settled.map_err(|trouble| self.note_trouble(trouble, status, holders))?;
+        settled.map_err(|trouble| self.note_trouble(trouble, status, &under_way))?;
         match &self.transaction {
             Some(transaction) if !transaction.is_autocommit && status == b'I' => {
                 self.transaction = None;
@@ -188,16 +171,23 @@ impl PostgresSession {
         &mut self,
         trouble: Trouble,
         status: u8,
-        holders: Option<String>,
+        under_way: &UnderWay,
     ) -> (Error, Option<usize>) {
         if trouble.is_lost {
+            let left = match under_way.work {
+                Work::Commit => "it was lost in a COMMIT, and whether that took place is not known",
+                Work::Step if self.is_autocommit() => {
+                    "whether the statement that was under way has done its work is not known"
+                }
+                _ => "what was not committed is rolled back",
+            };
             self.give_up();
             let error = match trouble.error.kind {
                 ErrorKind::Limit => self.too_long(),
                 _ => Error {
                     kind: ErrorKind::Unavailable,
                     message: format!(
-                        "the connection to {} was lost: {}; what was not committed is rolled back",
+                        "the connection to {} was lost: {}; {left}",
                         self.database.0.name, trouble.error.message
                     ),
                     ..trouble.error
@@ -211,7 +201,7 @@ impl PostgresSession {
         // Whether all of them were prepared is not known any more.
         self.close_prepared();
         self.forget_host_statements();
-        (self.explain(trouble.error, holders), trouble.awaited)
+        (self.explain(trouble.error, under_way), trouble.awaited)
     }
 
     pub(super) fn too_long(&self) -> Error {
@@ -223,15 +213,29 @@ impl PostgresSession {
     }
 
     /// Says what the server's words mean here.
-    pub(super) fn explain(&self, error: Error, holders: Option<String>) -> Error {
+    pub(super) fn explain(&self, error: Error, under_way: &UnderWay) -> Error {
         let timeout = self.database.0.options.lock_timeout;
+        let holders = under_way.holders.as_deref();
         match error.code.as_str() {
+            errors::LOCK_NOT_AVAILABLE if under_way.work == Work::TargetLock => Error {
+                message: format!(
+                    "the lock of the target was not given within {:?}: {}",
+                    under_way.at_most,
+                    holders.map_or_else(
+                        || "the server does not tell who holds it".to_owned(),
+                        |holder| format!(
+                            "{holder} holds it; `wasmigrate lease break` takes it from a host"
+                        )
+                    )
+                ),
+                ..error
+            },
             errors::LOCK_NOT_AVAILABLE => Error {
                 message: format!(
                     "a lock was not given within {timeout:?} (`postgres.lock_timeout_milliseconds`), so that nobody queues up \
                      behind it: {}",
-                    holders.as_deref().map_or_else(
-                        || "who held it is not known any more".to_owned(),
+                    holders.map_or_else(
+                        || "the server does not tell who held it".to_owned(),
                         |holders| format!("it was held by {holders}")
                     )
                 ),

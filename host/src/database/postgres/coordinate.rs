@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::super::{Authority, Cell, Coordination, Result, Session, Value};
+use super::super::{Authority, Cell, Coordination, LockHolder, Result, Session, Value};
 use super::label::Label;
+use super::locks;
 use super::state::PostgresSession;
+use super::text::quote_text;
 
 /// How long the server keeps a transaction that has the target's lock and whose host says nothing: no other host can do
 /// anything meanwhile, and this one has only a few statements of its own to run in it.
@@ -28,18 +30,44 @@ impl Coordination for PostgresSession {
         self.label = Some(Label::of_part(run, part, &self.target.home));
     }
 
-    async fn lock_target(&mut self) -> Result<()> {
+    async fn lock_target(&mut self, host: &str) -> Result<()> {
         let query = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('wasmigrate'), pg_catalog.hashtext($1))";
         let schema = self.target.home.journal.clone();
-        // There is no run yet to call it after, so that its process has to be known to tell who keeps it waiting.
+        // There is no run yet to call it after, so that its process has to be known to tell who keeps it waiting. Others have
+        // to know whose it is before it has the lock.
         self.settle_quietly(Authority::Host)?;
-        let idle = format!(
-            "SELECT pg_catalog.set_config('idle_in_transaction_session_timeout', '{}', true)",
-            LOCKED_IDLE.as_millis()
+        let set = format!(
+            "SELECT pg_catalog.set_config('idle_in_transaction_session_timeout', '{}', true),
+             pg_catalog.set_config('lock_timeout', '{}', true), pg_catalog.set_config('application_name', {}, true)",
+            LOCKED_IDLE.as_millis(),
+            self.database.target_lock_timeout().as_millis(),
+            quote_text(&label_of_host(host))
         );
-        self.ask_quietly(&idle)?;
-        self.run(Authority::Host, query, [Cell::Text(&schema)].into_iter())
-            .map(|_| ())
+        self.ask_quietly(&set)?;
+        self.wants_target_lock = true;
+        let locked = self.run(Authority::Host, query, [Cell::Text(&schema)].into_iter());
+        self.wants_target_lock = false;
+        locked?;
+        let usual = self.database.0.options.lock_timeout.as_millis();
+        self.ask_quietly(&format!(
+            "SELECT pg_catalog.set_config('lock_timeout', '{usual}', true)"
+        ))
+    }
+
+    async fn set_lock_timeout(&mut self, wait: Duration) -> Result<()> {
+        self.lock_wait = Some(wait);
+        let set = format!("SET LOCAL lock_timeout = {}", wait.as_millis());
+        let session: &mut dyn Session = self;
+        session.execute_later(&set, &[]).await
+    }
+
+    async fn target_lock_holders(&mut self) -> Result<Vec<LockHolder>> {
+        let query = locks::holders_of_target();
+        self.lock_holders(&query).await
+    }
+
+    async fn end_target_lock_holders(&mut self) -> Result<Vec<LockHolder>> {
+        self.lock_holders(&locks::end_holders("true")).await
     }
 
     async fn end_others(&mut self, run: i64) -> Result<bool> {
@@ -101,6 +129,17 @@ const END: &str = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.p
     ))";
 
 impl PostgresSession {
+    async fn lock_holders(&mut self, query: &str) -> Result<Vec<LockHolder>> {
+        let schema = self.target.home.journal.clone();
+        let session: &mut dyn Session = self;
+        let rows = session.rows(query, &[schema.into()]).await?;
+        let text = |cell: Value| cell.as_text().map(str::to_owned);
+        let holders = rows
+            .into_iter()
+            .map(|row| row.into_iter().map(text).collect());
+        Ok(holders.filter_map(locks::holder).collect())
+    }
+
     /// Ends the sessions of others that have a label.
     fn end_labelled(&mut self, label: &Label) -> Result<bool> {
         let lock = label.locks.last().map_or("", String::as_str);
@@ -117,4 +156,16 @@ impl PostgresSession {
         }
         Ok(true)
     }
+}
+
+/// What a session of this host is called that takes the lock of the target. A long name loses its beginning: it ends with the
+/// number of the process.
+fn label_of_host(host: &str) -> String {
+    const MOST: usize = 63 - locks::LOCKING.len();
+    let start = host.ceil_char_boundary(host.len().saturating_sub(MOST));
+    format!(
+        "{}{}",
+        locks::LOCKING,
+        host.get(start..).unwrap_or_default()
+    )
 }

@@ -12,10 +12,10 @@ use super::super::{
     Authority, Batch, Cell, ColumnData, ColumnValues, Error, ErrorKind, JOURNAL_PREFIX, Result,
     expect_columns, quote,
 };
-use super::interruptions::Interruptions;
 use super::pipeline::{Answer, Asked, Request};
 use super::state::{Loaded, PostgresSession};
 use super::text::{self, oid};
+use super::under_way::{UnderWay, Work};
 use super::{errors, full_names, guard, results};
 
 /// How many bytes go into one message.
@@ -154,18 +154,20 @@ impl PostgresSession {
 
     /// Sends rows as `write` writes them, until it says that there are no more.
     fn send_parts(&mut self, write: &mut dyn FnMut(&mut BytesMut) -> Result<bool>) -> Result<()> {
-        let (stop, database) = (self.stop.clone(), self.database.clone());
+        let database = self.database.clone();
         let process = self.pipeline.begun.as_ref().map(|begun| begun.process);
         let lost = self.lost();
         let connection = self.connection.as_mut().ok_or(lost)?;
-        let mut interruptions = Interruptions::new(connection.canceller.clone());
+        let mut under_way = UnderWay::new(
+            database.clone(),
+            self.stop.clone(),
+            Work::Copy,
+            self.label.as_ref().map(|label| label.name.clone()),
+            self.lock_wait,
+            connection,
+        );
         // A server that is busy with a row takes no other.
-        let mut look = || {
-            if stop.reason().is_some() {
-                interruptions.interrupt(&database, process);
-            }
-            Ok(())
-        };
+        let mut look = || under_way.look(process);
         let mut buffer = BytesMut::with_capacity(2 * MESSAGE);
         while write(&mut buffer)? {
             if buffer.len() >= MESSAGE {

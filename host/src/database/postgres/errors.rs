@@ -17,6 +17,9 @@ pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// SQLSTATE of a statement in a transaction that has failed already.
 pub(super) const IN_FAILED_TRANSACTION: &str = "25P02";
 
+/// SQLSTATE of a value of an enumeration that the same transaction has added.
+const UNSAFE_NEW_ENUM_VALUE: &str = "55P04";
+
 /// SQLSTATE of a statement that refuses to run in a transaction.
 const ACTIVE_TRANSACTION: &str = "25001";
 
@@ -84,6 +87,7 @@ fn kind(code: &str) -> ErrorKind {
         "40001" | "40P01" | LOCK_NOT_AVAILABLE => ErrorKind::Busy,
         QUERY_CANCELED => ErrorKind::Stopped,
         IN_FAILED_TRANSACTION => ErrorKind::TransactionLost,
+        UNSAFE_NEW_ENUM_VALUE => ErrorKind::Uncommitted,
         _ => match code.get(..2) {
             Some("23") => ErrorKind::Constraint,
             Some("42") => ErrorKind::Syntax,

@@ -135,6 +135,21 @@ impl Introspection for PostgresSession {
             .collect())
     }
 
+    async fn table_digests(&mut self, schemas: &[String]) -> Result<Vec<[String; 3]>> {
+        let session: &mut dyn Session = self;
+        let names = schemas.join(schema::SEPARATOR);
+        let rows = session.rows(&schema::digests(), &[names.into()]).await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| match <[Value; 3]>::try_from(row).ok()? {
+                [Value::Text(schema), Value::Text(table), Value::Text(digest)] => {
+                    Some([schema, table, digest])
+                }
+                _ => None,
+            })
+            .collect())
+    }
+
     async fn invalid_indexes(&mut self) -> Result<Vec<String>> {
         let query =
             "SELECT indexrelid::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_index

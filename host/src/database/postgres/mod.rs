@@ -38,6 +38,7 @@ mod results;
 mod schema;
 mod script;
 mod session;
+mod settings;
 mod shape;
 mod socket;
 mod state;
@@ -47,6 +48,7 @@ mod throwaway;
 mod tls;
 mod transaction;
 mod transform;
+mod under_way;
 mod verify;
 mod wire;
 

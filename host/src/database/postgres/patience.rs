@@ -5,13 +5,14 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 
-use super::super::Stop;
+use super::super::{Stop, Wait};
 use super::socket::{SLICE, Socket, is_ready};
 
 /// How long a server may take to let a session in whose run has to end: long enough to write down how it ended, and shorter
@@ -19,31 +20,44 @@ use super::socket::{SLICE, Socket, is_ready};
 const WINDING_UP: Duration = Duration::from_secs(2);
 
 /// A wait that is bounded, and ends earlier when the run has to end.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Patience {
+    began: Instant,
     give_up: Instant,
+    /// Who is waited for, and when something was said of that.
+    whom: String,
+    told: OnceLock<Instant>,
     /// What ends it, unless there was a reason to stop before it began.
     stop: Option<Stop>,
 }
 
 impl Patience {
     /// Waits for so long, unless the run has to end.
-    pub(super) fn new(most: Duration, stop: &Stop) -> Self {
+    pub(super) fn new(whom: &str, most: Duration, stop: &Stop) -> Self {
         match stop.reason() {
             None => Self {
-                give_up: Instant::now() + most,
+                whom: whom.to_owned(),
                 stop: Some(stop.clone()),
+                ..Self::until(most)
             },
             Some(_) => Self::brief(most),
         }
     }
 
-    /// Waits no longer than a run that has to end may.
-    pub(super) fn brief(most: Duration) -> Self {
+    fn until(most: Duration) -> Self {
+        let began = Instant::now();
         Self {
-            give_up: Instant::now() + most.min(WINDING_UP),
+            began,
+            give_up: began + most,
+            whom: String::new(),
+            told: OnceLock::new(),
             stop: None,
         }
+    }
+
+    /// Waits no longer than a run that has to end may.
+    pub(super) fn brief(most: Duration) -> Self {
+        Self::until(most.min(WINDING_UP))
     }
 
     /// Ends the wait when its time is over, or there is a reason to stop.
@@ -59,11 +73,31 @@ impl Patience {
             ));
         }
         match Instant::now() < self.give_up {
-            true => Ok(()),
+            true => {
+                self.tell();
+                Ok(())
+            }
             false => Err(io::Error::new(
                 ErrorKind::TimedOut,
                 "the server does not answer",
             )),
+        }
+    }
+
+    fn tell(&self) {
+        let waited = self.began.elapsed();
+        let Some(stop) = &self.stop else {
+            return;
+        };
+        if Wait::is_worth_telling(waited, self.told.get().copied())
+            && self.told.set(Instant::now()).is_ok()
+        {
+            stop.tell(&Wait {
+                whom: self.whom.clone(),
+                why: "it has not let this host in".to_owned(),
+                waited,
+                at_most: self.give_up.duration_since(self.began),
+            });
         }
     }
 

@@ -120,6 +120,11 @@ impl Pipeline {
         self.asked.is_empty()
     }
 
+    /// Whether a transaction is to be committed.
+    pub(super) fn has_commit(&self) -> bool {
+        matches!(self.asked.back(), Some(Asked::Commit))
+    }
+
     /// Writes a statement behind those that wait. What cannot be written is not sent.
     pub(super) fn ask<'c>(
         &mut self,

@@ -18,6 +18,9 @@ const MOST_IDLE: usize = 4;
 /// How long a server may say nothing, beyond the longest time that a step may take.
 const SILENCE_MARGIN: Duration = Duration::from_secs(60);
 
+/// How long to wait for the lock of a target at least. Longer than a session may keep it whose host says nothing.
+const TARGET_LOCK: Duration = Duration::from_secs(20);
+
 /// What the operator settles for this database alone.
 #[derive(Clone, Debug, Default)]
 pub struct PostgresOptions {
@@ -104,12 +107,17 @@ impl Postgres {
 
     /// How long to wait for the server to let a session in.
     pub(super) fn patience(&self, stop: &Stop) -> Patience {
-        Patience::new(self.0.address.connect_timeout, stop)
+        Patience::new(&self.0.name, self.0.address.connect_timeout, stop)
     }
 
     /// The same for what is only asked about a statement that does not end.
     pub(super) fn brief_patience(&self) -> Patience {
         Patience::brief(self.0.address.connect_timeout)
+    }
+
+    /// How long to wait for the lock of the target, for which nobody of the application queues up.
+    pub(super) fn target_lock_timeout(&self) -> Duration {
+        self.0.options.lock_timeout.max(TARGET_LOCK)
     }
 
     /// How long the server may say nothing: it ends a statement by itself before that.

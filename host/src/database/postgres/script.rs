@@ -217,8 +217,10 @@ impl PostgresSession {
         if waiting.is_empty() {
             return Ok(());
         }
+        let mut answered = 0;
         let settled = self.settle_counting(Authority::Step, &mut |done, answer| {
             if let (Answer::Done(rows), Some(done)) = (answer, waiting.get(done)) {
+                answered += 1;
                 sent.changed += rows;
                 progress(done.place, done.at.end);
                 for place in done.place..done.over {
@@ -227,12 +229,16 @@ impl PostgresSession {
             }
             Ok(())
         });
-        settled.map_err(
-            |(error, done)| match waiting.get(done.unwrap_or(0)).or(waiting.last()) {
+        settled.map_err(|(error, done)| {
+            match waiting.get(done.unwrap_or(answered)).or(waiting.last()) {
+                // Which of several statements the server was at is not known.
+                Some(failed) if done.is_none() && answered + 1 < waiting.len() => {
+                    (failed.place, ScriptError::of_none(error))
+                }
                 Some(failed) => sent.failed(failed.place, failed.at.clone(), error),
                 None => (0, ScriptError::of_none(error)),
-            },
-        )
+            }
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a session on a PostgreSQL server knows; what it does is in the other files of this room.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use super::super::{Access, CursorId, Kind, Result, SavepointId, Server, Stop};
 use super::capabilities::CAPABILITIES;
@@ -29,6 +30,10 @@ pub(super) struct PostgresSession {
     /// Statements of this transaction: those that came again go by a number on the server.
     pub(super) prepared: HashMap<String, Option<u32>>,
     pub(super) label: Option<Label>,
+    /// How long statements wait for locks, where that is not what the operator has set.
+    pub(super) lock_wait: Option<Duration>,
+    /// Whether what is asked now is the lock of the target.
+    pub(super) wants_target_lock: bool,
     pub(super) loaded: Option<Loaded>,
     /// The journal's tables, once they were read.
     pub(super) journal: Option<JournalTables>,
@@ -112,6 +117,8 @@ impl PostgresSession {
             next_number: 0,
             prepared: HashMap::new(),
             label: None,
+            lock_wait: None,
+            wants_target_lock: false,
             loaded: None,
             journal: None,
             search_path: None,

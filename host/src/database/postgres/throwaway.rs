@@ -62,7 +62,7 @@ impl Postgres {
     /// Runs one statement of the operator's own outside of any transaction, such as `CREATE DATABASE`.
     fn administer(&self, statement: &str) -> Result<Vec<Vec<Option<String>>>> {
         // Copying a large database takes its time.
-        let patience = Patience::new(self.0.limits.deadline, &Stop::default());
+        let patience = Patience::new(&self.0.name, self.0.limits.deadline, &Stop::default());
         let mut connection = self.connect(&patience)?;
         let rows = pipeline::ask_in_full_names(&mut connection, statement, &[], &patience)?;
         self.give_back(connection);

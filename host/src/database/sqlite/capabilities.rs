@@ -13,6 +13,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     keeps_sequences_on_rollback: false,
     reverses_unordered_rows: true,
     clock_counts_seconds: true,
+    line_ends: &['\n'],
     columns: ColumnTypes {
         key: "INTEGER PRIMARY KEY",
         bytes: "BLOB",

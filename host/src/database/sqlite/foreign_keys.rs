@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use super::super::{Error, ErrorKind};
 use super::guard::Touched;
 use super::pragmas;
+use crate::output::counted;
 
 /// How many violations a message lists.
 const LISTED: usize = 10;
@@ -170,10 +171,7 @@ fn violated(table: &str, violations: &[&Violation]) -> Error {
             ErrorKind::Constraint,
             format!(
                 "the step leaves {} without the parent that a foreign key demands: {}",
-                match violations.len() {
-                    1 => "1 row".to_owned(),
-                    count => format!("{count} rows"),
-                },
+                counted(violations.len(), "row", "rows"),
                 listed.join(", ")
             ),
         )

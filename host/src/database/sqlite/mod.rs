@@ -8,15 +8,18 @@
 mod capabilities;
 mod changes;
 mod content;
+mod coordinate;
 mod errors;
 mod foreign_keys;
 mod guard;
+mod lock_holder;
 mod math;
 mod open_file;
 mod other_connections;
 mod parameters;
 mod pragma;
 mod pragmas;
+mod readable;
 mod reading;
 mod reserved;
 mod same_file;
@@ -32,7 +35,7 @@ mod url;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
@@ -41,7 +44,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     Access, Advice, Capabilities, Database, Error, ErrorKind, Kind, Result, Session, SessionLimits,
-    Stop, TransactionNeed,
+    Stop, TransactionNeed, Wait,
 };
 use capabilities::CAPABILITIES;
 use errors::translate;
@@ -128,6 +131,16 @@ impl Sqlite {
         }
     }
 
+    /// Says that somebody else has had the file locked for too long.
+    fn is_locked(&self) -> String {
+        let wait = self.limits.lock_wait;
+        let holder = lock_holder::in_words(lock_holder::of(&self.path));
+        format!(
+            "another process holds the write lock of {} for longer than {wait:?}: {holder}",
+            self.name
+        )
+    }
+
     /// An empty database that is kept nowhere, and can only be read.
     pub fn empty(limits: SessionLimits) -> Self {
         Self::new("", limits)
@@ -163,7 +176,10 @@ impl Sqlite {
                     ErrorKind::Busy => ErrorKind::Busy,
                     _ => ErrorKind::Unavailable,
                 },
-                message: format!("cannot open {}: {}", self.name, translated.message),
+                message: match translated.kind {
+                    ErrorKind::Busy => self.is_locked(),
+                    _ => format!("cannot open {}: {}", self.name, translated.message),
+                },
                 ..translated
             }
         })
@@ -236,6 +252,7 @@ fn connect(
     };
     connection.busy_timeout(BUSY_SLICE)?;
     math::add(&connection)?;
+    readable::add(&connection)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
@@ -248,7 +265,7 @@ fn connect(
     match access {
         Access::Read => connection.pragma_update(None, "query_only", true)?,
         Access::Write => {
-            enter_wal_mode(&connection, stop, limits)?;
+            enter_wal_mode(path, &connection, stop, limits)?;
             connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         }
         Access::Rehearsal => {}
@@ -258,11 +275,12 @@ fn connect(
 
 /// Switches to WAL, once in a file's life. Readers of the old mode hold it up; they are waited for.
 fn enter_wal_mode(
+    path: &Path,
     connection: &Connection,
     stop: &Stop,
     limits: &SessionLimits,
 ) -> rusqlite::Result<()> {
-    retry_busy(stop, limits.lock_wait, || {
+    retry_busy(path, stop, limits.lock_wait, || {
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| {
             row.get::<_, String>(0).map(|_| ())
         })
@@ -272,21 +290,34 @@ fn enter_wal_mode(
 /// Tries again while the database is busy, until `wait` is over or there is a new reason to stop. (After a stop the host
 /// still has to write down what happened.)
 fn retry_busy<R>(
+    path: &Path,
     stop: &Stop,
     wait: Duration,
     mut attempt: impl FnMut() -> rusqlite::Result<R>,
 ) -> rusqlite::Result<R> {
-    let give_up = std::time::Instant::now() + wait;
+    let began = Instant::now();
+    let give_up = began + wait;
+    let mut told = None;
     let is_winding_up = stop.reason().is_some();
     loop {
         match attempt() {
             Err(error)
                 if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
-                    && std::time::Instant::now() < give_up
+                    && Instant::now() < give_up
                     && (is_winding_up || stop.reason().is_none()) =>
             {
                 // SQLite has waited for BUSY_SLICE already, unless it saw a deadlock; then this keeps the loop cool.
                 std::thread::sleep(Duration::from_millis(5));
+                if Wait::is_worth_telling(began.elapsed(), told) {
+                    told = Some(Instant::now());
+                    let holder = lock_holder::in_words(lock_holder::of(path));
+                    stop.tell(&Wait {
+                        whom: format!("sqlite:{}", path.display()),
+                        why: format!("another process has it locked ({holder})"),
+                        waited: began.elapsed(),
+                        at_most: wait,
+                    });
+                }
             }
             done => return done,
         }

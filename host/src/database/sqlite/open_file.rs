@@ -160,7 +160,7 @@ impl OpenFile {
         }
         self.demand_same_file()?;
         let wait = self.database.limits.lock_wait;
-        retry_busy(&self.stop, wait, || {
+        retry_busy(&self.database.path, &self.stop, wait, || {
             self.connection
                 .prepare_cached("BEGIN IMMEDIATE")?
                 .raw_execute()
@@ -247,10 +247,7 @@ impl OpenFile {
                 };
             }
             ErrorKind::Busy if !self.in_transaction() => {
-                error.message = format!(
-                    "another process holds the write lock of {} for longer than {:?}",
-                    self.database.name, self.database.limits.lock_wait
-                );
+                error.message = self.database.is_locked();
             }
             _ => {}
         }

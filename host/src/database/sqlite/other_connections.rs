@@ -23,28 +23,38 @@ static ASKED: Mutex<BTreeMap<(u64, u64), File>> = Mutex::new(BTreeMap::new());
 
 /// Whether another process has the database in this file open; also when that cannot be known.
 pub(super) fn has_other_connections(database: &Path) -> bool {
-    ask(database).unwrap_or(true)
+    blocking(&shared_memory(database), LOCK_OF_CONNECTIONS).map_or(true, |other| other.is_some())
 }
 
-fn ask(database: &Path) -> io::Result<bool> {
-    let mut shared_memory = database.as_os_str().to_owned();
-    shared_memory.push("-shm");
-    let shared_memory = PathBuf::from(shared_memory);
-    let found = fs::metadata(&shared_memory)?;
+/// The file in which those who have a database open in WAL mode keep their locks.
+pub(super) fn shared_memory(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push("-shm");
+    PathBuf::from(path)
+}
+
+/// Which other process keeps this one from locking a byte of a file for itself; none when nobody does. Its number is 0 where
+/// that cannot be seen from here.
+pub(super) fn blocking(path: &Path, byte: u64) -> io::Result<Option<u32>> {
+    let found = fs::metadata(path)?;
     let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
     let file = match asked.entry((found.dev(), found.ino())) {
         Entry::Occupied(entry) => entry.into_mut(),
-        Entry::Vacant(entry) => entry.insert(File::open(&shared_memory)?),
+        Entry::Vacant(entry) => entry.insert(File::open(path)?),
     };
     // Who wants to write here would have to wait for all others.
     let alone = Flock {
-        start: LOCK_OF_CONNECTIONS,
+        start: byte,
         length: 1,
         pid: None,
         typ: FlockType::WriteLock,
         offset_type: FlockOffsetType::Set,
     };
-    Ok(fcntl_getlk(file, &alone)?.is_some())
+    let other = fcntl_getlk(file, &alone)?;
+    Ok(other.map(|lock| {
+        let process = lock.pid.map_or(0, |pid| pid.as_raw_nonzero().get());
+        u32::try_from(process).unwrap_or(0)
+    }))
 }
 
 #[cfg(test)]

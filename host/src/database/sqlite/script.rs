@@ -137,9 +137,12 @@ impl OpenFile {
             let text = script.get(piece.at.clone()).unwrap_or_default();
             // VACUUM attaches the file that it writes.
             let limited = self.limit_attached(1).and_then(|()| {
-                retry_busy(&self.stop, self.database.limits.lock_wait, || {
-                    run_to_the_end(&mut self.connection.prepare(text)?)
-                })
+                retry_busy(
+                    &self.database.path,
+                    &self.stop,
+                    self.database.limits.lock_wait,
+                    || run_to_the_end(&mut self.connection.prepare(text)?),
+                )
             });
             let run = limited.and(self.limit_attached(0));
             run.map_err(|error| failed(&piece.at, self.explain(error)))?;

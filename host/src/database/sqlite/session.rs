@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use send_wrapper::SendWrapper;
 
 use super::super::content::text;
 use super::super::{
-    Access, Authority, Batch, Cell, Column, CommitPermit, Content, Coordination, CursorId, Deed,
-    Durability, Error, Introspection, Kind, Listener, Moved, Rehearsing, Result, SavepointId,
-    Script, ScriptError, SequenceState, Server, Session, Shape, Statements, Stop, TableName,
-    Transactions, Value, expect_columns, quote,
+    Access, Authority, Batch, Cell, Column, CommitPermit, Content, CursorId, Deed, Durability,
+    Error, Introspection, Kind, Listener, Moved, Rehearsing, Result, SavepointId, Script,
+    ScriptError, SequenceState, Server, Session, Shape, Statements, Stop, TableName, Transactions,
+    Value, expect_columns, quote,
 };
 use super::capabilities::CAPABILITIES;
 use super::content;
@@ -21,7 +20,6 @@ use super::errors::translate;
 use super::foreign_keys;
 use super::guard::Touched;
 use super::open_file::{Failed, OpenCursor, OpenFile};
-use super::other_connections;
 use super::pragmas;
 use super::reserved;
 use super::schema;
@@ -34,7 +32,7 @@ use super::{Sqlite, retry_busy};
 /// shared, and the thread of a run is where all of its work is done.
 pub(super) struct SqliteSession {
     server: Server,
-    inner: SendWrapper<OpenFile>,
+    pub(super) inner: SendWrapper<OpenFile>,
 }
 
 impl SqliteSession {
@@ -78,7 +76,7 @@ impl Transactions for SqliteSession {
         inner.control("BEGIN DEFERRED")?;
         // The first look takes the lock, which a commit outside of WAL mode, or the last close in it, holds up.
         let wait = inner.database.limits.lock_wait;
-        retry_busy(&inner.stop, wait, || {
+        retry_busy(&inner.database.path, &inner.stop, wait, || {
             foreign_keys::schema_version(&inner.connection)
         })
         .map(|_| ())
@@ -357,42 +355,6 @@ impl Statements for SqliteSession {
 }
 
 #[async_trait]
-impl Coordination for SqliteSession {
-    fn label(&mut self, _run: i64) {
-        // Nobody could read it.
-    }
-
-    async fn lock_target(&mut self) -> Result<()> {
-        // The transaction has the only write lock.
-        Ok(())
-    }
-
-    fn label_part(&mut self, _run: i64, _part: u32) {}
-
-    async fn end_others_of_part(&mut self, run: i64, _part: u32) -> Result<bool> {
-        self.end_others(run).await
-    }
-
-    async fn end_others(&mut self, _run: i64) -> Result<bool> {
-        // Whoever had a transaction open would have kept this one from beginning.
-        Ok(true)
-    }
-
-    async fn waiting_for_run(&mut self, _run: i64) -> Result<u64> {
-        // SQLite keeps no list of those who wait.
-        Ok(0)
-    }
-
-    fn has_other_connections(&self) -> bool {
-        other_connections::has_other_connections(&self.inner.database.path)
-    }
-
-    async fn replication_lag(&mut self) -> Result<Option<Duration>> {
-        Ok(None)
-    }
-}
-
-#[async_trait]
 impl Introspection for SqliteSession {
     fn server(&self) -> &Server {
         &self.server
@@ -439,6 +401,10 @@ impl Introspection for SqliteSession {
 
     async fn schema_lines(&mut self, _authority: Authority) -> Result<Vec<(String, String)>> {
         schema::lines(self).await
+    }
+
+    async fn table_digests(&mut self, _schemas: &[String]) -> Result<Vec<[String; 3]>> {
+        Ok(Vec::new())
     }
 
     async fn invalid_indexes(&mut self) -> Result<Vec<String>> {

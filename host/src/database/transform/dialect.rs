@@ -31,9 +31,6 @@ pub trait Transforming: fmt::Debug + Send + Sync {
     /// transaction ends.
     async fn use_exact_texts(&self, session: &mut dyn Session) -> Result<()>;
 
-    /// Gives the settings of the session back to the steps that come later in the transaction.
-    async fn use_usual_texts(&self, session: &mut dyn Session) -> Result<()>;
-
     /// What tells whether the capture notices every change.
     async fn watched(&self, session: &mut dyn Session, table: &TransformedTable)
     -> Result<Watched>;
@@ -62,6 +59,10 @@ pub trait Transforming: fmt::Debug + Send + Sync {
 
     /// The number of rows.
     fn count_rows(&self) -> &'static str;
+
+    /// The condition that a key of this column, whose name is in quotes, holds bytes that are no text although the database
+    /// calls them so: nothing that is read of it would name its row. None where there is no such thing.
+    fn is_no_text(&self, column: &str) -> Option<String>;
 
     /// Whether a row has one of so many keys.
     fn has_key_among(&self, table: &TransformedTable, count: usize) -> String;

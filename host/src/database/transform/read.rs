@@ -37,6 +37,31 @@ impl TransformedTable {
         Ok(!session.rows(&query, &[]).await?.is_empty())
     }
 
+    /// A key, in hexadecimal, that holds bytes which are no text although the database calls them so.
+    pub async fn key_without_text(&self, session: &mut dyn Session) -> Result<Option<String>> {
+        let transforming = session.server().transforming;
+        let columns = self.key.iter().filter_map(|column| {
+            let name = quote(&column.name);
+            Some((transforming.is_no_text(&name)?, name))
+        });
+        let (conditions, names): (Vec<String>, Vec<String>) = columns.unzip();
+        if conditions.is_empty() {
+            return Ok(None);
+        }
+        let query = format!(
+            "SELECT hex({}) FROM {} WHERE {} LIMIT 1",
+            names.join("), hex("),
+            self.name,
+            conditions.join(" OR ")
+        );
+        let rows = session.rows(&query, &[]).await?;
+        let texts = |row: Vec<Value>| {
+            let texts = row.iter().filter_map(Value::as_text);
+            texts.collect::<Vec<_>>().join(", ")
+        };
+        Ok(rows.into_iter().next().map(texts))
+    }
+
     /// The key of a row that has no value where it must have one, though no change of it waits in the capture.
     pub async fn unset_row(&self, session: &mut dyn Session) -> Result<Option<Vec<Value>>> {
         let missing = self.each_missing();

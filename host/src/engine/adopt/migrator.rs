@@ -10,6 +10,7 @@ use crate::database::Session;
 use crate::engine::RunError;
 use crate::engine::tenants::{TenancyOptions, check_tenant_name};
 use crate::foreign::{self, MigratorRow};
+use crate::output::counted;
 
 /// Lays its history beside the files.
 pub(super) async fn compare(
@@ -81,7 +82,8 @@ pub(super) async fn compare(
     }
     if scripts > 0 {
         findings.remarks.push(format!(
-            "{scripts} runs of scripts are not written down: scripts run at every apply"
+            "not written down: {} of scripts; scripts run at every apply",
+            counted(scripts, "run", "runs")
         ));
     }
     for stranger in strangers {

@@ -136,10 +136,17 @@ pub(super) fn named(
     task: Option<Task>,
     failure: Failure,
 ) -> FileFailure {
-    match task {
+    let needs_commit = failure.is_uncommitted();
+    let mut named = match task {
         Some(task) => tenancy.file_failure(&task, failure),
         None => tenancy.unnamed(failure),
+    };
+    if needs_commit {
+        named.failure.message.push_str(
+            "; all files are one transaction here: `--parallel 1` commits each of them before the next",
+        );
     }
+    named
 }
 
 impl<'a> AtomicRun<'a> {
@@ -419,6 +426,7 @@ impl<'a> AtomicRun<'a> {
                 .write(fenced.session(), tenancy.run())
                 .await?;
             if !is_target(number) {
+                journal::keep_tenant_schema(fenced.session(), tenancy.run()).await?;
                 sealed.push(fenced.seal().await?);
                 continue;
             }

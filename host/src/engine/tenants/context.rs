@@ -274,6 +274,7 @@ impl<'c> TenancyContext<'c> {
         };
         let text = substitute(
             &section.text,
+            self.engine.database.capabilities().line_ends,
             placeholder,
             &tenant.in_code,
             &tenant.name,

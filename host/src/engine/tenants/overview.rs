@@ -162,18 +162,19 @@ pub(in crate::engine) fn problems(
     changed.collect()
 }
 
-/// How many migrations have the files that they were applied from, all of which are read, and what does not fit.
+/// How many migrations have the files that they were applied from, all of which are read, what does not fit, and the tenants.
 pub(in crate::engine) async fn verify(
     engine: &Engine,
     options: &TenancyOptions,
-) -> Result<(usize, Vec<catalog::Error>), RunError> {
+) -> Result<(usize, Vec<catalog::Error>, Vec<String>), RunError> {
     let mut session = engine.database.open(Access::Read, &Stop::default()).await?;
     session.begin_read().await?;
     let snapshot = snapshot::read(engine, options, &Digests::forgetful(), &mut *session).await?;
     session.rollback().await?;
     let applied = |file: &&File| !file.kind().is_script() && file.applied > 0;
     let verified = snapshot.files.iter().filter(applied).count();
-    Ok((verified, problems(engine, &snapshot)))
+    let problems = problems(engine, &snapshot);
+    Ok((verified, problems, snapshot.tenants))
 }
 
 /// Where each tenant stands.

@@ -11,11 +11,12 @@ use super::request::{TenancyReport, as_refusal, database};
 use super::select::{self, refuse, tenants, tenants_of, to_migrate};
 use super::snapshot;
 use super::work::{self, Work};
-use super::{ApplyError, TenancyOptions};
+use super::{ApplyError, FileFailure, RolloutStrategy, TenancyOptions};
 use crate::catalog::StepFile;
 use crate::database::{Access, Durability, Stop};
-use crate::engine::event::Observer;
+use crate::engine::event::{Event, Observer};
 use crate::engine::extent::Extent;
+use crate::engine::rehearse::uncommitted;
 use crate::engine::{Engine, Rehearsal, RunError};
 use crate::journal::Outcome;
 
@@ -36,9 +37,18 @@ pub(in crate::engine) async fn rehearsal(
     observer: Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<Rehearsal, RunError> {
+    let heard = Arc::clone(&observer);
     let work = (Work::Migrate, extent);
     let rehearsed = rehearse(engine, options, work, None, observer, stop).await;
-    let (report, rows_changed) = rehearsed.map_err(as_refusal)?;
+    let (mut report, rows_changed) = rehearsed.map_err(as_refusal)?;
+    // A real run commits each file before the next.
+    let commits_each = matches!(options.strategy, RolloutStrategy::Parallel { .. });
+    let is_uncommitted = |failed: &mut FileFailure| failed.failure.is_uncommitted();
+    if commits_each && let Some(failed) = report.failure.take_if(is_uncommitted) {
+        heard.notify(&Event::Warning {
+            message: uncommitted(&failed.key),
+        });
+    }
     Ok(Rehearsal {
         steps: report
             .files
@@ -100,7 +110,13 @@ pub(super) async fn rehearse(
             match looked {
                 Ok(()) => report.files = files(&tenancy, &schedule)?,
                 Err((task, failure)) => {
-                    report.failure = Some(atomic::named(&tenancy, task, failure))
+                    let failed = atomic::named(&tenancy, task, failure);
+                    if failed.failure.is_uncommitted() {
+                        let all = files(&tenancy, &schedule)?.into_iter();
+                        let before = all.take_while(|(source, _)| source.file.key != failed.key);
+                        report.files = before.collect();
+                    }
+                    report.failure = Some(failed);
                 }
             }
             changed = atomic.roll_back().await;

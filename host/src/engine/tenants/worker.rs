@@ -185,6 +185,9 @@ impl Worker<'_> {
     ) -> crate::database::Result<()> {
         let mut fenced = Fenced::of_steps(session, &self.lease).verify().await?;
         changes.write(fenced.session(), self.lease.run).await?;
+        if !self.writes_to_target() {
+            journal::keep_tenant_schema(fenced.session(), self.lease.run).await?;
+        }
         match self.writes_to_target() {
             true => fenced.with_output(&*self.output).commit().await,
             false => fenced.commit().await,

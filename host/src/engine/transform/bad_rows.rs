@@ -5,6 +5,7 @@ use crate::database::Session;
 use crate::engine::Engine;
 use crate::engine::failure::{Blame, Failure};
 use crate::journal::{self, BadRow};
+use crate::output::{counted, has_or_have};
 
 /// Keeps bad rows in the journal, with the open transaction; a failure when there are too many of them.
 pub(super) async fn keep(
@@ -31,8 +32,10 @@ pub(super) async fn keep(
         "limit",
         Blame::Step,
         format!(
-            "{count} bad rows: the limit `transform.max_bad_rows` is {most}; the last one has the key {}: {}",
-            last.key, last.message
+            "{}: the limit `transform.max_bad_rows` is {most}; the last one has the key {}: {}",
+            counted(count, "bad row", "bad rows"),
+            last.key,
+            last.message
         ),
     ))
 }
@@ -48,8 +51,10 @@ pub(super) async fn refuse(session: &mut dyn Session, plan: &Plan) -> Result<(),
         "failed",
         Blame::Operator,
         format!(
-            "{bad} bad rows have no derived values yet (`wasmigrate bad-rows` lists them): fix the rows, or fix the component \
-             and run `migrate --replace`"
+            "{} {} no derived values yet (`wasmigrate bad-rows` lists what was rejected): fix the rows, or fix the component \
+             and run `migrate --replace`",
+            counted(bad, "bad row", "bad rows"),
+            has_or_have(bad)
         ),
     ))
 }

@@ -138,8 +138,7 @@ pub(in crate::engine) async fn cut_over(
     let changed = async {
         plan.table.remove_capture(session).await?;
         plan.table.cut_over(session).await?;
-        let transforming = session.server().transforming;
-        transforming.use_usual_texts(session).await?;
+        // Which also puts the settings back, for the steps after this one.
         session.verify().await
     };
     changed.await.map_err(Failure::from_database)

@@ -12,6 +12,7 @@ use super::function::Computed;
 use crate::database::{Cell, Durability, Session, Value};
 use crate::engine::failure::{Blame, Failure};
 use crate::journal::{self, Fenced, Lease};
+use crate::output::{counted, has_or_have};
 
 /// How many rows are looked at at once.
 const AT_ONCE: usize = 5_000;
@@ -47,10 +48,11 @@ pub(super) async fn take_up(
         "failed",
         Blame::Operator,
         format!(
-            "{} rows of the table {} have no derived values, though the function has some for them, and cannot be written: \
-             those with the keys {}{more}; nothing was dropped",
-            left.count,
+            "{} of the table {} {} no derived values, though the function has some, which cannot be written: keys {}{more}; \
+             nothing was dropped",
+            counted(left.count, "row", "rows"),
             drain.plan.table.name,
+            has_or_have(left.count),
             left.first.join(", ")
         ),
     ))

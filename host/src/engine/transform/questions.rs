@@ -6,16 +6,20 @@ use crate::engine::failure::{Blame, Failure};
 
 /// Refuses a table with a row that nothing names.
 pub(super) async fn refuse_nameless(session: &mut dyn Session, plan: &Plan) -> Result<(), Failure> {
+    let refused = |why: String| Err(Failure::new("incompatible", Blame::Step, why));
+    let name = &plan.table.name;
     let found = plan.table.has_nameless_row(session).await;
+    if found.map_err(Failure::from_database)? {
+        return refused(format!(
+            "a row of the table {name} has no key, so that nothing names it: fill it in, or name other columns as the key"
+        ));
+    }
+    let found = plan.table.key_without_text(session).await;
     match found.map_err(Failure::from_database)? {
-        false => Ok(()),
-        true => Err(Failure::new(
-            "incompatible",
-            Blame::Step,
-            format!(
-                "a row of the table {} has no key, so that nothing names it: fill it in, or name other columns as the key",
-                plan.table.name
-            ),
+        None => Ok(()),
+        Some(key) => refused(format!(
+            "the key of a row of the table {name} is a text that is not UTF-8 (in hexadecimal: {key}), so that nothing that is \
+             read of it names the row: correct it, or name other columns as the key"
         )),
     }
 }

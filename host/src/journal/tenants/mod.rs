@@ -20,7 +20,7 @@ pub use applied::{
 pub use failures::{read_failures, write_failure};
 pub use records::{AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally};
 pub use report::{count_by_run, count_by_source, count_by_tenant, fetch_applied, query_applied};
-pub use schemas::{make_schema, reserved_words};
+pub use schemas::{keep_tenant_schema, make_schema, reserved_words, whole_schema};
 pub use sources::{read_sources, read_tenants, write_source, write_tenant};
 
 /// Whether the target's journal has the tables for tenants.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::database::{Authority, Error, Result, Session, quote};
+use super::super::damaged;
+use super::has_tenants;
+use crate::database::{Authority, Error, Result, Schema, Session, add_tenants, quote};
+use crate::journal::tables::tables;
 
 /// SQLSTATE `duplicate_schema`: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 const DUPLICATE_SCHEMA: &str = "42P06";
@@ -34,6 +37,38 @@ pub async fn make_schema(session: &mut dyn Session, schema: &str, adopts: bool) 
         },
         false => error,
     })
+}
+
+/// What the target looks like, with the schemas of its tenants, where they are schemas.
+pub async fn whole_schema(session: &mut dyn Session) -> Result<Schema> {
+    let mut schema = session.schema().await?;
+    if session.server().capabilities.has_tenant_databases() || !has_tenants(session).await? {
+        return Ok(schema);
+    }
+    let query = "SELECT name FROM wasmigrate_tenant UNION SELECT tenant FROM wasmigrate_applied WHERE tenant <> ''";
+    let rows = tables(session).rows(query, &[]).await?;
+    let names = rows.iter().flatten().filter_map(|name| name.as_text());
+    // A plain name is folded by the server.
+    let mut schemas: Vec<String> = names
+        .flat_map(|name| [name.to_owned(), name.to_ascii_lowercase()])
+        .collect();
+    schemas.sort_unstable();
+    schemas.dedup();
+    add_tenants(&mut schema, &session.table_digests(&schemas).await?);
+    Ok(schema)
+}
+
+/// Keeps what the open transaction leaves in a tenant's own database.
+pub async fn keep_tenant_schema(session: &mut dyn Session, run: i64) -> Result<()> {
+    let schema = session.schema().await?;
+    let definition = serde_json::to_string(&schema).map_err(|error| damaged(&error.to_string()))?;
+    tables(session)
+        .execute_later(
+            "INSERT INTO wasmigrate_schema (id, run, definition) VALUES (1, $1, $2)
+             ON CONFLICT (id) DO UPDATE SET run = excluded.run, definition = excluded.definition",
+            &[run.into(), definition.into()],
+        )
+        .await
 }
 
 /// The words that the server does not take as the name of a schema without quotes; none where tenants are no schemas.

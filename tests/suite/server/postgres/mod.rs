@@ -4,6 +4,8 @@ mod away;
 mod full;
 pub mod killed;
 mod locks;
+mod lost;
+mod mute;
 mod proof;
 mod together;
 

@@ -37,6 +37,5 @@ pub(super) async fn timeout(session: &mut dyn Session) -> Result<Duration> {
 }
 
 pub(super) async fn set_timeout(session: &mut dyn Session, wait: Duration) -> Result<()> {
-    let set = format!("SET LOCAL lock_timeout = {}", wait.as_millis());
-    session.execute_later(&set, &[]).await
+    session.set_lock_timeout(wait).await
 }

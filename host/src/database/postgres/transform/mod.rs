@@ -56,10 +56,6 @@ impl Transforming for PostgresTransforming {
         session.execute_later(watched::EXACT_TEXTS, &[]).await
     }
 
-    async fn use_usual_texts(&self, session: &mut dyn Session) -> Result<()> {
-        session.execute_later(watched::USUAL_TEXTS, &[]).await
-    }
-
     async fn watched(
         &self,
         session: &mut dyn Session,
@@ -104,6 +100,11 @@ impl Transforming for PostgresTransforming {
 
     fn count_rows(&self) -> &'static str {
         "pg_catalog.count(*)"
+    }
+
+    /// The server takes no text that is none.
+    fn is_no_text(&self, _column: &str) -> Option<String> {
+        None
     }
 
     fn has_key_among(&self, table: &TransformedTable, count: usize) -> String {

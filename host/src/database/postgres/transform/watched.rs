@@ -9,11 +9,6 @@ use crate::database::{Result, Session, Value};
 pub(super) const EXACT_TEXTS: &str = "SELECT pg_catalog.set_config('extra_float_digits', '3', true),
     pg_catalog.set_config('DateStyle', 'ISO', true), pg_catalog.set_config('IntervalStyle', 'postgres', true)";
 
-/// Those that the session had, for the steps after this one.
-pub(super) const USUAL_TEXTS: &str =
-    "SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings
-    WHERE name IN ('extra_float_digits', 'DateStyle', 'IntervalStyle')";
-
 /// The triggers as they are. A row of the catalog gets another `xmin` with each change of it, and another `oid` when it is made
 /// anew.
 pub(super) async fn read(session: &mut dyn Session, table: &TransformedTable) -> Result<Watched> {

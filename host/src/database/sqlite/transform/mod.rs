@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::readable::IS_NO_TEXT;
 use crate::database::transform::{Chunk, TableDefinition, TransformedTable, Transforming, Watched};
 use crate::database::{Authority, Batch, Result, Session, Value, quote};
 
@@ -40,10 +41,6 @@ impl Transforming for SqliteTransforming {
 
     /// Values have types of their own here.
     async fn use_exact_texts(&self, _session: &mut dyn Session) -> Result<()> {
-        Ok(())
-    }
-
-    async fn use_usual_texts(&self, _session: &mut dyn Session) -> Result<()> {
         Ok(())
     }
 
@@ -96,6 +93,10 @@ impl Transforming for SqliteTransforming {
 
     fn count_rows(&self) -> &'static str {
         "count(*)"
+    }
+
+    fn is_no_text(&self, column: &str) -> Option<String> {
+        Some(format!("{IS_NO_TEXT}({column})"))
     }
 
     fn has_key_among(&self, table: &TransformedTable, count: usize) -> String {

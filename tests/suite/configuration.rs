@@ -1,0 +1,88 @@
+//! Where settings and arguments are taken from, and what is said of those that mean nothing.
+
+use crate::application::{self, Kind};
+use crate::place::Place;
+use crate::service::process::Service;
+
+/// A place whose own file names everything from where it stands.
+fn elsewhere() -> (Place, Place) {
+    let there = Place::new().with_sql("0001_made.sql", "CREATE TABLE made (id BIGINT);");
+    let database = match application::kind() {
+        Kind::Sqlite => "sqlite:the.db?mode=rwc".to_owned(),
+        Kind::Postgres => there.url(),
+    };
+    std::fs::rename(there.path().join("migrations"), there.path().join("steps")).unwrap();
+    std::fs::write(
+        there.path().join("wasmigrate.toml"),
+        format!(
+            "database = \"{database}\"\nmigrations = \"steps\"\n[settings]\nname_file = \"kept\"\n"
+        ),
+    )
+    .unwrap();
+    (Place::new(), there)
+}
+
+#[test]
+fn relative_paths_in_a_file_begin_where_the_file_is() {
+    let (here, there) = elsewhere();
+    let file = there.path().join("wasmigrate.toml");
+    let run = |arguments: &[&str]| {
+        let mut command = here.command(arguments);
+        command.env_remove("WASMIGRATE_DATABASE");
+        command.args(["--config", file.to_str().unwrap()]);
+        crate::place::Said::from(command.output().unwrap())
+    };
+    run(&["migrate"])
+        .ends_with(0)
+        .and_says("0001_made migrated");
+    if application::kind() == Kind::Sqlite {
+        assert!(there.path().join("the.db").exists());
+        assert!(!here.path().join("the.db").exists());
+    }
+    // What the command itself says begins where the command is.
+    std::fs::create_dir(here.path().join("own")).unwrap();
+    std::fs::write(here.path().join("own/0001_own.sql"), "SELECT 1;").unwrap();
+    run(&["plan", "--migrations", "own"]).and_says("0001");
+}
+
+#[test]
+fn an_argument_that_means_nothing_to_a_command_is_refused() {
+    let place = Place::new();
+    for (arguments, said) in [
+        (
+            &["serve", "--host", "http://127.0.0.1:1"][..],
+            "leave out `--host`",
+        ),
+        (&["serve", "--json"], "`--log-format json`"),
+        (&["completions", "bash", "--json"], "leave out `--json`"),
+    ] {
+        place.run(arguments).ends_with(2).and_says(said);
+    }
+}
+
+#[test]
+fn whoever_has_no_token_or_a_wrong_one_is_told_how_to_name_it() {
+    let place = Place::new().with_sql("0001_made.sql", "CREATE TABLE made (id BIGINT);");
+    let service = Service::start(&place);
+    let desk = Place::new();
+    let address = service.address().to_string();
+    desk.run(&["status", "--host", &address])
+        .ends_with(2)
+        .and_says("name the file with `--token-file`");
+    std::fs::write(desk.path().join("wrong"), "wrong").unwrap();
+    desk.run(&["status", "--host", &address, "--token-file", "wrong"])
+        .ends_with(2)
+        .and_says("it does not accept this token");
+}
+
+#[test]
+fn the_status_of_a_target_without_tenants_does_not_count_them() {
+    let place = Place::new().with_variable("WASMIGRATE_SOURCES_SINGLE_MIGRATIONS", "single");
+    std::fs::create_dir_all(place.path().join("migrations/single")).unwrap();
+    place.write_step("single/0001_made.sql", b"CREATE TABLE made (id BIGINT);");
+    let status = place.run(&["status"]).ends_with(0);
+    assert!(!status.stdout.contains("tenants"), "{status:#?}");
+    place.run(&["migrate"]).ends_with(0);
+    let status = place.run(&["status"]).ends_with(0);
+    assert!(!status.stdout.contains("tenants"), "{status:#?}");
+}
