@@ -4,6 +4,7 @@
 
 mod bench;
 mod cargo;
+mod compare;
 mod dataset;
 mod demo;
 mod guests;
@@ -40,6 +41,14 @@ enum Task {
         #[arg(long, value_name = "TENANTSxFILES")]
         size: Vec<bench::Size>,
     },
+    /// Run a directory of SQL files by the host and by the database's own shell, and compare what they leave
+    Compare {
+        /// The directory
+        directory: std::path::PathBuf,
+        /// The shell that says what is right
+        #[arg(long, value_enum)]
+        oracle: compare::Oracle,
+    },
     /// Build the example steps and say where they are
     Guests,
 }
@@ -49,6 +58,7 @@ fn main() -> anyhow::Result<()> {
         Task::Demo => demo::run(),
         Task::Test { filter } => test::run(&filter),
         Task::Bench { parts, size } => bench::run(&parts, &size),
+        Task::Compare { directory, oracle } => compare::run(&directory, oracle),
         Task::Guests => {
             let built = guests::build(&cargo::target_directory()?)?;
             cargo::say(&built.migrations.display().to_string());

@@ -146,7 +146,11 @@ pub(super) fn index_and_name(stem: &str) -> Result<(u64, String), String> {
         return Ok((index, stem.to_owned()));
     }
     let not_named = || "is not named as a step".to_owned();
-    let (digits, rest) = digits(stem).ok_or_else(not_named)?;
+    let (mut digits, rest) = digits(stem).ok_or_else(not_named)?;
+    if digits.len() == 8 && stem.get(4..5) == Some("-") {
+        // A day is among the times of others, as where names are compared as texts.
+        digits.push_str("000000");
+    }
     let index = digits
         .parse::<u64>()
         .ok()
@@ -218,7 +222,7 @@ mod tests {
             ("001-users", 1, "users"),
             ("0001", 1, ""),
             ("2024-01-01-000000_a", 20_240_101_000_000, "a"),
-            ("2024-01-01_a", 20_240_101, "a"),
+            ("2024-01-01_a", 20_240_101_000_000, "a"),
             (
                 "00000000000000_diesel_initial_setup",
                 0,

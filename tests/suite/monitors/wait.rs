@@ -89,7 +89,7 @@ fn what_is_not_there_yet_is_waited_for() {
     // What asking again does not change ends it.
     end(with_token("wrong", "5m"))
         .ends_with(2)
-        .and_says("Bearer");
+        .and_says("it does not accept this token or password");
     drop(service);
     let said = end(with_token("token", "1s")).ends_with(3);
     assert!(said.stderr.contains("waited in vain for 1s"), "{said:?}");
