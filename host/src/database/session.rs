@@ -255,6 +255,9 @@ pub trait Introspection: Send {
     /// Makes the schema of the journal's tables, where they need one and it is not there.
     async fn make_journal_schema(&mut self) -> Result<()>;
 
+    /// Writes down of what the journal is, which has just been made, so that it is found wherever it is.
+    async fn mark_journal(&mut self) -> Result<()>;
+
     /// Moves the journal's tables, in the open transaction, to where a new journal would be; none when they are there.
     async fn move_journal(&mut self) -> Result<Option<Moved>>;
 

@@ -226,5 +226,6 @@ pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> R
         .await?;
     tables(session)
         .execute_later("INSERT INTO wasmigrate_lease (token) VALUES (0)", &[])
-        .await
+        .await?;
+    session.mark_journal().await
 }

@@ -376,6 +376,10 @@ impl Introspection for InjectedSession {
         self.inner()?.make_journal_schema().await
     }
 
+    async fn mark_journal(&mut self) -> Result<()> {
+        self.inner()?.mark_journal().await
+    }
+
     async fn move_journal(&mut self) -> Result<Option<Moved>> {
         self.inner()?.move_journal().await
     }

@@ -74,7 +74,7 @@ mod postgres {
         place
             .run(&["import", "--from", "migrator"])
             .ends_with(0)
-            .and_says("1 runs of scripts are not written down")
+            .and_says("not written down: 1 run of scripts")
             .and_says("ref/202001010900_roles.sql  applied 2020-01-01 09:00:00")
             .and_says("tenants/202001011000_users.sql  def")
             .and_says("run 1 wrote down 4 as applied");

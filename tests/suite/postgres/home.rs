@@ -129,7 +129,7 @@ fn a_role_that_comes_after_the_journal_is_told_which_schema_to_name() {
     place
         .run(&["migrate", "--database", &url])
         .ends_with(2)
-        .and_says("the journal is in the schema wasmigrate, which comes first in the search path")
+        .and_says("the journal's schema wasmigrate comes first in the search path of the role")
         .and_says("options=-csearch_path%3Dpublic");
     let url = format!("{url}?options=-csearch_path%3Dpublic");
     place
@@ -185,4 +185,45 @@ fn a_journal_is_moved_and_a_service_follows_it() {
     place.run(&["finalize"]).ends_with(0);
     assert_eq!(service.state(), "finalized");
     assert_eq!(place.texts(JOURNALS), ["wasmigrate"]);
+}
+
+/// What is not where this host would look is not taken for nothing: it says itself of what it is the journal.
+#[test]
+fn a_journal_is_found_without_the_setting_and_serves_one_schema() {
+    let place = place()
+        .with_data("CREATE SCHEMA other; CREATE TABLE other.account (id INTEGER PRIMARY KEY)")
+        .with_variable("WASMIGRATE_POSTGRES_JOURNAL_SCHEMA", "kept");
+    place.run(&["migrate"]).ends_with(0);
+    let other = format!("{}?options=-csearch_path%3Dother", place.url());
+    place
+        .run(&["migrate", "--database", &other])
+        .ends_with(2)
+        .and_says("the schema kept holds the journal of another schema than other");
+    let place = place.with_variable("WASMIGRATE_POSTGRES_JOURNAL_SCHEMA", "");
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("nothing to do");
+    assert_eq!(place.texts(JOURNALS), ["kept"]);
+    place
+        .run(&["repair", "--move-journal"])
+        .ends_with(0)
+        .and_says("from the schema kept to wasmigrate");
+    place.run(&["reset"]).ends_with(0);
+    assert_eq!(place.one::<i64>("SELECT count(*) FROM account"), 0);
+}
+
+#[test]
+fn the_servers_own_schemas_are_not_migrated() {
+    let place = place();
+    for path in ["pg_temp,public", "pg_catalog", "information_schema"] {
+        let url = format!("{}?options=-csearch_path%3D{path}", place.url());
+        place.run(&["migrate", "--database", &url]).ends_with(2);
+    }
+    let place = place.with_variable("WASMIGRATE_POSTGRES_JOURNAL_SCHEMA", "app");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("so that steps would make their tables in it");
+    assert!(!place.has_table("wasmigrate_journal"));
 }

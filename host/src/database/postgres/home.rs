@@ -5,6 +5,7 @@
 //! found there.
 
 use super::super::{Error, ErrorKind, Result};
+use super::text::quote_text;
 
 /// What both questions begin with.
 const WITH: &str = "
@@ -18,15 +19,20 @@ WITH path AS (
 ), home AS (
     SELECT * FROM path
     WHERE NOT EXISTS (SELECT FROM path AS other WHERE path.home IN (other.usual, other.usual || '_journal'))
+), journal AS (
+    SELECT nspname::text AS place, substring(obj_description(pg_class.oid, 'pg_class') FROM '^journal of (.*)$') AS owner,
+        pg_has_role(relowner, 'USAGE') AS is_ours
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relname = 'wasmigrate_journal' AND relkind IN ('r', 'p')
 ), place AS (
     SELECT home, place, number, rank FROM home,
     LATERAL (VALUES (1, $2::text), (2, usual), (3, usual || '_journal'), (4, home)) AS place (rank, place)
 ), found AS (
-    SELECT place.* FROM place JOIN pg_namespace ON nspname = place JOIN pg_class ON relnamespace = pg_namespace.oid
-    WHERE relname = 'wasmigrate_journal' AND relkind IN ('r', 'p')
+    SELECT home, place, number, rank FROM place JOIN journal USING (place) WHERE coalesce(owner, home) = home
+    UNION ALL SELECT home, place, number, 5 FROM home JOIN journal ON owner = home AND is_ours
 ), new AS (
     SELECT home, coalesce($2::text,
-        usual || CASE WHEN usual IN (current_user, session_user, $3::text) THEN '_journal' ELSE '' END) AS place, number, 5 AS rank
+        usual || CASE WHEN usual IN (current_user, session_user, $3::text) THEN '_journal' ELSE '' END) AS place, number, 9 AS rank
     FROM home
 )";
 
@@ -39,9 +45,14 @@ WITH path AS (
 pub(super) fn find() -> String {
     format!(
         "{WITH}
-         SELECT quote_ident(home), quote_ident(place), (place <> home AND place = ($1::name[])[1])::text
+         SELECT quote_ident(home), quote_ident(place), CASE
+             WHEN home LIKE 'pg\\_%' OR home = 'information_schema' THEN 'of the server'
+             WHEN place <> home AND (place = ($1::name[])[1] OR rank = 9 AND place IN (current_user, session_user, $3::text))
+                 THEN 'of steps'
+             WHEN rank = 9 AND place IN (SELECT place FROM journal) THEN 'taken'
+             ELSE '' END
          FROM (SELECT * FROM found UNION ALL SELECT * FROM new) AS either
-         ORDER BY rank = 5, number, rank LIMIT 1"
+         ORDER BY rank = 9, number, rank LIMIT 1"
     )
 }
 
@@ -62,7 +73,7 @@ impl Home {
     /// Reads what [`find`] answers.
     pub(super) fn read(rows: Vec<Vec<Option<String>>>) -> Result<Self> {
         let row = rows.into_iter().next().unwrap_or_default();
-        let Ok([Some(schema), Some(journal), Some(is_of_steps)]) =
+        let Ok([Some(schema), Some(journal), Some(obstacle)]) =
             <[Option<String>; 3]>::try_from(row)
         else {
             return Err(Error::new(
@@ -70,15 +81,35 @@ impl Home {
                 "no schema of the search path exists; create one, or name another with `options=-csearch_path%3D…`",
             ));
         };
-        if is_of_steps == "true" {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                format!(
-                    "the journal is in the schema {journal}, which comes first in the search path, so that steps would make their \
-                     tables in it: name the schema to migrate with `options=-csearch_path%3D{schema}` in the URL"
-                ),
-            ));
+        let refused = |message: String| Err(Error::new(ErrorKind::Unavailable, message));
+        match obstacle.as_str() {
+            "" => Ok(Self { schema, journal }),
+            "of the server" => refused(format!(
+                "the schema {schema}, which comes first in the search path, is the server's own: name the schema to migrate with \
+                 `options=-csearch_path%3D…` in the URL"
+            )),
+            "taken" => refused(format!(
+                "the schema {journal} holds the journal of another schema than {schema}: name one for this target with \
+                 `postgres.journal_schema`"
+            )),
+            _ => refused(format!(
+                "the journal's schema {journal} comes first in the search path of the role, so that steps would make their tables \
+                 in it: name the schema to migrate with `options=-csearch_path%3D{schema}` in the URL, or another schema with \
+                 `postgres.journal_schema`"
+            )),
         }
-        Ok(Self { schema, journal })
+    }
+
+    /// A statement that writes down of which schema the journal is.
+    pub(super) fn mark(&self) -> String {
+        let owner = format!(
+            "journal of {}",
+            self.schema.trim_matches('"').replace("\"\"", "\"")
+        );
+        format!(
+            "COMMENT ON TABLE {}.wasmigrate_journal IS {}",
+            self.journal,
+            quote_text(&owner)
+        )
     }
 }

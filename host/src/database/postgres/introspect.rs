@@ -71,6 +71,12 @@ impl Introspection for PostgresSession {
         })
     }
 
+    async fn mark_journal(&mut self) -> Result<()> {
+        let mark = self.target.home.mark();
+        let session: &mut dyn Session = self;
+        session.execute_later(&mark, &[]).await
+    }
+
     async fn move_journal(&mut self) -> Result<Option<Moved>> {
         let mut parameters = self.home_parameters().to_vec();
         parameters.push(self.target.home.schema.as_str().into());
@@ -94,6 +100,7 @@ impl Introspection for PostgresSession {
             let statement = format!("ALTER TABLE {from}.{table} SET SCHEMA {to}");
             session.execute(Authority::Host, &statement, &[]).await?;
         }
+        self.mark_journal().await?;
         *self.database.known_target() = None;
         Ok(Some(Moved { from, to }))
     }

@@ -152,6 +152,7 @@ pub(super) fn catalog(schema: &str) -> String {
         ("pg_inherits", "inhparent"),
         ("pg_publication_rel", "prrelid"),
         ("pg_statistic_ext", "stxrelid"),
+        ("pg_description", "objoid"),
     ];
     let hung: Vec<String> = hung
         .iter()
@@ -217,6 +218,9 @@ pub(super) fn statement(home: &Home, journal: &JournalTables) -> String {
             ), (
                 SELECT '{TAMPERED} statistics' FROM pg_statistic_ext
                 WHERE stxrelid = ANY ({tables}) AND {IS_OURS} LIMIT 1
+            ), (
+                SELECT '{TAMPERED} journal' FROM pg_description
+                WHERE objoid = ANY ({tables}) AND classoid = 'pg_class'::regclass AND {IS_OURS} LIMIT 1
             ), ({schema_of_journal}), '0') END AS integer), pg_advisory_unlock_all()
          FROM (
             SELECT {NAMES} AS names, min(CASE WHEN {HAS_ROWS} AND {IS_OURS} THEN relname END) AS changed

@@ -35,6 +35,7 @@ mod url;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -79,6 +80,8 @@ pub struct Sqlite {
     is_tenant: bool,
     /// What becomes of the file when it is not there, or is not to be written.
     mode: FileMode,
+    /// Whether this program has seen the file: then it makes no other in its place.
+    was_there: Arc<AtomicBool>,
 }
 
 impl Sqlite {
@@ -93,6 +96,7 @@ impl Sqlite {
             is_throwaway: false,
             is_tenant: false,
             mode: FileMode::OrNew,
+            was_there: Arc::default(),
         }
     }
 
@@ -116,7 +120,12 @@ impl Sqlite {
     /// Refuses a file that is not there and was not asked for, or that is not to be written.
     fn refuse(&self, access: Access) -> Result<()> {
         let refused = |message: String| Err(Error::new(ErrorKind::Unavailable, message));
+        let is_gone = self.was_there.load(Ordering::SeqCst) && !self.path.exists();
         match self.mode {
+            FileMode::OrNew if is_gone && !self.is_throwaway => refused(format!(
+                "{}: the file was there before and is gone: put it back, or start again to begin a new database",
+                self.name
+            )),
             FileMode::OrNew => Ok(()),
             FileMode::ToRead if access != Access::Read => refused(format!(
                 "{} is only to be read: its URL says mode=ro",
@@ -169,6 +178,9 @@ impl Sqlite {
             }
             Ok(connection)
         });
+        if connected.is_ok() && self.path.exists() {
+            self.was_there.store(true, Ordering::SeqCst);
+        }
         connected.map_err(|error| {
             let translated = translate(error);
             Error {
@@ -228,6 +240,7 @@ impl Database for Sqlite {
             name: format!("sqlite:{}", path.display()),
             path,
             is_tenant: true,
+            was_there: Arc::default(),
             ..self.clone()
         }))
     }

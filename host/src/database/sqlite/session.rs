@@ -379,6 +379,10 @@ impl Introspection for SqliteSession {
         Ok(())
     }
 
+    async fn mark_journal(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     async fn move_journal(&mut self) -> Result<Option<Moved>> {
         Ok(None)
     }

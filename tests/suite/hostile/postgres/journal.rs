@@ -129,6 +129,7 @@ fn its_schema_is_not_changed() {
             "REVOKE ALL ON SCHEMA BARE FROM CURRENT_USER",
             "DROP SCHEMA BARE CASCADE",
             "ALTER TABLE JOURNAL_step SET SCHEMA public",
+            "COMMENT ON TABLE JOURNAL_journal IS 'journal of another'",
         ],
         "the step tampered with the host",
     );
