@@ -229,3 +229,17 @@ fn a_transaction_around_a_file_is_the_hosts() {
         assert!(!place.has_table("c"), "{script}");
     }
 }
+
+#[test]
+fn a_day_without_a_time_is_among_the_times() {
+    let place = Place::new();
+    for (directory, sql) in [
+        ("2024-03-06-170000_a", "CREATE TABLE a (b INTEGER);"),
+        ("2024-03-13_170000_b", "DROP TABLE a;"),
+        ("2024-06-05-131359_c", "CREATE TABLE a (c INTEGER);"),
+    ] {
+        std::fs::create_dir_all(place.step(directory)).unwrap();
+        place.write_step(&format!("{directory}/up.sql"), sql.as_bytes());
+    }
+    place.run(&["finalize"]).ends_with(0);
+}

@@ -215,17 +215,6 @@ fn steps_with_versions_are_called_by_their_names() {
 }
 
 #[test]
-fn a_day_without_a_time_is_among_the_times() {
-    with_files(&[
-        ("2024-03-06-170000_a/up.sql", "CREATE TABLE a (b INTEGER);"),
-        ("2024-03-13_170000_b/up.sql", "DROP TABLE a;"),
-        ("2024-06-05-131359_c/up.sql", "CREATE TABLE a (c INTEGER);"),
-    ])
-    .run(&["finalize"])
-    .ends_with(0);
-}
-
-#[test]
 fn the_largest_index_is_kept_as_it_is_and_a_larger_one_refused() {
     let place = with_files(&[
         ("9223372036854775806_a.sql", MODE),
