@@ -85,3 +85,12 @@ fn its_keys_are_checked_whether_it_is_chosen_or_not() {
         run(&place, &["status"]).ends_with(2).and_says(why);
     }
 }
+
+#[test]
+fn an_empty_name_is_no_environment() {
+    let place = place();
+    run(&place, &["migrate", "--env", ""])
+        .ends_with(2)
+        .and_says("`--env` names no environment");
+    assert!(!place.path().join("here.db").exists());
+}

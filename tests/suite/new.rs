@@ -82,3 +82,13 @@ fn what_cannot_be_is_refused() {
         .ends_with(2)
         .and_says("where its files are");
 }
+
+/// Words that other tools begin sections with are only names here.
+#[test]
+fn what_is_begun_can_be_run_whatever_it_is_called() {
+    for name in ["up", "down", "goose up", "no transaction", "wasmigrate"] {
+        let place = Place::new();
+        place.run(&["new", name, "--reset"]).ends_with(0);
+        place.run(&["plan"]).ends_with(0).and_says("1 pending");
+    }
+}

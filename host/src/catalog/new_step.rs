@@ -38,7 +38,7 @@ pub fn new_step(
         why,
     })?;
     let mut made = Vec::new();
-    for (file_name, text) in template::files(&manner, &stem, &name, with_reset) {
+    for (file_name, text) in template::files(&manner, &stem, with_reset) {
         let path = directory.join(file_name);
         if let Some(parent) = path.parent().filter(|parent| *parent != directory) {
             fs::create_dir_all(parent).map_err(failed(parent))?;

@@ -285,6 +285,15 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
 impl GlobalArguments {
     /// Flags over variables over the file.
     fn config(&self) -> anyhow::Result<Config> {
+        if self
+            .env
+            .as_deref()
+            .is_some_and(|name| name.trim().is_empty())
+        {
+            anyhow::bail!(
+                "`--env` names no environment: give the name of a table [env.NAME], or leave it out"
+            );
+        }
         let environment = self.env.clone().map(|name| (ENVIRONMENT.to_owned(), name));
         let variables = std::env::vars().chain(environment);
         let mut config = Config::load(self.config.as_deref(), variables)?;

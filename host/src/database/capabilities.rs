@@ -22,6 +22,8 @@ pub struct Capabilities {
     pub clock_counts_seconds: bool,
     /// What ends a comment that begins with two dashes.
     pub line_ends: &'static [char],
+    /// Whether a string may take a backslash for an escape although nothing before it says so.
+    pub strings_may_escape: bool,
     /// How the columns of the host's own tables are declared.
     pub columns: ColumnTypes,
     /// How tables of others are read.

@@ -21,6 +21,8 @@ pub struct Values<'v> {
     pub other: &'v str,
     /// What ends a comment of one line.
     pub line_ends: &'v [char],
+    /// Whether a string may take a backslash for an escape although nothing before it says so.
+    pub strings_may_escape: bool,
 }
 
 /// What cannot be put in.
@@ -165,6 +167,13 @@ impl Writer<'_, '_> {
                 "the value of `${{{name}}}` would end the text in dollar quotes that it stands in"
             )));
         }
+        let is_of_text = matches!(place, Place::String(false) | Place::QuotedName);
+        if is_of_text && self.values.strings_may_escape && value.contains('\\') {
+            return Err(failed(format!(
+                "the value of `${{{name}}}` has a backslash, which may be an escape where it stands: let the string begin with E \
+                 right before its quote, or write the value into the file"
+            )));
+        }
         match place {
             Place::String(escapes) => {
                 let value = value.replace('\'', "''");
@@ -260,8 +269,21 @@ mod tests {
             values: &values,
             other: "${schema}",
             line_ends: &['\n', '\r'],
+            strings_may_escape: true,
         };
         values.put_into(text, &mut BTreeSet::new())
+    }
+
+    #[test]
+    fn a_backslash_is_refused_where_it_may_be_an_escape() {
+        for text in [
+            "SELECT '${c}'",
+            "SELECT E'a'\n'${c}'",
+            "SELECT U&'${c}'",
+            "SELECT U&\"${c}\"",
+        ] {
+            assert!(put(text).is_err(), "{text}");
+        }
     }
 
     #[test]
@@ -269,7 +291,7 @@ mod tests {
         for (text, expected) in [
             ("SELECT ${a}", "SELECT it's"),
             ("SELECT '${a}', ${b}", "SELECT 'it''s', ${a}"),
-            ("SELECT E'${c}', '${c}'", "SELECT E'x\\\\', 'x\\'"),
+            ("SELECT E'${c}'", "SELECT E'x\\\\'"),
             ("SELECT \"${e}\"", "SELECT \"q\"\"q\""),
             ("SELECT $$ ${b} '${a}' $$", "SELECT $$ ${a} 'it''s' $$"),
             (

@@ -186,6 +186,10 @@ fn find<'c, 's>(
     let named = steps.iter().map(|step| (step.index, step.name));
     let index = step.find(named);
     let found = steps.iter().find(|step| Some(step.index) == index);
+    let is_called_so = |other: &&Candidate<'_>| other.name == step.as_text();
+    if found.is_none() && steps.iter().filter(is_called_so).count() > 1 {
+        return Err(format!("several steps are called {step}: give its index"));
+    }
     found.ok_or_else(|| match steps.last() {
         Some(last) => format!("there is no step {step}: the last is {}", label(last)),
         None => format!("there is no step {step}: there are none"),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Options;
 use crate::catalog::{self, SqlStep, StepFile};
-use crate::database::{Database, TransactionNeed, Values};
+use crate::database::{Capabilities, Database, TransactionNeed, Values};
 use crate::output::without_secrets;
 
 /// A step in SQL as it runs on a database.
@@ -27,13 +27,14 @@ fn put_values_into(
     step: &mut SqlStep,
     options: &Options,
     file: &StepFile,
-    line_ends: &[char],
+    capabilities: &Capabilities,
 ) -> Result<(), catalog::Error> {
     let tenancy = options.tenancy.as_ref();
     let values = Values {
         values: &options.settings,
         other: tenancy.map_or("", |tenancy| &tenancy.sources.placeholder),
-        line_ends,
+        line_ends: capabilities.line_ends,
+        strings_may_escape: capabilities.strings_may_escape,
     };
     let mut used = BTreeSet::new();
     let sections = [&mut step.migrate, &mut step.finalize, &mut step.reset];
@@ -67,7 +68,7 @@ pub(super) fn read(
 ) -> Result<PlacedStep, catalog::Error> {
     let mut step = SqlStep::of(file, bytes)?;
     if options.placeholders || step.placeholders {
-        put_values_into(&mut step, options, file, database.capabilities().line_ends)?;
+        put_values_into(&mut step, options, file, &database.capabilities())?;
     }
     let text = step.migrate.as_ref().map_or("", |section| &section.text);
     let has_one_writer = database.capabilities().has_one_writer();

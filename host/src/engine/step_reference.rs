@@ -17,11 +17,11 @@ pub enum StepReference {
 }
 
 impl StepReference {
-    /// The index of the step that is meant, among these indexes and names.
-    pub fn find<'s>(&self, mut steps: impl Iterator<Item = (u64, &'s str)>) -> Option<u64> {
-        steps
-            .find(|(index, name)| self.means(*index, name))
-            .map(|(index, _)| index)
+    /// The index of the step that is meant, among these indexes and names; none when there is none, or more than one.
+    pub fn find<'s>(&self, steps: impl Iterator<Item = (u64, &'s str)>) -> Option<u64> {
+        let mut meant = steps.filter(|(index, name)| self.means(*index, name));
+        let (index, _) = meant.next()?;
+        meant.next().is_none().then_some(index)
     }
 
     /// As it is written in a command.

@@ -318,3 +318,18 @@ fn tenants_take_a_part_and_scripts_wait_for_the_last() {
             .and_says("the state is finalized");
     }
 }
+
+#[test]
+fn a_name_that_several_steps_have_is_not_enough() {
+    let place = Place::new()
+        .with_sql("0001_same.sql", &table("a"))
+        .with_sql("0002_same.sql", &table("b"));
+    place.run(&["migrate"]).ends_with(0);
+    place
+        .run(&["reset", "--to", "same"])
+        .ends_with(2)
+        .and_says("several steps are called `same`");
+    has(&place, "ab");
+    place.run(&["reset", "--to", "0001_same"]).ends_with(0);
+    has(&place, "a");
+}

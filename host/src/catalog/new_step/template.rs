@@ -4,13 +4,8 @@ use super::manner::{Manner, Spread, Undo};
 use super::sections::Sections;
 
 /// The names of a step's files in its directory, and what they hold.
-pub(super) fn files(
-    manner: &Manner,
-    stem: &str,
-    name: &str,
-    with_reset: bool,
-) -> Vec<(String, String)> {
-    let title = format!("-- {}\n", sentence(name));
+pub(super) fn files(manner: &Manner, stem: &str, with_reset: bool) -> Vec<(String, String)> {
+    let title = "-- What this step does.\n".to_owned();
     let (up_name, down_word) = match &manner.spread {
         Spread::Directory { up } => (format!("{stem}/{up}"), None),
         Spread::File { up: true } => (format!("{stem}.up.sql"), Some("down")),
@@ -23,7 +18,7 @@ pub(super) fn files(
         Undo::Nothing => down_word.map(|word| format!("{stem}.{word}.sql")),
     };
     if let Some(down_name) = down_name {
-        let down = format!("-- Takes back: {}\n", sentence(name));
+        let down = "-- What takes it back.\n".to_owned();
         return vec![(up_name, title), (down_name, down)];
     }
     let mut text = title;
@@ -44,16 +39,4 @@ pub(super) fn files(
         }
     }
     vec![(up_name, text)]
-}
-
-/// A name as a sentence.
-fn sentence(name: &str) -> String {
-    let words = name.replace('_', " ");
-    let mut letters = words.chars();
-    let first: String = letters
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .collect();
-    format!("{first}{}.", letters.as_str())
 }

@@ -14,6 +14,8 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     reverses_unordered_rows: false,
     clock_counts_seconds: false,
     line_ends: &['\n', '\r'],
+    // `standard_conforming_strings` may be off, and a string may continue one that begins with `E`.
+    strings_may_escape: true,
     columns: ColumnTypes {
         key: "BIGINT PRIMARY KEY",
         bytes: "BYTEA",

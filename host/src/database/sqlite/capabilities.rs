@@ -14,6 +14,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     reverses_unordered_rows: true,
     clock_counts_seconds: true,
     line_ends: &['\n'],
+    strings_may_escape: false,
     columns: ColumnTypes {
         key: "INTEGER PRIMARY KEY",
         bytes: "BLOB",
