@@ -11,6 +11,9 @@ use crate::output::{Level, MOST_TEXT, shortened};
 /// SQLSTATE of a statement that was cancelled, by us or by a timeout.
 pub(super) const QUERY_CANCELED: &str = "57014";
 
+/// SQLSTATE `insufficient_privilege`: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+pub(super) const NO_PRIVILEGE: &str = "42501";
+
 /// SQLSTATE of a lock that was not given in time.
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 

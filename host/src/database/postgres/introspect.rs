@@ -6,13 +6,11 @@ use super::super::{
     Access, Authority, Error, ErrorKind, Introspection, Moved, Result, Server, Session, TableName,
     Value, texts,
 };
+use super::errors::NO_PRIVILEGE;
 use super::home::{self, Home};
 use super::state::PostgresSession;
 use super::text::quote_text;
 use super::{schema, verify};
-
-/// SQLSTATE `insufficient_privilege`: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-const NO_PRIVILEGE: &str = "42501";
 
 #[async_trait]
 impl Introspection for PostgresSession {

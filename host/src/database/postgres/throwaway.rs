@@ -8,17 +8,12 @@ use super::super::{
     Database as _, Durability, Error, Result, ScriptError, Session, Stop,
 };
 use super::content::full_name;
+use super::errors::NO_PRIVILEGE;
 use super::lexer::{self, Rules};
 use super::patience::Patience;
 use super::pipeline;
 use super::pool::{Postgres, Shared};
 use super::statements::{self, Piece};
-
-/// How often to try again to drop a database that somebody is connected to; the server itself waits for five seconds.
-const DROP_ATTEMPTS: usize = 5;
-
-/// SQLSTATE `object_in_use`: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-const IN_USE: &str = "55006";
 
 impl Postgres {
     /// Another database of the same server, reached the same way.
@@ -50,15 +45,13 @@ impl Postgres {
 
     /// Drops a database of the same server, whoever is connected to it.
     pub fn drop_sibling(&self, name: &str) -> Result<()> {
-        let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-        for _ in 0..DROP_ATTEMPTS {
-            match self.administer(&drop) {
-                // A process of the server that was told to go takes its time on a machine with much to do.
-                Err(error) if error.code == IN_USE => {}
-                done => return done.map(|_| ()),
-            }
-        }
-        self.administer(&drop).map(|_| ())
+        let drop = format!("DROP DATABASE IF EXISTS {name}");
+        let dropped = match self.administer(&format!("{drop} WITH (FORCE)")) {
+            // One of the server's own processes looks after it just now: that is ended only without force.
+            Err(error) if error.code == NO_PRIVILEGE => self.administer(&drop),
+            dropped => dropped,
+        };
+        dropped.map(|_| ())
     }
 
     /// Whether the server copies the files of a database faster than its pages: it does where it never waits for the disk,
