@@ -297,6 +297,14 @@ pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// The name that stands in quotes, or without any.
+pub fn unquote(name: &str) -> String {
+    let inner = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'));
+    inner.map_or_else(|| name.to_owned(), |inner| inner.replace("\"\"", "\""))
+}
+
 /// The texts in the rows of a result; none when there are none.
 fn texts(rows: &[Vec<Value>]) -> Option<Vec<String>> {
     let texts = rows.iter().flatten().filter_map(Value::as_text);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
-use super::event::Unobserved;
 use super::failure::Failure;
-use super::transaction::{RunContext, StepIdentity, StepOutput, StepTransaction};
+use super::nowhere::nowhere;
+use super::transaction::{StepIdentity, StepOutput, StepTransaction};
 use crate::catalog::{Digests, StepFile};
-use crate::database::{Access, Database as _, SessionLimits, Sqlite, Stop};
+use crate::database::Stop;
 use crate::journal::Phase;
 use crate::sandbox::{self, Interface, Recorded, Transformation};
 
@@ -32,9 +32,6 @@ pub struct Inspection {
     pub world: String,
 }
 
-/// The longest value in the empty database that a component is shown while it describes itself.
-const MOST_VALUE: u64 = 1 << 20;
-
 /// `deadline` is how long its `describe` may take.
 pub(super) async fn inspect(
     engine: &Engine,
@@ -52,24 +49,7 @@ pub(super) async fn inspect(
     let stop = Stop::default();
     stop.set_deadline(Some(deadline));
     // Nobody has reviewed it yet, and whoever may only look lets it run: it gets no hand on the target, nor the settings.
-    let limits = SessionLimits {
-        value_bytes: MOST_VALUE,
-        lock_wait: Duration::ZERO,
-        deadline,
-    };
-    let mut session = Sqlite::empty(limits)
-        .open(Access::Read, &stop)
-        .await
-        .map_err(Failure::from_database)?;
-    session.begin_read().await.map_err(Failure::from_database)?;
-    let context = Arc::new(RunContext {
-        lease: None,
-        observer: Arc::new(Unobserved),
-        settings: Arc::default(),
-        output: Arc::default(),
-        tenant: None,
-        is_tenancy: false,
-    });
+    let (session, context) = nowhere(Arc::default(), deadline, &stop).await?;
     let step = StepIdentity {
         index: file.index,
         name: file.name.clone(),

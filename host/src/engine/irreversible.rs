@@ -9,19 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
-use super::event::Unobserved;
 use super::failure::{Blame, Failure};
 use super::loaded::Loaded;
+use super::nowhere::nowhere;
 use super::program::Program;
-use super::transaction::{RunContext, StepTransaction};
-use crate::database::{Access, Database as _, SessionLimits, Sqlite, Stop};
+use super::transaction::StepTransaction;
+use crate::database::Stop;
 use crate::journal::Phase;
 
 /// How long a `reset` may take to give up.
 const DEADLINE: Duration = Duration::from_secs(2);
-
-/// The longest value in the empty database.
-const MOST_VALUE: u64 = 1 << 20;
 
 /// Refuses a step that has no reset. `settings` are those with which it would be reset.
 pub(super) async fn refuse(
@@ -61,24 +58,7 @@ async fn gives_up(
     stop: &Stop,
 ) -> Result<Option<String>, Failure> {
     let deadline = DEADLINE.min(engine.deadline());
-    let limits = SessionLimits {
-        value_bytes: MOST_VALUE,
-        lock_wait: Duration::ZERO,
-        deadline,
-    };
-    let mut session = Sqlite::empty(limits)
-        .open(Access::Read, stop)
-        .await
-        .map_err(Failure::from_database)?;
-    session.begin_read().await.map_err(Failure::from_database)?;
-    let context = Arc::new(RunContext {
-        lease: None,
-        observer: Arc::new(Unobserved),
-        settings: Arc::clone(settings),
-        output: Arc::default(),
-        tenant: None,
-        is_tenancy: false,
-    });
+    let (session, context) = nowhere(Arc::clone(settings), deadline, stop).await?;
     let transaction =
         StepTransaction::open(&context, session, &loaded.step, Phase::Reset, None, 1, None);
     stop.set_deadline(Some(deadline));

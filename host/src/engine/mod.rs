@@ -47,6 +47,7 @@ mod live;
 mod loaded;
 #[cfg(test)]
 mod model;
+mod nowhere;
 mod options;
 mod order;
 mod overview;

@@ -1,8 +1,8 @@
 //! What was repaired. A repair is a run, and each change of the journal that it makes is a line of its output.
 
 use super::cells::{columns, number, text};
+use super::schema;
 use super::tables::tables;
-use super::{has_tenants, schema};
 use crate::database::{Result, Session};
 
 /// The command of a run that repairs.
@@ -24,18 +24,11 @@ pub async fn read_repairs(session: &mut dyn Session, most: u32) -> Result<Vec<Re
     if schema::version(session).await?.is_none() {
         return Ok(Vec::new());
     }
-    // A line of the run itself is none of a step or a file.
-    let is_of_a_step = match has_tenants(session).await? {
-        true => "(step_index IS NOT NULL OR file_key IS NOT NULL)",
-        false => "step_index IS NOT NULL",
-    };
     let rows = tables(session)
         .rows(
-            &format!(
-                "SELECT run, written_at, line FROM wasmigrate_output
-                 WHERE run IN (SELECT id FROM wasmigrate_run WHERE command = $1) AND {is_of_a_step}
-                 ORDER BY run DESC, sequence LIMIT $2"
-            ),
+            "SELECT run, written_at, line FROM wasmigrate_output
+             WHERE run IN (SELECT id FROM wasmigrate_run WHERE command = $1)
+             ORDER BY run DESC, sequence LIMIT $2",
             &[REPAIR.into(), most.into()],
         )
         .await?;

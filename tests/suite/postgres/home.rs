@@ -176,6 +176,9 @@ fn a_journal_is_moved_and_a_service_follows_it() {
         .run(&["repair", "--move-journal"])
         .ends_with(0)
         .and_says("nothing to do");
+    for command in ["status", "history"] {
+        place.run(&[command]).ends_with(0).and_says("for the ORM");
+    }
     place.run(&["verify"]).ends_with(0);
     place
         .run(&["migrate"])

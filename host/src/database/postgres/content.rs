@@ -1,7 +1,7 @@
 //! The schema of a PostgreSQL database, from its catalogs: <https://www.postgresql.org/docs/current/catalogs.html>
 
 use super::super::content::{is_journal, text};
-use super::super::{Content, Object, Result, Session, Table, Value, quote};
+use super::super::{Content, Object, Result, Session, Table, Value, quote, unquote};
 
 /// Everything that steps make, but tables: the table that it belongs to, what it is, its name, and what defines it.
 /// Relations of the schema `public` go by their bare names.
@@ -79,15 +79,14 @@ FROM pg_sequences";
 
 pub(super) async fn schema(session: &mut dyn Session) -> Result<Content> {
     let mut snapshot = Content::default();
-    let journal = session.journal_schema().unwrap_or_default();
-    let journal = journal.trim_matches('"').to_owned();
+    let journal = session.journal_schema().map(unquote);
     for row in session.rows(OBJECTS, &[]).await? {
         let object = Object {
             table: text(&row, 0),
             kind: text(&row, 1),
             name: text(&row, 2),
         };
-        let holds_journal = object.kind == "schema" && object.name == journal;
+        let holds_journal = object.kind == "schema" && Some(&object.name) == journal.as_ref();
         if !holds_journal && !is_journal(&object.table) && !is_journal(&object.name) {
             snapshot.objects.insert(object, text(&row, 3));
         }

@@ -4,7 +4,7 @@
 //! them or listed does not meet the host's. Where the operator wants it there, or an earlier version has put it there, it is
 //! found there.
 
-use super::super::{Error, ErrorKind, Result};
+use super::super::{Error, ErrorKind, Result, unquote};
 use super::text::quote_text;
 
 /// What both questions begin with.
@@ -102,10 +102,7 @@ impl Home {
 
     /// A statement that writes down of which schema the journal is.
     pub(super) fn mark(&self) -> String {
-        let owner = format!(
-            "journal of {}",
-            self.schema.trim_matches('"').replace("\"\"", "\"")
-        );
+        let owner = format!("journal of {}", unquote(&self.schema));
         format!(
             "COMMENT ON TABLE {}.wasmigrate_journal IS {}",
             self.journal,

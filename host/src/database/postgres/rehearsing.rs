@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::super::content::is_journal;
 use super::super::{
     Access, Action, Authority, Content, Deed, Rehearsing, Result, SequenceState, Session, Shape,
-    Value, quote,
+    Value, quote, unquote,
 };
 use super::state::PostgresSession;
 use super::text::quote_text;
@@ -33,7 +33,7 @@ impl Rehearsing for PostgresSession {
             "SELECT CASE WHEN schemaname = {schema} THEN relname ELSE schemaname || '.' || relname END,
              n_tup_ins + n_tup_upd + n_tup_del
              FROM pg_catalog.pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0",
-            schema = quote_text(self.target.home.schema.trim_matches('"')),
+            schema = quote_text(&unquote(&self.target.home.schema)),
         );
         let session: &mut dyn Session = self;
         let rows = session.rows(&query, &[]).await?;
@@ -51,7 +51,7 @@ impl Rehearsing for PostgresSession {
 
     async fn deeds(&mut self) -> Result<BTreeSet<Deed>> {
         let mut deeds = BTreeSet::new();
-        let own_schema = self.target.home.schema.trim_matches('"').to_owned();
+        let own_schema = unquote(&self.target.home.schema);
         let session: &mut dyn Session = self;
         for row in session.rows(DEEDS, &[]).await? {
             let [

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::damaged;
 use super::has_tenants;
-use crate::database::{Authority, Error, Result, Schema, Session, add_tenants, quote};
+use crate::database::{Authority, Error, Result, Schema, Session, add_tenants, quote, unquote};
 use crate::journal::tables::tables;
 
 /// SQLSTATE `duplicate_schema`: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
@@ -13,7 +13,7 @@ const DUPLICATE_SCHEMA: &str = "42P06";
 /// Makes the schema of a new tenant. One that exists may hold something else: it is taken over only when the operator `adopts`
 /// it, and never where the target itself or the journal is.
 pub async fn make_schema(session: &mut dyn Session, schema: &str, adopts: bool) -> Result<()> {
-    let is = |own: Option<&str>| own.is_some_and(|own| own.trim_matches('"') == schema);
+    let is = |own: Option<&str>| own.is_some_and(|own| unquote(own) == schema);
     let why = match (is(session.journal_schema()), is(session.own_schema())) {
         (true, _) => "the journal is in",
         (_, true) => "the target itself is in",
