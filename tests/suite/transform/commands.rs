@@ -61,10 +61,12 @@ fn progress_and_pace_are_told() {
     assert!(of("progress") > 1, "{said:#?}");
     let pace = events
         .iter()
-        .find(|event| event["event"] == "pace")
+        .rfind(|event| event["event"] == "pace")
         .unwrap();
     assert!(pace["rows_per_second"].as_f64().unwrap() > 0.0, "{pace}");
-    assert_eq!(pace["chunk_rows"], 300, "{pace}");
+    // No more than a fifth of a second's rows; fewer where the machine is slow.
+    let chunk_rows = pace["chunk_rows"].as_u64().unwrap();
+    assert!((1..=300).contains(&chunk_rows), "{pace}");
     let status = place.run(&["status", "--json"]).ends_with(0).json();
     assert_eq!(status["rows"]["expected"], 3_000);
     assert_eq!(status["rows"]["done"], 3_000);
