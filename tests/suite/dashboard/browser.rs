@@ -28,7 +28,7 @@ pub const DESK: u32 = 1_400;
 pub const PHONE: u32 = 400;
 
 /// Nothing that is waited for takes so long, but for a mistake.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser with one page. It is closed when it is dropped.
 pub struct Browser {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::place::{Place, Said};
 
 /// Nothing that is waited for takes so long, but for a mistake.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `wasmigrate … --json`. It is killed when it is dropped.
 pub struct Host {

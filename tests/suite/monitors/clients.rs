@@ -13,7 +13,7 @@ use crate::service::client::Request;
 const INTERVAL: Duration = Duration::from_millis(5);
 
 /// Nothing that is waited for takes so long, but for a mistake.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a client ended.
 #[derive(Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ const DEVELOPMENT_PASSWORD: &str = "b3BlbnNsaWRlcw==";
 const WORDS_OF_FAULTS: [&str; 6] = ["timeout", "eof", "server error", "502", "503", "504"];
 
 /// Longer than any answer takes, but for a mistake.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Clone, Debug)]
 pub struct Request {

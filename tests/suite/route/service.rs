@@ -10,7 +10,7 @@ use super::client::{Answer, Request};
 use crate::place::Place;
 
 /// Nothing that is waited for takes so long, but for a mistake.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `wasmigrate serve` on a port of its own. It is killed when it is dropped.
 pub struct Service {

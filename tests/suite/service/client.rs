@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::process::TOKEN;
 
 /// No answer takes so long, but for a mistake.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A request that is about to be sent, with the token unless told otherwise.
 #[derive(Clone, Debug)]

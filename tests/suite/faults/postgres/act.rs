@@ -13,7 +13,7 @@ use crate::place::{Place, Said};
 use crate::service::process::{Service, TOKEN};
 
 /// Nothing takes so long, but for a mistake.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The process that a fault may kill; 0 before it has begun.
 pub type Host = Arc<AtomicU32>;
