@@ -86,7 +86,7 @@ fn text(bytes: &[u8]) -> String {
 /// What can be done about an error: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 fn kind(code: &str) -> ErrorKind {
     match code {
-        "42501" => ErrorKind::NotPermitted,
+        NO_PRIVILEGE => ErrorKind::NotPermitted,
         "40001" | "40P01" | LOCK_NOT_AVAILABLE => ErrorKind::Busy,
         QUERY_CANCELED => ErrorKind::Stopped,
         IN_FAILED_TRANSACTION => ErrorKind::TransactionLost,

@@ -47,7 +47,7 @@ impl Postgres {
     pub fn drop_sibling(&self, name: &str) -> Result<()> {
         let drop = format!("DROP DATABASE IF EXISTS {name}");
         let dropped = match self.administer(&format!("{drop} WITH (FORCE)")) {
-            // One of the server's own processes looks after it just now: that is ended only without force.
+            // Autovacuum is at work in it: an ordinary role may not end that by FORCE, but a plain DROP has the server end it.
             Err(error) if error.code == NO_PRIVILEGE => self.administer(&drop),
             dropped => dropped,
         };
