@@ -92,3 +92,45 @@ fn what_is_begun_can_be_run_whatever_it_is_called() {
         place.run(&["plan"]).ends_with(0).and_says("1 pending");
     }
 }
+
+/// A file of ours among those of another tool would be run by neither as it is meant.
+#[test]
+fn a_directory_that_is_not_understood_is_left_alone() {
+    for (file, words) in [
+        ("users.sql", "`users.sql` is not named as a step"),
+        ("R__views.sql", "`R__views.sql` is repeatable"),
+        ("20240101_users.js", "another form (.js)"),
+        ("env.py", "only `env.py`"),
+        ("changelog.xml", "only `changelog.xml`"),
+        ("0001_a.down.sql", "neither of which is there"),
+        ("sub/0001_a.sql", "is a directory with `0001_a.sql` in it"),
+    ] {
+        let place = Place::new();
+        let path = place.step(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "SELECT 1;\n").unwrap();
+        place.run(&["new", "next"]).ends_with(2).and_says(words);
+        let files = std::fs::read_dir(place.path().join("migrations")).unwrap();
+        assert_eq!(files.count(), 1, "{file}");
+    }
+    Place::new()
+        .with_sql("0001_a.sql", "-- +goose Sideways\nSELECT 1;\n")
+        .run(&["new", "next"])
+        .ends_with(2)
+        .and_says("`0001_a.sql`, line 1");
+    Place::new()
+        .with_sql("README.md", "Steps.\n")
+        .run(&["new", "next"])
+        .ends_with(0)
+        .and_says("0001_next.sql");
+}
+
+#[test]
+fn a_name_that_no_file_can_have_is_refused_in_words() {
+    let place = Place::new();
+    place
+        .run(&["new", &"long ".repeat(80)])
+        .ends_with(2)
+        .and_says("is too long: with its number, the name of a file has at most 255 bytes");
+    assert!(!place.step("").read_dir().unwrap().any(|_| true));
+}

@@ -84,6 +84,16 @@ pub(super) fn in_another_language(file_name: &str) -> Option<String> {
     })
 }
 
+/// Whether its ending is that of a language in which other tools have migrations.
+pub(super) fn is_in_another_language(file_name: &str) -> bool {
+    let ending = file_name
+        .rsplit_once('.')
+        .map(|(_, ending)| ending.to_ascii_lowercase());
+    // Some of these stand everywhere.
+    let is_common = |ending: &str| matches!(ending, "json" | "sh" | "yaml" | "yml" | "gz");
+    ending.is_some_and(|ending| OTHER_LANGUAGES.contains(&&*ending) && !is_common(&ending))
+}
+
 /// A name of Flyway's: its prefix, and the version when there is one.
 fn flyway(stem: &str) -> Option<(char, Option<Version>)> {
     let prefix = stem
@@ -196,9 +206,46 @@ fn digits(stem: &str) -> Option<(String, &str)> {
         rest = after;
     }
     if digits.len() == 4 && all.len() >= 8 {
-        return Some((all, rest));
+        return Some(match diesels_number(rest).filter(|_| all.len() == 14) {
+            Some((number, rest)) => (format!("{all}{number:03}"), rest),
+            None => (all, rest),
+        });
     }
     (!digits.is_empty()).then(|| (digits.to_owned(), first))
+}
+
+/// The number by which Diesel tells the steps of one second apart, `-000a`, and what follows it. A word may look like a larger
+/// one, and there are never so many.
+fn diesels_number(rest: &str) -> Option<(u16, &str)> {
+    let (number, rest) = rest.strip_prefix('-')?.split_at_checked(4)?;
+    let is_followed = rest.is_empty() || rest.starts_with('_');
+    let number = number_in_second(number).filter(|_| is_followed)?;
+    Some((number, rest))
+}
+
+/// Reads four hexadecimal digits, as far as the number fits after a time.
+fn number_in_second(digits: &str) -> Option<u16> {
+    let is_digit = |letter: u8| matches!(letter, b'0'..=b'9' | b'a'..=b'f');
+    let is_number = digits.len() == 4 && digits.starts_with('0') && digits.bytes().all(is_digit);
+    let number = u16::from_str_radix(digits, 16).ok();
+    number.filter(|number| is_number && *number < 1_000)
+}
+
+/// The version that Diesel writes into its table, `20240101090000000a`, as [`version`] reads it from a name.
+pub(crate) fn diesels_version(text: &str) -> Option<Version> {
+    let (time, number) = text.split_at_checked(14).unwrap_or((text, ""));
+    match number_in_second(number) {
+        Some(number) => Version::parse(&format!("{time}{number:03}")),
+        None => Version::parse(text),
+    }
+}
+
+/// The time in a name of Diesel's that has a number after it; of another one with a time, that with none.
+pub(super) fn diesels_time(stem: &str) -> Option<(u64, bool)> {
+    let (digits, _) = digits(stem)?;
+    let is_numbered = digits.len() == 17 && stem.get(4..5) == Some("-");
+    let time = digits.get(..14)?.parse().ok()?;
+    (is_numbered || digits.len() == 14).then_some((time, is_numbered))
 }
 
 #[cfg(test)]
@@ -223,6 +270,10 @@ mod tests {
             ("0001", 1, ""),
             ("2024-01-01-000000_a", 20_240_101_000_000, "a"),
             ("2024-01-01_a", 20_240_101_000_000, "a"),
+            ("2024-01-01-090000-0000_a", 20_240_101_090_000_000, "a"),
+            ("2024-01-01-090000-000a_a", 20_240_101_090_000_010, "a"),
+            ("2024-01-01-090000-0000", 20_240_101_090_000_000, ""),
+            ("2024-01-01-090000-face_a", 20_240_101_090_000, "face_a"),
             (
                 "00000000000000_diesel_initial_setup",
                 0,
@@ -244,6 +295,9 @@ mod tests {
             "U1__a",
             "R__a",
             "V__a",
+            "2024-01-01-090000-0fff_a",
+            "2024-01-01-090000-00001_a",
+            "2024-01-01-0000_a",
         ] {
             assert_eq!(step(stem), None, "{stem}");
         }

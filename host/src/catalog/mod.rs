@@ -24,6 +24,7 @@ use listing::{Listed, Listing};
 use crate::database::Kind;
 
 pub use digest::{Digests, hexadecimal, sha256};
+pub(crate) use file_name::diesels_version;
 pub use new_step::new_step;
 pub use sources::{SourceFile, SourceKind, SourceOrder, Sources};
 pub use sql::{Section, SqlStep};
@@ -59,6 +60,12 @@ pub enum Error {
         "`{number}` has a number and `{version}` a version, so that their order is not known: name all of them in one manner"
     )]
     TwoManners { number: String, version: String },
+    /// Names of Diesel's of two ages, which are in another order here than there.
+    #[error(
+        "`{later}` comes after `{numbered}` for Diesel, which compares names as texts, and before it here, where a time with a \
+         number after it is longer: give it the number `-0000` after its time, too"
+    )]
+    TwoTimes { later: String, numbered: String },
     /// What stands in the directory is not understood.
     #[error("`{}` holds what would not be run:\n{}\n{hint}", .directory.display(), listed(.files))]
     Strange {
@@ -269,6 +276,7 @@ impl Catalog {
             ignored,
         };
         let (mut number, mut version): (Option<String>, Option<String>) = (None, None);
+        refuse_two_times(&listed)?;
         for file in listed {
             let (index, name) = match file_name::index_and_name(&file.stem) {
                 Ok(found) => found,
@@ -381,6 +389,25 @@ impl Catalog {
         }
         digests.save();
         problems
+    }
+}
+
+/// Refuses names of Diesel's present manner beside later ones of the manner before, which would come before them.
+fn refuse_two_times(listed: &[Listed]) -> Result<(), Error> {
+    let times = |wanted: bool| {
+        listed.iter().filter_map(move |file| {
+            let (time, is_numbered) = file_name::diesels_time(&file.stem)?;
+            (is_numbered == wanted).then_some((time, file))
+        })
+    };
+    let first = times(true).min_by_key(|(time, _)| *time);
+    let last = times(false).max_by_key(|(time, _)| *time);
+    match (first, last) {
+        (Some((first, numbered)), Some((last, later))) if first < last => Err(Error::TwoTimes {
+            later: later.file_name.clone(),
+            numbered: numbered.file_name.clone(),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@
 mod manner;
 mod sections;
 mod template;
+mod understood;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -13,6 +14,12 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, file_name};
 use manner::Manner;
+
+/// How long the name of a file may be, on the file systems that there are.
+const MOST_NAME_BYTES: usize = 255;
+
+/// How much of a name that is too long is shown.
+const SHOWN_LETTERS: usize = 40;
 
 /// Makes the files of a new step; returns their paths. `now` is in seconds since 1970.
 pub fn new_step(
@@ -30,6 +37,7 @@ pub fn new_step(
     // Given back when the file is closed.
     let lock = File::open(directory).map_err(failed(directory))?;
     lock.lock().map_err(failed(directory))?;
+    understood::check(directory)?;
     let manner = Manner::of(directory).map_err(failed(directory))?;
     let stem = manner.next(&name, now)?;
     // What it is to be called must be understood when it is read again.
@@ -38,7 +46,18 @@ pub fn new_step(
         why,
     })?;
     let mut made = Vec::new();
-    for (file_name, text) in template::files(&manner, &stem, with_reset) {
+    let files = template::files(&manner, &stem, with_reset);
+    let is_too_long = |name: &str| name.split('/').any(|part| part.len() > MOST_NAME_BYTES);
+    if files.iter().any(|(file_name, _)| is_too_long(file_name)) {
+        let start: String = name.chars().take(SHOWN_LETTERS).collect();
+        return Err(Error::NewName {
+            name: format!("{start}…"),
+            why: format!(
+                "is too long: with its number, the name of a file has at most {MOST_NAME_BYTES} bytes"
+            ),
+        });
+    }
+    for (file_name, text) in files {
         let path = directory.join(file_name);
         if let Some(parent) = path.parent().filter(|parent| *parent != directory) {
             fs::create_dir_all(parent).map_err(failed(parent))?;
@@ -147,6 +166,10 @@ mod tests {
                     "2026-12-31-235959_add_the_users/up.sql",
                     "2026-12-31-235959_add_the_users/down.sql",
                 ],
+            ),
+            (
+                &["2024-01-01-090000-000a_a/up.sql"],
+                &["2026-12-31-235959-0000_add_the_users/up.sql"],
             ),
             (
                 &["20240101090000_a/migration.sql"],

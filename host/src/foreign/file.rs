@@ -1,7 +1,7 @@
 //! What the name of a file says to a tool.
 
 use super::{FileVersion, Tool, Version, flyway};
-use crate::catalog::StepFile;
+use crate::catalog::{StepFile, diesels_version};
 
 impl Tool {
     /// What a SQL file is to the tool, by its name.
@@ -40,7 +40,7 @@ impl Tool {
             // Dashes between the parts of a time are nothing to it.
             Self::Diesel => directory.and_then(|name| {
                 let version = name.split('_').next().unwrap_or_default();
-                Version::parse(&version.replace('-', ""))
+                diesels_version(&version.replace('-', ""))
             }),
             Self::Prisma => directory.and_then(leading),
         };

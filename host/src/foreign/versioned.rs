@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::row::{cells, text, version_from};
 use super::table::marks;
 use super::{Entry, History, Table, Tool, Version, atlas, flyway};
+use crate::catalog::diesels_version;
 use crate::database::{Error, Read, Result, Session, TableQuery, Value};
 
 impl Tool {
@@ -36,7 +37,11 @@ pub async fn read(session: &mut dyn Session, tool: Tool, table: &Table) -> Resul
         Tool::Goose => goose(session, table).await,
         Tool::Diesel => {
             let at = Some(Read::Milliseconds("run_on"));
-            plain(session, table, Read::Plain("version"), at, version_from).await
+            let version = |text: &str| match diesels_version(text) {
+                Some(version) => Ok(version),
+                None => version_from(text),
+            };
+            plain(session, table, Read::Plain("version"), at, version).await
         }
         Tool::NodePgMigrate => {
             let at = Some(Read::Milliseconds("run_on"));

@@ -61,13 +61,13 @@ fn tools() -> Vec<Tool> {
             table: "__diesel_schema_migrations",
             files: [
                 "00000000000000_diesel_initial_setup/up.sql",
-                "2024-01-02-090000_orders/up.sql",
-                "2024-01-03-090000_notes/up.sql",
+                "2024-01-02-090000-000a_orders/up.sql",
+                "2024-01-02-090000-000b_notes/up.sql",
             ],
             history: format!(
                 "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL,
                  run_on {time} NOT NULL DEFAULT CURRENT_TIMESTAMP);
-                 INSERT INTO __diesel_schema_migrations (version) VALUES ('00000000000000'), ('20240102090000');"
+                 INSERT INTO __diesel_schema_migrations (version) VALUES ('00000000000000'), ('20240102090000000a');"
             ),
             keeps_checksums: false,
             failure: None,

@@ -109,6 +109,13 @@ impl Manner {
             .collect();
         let is_digit = |letter: char| letter.is_ascii_digit();
         let digits = number.replace('-', "");
+        let is_numbered = file_name::diesels_time(last).is_some_and(|(_, is_numbered)| is_numbered);
+        if is_numbered {
+            // It is the second that is taken, and the number that tells two in it apart.
+            let time = digits.get(..14).unwrap_or_default();
+            let next = after(time, now).ok_or_else(too_large)?;
+            return Ok(format!("{}-0000_{name}", dashes(next)));
+        }
         let dashed = number.get(4..5) == Some("-") && matches!(digits.len(), 8 | 14);
         let number = match dashed {
             true => digits,
@@ -121,11 +128,7 @@ impl Manner {
         };
         let mut next = after(&number, now).ok_or_else(too_large)?;
         if dashed {
-            for at in [4, 7, 10] {
-                if at < next.len() {
-                    next.insert(at, '-');
-                }
-            }
+            next = dashes(next);
         }
         let rest = last.trim_start_matches(|letter| is_digit(letter) || (dashed && letter == '-'));
         let separator = rest
@@ -134,6 +137,16 @@ impl Manner {
             .filter(|letter| "_-. ".contains(*letter));
         Ok(format!("{next}{}{name}", separator.unwrap_or('_')))
     }
+}
+
+/// A day and a time with dashes in between.
+fn dashes(mut digits: String) -> String {
+    for at in [4, 7, 10] {
+        if at < digits.len() {
+            digits.insert(at, '-');
+        }
+    }
+    digits
 }
 
 /// The step of which this name is the first file; none when it is of no step.

@@ -1,0 +1,76 @@
+//! Whether a directory is understood in which a step is to be begun: a file with a number of ours among those of another tool
+//! would be run by neither as it is meant.
+
+use std::fs;
+use std::path::Path;
+
+use super::super::{Catalog, Error, SqlStep, StepKind, file_name};
+use crate::database::Kind;
+
+/// What tools leave in a directory whose migrations are in other files than steps, or elsewhere.
+const MARKS: [&str; 14] = [
+    "__init__.py",
+    "_journal.json",
+    "alembic.ini",
+    "atlas.hcl",
+    "db.changelog-master.json",
+    "db.changelog-master.xml",
+    "db.changelog-master.yaml",
+    "db.changelog-master.yml",
+    "env.py",
+    "meta",
+    "migration_lock.toml",
+    "script.py.mako",
+    "sqitch.plan",
+    "versions",
+];
+
+/// Refuses a directory in which a command would refuse what is there, or in which there is no step but what other tools have.
+pub(super) fn check(directory: &Path) -> Result<(), Error> {
+    let mut steps = 0;
+    for kind in Kind::ALL {
+        let catalog = match Catalog::scan(directory, kind) {
+            // What is there besides steps is looked at below.
+            Err(Error::NoStep { .. }) => continue,
+            scanned => scanned?,
+        };
+        for step in catalog
+            .steps
+            .values()
+            .filter(|step| step.kind == StepKind::Sql)
+        {
+            let bytes = fs::read(&step.path).map_err(|source| Error::File {
+                path: step.path.clone(),
+                source,
+            })?;
+            SqlStep::parse(&step.file_name, &bytes)?;
+        }
+        steps += catalog.steps.len();
+    }
+    if steps > 0 {
+        return Ok(());
+    }
+    let failed = |source| Error::Directory {
+        directory: directory.to_owned(),
+        source,
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let name = entry
+            .map_err(failed)?
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
+        if MARKS.contains(&&*name) || file_name::is_in_another_language(&name) {
+            found.push(format!("`{name}`"));
+        }
+    }
+    found.sort();
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(Error::NoStep {
+            directory: directory.to_owned(),
+            found: found.join(", "),
+        }),
+    }
+}
