@@ -129,6 +129,12 @@ fn show(overview: &Overview, terminal: &Terminal) {
             .trim_end(),
         );
     }
+    if let Some(failure) = &overview.standing_failure {
+        terminal.line(&format!(
+            "failed because of  {}",
+            printable_lines(&failure.to_string())
+        ));
+    }
     if let Some(failure) = &overview.failure {
         terminal.line(&format!(
             "last failure  {}",

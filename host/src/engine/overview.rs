@@ -126,6 +126,9 @@ pub struct Overview {
     pub rows: Option<Rows>,
     /// Why the newest run failed, when it did.
     pub failure: Option<Failure>,
+    /// Why the state is a failed one, when the newest run was refused and left it so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing_failure: Option<Failure>,
     /// Who works on the target now.
     pub lease: Option<LeaseRecord>,
     /// What holds up the run in progress.
@@ -169,6 +172,20 @@ impl Overview {
             false => migrated.contains(&step.index),
         };
         Ok(self.steps.iter().filter(planned).collect())
+    }
+
+    /// The state that the target would be in, were its failure forgotten.
+    pub fn state_without_failure(&self) -> State {
+        let is_any = |wanted: &[Progress]| {
+            let mut migrations = self.steps.iter().filter(|step| !step.is_script());
+            migrations.any(|step| wanted.contains(&step.progress))
+        };
+        match self.state.is_failed() {
+            false => self.state,
+            true if is_any(&[Progress::Pending, Progress::Started]) => State::MigrationRequired,
+            true if is_any(&[Progress::Migrated]) => State::FinalizationRequired,
+            true => State::Finalized,
+        }
     }
 
     /// Whether this run is the newest and in progress.
@@ -247,7 +264,7 @@ fn state(
         .steps
         .values()
         .any(|step| step.state != StepState::Finalized);
-    state::of_run(snapshot.last_run.as_ref(), live, pending, unfinalized)
+    state::of_run(snapshot.deciding_run(), live, pending, unfinalized)
 }
 
 /// What was applied, as the catalog compares it.
@@ -335,6 +352,12 @@ pub(super) fn overview(
         failure: snapshot
             .last_run
             .as_ref()
+            .and_then(|run| run.error.as_ref())
+            .and_then(Failure::from_json),
+        standing_failure: snapshot
+            .failed_before
+            .as_ref()
+            .filter(|_| state.is_failed())
             .and_then(|run| run.error.as_ref())
             .and_then(Failure::from_json),
         lease: snapshot.lease.filter(is_at_work),

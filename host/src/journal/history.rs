@@ -15,11 +15,29 @@ pub async fn read_runs(
     if schema::version(session).await?.is_none() {
         return Ok(Vec::new());
     }
+    read(session, "", before, most).await
+}
+
+/// The newest run before the one numbered `before` that was not refused: a refused one leaves everything as it was.
+pub(super) async fn read_accepted(
+    session: &mut dyn Session,
+    before: i64,
+) -> Result<Option<RunRecord>> {
+    let is_accepted = "AND (outcome IS NULL OR outcome <> 'refused')";
+    Ok(read(session, is_accepted, before, 1).await?.pop())
+}
+
+async fn read(
+    session: &mut dyn Session,
+    condition: &str,
+    before: i64,
+    most: u32,
+) -> Result<Vec<RunRecord>> {
     let rows = tables(session)
         .rows(
             &format!(
                 "SELECT id, command, phase, \"verbose\", expected_rows, outcome, host, started_at, ended_at, {ERROR}
-                 FROM wasmigrate_run WHERE id < $1 ORDER BY id DESC LIMIT $2"
+                 FROM wasmigrate_run WHERE id < $1 {condition} ORDER BY id DESC LIMIT $2"
             ),
             &[before.into(), most.into()],
         )

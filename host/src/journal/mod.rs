@@ -72,10 +72,19 @@ pub struct Snapshot {
     pub transformations: BTreeMap<u64, TransformationRecord>,
     /// The newest run.
     pub last_run: Option<RunRecord>,
+    /// The newest run that was not refused, when it failed and refused ones came after it: its failure stands.
+    pub failed_before: Option<RunRecord>,
     /// What holds that run up, until it ends.
     pub pause: Option<Pause>,
     /// Who holds the lease, or died holding it.
     pub lease: Option<LeaseRecord>,
+}
+
+impl Snapshot {
+    /// The run that says in which state the target is.
+    pub fn deciding_run(&self) -> Option<&RunRecord> {
+        self.failed_before.as_ref().or(self.last_run.as_ref())
+    }
 }
 
 /// Now, in milliseconds since 1970.
@@ -129,6 +138,12 @@ pub async fn read(session: &mut dyn Session) -> Result<Snapshot> {
         lease: lease::read(session).await?,
         ..Snapshot::default()
     };
+    if let Some(run) = &snapshot.last_run
+        && run.outcome == Some(Outcome::Refused)
+    {
+        let accepted = history::read_accepted(session, run.id).await?;
+        snapshot.failed_before = accepted.filter(|run| run.outcome == Some(Outcome::Failed));
+    }
     if version < schema::SECOND {
         return Ok(snapshot);
     }

@@ -2,6 +2,8 @@
 
 use crate::hostile::component::{Component, sql};
 use crate::place::Place;
+use crate::route::steps::{obeyed, obeys};
+use crate::service::process::Service;
 use crate::tenants::{self, Tenants as _};
 
 /// The body of an export that gives up with these words.
@@ -74,4 +76,55 @@ fn a_reset_of_tenants_is_refused_too() {
             .and_says("the state is finalization_required");
         place.run(&["finalize"]).ends_with(0);
     }
+}
+
+/// What had failed is still to be seen: a refused reset has done nothing about it.
+#[test]
+fn a_refused_reset_leaves_the_state_as_it_was() {
+    for (breaks, state, again) in [
+        ("migrate", "migration_failed", "migrate"),
+        ("finalize", "finalization_failed", "finalize"),
+    ] {
+        let place = obeyed(Place::new())
+            .with_component("0001_kept.wasm", one_way())
+            .with_component(
+                "0002_work.wasm",
+                Component::new()
+                    .with("migrate", obeys("migrate"))
+                    .with("finalize", obeys("finalize")),
+            );
+        place.break_down(breaks);
+        place.run(&["finalize"]).ends_with(1);
+        let failed = place.run(&["status", "--json"]).json();
+        assert_eq!(failed["state"], state);
+        for _ in 0..2 {
+            place
+                .run(&["reset"])
+                .ends_with(2)
+                .and_says(&format!("nothing was changed; the state is {state}"));
+        }
+        let service = Service::start(&place);
+        assert_eq!(service.state(), state);
+        let status = place.run(&["status"]).ends_with(0);
+        let why = failed["failure"]["message"].as_str().unwrap();
+        assert!(status.stdout.contains(why), "{why}: {status:#?}");
+        status.and_says("last failure  0001_kept, reset:");
+        drop(service);
+        place.mend(breaks);
+        place.run(&[again]).ends_with(0);
+        place.run(&["finalize"]).ends_with(0);
+    }
+}
+
+#[test]
+fn tenants_stay_as_they_were_when_a_reset_is_refused() {
+    let place = tenants::target().with_tenants(&["acme"]);
+    let component = Component::new().with("reset", gives_up("has no reset"));
+    place.write_step("tenants/001_kept.wasm", &component.build());
+    place.write_step("tenants/002_fails.sql", b"SELECT nothing FROM nowhere;");
+    place.run(&["migrate", "--parallel", "1"]).ends_with(1);
+    place
+        .run(&["reset", "--parallel", "1"])
+        .ends_with(2)
+        .and_says("the state is migration_failed");
 }

@@ -64,6 +64,12 @@ pub(in crate::engine) async fn overview(
         problems,
         rows: None,
         failure,
+        standing_failure: snapshot
+            .failed_before
+            .as_ref()
+            .filter(|_| state.is_failed())
+            .and_then(|run| run.error.as_ref())
+            .and_then(Failure::from_json),
         lease: snapshot.lease.clone().filter(is_at_work),
         pause: snapshot.pause.clone(),
         last_run: snapshot.last_run.clone(),
@@ -130,7 +136,11 @@ pub(super) fn state_of(
     let live = snapshot.lease.as_ref().is_some_and(is_at_work);
     let pending = snapshot.has_pending();
     let unfinalized = !snapshot.unfinalized.is_empty();
-    state::of_run(snapshot.last_run.as_ref(), live, pending, unfinalized)
+    let deciding = snapshot
+        .failed_before
+        .as_ref()
+        .or(snapshot.last_run.as_ref());
+    state::of_run(deciding, live, pending, unfinalized)
 }
 
 /// Whether a command would start a run. What failed left nothing that would have to be reset first.

@@ -77,6 +77,8 @@ pub(super) struct TenantSnapshot {
     /// What was applied and not finalized, or started outside a transaction and not done.
     pub(super) unfinalized: Vec<AppliedRecord>,
     pub(super) last_run: Option<RunRecord>,
+    /// The newest run that was not refused, when it failed and refused ones came after it.
+    pub(super) failed_before: Option<RunRecord>,
     pub(super) pause: Option<Pause>,
     pub(super) lease: Option<LeaseRecord>,
     /// The number of what was applied last.
@@ -166,6 +168,7 @@ pub(super) async fn read(
         tenants,
         unfinalized: Vec::new(),
         last_run: remembered.last_run,
+        failed_before: remembered.failed_before,
         pause: remembered.pause,
         lease: remembered.lease,
         last_applied: 0,
@@ -475,6 +478,7 @@ impl TenantSnapshot {
             missing: vec![Missing::Nobody; files.len()],
             unfinalized: Vec::new(),
             last_run: None,
+            failed_before: None,
             pause: None,
             lease: None,
             last_applied: 0,

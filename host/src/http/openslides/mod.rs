@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use super::Service;
 use crate::engine::{Command, Order, Overview, RunError, Started, State};
-use crate::journal::{Outcome, OutputLine, Phase};
+use crate::journal::{Outcome, OutputLine, Phase, RunRecord};
 use crate::output::Level;
 use request::{Asked, Body};
 
@@ -148,7 +148,7 @@ struct Conversation<'c> {
 impl Conversation<'_> {
     async fn look(&self) -> Result<View, Refused> {
         let overview = self.service.supervisor.overview().await?;
-        Ok(View { overview })
+        Ok(View::of(overview))
     }
 
     /// Does what a command asks, unless the state forbids it or `permit` does; then waits a little for the end of its work.
@@ -162,7 +162,10 @@ impl Conversation<'_> {
             verbose: self.body.verbose,
             ..Order::new(command)
         };
-        let permit = |overview: &Overview| permit(overview, command, running);
+        let permit = |overview: &Overview| {
+            let view = View::of(overview.clone());
+            permit(&view.overview, command, running)
+        };
         let started = match self.service.supervisor.start(order, permit).await {
             Ok(started) => started,
             Err(Rejection::ByRoute(refused)) => return Err(refused),
@@ -170,6 +173,17 @@ impl Conversation<'_> {
                 // Another host was quicker.
                 let state = self.look().await?.overview.state;
                 return Err(Refused::bad_request(running(state)));
+            }
+            Err(Rejection::ByEngine(error @ RunError::Refused(_))) => {
+                // What a reset has cleared here, the engine still holds against a migrate; there is nothing to migrate.
+                let view = self.look().await?;
+                let is_nothing = command == Command::Migrate
+                    && view.overview.standing_failure.is_some()
+                    && view.state() == State::FinalizationRequired;
+                return match is_nothing {
+                    true => Ok(view),
+                    false => Err(error.into()),
+                };
             }
             Err(Rejection::ByEngine(error)) => return Err(error.into()),
         };
@@ -199,6 +213,17 @@ struct View {
 }
 
 impl View {
+    /// A reset clears a failed state in this route, also one that was refused: there is no other way on from it.
+    fn of(mut overview: Overview) -> Self {
+        let is_of_reset = |run: &RunRecord| run.phase == Phase::Reset;
+        if overview.standing_failure.is_some()
+            && overview.last_run.as_ref().is_some_and(is_of_reset)
+        {
+            overview.state = overview.state_without_failure();
+        }
+        Self { overview }
+    }
+
     fn state(&self) -> State {
         self.overview.state
     }
