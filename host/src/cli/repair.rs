@@ -46,7 +46,7 @@ pub(super) async fn run(
         reason: arguments.reason.clone(),
     };
     let target = global.target(AllowanceArguments::default(), manner)?;
-    terminal.target(&target.name());
+    target.announce(terminal).await?;
     let stop = Stop::default();
     super::run::cancel_on_signal(&stop)?;
     let repair = target.repair(&order, terminal.observer(), &stop).await?;
@@ -86,6 +86,9 @@ fn show_repaired(run: i64, repair: &Repair, terminal: &Terminal) {
         terminal.line(&format!(
             "run {run} moved the journal from the schema {from} to {to}"
         ));
+    }
+    for warning in &repair.warnings {
+        terminal.warning(warning);
     }
     let count = repair.differences.len();
     if count == 0 {

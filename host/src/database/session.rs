@@ -235,6 +235,8 @@ pub struct Moved {
     pub from: String,
     /// Where it is.
     pub to: String,
+    /// The roles that could read it where it was, and cannot where it is.
+    pub shut_out: Vec<String>,
 }
 
 /// What the target is and looks like.

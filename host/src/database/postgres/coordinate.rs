@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::super::{Authority, Cell, Coordination, LockHolder, Result, Session, Value};
+use super::super::{
+    Authority, Cell, Coordination, Durability, Error, ErrorKind, LockHolder, Result, Session, Value,
+};
 use super::label::Label;
 use super::locks;
 use super::state::PostgresSession;
@@ -13,6 +15,12 @@ use super::text::quote_text;
 /// How long the server keeps a transaction that has the target's lock and whose host says nothing: no other host can do
 /// anything meanwhile, and this one has only a few statements of its own to run in it.
 const LOCKED_IDLE: Duration = Duration::from_secs(10);
+
+/// How often a journal may be moved while one host waits for its lock.
+const MOST_MOVES: usize = 10;
+
+/// The table that every journal has.
+const JOURNAL_TABLE: &str = "wasmigrate_journal";
 
 /// How long a connection that was told to end may take.
 const ENDING: Duration = Duration::from_secs(10);
@@ -31,26 +39,23 @@ impl Coordination for PostgresSession {
     }
 
     async fn lock_target(&mut self, host: &str) -> Result<()> {
-        let query = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('wasmigrate'), pg_catalog.hashtext($1))";
-        let schema = self.target.home.journal.clone();
-        // There is no run yet to call it after, so that its process has to be known to tell who keeps it waiting. Others have
-        // to know whose it is before it has the lock.
-        self.settle_quietly(Authority::Host)?;
-        let set = format!(
-            "SELECT pg_catalog.set_config('idle_in_transaction_session_timeout', '{}', true),
-             pg_catalog.set_config('lock_timeout', '{}', true), pg_catalog.set_config('application_name', {}, true)",
-            LOCKED_IDLE.as_millis(),
-            self.database.target_lock_timeout().as_millis(),
-            quote_text(&label_of_host(host))
-        );
-        self.ask_quietly(&set)?;
-        self.wants_target_lock = true;
-        let locked = self.run(Authority::Host, query, [Cell::Text(&schema)].into_iter());
-        self.wants_target_lock = false;
-        locked?;
-        let usual = self.database.0.options.lock_timeout.as_millis();
-        self.ask_quietly(&format!(
-            "SELECT pg_catalog.set_config('lock_timeout', '{usual}', true)"
+        for _ in 0..MOST_MOVES {
+            let journal = self.target.home.journal.clone();
+            self.take_lock(&journal, host)?;
+            if self.has_table_at_home(JOURNAL_TABLE).await? {
+                return Ok(());
+            }
+            // Until there is a journal, its place says nothing: another host may be told to make it elsewhere.
+            self.take_lock(locks::ANY_NEW_JOURNAL, host)?;
+            if !self.find_home_again().await? {
+                return Ok(());
+            }
+            self.roll_back()?;
+            self.begin_to_write(Durability::Flushed)?;
+        }
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            "the journal is moved again and again: try again when that has ended",
         ))
     }
 
@@ -62,12 +67,13 @@ impl Coordination for PostgresSession {
     }
 
     async fn target_lock_holders(&mut self) -> Result<Vec<LockHolder>> {
-        let query = locks::holders_of_target();
+        let query = locks::holders_of_target(locks::OF_TARGET);
         self.lock_holders(&query).await
     }
 
     async fn end_target_lock_holders(&mut self) -> Result<Vec<LockHolder>> {
-        self.lock_holders(&locks::end_holders("true")).await
+        self.lock_holders(&locks::end_holders(locks::OF_TARGET, "true"))
+            .await
     }
 
     async fn end_others(&mut self, run: i64) -> Result<bool> {
@@ -129,6 +135,30 @@ const END: &str = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.p
     ))";
 
 impl PostgresSession {
+    /// Keeps others out who want the lock of the same name in this database, until the transaction ends.
+    fn take_lock(&mut self, name: &str, host: &str) -> Result<()> {
+        let query = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('wasmigrate'), pg_catalog.hashtext($1))";
+        // There is no run yet to call it after, so that its process has to be known to tell who keeps it waiting. Others have
+        // to know whose it is before it has the lock.
+        self.settle_quietly(Authority::Host)?;
+        let set = format!(
+            "SELECT pg_catalog.set_config('idle_in_transaction_session_timeout', '{}', true),
+             pg_catalog.set_config('lock_timeout', '{}', true), pg_catalog.set_config('application_name', {}, true)",
+            LOCKED_IDLE.as_millis(),
+            self.database.target_lock_timeout().as_millis(),
+            quote_text(&label_of_host(host))
+        );
+        self.ask_quietly(&set)?;
+        self.wants_target_lock = true;
+        let locked = self.run(Authority::Host, query, [Cell::Text(name)].into_iter());
+        self.wants_target_lock = false;
+        locked?;
+        let usual = self.database.0.options.lock_timeout.as_millis();
+        self.ask_quietly(&format!(
+            "SELECT pg_catalog.set_config('lock_timeout', '{usual}', true)"
+        ))
+    }
+
     async fn lock_holders(&mut self, query: &str) -> Result<Vec<LockHolder>> {
         let schema = self.target.home.journal.clone();
         let session: &mut dyn Session = self;

@@ -3,7 +3,7 @@
 //! Whoever is determined can build any text inside a `DO` block; what that could do to the transaction and the journal is
 //! looked for before the commit (`verify`). Here the step is told in plain words what it must not do, and why.
 
-use super::super::{Error, JOURNAL_PREFIX, JOURNAL_SCHEMA, Result};
+use super::super::{Error, JOURNAL_PREFIX, Result};
 use super::lexer::{Kind, Rules, Token, Tokens};
 use super::statements::{self, Piece};
 
@@ -95,8 +95,8 @@ const WRITING: [&str; 8] = [
     "INSERT", "UPDATE", "DELETE", "MERGE", "INTO", "SHARE", "TRUNCATE", "DROP",
 ];
 
-/// Checks one statement of a step.
-pub(super) fn check(statement: &str, rules: Rules) -> Result<()> {
+/// Checks one statement of a step. `journal` is the name of the journal's schema, where that is apart.
+pub(super) fn check(statement: &str, rules: Rules, journal: Option<&str>) -> Result<()> {
     if statement.contains('\0') {
         return Err(Error::invalid_argument(
             "the statement holds a NUL byte, at which PostgreSQL would stop reading it",
@@ -107,16 +107,16 @@ pub(super) fn check(statement: &str, rules: Rules) -> Result<()> {
             "the text holds more than one statement: pass one statement per call",
         ));
     }
-    check_words(Tokens::new(statement, rules), false)
+    check_words(Tokens::new(statement, rules), false, journal)
 }
 
 /// Checks one statement of a script.
-pub(super) fn check_piece(script: &str, piece: &Piece) -> Result<()> {
-    check_words(piece.tokens(script), piece.rows.is_some())
+pub(super) fn check_piece(script: &str, piece: &Piece, journal: Option<&str>) -> Result<()> {
+    check_words(piece.tokens(script), piece.rows.is_some(), journal)
 }
 
 /// `has_rows` says that the rows of a COPY follow.
-fn check_words(tokens: Tokens<'_>, has_rows: bool) -> Result<()> {
+fn check_words(tokens: Tokens<'_>, has_rows: bool, journal: Option<&str>) -> Result<()> {
     let tokens: Vec<Token<'_>> = tokens.skip_while(|token| token.is_symbol(";")).collect();
     if tokens.is_empty() {
         return Err(Error::invalid_argument("the text holds no statement"));
@@ -135,7 +135,7 @@ fn check_words(tokens: Tokens<'_>, has_rows: bool) -> Result<()> {
     }
     check_role(&tokens)?;
     check_server(&tokens)?;
-    check_names(&tokens)
+    check_names(&tokens, journal)
 }
 
 /// Whether a statement may change what later statements mean: all but those that only move rows.
@@ -252,7 +252,7 @@ fn check_copy(tokens: &[Token<'_>]) -> Result<()> {
     Ok(())
 }
 
-fn check_names(tokens: &[Token<'_>]) -> Result<()> {
+fn check_names(tokens: &[Token<'_>], journal: Option<&str>) -> Result<()> {
     let reads = READING
         .iter()
         .any(|word| tokens.first().is_some_and(|first| first.is(word)))
@@ -264,8 +264,17 @@ fn check_names(tokens: &[Token<'_>]) -> Result<()> {
         if FORBIDDEN_FUNCTIONS.contains(&name.as_str()) && may_call(tokens, place) {
             return Err(forbidden(&name));
         }
-        if (name.starts_with(JOURNAL_PREFIX) || is_journal_schema(tokens, place)) && !reads {
+        if reads {
+            continue;
+        }
+        if name.starts_with(JOURNAL_PREFIX) {
             return Err(belongs_to_the_host(&name));
+        }
+        if journal.is_some_and(|journal| journal == name) && names_schema(tokens, place) {
+            return Err(refused(
+                &format!("`{name}`"),
+                "a step may read the journal, but the schema that it is in and its tables belong to the host",
+            ));
         }
     }
     match may_run_strings(tokens) {
@@ -277,14 +286,42 @@ fn check_names(tokens: &[Token<'_>]) -> Result<()> {
     }
 }
 
-/// Whether the name at this place is that of the schema in which the journal usually is.
-fn is_journal_schema(tokens: &[Token<'_>], place: usize) -> bool {
-    let before = tokens.get(..place).unwrap_or_default().iter().rev();
-    let mut before = before.skip_while(|token| token.is_any(&["IF", "NOT", "EXISTS"]));
+/// Words that the name of something follows which is in a schema. A name with a dot may else be that of a table's column.
+const BEFORE_NAMES: [&str; 18] = [
+    "AGGREGATE",
+    "CONCURRENTLY",
+    "DOMAIN",
+    "EXISTS",
+    "FROM",
+    "FUNCTION",
+    "INDEX",
+    "INTO",
+    "JOIN",
+    "ONLY",
+    "PROCEDURE",
+    "REFERENCES",
+    "SEQUENCE",
+    "TABLE",
+    "TRUNCATE",
+    "TYPE",
+    "UPDATE",
+    "VIEW",
+];
+
+/// Whether the name at this place is that of a schema: with a dot after it, or in a list after `SCHEMA`.
+fn names_schema(tokens: &[Token<'_>], place: usize) -> bool {
+    let mut first = place;
+    while first >= 2 && tokens.get(first - 1).is_some_and(|it| it.is_symbol(",")) {
+        first -= 2;
+    }
+    let before = tokens.get(..first).unwrap_or_default().iter().rev();
     let is_followed = tokens.get(place + 1).is_some_and(|dot| dot.is_symbol("."));
-    let token = tokens.get(place).and_then(Token::name);
-    token.is_some_and(|name| name == JOURNAL_SCHEMA)
-        && (is_followed || before.next().is_some_and(|before| before.is("SCHEMA")))
+    if is_followed {
+        let before = before.clone().next();
+        return before.is_some_and(|word| word.is_any(&BEFORE_NAMES));
+    }
+    let mut before = before.skip_while(|token| token.is_any(&["IF", "NOT", "EXISTS"]));
+    before.next().is_some_and(|word| word.is("SCHEMA"))
 }
 
 /// Whether strings of this statement may be code: bodies of functions and blocks, or what a function runs.

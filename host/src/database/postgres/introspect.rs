@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::super::{
     Access, Authority, Error, ErrorKind, Introspection, Moved, Result, Server, Session, TableName,
-    Value, texts,
+    Value, texts, unquote,
 };
 use super::errors::NO_PRIVILEGE;
 use super::home::{self, Home};
@@ -27,19 +27,23 @@ impl Introspection for PostgresSession {
     }
 
     async fn has_journal_table(&mut self, name: &str) -> Result<bool> {
-        let query = format!(
-            "SELECT 1 FROM pg_catalog.pg_class WHERE relname = $1 AND relkind IN ('r', 'p')
-             AND relnamespace = pg_catalog.to_regnamespace({})::pg_catalog.oid",
-            quote_text(&self.target.home.journal)
-        );
-        let session: &mut dyn Session = self;
-        if !session.rows(&query, &[name.into()]).await?.is_empty() {
+        if self.has_table_at_home(name).await? {
             return Ok(true);
         }
-        match self.find_home_again().await? {
-            true => self.has_journal_table(name).await,
-            false => Ok(false),
+        if !self.find_home_again().await? {
+            return Ok(false);
         }
+        if self.access != Access::Read {
+            // Others who work on it may be kept out by its name.
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "the journal is in the schema {} now: try again",
+                    self.target.home.journal
+                ),
+            ));
+        }
+        self.has_table_at_home(name).await
     }
 
     async fn make_journal_schema(&mut self) -> Result<()> {
@@ -83,24 +87,46 @@ impl Introspection for PostgresSession {
         let Some(to) = texts(&rows).and_then(|mut usual| usual.pop()) else {
             return Ok(None);
         };
-        let from = std::mem::replace(&mut self.target.home.journal, to.clone());
+        let from = self.target.home.journal.clone();
         if from == to {
             return Ok(None);
         }
+        self.target.home = self.target.home.moved_to(to.clone());
         self.make_journal_schema().await?;
+        let session: &mut dyn Session = self;
+        let readers = texts(&session.rows(&readers(&from), &[]).await?).unwrap_or_default();
         let tables = format!(
             "SELECT pg_catalog.quote_ident(relname) FROM pg_catalog.pg_class
              WHERE relkind IN ('r', 'p') AND {}",
             verify::is_of_journal(&from)
         );
-        let session: &mut dyn Session = self;
         for table in texts(&session.rows(&tables, &[]).await?).unwrap_or_default() {
             let statement = format!("ALTER TABLE {from}.{table} SET SCHEMA {to}");
             session.execute(Authority::Host, &statement, &[]).await?;
         }
+        let mut shut_out = Vec::new();
+        for reader in readers {
+            // Where the role may not, nothing is granted, without an error: a part of the transaction that fails would end it.
+            let grant = format!(
+                "DO $wasmigrate$ BEGIN GRANT USAGE ON SCHEMA {to} TO {reader};
+                 EXCEPTION WHEN insufficient_privilege THEN NULL; END $wasmigrate$"
+            );
+            session.execute(Authority::Host, &grant, &[]).await?;
+            let may = format!(
+                "SELECT 1 WHERE pg_catalog.has_schema_privilege({}, {}::pg_catalog.regnamespace, 'USAGE')",
+                quote_text(&match reader.as_str() {
+                    "PUBLIC" => "public".to_owned(),
+                    role => unquote(role),
+                }),
+                quote_text(&to)
+            );
+            if session.rows(&may, &[]).await?.is_empty() {
+                shut_out.push(reader);
+            }
+        }
         self.mark_journal().await?;
         *self.database.known_target() = None;
-        Ok(Some(Moved { from, to }))
+        Ok(Some(Moved { from, to, shut_out }))
     }
 
     async fn journal_catalog(&mut self) -> Result<String> {
@@ -168,19 +194,45 @@ impl Introspection for PostgresSession {
     }
 }
 
+/// The roles besides their owner that can read tables of the journal in a schema, as identifiers; `PUBLIC` for all.
+fn readers(schema: &str) -> String {
+    format!(
+        "SELECT DISTINCT CASE entry.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(rolname) END
+         FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS space ON space.oid = relnamespace
+         CROSS JOIN LATERAL pg_catalog.aclexplode(relacl) AS entry
+         LEFT JOIN pg_catalog.pg_roles AS role ON role.oid = entry.grantee
+         WHERE relkind IN ('r', 'p') AND {} AND entry.privilege_type = 'SELECT' AND entry.grantee <> relowner
+         AND CASE WHEN entry.grantee = 0 THEN pg_catalog.has_schema_privilege('public', space.oid, 'USAGE')
+             ELSE pg_catalog.has_schema_privilege(entry.grantee, space.oid, 'USAGE') END",
+        verify::is_of_journal(schema)
+    )
+}
+
 impl PostgresSession {
-    fn home_parameters(&self) -> [Value; 3] {
+    fn home_parameters(&self) -> [Value; 4] {
         let options = &self.database.0.options;
         [
             self.target.search_path.as_str().into(),
             options.journal_schema.clone().into(),
             options.role.clone().into(),
+            self.target.names_in_path.as_str().into(),
         ]
     }
 
-    /// Looks for the journal where somebody has moved it since this process first looked, before the target is taken for new.
-    /// Whether it is elsewhere now.
-    async fn find_home_again(&mut self) -> Result<bool> {
+    /// Whether there is such a table where the journal was last found.
+    pub(super) async fn has_table_at_home(&mut self, name: &str) -> Result<bool> {
+        let query = format!(
+            "SELECT 1 FROM pg_catalog.pg_class WHERE relname = $1 AND relkind IN ('r', 'p')
+             AND relnamespace = pg_catalog.to_regnamespace({})::pg_catalog.oid",
+            quote_text(&self.target.home.journal)
+        );
+        let session: &mut dyn Session = self;
+        Ok(!session.rows(&query, &[name.into()]).await?.is_empty())
+    }
+
+    /// Looks for the journal where somebody has made it or moved it since this process first looked, before the target is
+    /// taken for new. Whether it is elsewhere now, of which the session takes note.
+    pub(super) async fn find_home_again(&mut self) -> Result<bool> {
         let parameters = self.home_parameters();
         let session: &mut dyn Session = self;
         let rows = session.rows(&home::find(), &parameters).await?;
@@ -192,18 +244,8 @@ impl PostgresSession {
         if home == self.target.home {
             return Ok(false);
         }
-        *self.database.known_target() = None;
-        if self.access != Access::Read {
-            // Others who work on it may be kept out by its name.
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                format!(
-                    "the journal is in the schema {} now: try again",
-                    home.journal
-                ),
-            ));
-        }
         self.target.home = home;
+        *self.database.known_target() = Some(self.target.clone());
         Ok(true)
     }
 }

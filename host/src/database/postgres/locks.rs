@@ -22,13 +22,22 @@ WHERE pid = $1::integer OR ($1::integer IS NULL AND application_name = $2 AND da
 /// What the sessions are called that take the lock of a target, before the name of their host.
 pub(super) const LOCKING: &str = "wasmigrate lock by ";
 
-/// The session that has the lock of the target whose journal is in the schema $1, and whether its host has said nothing for as long as $2.
+/// The name of the lock under which a journal is made: no schema is called so.
+pub(super) const ANY_NEW_JOURNAL: &str = "";
+
+/// The lock of the target whose journal is in the schema $1.
+pub(super) const OF_TARGET: &str = "pg_catalog.hashtext($1)::pg_catalog.oid";
+
+/// The same, or the one under which a journal is made, wherever.
+const WAITED_FOR: &str =
+    "ANY (ARRAY[pg_catalog.hashtext($1)::pg_catalog.oid, pg_catalog.hashtext('')::pg_catalog.oid])";
+
+/// The sessions that have a lock of a target.
 const TARGET_LOCK: &str = "pg_catalog.pg_locks AS held
     JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = held.pid
     WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
     AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-    AND held.classid = pg_catalog.hashtext('wasmigrate')::pg_catalog.oid
-    AND held.objid = pg_catalog.hashtext($1)::pg_catalog.oid";
+    AND held.classid = pg_catalog.hashtext('wasmigrate')::pg_catalog.oid AND held.objid =";
 
 /// Whether a session's host has said nothing for so many seconds that it must have stopped in the middle of taking the lock. It
 /// has only a few statements of its own to run with it.
@@ -110,29 +119,35 @@ pub(super) fn end_stalled_holder(database: &Postgres) -> Option<String> {
     let patience = database.brief_patience();
     let mut connection = database.connect(&patience).ok()?;
     let schema = [Cell::Text(&journal)];
-    let end = end_holders(IS_STALLED);
+    let end = end_holders(WAITED_FOR, IS_STALLED);
     let rows = pipeline::ask(&mut connection, &end, &schema, &patience).ok()?;
     if let Some(ended) = rows.into_iter().find_map(holder) {
         database.give_back(connection);
         return Some(format!("{}, which has stopped and was ended,", ended.name));
     }
-    let rows = pipeline::ask(&mut connection, &holders_of_target(), &schema, &patience).ok()?;
+    let rows = pipeline::ask(
+        &mut connection,
+        &holders_of_target(WAITED_FOR),
+        &schema,
+        &patience,
+    )
+    .ok()?;
     database.give_back(connection);
     rows.into_iter().find_map(holder).map(|holder| holder.name)
 }
 
-/// Who has the lock of the target whose journal is in the schema $1.
-pub(super) fn holders_of_target() -> String {
+/// Who has this lock of the target whose journal is in the schema $1.
+pub(super) fn holders_of_target(lock: &str) -> String {
     format!(
-        "SELECT activity.pid::text, coalesce(application_name, ''), {IS_STALLED}::text FROM {TARGET_LOCK}"
+        "SELECT activity.pid::text, coalesce(application_name, ''), {IS_STALLED}::text FROM {TARGET_LOCK} {lock}"
     )
 }
 
-/// Ends the hosts' sessions that have the lock of the target whose journal is in the schema $1 and for which the condition holds.
-pub(super) fn end_holders(condition: &str) -> String {
+/// Ends the hosts' sessions that have this lock of the target whose journal is in the schema $1 and for which the condition holds.
+pub(super) fn end_holders(lock: &str, condition: &str) -> String {
     format!(
         "SELECT activity.pid::text, coalesce(application_name, ''), pg_catalog.pg_terminate_backend(activity.pid)::text
-         FROM {TARGET_LOCK} AND pg_catalog.left(application_name, {}) = '{LOCKING}' AND activity.usename = current_user
+         FROM {TARGET_LOCK} {lock} AND pg_catalog.left(application_name, {}) = '{LOCKING}' AND activity.usename = current_user
          AND activity.pid <> pg_catalog.pg_backend_pid() AND {condition}",
         LOCKING.len()
     )

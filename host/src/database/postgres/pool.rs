@@ -35,6 +35,22 @@ pub struct PostgresOptions {
     pub journal_schema: Option<String>,
 }
 
+/// The longest name that the server has; it cuts what is longer.
+const MOST_NAME_BYTES: usize = 63;
+
+/// What the server says of the connection, and of the search path in which steps work, by the role $1 in whose name they do.
+const SEARCH_PATH: &str = "SELECT pg_catalog.current_schemas(false)::pg_catalog.text, pg_catalog.current_schema()::pg_catalog.text,
+    pg_catalog.current_setting('server_version'), is_superuser, (
+        SELECT pg_catalog.array_agg(CASE WHEN part OPERATOR(pg_catalog.=) '$user'
+            THEN coalesce($1::pg_catalog.text, session_user::pg_catalog.text) ELSE part END)
+        FROM (SELECT pg_catalog.btrim(quoted, ' \"') FROM pg_catalog.unnest(pg_catalog.string_to_array(
+            pg_catalog.current_setting('search_path'), ',')) AS quoted) AS path (part)
+    )::pg_catalog.text
+    FROM (SELECT pg_catalog.current_setting('is_superuser') AS is_superuser, CASE WHEN EXISTS (
+        SELECT FROM pg_catalog.pg_roles WHERE rolname::pg_catalog.text OPERATOR(pg_catalog.=) $1::pg_catalog.text
+        AND pg_catalog.pg_has_role(oid, 'MEMBER')
+    ) THEN pg_catalog.set_config('role', $1::pg_catalog.text, true) END OFFSET 0) AS role";
+
 /// A target in one schema of a PostgreSQL database.
 #[derive(Clone)]
 pub struct Postgres(pub(super) Arc<Shared>);
@@ -54,6 +70,8 @@ pub(super) struct Target {
     pub(super) home: Home,
     /// The schemas of the search path, as an array in text.
     pub(super) search_path: String,
+    /// The names in it, as an array in text, whether there are such schemas or not.
+    pub(super) names_in_path: String,
     /// The first schema of the search path, where tables of others are looked for.
     pub(super) own_schema: String,
     pub(super) version: String,
@@ -69,6 +87,13 @@ impl Postgres {
     ) -> std::result::Result<Self, String> {
         let variable = |name: &str| std::env::var(name).ok();
         let address = Address::parse(url, options.password_file.as_deref(), &variable)?;
+        let journal_schema = options.journal_schema.as_deref().unwrap_or_default();
+        if journal_schema.len() > MOST_NAME_BYTES || journal_schema.contains('\0') {
+            return Err(format!(
+                "`postgres.journal_schema` has {} bytes: PostgreSQL's names have at most {MOST_NAME_BYTES}, and no NUL",
+                journal_schema.len()
+            ));
+        }
         Ok(Self(Arc::new(Shared {
             name: address.to_string(),
             address,
@@ -171,15 +196,15 @@ impl Postgres {
         if let Some(target) = &*self.known_target() {
             return Ok(target.clone());
         }
-        let path = "SELECT pg_catalog.current_schemas(false)::pg_catalog.text, pg_catalog.current_schema()::pg_catalog.text,
-                    pg_catalog.current_setting('server_version'), pg_catalog.current_setting('is_superuser')";
-        let rows = pipeline::ask_in_full_names(connection, path, &[], patience)?;
+        let options = &self.0.options;
+        let role = options.role.as_deref().map_or(Cell::Null, Cell::Text);
+        let rows = pipeline::ask_in_full_names(connection, SEARCH_PATH, &[role], patience)?;
         let mut cells = rows.into_iter().flatten();
         let mut cell = || cells.next().flatten();
         let (schemas, own_schema, version) = (cell(), cell(), cell());
         let is_superuser = cell();
-        let search_path = schemas.unwrap_or_default();
-        let options = &self.0.options;
+        let (search_path, names_in_path) = (schemas.unwrap_or_default(), cell());
+        let names_in_path = names_in_path.unwrap_or_else(|| "{}".to_owned());
         let parameters = [
             Cell::Text(&search_path),
             options
@@ -187,6 +212,7 @@ impl Postgres {
                 .as_deref()
                 .map_or(Cell::Null, Cell::Text),
             options.role.as_deref().map_or(Cell::Null, Cell::Text),
+            Cell::Text(&names_in_path),
         ];
         let rows = pipeline::ask(connection, &home::find(), &parameters, patience)?;
         let home = Home::read(rows).map_err(|error| Error {
@@ -196,6 +222,7 @@ impl Postgres {
         let target = Target {
             home,
             search_path,
+            names_in_path,
             own_schema: own_schema.unwrap_or_default(),
             version: version.unwrap_or_default(),
             is_superuser: is_superuser.as_deref() == Some("on"),

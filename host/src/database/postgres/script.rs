@@ -178,7 +178,7 @@ impl PostgresSession {
 
     /// Sends a statement of a script. Rows after it are sent and answered, too; the answer says how many.
     fn ask_of_step(&mut self, script: &str, piece: &Piece) -> Result<Option<u64>, Error> {
-        guard::check_piece(script, piece)?;
+        guard::check_piece(script, piece, self.target.home.apart())?;
         let statement = script.get(piece.sent.clone()).unwrap_or_default();
         self.set_lock_timeout_for(statement)?;
         match &piece.rows {

@@ -124,7 +124,7 @@ impl PostgresSession {
         parameters: &Batch,
         on: &mut dyn FnMut(usize, u64),
     ) -> Result<()> {
-        guard::check(statement, self.rules())?;
+        guard::check(statement, self.rules(), self.target.home.apart())?;
         self.set_lock_timeout_for(statement)?;
         if parameters.row_count == 0 {
             return self.expect_parameters(statement, parameters.columns.len());
@@ -319,7 +319,7 @@ impl PostgresSession {
         if authority != Authority::Step {
             return Ok(());
         }
-        guard::check(statement, self.rules())?;
+        guard::check(statement, self.rules(), self.target.home.apart())?;
         self.set_lock_timeout_for(statement)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::{Authority, Cell, Result};
 use super::pipeline::{Answer, Asked, Request};
 use super::state::{PostgresSession, Transaction};
-use super::{full_names, lexer, results};
+use super::{full_names, home, lexer, results};
 
 /// How long the server keeps a transaction whose host says nothing, beyond the longest time that a step may take.
 const IDLE_MARGIN: Duration = Duration::from_secs(60);
@@ -15,15 +15,22 @@ impl PostgresSession {
     /// Sets for the whole session what else holds for one transaction, until the session is put back (`roll_back`). Not
     /// behind a pooler: the next statement may go to another process of the server, and this one to somebody else.
     pub(super) fn set_for_the_session(&mut self) -> Result<()> {
-        let mut process = None;
-        let pid = Request::once("SELECT pg_catalog.pg_backend_pid()");
+        let (mut process, mut schema) = (None, None);
+        let pid = Request::once(
+            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.quote_ident(pg_catalog.current_schema()::pg_catalog.text)",
+        );
         self.ask(Asked::Awaited, &pid, std::iter::empty())?;
         self.settle(Authority::Step, &mut |_, answer| {
             if let Answer::Row(row) = answer {
-                process = results::texts(&row)?.pop().flatten();
+                let mut cells = results::texts(&row)?.into_iter();
+                (process, schema) = (cells.next().flatten(), cells.next().flatten());
             }
             Ok(())
         })?;
+        let migrated = &self.target.home.schema;
+        if let Some(schema) = schema.filter(|schema| schema != migrated) {
+            return Err(home::comes_before(&schema, migrated));
+        }
         let is_direct = self
             .connection
             .as_ref()

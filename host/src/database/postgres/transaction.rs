@@ -110,6 +110,7 @@ impl PostgresSession {
             self.ask_quietly(statement)?;
         }
         self.clean()?;
+        self.keep_schema_of_steps()?;
         self.ask_quietly(verify::OWN_NAMES)?;
         let discard = Request::once("DISCARD TEMP");
         self.ask(Asked::Verify, &discard, std::iter::empty())?;
@@ -135,10 +136,24 @@ impl PostgresSession {
         }
         let nothing = JournalTables::default();
         let journal = self.journal.as_ref().unwrap_or(&nothing);
-        let look = verify::statement(&self.target.home, journal);
+        let look = verify::statement(&self.target.home, journal, &self.target.own_schema);
         let transaction = Cell::Integer(begun.transaction);
         self.ask_as_host(Asked::Verify, &look, [transaction].into_iter())?;
         self.set_up()
+    }
+
+    /// Remembers, for the look, in which schema the next step would make its tables. The settings are the connection's now.
+    fn keep_schema_of_steps(&mut self) -> Result<()> {
+        let Some(role) = &self.database.0.options.role else {
+            return self.ask_quietly(verify::KEEP_SCHEMA);
+        };
+        let keep = format!(
+            "{} FROM (SELECT pg_catalog.set_config('role', {}, true) OFFSET 0) AS role",
+            verify::KEEP_SCHEMA,
+            quote_text(role)
+        );
+        self.ask_quietly(&keep)?;
+        self.ask_quietly("RESET ROLE")
     }
 
     /// Commits, with all that waits to be sent.

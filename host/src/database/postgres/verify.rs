@@ -7,7 +7,7 @@
 //! and cursors that outlive the transaction. Whatever puts itself off again finds a transaction that may not write; a server
 //! that lets a trigger take that off again is asked whether any trigger is left.
 
-use super::home::Home;
+use super::home::{self, Home};
 use super::text::quote_text;
 use crate::database::{Error, ErrorKind, JOURNAL_PREFIX, Result};
 
@@ -26,6 +26,9 @@ pub(super) const OWN_NAMES: &str = "SET LOCAL search_path = pg_catalog, pg_temp"
 /// The same without a transaction: until the end of what is sent together.
 pub(super) const OWN_NAMES_AT_ONCE: &str =
     "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+
+/// Remembers in which schema tables are made that are named without one.
+pub(super) const KEEP_SCHEMA: &str = "SELECT pg_catalog.set_config('wasmigrate.schema', coalesce(pg_catalog.current_schema()::pg_catalog.text, ''), true)";
 
 /// Remembers which names the step uses, before the host speaks in between.
 pub(super) const KEEP_NAMES: &str = "SELECT pg_catalog.set_config('wasmigrate.search_path',
@@ -186,8 +189,9 @@ const OF_THE_SERVER: &str =
 /// readers; what else takes the latter, or none as `GRANT` does, shows in the catalog. Names are looked up by the server's
 /// functions, lock by lock: planning a join with its catalogs, in each transaction anew, would take longer than all else
 /// that the host does in it. With the search path that was set before, a table's name comes with its schema; no journal
-/// may be touched in any, because a later session could take it for this target's.
-pub(super) fn statement(home: &Home, journal: &JournalTables) -> String {
+/// may be touched in any, because a later session could take it for this target's. `own_schema` is the schema in which steps
+/// make their tables; from [`KEEP_SCHEMA`] it is known where the next one would.
+pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) -> String {
     let schema = &home.journal;
     // What a step does to the schema that it works in is its own affair.
     let schema_of_journal = match *schema == home.schema || journal.is_empty() {
@@ -209,7 +213,7 @@ pub(super) fn statement(home: &Home, journal: &JournalTables) -> String {
                 AND (relation::regclass::text ~ '(^|[.])\"?{JOURNAL_PREFIX}' OR relation = ANY ({OF_THE_SERVER}))
                 ORDER BY relation LIMIT 1
             ), CASE WHEN changed IS NOT NULL AND (SELECT {RIGHTS} FROM pg_class WHERE {of_journal}) <> {rights}
-                THEN '{TAMPERED} ' || changed END, (
+                THEN '{TAMPERED} {rights_of}' || changed END, (
                 SELECT '{TAMPERED} ' || regexp_replace(attrelid::regclass::text, '^.*[.]', '') FROM pg_attribute
                 WHERE attrelid = ANY ({tables}) AND {IS_OURS} LIMIT 1
             ), (
@@ -221,12 +225,17 @@ pub(super) fn statement(home: &Home, journal: &JournalTables) -> String {
             ), (
                 SELECT '{TAMPERED} journal' FROM pg_description
                 WHERE objoid = ANY ({tables}) AND classoid = 'pg_class'::regclass AND {IS_OURS} LIMIT 1
-            ), ({schema_of_journal}), '0') END AS integer), pg_advisory_unlock_all()
+            ), ({schema_of_journal}), (
+                SELECT '{TAMPERED} target ' || quote_ident(schema) || ' before ' || quote_ident({own_schema})
+                FROM current_setting('wasmigrate.schema') AS schema WHERE schema NOT IN ('', {own_schema})
+            ), '0') END AS integer), pg_advisory_unlock_all()
          FROM (
             SELECT {NAMES} AS names, min(CASE WHEN {HAS_ROWS} AND {IS_OURS} THEN relname END) AS changed
             FROM pg_class WHERE {of_journal}
          ) AS journal",
+        rights_of = if *schema == home.schema { "rights " } else { "" },
         known = quote_text(&journal.names),
+        own_schema = quote_text(own_schema),
         rights = quote_text(&journal.rights),
         tables = format_args!("'{{{}}}'::oid[]", tables.join(",")),
         of_journal = is_of_journal(schema),
@@ -238,7 +247,14 @@ pub(super) fn tampered(message: &str) -> Error {
     let what = message
         .split_once(TAMPERED)
         .map_or(message, |(_, what)| what)
-        .trim_matches(['"', ' ', '»', '«', '“', '”']);
+        .trim_matches([' ', '»', '«', '“', '”']);
+    let what = what.strip_suffix('"').unwrap_or(what);
+    if let Some((schema, own)) = what
+        .strip_prefix("target ")
+        .and_then(|what| what.split_once(" before "))
+    {
+        return home::comes_before(schema, own);
+    }
     let what = match what {
         "transaction" => "it left the transaction that the host had opened for it".to_owned(),
         "journal" => "it removed, renamed or replaced tables that belong to the host".to_owned(),
@@ -256,7 +272,13 @@ pub(super) fn tampered(message: &str) -> Error {
             "it removed or replaced statements that the host had prepared in the session".to_owned()
         }
         "commit" => "it left something behind that would write at the commit".to_owned(),
-        table => format!("it changed or locked `{table}`, which belongs to the host"),
+        table => match table.strip_prefix("rights ") {
+            Some(table) => format!(
+                "it changed or locked `{table}`, which belongs to the host, as a GRANT or REVOKE on all tables of the schema does: \
+                 `wasmigrate repair --move-journal` moves the journal to a schema of its own, where these do not meet it"
+            ),
+            None => format!("it changed or locked `{table}`, which belongs to the host"),
+        },
     };
     Error::not_permitted(format!(
         "the step tampered with the host: {what}; everything it did is rolled back"

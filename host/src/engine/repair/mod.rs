@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::adopt::{self, Record};
-use super::{Engine, Observer, RunError};
+use super::{Engine, Observer, RunError, tenants};
 use crate::catalog::Digests;
 use crate::database::{self, Access, Moved, Session, Stop};
 use crate::journal::{self, RepairRecord};
@@ -64,6 +64,9 @@ pub struct Repair {
     /// The schemas from which and to which the journal was moved in that run.
     #[serde(default)]
     pub moved: Option<(String, String)>,
+    /// What the operator has to do about it.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A difference between the journal and a file.
@@ -152,6 +155,10 @@ async fn repair(
         true => session.move_journal().await?,
         false => None,
     };
+    if moved.is_some() {
+        let tenancy = engine.options.tenancy.as_ref();
+        tenants::refuse_journal_at_tenants(tenancy, &mut *session).await?;
+    }
     if chosen.is_empty() && moved.is_none() {
         return Ok(Repair::default());
     }
@@ -167,21 +174,41 @@ async fn repair(
         }
         None => steps::write(engine, &snapshot, &chosen, &mut record, &mut *session).await?,
     }
-    if let Some(Moved { from, to }) = &moved {
+    if let Some(Moved { from, to, shut_out }) = &moved {
         let reason = order.reason.iter().map(|reason| format!(": {reason}"));
         let reason: String = reason.collect();
         record.tell(
             None,
             &format!("the journal was moved from the schema {from} to {to}{reason}"),
         );
+        for role in shut_out {
+            record.tell(None, &shut_out_line(role, to));
+        }
     }
     let schema = schema.as_ref().map(|(_, schema)| schema);
     let run = record.commit_with(&mut *session, schema).await?;
     Ok(Repair {
         run: Some(run),
         differences: chosen.into_differences(),
-        moved: moved.map(|Moved { from, to }| (from, to)),
+        warnings: moved
+            .iter()
+            .flat_map(|moved| {
+                moved
+                    .shut_out
+                    .iter()
+                    .map(|role| shut_out_line(role, &moved.to))
+            })
+            .collect(),
+        moved: moved.map(|Moved { from, to, .. }| (from, to)),
     })
+}
+
+/// Says which role can read the journal no longer.
+fn shut_out_line(role: &str, schema: &str) -> String {
+    format!(
+        "{role} could read the journal and has no right to its new schema: let the owner run `GRANT USAGE ON SCHEMA {schema} \
+         TO {role}`"
+    )
 }
 
 /// All that differs, by files that are all read.

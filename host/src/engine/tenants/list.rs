@@ -1,8 +1,9 @@
 //! The list of tenants: our own table, or whatever query the operator names.
 
 use super::{TenancyOptions, name};
-use crate::database::{Authority, Result, Session, Value};
+use crate::database::{Authority, Result, Session, Value, unquote};
 use crate::engine::RunError;
+use crate::journal;
 
 /// How many tenants are read at once.
 const BATCH_SIZE: usize = 1_000;
@@ -14,10 +15,7 @@ pub(super) async fn list(
     has_tenants: bool,
 ) -> std::result::Result<Vec<String>, RunError> {
     let Some(query) = &options.tenant_select else {
-        return match has_tenants {
-            true => Ok(journal_tenants(session).await?),
-            false => Ok(Vec::new()),
-        };
+        return of_journal(session, has_tenants).await;
     };
     let mut names = select(session, query).await.map_err(|error| {
         RunError::Refused(format!(
@@ -31,11 +29,49 @@ pub(super) async fn list(
             RunError::Refused(format!("{why}; `tenants.select` lists it: nothing was run"))
         })?;
     }
+    refuse_journal(session, &names)?;
     Ok(names)
 }
 
-async fn journal_tenants(session: &mut dyn Session) -> Result<Vec<String>> {
-    crate::journal::read_tenants(session).await
+/// The tenants of our own table.
+async fn of_journal(
+    session: &mut dyn Session,
+    has_tenants: bool,
+) -> std::result::Result<Vec<String>, RunError> {
+    if !has_tenants {
+        return Ok(Vec::new());
+    }
+    let names = journal::read_tenants(session).await?;
+    refuse_journal(session, &names)?;
+    Ok(names)
+}
+
+/// Refuses a journal that is in the schema of a tenant, whose files may do there what they want.
+pub(in crate::engine) async fn refuse_journal_at_tenants(
+    options: Option<&TenancyOptions>,
+    session: &mut dyn Session,
+) -> std::result::Result<(), RunError> {
+    let has_tenants = journal::has_tenants(session).await?;
+    match options {
+        Some(options) => list(options, session, has_tenants).await,
+        None => of_journal(session, has_tenants).await,
+    }
+    .map(|_| ())
+}
+
+fn refuse_journal(session: &dyn Session, names: &[String]) -> std::result::Result<(), RunError> {
+    let Some(journal) = session.journal_schema().map(unquote) else {
+        return Ok(());
+    };
+    // A plain name is folded by the server.
+    let is_journals = |name: &&String| **name == journal || name.to_ascii_lowercase() == journal;
+    match names.iter().find(is_journals) {
+        None => Ok(()),
+        Some(name) => Err(RunError::Refused(format!(
+            "the schema {journal} is that of the tenant `{name}`, where the journal cannot be: name another one with \
+             `postgres.journal_schema`, and move a journal that is there with `wasmigrate repair --move-journal`"
+        ))),
+    }
 }
 
 async fn select(session: &mut dyn Session, query: &str) -> Result<Vec<String>> {

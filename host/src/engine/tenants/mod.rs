@@ -47,6 +47,7 @@ pub(super) use apply::apply;
 pub(super) use drive::run;
 pub use history::RunFile;
 pub(super) use history::files_of_runs;
+pub(super) use list::refuse_journal_at_tenants;
 pub(super) use name::check as check_tenant_name;
 pub(super) use overview::{catalog, overview, tenants, verify};
 pub(super) use rehearse::{pending, rehearsal};

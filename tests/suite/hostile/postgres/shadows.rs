@@ -83,14 +83,24 @@ fn a_journal_in_another_schema_is_not_made() {
 #[test]
 fn a_schema_that_comes_first_in_the_path_does_not_hide_the_journal() {
     let target = Target::new();
-    let place = target.permits_once(&["CREATE SCHEMA app"]);
-    let said = place.run(&["status", "--json"]).ends_with(0).json();
+    target.repels(
+        &["CREATE SCHEMA app"],
+        "the schema app would come before public in the search path",
+    );
+    let place = &target.place;
+    place.connect().run("CREATE SCHEMA app");
+    let url = format!("{}?options=-csearch_path%3Dpublic", place.url());
+    let with_path = |command: &[&str]| place.run(&[command, &["--database", &url]].concat());
+    let said = with_path(&["status", "--json"]).ends_with(0).json();
     assert_eq!(said["steps"][0]["progress"], "migrated", "{said}");
+    with_path(&["migrate"])
+        .ends_with(0)
+        .and_says("the state is finalization_required");
+    with_path(&["finalize"]).ends_with(0);
     place
         .run(&["migrate"])
-        .ends_with(0)
-        .and_says("nothing to do");
-    place.run(&["finalize"]).ends_with(0);
+        .ends_with(2)
+        .and_says("app comes before it in the search path now");
     assert_eq!(
         place.one::<i64>("SELECT count(*) FROM pg_class WHERE relname = 'wasmigrate_journal'"),
         1
