@@ -67,6 +67,31 @@ fn a_file_that_is_gone_is_named() {
 }
 
 #[test]
+fn a_step_that_cannot_be_finalized_is_found_before_others_are_migrated() {
+    let place = applied().with_sql("0003_c.sql", "CREATE TABLE c (d INTEGER);");
+    std::fs::remove_file(place.step("0001_a.sql")).unwrap();
+    place
+        .run(&["finalize", "--allow-missing"])
+        .ends_with(2)
+        .and_says("0001_a is not finalized, and its file is gone");
+    assert!(!place.has_table("c"));
+}
+
+/// Not all that is refused is found beforehand.
+#[test]
+fn what_was_migrated_before_a_refusal_is_not_denied() {
+    let place = applied().with_sql("0003_c.sql", "CREATE TABLE c (d INTEGER);");
+    place.write_step("0001_a.sql", b"-- wasmigrate:sideways\nSELECT 1;\n");
+    let said = place
+        .run(&["finalize", "--allow-changed"])
+        .ends_with(2)
+        .and_says("0003_c migrated")
+        .and_says("what was done before stays; the state is");
+    assert!(!said.stdout.contains("nothing was changed"), "{said:#?}");
+    assert!(place.has_table("c"));
+}
+
+#[test]
 fn a_step_in_front_of_applied_ones_is_refused() {
     let place = Place::new()
         .with_sql("0001_a.sql", "CREATE TABLE a (b INTEGER);")

@@ -7,7 +7,7 @@ use super::extent::{Candidate, Extent, Plan, Standing};
 use super::order::Order;
 use super::state::{Command, Refusal, State, Verdict};
 use super::{Engine, Replacement, RunError, overview, tenants};
-use crate::catalog::{self, Catalog, Digests};
+use crate::catalog::{self, Catalog, Digests, step_label};
 use crate::database::Stop;
 use crate::journal::{Snapshot, StepState};
 
@@ -46,6 +46,19 @@ fn candidate(index: u64, name: &str, state: Option<StepState>) -> Candidate<'_> 
     }
 }
 
+/// Refuses to finalize or reset a step whose file is gone, before anything else of the command is done.
+fn refuse_gone(catalog: &Catalog, snapshot: &Snapshot, plan: &Plan) -> Result<(), RunError> {
+    let mut concerned = plan.finalize.iter().chain(&plan.reset);
+    let Some(index) = concerned.find(|index| !catalog.steps.contains_key(index)) else {
+        return Ok(());
+    };
+    let name = snapshot.steps.get(index).map_or("", |step| &*step.name);
+    Err(RunError::Refused(format!(
+        "step {} is not finalized, and its file is gone: put it back",
+        step_label(*index, name)
+    )))
+}
+
 impl Engine {
     /// The state that the command leads to first, and what it does there; none when there is nothing to do.
     pub(super) fn decide(
@@ -57,6 +70,7 @@ impl Engine {
         self.refuse_problems(catalog, snapshot, order.out_of_order)?;
         let plan = plan(catalog, snapshot, order.command, &order.extent)?;
         let state = overview::state_of(catalog, snapshot);
+        refuse_gone(catalog, snapshot, &plan)?;
         match overview::verdict(state, snapshot, order.command) {
             Verdict::Start(_) if plan.len() == 0 && order.extent != Extent::All => Ok(None),
             Verdict::Start(state) => Ok(Some((state, plan))),
