@@ -37,7 +37,7 @@ pub(super) async fn run(
         ..Manner::default()
     };
     let target = global.target(arguments.allowances, manner)?;
-    terminal.target(&target.name());
+    target.announce(terminal).await?;
     let stop = Stop::default();
     super::run::cancel_on_signal(&stop)?;
     let order = ImportOrder {

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::target::place;
 use super::terminal::{Terminal, time};
 use super::{CommandError, GlobalArguments, Manner};
 use crate::catalog::Allowances;
@@ -38,7 +39,10 @@ pub(super) async fn run(
     }
     let engine = global.engine(Allowances::default(), Manner::default())?;
     if arguments.command.is_some() {
-        terminal.target(engine.target_name());
+        let schema = engine.target_schema().await;
+        let known = schema.as_ref().ok().and_then(Option::as_deref);
+        terminal.target(&place(engine.target_name(), known));
+        schema?;
     }
     let (broken, is_broken) = match &arguments.command {
         None => {

@@ -18,6 +18,7 @@ mod peers;
 mod plan;
 mod repair;
 mod run;
+mod schema;
 mod serve;
 mod status;
 mod target;
@@ -133,6 +134,8 @@ enum Command {
     Test(test::TestArguments),
     /// Compare every file with the journal, and the schema with what the last run left
     Verify(verify::VerifyArguments),
+    /// Write the schema as text, or show how it differs from what the last run left
+    Schema(schema::SchemaArguments),
     /// Mark steps as applied without running them: their work was done before wasmigrate came
     Baseline(baseline::BaselineArguments),
     /// Write down what another tool's own table says was applied, when it fits the files
@@ -269,6 +272,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Inspect(inspect) => inspect::run(global, inspect, terminal).await,
         Command::Test(test) => test::run(global, test, terminal).await,
         Command::Verify(verify) => verify::run(global, verify, terminal).await,
+        Command::Schema(schema) => schema::run(global, schema, terminal).await,
         Command::Baseline(baseline) => baseline::run(global, baseline, terminal).await,
         Command::Import(import) => import::run(global, import, terminal).await,
         Command::Repair(repair) => repair::run(global, repair, terminal).await,
@@ -349,6 +353,11 @@ impl GlobalArguments {
         if allowances.allow_missing || allowances.allow_changed {
             bail!(
                 "a running host accepts no difference between files and journal: run the command where the files are"
+            );
+        }
+        if !self.settings.is_empty() {
+            bail!(
+                "a running host passes on the settings of its own file: `--set` is for runs in this process"
             );
         }
         if self.create {

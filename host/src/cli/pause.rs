@@ -15,7 +15,7 @@ pub(super) async fn run(
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
     let target = global.target(AllowanceArguments::default(), Manner::default())?;
-    terminal.target(&target.name());
+    target.announce(terminal).await?;
     let run = target.pause(pause).await?;
     if terminal.json() {
         terminal.document(&serde_json::json!({"run": run, "paused": pause}));

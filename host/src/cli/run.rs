@@ -1,6 +1,7 @@
 //! `migrate`, `finalize`, `reset`: a command that becomes a run.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
@@ -13,7 +14,9 @@ use super::{
 };
 use crate::catalog::index_label;
 use crate::database::Stop;
-use crate::engine::{Command, Extent, Order, Overview, Progress, Several, State, StepOverview};
+use crate::engine::{
+    Command, Event, Extent, Observer, Order, Overview, Progress, Several, State, StepOverview,
+};
 use crate::journal::Outcome;
 
 /// The exit status of a process that Ctrl-C ended, as shells count: 128 and the number of SIGINT.
@@ -43,6 +46,8 @@ struct TargetSaid<'s> {
     event: &'static str,
     target: &'s str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<&'s str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<&'s str>,
 }
 
@@ -61,17 +66,12 @@ pub(super) async fn run(
         is_service: false,
     };
     let target = global.target(arguments.allowances, manner)?;
-    match target.is_new() {
-        true => terminal.target(&format!(
-            "{} (a new database: there is no such file)",
-            target.name()
-        )),
-        false => terminal.target(&target.name()),
-    }
+    let schema = target.announce(terminal).await?;
     if terminal.json() {
         terminal.document(&TargetSaid {
             event: "target",
             target: &target.name(),
+            schema: schema.as_deref(),
             environment: terminal.environment(),
         });
     }
@@ -85,17 +85,16 @@ pub(super) async fn run(
         // A running host tells of its runs itself.
         Target::There { .. } => None,
     };
+    let done = Arc::new(Done::default());
     let report = {
         let order = Order {
             extent: arguments.extent.extent(),
             out_of_order: arguments.extent.out_of_order,
             ..Order::new(command)
         };
-        let observer = match &watchers {
-            Some(watchers) => Arc::new(Several(vec![terminal.observer(), watchers.observer()])),
-            None => terminal.observer(),
-        };
-        target.run(order, observer, &stop).await
+        let mut observers = vec![terminal.observer(), Arc::clone(&done) as Arc<dyn Observer>];
+        observers.extend(watchers.as_ref().map(Watchers::observer));
+        target.run(order, Arc::new(Several(observers)), &stop).await
     };
     if let Some(watchers) = &watchers {
         watchers.finish();
@@ -141,6 +140,9 @@ pub(super) async fn run(
         terminal.line(&match (report.outcome, report.run) {
             (Outcome::Done, None) => format!("nothing to do{of_extent}; the state is {state}"),
             (Outcome::Done, Some(_)) => format!("done; the state is {state}{next}"),
+            (Outcome::Refused, _) if done.is_any() => {
+                format!("what was done before stays; the state is {state}")
+            }
             (Outcome::Refused, _) => format!("nothing was changed; the state is {state}"),
             (Outcome::Cancelled, _) => {
                 format!("cancelled; the running step {left}, the state is {state}")
@@ -148,11 +150,47 @@ pub(super) async fn run(
             _ => format!("failed; the failed step {left}, the state is {state}"),
         });
     }
+    if let Target::Here(engine) = &target
+        && (report.outcome == Outcome::Done && report.run.is_some() || done.is_any())
+    {
+        let file = global.config()?.schema_file;
+        if !file.as_os_str().is_empty()
+            && let Err(error) = super::schema::keep(engine, &file).await
+        {
+            let message = format!(
+                "what was run is kept, but its schema is not written down: {}",
+                error.message
+            );
+            return Err(CommandError { message, ..error });
+        }
+    }
     Ok(match report.outcome {
         Outcome::Done => 0,
         Outcome::Refused => REFUSED,
         Outcome::Failed | Outcome::Cancelled | Outcome::Interrupted => FAILED,
     })
+}
+
+/// Whether any step was done.
+#[derive(Default)]
+struct Done(AtomicBool);
+
+impl Done {
+    fn is_any(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Observer for Done {
+    fn notify(&self, event: &Event) {
+        if let Event::StepEnded {
+            outcome: Outcome::Done,
+            ..
+        } = event
+        {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What a run of some of the steps has left.

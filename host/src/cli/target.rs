@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::CommandError;
+use super::terminal::Terminal;
 use crate::client::Client;
 use crate::database::Stop;
 use crate::engine::{
@@ -13,6 +14,14 @@ use crate::journal::{BadRow, OutputLine};
 
 /// How many lines of output are read at once.
 const PAGE: u32 = 1_000;
+
+/// What a target is called together with the schema that is migrated in it.
+pub(super) fn place(name: &str, schema: Option<&str>) -> String {
+    match schema {
+        Some(schema) => format!("{name}, schema {schema}"),
+        None => name.to_owned(),
+    }
+}
 
 /// Where a command is done.
 pub(super) enum Target {
@@ -36,11 +45,30 @@ impl Target {
     }
 
     /// Whether the command begins a new database.
-    pub(super) fn is_new(&self) -> bool {
+    fn is_new(&self) -> bool {
         match self {
             Self::Here(engine) => engine.target_is_new(),
             Self::There { .. } => false,
         }
+    }
+
+    /// Says what a command is about to change: the database, and the schema where there are several. Where the target cannot
+    /// be reached, it still says which.
+    pub(super) async fn announce(
+        &self,
+        terminal: &Terminal,
+    ) -> Result<Option<String>, CommandError> {
+        let schema = match self {
+            Self::Here(engine) => engine.target_schema().await,
+            Self::There { .. } => Ok(None),
+        };
+        let known = schema.as_ref().ok().and_then(Option::as_deref);
+        let new = match self.is_new() {
+            true => " (a new database: there is no such file)",
+            false => "",
+        };
+        terminal.target(&format!("{}{new}", place(&self.name(), known)));
+        Ok(schema?)
     }
 
     pub(super) async fn overview(&self) -> Result<Overview, CommandError> {

@@ -46,7 +46,7 @@ pub(super) async fn run(
         list(&target.tenants().await?, terminal);
         return Ok(0);
     };
-    terminal.target(&target.name());
+    target.announce(terminal).await?;
     let stop = Stop::default();
     if let Target::Here(_) = target {
         cancel_on_signal(&stop)?;

@@ -58,6 +58,8 @@ pub struct Config {
     pub migrations: PathBuf,
     /// What `serve` answers at the paths of the tool *migrator*.
     pub migrator: MigratorConfig,
+    /// The file to which a command that changed something writes the schema; empty for none.
+    pub schema_file: PathBuf,
     /// The directory of the host's caches; empty for `wasmigrate` in the user's cache directory.
     pub cache: PathBuf,
     /// How often a step is tried that says that another try may help, or that finds the database busy.
@@ -124,6 +126,7 @@ impl Default for Config {
             create: false,
             migrations: PathBuf::from("migrations"),
             migrator: MigratorConfig::default(),
+            schema_file: PathBuf::new(),
             cache: PathBuf::new(),
             attempts: 3,
             retry: RetryConfig::default(),

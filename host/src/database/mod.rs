@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::output::Level;
+use crate::output::{Level, counted};
 
 pub use batch::{Batch, Cell, ColumnBuilder, ColumnData, ColumnForm, ColumnValues};
 pub use capabilities::{
@@ -41,7 +41,7 @@ pub use open::{DatabaseSettings, Location, open};
 pub use placeholder::substitute;
 pub(crate) use postgres::conninfo_value;
 pub use postgres::{Postgres, PostgresOptions};
-pub use schema::{Schema, add_tenants, differences, without_tenants_unless};
+pub use schema::{Schema, add_tenants, changed_lines, differences, without_tenants_unless};
 pub use session::{
     CommitPermit, Coordination, Introspection, Moved, Rehearsing, Session, Statements, Transactions,
 };
@@ -59,9 +59,6 @@ pub use wait::Wait;
 
 /// Every table whose name begins so belongs to the host; a step may read but not change it.
 pub const JOURNAL_PREFIX: &str = "wasmigrate_";
-
-/// The schema of the journal of a target in `public`, where it can have one of its own.
-const JOURNAL_SCHEMA: &str = "wasmigrate";
 
 pub(crate) use content::is_journal;
 
@@ -282,6 +279,9 @@ pub trait Database: Send + Sync {
     /// The tenant of this name, where tenants are databases of their own beside this one; none where they are schemas of it.
     fn tenant(&self, name: &str) -> Option<Arc<dyn Database>>;
 
+    /// The schema as text, in the form of the database's own program for that, without the journal.
+    async fn dump_schema(&self, stop: &Stop) -> Result<String>;
+
     /// Opens a session. `stop` ends whatever takes long in it.
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>>;
 }
@@ -317,8 +317,8 @@ fn expect_columns(columns: &[String], rows: &Batch) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid_argument(format!(
-        "{} columns are named, but the batch has {}",
-        columns.len(),
+        "{} named, but the batch has {}",
+        counted(columns.len(), "column is", "columns are"),
         rows.columns.len()
     )))
 }

@@ -95,6 +95,54 @@ pub fn differences(before: &Schema, now: &Schema) -> Vec<String> {
         .collect()
 }
 
+/// What was and is of the tables that differ, line by line: with `-` what is gone, with `+` what is new.
+pub fn changed_lines(before: &Schema, now: &Schema) -> Vec<String> {
+    let mut names: Vec<&String> = before.keys().chain(now.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let nothing = BTreeSet::new();
+    let mut lines = Vec::new();
+    for name in names {
+        let (was, is) = (before.get(name), now.get(name));
+        let (old, new) = (was.unwrap_or(&nothing), is.unwrap_or(&nothing));
+        if was.is_some() == is.is_some() && old == new {
+            continue;
+        }
+        let what = match name.strip_prefix(OF_TENANT) {
+            Some(tenant) => format!("tenant's schema {tenant}"),
+            None => format!("table {name}"),
+        };
+        lines.push(match (was, is) {
+            (None, _) => format!("+ {what}"),
+            (_, None) => format!("- {what}"),
+            _ => format!("  {what}"),
+        });
+        // A table as a whole is shown where no part of it says what has changed.
+        let is_part = |line: &&String| !line.starts_with(WHOLE);
+        let has_parts = old.symmetric_difference(new).any(|line| is_part(&line));
+        let shown = |line: &&String| !has_parts || is_part(line);
+        let written = |sign: char, line: &String| {
+            let inner = line.strip_prefix(WHOLE).unwrap_or(line);
+            let inner: Vec<String> = inner
+                .lines()
+                .map(|line| format!("{sign}     {line}"))
+                .collect();
+            inner.join("\n")
+        };
+        lines.extend(
+            old.difference(new)
+                .filter(shown)
+                .map(|line| written('-', line)),
+        );
+        lines.extend(
+            new.difference(old)
+                .filter(shown)
+                .map(|line| written('+', line)),
+        );
+    }
+    lines
+}
+
 fn changes(before: &BTreeSet<String>, now: &BTreeSet<String>) -> Vec<String> {
     let is_part = |line: &&String| !line.starts_with(WHOLE);
     let gone = before.difference(now).filter(is_part);

@@ -158,9 +158,7 @@ impl Writer<'_, '_> {
         let (name, rest) = after
             .split_once('}')
             .filter(|(name, _)| is_name(name))
-            .ok_or_else(|| {
-                failed("`${` begins no name of a value in `}`: write `\\${` for the characters themselves".to_owned())
-            })?;
+            .ok_or_else(|| failed(no_name(after)))?;
         let value = self.values.of(name).map_err(failed)?;
         if tag.is_some_and(|tag| value.contains(tag)) {
             return Err(failed(format!(
@@ -244,6 +242,27 @@ impl Words {
         self.is_from_stdin |= self.is_from && word == "stdin";
         self.is_from = word == "from";
     }
+}
+
+/// Why what follows `${` is no name, as it stands there.
+fn no_name(after: &str) -> String {
+    const MOST: usize = 30;
+    let line = after.lines().next().unwrap_or_default();
+    let shown = |text: &str| match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    };
+    let what = match line.split_once('}') {
+        Some((name, _)) => format!(
+            "`${{{}}}` names no value: a name has letters, digits, `_`, `.` and `-`",
+            shown(name)
+        ),
+        None => format!(
+            "`${{{}` has no `}}` on its line that ends the name",
+            shown(line)
+        ),
+    };
+    format!("{what}; write `\\${{` for the characters themselves")
 }
 
 fn is_name(name: &str) -> bool {

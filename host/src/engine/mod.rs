@@ -352,6 +352,15 @@ impl Engine {
         self.database.name()
     }
 
+    /// The schema that is migrated, where the target is one of several; connects to find out.
+    pub async fn target_schema(&self) -> Result<Option<String>, RunError> {
+        if self.database.capabilities().has_tenant_databases() {
+            return Ok(None);
+        }
+        let session = self.database.open(Access::Read, &Stop::default()).await?;
+        Ok(session.own_schema().map(str::to_owned))
+    }
+
     /// Whether the first run begins a new database.
     pub fn target_is_new(&self) -> bool {
         self.database.is_new()

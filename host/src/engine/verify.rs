@@ -14,6 +14,15 @@ pub struct Verified {
     pub schema_of_run: Option<i64>,
 }
 
+/// How a schema differs from what a run left.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct SchemaDifference {
+    /// The run.
+    pub run: i64,
+    /// What is gone, with `-` before it, and what is new, with `+`; nothing when all is as it was.
+    pub lines: Vec<String>,
+}
+
 impl Engine {
     /// Compares the journal with the files, all of which are read, and with what the target looks like.
     pub async fn verify(&self) -> Result<Verified, RunError> {
@@ -39,6 +48,54 @@ impl Engine {
             verified: snapshot.steps.len(),
             schema_of_run: self.compare_schema().await?,
         })
+    }
+
+    /// How what the target looks like differs from what the last run left whose end was kept.
+    pub async fn schema_difference(&self) -> Result<SchemaDifference, RunError> {
+        let mut difference = SchemaDifference::default();
+        let mut session = self.database.open(Access::Read, &Stop::default()).await?;
+        session.begin_read().await?;
+        let kept = journal::read_schema(&mut *session).await?;
+        let mut schema = journal::whole_schema(&mut *session).await?;
+        let earlier = session.schema_as(Authority::Application).await?;
+        session.rollback().await?;
+        let Some((run, kept)) = kept else {
+            return Err(RunError::Refused(
+                "what the schema was is not known: no run has kept it".to_owned(),
+            ));
+        };
+        difference.run = run;
+        database::without_tenants_unless(&mut schema, &kept);
+        if kept != earlier {
+            difference.lines = database::changed_lines(&kept, &schema);
+        }
+        let tenants = match &self.options.tenancy {
+            Some(tenancy) => tenants::verify(self, tenancy).await?.2,
+            None => Vec::new(),
+        };
+        for name in tenants {
+            let Some(database) = self.database.tenant(&name) else {
+                continue;
+            };
+            let mut session = database.open(Access::Read, &Stop::default()).await?;
+            session.begin_read().await?;
+            let kept = journal::read_schema(&mut *session).await?;
+            let schema = session.schema().await?;
+            session.rollback().await?;
+            if let Some((_, kept)) = kept {
+                let lines = database::changed_lines(&kept, &schema);
+                if !lines.is_empty() {
+                    difference.lines.push(format!("  tenant {name}"));
+                    difference.lines.extend(lines);
+                }
+            }
+        }
+        Ok(difference)
+    }
+
+    /// The schema as text, in the form of the database's own program for that, without the journal.
+    pub async fn dump_schema(&self) -> Result<String, RunError> {
+        Ok(self.database.dump_schema(&Stop::default()).await?)
     }
 
     /// Compares what the databases of tenants look like, where they have such, with what the last run left in each.

@@ -70,6 +70,10 @@ impl Database for FaultInjector {
         self.inner.transaction_need(script)
     }
 
+    async fn dump_schema(&self, stop: &Stop) -> Result<String> {
+        self.inner.dump_schema(stop).await
+    }
+
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>> {
         if self.injection.state().is_dead {
             return Err(dead());

@@ -18,6 +18,7 @@ mod conversation;
 mod coordinate;
 mod copy;
 mod cursors;
+mod dump;
 mod errors;
 mod full_names;
 mod guard;
@@ -95,6 +96,10 @@ impl Database for Postgres {
     fn tenant(&self, _name: &str) -> Option<Arc<dyn Database>> {
         // A tenant is a schema of the target.
         None
+    }
+
+    async fn dump_schema(&self, stop: &Stop) -> Result<String> {
+        self.dump(stop).await
     }
 
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>> {

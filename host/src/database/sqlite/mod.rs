@@ -245,6 +245,14 @@ impl Database for Sqlite {
         }))
     }
 
+    async fn dump_schema(&self, stop: &Stop) -> Result<String> {
+        let mut session = self.open(Access::Read, stop).await?;
+        session.begin_read().await?;
+        let dump = schema::dump(&mut *session).await?;
+        session.rollback().await?;
+        Ok(dump)
+    }
+
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>> {
         Ok(Box::new(SqliteSession::open(self.clone(), access, stop)?))
     }

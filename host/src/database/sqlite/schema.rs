@@ -32,6 +32,25 @@ pub(super) async fn lines(session: &mut dyn Session) -> Result<Vec<(String, Stri
     Ok(lines)
 }
 
+/// All that makes the schema, as `.schema --nosys` of SQLite's shell prints it.
+pub(super) async fn dump(session: &mut dyn Session) -> Result<String> {
+    let objects = format!("{OBJECTS} AND sql IS NOT NULL ORDER BY rowid");
+    let mut dump = String::new();
+    for row in session.rows(&objects, &[]).await? {
+        let (kind, name) = (text(&row, 0), text(&row, 1));
+        let sql = text(&row, 3);
+        dump.push_str(&sql);
+        // A view that was made of a dump keeps what that says of its columns.
+        if kind == "view" && !sql.ends_with("*/") {
+            let fields = pragmas::ask(session, "table_xinfo", &name).await?;
+            let columns: Vec<String> = fields.iter().map(|field| text(field, 1)).collect();
+            dump.push_str(&format!("\n/* {name}({}) */", columns.join(",")));
+        }
+        dump.push_str(";\n");
+    }
+    Ok(dump)
+}
+
 /// Of the columns of <https://www.sqlite.org/pragma.html#pragma_table_xinfo>.
 fn column(field: &[Value]) -> String {
     let mut line = format!("column {} {}", text(field, 1), text(field, 2));

@@ -1,0 +1,106 @@
+//! `schema`: what the tables look like, as text, and how that differs from what the last run left.
+
+use crate::application::{self, Kind};
+use crate::place::Place;
+
+fn migrated() -> Place {
+    let place = Place::new().with_sql(
+        "0001_a.sql",
+        "CREATE TABLE account (id INTEGER PRIMARY KEY, name VARCHAR(20) NOT NULL);
+         CREATE INDEX by_name ON account (name);
+         CREATE VIEW names AS SELECT name FROM account;",
+    );
+    place.run(&["finalize"]).ends_with(0);
+    place
+}
+
+#[test]
+fn a_dump_is_the_schema_without_the_journal() {
+    let place = migrated();
+    let dump = place.run(&["schema", "dump"]).ends_with(0).stdout;
+    assert!(!dump.contains("wasmigrate_"), "{dump}");
+    for words in ["account", "INDEX by_name", "VIEW"] {
+        assert!(dump.contains(words), "{words}: {dump}");
+    }
+    // It is the same each time, and makes the same.
+    place
+        .run(&["schema", "dump", "--output", "schema.sql"])
+        .ends_with(0)
+        .and_says("wrote schema.sql");
+    let written = std::fs::read_to_string(place.path().join("schema.sql")).unwrap();
+    assert_eq!(written, dump);
+    let other = Place::new().with_sql("0001_dump.sql", &dump);
+    other.run(&["finalize"]).ends_with(0);
+    assert_eq!(other.run(&["schema", "dump"]).ends_with(0).stdout, dump);
+}
+
+#[test]
+fn a_run_writes_the_schema_to_the_file_of_the_settings() {
+    let place = migrated()
+        .with_sql("0002_b.sql", "CREATE TABLE later (id INTEGER);")
+        .with_variable("WASMIGRATE_SCHEMA_FILE", "kept.sql");
+    let kept = || std::fs::read_to_string(place.path().join("kept.sql")).unwrap_or_default();
+    place.run(&["plan", "--dry-run"]).ends_with(0);
+    assert_eq!(kept(), "");
+    place.run(&["migrate"]).ends_with(0);
+    assert!(kept().contains("later"), "{}", kept());
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("nothing to do");
+    let place = place.with_variable("WASMIGRATE_SCHEMA_FILE", "nowhere/kept.sql");
+    place
+        .run(&["finalize"])
+        .ends_with(2)
+        .and_says("what was run is kept, but its schema is not written down");
+    place
+        .run(&["finalize"])
+        .ends_with(0)
+        .and_says("nothing to do");
+}
+
+#[test]
+fn a_difference_is_shown_line_by_line() {
+    let place = migrated();
+    place
+        .run(&["schema", "diff"])
+        .ends_with(0)
+        .and_says("the schema is what run 1 left");
+    place.connect().run(
+        "ALTER TABLE account ADD COLUMN age INTEGER; DROP INDEX by_name; CREATE TABLE stray (id INTEGER)",
+    );
+    place.run(&["verify"]).ends_with(2);
+    let said = place.run(&["schema", "diff"]).ends_with(2);
+    let lines: Vec<&str> = said.stdout.lines().map(str::trim_end).collect();
+    let has = |line: &str| lines.iter().any(|it| it.to_lowercase().starts_with(line));
+    assert_eq!(lines[0], "--- the schema that run 1 left");
+    for line in [
+        "  table account",
+        "+     column age integer",
+        "-     index create index by_name",
+        "+ table stray",
+        "+     column id integer",
+    ] {
+        assert!(has(line), "{line}: {said:#?}");
+    }
+    assert!(!has("-     column name"), "{said:#?}");
+    let json = place.run(&["schema", "diff", "--json"]).ends_with(2).json();
+    assert_eq!(json["run"], 1);
+    Place::new()
+        .with_data("CREATE TABLE a (b INTEGER)")
+        .run(&["schema", "diff"])
+        .ends_with(2)
+        .and_says("no run has kept it");
+}
+
+#[test]
+fn without_the_databases_own_program_it_says_which_package_has_it() {
+    let place = migrated().with_variable("PATH", "/nowhere");
+    let said = place.run(&["schema", "dump"]);
+    match application::kind() {
+        Kind::Sqlite => said.ends_with(0).and_says("CREATE TABLE account"),
+        Kind::Postgres => said
+            .ends_with(2)
+            .and_says("install the package `postgresql-client`"),
+    };
+}
