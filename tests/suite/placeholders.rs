@@ -107,3 +107,21 @@ mod postgres {
         assert_eq!(place.one::<String>("SELECT f()"), "it's 7");
     }
 }
+
+#[test]
+fn what_is_no_name_is_shown_as_it_stands() {
+    for (text, words) in [
+        ("${a b}", "`${a b}` names no value"),
+        ("${}", "`${}` names no value"),
+        ("${who", "`${who', 1);` has no `}` on its line"),
+    ] {
+        let text =
+            format!("CREATE TABLE a (b TEXT, c INTEGER);\nINSERT INTO a VALUES ('{text}', 1);\n");
+        place()
+            .with_sql("0001_a.sql", &text)
+            .run(&["migrate", "--set", "who=x"])
+            .ends_with(2)
+            .and_says("line 2")
+            .and_says(words);
+    }
+}

@@ -126,7 +126,7 @@ fn what_does_not_differ_so_is_refused_and_nothing_is_written() {
         ),
         (
             &["--accept", "0001_a", "--remove", "9", "--reason", "x"],
-            "`9` is no applied step whose file is gone: there is no such step",
+            "`9` is no applied step whose file is gone: there is no applied step whose file is gone",
         ),
         (&["--accept", "0001_a"], "--reason"),
         (

@@ -125,7 +125,8 @@ fn show_rehearsal(rehearsal: &Rehearsal, terminal: &Terminal) -> u8 {
     } else {
         terminal.line(&match rehearsal.steps.len() {
             0 => "nothing is pending".to_owned(),
-            count => format!("{count} ran and were rolled back; nothing was changed"),
+            1 => "1 step ran and was rolled back; nothing was changed".to_owned(),
+            count => format!("{count} steps ran and were rolled back; nothing was changed"),
         });
         let width = rehearsal
             .rows_changed

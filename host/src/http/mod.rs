@@ -21,6 +21,7 @@ mod pushed;
 mod server;
 mod tenants;
 mod unparsable;
+mod wording;
 mod wukong;
 
 use std::sync::Arc;

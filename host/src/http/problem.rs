@@ -4,6 +4,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::wording::in_words_of_api;
+use crate::database::ErrorKind;
 use crate::engine::{ApplyError, RunError};
 
 /// What went wrong with a request.
@@ -45,15 +47,35 @@ impl Problem {
     }
 }
 
-impl From<RunError> for Problem {
-    fn from(error: RunError) -> Self {
-        let detail = error.to_string();
-        match error {
-            RunError::Database(_) => Self::new(
+impl Problem {
+    /// What the database, or the host in front of it, did not do. Only what may be over soon is worth another request.
+    fn of_database(kind: ErrorKind, detail: String) -> Self {
+        let (code, title) = match kind {
+            ErrorKind::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the database cannot be reached",
-                detail,
             ),
+            ErrorKind::Busy | ErrorKind::Stopped => {
+                (StatusCode::SERVICE_UNAVAILABLE, "the database is busy")
+            }
+            ErrorKind::NotPermitted => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the service has no right to that in the database",
+            ),
+            _ => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the database reported an error",
+            ),
+        };
+        Self::new(code, title, detail)
+    }
+}
+
+impl From<RunError> for Problem {
+    fn from(error: RunError) -> Self {
+        let detail = in_words_of_api(&error.to_string());
+        match error {
+            RunError::Database(error) => Self::of_database(error.kind, detail),
             RunError::Files(_) => Self::new(StatusCode::CONFLICT, "the files do not fit", detail),
             RunError::Drifted { .. } => {
                 Self::new(StatusCode::CONFLICT, "the schema has changed", detail)
@@ -67,7 +89,7 @@ impl From<RunError> for Problem {
 
 impl From<ApplyError> for Problem {
     fn from(error: ApplyError) -> Self {
-        let detail = error.to_string();
+        let detail = in_words_of_api(&error.to_string());
         match error {
             ApplyError::Run(error) => error.into(),
             ApplyError::Changed(_) => {

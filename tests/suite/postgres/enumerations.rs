@@ -28,7 +28,7 @@ fn a_rehearsal_takes_a_value_of_an_earlier_step_for_no_fault() {
         .run(&["plan", "--dry-run"])
         .ends_with(0)
         .and_says(NOT_REHEARSED)
-        .and_says("2 ran and were rolled back");
+        .and_says("2 steps ran and were rolled back");
     place.run(&["migrate"]).ends_with(0);
     assert_eq!(place.one::<String>("SELECT m::text FROM a"), "happy");
 }
@@ -66,7 +66,7 @@ fn files_that_are_committed_one_by_one_are_no_fault_in_a_rehearsal_either() {
         .run(&["plan", "--dry-run"])
         .ends_with(0)
         .and_says(NOT_REHEARSED)
-        .and_says("2 ran and were rolled back");
+        .and_says("2 steps ran and were rolled back");
     // All files in one transaction are no such thing.
     place
         .run(&["migrate", "--atomic"])

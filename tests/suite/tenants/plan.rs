@@ -24,7 +24,7 @@ fn the_plan_tells_what_migrate_would_run() {
     place
         .run(&["plan", "--dry-run"])
         .ends_with(0)
-        .and_says("2 ran and were rolled back");
+        .and_says("2 steps ran and were rolled back");
     place.run(&["finalize"]).ends_with(0);
     place.run(&["plan"]).and_says("nothing is pending");
     assert_eq!(place.sum("acme"), "11");

@@ -44,7 +44,7 @@ fn a_late_step_is_refused_until_it_is_wanted() {
     place
         .run(&["plan", "--out-of-order", "--dry-run", "--to", "3"])
         .ends_with(0)
-        .and_says("1 ran and were rolled back");
+        .and_says("1 step ran and was rolled back; nothing was changed");
     place
         .run(&["migrate", "--out-of-order"])
         .ends_with(0)
@@ -126,4 +126,13 @@ fn a_service_runs_it_when_it_is_told_to() {
         .and_says("runs out of order: 0004_d was applied before it");
     let steps = service.get("/api/v1/status").json();
     assert_eq!(steps["steps"][2]["out_of_order"], true);
+}
+
+#[test]
+fn over_http_the_field_is_named_and_not_the_option() {
+    let place = late();
+    let service = Service::start(&place);
+    service
+        .post("/api/v1/runs", &json!({ "command": "migrate" }))
+        .is_problem(409, "or pass `\"out_of_order\": true`");
 }

@@ -50,7 +50,7 @@ fn migrate_goes_up_to_a_step_and_says_what_is_left() {
     let plan = plan.and_says("2 of 4 pending").and_says("0002_b");
     assert!(!plan.stdout.contains("0003_c"), "{plan:#?}");
     let rehearsed = place.run(&["plan", "--to", "2", "--dry-run"]).ends_with(0);
-    rehearsed.and_says("2 ran and were rolled back");
+    rehearsed.and_says("2 steps ran and were rolled back");
     place
         .run(&["migrate", "--to", "2"])
         .ends_with(0)
@@ -196,7 +196,7 @@ fn a_service_takes_the_same() {
         .and_says("2 of 4 pending");
     desk.run(&["plan", "--steps", "3", "--dry-run"])
         .ends_with(0)
-        .and_says("3 ran and were rolled back");
+        .and_says("3 steps ran and were rolled back");
     desk.run(&["migrate", "--to", "0003_c"])
         .ends_with(0)
         .and_says("done; the state is migration_required: 1 step is pending");

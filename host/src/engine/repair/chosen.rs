@@ -82,7 +82,7 @@ fn find<'d>(all: &'d [Difference], name: &str, what: Differs) -> Result<&'d Diff
             _ => ("whose file has changed", "changed have"),
         };
         let others = match names.as_slice() {
-            [] => "there is no such step".to_owned(),
+            [] => format!("there is no applied step {is}"),
             names => format!("{are} {}", names.join(", ")),
         };
         return Err(RunError::Refused(format!(
