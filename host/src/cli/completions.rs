@@ -1,6 +1,6 @@
 //! `completions`: a script for the user's shell.
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command, CommandFactory as _};
 use clap_complete::Shell;
 
 use super::terminal::Terminal;
@@ -23,12 +23,15 @@ pub(super) fn run(
         .into());
     }
     let mut script = Vec::new();
-    clap_complete::generate(
-        arguments.shell,
-        &mut Arguments::command(),
-        "wasmigrate",
-        &mut script,
-    );
+    let all = Arguments::command();
+    let shown = all
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
+    // Only the host itself gives the commands that are not shown.
+    let mut commands = Command::new("wasmigrate")
+        .args(all.get_arguments().cloned())
+        .subcommands(shown.cloned());
+    clap_complete::generate(arguments.shell, &mut commands, "wasmigrate", &mut script);
     terminal.line(String::from_utf8_lossy(&script).trim_end());
     Ok(0)
 }

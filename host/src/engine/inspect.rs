@@ -43,7 +43,7 @@ pub(super) async fn inspect(
         .map_err(|error| Failure::from_catalog(&error))?;
     let started = engine.sandbox()?;
     let component = started
-        .load(&bytes, &digest)
+        .load(&bytes, &digest, &Stop::default())
         .map_err(Failure::from_sandbox)?;
     let world = sandbox::world(&bytes, component.interface());
     let stop = Stop::default();

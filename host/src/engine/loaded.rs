@@ -90,6 +90,7 @@ pub(super) fn load(
         database: &*engine.database,
         options: &engine.options,
         observer,
+        stop,
         started: AtomicUsize::new(0),
         of: files.len(),
     };
@@ -125,6 +126,7 @@ struct Loader<'l> {
     database: &'l dyn Database,
     options: &'l Options,
     observer: &'l dyn Observer,
+    stop: &'l Stop,
     started: AtomicUsize,
     of: usize,
 }
@@ -185,7 +187,7 @@ impl Loader<'_> {
         let (bytes, digest) = self.read(file)?;
         self.tell(label, !sandbox.is_compiled(&digest));
         let component = sandbox
-            .load(&bytes, &digest)
+            .load(&bytes, &digest, self.stop)
             .map_err(Failure::from_sandbox)?;
         Ok((program(component), digest))
     }

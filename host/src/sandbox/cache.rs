@@ -10,14 +10,12 @@ use std::cell::RefCell;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use twox_hash::XxHash3_128;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::error::Error;
 use super::private;
 
 thread_local! {
@@ -114,19 +112,21 @@ fn checksum_of(code: &[u8]) -> [u8; 16] {
     XxHash3_128::oneshot(code).to_be_bytes()
 }
 
-/// Runs the compiler, which must not take the host with it.
-pub(super) fn compiling<T>(compile: impl FnOnce() -> wasmtime::Result<T>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(compile))
-        .map_err(|_| {
-            Error::Load("the file cannot be compiled: it makes the compiler panic".to_owned())
-        })?
-        .map_err(|error| Error::Load(format!("the file cannot be compiled: {error:#}")))
+/// Code that was just compiled, where it is not kept.
+#[allow(
+    unsafe_code,
+    reason = "compiled code becomes executable here and in `map`; everything else in the host is safe"
+)]
+pub(super) fn unkept(engine: &Engine, code: &[u8]) -> Option<Component> {
+    // SAFETY: the code is what this program's own compiler has just made with this engine's settings, and nobody else could
+    // write to it.
+    unsafe { Component::deserialize(engine, code) }.ok()
 }
 
 /// Maps compiled code.
 #[allow(
     unsafe_code,
-    reason = "the one place where compiled code becomes executable; everything else in the host is safe"
+    reason = "compiled code becomes executable here and in `unkept`; everything else in the host is safe"
 )]
 fn map(engine: &Engine, code: &Path) -> Option<Component> {
     // SAFETY: the file was written by `Cache::store` from the output of wasmtime's compiler with this engine's settings,

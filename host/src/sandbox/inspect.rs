@@ -7,6 +7,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wit_component::WitPrinter;
 
+use crate::output::cut;
+
 /// What a component imports and exports.
 #[derive(Clone, Debug, Serialize)]
 pub struct Interface {
@@ -54,7 +56,7 @@ pub fn world(component: &[u8], interface: &Interface) -> String {
     written(component).unwrap_or_else(|_| names(interface))
 }
 
-fn written(component: &[u8]) -> anyhow::Result<String> {
+pub(super) fn written(component: &[u8]) -> anyhow::Result<String> {
     let decoded = wit_component::decode(component)?;
     let packages = decoded.resolve().packages.iter();
     let others: Vec<_> = packages
@@ -87,6 +89,20 @@ pub(super) fn unknown_imports(imports: &[String]) -> Vec<&str> {
         .map(String::as_str)
         .filter(|import| !is_offered(import))
         .collect()
+}
+
+/// Names that are said in an error, each of any length.
+const SAID_NAMES: usize = 10;
+const SAID_BYTES: usize = 500;
+
+/// Names as an error says them: a component may have a million.
+pub(super) fn some(names: &[&str]) -> String {
+    let said = names.iter().take(SAID_NAMES);
+    let said: Vec<String> = said.map(|name| cut(name, SAID_BYTES)).collect();
+    match names.len().checked_sub(SAID_NAMES) {
+        None | Some(0) => said.join(", "),
+        Some(others) => format!("{} and {others} more", said.join(", ")),
+    }
 }
 
 /// Whether an import is one of WASI, which language runtimes ask for, and which grants nothing.

@@ -9,8 +9,12 @@ use crate::database;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The largest component file, in MiB. Stops a file that takes minutes and gigabytes to compile.
+    /// The largest component file, in MiB. Stops a file that fills the memory before anything is known of it.
     pub component_mib: u64,
+    /// The memory that compiling one component may take, in MiB. Stops a small file that takes gigabytes to compile.
+    pub compile_mib: u64,
+    /// How long compiling one component may take, in seconds of the processor's time. Stops a small file that takes hours to compile.
+    pub compile_seconds: u64,
     /// All linear memories and tables of a component together, in MiB. Stops a memory bomb.
     pub memory_mib: u64,
     /// How long a phase of one step may take on the wall clock, time in host calls included, in seconds. Stops endless
@@ -44,6 +48,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             component_mib: 32,
+            compile_mib: 2_048,
+            compile_seconds: 300,
             memory_mib: 256,
             deadline_seconds: 15 * 60,
             stack_kib: 512,

@@ -7,10 +7,12 @@
 
 mod bindings;
 mod cache;
+mod compiler;
 mod convert;
 mod cost;
 mod database;
 mod error;
+mod fuzzing;
 mod inspect;
 mod limits;
 mod output;
@@ -36,14 +38,16 @@ use crate::database::{Error as DatabaseError, Limit, Result as DatabaseResult, S
 use bindings::StepPre;
 use bindings::transform::TransformPre;
 use bindings::wasmigrate::migration::types::Failure;
-use cache::{Cache, Unusable, compiling};
+use cache::{Cache, Unusable};
 use error::StopError;
 use limits::Limiter;
 use output::Output;
 use state::State;
 use transform::TransformState;
 
+pub use compiler::{Bounds as CompilerBounds, COMMAND as COMPILE_COMMAND, run as run_compiler};
 pub use error::Error;
+pub use fuzzing::read_foreign;
 pub use inspect::{Interface, is_wasi, world};
 pub use limits::Limits;
 pub use output::OutputWriter;
@@ -112,7 +116,7 @@ impl<H: StepHost> Sandbox<H> {
     /// Starts the engine, with compiled code kept under the directory `cache`.
     pub fn new(limits: Limits, cache: &Path) -> Result<Self, Error> {
         let failed = |error: &dyn std::fmt::Display| Error::Host(error.to_string());
-        let engine = engine(&limits).map_err(|error| failed(&error))?;
+        let engine = engine(limits.stack_kib).map_err(|error| failed(&error))?;
         ticker::start(&engine).map_err(|error| failed(&error))?;
         let mut linker = Linker::new(&engine);
         bindings::Step::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
@@ -167,11 +171,11 @@ impl<H: StepHost> Sandbox<H> {
     }
 
     /// Makes a component of the bytes of a file, whose SHA-256 is `digest`: compiles it, or takes it from the cache.
-    /// Takes long, and uses all cores.
-    pub fn load(&self, bytes: &[u8], digest: &str) -> Result<Component<H>, Error> {
+    /// Takes long, and uses all cores; ends when there is a reason to stop.
+    pub fn load(&self, bytes: &[u8], digest: &str, stop: &Stop) -> Result<Component<H>, Error> {
         match self.compiled(digest) {
             Some(component) => self.link(&component),
-            None => self.link(&self.compile(bytes, digest)?),
+            None => self.link(&self.compile(bytes, digest, stop)?),
         }
     }
 
@@ -181,7 +185,7 @@ impl<H: StepHost> Sandbox<H> {
         if !unknown.is_empty() {
             return Err(Error::Incompatible(format!(
                 "it imports what this host does not offer: {}",
-                unknown.join(", ")
+                inspect::some(&unknown)
             )));
         }
         let linked = match transform::is_transformation(&interface.exports) {
@@ -200,41 +204,15 @@ impl<H: StepHost> Sandbox<H> {
         Ok(Component { world, interface })
     }
 
-    fn compile(&self, bytes: &[u8], digest: &str) -> Result<wasmtime::component::Component, Error> {
-        if bytes.len() as u64 > self.limits.component_mib << 20 {
-            return Err(Error::Load(format!(
-                "the file has {} MiB: the limit `limits.component_mib` is {}",
-                bytes.len() >> 20,
-                self.limits.component_mib
-            )));
-        }
-        if bytes.is_empty() {
-            return Err(Error::Load("the file is empty".to_owned()));
-        }
-        if Engine::detect_precompiled(bytes).is_some() {
-            return Err(Error::Load(
-                "the file is compiled code (.cwasm), which the host never accepts: ship the component itself".to_owned(),
-            ));
-        }
-        // The preamble tells a core module (version 1, layer 0) from a component (layer 1):
-        // https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md
-        if bytes.starts_with(b"\0asm\x01\0\0\0") {
-            return Err(Error::Load(
-                "the file is a core WebAssembly module, not a component: build it for wasm32-wasip2, or turn it into a \
-                 component with `wasm-tools component new`"
-                    .to_owned(),
-            ));
-        }
-        if !bytes.starts_with(b"\0asm") {
-            return Err(Error::Load(
-                "the file is not WebAssembly: it does not begin with `\\0asm`".to_owned(),
-            ));
-        }
-        cost::check(bytes).map_err(|why| {
-            Error::Load(format!("the file would take too much to compile: {why}"))
-        })?;
+    /// Compiles a component, and keeps its code when it can.
+    fn compile(
+        &self,
+        bytes: &[u8],
+        digest: &str,
+        stop: &Stop,
+    ) -> Result<wasmtime::component::Component, Error> {
+        let code = compiler::compile(bytes, &self.limits, stop)?;
         if let (Some(cache), None) = (&self.cache, self.cache_problem()) {
-            let code = compiling(|| self.engine.precompile_component(bytes))?;
             let kept = cache
                 .store(digest, &code)
                 .map_err(|error| error.to_string());
@@ -247,7 +225,8 @@ impl<H: StepHost> Sandbox<H> {
                 }
             }
         }
-        compiling(|| wasmtime::component::Component::new(&self.engine, bytes))
+        cache::unkept(&self.engine, &code)
+            .ok_or_else(|| Error::Host("the compiler's code cannot be loaded".to_owned()))
     }
 
     /// An instance for one phase of a step. Nothing runs before the first call.
@@ -457,8 +436,8 @@ impl<H: StepHost> Instance<'_, H> {
 }
 
 /// The engine's settings: what a step needs and nothing more.
-fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
-    let stack = to_usize(limits.stack_kib << 10);
+fn engine(stack_kib: u64) -> wasmtime::Result<Engine> {
+    let stack = to_usize(stack_kib << 10);
     let mut config = Config::new();
     config
         .wasm_component_model(true)

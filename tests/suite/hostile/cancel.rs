@@ -11,7 +11,7 @@ use super::limits::ENDLESS_QUERY;
 use super::{Attack, STEP, attack};
 
 /// A second is promised; a test machine may have much else to do.
-const SOON: Duration = Duration::from_secs(5);
+pub(super) const SOON: Duration = Duration::from_secs(5);
 
 const READY: &str = "(call $output (i32.const 1) {{ready}})";
 
@@ -43,7 +43,7 @@ fn interrupt(place: &Place, command: &str, line: &str, signal: &str) -> Said {
     }
 }
 
-fn send(signal: &str, child: &Child) {
+pub(super) fn send(signal: &str, child: &Child) {
     let status = Command::new("kill")
         .args([signal, &child.id().to_string()])
         .status();

@@ -7,6 +7,7 @@ mod attempts;
 pub mod batches;
 mod cache;
 mod cancel;
+mod compile;
 pub mod component;
 mod contract;
 mod files;

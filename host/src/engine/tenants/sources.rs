@@ -5,7 +5,7 @@ use super::snapshot::TenantSnapshot;
 use super::work::{Schedule, concerned};
 use super::{ApplyError, RunError, Source, TenancyOptions};
 use crate::catalog::{Digests, SourceFile, StepKind};
-use crate::database::Session;
+use crate::database::{Session, Stop};
 use crate::engine::Engine;
 use crate::journal::{self, SourceRecord};
 use crate::sandbox;
@@ -34,7 +34,7 @@ pub(in crate::engine) fn read(engine: &Engine, file: &SourceFile) -> Result<Sour
             let started = engine
                 .sandbox()
                 .map_err(|failure| RunError::Step(Box::new(failure)))?;
-            let loaded = started.load(&bytes, &digest);
+            let loaded = started.load(&bytes, &digest, &Stop::default());
             let component = loaded.map_err(|error| {
                 let failure = crate::engine::Failure::from_sandbox(error);
                 RunError::Step(Box::new(failure))
