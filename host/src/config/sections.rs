@@ -294,6 +294,9 @@ impl Default for TestConfig {
 pub struct ServeConfig {
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// Another address, which answers how the service is and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen_health: Option<SocketAddr>,
     /// The dialect of `/internal/migrations`.
     pub dialect: Dialect,
     /// How long the answer to a command waits for the end of its work.
@@ -317,6 +320,7 @@ impl Default for ServeConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9002)),
+            listen_health: None,
             dialect: Dialect::default(),
             answer_wait_milliseconds: 200,
             password_file: PathBuf::new(),

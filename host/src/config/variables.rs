@@ -88,8 +88,9 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
     };
     let value = match (section, defaults.and_then(|defaults| defaults.get(&key))) {
         (Some("settings"), _) | (_, Some(Value::String(_))) => Value::String(text.to_owned()),
-        // It has no default.
+        // They have no default.
         (Some("sources"), None) if key == "order" => Value::String(text.to_owned()),
+        (Some("serve"), None) if key == "listen_health" => Value::String(text.to_owned()),
         (_, Some(Value::Integer(_))) => {
             Value::Integer(text.parse().map_err(|_| Error::Variable {
                 name: name.to_owned(),
@@ -102,7 +103,7 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
                 message: format!("`{}` is neither `true` nor `false`", shown(text)),
             })?)
         }
-        (Some("sources" | "tenants"), Some(Value::Array(_))) => Value::Array(
+        (Some("serve" | "sources" | "tenants"), Some(Value::Array(_))) => Value::Array(
             text.split(',')
                 .map(str::trim)
                 .filter(|name| !name.is_empty())

@@ -5,6 +5,7 @@
 //! This room knows no SQL, no component, and decides nothing of what may run when, but for what a protocol itself demands.
 
 mod body;
+mod connections;
 mod credentials;
 mod dashboard;
 mod guessing;
@@ -91,8 +92,16 @@ struct Service {
     boot: String,
 }
 
-/// Everything that the service answers.
-pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
+/// What the service answers.
+pub struct Routers {
+    /// Everything.
+    pub service: Router,
+    /// How it is, and nothing else.
+    pub health: Router,
+}
+
+/// The answers of a service.
+pub fn routers(supervisor: Arc<Supervisor>, settings: Settings) -> Routers {
     let started_at = crate::journal::now();
     let service = Arc::new(Service {
         started_at,
@@ -117,13 +126,15 @@ pub fn router(supervisor: Arc<Supervisor>, settings: Settings) -> Router {
         .fallback(openslides::not_found)
         .method_not_allowed_fallback(openslides::method_not_allowed)
         .with_state(Arc::clone(&service));
+    let health = health::routes().with_state(Arc::clone(&service));
     let hosts = service.settings.hosts.clone();
-    migrator::over(own, &service)
+    let service = migrator::over(own, &service)
         .layer(from_fn(move |request, next| {
             hosts::refuse_others(hosts.clone(), request, next)
         }))
         .layer(from_fn_with_state(Arc::clone(&service), guessing::limit))
-        .layer(from_fn_with_state(service, observe))
+        .layer(from_fn_with_state(service, observe));
+    Routers { service, health }
 }
 
 /// The header that names a request in answers and logs.

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,16 +13,17 @@ use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
+use super::connections::Connections;
 use super::pushed::Pushed;
 use super::unparsable::Worded;
 
 /// What the server bears.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once. More get the answer to come back later; stops a flood from taking all file descriptors.
+    /// Connections at once, of one address half of them. More get the answer to come back later; stops a flood from taking all
+    /// file descriptors, and one client from taking all connections.
     pub connections: usize,
     /// How long a client may take to send the head of a request, and how long a connection may be idle. Stops slow
     /// senders from holding connections.
@@ -42,7 +42,7 @@ impl Default for Limits {
             connections: 512,
             header_wait: Duration::from_secs(10),
             write_wait: Duration::from_secs(10),
-            probes: 32,
+            probes: 256,
             stop_wait: Duration::from_millis(300),
         }
     }
@@ -63,8 +63,8 @@ pub async fn serve(
     limits: Limits,
     stopped: impl Future<Output = ()>,
 ) {
-    let permits = Arc::new(Semaphore::new(limits.connections));
-    let probes = Arc::new(Semaphore::new(limits.probes));
+    let connections = Connections::new(limits.connections);
+    let probes = Connections::new(limits.probes);
     let graceful = GracefulShutdown::new();
     tokio::pin!(stopped);
     loop {
@@ -80,10 +80,10 @@ pub async fn serve(
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+        let Some(seat) = connections.take(address.ip()) else {
             tracing::debug!(%address, "too many connections");
-            match Arc::clone(&probes).try_acquire_owned() {
-                Ok(permit) => {
+            match probes.take(address.ip()) {
+                Some(seat) => {
                     let router = router.clone();
                     tokio::spawn(async move {
                         match is_probe(&connection).await {
@@ -92,10 +92,10 @@ pub async fn serve(
                             }
                             false => shed(connection),
                         }
-                        drop(permit);
+                        drop(seat);
                     });
                 }
-                Err(_) => shed(connection),
+                None => shed(connection),
             }
             continue;
         };
@@ -104,7 +104,7 @@ pub async fn serve(
         tokio::spawn(async move {
             // What clients do to their connections is their business.
             let _ = connection.await;
-            drop(permit);
+            drop(seat);
         });
     }
     drop(listener);

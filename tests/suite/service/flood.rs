@@ -11,8 +11,8 @@ use super::process::Service;
 use super::{applied, held_in, open_gate};
 use crate::hosts::host::until;
 
-/// Connections that are served at once.
-const SERVED: usize = 512;
+/// Connections of one address that are served at once.
+const SERVED: usize = 256;
 
 /// Connections in all, where this process may open as many.
 const CLIENTS: usize = 10_000;

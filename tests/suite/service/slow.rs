@@ -1,7 +1,7 @@
 //! Clients that take their time, or send more than they should.
 
 use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::thread::{ScopedJoinHandle, scope};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use serde_json::json;
 use super::client::{self, Answer, Request};
 use super::process::{Service, TOKEN};
 use super::{applied, held_in};
+use crate::hosts::host::until;
 
 /// Ten seconds are promised; a test machine may have much else to do.
 const TOLERATED: Duration = Duration::from_secs(25);
@@ -142,6 +143,81 @@ fn slow_readers_are_sent_away_and_probes_are_answered() {
             "they keep their connections"
         );
         std::thread::sleep(Duration::from_millis(200));
+    }
+    drop(held);
+}
+
+/// A connection from another address of this machine.
+fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let connection = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket
+            .bind(SocketAddr::new(source.parse().unwrap(), 0))
+            .unwrap();
+        socket.connect(address).await.unwrap().into_std().unwrap()
+    });
+    connection.set_nonblocking(false).unwrap();
+    connection
+}
+
+/// Whether a request over this connection is answered, not sent away.
+fn is_served(mut connection: TcpStream) -> bool {
+    let _ = connection.write_all(&Request::get("/api/v1/status").bytes());
+    let answer = client::read_answer(connection).unwrap().unwrap();
+    assert!([200, 503].contains(&answer.status), "{answer:?}");
+    answer.status == 200
+}
+
+#[test]
+fn no_address_takes_all_connections() {
+    let place = held_in("migrate");
+    let service = Service::start(&place);
+    let address = service.address();
+    // More than are served at all, of a client that says nothing.
+    let held: Vec<_> = (0..600)
+        .map(|_| client::connect(address).unwrap())
+        .collect();
+    assert!(!is_served(client::connect(address).unwrap()));
+    assert!(is_served(connect_from("127.0.0.2", address)));
+    // A second one may have as many as are left for all others.
+    let of_another: Vec<_> = (0..600)
+        .map(|_| connect_from("127.0.0.3", address))
+        .collect();
+    assert!(!is_served(connect_from("127.0.0.3", address)));
+    assert!(is_served(connect_from("127.0.0.2", address)));
+    drop((held, of_another));
+}
+
+#[test]
+fn probes_have_an_address_of_their_own() {
+    let place = held_in("migrate");
+    let service = Service::start_with(&place, &["--listen-health", "127.0.0.1:0"]);
+    let mut probes = None;
+    until("it listens for probes", || {
+        let logs = service.logs();
+        let line = logs
+            .iter()
+            .find(|line| line.contains("listening for probes"));
+        let address = line.and_then(|line| line.split("address=").nth(1));
+        probes = address.map(|address| address.trim().parse::<SocketAddr>().unwrap());
+        probes.is_some()
+    });
+    let probes = probes.unwrap();
+    // The service itself has no room left for this address, and looks at no more of its connections either.
+    let held: Vec<_> = (0..600)
+        .map(|_| client::connect(service.address()).unwrap())
+        .collect();
+    for path in ["/healthz", "/readyz"] {
+        let answer = Request::get(path).without("Authorization").send(probes);
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    }
+    for path in ["/", "/api/v1/status", "/metrics", "/internal/migrations"] {
+        let answer = Request::get(path).send(probes);
+        assert_eq!(answer.status, 404, "{path}: {answer:?}");
     }
     drop(held);
 }
