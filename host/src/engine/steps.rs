@@ -18,22 +18,29 @@ const DESCRIBE_DEADLINE: Duration = Duration::from_secs(10);
 /// How many descriptions are remembered.
 const REMEMBERED: usize = 1_000;
 
+/// What a component said of itself, or why it cannot.
+type Described = Result<Arc<Inspection>, String>;
+
 /// What components said of themselves, by the digests of their files.
 #[derive(Default)]
-pub(super) struct Descriptions(Mutex<VecDeque<Arc<Inspection>>>);
+pub(super) struct Descriptions(Mutex<VecDeque<(String, Described)>>);
+
+/// Failures of the file itself, which it would only repeat. Whoever may look could make the host pay for them again and again.
+const OF_THE_FILE: [&str; 4] = ["deadline", "incompatible", "limit", "load"];
 
 impl Descriptions {
-    fn of(&self, digest: &str) -> Option<Arc<Inspection>> {
+    fn of(&self, digest: &str) -> Option<Described> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().find(|known| known.digest == digest).cloned()
+        let (_, described) = known.iter().find(|(known, _)| known == digest)?;
+        Some(described.clone())
     }
 
-    fn remember(&self, inspection: &Arc<Inspection>) {
+    fn remember(&self, digest: String, described: Described) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() == REMEMBERED {
             known.pop_front();
         }
-        known.push_back(Arc::clone(inspection));
+        known.push_back((digest, described));
     }
 }
 
@@ -177,22 +184,35 @@ async fn describe_component(engine: &Engine, file: &StepFile, details: &mut Step
 }
 
 /// What a component says of itself, which it is asked once.
-async fn described(engine: &Engine, file: &StepFile) -> Result<Arc<Inspection>, String> {
+async fn described(engine: &Engine, file: &StepFile) -> Described {
     let digest = engine.remembered_digests().of(file);
     let digest = digest.map_err(|error| error.to_string())?;
     if let Some(known) = engine.descriptions.of(&digest) {
-        return Ok(known);
+        return known;
     }
     let deadline = DESCRIBE_DEADLINE.min(engine.deadline());
-    let inspection = inspect::inspect(engine, file, deadline).await;
-    let inspection = Arc::new(inspection.map_err(|failure| match failure.code.as_str() {
-        // The limit of the settings is another.
-        "deadline" => format!(
-            "its `describe` does not end within {} s",
-            deadline.as_secs()
-        ),
-        _ => failure.message,
-    })?);
-    engine.descriptions.remember(&inspection);
+    let inspection = match inspect::inspect(engine, file, deadline).await {
+        Ok(inspection) => inspection,
+        Err(failure) => {
+            let is_of_the_file = OF_THE_FILE.contains(&failure.code.as_str());
+            let why = match failure.code.as_str() {
+                // The limit of the settings is another.
+                "deadline" => format!(
+                    "its `describe` does not end within {} s",
+                    deadline.as_secs()
+                ),
+                _ => failure.message,
+            };
+            if is_of_the_file {
+                engine.descriptions.remember(digest, Err(why.clone()));
+            }
+            return Err(why);
+        }
+    };
+    let inspection = Arc::new(inspection);
+    let known = Ok(Arc::clone(&inspection));
+    engine
+        .descriptions
+        .remember(inspection.digest.clone(), known);
     Ok(inspection)
 }

@@ -77,6 +77,26 @@ fn describing_itself_a_step_changes_nothing() {
 }
 
 #[test]
+fn describing_itself_a_step_sees_nothing_of_the_target() {
+    let place = gated();
+    // It breaks down when it is told something.
+    let peep = "(if (i32.eqz (call $query_rows {{SELECT is_open FROM gate}})) (then unreachable))";
+    let step = Component::new().with("describe", peep);
+    place.write_step("0002_curious.wasm", &step.build());
+    let file = place.path().join("read-token");
+    std::fs::write(&file, "only-looking").unwrap();
+    let service = Service::start_with(&place, &["--read-token-file", "read-token"]);
+    let request = Request::get("/api/v1/steps/2").with("Authorization", "Bearer only-looking");
+    let seen = request.send(service.address()).json();
+    assert_eq!(seen["problem"], Value::Null, "{seen}");
+    assert_eq!(seen["transactional"], true, "{seen}");
+    // Where it is there to see, it is seen.
+    let step = Component::new().with("check", peep);
+    place.write_step("0002_curious.wasm", &step.build());
+    place.run(&["migrate"]).ends_with(2).and_says("unreachable");
+}
+
+#[test]
 fn steps_that_never_describe_themselves_hold_up_no_other_question() {
     let place = gated();
     let endless = Component::new().with("describe", "(loop $again (br $again))");
