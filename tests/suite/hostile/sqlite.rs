@@ -1,5 +1,6 @@
 //! What a step leaves in a file so that it happens in the host's name, or with the application's next write.
 
+use super::component::{Component, sql};
 use crate::place::Place;
 
 fn first() -> Place {
@@ -92,4 +93,46 @@ fn a_row_of_many_long_values_is_counted_before_it_is_copied() {
         .run(&["migrate"])
         .ends_with(1)
         .and_says("the limit `limits.value_bytes` is 10000000");
+}
+
+/// A statement that was prepared before touches more once there is a trigger.
+#[test]
+fn references_are_checked_also_of_what_is_prepared_anew() {
+    let logs = sql("INSERT INTO log VALUES ('again')");
+    let place = Place::new().with_data(
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+         CREATE TABLE child (parent INTEGER REFERENCES parent (id));
+         CREATE TABLE log (note TEXT);
+         INSERT INTO parent VALUES (1);
+         INSERT INTO child VALUES (1);",
+    );
+    let step = Component::migrating(
+        logs.clone()
+            + &sql("CREATE TRIGGER hidden AFTER INSERT ON log BEGIN DELETE FROM parent; END")
+            + &logs
+            + &sql("DROP TRIGGER hidden"),
+    );
+    place.write_step("0001_hidden.wasm", &step.build());
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("without the parent that a foreign key demands: `child` rowid 1 → `parent`");
+    assert_eq!(place.one::<i64>("SELECT count(*) FROM parent"), 1);
+}
+
+#[test]
+fn many_long_values_at_the_same_time_are_too_many() {
+    let value = "hex(zeroblob(30000000))";
+    let place = Place::new();
+    let select = format!("SELECT {};", [value; 20].join(", "));
+    place.write_step("0001_hoard.sql", select.as_bytes());
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("SQLite asks for more than 512 MiB of memory")
+        .and_says("the limit `limits.value_bytes` is 67108864");
+    let (_, peak) = crate::memory::watched(&place, &["migrate"]);
+    assert!(peak < 700 << 10, "{peak} KiB at the peak");
+    place.write_step("0001_hoard.sql", b"CREATE TABLE sober (id INTEGER);");
+    place.run(&["migrate"]).ends_with(0);
 }

@@ -43,7 +43,7 @@ fn from_code(failure: ffi::Error, message: String) -> Error {
         ffi::ErrorCode::DatabaseBusy | ffi::ErrorCode::DatabaseLocked => ErrorKind::Busy,
         ffi::ErrorCode::OperationInterrupted => ErrorKind::Stopped,
         ffi::ErrorCode::AuthorizationForStatementDenied => ErrorKind::NotPermitted,
-        ffi::ErrorCode::TooBig => ErrorKind::Limit,
+        ffi::ErrorCode::TooBig | ffi::ErrorCode::OutOfMemory => ErrorKind::Limit,
         ffi::ErrorCode::CannotOpen | ffi::ErrorCode::NotADatabase => ErrorKind::Unavailable,
         ffi::ErrorCode::ApiMisuse | ffi::ErrorCode::ParameterOutOfRange => {
             ErrorKind::InvalidArgument

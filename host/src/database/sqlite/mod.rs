@@ -258,6 +258,20 @@ impl Database for Sqlite {
     }
 }
 
+/// How many values of full length SQLite may hold at the same time, in all connections of this process.
+const FULL_VALUES: u64 = 8;
+
+/// What it may hold in any case.
+const LEAST_MEMORY: u64 = 256 << 20;
+
+/// The memory that SQLite may take. Stops a statement that builds many values, each of which is short enough.
+fn most_memory(limits: &SessionLimits) -> u64 {
+    limits
+        .value_bytes
+        .saturating_mul(FULL_VALUES)
+        .max(LEAST_MEMORY)
+}
+
 /// Opens a connection with everything switched off that a target does not need.
 fn connect(
     path: &Path,
@@ -283,6 +297,11 @@ fn connect(
         Limit::SQLITE_LIMIT_LENGTH,
         i32::try_from(limits.value_bytes).unwrap_or(i32::MAX),
     )?;
+    // It holds for the whole process and can only be lowered, also by what a component is described in, which has other limits.
+    if access != Access::Read {
+        let most_memory = i64::try_from(most_memory(limits)).unwrap_or(i64::MAX);
+        connection.pragma_update(None, "hard_heap_limit", most_memory)?;
+    }
     match access {
         Access::Read => connection.pragma_update(None, "query_only", true)?,
         Access::Write => {

@@ -200,8 +200,10 @@ impl OpenFile {
     }
 
     pub(super) fn close_cursor(&mut self, cursor: OpenCursor) {
+        let mut prepared = cursor.running.close();
+        prepared.touched.add(&self.note_touched());
         self.statements(cursor.authority)
-            .put(cursor.statement, cursor.running.close());
+            .put(cursor.statement, prepared);
     }
 
     fn statements(&mut self, authority: Authority) -> &mut StatementCache {
@@ -236,6 +238,20 @@ impl OpenFile {
             error.message = format!("not permitted: {reason}");
         }
         match error.kind {
+            ErrorKind::Limit if error.code == "SQLITE_NOMEM" => {
+                let limits = &self.database.limits;
+                error = Error {
+                    code: error.code,
+                    ..Error::limit(
+                        "limits.value_bytes",
+                        limits.value_bytes,
+                        format_args!(
+                            "SQLite asks for more than {} MiB of memory, which is what some values of full length take",
+                            super::most_memory(limits) >> 20
+                        ),
+                    )
+                };
+            }
             ErrorKind::Limit => {
                 error = Error {
                     code: error.code,
@@ -254,6 +270,14 @@ impl OpenFile {
         error
     }
 
+    /// Takes note of what was touched since the last call. SQLite prepares a statement anew by itself when the schema has changed, and
+    /// it may then touch more than before.
+    pub(super) fn note_touched(&mut self) -> Touched {
+        let touched = self.guard.take_touched();
+        self.touched.add(&touched);
+        touched
+    }
+
     /// Takes the statement out of the cache, or prepares it.
     pub(super) fn prepare(
         &mut self,
@@ -267,11 +291,10 @@ impl OpenFile {
             self.touched.add(&prepared.touched);
             return Ok((sql, prepared));
         }
-        self.guard.take_touched();
+        self.note_touched();
         let mut prepared =
             Prepared::new(&self.connection, sql).map_err(|error| self.explain(error))?;
-        prepared.touched = self.guard.take_touched();
-        self.touched.add(&prepared.touched);
+        prepared.touched = self.note_touched();
         Ok((sql.to_owned(), prepared))
     }
 
@@ -291,6 +314,8 @@ impl OpenFile {
             self.changes.add_unseen(&prepared.touched, changed, seen);
         }
         let changes_rows = !prepared.read_only;
+        let anew = self.note_touched();
+        prepared.touched.add(&anew);
         self.statements(authority).put(sql, prepared);
         match result {
             Ok(()) if changes_rows && changed > 0 => Ok(changed),

@@ -85,7 +85,7 @@ impl OpenFile {
             self.require_transaction(Authority::Step)?;
             self.is_verified = false;
             self.guard.act_for(Authority::Step);
-            self.guard.take_touched();
+            self.note_touched();
             let mut statement = match statements.next() {
                 Ok(Some(statement)) => statement,
                 Ok(None) => return Ok(changed),
@@ -98,8 +98,7 @@ impl OpenFile {
                     });
                 }
             };
-            let touched = self.guard.take_touched();
-            self.touched.add(&touched);
+            let touched = self.note_touched();
             if statement.parameter_count() > 0 {
                 let why = "a statement of a script takes no parameters";
                 return Err(Error::invalid_argument(why).into());

@@ -111,6 +111,7 @@ impl Transactions for SqliteSession {
         if inner.is_verified {
             return Ok(());
         }
+        inner.note_touched();
         inner.guard.act_for(Authority::Host);
         // The check may take long on large tables.
         inner.guard.allow_interruption();
