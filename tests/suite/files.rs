@@ -1,5 +1,7 @@
 //! The steps on disk: what fits and what does not.
 
+use std::os::unix::fs::symlink;
+
 use crate::place::Place;
 
 fn applied() -> Place {
@@ -267,4 +269,99 @@ fn a_day_without_a_time_is_among_the_times() {
         place.write_step(&format!("{directory}/up.sql"), sql.as_bytes());
     }
     place.run(&["finalize"]).ends_with(0);
+}
+
+/// What a link leads to elsewhere may be a secret, which the message of a failure would show.
+#[test]
+fn a_link_to_what_is_elsewhere_is_not_followed() {
+    let place = Place::new().with_sql("0001_first.sql", "CREATE TABLE first (id INTEGER);");
+    let secret = place.path().join("secret");
+    std::fs::write(&secret, "hunter2").unwrap();
+    for name in ["0002_link.sql", "0002_link.wasm", "0001_first.sql.conf"] {
+        symlink(&secret, place.step(name)).unwrap();
+        let said = place
+            .run(&["migrate"])
+            .ends_with(2)
+            .and_says(name)
+            .and_says("is a link to a file outside of this directory, which is not followed: copy the file here");
+        assert!(!format!("{said:?}").contains("hunter2"), "{said:?}");
+        std::fs::remove_file(place.step(name)).unwrap();
+    }
+    // A whole directory as a step.
+    let elsewhere = place.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("up.sql"), "hunter2").unwrap();
+    symlink(&elsewhere, place.step("0002_link")).unwrap();
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("0002_link/up.sql");
+    std::fs::remove_file(place.step("0002_link")).unwrap();
+    // Volumes of Kubernetes are links within the directory, and the directory itself may be one.
+    std::fs::create_dir(place.step("..data")).unwrap();
+    std::fs::rename(
+        place.step("0001_first.sql"),
+        place.step("..data").join("0001_first.sql"),
+    )
+    .unwrap();
+    symlink("..data/0001_first.sql", place.step("0001_first.sql")).unwrap();
+    symlink("migrations", place.path().join("linked")).unwrap();
+    place
+        .run(&["migrate", "--migrations", "linked"])
+        .ends_with(0)
+        .and_says("0001_first migrated");
+}
+
+#[test]
+fn a_pipe_among_the_steps_is_not_waited_for() {
+    let place = Place::new().with_sql("0001_first.sql", "CREATE TABLE first (id INTEGER);");
+    for name in ["0002_pipe.sql", "0002_pipe.wasm", "0001_first.sql.conf"] {
+        let made = std::process::Command::new("mkfifo")
+            .arg(place.step(name))
+            .status();
+        assert!(made.unwrap().success());
+        place
+            .run(&["migrate"])
+            .ends_with(2)
+            .and_says(name)
+            .and_says("is a pipe, a socket or a device, and no file");
+        std::fs::remove_file(place.step(name)).unwrap();
+    }
+}
+
+/// Names are said wherever a file is spoken of.
+#[test]
+fn names_of_files_do_not_steer_the_terminal() {
+    let place = Place::new().with_sql("0001_first.sql", "CREATE TABLE first (id INTEGER);");
+    for name in [
+        "0002_\u{1b}[2Jb.sql",
+        "0002_b\u{202e}lqs.sql",
+        "0002_b\r.sql",
+        "0002_b\nforged.sql",
+        "\u{1b}]0;title\u{7}.sql",
+        "\u{9b}2J.txt",
+    ] {
+        std::fs::write(place.step(name), "SELECT nothing;").unwrap();
+        for command in [
+            &["status"][..],
+            &["plan", "-v"],
+            &["migrate"],
+            &["history", "--output"],
+            &["verify"],
+            &["migrate", "--json"],
+        ] {
+            let said = place.run(command);
+            let both = said.stdout + &said.stderr;
+            let steers = |letter: char| {
+                (letter.is_control() && letter != '\n')
+                    || ('\u{202a}'..='\u{202e}').contains(&letter)
+            };
+            assert!(!both.contains(steers), "{command:?}: {both:?}");
+            assert!(
+                !both.lines().any(|line| line.starts_with("forged")),
+                "{both}"
+            );
+        }
+        std::fs::remove_file(place.step(name)).unwrap();
+    }
 }

@@ -19,6 +19,24 @@ use super::{Error, StepFile, StepKind};
 /// How long a file must have been left alone before its digest is remembered.
 const SETTLED: Duration = Duration::from_secs(2);
 
+/// The most bytes of a step's file. Stops one that fills the memory.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// The bytes of a file, which must be one, and no larger than may be.
+fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path)?
+        .take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if read as u64 > MOST_BYTES {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("the file has more than {} MiB", MOST_BYTES >> 20),
+        ));
+    }
+    Ok(bytes)
+}
+
 /// The SHA-256 of some bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
@@ -142,7 +160,7 @@ impl Digests {
         if file.kind != StepKind::Sql {
             return Ok(false);
         }
-        let bytes = fs::read(&file.path).map_err(|source| unreadable(file, source))?;
+        let bytes = read_whole(&file.path).map_err(|source| unreadable(file, source))?;
         Ok(same_sql(&bytes).any(|same| sha256(&same) == digest))
     }
 
@@ -151,7 +169,7 @@ impl Digests {
         if file.kind != StepKind::Sql {
             return self.of(file);
         }
-        let bytes = fs::read(&file.path).map_err(|source| unreadable(file, source))?;
+        let bytes = read_whole(&file.path).map_err(|source| unreadable(file, source))?;
         Ok(sha256(&[&*lines(&bytes).join(&b"\n"[..]), b"\n"].concat()))
     }
 
@@ -169,7 +187,7 @@ impl Digests {
     pub fn read(&self, file: &StepFile) -> Result<(Vec<u8>, String), Error> {
         let mut bytes = Vec::new();
         let digest = self.learn(file, || {
-            bytes = fs::read(&file.path)?;
+            bytes = read_whole(&file.path)?;
             Ok(sha256(&bytes))
         });
         match digest {

@@ -12,6 +12,7 @@ use super::file_name::{self, Parts};
 use super::version::Version;
 use super::{Ignored, StepKind, Strange};
 use crate::database::Kind;
+use crate::output::printable;
 
 /// How deep directories are searched for files that nobody would look at.
 const DEPTH: usize = 4;
@@ -74,8 +75,15 @@ impl Listing {
             if is_companion(&file_name) {
                 continue;
             }
+            let shown = printable(&file_name);
             if is_hidden(&file_name) {
-                listing.ignore(file_name, "hidden, or the copy of an editor");
+                listing.ignore(shown, "hidden, or the copy of an editor");
+                continue;
+            }
+            if shown != file_name || file_name.contains('\t') {
+                let why = "has characters in its name that steer a terminal: rename it".to_owned();
+                let file_name = shown;
+                listing.strange.push(Strange { file_name, why });
                 continue;
             }
             // Followed, when it is a link.
@@ -88,6 +96,15 @@ impl Listing {
                     let why = format!("cannot be read: {error}");
                     listing.strange.push(Strange { file_name, why });
                     continue;
+                }
+                Ok(metadata)
+                    if file_name::is_program(&file_name) || strip_conf(&file_name).is_some() =>
+                {
+                    let is_file = metadata.is_file();
+                    if let Some(why) = objection(directory, &path, is_file) {
+                        listing.strange.push(Strange { file_name, why });
+                        continue;
+                    }
                 }
                 Ok(_) | Err(_) => {}
             }
@@ -187,6 +204,14 @@ impl Listing {
             }
         }
         let beside = |inner: &str| Some(path.join(inner)).filter(|path| path.is_file());
+        let above = path.parent().unwrap_or(&path);
+        for inner in [up, DOWN, METADATA] {
+            let Some(file) = beside(inner) else { continue };
+            if let Some(why) = objection(above, &file, true) {
+                let file_name = format!("{name}/{inner}");
+                self.strange.push(Strange { file_name, why });
+            }
+        }
         self.listed.push(Listed {
             file_name: format!("{name}/{up}"),
             stem: name,
@@ -299,4 +324,23 @@ fn first_program(directory: &Path, depth: usize) -> io::Result<Option<PathBuf>> 
         }
     }
     Ok(None)
+}
+/// Why what has the name of a file is not to be read, when it is not: a pipe never ends, and what a link leads to elsewhere on
+/// this machine may be a secret, of which a failure would show the first statement.
+fn objection(directory: &Path, path: &Path, is_file: bool) -> Option<String> {
+    if !is_file {
+        return Some("is a pipe, a socket or a device, and no file".to_owned());
+    }
+    let inside = |directory: &Path| -> io::Result<bool> {
+        Ok(fs::canonicalize(path)?.starts_with(fs::canonicalize(directory)?))
+    };
+    let is_linked = |part: &Path| fs::symlink_metadata(part).is_ok_and(|it| it.is_symlink());
+    let is_on_the_way = path.ancestors().take_while(|part| *part != directory);
+    if !is_on_the_way.into_iter().any(is_linked) || inside(directory).unwrap_or(false) {
+        return None;
+    }
+    Some(
+        "is a link to a file outside of this directory, which is not followed: copy the file here"
+            .to_owned(),
+    )
 }
