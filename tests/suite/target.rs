@@ -423,7 +423,7 @@ mod postgres {
         for (parameter, said) in [
             (
                 "channel_binding=require",
-                "`channel_binding` can only be disable or prefer here",
+                "which `channel_binding=require` asks for",
             ),
             (
                 "target_session_attrs=standby",

@@ -8,8 +8,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::binding::Binding;
 use super::conninfo;
 use super::parameters::{KNOWN, objection};
+use super::required::Required;
 
 const DEFAULT_PORT: u16 = 5432;
 
@@ -40,34 +42,6 @@ pub(super) enum Endpoint {
     Unix(PathBuf, u16),
 }
 
-/// How a server lets a client prove who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
-    /// Not at all.
-    None,
-    /// The password in clear.
-    Password,
-    /// A hash of it that somebody who listens can use again.
-    Md5,
-    /// A proof by both sides, after which nobody else knows more than before.
-    Scram,
-}
-
-impl Method {
-    /// <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-REQUIRE-AUTH>
-    const ALL: [(Self, &str); 4] = [
-        (Self::None, "none"),
-        (Self::Password, "password"),
-        (Self::Md5, "md5"),
-        (Self::Scram, "scram-sha-256"),
-    ];
-
-    fn as_str(self) -> &'static str {
-        let name = Self::ALL.iter().find(|(method, _)| *method == self);
-        name.map_or("", |(_, name)| name)
-    }
-}
-
 /// All that a connection needs to know.
 #[derive(Clone)]
 pub(super) struct Address {
@@ -84,8 +58,10 @@ pub(super) struct Address {
     pass_file: Option<PathBuf>,
     pub(super) ssl_mode: SslMode,
     pub(super) root_certificate: Option<PathBuf>,
-    /// The ways of proving that the server may ask for; none for all.
-    required: Option<Vec<Method>>,
+    /// The ways of proving that the server may ask for.
+    pub(super) required: Required,
+    /// Whether proofs are bound to the server's certificate.
+    pub(super) binding: Binding,
     pub(super) options: Option<String>,
     pub(super) application_name: Option<String>,
     pub(super) connect_timeout: Duration,
@@ -175,8 +151,14 @@ impl Address {
             required: take("require_auth")
                 .or_else(|| variable("PGREQUIREAUTH"))
                 .filter(|methods| !methods.is_empty())
-                .map(|methods| required_methods(&methods))
-                .transpose()?,
+                .map(|methods| Required::parse(&methods))
+                .transpose()?
+                .unwrap_or_default(),
+            binding: Binding::parse(
+                take("channel_binding")
+                    .or_else(|| variable("PGCHANNELBINDING"))
+                    .as_deref(),
+            )?,
             options: take("options").or_else(|| variable("PGOPTIONS")),
             application_name: take("application_name")
                 .or_else(|| variable("PGAPPNAME"))
@@ -193,24 +175,6 @@ impl Address {
             others: Vec::new(),
             ..self.clone()
         })
-    }
-
-    /// Refuses a way of proving that the address does not let the server ask for.
-    pub(super) fn require(&self, method: Method) -> Result<(), String> {
-        match &self.required {
-            Some(required) if !required.contains(&method) => Err(format!(
-                "the server asks for the proof `{}`, which `require_auth` does not let it",
-                method.as_str()
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the address says in so many words that the server may ask for it.
-    pub(super) fn names(&self, method: Method) -> bool {
-        self.required
-            .as_ref()
-            .is_some_and(|required| required.contains(&method))
     }
 
     /// The password: from the URL or `PGPASSWORD`, then the file that the settings name, then `.pgpass`.
@@ -376,38 +340,6 @@ fn ssl_mode_of(name: Option<&str>) -> Result<SslMode, String> {
                 .to_owned(),
         ),
     }
-}
-
-/// The ways that `require_auth` lets: a list, or a list of those that it does not, each with an exclamation mark.
-fn required_methods(text: &str) -> Result<Vec<Method>, String> {
-    let names: Vec<&str> = text.split(',').map(str::trim).collect();
-    let is_negated = names.iter().all(|name| name.starts_with('!'));
-    if !is_negated && names.iter().any(|name| name.starts_with('!')) {
-        return Err(format!(
-            "require_auth: `{text}` names both ways and ways not to be taken"
-        ));
-    }
-    let mut methods = Vec::new();
-    for name in names {
-        let name = name.trim_start_matches('!');
-        match Method::ALL.iter().find(|(_, known)| *known == name) {
-            Some((method, _)) => methods.push(*method),
-            // Those are never taken.
-            None if ["gss", "sspi", "oauth"].contains(&name) => {}
-            None => {
-                return Err(format!(
-                    "require_auth: `{name}` is not known; there are none, password, md5 and scram-sha-256"
-                ));
-            }
-        }
-    }
-    Ok(match is_negated {
-        false => methods,
-        true => {
-            let all = Method::ALL.iter().map(|(method, _)| *method);
-            all.filter(|method| !methods.contains(method)).collect()
-        }
-    })
 }
 
 #[cfg(unix)]

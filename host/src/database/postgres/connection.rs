@@ -13,18 +13,20 @@ use std::time::Duration;
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::authentication::sasl::{SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256};
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
 use rustix::net::sockopt;
 
 use super::super::{Error, ErrorKind, Result};
-use super::address::{Address, Endpoint, Method, SslMode};
+use super::address::{Address, Endpoint, SslMode};
+use super::binding::Binding;
 use super::errors;
 use super::lexer::Rules;
 use super::patience::{Patience, Patiently};
 use super::prepared::PreparedStatements;
+use super::required::Method;
 use super::socket::Socket;
 use super::tls;
 use super::wire::Wire;
@@ -138,7 +140,13 @@ impl Connection {
         loop {
             match self.wire.receive(&mut wait)? {
                 Message::AuthenticationOk => {
-                    address.require(asked).map_err(io::Error::other)?;
+                    address.required.allow(asked).map_err(io::Error::other)?;
+                    if asked != Method::Scram && address.binding == Binding::Require {
+                        return Err(io::Error::other(
+                            "the server asks for no proof that can be bound to its certificate, which `channel_binding=require` asks for",
+                        )
+                        .into());
+                    }
                     if asked == Method::Scram && !is_proved {
                         return Err(io::Error::other(
                             "the server lets everybody in without proving that it knows the password: it may be another one",
@@ -148,10 +156,10 @@ impl Connection {
                 }
                 Message::AuthenticationCleartextPassword => {
                     asked = Method::Password;
-                    address.require(asked).map_err(io::Error::other)?;
+                    address.required.allow(asked).map_err(io::Error::other)?;
                     let is_private = self.wire.is_encrypted()
                         || matches!(address.endpoint, Endpoint::Unix(..))
-                        || address.names(Method::Password);
+                        || address.required.names(Method::Password);
                     if !is_private {
                         return Err(io::Error::other(
                             "the server asks for the password in clear, which everybody on the way could read: it is not sent \
@@ -163,27 +171,33 @@ impl Connection {
                 }
                 Message::AuthenticationMd5Password(body) => {
                     asked = Method::Md5;
-                    address.require(asked).map_err(io::Error::other)?;
+                    address.required.allow(asked).map_err(io::Error::other)?;
                     let hash =
                         md5_hash(address.user.as_bytes(), password()?.as_bytes(), body.salt());
                     frontend::password_message(hash.as_bytes(), &mut self.wire.outgoing)?;
                 }
                 Message::AuthenticationSasl(body) => {
                     asked = Method::Scram;
-                    address.require(asked).map_err(io::Error::other)?;
-                    if !body
-                        .mechanisms()
-                        .any(|mechanism| Ok(mechanism == SCRAM_SHA_256))?
-                    {
+                    address.required.allow(asked).map_err(io::Error::other)?;
+                    let offers =
+                        |wanted: &str| body.mechanisms().any(|mechanism| Ok(mechanism == wanted));
+                    if !offers(SCRAM_SHA_256)? {
                         return Err(io::Error::other(
                             "the server asks for a proof that is not known here",
                         )
                         .into());
                     }
-                    let exchange =
-                        ScramSha256::new(password()?.as_bytes(), ChannelBinding::unsupported());
+                    let chosen = address
+                        .binding
+                        .choose(offers(SCRAM_SHA_256_PLUS)?, self.wire.certificate());
+                    let (mechanism, binding) = chosen.ok_or_else(|| {
+                        io::Error::other(
+                            "the proof cannot be bound to the server's certificate, which `channel_binding=require` asks for",
+                        )
+                    })?;
+                    let exchange = ScramSha256::new(password()?.as_bytes(), binding);
                     frontend::sasl_initial_response(
-                        SCRAM_SHA_256,
+                        mechanism,
                         exchange.message(),
                         &mut self.wire.outgoing,
                     )?;

@@ -10,6 +10,7 @@
 mod address;
 mod advice;
 mod around;
+mod binding;
 mod capabilities;
 mod connection;
 mod conninfo;
@@ -35,6 +36,7 @@ mod pool;
 mod prepared;
 mod reach;
 mod rehearsing;
+mod required;
 mod results;
 mod schema;
 mod script;

@@ -1,7 +1,7 @@
 //! What a connection string may name: what is understood, what asks for nothing else than what is done, and what is impossible.
 
 /// What a connection string may name.
-pub(super) const KNOWN: [&str; 14] = [
+pub(super) const KNOWN: [&str; 15] = [
     "host",
     "port",
     "user",
@@ -11,6 +11,7 @@ pub(super) const KNOWN: [&str; 14] = [
     "sslmode",
     "sslrootcert",
     "require_auth",
+    "channel_binding",
     "options",
     "application_name",
     "fallback_application_name",
@@ -19,8 +20,7 @@ pub(super) const KNOWN: [&str; 14] = [
 ];
 
 /// What else it may name, with the values that ask for nothing but what is done anyway.
-const FIXED: [(&str, &[&str]); 15] = [
-    ("channel_binding", &["disable", "prefer"]),
+const FIXED: [(&str, &[&str]); 14] = [
     (
         "client_encoding",
         &["utf8", "UTF8", "utf-8", "UTF-8", "auto"],

@@ -64,6 +64,14 @@ impl Wire {
         }
     }
 
+    /// The server's certificate, where TLS is spoken.
+    pub(super) fn certificate(&self) -> Option<&[u8]> {
+        match &self.stream {
+            Stream::Tls(stream) => stream.conn.peer_certificates()?.first().map(|it| &**it),
+            _ => None,
+        }
+    }
+
     /// Whether nobody on the way can read along.
     pub(super) fn is_encrypted(&self) -> bool {
         matches!(self.stream, Stream::Tls(_))

@@ -8,6 +8,7 @@ mod lost;
 mod mute;
 mod proof;
 mod together;
+mod untrusted;
 
 use wasmigrate_test_server::{Cluster, Durability};
 

@@ -276,3 +276,33 @@ fn a_password_is_proved_from_wherever_it_is_given_and_never_shown() {
         .ends_with(2)
         .and_says("cannot read the database's password from");
 }
+
+#[test]
+fn a_proof_is_bound_to_the_certificate_of_the_server() {
+    let server = Proving::start("host", "scram-sha-256");
+    let password = [("PGPASSWORD", PASSWORD)];
+    // The server breaks off when it is bound to another one.
+    for more in ["channel_binding=require", "", "channel_binding=disable"] {
+        server
+            .migrate(&server.url("127.0.0.1", more), &password)
+            .ends_with(0);
+    }
+    for more in [
+        "channel_binding=require&sslmode=disable",
+        "channel_binding=require&sslmode=disable&require_auth=scram-sha-256",
+    ] {
+        server
+            .migrate(&server.url("127.0.0.1", more), &password)
+            .ends_with(2)
+            .and_says("the proof cannot be bound to the server's certificate");
+    }
+    server
+        .migrate(&server.url("127.0.0.1", "channel_binding=maybe"), &password)
+        .ends_with(2)
+        .and_says("there are disable, prefer and require");
+    let trusting = Proving::start("host", "trust");
+    trusting
+        .migrate(&trusting.url("127.0.0.1", "channel_binding=require"), &[])
+        .ends_with(2)
+        .and_says("the server asks for no proof that can be bound to its certificate");
+}
