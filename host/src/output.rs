@@ -56,12 +56,17 @@ pub(crate) fn has_or_have(count: impl TryInto<u64>) -> &'static str {
 /// characters that turn the direction of writing.
 pub(crate) fn printable(line: &str) -> String {
     line.chars()
-        .filter(|character| {
-            *character == '\t'
-                || !(character.is_control()
-                    || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
-        })
+        .filter(|character| !steers(*character))
         .collect()
+}
+
+/// Whether a character steers a terminal or turns the direction of writing.
+pub(crate) fn steers(character: char) -> bool {
+    let turns = matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    character != '\t' && (character.is_control() || turns)
 }
 
 /// The text without the user and the password in anything that looks like a URL: for what others wrote, in messages that

@@ -8,6 +8,7 @@ use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::shown;
 use crate::engine::{Event, Failure, Observer};
 use crate::journal::{Outcome, Phase};
 use crate::output::{Level, counted, printable};
@@ -38,6 +39,10 @@ impl Terminal {
 
     /// Writes a line of the answer.
     pub(super) fn line(&self, text: &str) {
+        self.write(&shown::text(text));
+    }
+
+    fn write(&self, text: &str) {
         let write = || {
             // Nobody is left to tell when the reader has gone away.
             let _ = writeln!(std::io::stdout().lock(), "{text}");
@@ -79,7 +84,7 @@ impl Terminal {
     /// Writes one JSON document on a line.
     pub(super) fn document(&self, value: &impl Serialize) {
         match serde_json::to_string(value) {
-            Ok(text) => self.line(&text),
+            Ok(text) => self.write(&shown::json(&text)),
             Err(error) => self.error(&format!("cannot write the answer: {error}"), None),
         }
     }
@@ -220,7 +225,7 @@ struct JsonLines;
 impl Observer for JsonLines {
     fn notify(&self, event: &Event) {
         if let Ok(text) = serde_json::to_string(event) {
-            let _ = writeln!(std::io::stdout().lock(), "{text}");
+            let _ = writeln!(std::io::stdout().lock(), "{}", shown::json(&text));
         }
     }
 }
@@ -234,6 +239,7 @@ struct Lines {
 
 impl Lines {
     fn line(&self, text: &str) {
+        let text = shown::text(text);
         let write = || {
             let _ = writeln!(std::io::stdout().lock(), "{text}");
         };

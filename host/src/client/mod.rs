@@ -207,7 +207,7 @@ impl Client {
         response
             .body_mut()
             .with_config()
-            .limit(u64::MAX)
+            .limit(MOST_ANSWER)
             .read_json()
             .map_err(|error| self.unreachable(format!("the answer is not wasmigrate's: {error}")))
     }
@@ -260,6 +260,9 @@ impl Client {
         }
     }
 }
+
+/// The largest answer, in bytes. Stops a service that fills the memory of whoever asks it.
+const MOST_ANSWER: u64 = 256 << 20;
 
 fn agent(answer_wait: Option<Duration>) -> ureq::Agent {
     ureq::Agent::config_builder()

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::client::Request;
 use super::process::Service;
 use super::{gated, held_in, open_gate};
-use crate::hostile::component::Component;
+use crate::hostile::component::{Component, must};
 use crate::hosts::host::until;
 use crate::place::Place;
 
@@ -96,6 +96,53 @@ fn a_failure_is_logged_as_an_error() {
         end["failure"].as_str().unwrap().contains("nowhere"),
         "{end}"
     );
+}
+
+#[test]
+fn nobody_else_writes_a_line_of_the_log() {
+    let forged = "2031-01-01T00:00:00.000000Z ERROR forged";
+    let text = format!("all is lost\n{forged}\r{forged}\u{2028}");
+    let place = gated();
+    let steps = [
+        // In its own words, and in a statement that fails.
+        format!("(return (call $fail {{{{{text}}}}} (i32.const 0)))"),
+        must(&format!("$sql {{{{SELECT nothing\n{forged}\n}}}}")),
+        format!(
+            "(call $output (i32.const 2) {{{{{text}}}}}) (return (call $fail {{{{ }}}} (i32.const 0)))"
+        ),
+    ];
+    let service = Service::start(&place);
+    service.does("migrate");
+    for (number, body) in (1..).zip(steps) {
+        place.write_step("0002_forger.wasm", &Component::migrating(body).build());
+        let run = service.run("migrate");
+        assert_eq!(service.outcome(run), "failed");
+        until("the end of the run is logged", || {
+            let logs = service.logs();
+            let ends = logs.iter().filter(|line| line.contains("ERROR run ended"));
+            ends.count() == number
+        });
+    }
+    // What a database says, it says in its lines.
+    std::fs::remove_file(place.step("0002_forger.wasm")).unwrap();
+    let script = format!("SELECT * FROM \"all\\n{forged}\";");
+    let place = place.with_sql("0002_forger.sql", &script.replace("\\n", "\n"));
+    let run = service.run("migrate");
+    assert_eq!(service.outcome(run), "failed");
+    until("the end of the run is logged", || {
+        let logs = service.logs();
+        logs.iter()
+            .filter(|line| line.contains("ERROR run ended"))
+            .count()
+            == 4
+    });
+    drop(place);
+    let logs = service.logs();
+    assert!(logs.join("\n").contains("ERROR forged"), "{logs:#?}");
+    for line in logs {
+        assert!(!line.starts_with("2031"), "{line}");
+        assert!(!line.contains(['\r', '\u{1b}']), "{line}");
+    }
 }
 
 #[test]

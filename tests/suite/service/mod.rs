@@ -9,6 +9,7 @@ mod commands;
 pub mod events;
 mod flood;
 mod fuzz;
+mod impostor;
 mod killed;
 mod logs;
 mod names;

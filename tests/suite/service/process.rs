@@ -1,7 +1,9 @@
 //! The real binary as a service, on a free port of loopback.
 
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -37,7 +39,8 @@ impl Service {
         for (name, secret) in [("token", TOKEN), ("password", "openslides")] {
             let file = place.path().join(name);
             if !file.exists() {
-                std::fs::write(file, secret).unwrap();
+                std::fs::write(&file, secret).unwrap();
+                std::fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap();
             }
         }
         let mut command = place.command(&[

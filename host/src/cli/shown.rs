@@ -1,0 +1,69 @@
+//! What is written, without what steers a terminal: names of files, what a service behind `--host` says, and much else was
+//! written by others.
+
+use crate::output::steers;
+
+/// A text without what steers a terminal, but for line ends and the colours that the host itself gives.
+pub(super) fn text(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let length = match style(rest) {
+            Some(length) => length,
+            None => character.len_utf8(),
+        };
+        let (taken, after) = rest.split_at(length);
+        if character == '\n' || length > character.len_utf8() || !steers(character) {
+            shown.push_str(taken);
+        }
+        rest = after;
+    }
+    shown
+}
+
+/// A document of JSON that says the same, with such characters as escapes.
+pub(super) fn json(document: &str) -> String {
+    if !document.contains(steers) {
+        return document.to_owned();
+    }
+    let mut shown = String::with_capacity(document.len());
+    for character in document.chars() {
+        match steers(character) {
+            // All of them are in the first plane.
+            true => shown.push_str(&format!("\\u{:04x}", u32::from(character))),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// How long the sequence at the beginning is that sets a colour or takes it back, when there is one.
+fn style(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|letter: char| !letter.is_ascii_digit() && letter != ';')?;
+    // Not those that hide a text.
+    let is_visible = !parameters
+        .get(..end)?
+        .split(';')
+        .any(|number| number == "8");
+    (parameters.get(end..)?.starts_with('m') && is_visible).then_some(2 + end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn nothing_but_colours_goes_through() {
+        for (given, expected) in [
+            ("plain\n\ttext", "plain\n\ttext"),
+            ("\u{1b}[1;32mgreen\u{1b}[0m", "\u{1b}[1;32mgreen\u{1b}[0m"),
+            ("\u{1b}[2Jcleared", "[2Jcleared"),
+            ("\u{1b}[8mhidden", "[8mhidden"),
+            ("\u{1b}]0;title\u{7}", "]0;title"),
+            ("a\rb\u{9b}1m\u{202e}c\u{1b}", "ab1mc"),
+        ] {
+            assert_eq!(super::text(given), expected);
+        }
+        let escaped = super::json("{\"a\":\"\u{202e}b\u{9b}\"}");
+        assert_eq!(escaped, "{\"a\":\"\\u202eb\\u009b\"}");
+    }
+}

@@ -1,0 +1,50 @@
+//! A service that means harm to whoever asks it by `--host`.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
+
+use super::gated;
+use super::process::Service;
+use crate::place::Place;
+
+/// One that gives each request the same answer.
+fn answering(body: String) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let reader = BufReader::new(client.try_clone().unwrap());
+            let head = reader.lines().map_while(Result::ok);
+            head.take_while(|line| !line.is_empty()).for_each(drop);
+            let _ = write!(
+                client,
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    address
+}
+
+#[test]
+fn what_it_says_does_not_steer_the_terminal() {
+    let genuine = gated();
+    let service = Service::start(&genuine);
+    for path in ["/api/v1/status", "/api/v1/runs", "/api/v1/verify"] {
+        let answer = service.get(path).json().to_string();
+        let sly = answer
+            .replace("first", "\\u001b[2J\\u202e\\u009b1m")
+            .replace("migration_required\",\"", "\\u001b[2J\",\"");
+        let host = answering(sly).to_string();
+        let place = Place::new();
+        for command in ["status", "plan", "history", "verify"] {
+            let said = place.run(&["--host", &host, command]);
+            let both = said.stdout + &said.stderr;
+            assert!(
+                !both.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\r']),
+                "{command}: {both:?}"
+            );
+        }
+    }
+}
