@@ -1,6 +1,9 @@
 //! Where settings and arguments are taken from, and what is said of those that mean nothing.
 
 use crate::application::{self, Kind};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use crate::place::Place;
 use crate::service::process::Service;
 
@@ -85,4 +88,29 @@ fn the_status_of_a_target_without_tenants_does_not_count_them() {
     place.run(&["migrate"]).ends_with(0);
     let status = place.run(&["status"]).ends_with(0);
     assert!(!status.stdout.contains("tenants"), "{status:#?}");
+}
+
+#[test]
+fn a_secret_that_is_open_to_everybody_is_warned_of() {
+    let place = Place::new();
+    let file = place.path().join("secret");
+    std::fs::write(&file, "let-me-in").unwrap();
+    let say = |mode| {
+        std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        let said = place
+            .run(&["status", "--token-file", "secret"])
+            .ends_with(0);
+        said.stdout + &said.stderr
+    };
+    for mode in [0o644, 0o602] {
+        let said = say(mode);
+        assert!(
+            said.contains("`secret` holds a secret and is open to every user"),
+            "{said}"
+        );
+        assert!(!said.contains("let-me-in"), "{said}");
+    }
+    for mode in [0o600, 0o440] {
+        assert!(!say(mode).contains("holds a secret"));
+    }
 }

@@ -7,11 +7,13 @@ mod arguments;
 mod bad_rows;
 mod baseline;
 mod command_error;
+mod compile;
 mod completions;
 mod history;
 mod import;
 mod inspect;
 mod lease;
+mod log_lines;
 mod new;
 mod pause;
 mod peers;
@@ -20,6 +22,7 @@ mod repair;
 mod run;
 mod schema;
 mod serve;
+mod shown;
 mod status;
 mod target;
 mod tenants;
@@ -45,6 +48,7 @@ use crate::database::{self, Database, Wait};
 use crate::engine::{self, Engine, Gate, NativeFunction, Retries, TransformOptions};
 use crate::foreign::Tool;
 use crate::output::without_secrets;
+use crate::sandbox::COMPILE_COMMAND;
 use arguments::{
     AllowanceArguments, ExtentArguments, Manner, TenancyArguments, TransformArguments,
 };
@@ -156,6 +160,8 @@ enum Command {
     Tenants(tenants::TenantsArguments),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArguments),
+    #[command(name = COMPILE_COMMAND, hide = true)]
+    Compile(compile::CompileArguments),
 }
 
 impl Arguments {
@@ -198,6 +204,9 @@ pub fn explain(error: &clap::Error) -> ExitCode {
 
 /// Runs the command to its end.
 pub fn run(arguments: &Arguments) -> ExitCode {
+    if let Command::Compile(compile) = &arguments.command {
+        return compile::run(compile);
+    }
     let terminal = Terminal::new(arguments.global.json);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -283,6 +292,8 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Lease(lease) => lease::run(global, lease, terminal).await,
         Command::Tenants(tenants) => tenants::run(global, tenants, terminal).await,
         Command::Completions(completions) => completions::run(completions, terminal),
+        // It needs no more than its arguments: see `run`.
+        Command::Compile(_) => Ok(REFUSED),
     }
 }
 
@@ -319,6 +330,8 @@ impl GlobalArguments {
         }
         config.create |= self.create;
         config.settings.extend(self.settings.iter().cloned());
+        let open = config.open_secrets();
+        config.warnings.extend(open);
         Ok(config)
     }
 

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::log_lines::LogLines;
 use super::watchers::Watchers;
 use super::{CommandError, GlobalArguments, Manner};
 use crate::catalog::Allowances;
@@ -37,6 +38,9 @@ pub(super) struct ServeArguments {
     /// The address to listen on [default: 127.0.0.1:9002]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Another address, which answers /healthz and /readyz alone, whatever the first one has to bear
+    #[arg(long, value_name = "ADDRESS")]
+    listen_health: Option<SocketAddr>,
     /// The dialect of /internal/migrations [default: current]
     #[arg(long)]
     dialect: Option<Dialect>,
@@ -77,6 +81,7 @@ pub(super) async fn run(
     let migrate_result = migrate_result(&config.migrate_result)?;
     let mut serve = config.serve.clone();
     serve.listen = arguments.listen.unwrap_or(serve.listen);
+    serve.listen_health = arguments.listen_health.or(serve.listen_health);
     serve.dialect = arguments.dialect.unwrap_or(serve.dialect);
     serve.development |= arguments.development;
     if let Some(file) = &arguments.read_token_file {
@@ -92,7 +97,11 @@ pub(super) async fn run(
         .into());
     }
     start_logs(arguments.log_format, &serve.log_level)?;
-    for warning in &config.warnings {
+    let of_flag = arguments
+        .read_token_file
+        .as_deref()
+        .and_then(config::open_secret);
+    for warning in config.warnings.iter().chain(&of_flag) {
         tracing::warn!("{warning}");
     }
     // A client that asks while another host is at work is told so at once.
@@ -136,9 +145,8 @@ pub(super) async fn run(
         .build()
         .context("cannot start the service")?;
     let serving = runtime.spawn(async move {
-        let listener =
-            listen(serve.listen).with_context(|| format!("cannot listen on {}", serve.listen))?;
-        let address = listener.local_addr()?;
+        let (listener, address) = listen(serve.listen)?;
+        let health = serve.listen_health.map(listen).transpose()?;
         let (mut interrupt, mut terminate) = (
             signal(SignalKind::interrupt())?,
             signal(SignalKind::terminate())?,
@@ -147,7 +155,7 @@ pub(super) async fn run(
         tokio::spawn(http::log_runs(Arc::clone(&supervisor)));
         tokio::spawn(warn_of_history(Arc::clone(&supervisor)));
         tokio::spawn(Arc::clone(&supervisor).keep_drained());
-        let router = http::router(Arc::clone(&supervisor), settings);
+        let routers = http::routers(Arc::clone(&supervisor), settings);
         let stopped = async {
             tokio::select! {
                 _ = interrupt.recv() => {}
@@ -155,7 +163,18 @@ pub(super) async fn run(
             }
             tracing::info!("stopping");
         };
-        http::serve(listener, router, http::Limits::default(), stopped).await;
+        if let Some((listener, address)) = health {
+            tracing::info!(%address, "listening for probes");
+            let limits = http::Limits::default();
+            // It ends with the runtime.
+            tokio::spawn(http::serve(
+                listener,
+                routers.health,
+                limits,
+                std::future::pending(),
+            ));
+        }
+        http::serve(listener, routers.service, http::Limits::default(), stopped).await;
         supervisor.wind_up().await;
         anyhow::Ok(())
     });
@@ -177,7 +196,14 @@ async fn warn_of_history(supervisor: Arc<Supervisor>) {
     }
 }
 
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// Listens on an address, and says on which port it is where that was left to the system.
+fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = bind(address).with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -298,12 +324,14 @@ fn start_logs(format: LogFormat, level: &str) -> anyhow::Result<()> {
         .unwrap_or_else(|_| EnvFilter::default().add_directive(level.into()));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_target(false)
-        .with_writer(std::io::stderr);
+        .with_target(false);
     // Fails only when logs were started before.
     let _ = match format {
-        LogFormat::Text => logs.with_ansi(false).try_init(),
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+        LogFormat::Text => logs.with_ansi(false).with_writer(LogLines).try_init(),
+        LogFormat::Json => {
+            let logs = logs.with_writer(std::io::stderr);
+            logs.json().flatten_event(true).try_init()
+        }
     };
     Ok(())
 }

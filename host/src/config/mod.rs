@@ -9,14 +9,17 @@ mod conninfo;
 mod database;
 mod dotenv;
 mod environment;
+mod fuzzing;
 mod migrator;
 mod paths;
+mod secrets;
 mod sections;
 mod service_links;
 mod substitute;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,7 +31,9 @@ use crate::engine::{Retries, TenancyOptions};
 use crate::output::without_secrets;
 use crate::sandbox::Limits;
 
+pub use fuzzing::read_foreign;
 pub use migrator::{MigratorConfig, effective};
+pub use secrets::open_secret;
 pub use sections::{
     GateConfig, MigrateResultConfig, NoticesConfig, PostgresConfig, RetryConfig, ServeConfig,
     SourcesConfig, TenantsConfig, TestConfig, TracesConfig, TransformConfig, WebhookConfig,
@@ -271,8 +276,16 @@ impl Config {
         let mut from_file = match std::fs::read_to_string(&path) {
             Ok(text) if is_migrators => {
                 environment::refuse(environment.as_deref()).map_err(failed)?;
+                let asked = RefCell::new(BTreeSet::new());
+                let noted = |name: &str| {
+                    asked.borrow_mut().insert(name.to_owned());
+                    variable(name)
+                };
                 let table;
-                (table, warnings) = migrator::read(&text, &variable).map_err(failed)?;
+                (table, warnings) = migrator::read(&text, &noted).map_err(failed)?;
+                if named.is_none() {
+                    warnings.push(migrator::found(&asked.into_inner()));
+                }
                 table
             }
             Ok(text) => {

@@ -90,3 +90,18 @@ fn a_key_that_means_nothing_is_warned_of() {
         say(&place, &[command], &text).and_says("`novelty`");
     }
 }
+
+#[test]
+fn a_file_that_was_found_is_named_with_the_variables_that_it_reads() {
+    let place = Place::new().with_variable("CLOUD_PASSWORD", "hunter2");
+    let text = file("").replace("user=app", "user=app password=${CLOUD_PASSWORD}");
+    let found = "the settings are those of `migrator.yaml` in this directory, which reads the variables CLOUD_PASSWORD";
+    let said = say(&place, &["plan"], &text).and_says(found);
+    assert!(!format!("{said:?}").contains("hunter2"), "{said:?}");
+    // Whoever names it knows.
+    let said = say(&place, &["plan", "--config", "migrator.yaml"], &text);
+    assert!(
+        !format!("{said:?}").contains("in this directory"),
+        "{said:?}"
+    );
+}

@@ -5,7 +5,7 @@
 
 mod effective;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::de::IgnoredAny;
@@ -103,6 +103,19 @@ const KEYS: [&str; 16] = [
 pub(super) fn is_one(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|it| it.eq_ignore_ascii_case("yaml") || it.eq_ignore_ascii_case("yml"))
+}
+
+/// What is said when the file was found in the working directory, which may be somebody else's: it can send variables to a server of
+/// its own. `asked` are those that it reads.
+pub(super) fn found(asked: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = asked.iter().map(String::as_str).collect();
+    let variables = match names.is_empty() {
+        true => String::new(),
+        false => format!(", which reads the variables {}", names.join(", ")),
+    };
+    format!(
+        "the settings are those of `{DEFAULT_FILE}` in this directory{variables}: name it with `--config` if you mean it"
+    )
 }
 
 /// Reads the file as a table of our settings, and says what in it means nothing.

@@ -1,0 +1,41 @@
+//! Files that hold secrets, and are open to others.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::Config;
+
+/// What a user who is neither the owner nor of the group may do.
+const OTHERS: u32 = 0o007;
+
+impl Config {
+    /// A warning for each file with a secret that every user of the machine may read or write. A container has no other users, and
+    /// is given its secrets like that: so it is no error.
+    pub fn open_secrets(&self) -> Vec<String> {
+        let webhooks = self.webhook.iter().map(|webhook| &webhook.secret_file);
+        [
+            &self.serve.password_file,
+            &self.serve.token_file,
+            &self.serve.read_token_file,
+            &self.migrate_result.token_file,
+            &self.postgres.password_file,
+            &self.gate.secret_file,
+        ]
+        .into_iter()
+        .chain(webhooks)
+        .filter_map(|file| open_secret(file))
+        .collect()
+    }
+}
+
+/// A warning when a file with a secret is open to every user of the machine.
+pub fn open_secret(file: &Path) -> Option<String> {
+    let mode = std::fs::metadata(file).ok()?.permissions().mode();
+    (mode & OTHERS != 0).then(|| {
+        format!(
+            "`{}` holds a secret and is open to every user of this machine (mode {:o}): make it 0600",
+            file.display(),
+            mode & 0o777
+        )
+    })
+}
