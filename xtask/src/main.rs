@@ -2,12 +2,15 @@
 //!
 //! `cargo xtask demo` and `cargo xtask test` need nothing before them: they build, and fetch what is missing.
 
+mod audit;
 mod bench;
+mod bill;
 mod cargo;
 mod compare;
 mod dataset;
 mod demo;
 mod guests;
+mod libraries;
 #[cfg(test)]
 mod structure;
 mod test;
@@ -49,6 +52,10 @@ enum Task {
         #[arg(long, value_enum)]
         oracle: compare::Oracle,
     },
+    /// Check that all libraries are as deny.toml allows
+    Audit,
+    /// Print the software bill of materials of the host, in the form of CycloneDX
+    Sbom,
     /// Build the example steps and say where they are
     Guests,
 }
@@ -59,6 +66,11 @@ fn main() -> anyhow::Result<()> {
         Task::Test { filter } => test::run(&filter),
         Task::Bench { parts, size } => bench::run(&parts, &size),
         Task::Compare { directory, oracle } => compare::run(&directory, oracle),
+        Task::Audit => audit::run(),
+        Task::Sbom => {
+            cargo::say(&serde_json::to_string_pretty(&bill::of_host()?)?);
+            Ok(())
+        }
         Task::Guests => {
             let built = guests::build(&cargo::target_directory()?)?;
             cargo::say(&built.migrations.display().to_string());
