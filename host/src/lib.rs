@@ -37,6 +37,8 @@ mod config;
 mod database;
 mod engine;
 mod foreign;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod journal;
 mod notifications;
