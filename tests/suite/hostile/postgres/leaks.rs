@@ -2,6 +2,7 @@
 
 use super::super::component::{Component, must, sql};
 use super::{Target, hidden};
+use crate::service::process::Service;
 
 /// What the next step sees of the session it runs in.
 const SEEN: &str = "CREATE TABLE seen AS
@@ -129,6 +130,29 @@ fn statements_that_were_prepared_are_not_taken_for_the_hosts() {
     place.run(&["migrate"]).ends_with(0);
     assert_eq!(place.texts("SELECT note FROM audit"), ["kept"; 8]);
     assert_eq!(place.one::<i64>("SELECT count(*) FROM account"), 3);
+}
+
+#[test]
+fn statements_that_a_failed_step_prepared_do_not_fail_the_next_run_of_a_service() {
+    let target = Target::new();
+    let prepares = "DO $$ BEGIN FOR number IN 1..200 LOOP
+        EXECUTE format('PREPARE %s_%s AS SELECT 1', 'wasmi' || 'grate_host', number);
+        EXECUTE format('PREPARE %s_%s AS SELECT 1', 'wasmi' || 'grate', number);
+        END LOOP; END $$";
+    let fails = "(return (call $fail {{it fails}} (i32.const 0)))";
+    let service = Service::start(&target.place);
+    for _ in 0..3 {
+        let step = Component::migrating(sql(prepares) + fails);
+        target.place.write_step("0002_leaves.wasm", &step.build());
+        let run = service.run("migrate");
+        assert_eq!(service.outcome(run), "failed");
+        assert!(service.output(run).is_empty());
+    }
+    let step = Component::migrating(sql("INSERT INTO audit VALUES ('done')"));
+    target.place.write_step("0002_leaves.wasm", &step.build());
+    service.does("migrate");
+    service.does("finalize");
+    assert_eq!(target.place.texts("SELECT note FROM audit"), ["done"]);
 }
 
 #[test]
