@@ -5,6 +5,7 @@
 
 mod adopt;
 mod application;
+mod baselines;
 mod commands;
 mod configuration;
 mod crash;
@@ -27,9 +28,11 @@ mod place;
 mod placeholders;
 mod postgres;
 mod repair;
+mod repeatable;
 mod route;
 mod schema;
 mod seeded_faults;
+mod seeds;
 mod server;
 mod service;
 mod sqlite;

@@ -246,7 +246,7 @@ const STRANGE: [(&str, &str); 16] = [
     ("0002_.sql", "`0002_.sql` is not named as a step"),
     ("1.2_users.sql", "`1.2_users.sql` is not named as a step"),
     ("v2__users.sql", "`v2__users.sql` is not named as a step"),
-    ("R__views.sql", "`R__views.sql` is repeatable"),
+    ("R2__views.sql", "`R2__views.sql` is not named as a step"),
     ("B2__all.sql", "`B2__all.sql` is a baseline"),
     (
         "U2__users.sql",
@@ -419,7 +419,6 @@ fn sources_refuse_what_undoes_and_what_is_a_baseline() {
         ),
         ("V2__b.down.sql", "`V2__b.down.sql` undoes"),
         ("B2__b.sql", "`B2__b.sql` is a baseline"),
-        ("R__b.sql", "`R__b.sql` is repeatable"),
         (
             "more/V2__b.sql",
             "`more` is a directory with `V2__b.sql` in it",

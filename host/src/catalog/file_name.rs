@@ -5,12 +5,17 @@
 //! index. `V1_2__name.sql`: the version is. Endings are read in any case.
 
 use super::StepKind;
+use super::repeatable::{is_repeatable_name, repeatable_index};
 use super::version::Version;
 use crate::database::Kind;
 
 /// What a step may be called, for messages.
-pub(super) const FORMS: &str = "a step is named NNNN_name.sql, NNNN_name.wasm or V1_2__name.sql, or is a directory \
-                                NNNN_name with up.sql or migration.sql";
+pub(super) const FORMS: &str = "a step is named NNNN_name.sql, NNNN_name.wasm, V1_2__name.sql or R__name.sql, or is a \
+                                directory NNNN_name with up.sql or migration.sql";
+
+/// Why a baseline cannot stand where it does.
+pub(super) const BASELINE: &str =
+    "is a baseline for new databases, and would run beside what it stands for: move it away";
 
 /// Endings of migrations that other tools run and that cannot be run here.
 const OTHER_LANGUAGES: [&str; 35] = [
@@ -29,6 +34,8 @@ pub(super) struct Parts {
     pub(super) meant_for: Option<Kind>,
     /// Whether it undoes what the file without this does.
     pub(super) undoes: bool,
+    /// Whether it stands for the steps up to it, on new databases.
+    pub(super) is_baseline: bool,
 }
 
 impl Parts {
@@ -37,11 +44,12 @@ impl Parts {
         let (mut stem, form) = [(".sql", StepKind::Sql), (".wasm", StepKind::Wasm)]
             .into_iter()
             .find_map(|(ending, form)| Some((without_ending(file_name, ending)?, form)))?;
-        let (mut meant_for, mut undoes) = (None, false);
+        let (mut meant_for, mut undoes, mut is_baseline) = (None, false, false);
         while let Some((before, word)) = stem.rsplit_once('.') {
             match word.to_ascii_lowercase().as_str() {
                 "up" => {}
                 "down" | "undo" | "rollback" | "revert" => undoes = true,
+                "baseline" => is_baseline = true,
                 word => match Kind::ALL.into_iter().find(|kind| kind.as_str() == word) {
                     Some(kind) => meant_for = Some(kind),
                     None => break,
@@ -54,6 +62,7 @@ impl Parts {
             form,
             meant_for,
             undoes,
+            is_baseline,
         })
     }
 
@@ -110,6 +119,11 @@ pub(super) fn undone_version(stem: &str) -> Option<Version> {
     flyway(stem).filter(|(prefix, _)| *prefix == 'U')?.1
 }
 
+/// The version up to which a baseline in the manner of Flyway stands for steps, `B1_2__name`.
+pub(super) fn baselined_version(stem: &str) -> Option<Version> {
+    flyway(stem).filter(|(prefix, _)| *prefix == 'B')?.1
+}
+
 /// The version in a name, `V1_2__name` or `0001_name`; none where there is none.
 pub(super) fn version(stem: &str) -> Option<Version> {
     match flyway(stem) {
@@ -128,15 +142,11 @@ pub(super) fn is_flyways(stem: &str) -> bool {
 
 /// Why a name is none of a migration that runs once; none when nothing speaks against it.
 pub(super) fn objection(stem: &str) -> Option<&'static str> {
-    if stem.starts_with("R__") {
-        return Some(
-            "is repeatable: put it into a directory of `sources.single_scripts`, whose files run with every run",
-        );
+    if stem == "R__" {
+        return Some("is repeatable, and has no name: call it R__name.sql");
     }
     match flyway(stem) {
-        Some(('B', Some(_))) => Some(
-            "is a baseline for new databases, and would run beside what it stands for: move it away",
-        ),
+        Some(('B', Some(_))) => Some(BASELINE),
         Some(('U', Some(_))) => Some(
             "undoes a file V… of the same version, which is not there: put that back, or name this one V… when it migrates",
         ),
@@ -146,6 +156,9 @@ pub(super) fn objection(stem: &str) -> Option<&'static str> {
 
 /// The index and the name that a stem says, or why it says none.
 pub(super) fn index_and_name(stem: &str) -> Result<(u64, String), String> {
+    if is_repeatable_name(stem) {
+        return Ok((repeatable_index(stem), stem.to_owned()));
+    }
     if let Some(why) = objection(stem) {
         return Err(why.to_owned());
     }
@@ -293,7 +306,7 @@ mod tests {
             "9223372036854775808_a",
             "B1__a",
             "U1__a",
-            "R__a",
+            "R__",
             "V__a",
             "2024-01-01-090000-0fff_a",
             "2024-01-01-090000-00001_a",

@@ -42,6 +42,8 @@ pub(super) struct Listed {
 pub(super) struct Listing {
     /// What migrates, by name.
     pub(super) listed: Vec<Listed>,
+    /// What stands for several of these on new databases.
+    pub(super) baselines: Vec<Listed>,
     /// What is known not to be meant, and why.
     pub(super) ignored: Vec<Ignored>,
     /// What is not understood, and why that matters.
@@ -133,7 +135,13 @@ impl Listing {
                 });
                 continue;
             }
-            listing.listed.push(Listed {
+            let is_baseline =
+                parts.is_baseline || file_name::baselined_version(&parts.stem).is_some();
+            let listed = match is_baseline {
+                true => &mut listing.baselines,
+                false => &mut listing.listed,
+            };
+            listed.push(Listed {
                 file_name,
                 path,
                 stem: parts.stem,

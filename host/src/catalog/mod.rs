@@ -1,31 +1,40 @@
 //! The steps on disk: their names, order and checksums.
 //!
 //! A catalog is one directory of files `NNNN_name.wasm` and `NNNN_name.sql`; a file `NNNN_name.postgres.sql` is meant for
-//! one database alone, and `NNNN_name.down.sql` undoes `NNNN_name.up.sql`. Directories of other tools are read as they are.
+//! one database alone, `NNNN_name.down.sql` undoes `NNNN_name.up.sql`, and `R__name.sql` runs whenever it has changed.
+//! Directories of other tools are read as they are.
 //! What is SQL or a component by its ending and nothing of this is an error. This room reads files and compares them with
 //! what was applied; it runs nothing, and compiles nothing.
 
 mod annotation;
+mod baseline;
 mod comment;
 mod digest;
 mod file_name;
 mod listing;
 mod new_step;
 mod pair;
+mod repeatable;
+mod role;
+mod seeds;
 mod sources;
 mod sql;
 mod version;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use listing::{Listed, Listing};
 
 use crate::database::Kind;
 
+pub use baseline::{SQUASHED, baseline_name};
 pub use digest::{Digests, hexadecimal, sha256};
 pub(crate) use file_name::diesels_version;
 pub use new_step::new_step;
+pub use repeatable::{is_seed, running_order, runs_last};
+pub use role::Role;
+pub use seeds::Seeds;
 pub use sources::{SourceFile, SourceKind, SourceOrder, Sources};
 pub use sql::{Section, SqlStep};
 pub use version::{Version, index_label, step_label};
@@ -97,6 +106,16 @@ pub enum Error {
         later: String,
         highest: String,
     },
+    /// A step was not applied, and is in a baseline alone.
+    #[error(
+        "{lost} was never applied here, and its file is gone: `{baseline}` stands for it on new databases alone, and {last} was \
+         applied here; put the files of the steps up to that baseline back, and run them first"
+    )]
+    OutOfReach {
+        lost: String,
+        baseline: String,
+        last: String,
+    },
     /// A step was applied, and its file is gone.
     #[error(
         "step {label} was applied, but its file is gone: put it back, or pass `--allow-missing`; when it is gone for good, \
@@ -118,6 +137,12 @@ pub enum Error {
     #[error("cannot read the directory `{}` of `sources.{setting}`: {source}", .directory.display())]
     SourceDirectory {
         setting: &'static str,
+        directory: PathBuf,
+        source: std::io::Error,
+    },
+    /// The directory of seeds cannot be read.
+    #[error("cannot read the directory `{}` of `seeds`: {source}", .directory.display())]
+    Seeds {
         directory: PathBuf,
         source: std::io::Error,
     },
@@ -202,6 +227,8 @@ pub struct StepFile {
     pub undo: Option<PathBuf>,
     /// The file beside it that says how it runs.
     pub metadata: Option<PathBuf>,
+    /// What it is for.
+    pub role: Role,
 }
 
 impl StepFile {
@@ -231,6 +258,10 @@ pub struct Ignored {
 pub struct Catalog {
     /// The steps, by index.
     pub steps: BTreeMap<u64, StepFile>,
+    /// What stands for the first of them on new databases; its index is that of the last one.
+    pub baseline: Option<StepFile>,
+    /// On a new database, the steps for which it stands there.
+    pub included: Vec<StepFile>,
     /// The other files.
     pub ignored: Vec<Ignored>,
 }
@@ -260,11 +291,12 @@ pub struct Allowances {
 }
 
 impl Catalog {
-    /// Lists the steps of a directory that are meant for a database of this kind. Reads no file.
-    pub fn scan(directory: &Path, database: Kind) -> Result<Self, Error> {
-        let listing = Listing::of(directory, database, &BTreeSet::new());
+    /// Lists the steps of a directory, and its seeds, that are meant for a database of this kind. Reads no file.
+    pub fn scan(directory: &Path, database: Kind, seeds: &Seeds) -> Result<Self, Error> {
+        let listing = Listing::of(directory, database, &seeds.within(directory));
         let Listing {
             listed,
+            baselines,
             ignored,
             mut strange,
         } = listing.map_err(|source| Error::Directory {
@@ -272,8 +304,8 @@ impl Catalog {
             source,
         })?;
         let mut catalog = Self {
-            steps: BTreeMap::new(),
             ignored,
+            ..Self::default()
         };
         let (mut number, mut version): (Option<String>, Option<String>) = (None, None);
         refuse_two_times(&listed)?;
@@ -288,11 +320,13 @@ impl Catalog {
                     continue;
                 }
             };
-            let manner = match file_name::is_flyways(&file.stem) {
-                true => &mut version,
-                false => &mut number,
-            };
-            manner.get_or_insert_with(|| file.file_name.clone());
+            if !runs_last(index) {
+                let manner = match file_name::is_flyways(&file.stem) {
+                    true => &mut version,
+                    false => &mut number,
+                };
+                manner.get_or_insert_with(|| file.file_name.clone());
+            }
             let step = step(file, index, name);
             if let Some(first) = catalog.steps.get(&index) {
                 return Err(Error::DuplicateIndex {
@@ -303,6 +337,7 @@ impl Catalog {
             }
             catalog.steps.insert(index, step);
         }
+        catalog.take_baselines(baselines, number.is_none(), &mut strange);
         if !strange.is_empty() {
             return Err(Error::Strange {
                 directory: directory.to_owned(),
@@ -314,13 +349,19 @@ impl Catalog {
             return Err(Error::TwoManners { number, version });
         }
         catalog.refuse_nothing(directory)?;
+        if let Some(directory) = &seeds.directory {
+            catalog.add_seeds(directory, database)?;
+        }
         Ok(catalog)
     }
 
     /// Refuses a directory that somebody took for one of migrations, and that holds none.
     fn refuse_nothing(&self, directory: &Path) -> Result<(), Error> {
         let is_elsewhere = |ignored: &Ignored| ignored.is_for_another_database;
-        if !self.steps.is_empty() || self.ignored.iter().any(is_elsewhere) {
+        if !self.steps.is_empty()
+            || self.baseline.is_some()
+            || self.ignored.iter().any(is_elsewhere)
+        {
             return Ok(());
         }
         let names: Vec<String> = self
@@ -342,15 +383,17 @@ impl Catalog {
         })
     }
 
-    /// Compares the files with what was applied, and returns everything that does not fit.
+    /// Compares the files with what was applied, and returns everything that does not fit. A repeatable step always fits: its
+    /// content may change, and what it left when its file is gone may stay.
     pub fn compare<'a>(
         &self,
         applied: impl Iterator<Item = Applied<'a>>,
         digests: &Digests,
         allowances: Allowances,
     ) -> Vec<Error> {
-        let applied: BTreeMap<u64, Applied<'a>> = applied.map(|step| (step.index, step)).collect();
-        let mut problems = Vec::new();
+        let once = applied.filter(|step| !runs_last(step.index));
+        let applied: BTreeMap<u64, Applied<'a>> = once.map(|step| (step.index, step)).collect();
+        let mut problems: Vec<Error> = self.out_of_reach(&applied).into_iter().collect();
         if let Some((highest, last)) = applied.last_key_value()
             && !allowances.out_of_order
         {
@@ -366,7 +409,7 @@ impl Catalog {
         }
         for record in applied.values() {
             let Some(step) = self.steps.get(&record.index) else {
-                if !allowances.missing {
+                if !allowances.missing && !self.is_squashed(record.index) {
                     problems.push(Error::Missing {
                         label: step_label(record.index, record.name),
                     });
@@ -420,6 +463,10 @@ fn step(file: Listed, index: u64, name: String) -> StepFile {
         path: file.path,
         undo: file.undo,
         metadata: file.metadata,
+        role: match runs_last(index) {
+            true => Role::Repeatable,
+            false => Role::Migration,
+        },
     }
 }
 

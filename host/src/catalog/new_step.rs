@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{Error, file_name};
+use super::{Error, Seeds, file_name};
 use manner::Manner;
 
 /// How long the name of a file may be, on the file systems that there are.
@@ -21,12 +21,13 @@ const MOST_NAME_BYTES: usize = 255;
 /// How much of a name that is too long is shown.
 const SHOWN_LETTERS: usize = 40;
 
-/// Makes the files of a new step; returns their paths. `now` is in seconds since 1970.
+/// Makes the files of a new step; returns their paths. `now` is in seconds since 1970; `seeds` may stand in the directory.
 pub fn new_step(
     directory: &Path,
     name: &str,
     with_reset: bool,
     now: i64,
+    seeds: &Seeds,
 ) -> Result<Vec<PathBuf>, Error> {
     let name = cleaned(name)?;
     let failed = |path: &Path| {
@@ -37,7 +38,7 @@ pub fn new_step(
     // Given back when the file is closed.
     let lock = File::open(directory).map_err(failed(directory))?;
     lock.lock().map_err(failed(directory))?;
-    understood::check(directory)?;
+    understood::check(directory, seeds)?;
     let manner = Manner::of(directory).map_err(failed(directory))?;
     let stem = manner.next(&name, now)?;
     // What it is to be called must be understood when it is read again.
@@ -106,7 +107,14 @@ mod tests {
             fs::write(path, "SELECT 1;\n").unwrap();
         }
         let now = 1_798_761_599; // 2026-12-31 23:59:59
-        let made = new_step(directory.path(), "Add  the Users!", false, now).unwrap();
+        let made = new_step(
+            directory.path(),
+            "Add  the Users!",
+            false,
+            now,
+            &Seeds::default(),
+        )
+        .unwrap();
         let relative = |path: PathBuf| {
             let relative = path.strip_prefix(directory.path()).unwrap();
             relative.display().to_string()
@@ -183,7 +191,7 @@ mod tests {
     #[test]
     fn a_name_without_letters_is_none() {
         let directory = tempfile::tempdir().unwrap();
-        let error = new_step(directory.path(), "../", false, 0).unwrap_err();
+        let error = new_step(directory.path(), "../", false, 0, &Seeds::default()).unwrap_err();
         assert!(error.to_string().contains("no letter"), "{error}");
     }
 }

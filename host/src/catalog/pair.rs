@@ -13,6 +13,10 @@ impl SqlStep {
         if let Some(metadata) = &file.metadata {
             step.transactional &= is_transactional(metadata)?;
         }
+        if !file.role.has_phases() {
+            step.refuse_what_runs_once(file)?;
+            return Ok(step);
+        }
         let Some(undo) = &file.undo else {
             return Ok(step);
         };
@@ -30,6 +34,28 @@ impl SqlStep {
             first_line: 1,
         });
         Ok(step)
+    }
+}
+
+impl SqlStep {
+    /// What runs after all else has neither a cut-over nor a way back: it would never be used.
+    fn refuse_what_runs_once(&self, file: &StepFile) -> Result<(), Error> {
+        let sections = [(&self.finalize, "finalize"), (&self.reset, "reset")];
+        let found = sections
+            .into_iter()
+            .find_map(|(section, name)| Some((section.as_ref()?.first_line - 1, name)));
+        let undo = file.undo.as_ref().map(|_| (1, "reset"));
+        let Some((line, name)) = found.or(undo) else {
+            return Ok(());
+        };
+        Err(Error::Sql {
+            label: file.file_name.clone(),
+            line,
+            why: format!(
+                "{} is neither finalized nor reset: put what is to {name} into a step with a number",
+                file.role.called()
+            ),
+        })
     }
 }
 

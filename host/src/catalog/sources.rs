@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use super::file_name;
 use super::listing::Listing;
-use super::{Error, StepFile, StepKind, Strange, Version};
+use super::repeatable::is_repeatable_name;
+use super::{Error, Role, StepFile, StepKind, Strange, Version};
 use crate::database::Kind;
 
 /// Where the files for the target and its tenants are.
@@ -62,6 +63,10 @@ pub enum SourceKind {
     SingleMigration,
     /// Runs once for each tenant.
     TenantMigration,
+    /// Runs whenever its content has changed.
+    SingleRepeatable,
+    /// Runs for each tenant whenever its content has changed.
+    TenantRepeatable,
     /// Runs at every apply.
     SingleScript,
     /// Runs at every apply, for each tenant.
@@ -71,7 +76,20 @@ pub enum SourceKind {
 impl SourceKind {
     /// Whether it is run for each tenant.
     pub fn is_for_tenants(self) -> bool {
-        matches!(self, Self::TenantMigration | Self::TenantScript)
+        matches!(
+            self,
+            Self::TenantMigration | Self::TenantRepeatable | Self::TenantScript
+        )
+    }
+
+    /// Whether it is run once, and must not change then.
+    pub fn runs_once(self) -> bool {
+        matches!(self, Self::SingleMigration | Self::TenantMigration)
+    }
+
+    /// Whether it is run whenever its content has changed.
+    pub fn is_repeatable(self) -> bool {
+        matches!(self, Self::SingleRepeatable | Self::TenantRepeatable)
     }
 
     /// Whether it is run at every apply.
@@ -84,6 +102,8 @@ impl SourceKind {
         match self {
             Self::SingleMigration => "single-migration",
             Self::TenantMigration => "tenant-migration",
+            Self::SingleRepeatable => "single-repeatable",
+            Self::TenantRepeatable => "tenant-repeatable",
             Self::SingleScript => "single-script",
             Self::TenantScript => "tenant-script",
         }
@@ -94,6 +114,8 @@ impl SourceKind {
         [
             Self::SingleMigration,
             Self::TenantMigration,
+            Self::SingleRepeatable,
+            Self::TenantRepeatable,
             Self::SingleScript,
             Self::TenantScript,
         ]
@@ -136,6 +158,10 @@ impl SourceFile {
             path: self.path.clone(),
             undo: self.undo.clone(),
             metadata: self.metadata.clone(),
+            role: match self.kind.is_repeatable() {
+                true => Role::Repeatable,
+                false => Role::Migration,
+            },
         }
     }
 
@@ -180,14 +206,15 @@ impl Sources {
     }
 
     /// Lists the files that are meant for a database of this kind, in the order in which they run: migrations (of
-    /// equal names those for the target first, then as the directories are configured), scripts for the target by name,
-    /// scripts for tenants by name. Reads no file.
+    /// equal names those for the target first, then as the directories are configured), then what is repeatable among them, and
+    /// scripts; of both, those for the target by name and those for tenants by name. Reads no file.
     pub fn scan(&self, database: Kind) -> Result<Vec<SourceFile>, Error> {
         let path_of = |directory: &String| self.base.join(normal(directory));
         let directories = self.settings().into_iter().flat_map(|(.., all)| all);
         let known: BTreeSet<PathBuf> = directories.map(path_of).collect();
         let mut seen = BTreeSet::new();
         let mut migrations = Vec::new();
+        let mut repeatable = Vec::new();
         let mut scripts = Vec::new();
         for (setting, kind, directories) in self.settings() {
             let mut files = Vec::new();
@@ -205,10 +232,17 @@ impl Sources {
                     sort(&mut files);
                     scripts.append(&mut files);
                 }
-                false => migrations.append(&mut files),
+                false => {
+                    let repeats = |file: &mut SourceFile| file.kind.is_repeatable();
+                    let mut repeated: Vec<SourceFile> = files.extract_if(.., repeats).collect();
+                    sort(&mut repeated);
+                    repeatable.append(&mut repeated);
+                    migrations.append(&mut files);
+                }
             }
         }
         self.put_in_order(&mut migrations)?;
+        migrations.append(&mut repeatable);
         migrations.append(&mut scripts);
         Ok(migrations)
     }
@@ -226,6 +260,7 @@ impl Sources {
         let listing = Listing::of(&path, database, known);
         let Listing {
             listed,
+            baselines,
             ignored: _,
             mut strange,
         } = listing.map_err(|source| Error::SourceDirectory {
@@ -233,6 +268,10 @@ impl Sources {
             directory: path.clone(),
             source,
         })?;
+        strange.extend(baselines.into_iter().map(|file| Strange {
+            file_name: file.file_name,
+            why: file_name::BASELINE.to_owned(),
+        }));
         let mut files = Vec::new();
         for file in listed {
             let objection = file_name::objection(&file.stem).filter(|_| !kind.is_script());
@@ -250,8 +289,12 @@ impl Sources {
                 },
                 directory: configured.clone(),
                 version: file_name::version(&file.stem),
+                kind: match (is_repeatable_name(&file.stem), kind) {
+                    (true, SourceKind::SingleMigration) => SourceKind::SingleRepeatable,
+                    (true, SourceKind::TenantMigration) => SourceKind::TenantRepeatable,
+                    _ => kind,
+                },
                 file_name: file.file_name,
-                kind,
                 form: file.form,
                 path: file.path,
                 undo: file.undo,

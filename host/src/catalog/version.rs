@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use super::repeatable::runs_last;
+
 /// A version, such as `20240101090000` or `1.2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
@@ -130,15 +132,15 @@ impl Ord for Version {
     }
 }
 
-/// How a step is shown: `0001_name`, or `V1_2__name` where the name itself says the index.
+/// How a step is shown: `0001_name`, or `V1_2__name` and `R__name` where the name itself says the index.
 pub fn step_label(index: u64, name: &str) -> String {
     let names_its_index = name
-        .strip_prefix('V')
+        .strip_prefix(['V', 'B'])
         .map(|rest| rest.split_once("__").map_or(rest, |(version, _)| version))
         .and_then(Version::parse)
         .is_some_and(|version| version.index() == Some(index));
     match name {
-        _ if names_its_index => name.to_owned(),
+        _ if names_its_index || runs_last(index) => name.to_owned(),
         "" => index_label(index),
         _ => format!("{index:04}_{name}"),
     }
@@ -148,6 +150,7 @@ pub fn step_label(index: u64, name: &str) -> String {
 pub fn index_label(index: u64) -> String {
     let version = (index >= FIRST_OF_VERSIONS).then(|| Version::of_index(index));
     match version.flatten() {
+        _ if runs_last(index) => "R__".to_owned(),
         Some(version) => format!("V{version}"),
         None => format!("{index:04}"),
     }
@@ -237,6 +240,7 @@ mod tests {
         assert_eq!(step_label(1, ""), "0001");
         assert_eq!(index_label(index), "V1.2");
         assert_eq!(index_label(20_240_101_120_000), "20240101120000");
-        assert_eq!(index_label(u64::MAX), u64::MAX.to_string());
+        assert_eq!(index_label(i64::MAX as u64), i64::MAX.to_string());
+        assert_eq!(step_label(u64::MAX, "R__views"), "R__views");
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::terminal::{Terminal, printable_lines};
 use super::{CommandError, GlobalArguments, Manner, REFUSED};
-use crate::catalog::{Allowances, StepFile, StepKind};
+use crate::catalog::{Allowances, Role, StepFile, StepKind};
 use crate::database::Sqlite;
 use crate::engine::Inspection;
 use crate::sandbox::{Transformation, is_wasi};
@@ -46,6 +46,7 @@ pub(super) async fn run(
         path: arguments.step.clone(),
         undo: None,
         metadata: None,
+        role: Role::default(),
     };
     let inspection = engine
         .inspect(&file)

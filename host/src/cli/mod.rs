@@ -23,6 +23,7 @@ mod run;
 mod schema;
 mod serve;
 mod shown;
+mod squash;
 mod status;
 mod target;
 mod tenants;
@@ -126,6 +127,8 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Begin a step: the next file in the manner of those that are there
     New(new::NewArguments),
+    /// Make a baseline of the first steps, with which new databases begin
+    Squash(squash::SquashArguments),
     /// Show where the target stands
     Status(status::StatusArguments),
     /// Show what `migrate` would run
@@ -275,6 +278,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Reset(run) => run::run(global, run, engine::Command::Reset, terminal).await,
         Command::Serve(serve) => serve::run(global, serve).await,
         Command::New(new) => new::run(global, new, terminal),
+        Command::Squash(squash) => squash::run(global, squash, terminal),
         Command::Status(status) => status::run(global, status, terminal).await,
         Command::Plan(plan) => plan::run(global, plan, terminal).await,
         Command::History(history) => history::run(global, history, terminal).await,
@@ -442,11 +446,14 @@ fn engine(
     };
     let tenancy = config.tenancy(manner.tenancy.only_failed);
     let is_migrators = config.is_migrators;
+    let seeds = config.seeds();
     let engine = Engine::new(
         database,
         engine::Options {
             tenancy,
             migrations: config.migrations,
+            baselines: true,
+            seeds,
             cache: config.cache,
             limits: config.limits,
             settings: Arc::new(config.settings),

@@ -34,8 +34,18 @@ pub(super) fn run(
         .into());
     }
     let now = journal::now() / 1_000;
-    let made = catalog::new_step(&config.migrations, &arguments.name, arguments.reset, now)
-        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    let seeds = config.seeds();
+    let made = catalog::new_step(
+        &config.migrations,
+        &arguments.name,
+        arguments.reset,
+        now,
+        &catalog::Seeds {
+            directory: None,
+            ..seeds
+        },
+    )
+    .map_err(|error| anyhow::anyhow!("{error}"))?;
     if terminal.json() {
         let files: Vec<String> = made.iter().map(|path| path.display().to_string()).collect();
         terminal.document(&serde_json::json!({ "files": files }));

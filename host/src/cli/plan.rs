@@ -7,8 +7,9 @@ use super::terminal::Terminal;
 use super::{
     AllowanceArguments, CommandError, ExtentArguments, FAILED, GlobalArguments, Manner, REFUSED,
 };
+use crate::catalog::is_seed;
 use crate::database::Stop;
-use crate::engine::{Extent, Progress, Rehearsal};
+use crate::engine::{Extent, Progress, Rehearsal, Repeatable, StepOverview};
 use crate::output::counted;
 
 #[derive(Debug, Args)]
@@ -57,12 +58,20 @@ pub(super) async fn run(
     }
     let overview = target.overview().await?;
     let pending = overview.planned(&extent).map_err(anyhow::Error::msg)?;
+    // A seed may be of another environment.
+    let is_gone =
+        |step: &&StepOverview| step.repeatable == Some(Repeatable::Gone) && !is_seed(step.index);
+    let is_stale = |step: &&StepOverview| step.repeatable == Some(Repeatable::Stale);
+    let stale: Vec<&StepOverview> = overview.steps.iter().filter(is_stale).collect();
+    let gone: Vec<&StepOverview> = overview.steps.iter().filter(is_gone).collect();
     let mut advice = target.advice().await?;
     advice.retain(|advice| pending.iter().any(|step| step.label() == advice.step));
     let left = overview.planned(&Extent::All).map_or(0, |all| all.len()) - pending.len();
     if terminal.json() {
         terminal.document(&serde_json::json!({
             "pending": pending,
+            "gone": gone,
+            "stale": stale,
             "ignored": overview.ignored,
             "problems": overview.problems,
             "advice": advice,
@@ -74,14 +83,28 @@ pub(super) async fn run(
             (count, left) => format!("{count} of {} pending", count + left),
         });
         for step in &pending {
-            let started = match step.progress {
-                Progress::Started => "  continues from its last checkpoint",
+            let why = match (step.progress, step.repeatable) {
+                (_, Some(Repeatable::Changed)) => "  again: its content has changed",
+                (Progress::Started, _) => "  continues from its last checkpoint",
                 _ => "",
             };
             terminal.line(&format!(
-                "  {}  {}{started}",
+                "  {}  {}{why}",
                 step.label(),
                 step.kind.map_or("gone", |kind| kind.as_str()),
+            ));
+        }
+        for step in &gone {
+            terminal.line(&format!(
+                "  {}  its file is gone: it does not run any more, and what it made stays",
+                step.label()
+            ));
+        }
+        for step in &stale {
+            terminal.line(&format!(
+                "  {}  has changed since it ran, and a seed runs once: put the change into another one, or name it R__…; \
+                 `wasmigrate repair --accept` takes it as it is",
+                step.label()
             ));
         }
         if arguments.verbose {

@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::terminal::{Terminal, printable_lines, shortened, time};
 use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
-use crate::catalog::SourceKind;
-use crate::engine::{Overview, Progress, TenantOverview, TenantsSummary};
+use crate::catalog::is_seed;
+use crate::engine::{Overview, Progress, Repeatable, StepOverview, TenantOverview, TenantsSummary};
 use crate::output::counted;
 
 #[derive(Debug, Args)]
@@ -56,6 +56,14 @@ struct Shown<'s> {
     overview: &'s Overview,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     tenant_list: &'s [TenantOverview],
+}
+
+/// How far a step is, in a word. A repeatable one is never final.
+fn progress(step: &StepOverview) -> &'static str {
+    match step.repeatable {
+        Some(Repeatable::Applied | Repeatable::Stale | Repeatable::Gone) => "applied",
+        _ => step.progress.as_str(),
+    }
 }
 
 fn show(overview: &Overview, terminal: &Terminal) {
@@ -110,20 +118,26 @@ fn show(overview: &Overview, terminal: &Terminal) {
                 "  {:width$}  {:4}  {:9}  {}{}{}",
                 step.label(),
                 step.kind.map_or("gone", |kind| kind.as_str()),
-                step.progress.as_str(),
+                progress(step),
                 when.map_or_else(String::new, time),
                 match (step.bad_rows, &step.tenants) {
-                    (0, Some(tenants)) if tenants.kind == SourceKind::TenantMigration => format!(
-                        "  {} of {} tenants",
-                        tenants.applied,
-                        tenants.applied + tenants.pending
-                    ),
+                    (0, Some(tenants))
+                        if tenants.kind.is_for_tenants() && !tenants.kind.is_script() =>
+                        format!(
+                            "  {} of {} tenants",
+                            tenants.applied,
+                            tenants.applied + tenants.pending
+                        ),
                     (0, _) => String::new(),
                     (rows, _) => format!("  {}", counted(rows, "bad row", "bad rows")),
                 },
-                match step.out_of_order {
-                    true => "  out of order",
-                    false => "",
+                match (step.out_of_order, step.repeatable) {
+                    (_, Some(Repeatable::Changed)) => "  its content has changed since",
+                    (_, Some(Repeatable::Stale)) => "  has changed since, and runs once",
+                    (_, Some(_)) if is_seed(step.index) => "  seed",
+                    (_, Some(_)) => "  repeatable",
+                    (true, None) => "  out of order",
+                    (false, None) => "",
                 },
             )
             .trim_end(),

@@ -40,6 +40,14 @@ pub(super) fn choose(file: &mut Table, chosen: Option<&str>) -> Result<(), Strin
     Ok(())
 }
 
+/// The directories of seeds that a file names, for whichever environment.
+pub(super) fn seeds(file: &Table) -> impl Iterator<Item = &str> {
+    let environments = file.get(KEY).and_then(Value::as_table);
+    let environments = environments.into_iter().flat_map(Table::values);
+    let tables = environments.filter_map(Value::as_table).chain([file]);
+    tables.filter_map(|table| table.get("seeds")?.as_str())
+}
+
 /// Refuses an environment where there can be none.
 pub(super) fn refuse(chosen: Option<&str>) -> Result<(), String> {
     match chosen {

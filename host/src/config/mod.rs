@@ -26,7 +26,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::catalog::{SourceOrder, Sources};
+use crate::catalog::{Seeds, SourceOrder, Sources};
 use crate::engine::{Retries, TenancyOptions};
 use crate::output::without_secrets;
 use crate::sandbox::Limits;
@@ -61,6 +61,11 @@ pub struct Config {
     pub create: bool,
     /// The directory of the steps.
     pub migrations: PathBuf,
+    /// The directory of the seeds that run after the steps; empty for none.
+    pub seeds: PathBuf,
+    /// The directories of seeds that the file names for any environment.
+    #[serde(skip)]
+    pub all_seeds: Vec<PathBuf>,
     /// What `serve` answers at the paths of the tool *migrator*.
     pub migrator: MigratorConfig,
     /// The file to which a command that changed something writes the schema; empty for none.
@@ -130,6 +135,8 @@ impl Default for Config {
             database: String::new(),
             create: false,
             migrations: PathBuf::from("migrations"),
+            seeds: PathBuf::new(),
+            all_seeds: Vec::new(),
             migrator: MigratorConfig::default(),
             schema_file: PathBuf::new(),
             cache: PathBuf::new(),
@@ -181,6 +188,12 @@ pub enum Error {
     /// The lease is too short to be renewed in time.
     #[error("`lease_seconds` is {0}: a lease shorter than 3 seconds cannot be renewed in time")]
     ShortLease(u64),
+    /// Files of sources are named otherwise.
+    #[error(
+        "`seeds` is for steps of one directory: where there are `[sources]`, name the directory of seeds among \
+         `single_migrations` or `tenant_migrations` of the environment that is to have them"
+    )]
+    SeedsBesideSources,
     /// Nothing would ever be given.
     #[error(
         "`postgres.lock_timeout_milliseconds` is 0, which PostgreSQL takes for waiting without end: give a time"
@@ -235,6 +248,14 @@ impl Config {
         })
     }
 
+    /// Where the seeds are that run, and those that do not.
+    pub fn seeds(&self) -> Seeds {
+        Seeds {
+            directory: Some(self.seeds.clone()).filter(|seeds| !seeds.as_os_str().is_empty()),
+            elsewhere: self.all_seeds.clone(),
+        }
+    }
+
     /// How the service tries again what failed.
     pub fn service_retries(&self) -> Retries {
         let attempts = match (self.retry.attempts, self.migrate_result.enabled) {
@@ -267,6 +288,7 @@ impl Config {
             .or_else(|| all.get("WASMIGRATE_CONFIG").map(PathBuf::from));
         let path = named.clone().unwrap_or_else(default_file);
         let mut warnings = Vec::new();
+        let mut all_seeds = Vec::new();
         let is_migrators = migrator::is_one(&path);
         let failed = |message: String| Error::File {
             path: path.clone(),
@@ -290,9 +312,12 @@ impl Config {
             }
             Ok(text) => {
                 let mut table = parse(&path, &text)?;
+                let directory = path.parent().unwrap_or(Path::new(""));
+                let seeds = environment::seeds(&table);
+                all_seeds.extend(seeds.map(|seeds| directory.join(seeds)));
                 environment::choose(&mut table, environment.as_deref()).map_err(failed)?;
                 substitute::substitute(&mut table, &variable).map_err(failed)?;
-                paths::begin_at(&mut table, path.parent().unwrap_or(Path::new("")));
+                paths::begin_at(&mut table, directory);
                 table
             }
             Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
@@ -347,10 +372,14 @@ impl Config {
             .try_into()
             .map_err(|error: toml::de::Error| failed(error.to_string()))?;
         config.warnings = warnings;
+        config.all_seeds = all_seeds;
         config.is_migrators = is_migrators;
         config.environment = environment;
         config.database_origin = origin;
         config.settle_cache();
+        if !config.seeds.as_os_str().is_empty() && config.tenancy(false).is_some() {
+            return Err(Error::SeedsBesideSources);
+        }
         if config.lease_seconds < 3 {
             return Err(Error::ShortLease(config.lease_seconds));
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 /// What the names of settings with paths end with, or are.
-const PATHS: [&str; 3] = ["migrations", "cache", "base"];
+const PATHS: [&str; 4] = ["migrations", "seeds", "cache", "base"];
 
 /// The section of values for steps, which are no settings of the host.
 const OF_STEPS: &str = "settings";

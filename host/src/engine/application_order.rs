@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::catalog::runs_last;
 use crate::journal::{Snapshot, StepRecord};
 
-/// The order in which the steps were applied that the journal knows.
+/// The order in which the steps were applied that the journal knows. Repeatable ones are in none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ApplicationOrder {
     /// Their indexes, in this order.
@@ -19,7 +20,8 @@ impl ApplicationOrder {
         let mut late = BTreeMap::new();
         // The run in which one of the steps above was applied, the first of them all, and that step.
         let mut first: Option<(i64, u64)> = None;
-        for step in snapshot.steps.values().rev() {
+        let once = snapshot.steps.values().rev();
+        for step in once.filter(|step| !runs_last(step.index)) {
             let overtaking = first.filter(|(run, _)| *run < step.run);
             let run = match overtaking {
                 None => step.run,

@@ -6,10 +6,10 @@ use super::application_order::ApplicationOrder;
 use super::extent::{Candidate, Extent, Plan, Standing};
 use super::order::Order;
 use super::state::{Command, Refusal, State, Verdict};
-use super::{Engine, Replacement, RunError, overview, tenants};
-use crate::catalog::{self, Catalog, Digests, step_label};
+use super::{Engine, Options, Replacement, RunError, overview, tenants};
+use crate::catalog::{self, Catalog, Digests, Role, StepFile, runs_last, step_label};
 use crate::database::Stop;
-use crate::journal::{Snapshot, StepState};
+use crate::journal::{Snapshot, StepRecord, StepState};
 
 /// What a command does with which steps.
 pub(super) fn plan(
@@ -19,10 +19,11 @@ pub(super) fn plan(
     extent: &Extent,
 ) -> Result<Plan, RunError> {
     let mut candidates: BTreeMap<u64, Candidate<'_>> = BTreeMap::new();
-    for step in catalog.steps.values() {
+    for step in catalog.numbered() {
         candidates.insert(step.index, candidate(step.index, &step.name, None));
     }
-    for step in snapshot.steps.values() {
+    let applied_once = snapshot.steps.values();
+    for step in applied_once.filter(|step| !runs_last(step.index)) {
         let applied = candidate(step.index, &step.name, Some(step.state));
         // Of a step that is begun, and whose file is gone, nothing is left to migrate.
         if catalog.steps.contains_key(&step.index) || step.state != StepState::Started {
@@ -31,7 +32,20 @@ pub(super) fn plan(
     }
     let candidates: Vec<Candidate<'_>> = candidates.into_values().collect();
     let applied = ApplicationOrder::of(snapshot).steps;
-    Plan::of(command, extent, &candidates, &applied).map_err(RunError::Refused)
+    let plan = Plan::of(command, extent, &candidates, &applied).map_err(RunError::Refused)?;
+    let pending = overview::pending(catalog, snapshot).filter(|step| runs_last(step.index));
+    // What is undone was applied in these runs: what came later may stand on it.
+    let undone = plan.reset.iter();
+    let undone = undone.filter_map(|index| snapshot.steps.get(index));
+    let first = undone.map(|step| step.run).min().unwrap_or(i64::MAX);
+    let applied = snapshot.steps.values().chain(snapshot.superseded.values());
+    let repeated = applied.filter(|step| runs_last(step.index) && step.run >= first);
+    Ok(plan.with_unnumbered(
+        command,
+        &candidates,
+        pending.map(|step| step.index),
+        repeated.map(|step| step.index),
+    ))
 }
 
 fn candidate(index: u64, name: &str, state: Option<StepState>) -> Candidate<'_> {
@@ -125,24 +139,76 @@ impl Engine {
 
     /// The target's state now, where the target can be read.
     pub(super) async fn state(&self, catalog: &Catalog, stop: &Stop) -> Option<State> {
-        let snapshot = self.snapshot(stop).await.ok()?;
-        Some(overview::state_of(catalog, &snapshot))
+        let mut snapshot = self.snapshot(stop).await.ok()?;
+        let catalog = self.fitting(catalog, &snapshot);
+        self.supersede(&catalog, &mut snapshot);
+        Some(overview::state_of(&catalog, &snapshot))
+    }
+
+    /// The files as they are for a database of which the journal says this: a new one begins with the baseline.
+    pub(super) fn fitting(&self, catalog: &Catalog, snapshot: &Snapshot) -> Catalog {
+        let is_new = snapshot.steps.keys().all(|index| runs_last(*index));
+        let reaches = |baseline: &StepFile| {
+            let last = self.options.last;
+            last.is_none_or(|last| baseline.index <= last)
+        };
+        match is_new && self.options.baselines && catalog.baseline.as_ref().is_some_and(reaches) {
+            true => catalog.for_a_new_database(),
+            false => catalog.clone(),
+        }
+    }
+
+    /// The files as they are for the target now.
+    pub(super) async fn fitting_catalog(&self) -> Result<Catalog, RunError> {
+        let catalog = self.catalog()?;
+        match catalog.baseline {
+            None => Ok(catalog),
+            Some(_) => Ok(self.fitting(&catalog, &self.snapshot(&Stop::default()).await?)),
+        }
     }
 
     pub(super) fn catalog(&self) -> Result<Catalog, RunError> {
         if let Some(tenancy) = &self.options.tenancy {
             return tenants::catalog(self, tenancy);
         }
-        let mut catalog = Catalog::scan(&self.options.migrations, self.database.kind())
-            .map_err(RunError::files)?;
+        let Options {
+            migrations, seeds, ..
+        } = &self.options;
+        let mut catalog =
+            Catalog::scan(migrations, self.database.kind(), seeds).map_err(RunError::files)?;
         if let Some(last) = self.options.last {
-            catalog.steps.retain(|index, _| *index <= last);
+            catalog.cut_after(last);
         }
         Ok(catalog)
     }
 
-    /// Lets a transformation continue although another component is in its place, when the operator wants it.
-    pub(super) fn reopen_replaced(&self, catalog: &Catalog, snapshot: &mut Snapshot) {
+    /// Puts aside what was applied of repeatable steps whose content has changed since: they are pending. (One that cannot be
+    /// read is found when it is to be run.) Of a seed that has changed it takes note: it has run once.
+    pub(super) fn supersede(&self, catalog: &Catalog, snapshot: &mut Snapshot) {
+        let unnumbered = catalog.unnumbered();
+        if unnumbered.is_empty() {
+            return;
+        }
+        let digests = self.remembered_digests();
+        for file in unnumbered {
+            let has_changed =
+                |record: &StepRecord| !digests.is_same(file, &record.digest).unwrap_or(false);
+            if !snapshot.steps.get(&file.index).is_some_and(has_changed) {
+                continue;
+            }
+            if file.role != Role::Repeatable {
+                snapshot.stale.insert(file.index);
+            } else if let Some(record) = snapshot.steps.remove(&file.index) {
+                snapshot.superseded.insert(file.index, record);
+            }
+        }
+        digests.save();
+    }
+
+    /// Lets a transformation continue although another component is in its place, when the operator wants it, and repeatable
+    /// steps run again whose content has changed.
+    pub(super) fn reopen(&self, catalog: &Catalog, snapshot: &mut Snapshot) {
+        self.supersede(catalog, snapshot);
         if self.options.replacement == Replacement::Refuse {
             return;
         }

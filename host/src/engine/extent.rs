@@ -59,15 +59,18 @@ pub(super) enum Standing {
 /// Which steps a run takes through which phase, in the order in which that is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
+    /// Those without a number last.
     pub(super) migrate: Vec<u64>,
     pub(super) finalize: Vec<u64>,
     /// The newest first.
     pub(super) reset: Vec<u64>,
+    /// The steps without a number that run again after the reset: what they made may stand on what is undone.
+    pub(super) repeat: Vec<u64>,
 }
 
 impl Plan {
     /// What a command does with these steps, which are in the order of their indexes; `applied` are those of them that the
-    /// journal knows, in the order in which they were applied.
+    /// journal knows, in the order in which they were applied. None of them is repeatable.
     pub(super) fn of(
         command: Command,
         extent: &Extent,
@@ -85,6 +88,26 @@ impl Plan {
                 ..Self::default()
             }),
         }
+    }
+
+    /// Adds what becomes of steps without a number: those that are `pending` run when no other step is left, and those that were
+    /// `applied` on what is undone run again after a reset.
+    pub(super) fn with_unnumbered(
+        mut self,
+        command: Command,
+        steps: &[Candidate<'_>],
+        pending: impl Iterator<Item = u64>,
+        applied: impl Iterator<Item = u64>,
+    ) -> Self {
+        let is_whole = steps
+            .iter()
+            .all(|step| step.standing != Standing::Pending || self.migrate.contains(&step.index));
+        match command {
+            Command::Migrate | Command::Finalize if is_whole => self.migrate.extend(pending),
+            Command::Reset if !self.reset.is_empty() => self.repeat = applied.collect(),
+            _ => {}
+        }
+        self
     }
 
     /// How many steps it is about. What is migrated first is finalized then.
@@ -129,7 +152,7 @@ fn to_finalize(extent: &Extent, steps: &[Candidate<'_>]) -> Result<Plan, String>
     Ok(Plan {
         migrate: to_migrate(extent, steps)?,
         finalize: open.map(|step| step.index).collect(),
-        reset: Vec::new(),
+        ..Plan::default()
     })
 }
 
@@ -191,6 +214,9 @@ fn find<'c, 's>(
         return Err(format!("several steps are called {step}: give its index"));
     }
     found.ok_or_else(|| match steps.last() {
+        _ if step.as_text().starts_with("R__") || step.as_text().starts_with("seeds/") => format!(
+            "{step} has no number, and is no place among the steps: it runs when no step with a number is pending"
+        ),
         Some(last) => format!("there is no step {step}: the last is {}", label(last)),
         None => format!("there is no step {step}: there are none"),
     })

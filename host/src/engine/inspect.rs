@@ -56,6 +56,7 @@ pub(super) async fn inspect(
         label: file.file_name.clone(),
         kind: file.kind,
         digest: digest.clone(),
+        role: file.role,
     };
     if component.is_transformation() {
         let output = StepOutput::new(&context, &step, Phase::Prepare);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::event::{Event, Observer};
-use super::failure::Failure;
+use super::failure::{Blame, Failure};
 use super::program::{Answers, Circumstances, Program};
 use super::transaction::{StepIdentity, StepTransaction};
 use super::{Engine, Options, sql_step};
@@ -112,10 +112,18 @@ pub(super) fn load(
     loaded.into_iter().collect()
 }
 
-fn program(component: Component<StepTransaction>) -> Program {
+fn program(file: &StepFile, component: Component<StepTransaction>) -> Result<Program, Failure> {
     match component.is_transformation() {
-        true => Program::Transformation(component),
-        false => Program::Component(component),
+        true if !file.role.has_phases() => Err(Failure::new(
+            "incompatible",
+            Blame::Step,
+            format!(
+                "a transformation cannot be {}, because it has a finalize",
+                file.role.called()
+            ),
+        )),
+        true => Ok(Program::Transformation(component)),
+        false => Ok(Program::Component(component)),
     }
 }
 
@@ -148,6 +156,7 @@ impl Loader<'_> {
                 label,
                 kind: file.kind,
                 digest,
+                role: file.role,
             },
             program,
             transactional: true,
@@ -182,14 +191,14 @@ impl Loader<'_> {
             && let Some(component) = sandbox.recall(&digest).map_err(Failure::from_sandbox)?
         {
             self.tell(label, false);
-            return Ok((program(component), digest));
+            return Ok((program(file, component)?, digest));
         }
         let (bytes, digest) = self.read(file)?;
         self.tell(label, !sandbox.is_compiled(&digest));
         let component = sandbox
             .load(&bytes, &digest, self.stop)
             .map_err(Failure::from_sandbox)?;
-        Ok((program(component), digest))
+        Ok((program(file, component)?, digest))
     }
 
     fn read(&self, file: &StepFile) -> Result<(Vec<u8>, String), Failure> {

@@ -45,6 +45,7 @@ mod irreversible;
 mod lease;
 mod live;
 mod loaded;
+mod meter;
 #[cfg(test)]
 mod model;
 mod nowhere;
@@ -96,7 +97,7 @@ pub use lease::Broken;
 pub use live::CurrentStep;
 pub use options::{NativeFunction, OnBadRow, Options, Replacement, TransformOptions};
 pub use order::Order;
-pub use overview::{Overview, Progress, StepOverview, TenantsSummary};
+pub use overview::{Overview, Progress, Repeatable, StepOverview, TenantsSummary};
 pub use rehearse::Rehearsal;
 pub use repair::{Difference, Differs, Repair, RepairOrder};
 pub use retries::Retries;
@@ -171,6 +172,13 @@ impl Engine {
     pub fn with_workers(&self, workers: usize) -> Self {
         let mut engine = self.on(Arc::clone(&self.database), self.options.last);
         engine.options.transform.workers = Some(workers);
+        engine
+    }
+
+    /// The same engine, for which a new database begins with the baseline.
+    pub fn with_baselines(&self) -> Self {
+        let mut engine = self.on(Arc::clone(&self.database), self.options.last);
+        engine.options.baselines = true;
         engine
     }
 
@@ -323,7 +331,9 @@ impl Engine {
             return Ok(overview);
         }
         let catalog = self.catalog()?;
-        let snapshot = self.snapshot(&Stop::default()).await?;
+        let mut snapshot = self.snapshot(&Stop::default()).await?;
+        let catalog = self.fitting(&catalog, &snapshot);
+        self.supersede(&catalog, &mut snapshot);
         let problems = self.problems(&catalog, &snapshot, &self.remembered_digests());
         let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         problems.extend(adopt::unadopted(self, &snapshot, &Stop::default()).await?);

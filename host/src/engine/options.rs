@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Gate, Retries, TenancyOptions};
-use crate::catalog::Allowances;
+use crate::catalog::{Allowances, Seeds};
 use crate::database::Batch;
 use crate::sandbox::{Limits, Transformed};
 
@@ -17,6 +17,10 @@ use crate::sandbox::{Limits, Transformed};
 pub struct Options {
     /// The directory of the steps.
     pub migrations: PathBuf,
+    /// Whether a new database begins with the baseline, where there is one.
+    pub baselines: bool,
+    /// Where the seeds are.
+    pub seeds: Seeds,
     /// The directory of the host's caches.
     pub cache: PathBuf,
     /// What components may use.

@@ -1,5 +1,7 @@
 //! Where a target stands: the catalog and the journal, laid side by side.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::application_order::ApplicationOrder;
@@ -7,7 +9,9 @@ use super::extent::{Candidate, Extent, Standing, to_migrate};
 use super::failure::Failure;
 use super::running::{Rows, Running};
 use super::state::{self, Command, State, Verdict};
-use crate::catalog::{Applied, Catalog, Ignored, SourceKind, StepFile, StepKind, step_label};
+use crate::catalog::{
+    Applied, Catalog, Ignored, SourceKind, StepFile, StepKind, running_order, runs_last, step_label,
+};
 use crate::journal::{LeaseRecord, Pause, RepairRecord, RunRecord, Snapshot, StepState};
 
 /// How far one step is.
@@ -36,6 +40,22 @@ impl Progress {
     }
 }
 
+/// Why a step without a number runs, or does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Repeatable {
+    /// It has not run yet, or a reset has undone what it may stand on.
+    New,
+    /// Its content is another one than when it ran last.
+    Changed,
+    /// It has run with this content.
+    Applied,
+    /// It is a seed that has changed since it ran, and does not run again.
+    Stale,
+    /// It has run, and its file is gone: what it made stays.
+    Gone,
+}
+
 /// One step, on disk or applied.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StepOverview {
@@ -51,6 +71,9 @@ pub struct StepOverview {
     pub migrated_at: Option<i64>,
     /// When its `finalize` was done.
     pub finalized_at: Option<i64>,
+    /// Of a step without a number, which is repeatable or a seed: whether it is to run, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeatable: Option<Repeatable>,
     /// Whether it ran after one with a higher index.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub out_of_order: bool,
@@ -150,11 +173,12 @@ pub struct Overview {
 
 impl Overview {
     /// The steps that a `migrate` with this extent would run, in order. Scripts run with the last of the migrations, not by
-    /// themselves.
+    /// themselves; repeatable steps when nothing else is left.
     pub fn planned(&self, extent: &Extent) -> Result<Vec<&StepOverview>, String> {
         let is_pending =
             |step: &StepOverview| matches!(step.progress, Progress::Pending | Progress::Started);
-        let migrations = self.steps.iter().filter(|step| !step.is_script());
+        let once = |step: &&StepOverview| !step.is_script() && step.repeatable.is_none();
+        let migrations = self.steps.iter().filter(once);
         let candidates: Vec<Candidate<'_>> = migrations
             .map(|step| Candidate {
                 index: step.index,
@@ -168,6 +192,7 @@ impl Overview {
         let migrated = to_migrate(extent, &candidates)?;
         let is_whole = migrated == to_migrate(&Extent::All, &candidates)?;
         let planned = |step: &&StepOverview| match step.is_script() {
+            _ if step.repeatable.is_some() => is_whole && is_pending(step),
             true => is_whole && !migrated.is_empty() && is_pending(step),
             false => migrated.contains(&step.index),
         };
@@ -218,12 +243,13 @@ fn rows_of(snapshot: &Snapshot, state: State) -> Option<Rows> {
     })
 }
 
-/// The steps that are not wholly migrated, in order.
+/// The steps that are not wholly migrated, in order: of the repeatable ones, those that are new or have changed.
 pub(super) fn pending<'a>(
     catalog: &'a Catalog,
     snapshot: &'a Snapshot,
 ) -> impl Iterator<Item = &'a StepFile> {
-    catalog.steps.values().filter(|step| {
+    let all = catalog.numbered().chain(catalog.unnumbered());
+    all.filter(|step| {
         snapshot
             .steps
             .get(&step.index)
@@ -231,12 +257,15 @@ pub(super) fn pending<'a>(
     })
 }
 
+/// Whether there is something to finalize or to reset. A repeatable step knows neither.
+fn has_unfinalized(snapshot: &Snapshot) -> bool {
+    let mut steps = snapshot.steps.values();
+    steps.any(|step| step.state != StepState::Finalized && !runs_last(step.index))
+}
+
 /// What becomes of a command in a state.
 pub(super) fn verdict(state: State, snapshot: &Snapshot, command: Command) -> Verdict {
-    let unfinalized = snapshot
-        .steps
-        .values()
-        .any(|step| step.state != StepState::Finalized);
+    let unfinalized = has_unfinalized(snapshot);
     let failed = snapshot
         .last_run
         .as_ref()
@@ -260,10 +289,7 @@ fn state(
 ) -> State {
     let live = snapshot.lease.as_ref().is_some_and(is_at_work);
     let pending = pending(catalog, snapshot).next().is_some();
-    let unfinalized = snapshot
-        .steps
-        .values()
-        .any(|step| step.state != StepState::Finalized);
+    let unfinalized = has_unfinalized(snapshot);
     state::of_run(snapshot.deciding_run(), live, pending, unfinalized)
 }
 
@@ -292,26 +318,24 @@ pub(super) fn overview(
         .filter(|command| matches!(verdict(state, &snapshot, *command), Verdict::Start(_)))
         .filter(|_| problems.is_empty())
         .collect();
-    let mut indexes: Vec<u64> = catalog
-        .steps
-        .keys()
-        .chain(snapshot.steps.keys())
-        .copied()
-        .collect();
-    indexes.sort_unstable();
-    indexes.dedup();
+    let mut names: BTreeMap<u64, &str> = BTreeMap::new();
+    let applied = snapshot.steps.values();
+    names.extend(applied.map(|record| (record.index, record.name.as_str())));
+    let files = catalog.steps.values();
+    names.extend(files.map(|file| (file.index, file.name.as_str())));
+    let mut names: Vec<(u64, &str)> = names.into_iter().collect();
+    names.sort_by_key(|(index, name)| running_order(*index, name));
     let order = ApplicationOrder::of(&snapshot);
-    let steps = indexes
+    let steps = names
         .into_iter()
-        .map(|index| {
+        .map(|(index, name)| {
             let file = catalog.steps.get(&index);
             let record = snapshot.steps.get(&index);
+            let superseded = snapshot.superseded.get(&index);
+            let last = record.or(superseded);
             StepOverview {
                 index,
-                name: file
-                    .map(|file| file.name.clone())
-                    .or_else(|| record.map(|record| record.name.clone()))
-                    .unwrap_or_default(),
+                name: name.to_owned(),
                 kind: file.map(|file| file.kind),
                 progress: match record.map(|record| record.state) {
                     None => Progress::Pending,
@@ -319,8 +343,17 @@ pub(super) fn overview(
                     Some(StepState::Migrated) => Progress::Migrated,
                     Some(StepState::Finalized) => Progress::Finalized,
                 },
-                migrated_at: record.and_then(|record| record.migrated_at),
-                finalized_at: record.and_then(|record| record.finalized_at),
+                migrated_at: last.and_then(|record| record.migrated_at),
+                finalized_at: last.and_then(|record| record.finalized_at),
+                repeatable: runs_last(index).then_some(match (file, record, superseded) {
+                    (None, ..) => Repeatable::Gone,
+                    _ if snapshot.stale.contains(&index) => Repeatable::Stale,
+                    (Some(_), Some(record), _) if record.state != StepState::Started => {
+                        Repeatable::Applied
+                    }
+                    (Some(_), _, Some(_)) => Repeatable::Changed,
+                    _ => Repeatable::New,
+                }),
                 out_of_order: order.late.contains_key(&index),
                 rows_done: match snapshot.transformations.get(&index) {
                     Some(transformation) => Some(transformation.rows_done),
@@ -340,11 +373,11 @@ pub(super) fn overview(
         current_index: snapshot
             .steps
             .values()
-            .filter(|step| step.state == StepState::Finalized)
+            .filter(|step| step.state == StepState::Finalized && !runs_last(step.index))
             .map(|step| step.index)
             .max()
             .unwrap_or(0),
-        target_index: catalog.steps.keys().copied().max().unwrap_or(0),
+        target_index: catalog.numbered().last().map_or(0, |step| step.index),
         steps,
         ignored: catalog.ignored,
         rows: rows_of(&snapshot, state),

@@ -42,7 +42,9 @@ pub(super) async fn rehearse(
     adopt::refuse_unadopted(engine, &engine.snapshot(stop).await?, stop).await?;
     let mut session = engine.database.open(Access::Rehearsal, stop).await?;
     session.begin(Durability::Deferred).await?;
-    let snapshot = journal::read(&mut *session).await?;
+    let mut snapshot = journal::read(&mut *session).await?;
+    let catalog = engine.fitting(&catalog, &snapshot);
+    engine.supersede(&catalog, &mut snapshot);
     engine.refuse_problems(&catalog, &snapshot, false)?;
     let plan = decision::plan(&catalog, &snapshot, Command::Migrate, extent)?;
     let context = Arc::new(RunContext {

@@ -77,7 +77,7 @@ pub struct StepDetails {
 }
 
 pub(super) async fn steps(engine: &Engine) -> Result<Vec<StepOnDisk>, RunError> {
-    let catalog = engine.catalog()?;
+    let catalog = engine.fitting_catalog().await?;
     let overview = engine.overview().await?;
     let digests = engine.remembered_digests();
     let steps = overview
@@ -99,7 +99,7 @@ pub(super) async fn steps(engine: &Engine) -> Result<Vec<StepOnDisk>, RunError> 
 }
 
 pub(super) async fn step(engine: &Engine, index: u64) -> Result<Option<StepDetails>, RunError> {
-    let catalog = engine.catalog()?;
+    let catalog = engine.fitting_catalog().await?;
     let overview = engine.overview().await?;
     let Some(step) = overview.steps.into_iter().find(|step| step.index == index) else {
         return Ok(None);

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 
 use super::event::{Event, Observer, Statement, Unit};
+use super::meter::Meter;
 use super::run_output::RunOutput;
-use crate::catalog::StepKind;
+use crate::catalog::{Role, StepFile, StepKind, step_label};
 use crate::database::{Durability, Error, Listener, Result, Session};
 use crate::journal::{
     self, AttemptRecord, Committable, Fenced, Lease, Outcome, OutputLine, Phase, Right, StepRecord,
@@ -23,9 +24,6 @@ const MOST_MESSAGES: u32 = 1_000;
 
 /// How many bytes of them are.
 const MOST_HEARD_BYTES: u64 = 1 << 20;
-
-/// How often progress is passed on.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What all transactions of a run share.
 pub(super) struct RunContext {
@@ -56,6 +54,7 @@ pub(super) struct StepIdentity {
     pub(super) label: String,
     pub(super) kind: StepKind,
     pub(super) digest: String,
+    pub(super) role: Role,
 }
 
 /// A step's transaction. Owns the session while the step runs, because a component's store must own what it reaches.
@@ -73,8 +72,10 @@ pub(super) struct StepTransaction {
     pub(super) committed: Option<StepRecord>,
     /// Which version of the step's row the journal has; none when it does not know the step.
     version: Option<StepVersion>,
-    /// The step that must be migrated for this one to be committed: the last one before it in the run.
-    pub(super) after: Option<u64>,
+    /// The step that must be in this state for this one to be committed: the last one before it in the run.
+    pub(super) after: Option<(u64, StepState)>,
+    /// The steps that a baseline stands for, which are written down with it.
+    includes: Vec<(StepKind, StepRecord)>,
     /// Whether the step runs outside a transaction.
     pub(super) is_outside: bool,
     /// Whether the step has asked the database anything.
@@ -158,47 +159,6 @@ impl OutputWriter for StepOutput {
     }
 }
 
-/// Passes progress on, a few times a second.
-pub(super) struct Meter {
-    label: String,
-    observer: Arc<dyn Observer>,
-    /// What `count` returned.
-    expected: Option<u64>,
-    told: Option<(Instant, u64)>,
-    pub(super) done: Option<u64>,
-}
-
-impl Meter {
-    pub(super) fn new(context: &RunContext, label: &str, expected: Option<u64>) -> Self {
-        Self {
-            label: label.to_owned(),
-            observer: Arc::clone(&context.observer),
-            expected,
-            told: None,
-            done: None,
-        }
-    }
-
-    pub(super) fn progress(&mut self, done: u64, total: Option<u64>, unit: Unit) {
-        self.done = Some(done);
-        let total = total.or(self.expected);
-        let now = Instant::now();
-        let is_due = self.told.is_none_or(|(at, told)| {
-            let is_end = total == Some(done) && told != done;
-            is_end || now.duration_since(at) >= PROGRESS_INTERVAL
-        });
-        if is_due {
-            self.told = Some((now, done));
-            self.observer.notify(&Event::Progress {
-                step: self.label.clone(),
-                done,
-                total,
-                unit,
-            });
-        }
-    }
-}
-
 impl StepTransaction {
     /// A transaction for one phase of one step, on a session that has it open.
     pub(super) fn open(
@@ -233,7 +193,7 @@ impl StepTransaction {
             session,
             context: Arc::clone(context),
             output,
-            meter: Meter::new(context, &step.label, rows),
+            meter: Meter::new(&context.observer, &step.label, rows),
             step: step.clone(),
             phase,
             attempt,
@@ -242,9 +202,38 @@ impl StepTransaction {
             committed: None,
             version,
             after: None,
+            includes: Vec::new(),
             is_outside: false,
             has_asked: false,
         }
+    }
+
+    /// Writes these steps down with this one, which does what they do; one with the same index is written down in its place.
+    pub(super) fn includes(&mut self, files: Vec<(StepFile, String)>) {
+        let mut others = Vec::with_capacity(files.len());
+        for (file, digest) in files {
+            if file.index == self.record.index {
+                (self.record.name, self.record.digest) = (file.name, digest);
+                continue;
+            }
+            let record = StepRecord {
+                index: file.index,
+                name: file.name,
+                digest,
+                state: StepState::Finalized,
+                resume_cursor: None,
+                rows_done: None,
+                revision: 1,
+                ..self.record.clone()
+            };
+            others.push((file.kind, record));
+        }
+        self.includes = others;
+    }
+
+    /// Replaces what was applied of the step with another content.
+    pub(super) fn replaces(&mut self, record: &StepRecord) {
+        self.version = Some(record.version());
     }
 
     /// What WASI's clocks and randomness show.
@@ -265,9 +254,23 @@ impl StepTransaction {
     pub(super) async fn commit_migrated(&mut self, right: &dyn Right, ran: Ran) -> Result<()> {
         let before = self.record.clone();
         self.record.rows_done = self.rows_done();
-        self.record.state = StepState::Migrated;
+        self.record.state = migrated(self.step.role);
         self.record.migrated_at = Some(journal::now());
+        if self.record.state == StepState::Finalized {
+            self.record.finalized_at = self.record.migrated_at;
+        }
         self.record.resume_cursor = None;
+        for (_, included) in &mut self.includes {
+            (included.migrated_at, included.finalized_at) =
+                (self.record.migrated_at, self.record.finalized_at);
+        }
+        let own = (self.record.name != self.step.name).then_some(&self.record);
+        let included = self.includes.iter().map(|(_, included)| included);
+        for included in included.chain(own) {
+            let label = step_label(included.index, &included.name);
+            let line = format!("{label} is included, and was not run");
+            self.output.write(Level::Info, line);
+        }
         let attempt = self.attempt(Outcome::Done, None);
         let committed = self.commit(right, ran, Some(&attempt)).await;
         if committed.is_err() {
@@ -300,6 +303,7 @@ impl StepTransaction {
         let change = Change {
             kind: self.step.kind.as_str(),
             record: &self.record,
+            includes: &self.includes,
             before: self.version,
             after: self.after,
             attempt,
@@ -411,6 +415,14 @@ impl StepHost for StepTransaction {
     }
 }
 
+/// The state in which its `migrate` leaves a step.
+pub(super) fn migrated(role: Role) -> StepState {
+    match role.has_phases() {
+        true => StepState::Migrated,
+        false => StepState::Finalized,
+    }
+}
+
 /// Whether a step has run in a transaction that is to be committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ran {
@@ -424,9 +436,11 @@ pub(super) enum Ran {
 struct Change<'c> {
     kind: &'c str,
     record: &'c StepRecord,
+    /// Those that are written down with it.
+    includes: &'c [(StepKind, StepRecord)],
     before: Option<StepVersion>,
-    /// The step that must be migrated.
-    after: Option<u64>,
+    /// The step that must be in this state.
+    after: Option<(u64, StepState)>,
     attempt: Option<&'c AttemptRecord>,
     output: &'c RunOutput,
 }
@@ -435,7 +449,11 @@ impl<'c> Change<'c> {
     async fn commit<S: Committable>(self, mut fenced: Fenced<'c, S>) -> Result<()> {
         let session = fenced.session();
         if let Some(step) = self.after {
-            journal::require_step(session, step, StepState::Migrated).await?;
+            let (step, state) = step;
+            journal::require_step(session, step, state).await?;
+        }
+        for (kind, included) in self.includes {
+            journal::write_step(session, kind.as_str(), included, None).await?;
         }
         journal::write_step(session, self.kind, self.record, self.before).await?;
         if let Some(attempt) = self.attempt {

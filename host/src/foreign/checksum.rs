@@ -129,6 +129,7 @@ mod tests {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
     use super::*;
+    use crate::catalog::Role;
 
     #[test]
     fn refinery_hashes_as_rust_does() {
@@ -145,6 +146,7 @@ mod tests {
                 path: "V3__initial.sql".into(),
                 undo: None,
                 metadata: None,
+                role: Role::default(),
             };
             let checksums = refinery(Tool::Refinery, &file, text.as_bytes());
             assert_eq!(checksums[0], hasher.finish().to_string());

@@ -28,7 +28,8 @@ impl Tool {
         let version = match self {
             Self::Migrator => None,
             Self::Flyway => return flyway::version_of(&name),
-            Self::Refinery => match name.starts_with("R__") || name.starts_with('B') {
+            // It knows no repeatable ones.
+            Self::Refinery => match name.starts_with(['B', 'R']) {
                 true => None,
                 false => return flyway::version_of(&name),
             },

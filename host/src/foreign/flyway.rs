@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::row::{cells, text, version_from};
-use super::{Entry, FileVersion, History, Table, Version};
+use super::{Entry, FileVersion, History, RepeatableEntry, Table, Version};
 use crate::database::{Read, Result, Session, TableQuery};
 
 /// What parts the version from the description.
@@ -18,9 +18,7 @@ pub(super) fn version_of(file_name: &str) -> FileVersion {
         None => stem,
     };
     if file_name.starts_with("R__") {
-        return FileVersion::Otherwise(
-            "is repeatable: put it into a directory of `single_scripts`, whose files run at every apply",
-        );
+        return FileVersion::Repeatable;
     }
     for (prefix, what) in [
         (
@@ -77,9 +75,19 @@ pub(super) async fn read(session: &mut dyn Session, table: &Table) -> Result<His
         let script = text(&script);
         let is_done = success.as_integer() == Some(1);
         let Some(label) = version.as_text().map(str::to_owned) else {
-            // Repeatable migrations and the making of schemas.
-            if !is_done {
-                history.remarks.push(format!("`{script}` failed in Flyway"));
+            // Repeatable migrations and the making of schemas. The last word on a file counts.
+            let file_name = script.rsplit('/').next().unwrap_or_default().to_owned();
+            history
+                .repeatable
+                .retain(|entry| entry.file_name != file_name);
+            match (is_done, kind.as_str(), checksum.as_integer()) {
+                (false, ..) => history.remarks.push(format!("`{script}` failed in Flyway")),
+                (true, "SQL", Some(checksum)) => history.repeatable.push(RepeatableEntry {
+                    file_name,
+                    checksum: checksum.to_string(),
+                    applied_at: at.as_integer(),
+                }),
+                _ => {}
             }
             continue;
         };
@@ -130,10 +138,7 @@ mod tests {
         assert_eq!(version("V1_2__a.sql"), Version::parse("1.2").unwrap());
         assert_eq!(version("V1.2__a.b.sql"), Version::parse("1.2").unwrap());
         assert_eq!(version("V007.sql"), Version::parse("7").unwrap());
-        assert!(matches!(
-            version_of("R__views.sql"),
-            FileVersion::Otherwise(_)
-        ));
+        assert_eq!(version_of("R__views.sql"), FileVersion::Repeatable);
         assert!(matches!(version_of("U1__a.sql"), FileVersion::Otherwise(_)));
         assert_eq!(version_of("Users.sql"), FileVersion::Nothing);
         assert_eq!(version_of("readme.sql"), FileVersion::Nothing);

@@ -7,6 +7,8 @@ use super::Version;
 pub struct History {
     /// One migration each, in the order of the table.
     pub entries: Vec<Entry>,
+    /// Migrations that the tool runs again when they change, as it ran them last.
+    pub repeatable: Vec<RepeatableEntry>,
     /// Every migration up to this version was applied, whether it has an entry or not.
     pub through: Option<Version>,
     /// What its operator ought to know.
@@ -28,11 +30,24 @@ pub struct Entry {
     pub flaw: Option<String>,
 }
 
+/// A migration that runs again when it has changed.
+#[derive(Clone, Debug)]
+pub struct RepeatableEntry {
+    /// The name of its file.
+    pub file_name: String,
+    /// The checksum of its file when it ran last.
+    pub checksum: String,
+    /// When that was, in milliseconds since 1970.
+    pub applied_at: Option<i64>,
+}
+
 /// What a file's name says to a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileVersion {
     /// It is the migration with this version.
     Is(Version),
+    /// It runs again whenever it has changed.
+    Repeatable,
     /// It is run in another way than migrations are; what it is.
     Otherwise(&'static str),
     /// It is nothing to the tool.

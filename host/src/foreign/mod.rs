@@ -20,7 +20,7 @@ use crate::catalog::Version;
 use crate::database::Capabilities;
 
 pub use checksum::Checksums;
-pub use history::{Entry, FileVersion, History};
+pub use history::{Entry, FileVersion, History, RepeatableEntry};
 pub use migrator::{MigratorRow, read_migrator};
 pub use table::{Found, Owner, Table, find, locate};
 pub use versioned::read;

@@ -19,8 +19,14 @@ pub(super) fn small(value: &Value) -> Result<u32> {
 }
 
 /// The index of a step.
-pub(super) fn index(value: &Value) -> Result<u64> {
-    u64::try_from(number(value)).map_err(|_| damaged("an index is below 0"))
+pub(super) fn index(value: &Value) -> u64 {
+    number(value).cast_unsigned()
+}
+
+/// The index of a step, as it is written. Those of repeatable steps are too large for a number with a sign, and are below 0
+/// there.
+pub(super) fn of_index(index: u64) -> Value {
+    Value::Integer(index.cast_signed())
 }
 
 /// A text; empty for null.

@@ -1,6 +1,8 @@
 //! What runs leave: how they and each try at a step ended.
 
-use super::cells::{ERROR, columns, index as index_of, number, read_error, small, spelled, text};
+use super::cells::{
+    ERROR, columns, index as index_of, number, of_index, read_error, small, spelled, text,
+};
 use super::tables::tables;
 use super::{AttemptRecord, Outcome, Phase, RunRecord, conflict, schema};
 use crate::catalog::step_label;
@@ -83,6 +85,7 @@ pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<At
                 "SELECT run, step_index, name, digest, phase, attempt, outcome, started_at, ended_at, {ERROR}
                  FROM wasmigrate_attempt WHERE run = $1
                  ORDER BY CASE phase WHEN 'prepare' THEN 0 WHEN 'migrate' THEN 1 ELSE 2 END, started_at,
+                 step_index < 0, CASE WHEN step_index < 0 THEN name ELSE '' END,
                  CASE phase WHEN 'reset' THEN -step_index ELSE step_index END, attempt"
             ),
             &[run.into()],
@@ -104,7 +107,7 @@ pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<At
         ] = columns(row)?;
         attempts.push(AttemptRecord {
             run: number(&run),
-            index: index_of(&index)?,
+            index: index_of(&index),
             name: text(&name),
             digest: text(&digest),
             phase: spelled(&phase, Phase::from_journal)?,
@@ -139,7 +142,7 @@ pub async fn write_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -
              ON CONFLICT (run, step_index, phase, attempt) DO NOTHING RETURNING run",
             &[
                 attempt.run.into(),
-                (*index).into(),
+                of_index(*index),
                 phase.as_str().into(),
                 attempt.attempt.into(),
                 name.as_str().into(),
@@ -162,7 +165,7 @@ pub async fn has_attempt(session: &mut dyn Session, attempt: &AttemptRecord) -> 
             "SELECT run FROM wasmigrate_attempt WHERE run = $1 AND step_index = $2 AND phase = $3 AND attempt = $4",
             &[
                 attempt.run.into(),
-                attempt.index.into(),
+                of_index(attempt.index),
                 attempt.phase.as_str().into(),
                 attempt.attempt.into(),
             ],

@@ -24,7 +24,7 @@ mod tables;
 mod tenants;
 mod transformations;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::database::{Error, ErrorKind, Result, Schema, Session};
@@ -48,15 +48,16 @@ pub use runs::{
     set_phase, start_run, write_schema,
 };
 pub use steps::{
-    StepVersion, finalize_steps, forget_steps, remove_step, require_step, require_steps, write_step,
+    StepVersion, finalize_steps, forget_repeatable, forget_steps, remove_step, require_step,
+    require_steps, write_step,
 };
 pub use tenants::{
     AppliedEntry, AppliedRecord, SourceRecord, TenantTally, count_by_run, count_by_source,
-    count_by_tenant, fetch_applied, finalize_applied, forget_applied, has_tenants,
-    keep_tenant_schema, last_applied, make_schema, query_applied, read_applied, read_applied_by,
-    read_applied_for, read_applied_of, read_failures, read_sources, read_tenants, read_unfinalized,
-    reserved_words, update_applied, whole_schema, write_applied, write_failure, write_source,
-    write_tenant,
+    count_by_tenant, count_repeated, fetch_applied, finalize_applied, forget_applied, has_tenants,
+    keep_tenant_schema, last_applied, last_reset, make_schema, query_applied, read_applied,
+    read_applied_by, read_applied_for, read_applied_of, read_failures, read_repeated, read_sources,
+    read_tenants, read_unfinalized, reserved_words, update_applied, whole_schema, write_applied,
+    write_failure, write_source, write_tenant,
 };
 pub use transformations::{
     BadRow, Range, TransformationRecord, advance_range, begin_transformation, count_bad_rows,
@@ -68,7 +69,12 @@ pub use transformations::{
 pub struct Snapshot {
     /// The steps that were applied, by index.
     pub steps: BTreeMap<u64, StepRecord>,
-    /// The transformations among them that are not finalized.
+    /// What was applied of repeatable steps whose content has changed since: it takes part in nothing, but is what their next
+    /// run replaces. The engine, which knows the files, puts it here.
+    pub superseded: BTreeMap<u64, StepRecord>,
+    /// The seeds whose content has changed since they ran, which they do not do again.
+    pub stale: BTreeSet<u64>,
+    /// The transformations among the steps that are not finalized.
     pub transformations: BTreeMap<u64, TransformationRecord>,
     /// The newest run.
     pub last_run: Option<RunRecord>,

@@ -4,7 +4,7 @@
 //! line that it has read misses none, however many write at the same time, in one host or in several. Who wrote a line and
 //! the writer's own count name it for good: that tells what became of a commit whose answer was lost.
 
-use super::cells::{columns, index as index_of, number, spelled, text};
+use super::cells::{columns, index as index_of, number, of_index, spelled, text};
 use super::tables::tables;
 use super::{OutputLine, Phase, conflict, has_tenants, integer, lease};
 use crate::database::{Result, Session, Value};
@@ -49,7 +49,7 @@ pub async fn read_output(
             sequence: number(&sequence),
             index: match index {
                 Value::Null => None,
-                index => Some(index_of(&index)?),
+                index => Some(index_of(&index)),
             },
             phase: spelled(&phase, Phase::from_journal)?,
             written_at: number(&written_at),
@@ -95,7 +95,7 @@ pub async fn write_output(
             run.into(),
             line.sequence.into(),
             writer.into(),
-            line.index.into(),
+            line.index.map(of_index).into(),
             line.phase.as_str().into(),
             line.written_at.into(),
             line.level.as_str().into(),

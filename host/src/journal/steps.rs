@@ -6,13 +6,15 @@
 //!   absent <──── reset ────────┘
 //! ```
 //!
+//! A repeatable step is finalized as soon as it is migrated, and migrated again when its content has changed.
+//!
 //! A row has a revision, which grows with every change. Whoever writes names the revision of which run it has read or
 //! written before; a row that is another one meanwhile is not overwritten, and nothing of the transaction is committed.
 
 use super::tables::tables;
 use std::collections::BTreeMap;
 
-use super::cells::{columns, index as index_of, number, spelled, text};
+use super::cells::{columns, index as index_of, number, of_index, spelled, text};
 use super::{StepRecord, StepState, conflict, now, schema};
 use crate::catalog::{index_label, step_label};
 use crate::database::{Result, Session, Value};
@@ -58,27 +60,26 @@ pub async fn write_step(
         step.rows_done.into(),
         step.resume_cursor.clone().into(),
         step.revision.into(),
-        step.index.into(),
+        step.started_at.into(),
+        step.seed.into(),
+        of_index(step.index),
     ];
     let label = step_label(step.index, &step.name);
     let (statement, otherwise) = match before {
-        None => {
-            parameters.extend([step.started_at.into(), step.seed.into()]);
-            (
-                "INSERT INTO wasmigrate_step
-                 (name, kind, digest, state, run, migrated_at, finalized_at, rows_done, resume_cursor, revision, step_index,
-                  started_at, seed)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-                 ON CONFLICT (step_index) DO NOTHING RETURNING step_index",
-                conflict(&format!("nothing of {label}")),
-            )
-        }
+        None => (
+            "INSERT INTO wasmigrate_step
+             (name, kind, digest, state, run, migrated_at, finalized_at, rows_done, resume_cursor, revision, started_at, seed,
+              step_index)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+             ON CONFLICT (step_index) DO NOTHING RETURNING step_index",
+            conflict(&format!("nothing of {label}")),
+        ),
         Some(before) => {
             parameters.extend([before.run.into(), before.revision.into()]);
             (
                 "UPDATE wasmigrate_step SET name = $1, kind = $2, digest = $3, state = $4, run = $5, migrated_at = $6,
-                 finalized_at = $7, rows_done = $8, resume_cursor = $9, revision = $10
-                 WHERE step_index = $11 AND run = $12 AND revision = $13 RETURNING step_index",
+                 finalized_at = $7, rows_done = $8, resume_cursor = $9, revision = $10, started_at = $11, seed = $12
+                 WHERE step_index = $13 AND run = $14 AND revision = $15 RETURNING step_index",
                 conflict(&format!(
                     "of {label} what run {} has written as its change {}",
                     before.run, before.revision
@@ -96,7 +97,7 @@ pub async fn require_step(session: &mut dyn Session, step: u64, state: StepState
     tables(session)
         .require(
             "SELECT step_index FROM wasmigrate_step WHERE step_index = $1 AND state = $2",
-            &[step.into(), state.as_str().into()],
+            &[of_index(step), state.as_str().into()],
             1,
             expected(&[step], state),
         )
@@ -165,6 +166,21 @@ pub async fn forget_steps(session: &mut dyn Session, steps: &[u64]) -> Result<()
     Ok(())
 }
 
+/// Forgets repeatable steps, whatever their state is, so that they run again.
+pub async fn forget_repeatable(session: &mut dyn Session, steps: &[u64]) -> Result<()> {
+    for steps in steps.chunks(STEPS_AT_ONCE) {
+        let statement = format!(
+            "DELETE FROM wasmigrate_step WHERE step_index IN ({}) RETURNING step_index",
+            list(steps)
+        );
+        let otherwise = conflict("each repeatable step that was read before");
+        tables(session)
+            .require(&statement, &[], steps.len() as u64, otherwise)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Removes a step that was applied, as it was read: its file is gone for good.
 pub async fn remove_step(session: &mut dyn Session, step: &StepRecord) -> Result<()> {
     let label = step_label(step.index, &step.name);
@@ -172,7 +188,7 @@ pub async fn remove_step(session: &mut dyn Session, step: &StepRecord) -> Result
     tables(session)
         .require(
             "DELETE FROM wasmigrate_step WHERE step_index = $1 AND run = $2 AND revision = $3 RETURNING step_index",
-            &[step.index.into(), step.run.into(), step.revision.into()],
+            &[of_index(step.index), step.run.into(), step.revision.into()],
             1,
             otherwise,
         )
@@ -208,7 +224,7 @@ pub(super) async fn read(
             resume_cursor,
             revision,
         ] = columns(row)?;
-        let index = index_of(&index)?;
+        let index = index_of(&index);
         steps.insert(
             index,
             StepRecord {
@@ -243,7 +259,10 @@ fn named(steps: &[u64]) -> String {
 }
 
 fn list(steps: &[u64]) -> String {
-    let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    let steps: Vec<String> = steps
+        .iter()
+        .map(|index| index.cast_signed().to_string())
+        .collect();
     steps.join(", ")
 }
 

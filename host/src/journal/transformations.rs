@@ -74,7 +74,7 @@ pub(super) async fn read(session: &mut dyn Session) -> Result<BTreeMap<u64, Tran
             rows_done: number(&rows_done),
             bad_rows: number(&bad_rows),
         };
-        transformations.insert(index_of(&index)?, record);
+        transformations.insert(index_of(&index), record);
     }
     Ok(transformations)
 }
@@ -286,7 +286,7 @@ pub async fn read_bad_rows(
         .map(|row| {
             let [index, key, input, message, run, found_at] = columns(row)?;
             Ok(BadRow {
-                index: index_of(&index)?,
+                index: index_of(&index),
                 key: text(&key),
                 input: text(&input),
                 message: text(&message),

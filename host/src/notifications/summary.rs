@@ -37,7 +37,8 @@ impl From<&Applied> for Summary {
         let files = |kind| applied.files.get(&kind).copied().unwrap_or(0);
         let runs = |kind| applied.runs.get(&kind).copied().unwrap_or(0);
         let migrations = runs(SourceKind::TenantMigration);
-        let scripts = runs(SourceKind::TenantScript);
+        let single_scripts = files(SourceKind::SingleScript) + files(SourceKind::SingleRepeatable);
+        let scripts = runs(SourceKind::TenantScript) + runs(SourceKind::TenantRepeatable);
         Self {
             started_at: crate::output::rfc3339(applied.started_at),
             duration: u64::try_from(applied.duration.as_nanos()).unwrap_or(u64::MAX),
@@ -46,10 +47,10 @@ impl From<&Applied> for Summary {
             tenant_migrations: files(SourceKind::TenantMigration),
             tenant_migrations_total: migrations,
             migrations_grand_total: files(SourceKind::SingleMigration) + migrations,
-            single_scripts: files(SourceKind::SingleScript),
-            tenant_scripts: files(SourceKind::TenantScript),
+            single_scripts,
+            tenant_scripts: files(SourceKind::TenantScript) + files(SourceKind::TenantRepeatable),
             tenant_scripts_total: scripts,
-            scripts_grand_total: files(SourceKind::SingleScript) + scripts,
+            scripts_grand_total: single_scripts + scripts,
             version_id: applied.run.unwrap_or(0),
         }
     }

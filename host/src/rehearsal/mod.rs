@@ -17,6 +17,7 @@
 //! ```
 
 mod against;
+mod baseline;
 mod chains;
 mod checks;
 mod declarations;
@@ -44,7 +45,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::catalog::{self, Allowances};
+use crate::catalog::{self, Allowances, Seeds};
 use crate::config::Config;
 use crate::database::{Location, Postgres, SessionLimits, Sqlite, Stop};
 use crate::engine::{self, Engine, Replacement, Retries, TransformOptions};
@@ -52,6 +53,7 @@ use scratch::ScratchServer;
 use snapshot::counted;
 use trials::Trials;
 
+pub use baseline::Squashed;
 pub use junit::junit;
 pub use report::{Check, CheckReport, Finding, Report, StepReport, Verdict};
 pub use rules::Rule;
@@ -210,8 +212,11 @@ impl Rehearsal {
             .map(|url| self.target(url))
             .transpose()?;
         let seed = self.seed.unwrap_or_else(random_seed);
-        let mut trials = Trials::begin(self, servers)?;
+        let mut trials = Trials::begin(self, servers.clone())?;
         let mut reports = Vec::new();
+        if self.step.is_none() {
+            reports.extend(self.prove_baseline(&servers)?);
+        }
         for index in trials.chosen.clone() {
             reports.push(trials.try_step(index, seed)?);
             if self.stop.is_cancelled() {
@@ -268,12 +273,23 @@ impl Rehearsal {
         Location::parse(url, &settings).map_err(Error::Settings)
     }
 
+    /// Seeds are no steps to be proven: those that stand among the steps are passed over.
+    fn seeds(&self) -> Seeds {
+        Seeds {
+            directory: None,
+            elsewhere: self.config.all_seeds.clone(),
+        }
+    }
+
     /// An engine for the steps; each trial gives it a target of its own.
     fn engine(&self) -> Result<Engine, Error> {
         let mut config = self.config.clone();
         config.settle_cache();
         let options = engine::Options {
             migrations: self.migrations.clone(),
+            // Each step is tried by itself.
+            baselines: false,
+            seeds: self.seeds(),
             cache: config.cache,
             limits: config.limits,
             settings: Arc::new(config.settings),

@@ -20,6 +20,8 @@ pub enum Check {
     Generated,
     /// The step does no more than it may.
     Confined,
+    /// A baseline comes to the same as the steps that it stands for.
+    Baseline,
     /// The step was tried on real data.
     Against,
 }
@@ -35,6 +37,7 @@ impl Check {
             Self::Everywhere => "same everywhere",
             Self::Generated => "generated data",
             Self::Confined => "confined",
+            Self::Baseline => "same as steps",
             Self::Against => "on real data",
         }
     }

@@ -178,6 +178,14 @@ impl ScratchDatabase {
         }
     }
 
+    /// Its content as a script that makes it again.
+    pub(super) fn dump(&self) -> Result<String, database::Error> {
+        match &self.held {
+            Held::File { database, .. } => database.dump_content(),
+            Held::Database { database, .. } => database.dump_content(),
+        }
+    }
+
     /// Runs a script that may do everything.
     pub(super) async fn restore(&self, script: &str) -> Result<(), ScriptError> {
         match &self.held {

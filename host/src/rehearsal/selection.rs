@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::scratch::ScratchServer;
 use super::{Error, Rehearsal};
-use crate::catalog::{Catalog, StepFile};
+use crate::catalog::{Catalog, StepFile, running_order};
 use crate::database::Kind;
 
 /// The steps of a directory, and those of them that are tried.
@@ -24,13 +24,16 @@ impl Selection {
         let mut catalogs = Vec::new();
         let mut labels: BTreeMap<u64, String> = BTreeMap::new();
         for server in servers {
-            let catalog = Catalog::scan(&rehearsal.migrations, server.kind())?;
+            let catalog = Catalog::scan(&rehearsal.migrations, server.kind(), &rehearsal.seeds())?;
             for step in catalog.steps.values() {
                 labels.insert(step.index, label(step));
             }
             catalogs.push((server.kind(), catalog));
         }
-        let labels: Vec<(u64, String)> = labels.into_iter().collect();
+        let mut labels: Vec<(u64, String)> = labels.into_iter().collect();
+        labels.sort_by(|(index, label), (other, its)| {
+            running_order(*index, label).cmp(&running_order(*other, its))
+        });
         let chosen: Vec<u64> = match &rehearsal.step {
             None => labels.iter().map(|(index, _)| *index).collect(),
             Some(name) => {

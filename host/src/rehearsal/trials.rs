@@ -163,10 +163,11 @@ impl<'r> Trials<'r> {
             let why = "the step did not run anywhere";
             return Ok(all.into_iter().map(|check| skipped(check, why)).collect());
         }
+        let is_reversible = declarations.is_reversible() && step.role.has_phases();
         let jobs: Vec<(Option<&Case>, Check)> =
             [Check::Crashes, Check::Reset, Check::Deterministic]
                 .into_iter()
-                .filter(|check| *check != Check::Reset || declarations.is_reversible())
+                .filter(|check| *check != Check::Reset || is_reversible)
                 .flat_map(|check| cases.iter().map(move |case| (Some(case), check)))
                 .chain([(None, Check::Generated), (None, Check::Confined)])
                 .collect();
@@ -207,12 +208,15 @@ impl<'r> Trials<'r> {
         let reports =
             vec![
             crashes_report(crashed),
-            match declarations.is_reversible() {
+            match is_reversible {
                 true => reset.report(
                     Check::Reset,
                     "schema, rows and sequences are as before, and migrating again gives the same"
                         .to_owned(),
                 ),
+                false if !step.role.has_phases() => {
+                    skipped(Check::Reset, "a repeatable step is not reset")
+                }
                 false => skipped(Check::Reset, "declared as not reversible"),
             },
             take(Check::Deterministic).report(

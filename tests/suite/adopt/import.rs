@@ -1,7 +1,7 @@
 //! `import`: what another tool's table says was applied.
 
 use super::tool::{
-    NAMED, NUMBERED, NUMBERED_DBMATE, NUMBERED_GOLANG_MIGRATE, NUMBERED_SQLX, as_steps,
+    FLYWAY, NAMED, NUMBERED, NUMBERED_DBMATE, NUMBERED_GOLANG_MIGRATE, NUMBERED_SQLX, as_steps,
 };
 
 #[test]
@@ -215,4 +215,31 @@ fn names_that_tools_give_by_themselves_are_steps() {
         assert_eq!(place.one::<i64>("SELECT count(*) FROM users"), 1);
         place.run(&["verify"]).ends_with(0);
     }
+}
+
+#[test]
+fn what_flyway_runs_again_was_applied_unless_it_has_changed_since() {
+    let place = FLYWAY.place().with_data("CREATE TABLE again (name TEXT)");
+    let _ = std::fs::remove_file(place.path().join("wasmigrate.toml"));
+    for name in ["a", "b", "c"] {
+        let sql = format!("INSERT INTO again VALUES ('{name}');\n");
+        place.write_step(&format!("R__{name}.sql"), sql.as_bytes());
+    }
+    // The checksum of the first is that of its text; the second has another; Flyway has not run the third.
+    for (rank, name, checksum) in [(3, "a", "1"), (4, "a", "1178026274"), (5, "b", "1")] {
+        place.connect().run(&format!(
+            "INSERT INTO flyway_schema_history VALUES
+             ({rank}, NULL, '{name}', 'SQL', 'R__{name}.sql', {checksum}, 'app', '2024-02-15 10:00:00', 3, TRUE)"
+        ));
+    }
+    place
+        .run(&["import", "--from", "flyway"])
+        .ends_with(0)
+        .and_says("R__a")
+        .and_says("`R__b.sql` has changed since flyway ran it: it runs next");
+    place.run(&["import", "--from", "flyway"]).ends_with(0);
+    place.run(&["plan"]).ends_with(0).and_says("2 pending");
+    place.run(&["migrate"]).ends_with(0);
+    let names = place.texts("SELECT name FROM again ORDER BY name");
+    assert_eq!(names, ["b", "c"]);
 }

@@ -135,10 +135,6 @@ fn what_flyway_runs_in_another_way_is_told_apart() {
     std::fs::remove_file(place.step("notes.sql")).unwrap();
     for (file_name, said) in [
         (
-            "R__views.sql",
-            "`R__views.sql` is repeatable: put it into a directory of `sources.single_scripts`",
-        ),
-        (
             "U7__more.sql",
             "`U7__more.sql` undoes a file V… of the same version, which is not there",
         ),

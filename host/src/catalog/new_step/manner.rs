@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::super::file_name::{self, Parts};
 use super::super::version::Version;
-use super::super::{Error, StepKind};
+use super::super::{Error, StepKind, runs_last};
 use super::sections::Sections;
 
 /// Names of directories' inner files that migrate, and of the one that undoes them.
@@ -166,7 +166,7 @@ fn step(directory: &Path, name: &str, names: &[String]) -> Option<(u64, Manner)>
         )
     } else {
         let parts = Parts::of(name)?;
-        if parts.undoes || file_name::undone_version(&parts.stem).is_some() {
+        if parts.undoes || parts.is_baseline || file_name::undone_version(&parts.stem).is_some() {
             return None;
         }
         let up = parts.form == StepKind::Sql && name.to_ascii_lowercase().contains(".up.");
@@ -174,6 +174,9 @@ fn step(directory: &Path, name: &str, names: &[String]) -> Option<(u64, Manner)>
         (parts.stem, Spread::File { up }, undo, path)
     };
     let (index, _) = file_name::index_and_name(&stem).ok()?;
+    if runs_last(index) {
+        return None;
+    }
     let sections = match name.to_ascii_lowercase().ends_with(".wasm") {
         true => Sections::Own,
         false => Sections::of(&String::from_utf8_lossy(

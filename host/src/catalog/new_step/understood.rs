@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::{Catalog, Error, SqlStep, StepKind, file_name};
+use super::super::{Catalog, Error, Seeds, SqlStep, StepKind, file_name};
 use crate::database::Kind;
 
 /// What tools leave in a directory whose migrations are in other files than steps, or elsewhere.
@@ -26,10 +26,10 @@ const MARKS: [&str; 14] = [
 ];
 
 /// Refuses a directory in which a command would refuse what is there, or in which there is no step but what other tools have.
-pub(super) fn check(directory: &Path) -> Result<(), Error> {
+pub(super) fn check(directory: &Path, seeds: &Seeds) -> Result<(), Error> {
     let mut steps = 0;
     for kind in Kind::ALL {
-        let catalog = match Catalog::scan(directory, kind) {
+        let catalog = match Catalog::scan(directory, kind, seeds) {
             // What is there besides steps is looked at below.
             Err(Error::NoStep { .. }) => continue,
             scanned => scanned?,

@@ -20,6 +20,7 @@ mod coordinate;
 mod copy;
 mod cursors;
 mod dump;
+mod dump_content;
 mod errors;
 mod full_names;
 mod guard;

@@ -9,6 +9,7 @@ mod capabilities;
 mod changes;
 mod content;
 mod coordinate;
+mod dump_content;
 mod errors;
 mod foreign_keys;
 mod guard;

@@ -105,7 +105,7 @@ impl Sqlite {
         name.into()
     }
 
-    fn plain(&self) -> Result<Connection> {
+    pub(super) fn plain(&self) -> Result<Connection> {
         let opened = Connection::open(&self.path).and_then(|connection| {
             if self.is_throwaway {
                 connection.pragma_update(None, "synchronous", "OFF")?;

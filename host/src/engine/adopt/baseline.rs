@@ -22,7 +22,7 @@ pub(in crate::engine) async fn baseline(
     if engine.options.tenancy.is_some() {
         return of_tenants(engine, order, observer, stop).await;
     }
-    let catalog = engine.catalog()?;
+    let catalog = engine.catalog()?.with_baseline();
     {
         // Who is refused, or has nothing to do, must not even open the target for writing.
         let snapshot = engine.snapshot(stop).await?;
@@ -155,7 +155,7 @@ fn chosen<'c>(
 ) -> Result<Vec<(&'c StepFile, String)>, RunError> {
     let steps = &catalog.steps;
     let last = match through {
-        None => steps.keys().next_back().copied(),
+        None => catalog.numbered().next_back().map(|step| step.index),
         Some(StepReference::Index(0)) if !steps.contains_key(&0) => None,
         // Nothing of it would run, or nothing of it would be written down: either may be meant.
         Some(StepReference::Index(0)) => {
@@ -167,19 +167,20 @@ fn chosen<'c>(
         Some(StepReference::Name(name)) if name == NONE => None,
         Some(through) => Some(find(engine, catalog, through)?),
     };
-    let wanted = steps
-        .values()
+    // A repeatable step was applied by nobody, and bears being run again.
+    let wanted = catalog
+        .numbered()
         .filter(|step| last.is_some_and(|last| step.index <= last));
     steps::missing(engine, catalog, snapshot, wanted)
 }
 
 /// The index of the step that is meant.
 fn find(engine: &Engine, catalog: &Catalog, through: &StepReference) -> Result<u64, RunError> {
-    let named = catalog.steps.values();
+    let named = catalog.numbered();
     if let Some(index) = through.find(named.map(|step| (step.index, step.name.as_str()))) {
         return Ok(index);
     }
-    let steps = match catalog.steps.values().next_back() {
+    let steps = match catalog.numbered().next_back() {
         Some(last) => format!("the last is {}", last.label()),
         None => format!("`{}` holds none", engine.options.migrations.display()),
     };

@@ -73,7 +73,7 @@ impl Plan {
             false => Default::default(),
         };
         let is_migration = |source: &&SourceRecord| {
-            SourceKind::from_journal(&source.kind).is_some_and(|kind| !kind.is_script())
+            SourceKind::from_journal(&source.kind).is_some_and(SourceKind::runs_once)
         };
         let last_source = sources.iter().map(|source| source.id).max().unwrap_or(0);
         let known: BTreeMap<String, SourceRecord> = sources

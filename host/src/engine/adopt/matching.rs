@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::Version;
 use crate::catalog::{StepFile, StepKind};
-use crate::foreign::{Checksums, Entry, FileVersion, History, Tool};
+use crate::foreign::{Checksums, FileVersion, History, Tool};
 
 /// What fits, and what does not.
 #[derive(Debug, Default)]
@@ -48,7 +48,8 @@ pub(super) fn compare(tool: Tool, history: &History, files: &[StepFile]) -> Matc
             Some(place) => {
                 if let Some(problem) = files
                     .get(*place)
-                    .and_then(|file| changed(tool, &checksums, entry, file))
+                    .zip(entry.checksum.as_deref())
+                    .and_then(|(file, applied)| changed(tool, &checksums, applied, file))
                 {
                     matched.refuse(problem);
                 }
@@ -56,6 +57,7 @@ pub(super) fn compare(tool: Tool, history: &History, files: &[StepFile]) -> Matc
             }
         }
     }
+    matched.take_repeatable(tool, history, files, &checksums);
     if let Some(through) = &history.through {
         for (_, place) in versions.iter().filter(|(version, _)| version <= through) {
             matched.applied.entry(*place).or_default();
@@ -90,6 +92,33 @@ impl Matched {
         self.problems.push(problem);
     }
 
+    /// Takes the files as applied that the tool runs again when they change, where they have not changed since.
+    fn take_repeatable(
+        &mut self,
+        tool: Tool,
+        history: &History,
+        files: &[StepFile],
+        checksums: &Checksums,
+    ) {
+        for entry in &history.repeatable {
+            let is_it = |file: &StepFile| {
+                tool.version_of(file) == FileVersion::Repeatable
+                    && file.file_name == entry.file_name
+            };
+            let Some((place, file)) = files.iter().enumerate().find(|(_, file)| is_it(file)) else {
+                continue;
+            };
+            match changed(tool, checksums, &entry.checksum, file) {
+                None => _ = self.applied.insert(place, entry.applied_at),
+                Some(_) => self.remarks.push(format!(
+                    "`{}` has changed since {} ran it: it runs next",
+                    file.file_name,
+                    tool.as_str()
+                )),
+            }
+        }
+    }
+
     /// The version of each SQL file, in the order of the files, which must be that of the versions.
     fn versions(&mut self, tool: Tool, files: &[StepFile]) -> Vec<(Version, usize)> {
         let mut versions: Vec<(Version, usize)> = Vec::new();
@@ -99,6 +128,7 @@ impl Matched {
         for (place, file) in sql.filter(|(_, file)| file.kind == StepKind::Sql) {
             let version = match tool.version_of(file) {
                 FileVersion::Is(version) => version,
+                FileVersion::Repeatable => continue,
                 FileVersion::Otherwise(what) => {
                     self.refuse(format!("`{}` {what}", file.file_name));
                     continue;
@@ -138,8 +168,7 @@ impl Matched {
 }
 
 /// Why the file is not the one that was applied, when it is not.
-fn changed(tool: Tool, checksums: &Checksums, entry: &Entry, file: &StepFile) -> Option<String> {
-    let applied = entry.checksum.as_ref()?;
+fn changed(tool: Tool, checksums: &Checksums, applied: &str, file: &StepFile) -> Option<String> {
     let bytes = match std::fs::read(&file.path) {
         Ok(bytes) => bytes,
         Err(error) => return Some(format!("cannot read `{}`: {error}", file.path.display())),
@@ -151,7 +180,7 @@ fn changed(tool: Tool, checksums: &Checksums, entry: &Entry, file: &StepFile) ->
         Tool::Atlas => format!("`{}` or a file before it", file.file_name),
         _ => format!("`{}`", file.file_name),
     };
-    (!possible.contains(applied)).then(|| {
+    (!possible.iter().any(|possible| possible == applied)).then(|| {
         format!(
             "{what} has changed since {} applied it: its checksum was {applied} and is {now}; restore the file and put the \
              change into a new one",

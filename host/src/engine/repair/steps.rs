@@ -2,7 +2,7 @@
 
 use super::chosen::Chosen;
 use super::{Difference, Differs};
-use crate::catalog::{Digests, StepKind, step_label};
+use crate::catalog::{Digests, Role, StepKind, step_label};
 use crate::database::{self, Session};
 use crate::engine::adopt::Record;
 use crate::engine::{Engine, RunError};
@@ -20,6 +20,8 @@ pub(super) async fn differences(
         let file = catalog.steps.get(&record.index);
         let (what, now) = match file {
             None => (Differs::Missing, None),
+            // It runs again when it has changed. A seed does not, which may be accepted.
+            Some(file) if file.role == Role::Repeatable => continue,
             Some(file) => {
                 let now = digests.of(file).map_err(RunError::files)?;
                 let normal = digests.normal(file).map_err(RunError::files)?;

@@ -104,7 +104,7 @@ impl Run<'_> {
         let output = &*context.output;
         let recovered = recover::recover(&mut **session, &self.lease, Lost::OfRun, output, settle);
         let mut snapshot = recovered.await?;
-        self.engine.reopen_replaced(&self.catalog, &mut snapshot);
+        self.engine.reopen(&self.catalog, &mut snapshot);
         self.unwritten.clear();
         self.snapshot = snapshot;
         Ok(())

@@ -17,7 +17,10 @@ use crate::journal::{self, LeaseRecord, Outcome, Phase, Snapshot};
 /// A command on the steps of a directory.
 struct StepsJob<'e> {
     engine: &'e Engine,
-    catalog: &'e Catalog,
+    /// The files in the directory.
+    scanned: &'e Catalog,
+    /// Those of them that are for this target, by the last look.
+    catalog: Catalog,
     order: &'e Order,
     stop: &'e Stop,
     /// The state that the command leads to first and what it does, by the last look.
@@ -32,21 +35,23 @@ pub(in crate::engine) async fn run(
     stop: &Stop,
 ) -> Result<Report, RunError> {
     let command = order.command;
-    let catalog = engine.catalog()?;
+    let scanned = engine.catalog()?;
     let mut job = StepsJob {
         engine,
-        catalog: &catalog,
+        scanned: &scanned,
+        catalog: scanned.clone(),
         order: &order,
         stop,
         next: None,
     };
     let turn = acquire::lock(engine, &mut job, &*observer, stop).await?;
     let (Locked { session, found }, Some((first, plan))) = (match turn {
-        Turn::Nothing(found) => return Ok(nothing_done(&catalog, &found)),
+        Turn::Nothing(found) => return Ok(nothing_done(&job.catalog, &found)),
         Turn::Locked(locked) => (locked, job.next),
     }) else {
         return Err(RunError::Refused("there is nothing to do".to_owned()));
     };
+    let catalog = job.catalog;
     let beginning = Beginning {
         command: command.as_str(),
         phase: match (command, first) {
@@ -83,7 +88,8 @@ impl Job for StepsJob<'_> {
 
     async fn look(&mut self, session: &mut dyn Session) -> Result<Snapshot, RunError> {
         let mut snapshot = journal::read(session).await?;
-        self.engine.reopen_replaced(self.catalog, &mut snapshot);
+        self.catalog = self.engine.fitting(self.scanned, &snapshot);
+        self.engine.reopen(&self.catalog, &mut snapshot);
         Ok(snapshot)
     }
 
@@ -92,7 +98,7 @@ impl Job for StepsJob<'_> {
     }
 
     fn wants(&mut self, found: &Snapshot) -> Result<bool, RunError> {
-        self.next = self.engine.decide(self.catalog, found, self.order)?;
+        self.next = self.engine.decide(&self.catalog, found, self.order)?;
         Ok(self.next.is_some())
     }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Atomicity, Interruption, Loaded, Run, cancelled, outcome_of};
-use crate::catalog::step_label;
+use crate::catalog::{runs_last, step_label};
 use crate::engine::event::Event;
 use crate::engine::failure::Failure;
 use crate::engine::program::Circumstances;
@@ -24,7 +24,7 @@ impl Run<'_> {
         let label = loaded.step.label.clone();
         let first = Instant::now();
         self.with_retries(Some(&label), async |run, attempt| {
-            let is_migrated = |record: &StepRecord| record.state == StepState::Migrated;
+            let is_migrated = |record: &StepRecord| record.state != StepState::Started;
             if attempt > 1 && run.record_of(loaded).is_some_and(is_migrated) {
                 // The connection was lost after the commit.
                 run.step_ended(loaded, Phase::Migrate, Outcome::Done, first);
@@ -72,7 +72,7 @@ impl Run<'_> {
     /// Says of a step that comes late that it does, where those who read the run's output later find it.
     fn say_what_came_before(&self, loaded: &Loaded) {
         let index = loaded.step.index;
-        let before = |step: &&StepRecord| step.run != self.lease.run;
+        let before = |step: &&StepRecord| step.run != self.lease.run && !runs_last(step.index);
         let Some(last) = self.snapshot.steps.values().rfind(before) else {
             return;
         };

@@ -33,9 +33,9 @@ use super::overview;
 use super::pause;
 use super::recover::Acknowledged;
 use super::state::{Command, State};
-use super::transaction::{RunContext, StepIdentity, StepTransaction};
+use super::transaction::{RunContext, StepIdentity, StepTransaction, migrated};
 use super::units::{Atomicity, Manner, Unit, units};
-use crate::catalog::{Catalog, StepFile};
+use crate::catalog::{Catalog, Role, StepFile};
 use crate::database::{Durability, ErrorKind, Session, Stop};
 use crate::journal::{
     self, AttemptRecord, Fenced, Lease, Outcome, Phase, Snapshot, StepRecord, StepState,
@@ -67,13 +67,15 @@ struct Run<'e> {
     catalog: Catalog,
     snapshot: Snapshot,
     plan: Plan,
+    /// The steps for which a baseline stands, with the digests of their files.
+    included: Vec<(StepFile, String)>,
     /// For finalizing, what was loaded for migrating.
     loaded: Vec<Loaded>,
     looked_for_pause_at: Instant,
     /// What the commits of this run have made of steps.
     committed_steps: Acknowledged<u64>,
     /// The step that was migrated last, which must be there for the next to be committed.
-    last_migrated: Option<u64>,
+    last_migrated: Option<(u64, StepState)>,
     /// How tries ended that could not be written down when they did.
     unwritten: Vec<AttemptRecord>,
 }
@@ -99,6 +101,7 @@ impl<'e> Run<'e> {
             catalog,
             snapshot,
             plan,
+            included: Vec::new(),
             loaded: Vec::new(),
             looked_for_pause_at: Instant::now(),
             committed_steps: Acknowledged::default(),
@@ -133,10 +136,12 @@ impl<'e> Run<'e> {
                 }
                 self.migrate_step(&mut step, unit.atomicity, place + 1, of)
                     .await?;
-                self.committed_steps
-                    .note(step.step.index, Some(StepState::Migrated));
-                self.last_migrated = Some(step.step.index);
-                self.loaded.push(step);
+                let (index, state) = (step.step.index, migrated(step.step.role));
+                self.committed_steps.note(index, Some(state));
+                self.last_migrated = Some((index, state));
+                if step.step.role.has_phases() {
+                    self.loaded.push(step);
+                }
             }
         }
         Ok(())
@@ -217,12 +222,19 @@ impl<'e> Run<'e> {
         let mut opened =
             StepTransaction::open(&self.context, session, step, phase, rows, attempt, record);
         opened.after = after;
+        if step.role == Role::Baseline && phase == Phase::Migrate {
+            opened.includes(self.included.clone());
+        }
+        if let Some(record) = self.snapshot.superseded.get(&step.index) {
+            opened.replaces(record);
+        }
         Ok(opened)
     }
 
     /// Takes the session back, with what was committed meanwhile.
     fn take_back(&mut self, mut transaction: StepTransaction) {
         if let Some(record) = transaction.committed.take() {
+            self.snapshot.superseded.remove(&record.index);
             self.snapshot.steps.insert(record.index, record);
         }
         self.session = Some(transaction.session);

@@ -1,7 +1,7 @@
 //! Before anything changes: steps are loaded, checked and counted.
 
 use super::{Interruption, Loaded, Run};
-use crate::catalog::{self, StepFile, step_label};
+use crate::catalog::{self, Role, StepFile, step_label};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded;
@@ -17,6 +17,14 @@ impl Run<'_> {
     ) -> Result<Vec<Loaded>, Interruption> {
         let files: Vec<&StepFile> = files.iter().collect();
         let mut loaded = self.load(&files)?;
+        if files.iter().any(|file| file.role == Role::Baseline) {
+            let digests = self.engine.remembered_digests();
+            let included = self.catalog.included.iter();
+            let included = included.map(|file| Ok((file.clone(), digests.of(file)?)));
+            self.included = included
+                .collect::<Result<_, catalog::Error>>()
+                .map_err(|error| refused(Failure::from_catalog(&error)))?;
+        }
         let mut rows = None;
         for (position, step) in loaded.iter_mut().enumerate() {
             let circumstances = match (self.record_of(step), position) {
@@ -136,6 +144,14 @@ impl Run<'_> {
 
     /// Refuses a step that wants to run outside a transaction where that makes no sense.
     fn permit(&self, loaded: &Loaded) -> Result<(), Interruption> {
+        if loaded.step.role == Role::Baseline && !loaded.transactional {
+            let failure = Failure::new(
+                "incompatible",
+                Blame::Step,
+                "a baseline runs in one transaction, with what it writes down: take out what cannot run in one",
+            );
+            return Err(refused(failure.of(&loaded.step.label, Phase::Prepare)));
+        }
         let database = &self.engine.database;
         let is_sql = matches!(loaded.program, Program::Sql(_));
         if loaded.transactional

@@ -17,6 +17,10 @@ impl Run<'_> {
     /// Finalizes the steps that are migrated and planned for it, in one transaction.
     pub(super) async fn finalize(&mut self) -> Result<(), Interruption> {
         let finalized = self.plan.finalize.clone();
+        // Only repeatable steps were pending.
+        if finalized.is_empty() {
+            return Ok(());
+        }
         self.load_the_rest(|record| {
             record.state == StepState::Migrated && finalized.contains(&record.index)
         })?;
@@ -178,6 +182,7 @@ impl Run<'_> {
         let all = AllAtOnce {
             phase,
             steps: &left,
+            repeat: self.plan.repeat.clone(),
             attempts: &attempts,
             transformations: left
                 .iter()
@@ -212,6 +217,8 @@ struct AllAtOnce<'a> {
     phase: Phase,
     /// The steps of the journal that it is for.
     steps: &'a [u64],
+    /// The repeatable ones that run again.
+    repeat: Vec<u64>,
     attempts: &'a [AttemptRecord],
     /// Those of them that are transformations.
     transformations: Vec<u64>,
@@ -232,7 +239,10 @@ impl AllAtOnce<'_> {
         journal::forget_transformations(session, &self.transformations).await?;
         match self.phase {
             Phase::Finalize => journal::finalize_steps(session, self.steps).await?,
-            Phase::Reset => journal::forget_steps(session, self.steps).await?,
+            Phase::Reset => {
+                journal::forget_steps(session, self.steps).await?;
+                journal::forget_repeatable(session, &self.repeat).await?;
+            }
             Phase::Prepare | Phase::Migrate => {}
         }
         fenced.with_output(&*context.output).commit().await

@@ -28,6 +28,8 @@ fn engine(directory: &Path) -> Engine {
     };
     let options = Options {
         migrations: directory.join("migrations"),
+        baselines: true,
+        seeds: Default::default(),
         cache: directory.join("cache"),
         limits: Limits::default(),
         settings: Arc::default(),

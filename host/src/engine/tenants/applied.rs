@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::snapshot;
+use super::look;
 use super::{AppliedFile, RunError, SourceKind, TenancyOptions};
 use crate::database::{Access, CursorId, Result, Session, Stop};
 use crate::engine::Engine;
@@ -56,7 +56,7 @@ pub(in crate::engine) async fn applied(
     let stop = Stop::default();
     let mut streams = Vec::new();
     streams.extend(Stream::open(engine.database.open(Access::Read, &stop).await?).await?);
-    for tenant in snapshot::current(engine, options).await?.tenants {
+    for tenant in look::current(engine, options).await?.tenants {
         if let Some(database) = engine.database.tenant(&tenant) {
             streams.extend(Stream::open(database.open(Access::Read, &stop).await?).await?);
         }

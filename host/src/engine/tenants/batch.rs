@@ -10,8 +10,9 @@ use crate::catalog::Section;
 use crate::database::{Listener, Script, ScriptError, Session};
 use crate::engine::event::Unit;
 use crate::engine::failure::Failure;
+use crate::engine::meter::Meter;
 use crate::engine::program::{self, Program};
-use crate::engine::transaction::{Meter, RunContext, StepOutput};
+use crate::engine::transaction::{RunContext, StepOutput};
 use crate::journal::{self, AppliedRecord, Phase, StepState};
 use crate::output::Level;
 use crate::sandbox;
@@ -181,7 +182,7 @@ impl<'c> BatchProgress<'c> {
             let task = batch.tasks.get(turn.task);
             let loaded = task.and_then(|task| tenancy.loaded.get(&task.file));
             if let (Some(loaded), Some(context)) = (loaded, contexts.get(turn.task)) {
-                meters.push(Meter::new(context, &loaded.step.label, None));
+                meters.push(Meter::new(&context.observer, &loaded.step.label, None));
                 outputs.push(StepOutput::new(context, &loaded.step, turn.phase));
             }
         }

@@ -94,7 +94,7 @@ impl<'c> TenancyContext<'c> {
                 .tenant(task)
                 .map(|tenant| tenant.name.clone())
                 .unwrap_or_default(),
-            is_script: file.is_some_and(|file| file.kind().is_script()),
+            is_script: file.is_some_and(|file| !file.kind().runs_once()),
             run: self.run(),
             state: StepState::Started,
             started_at: journal::now(),
@@ -157,7 +157,8 @@ impl<'c> TenancyContext<'c> {
         };
         let mut result = Ok(());
         for phase in task.phases {
-            if !loaded.program.has(*phase) {
+            let has_it = *phase == Phase::Migrate || loaded.step.role.has_phases();
+            if !loaded.program.has(*phase) || !has_it {
                 continue;
             }
             (result, session) = self

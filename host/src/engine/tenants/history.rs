@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::snapshot;
+use super::look;
 use super::{RunError, SourceKind, TenancyOptions};
 use crate::database::{Access, Session, Stop};
 use crate::engine::Engine;
@@ -34,7 +34,7 @@ pub(in crate::engine) async fn files_of_runs(
     let runs: Vec<i64> = runs.iter().map(|run| run.id).collect();
     let mut databases = vec![std::sync::Arc::clone(&engine.database)];
     if engine.database.capabilities().has_tenant_databases() {
-        let tenants = snapshot::current(engine, options).await?.tenants;
+        let tenants = look::current(engine, options).await?.tenants;
         let own = tenants
             .iter()
             .filter_map(|name| engine.database.tenant(name));

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::look;
 use super::request::{RunRequest, database};
 use super::select::{self, refuse, refuse_after_a_failed_finalize, to_migrate};
-use super::snapshot::{self, TenantSnapshot};
+use super::snapshot::TenantSnapshot;
 use super::work::Work;
 use super::{ApplyError, TenancyOptions};
 use crate::database::Session;
@@ -32,7 +33,7 @@ impl Job for TenantsJob<'_> {
 
     async fn look(&mut self, session: &mut dyn Session) -> Result<Found, ApplyError> {
         let digests = self.engine.remembered_digests();
-        let snapshot = snapshot::read(self.engine, self.options, &digests, session).await?;
+        let snapshot = look::read(self.engine, self.options, &digests, session).await?;
         let failed = database(select::failed(session, &snapshot, &self.request.strategy).await)?;
         Ok(Found { snapshot, failed })
     }

@@ -1,15 +1,18 @@
 //! Where tenants stand, as those see it who ask about any target: each file is a step, whose number is its place in the
 //! order.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::snapshot::{self, File, Missing, TenantSnapshot};
-use super::{RunError, SourceKind, TenancyOptions, TenantOverview};
+use super::look;
+use super::snapshot::{File, TenantSnapshot};
+use super::{RunError, TenancyOptions, TenantOverview};
 use crate::catalog::{self, Catalog, Digests};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
 use crate::engine::failure::Failure;
-use crate::engine::overview::{Overview, Progress, StepOverview, StepTenants, TenantsSummary};
+use crate::engine::overview::{
+    Overview, Progress, Repeatable, StepOverview, StepTenants, TenantsSummary,
+};
 use crate::engine::state::{self, Command, State, Verdict};
 use crate::journal::{self, AttemptRecord, LeaseRecord, Outcome, TenantTally};
 
@@ -18,7 +21,7 @@ pub(in crate::engine) async fn overview(
     engine: &Engine,
     options: &TenancyOptions,
 ) -> Result<Overview, RunError> {
-    let snapshot = snapshot::current(engine, options).await?;
+    let snapshot = look::current(engine, options).await?;
     let is_at_work = |lease: &LeaseRecord| engine.seems_at_work(lease);
     let state = state_of(&snapshot, is_at_work);
     let problems: Vec<String> = problems(engine, &snapshot)
@@ -39,12 +42,7 @@ pub(in crate::engine) async fn overview(
         }
         _ => 0,
     };
-    let migrations = || {
-        snapshot
-            .files
-            .iter()
-            .filter(|file| !file.kind().is_script())
-    };
+    let migrations = || snapshot.files.iter().filter(|file| file.kind().runs_once());
     let steps: Vec<StepOverview> = (0..)
         .zip(&snapshot.files)
         .map(|(place, file)| step(&snapshot, place, file))
@@ -87,15 +85,8 @@ pub(in crate::engine) async fn overview(
 
 /// How many tenants lack something.
 fn behind(snapshot: &TenantSnapshot) -> u64 {
-    let mut lacking: HashSet<usize> = HashSet::new();
-    for (file, missing) in snapshot.files.iter().zip(&snapshot.missing) {
-        match missing {
-            Missing::All if file.kind().is_for_tenants() => return snapshot.tenants.len() as u64,
-            Missing::Some(tenants) => lacking.extend(tenants),
-            Missing::All | Missing::Nobody => {}
-        }
-    }
-    lacking.len() as u64
+    let lacking = snapshot.lacking();
+    lacking.iter().filter(|files| **files > 0).count() as u64
 }
 
 fn step(snapshot: &TenantSnapshot, place: usize, file: &File) -> StepOverview {
@@ -119,6 +110,11 @@ fn step(snapshot: &TenantSnapshot, place: usize, file: &File) -> StepOverview {
         out_of_order: false,
         rows_done: None,
         bad_rows: 0,
+        repeatable: file.kind().is_repeatable().then_some(match pending {
+            0 => Repeatable::Applied,
+            _ if file.had_other_content => Repeatable::Changed,
+            _ => Repeatable::New,
+        }),
         tenants: Some(StepTenants {
             kind: file.kind(),
             applied: file.applied,
@@ -179,9 +175,9 @@ pub(in crate::engine) async fn verify(
 ) -> Result<(usize, Vec<catalog::Error>, Vec<String>), RunError> {
     let mut session = engine.database.open(Access::Read, &Stop::default()).await?;
     session.begin_read().await?;
-    let snapshot = snapshot::read(engine, options, &Digests::forgetful(), &mut *session).await?;
+    let snapshot = look::read(engine, options, &Digests::forgetful(), &mut *session).await?;
     session.rollback().await?;
-    let applied = |file: &&File| !file.kind().is_script() && file.applied > 0;
+    let applied = |file: &&File| file.kind().runs_once() && file.applied > 0;
     let verified = snapshot.files.iter().filter(applied).count();
     let problems = problems(engine, &snapshot);
     Ok((verified, problems, snapshot.tenants))
@@ -192,8 +188,8 @@ pub(in crate::engine) async fn tenants(
     engine: &Engine,
     options: &TenancyOptions,
 ) -> Result<Vec<TenantOverview>, RunError> {
-    let snapshot = snapshot::current(engine, options).await?;
-    let for_tenants = |file: &&File| file.kind() == SourceKind::TenantMigration;
+    let snapshot = look::current(engine, options).await?;
+    let for_tenants = |file: &&File| file.kind().is_for_tenants() && !file.kind().is_script();
     let files: Vec<&File> = snapshot.files.iter().filter(for_tenants).collect();
     let tallies: Vec<TenantTally> = match snapshot.place {
         TenantPlace::Database => snapshot.tallies.clone(),
@@ -222,10 +218,10 @@ pub(in crate::engine) async fn tenants(
             }
         }
     }
-    let tenants = snapshot.tenants.iter().map(|name| {
+    let tenants = snapshot.tenants.iter().zip(snapshot.lacking());
+    let tenants = tenants.map(|(name, pending)| {
         let tally = tallies.get(&**name);
-        let applied = tally.map_or(0, |tally| tally.applied);
-        let pending = (files.len() as u64).saturating_sub(applied);
+        let applied = (files.len() as u64).saturating_sub(pending);
         let unfinalized = tally.map_or(0, |tally| tally.unfinalized);
         TenantOverview {
             name: name.clone(),
@@ -282,6 +278,6 @@ pub(in crate::engine) fn catalog(
         .map(|(index, file)| (index, file.as_step(index)));
     Ok(Catalog {
         steps: steps.collect(),
-        ignored: Vec::new(),
+        ..Catalog::default()
     })
 }

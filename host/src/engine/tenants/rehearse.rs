@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicI64;
 use super::atomic::{self, AtomicRun};
 use super::context::TenancyContext;
 use super::load::{files, load};
+use super::look;
 use super::request::{TenancyReport, as_refusal, database};
 use super::select::{self, refuse, tenants, tenants_of, to_migrate};
-use super::snapshot;
 use super::work::{self, Work};
 use super::{ApplyError, FileFailure, RolloutStrategy, TenancyOptions};
 use crate::catalog::StepFile;
@@ -25,7 +25,7 @@ pub(in crate::engine) async fn pending(
     engine: &Engine,
     options: &TenancyOptions,
 ) -> Result<Vec<StepFile>, RunError> {
-    let snapshot = snapshot::current(engine, options).await?;
+    let snapshot = look::current(engine, options).await?;
     to_migrate(&snapshot, Work::Migrate, &Extent::All)
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn rehearse(
     let mut session = database(engine.database.open(Access::Rehearsal, stop).await)?;
     database(session.begin(Durability::Deferred).await)?;
     let digests = engine.remembered_digests();
-    let mut snapshot = snapshot::read(engine, options, &digests, &mut *session).await?;
+    let mut snapshot = look::read(engine, options, &digests, &mut *session).await?;
     refuse(engine, &snapshot)?;
     let tenants = tenants(engine, &mut *session, &mut snapshot, new_tenant).await?;
     let only = new_tenant.map(|_| snapshot.tenants.len() - 1);

@@ -1,6 +1,6 @@
 //! The files that are others than those that were applied.
 
-use super::snapshot;
+use super::look;
 use super::{RunError, TenancyOptions};
 use crate::catalog::{Digests, SourceFile};
 use crate::database::Session;
@@ -30,13 +30,13 @@ pub(in crate::engine) async fn changed_files(
     digests: &Digests,
     session: &mut dyn Session,
 ) -> Result<Vec<ChangedFile>, RunError> {
-    let snapshot = snapshot::read(engine, options, digests, session).await?;
+    let snapshot = look::read(engine, options, digests, session).await?;
     let mut changed = Vec::new();
     for file in snapshot.files {
         let (Some(id), Some(applied)) = (file.id, &file.applied_digest) else {
             continue;
         };
-        if file.kind().is_script() || file.applied + file.started == 0 {
+        if !file.kind().runs_once() || file.applied + file.started == 0 {
             continue;
         }
         let step = file.source.as_step(file.index);

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::look;
 use super::overview;
 use super::request::{RunRequest, database};
-use super::snapshot::{self, File, TenantSnapshot};
+use super::snapshot::{File, TenantSnapshot};
 use super::work::{self, Schedule, Task, Wave, Work, concerned};
 use super::{ApplyError, RolloutStrategy, Source, Tenant, sources};
 use crate::catalog::StepFile;
@@ -47,8 +48,8 @@ pub(super) fn schedule(
     Ok(schedule)
 }
 
-/// Leaves out the files that the operator does not want yet. Scripts run with the last of the migrations, for which they are
-/// written.
+/// Leaves out the files that the operator does not want yet. Scripts and what is repeatable run with the last of the
+/// migrations, for which they are written.
 pub(super) fn cut(
     schedule: &mut Schedule,
     snapshot: &TenantSnapshot,
@@ -65,7 +66,7 @@ pub(super) fn cut(
     let (first, last) = (places(&schedule.first), places(&schedule.finalize));
     let files = (0..).zip(&snapshot.files);
     let migrations: Vec<(usize, &File)> =
-        files.filter(|(_, file)| !file.kind().is_script()).collect();
+        files.filter(|(_, file)| file.kind().runs_once()).collect();
     let candidates: Vec<Candidate<'_>> = migrations
         .iter()
         .map(|(place, file)| Candidate {
@@ -94,9 +95,9 @@ pub(super) fn cut(
             [Phase::Finalize] => &plan.finalize,
             _ => &plan.migrate,
         };
-        match file.kind().is_script() {
-            true => is_whole,
-            false => wanted.contains(&file.index),
+        match file.kind().runs_once() {
+            false => is_whole,
+            true => wanted.contains(&file.index),
         }
     });
     Ok(())
@@ -205,7 +206,7 @@ pub(super) async fn tenants(
         if exists || schemas.contains_key(&tenant.schema) {
             return Err(ApplyError::TenantExists(name.to_owned()));
         }
-        snapshot::read_new(snapshot, engine, name).await?;
+        look::read_new(snapshot, engine, name).await?;
         snapshot.tenants.push(name.to_owned());
         tenants.push(tenant);
     }

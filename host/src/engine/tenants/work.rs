@@ -134,10 +134,14 @@ pub(super) fn schedule(snapshot: &TenantSnapshot, work: Work, only: Option<usize
     let at_once: &[Phase] = &[Phase::Migrate, Phase::Finalize];
     let mut later = Vec::new();
     for (place, file) in snapshot.files.iter().enumerate() {
+        // Nobody says that it was run before, and it bears being run again.
+        if work == Work::Sync && file.kind().is_repeatable() {
+            continue;
+        }
         for tenant in whom(snapshot, place, file, runs_scripts, only) {
             let record = known.remove(&(place, tenant));
-            let phases = match (work, file.kind().is_script()) {
-                (Work::Migrate | Work::Finalize, false) => &[Phase::Migrate],
+            let phases = match (work, file.kind().runs_once()) {
+                (Work::Migrate | Work::Finalize, true) => &[Phase::Migrate],
                 _ => at_once,
             };
             tasks.push(Task {
@@ -146,7 +150,7 @@ pub(super) fn schedule(snapshot: &TenantSnapshot, work: Work, only: Option<usize
                 phases,
                 record,
             });
-            if work == Work::Finalize && !file.kind().is_script() {
+            if work == Work::Finalize && file.kind().runs_once() {
                 later.push((place, tenant, None));
             }
         }

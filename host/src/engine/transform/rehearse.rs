@@ -10,7 +10,8 @@ use super::record::recorded;
 use crate::database::{Session, Stop};
 use crate::engine::failure::Failure;
 use crate::engine::loaded::Loaded;
-use crate::engine::transaction::{Meter, RunContext};
+use crate::engine::meter::Meter;
+use crate::engine::transaction::RunContext;
 use crate::engine::{Engine, Unit};
 use crate::journal::{self, Phase, Range, TransformationRecord};
 
@@ -54,7 +55,7 @@ pub(in crate::engine) async fn rehearse(
     let plan = Plan::new(session, index, description, Stage::SetUp).await?;
     let total = plan.table.count(session).await;
     let total = total.map_err(Failure::from_database)?;
-    let mut meter = Meter::new(context, &loaded.step.label, Some(total));
+    let mut meter = Meter::new(&context.observer, &loaded.step.label, Some(total));
     let mut done = 0;
     for mut range in ranges {
         while !range.is_done {

@@ -18,7 +18,7 @@ use super::range::next_of;
 use crate::database::{Access, Durability, Result, Session, Stop};
 use crate::engine::Unit;
 use crate::engine::failure::Failure;
-use crate::engine::transaction::Meter;
+use crate::engine::meter::Meter;
 use crate::journal::{self, Fenced, Lease, Range};
 use crate::sandbox;
 
@@ -69,7 +69,7 @@ impl<'s> Shared<'s> {
             drains: AtomicU64::new(0),
             has_failed: AtomicBool::new(false),
             chunk_rows: AtomicU64::new(0),
-            meter: Mutex::new(Meter::new(backfill.context, label, Some(total))),
+            meter: Mutex::new(Meter::new(&backfill.context.observer, label, Some(total))),
             throttle: Throttle::new(options.max_rows_per_second),
             gate: watch::Sender::new(None),
             stop: backfill.stop,

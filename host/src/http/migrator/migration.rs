@@ -116,7 +116,8 @@ fn number(kind: SourceKind) -> u8 {
     match kind {
         SourceKind::SingleMigration => 1,
         SourceKind::TenantMigration => 2,
-        SourceKind::SingleScript => 3,
-        SourceKind::TenantScript => 4,
+        // It knows files that run once, and files that run again.
+        SourceKind::SingleScript | SourceKind::SingleRepeatable => 3,
+        SourceKind::TenantScript | SourceKind::TenantRepeatable => 4,
     }
 }

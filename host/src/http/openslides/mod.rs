@@ -310,7 +310,11 @@ fn permit(
             exception(overview).unwrap_or_default()
         ))));
     }
-    let highest = overview.steps.last().map_or(0, |step| step.index);
+    let mut once = overview
+        .steps
+        .iter()
+        .filter(|step| step.repeatable.is_none());
+    let highest = once.next_back().map_or(0, |step| step.index);
     if highest > overview.target_index {
         return Err(Rejection::ByRoute(Refused::bad_request(format!(
             "The database has a higher migration index ({highest}) than the registered migrations ({})",

@@ -55,7 +55,7 @@ async fn read_where(session: &mut dyn Session, condition: &str) -> Result<Vec<Ap
     read(session, &format!("once = 0 AND {condition}"), &[]).await
 }
 
-async fn read(
+pub(super) async fn read(
     session: &mut dyn Session,
     condition: &str,
     parameters: &[Value],

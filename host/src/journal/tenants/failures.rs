@@ -59,7 +59,7 @@ pub async fn read_failures(session: &mut dyn Session, run: i64) -> Result<Vec<At
             ] = columns(row)?;
             Ok(AttemptRecord {
                 run,
-                index: index_of(&index)?,
+                index: index_of(&index),
                 name: text(&key),
                 digest: text(&digest),
                 phase: spelled(&phase, Phase::from_journal)?,

@@ -1,11 +1,12 @@
 //! What is remembered of tenants: who they are, the files with their contents, and for whom each was applied.
 //!
-//! A file has one row, and one more for each further content that a script has had. What was applied refers to that row, so
+//! A file has one row, and one more for each further content that a script or a repeatable file has had. What was applied refers to that row, so
 //! that it costs little for each tenant. An empty tenant stands for the target itself.
 
 mod applied;
 mod failures;
 mod records;
+mod repeated;
 mod report;
 mod schemas;
 mod sources;
@@ -19,6 +20,7 @@ pub use applied::{
 };
 pub use failures::{read_failures, write_failure};
 pub use records::{AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally};
+pub use repeated::{count_repeated, last_reset, read_repeated};
 pub use report::{count_by_run, count_by_source, count_by_tenant, fetch_applied, query_applied};
 pub use schemas::{keep_tenant_schema, make_schema, reserved_words, whole_schema};
 pub use sources::{read_sources, read_tenants, write_source, write_tenant};

@@ -30,7 +30,7 @@ pub struct AppliedRecord {
     pub source: i64,
     /// The tenant; empty for the target itself.
     pub tenant: String,
-    /// Whether the file is a script, of which each run has a row.
+    /// Whether the file is a script or repeatable, of which each run has a row.
     pub is_script: bool,
     /// The run that migrated it.
     pub run: i64,
@@ -100,9 +100,7 @@ pub struct RunTally {
 pub struct TenantTally {
     /// The tenant.
     pub tenant: String,
-    /// How many of the files were applied.
-    pub applied: u64,
-    /// How many of these wait for their finalize.
+    /// How many files wait for their finalize.
     pub unfinalized: u64,
     /// When the last was applied.
     pub applied_at: Option<i64>,

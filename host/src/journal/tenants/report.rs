@@ -37,18 +37,16 @@ pub async fn count_by_tenant(
     sources: &[i64],
 ) -> Result<Vec<TenantTally>> {
     let query = format!(
-        "SELECT tenant, count(CASE WHEN state <> 'started' THEN 1 END), count(CASE WHEN state = 'migrated' THEN 1 END),
-         max(coalesce(finalized_at, migrated_at)) FROM wasmigrate_applied
+        "SELECT tenant, count(CASE WHEN state = 'migrated' THEN 1 END), max(coalesce(finalized_at, migrated_at)) FROM wasmigrate_applied
          WHERE once = 0 AND source IN ({}) GROUP BY tenant",
         list(sources)
     );
     let rows = tables(session).rows(&query, &[]).await?;
     rows.into_iter()
         .map(|row| {
-            let [tenant, applied, unfinalized, applied_at] = columns(row)?;
+            let [tenant, unfinalized, applied_at] = columns(row)?;
             Ok(TenantTally {
                 tenant: text(&tenant),
-                applied: count(&applied),
                 unfinalized: count(&unfinalized),
                 applied_at: applied_at.as_integer(),
             })
@@ -151,7 +149,7 @@ pub async fn fetch_applied(
         .collect()
 }
 
-fn among(tenants: Option<&[String]>) -> (&'static str, Vec<Value>) {
+pub(super) fn among(tenants: Option<&[String]>) -> (&'static str, Vec<Value>) {
     let Some(tenants) = tenants else {
         return ("", Vec::new());
     };
@@ -164,6 +162,6 @@ fn among(tenants: Option<&[String]>) -> (&'static str, Vec<Value>) {
     )
 }
 
-fn count(value: &Value) -> u64 {
+pub(super) fn count(value: &Value) -> u64 {
     u64::try_from(number(value)).unwrap_or(0)
 }

@@ -61,7 +61,7 @@ pub(super) fn place(kind: Kind, fixture: &Fixture) -> String {
 }
 
 /// The first differences in one sentence.
-fn told(differences: &[Difference]) -> String {
+pub(super) fn told(differences: &[Difference]) -> String {
     let mut texts: Vec<&str> = differences
         .iter()
         .take(MOST_TOLD)

@@ -39,8 +39,10 @@ export function rough(milliseconds) {
 export const percent = (done, total) => `${Math.min(100, Math.floor((100 * done) / total))} %`;
 
 /** A step's name as the host spells it: NNNN_name. */
-// A step whose name says its version is called by that; its index is only its place in the order.
-const namesItsVersion = ({ index, name }) => index > 2 ** 40 && /^V\d[\d._]*(__|$)/.test(name);
+// A step whose name says its version is called by that; its index is only its place in the order. One without a number has an
+// index above all numbers.
+const namesItsVersion = ({ index, name }) =>
+  index >= 2 ** 63 || (index > 2 ** 40 && /^[VB]\d[\d._]*(__|$)/.test(name));
 
 export const label = (step) => {
   if (namesItsVersion(step)) return step.name;

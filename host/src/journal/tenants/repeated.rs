@@ -1,0 +1,70 @@
+//! Repeatable files: of each, the last row for a tenant says which content the tenant has.
+
+use super::super::StepState;
+use super::super::cells::{columns, integer, number, spelled};
+use super::applied::read;
+use super::report::{among, count};
+use super::{AppliedRecord, Tally, list};
+use crate::database::{Result, Session};
+use crate::journal::tables::tables;
+
+/// The last row of each repeatable file for each tenant, where it is done and no reset came after it.
+fn last_rows(last_reset: i64) -> String {
+    format!(
+        "id IN (SELECT max(applied.id) FROM wasmigrate_applied AS applied
+         JOIN wasmigrate_source AS source ON source.id = applied.source
+         WHERE source.kind IN ('single-repeatable', 'tenant-repeatable') GROUP BY source.file_key, applied.tenant)
+         AND state <> 'started' AND run > {last_reset}"
+    )
+}
+
+/// The last run that may have reset something; 0 when there is none.
+pub async fn last_reset(session: &mut dyn Session) -> Result<i64> {
+    let rows = tables(session)
+        .rows(
+            "SELECT coalesce(max(id), 0) FROM wasmigrate_run
+             WHERE command = 'reset' AND (outcome IS NULL OR outcome <> 'refused')",
+            &[],
+        )
+        .await?;
+    Ok(integer(&rows, 0))
+}
+
+/// How many tenants have which content of the repeatable files; of these tenants alone, when they are named.
+pub async fn count_repeated(
+    session: &mut dyn Session,
+    tenants: Option<&[String]>,
+    last_reset: i64,
+) -> Result<Vec<Tally>> {
+    let (condition, parameters) = among(tenants);
+    let query = format!(
+        "SELECT source, state, count(*), max(migrated_at), max(finalized_at) FROM wasmigrate_applied
+         WHERE {} {condition} GROUP BY source, state",
+        last_rows(last_reset)
+    );
+    let rows = tables(session).rows(&query, &parameters).await?;
+    rows.into_iter()
+        .map(|row| {
+            let [source, state, tenants, migrated_at, finalized_at] = columns(row)?;
+            Ok(Tally {
+                source: number(&source),
+                state: spelled(&state, StepState::from_journal)?,
+                tenants: count(&tenants),
+                migrated_at: migrated_at.as_integer(),
+                finalized_at: finalized_at.as_integer(),
+            })
+        })
+        .collect()
+}
+
+/// Who has which content of the repeatable files: of these contents, or of all.
+pub async fn read_repeated(
+    session: &mut dyn Session,
+    sources: Option<&[i64]>,
+    last_reset: i64,
+) -> Result<Vec<AppliedRecord>> {
+    let of = sources.map_or_else(String::new, |sources| {
+        format!("AND source IN ({})", list(sources))
+    });
+    read(session, &format!("{} {of}", last_rows(last_reset)), &[]).await
+}
