@@ -50,7 +50,7 @@ pub use value::{ToValue, ValueRef};
 /// What nearly every step needs: `use wasmigrate_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Cause, Context, Database, Error, Result, Resume, Row, Step, ValueRef, bail, debug, ensure,
-        error, export, info, output, params, progress, warning,
+        BatchBuilder, Cause, Context, Database, Error, Kind, Result, Resume, Row, Step, ValueRef,
+        bail, debug, ensure, error, export, info, output, params, progress, warning,
     };
 }
