@@ -340,8 +340,8 @@ mod tests {
                 3,
                 "no value for `${nobody}`",
             ),
-            ("SELECT ${a", 1, "begins no name"),
-            ("SELECT\n${}", 2, "begins no name"),
+            ("SELECT ${a", 1, "`${a` has no `}`"),
+            ("SELECT\n${}", 2, "`${}` names no value"),
             ("SELECT $$\n${d}$$", 2, "would end the text"),
             (
                 "SELECT '$${a}'; SELECT $${a}",
