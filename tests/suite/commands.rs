@@ -58,7 +58,7 @@ fn looking_makes_no_database() {
     place
         .run(&["plan", "--dry-run"])
         .ends_with(0)
-        .and_says("customer  2 rows changed");
+        .and_says("customer  2 row changes");
     place.run(&["history"]).ends_with(0).and_says("no runs yet");
     place.run(&["verify"]).ends_with(0);
     assert!(place.is_untouched());

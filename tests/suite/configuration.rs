@@ -57,6 +57,8 @@ fn an_argument_that_means_nothing_to_a_command_is_refused() {
             "leave out `--host`",
         ),
         (&["serve", "--json"], "`--log-format json`"),
+        (&["serve", "--listen", "9010"], "write 127.0.0.1:9010 for"),
+        (&["serve", "--listen", "here"], "write it as 127.0.0.1:9002"),
         (&["completions", "bash", "--json"], "leave out `--json`"),
     ] {
         place.run(arguments).ends_with(2).and_says(said);

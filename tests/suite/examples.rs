@@ -70,7 +70,7 @@ fn a_dry_run_in_the_middle_leaves_what_was_migrated() {
     place
         .run(&["plan", "--dry-run"])
         .ends_with(0)
-        .and_says("language_new  9290 rows changed");
+        .and_says("language_new  9290 row changes");
     assert_eq!(place.everything(), before);
 }
 

@@ -227,6 +227,8 @@ fn a_password_is_in_no_message_however_badly_it_is_written() {
         "postgres://app:geheim",
         "postgres://app:geheim@127.0.0.1:1/t?sslmode=geheim",
         "postgres://app@127.0.0.1:1/t?password=geheim&more=geheim",
+        "postgres://app@127.0.0.1:1/t?password=a&sesam=geheim",
+        "postgres://app@127.0.0.1:1/t?password=a&geheim=",
         "postgres://app:geheim@127.0.0.1:1/t",
         "postgres:/app:geheim@127.0.0.1:1/t",
         "postgres:app:geheim@127.0.0.1:1/t",
@@ -434,6 +436,8 @@ mod postgres {
             ("gssencmode=require", "`gssencmode` can only be"),
             ("schema=app", "`options=-csearch_path%3DNAME`"),
             ("pgbouncer=true", "`pgbouncer` is not known"),
+            ("sslmod=require", "is `sslmode` meant?"),
+            ("channelbinding=require", "is `channel_binding` meant?"),
             ("sslmode=strict", "sslmode is not known"),
         ] {
             let sign = if url.contains('?') { '&' } else { '?' };

@@ -147,7 +147,8 @@ fn show_rehearsal(rehearsal: &Rehearsal, terminal: &Terminal) -> u8 {
         terminal.document(rehearsal);
     } else {
         terminal.line(&match rehearsal.steps.len() {
-            0 => "nothing is pending".to_owned(),
+            0 if rehearsal.left_out.is_empty() => "nothing is pending".to_owned(),
+            0 => "no step was rehearsed; nothing was changed".to_owned(),
             1 => "1 step ran and was rolled back; nothing was changed".to_owned(),
             count => format!("{count} steps ran and were rolled back; nothing was changed"),
         });
@@ -159,8 +160,8 @@ fn show_rehearsal(rehearsal: &Rehearsal, terminal: &Terminal) -> u8 {
             .unwrap_or(0);
         for (table, rows) in &rehearsal.rows_changed {
             terminal.line(&format!(
-                "  {table:width$}  {} changed",
-                counted(*rows, "row", "rows")
+                "  {table:width$}  {}",
+                counted(*rows, "row change", "row changes")
             ));
         }
         if let Some(failure) = &rehearsal.failure {

@@ -36,10 +36,10 @@ const WAITING_CONNECTIONS: u32 = 4_096;
 #[derive(Debug, Args)]
 pub(super) struct ServeArguments {
     /// The address to listen on [default: 127.0.0.1:9002]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::config::listen_address)]
     listen: Option<SocketAddr>,
     /// Another address, which answers /healthz and /readyz alone, whatever the first one has to bear
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::config::listen_address)]
     listen_health: Option<SocketAddr>,
     /// The dialect of /internal/migrations [default: current]
     #[arg(long)]

@@ -10,6 +10,7 @@ mod database;
 mod dotenv;
 mod environment;
 mod fuzzing;
+mod listen;
 mod migrator;
 mod paths;
 mod secrets;
@@ -32,6 +33,7 @@ use crate::output::without_secrets;
 use crate::sandbox::Limits;
 
 pub use fuzzing::read_foreign;
+pub(crate) use listen::address as listen_address;
 pub use migrator::{MigratorConfig, effective};
 pub use secrets::open_secret;
 pub use sections::{

@@ -293,9 +293,13 @@ impl Default for TestConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct ServeConfig {
     /// The address to listen on.
+    #[serde(deserialize_with = "super::listen::setting")]
     pub listen: SocketAddr,
     /// Another address, which answers how the service is and nothing else.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "super::listen::optional_setting"
+    )]
     pub listen_health: Option<SocketAddr>,
     /// The dialect of `/internal/migrations`.
     pub dialect: Dialect,

@@ -1,5 +1,7 @@
 //! From a URL to a database: the one place that knows which scheme stands for which.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::postgres::is_conninfo;
@@ -60,8 +62,19 @@ fn other_scheme(url: &str) -> String {
         _ if url.starts_with("file:") => {
             ", and its scheme is `file`: write sqlite: and the path from here".to_owned()
         }
+        _ if is_file_name(url) => format!("; for this file, write sqlite:{url}"),
         _ => String::new(),
     }
+}
+
+/// Whether a text can only be the name of a file of SQLite, and no password that came to the wrong place.
+fn is_file_name(text: &str) -> bool {
+    let endings = ["db", "db3", "sqlite", "sqlite3"];
+    let ending = Path::new(text).extension().and_then(OsStr::to_str);
+    ending.is_some_and(|ending| endings.contains(&ending))
+        && text
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '/' | '_' | '-'))
 }
 
 /// The database that a URL names. Connects to nothing yet; the error says what is wrong with the URL.

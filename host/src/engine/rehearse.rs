@@ -26,7 +26,10 @@ use crate::journal::{self, Phase};
 pub struct Rehearsal {
     /// The steps that ran, as `NNNN_name`.
     pub steps: Vec<String>,
-    /// How many rows of each table were inserted, changed or deleted.
+    /// The pending steps that did not run, because they run outside a transaction.
+    #[serde(default)]
+    pub left_out: Vec<String>,
+    /// How many rows of each table were inserted, changed or deleted; a row that was changed twice counts twice.
     pub rows_changed: BTreeMap<String, u64>,
     /// Why it ended early, when it did.
     pub failure: Option<Failure>,
@@ -57,6 +60,7 @@ pub(super) async fn rehearse(
     });
     let mut rehearsal = Rehearsal {
         steps: Vec::new(),
+        left_out: Vec::new(),
         rows_changed: BTreeMap::new(),
         failure: None,
     };
@@ -91,7 +95,11 @@ pub(super) async fn rehearse(
             });
             break;
         }
-        rehearsal.steps.push(step.step.label.clone());
+        let list = match result {
+            Ok(Rehearsed::LeftOut) => &mut rehearsal.left_out,
+            _ => &mut rehearsal.steps,
+        };
+        list.push(step.step.label.clone());
         if let Err(failure) = result {
             rehearsal.failure = Some(failure);
             break;
@@ -129,6 +137,13 @@ fn needs_earlier_commit(failure: &Failure, step: &Loaded, has_earlier: bool) -> 
         && !matches!(&step.program, Program::Sql(sql) if adds_itself(sql))
 }
 
+/// What became of a step.
+enum Rehearsed {
+    Ran,
+    /// It runs outside a transaction, and could not be rolled back.
+    LeftOut,
+}
+
 /// Checks and migrates one step, and does with it all that a real run would do before its commit.
 async fn rehearse_step(
     engine: &Engine,
@@ -137,7 +152,7 @@ async fn rehearse_step(
     loaded: &Loaded,
     record: Option<journal::StepRecord>,
     stop: &Stop,
-) -> (Result<(), Failure>, Box<dyn Session>) {
+) -> (Result<Rehearsed, Failure>, Box<dyn Session>) {
     let circumstances = match record {
         Some(_) => Circumstances::Begun,
         None => Circumstances::First,
@@ -157,7 +172,7 @@ async fn rehearse_step(
                     loaded.step.label
                 ),
             });
-            Ok(())
+            Ok(Rehearsed::LeftOut)
         }
         Ok(_) => {
             phase = Phase::Migrate;
@@ -170,8 +185,9 @@ async fn rehearse_step(
                     .session
                     .settle()
                     .await
+                    .map(|()| Rehearsed::Ran)
                     .map_err(Failure::from_database),
-                failed => failed,
+                Err(failure) => Err(failure),
             }
         }
     };

@@ -284,7 +284,8 @@ fn a_dry_run_passes_it_over() {
         .run(&["plan", "--dry-run"])
         .ends_with(0)
         .and_says("0001_index runs outside a transaction, so that it is not rehearsed")
-        .and_says("account  1 row changed");
+        .and_says("1 step ran and was rolled back; nothing was changed")
+        .and_says("account  1 row change");
     assert_eq!(place.content(), before);
 }
 

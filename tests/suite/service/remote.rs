@@ -49,7 +49,7 @@ fn every_command_says_there_what_it_says_here() {
     desk.run(&["plan"]).ends_with(0).and_says("0001_first");
     desk.run(&["plan", "--dry-run"])
         .ends_with(0)
-        .and_says("applied  1 row changed");
+        .and_says("applied  1 row change");
     assert!(applied(&there).is_empty());
     desk.run(&["migrate"])
         .ends_with(0)

@@ -61,6 +61,23 @@ const IMPOSSIBLE: [&str; 17] = [
     "tcp_user_timeout",
 ];
 
+/// What other programs read from a URL; they may be named in a message.
+const OF_OTHERS: [&str; 10] = [
+    "connection_limit",
+    "max_conns",
+    "pgbouncer",
+    "pool_max_conns",
+    "pool_timeout",
+    "prepareThreshold",
+    "socket_timeout",
+    "sslaccept",
+    "statement_cache_size",
+    "uselibpqcompat",
+];
+
+/// How similar a name must be to one that is known, so that it can only be meant, from 0 to 1.
+const SIMILAR: f64 = 0.85;
+
 /// Whether it is a parameter's name.
 pub(super) fn is_known(name: &str) -> bool {
     KNOWN.contains(&name)
@@ -86,9 +103,29 @@ pub(super) fn objection(name: &str, value: &str) -> Option<String> {
             "the database's URL: `{name}` is not known; write `options=-csearch_path%3DNAME` for the schema"
         ),
         "ssl" => "the database's URL: `ssl` is not known; write `sslmode=require`".to_owned(),
-        _ => format!(
+        _ if OF_OTHERS.contains(&name) => format!(
             "the database's URL: `{name}` is not known; there are {}",
             KNOWN.join(", ")
         ),
+        _ => unknown(name),
     })
+}
+
+/// What is said of a name that nobody knows. It is not quoted: it may be what follows a `&` in a password.
+fn unknown(name: &str) -> String {
+    let similar = KNOWN
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(known, name), known))
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other));
+    match similar {
+        Some((_, known)) => {
+            format!("the database's URL has a parameter that is not known; is `{known}` meant?")
+        }
+        None => format!(
+            "the database's URL has a parameter that is not known (it is not shown, as it may be a part of a password, \
+             where & must be %26); there are {}",
+            KNOWN.join(", ")
+        ),
+    }
 }

@@ -55,6 +55,7 @@ pub(in crate::engine) async fn rehearsal(
             .into_iter()
             .map(|(source, _)| source.file.key)
             .collect(),
+        left_out: Vec::new(),
         rows_changed,
         failure: report.failure.map(|failure| failure.failure),
     })
