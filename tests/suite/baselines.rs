@@ -38,7 +38,7 @@ fn a_new_database_begins_with_it_and_the_steps_up_to_it_are_included() {
     place
         .run(&["plan", "--dry-run"])
         .ends_with(0)
-        .and_says("2 ran and were rolled back");
+        .and_says("2 steps ran and were rolled back");
     place
         .run(&["migrate"])
         .ends_with(0)

@@ -98,7 +98,6 @@ fn what_is_begun_can_be_run_whatever_it_is_called() {
 fn a_directory_that_is_not_understood_is_left_alone() {
     for (file, words) in [
         ("users.sql", "`users.sql` is not named as a step"),
-        ("R__views.sql", "`R__views.sql` is repeatable"),
         ("20240101_users.js", "another form (.js)"),
         ("env.py", "only `env.py`"),
         ("changelog.xml", "only `changelog.xml`"),

@@ -117,7 +117,7 @@ pub(super) async fn run(
                 terminal.line(&format!("  {}", advice.danger()));
                 continue;
             }
-            terminal.warning(&advice.danger());
+            terminal.warning_line(&advice.danger());
             terminal.line(&format!(
                 "  statement: {}",
                 first_line(&advice.advice.statement)

@@ -21,6 +21,14 @@ pub(super) struct Terminal {
     environment: OnceLock<String>,
 }
 
+fn warning(message: &str) -> String {
+    format!(
+        "{} {}",
+        style("warning:").yellow(),
+        printable_lines(message)
+    )
+}
+
 impl Terminal {
     pub(super) fn new(json: bool) -> Self {
         let interactive =
@@ -89,18 +97,22 @@ impl Terminal {
         }
     }
 
-    /// Says what the operator should know; beside an answer for machines, which would not be one any more.
+    /// Says what the operator should know beside the answer, which may be redirected to a file or be read by a program.
     pub(super) fn warning(&self, message: &str) {
-        let text = format!(
-            "{} {}",
-            style("warning:").yellow(),
-            printable_lines(message)
-        );
-        match self.json {
+        let text = warning(message);
+        let write = || {
             // Nobody is left to tell when the reader has gone away.
-            true => _ = writeln!(std::io::stderr().lock(), "{text}"),
-            false => self.line(&text),
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        };
+        match &self.bars {
+            Some(bars) => bars.suspend(write),
+            None => write(),
         }
+    }
+
+    /// A warning that is a part of the answer.
+    pub(super) fn warning_line(&self, message: &str) {
+        self.line(&warning(message));
     }
 
     /// Says why a command failed; for machines as a document, so that each finds it where it reads.

@@ -178,7 +178,7 @@ mod sqlite {
     fn others_wait_for_a_host_that_sleeps_in_the_middle_of_a_transaction() {
         let place = slow_steps()
             .with_variable("WASMIGRATE_LEASE_SECONDS", SHORT_LEASE)
-            .with_variable("WASMIGRATE_LOCK_WAIT_SECONDS", "1");
+            .with_variable("WASMIGRATE_LOCK_WAIT_SECONDS", "3");
         let asleep = stopped_in_a_step(&place);
         let mut waiting = [(); 2].map(|()| Host::start(&place, &["migrate"]));
         host::until("its lease is over", || lease_is_over(&place));

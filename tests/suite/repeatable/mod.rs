@@ -62,7 +62,7 @@ fn they_run_after_all_others_in_the_order_of_their_names() {
     place
         .run(&["plan", "--dry-run"])
         .ends_with(0)
-        .and_says("3 ran and were rolled back");
+        .and_says("3 steps ran and were rolled back");
     place
         .run(&["migrate"])
         .ends_with(0)

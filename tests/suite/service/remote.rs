@@ -1,7 +1,9 @@
 //! `--host`: the command line drives a service that runs elsewhere.
 
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use super::process::{Service, TOKEN};
@@ -23,7 +25,9 @@ impl Desk {
 
     fn before(address: SocketAddr) -> Self {
         let place = Place::new();
-        std::fs::write(place.path().join("token"), format!("{TOKEN}\n")).unwrap();
+        let token = place.path().join("token");
+        std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
+        std::fs::set_permissions(token, Permissions::from_mode(0o600)).unwrap();
         Self {
             place,
             url: format!("http://{address}"),
