@@ -267,6 +267,9 @@ pub trait Introspection: Send {
     /// the database stores them, does not count.
     async fn journal_catalog(&mut self) -> Result<String>;
 
+    /// Which of these tables there are that can be read. It is asked at once, however many they are.
+    async fn readable(&mut self, tables: &[TableName<'_>]) -> Result<Vec<bool>>;
+
     /// The names of a table's columns, in lower case; none when there is no such table that can be read.
     async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>>;
 

@@ -87,9 +87,13 @@ const TOOLS: [Tool; 11] = [
 
 /// The histories in the target, in the tables that the tools make by default, unless they are empty.
 pub async fn find(session: &mut dyn Session) -> Result<Vec<Found>> {
+    let there = candidates(session).await?;
     let mut found = Vec::new();
     for tool in TOOLS {
         for name in tool.tables() {
+            if !there.contains(&Table::named(name)) {
+                continue;
+            }
             let Some((table, columns)) = look(session, tool, name).await? else {
                 continue;
             };
@@ -109,7 +113,7 @@ pub async fn find(session: &mut dyn Session) -> Result<Vec<Found>> {
     for stranger in &STRANGERS {
         let table = Table::named(stranger.table);
         let is_known = found.iter().any(|found| found.table == table);
-        if is_known || (table.schema.is_some() && has_one_schema(session)) {
+        if is_known || !there.contains(&table) {
             continue;
         }
         let Some(columns) = session.column_names(table.names()).await? else {
@@ -123,6 +127,26 @@ pub async fn find(session: &mut dyn Session) -> Result<Vec<Found>> {
         }
     }
     Ok(found)
+}
+
+/// The tables that are there of those that tools make by default. Most targets have none of them, so that one question is
+/// all that they are asked.
+async fn candidates(session: &mut dyn Session) -> Result<Vec<Table>> {
+    let of_tools = TOOLS.iter().flat_map(|tool| tool.tables()).copied();
+    let of_strangers = STRANGERS.iter().map(|stranger| stranger.table);
+    let has_one_schema = has_one_schema(session);
+    let tables: Vec<Table> = of_tools
+        .chain(of_strangers)
+        .map(Table::named)
+        .filter(|table| table.schema.is_none() || !has_one_schema)
+        .collect();
+    let names: Vec<TableName<'_>> = tables.iter().map(Table::names).collect();
+    let readable = session.readable(&names).await?;
+    let is_there = tables.into_iter().zip(readable);
+    Ok(is_there
+        .filter(|(_, is_readable)| *is_readable)
+        .map(|(table, _)| table)
+        .collect())
 }
 
 /// The table of a tool that is in the target: the first of those that it makes by default.

@@ -388,6 +388,10 @@ impl Introspection for InjectedSession {
         self.inner()?.journal_catalog().await
     }
 
+    async fn readable(&mut self, tables: &[TableName<'_>]) -> Result<Vec<bool>> {
+        self.inner()?.readable(tables).await
+    }
+
     async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>> {
         self.inner()?.column_names(table).await
     }

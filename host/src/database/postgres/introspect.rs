@@ -137,6 +137,28 @@ impl Introspection for PostgresSession {
         Ok(cell.unwrap_or_default().to_owned())
     }
 
+    async fn readable(&mut self, tables: &[TableName<'_>]) -> Result<Vec<bool>> {
+        let query = "SELECT nspname::pg_catalog.text, relname::pg_catalog.text FROM pg_catalog.pg_class
+                     JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+                     WHERE relname = ANY (pg_catalog.string_to_array($1, $2)::pg_catalog.name[]) AND relkind IN ('r', 'p')
+                     AND pg_catalog.has_schema_privilege(pg_namespace.oid, 'USAGE')
+                     AND pg_catalog.has_table_privilege(pg_class.oid, 'SELECT')";
+        let names: Vec<&str> = tables.iter().map(|table| table.name).collect();
+        let parameters = [
+            names.join(schema::SEPARATOR).into(),
+            schema::SEPARATOR.into(),
+        ];
+        let session: &mut dyn Session = self;
+        let rows = session.rows(query, &parameters).await?;
+        let own = self.target.own_schema.as_str();
+        let is_readable = |table: &TableName<'_>| {
+            let full_name = [table.schema.unwrap_or(own), table.name].map(Some);
+            rows.iter()
+                .any(|row| row.iter().map(Value::as_text).eq(full_name))
+        };
+        Ok(tables.iter().map(is_readable).collect())
+    }
+
     async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>> {
         let own = self.target.own_schema.clone();
         let query = "SELECT lower(attname::pg_catalog.text) FROM pg_catalog.pg_class

@@ -397,6 +397,14 @@ impl Introspection for SqliteSession {
         Ok(rows.first().map(|row| text(row, 0)).unwrap_or_default())
     }
 
+    async fn readable(&mut self, tables: &[TableName<'_>]) -> Result<Vec<bool>> {
+        let mut readable = Vec::with_capacity(tables.len());
+        for table in tables {
+            readable.push(self.column_names(*table).await?.is_some());
+        }
+        Ok(readable)
+    }
+
     async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>> {
         // There is one schema.
         let rows = pragmas::ask(self, "table_info", table.name).await?;
