@@ -1,7 +1,8 @@
 //! Black-box tests: the real binary, real databases, real components.
 //!
 //! A test is three sentences: a [`place::Place`] with a database and steps, an act, and what a user sees. `cargo xtask
-//! test` builds what they need and runs them.
+//! test` builds what they need and runs them, once on each database: but for modules named after a database, which are run on
+//! that alone, and those called `either`, whose subject has nothing to do with the database.
 
 mod adopt;
 mod application;

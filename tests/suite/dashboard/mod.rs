@@ -1,14 +1,10 @@
 //! The dashboard as people meet it: a real browser before the real service.
 
 mod browser;
+mod either;
 mod elsewhere;
 mod failed;
-mod hostile;
-mod keyboard;
-mod paused;
-mod restarted;
 mod running;
-mod signed_in;
 mod tenants;
 mod watched;
 

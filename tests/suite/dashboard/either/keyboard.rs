@@ -1,6 +1,6 @@
 //! Everything can be done without a mouse.
 
-use super::browser::Browser;
+use super::super::browser::Browser;
 use crate::place::Place;
 use crate::service::process::{Service, TOKEN};
 

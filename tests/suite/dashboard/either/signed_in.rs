@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::browser::Browser;
+use super::super::browser::Browser;
 use crate::place::Place;
 use crate::service::process::Service;
 

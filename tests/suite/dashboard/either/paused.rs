@@ -1,6 +1,6 @@
 //! A run that pauses and continues at a click.
 
-use super::browser::Browser;
+use super::super::browser::Browser;
 use crate::service::process::Service;
 use crate::transform::{customers, place_with};
 

@@ -1,7 +1,7 @@
 //! The host goes and comes back: the page says so, and goes on by itself.
 
-use super::browser::Browser;
-use super::slow_place;
+use super::super::browser::Browser;
+use super::super::slow_place;
 use crate::service::process::Service;
 
 #[test]
