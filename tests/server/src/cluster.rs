@@ -12,6 +12,12 @@ use crate::{as_user, directory, free_port};
 /// How long a server may take to start, recovery included.
 const START: Duration = Duration::from_secs(60);
 
+/// The variable that names the data of a stopped server, of which new ones take a copy: making them takes seconds.
+pub const TEMPLATE: &str = "WASMIGRATE_TEST_CLUSTER";
+
+/// What lets a server leave commits that nobody waits for in its memory.
+const FORGETFUL: [&str; 2] = ["wal_writer_delay=10s", "wal_writer_flush_after=1GB"];
+
 /// What the server does about the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -27,18 +33,49 @@ pub struct Cluster {
     binaries: PathBuf,
     port: u16,
     durability: Durability,
+    /// Further settings of its server.
+    settings: &'static [&'static str],
     process: Option<Child>,
 }
 
 impl Cluster {
     /// Makes a cluster and starts its server.
     pub fn start(durability: Durability) -> Result<Self> {
-        let binaries = binaries()?;
-        let directory = directory(durability)?;
-        let data = directory.path().join("data");
-        let made = as_user(&binaries.join("initdb"))
+        Self::start_with(durability, &[])
+    }
+
+    /// The same, but for a server that leaves commits that nobody waits for in its memory, so that they go when it is killed.
+    pub fn start_forgetful() -> Result<Self> {
+        Self::start_with(Durability::None, &FORGETFUL)
+    }
+
+    fn start_with(durability: Durability, settings: &'static [&'static str]) -> Result<Self> {
+        let mut cluster = Self {
+            directory: directory(durability)?,
+            binaries: binaries()?,
+            port: free_port()?,
+            durability,
+            settings,
+            process: None,
+        };
+        match std::env::var_os(TEMPLATE) {
+            Some(template) => {
+                cluster.copy(Path::new(&template))?;
+                cluster.start_again()?;
+            }
+            None => {
+                cluster.make()?;
+                cluster.start_again()?;
+                cluster.run_sql("postgres", "CREATE ROLE app LOGIN CREATEDB")?;
+            }
+        }
+        Ok(cluster)
+    }
+
+    fn make(&self) -> Result<()> {
+        let made = as_user(&self.binaries.join("initdb"))
             .arg("--pgdata")
-            .arg(&data)
+            .arg(self.data())
             .args([
                 "--auth=trust",
                 "--username=postgres",
@@ -53,27 +90,27 @@ impl Cluster {
             "initdb: {}",
             String::from_utf8_lossy(&made.stderr)
         );
-        let mut cluster = Self {
-            directory,
-            binaries,
-            port: free_port()?,
-            durability,
-            process: None,
-        };
-        cluster.start_again()?;
-        cluster.run_sql("postgres", "CREATE ROLE app LOGIN CREATEDB")?;
-        Ok(cluster)
+        Ok(())
     }
 
-    /// The same, but for a server that leaves commits that nobody waits for in its memory, so that they go when it is killed.
-    pub fn start_forgetful() -> Result<Self> {
-        let mut cluster = Self::start(Durability::None)?;
-        for setting in ["wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'"] {
-            cluster.run_sql("postgres", &format!("ALTER SYSTEM SET {setting}"))?;
-        }
-        cluster.stop()?;
-        cluster.start_again()?;
-        Ok(cluster)
+    fn copy(&self, template: &Path) -> Result<()> {
+        let copied = Command::new("cp")
+            .arg("--archive")
+            .arg(template)
+            .arg(self.data())
+            .output()
+            .context("cannot run cp")?;
+        ensure!(
+            copied.status.success(),
+            "cp: {}",
+            String::from_utf8_lossy(&copied.stderr)
+        );
+        Ok(())
+    }
+
+    /// The directory of its data, of which there may be copies while it is stopped.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// A server that follows this one by streaming replication, and applies each change only after `delay`.
@@ -103,6 +140,7 @@ impl Cluster {
             binaries: self.binaries.clone(),
             port: free_port()?,
             durability: self.durability,
+            settings: &[],
             process: None,
         };
         follower.start_again()?;
@@ -126,8 +164,9 @@ impl Cluster {
             // Each process of the server touches what it needs of this memory, and a checkpoint looks through all of it.
             settings.push("shared_buffers=32MB".to_owned());
         }
+        settings.extend(self.settings.iter().map(|setting| (*setting).to_owned()));
         let mut command = as_user(&self.binaries.join("postgres"));
-        command.arg("-D").arg(self.directory.path().join("data"));
+        command.arg("-D").arg(self.data());
         for setting in settings {
             command.arg("-c").arg(setting);
         }

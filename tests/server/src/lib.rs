@@ -16,7 +16,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-pub use cluster::{Cluster, Durability, binaries};
+pub use cluster::{Cluster, Durability, TEMPLATE, binaries};
 pub use pooler::Pooler;
 pub use proxy::{Account, Fault, Kind, Proxy};
 
