@@ -3,6 +3,7 @@
 
 mod against;
 mod components;
+mod either;
 mod postgres;
 mod reports;
 mod sql;
