@@ -20,6 +20,7 @@
 //! - [`rehearsal`]: steps, proven on throw-away databases.
 //! - [`cli`]: the commands.
 //! - `config`: settings from the file, the environment and the flags.
+//! - `input`: files that others may have put there, read whole.
 //!
 //! What this crate does not do: it talks to nobody but the database and those whom the operator names. What it changes in
 //! your tables is what a step says: its statements as they are, and for a transformation the columns, the triggers and the
@@ -40,6 +41,7 @@ mod foreign;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod input;
 mod journal;
 mod notifications;
 mod output;

@@ -1,6 +1,7 @@
 //! The steps on disk: what fits and what does not.
 
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use crate::place::Place;
 
@@ -316,10 +317,7 @@ fn a_link_to_what_is_elsewhere_is_not_followed() {
 fn a_pipe_among_the_steps_is_not_waited_for() {
     let place = Place::new().with_sql("0001_first.sql", "CREATE TABLE first (id INTEGER);");
     for name in ["0002_pipe.sql", "0002_pipe.wasm", "0001_first.sql.conf"] {
-        let made = std::process::Command::new("mkfifo")
-            .arg(place.step(name))
-            .status();
-        assert!(made.unwrap().success());
+        make_pipe(&place.step(name));
         place
             .run(&["migrate"])
             .ends_with(2)
@@ -327,6 +325,73 @@ fn a_pipe_among_the_steps_is_not_waited_for() {
             .and_says("is a pipe, a socket or a device, and no file");
         std::fs::remove_file(place.step(name)).unwrap();
     }
+}
+
+fn make_pipe(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
+/// What `wasmigrate test` reads beside the steps is held to the same.
+#[test]
+fn what_belongs_to_the_steps_is_no_link_to_elsewhere_and_no_pipe() {
+    let place = Place::new().with_sql("0001_a.sql", "CREATE TABLE a (id INTEGER);");
+    let secret = place.path().join("secret");
+    std::fs::write(&secret, "TOPSECRET=hunter2 is here").unwrap();
+    std::fs::create_dir(place.step("fixtures")).unwrap();
+    let test = |name: &str, words: &str| {
+        let said = place.run(&["test", "--on", "sqlite", "1"]);
+        assert_ne!(said.status, Some(0), "{said:#?}");
+        let said = said.and_says(name).and_says(words);
+        assert!(!format!("{said:?}").contains("TOPSECRET"), "{said:?}");
+        std::fs::remove_file(place.step(name)).unwrap();
+    };
+    for name in [
+        "0001_a.test.toml",
+        "fixtures/x.sql",
+        "fixtures/x.csv",
+        "fixtures/x.json",
+    ] {
+        symlink(&secret, place.step(name)).unwrap();
+        test(name, "is a link to a file outside of this directory");
+        make_pipe(&place.step(name));
+        test(name, "is a pipe, a socket or a device, and no file");
+    }
+    // A file that is linked within the directory is read, and so is one that was named.
+    std::fs::write(place.step("kept.toml"), "reversible = false").unwrap();
+    symlink("kept.toml", place.step("0001_a.test.toml")).unwrap();
+    place.run(&["test", "--on", "sqlite", "1"]).ends_with(0);
+    let rows = place.path().join("rows.json");
+    std::fs::write(&rows, "{}").unwrap();
+    symlink(&rows, place.path().join("named.json")).unwrap();
+    place
+        .run(&["test", "--on", "sqlite", "1", "--fixture", "named.json"])
+        .ends_with(0);
+}
+
+#[test]
+fn settings_and_secrets_are_files_with_an_end() {
+    let place = Place::new().with_sql("0001_a.sql", "CREATE TABLE a (id INTEGER);");
+    for name in ["wasmigrate.toml", ".env"] {
+        make_pipe(&place.path().join(name));
+        place
+            .run(&["status"])
+            .ends_with(2)
+            .and_says(name)
+            .and_says("it is a pipe, and no file");
+        std::fs::remove_file(place.path().join(name)).unwrap();
+    }
+    place
+        .run(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--token-file",
+            "/dev/zero",
+        ])
+        .ends_with(2)
+        .and_says("the file has more than 16 MiB");
+    place.run(&["status", "--config", "/dev/null"]).ends_with(0);
 }
 
 /// Names are said wherever a file is spoken of.

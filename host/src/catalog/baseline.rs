@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::digest::read_step_file;
 use super::file_name;
 use super::listing::Listed;
 use super::{Applied, Catalog, Error, Role, StepFile, Strange, step_label};
@@ -150,7 +151,7 @@ pub fn baseline_name(last: &str, name: &str, kind: &str) -> String {
 
 /// The steps that a baseline names as those it stands for.
 fn squashed(path: &Path) -> std::io::Result<Vec<(u64, String)>> {
-    let bytes = std::fs::read(path)?;
+    let bytes = read_step_file(path)?;
     let text = String::from_utf8_lossy(&bytes);
     let labels = text.lines().filter_map(|line| line.strip_prefix(SQUASHED));
     let named = labels.filter_map(|label| {

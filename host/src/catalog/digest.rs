@@ -5,7 +5,7 @@
 //! [`SETTLED`] before it was read is not remembered: it could change again within the same tick of the file system's clock.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, StepFile, StepKind};
+use crate::input;
 
 /// How long a file must have been left alone before its digest is remembered.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -23,18 +24,8 @@ const SETTLED: Duration = Duration::from_secs(2);
 const MOST_BYTES: u64 = 1 << 30;
 
 /// The bytes of a file, which must be one, and no larger than may be.
-fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = File::open(path)?
-        .take(MOST_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    if read as u64 > MOST_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("the file has more than {} MiB", MOST_BYTES >> 20),
-        ));
-    }
-    Ok(bytes)
+pub fn read_step_file(path: &Path) -> io::Result<Vec<u8>> {
+    input::read_at_most(path, MOST_BYTES)
 }
 
 /// The SHA-256 of some bytes, in hexadecimal.
@@ -43,7 +34,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 fn sha256_of_file(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    let mut file = input::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -160,7 +151,7 @@ impl Digests {
         if file.kind != StepKind::Sql {
             return Ok(false);
         }
-        let bytes = read_whole(&file.path).map_err(|source| unreadable(file, source))?;
+        let bytes = read_step_file(&file.path).map_err(|source| unreadable(file, source))?;
         Ok(same_sql(&bytes).any(|same| sha256(&same) == digest))
     }
 
@@ -169,7 +160,7 @@ impl Digests {
         if file.kind != StepKind::Sql {
             return self.of(file);
         }
-        let bytes = read_whole(&file.path).map_err(|source| unreadable(file, source))?;
+        let bytes = read_step_file(&file.path).map_err(|source| unreadable(file, source))?;
         Ok(sha256(&[&*lines(&bytes).join(&b"\n"[..]), b"\n"].concat()))
     }
 
@@ -187,7 +178,7 @@ impl Digests {
     pub fn read(&self, file: &StepFile) -> Result<(Vec<u8>, String), Error> {
         let mut bytes = Vec::new();
         let digest = self.learn(file, || {
-            bytes = read_whole(&file.path)?;
+            bytes = read_step_file(&file.path)?;
             Ok(sha256(&bytes))
         });
         match digest {

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file_name::{self, Parts};
+use super::inside::objection;
 use super::version::Version;
 use super::{Ignored, StepKind, Strange};
 use crate::database::Kind;
@@ -332,23 +333,4 @@ fn first_program(directory: &Path, depth: usize) -> io::Result<Option<PathBuf>> 
         }
     }
     Ok(None)
-}
-/// Why what has the name of a file is not to be read, when it is not: a pipe never ends, and what a link leads to elsewhere on
-/// this machine may be a secret, of which a failure would show the first statement.
-fn objection(directory: &Path, path: &Path, is_file: bool) -> Option<String> {
-    if !is_file {
-        return Some("is a pipe, a socket or a device, and no file".to_owned());
-    }
-    let inside = |directory: &Path| -> io::Result<bool> {
-        Ok(fs::canonicalize(path)?.starts_with(fs::canonicalize(directory)?))
-    };
-    let is_linked = |part: &Path| fs::symlink_metadata(part).is_ok_and(|it| it.is_symlink());
-    let is_on_the_way = path.ancestors().take_while(|part| *part != directory);
-    if !is_on_the_way.into_iter().any(is_linked) || inside(directory).unwrap_or(false) {
-        return None;
-    }
-    Some(
-        "is a link to a file outside of this directory, which is not followed: copy the file here"
-            .to_owned(),
-    )
 }

@@ -11,6 +11,7 @@ mod baseline;
 mod comment;
 mod digest;
 mod file_name;
+mod inside;
 mod listing;
 mod new_step;
 mod pair;
@@ -29,8 +30,9 @@ use listing::{Listed, Listing};
 use crate::database::Kind;
 
 pub use baseline::{SQUASHED, baseline_name};
-pub use digest::{Digests, hexadecimal, sha256};
+pub use digest::{Digests, hexadecimal, read_step_file, sha256};
 pub(crate) use file_name::diesels_version;
+pub use inside::{check_inside, read_text_inside};
 pub use new_step::new_step;
 pub use repeatable::{is_seed, running_order, runs_last};
 pub use role::Role;

@@ -1,8 +1,8 @@
 //! What stands beside a step: the file that undoes it, which is its reset section, and the one that says how it runs.
 
-use std::fs;
 use std::path::Path;
 
+use super::digest::read_step_file;
 use super::sql::{self, Section, SqlStep};
 use super::{Error, StepFile};
 
@@ -92,7 +92,7 @@ fn is_transactional(path: &Path) -> Result<bool, Error> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::File {
+    read_step_file(path).map_err(|source| Error::File {
         path: path.to_owned(),
         source,
     })

@@ -22,6 +22,7 @@ use crate::engine::Supervisor;
 use crate::http::{
     self, Credentials, Dialect, MigrateResult, MigratorApi, PathPrefix, Settings, SigningKey,
 };
+use crate::input;
 
 /// Names the file with the password, as other services of its kind do.
 const PASSWORD_VARIABLE: &str = "INTERNAL_AUTH_PASSWORD_FILE";
@@ -308,7 +309,7 @@ fn migrator(
 }
 
 fn secret(file: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
-    let secret = std::fs::read(file)
+    let secret = input::read(file)
         .with_context(|| format!("cannot read the {what} from {}", file.display()))?;
     if secret.is_empty() {
         bail!("the {what} in {} is empty", file.display());

@@ -9,6 +9,7 @@ use super::run::cancel_on_signal;
 use super::terminal::{Terminal, duration, printable_lines};
 use super::{CommandError, FAILED, GlobalArguments, REFUSED};
 use crate::database::Stop;
+use crate::input;
 use crate::rehearsal::{self, CheckReport, Rehearsal, Report, Rule, Verdict};
 
 #[derive(Debug, Args)]
@@ -135,7 +136,7 @@ fn rehearsal(
         rehearsal = rehearsal.deny(rule.clone());
     }
     if let Some(path) = &arguments.allow_list {
-        let rules = std::fs::read_to_string(path)
+        let rules = input::read_text(path)
             .map_err(|error| error.to_string())
             .and_then(|text| Rule::list(&text));
         let rules =

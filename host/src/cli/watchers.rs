@@ -9,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue};
 
 use crate::config::{Config, GateConfig, MigratorConfig, WebhookConfig};
 use crate::engine::{Engine, Gate, Observer, Several};
+use crate::input;
 use crate::notifications::{
     Body, FinalizeGate, Limits, Notifications, Secret, Summaries, SummaryTemplate, SummaryWebhook,
     Template, Webhook,
@@ -186,7 +187,7 @@ fn secret(file: &Path) -> anyhow::Result<Option<Secret>> {
     if file.as_os_str().is_empty() {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(file)
+    let text = input::read_text(file)
         .with_context(|| format!("cannot read the secret from {}", file.display()))?;
     let secret =
         Secret::parse(&text).with_context(|| format!("the secret in {}", file.display()))?;

@@ -3,9 +3,26 @@
 //! <https://docs.rs/dotenvy/latest/dotenvy/>. Lines that are no assignment are passed over: they are somebody else's.
 
 use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use crate::input;
 
 /// The file, in the working directory.
 pub(super) const FILE: &str = ".env";
+
+/// The variables of the file, when there is one that can be read. One that does not end, or is a pipe, is an error.
+pub(super) fn read(
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> io::Result<BTreeMap<String, String>> {
+    match input::read_text(Path::new(FILE)) {
+        Ok(text) => Ok(parse(&text, variable)),
+        Err(error) => match error.kind() {
+            ErrorKind::InvalidInput | ErrorKind::TimedOut | ErrorKind::FileTooLarge => Err(error),
+            _ => Ok(BTreeMap::new()),
+        },
+    }
+}
 
 /// The variables of a file; `variable` says what names in values stand for that the file does not set itself.
 pub(super) fn parse(

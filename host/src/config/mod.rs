@@ -280,10 +280,10 @@ impl Config {
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Error> {
         let all: BTreeMap<String, String> = variables.collect();
-        let beside = match std::fs::read_to_string(dotenv::FILE) {
-            Ok(text) => dotenv::parse(&text, &|name| all.get(name).cloned()),
-            Err(_) => BTreeMap::new(),
-        };
+        let beside = dotenv::read(&|name| all.get(name).cloned()).map_err(|source| {
+            let path = PathBuf::from(dotenv::FILE);
+            Error::Read { path, source }
+        })?;
         let variable = |name: &str| all.get(name).or_else(|| beside.get(name)).cloned();
         let named = file
             .map(Path::to_owned)
@@ -297,7 +297,7 @@ impl Config {
             message: without_secrets(&message),
         };
         let environment = variable(ENVIRONMENT).filter(|name| !name.is_empty());
-        let mut from_file = match std::fs::read_to_string(&path) {
+        let mut from_file = match crate::input::read_text(&path) {
             Ok(text) if is_migrators => {
                 environment::refuse(environment.as_deref()).map_err(failed)?;
                 let asked = RefCell::new(BTreeSet::new());

@@ -257,7 +257,8 @@ pub trait Introspection: Send {
     /// Makes the schema of the journal's tables, where they need one and it is not there.
     async fn make_journal_schema(&mut self) -> Result<()>;
 
-    /// Writes down of what the journal is, which has just been made, so that it is found wherever it is.
+    /// Writes down of what the journal is, which has just been made or changed, so that it is found wherever it is, and takes
+    /// rights from others that are given by default.
     async fn mark_journal(&mut self) -> Result<()>;
 
     /// Moves the journal's tables, in the open transaction, to where a new journal would be; none when they are there.
@@ -272,6 +273,9 @@ pub trait Introspection: Send {
 
     /// The names of a table's columns, in lower case; none when there is no such table that can be read.
     async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>>;
+
+    /// Refuses a table of somebody else's in which something of theirs would run when it is read.
+    async fn check_readable(&mut self, table: TableName<'_>) -> Result<()>;
 
     /// The lines of the schema: the name of a table, and one line of what makes it what it is. `authority` says what the names
     /// in them mean.
@@ -363,6 +367,7 @@ impl<'s> dyn Session + 's {
 
     /// Reads rows of a table that somebody else made.
     pub async fn read_table(&mut self, query: &TableQuery<'_>) -> Result<Vec<Vec<Value>>> {
+        self.check_readable(query.table).await?;
         let schema = query.table.schema.or(self.own_schema());
         let table = TableName {
             schema,

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256, Sha384};
 
 use super::file::own_name;
 use super::{FileVersion, Tool, flyway};
-use crate::catalog::{StepFile, StepKind, hexadecimal, sha256};
+use crate::catalog::{StepFile, StepKind, hexadecimal, read_step_file, sha256};
 
 /// The checksums of some files, as a tool would write them.
 pub struct Checksums {
@@ -29,7 +29,7 @@ impl Checksums {
             let mut sum = Sha256::new();
             for (name, file) in named {
                 sum.update(&name);
-                sum.update(std::fs::read(&file.path)?);
+                sum.update(read_step_file(&file.path)?);
                 sums.insert(name, STANDARD.encode(sum.clone().finalize()));
             }
         }

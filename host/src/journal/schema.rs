@@ -214,9 +214,10 @@ pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> R
     }
     if version.is_some() {
         let statement = "UPDATE wasmigrate_journal SET version = $1";
-        return tables(session)
+        tables(session)
             .execute_later(statement, &[VERSION.into()])
-            .await;
+            .await?;
+        return session.mark_journal().await;
     }
     tables(session)
         .execute_later(

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::Error;
 use super::snapshot::Difference;
+use crate::catalog::read_text_inside;
 
 /// What is known to differ, and is no mistake.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,7 +37,7 @@ impl Declarations {
         let path = migrations.join(format!("{label}.test.toml"));
         let failed =
             |why: &dyn std::fmt::Display| Error::Setup(format!("`{}`: {why}", path.display()));
-        match std::fs::read_to_string(&path) {
+        match read_text_inside(migrations, &path) {
             Ok(text) => {
                 toml::from_str(&text).map_err(|error| failed(&error.to_string().trim_end()))
             }

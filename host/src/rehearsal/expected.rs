@@ -90,7 +90,7 @@ fn differences_from_json(
     incomparable: &BTreeSet<String>,
 ) -> Result<Vec<String>, Error> {
     let failed = |why: String| Error::Fixture(format!("`{}`: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let text = (case.fixture.read(path)).map_err(|error| failed(error.to_string()))?;
     let document: Json = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
     let Json::Object(entries) = document else {
         return Err(failed(
@@ -190,7 +190,7 @@ fn differences_from_script(
     incomparable: &BTreeSet<String>,
 ) -> Result<Vec<String>, Error> {
     let failed = |why: String| Error::Fixture(format!("`{}`: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let text = (case.fixture.read(path)).map_err(|error| failed(error.to_string()))?;
     let server: Arc<ScratchServer> = case.base.server();
     let database = server.make()?;
     parallel::wait(database.restore(&text))?
@@ -277,5 +277,8 @@ fn write(case: &Case, path: &Path) -> Result<(), Error> {
     let mut text =
         serde_json::to_string_pretty(&document).map_err(|error| failed(error.to_string()))?;
     text.push('\n');
+    if std::fs::symlink_metadata(path).is_ok() {
+        (case.fixture.check(path)).map_err(|error| failed(error.to_string()))?;
+    }
     std::fs::write(path, text).map_err(|error| failed(error.to_string()))
 }

@@ -396,6 +396,10 @@ impl Introspection for InjectedSession {
         self.inner()?.column_names(table).await
     }
 
+    async fn check_readable(&mut self, table: TableName<'_>) -> Result<()> {
+        self.inner()?.check_readable(table).await
+    }
+
     fn own_schema(&self) -> Option<&str> {
         self.inner.as_ref().and_then(|inner| inner.own_schema())
     }

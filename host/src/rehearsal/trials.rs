@@ -51,7 +51,7 @@ impl<'r> Trials<'r> {
         } = Selection::of(rehearsal, &servers)?;
         let mut fixtures = fixture::discover(&rehearsal.migrations, &labels)?;
         for path in &rehearsal.fixtures {
-            fixtures.push(Fixture::read(path)?.asked_for());
+            fixtures.push(Fixture::named(path)?);
         }
         let mut trials = Self {
             engine: rehearsal.engine()?,

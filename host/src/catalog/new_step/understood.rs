@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::super::digest::read_step_file;
 use super::super::{Catalog, Error, Seeds, SqlStep, StepKind, file_name};
 use crate::database::Kind;
 
@@ -39,7 +40,7 @@ pub(super) fn check(directory: &Path, seeds: &Seeds) -> Result<(), Error> {
             .values()
             .filter(|step| step.kind == StepKind::Sql)
         {
-            let bytes = fs::read(&step.path).map_err(|source| Error::File {
+            let bytes = read_step_file(&step.path).map_err(|source| Error::File {
                 path: step.path.clone(),
                 source,
             })?;

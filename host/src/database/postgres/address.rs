@@ -12,6 +12,7 @@ use super::binding::Binding;
 use super::conninfo;
 use super::parameters::{KNOWN, objection};
 use super::required::Required;
+use crate::input;
 
 const DEFAULT_PORT: u16 = 5432;
 
@@ -186,7 +187,7 @@ impl Address {
             return Ok(Some(password.clone()));
         }
         if let Some(file) = &self.password_file {
-            let text = std::fs::read_to_string(file).map_err(|error| {
+            let text = input::read_text(file).map_err(|error| {
                 format!(
                     "cannot read the database's password from {}: {error}",
                     file.display()
@@ -208,7 +209,7 @@ impl Address {
                 file.display()
             ));
         }
-        let text = std::fs::read_to_string(&file)
+        let text = input::read_text(&file)
             .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
         Ok(text.lines().find_map(|line| self.password_in(line)))
     }

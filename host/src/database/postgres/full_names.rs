@@ -140,7 +140,7 @@ mod tests {
         use super::super::{prepared, verify};
         for statement in [
             verify::journal("\"a\"\"b'c\""),
-            verify::OWN_NAMES_AT_ONCE.to_owned(),
+            verify::OWN_NAMES.to_owned(),
             verify::KEEP_NAMES.to_owned(),
             verify::GIVE_NAMES_BACK.to_owned(),
         ] {

@@ -210,6 +210,15 @@ fn check_server(tokens: &[Token<'_>]) -> Result<()> {
         };
         return Err(refused(what, OF_THE_SERVER));
     }
+    let is_on_whole = |three: &[Token<'_>]| {
+        matches!(three, [on, kind, name]
+            if on.is("ON") && kind.is_any(&["DATABASE", "TABLESPACE", "PARAMETER"])
+            && !name.is_any(&["TO", "FROM"]) && !name.is_symbol(",") && !name.is_symbol("."))
+    };
+    if is(first, &["GRANT", "REVOKE"]) && tokens.windows(3).any(is_on_whole) {
+        let what = format!("{} … ON DATABASE", first.text.to_uppercase());
+        return Err(refused(&what, OF_THE_SERVER));
+    }
     // Rights are granted on something, roles are not.
     if is(first, &["GRANT", "REVOKE"]) && !tokens.iter().any(|token| token.is("ON")) {
         return Err(refused(

@@ -10,7 +10,7 @@ use super::errors::NO_PRIVILEGE;
 use super::home::{self, Home};
 use super::state::PostgresSession;
 use super::text::quote_text;
-use super::{schema, verify};
+use super::{schema, trust, verify};
 
 #[async_trait]
 impl Introspection for PostgresSession {
@@ -55,7 +55,7 @@ impl Introspection for PostgresSession {
             .await?
             .is_empty()
         {
-            return Ok(());
+            return self.check_journal().await;
         }
         let make = format!("CREATE SCHEMA {journal}");
         let made = session.execute(Authority::Host, &make, &[]).await;
@@ -76,7 +76,10 @@ impl Introspection for PostgresSession {
     async fn mark_journal(&mut self) -> Result<()> {
         let mark = self.target.home.mark();
         let session: &mut dyn Session = self;
-        session.execute_later(&mark, &[]).await
+        session.execute_later(&mark, &[]).await?;
+        let protect = trust::protect(&self.target.home.journal);
+        let session: &mut dyn Session = self;
+        session.execute_later(&protect, &[]).await
     }
 
     async fn move_journal(&mut self) -> Result<Option<Moved>> {
@@ -130,7 +133,7 @@ impl Introspection for PostgresSession {
     }
 
     async fn journal_catalog(&mut self) -> Result<String> {
-        let query = verify::catalog(&self.target.home.journal);
+        let query = verify::catalog(&self.target.home);
         let session: &mut dyn Session = self;
         let rows = session.rows(&query, &[]).await?;
         let cell = rows.first().and_then(|row| row.first()?.as_text());
@@ -173,6 +176,10 @@ impl Introspection for PostgresSession {
             .rows(query, &[table.name.into(), schema.into()])
             .await?;
         Ok(texts(&rows))
+    }
+
+    async fn check_readable(&mut self, table: TableName<'_>) -> Result<()> {
+        self.check_table(table).await
     }
 
     async fn schema_lines(&mut self, authority: Authority) -> Result<Vec<(String, String)>> {
@@ -241,15 +248,20 @@ impl PostgresSession {
         ]
     }
 
-    /// Whether there is such a table where the journal was last found.
+    /// Whether there is such a table where the journal was last found, which nobody else may have a hand in.
     pub(super) async fn has_table_at_home(&mut self, name: &str) -> Result<bool> {
+        if !self.is_journal_checked {
+            self.check_journal().await?;
+        }
         let query = format!(
             "SELECT 1 FROM pg_catalog.pg_class WHERE relname = $1 AND relkind IN ('r', 'p')
              AND relnamespace = pg_catalog.to_regnamespace({})::pg_catalog.oid",
             quote_text(&self.target.home.journal)
         );
         let session: &mut dyn Session = self;
-        Ok(!session.rows(&query, &[name.into()]).await?.is_empty())
+        let has_table = !session.rows(&query, &[name.into()]).await?.is_empty();
+        self.is_journal_checked |= has_table;
+        Ok(has_table)
     }
 
     /// Looks for the journal where somebody has made it or moved it since this process first looked, before the target is
@@ -267,6 +279,7 @@ impl PostgresSession {
             return Ok(false);
         }
         self.target.home = home;
+        self.is_journal_checked = false;
         *self.database.known_target() = Some(self.target.clone());
         Ok(true)
     }

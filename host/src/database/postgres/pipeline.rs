@@ -15,7 +15,7 @@ use postgres_protocol::message::frontend::{self, BindError};
 use super::super::{Cell, Error, ErrorKind, Listener, Result};
 use super::connection::Connection;
 use super::patience::Patience;
-use super::verify::{JournalTables, OWN_NAMES_AT_ONCE, TAMPERED, tampered};
+use super::verify::{JournalTables, OWN_NAMES, TAMPERED, tampered};
 use super::{errors, prepared, results, text};
 
 /// SQLSTATE of a division by zero, by which a statement fails that found nothing.
@@ -430,7 +430,7 @@ pub(super) fn ask(
     pipeline.ask(
         connection,
         Asked::Quiet,
-        &Request::once(OWN_NAMES_AT_ONCE),
+        &Request::once(OWN_NAMES),
         std::iter::empty(),
     )?;
     ask_alone(pipeline, connection, statement, parameters, patience)

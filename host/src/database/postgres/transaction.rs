@@ -280,13 +280,16 @@ impl PostgresSession {
             self.settle_quietly(Authority::Host)?;
         }
         if is_verified {
-            for statement in verify::AFTER {
+            for statement in verify::NAMES_OF_CONNECTION {
                 self.ask_quietly(statement)?;
             }
+            self.ask_quietly(verify::AFTER)?;
             self.set_up()?;
             self.set_search_path()?;
         } else if names == Names::Host {
-            self.ask_quietly(verify::NAMES_OF_CONNECTION)?;
+            for statement in verify::NAMES_OF_CONNECTION {
+                self.ask_quietly(statement)?;
+            }
             self.set_search_path()?;
         } else if names == Names::HostInBetween {
             self.ask_quietly(verify::GIVE_NAMES_BACK)?;
@@ -304,7 +307,7 @@ impl PostgresSession {
             .as_mut()
             .filter(|transaction| !transaction.is_autocommit)
         else {
-            return self.ask_quietly(verify::OWN_NAMES_AT_ONCE);
+            return self.ask_quietly(verify::OWN_NAMES);
         };
         if transaction.names != Names::Step {
             return Ok(());

@@ -8,6 +8,7 @@
 //! that lets a trigger take that off again is asked whether any trigger is left.
 
 use super::home::{self, Home};
+use super::hung::{HUNG, Hung};
 use super::text::quote_text;
 use crate::database::{Error, ErrorKind, JOURNAL_PREFIX, Result};
 
@@ -20,29 +21,29 @@ pub(super) const BEFORE: [&str; 3] = ["SET CONSTRAINTS ALL IMMEDIATE", "CLOSE AL
 /// What puts the session's settings back, before the first statement of a transaction and before the look.
 pub(super) const CLEAN: [&str; 3] = ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"];
 
-/// What makes names and operators in the host's own statements mean what PostgreSQL has, whatever a step has made.
-pub(super) const OWN_NAMES: &str = "SET LOCAL search_path = pg_catalog, pg_temp";
-
-/// The same without a transaction: until the end of what is sent together.
-pub(super) const OWN_NAMES_AT_ONCE: &str =
-    "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+/// What makes names and operators in the host's own statements mean what PostgreSQL has, whatever a step has made, and lets no
+/// policy of anybody run in them: the server refuses to read a table whose policies would. Without a transaction it holds
+/// until the end of what is sent together.
+pub(super) const OWN_NAMES: &str = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true), pg_catalog.set_config('row_security', 'off', true)";
 
 /// Remembers in which schema tables are made that are named without one.
 pub(super) const KEEP_SCHEMA: &str = "SELECT pg_catalog.set_config('wasmigrate.schema', coalesce(pg_catalog.current_schema()::pg_catalog.text, ''), true)";
 
 /// Remembers which names the step uses, before the host speaks in between.
 pub(super) const KEEP_NAMES: &str = "SELECT pg_catalog.set_config('wasmigrate.search_path',
-     pg_catalog.current_setting('search_path'), true)";
+     pg_catalog.current_setting('search_path'), true), pg_catalog.set_config('wasmigrate.row_security',
+     pg_catalog.current_setting('row_security'), true)";
 
 /// Gives them back to it.
 pub(super) const GIVE_NAMES_BACK: &str = "SELECT pg_catalog.set_config('search_path',
-     pg_catalog.current_setting('wasmigrate.search_path'), true)";
+     pg_catalog.current_setting('wasmigrate.search_path'), true), pg_catalog.set_config('row_security',
+     pg_catalog.current_setting('wasmigrate.row_security'), true)";
 
 /// What makes names mean what they mean to the connection.
-pub(super) const NAMES_OF_CONNECTION: &str = "RESET search_path";
+pub(super) const NAMES_OF_CONNECTION: [&str; 2] = ["RESET search_path", "RESET row_security"];
 
-/// What makes a transaction fit for the next step, when several share it.
-pub(super) const AFTER: [&str; 2] = [NAMES_OF_CONNECTION, "SET CONSTRAINTS ALL DEFERRED"];
+/// What else makes a transaction fit for the next step, when several share it.
+pub(super) const AFTER: &str = "SET CONSTRAINTS ALL DEFERRED";
 
 /// The first version of the server that lets nothing take off a transaction's read-only mode.
 pub(super) const KEEPS_READ_ONLY: u32 = 16;
@@ -143,34 +144,49 @@ pub(super) fn is_of_journal(schema: &str) -> String {
 
 /// A query for what the catalog says of the journal's tables and what is hung onto them, as one short text. Statistics and the
 /// places of files do not count, and who may read does not either.
-pub(super) fn catalog(schema: &str) -> String {
-    let of_journal = is_of_journal(schema);
-    let hung = [
-        ("pg_attribute", "attrelid"),
-        ("pg_attrdef", "adrelid"),
-        ("pg_constraint", "conrelid"),
-        ("pg_trigger", "tgrelid"),
-        ("pg_rewrite", "ev_class"),
-        ("pg_policy", "polrelid"),
-        ("pg_inherits", "inhparent"),
-        ("pg_publication_rel", "prrelid"),
-        ("pg_statistic_ext", "stxrelid"),
-        ("pg_description", "objoid"),
-    ];
-    let hung: Vec<String> = hung
+pub(super) fn catalog(home: &Home) -> String {
+    let of_journal = is_of_journal(&home.journal);
+    let hung: Vec<String> = HUNG
         .iter()
-        .map(|(catalog, table)| {
+        .map(|Hung { catalog, table, .. }| {
             format!(
                 "(SELECT string_agg(xmin::text, ',' ORDER BY xmin::text) FROM {catalog} WHERE {table} IN (
                     SELECT oid FROM pg_class WHERE {of_journal}))"
             )
         })
         .collect();
+    // What a step does to the schema that it works in is its own affair.
+    let schema = match home.apart() {
+        None => "NULL".to_owned(),
+        Some(schema) => format!(
+            "(SELECT string_agg(defaults.xmin::text, ',' ORDER BY defaults.xmin::text)
+                FROM pg_default_acl AS defaults JOIN pg_namespace ON pg_namespace.oid = defaclnamespace WHERE nspname = {name}),
+             (SELECT xmin::text FROM pg_namespace WHERE nspname = {name})",
+            name = quote_text(schema)
+        ),
+    };
     format!(
-        "SELECT md5(concat_ws(';', {RIGHTS}, {})) FROM pg_class WHERE {of_journal}",
+        "SELECT md5(concat_ws(';', {RIGHTS}, {}, {schema}, {AROUND})) FROM pg_class WHERE {of_journal}",
         hung.join(", ")
     )
 }
+
+/// What is said of the database, of the settings with which its sessions begin, of the connection's role, and of who else may
+/// act as it.
+const AROUND: &str = "(
+    SELECT concat_ws(' ', datname, datdba, datallowconn, datconnlimit, datistemplate, datacl) FROM pg_database
+    WHERE datname = current_database()
+), (
+    SELECT string_agg(setting::text, ',' ORDER BY setting::text) FROM pg_db_role_setting AS setting
+    WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+    AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
+), (
+    SELECT concat_ws(' ', oid, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
+        rolconnlimit, rolvaliduntil) FROM pg_roles WHERE rolname = current_user
+), (
+    SELECT string_agg(member::text, ',' ORDER BY member) FROM pg_auth_members
+    WHERE roleid = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+)";
 
 /// Whether this transaction, or a part of it under a savepoint, wrote a row of the catalog. (Rows of others that are not
 /// committed are not seen at all.)
@@ -183,7 +199,7 @@ const OF_THE_SERVER: &str =
     "'{pg_db_role_setting,pg_authid,pg_auth_members,pg_database,pg_tablespace}'::regclass[]";
 
 /// A statement that fails when the transaction is not the one that its parameter names, or has touched a journal, or what
-/// belongs to the whole server.
+/// belongs to the whole server. (`GRANT` on a database keeps no lock until the commit, so that its row is looked at.)
 ///
 /// Two kinds of lock are no sign of harm: that of reading, and that of `ANALYZE`, which conflicts with neither rows nor
 /// readers; what else takes the latter, or none as `GRANT` does, shows in the catalog. Names are looked up by the server's
@@ -197,8 +213,10 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
     let schema_of_journal = match *schema == home.schema || journal.is_empty() {
         true => "NULL".to_owned(),
         false => format!(
-            "SELECT '{TAMPERED} schema' FROM pg_namespace AS space WHERE space.oid = to_regnamespace({}) AND {IS_OURS}",
-            quote_text(schema)
+            "SELECT '{TAMPERED} schema' FROM pg_namespace AS space WHERE space.oid = to_regnamespace({space}) AND {IS_OURS}
+             UNION ALL SELECT '{TAMPERED} schema' FROM pg_default_acl WHERE defaclnamespace = to_regnamespace({space})
+             AND {IS_OURS} LIMIT 1",
+            space = quote_text(schema)
         ),
     };
     let tables: Vec<String> = journal.numbers.iter().map(ToString::to_string).collect();
@@ -226,6 +244,10 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
                 SELECT '{TAMPERED} journal' FROM pg_description
                 WHERE objoid = ANY ({tables}) AND classoid = 'pg_class'::regclass AND {IS_OURS} LIMIT 1
             ), ({schema_of_journal}), (
+                SELECT '{TAMPERED} pg_database' FROM pg_database WHERE {IS_OURS} LIMIT 1
+            ), (
+                SELECT '{TAMPERED} pg_tablespace' FROM pg_tablespace WHERE {IS_OURS} LIMIT 1
+            ), (
                 SELECT '{TAMPERED} target ' || quote_ident(schema) || ' before ' || quote_ident({own_schema})
                 FROM current_setting('wasmigrate.schema') AS schema WHERE schema NOT IN ('', {own_schema})
             ), '0') END AS integer), pg_advisory_unlock_all()
@@ -264,7 +286,9 @@ pub(super) fn tampered(message: &str) -> Error {
         "pg_authid" | "pg_auth_members" => {
             "it changed roles, which belong to the whole server".to_owned()
         }
-        "pg_database" | "pg_tablespace" => "it changed a database as a whole".to_owned(),
+        "pg_database" | "pg_tablespace" => {
+            "it changed a database as a whole (`ALTER DATABASE`, `GRANT … ON DATABASE`)".to_owned()
+        }
         "schema" => "it changed the schema of the journal, which belongs to the host".to_owned(),
         "publication" => "it published tables that belong to the host".to_owned(),
         "statistics" => "it made statistics of tables that belong to the host".to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::Version;
-use crate::catalog::{StepFile, StepKind};
+use crate::catalog::{StepFile, StepKind, read_step_file};
 use crate::foreign::{Checksums, FileVersion, History, Tool};
 
 /// What fits, and what does not.
@@ -169,7 +169,7 @@ impl Matched {
 
 /// Why the file is not the one that was applied, when it is not.
 fn changed(tool: Tool, checksums: &Checksums, applied: &str, file: &StepFile) -> Option<String> {
-    let bytes = match std::fs::read(&file.path) {
+    let bytes = match read_step_file(&file.path) {
         Ok(bytes) => bytes,
         Err(error) => return Some(format!("cannot read `{}`: {error}", file.path.display())),
     };

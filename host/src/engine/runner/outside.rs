@@ -140,8 +140,9 @@ pub(in crate::engine) fn tampered_outside() -> Failure {
     Failure::new(
         "database",
         Blame::Step,
-        "the step tampered with the host: it changed the journal, which belongs to the host; what it did outside a transaction \
-         cannot be rolled back: restore the tables that begin with `wasmigrate_` from a backup",
+        "the step tampered with the host: it changed the journal, which belongs to the host, or the database or the role as a \
+         whole (rights, settings); what it did outside a transaction cannot be rolled back: restore the tables that begin with \
+         `wasmigrate_` from a backup, or take the rights and settings back",
     )
 }
 

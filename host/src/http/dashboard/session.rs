@@ -15,6 +15,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::http::credentials::{Access, Credentials};
+use crate::input;
 use crate::journal::now;
 
 /// How long a session lasts that may give commands: a day's work.
@@ -66,7 +67,7 @@ impl SigningKey {
 
 /// The key in a file; none when there is no file, or one that holds no key.
 fn read(path: &Path) -> std::io::Result<Option<SigningKey>> {
-    match std::fs::read(path) {
+    match input::read(path) {
         Ok(bytes) => Ok(bytes.try_into().ok().map(SigningKey)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

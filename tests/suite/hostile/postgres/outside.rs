@@ -37,6 +37,42 @@ fn a_change_of_the_journal_is_found_out() {
     }
 }
 
+/// What the host could not connect or work with any more.
+#[test]
+fn a_change_of_rights_on_the_database_is_found_out() {
+    for statement in [
+        "GRANT ALL ON DATABASE %I TO PUBLIC",
+        "ALTER DATABASE %I CONNECTION LIMIT 100",
+        "ALTER DATABASE %I SET search_path = elsewhere",
+    ] {
+        let target = Target::new();
+        let script = format!(
+            "-- wasmigrate:no-transaction\nDO $$ BEGIN EXECUTE format('{statement}', current_database()); END $$;"
+        );
+        target
+            .place
+            .write_step("0002_outside.sql", script.as_bytes());
+        target
+            .place
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says("or the database or the role as a whole");
+    }
+    let target = Target::new();
+    let script = format!(
+        "-- wasmigrate:no-transaction\n{};",
+        hidden("ALTER DEFAULT PRIVILEGES IN SCHEMA BARE GRANT ALL ON TABLES TO PUBLIC")
+    );
+    target
+        .place
+        .write_step("0002_outside.sql", script.as_bytes());
+    target
+        .place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("it changed the journal");
+}
+
 #[test]
 fn what_leaves_the_journal_alone_is_none() {
     let target = Target::with("CREATE INDEX ON audit (note);");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postgres::fallible_iterator::FallibleIterator as _;
 
-use super::{Target, hidden};
+use super::{SCRIPT, Target, hidden};
 
 #[test]
 fn files_and_programs_in_plain_words() {
@@ -264,6 +264,9 @@ fn roles_and_databases() {
         "REVOKE nobody FROM CURRENT_USER",
         "ALTER DATABASE mine CONNECTION LIMIT 0",
         "ALTER DATABASE mine RENAME TO yours",
+        "REVOKE CONNECT ON DATABASE mine FROM PUBLIC, app",
+        "GRANT ALL ON DATABASE mine TO PUBLIC",
+        "GRANT CREATE ON TABLESPACE pg_default TO PUBLIC",
     ] {
         target.repels(&[statement], "are the operator's and of the whole server");
     }
@@ -274,10 +277,21 @@ fn roles_and_databases() {
         &[&block("ALTER USER CURRENT_USER PASSWORD ''known''")],
         "it changed roles",
     );
-    target.repels(
-        &[&block("ALTER DATABASE %I CONNECTION LIMIT 100")],
-        "it changed a database as a whole",
-    );
+    for statement in [
+        "ALTER DATABASE %I CONNECTION LIMIT 100",
+        "REVOKE CONNECT ON DATABASE %I FROM PUBLIC, app",
+        "GRANT ALL ON DATABASE %I TO PUBLIC",
+    ] {
+        target.repels(&[&block(statement)], "it changed a database as a whole");
+    }
+    // A table may be called so.
+    let target = Target::with("CREATE TABLE database (id INTEGER);");
+    target
+        .place
+        .write_step(SCRIPT, b"GRANT SELECT ON database TO PUBLIC;");
+    target.place.run(&["migrate"]).ends_with(0);
+    std::fs::remove_file(target.place.step(SCRIPT)).unwrap();
+    let target = Target::new();
     target.and_works_on();
 }
 

@@ -1,0 +1,143 @@
+//! What can hang onto a table and run code when somebody reads or writes its rows. One list for all who look: at what a step
+//! did before its commit, at the journal before it is used, and at tables of others before they are read.
+
+/// A kind of thing that the catalog keeps about a table.
+pub(super) struct Hung {
+    pub(super) catalog: &'static str,
+    /// The column with the number of the table.
+    pub(super) table: &'static str,
+    /// Which of its rows run what the server does not bring along; none where they run nothing.
+    harmful: Option<Harm>,
+}
+
+struct Harm {
+    rows: &'static str,
+    /// What it is called.
+    name: &'static str,
+    /// Whether reading the table is enough.
+    in_reading: bool,
+}
+
+const fn harmless(catalog: &'static str, table: &'static str) -> Hung {
+    Hung {
+        catalog,
+        table,
+        harmful: None,
+    }
+}
+
+const fn in_writing(
+    catalog: &'static str,
+    table: &'static str,
+    rows: &'static str,
+    name: &'static str,
+) -> Hung {
+    Hung {
+        catalog,
+        table,
+        harmful: Some(Harm {
+            rows,
+            name,
+            in_reading: false,
+        }),
+    }
+}
+
+/// Planning a query already works out the parts of expressions that are constant, whoever wrote them.
+const fn in_reading(
+    catalog: &'static str,
+    table: &'static str,
+    rows: &'static str,
+    name: &'static str,
+) -> Hung {
+    Hung {
+        catalog,
+        table,
+        harmful: Some(Harm {
+            rows,
+            name,
+            in_reading: true,
+        }),
+    }
+}
+
+/// All of it. Numbers below 16384 are those of what the server brings along. The conditions stand in statements of the host,
+/// in which names mean what PostgreSQL has.
+pub(super) const HUNG: [Hung; 12] = [
+    in_reading(
+        "pg_attribute",
+        "attrelid",
+        "attnum > 0 AND NOT attisdropped AND (atttypid >= 16384 OR attgenerated = 'v')",
+        "a column that is computed, or whose type is not built in",
+    ),
+    in_writing(
+        "pg_attrdef",
+        "adrelid",
+        r"pg_get_expr(adbin, adrelid) !~ '^(-?[0-9]+|''[^'']*''(::[a-z ]+)?)$'",
+        "a default or computed column",
+    ),
+    in_reading(
+        "pg_constraint",
+        "conrelid",
+        "contype NOT IN ('p', 'u', 'n', 'f')",
+        "a check, an exclusion or a constraint trigger",
+    ),
+    in_reading(
+        "pg_index",
+        "indrelid",
+        "indexprs IS NOT NULL OR indpred IS NOT NULL
+         OR EXISTS (SELECT FROM unnest(indclass::oid[]) AS class WHERE class >= 16384)",
+        "an index with an expression, a condition or operators that are not built in",
+    ),
+    in_writing("pg_trigger", "tgrelid", "NOT tgisinternal", "a trigger"),
+    in_reading("pg_rewrite", "ev_class", "true", "a rule"),
+    in_reading(
+        "pg_policy",
+        "polrelid",
+        "true",
+        "a row-level security policy",
+    ),
+    in_reading(
+        "pg_inherits",
+        "inhparent",
+        "true",
+        "a table that inherits from it",
+    ),
+    in_writing(
+        "pg_inherits",
+        "inhrelid",
+        "true",
+        "a table that it inherits from",
+    ),
+    in_reading(
+        "pg_statistic_ext",
+        "stxrelid",
+        "to_jsonb(pg_statistic_ext) ->> 'stxexprs' IS NOT NULL",
+        "statistics of an expression",
+    ),
+    harmless("pg_publication_rel", "prrelid"),
+    harmless("pg_description", "objoid"),
+];
+
+/// What is done with a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Read,
+    Write,
+}
+
+/// An expression: what hangs onto the table with this number and would run something, or null.
+pub(super) fn harm(table: &str, usage: Use) -> String {
+    let cases: Vec<String> = HUNG
+        .iter()
+        .filter_map(|hung| Some((hung, hung.harmful.as_ref()?)))
+        .filter(|(_, harm)| harm.in_reading || usage == Use::Write)
+        .map(|(hung, harm)| {
+            format!(
+                "WHEN EXISTS (SELECT FROM pg_catalog.{} WHERE {} = {table} AND ({})) THEN '{}'",
+                hung.catalog, hung.table, harm.rows, harm.name
+            )
+        })
+        .collect();
+    format!("CASE {} END", cases.join(" "))
+}

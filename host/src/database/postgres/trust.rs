@@ -1,0 +1,178 @@
+//! Whether what is in the database can be used: whose it is, and what would run in the name of the host's role when its rows
+//! are read or written.
+//!
+//! A name proves nothing. Before the first run, another user may have made a table that is called as one of the journal's, or
+//! as the history of another tool, or the schema in which the journal would be made.
+
+use super::super::{Error, ErrorKind, Result, Session, TableName, Value, quote};
+use super::hung::{self, Use};
+use super::state::PostgresSession;
+use super::text::quote_text;
+use super::verify::is_of_journal;
+
+/// Whose things are as good as the host's own: of its role, of roles of which it is a member, of superusers, and of the owner
+/// of the database, who settles much of what happens in it anyway. What a superuser may do as anybody does not count. Whoever
+/// made a role is a member of it from version 16 on, without being able to act as it; that does not count either.
+const TRUSTED: &str = "RECURSIVE member (role) AS (
+    SELECT oid FROM pg_roles WHERE rolname IN (current_user, session_user)
+    UNION SELECT roleid FROM pg_auth_members AS granted JOIN member ON granted.member = role
+    WHERE coalesce((to_jsonb(granted) ->> 'inherit_option')::boolean, true)
+    OR coalesce((to_jsonb(granted) ->> 'set_option')::boolean, true)
+), trusted (role) AS (
+    SELECT role FROM member
+    UNION SELECT oid FROM pg_roles WHERE rolsuper OR rolname = 'pg_database_owner'
+    UNION SELECT datdba FROM pg_database WHERE datname = current_database()
+)";
+
+/// A query for what speaks against a journal: what kind of objection, of which schema or table, whose it is, and the rest of
+/// it. A role that can make nothing and change nothing only reads, so that nobody gains by whose it is.
+fn of_journal(schema: &str, migrated: &str) -> String {
+    format!(
+        "WITH {TRUSTED}, space AS (
+             SELECT * FROM pg_namespace WHERE oid = to_regnamespace({schema})
+         ), relation AS (
+             SELECT * FROM pg_class WHERE {relations}
+         ), writer AS (
+             SELECT FROM pg_namespace WHERE oid IN (to_regnamespace({schema}), to_regnamespace({migrated}))
+             AND has_schema_privilege(oid, 'CREATE')
+             UNION ALL SELECT FROM relation WHERE relkind IN ('r', 'p')
+             AND has_table_privilege(oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+         ), foreign_right AS (
+             SELECT relname, grantee FROM relation, aclexplode(relacl) AS entry WHERE privilege_type NOT IN ('SELECT', 'MAINTAIN')
+             UNION SELECT relname, grantee FROM relation JOIN pg_attribute ON attrelid = relation.oid, aclexplode(attacl) AS entry
+             WHERE privilege_type <> 'SELECT'
+         )
+         SELECT kind, name::text, owner::text, more FROM (
+             SELECT 1 AS rank, 'schema' AS kind, nspname AS name, pg_get_userbyid(nspowner) AS owner, '' AS more FROM space
+             WHERE nspowner NOT IN (SELECT role FROM trusted) AND EXISTS (SELECT FROM writer)
+             UNION ALL SELECT 2, 'owner', relname, pg_get_userbyid(relowner), '' FROM relation
+             WHERE relowner NOT IN (SELECT role FROM trusted) AND EXISTS (SELECT FROM writer)
+             UNION ALL SELECT 3, 'no table', relname, pg_get_userbyid(relowner), '' FROM relation
+             WHERE relkind NOT IN ('r', 'p', 'i', 'I')
+             UNION ALL SELECT 4, 'harm', relname, owner, harm FROM (
+                 SELECT relname, pg_get_userbyid(relowner) AS owner, CASE WHEN relforcerowsecurity
+                     THEN 'forced row-level security' ELSE {harm} END AS harm
+                 FROM relation WHERE relkind IN ('r', 'p')
+             ) AS table_with WHERE harm IS NOT NULL
+             UNION ALL SELECT 5, 'rights', min(relname::text)::name, min(relname::text)::name,
+                 string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, ', ')
+             FROM foreign_right WHERE grantee NOT IN (SELECT role FROM trusted) AND EXISTS (SELECT FROM writer)
+             HAVING count(*) > 0
+         ) AS objection ORDER BY rank, name LIMIT 1",
+        relations = is_of_journal(schema),
+        harm = hung::harm("relation.oid", Use::Write),
+        schema = quote_text(schema),
+        migrated = quote_text(migrated),
+    )
+}
+
+/// A query for what speaks against reading a table, by its name and its schema: what runs, and whose the table is.
+fn of_table() -> String {
+    format!(
+        "WITH {TRUSTED} SELECT harm, owner::text FROM (
+             SELECT CASE WHEN row_security_active(pg_class.oid) THEN 'a row-level security policy'
+                 WHEN relowner NOT IN (SELECT role FROM trusted) THEN {} END AS harm, pg_get_userbyid(relowner) AS owner
+             FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+             WHERE relname = $1 AND nspname = $2 AND relkind IN ('r', 'p')
+         ) AS table_with WHERE harm IS NOT NULL",
+        hung::harm("pg_class.oid", Use::Read)
+    )
+}
+
+/// What takes all rights but that to read away from others, which default privileges have given on the journal's tables. Asked
+/// in the transaction that makes them.
+pub(super) fn protect(schema: &str) -> String {
+    format!(
+        "DO $wasmigrate$ DECLARE given record; BEGIN
+         FOR given IN
+             SELECT pg_class.oid::regclass AS relation, privilege_type,
+                 CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS grantee
+             FROM pg_class, aclexplode(relacl) AS entry
+             WHERE relkind IN ('r', 'p') AND {} AND grantee <> relowner AND privilege_type <> 'SELECT'
+         LOOP
+             EXECUTE format('REVOKE %s ON %s FROM %s', given.privilege_type, given.relation, given.grantee);
+         END LOOP; END $wasmigrate$",
+        is_of_journal(schema)
+    )
+}
+
+impl PostgresSession {
+    /// Refuses a journal, or a schema for one, that somebody else has a hand in. Asked before anything is read from it or
+    /// written to it.
+    pub(super) async fn check_journal(&mut self) -> Result<()> {
+        let schema = self.target.home.journal.clone();
+        let query = of_journal(&schema, &self.target.home.schema);
+        let session: &mut dyn Session = self;
+        let rows = session.rows(&query, &[]).await?;
+        match texts(rows).as_slice() {
+            [] => Ok(()),
+            [kind, name, owner, more] => Err(Error::new(
+                ErrorKind::Unavailable,
+                objection(&schema, kind, name, owner, more),
+            )),
+            _ => Err(Error::new(
+                ErrorKind::Other,
+                "the server does not tell whose the journal is",
+            )),
+        }
+    }
+
+    /// Refuses to read a table in which something of its owner's would run.
+    pub(super) async fn check_table(&mut self, table: TableName<'_>) -> Result<()> {
+        let schema = table.schema.unwrap_or(&self.target.own_schema).to_owned();
+        let session: &mut dyn Session = self;
+        let parameters = [table.name.into(), schema.as_str().into()];
+        let rows = session.rows(&of_table(), &parameters).await?;
+        match texts(rows).as_slice() {
+            [harm, owner] => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "the table {}.{} looks like the history of another migration tool, belongs to the role {owner} and has \
+                     {harm}, which would run in the name of this connection's role: it is not read. If it is that history, \
+                     connect as {owner}; if not, let its owner, or the owner of its schema, drop or rename it",
+                    quote(&schema),
+                    quote(table.name)
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The first row, as texts.
+fn texts(rows: Vec<Vec<Value>>) -> Vec<String> {
+    let row = rows.into_iter().next().unwrap_or_default();
+    let text = |value: Value| value.as_text().unwrap_or_default().to_owned();
+    row.into_iter().map(text).collect()
+}
+
+/// What speaks against a journal, in words. `schema` is an identifier in quotes.
+fn objection(schema: &str, kind: &str, name: &str, owner: &str, more: &str) -> String {
+    match kind {
+        "schema" => format!(
+            "the schema {schema}, in which the journal is or would be made, belongs to the role {owner}, who could put anything \
+             in the journal's place, and who is neither this connection's role nor a role that it is a member of, the owner of \
+             the database or a superuser: when it holds nothing that is needed, let {owner} or a superuser drop it; when the \
+             role is trusted, make this one a member of it; or make the journal in another schema with \
+             `postgres.journal_schema`"
+        ),
+        "owner" => format!(
+            "{schema}.{name}, which is called as a table of the journal, belongs to the role {owner}, who is neither this \
+             connection's role nor a role that it is a member of, the owner of the database or a superuser: it may be forged, \
+             and is not used. If it is the journal, connect as {owner} or as a member of it; if not, let {owner}, the owner of \
+             the schema {schema} or a superuser drop it"
+        ),
+        "no table" => format!(
+            "{schema}.{name}, of the role {owner}, is called as a table of the journal and is none: rename or drop it"
+        ),
+        "harm" => format!(
+            "the table {schema}.{name} of the journal, which belongs to {owner}, has {more}, which is not the host's and could run \
+             in the name of this connection's role: look at who made it, and drop it"
+        ),
+        _ => format!(
+            "others than the journal's owner may write to {schema}.{name}, and hang triggers onto it: `REVOKE INSERT, UPDATE, \
+             DELETE, TRUNCATE, REFERENCES, TRIGGER ON ALL TABLES IN SCHEMA {schema} FROM {more}` (reading is no harm); roles that \
+             migrate, too, are to be members of the owner's role"
+        ),
+    }
+}
