@@ -25,8 +25,9 @@ use crate::service::process::{Service, TOKEN};
 const AXE: &str = include_str!("../../vendor/axe-core/axe.min.js");
 
 /// The whole browser but for what draws windows, which takes half of the processor's time:
-/// <https://developer.chrome.com/blog/chrome-headless-shell>
-const HEADLESS_SHELL: &str = "/usr/bin/chromium-headless-shell";
+/// <https://developer.chrome.com/blog/chrome-headless-shell>. Not Debian's script of this name in front of it, which does not
+/// pass on that it is to end.
+const HEADLESS_SHELL: &str = "/usr/lib/chromium/chromium-headless-shell";
 
 /// Widths at which the page must look good, in pixels: a desk and a phone.
 pub const DESK: u32 = 1_400;
