@@ -37,9 +37,9 @@ pub(super) async fn run(
         ..Manner::default()
     };
     let target = global.target(arguments.allowances, manner)?;
-    target.announce(terminal).await?;
     let stop = Stop::default();
     super::run::cancel_on_signal(&stop)?;
+    target.announce(terminal, &stop).await?;
     let order = ImportOrder {
         from: arguments.from,
         table: arguments.table.clone(),

@@ -6,6 +6,7 @@ use super::target::place;
 use super::terminal::{Terminal, time};
 use super::{CommandError, GlobalArguments, Manner};
 use crate::catalog::Allowances;
+use crate::database::Stop;
 use crate::engine::Broken;
 use crate::journal::LeaseRecord;
 use crate::output::printable;
@@ -39,7 +40,9 @@ pub(super) async fn run(
     }
     let engine = global.engine(Allowances::default(), Manner::default())?;
     if arguments.command.is_some() {
-        let schema = engine.target_schema().await;
+        let schema = engine
+            .target_schema(&terminal.observer(), &Stop::default())
+            .await;
         let known = schema.as_ref().ok().and_then(Option::as_deref);
         terminal.target(&place(engine.target_name(), known));
         schema?;

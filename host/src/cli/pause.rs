@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::terminal::Terminal;
 use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
+use crate::database::Stop;
 
 #[derive(Debug, Args)]
 pub(super) struct PauseArguments {}
@@ -15,7 +16,7 @@ pub(super) async fn run(
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
     let target = global.target(AllowanceArguments::default(), Manner::default())?;
-    target.announce(terminal).await?;
+    target.announce(terminal, &Stop::default()).await?;
     let run = target.pause(pause).await?;
     if terminal.json() {
         terminal.document(&serde_json::json!({"run": run, "paused": pause}));

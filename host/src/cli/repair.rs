@@ -46,9 +46,9 @@ pub(super) async fn run(
         reason: arguments.reason.clone(),
     };
     let target = global.target(AllowanceArguments::default(), manner)?;
-    target.announce(terminal).await?;
     let stop = Stop::default();
     super::run::cancel_on_signal(&stop)?;
+    target.announce(terminal, &stop).await?;
     let repair = target.repair(&order, terminal.observer(), &stop).await?;
     if terminal.json() {
         terminal.document(&Shown {

@@ -66,7 +66,12 @@ pub(super) async fn run(
         is_service: false,
     };
     let target = global.target(arguments.allowances, manner)?;
-    let schema = target.announce(terminal).await?;
+    let stop = Stop::default();
+    cancel_on_signal(&stop)?;
+    if let Target::Here(_) = target {
+        watch(&stop)?;
+    }
+    let schema = target.announce(terminal, &stop).await?;
     if terminal.json() {
         terminal.document(&TargetSaid {
             event: "target",
@@ -74,11 +79,6 @@ pub(super) async fn run(
             schema: schema.as_deref(),
             environment: terminal.environment(),
         });
-    }
-    let stop = Stop::default();
-    cancel_on_signal(&stop)?;
-    if let Target::Here(_) = target {
-        watch(&stop)?;
     }
     let watchers = match &target {
         Target::Here(engine) => Some(Watchers::start(&global.config()?, engine)?),

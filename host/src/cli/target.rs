@@ -57,9 +57,10 @@ impl Target {
     pub(super) async fn announce(
         &self,
         terminal: &Terminal,
+        stop: &Stop,
     ) -> Result<Option<String>, CommandError> {
         let schema = match self {
-            Self::Here(engine) => engine.target_schema().await,
+            Self::Here(engine) => engine.target_schema(&terminal.observer(), stop).await,
             Self::There { .. } => Ok(None),
         };
         let known = schema.as_ref().ok().and_then(Option::as_deref);
@@ -68,7 +69,11 @@ impl Target {
             false => "",
         };
         terminal.target(&format!("{}{new}", place(&self.name(), known)));
-        Ok(schema?)
+        match schema {
+            // What the command does next ends for the same reason, and says it.
+            Err(_) if stop.is_cancelled() => Ok(None),
+            schema => Ok(schema?),
+        }
     }
 
     pub(super) async fn overview(&self) -> Result<Overview, CommandError> {

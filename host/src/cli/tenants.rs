@@ -46,12 +46,12 @@ pub(super) async fn run(
         list(&target.tenants().await?, terminal);
         return Ok(0);
     };
-    target.announce(terminal).await?;
     let stop = Stop::default();
     if let Target::Here(_) = target {
         cancel_on_signal(&stop)?;
         watch(&stop)?;
     }
+    target.announce(terminal, &stop).await?;
     let added = target
         .add_tenant(name, *adopt, Arc::clone(&terminal.observer()), &stop)
         .await?;

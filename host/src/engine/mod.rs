@@ -363,11 +363,16 @@ impl Engine {
     }
 
     /// The schema that is migrated, where the target is one of several; connects to find out.
-    pub async fn target_schema(&self) -> Result<Option<String>, RunError> {
+    pub async fn target_schema(
+        &self,
+        observer: &Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Option<String>, RunError> {
+        event::hear_waits(stop, observer);
         if self.database.capabilities().has_tenant_databases() {
             return Ok(None);
         }
-        let session = self.database.open(Access::Read, &Stop::default()).await?;
+        let session = self.database.open(Access::Read, stop).await?;
         Ok(session.own_schema().map(str::to_owned))
     }
 
