@@ -106,6 +106,40 @@ pub(crate) fn without_secrets(text: &str) -> String {
         rest = behind;
     }
     shown.push_str(rest);
+    without_passwords(&shown)
+}
+
+/// The same without what is given as the password in a string of pairs such as `host=h password=p`.
+fn without_passwords(text: &str) -> String {
+    const NAME: &str = "password=";
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.to_ascii_lowercase().find(NAME) {
+        let (before, value) = rest.split_at(at + NAME.len());
+        let end = match value.strip_prefix('\'') {
+            Some(quoted) => quoted.find('\'').map_or(value.len(), |end| end + 2),
+            None => value
+                .find(|letter: char| {
+                    letter.is_whitespace() || matches!(letter, '\'' | '"' | '`' | '&')
+                })
+                .unwrap_or(value.len()),
+        };
+        shown.push_str(before);
+        shown.push_str(match value.split_at_checked(end) {
+            Some((value, after)) => {
+                rest = after;
+                match value.is_empty() {
+                    true => "",
+                    false => "…",
+                }
+            }
+            None => {
+                rest = "";
+                "…"
+            }
+        });
+    }
+    shown.push_str(rest);
     shown
 }
 
@@ -152,6 +186,10 @@ mod tests {
         assert_eq!(
             without_secrets("`postgres://a:b@h/d?password=c`"),
             "`postgres://…@h/d?…`"
+        );
+        assert_eq!(
+            without_secrets("argument 'password=geheim' or Password='a b' host=h, ?password="),
+            "argument 'password=…' or Password=… host=h, ?password="
         );
         assert_eq!(
             without_secrets("http://[::1]:9002 http://h:9002/a"),

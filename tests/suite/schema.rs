@@ -1,5 +1,8 @@
 //! `schema`: what the tables look like, as text, and how that differs from what the last run left.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use crate::application::{self, Kind};
 use crate::place::Place;
 
@@ -51,12 +54,59 @@ fn a_run_writes_the_schema_to_the_file_of_the_settings() {
     let place = place.with_variable("WASMIGRATE_SCHEMA_FILE", "nowhere/kept.sql");
     place
         .run(&["finalize"])
-        .ends_with(2)
+        .ends_with(1)
         .and_says("what was run is kept, but its schema is not written down");
     place
         .run(&["finalize"])
         .ends_with(0)
         .and_says("nothing to do");
+}
+
+#[test]
+fn nothing_else_is_written_over() {
+    let place = migrated();
+    let path = |name: &str| place.path().join(name);
+    std::fs::write(path("wasmigrate.toml"), "strict = false\n").unwrap();
+    drop(
+        rusqlite::Connection::open(path("other.db"))
+            .unwrap()
+            .execute_batch("CREATE TABLE a (b)"),
+    );
+    for (file, said) in [
+        ("wasmigrate.toml", "it is the configuration"),
+        ("migrations/schema.sql", "in the directory of steps"),
+        ("other.db", "a SQLite database is there"),
+    ] {
+        let before = std::fs::read(path(file)).ok();
+        place
+            .run(&["schema", "dump", "--output", file])
+            .ends_with(2)
+            .and_says(said);
+        let mut command = place.command(&["finalize"]);
+        command.env("WASMIGRATE_SCHEMA_FILE", file);
+        crate::place::Said::from(command.output().unwrap())
+            .ends_with(2)
+            .and_says(said);
+        assert_eq!(std::fs::read(path(file)).ok(), before, "{file}");
+    }
+    // A link is followed, and the mode stays.
+    std::fs::create_dir(path("docs")).unwrap();
+    std::fs::write(path("docs/real.sql"), "").unwrap();
+    std::fs::set_permissions(path("docs/real.sql"), Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink("docs/real.sql", path("link.sql")).unwrap();
+    place
+        .run(&["schema", "dump", "--output", "link.sql"])
+        .ends_with(0);
+    assert!(path("link.sql").is_symlink());
+    let real = std::fs::metadata(path("docs/real.sql")).unwrap();
+    assert!(real.len() > 0);
+    assert_eq!(real.permissions().mode() & 0o777, 0o600);
+    // What is no file stays what it is.
+    std::os::unix::fs::symlink("/dev/null", path("null")).unwrap();
+    place
+        .run(&["schema", "dump", "--output", "null"])
+        .ends_with(0);
+    assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
 }
 
 #[test]

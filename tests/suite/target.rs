@@ -236,6 +236,7 @@ fn a_password_is_in_no_message_however_badly_it_is_written() {
         "host=127.0.0.1 port=1 user=app password=a geheim dbname=t",
         "host=127.0.0.1 port=1 user=app password='geheim",
         "host=127.0.0.1 port=1 user=app dbname=t password=geheim",
+        "sqlite:postgres://app:geheim@127.0.0.1:1/t",
     ] {
         std::fs::write(&config, format!("database = \"{url}\nattempts = 3\n")).unwrap();
         for (arguments, variables) in [
@@ -256,7 +257,21 @@ fn a_password_is_in_no_message_however_badly_it_is_written() {
             let said = bare(&place, &["migrate", url], &[]).ends_with(2);
             assert!(!format!("{said:?}").contains("geheim"), "{url}: {said:#?}");
         }
+        let words: Vec<&str> = url.split(' ').collect();
+        if words.len() > 4 && !url.contains("a geheim") {
+            // Quotes that were forgotten.
+            let arguments = [&["migrate", "--database"], &words[..]].concat();
+            let said = bare(&place, &arguments, &[]).ends_with(2);
+            assert!(!format!("{said:?}").contains("geheim"), "{url}: {said:#?}");
+        }
     }
+    std::fs::write(
+        place.path().join("bad.toml"),
+        "[postgres]\nlock_timeout_milliseconds = \"geheim\"\n",
+    )
+    .unwrap();
+    let said = bare(&place, &["migrate", "--config", "bad.toml"], &[]).ends_with(2);
+    assert!(!format!("{said:?}").contains("geheim"), "{said:#?}");
 }
 
 #[test]

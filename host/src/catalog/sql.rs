@@ -6,10 +6,14 @@
 
 use super::Error;
 use super::annotation::{Annotation, Dialect, Part, annotation, misplaced};
-use super::comment;
+use super::comment::{self, Place};
 
 /// What sqlx takes for `-- wasmigrate:no-transaction` when a file begins so.
 const SQLX_NO_TRANSACTION: &str = "-- no-transaction";
+
+/// Why a line is refused that may be a mark or a part of a string.
+const UNCLEAR: &str = "whether this line begins a section or is a part of a string depends on how the database reads what is \
+                       above: write the string without this line, or with its parts joined by `||`";
 
 /// A part of a SQL file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,8 +61,9 @@ impl SqlStep {
             line,
             why,
         };
-        let comments = comment::scan(text).inner;
-        let refused = comments
+        let scan = comment::scan(text);
+        let refused = scan
+            .inner
             .iter()
             .find_map(|comment| Some((comment.line, misplaced(comment.text)?)));
         if let Some((line, why)) = refused {
@@ -71,7 +76,17 @@ impl SqlStep {
         };
         for (number, line) in (1..).zip(text.split_inclusive('\n')) {
             let is_sqlxs = number == 1 && !step.transactional;
-            let (dialect, part, transactional) = match annotation(line).filter(|_| !is_sqlxs) {
+            let found = match (annotation(line).filter(|_| !is_sqlxs), scan.place(number)) {
+                (Some(mark), Place::Data) => match cut_by_others(&mark, begun.as_ref()) {
+                    None => None,
+                    Some(why) => return Err(mistake(number, why)),
+                },
+                (Some(mark), Place::Unclear) if mark != Annotation::Remark => {
+                    return Err(mistake(number, UNCLEAR.to_owned()));
+                }
+                (found, _) => found,
+            };
+            let (dialect, part, transactional) = match found {
                 Some(Annotation::Section {
                     dialect,
                     part,
@@ -142,6 +157,19 @@ impl SqlStep {
             Part::Reset => &mut self.reset,
         }
     }
+}
+
+/// Why a line in a string is refused: the tool whose marks the file has would take it for one.
+fn cut_by_others(mark: &Annotation, begun: Option<&(Dialect, Part, Section)>) -> Option<String> {
+    let (Annotation::Section { dialect, .. } | Annotation::Divider(dialect)) = mark else {
+        return None;
+    };
+    let is_theirs = begun.is_some_and(|(begun, ..)| begun == dialect) && *dialect != Dialect::Own;
+    is_theirs.then(|| {
+        "this line is in a string, and the tool that the file is written for takes it for the beginning of a section: write the \
+         string without it"
+            .to_owned()
+    })
 }
 
 /// The text of a file, unless the database would read another one.
@@ -360,6 +388,31 @@ mod tests {
         }
         let error = parse("-- wasmigrate:migrate\nA;\n-- wasmigrate:finalize\rB;\n").unwrap_err();
         assert!(error.contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn what_is_in_a_string_begins_no_section() {
+        for text in [
+            "DO $$\n-- wasmigrate:no-transaction\n$$;\n",
+            "INSERT INTO a VALUES ('\n-- wasmigrate:placeholders\n');\n",
+            "INSERT INTO a VALUES ('\n-- migrate:down\n');\n",
+            "COPY a FROM stdin;\n-- undo it's\n\\.\n",
+        ] {
+            let step = parse(text).unwrap();
+            assert_eq!(step.migrate.unwrap().text, text);
+            assert!(step.transactional && !step.placeholders, "{text}");
+            assert_eq!(step.reset, None, "{text}");
+        }
+        let step = parse("COPY a FROM stdin;\nit's\n\\.\nB;\n").unwrap();
+        assert_eq!(step.reset, None);
+        for text in [
+            "-- migrate:up\nINSERT INTO a VALUES ('\n-- migrate:down\n');\n",
+            "SELECT 'a\\';\nSELECT '\n-- wasmigrate:reset\n';\n",
+        ] {
+            assert!(parse(text).unwrap_err().contains("line 3"), "{text}");
+        }
+        let text = "-- wasmigrate:migrate\nCOPY a FROM stdin;\nit's\n\\.\n-- wasmigrate:reset\nSELECT 'a';\n";
+        assert_eq!(parse(text).unwrap().reset.unwrap().text, "SELECT 'a';\n");
     }
 
     #[test]

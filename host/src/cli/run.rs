@@ -69,6 +69,10 @@ pub(super) async fn run(
     let stop = Stop::default();
     cancel_on_signal(&stop)?;
     if let Target::Here(_) = target {
+        let config = global.config()?;
+        if !config.schema_file.as_os_str().is_empty() {
+            super::schema::refuse_place(&config.schema_file, global, &config)?;
+        }
         watch(&stop)?;
     }
     let schema = target.announce(terminal, &stop).await?;
@@ -161,7 +165,11 @@ pub(super) async fn run(
                 "what was run is kept, but its schema is not written down: {}",
                 error.message
             );
-            return Err(CommandError { message, ..error });
+            return Err(CommandError {
+                status: FAILED,
+                message,
+                ..error
+            });
         }
     }
     Ok(match report.outcome {

@@ -1,13 +1,15 @@
 //! `schema`: what the tables look like, as text, and how that differs from what the last run left.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use super::terminal::{Terminal, printable_lines};
 use super::{CommandError, GlobalArguments, Manner, REFUSED};
 use crate::catalog::Allowances;
+use crate::config::{Config, DEFAULT_FILE};
 use crate::engine::Engine;
 
 #[derive(Debug, Args)]
@@ -45,6 +47,7 @@ pub(super) async fn run(
             let dump = engine.dump_schema().await?;
             match output {
                 Some(file) => {
+                    refuse_place(file, global, &global.config()?)?;
                     write(file, &dump)?;
                     terminal.line(&format!("wrote {}", file.display()));
                 }
@@ -85,13 +88,84 @@ pub(super) async fn keep(engine: &Engine, file: &Path) -> Result<(), CommandErro
     Ok(())
 }
 
-/// Writes a file as a whole or not at all.
+/// Refuses a place for the schema where it would take the place of something else, before anything runs.
+pub(super) fn refuse_place(
+    file: &Path,
+    global: &GlobalArguments,
+    config: &Config,
+) -> anyhow::Result<()> {
+    let shown = file.display();
+    let file = real(file);
+    let variable = std::env::var_os("WASMIGRATE_CONFIG").map(PathBuf::from);
+    let named = global.config.clone().or(variable);
+    if file == real(&named.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))) {
+        bail!("the schema cannot be written to `{shown}`: it is the configuration");
+    }
+    if file
+        .parent()
+        .is_some_and(|parent| parent == real(&config.migrations))
+    {
+        bail!(
+            "the schema cannot be written to `{shown}`: in the directory of steps it would be taken for one"
+        );
+    }
+    let is_regular = std::fs::metadata(&file).is_ok_and(|metadata| metadata.is_file());
+    let mut first = [0; SQLITE_MAGIC.len()];
+    let read = |first: &mut [u8]| std::fs::File::open(&file)?.read_exact(first);
+    if is_regular && read(&mut first).is_ok() && first == *SQLITE_MAGIC {
+        bail!("the schema cannot be written to `{shown}`: a SQLite database is there");
+    }
+    Ok(())
+}
+
+/// How a file of SQLite begins: <https://www.sqlite.org/fileformat.html#magic_header_string>
+const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Where a path leads, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new(".")).canonicalize();
+    match (parent, path.file_name()) {
+        (Ok(parent), Some(name)) => parent.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// Writes a file as a whole or not at all, where the links lead; what is no file, such as a pipe, is written to.
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let beside = file.with_file_name(format!(".{name}.new"));
-    std::fs::write(&beside, text)
-        .and_then(|()| std::fs::rename(&beside, file))
-        .map_err(|error| {
-            anyhow::anyhow!("cannot write the schema to `{}`: {error}", file.display())
-        })
+    let failed = |error: std::io::Error| {
+        anyhow::anyhow!("cannot write the schema to `{}`: {error}", file.display())
+    };
+    let place = real(file);
+    let there = std::fs::metadata(&place).ok();
+    if let Some(there) = &there
+        && !there.is_file()
+    {
+        return std::fs::write(&place, text).map_err(failed);
+    }
+    // Whoever has closed a file to writing means it.
+    if there.is_some() {
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(&place)
+            .map_err(failed)?;
+    }
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    let beside = place.with_file_name(format!(".{name}.new"));
+    let written = std::fs::write(&beside, text).and_then(|()| {
+        if let Some(there) = there {
+            std::fs::set_permissions(&beside, there.permissions())?;
+        }
+        std::fs::rename(&beside, &place)
+    });
+    written.map_err(|error| {
+        // It is of no use, and the error is what matters.
+        let _ = std::fs::remove_file(&beside);
+        failed(error)
+    })
 }

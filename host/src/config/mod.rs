@@ -36,6 +36,7 @@ pub use fuzzing::read_foreign;
 pub(crate) use listen::address as listen_address;
 pub use migrator::{MigratorConfig, effective};
 pub use secrets::open_secret;
+use secrets::without_value;
 pub use sections::{
     GateConfig, MigrateResultConfig, NoticesConfig, PostgresConfig, RetryConfig, ServeConfig,
     SourcesConfig, TenantsConfig, TestConfig, TracesConfig, TransformConfig, WebhookConfig,
@@ -429,7 +430,7 @@ fn parse(path: &Path, text: &str) -> Result<Table, Error> {
         });
         Error::File {
             path: path.to_owned(),
-            message: format!("{place}{}", without_secrets(error.message().trim_end())),
+            message: format!("{place}{}", without_value(error.message().trim_end())),
         }
     };
     toml::from_str::<Config>(text).map_err(failed)?;

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::Config;
+use crate::output::without_secrets;
 
 /// What a user who is neither the owner nor of the group may do.
 const OTHERS: u32 = 0o007;
@@ -38,4 +39,19 @@ pub fn open_secret(file: &Path) -> Option<String> {
             mode & 0o777
         )
     })
+}
+
+/// The message without the text that was given where something else is expected: nobody needs it there, and it may be a secret.
+pub(super) fn without_value(message: &str) -> String {
+    const BEFORE: &str = "invalid type: string \"";
+    const AFTER: &str = "\", expected ";
+    let message = without_secrets(message);
+    match (message.find(BEFORE), message.rfind(AFTER)) {
+        (Some(begin), Some(end)) if begin < end => format!(
+            "{}a text is there, expected {}",
+            message.get(..begin).unwrap_or_default(),
+            message.get(end + AFTER.len()..).unwrap_or_default()
+        ),
+        _ => message,
+    }
 }

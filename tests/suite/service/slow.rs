@@ -123,7 +123,7 @@ fn slow_readers_are_sent_away_and_probes_are_answered() {
         .unwrap()
         .replace("Connection: close\r\n", "")
         .repeat(200);
-    let held: Vec<_> = (0..520)
+    let held: Vec<_> = (0..300)
         .map(|_| {
             let mut connection = client::connect(address).unwrap();
             connection.set_nonblocking(true).unwrap();
@@ -133,7 +133,6 @@ fn slow_readers_are_sent_away_and_probes_are_answered() {
         .collect();
     let mut answered_while_full = false;
     loop {
-        // It is told from the others by what it asks for, so that one that comes with very many of them may be sent away.
         let health = Request::get("/healthz").send(address);
         let answer = client::exchange(address, &Request::get("/api/v1/status").bytes()).unwrap();
         match answer.map(|answer| answer.status) {

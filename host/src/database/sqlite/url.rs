@@ -45,6 +45,10 @@ pub(super) fn parse(
 ) -> Result<(PathBuf, FileMode), String> {
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let path = path.strip_prefix("//").unwrap_or(path);
+    // It may be a URL with a password, and the path is shown.
+    if path.contains("://") {
+        return Err("another URL comes after `sqlite:`: name a file, as sqlite:PATH, or leave `sqlite:` out".to_owned());
+    }
     if path == ":memory:" || path.starts_with("file:") || path.is_empty() {
         return Err(
             "a database in memory is gone when the command ends, and a URL inside the URL is not understood: name a file, as \
