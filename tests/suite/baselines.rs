@@ -174,6 +174,293 @@ fn what_cannot_be_one_is_refused() {
         .run(&["migrate"])
         .ends_with(2)
         .and_says("`0002_other.baseline.sql` stands for the same steps as `0002_all.baseline.sql`");
+    let place = steps().with_sql("R__view.baseline.sql", "SELECT 1;");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("a repeatable step is no baseline");
+    let place = Place::new()
+        .with_sql("V1__a.sql", A)
+        .with_sql("0001_x.baseline.sql", "SELECT 1;");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("`0001_x.baseline.sql` has a number and `V1__a.sql` a version");
+    let place = steps().with_sql("0002_all.baseline.sql", "-- squashed: b\nSELECT 1;");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("names `b` as squashed, which cannot be a step");
+}
+
+#[test]
+fn a_step_below_it_that_it_does_not_name_is_refused() {
+    let late = || squashed(steps()).with_sql("0001_late.sql", "CREATE TABLE late (id INTEGER);");
+    let place = late();
+    std::fs::remove_file(place.step("0001_a.sql")).unwrap();
+    for command in ["migrate", "plan", "status"] {
+        place.run(&[command]).and_says(
+            "`0001_late.sql` is at or below `0002_all.baseline.sql`, which does not stand for it",
+        );
+    }
+    place.run(&["migrate"]).ends_with(2);
+    assert!(!place.has_table("begun"));
+    // One that says nothing stands for all up to its place, which is said.
+    let place = steps().with_sql("0002_all.baseline.sql", "CREATE TABLE begun (id INTEGER);");
+    place
+        .run(&["plan"])
+        .ends_with(0)
+        .and_says("names no step that it stands for")
+        .and_says("which does not run: 0001_a, 0002_b");
+}
+
+#[test]
+fn a_step_that_has_changed_since_is_refused() {
+    let place = with_server(steps());
+    place.run(&["squash", "--to", "2"]).ends_with(0);
+    place.write_step("0001_a.sql", b"CREATE TABLE other (id INTEGER);");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("`0001_a.sql` has changed since `0002_squashed.baseline.");
+    assert!(!place.has_table("c"));
+}
+
+#[test]
+fn files_that_come_back_run_on_no_database_that_was_begun_with_it() {
+    let place = without_single_steps(squashed(steps()));
+    place.run(&["finalize"]).ends_with(0);
+    place.write_step("0001_a.sql", A.as_bytes());
+    place.write_step("0002_b.sql", B.as_bytes());
+    for command in ["migrate", "finalize", "verify"] {
+        place.run(&[command]).ends_with(0);
+    }
+    place
+        .run(&["plan"])
+        .ends_with(0)
+        .and_says("nothing is pending");
+    place
+        .run(&["migrate", "--out-of-order"])
+        .ends_with(0)
+        .and_says("nothing to do");
+    // As in a checkout of before.
+    std::fs::remove_file(place.step("0002_all.baseline.sql")).unwrap();
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("nothing to do");
+    place.run(&["verify"]).ends_with(0);
+    assert_eq!(place.one::<i64>("SELECT count(*) FROM a"), 1);
+}
+
+#[test]
+fn one_that_was_applied_is_there_and_must_not_change() {
+    let place = without_single_steps(squashed(steps()));
+    place.run(&["finalize"]).ends_with(0);
+    let status = place.run(&["status"]).ends_with(0);
+    assert!(!status.stdout.contains("gone"), "{status:?}");
+    let repair = place.run(&["repair"]).ends_with(0);
+    assert!(!repair.stdout.contains("gone"), "{repair:?}");
+    place.write_step(
+        "0002_all.baseline.sql",
+        format!("{BOTH}\nSELECT 1;").as_bytes(),
+    );
+    for command in ["verify", "migrate"] {
+        place
+            .run(&[command])
+            .ends_with(2)
+            .and_says("`0002_all.baseline.sql` has changed since it was applied");
+    }
+}
+
+#[test]
+fn a_step_within_it_is_no_place_to_stop_at() {
+    let place = squashed(steps());
+    for arguments in [
+        &["migrate", "--to", "1"],
+        &["plan", "--to", "1"],
+        &["finalize", "--to", "0001_a"],
+    ] {
+        place
+            .run(arguments)
+            .ends_with(2)
+            .and_says("0001_a is included in the baseline 0002_all.baseline");
+    }
+    assert!(!place.has_table("begun"));
+}
+
+#[test]
+fn what_is_migrated_and_squashed_is_finalized_without_its_file_unless_that_is_needed() {
+    let place = with_server(
+        Place::new()
+            .with_sql("0001_a.sql", A)
+            .with_sql("0002_b.sql", "CREATE TABLE b (id INTEGER PRIMARY KEY);"),
+    );
+    place.run(&["migrate"]).ends_with(0);
+    place.run(&["squash", "--to", "2"]).ends_with(0);
+    let place = without_single_steps(place);
+    place.run(&["finalize"]).ends_with(0);
+    place
+        .run(&["status"])
+        .ends_with(0)
+        .and_says("2: 2 finalized");
+    let place = with_server(
+        Place::new()
+            .with_sql("0001_a.sql", A)
+            .with_sql("0002_b.sql", B),
+    );
+    place.run(&["migrate"]).ends_with(0);
+    place
+        .run(&["squash", "--to", "2"])
+        .ends_with(0)
+        .and_says("has not finalized it");
+    let place = without_single_steps(place);
+    place
+        .run(&["finalize"])
+        .ends_with(2)
+        .and_says("0002_b is not finalized, and its file is gone")
+        .and_says("put it back until it is finalized");
+}
+
+#[test]
+fn a_second_one_begins_with_the_first() {
+    let place = with_server(Place::new().with_sql("0001_a.sql", A));
+    place.run(&["squash", "--to", "1"]).ends_with(0);
+    std::fs::remove_file(place.step("0001_a.sql")).unwrap();
+    place.write_step(
+        "0002_b.sql",
+        b"CREATE TABLE b (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1);",
+    );
+    place
+        .run(&["squash", "--to", "2", "--name", "two"])
+        .ends_with(0)
+        .and_says("it stands for 2 steps");
+    let text = std::fs::read_to_string(place.step(&format!("0002_two.baseline.{}.sql", on())));
+    let text = text.unwrap();
+    assert!(
+        text.contains("-- squashed: 0001_a ") && text.contains("-- squashed: 0002_b "),
+        "{text}"
+    );
+    place
+        .run(&["test", "--on", on()])
+        .and_says("same as steps     schema, rows and sequences are those of 2 steps");
+    place.run(&["finalize"]).ends_with(0);
+    assert!(place.has_table("b"));
+    assert_eq!(place.one::<i64>("SELECT count(*) FROM a"), 1);
+}
+
+#[test]
+fn values_of_the_settings_are_not_frozen_and_data_stay_as_they_are() {
+    let place = with_server(Place::new())
+        .with_variable("WASMIGRATE_PLACEHOLDERS", "true")
+        .with_sql(
+            "0001_a.sql",
+            "CREATE TABLE a (line TEXT);\nINSERT INTO a VALUES ('from ${region}');",
+        );
+    place
+        .run(&["squash", "--to", "1", "--set", "region=north"])
+        .ends_with(2)
+        .and_says("`0001_a.sql`, line 2, takes a value from the settings");
+    place.write_step(
+        "0001_a.sql",
+        b"CREATE TABLE a (line TEXT);\nINSERT INTO a VALUES ('from \\${region}');\nCREATE VIEW v AS SELECT '\\${x}' AS x;",
+    );
+    place.run(&["squash", "--to", "1"]).ends_with(0);
+    place
+        .run(&["finalize", "--set", "region=south"])
+        .ends_with(0);
+    assert_eq!(place.texts("SELECT line FROM a"), ["from ${region}"]);
+    assert_eq!(place.texts("SELECT x FROM v"), ["${x}"]);
+}
+
+#[test]
+fn a_name_that_is_none_of_a_file_is_refused() {
+    let place = with_server(steps());
+    for name in ["", "a/b", "a.b"] {
+        place
+            .run(&["squash", "--to", "2", "--name", name])
+            .ends_with(2)
+            .and_says(&format!("a baseline cannot be called `{name}`"));
+    }
+    place.run(&["plan"]).ends_with(0);
+}
+
+#[test]
+fn texts_that_no_file_can_hold_are_kept() {
+    if application::kind() != Kind::Sqlite {
+        return;
+    }
+    let place = Place::new().with_sql(
+        "0001_a.sql",
+        "CREATE TABLE a (line TEXT); INSERT INTO a VALUES ('a' || char(0) || 'b'), (CAST(x'61ff62' AS TEXT)), ('c' || char(13, 10));",
+    );
+    place.run(&["squash", "--to", "1"]).ends_with(0);
+    place
+        .run(&["finalize"])
+        .ends_with(0)
+        .and_says("0001_a is included");
+    assert_eq!(
+        place.texts("SELECT typeof(line) || hex(CAST(line AS BLOB)) FROM a ORDER BY 1"),
+        ["text610062", "text61FF62", "text630D0A"]
+    );
+}
+
+#[test]
+fn rights_and_the_schema_of_the_target_are_kept() {
+    if application::kind() != Kind::Postgres {
+        return;
+    }
+    let place = Place::new().with_data("CREATE SCHEMA shop;").with_sql(
+        "0001_a.sql",
+        "CREATE TABLE a (id INTEGER PRIMARY KEY); GRANT SELECT ON a TO PUBLIC;
+         CREATE FUNCTION f() RETURNS INTEGER LANGUAGE sql AS 'SELECT 1'; REVOKE EXECUTE ON FUNCTION f() FROM PUBLIC;
+         ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO PUBLIC;",
+    );
+    let place = with_server(place);
+    let and = if place.url().contains('?') { '&' } else { '?' };
+    let target = format!("{}{and}options=-csearch_path%3Dshop", place.url());
+    place
+        .run(&["squash", "--to", "1", "--database", &target])
+        .ends_with(0);
+    // Without the right database, its baseline is easily overlooked.
+    place
+        .run(&["test", "--database", &target])
+        .and_says("NOT checked on PostgreSQL");
+    place
+        .run(&["finalize", "--database", &target])
+        .ends_with(0)
+        .and_says("0001_a is included");
+    assert_eq!(
+        place.texts(
+            "SELECT has_table_privilege('public', 'shop.a', 'SELECT') || ' ' || has_function_privilege('public', 'shop.f()', 'EXECUTE')"
+        ),
+        ["true false"]
+    );
+    assert_eq!(place.one::<i64>("SELECT count(*) FROM pg_default_acl"), 1);
+    assert!(
+        place
+            .texts("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+            .is_empty()
+    );
+}
+
+#[test]
+fn the_next_step_comes_after_it() {
+    for (there, expected) in [
+        (&["0042_x.baseline.sql"][..], "0043_add_z.sql"),
+        (
+            &["0041_a.sql", "0042_x.baseline.postgres.sql"],
+            "0043_add_z.sql",
+        ),
+        (&["V1_1__a.sql", "B9__x.sql"], "V10__add_z.sql"),
+        (&["B1_2__x.sql"], "V1_3__add_z.sql"),
+    ] {
+        let mut place = Place::new();
+        for file_name in there {
+            place = place.with_sql(file_name, "SELECT 1;");
+        }
+        place.run(&["new", "add z"]).ends_with(0).and_says(expected);
+    }
 }
 
 #[test]
@@ -238,7 +525,7 @@ fn one_is_made_of_the_steps_and_proven_to_come_to_the_same() {
         .and_says("it stands for 2 steps on new databases");
     let text = std::fs::read_to_string(place.step(&file_name)).unwrap();
     assert!(
-        text.contains("-- squashed: 0001_a\n-- squashed: 0002_rows\n"),
+        text.contains("-- squashed: 0001_a ") && text.contains("\n-- squashed: 0002_rows "),
         "{text}"
     );
     assert!(!text.contains("wasmigrate"), "{text}");

@@ -145,6 +145,11 @@ pub(super) fn objection(stem: &str) -> Option<&'static str> {
     if stem == "R__" {
         return Some("is repeatable, and has no name: call it R__name.sql");
     }
+    if is_nearly_flyways(stem) {
+        return Some(
+            "is not named as a step: Flyway's prefixes are capital letters, with a version after V, U and B and none after R",
+        );
+    }
     match flyway(stem) {
         Some(('B', Some(_))) => Some(BASELINE),
         Some(('U', Some(_))) => Some(
@@ -152,6 +157,24 @@ pub(super) fn objection(stem: &str) -> Option<&'static str> {
         ),
         _ => None,
     }
+}
+
+/// Whether it is written as Flyway writes names and is none of them: what it was meant to be is not known.
+fn is_nearly_flyways(stem: &str) -> bool {
+    let Some((prefix, rest)) = stem.split_at_checked(1) else {
+        return false;
+    };
+    let Some((version, _)) = rest.split_once("__") else {
+        return false;
+    };
+    let has_version = Version::parse(version).is_some();
+    let is_written_so = "VUBRvubr".contains(prefix) && (has_version || version.is_empty());
+    is_written_so
+        && match prefix {
+            "V" | "U" | "B" => !has_version,
+            "R" => has_version,
+            _ => true,
+        }
 }
 
 /// The index and the name that a stem says, or why it says none.

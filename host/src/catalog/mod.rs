@@ -10,6 +10,7 @@ mod annotation;
 mod baseline;
 mod comment;
 mod digest;
+mod error;
 mod file_name;
 mod inside;
 mod listing;
@@ -20,17 +21,20 @@ mod role;
 mod seeds;
 mod sources;
 mod sql;
+mod squashed;
 mod version;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use baseline::begun_with;
 use listing::{Listed, Listing};
 
 use crate::database::Kind;
 
-pub use baseline::{SQUASHED, baseline_name};
+pub use baseline::{Baseline, baseline_name, is_of_baseline};
 pub use digest::{Digests, hexadecimal, read_step_file, sha256};
+pub use error::{Error, Strange};
 pub(crate) use file_name::diesels_version;
 pub use inside::{check_inside, read_text_inside};
 pub use new_step::new_step;
@@ -39,140 +43,8 @@ pub use role::Role;
 pub use seeds::Seeds;
 pub use sources::{SourceFile, SourceKind, SourceOrder, Sources};
 pub use sql::{Section, SqlStep};
+pub use squashed::SquashedStep;
 pub use version::{Version, index_label, step_label};
-
-/// What is wrong with the files.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the fields are named in the messages")]
-pub enum Error {
-    /// The directory cannot be read.
-    #[error("cannot read the migrations in `{}`: {source}; pass the right directory with `--migrations`", .directory.display())]
-    Directory {
-        directory: PathBuf,
-        source: std::io::Error,
-    },
-    /// A file cannot be read.
-    #[error("cannot read `{}`: {source}", .path.display())]
-    File {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    /// Two files claim one place in the order.
-    #[error(
-        "two steps have the index {index}: `{first}` and `{second}`; give one of them an index of its own"
-    )]
-    DuplicateIndex {
-        index: String,
-        first: String,
-        second: String,
-    },
-    /// Some files are numbered, and others have versions.
-    #[error(
-        "`{number}` has a number and `{version}` a version, so that their order is not known: name all of them in one manner"
-    )]
-    TwoManners { number: String, version: String },
-    /// Names of Diesel's of two ages, which are in another order here than there.
-    #[error(
-        "`{later}` comes after `{numbered}` for Diesel, which compares names as texts, and before it here, where a time with a \
-         number after it is longer: give it the number `-0000` after its time, too"
-    )]
-    TwoTimes { later: String, numbered: String },
-    /// What stands in the directory is not understood.
-    #[error("`{}` holds what would not be run:\n{}\n{hint}", .directory.display(), listed(.files))]
-    Strange {
-        directory: PathBuf,
-        files: Vec<Strange>,
-        hint: &'static str,
-    },
-    /// There is something, but no step.
-    #[error("`{}` holds no step, only {found}; {}", .directory.display(), file_name::FORMS)]
-    NoStep { directory: PathBuf, found: String },
-    /// The names of files do not say in which order they are meant.
-    #[error(
-        "`{first}` comes before `{second}` in the order of their names, and after it by their versions: say which is meant with \
-         `order = \"versions\"` or `order = \"names\"` under `[sources]`"
-    )]
-    Order { first: String, second: String },
-    /// A file has no version, though they are to be the order.
-    #[error(
-        "`{0}` has no version in its name, and `sources.order` says that versions are the order"
-    )]
-    NoVersion(String),
-    /// A file was not applied, though one after it was.
-    #[error(
-        "`{step}` was never applied, but `{later}` after it was: steps are applied in order; give it an index above {highest}, \
-         or pass `--out-of-order`"
-    )]
-    Gap {
-        step: String,
-        later: String,
-        highest: String,
-    },
-    /// A step was not applied, and is in a baseline alone.
-    #[error(
-        "{lost} was never applied here, and its file is gone: `{baseline}` stands for it on new databases alone, and {last} was \
-         applied here; put the files of the steps up to that baseline back, and run them first"
-    )]
-    OutOfReach {
-        lost: String,
-        baseline: String,
-        last: String,
-    },
-    /// A step was applied, and its file is gone.
-    #[error(
-        "step {label} was applied, but its file is gone: put it back, or pass `--allow-missing`; when it is gone for good, \
-         `wasmigrate repair --remove {label} --reason …` writes that down"
-    )]
-    Missing { label: String },
-    /// A step was applied, and its file is another one now.
-    #[error(
-        "`{step}` has changed since it was applied: its SHA-256 was {applied} and is {now}; restore the file and put the change \
-         into a new step, or pass `--allow-changed`; when the change is right, `wasmigrate repair --accept {step} --reason …` \
-         accepts it for good"
-    )]
-    Changed {
-        step: String,
-        applied: String,
-        now: String,
-    },
-    /// A directory of files for tenants cannot be read.
-    #[error("cannot read the directory `{}` of `sources.{setting}`: {source}", .directory.display())]
-    SourceDirectory {
-        setting: &'static str,
-        directory: PathBuf,
-        source: std::io::Error,
-    },
-    /// The directory of seeds cannot be read.
-    #[error("cannot read the directory `{}` of `seeds`: {source}", .directory.display())]
-    Seeds {
-        directory: PathBuf,
-        source: std::io::Error,
-    },
-    /// A directory of files for tenants is configured twice.
-    #[error(
-        "`sources.{setting}` names the directory `{directory}`, which is configured before: name it once"
-    )]
-    DirectoryTwice {
-        setting: &'static str,
-        directory: String,
-    },
-    /// A file of a new step cannot be made.
-    #[error("cannot make `{}`: {source}", .path.display())]
-    New {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    /// A new step cannot be called so.
-    #[error("a step cannot be called so: `{name}` {why}")]
-    NewName { name: String, why: String },
-    /// A SQL file cannot be taken apart.
-    #[error("`{label}`, line {line}: {why}")]
-    Sql {
-        label: String,
-        line: usize,
-        why: String,
-    },
-}
 
 /// What form a step has.
 #[derive(
@@ -194,22 +66,6 @@ impl StepKind {
             Self::Sql => "sql",
         }
     }
-}
-
-/// A file that is not understood.
-#[derive(Clone, Debug)]
-pub struct Strange {
-    /// The file's name.
-    pub file_name: String,
-    /// What it is instead of a step.
-    pub why: String,
-}
-
-fn listed(files: &[Strange]) -> String {
-    let lines = files
-        .iter()
-        .map(|file| format!("  `{}` {}", file.file_name, file.why));
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A step on disk.
@@ -260,9 +116,9 @@ pub struct Ignored {
 pub struct Catalog {
     /// The steps, by index.
     pub steps: BTreeMap<u64, StepFile>,
-    /// What stands for the first of them on new databases; its index is that of the last one.
-    pub baseline: Option<StepFile>,
-    /// On a new database, the steps for which it stands there.
+    /// What stands for the first of them on new databases, by the index of the last one. The highest counts.
+    pub baselines: BTreeMap<u64, Baseline>,
+    /// On a database that begins or was begun with a baseline, the steps that do not run there because it stands for them.
     pub included: Vec<StepFile>,
     /// The other files.
     pub ignored: Vec<Ignored>,
@@ -293,7 +149,8 @@ pub struct Allowances {
 }
 
 impl Catalog {
-    /// Lists the steps of a directory, and its seeds, that are meant for a database of this kind. Reads no file.
+    /// Lists the steps of a directory, and its seeds, that are meant for a database of this kind. Reads no file but
+    /// the head of a baseline.
     pub fn scan(directory: &Path, database: Kind, seeds: &Seeds) -> Result<Self, Error> {
         let listing = Listing::of(directory, database, &seeds.within(directory));
         let Listing {
@@ -339,7 +196,7 @@ impl Catalog {
             }
             catalog.steps.insert(index, step);
         }
-        catalog.take_baselines(baselines, number.is_none(), &mut strange);
+        catalog.take_baselines(baselines, &mut number, &mut version, &mut strange)?;
         if !strange.is_empty() {
             return Err(Error::Strange {
                 directory: directory.to_owned(),
@@ -361,7 +218,7 @@ impl Catalog {
     fn refuse_nothing(&self, directory: &Path) -> Result<(), Error> {
         let is_elsewhere = |ignored: &Ignored| ignored.is_for_another_database;
         if !self.steps.is_empty()
-            || self.baseline.is_some()
+            || !self.baselines.is_empty()
             || self.ignored.iter().any(is_elsewhere)
         {
             return Ok(());
@@ -395,12 +252,15 @@ impl Catalog {
     ) -> Vec<Error> {
         let once = applied.filter(|step| !runs_last(step.index));
         let applied: BTreeMap<u64, Applied<'a>> = once.map(|step| (step.index, step)).collect();
-        let mut problems: Vec<Error> = self.out_of_reach(&applied).into_iter().collect();
+        let mut problems = self.squash_problems(digests, allowances);
+        problems.extend(self.out_of_reach(&applied));
+        let begun = begun_with(applied.values().map(|step| (step.index, step.name)));
         if let Some((highest, last)) = applied.last_key_value()
             && !allowances.out_of_order
         {
             for step in self.steps.range(..highest).map(|(_, step)| step) {
-                if !applied.contains_key(&step.index) {
+                let is_included = begun.is_some_and(|begun| step.index <= begun);
+                if !applied.contains_key(&step.index) && !is_included {
                     problems.push(Error::Gap {
                         step: step.file_name.clone(),
                         later: step_label(last.index, last.name),
@@ -418,7 +278,10 @@ impl Catalog {
                 }
                 continue;
             };
-            if allowances.changed || record.may_change {
+            // A step that came back is not the baseline that was applied in its place.
+            let is_another =
+                is_of_baseline(record.index, record.name) && step.role != Role::Baseline;
+            if allowances.changed || record.may_change || is_another {
                 continue;
             }
             let is_same = digests.is_same(step, record.digest);

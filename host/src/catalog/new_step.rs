@@ -147,6 +147,36 @@ mod tests {
             (&["20240101_a.sql"], &["20261231_add_the_users.sql"]),
             (&["20261231_a.sql"], &["20261232_add_the_users.sql"]),
             (&["1481574547_a.sql"], &["1798761599_add_the_users.sql"]),
+            (&["0042_x.baseline.sql"], &["0043_add_the_users.sql"]),
+            (
+                &["0041_a.sql", "0042_x.baseline.postgres.sql"],
+                &["0043_add_the_users.sql"],
+            ),
+            (
+                &["041-a.sql", "042_x.baseline.sql"],
+                &["043-add_the_users.sql"],
+            ),
+            (
+                &["20240101000000_x.baseline.sql"],
+                &["20261231235959_add_the_users.sql"],
+            ),
+            (
+                &["20240101000000_a.sql", "20991231235959_x.baseline.sql"],
+                &["20991231235960_add_the_users.sql"],
+            ),
+            (
+                &[
+                    "2024-01-01-090000_a/up.sql",
+                    "20990101000000_x.baseline.sql",
+                ],
+                &["2099-01-01-000001_add_the_users/up.sql"],
+            ),
+            (&["B1_2__x.sql"], &["V1_3__add_the_users.sql"]),
+            (&["V1_1__a.sql", "B9__x.sql"], &["V10__add_the_users.sql"]),
+            (
+                &["V1_3__a.sql", "B1_2__x.sqlite.sql"],
+                &["V1_4__add_the_users.sql"],
+            ),
             (&["V1__a.sql"], &["V2__add_the_users.sql"]),
             (
                 &["V1_2__a.sql", "V1_10__b.sql"],

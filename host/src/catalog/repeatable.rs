@@ -74,9 +74,9 @@ impl Catalog {
         steps
     }
 
-    /// Leaves out what comes after `last`, which may be one before a repeatable step, and a baseline that goes further.
+    /// Leaves out what comes after `last`, which may be one before a repeatable step, and baselines that go further.
     pub(crate) fn cut_after(&mut self, last: u64) {
-        self.baseline.take_if(|baseline| baseline.index > last);
+        self.baselines.retain(|index, _| *index <= last);
         if !runs_last(last) {
             self.steps.retain(|index, _| *index <= last);
             return;

@@ -452,7 +452,7 @@ fn engine(
         engine::Options {
             tenancy,
             migrations: config.migrations,
-            baselines: true,
+            baselines: Some(u64::MAX),
             seeds,
             cache: config.cache,
             limits: config.limits,

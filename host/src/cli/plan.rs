@@ -7,9 +7,9 @@ use super::terminal::Terminal;
 use super::{
     AllowanceArguments, CommandError, ExtentArguments, FAILED, GlobalArguments, Manner, REFUSED,
 };
-use crate::catalog::is_seed;
+use crate::catalog::{is_seed, step_label};
 use crate::database::Stop;
-use crate::engine::{Extent, Progress, Rehearsal, Repeatable, StepOverview};
+use crate::engine::{BaselineOverview, Extent, Progress, Rehearsal, Repeatable, StepOverview};
 use crate::output::counted;
 
 #[derive(Debug, Args)]
@@ -73,6 +73,7 @@ pub(super) async fn run(
             "gone": gone,
             "stale": stale,
             "ignored": overview.ignored,
+            "baseline": overview.baseline,
             "problems": overview.problems,
             "advice": advice,
         }));
@@ -93,6 +94,12 @@ pub(super) async fn run(
                 step.label(),
                 step.kind.map_or("gone", |kind| kind.as_str()),
             ));
+        }
+        let is_begun_with = |baseline: &&BaselineOverview| {
+            pending.iter().any(|step| step.label() == baseline.label)
+        };
+        if let Some(baseline) = overview.baseline.as_ref().filter(is_begun_with) {
+            say_what_is_included(baseline, terminal);
         }
         for step in &gone {
             terminal.line(&format!(
@@ -131,6 +138,22 @@ pub(super) async fn run(
     let is_refused = !overview.problems.is_empty()
         || (arguments.strict && advice.iter().any(|advice| !advice.advice.is_remark));
     Ok(if is_refused { REFUSED } else { 0 })
+}
+
+/// Says of a baseline that names no steps what is taken to be in it, because nobody can check that.
+fn say_what_is_included(baseline: &BaselineOverview, terminal: &Terminal) {
+    if baseline.names_steps || baseline.includes.is_empty() {
+        return;
+    }
+    let labels = baseline.includes.iter();
+    let labels: Vec<String> = labels
+        .map(|step| step_label(step.index, &step.name))
+        .collect();
+    terminal.line(&format!(
+        "  {} names no step that it stands for (`-- squashed: STEP`), so that it is all up to its own place, which does not run: {}",
+        baseline.label,
+        labels.join(", ")
+    ));
 }
 
 fn first_line(statement: &str) -> String {

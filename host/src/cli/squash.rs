@@ -9,7 +9,6 @@ use clap::Args;
 use super::run::cancel_on_signal;
 use super::terminal::Terminal;
 use super::{CommandError, GlobalArguments, REFUSED};
-use crate::catalog;
 use crate::database::{Location, Stop};
 use crate::engine::StepReference;
 use crate::rehearsal::Rehearsal;
@@ -58,8 +57,10 @@ pub(super) fn run(
     let server = arguments.server.clone();
     let server = server.or_else(|| Some(config.test.server.clone()).filter(|url| !url.is_empty()));
     let migrations = config.migrations.clone();
+    let target = config.database.clone();
     let mut rehearsal = Rehearsal::of(&migrations)
         .with_config(config)
+        .against(target)
         .stopping(stop);
     if is_on_a_server {
         rehearsal = rehearsal.on_postgres(server.ok_or_else(|| {
@@ -70,8 +71,8 @@ pub(super) fn run(
         })?);
     }
     // It runs on threads of its own, each with a runtime.
-    let squashed =
-        std::thread::scope(|scope| scope.spawn(|| rehearsal.squash(&arguments.to)).join());
+    let squash = || rehearsal.squash(&arguments.to, &arguments.name);
+    let squashed = std::thread::scope(|scope| scope.spawn(squash).join());
     let squashed = match squashed {
         Ok(Ok(squashed)) => squashed,
         Ok(Err(error)) => {
@@ -83,12 +84,7 @@ pub(super) fn run(
         }
         Err(panic) => std::panic::resume_unwind(panic),
     };
-    let kind = match is_on_a_server {
-        true => "postgres",
-        false => "sqlite",
-    };
-    let file_name = catalog::baseline_name(&squashed.last, &arguments.name, kind);
-    let path = migrations.join(file_name);
+    let path = migrations.join(&squashed.file_name);
     write(&path, &squashed.text)?;
     if terminal.json() {
         terminal.document(
@@ -105,13 +101,18 @@ pub(super) fn run(
         }
     ));
     terminal.line(
-        "the files of these steps may go when no database is left that has only some of them",
+        "the files of these steps may go when no database is left that has only some of them, or that has one with a finalize \
+         and has not finalized it",
     );
     Ok(0)
 }
 
 /// Writes a new file; never over another one.
 fn write(path: &Path, text: &str) -> Result<(), CommandError> {
-    let made = File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    let made = File::create_new(path).and_then(|mut file| {
+        let written = file.write_all(text.as_bytes());
+        // Half of it would be taken for all.
+        written.inspect_err(|_| drop(std::fs::remove_file(path)))
+    });
     made.map_err(|error| anyhow::anyhow!("cannot make `{}`: {error}", path.display()).into())
 }

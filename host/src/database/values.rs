@@ -45,6 +45,24 @@ impl Values<'_> {
             used,
             written: String::with_capacity(text.len() + 64),
             line: 1,
+            escapes: false,
+        };
+        writer.write(text, None)?;
+        Ok(writer.written)
+    }
+
+    /// The text from which [`Values::put_into`] makes this one: nothing in it stands for a value.
+    pub fn escape(&self, text: &str) -> Result<String, NoValue> {
+        if !text.contains(BEGIN) {
+            return Ok(text.to_owned());
+        }
+        let mut used = BTreeSet::new();
+        let mut writer = Writer {
+            values: self,
+            used: &mut used,
+            written: String::with_capacity(text.len() + 64),
+            line: 1,
+            escapes: true,
         };
         writer.write(text, None)?;
         Ok(writer.written)
@@ -72,6 +90,8 @@ struct Writer<'w, 'v> {
     used: &'w mut BTreeSet<String>,
     written: String,
     line: usize,
+    /// Whether what would be taken for a value is written so that it is not.
+    escapes: bool,
 }
 
 impl Writer<'_, '_> {
@@ -84,7 +104,15 @@ impl Writer<'_, '_> {
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             let is_comment = matches!(place, Place::LineComment | Place::Comment(_));
-            if let Some(after) = rest.strip_prefix("\\${").filter(|_| !is_comment) {
+            if self.escapes && !is_comment && rest.starts_with(BEGIN) {
+                self.written.push('\\');
+                self.written.push_str(BEGIN);
+                (last_but_one, before) = ('$', '{');
+                rest = rest.get(BEGIN.len()..).unwrap_or_default();
+                continue;
+            }
+            let is_escaped = |_: &&str| !is_comment && !self.escapes;
+            if let Some(after) = rest.strip_prefix("\\${").filter(is_escaped) {
                 self.written.push_str(BEGIN);
                 (last_but_one, before) = ('$', '{');
                 rest = after;
@@ -329,6 +357,26 @@ mod tests {
             ("COPY t TO stdout; ${b}", "COPY t TO stdout; ${a}"),
         ] {
             assert_eq!(put(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_escaped_comes_out_as_it_was() {
+        for text in [
+            "SELECT '${a} \\${a} \\\\${', \"${x\" -- ${a}",
+            "SELECT $$ '${a}' ${ $$, $x$ ${b} $x$",
+            "COPY t (a) FROM stdin;\n${a}\\n\t'\n\\.\nSELECT '${b}';",
+        ] {
+            let none = BTreeMap::new();
+            let values = Values {
+                values: &none,
+                other: "",
+                line_ends: &['\n', '\r'],
+                strings_may_escape: true,
+            };
+            let escaped = values.escape(text).unwrap();
+            let put = values.put_into(&escaped, &mut BTreeSet::new());
+            assert_eq!(put.as_deref(), Ok(text), "{escaped}");
         }
     }
 

@@ -32,7 +32,12 @@ pub(super) fn plan(
     }
     let candidates: Vec<Candidate<'_>> = candidates.into_values().collect();
     let applied = ApplicationOrder::of(snapshot).steps;
-    let plan = Plan::of(command, extent, &candidates, &applied).map_err(RunError::Refused)?;
+    let plan = Plan::of(command, extent, &candidates, &applied);
+    let plan = plan.map_err(|why| {
+        let baseline = catalog.baseline().map(|baseline| baseline.file.label());
+        let included = extent.included(baseline.as_deref(), catalog.passed_over().into_iter());
+        RunError::Refused(included.unwrap_or(why))
+    })?;
     let pending = overview::pending(catalog, snapshot).filter(|step| runs_last(step.index));
     // What is undone was applied in these runs: what came later may stand on it.
     let undone = plan.reset.iter();
@@ -63,12 +68,21 @@ fn candidate(index: u64, name: &str, state: Option<StepState>) -> Candidate<'_> 
 /// Refuses to finalize or reset a step whose file is gone, before anything else of the command is done.
 fn refuse_gone(catalog: &Catalog, snapshot: &Snapshot, plan: &Plan) -> Result<(), RunError> {
     let mut concerned = plan.finalize.iter().chain(&plan.reset);
-    let Some(index) = concerned.find(|index| !catalog.steps.contains_key(index)) else {
+    let is_final =
+        |index: &u64| plan.finalize.contains(index) && catalog.is_final_without_file(*index);
+    let is_gone = |index: &&u64| !catalog.steps.contains_key(index) && !is_final(index);
+    let Some(index) = concerned.find(is_gone) else {
         return Ok(());
     };
     let name = snapshot.steps.get(index).map_or("", |step| &*step.name);
+    let why = match catalog.is_squashed(*index) {
+        true => {
+            ": a baseline stands for it on new databases alone; put it back until it is finalized or reset here"
+        }
+        false => ": put it back",
+    };
     Err(RunError::Refused(format!(
-        "step {} is not finalized, and its file is gone: put it back",
+        "step {} is not finalized, and its file is gone{why}",
         step_label(*index, name)
     )))
 }
@@ -145,26 +159,20 @@ impl Engine {
         Some(overview::state_of(&catalog, &snapshot))
     }
 
-    /// The files as they are for a database of which the journal says this: a new one begins with the baseline.
+    /// The files as they are for a database of which the journal says this: a new one begins with the baseline, and one that was
+    /// begun with it runs no step that it stands for.
     pub(super) fn fitting(&self, catalog: &Catalog, snapshot: &Snapshot) -> Catalog {
-        let is_new = snapshot.steps.keys().all(|index| runs_last(*index));
-        let reaches = |baseline: &StepFile| {
-            let last = self.options.last;
-            last.is_none_or(|last| baseline.index <= last)
-        };
-        match is_new && self.options.baselines && catalog.baseline.as_ref().is_some_and(reaches) {
-            true => catalog.for_a_new_database(),
-            false => catalog.clone(),
-        }
+        let applied = snapshot.steps.values();
+        catalog.fitting(applied.map(|step| (step.index, &*step.name)))
     }
 
     /// The files as they are for the target now.
     pub(super) async fn fitting_catalog(&self) -> Result<Catalog, RunError> {
         let catalog = self.catalog()?;
-        match catalog.baseline {
-            None => Ok(catalog),
-            Some(_) => Ok(self.fitting(&catalog, &self.snapshot(&Stop::default()).await?)),
+        if self.options.tenancy.is_some() {
+            return Ok(catalog);
         }
+        Ok(self.fitting(&catalog, &self.snapshot(&Stop::default()).await?))
     }
 
     pub(super) fn catalog(&self) -> Result<Catalog, RunError> {
@@ -179,6 +187,7 @@ impl Engine {
         if let Some(last) = self.options.last {
             catalog.cut_after(last);
         }
+        catalog.keep_baselines(self.options.baselines);
         Ok(catalog)
     }
 

@@ -35,6 +35,23 @@ impl Extent {
             }
         }
     }
+
+    /// Why it names no step, where it names one of those that a baseline stands for.
+    pub(super) fn included<'s>(
+        &self,
+        baseline: Option<&str>,
+        passed_over: impl Iterator<Item = (u64, &'s str)>,
+    ) -> Option<String> {
+        let (Self::To(step), Some(baseline)) = (self, baseline) else {
+            return None;
+        };
+        let mut meant = passed_over.filter(|(index, name)| step.means(*index, name));
+        let (index, name) = meant.next()?;
+        Some(format!(
+            "{} is included in the baseline {baseline}, which stands for it here: name that one, or a step after it",
+            step_label(index, name)
+        ))
+    }
 }
 
 /// A step, as far as an extent cares.

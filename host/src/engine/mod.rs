@@ -97,7 +97,9 @@ pub use lease::Broken;
 pub use live::CurrentStep;
 pub use options::{NativeFunction, OnBadRow, Options, Replacement, TransformOptions};
 pub use order::Order;
-pub use overview::{Overview, Progress, Repeatable, StepOverview, TenantsSummary};
+pub use overview::{
+    BaselineOverview, IncludedStep, Overview, Progress, Repeatable, StepOverview, TenantsSummary,
+};
 pub use rehearse::Rehearsal;
 pub use repair::{Difference, Differs, Repair, RepairOrder};
 pub use retries::Retries;
@@ -175,10 +177,11 @@ impl Engine {
         engine
     }
 
-    /// The same engine, for which a new database begins with the baseline.
-    pub fn with_baselines(&self) -> Self {
+    /// The same engine, for which a new database begins with the highest baseline up to this place; with none where there is no
+    /// such place.
+    pub fn with_baselines(&self, through: Option<u64>) -> Self {
         let mut engine = self.on(Arc::clone(&self.database), self.options.last);
-        engine.options.baselines = true;
+        engine.options.baselines = through;
         engine
     }
 

@@ -17,8 +17,8 @@ use crate::sandbox::{Limits, Transformed};
 pub struct Options {
     /// The directory of the steps.
     pub migrations: PathBuf,
-    /// Whether a new database begins with the baseline, where there is one.
-    pub baselines: bool,
+    /// The last place at which a new database may begin with a baseline; none for the steps alone.
+    pub baselines: Option<u64>,
     /// Where the seeds are.
     pub seeds: Seeds,
     /// The directory of the host's caches.

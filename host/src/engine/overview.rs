@@ -87,6 +87,48 @@ pub struct StepOverview {
     pub tenants: Option<StepTenants>,
 }
 
+/// The baseline that there is, and what it stands for.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BaselineOverview {
+    /// The step that it is, as `NNNN_name.baseline`.
+    pub label: String,
+    /// Whether it names the steps that it stands for; else these are all up to its place.
+    pub names_steps: bool,
+    /// The steps that it stands for, as far as they are known.
+    pub includes: Vec<IncludedStep>,
+}
+
+/// A step that a baseline stands for.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct IncludedStep {
+    /// Its index.
+    pub index: u64,
+    /// Its name.
+    pub name: String,
+}
+
+impl BaselineOverview {
+    fn of(catalog: &Catalog) -> Option<Self> {
+        let baseline = catalog.baseline()?;
+        let includes = catalog.passed_over().into_iter();
+        Some(Self {
+            label: baseline.file.label(),
+            names_steps: !baseline.squashed.is_empty(),
+            includes: includes
+                .map(|(index, name)| IncludedStep {
+                    index,
+                    name: name.to_owned(),
+                })
+                .collect(),
+        })
+    }
+
+    /// The steps that it stands for.
+    fn names(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.includes.iter().map(|step| (step.index, &*step.name))
+    }
+}
+
 /// For how many tenants a file was applied; of a file for the target itself, 1 or 0.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StepTenants {
@@ -139,6 +181,9 @@ pub struct Overview {
     pub target_index: u64,
     /// Every step, in order.
     pub steps: Vec<StepOverview>,
+    /// The baseline, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineOverview>,
     /// Files that are no steps.
     pub ignored: Vec<Ignored>,
     /// What does not fit between the files and the journal.
@@ -189,7 +234,12 @@ impl Overview {
                 },
             })
             .collect();
-        let migrated = to_migrate(extent, &candidates)?;
+        let migrated = to_migrate(extent, &candidates).map_err(|why| {
+            let baseline = self.baseline.as_ref();
+            let names = baseline.into_iter().flat_map(BaselineOverview::names);
+            let label = baseline.map(|baseline| &*baseline.label);
+            extent.included(label, names).unwrap_or(why)
+        })?;
         let is_whole = migrated == to_migrate(&Extent::All, &candidates)?;
         let planned = |step: &&StepOverview| match step.is_script() {
             _ if step.repeatable.is_some() => is_whole && is_pending(step),
@@ -379,6 +429,7 @@ pub(super) fn overview(
             .unwrap_or(0),
         target_index: catalog.numbered().last().map_or(0, |step| step.index),
         steps,
+        baseline: BaselineOverview::of(&catalog),
         ignored: catalog.ignored,
         rows: rows_of(&snapshot, state),
         problems,

@@ -32,7 +32,8 @@ impl StepReference {
         }
     }
 
-    fn means(&self, index: u64, name: &str) -> bool {
+    /// Whether it means the step with this index and name.
+    pub(super) fn means(&self, index: u64, name: &str) -> bool {
         let has_version = |text: &str| {
             let version = Version::parse(text.strip_prefix('V').unwrap_or(text));
             version.is_some_and(|version| version.index() == Some(index))

@@ -40,6 +40,7 @@ impl Engine {
         }
         let catalog = self.catalog()?;
         let snapshot = self.snapshot(&Stop::default()).await?;
+        let catalog = self.fitting(&catalog, &snapshot);
         let problems = self.problems(&catalog, &snapshot, &Digests::forgetful());
         if !problems.is_empty() {
             return Err(RunError::Files(problems));

@@ -37,6 +37,7 @@ mod scratch;
 mod selection;
 mod shape;
 mod snapshot;
+mod squash;
 mod summaries;
 mod trial;
 mod trials;
@@ -45,19 +46,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::catalog::{self, Allowances, Seeds};
+use crate::catalog::{self, Allowances, Catalog, Seeds};
 use crate::config::Config;
-use crate::database::{Location, Postgres, SessionLimits, Sqlite, Stop};
+use crate::database::{Kind, Location, Postgres, SessionLimits, Sqlite, Stop};
 use crate::engine::{self, Engine, Replacement, Retries, TransformOptions};
 use scratch::ScratchServer;
 use snapshot::counted;
 use trials::Trials;
 
-pub use baseline::Squashed;
 pub use junit::junit;
 pub use report::{Check, CheckReport, Finding, Report, StepReport, Verdict};
 pub use rules::Rule;
 pub use scratch::SCRATCH_PREFIX;
+pub use squash::Squashed;
 
 /// Why nothing was found out.
 #[derive(Debug, thiserror::Error)]
@@ -281,14 +282,23 @@ impl Rehearsal {
         }
     }
 
+    /// Each step is tried by itself; where steps are in a baseline alone, those after it begin with that.
+    fn first_baseline(&self) -> Option<u64> {
+        let lacks_steps = |kind: Kind| {
+            Catalog::scan(&self.migrations, kind, &self.seeds())
+                .is_ok_and(|catalog| catalog.lacks_squashed_steps())
+        };
+        let lacks_steps = Kind::ALL.into_iter().any(lacks_steps);
+        lacks_steps.then_some(u64::MAX)
+    }
+
     /// An engine for the steps; each trial gives it a target of its own.
     fn engine(&self) -> Result<Engine, Error> {
         let mut config = self.config.clone();
         config.settle_cache();
         let options = engine::Options {
             migrations: self.migrations.clone(),
-            // Each step is tried by itself.
-            baselines: false,
+            baselines: self.first_baseline(),
             seeds: self.seeds(),
             cache: config.cache,
             limits: config.limits,

@@ -66,6 +66,22 @@ impl ScratchServer {
         }
     }
 
+    /// An empty database in which steps make their tables in this schema, where databases have several.
+    pub(super) fn make_in(
+        self: &Arc<Self>,
+        schema: Option<&str>,
+    ) -> Result<ScratchDatabase, Error> {
+        let made = self.make()?;
+        if let (Held::Database { database, .. }, Some(schema)) = (&made.held, schema) {
+            database.live_in(schema).map_err(|error| {
+                Error::Setup(format!(
+                    "cannot make the schema `{schema}` in a throw-away database: {error}"
+                ))
+            })?;
+        }
+        Ok(made)
+    }
+
     /// An empty database.
     pub(super) fn make(self: &Arc<Self>) -> Result<ScratchDatabase, Error> {
         self.make_from(None)
@@ -178,11 +194,11 @@ impl ScratchDatabase {
         }
     }
 
-    /// Its content as a script that makes it again.
-    pub(super) fn dump(&self) -> Result<String, database::Error> {
+    /// Its content as a script that makes it again, where there is this schema.
+    pub(super) fn dump(&self, schema: Option<&str>) -> Result<String, database::Error> {
         match &self.held {
             Held::File { database, .. } => database.dump_content(),
-            Held::Database { database, .. } => database.dump_content(),
+            Held::Database { database, .. } => database.dump_content(schema),
         }
     }
 

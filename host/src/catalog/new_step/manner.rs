@@ -74,15 +74,28 @@ impl Manner {
                 _ => Some((index, manner)),
             };
         }
-        Ok(last.map_or_else(
-            || Self {
-                last: None,
-                spread: Spread::File { up: false },
-                undo: Undo::Nothing,
-                sections: Sections::Own,
-            },
-            |(_, manner)| manner,
-        ))
+        let baselines = names.iter().filter_map(|name| baseline(name));
+        let baseline = baselines.max_by_key(|(index, _)| *index);
+        let (index, mut manner) = match last {
+            Some((index, manner)) => (Some(index), manner),
+            None => {
+                let manner = Self {
+                    last: None,
+                    spread: Spread::File { up: false },
+                    undo: Undo::Nothing,
+                    sections: Sections::Own,
+                };
+                (None, manner)
+            }
+        };
+        // What comes next must be above all that a baseline stands for.
+        if let Some((place, stem)) = baseline.filter(|(place, _)| Some(*place) >= index) {
+            manner.last = Some(match &manner.last {
+                Some(last) => in_the_manner_of(last, &stem),
+                None => stem,
+            });
+        }
+        Ok(manner)
     }
 
     /// The stem of the next step.
@@ -136,6 +149,42 @@ impl Manner {
             .next()
             .filter(|letter| "_-. ".contains(*letter));
         Ok(format!("{next}{}{name}", separator.unwrap_or('_')))
+    }
+}
+
+/// The index of a baseline, and the stem of a step at its place; none when it is no baseline.
+fn baseline(file_name: &str) -> Option<(u64, String)> {
+    let parts = Parts::of(file_name)?;
+    if parts.undoes {
+        return None;
+    }
+    if let Some(version) = file_name::baselined_version(&parts.stem) {
+        let step = format!("V{}", parts.stem.trim_start_matches('B'));
+        return Some((version.index()?, step));
+    }
+    let (index, _) = file_name::index_and_name(&parts.stem).ok()?;
+    (parts.is_baseline && !runs_last(index)).then_some((index, parts.stem))
+}
+
+/// The stem of a step at the place of a baseline, written as the last step is.
+fn in_the_manner_of(last: &str, baseline: &str) -> String {
+    let is_digit = |letter: char| letter.is_ascii_digit();
+    let digits: String = baseline
+        .chars()
+        .take_while(|letter| is_digit(*letter))
+        .collect();
+    let is_dashed = last.get(4..5) == Some("-") && last.chars().take(4).all(is_digit);
+    if digits.is_empty() || baseline.get(4..5) == Some("-") {
+        return baseline.to_owned();
+    }
+    match (is_dashed, digits.len()) {
+        (true, 8 | 14) => format!("{}_", dashes(digits)),
+        (true, 17) => format!(
+            "{}-0000_",
+            dashes(digits.get(..14).unwrap_or_default().to_owned())
+        ),
+        (true, _) => baseline.to_owned(),
+        (false, _) => format!("{digits}{}", last.trim_start_matches(is_digit)),
     }
 }
 

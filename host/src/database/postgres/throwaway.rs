@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::{
     Access, Authority, Batch, Cell, ColumnBuilder, ColumnForm, CommitPermit, Content,
-    Database as _, Durability, Error, Result, ScriptError, Session, Stop,
+    Database as _, Durability, Error, Result, ScriptError, Session, Stop, quote,
 };
 use super::content::full_name;
 use super::errors::NO_PRIVILEGE;
@@ -41,6 +41,18 @@ impl Postgres {
             "CREATE DATABASE {name} TEMPLATE {template}{strategy}"
         ))?;
         Ok(self.sibling(name))
+    }
+
+    /// Makes a schema in this database, in which all who connect to it from now on find and make their tables.
+    pub fn live_in(&self, schema: &str) -> Result<()> {
+        self.administer(&format!("CREATE SCHEMA {}", quote(schema)))?;
+        self.administer(&format!(
+            "ALTER DATABASE {} SET search_path TO {}, public",
+            quote(&self.0.address.database),
+            quote(schema)
+        ))?;
+        self.disconnect();
+        Ok(())
     }
 
     /// Drops a database of the same server, whoever is connected to it.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 
 use super::super::content::is_journal;
 use super::super::{Error, ErrorKind, Result, quote};
@@ -86,16 +87,22 @@ fn write_rows(connection: &Connection, table: &str, text: &mut String) -> Result
         .collect::<rusqlite::Result<_>>()
         .map_err(translate)?;
     let names: Vec<String> = columns.iter().map(|column| quote(column)).collect();
-    let literals: Vec<String> = names.iter().map(|name| format!("quote({name})")).collect();
-    let query = format!(
-        "SELECT {} FROM {}",
-        literals.join(" || ', ' || "),
-        quote(table)
-    );
+    let literals = names.iter().map(|name| {
+        format!("CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE quote({name}) END")
+    });
+    let literals: Vec<String> = literals.collect();
+    let query = format!("SELECT {} FROM {}", literals.join(", "), quote(table));
     let mut statement = connection.prepare(&query).map_err(translate)?;
     let mut rows = statement.query([]).map_err(translate)?;
     while let Some(row) = rows.next().map_err(translate)? {
-        let values: String = row.get(0).map_err(translate)?;
+        let mut values = Vec::with_capacity(names.len());
+        for column in 0..names.len() {
+            values.push(match row.get_ref(column).map_err(translate)? {
+                ValueRef::Blob(text) => text_literal(text),
+                _ => row.get(column).map_err(translate)?,
+            });
+        }
+        let values = values.join(", ");
         // Writing to a text cannot fail.
         let _ = writeln!(
             text,
@@ -105,6 +112,18 @@ fn write_rows(connection: &Connection, table: &str, text: &mut String) -> Result
         );
     }
     Ok(())
+}
+
+/// A text as SQL. What would not stay as it is in a file is written in hexadecimal: a NUL ends a statement, what is not UTF-8 is no
+/// SQL, and line ends are changed by others.
+fn text_literal(text: &[u8]) -> String {
+    match std::str::from_utf8(text) {
+        Ok(text) if !text.contains(['\0', '\r']) => format!("'{}'", text.replace('\'', "''")),
+        _ => {
+            let digits = text.iter().map(|byte| format!("{byte:02x}"));
+            format!("CAST(x'{}' AS TEXT)", digits.collect::<String>())
+        }
+    }
 }
 
 /// Writes where automatic keys stand.

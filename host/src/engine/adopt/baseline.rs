@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::record::{self, Record};
 use super::{AdoptedFile, Adoption, BaselineOrder, steps, take_turn};
-use crate::catalog::{Catalog, StepFile};
+use crate::catalog::{Catalog, StepFile, runs_last};
 use crate::database::Stop;
 use crate::engine::step_reference::StepReference;
 use crate::engine::{ApplyError, ApplyMode, ApplyOrder, Engine, Observer, Progress, RunError};
@@ -22,16 +22,18 @@ pub(in crate::engine) async fn baseline(
     if engine.options.tenancy.is_some() {
         return of_tenants(engine, order, observer, stop).await;
     }
-    let catalog = engine.catalog()?.with_baseline();
+    let scanned = engine.catalog()?;
     {
         // Who is refused, or has nothing to do, must not even open the target for writing.
         let snapshot = engine.snapshot(stop).await?;
+        let catalog = adoptable(engine, &scanned, &snapshot);
         let steps = chosen(engine, &catalog, &snapshot, order.through.as_ref())?;
         if order.dry_run || is_done(&steps, &snapshot) {
             return Ok(adoption(None, &steps));
         }
     }
     let (mut session, snapshot) = take_turn(engine, &*observer, stop).await?;
+    let catalog = adoptable(engine, &scanned, &snapshot);
     let steps = chosen(engine, &catalog, &snapshot, order.through.as_ref())?;
     if is_done(&steps, &snapshot) {
         return Ok(adoption(None, &steps));
@@ -47,6 +49,17 @@ pub(in crate::engine) async fn baseline(
     }
     let run = record.commit(&mut *session).await?;
     Ok(adoption(Some(run), &steps))
+}
+
+/// The files that can be written down as applied: all steps of a new database, which have run in it before; and the baseline
+/// where they are not there any more.
+fn adoptable(engine: &Engine, scanned: &Catalog, snapshot: &Snapshot) -> Catalog {
+    let is_new = snapshot.steps.keys().all(|index| runs_last(*index));
+    let catalog = match is_new {
+        true => scanned.clone(),
+        false => engine.fitting(scanned, snapshot),
+    };
+    catalog.with_baseline()
 }
 
 /// The same for files that have no numbers, and for all tenants.

@@ -2,7 +2,7 @@
 
 use super::chosen::Chosen;
 use super::{Difference, Differs};
-use crate::catalog::{Digests, Role, StepKind, step_label};
+use crate::catalog::{Digests, Role, StepKind, is_of_baseline, step_label};
 use crate::database::{self, Session};
 use crate::engine::adopt::Record;
 use crate::engine::{Engine, RunError};
@@ -13,13 +13,20 @@ pub(super) async fn differences(
     digests: &Digests,
     session: &mut dyn Session,
 ) -> Result<Vec<Difference>, RunError> {
-    let catalog = engine.catalog()?;
     let snapshot = journal::read(session).await?;
+    let catalog = engine.fitting(&engine.catalog()?, &snapshot);
     let mut differences = Vec::new();
     for record in snapshot.steps.values() {
         let file = catalog.steps.get(&record.index);
         let (what, now) = match file {
+            None if catalog.is_squashed(record.index) => continue,
             None => (Differs::Missing, None),
+            // The baseline was applied in the place of this step.
+            Some(file)
+                if is_of_baseline(record.index, &record.name) && file.role != Role::Baseline =>
+            {
+                continue;
+            }
             // It runs again when it has changed. A seed does not, which may be accepted.
             Some(file) if file.role == Role::Repeatable => continue,
             Some(file) => {
@@ -70,7 +77,7 @@ pub(super) async fn write(
     record: &mut Record,
     session: &mut dyn Session,
 ) -> Result<(), RunError> {
-    let catalog = engine.catalog()?;
+    let catalog = engine.fitting(&engine.catalog()?, snapshot);
     for difference in chosen.iter() {
         let Some(before) = snapshot.steps.get(&difference.index) else {
             continue;

@@ -186,6 +186,10 @@ impl Run<'_> {
                 continue;
             }
             let Some(file) = self.catalog.steps.get(&record.index) else {
+                // It had nothing to finalize; nor is it reset, which was refused before.
+                if self.catalog.is_final_without_file(record.index) {
+                    continue;
+                }
                 return Err(Interruption::Refused(Failure::new(
                     "files",
                     Blame::Operator,

@@ -28,7 +28,7 @@ fn engine(directory: &Path) -> Engine {
     };
     let options = Options {
         migrations: directory.join("migrations"),
-        baselines: true,
+        baselines: Some(u64::MAX),
         seeds: Default::default(),
         cache: directory.join("cache"),
         limits: Limits::default(),

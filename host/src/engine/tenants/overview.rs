@@ -58,6 +58,7 @@ pub(in crate::engine) async fn overview(
             .unwrap_or(0),
         target_index: migrations().map(|file| file.index).max().unwrap_or(0),
         steps,
+        baseline: None,
         ignored: Vec::new(),
         problems,
         rows: None,

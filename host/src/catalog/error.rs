@@ -1,0 +1,175 @@
+//! What can be wrong with the files, and what to do about it.
+
+use std::path::PathBuf;
+
+use super::file_name;
+
+/// What is wrong with the files.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields are named in the messages")]
+pub enum Error {
+    /// The directory cannot be read.
+    #[error("cannot read the migrations in `{}`: {source}; pass the right directory with `--migrations`", .directory.display())]
+    Directory {
+        directory: PathBuf,
+        source: std::io::Error,
+    },
+    /// A file cannot be read.
+    #[error("cannot read `{}`: {source}", .path.display())]
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// Two files claim one place in the order.
+    #[error(
+        "two steps have the index {index}: `{first}` and `{second}`; give one of them an index of its own"
+    )]
+    DuplicateIndex {
+        index: String,
+        first: String,
+        second: String,
+    },
+    /// Some files are numbered, and others have versions.
+    #[error(
+        "`{number}` has a number and `{version}` a version, so that their order is not known: name all of them in one manner"
+    )]
+    TwoManners { number: String, version: String },
+    /// Names of Diesel's of two ages, which are in another order here than there.
+    #[error(
+        "`{later}` comes after `{numbered}` for Diesel, which compares names as texts, and before it here, where a time with a \
+         number after it is longer: give it the number `-0000` after its time, too"
+    )]
+    TwoTimes { later: String, numbered: String },
+    /// What stands in the directory is not understood.
+    #[error("`{}` holds what would not be run:\n{}\n{hint}", .directory.display(), listed(.files))]
+    Strange {
+        directory: PathBuf,
+        files: Vec<Strange>,
+        hint: &'static str,
+    },
+    /// There is something, but no step.
+    #[error("`{}` holds no step, only {found}; {}", .directory.display(), file_name::FORMS)]
+    NoStep { directory: PathBuf, found: String },
+    /// The names of files do not say in which order they are meant.
+    #[error(
+        "`{first}` comes before `{second}` in the order of their names, and after it by their versions: say which is meant with \
+         `order = \"versions\"` or `order = \"names\"` under `[sources]`"
+    )]
+    Order { first: String, second: String },
+    /// A file has no version, though they are to be the order.
+    #[error(
+        "`{0}` has no version in its name, and `sources.order` says that versions are the order"
+    )]
+    NoVersion(String),
+    /// A file was not applied, though one after it was.
+    #[error(
+        "`{step}` was never applied, but `{later}` after it was: steps are applied in order; give it an index above {highest}, \
+         or pass `--out-of-order`"
+    )]
+    Gap {
+        step: String,
+        later: String,
+        highest: String,
+    },
+    /// A step was not applied, and is in a baseline alone.
+    #[error(
+        "{lost} was never applied here, and its file is gone: `{baseline}` stands for it on new databases alone, and {last} was \
+         applied here; put the files of the steps up to that baseline back, and run them first"
+    )]
+    OutOfReach {
+        lost: String,
+        baseline: String,
+        last: String,
+    },
+    /// A step is among those that a baseline stands for by their places, and is none of them.
+    #[error(
+        "`{step}` is at or below `{baseline}`, which does not stand for it: a new database would never get it; give it a number \
+         above {through}, or, when it belongs there, remove that baseline and make it anew with `wasmigrate squash`"
+    )]
+    NotInBaseline {
+        step: String,
+        baseline: String,
+        through: String,
+    },
+    /// A step has changed since a baseline was made of it.
+    #[error(
+        "`{step}` has changed since `{baseline}` was made of it: its SHA-256 was {squashed} and is {now}; restore the file, or \
+         remove that baseline and make it anew with `wasmigrate squash`"
+    )]
+    SquashedChanged {
+        step: String,
+        baseline: String,
+        squashed: String,
+        now: String,
+    },
+    /// A step was applied, and its file is gone.
+    #[error(
+        "step {label} was applied, but its file is gone: put it back, or pass `--allow-missing`; when it is gone for good, \
+         `wasmigrate repair --remove {label} --reason …` writes that down"
+    )]
+    Missing { label: String },
+    /// A step was applied, and its file is another one now.
+    #[error(
+        "`{step}` has changed since it was applied: its SHA-256 was {applied} and is {now}; restore the file and put the change \
+         into a new step, or pass `--allow-changed`; when the change is right, `wasmigrate repair --accept {step} --reason …` \
+         accepts it for good"
+    )]
+    Changed {
+        step: String,
+        applied: String,
+        now: String,
+    },
+    /// A directory of files for tenants cannot be read.
+    #[error("cannot read the directory `{}` of `sources.{setting}`: {source}", .directory.display())]
+    SourceDirectory {
+        setting: &'static str,
+        directory: PathBuf,
+        source: std::io::Error,
+    },
+    /// The directory of seeds cannot be read.
+    #[error("cannot read the directory `{}` of `seeds`: {source}", .directory.display())]
+    Seeds {
+        directory: PathBuf,
+        source: std::io::Error,
+    },
+    /// A directory of files for tenants is configured twice.
+    #[error(
+        "`sources.{setting}` names the directory `{directory}`, which is configured before: name it once"
+    )]
+    DirectoryTwice {
+        setting: &'static str,
+        directory: String,
+    },
+    /// A file of a new step cannot be made.
+    #[error("cannot make `{}`: {source}", .path.display())]
+    New {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// A new step cannot be called so.
+    #[error("a step cannot be called so: `{name}` {why}")]
+    NewName { name: String, why: String },
+    /// A SQL file cannot be taken apart.
+    #[error("`{label}`, line {line}: {why}")]
+    Sql {
+        label: String,
+        line: usize,
+        why: String,
+    },
+}
+
+/// A file that is not understood.
+#[derive(Clone, Debug)]
+pub struct Strange {
+    /// The file's name.
+    pub file_name: String,
+    /// What it is instead of a step.
+    pub why: String,
+}
+
+fn listed(files: &[Strange]) -> String {
+    let lines = files
+        .iter()
+        .map(|file| format!("  `{}` {}", file.file_name, file.why));
+    lines.collect::<Vec<_>>().join("\n")
+}
