@@ -7,7 +7,7 @@ use super::extent::{Candidate, Extent, Plan, Standing};
 use super::order::Order;
 use super::state::{Command, Refusal, State, Verdict};
 use super::{Engine, Options, Replacement, RunError, overview, tenants};
-use crate::catalog::{self, Catalog, Digests, Role, StepFile, runs_last, step_label};
+use crate::catalog::{self, Catalog, Digests, Role, runs_last, step_label};
 use crate::database::Stop;
 use crate::journal::{Snapshot, StepRecord, StepState};
 

@@ -98,7 +98,7 @@ pub use live::CurrentStep;
 pub use options::{NativeFunction, OnBadRow, Options, Replacement, TransformOptions};
 pub use order::Order;
 pub use overview::{
-    BaselineOverview, IncludedStep, Overview, Progress, Repeatable, StepOverview, TenantsSummary,
+    BaselineOverview, Overview, Progress, Repeatable, StepOverview, TenantsSummary,
 };
 pub use rehearse::Rehearsal;
 pub use repair::{Difference, Differs, Repair, RepairOrder};
