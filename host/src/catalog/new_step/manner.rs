@@ -89,7 +89,7 @@ impl Manner {
             }
         };
         // What comes next must be above all that a baseline stands for.
-        if let Some((place, stem)) = baseline.filter(|(place, _)| Some(*place) >= index) {
+        if let Some((_, stem)) = baseline.filter(|(place, _)| Some(*place) >= index) {
             manner.last = Some(match &manner.last {
                 Some(last) => in_the_manner_of(last, &stem),
                 None => stem,
