@@ -347,6 +347,15 @@ fn a_second_one_begins_with_the_first() {
     place.run(&["finalize"]).ends_with(0);
     assert!(place.has_table("b"));
     assert_eq!(place.one::<i64>("SELECT count(*) FROM a"), 1);
+    // The first step is in the baseline alone, and the second one's file is there.
+    for command in ["migrate", "verify"] {
+        place.run(&[command]).ends_with(0);
+    }
+    place.write_step("0001_a.sql", A.as_bytes());
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("nothing to do");
 }
 
 #[test]

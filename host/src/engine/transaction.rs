@@ -76,6 +76,8 @@ pub(super) struct StepTransaction {
     pub(super) after: Option<(u64, StepState)>,
     /// The steps that a baseline stands for, which are written down with it.
     includes: Vec<(StepKind, StepRecord)>,
+    /// The step at its own place, for which it is written down.
+    stands_for: Option<String>,
     /// Whether the step runs outside a transaction.
     pub(super) is_outside: bool,
     /// Whether the step has asked the database anything.
@@ -203,17 +205,19 @@ impl StepTransaction {
             version,
             after: None,
             includes: Vec::new(),
+            stands_for: None,
             is_outside: false,
             has_asked: false,
         }
     }
 
-    /// Writes these steps down with this one, which does what they do; one with the same index is written down in its place.
+    /// Writes these steps down with this one, which does what they do. The one with the same index it is itself, so that the
+    /// journal says how the database began.
     pub(super) fn includes(&mut self, files: Vec<(StepFile, String)>) {
         let mut others = Vec::with_capacity(files.len());
         for (file, digest) in files {
             if file.index == self.record.index {
-                (self.record.name, self.record.digest) = (file.name, digest);
+                self.stands_for = Some(file.label());
                 continue;
             }
             let record = StepRecord {
@@ -264,10 +268,9 @@ impl StepTransaction {
             (included.migrated_at, included.finalized_at) =
                 (self.record.migrated_at, self.record.finalized_at);
         }
-        let own = (self.record.name != self.step.name).then_some(&self.record);
-        let included = self.includes.iter().map(|(_, included)| included);
-        for included in included.chain(own) {
-            let label = step_label(included.index, &included.name);
+        let included = self.includes.iter();
+        let included = included.map(|(_, step)| step_label(step.index, &step.name));
+        for label in included.chain(self.stands_for.clone()) {
             let line = format!("{label} is included, and was not run");
             self.output.write(Level::Info, line);
         }
