@@ -436,6 +436,9 @@ fn rights_and_the_schema_of_the_target_are_kept() {
         .run(&["test", "--database", &target])
         .and_says("NOT checked on PostgreSQL");
     place
+        .run(&["test", "--database", &target, "--on", "postgres"])
+        .and_says("✓ same as steps");
+    place
         .run(&["finalize", "--database", &target])
         .ends_with(0)
         .and_says("0001_a is included");

@@ -57,10 +57,8 @@ pub(super) fn run(
     let server = arguments.server.clone();
     let server = server.or_else(|| Some(config.test.server.clone()).filter(|url| !url.is_empty()));
     let migrations = config.migrations.clone();
-    let target = config.database.clone();
     let mut rehearsal = Rehearsal::of(&migrations)
         .with_config(config)
-        .against(target)
         .stopping(stop);
     if is_on_a_server {
         rehearsal = rehearsal.on_postgres(server.ok_or_else(|| {

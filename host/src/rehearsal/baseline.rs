@@ -105,7 +105,13 @@ impl Rehearsal {
                 advice: advice.to_owned(),
             }))
         };
-        let (by_steps, by_baseline) = (server.make()?, server.make()?);
+        // A target that cannot be asked is taken for a usual one.
+        let schema = match server.has_schemas() {
+            true => self.schema_of_target().unwrap_or_default(),
+            false => None,
+        };
+        let make = || server.make_in(schema.as_deref());
+        let (by_steps, by_baseline) = (make()?, make()?);
         let last = baseline.file.index;
         let engine = self.engine()?.with_baselines(begins);
         if let Err(why) = run(&engine, &by_steps, last, &self.stop) {

@@ -66,6 +66,11 @@ impl ScratchServer {
         }
     }
 
+    /// Whether a database has several schemas, one of which is the target.
+    pub(super) fn has_schemas(&self) -> bool {
+        matches!(self.place, Place::Server { .. })
+    }
+
     /// An empty database in which steps make their tables in this schema, where databases have several.
     pub(super) fn make_in(
         self: &Arc<Self>,

@@ -29,7 +29,7 @@ pub struct Squashed {
 
 impl Rehearsal {
     /// Makes a baseline of the steps up to this one: what they come to on an empty database, as the database's own tool or form
-    /// writes it. Where there is an earlier baseline, that database begins with it. The target, where one was named, says the
+    /// writes it. Where there is an earlier baseline, that database begins with it. The target of the settings, where there is one, says the
     /// schema. Blocks; must not be called from within an asynchronous runtime.
     pub fn squash(&self, through: &StepReference, name: &str) -> Result<Squashed, Error> {
         let server = match &self.postgres {
@@ -159,10 +159,11 @@ impl Rehearsal {
     }
 
     /// The schema in which the target has its tables, where that is not the usual one.
-    fn schema_of_target(&self) -> Result<Option<String>, Error> {
-        let Some(url) = &self.against else {
+    pub(super) fn schema_of_target(&self) -> Result<Option<String>, Error> {
+        let url = &self.config.database;
+        if url.is_empty() {
             return Ok(None);
-        };
+        }
         let Location::Server(target) = self.locate(url)? else {
             return Ok(None);
         };
