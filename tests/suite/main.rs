@@ -37,6 +37,7 @@ mod seeds;
 mod server;
 mod service;
 mod sqlite;
+mod switched;
 mod target;
 mod tenants;
 mod transform;

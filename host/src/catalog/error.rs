@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::file_name;
+/// What a step may be called, for messages.
+pub(super) const FORMS: &str = "a step is named NNNN_name.sql, NNNN_name.wasm, V1_2__name.sql or R__name.sql, or is a \
+                                directory NNNN_name with up.sql or migration.sql";
 
 /// What is wrong with the files.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +50,7 @@ pub enum Error {
         hint: &'static str,
     },
     /// There is something, but no step.
-    #[error("`{}` holds no step, only {found}; {}", .directory.display(), file_name::FORMS)]
+    #[error("`{}` holds no step, only {found}; {}", .directory.display(), FORMS)]
     NoStep { directory: PathBuf, found: String },
     /// The names of files do not say in which order they are meant.
     #[error(

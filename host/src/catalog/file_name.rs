@@ -9,10 +9,6 @@ use super::repeatable::{is_repeatable_name, repeatable_index};
 use super::version::Version;
 use crate::database::Kind;
 
-/// What a step may be called, for messages.
-pub(super) const FORMS: &str = "a step is named NNNN_name.sql, NNNN_name.wasm, V1_2__name.sql or R__name.sql, or is a \
-                                directory NNNN_name with up.sql or migration.sql";
-
 /// Why a baseline cannot stand where it does.
 pub(super) const BASELINE: &str =
     "is a baseline for new databases, and would run beside what it stands for: move it away";

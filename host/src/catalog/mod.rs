@@ -201,7 +201,7 @@ impl Catalog {
             return Err(Error::Strange {
                 directory: directory.to_owned(),
                 files: strange,
-                hint: file_name::FORMS,
+                hint: error::FORMS,
             });
         }
         if let (Some(number), Some(version)) = (number, version) {

@@ -102,3 +102,26 @@ fn a_file_that_mixes_tools_is_refused() {
         .and_says("line 3")
         .and_says("in the manner of another tool");
 }
+
+/// A value may look like the beginning of a section.
+#[test]
+fn what_is_inside_a_string_begins_no_section() {
+    let place = Place::new().with_sql(
+        "0001_text.sql",
+        "-- wasmigrate:migrate
+CREATE TABLE page (text TEXT);
+INSERT INTO page VALUES ('how to undo:
+-- migrate:down
+-- wasmigrate:no-transaction
+-- wasmigrate:reset
+it''s all');
+-- wasmigrate:reset
+DROP TABLE page;
+",
+    );
+    place.run(&["migrate"]).ends_with(0);
+    let text = place.one::<String>("SELECT text FROM page");
+    assert!(text.ends_with("-- wasmigrate:reset\nit's all"), "{text}");
+    place.run(&["reset"]).ends_with(0);
+    assert!(!place.has_table("page"));
+}
