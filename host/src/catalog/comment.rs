@@ -307,7 +307,7 @@ mod tests {
                 "COPY t (a) FROM stdin;\nit's\n\\.\nSELECT 'a\nb'",
                 vec![Sql, Data, Data, Sql, Data],
             ),
-            ("COPY t FROM stdin;\na\nb", vec![Sql, Sql, Sql]),
+            ("COPY t FROM stdin;\na\nb", vec![Sql, Unclear, Unclear]),
             ("SELECT E'a\\'\nb'\n", vec![Sql, Data]),
             (
                 "SELECT x LIKE'a\\'\n; SELECT '\nb'",

@@ -397,7 +397,7 @@ mod tests {
         assert!(
             parse("postgres://h/d?sslmod=x", &[("USER", "a")])
                 .unwrap_err()
-                .contains("`sslmod` is not known")
+                .contains("is `sslmode` meant?")
         );
         assert!(
             parse("postgres://h/d", &[])
