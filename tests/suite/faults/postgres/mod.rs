@@ -31,10 +31,22 @@ fn in_parallel(place: Place, workers: &str) -> Place {
 #[test]
 fn a_run_that_is_repeated_has_the_same_exchanges() {
     let scenario = Scenario::new("steps", steps::sql, &[], &["finalize"]);
-    let exchanges = scenario.rehearse(Manner::Command);
+    // A look for a pause comes by the clock, and is an exchange and its end.
+    let rehearse = || {
+        let mut is_end = false;
+        let mut exchanges = scenario.rehearse(Manner::Command);
+        exchanges.retain(|about| {
+            let is_look = about.contains("requested_at");
+            let is_kept = !is_look && !is_end;
+            is_end = is_look;
+            is_kept
+        });
+        exchanges
+    };
+    let exchanges = rehearse();
     let commits = exchanges.iter().filter(|about| about.contains("COMMIT"));
     assert!(commits.count() > 7, "{exchanges:#?}");
-    assert_eq!(scenario.rehearse(Manner::Command), exchanges);
+    assert_eq!(rehearse(), exchanges);
 }
 
 #[test]
