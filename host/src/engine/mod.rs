@@ -371,11 +371,13 @@ impl Engine {
         observer: &Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Option<String>, RunError> {
-        event::hear_waits(stop, observer);
         if self.database.capabilities().has_tenant_databases() {
             return Ok(None);
         }
-        let session = self.database.open(Access::Read, stop).await?;
+        // What comes after is heard by others.
+        let look = stop.child();
+        event::hear_waits(&look, observer);
+        let session = self.database.open(Access::Read, &look).await?;
         Ok(session.own_schema().map(str::to_owned))
     }
 
