@@ -40,7 +40,7 @@ fn a_server_that_lets_nobody_in_is_named_and_ctrl_c_ends_the_wait() {
         "{message}"
     );
     assert!(message.contains("given up after 10 s"), "{message}");
-    ends_soon(host, 2);
+    ends_soon(host, 1);
 }
 
 #[test]
