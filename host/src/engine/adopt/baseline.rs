@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::record::{self, Record};
+use super::record::{self, BASELINE, Record};
+use super::unadopted::other_list;
 use super::{AdoptedFile, Adoption, BaselineOrder, steps, take_turn};
 use crate::catalog::{Catalog, StepFile, runs_last};
 use crate::database::Stop;
@@ -23,22 +24,24 @@ pub(in crate::engine) async fn baseline(
         return of_tenants(engine, order, observer, stop).await;
     }
     let scanned = engine.catalog()?;
+    let begins_list;
     {
         // Who is refused, or has nothing to do, must not even open the target for writing.
         let snapshot = engine.snapshot(stop).await?;
+        begins_list = other_list(engine, &snapshot, stop).await?.is_some();
         let catalog = adoptable(engine, &scanned, &snapshot);
         let steps = chosen(engine, &catalog, &snapshot, order.through.as_ref())?;
-        if order.dry_run || is_done(&steps, &snapshot) {
+        if order.dry_run || is_done(&steps, &snapshot, begins_list) {
             return Ok(adoption(None, &steps));
         }
     }
     let (mut session, snapshot) = take_turn(engine, &*observer, stop).await?;
     let catalog = adoptable(engine, &scanned, &snapshot);
     let steps = chosen(engine, &catalog, &snapshot, order.through.as_ref())?;
-    if is_done(&steps, &snapshot) {
+    if is_done(&steps, &snapshot, begins_list) {
         return Ok(adoption(None, &steps));
     }
-    let mut record = Record::begin(&mut *session, "baseline", engine.options.lease).await?;
+    let mut record = Record::begin(&mut *session, BASELINE, engine.options.lease).await?;
     if let Some(reason) = &order.reason {
         record.tell(None, &format!("reason: {reason}"));
     }
@@ -122,11 +125,14 @@ async fn of_nothing(
     observer: &dyn Observer,
     stop: &Stop,
 ) -> Result<Adoption, RunError> {
-    if order.dry_run || engine.snapshot(stop).await?.last_run.is_some() {
+    let snapshot = engine.snapshot(stop).await?;
+    let is_said =
+        snapshot.last_run.is_some() && other_list(engine, &snapshot, stop).await?.is_none();
+    if order.dry_run || is_said {
         return Ok(Adoption::default());
     }
     let (mut session, _) = take_turn(engine, observer, stop).await?;
-    let mut record = Record::begin(&mut *session, "baseline", engine.options.lease).await?;
+    let mut record = Record::begin(&mut *session, BASELINE, engine.options.lease).await?;
     if let Some(reason) = &order.reason {
         record.tell(None, &format!("reason: {reason}"));
     }
@@ -144,9 +150,9 @@ fn file(name: String) -> AdoptedFile {
     }
 }
 
-/// Whether there is nothing to write down. The first baseline says that it was made, if nothing else.
-fn is_done(steps: &[(&StepFile, String)], snapshot: &Snapshot) -> bool {
-    steps.is_empty() && snapshot.last_run.is_some()
+/// Whether there is nothing to write down. The first baseline of a list says that it was made, if nothing else.
+fn is_done(steps: &[(&StepFile, String)], snapshot: &Snapshot, begins_list: bool) -> bool {
+    steps.is_empty() && snapshot.last_run.is_some() && !begins_list
 }
 
 fn adoption(run: Option<i64>, steps: &[(&StepFile, String)]) -> Adoption {

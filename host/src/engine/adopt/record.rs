@@ -8,6 +8,9 @@ use crate::output::{Level, printable};
 /// The writer of its output: what it writes commits with all else, and nobody has to find it again.
 const WRITER: i64 = 0;
 
+/// How the history calls a run that writes steps down as applied, without another tool's history.
+pub(super) const BASELINE: &str = "baseline";
+
 /// A run that begins and ends in the open transaction.
 pub(in crate::engine) struct Record {
     pub(in crate::engine) lease: Lease,

@@ -1,8 +1,9 @@
 //! Targets that another tool has migrated, and of which our journal knows nothing yet.
 
+use super::record::BASELINE;
 use super::{Adoption, ImportOrder, import};
 use crate::catalog::step_label;
-use crate::database::{self, Access, Stop};
+use crate::database::{self, Access, Session, Stop};
 use crate::engine::event::{Event, Observer};
 use crate::engine::{Engine, RunError, WAIT_INTERVAL};
 use crate::foreign::{self, Found, Owner, Tool};
@@ -82,9 +83,9 @@ pub(in crate::engine) async fn unadopted(
 }
 
 /// Why nothing runs on a target whose steps came from a directory so far and would come from `[sources]` now, or the other way
-/// round: the same files would run again, because each of the two has a list of its own. None when both lists are in use, or
-/// nothing was run yet.
-async fn other_list(
+/// round: the same files would run again, because each of the two has a list of its own. None when the list that is asked for
+/// is in use, nothing is applied, or a baseline has said since that the other list is to be begun.
+pub(super) async fn other_list(
     engine: &Engine,
     snapshot: &Snapshot,
     stop: &Stop,
@@ -97,25 +98,79 @@ async fn other_list(
     }
     let mut session = engine.database.open(Access::Read, stop).await?;
     session.begin_read().await?;
-    let sources = match journal::has_tenants(&mut *session).await? {
-        true => journal::read_sources(&mut *session).await?,
-        false => Vec::new(),
+    let other = match is_tenancy {
+        true => steps_before(snapshot, &mut *session).await?,
+        false => sources_before(&mut *session).await?,
     };
+    let runs = journal::read_runs(&mut *session, i64::MAX, RECENT_RUNS).await?;
     session.rollback().await?;
-    let (was, now, example) = match (is_tenancy, sources.first(), snapshot.steps.values().next()) {
-        (true, None, Some(step)) => (
-            "a directory of steps",
-            "from `[sources]`",
-            step_label(step.index, &step.name),
-        ),
-        (false, Some(source), _) => ("`[sources]`", "from a directory", source.key.clone()),
-        _ => return Ok(None),
+    let Some(Other {
+        was,
+        now,
+        example,
+        last_use,
+    }) = other
+    else {
+        return Ok(None);
     };
+    let mut baselines = runs.iter().filter(|run| run.command == BASELINE);
+    if baselines.any(|run| run.id > last_use) {
+        return Ok(None);
+    }
     Ok(Some(format!(
-        "what was applied to this target came from {was}, such as `{example}`, and would come {now} now: each has a list of its \
-         own, so that everything would run again. Set it as it was; or write down what was applied in the new list, too: \
-         `wasmigrate baseline` writes all of it down, `--through` a part, `--through none` nothing"
+        "what was applied to this target came from {was}, such as `{example}`, and would come from {now} now: each has a list of \
+         its own, so that everything would run again. Set it as it was; or write down what was applied in the new list, too: \
+         `wasmigrate baseline` writes all of it down, `wasmigrate baseline --through none` nothing"
     )))
+}
+
+/// How many runs are looked at for a baseline that came after the other list was used.
+const RECENT_RUNS: u32 = 100;
+
+/// The list from which the steps of a target came.
+struct Other {
+    was: &'static str,
+    now: &'static str,
+    /// One of them.
+    example: String,
+    /// The last run that applied one.
+    last_use: i64,
+}
+
+/// What came from a directory, where nothing is written down of `[sources]`.
+async fn steps_before(
+    snapshot: &Snapshot,
+    session: &mut dyn Session,
+) -> Result<Option<Other>, database::Error> {
+    let is_in_use =
+        journal::has_tenants(session).await? && !journal::read_sources(session).await?.is_empty();
+    let newest = snapshot.steps.values().max_by_key(|step| step.run);
+    Ok(newest.filter(|_| !is_in_use).map(|newest| Other {
+        was: "a directory of steps",
+        now: "`[sources]`",
+        example: step_label(newest.index, &newest.name),
+        last_use: newest.run,
+    }))
+}
+
+/// What came from `[sources]` and is still applied.
+async fn sources_before(session: &mut dyn Session) -> Result<Option<Other>, database::Error> {
+    if !journal::has_tenants(session).await? {
+        return Ok(None);
+    }
+    let applied = journal::read_applied(session).await?;
+    // Where tenants have files of their own, what was applied to them is written down there.
+    let has_tenants = !journal::read_tenants(session).await?.is_empty();
+    let sources = journal::read_sources(session).await?;
+    let example = sources
+        .first()
+        .filter(|_| has_tenants || !applied.is_empty());
+    Ok(example.map(|example| Other {
+        was: "`[sources]`",
+        now: "a directory",
+        example: example.key.clone(),
+        last_use: applied.iter().map(|applied| applied.run).max().unwrap_or(0),
+    }))
 }
 
 /// Another tool's history, as long as our journal is empty: only then the target is looked at.
