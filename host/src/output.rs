@@ -124,20 +124,12 @@ fn without_passwords(text: &str) -> String {
                 })
                 .unwrap_or(value.len()),
         };
+        let (password, after) = value.split_at(end);
         shown.push_str(before);
-        shown.push_str(match value.split_at_checked(end) {
-            Some((value, after)) => {
-                rest = after;
-                match value.is_empty() {
-                    true => "",
-                    false => "…",
-                }
-            }
-            None => {
-                rest = "";
-                "…"
-            }
-        });
+        if !password.is_empty() {
+            shown.push('…');
+        }
+        rest = after;
     }
     shown.push_str(rest);
     shown

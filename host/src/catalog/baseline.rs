@@ -67,16 +67,7 @@ impl Catalog {
                 None => &mut *number,
             };
             manner.get_or_insert_with(|| file.file_name.clone());
-            let file = StepFile {
-                index,
-                name,
-                kind: file.form,
-                file_name: file.file_name,
-                path: file.path,
-                undo: file.undo,
-                metadata: file.metadata,
-                role: Role::Baseline,
-            };
+            let file = file.into_step(index, name, Role::Baseline);
             if let Some(other) = self.baselines.get(&index) {
                 strange.push(Strange {
                     why: format!("stands for the same steps as `{}`", other.file.file_name),

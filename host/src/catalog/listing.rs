@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use super::file_name::{self, Parts};
 use super::inside::objection;
+use super::role::Role;
 use super::version::Version;
-use super::{Ignored, StepKind, Strange};
+use super::{Ignored, StepFile, StepKind, Strange};
 use crate::database::Kind;
 use crate::output::printable;
 
@@ -36,6 +37,22 @@ pub(super) struct Listed {
     pub(super) undo: Option<PathBuf>,
     /// The file that says how it runs.
     pub(super) metadata: Option<PathBuf>,
+}
+
+impl Listed {
+    /// The same as a step.
+    pub(super) fn into_step(self, index: u64, name: String, role: Role) -> StepFile {
+        StepFile {
+            index,
+            name,
+            kind: self.form,
+            file_name: self.file_name,
+            path: self.path,
+            undo: self.undo,
+            metadata: self.metadata,
+            role,
+        }
+    }
 }
 
 /// The content of a directory, for one database.

@@ -320,19 +320,11 @@ fn refuse_two_times(listed: &[Listed]) -> Result<(), Error> {
 }
 
 fn step(file: Listed, index: u64, name: String) -> StepFile {
-    StepFile {
-        index,
-        name,
-        kind: file.form,
-        file_name: file.file_name,
-        path: file.path,
-        undo: file.undo,
-        metadata: file.metadata,
-        role: match runs_last(index) {
-            true => Role::Repeatable,
-            false => Role::Migration,
-        },
-    }
+    let role = match runs_last(index) {
+        true => Role::Repeatable,
+        false => Role::Migration,
+    };
+    file.into_step(index, name, role)
 }
 
 /// An index as its user wrote it.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::listing::Listing;
 use super::repeatable::{is_repeatable_name, seed_index};
-use super::{Catalog, Error, Role, StepFile, Strange};
+use super::{Catalog, Error, Role, Strange};
 use crate::database::Kind;
 
 /// What the label of a seed begins with.
@@ -60,22 +60,15 @@ impl Catalog {
                 hint: "seeds are files .sql and .wasm, and run in the order of their names",
             });
         }
-        for file in listed {
+        for mut file in listed {
             let name = format!("{PREFIX}{}", file.stem);
             let index = seed_index(&name);
-            let step = StepFile {
-                index,
-                role: match is_repeatable_name(&file.stem) {
-                    true => Role::Repeatable,
-                    false => Role::Seed,
-                },
-                name,
-                kind: file.form,
-                file_name: format!("{PREFIX}{}", file.file_name),
-                path: file.path,
-                undo: file.undo,
-                metadata: file.metadata,
+            let role = match is_repeatable_name(&file.stem) {
+                true => Role::Repeatable,
+                false => Role::Seed,
             };
+            file.file_name.insert_str(0, PREFIX);
+            let step = file.into_step(index, name, role);
             let second = step.file_name.clone();
             if let Some(first) = self.steps.insert(index, step) {
                 return Err(Error::DuplicateIndex {

@@ -68,10 +68,18 @@ pub(super) async fn run(
     let target = global.target(arguments.allowances, manner)?;
     let stop = Stop::default();
     cancel_on_signal(&stop)?;
-    if let Target::Here(_) = target {
-        let config = global.config()?;
-        if !config.schema_file.as_os_str().is_empty() {
-            super::schema::refuse_place(&config.schema_file, global, &config)?;
+    let config = match target {
+        Target::Here(_) => Some(global.config()?),
+        // A running host has its own.
+        Target::There { .. } => None,
+    };
+    let schema_file = config
+        .as_ref()
+        .map(|config| config.schema_file.clone())
+        .filter(|file| !file.as_os_str().is_empty());
+    if let Some(config) = &config {
+        if let Some(file) = &schema_file {
+            super::schema::refuse_place(file, global, config)?;
         }
         watch(&stop)?;
     }
@@ -84,10 +92,10 @@ pub(super) async fn run(
             environment: terminal.environment(),
         });
     }
-    let watchers = match &target {
-        Target::Here(engine) => Some(Watchers::start(&global.config()?, engine)?),
+    let watchers = match (&target, &config) {
+        (Target::Here(engine), Some(config)) => Some(Watchers::start(config, engine)?),
         // A running host tells of its runs itself.
-        Target::There { .. } => None,
+        _ => None,
     };
     let done = Arc::new(Done::default());
     let report = {
@@ -156,21 +164,18 @@ pub(super) async fn run(
     }
     if let Target::Here(engine) = &target
         && (report.outcome == Outcome::Done && report.run.is_some() || done.is_any())
+        && let Some(file) = &schema_file
+        && let Err(error) = super::schema::keep(engine, file).await
     {
-        let file = global.config()?.schema_file;
-        if !file.as_os_str().is_empty()
-            && let Err(error) = super::schema::keep(engine, &file).await
-        {
-            let message = format!(
-                "what was run is kept, but its schema is not written down: {}",
-                error.message
-            );
-            return Err(CommandError {
-                status: FAILED,
-                message,
-                ..error
-            });
-        }
+        let message = format!(
+            "what was run is kept, but its schema is not written down: {}",
+            error.message
+        );
+        return Err(CommandError {
+            status: FAILED,
+            message,
+            ..error
+        });
     }
     Ok(match report.outcome {
         Outcome::Done => 0,

@@ -12,7 +12,7 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim();
     if let Ok(port) = text.trim_start_matches(':').parse::<u16>() {
         return Err(format!(
-            "no address is before the port: write 127.0.0.1:{port} for this machine alone, or 0.0.0.0:{port}"
+            "there is no address before the port: write 127.0.0.1:{port} for this machine alone, or 0.0.0.0:{port}"
         ));
     }
     let numeric = match text.strip_prefix("localhost:") {
@@ -20,7 +20,7 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
         None => text.to_owned(),
     };
     numeric.parse().map_err(|_| {
-        "it is no address with a port: write it as 127.0.0.1:9002 or [::1]:9002".to_owned()
+        "it is not an address with a port: write it as 127.0.0.1:9002 or [::1]:9002".to_owned()
     })
 }
 

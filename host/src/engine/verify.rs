@@ -2,7 +2,7 @@
 
 use super::{Engine, RunError, tenants};
 use crate::catalog::{Digests, runs_last};
-use crate::database::{self, Access, Authority, Stop};
+use crate::database::{self, Access, Authority, Schema, Stop};
 use crate::journal;
 
 /// What was compared, and found to be as it was.
@@ -79,15 +79,7 @@ impl Engine {
             None => Vec::new(),
         };
         for name in tenants {
-            let Some(database) = self.database.tenant(&name) else {
-                continue;
-            };
-            let mut session = database.open(Access::Read, &Stop::default()).await?;
-            session.begin_read().await?;
-            let kept = journal::read_schema(&mut *session).await?;
-            let schema = session.schema().await?;
-            session.rollback().await?;
-            if let Some((_, kept)) = kept {
+            if let Some((_, kept, schema)) = self.kept_of_tenant(&name).await? {
                 let lines = database::changed_lines(&kept, &schema);
                 if !lines.is_empty() {
                     difference.lines.push(format!("  tenant {name}"));
@@ -103,19 +95,25 @@ impl Engine {
         Ok(self.database.dump_schema(&Stop::default()).await?)
     }
 
+    /// What the last run left in the database that a tenant has of its own, with its number, and what it looks like now; none
+    /// where it has no such database, or nothing was kept.
+    async fn kept_of_tenant(&self, name: &str) -> Result<Option<(i64, Schema, Schema)>, RunError> {
+        let Some(database) = self.database.tenant(name) else {
+            return Ok(None);
+        };
+        let mut session = database.open(Access::Read, &Stop::default()).await?;
+        session.begin_read().await?;
+        let kept = journal::read_schema(&mut *session).await?;
+        let schema = session.schema().await?;
+        session.rollback().await?;
+        Ok(kept.map(|(run, kept)| (run, kept, schema)))
+    }
+
     /// Compares what the databases of tenants look like, where they have such, with what the last run left in each.
     async fn compare_tenants(&self, tenants: &[String]) -> Result<(), RunError> {
         let (mut differences, mut last) = (Vec::new(), 0);
         for name in tenants {
-            let Some(database) = self.database.tenant(name) else {
-                continue;
-            };
-            let mut session = database.open(Access::Read, &Stop::default()).await?;
-            session.begin_read().await?;
-            let kept = journal::read_schema(&mut *session).await?;
-            let schema = session.schema().await?;
-            session.rollback().await?;
-            if let Some((run, kept)) = kept {
+            if let Some((run, kept, schema)) = self.kept_of_tenant(name).await? {
                 last = last.max(run);
                 let changed = database::differences(&kept, &schema);
                 differences.extend(changed.iter().map(|line| format!("tenant {name}: {line}")));

@@ -1,9 +1,8 @@
 //! Repeatable files: of each, the last row for a tenant says which content the tenant has.
 
-use super::super::StepState;
-use super::super::cells::{columns, integer, number, spelled};
+use super::super::cells::integer;
 use super::applied::read;
-use super::report::{among, count};
+use super::report::count_where;
 use super::{AppliedRecord, Tally, list};
 use crate::database::{Result, Session};
 use crate::journal::tables::tables;
@@ -36,25 +35,7 @@ pub async fn count_repeated(
     tenants: Option<&[String]>,
     last_reset: i64,
 ) -> Result<Vec<Tally>> {
-    let (condition, parameters) = among(tenants);
-    let query = format!(
-        "SELECT source, state, count(*), max(migrated_at), max(finalized_at) FROM wasmigrate_applied
-         WHERE {} {condition} GROUP BY source, state",
-        last_rows(last_reset)
-    );
-    let rows = tables(session).rows(&query, &parameters).await?;
-    rows.into_iter()
-        .map(|row| {
-            let [source, state, tenants, migrated_at, finalized_at] = columns(row)?;
-            Ok(Tally {
-                source: number(&source),
-                state: spelled(&state, StepState::from_journal)?,
-                tenants: count(&tenants),
-                migrated_at: migrated_at.as_integer(),
-                finalized_at: finalized_at.as_integer(),
-            })
-        })
-        .collect()
+    count_where(session, &last_rows(last_reset), tenants).await
 }
 
 /// Who has which content of the repeatable files: of these contents, or of all.

@@ -11,10 +11,19 @@ pub async fn count_by_source(
     session: &mut dyn Session,
     tenants: Option<&[String]>,
 ) -> Result<Vec<Tally>> {
+    count_where(session, "once = 0", tenants).await
+}
+
+/// The same of the rows of which a condition is true.
+pub(super) async fn count_where(
+    session: &mut dyn Session,
+    is_counted: &str,
+    tenants: Option<&[String]>,
+) -> Result<Vec<Tally>> {
     let (condition, parameters) = among(tenants);
     let query = format!(
         "SELECT source, state, count(*), max(migrated_at), max(finalized_at) FROM wasmigrate_applied
-         WHERE once = 0 {condition} GROUP BY source, state"
+         WHERE {is_counted} {condition} GROUP BY source, state"
     );
     let rows = tables(session).rows(&query, &parameters).await?;
     rows.into_iter()
