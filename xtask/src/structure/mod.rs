@@ -1,7 +1,9 @@
-//! What the structure of the code must keep: no circles, no long files, databases told apart in one room, SQL in two.
+//! What the structure of the code must keep: no circles, no long files, databases told apart in one room, SQL in two; and the
+//! documentation: no dead links.
 
 mod imports;
 mod journal;
+mod links;
 
 use std::fs;
 use std::path::{Path, PathBuf};
