@@ -26,6 +26,8 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     let mut template = Cluster::start(Durability::None)?;
     template.stop()?;
     let server = Cluster::start(Durability::None)?;
+    // What fails on one database does not hide what fails on the other.
+    let mut outcome = Ok(());
     for database in ["sqlite", "postgres"] {
         say(&format!("the black-box suite on {database}"));
         // A module called `either` tests what is the same on each of them.
@@ -50,9 +52,10 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
         if env::var_os(THREADS).is_none() {
             suite.env(THREADS, threads().to_string());
         }
-        cargo::run(&mut suite)?;
+        outcome = outcome.and(cargo::run(&mut suite));
     }
     drop(server);
+    outcome?;
     let mut guest_tests = cargo::cargo();
     guest_tests
         .args(["test", "--workspace", "--"])

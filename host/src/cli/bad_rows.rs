@@ -23,10 +23,9 @@ pub(super) async fn run(
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
     let target = global.target(AllowanceArguments::default(), Manner::default())?;
-    let mut csv = csv::Writer::from_writer(std::io::stdout());
     if arguments.csv {
         write(
-            &mut csv,
+            terminal,
             ["step", "key", "input", "message", "run", "found_at"],
         )?;
     }
@@ -44,7 +43,7 @@ pub(super) async fn run(
                 let found_at = time(row.found_at);
                 let (index, run) = (row.index.to_string(), row.run.to_string());
                 write(
-                    &mut csv,
+                    terminal,
                     [&index, &row.key, &row.input, &row.message, &run, &found_at],
                 )?;
             } else if terminal.json() {
@@ -70,11 +69,13 @@ fn show(row: &BadRow, terminal: &Terminal) {
     terminal.line(&format!("  input {}", printable_lines(&row.input)));
 }
 
+/// Writes a line of CSV.
 fn write<F: AsRef<[u8]>>(
-    csv: &mut csv::Writer<std::io::Stdout>,
+    terminal: &Terminal,
     record: impl IntoIterator<Item = F>,
 ) -> anyhow::Result<()> {
-    csv.write_record(record)?;
-    csv.flush()?;
+    let mut line = csv::Writer::from_writer(Vec::new());
+    line.write_record(record)?;
+    terminal.whole(&String::from_utf8(line.into_inner()?)?);
     Ok(())
 }

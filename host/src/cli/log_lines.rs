@@ -6,10 +6,8 @@ use std::io::{self, Write};
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::shown::FURTHER_LINE;
 use crate::output::printable;
-
-/// What stands before the second and later lines of an entry.
-const CONTINUED: &str = "\n    | ";
 
 /// Standard error, for entries.
 pub(super) struct LogLines;
@@ -39,7 +37,7 @@ impl Write for Entry {
 fn shown(entry: &[u8]) -> String {
     let text = String::from_utf8_lossy(entry);
     let lines: Vec<String> = text.trim_end().lines().map(printable).collect();
-    lines.join(CONTINUED) + "\n"
+    lines.join(&format!("\n{FURTHER_LINE}")) + "\n"
 }
 
 #[cfg(test)]

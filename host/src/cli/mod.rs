@@ -239,7 +239,10 @@ fn tell_waits(is_service: bool) {
         match is_service {
             true => tracing::warn!("waiting for {whom}: {wait}"),
             // Nobody is left to tell when the reader has gone away.
-            false => _ = writeln!(std::io::stderr().lock(), "waiting for {whom}: {wait}"),
+            false => {
+                let line = shown::text(&format!("waiting for {whom}: {wait}"));
+                _ = writeln!(std::io::stderr().lock(), "{line}");
+            }
         }
     }));
 }

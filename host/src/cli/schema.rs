@@ -54,8 +54,7 @@ pub(super) async fn run(
                 None if terminal.json() => {
                     terminal.document(&serde_json::json!({ "schema": dump }));
                 }
-                // Nobody is left to tell when the reader has gone away.
-                None => _ = std::io::stdout().lock().write_all(dump.as_bytes()),
+                None => terminal.whole(&dump),
             }
             Ok(0)
         }

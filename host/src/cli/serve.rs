@@ -204,6 +204,10 @@ fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
+/// How many bytes of answers the system keeps for a client that does not read. It would keep megabytes, and let a client that
+/// asks for much and reads nothing cost as much work.
+const SEND_BUFFER: u32 = 128 << 10;
+
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -211,6 +215,8 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     };
     // So that a service can start where another one has just ended.
     socket.set_reuseaddr(true)?;
+    // What is accepted has it from here.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
     socket.listen(WAITING_CONNECTIONS)
 }

@@ -3,17 +3,23 @@
 
 use crate::output::steers;
 
-/// A text without what steers a terminal, but for line ends and the colours that the host itself gives.
+/// What stands before each further line of a text, so that no message of others looks like a line of the host's own.
+pub(super) const FURTHER_LINE: &str = "    | ";
+
+/// A text without what steers a terminal, but for the colours that the host itself gives, and with its further lines marked.
 pub(super) fn text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut rest = text.trim_end_matches(['\r', '\n']);
     while let Some(character) = rest.chars().next() {
         let length = match style(rest) {
             Some(length) => length,
             None => character.len_utf8(),
         };
         let (taken, after) = rest.split_at(length);
-        if character == '\n' || length > character.len_utf8() || !steers(character) {
+        if character == '\n' {
+            shown.push('\n');
+            shown.push_str(FURTHER_LINE);
+        } else if length > character.len_utf8() || !steers(character) {
             shown.push_str(taken);
         }
         rest = after;
@@ -54,7 +60,7 @@ mod tests {
     #[test]
     fn nothing_but_colours_goes_through() {
         for (given, expected) in [
-            ("plain\n\ttext", "plain\n\ttext"),
+            ("plain\n\ttext\n", "plain\n    | \ttext"),
             ("\u{1b}[1;32mgreen\u{1b}[0m", "\u{1b}[1;32mgreen\u{1b}[0m"),
             ("\u{1b}[2Jcleared", "[2Jcleared"),
             ("\u{1b}[8mhidden", "[8mhidden"),

@@ -89,6 +89,16 @@ impl Terminal {
         }
     }
 
+    /// Writes a text of many lines as it is; on a terminal without what could steer it.
+    pub(super) fn whole(&self, text: &str) {
+        let mut output = std::io::stdout().lock();
+        // Nobody is left to tell when the reader has gone away.
+        let _ = match output.is_terminal() {
+            true => output.write_all(printable_lines(text).as_bytes()),
+            false => output.write_all(text.as_bytes()),
+        };
+    }
+
     /// Writes one JSON document on a line.
     pub(super) fn document(&self, value: &impl Serialize) {
         match serde_json::to_string(value) {
@@ -99,7 +109,7 @@ impl Terminal {
 
     /// Says what the operator should know beside the answer, which may be redirected to a file or be read by a program.
     pub(super) fn warning(&self, message: &str) {
-        let text = warning(message);
+        let text = shown::text(&warning(message));
         let write = || {
             // Nobody is left to tell when the reader has gone away.
             let _ = writeln!(std::io::stderr().lock(), "{text}");
@@ -123,11 +133,11 @@ impl Terminal {
             self.line(&document.to_string());
             return;
         }
-        let text = format!(
+        let text = shown::text(&format!(
             "{} {}",
             style("error:").red().bold().for_stderr(),
             printable_lines(message)
-        );
+        ));
         let write = || {
             let _ = writeln!(std::io::stderr().lock(), "{text}");
         };
@@ -174,7 +184,8 @@ impl Terminal {
         }
         for line in lines {
             // Statements, messages and names of functions are the step's own words.
-            let _ = writeln!(std::io::stderr().lock(), "{}", printable_lines(&line));
+            let shown = shown::text(&printable_lines(&line));
+            let _ = writeln!(std::io::stderr().lock(), "{shown}");
         }
     }
 

@@ -11,7 +11,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
@@ -49,7 +49,7 @@ impl Default for Limits {
 }
 
 /// What a connection beyond the limit is answered with.
-const SHED: &str =
+const REFUSAL: &str =
     r#"{"success":false,"message":"There are too many connections; come back in a second."}"#;
 
 /// How long to wait after the system could not accept a connection, most likely for want of file descriptors.
@@ -90,12 +90,14 @@ pub async fn serve(
                             true => {
                                 let _ = connect(connection, address, router, limits, false).await;
                             }
-                            false => shed(connection),
+                            false => refuse(connection, LINGER).await,
                         }
                         drop(seat);
                     });
                 }
-                None => shed(connection),
+                None => {
+                    tokio::spawn(refuse(connection, Duration::ZERO));
+                }
             }
             continue;
         };
@@ -135,8 +137,12 @@ fn connect(
         .serve_connection(TokioIo::new(connection), service)
 }
 
-/// How long a connection beyond the limit may take to say that it only asks how the service is.
-const PROBE_WAIT: Duration = Duration::from_millis(200);
+/// How long a connection beyond the limit may take to say that it only asks how the service is. A machine that has much to do
+/// takes its time to send it.
+const PROBE_WAIT: Duration = Duration::from_secs(1);
+
+/// How long what a refused client still sends is taken, so that it reads why.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// Whether a client asks how the service is: orchestrators end one that does not answer.
 async fn is_probe(connection: &TcpStream) -> bool {
@@ -149,15 +155,19 @@ async fn is_probe(connection: &TcpStream) -> bool {
         .any(|probe| head.starts_with(probe))
 }
 
-/// Says no without waiting for anything of the client's.
-fn shed(mut connection: TcpStream) {
-    tokio::spawn(async move {
-        let answer = format!(
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Retry-After: 1\r\nConnection: close\r\n\r\n{SHED}",
-            SHED.len()
-        );
-        let _ = tokio::time::timeout(ACCEPT_PAUSE, connection.write_all(answer.as_bytes())).await;
-        let _ = connection.shutdown().await;
-    });
+/// Says no without waiting for anything of the client's, but for the end of what it sends: a connection that is closed while
+/// something is unread is reset, and the answer may be lost.
+async fn refuse(mut connection: TcpStream, linger: Duration) {
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Retry-After: 1\r\nConnection: close\r\n\r\n{REFUSAL}",
+        REFUSAL.len()
+    );
+    let _ = tokio::time::timeout(ACCEPT_PAUSE, connection.write_all(answer.as_bytes())).await;
+    let _ = connection.shutdown().await;
+    let rest = async {
+        let mut rest = [0; 4096];
+        while matches!(connection.read(&mut rest).await, Ok(1..)) {}
+    };
+    let _ = tokio::time::timeout(linger, rest).await;
 }

@@ -5,8 +5,40 @@ use super::gated;
 use super::process::Service;
 use crate::crash::point::Seed;
 
-/// How many requests are sent, over four connections at a time.
-const REQUESTS: usize = 3_000;
+/// How many requests are sent, over four connections at a time: 3,000, or as many as `WASMIGRATE_FUZZ_REQUESTS` says.
+fn requests() -> usize {
+    let told = std::env::var("WASMIGRATE_FUZZ_REQUESTS").ok();
+    told.map_or(3_000, |told| told.parse().unwrap())
+}
+
+/// What a service may need in memory beyond what it needed after the first tenth of the requests, in KiB.
+const GROWTH: usize = 64 << 10;
+
+/// The memory that a service has now, in KiB: proc(5).
+fn memory(service: &Service) -> usize {
+    let status = format!("/proc/{}/status", service.process_id());
+    let status = std::fs::read_to_string(status).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.unwrap().trim().trim_end_matches(" kB");
+    number.parse().unwrap()
+}
+
+/// Sends so many requests, and demands that the service's memory does not grow with them.
+fn send_all(service: &Service, send: impl Fn() + Sync) {
+    let send = |count: usize| {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..count / 4).for_each(|_| send()));
+            }
+        });
+    };
+    send(requests() / 10);
+    let warm = memory(service);
+    send(requests() - requests() / 10);
+    let after = memory(service);
+    println!("{} requests: {warm} KiB, then {after} KiB", requests());
+    assert!(after < warm + GROWTH, "{warm} KiB became {after} KiB");
+}
 
 impl Seed {
     fn below(&self, end: usize) -> usize {
@@ -212,15 +244,9 @@ fn every_request_is_answered_civilly() {
     let seed = Seed::new();
     let place = gated();
     let mut service = Service::start(&place);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                for _ in 0..REQUESTS / 4 {
-                    let request = request(&seed);
-                    is_civil(&request, &request.send(service.address()));
-                }
-            });
-        }
+    send_all(&service, || {
+        let request = request(&seed);
+        is_civil(&request, &request.send(service.address()));
     });
     service.is_well();
     service.command("stats").json();
@@ -263,27 +289,21 @@ fn what_is_not_http_is_answered_civilly_or_not_at_all() {
     let seed = Seed::new();
     let place = gated();
     let mut service = Service::start(&place);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                for _ in 0..REQUESTS / 4 {
-                    let bytes = broken(&seed);
-                    let mut connection = client::connect(service.address()).unwrap();
-                    // Both may fail: it may have heard enough.
-                    let _ = std::io::Write::write_all(&mut connection, &bytes);
-                    let _ = connection.shutdown(std::net::Shutdown::Write);
-                    let Some(answer) = client::read_answer(connection).unwrap() else {
-                        continue;
-                    };
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    assert!((200..500).contains(&answer.status), "{text}\n{answer:#?}");
-                    let is_json = answer.media_type().ends_with("json");
-                    let is_metrics = answer.media_type() == "application/openmetrics-text";
-                    let is_known = is_json || is_metrics || is_page(&answer);
-                    assert!(is_known, "{text}\n{answer:#?}");
-                }
-            });
-        }
+    send_all(&service, || {
+        let bytes = broken(&seed);
+        let mut connection = client::connect(service.address()).unwrap();
+        // Both may fail: it may have heard enough.
+        let _ = std::io::Write::write_all(&mut connection, &bytes);
+        let _ = connection.shutdown(std::net::Shutdown::Write);
+        let Some(answer) = client::read_answer(connection).unwrap() else {
+            return;
+        };
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!((200..500).contains(&answer.status), "{text}\n{answer:#?}");
+        let is_json = answer.media_type().ends_with("json");
+        let is_metrics = answer.media_type() == "application/openmetrics-text";
+        let is_known = is_json || is_metrics || is_page(&answer);
+        assert!(is_known, "{text}\n{answer:#?}");
     });
     service.is_well();
 }

@@ -34,7 +34,7 @@ fn what_it_says_does_not_steer_the_terminal() {
     for path in ["/api/v1/status", "/api/v1/runs", "/api/v1/verify"] {
         let answer = service.get(path).json().to_string();
         let sly = answer
-            .replace("first", "\\u001b[2J\\u202e\\u009b1m")
+            .replace("first", "\\u001b[2J\\u202e\\u009b1m\\nall is well")
             .replace("migration_required\",\"", "\\u001b[2J\",\"");
         let host = answering(sly).to_string();
         let place = Place::new();
@@ -45,6 +45,7 @@ fn what_it_says_does_not_steer_the_terminal() {
                 !both.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\r']),
                 "{command}: {both:?}"
             );
+            assert!(!both.contains("\nall is well"), "{command}: {both}");
         }
     }
 }

@@ -250,17 +250,21 @@ impl PostgresSession {
 
     /// Whether there is such a table where the journal was last found, which nobody else may have a hand in.
     pub(super) async fn has_table_at_home(&mut self, name: &str) -> Result<bool> {
-        if !self.is_journal_checked {
-            self.check_journal().await?;
-        }
+        let journal = self.target.home.journal.clone();
         let query = format!(
             "SELECT 1 FROM pg_catalog.pg_class WHERE relname = $1 AND relkind IN ('r', 'p')
              AND relnamespace = pg_catalog.to_regnamespace({})::pg_catalog.oid",
-            quote_text(&self.target.home.journal)
+            quote_text(&journal)
         );
         let session: &mut dyn Session = self;
         let has_table = !session.rows(&query, &[name.into()]).await?.is_empty();
-        self.is_journal_checked |= has_table;
+        if !self.database.is_trusted(&journal) {
+            // After it was seen, so that no other can have come in between.
+            self.check_journal().await?;
+            if has_table {
+                self.database.remember_trusted(&journal);
+            }
+        }
         Ok(has_table)
     }
 
@@ -279,7 +283,6 @@ impl PostgresSession {
             return Ok(false);
         }
         self.target.home = home;
-        self.is_journal_checked = false;
         *self.database.known_target() = Some(self.target.clone());
         Ok(true)
     }

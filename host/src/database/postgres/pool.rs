@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::{Cell, Error, ErrorKind, Result, SessionLimits, Stop};
 use super::address::Address;
@@ -35,6 +35,10 @@ pub struct PostgresOptions {
     pub journal_schema: Option<String>,
 }
 
+/// How long a journal that was looked at is taken to be whose it was. Only those could change that whose it is, or a superuser;
+/// a service that is up for long looks again.
+const TRUST: Duration = Duration::from_secs(30);
+
 /// The longest name that the server has; it cuts what is longer.
 const MOST_NAME_BYTES: usize = 63;
 
@@ -61,6 +65,8 @@ pub(super) struct Shared {
     pub(super) options: PostgresOptions,
     pub(super) limits: SessionLimits,
     pub(super) target: Mutex<Option<Target>>,
+    /// The schema whose journal was found to be nobody else's, and when.
+    pub(super) trusted: Mutex<Option<(String, Instant)>>,
     pub(super) idle: Mutex<Vec<Connection>>,
 }
 
@@ -100,6 +106,7 @@ impl Postgres {
             options,
             limits,
             target: Mutex::default(),
+            trusted: Mutex::default(),
             idle: Mutex::default(),
         })))
     }
@@ -229,6 +236,25 @@ impl Postgres {
         };
         *self.known_target() = Some(target.clone());
         Ok(target)
+    }
+
+    /// Whether the journal in a schema was found to be nobody else's a short time ago.
+    pub(super) fn is_trusted(&self, schema: &str) -> bool {
+        let trusted = self.trusted();
+        let known = trusted.as_ref();
+        known.is_some_and(|(known, since)| known == schema && since.elapsed() < TRUST)
+    }
+
+    /// Takes note that the journal in a schema is nobody else's.
+    pub(super) fn remember_trusted(&self, schema: &str) {
+        *self.trusted() = Some((schema.to_owned(), Instant::now()));
+    }
+
+    fn trusted(&self) -> std::sync::MutexGuard<'_, Option<(String, Instant)>> {
+        self.0
+            .trusted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known of the target, unless it has to be asked.

@@ -35,8 +35,6 @@ pub(super) struct PostgresSession {
     /// Whether what is asked now is the lock of the target.
     pub(super) wants_target_lock: bool,
     pub(super) loaded: Option<Loaded>,
-    /// Whether the journal was found to be nobody else's. Only those could change that whose it is.
-    pub(super) is_journal_checked: bool,
     /// The journal's tables, once they were read.
     pub(super) journal: Option<JournalTables>,
     /// The search path of the step that runs, when it is not the connection's own.
@@ -122,7 +120,6 @@ impl PostgresSession {
             lock_wait: None,
             wants_target_lock: false,
             loaded: None,
-            is_journal_checked: false,
             journal: None,
             search_path: None,
         })

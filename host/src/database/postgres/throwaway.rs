@@ -26,6 +26,7 @@ impl Postgres {
             options: self.0.options.clone(),
             limits: self.0.limits,
             target: Mutex::default(),
+            trusted: Mutex::default(),
             idle: Mutex::default(),
         }))
     }
