@@ -1,6 +1,6 @@
 //! `schema`: what the tables look like, as text, and how that differs from what the last run left.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
