@@ -11,8 +11,8 @@ use super::listing::Listed;
 use super::repeatable::is_repeatable_name;
 use super::squashed::{self, SquashedStep};
 use super::{
-    Allowances, Applied, Catalog, Digests, Error, Role, StepFile, StepKind, Strange, index_label,
-    runs_last, step_label,
+    Allowances, Applied, Catalog, Digests, Error, Role, StepFile, StepKind, Strange, Version,
+    index_label, runs_last, step_label,
 };
 
 /// A baseline on disk.
@@ -25,6 +25,17 @@ pub struct Baseline {
 }
 
 impl Baseline {
+    /// The version of the last step that it stands for.
+    pub fn version(&self) -> Option<Version> {
+        let StepFile { index, name, .. } = &self.file;
+        file_name::baselined_version(name).or_else(|| Version::parse(&index.to_string()))
+    }
+
+    /// Whether it stands for this step.
+    pub fn includes(&self, index: u64) -> bool {
+        self.names(index) || (self.squashed.is_empty() && index <= self.file.index)
+    }
+
     fn names(&self, index: u64) -> bool {
         self.squashed.iter().any(|step| step.index == index)
     }
@@ -159,8 +170,15 @@ impl Catalog {
 
     /// The same with the baseline at its place, where the last of the steps that it stands for is not there any more: it can be
     /// written down as applied, too.
-    pub fn with_baseline(mut self) -> Self {
-        if let Some(baseline) = self.baseline().cloned() {
+    pub fn with_baseline(self) -> Self {
+        let last = self.baselines.last_key_value().map(|(index, _)| *index);
+        self.with_baseline_at(last)
+    }
+
+    /// The same with the baseline that stands at this place.
+    pub fn with_baseline_at(mut self, place: Option<u64>) -> Self {
+        let baseline = place.and_then(|place| self.baselines.get(&place)).cloned();
+        if let Some(baseline) = baseline {
             let place = self.steps.entry(baseline.file.index);
             place.or_insert(baseline.file);
         }
@@ -169,9 +187,8 @@ impl Catalog {
 
     /// Whether a step may have no file any more, because the baseline stands for it.
     pub fn is_squashed(&self, index: u64) -> bool {
-        self.baseline().is_some_and(|baseline| {
-            baseline.names(index) || (baseline.squashed.is_empty() && index <= baseline.file.index)
-        })
+        self.baseline()
+            .is_some_and(|baseline| baseline.includes(index))
     }
 
     /// Whether a step that is migrated is final without its file, which had nothing to finalize.

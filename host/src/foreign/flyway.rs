@@ -9,6 +9,9 @@ use crate::database::{Read, Result, Session, TableQuery};
 /// What parts the version from the description.
 const SEPARATOR: &str = "__";
 
+/// What the type of a migration has in it up to which all was done; it is this word alone where nothing was run.
+const BASELINE: &str = "BASELINE";
+
 /// What the name of a SQL file says to Flyway: `V1_2__name.sql` is version 1.2.
 pub(super) fn version_of(file_name: &str) -> FileVersion {
     let stem = file_name.split('.').next().unwrap_or_default();
@@ -93,17 +96,29 @@ pub(super) async fn read(session: &mut dyn Session, table: &Table) -> Result<His
         };
         let version = version_from(&label)?;
         match kind.as_str() {
-            "BASELINE" | "SQL_BASELINE" if is_done => {
-                history.remarks.push(format!(
-                    "Flyway was told that all up to version {label} was done: {}",
-                    text(&description)
-                ));
+            kind if kind.contains(BASELINE) && is_done => {
+                let description = text(&description);
+                history.remarks.push(match kind {
+                    BASELINE => format!(
+                        "Flyway was told that all up to version {label} was done: {description}"
+                    ),
+                    _ => format!("Flyway began this database with `{script}`, which stands for all up to version {label}"),
+                });
+                if kind == "SQL_BASELINE" {
+                    history.begun_with = Some(Entry {
+                        version: version.clone(),
+                        checksum: checksum.as_integer().map(|checksum| checksum.to_string()),
+                        applied_at: at.as_integer(),
+                        flaw: None,
+                        label,
+                    });
+                }
                 history.through = history.through.take().max(Some(version));
             }
             "UNDO_SQL" | "UNDO_SCRIPT" | "UNDO_JDBC" | "DELETE" if is_done => {
                 entries.remove(&version);
             }
-            "SQL" | "SQL_BASELINE" | "BASELINE" | "UNDO_SQL" | "UNDO_SCRIPT" | "UNDO_JDBC"
+            "SQL" | "SQL_BASELINE" | BASELINE | "UNDO_SQL" | "UNDO_SCRIPT" | "UNDO_JDBC"
             | "DELETE" => {
                 let entry = Entry {
                     version: version.clone(),

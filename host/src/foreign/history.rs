@@ -11,6 +11,8 @@ pub struct History {
     pub repeatable: Vec<RepeatableEntry>,
     /// Every migration up to this version was applied, whether it has an entry or not.
     pub through: Option<Version>,
+    /// The file that was run in the place of the first migrations, where one was.
+    pub begun_with: Option<Entry>,
     /// What its operator ought to know.
     pub remarks: Vec<String>,
 }

@@ -1,6 +1,7 @@
 //! Databases that were migrated before wasmigrate came: by hand, or by another tool.
 
 mod baseline;
+mod begun;
 mod crash;
 mod import;
 mod migrator;

@@ -1,5 +1,7 @@
 //! `import`: what another tool's own table says was applied.
 
+use std::collections::BTreeMap;
+
 use super::matching::{self, Matched};
 use super::record::Record;
 use super::{AdoptedFile, Adoption, ImportOrder, files, request, steps, take_turn};
@@ -19,20 +21,21 @@ pub(in crate::engine) async fn import(
     if let Some(tenancy) = &engine.options.tenancy {
         return files::import(engine, tenancy, order, observer, stop).await;
     }
-    let catalog = engine.catalog()?;
+    let mut catalog = engine.catalog()?;
     refuse_directory(engine, order.from)?;
     {
         // Who is refused, or has nothing to do, must not even open the target for writing.
         let mut session = engine.database.open(Access::Read, stop).await?;
         session.begin_read().await?;
         let snapshot = journal::read(&mut *session).await?;
-        let plan = plan(engine, order, &catalog, &snapshot, &mut *session).await?;
+        let catalog = &mut catalog.clone();
+        let plan = plan(engine, order, catalog, &snapshot, &mut *session).await?;
         if order.dry_run || plan.is_done(&snapshot) {
             return Ok(plan.adoption(None));
         }
     }
     let (mut session, snapshot) = take_turn(engine, observer, stop).await?;
-    let plan = plan(engine, order, &catalog, &snapshot, &mut *session).await?;
+    let plan = plan(engine, order, &mut catalog, &snapshot, &mut *session).await?;
     if plan.is_done(&snapshot) {
         return Ok(plan.adoption(None));
     }
@@ -98,21 +101,29 @@ impl Plan<'_> {
 async fn plan<'c>(
     engine: &Engine,
     order: &ImportOrder,
-    catalog: &'c Catalog,
+    catalog: &'c mut Catalog,
     snapshot: &Snapshot,
     session: &mut dyn Session,
 ) -> Result<Plan<'c>, RunError> {
+    let files: Vec<StepFile> = catalog.steps.values().cloned().collect();
     let Matched {
         applied,
+        baseline,
         problems,
         remarks,
     } = {
-        let files: Vec<StepFile> = catalog.steps.values().cloned().collect();
-        matching::compare(order.from, &request::history(order, session).await?, &files)
+        let history = request::history(order, session).await?;
+        matching::compare(order.from, &history, &files, &catalog.baselines)
     };
     request::refuse(order.from, problems)?;
-    let files = catalog.steps.values().enumerate();
-    let matched = files.filter_map(|(place, file)| Some((file, *applied.get(&place)?)));
+    let applied = applied
+        .into_iter()
+        .filter_map(|(place, at)| Some((files.get(place)?.index, at)));
+    let applied: BTreeMap<u64, Option<i64>> = applied.chain(baseline).collect();
+    *catalog = std::mem::take(catalog).with_baseline_at(baseline.map(|(place, _)| place));
+    let catalog: &'c Catalog = catalog;
+    let files = catalog.steps.values();
+    let matched = files.filter_map(|file| Some((file, *applied.get(&file.index)?)));
     let matched: Vec<_> = matched.collect();
     let chosen = steps::missing(
         engine,

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::Version;
-use crate::catalog::{StepFile, StepKind, read_step_file};
+use crate::catalog::{Baseline, StepFile, StepKind, Version, read_step_file, runs_last};
 use crate::foreign::{Checksums, FileVersion, History, Tool};
 
 /// What fits, and what does not.
@@ -11,14 +10,22 @@ use crate::foreign::{Checksums, FileVersion, History, Tool};
 pub(super) struct Matched {
     /// The files that were applied, by their place, with the time where the tool keeps it.
     pub(super) applied: BTreeMap<usize, Option<i64>>,
+    /// The place of the baseline that stands for what was applied and has no file any more, with the time.
+    pub(super) baseline: Option<(u64, Option<i64>)>,
     /// What forbids to take the history over.
     pub(super) problems: Vec<String>,
     /// What its operator ought to know.
     pub(super) remarks: Vec<String>,
 }
 
-/// Compares the files, in the order in which they run here, with what the tool did.
-pub(super) fn compare(tool: Tool, history: &History, files: &[StepFile]) -> Matched {
+/// Compares the files, in the order in which they run here, with what the tool did. A baseline stands for what is not there any
+/// more, on a database that has all that it stands for.
+pub(super) fn compare(
+    tool: Tool,
+    history: &History,
+    files: &[StepFile],
+    baselines: &BTreeMap<u64, Baseline>,
+) -> Matched {
     let mut matched = Matched {
         remarks: history.remarks.clone(),
         ..Matched::default()
@@ -35,14 +42,21 @@ pub(super) fn compare(tool: Tool, history: &History, files: &[StepFile]) -> Matc
             return matched;
         }
     };
+    let last = history.entries.iter().map(|entry| &entry.version).max();
+    let last = last.max(history.through.as_ref());
+    let had = baselines.values().rfind(|baseline| {
+        let version = baseline.version();
+        version.is_some() && version.as_ref() <= last
+    });
     for entry in &history.entries {
         match by_version.get(&entry.version) {
             _ if entry.flaw.is_some() => {
                 let flaw = entry.flaw.as_deref().unwrap_or_default();
                 matched.refuse(format!("version {} {flaw}", entry.label));
             }
+            None if had.is_some_and(|baseline| stands_for(baseline, &entry.version)) => {}
             None => matched.refuse(format!(
-                "version {} was applied, but there is no file of it: put it back",
+                "version {} was applied, but there is no file of it: put it back, or a baseline that stands for it",
                 entry.label
             )),
             Some(place) => {
@@ -63,10 +77,25 @@ pub(super) fn compare(tool: Tool, history: &History, files: &[StepFile]) -> Matc
             matched.applied.entry(*place).or_default();
         }
     }
-    let last = history.entries.iter().map(|entry| &entry.version).max();
-    let last = last.max(history.through.as_ref());
+    matched.take_baseline(tool, history, files, &checksums, had);
+    if last.is_some()
+        && matched.is_nothing(files)
+        && let Some(baseline) = baselines.values().next_back()
+    {
+        matched.refuse(format!(
+            "`{}` would run, because nothing of what {} applied has a file here; it stands for later steps, too, which were \
+             not applied: put the files of all of them back",
+            baseline.file.file_name,
+            tool.as_str()
+        ));
+    }
     for (version, place) in &versions {
-        if matched.applied.contains_key(place) || last.is_none_or(|last| version > last) {
+        let is_included =
+            had.is_some_and(|baseline| matched.baseline.is_some() && stands_for(baseline, version));
+        if matched.applied.contains_key(place)
+            || is_included
+            || last.is_none_or(|last| version > last)
+        {
             continue;
         }
         let Some(file) = files.get(*place) else {
@@ -87,7 +116,52 @@ pub(super) fn compare(tool: Tool, history: &History, files: &[StepFile]) -> Matc
     matched
 }
 
+/// Whether a baseline stands for a version.
+fn stands_for(baseline: &Baseline, version: &Version) -> bool {
+    let named = baseline.squashed.iter();
+    let mut named = named.filter_map(|step| Version::parse(&step.index.to_string()));
+    match (baseline.squashed.is_empty(), version.index()) {
+        (true, _) => baseline.version().is_some_and(|last| *version <= last),
+        (false, index) => {
+            index.is_some_and(|index| baseline.includes(index)) || named.any(|it| it == *version)
+        }
+    }
+}
+
 impl Matched {
+    /// Whether nothing was applied of the steps that run once.
+    fn is_nothing(&self, files: &[StepFile]) -> bool {
+        let mut applied = self.applied.keys().filter_map(|place| files.get(*place));
+        self.baseline.is_none() && !applied.any(|file| !runs_last(file.index))
+    }
+
+    /// Takes the baseline as applied where it comes after all files that are.
+    fn take_baseline(
+        &mut self,
+        tool: Tool,
+        history: &History,
+        files: &[StepFile],
+        checksums: &Checksums,
+        had: Option<&Baseline>,
+    ) {
+        let Some(baseline) = had else {
+            return;
+        };
+        let applied = self.applied.keys().filter_map(|place| files.get(*place));
+        let once = applied.filter(|file| !runs_last(file.index));
+        if once.map(|file| file.index).max() >= Some(baseline.file.index) {
+            return;
+        }
+        let begun = history.begun_with.as_ref();
+        let begun = begun.filter(|entry| Some(&entry.version) == baseline.version().as_ref());
+        let changed = begun
+            .and_then(|entry| entry.checksum.as_deref())
+            .and_then(|applied| changed(tool, checksums, applied, &baseline.file));
+        self.problems.extend(changed);
+        let at = begun.and_then(|entry| entry.applied_at);
+        self.baseline = Some((baseline.file.index, at));
+    }
+
     fn refuse(&mut self, problem: String) {
         self.problems.push(problem);
     }
