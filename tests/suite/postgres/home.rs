@@ -230,3 +230,64 @@ fn the_servers_own_schemas_are_not_migrated() {
         .and_says("so that steps would make their tables in it");
     assert!(!place.has_table("wasmigrate_journal"));
 }
+
+/// In the search path `"$user", public`, such a schema would take the place of the migrated one.
+#[test]
+fn a_journal_is_not_moved_to_a_schema_that_is_called_like_the_role() {
+    let place = place();
+    place.run(&["migrate"]).ends_with(0);
+    let place = place.with_variable("WASMIGRATE_POSTGRES_JOURNAL_SCHEMA", "app");
+    place
+        .run(&["repair", "--move-journal"])
+        .ends_with(2)
+        .and_says("the journal stays in the schema wasmigrate")
+        .and_says("name another schema with `postgres.journal_schema`");
+    assert_eq!(place.texts(JOURNALS), ["wasmigrate"]);
+    place.run(&["finalize"]).ends_with(0);
+    // Nor to one that the path names before the migrated one.
+    let place = place.with_variable("WASMIGRATE_POSTGRES_JOURNAL_SCHEMA", "ahead");
+    let url = format!("{}?options=-csearch_path%3Dahead,public", place.url());
+    place
+        .run(&["repair", "--move-journal", "--database", &url])
+        .ends_with(2)
+        .and_says("ahead would come before public");
+    place.run(&["verify"]).ends_with(0);
+    // After it, it does no harm.
+    let url = format!("{}?options=-csearch_path%3Dpublic,ahead", place.url());
+    place
+        .run(&["repair", "--move-journal", "--database", &url])
+        .ends_with(0)
+        .and_says("from the schema wasmigrate to ahead");
+    place.run(&["status"]).ends_with(0);
+}
+
+#[test]
+fn a_new_journal_is_not_made_in_a_schema_that_is_called_like_the_role() {
+    let place = place().with_variable("WASMIGRATE_POSTGRES_JOURNAL_SCHEMA", "app");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("another schema with `postgres.journal_schema`");
+    assert!(place.texts(JOURNALS).is_empty());
+}
+
+/// Whoever has moved it there by hand is told a way that leads out.
+#[test]
+fn a_journal_that_comes_before_the_migrated_schema_can_be_moved_back() {
+    let place = place();
+    place.run(&["migrate"]).ends_with(0);
+    place.connect().run("ALTER SCHEMA wasmigrate RENAME TO app");
+    place
+        .run(&["finalize"])
+        .ends_with(2)
+        .and_says("put `options=-csearch_path%3Dpublic` in the URL")
+        .and_says("`wasmigrate repair --move-journal`");
+    let url = format!("{}?options=-csearch_path%3Dpublic", place.url());
+    place
+        .run(&["repair", "--move-journal", "--database", &url])
+        .ends_with(0)
+        .and_says("from the schema app to wasmigrate");
+    place.connect().run("DROP SCHEMA app");
+    place.run(&["finalize"]).ends_with(0);
+    place.run(&["verify"]).ends_with(0);
+}

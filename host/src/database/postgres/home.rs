@@ -55,8 +55,9 @@ pub(super) fn find() -> String {
              WHEN rank = 6 THEN 'of another role'
              WHEN home <> 'public' AND EXISTS (SELECT FROM journal WHERE journal.place = home AND owner <> home)
                  THEN 'of another journal'
-             WHEN place <> home AND (place = first OR rank = 9 AND place IN (current_user, session_user, $3::text))
+             WHEN rank = 9 AND place <> home AND (place = first OR place IN (current_user, session_user, $3::text))
                  THEN 'of steps'
+             WHEN place <> home AND place = first THEN 'moved before'
              WHEN home <> first THEN 'later'
              WHEN rank = 9 AND place IN (SELECT place FROM journal) THEN 'taken'
              ELSE '' END, coalesce((SELECT quote_ident(min(name)) FROM missing), quote_ident(first))
@@ -69,6 +70,30 @@ pub(super) fn find() -> String {
 /// schema.
 pub(super) fn usual() -> String {
     format!("{WITH} SELECT quote_ident(place) FROM new WHERE quote_ident(home) = $5")
+}
+
+/// Whether a schema would come before the migrated one in the search path, or does so in that of a role by its name. Asks with
+/// the schema without quotes, the migrated one as an identifier in quotes, the role of the steps, and the names in the search
+/// path, whether there are such schemas or not.
+pub(super) const COMES_FIRST: &str = "
+    SELECT 1 FROM (
+        SELECT array_position($4::text[], $1::text) AS place,
+            (SELECT min(number) FROM unnest($4::text[]) WITH ORDINALITY AS path (name, number) WHERE quote_ident(name) = $2::text)
+                AS home
+    ) AS path
+    WHERE quote_ident($1::text) <> $2::text
+    AND ($1::text IN (current_user, session_user, $3::text) OR place < coalesce(home, place + 1))";
+
+/// Why the journal is not moved to a schema that would come before the migrated one, all as identifiers in quotes.
+pub(super) fn not_moved(journal: &str, to: &str, migrated: &str) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "the journal stays in the schema {journal}: {to} would come before {migrated} in the search path, by its own name or by \
+         that of the role (`\"$user\"`), so that steps would make their tables in it; name another schema with \
+         `postgres.journal_schema`"
+        ),
+    )
 }
 
 /// A schema has come before the one that is migrated, both as identifiers in quotes, since the host has looked.
@@ -141,6 +166,11 @@ impl Home {
                 "the journal in the schema {journal} is that of {schema}, but {other} comes before it in the search path now, so \
                  that steps would make their tables in {other}: to go on with {schema}, put `options=-csearch_path%3D{schema}` \
                  in the URL; to migrate {other} as a target with a journal of its own, `options=-csearch_path%3D{other}`"
+            )),
+            "moved before" => refused(format!(
+                "the journal's schema {journal} comes first in the search path of the role, so that steps would make their tables in it: put \
+                 `options=-csearch_path%3D{schema}` in the URL. With that, and with another schema as `postgres.journal_schema`, \
+                 `wasmigrate repair --move-journal` moves the journal, after which the option may go again"
             )),
             "taken" => refused(format!(
                 "the schema {journal} holds the journal of another schema than {schema}: name one for this target with \
