@@ -4,3 +4,4 @@ mod outside;
 mod pragmas;
 mod replaced;
 mod scripts;
+mod virtual_tables;

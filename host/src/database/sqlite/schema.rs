@@ -1,8 +1,10 @@
 //! What the tables of a file look like, line by line.
 
+use std::collections::BTreeSet;
+
 use super::super::content::text;
 use super::super::shape::integer;
-use super::super::{Result, Session, Value};
+use super::super::{Authority, Result, Session, Value};
 use super::pragmas;
 use crate::database::schema::WHOLE;
 
@@ -10,11 +12,22 @@ const OBJECTS: &str = r"
     SELECT type, name, tbl_name, sql FROM main.sqlite_master
     WHERE tbl_name NOT LIKE 'sqlite\_%' ESCAPE '\' AND tbl_name NOT LIKE 'wasmigrate\_%' ESCAPE '\'";
 
-/// One line a column, index, trigger or view, and one a table as a whole, each with the table's name.
-pub(super) async fn lines(session: &mut dyn Session) -> Result<Vec<(String, String)>> {
+/// One line a column, index, trigger or view, and one a table as a whole, each with the table's name. What virtual tables keep
+/// for themselves is theirs to make and to change; an earlier version kept it, and still does under the application's authority.
+pub(super) async fn lines(
+    session: &mut dyn Session,
+    authority: Authority,
+) -> Result<Vec<(String, String)>> {
     let mut lines = Vec::new();
+    let shadows = match authority {
+        Authority::Application => BTreeSet::new(),
+        _ => shadow_tables(session).await?,
+    };
     for row in session.rows(OBJECTS, &[]).await? {
         let (kind, name) = (text(&row, 0), text(&row, 1));
+        if shadows.contains(&text(&row, 2)) {
+            continue;
+        }
         if kind == "table" {
             for field in pragmas::ask(session, "table_xinfo", &name).await? {
                 lines.push((name.clone(), column(&field)));
@@ -32,12 +45,26 @@ pub(super) async fn lines(session: &mut dyn Session) -> Result<Vec<(String, Stri
     Ok(lines)
 }
 
-/// All that makes the schema, as `.schema --nosys` of SQLite's shell prints it.
+/// The tables that virtual tables keep for themselves, and make when they are made. <https://www.sqlite.org/vtab.html#xshadowname>
+async fn shadow_tables(session: &mut dyn Session) -> Result<BTreeSet<String>> {
+    // Of the columns of <https://www.sqlite.org/pragma.html#pragma_table_list>.
+    let tables = session.rows("PRAGMA main.table_list", &[]).await?;
+    let shadows = tables
+        .iter()
+        .filter(|table| text(table, 0) == "main" && text(table, 2) == "shadow");
+    Ok(shadows.map(|table| text(table, 1)).collect())
+}
+
+/// All that makes the schema, as `.schema --nosys` of SQLite's shell prints it, without what that makes by itself.
 pub(super) async fn dump(session: &mut dyn Session) -> Result<String> {
     let objects = format!("{OBJECTS} AND sql IS NOT NULL ORDER BY rowid");
+    let shadows = shadow_tables(session).await?;
     let mut dump = String::new();
     for row in session.rows(&objects, &[]).await? {
         let (kind, name) = (text(&row, 0), text(&row, 1));
+        if shadows.contains(&text(&row, 2)) {
+            continue;
+        }
         let sql = text(&row, 3);
         dump.push_str(&sql);
         // A view that was made of a dump keeps what that says of its columns.

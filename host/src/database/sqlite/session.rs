@@ -417,8 +417,8 @@ impl Introspection for SqliteSession {
         Ok(Some(names).filter(|names| !names.is_empty()))
     }
 
-    async fn schema_lines(&mut self, _authority: Authority) -> Result<Vec<(String, String)>> {
-        schema::lines(self).await
+    async fn schema_lines(&mut self, authority: Authority) -> Result<Vec<(String, String)>> {
+        schema::lines(self, authority).await
     }
 
     async fn table_digests(&mut self, _schemas: &[String]) -> Result<Vec<[String; 3]>> {
