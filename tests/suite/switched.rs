@@ -40,7 +40,18 @@ fn steps_of_a_directory_do_not_run_again_from_sources_nor_the_other_way_round() 
             .ends_with(2)
             .and_says("came from a directory of steps, such as `0001_made`");
     }
+    let same = "came from a directory of steps, such as `0001_made`";
+    for command in ["plan", "verify", "wait"] {
+        as_sources(&[command]).ends_with(2).and_says(same);
+    }
+    let status = as_sources(&["status"]).ends_with(0).and_says(same);
+    assert!(!status.stdout.contains("migrated  "), "{status:#?}");
+    let status = as_sources(&["status", "--json"]).ends_with(0).json();
+    assert_eq!(status["commands"], serde_json::json!([]));
     as_sources(&["baseline"]).ends_with(0);
+    for command in ["plan", "verify", "wait"] {
+        as_sources(&[command]).ends_with(0);
+    }
     as_sources(&["migrate"])
         .ends_with(0)
         .and_says("nothing to do");
@@ -56,6 +67,12 @@ fn steps_of_a_directory_do_not_run_again_from_sources_nor_the_other_way_round() 
             .run(arguments)
             .ends_with(2)
             .and_says("came from `[sources]`, such as `migrations/0001_made.sql`");
+    }
+    for command in ["plan", "verify", "wait"] {
+        place
+            .run(&[command])
+            .ends_with(2)
+            .and_says("came from `[sources]`");
     }
     place.run(&["status"]).and_says("came from `[sources]`");
 }

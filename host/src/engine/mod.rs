@@ -327,9 +327,12 @@ impl Engine {
     pub async fn overview(&self) -> Result<Overview, RunError> {
         if let Some(tenancy) = &self.options.tenancy {
             let mut overview = tenants::overview(self, tenancy).await?;
-            match overview.last_run {
-                None => overview.problems.extend(self.unadopted().await?),
-                Some(_) => overview.repairs = self.repairs().await?,
+            if let Some(why) = self.unadopted().await? {
+                overview.problems.push(why);
+                overview.commands.clear();
+            }
+            if overview.last_run.is_some() {
+                overview.repairs = self.repairs().await?;
             }
             return Ok(overview);
         }
