@@ -303,3 +303,28 @@ fn a_service_shows_which_of_them_run_again_and_why() {
     assert_eq!(service.state(), "finalized");
     assert_eq!(times(&place), 3);
 }
+
+/// It is no whole number to many programs that read JSON.
+#[test]
+fn their_index_is_not_in_what_machines_read() {
+    let place = views().with_sql("R__index\":9223372036854775809.sql", "SELECT 1;");
+    place.run(&["migrate"]).ends_with(0);
+    for command in ["status", "history", "plan"] {
+        change(&place, "SELECT id + 1 AS id FROM item");
+        let said = place.run(&[command, "--json"]).ends_with(0);
+        let mut values = vec![said.json()];
+        let mut is_any = false;
+        while let Some(value) = values.pop() {
+            match value {
+                Value::Array(all) => values.extend(all),
+                Value::Object(fields) => {
+                    is_any |= fields.get("index").is_some_and(Value::is_null);
+                    values.extend(fields.into_values());
+                }
+                Value::Number(number) => assert!(number.is_i64(), "{number}: {said:#?}"),
+                _ => {}
+            }
+        }
+        assert!(is_any, "{said:#?}");
+    }
+}

@@ -112,9 +112,50 @@ fn a_reset_lets_them_run_again() {
     place.run(&["migrate"]).ends_with(0);
     assert_eq!(sums(&place), ["11", "11"]);
     place.run(&["reset"]).ends_with(0);
-    place.run(&["plan"]).ends_with(0).and_says("3 pending");
+    let plan = place.run(&["plan"]).ends_with(0).and_says("3 pending");
+    assert!(!plan.stdout.contains("changed"), "{plan:#?}");
     place.run(&["migrate"]).ends_with(0);
     assert_eq!(sums(&place), ["21", "21"]);
+    // Nor has it, when an earlier content ran before the reset.
+    place.write_step("tenants/R__add.sql", adds(100).as_bytes());
+    place
+        .run(&["plan"])
+        .ends_with(0)
+        .and_says("its content has changed");
+    place.run(&["migrate"]).ends_with(0);
+    place.run(&["reset"]).ends_with(0);
+    let plan = place.run(&["plan"]).ends_with(0).and_says("3 pending");
+    assert!(!plan.stdout.contains("changed"), "{plan:#?}");
+}
+
+#[test]
+fn of_one_that_is_gone_it_says_so() {
+    let place = place();
+    place.run(&["finalize"]).ends_with(0);
+    for content in [adds(100), adds(10)] {
+        place.write_step("tenants/R__add.sql", content.as_bytes());
+        place.run(&["finalize"]).ends_with(0);
+    }
+    for file in ["tenants/R__add.sql", "single/R__log.sql"] {
+        std::fs::remove_file(place.step(file)).unwrap();
+    }
+    let plan = place
+        .run(&["plan"])
+        .ends_with(0)
+        .and_says("nothing is pending")
+        .and_says("tenants/R__add.sql  its file is gone")
+        .and_says("single/R__log.sql  its file is gone");
+    assert_eq!(plan.stdout.matches("R__add").count(), 1, "{plan:#?}");
+    place
+        .run(&["status"])
+        .ends_with(0)
+        .and_says("state   finalized")
+        .and_says("2 of 2 tenants");
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("nothing to do");
+    place.run(&["verify"]).ends_with(0);
 }
 
 #[test]

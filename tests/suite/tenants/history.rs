@@ -1,6 +1,7 @@
 //! What earlier runs did, file by file.
 
 use super::{ADD, Tenants as _, counting};
+use crate::place::Place;
 
 #[test]
 fn history_tells_for_how_many_each_file_was_run() {
@@ -38,4 +39,26 @@ fn history_tells_for_how_many_each_file_was_run() {
         );
         assert_eq!(of(2), [file("tenants/001_begin.sql", 1, 1)]);
     }
+}
+
+/// Not as long as all that ran before it in the same transaction.
+#[test]
+fn what_failed_took_its_own_time() {
+    let slow = Place::in_sql_of(
+        "INSERT INTO {schema}.counted WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 2000000)
+         SELECT count(*), 'slow' FROM c;",
+        "SELECT pg_sleep(0.5);",
+    );
+    let place = counting().with_tenants(&["acme"]);
+    place.write_step("tenants/002_slow.sql", slow.as_bytes());
+    place.write_step("tenants/003_fails.sql", b"SELECT missing;");
+    place.run(&["migrate", "--atomic"]).ends_with(1);
+    let history = place.run(&["history", "--json"]).ends_with(0).json();
+    let time = |of: &serde_json::Value| {
+        of["ended_at"].as_i64().unwrap() - of["started_at"].as_i64().unwrap()
+    };
+    let failed = history[0]["attempts"].as_array().unwrap();
+    let failed = failed.iter().find(|attempt| attempt["outcome"] == "failed");
+    let (failed, run) = (time(failed.unwrap()), time(&history[0]));
+    assert!(failed < run / 2, "{failed} ms of {run}");
 }

@@ -44,6 +44,8 @@ pub(super) struct AtomicRun<'a> {
     databases: BTreeMap<usize, OpenDatabase>,
     contexts: BTreeMap<Option<usize>, Arc<RunContext>>,
     output: Arc<RunOutput>,
+    /// When the task began that failed.
+    began_at: i64,
 }
 
 /// Runs all waves in one transaction, with as many tries as it is worth, and ends the run.
@@ -60,7 +62,6 @@ pub(super) async fn run(
     let mut attempt = 1;
     let mut failures: Vec<AttemptRecord> = Vec::new();
     loop {
-        let began_at = journal::now();
         let mut atomic = AtomicRun::new(tenancy, session, work, new_tenant, schedule);
         atomic.output = Arc::clone(output);
         let tried = atomic.all(attempt, lease, &failures).await;
@@ -76,7 +77,7 @@ pub(super) async fn run(
             return Ok(());
         }
         if let Some(task) = &task {
-            failures.extend(tenancy.attempt(task, attempt, began_at, &failure));
+            failures.extend(tenancy.attempt(task, attempt, atomic.began_at, &failure));
         }
         let pause = tenancy.engine.options.retries.pause(&failure, attempt);
         let Some(pause) = pause.filter(|_| !tenancy.stop.is_cancelled()) else {
@@ -172,6 +173,7 @@ impl<'a> AtomicRun<'a> {
             databases: BTreeMap::from([(0, target)]),
             contexts: BTreeMap::new(),
             output: Arc::default(),
+            began_at: journal::now(),
         }
     }
 
@@ -226,6 +228,7 @@ impl<'a> AtomicRun<'a> {
             };
             if let Err((task, failure)) = performed {
                 progress.ended(outcome_of(&failure));
+                self.began_at = progress.began_at;
                 return Err((task, failure));
             }
             rest = rest.get(done..).unwrap_or_default();

@@ -43,6 +43,8 @@ pub(super) async fn read(
     let files = files(found, digests, &sources)?;
     let tenants = list::list(options, session, has_tenants).await?;
     let mut snapshot = TenantSnapshot {
+        other_contents: repeatable::other_contents(&files, &sources),
+        gone: repeatable::gone(&files, &sources),
         missing: files
             .iter()
             .map(|file| match file.kind().is_script() {
@@ -105,14 +107,13 @@ fn files(
             }),
         };
         let id = record.map(|record| record.id);
-        let had_other = |records: &Vec<&SourceRecord>| records.iter().any(|it| Some(it.id) != id);
         // Other line ends make no other file.
         if let Some(record) = record.filter(|record| is_same(record).unwrap_or(false)) {
             digest.clone_from(&record.digest);
         }
         files.push(File {
             id,
-            had_other_content: known.get(&*source.key).is_some_and(had_other),
+            had_other_content: false,
             applied_digest: record.map(|record| record.digest.clone()),
             source,
             digest,
@@ -317,6 +318,7 @@ fn add(
     let mut had = BTreeSet::new();
     for record in rows {
         let Some(place) = snapshot.place_of(record.source) else {
+            snapshot.note_of_others(record.source, 1, record.migrated_at);
             continue;
         };
         let Some(file) = snapshot.files.get_mut(place) else {

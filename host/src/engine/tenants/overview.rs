@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::look;
 use super::snapshot::{File, TenantSnapshot};
-use super::{RunError, TenancyOptions, TenantOverview};
+use super::{RunError, SourceKind, TenancyOptions, TenantOverview};
 use crate::catalog::{self, Catalog, Digests};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
@@ -43,10 +43,11 @@ pub(in crate::engine) async fn overview(
         _ => 0,
     };
     let migrations = || snapshot.files.iter().filter(|file| file.kind().runs_once());
-    let steps: Vec<StepOverview> = (0..)
+    let mut steps: Vec<StepOverview> = (0..)
         .zip(&snapshot.files)
         .map(|(place, file)| step(&snapshot, place, file))
         .collect();
+    steps.extend(gone(&snapshot));
     Ok(Overview {
         target: engine.target_name().to_owned(),
         state,
@@ -123,6 +124,37 @@ fn step(snapshot: &TenantSnapshot, place: usize, file: &File) -> StepOverview {
             pending,
         }),
     }
+}
+
+/// The repeatable files that have run and are not there any more, each once whatever contents it had.
+fn gone(snapshot: &TenantSnapshot) -> impl Iterator<Item = StepOverview> {
+    let mut gone: BTreeMap<&str, (SourceKind, u64, Option<i64>)> = BTreeMap::new();
+    for file in snapshot.gone.values().filter(|file| file.applied > 0) {
+        let noted = gone.entry(&*file.key).or_insert((file.kind, 0, None));
+        noted.1 += file.applied;
+        noted.2 = noted.2.max(file.applied_at);
+    }
+    let first = snapshot.files.len() as u64 + 1;
+    (first..)
+        .zip(gone)
+        .map(|(index, (key, (kind, applied, at)))| StepOverview {
+            index,
+            name: key.to_owned(),
+            kind: None,
+            progress: Progress::Finalized,
+            migrated_at: at,
+            finalized_at: at,
+            out_of_order: false,
+            rows_done: None,
+            bad_rows: 0,
+            repeatable: Some(Repeatable::Gone),
+            tenants: Some(StepTenants {
+                kind,
+                applied,
+                finalized: applied,
+                pending: 0,
+            }),
+        })
 }
 
 /// The state of the target.

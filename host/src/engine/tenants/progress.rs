@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::context::TenancyContext;
 use super::work::Task;
 use crate::engine::event::Event;
-use crate::journal::{Outcome, Phase};
+use crate::journal::{self, Outcome, Phase};
 
 /// Tells of each file when it begins for the first tenant, and when it ends for the last.
 pub(super) struct ProgressReporter<'t> {
@@ -15,6 +15,8 @@ pub(super) struct ProgressReporter<'t> {
     of: usize,
     number: usize,
     current: Option<Current>,
+    /// When the last task began.
+    pub(super) began_at: i64,
 }
 
 struct Current {
@@ -32,11 +34,13 @@ impl<'t> ProgressReporter<'t> {
             of,
             number: 0,
             current: None,
+            began_at: journal::now(),
         }
     }
 
     /// A task begins.
     pub(super) fn begins(&mut self, task: &Task) {
+        self.began_at = journal::now();
         let phase = task.phases.first().copied().unwrap_or(Phase::Migrate);
         let goes_on = |current: &Current| current.file == task.file && current.phase == phase;
         if self.current.as_ref().is_some_and(goes_on) {

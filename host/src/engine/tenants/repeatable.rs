@@ -1,11 +1,12 @@
 //! For whom a repeatable file is pending: for whoever did not get the content last that it has now, and after a reset for
 //! everybody.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::snapshot::{Missing, TenantSnapshot, some};
+use super::SourceKind;
+use super::snapshot::{File, GoneFile, Missing, TenantSnapshot, some};
 use crate::database::Session;
-use crate::journal;
+use crate::journal::{self, SourceRecord};
 
 /// What the target's own tables say of all tenants; of these alone, when they are named.
 pub(super) async fn read_target(
@@ -13,11 +14,12 @@ pub(super) async fn read_target(
     among: Option<&[String]>,
     session: &mut dyn Session,
 ) -> crate::database::Result<()> {
-    if !snapshot.has_repeatable() {
+    if !snapshot.has_repeatable() && snapshot.gone.is_empty() {
         return Ok(());
     }
     let last_reset = snapshot.last_reset;
     for tally in journal::count_repeated(session, among, last_reset).await? {
+        snapshot.note_of_others(tally.source, tally.tenants, tally.migrated_at);
         if let Some(file) = snapshot.file_of(tally.source) {
             (file.applied, file.finalized) = (tally.tenants, tally.tenants);
             (file.migrated_at, file.finalized_at) = (tally.migrated_at, tally.finalized_at);
@@ -52,6 +54,39 @@ pub(super) async fn read_target(
         *missing = some(lacking.map(|(number, _)| number).collect());
     }
     Ok(())
+}
+
+/// The places of repeatable files by the numbers of the contents that they had and have no more.
+pub(super) fn other_contents(files: &[File], sources: &[SourceRecord]) -> HashMap<i64, usize> {
+    let places: HashMap<&str, usize> = files
+        .iter()
+        .enumerate()
+        .filter(|(_, file)| file.kind().is_repeatable())
+        .map(|(place, file)| (&*file.source.key, place))
+        .collect();
+    let others = sources.iter().filter_map(|source| {
+        let place = *places.get(&*source.key)?;
+        (files.get(place)?.id != Some(source.id)).then_some((source.id, place))
+    });
+    others.collect()
+}
+
+/// The repeatable files that the journal knows and that are not there any more.
+pub(super) fn gone(files: &[File], sources: &[SourceRecord]) -> BTreeMap<i64, GoneFile> {
+    let there: HashSet<&str> = files.iter().map(|file| &*file.source.key).collect();
+    let gone = sources.iter().filter_map(|source| {
+        let kind = SourceKind::from_journal(&source.kind).filter(|kind| kind.is_repeatable())?;
+        (!there.contains(&*source.key)).then(|| {
+            let file = GoneFile {
+                key: source.key.clone(),
+                kind,
+                applied: 0,
+                applied_at: None,
+            };
+            (source.id, file)
+        })
+    });
+    gone.collect()
 }
 
 impl TenantSnapshot {

@@ -1,6 +1,6 @@
 //! Where a target with tenants stands: its files and tenants, and for whom what is missing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::SourceKind;
 use crate::catalog::{SourceFile, step_label};
@@ -16,7 +16,7 @@ pub(super) struct File {
     pub(super) index: u64,
     /// The number by which the journal knows it; none when it was never applied.
     pub(super) id: Option<i64>,
-    /// Whether the journal knows it with other contents, too.
+    /// Whether somebody got it last with another content, and no reset came after that.
     pub(super) had_other_content: bool,
     /// Its SHA-256 when it was applied.
     pub(super) applied_digest: Option<String>,
@@ -60,11 +60,25 @@ pub(super) enum Missing {
     Some(Vec<usize>),
 }
 
+/// A repeatable file that is not there any more. What it made stays.
+pub(super) struct GoneFile {
+    /// Its path relative to the base.
+    pub(super) key: String,
+    pub(super) kind: SourceKind,
+    /// For how many it was the last content that ran.
+    pub(super) applied: u64,
+    pub(super) applied_at: Option<i64>,
+}
+
 /// Where a target with tenants stands.
 pub(super) struct TenantSnapshot {
     pub(super) files: Vec<File>,
     /// The places of files by their numbers in the journal.
     pub(super) places: HashMap<i64, usize>,
+    /// The places of repeatable files by the numbers of their other contents.
+    pub(super) other_contents: HashMap<i64, usize>,
+    /// Repeatable files that are not there any more, by their numbers in the journal.
+    pub(super) gone: BTreeMap<i64, GoneFile>,
     /// The tenants' names, in order.
     pub(super) tenants: Vec<String>,
     /// For whom each migration is pending, by the file's place.
@@ -105,6 +119,18 @@ impl TenantSnapshot {
             (Some(Missing::All), _) => 1,
             (Some(Missing::Some(tenants)), _) => tenants.len() as u64,
             _ => 0,
+        }
+    }
+
+    /// Takes note of what was applied of a repeatable file that is gone, or that has another content now.
+    pub(super) fn note_of_others(&mut self, source: i64, tenants: u64, at: Option<i64>) {
+        if let Some(gone) = self.gone.get_mut(&source) {
+            gone.applied += tenants;
+            gone.applied_at = gone.applied_at.max(at);
+        }
+        let place = self.other_contents.get(&source);
+        if let Some(file) = place.and_then(|place| self.files.get_mut(*place)) {
+            file.had_other_content = true;
         }
     }
 
@@ -161,6 +187,8 @@ impl TenantSnapshot {
         Self {
             files: (1..).zip(files).map(file).collect(),
             places: (1..).zip(0..files.len()).collect(),
+            other_contents: HashMap::new(),
+            gone: BTreeMap::new(),
             tenants: tenants.iter().map(|name| (*name).to_owned()).collect(),
             missing: vec![Missing::Nobody; files.len()],
             unfinalized: Vec::new(),
