@@ -143,6 +143,34 @@ fn a_difference_is_shown_line_by_line() {
         .and_says("no run has kept it");
 }
 
+/// Nothing of what somebody else has changed meanwhile is taken for its work, and it is not named as the run that left the rest.
+#[test]
+fn a_refused_run_leaves_what_the_one_before_left() {
+    let place = migrated().with_sql("0002_b.sql", "CREATE TABLE later (id INTEGER);");
+    place.run(&["migrate"]).ends_with(0);
+    place
+        .connect()
+        .run("ALTER TABLE account ADD COLUMN age INTEGER");
+    place.run(&["reset"]).ends_with(2);
+    let history = place.run(&["history", "--json"]).ends_with(0).json();
+    assert_eq!(history[0]["outcome"], "refused");
+    place
+        .run(&["schema", "diff"])
+        .ends_with(2)
+        .and_says("--- the schema that run 2 left")
+        .and_says("column age");
+    place.run(&["verify"]).ends_with(2).and_says("column age");
+    place.connect().run("ALTER TABLE account DROP COLUMN age");
+    place
+        .run(&["schema", "diff"])
+        .ends_with(0)
+        .and_says("the schema is what run 2 left");
+    place
+        .run(&["verify"])
+        .ends_with(0)
+        .and_says("the schema is what run 2 left");
+}
+
 #[test]
 fn without_the_databases_own_program_it_says_which_package_has_it() {
     let place = migrated().with_variable("PATH", "/nowhere");

@@ -75,7 +75,7 @@ pub(super) async fn write(
     demand: impl AsyncFnOnce(&mut Fenced<'_, NoStep>) -> Result<()>,
 ) -> Result<()> {
     session.rollback().await?;
-    keep_schema(session, lease).await?;
+    keep_schema(session, lease, ending.outcome).await?;
     let mut fenced = Fenced::begin(session, lease, Durability::Flushed).await?;
     demand(&mut fenced).await?;
     let error = ending.failure.as_ref().map(Failure::to_json);
@@ -84,12 +84,19 @@ pub(super) async fn write(
 }
 
 /// Keeps what the run leaves, for `verify` to compare with. A target that does not tell ends its run all the same; `verify`
-/// then says that it does not know. But a connection that is lost meanwhile is no such thing.
-async fn keep_schema(session: &mut dyn Session, lease: &Lease) -> Result<()> {
+/// then says that it does not know. But a connection that is lost meanwhile is no such thing. A run that was refused leaves what
+/// the one before left, whatever somebody else has changed since.
+async fn keep_schema(session: &mut dyn Session, lease: &Lease, outcome: Outcome) -> Result<()> {
     let kept = async {
         session.begin(Durability::Deferred).await?;
         // A host that falls asleep meanwhile has locked nothing.
-        let schema = journal::whole_schema(session).await?;
+        let schema = match outcome {
+            Outcome::Refused => journal::schema_before(session, lease.run).await?,
+            _ => Some(journal::whole_schema(session).await?),
+        };
+        let Some(schema) = schema else {
+            return session.rollback().await;
+        };
         let mut fenced = Fenced::join(session, lease).await?;
         journal::write_schema(fenced.session(), lease.run, &schema).await?;
         fenced.commit().await

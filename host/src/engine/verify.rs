@@ -26,6 +26,9 @@ pub struct SchemaDifference {
 impl Engine {
     /// Compares the journal with the files, all of which are read, and with what the target looks like.
     pub async fn verify(&self) -> Result<Verified, RunError> {
+        if let Some(why) = self.unadopted().await? {
+            return Err(RunError::Refused(why));
+        }
         if let Some(tenancy) = &self.options.tenancy {
             let (verified, problems, tenants) = tenants::verify(self, tenancy).await?;
             if !problems.is_empty() {
@@ -63,13 +66,13 @@ impl Engine {
         let kept = journal::read_schema(&mut *session).await?;
         let mut schema = journal::whole_schema(&mut *session).await?;
         let earlier = session.schema_as(Authority::Application).await?;
-        session.rollback().await?;
         let Some((run, kept)) = kept else {
             return Err(RunError::Refused(
                 "what the schema was is not known: no run has kept it".to_owned(),
             ));
         };
-        difference.run = run;
+        difference.run = journal::run_of_schema(&mut *session, run).await?;
+        session.rollback().await?;
         database::without_tenants_unless(&mut schema, &kept);
         if kept != earlier {
             difference.lines = database::changed_lines(&kept, &schema);
@@ -137,10 +140,13 @@ impl Engine {
         let mut schema = journal::whole_schema(&mut *session).await?;
         // An earlier version kept what names mean to the connection.
         let earlier = session.schema_as(Authority::Application).await?;
-        session.rollback().await?;
         // A run that was cut off, or goes on, has changed what the one before left.
         let last = last_run.map(|run| run.id);
-        let kept = kept.filter(|(run, _)| Some(*run) == last);
+        let mut kept = kept.filter(|(run, _)| Some(*run) == last);
+        if let Some((run, _)) = &mut kept {
+            *run = journal::run_of_schema(&mut *session, *run).await?;
+        }
+        session.rollback().await?;
         if let Some((run, kept)) = &kept {
             database::without_tenants_unless(&mut schema, kept);
             let differences = database::differences(kept, &schema);

@@ -45,7 +45,7 @@ pub use repairs::{REPAIR, RepairRecord, read_repairs};
 pub use right::{OperatorsWord, Right, TargetLock};
 pub use runs::{
     end_dead_runs, end_lost_transactions, end_run, keep_schema, lock, lock_idle, lock_out,
-    set_phase, start_run, write_schema,
+    run_of_schema, schema_before, set_phase, start_run, write_schema,
 };
 pub use steps::{
     StepVersion, finalize_steps, forget_repeatable, forget_steps, remove_step, require_step,

@@ -1,10 +1,11 @@
 //! Runs: how one begins, goes on and ends, and what is left of it.
 
+use super::history::read_leaving;
 use super::right::TargetLock;
 use super::tables::tables;
 use super::{
     Lease, Outcome, Phase, conflict, damaged, holder, integer, lease, now, number, prepare,
-    whole_schema,
+    read_runs, read_schema, whole_schema,
 };
 use crate::database::{Error, ErrorKind, Result, Schema, Session};
 
@@ -173,6 +174,24 @@ pub async fn end_run(
 pub async fn keep_schema(session: &mut dyn Session, run: i64) -> Result<()> {
     let schema = whole_schema(session).await?;
     write_schema(session, run, &schema).await
+}
+
+/// What the target looked like at the end of the run before this one, which has changed nothing; none when that was not kept.
+/// Before the first run that is what it looks like.
+pub async fn schema_before(session: &mut dyn Session, run: i64) -> Result<Option<Schema>> {
+    let Some(before) = read_runs(session, run, 1).await?.pop() else {
+        return whole_schema(session).await.map(Some);
+    };
+    let kept = read_schema(session).await?;
+    Ok(kept.and_then(|(of, schema)| (of == before.id).then_some(schema)))
+}
+
+/// The run that left what the target looked like at the end of this one: refused ones and repairs of the journal leave all as it
+/// was.
+pub async fn run_of_schema(session: &mut dyn Session, run: i64) -> Result<i64> {
+    let last = i64::saturating_add(run, 1);
+    let left = read_leaving(session, last).await?;
+    Ok(left.map_or(run, |left| left.id))
 }
 
 /// The same with what the target was found to look like.
