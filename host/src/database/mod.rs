@@ -40,7 +40,7 @@ pub use error::{Error, ErrorKind, Limit, Result, Script, ScriptError};
 pub use open::{DatabaseSettings, Location, open};
 pub use placeholder::substitute;
 pub(crate) use postgres::conninfo_value;
-pub use postgres::{Postgres, PostgresOptions};
+pub use postgres::{Keeper, Postgres, PostgresOptions};
 pub use schema::{Schema, add_tenants, changed_lines, differences, without_tenants_unless};
 pub use session::{
     CommitPermit, Coordination, Introspection, Moved, Rehearsing, Session, Statements, Transactions,

@@ -277,8 +277,8 @@ impl Rehearsal {
     /// Seeds are no steps to be proven: those that stand among the steps are passed over.
     fn seeds(&self) -> Seeds {
         Seeds {
-            directory: None,
             elsewhere: self.config.all_seeds.clone(),
+            ..Seeds::default()
         }
     }
 

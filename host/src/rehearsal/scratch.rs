@@ -1,14 +1,14 @@
 //! Databases that are thrown away: made empty or as copies, and gone when they are dropped.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tempfile::TempDir;
 
 use super::Error;
 use crate::database::{
-    self, Content, Database, Kind, Postgres, ScriptError, SessionLimits, Sqlite,
+    self, Content, Database, Keeper, Kind, Postgres, ScriptError, SessionLimits, Sqlite,
 };
 
 /// How the names of throw-away databases on a server begin.
@@ -29,6 +29,8 @@ enum Place {
         server: Postgres,
         /// Begins all names, and is nobody else's.
         prefix: String,
+        /// Keeps others from dropping them as left behind.
+        keeper: Box<OnceLock<Keeper>>,
     },
 }
 
@@ -52,7 +54,8 @@ impl ScratchServer {
         Self {
             place: Place::Server {
                 server,
-                prefix: format!("{SCRATCH_PREFIX}{number:08x}_"),
+                prefix: format!("{SCRATCH_PREFIX}{number:08x}"),
+                keeper: Box::default(),
             },
             made: AtomicU32::new(0),
         }
@@ -111,8 +114,21 @@ impl ScratchServer {
                     path,
                 }
             }
-            (Place::Server { server, prefix }, source) => {
-                let name = format!("{prefix}{number}");
+            (
+                Place::Server {
+                    server,
+                    prefix,
+                    keeper,
+                },
+                source,
+            ) => {
+                if keeper.get().is_none() {
+                    let pattern = format!("^{SCRATCH_PREFIX}[0-9a-f]{{8}}_[0-9]+$");
+                    let kept = server.keep_siblings(prefix, &pattern).map_err(setup)?;
+                    // Another thread may have been first.
+                    let _ = keeper.set(kept);
+                }
+                let name = format!("{prefix}_{number}");
                 let template = match source {
                     Some(Held::Database { database, name }) => {
                         database.disconnect();

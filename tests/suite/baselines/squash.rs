@@ -138,6 +138,41 @@ fn rights_and_the_schema_of_the_target_are_kept() {
     );
 }
 
+/// A killed one could not drop them.
+#[test]
+fn databases_that_were_left_behind_are_dropped_and_those_in_use_are_not() {
+    if application::kind() != Kind::Postgres {
+        return;
+    }
+    const LEFT: &str = "wasmigrate_test_0123abcd";
+    let place = with_server(Place::new().with_sql("0001_a.sql", A));
+    let mut superuser = place.connect_as_superuser();
+    // Whoever runs another test says so, before it makes any.
+    let mut keeper = place.connect();
+    keeper.run("SET application_name = 'wasmigrate_test_4567cdef'");
+    let names = [
+        "0123abcd_0",
+        "0123abcd_12",
+        "4567cdef_0",
+        "mine",
+        "89abcdef_0",
+    ];
+    for name in names {
+        superuser.run(&format!("CREATE DATABASE wasmigrate_test_{name} OWNER app"));
+    }
+    superuser.run("ALTER DATABASE wasmigrate_test_89abcdef_0 OWNER TO postgres");
+    place.run(&["squash", "--to", "1"]).ends_with(0);
+    let left = superuser.texts(
+        "SELECT datname FROM pg_database WHERE datname ~ '^wasmigrate_test_(0123abcd|4567cdef|mine|89abcdef)' ORDER BY 1",
+    );
+    drop(keeper);
+    for name in names {
+        superuser.run(&format!("DROP DATABASE IF EXISTS wasmigrate_test_{name}"));
+    }
+    assert!(!left.iter().any(|name| name.starts_with(LEFT)), "{left:?}");
+    assert_eq!(left.len(), 3, "{left:?}");
+}
+
 /// Where throw-away databases are made.
 pub(super) fn with_server(place: Place) -> Place {
     let place = place.with_variable("WASMIGRATE_TEST_CRASH_SECONDS", "1");

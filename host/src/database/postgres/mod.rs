@@ -71,6 +71,7 @@ pub(crate) use conninfo::conninfo_value;
 pub(super) use conninfo::is_conninfo;
 pub(super) use lexer::dollar_tag;
 pub use pool::{Postgres, PostgresOptions};
+pub use throwaway::Keeper;
 
 #[async_trait]
 impl Database for Postgres {

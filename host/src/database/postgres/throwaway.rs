@@ -7,6 +7,7 @@ use super::super::{
     Access, Authority, Batch, Cell, ColumnBuilder, ColumnForm, CommitPermit, Content,
     Database as _, Durability, Error, Result, ScriptError, Session, Stop, quote,
 };
+use super::connection::Connection;
 use super::content::full_name;
 use super::errors::NO_PRIVILEGE;
 use super::lexer::{self, Rules};
@@ -14,6 +15,21 @@ use super::patience::Patience;
 use super::pipeline;
 use super::pool::{Postgres, Shared};
 use super::statements::{self, Piece};
+
+/// Databases of this pattern that the role may drop, to which nobody is connected, and of whose beginning nobody says that it is
+/// in use.
+const STALE: &str = "
+    SELECT datname::pg_catalog.text FROM pg_catalog.pg_database AS stale
+    WHERE datname::pg_catalog.text OPERATOR(pg_catalog.~) $1::pg_catalog.text
+    AND pg_catalog.pg_has_role(datdba, 'USAGE') AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_stat_activity AS session
+        WHERE pg_catalog.left(stale.datname::pg_catalog.text, $2::pg_catalog.text::pg_catalog.int4) IN (
+            session.application_name, pg_catalog.left(session.datname::pg_catalog.text, $2::pg_catalog.text::pg_catalog.int4)))";
+
+/// Says as long as it lives that databases are in use.
+pub struct Keeper {
+    _connection: Mutex<Connection>,
+}
 
 impl Postgres {
     /// Another database of the same server, reached the same way.
@@ -54,6 +70,29 @@ impl Postgres {
         ))?;
         self.disconnect();
         Ok(())
+    }
+
+    /// A connection that says for as long as it is open that databases whose names begin so are in use; others that were made by
+    /// a process which does not run any more, and to which nobody is connected, are dropped as far as the role may: those whose
+    /// names match the pattern, and have beginnings of the same length.
+    pub fn keep_siblings(&self, beginning: &str, pattern: &str) -> Result<Keeper> {
+        let patience = Patience::new(&self.0.name, self.0.limits.deadline, &Stop::default());
+        let mut connection = self.connect(&patience)?;
+        let name = "SELECT pg_catalog.set_config('application_name', $1, false)";
+        let cell = Cell::Text(beginning);
+        pipeline::ask_in_full_names(&mut connection, name, &[cell], &patience)?;
+        let length = i64::try_from(beginning.len())
+            .unwrap_or_default()
+            .to_string();
+        let parameters = [Cell::Text(pattern), Cell::Text(&length)];
+        let stale = pipeline::ask_in_full_names(&mut connection, STALE, &parameters, &patience)?;
+        for name in stale.into_iter().flatten().flatten() {
+            // Somebody else may have done it, or may have connected meanwhile.
+            let _ = self.administer(&format!("DROP DATABASE IF EXISTS {}", quote(&name)));
+        }
+        Ok(Keeper {
+            _connection: Mutex::new(connection),
+        })
     }
 
     /// Drops a database of the same server, whoever is connected to it.
