@@ -43,6 +43,30 @@ pub(super) fn json(document: &str) -> String {
     shown
 }
 
+/// A document without the indexes of steps that have no number: they are made from names, and larger than what many programs
+/// that read JSON take for a whole number.
+pub(super) fn without_large_indexes(document: String) -> String {
+    /// The end of a name; in a text, the quote has a backslash before it.
+    const NAME: &str = "index\":";
+    let mut shown = String::new();
+    let mut rest = document.as_str();
+    while let Some((before, after)) = rest.split_once(NAME) {
+        let end = after.find(|letter: char| !letter.is_ascii_digit());
+        let (number, following) = after.split_at(end.unwrap_or(after.len()));
+        let is_large = number
+            .parse()
+            .is_ok_and(|index: u64| i64::try_from(index).is_err());
+        shown.push_str(before);
+        shown.push_str(NAME);
+        shown.push_str(if is_large { "null" } else { number });
+        rest = following;
+    }
+    match shown.is_empty() {
+        true => document,
+        false => shown + rest,
+    }
+}
+
 /// How long the sequence at the beginning is that sets a colour or takes it back, when there is one.
 fn style(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix("\u{1b}[")?;

@@ -102,7 +102,7 @@ impl Terminal {
     /// Writes one JSON document on a line.
     pub(super) fn document(&self, value: &impl Serialize) {
         match serde_json::to_string(value) {
-            Ok(text) => self.write(&shown::json(&text)),
+            Ok(text) => self.write(&shown::json(&shown::without_large_indexes(text))),
             Err(error) => self.error(&format!("cannot write the answer: {error}"), None),
         }
     }
