@@ -4,7 +4,7 @@ use crate::application::{self, Kind};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::place::Place;
+use crate::place::{Place, Said};
 use crate::service::process::Service;
 
 /// A place whose own file names everything from where it stands.
@@ -99,9 +99,9 @@ fn a_secret_that_is_open_to_everybody_is_warned_of() {
     std::fs::write(&file, "let-me-in").unwrap();
     let say = |mode| {
         std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
-        let said = place
-            .run(&["status", "--token-file", "secret"])
-            .ends_with(0);
+        let mut command = place.command(&["status"]);
+        command.env("WASMIGRATE_SERVE_TOKEN_FILE", "secret");
+        let said = Said::from(command.output().unwrap()).ends_with(0);
         said.stdout + &said.stderr
     };
     for mode in [0o644, 0o602] {
@@ -115,4 +115,90 @@ fn a_secret_that_is_open_to_everybody_is_warned_of() {
     for mode in [0o600, 0o440] {
         assert!(!say(mode).contains("holds a secret"));
     }
+}
+
+/// Each list has its own place in the journal: a flag that is passed over would run the other one.
+#[test]
+fn a_directory_beside_sources_is_refused_wherever_either_is_named() {
+    let place = Place::new().with_sql("0001_made.sql", "CREATE TABLE made (id BIGINT);");
+    let directory = place.path().join("files/single");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("0001_x.sql"), "CREATE TABLE x (id BIGINT);").unwrap();
+    let sources = "[sources]\nbase = \"files\"\nsingle_migrations = [\"single\"]\n";
+    let write = |text: &str| std::fs::write(place.path().join("wasmigrate.toml"), text).unwrap();
+    write(sources);
+    for command in [
+        "migrate", "finalize", "reset", "plan", "status", "verify", "baseline", "test",
+    ] {
+        place
+            .run(&[command, "--migrations", "migrations"])
+            .ends_with(2)
+            .and_says("`--migrations` and `[sources]` both say where the steps are");
+    }
+    let with_variable = |name: &str, value: &str| {
+        let mut command = place.command(&["migrate"]);
+        command.env(name, value);
+        Said::from(command.output().unwrap())
+    };
+    with_variable("WASMIGRATE_MIGRATIONS", "migrations")
+        .ends_with(2)
+        .and_says("WASMIGRATE_MIGRATIONS and `[sources]`");
+    write(&format!("migrations = \"migrations\"\n{sources}"));
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("`migrations` and `[sources]`");
+    write("migrations = \"migrations\"\n");
+    with_variable("WASMIGRATE_SOURCES_SINGLE_MIGRATIONS", "single")
+        .ends_with(2)
+        .and_says("`migrations` and `[sources]`");
+    assert!(!place.has_table("made") && !place.has_table("x"));
+    // One of them alone counts; an empty name is none.
+    with_variable("WASMIGRATE_MIGRATIONS", "migrations").ends_with(0);
+    assert!(place.has_table("made"));
+    let place = Place::new();
+    std::fs::create_dir_all(place.path().join("files/single")).unwrap();
+    let config = format!("migrations = \"\"\n{sources}");
+    std::fs::write(place.path().join("wasmigrate.toml"), config).unwrap();
+    place.run(&["migrate"]).ends_with(0);
+}
+
+#[test]
+fn settings_for_tenants_without_files_are_warned_of() {
+    let place = Place::new();
+    let config = "[tenants]\nparallel = 4\n";
+    std::fs::write(place.path().join("wasmigrate.toml"), config).unwrap();
+    place
+        .run(&["status"])
+        .ends_with(0)
+        .and_says("`[tenants]` has no effect");
+}
+
+#[test]
+fn flags_that_would_have_no_effect_are_refused() {
+    let place = Place::new().with_sql("0001_made.sql", "CREATE TABLE made (id BIGINT);");
+    let file = place.step("0001_made.sql").display().to_string();
+    for (arguments, said) in [
+        (
+            &["migrate", "--token-file", "token"][..],
+            "name it with `--host`",
+        ),
+        (&["status", "--password-file", "p"], "name it with `--host`"),
+        (
+            &["inspect", &file, "--host", "127.0.0.1:1"],
+            "leave out `--host`",
+        ),
+        (&["test", "--host", "127.0.0.1:1"], "leave out `--host`"),
+        (
+            &["completions", "bash", "--host", "127.0.0.1:1"],
+            "leave out `--host`",
+        ),
+        (
+            &["migrate", "--cache", "c", "--host", "127.0.0.1:1"],
+            "`--cache` is for runs in this process",
+        ),
+    ] {
+        place.run(arguments).ends_with(2).and_says(said);
+    }
+    assert!(!place.has_table("made"));
 }

@@ -162,3 +162,114 @@ fn a_reset_lets_those_run_again_that_stood_on_what_was_undone() {
         .ends_with(0)
         .and_says("1 pending");
 }
+
+/// Two environments, each with a seed of the same name in a directory of its own.
+fn two() -> Place {
+    let place = Place::new().with_sql(
+        "0001_item.sql",
+        "-- wasmigrate:migrate\nCREATE TABLE item (name TEXT PRIMARY KEY);\n-- wasmigrate:reset\nDROP TABLE item;",
+    );
+    let config = "[env.one]\nseeds = \"seeds/one\"\n[env.two]\nseeds = \"seeds/two\"\n";
+    std::fs::write(place.path().join("wasmigrate.toml"), config).unwrap();
+    for name in ["one", "two"] {
+        let directory = place.path().join("seeds").join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let sql = format!("INSERT INTO item VALUES ('{name}');");
+        std::fs::write(directory.join("10_item.sql"), sql).unwrap();
+    }
+    place
+}
+
+#[test]
+fn seeds_of_two_environments_with_one_name_are_two() {
+    let place = two();
+    place.run(&["migrate", "--env", "one"]).ends_with(0);
+    place
+        .run(&["plan", "--env", "two"])
+        .ends_with(0)
+        .and_says("1 pending")
+        .and_says("seeds/two/10_item");
+    place.run(&["finalize", "--env", "two"]).ends_with(0);
+    assert_eq!(items(&place), ["one", "two"]);
+    for environment in ["one", "two"] {
+        place
+            .run(&["migrate", "--env", environment])
+            .ends_with(0)
+            .and_says("nothing to do");
+    }
+}
+
+#[test]
+fn a_seed_of_another_environment_is_not_gone() {
+    let place = two();
+    place.run(&["migrate", "--env", "one"]).ends_with(0);
+    for environment in [&["--env", "two"][..], &[]] {
+        let run = |command: &str| place.run(&[&[command], environment].concat()).ends_with(0);
+        let status = run("status").and_says("of another environment");
+        assert!(!status.stdout.contains("gone"), "{status:#?}");
+        let plan = run("plan");
+        assert!(!plan.stdout.contains("gone"), "{plan:#?}");
+    }
+    // One whose file is not there any more is.
+    std::fs::remove_file(place.path().join("seeds/one/10_item.sql")).unwrap();
+    place
+        .run(&["status", "--env", "one"])
+        .ends_with(0)
+        .and_says("gone");
+    place
+        .run(&["plan", "--env", "one"])
+        .ends_with(0)
+        .and_says("seeds/one/10_item  its file is gone");
+}
+
+#[test]
+fn a_reset_and_a_migrate_in_turn_go_on_for_ever_whatever_environment_they_name() {
+    let place = two();
+    for environment in [
+        &["--env", "one"][..],
+        &[],
+        &["--env", "two"],
+        &["--env", "one"],
+    ] {
+        let run = |command: &str| place.run(&[&[command], environment].concat()).ends_with(0);
+        run("migrate");
+        let name: Vec<&str> = environment.iter().skip(1).copied().collect();
+        assert_eq!(items(&place), name);
+        run("reset");
+        run("migrate");
+        assert_eq!(items(&place), name);
+        place.run(&["reset"]).ends_with(0);
+    }
+}
+
+#[test]
+fn they_are_the_same_from_wherever_the_command_is_run() {
+    let place = two();
+    place.run(&["finalize", "--env", "one"]).ends_with(0);
+    let config = place.path().join("wasmigrate.toml");
+    let mut command = place.command(&["migrate", "--env", "one", "--config"]);
+    command.arg(config).current_dir(place.path().join("seeds"));
+    let migrations = place.path().join("migrations");
+    command.arg("--migrations").arg(migrations);
+    command.env("DATABASE_URL", place.url());
+    crate::place::Said::from(command.output().unwrap())
+        .ends_with(0)
+        .and_says("nothing to do");
+}
+
+#[test]
+fn two_files_of_one_name_are_refused_by_that_name() {
+    let place = place();
+    seed(&place, "10_first.up.sql", "first");
+    place
+        .run(&staging(&["plan"]))
+        .ends_with(2)
+        .and_says("are both the step `seeds/10_first`");
+    let place = self::place()
+        .with_sql("R__v.sql", "SELECT 1;")
+        .with_sql("R__v.up.sql", "SELECT 1;");
+    place
+        .run(&["plan"])
+        .ends_with(2)
+        .and_says("are both the step `R__v`");
+}

@@ -31,6 +31,13 @@ pub enum Error {
         first: String,
         second: String,
     },
+    /// Two files are the same step, which has no number.
+    #[error("`{first}` and `{second}` are both the step `{name}`: give one of them another name")]
+    DuplicateName {
+        name: String,
+        first: String,
+        second: String,
+    },
     /// Some files are numbered, and others have versions.
     #[error(
         "`{number}` has a number and `{version}` a version, so that their order is not known: name all of them in one manner"

@@ -120,6 +120,8 @@ pub struct Catalog {
     pub baselines: BTreeMap<u64, Baseline>,
     /// On a database that begins or was begun with a baseline, the steps that do not run there because it stands for them.
     pub included: Vec<StepFile>,
+    /// What the directory of seeds is called that is in force.
+    pub seeds: Option<String>,
     /// The other files.
     pub ignored: Vec<Ignored>,
 }
@@ -187,6 +189,13 @@ impl Catalog {
                 manner.get_or_insert_with(|| file.file_name.clone());
             }
             let step = step(file, index, name);
+            if let Some(first) = catalog.steps.get(&index).filter(|_| runs_last(index)) {
+                return Err(Error::DuplicateName {
+                    name: step.name,
+                    first: first.file_name.clone(),
+                    second: step.file_name,
+                });
+            }
             if let Some(first) = catalog.steps.get(&index) {
                 return Err(Error::DuplicateIndex {
                     index: shown(index),
@@ -209,7 +218,7 @@ impl Catalog {
         }
         catalog.refuse_nothing(directory)?;
         if let Some(directory) = &seeds.directory {
-            catalog.add_seeds(directory, database)?;
+            catalog.add_seeds(seeds, directory, database)?;
         }
         Ok(catalog)
     }

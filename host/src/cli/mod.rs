@@ -9,6 +9,7 @@ mod baseline;
 mod command_error;
 mod compile;
 mod completions;
+mod global;
 mod history;
 mod import;
 mod inspect;
@@ -34,18 +35,16 @@ mod wait;
 mod watchdog;
 mod watchers;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::catalog::Allowances;
-use crate::client::Client;
-use crate::config::{Config, ENVIRONMENT};
-use crate::database::{self, Database, Wait};
+use crate::config::Config;
+use crate::database::{Database, Wait};
 use crate::engine::{self, Engine, Gate, NativeFunction, Retries, TransformOptions};
 use crate::foreign::Tool;
 use crate::output::without_secrets;
@@ -54,7 +53,7 @@ use arguments::{
     AllowanceArguments, ExtentArguments, Manner, TenancyArguments, TransformArguments,
 };
 use command_error::CommandError;
-use target::Target;
+use global::GlobalArguments;
 use terminal::Terminal;
 
 /// The migration failed, or was cancelled.
@@ -74,45 +73,6 @@ pub struct Arguments {
     global: GlobalArguments,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Clone, Debug, Args)]
-struct GlobalArguments {
-    /// The configuration file; `wasmigrate.toml` when it is there
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The environment, a table `[env.NAME]` of the configuration file; WASMIGRATE_ENV names it, too
-    #[arg(long, global = true, value_name = "NAME")]
-    env: Option<String>,
-    /// The target, as sqlite:PATH or postgres://USER@HOST/NAME [default: DATABASE_URL, also from `.env`]
-    #[arg(long, global = true, value_name = "URL")]
-    database: Option<String>,
-    /// Make the SQLite file when it is not there; implied where `--database` names it for a command that runs steps
-    #[arg(long, global = true)]
-    create: bool,
-    /// The directory of the steps [default: migrations]
-    #[arg(long, global = true, value_name = "DIR")]
-    migrations: Option<PathBuf>,
-    /// The directory of compiled components and other caches
-    #[arg(long, global = true, value_name = "DIR")]
-    cache: Option<PathBuf>,
-    /// A value for the steps; may be given again
-    #[arg(long = "set", global = true, value_name = "NAME=VALUE", value_parser = setting)]
-    settings: Vec<(String, String)>,
-    /// Run the command on the wasmigrate service at this URL, such as http://127.0.0.1:9002
-    #[arg(long, global = true, value_name = "URL")]
-    host: Option<String>,
-    /// The file whose whole content is the password of the service; INTERNAL_AUTH_PASSWORD_FILE names it, too
-    #[arg(long, global = true, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// The file with the token of the service
-    #[arg(long, global = true, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// Answer in JSON
-    #[arg(long, global = true)]
-    json: bool,
-    #[arg(skip)]
-    native: Option<NativeFunction>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -259,6 +219,30 @@ impl Arguments {
     }
 }
 
+impl Arguments {
+    /// Refuses what would have no effect on this command.
+    fn refuse_without_effect(&self) -> anyhow::Result<()> {
+        let global = &self.global;
+        let is_here = match &self.command {
+            Command::Inspect(_) => Some("a component is looked at where its file is"),
+            Command::Test(_) => Some("steps are tried where their files are"),
+            Command::Completions(_) => Some("`completions` prints a script for a shell"),
+            _ => None,
+        };
+        if let (Some(why), Some(_)) = (is_here, &global.host) {
+            bail!("{why}: leave out `--host`");
+        }
+        let has_credentials = global.password_file.is_some() || global.token_file.is_some();
+        let is_service = matches!(self.command, Command::Serve(_));
+        if has_credentials && global.host.is_none() && !is_service {
+            bail!(
+                "`--password-file` and `--token-file` are for a service: name it with `--host`, or leave them out"
+            );
+        }
+        Ok(())
+    }
+}
+
 async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, CommandError> {
     let global = &GlobalArguments {
         create: arguments.global.create || arguments.begins_database(),
@@ -275,6 +259,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
             terminal.warning(warning);
         }
     }
+    arguments.refuse_without_effect()?;
     match &arguments.command {
         Command::Migrate(run) => run::run(global, run, engine::Command::Migrate, terminal).await,
         Command::Finalize(run) => run::run(global, run, engine::Command::Finalize, terminal).await,
@@ -301,137 +286,6 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Completions(completions) => completions::run(completions, terminal),
         // It needs no more than its arguments: see `run`.
         Command::Compile(_) => Ok(REFUSED),
-    }
-}
-
-impl GlobalArguments {
-    /// Flags over variables over the file.
-    fn config(&self) -> anyhow::Result<Config> {
-        if self
-            .env
-            .as_deref()
-            .is_some_and(|name| name.trim().is_empty())
-        {
-            anyhow::bail!(
-                "`--env` names no environment: give the name of a table [env.NAME], or leave it out"
-            );
-        }
-        let environment = self.env.clone().map(|name| (ENVIRONMENT.to_owned(), name));
-        let variables = std::env::vars().chain(environment);
-        let mut config = Config::load(self.config.as_deref(), variables)?;
-        if let Some(database) = &self.database {
-            config.database.clone_from(database);
-            config.database_origin = "--database".to_owned();
-        }
-        if let Some(migrations) = &self.migrations {
-            config.migrations.clone_from(migrations);
-        }
-        if let Some(cache) = &self.cache {
-            config.cache.clone_from(cache);
-        }
-        if let Some(file) = &self.password_file {
-            config.serve.password_file.clone_from(file);
-        }
-        if let Some(file) = &self.token_file {
-            config.serve.token_file.clone_from(file);
-        }
-        config.create |= self.create;
-        config.settings.extend(self.settings.iter().cloned());
-        let open = config.open_secrets();
-        config.warnings.extend(open);
-        Ok(config)
-    }
-
-    /// What a command acts on.
-    fn target(&self, allowances: AllowanceArguments, manner: Manner) -> anyhow::Result<Target> {
-        let Some(host) = &self.host else {
-            let engine = self.engine(allowances.into(), manner)?;
-            return Ok(Target::Here(Box::new(engine)));
-        };
-        if manner.strict {
-            bail!(
-                "a running host is as strict as its settings say: `--strict` is for runs in this process"
-            );
-        }
-        if manner.transform != TransformArguments::default() {
-            bail!(
-                "a running host transforms as its settings say: `--workers`, `--max-rows-per-second`, `--on-bad-row`, \
-                 `--max-bad-rows`, `--replace` and `--restart` are for runs in this process"
-            );
-        }
-        if manner.tenancy != TenancyArguments::default() {
-            bail!(
-                "a running host goes from tenant to tenant as its settings say: `--atomic`, `--parallel`, `--canary`, \
-                 `--stop-after` and `--only-failed` are for runs in this process"
-            );
-        }
-        if self.database.is_some() || self.migrations.is_some() {
-            bail!(
-                "`--host` names a host that has its own database and steps: leave out `--database` and `--migrations`"
-            );
-        }
-        if allowances.allow_missing || allowances.allow_changed {
-            bail!(
-                "a running host accepts no difference between files and journal: run the command where the files are"
-            );
-        }
-        if !self.settings.is_empty() {
-            bail!(
-                "a running host passes on the settings of its own file: `--set` is for runs in this process"
-            );
-        }
-        if self.create {
-            bail!("`--create` makes a SQLite file in this process: leave it out with `--host`");
-        }
-        let host = match host.split_once("://") {
-            Some(("http" | "https", _)) => host.clone(),
-            // What is neither a URL nor an address may be a secret in the wrong place.
-            None if host
-                .contains(|letter: char| letter.is_whitespace() || "@=".contains(letter)) =>
-            {
-                bail!("`--host` takes a URL such as http://127.0.0.1:9002")
-            }
-            Some(_) => bail!("`--host` takes a URL that begins with http:// or https://"),
-            None => format!("http://{host}"),
-        };
-        let mut serve = self.config()?.serve;
-        // What readers of a service may have is nothing to a client.
-        serve.read_token_file = PathBuf::new();
-        let credentials = serve::credentials(&serve)?;
-        Ok(Target::There {
-            client: Client::new(&host, credentials.header()),
-            wait: manner.wait,
-        })
-    }
-
-    fn engine(&self, allowances: Allowances, manner: Manner) -> anyhow::Result<Engine> {
-        let mut config = self.config()?;
-        config.strict |= manner.strict;
-        manner.transform.override_in(&mut config.transform);
-        manner.tenancy.override_in(&mut config.tenants);
-        if manner.tenancy != TenancyArguments::default() && config.tenancy(false).is_none() {
-            bail!(
-                "`--atomic`, `--parallel`, `--canary`, `--stop-after` and `--only-failed` are for targets with tenants: name \
-                 the directories of their migrations under `[sources]`"
-            );
-        }
-        if config.database.is_empty() {
-            bail!(
-                "no target is named: pass `--database sqlite:PATH` or `--database postgres://USER@HOST/NAME`, or set DATABASE_URL \
-                 (in `.env`, too) or `database` in wasmigrate.toml"
-            );
-        }
-        let database = database::open(&config.database, &config.database_settings())
-            .map_err(|why| anyhow::anyhow!("{}: {why}", config.database_origin))?;
-        let gate = watchers::gate(&config.gate)?;
-        Ok(engine(
-            config,
-            database,
-            allowances,
-            manner,
-            gate,
-            self.native,
-        ))
     }
 }
 
@@ -481,12 +335,5 @@ fn engine(
     match is_migrators {
         true => engine.adopting(Tool::Migrator),
         false => engine,
-    }
-}
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write it as NAME=VALUE".to_owned()),
     }
 }

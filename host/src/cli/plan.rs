@@ -7,7 +7,7 @@ use super::terminal::Terminal;
 use super::{
     AllowanceArguments, CommandError, ExtentArguments, FAILED, GlobalArguments, Manner, REFUSED,
 };
-use crate::catalog::{is_seed, step_label};
+use crate::catalog::step_label;
 use crate::database::Stop;
 use crate::engine::{BaselineOverview, Extent, Progress, Rehearsal, Repeatable, StepOverview};
 use crate::output::counted;
@@ -58,9 +58,7 @@ pub(super) async fn run(
     }
     let overview = target.overview().await?;
     let pending = overview.planned(&extent).map_err(anyhow::Error::msg)?;
-    // A seed may be of another environment.
-    let is_gone =
-        |step: &&StepOverview| step.repeatable == Some(Repeatable::Gone) && !is_seed(step.index);
+    let is_gone = |step: &&StepOverview| step.repeatable == Some(Repeatable::Gone);
     let is_stale = |step: &&StepOverview| step.repeatable == Some(Repeatable::Stale);
     let stale: Vec<&StepOverview> = overview.steps.iter().filter(is_stale).collect();
     let gone: Vec<&StepOverview> = overview.steps.iter().filter(is_gone).collect();

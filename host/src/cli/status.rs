@@ -61,7 +61,9 @@ struct Shown<'s> {
 /// How far a step is, in a word. A repeatable one is never final.
 fn progress(step: &StepOverview) -> &'static str {
     match step.repeatable {
-        Some(Repeatable::Applied | Repeatable::Stale | Repeatable::Gone) => "applied",
+        Some(
+            Repeatable::Applied | Repeatable::Stale | Repeatable::Gone | Repeatable::Elsewhere,
+        ) => "applied",
         _ => step.progress.as_str(),
     }
 }
@@ -117,7 +119,11 @@ fn show(overview: &Overview, terminal: &Terminal) {
             format!(
                 "  {:width$}  {:4}  {:9}  {}{}{}",
                 step.label(),
-                step.kind.map_or("gone", |kind| kind.as_str()),
+                match (step.kind, step.repeatable) {
+                    (Some(kind), _) => kind.as_str(),
+                    (None, Some(Repeatable::Elsewhere)) => "seed",
+                    (None, _) => "gone",
+                },
                 progress(step),
                 when.map_or_else(String::new, time),
                 match (step.bad_rows, &step.tenants) {
@@ -134,6 +140,7 @@ fn show(overview: &Overview, terminal: &Terminal) {
                 match (step.out_of_order, step.repeatable) {
                     (_, Some(Repeatable::Changed)) => "  its content has changed since",
                     (_, Some(Repeatable::Stale)) => "  has changed since, and runs once",
+                    (_, Some(Repeatable::Elsewhere)) => "  of another environment",
                     (_, Some(_)) if is_seed(step.index) => "  seed",
                     (_, Some(_)) => "  repeatable",
                     (true, None) => "  out of order",

@@ -93,6 +93,7 @@ fn rehearsal(
     arguments: &TestArguments,
 ) -> Result<Rehearsal, CommandError> {
     let config = global.config()?;
+    global.refuse_other_steps(&config)?;
     let (migrations, step) = match &arguments.what {
         None => (config.migrations.clone(), None),
         Some(what) => match rehearsal::located(what.as_ref()) {

@@ -16,6 +16,7 @@ mod paths;
 mod secrets;
 mod sections;
 mod service_links;
+mod steps;
 mod substitute;
 mod variables;
 
@@ -27,8 +28,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::catalog::{Seeds, SourceOrder, Sources};
-use crate::engine::{Retries, TenancyOptions};
+use crate::engine::Retries;
 use crate::output::without_secrets;
 use crate::sandbox::Limits;
 
@@ -124,6 +124,9 @@ pub struct Config {
     /// Where the target is named.
     #[serde(skip)]
     pub database_origin: String,
+    /// The directory of the file, where its paths begin.
+    #[serde(skip)]
+    pub directory: PathBuf,
     /// What in the file means nothing, for whoever starts the program.
     #[serde(skip)]
     pub warnings: Vec<String>,
@@ -166,6 +169,7 @@ impl Default for Config {
             env: BTreeMap::new(),
             environment: None,
             database_origin: String::new(),
+            directory: PathBuf::new(),
             warnings: Vec::new(),
             is_migrators: false,
         }
@@ -197,6 +201,9 @@ pub enum Error {
          `single_migrations` or `tenant_migrations` of the environment that is to have them"
     )]
     SeedsBesideSources,
+    /// Only one of them can say where the steps are.
+    #[error("{0}")]
+    StepsBesideSources(String),
     /// Nothing would ever be given.
     #[error(
         "`postgres.lock_timeout_milliseconds` is 0, which PostgreSQL takes for waiting without end: give a time"
@@ -208,57 +215,6 @@ pub enum Error {
 }
 
 impl Config {
-    /// What is for tenants, when there are directories for one.
-    pub fn tenancy(&self, only_failed: bool) -> Option<TenancyOptions> {
-        let sources = &self.sources;
-        let directories = [
-            &sources.single_migrations,
-            &sources.tenant_migrations,
-            &sources.single_scripts,
-            &sources.tenant_scripts,
-        ];
-        if directories.iter().all(|directories| directories.is_empty()) {
-            return None;
-        }
-        let statement = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-        let mut sources = Sources {
-            base: sources.base.clone(),
-            single_migrations: sources.single_migrations.clone(),
-            tenant_migrations: sources.tenant_migrations.clone(),
-            single_scripts: sources.single_scripts.clone(),
-            tenant_scripts: sources.tenant_scripts.clone(),
-            placeholder: sources.placeholder.clone(),
-            order: sources.order,
-        };
-        let is_plain = !sources.are_for_tenants() && !self.is_migrators;
-        if is_plain && sources.placeholder == SourcesConfig::default().placeholder {
-            // There is no tenant for which it could stand.
-            sources.placeholder.clear();
-        }
-        if self.is_migrators {
-            sources.order = Some(SourceOrder::Names);
-        }
-        let mut tenants = self.tenants.clone();
-        if is_plain && tenants.parallel == 0 && !tenants.is_atomic {
-            // What holds for all tenants together has no meaning: each file is a transaction, as it is among `migrations`.
-            tenants.parallel = 1;
-        }
-        Some(TenancyOptions {
-            sources,
-            tenant_select: statement(&self.tenants.select),
-            tenant_insert: statement(&self.tenants.insert),
-            strategy: tenants.strategy(only_failed),
-        })
-    }
-
-    /// Where the seeds are that run, and those that do not.
-    pub fn seeds(&self) -> Seeds {
-        Seeds {
-            directory: Some(self.seeds.clone()).filter(|seeds| !seeds.as_os_str().is_empty()),
-            elsewhere: self.all_seeds.clone(),
-        }
-    }
-
     /// How the service tries again what failed.
     pub fn service_retries(&self) -> Retries {
         let attempts = match (self.retry.attempts, self.migrate_result.enabled) {
@@ -369,6 +325,7 @@ impl Config {
             ""
         }
         .to_owned();
+        let migrations = steps::named(&from_variables, &from_file, &table);
         variables::lay_over(&mut table, from_file);
         variables::lay_over(&mut table, from_variables);
         let mut config: Self = table
@@ -379,10 +336,9 @@ impl Config {
         config.is_migrators = is_migrators;
         config.environment = environment;
         config.database_origin = origin;
+        config.directory = path.parent().unwrap_or(Path::new("")).to_owned();
         config.settle_cache();
-        if !config.seeds.as_os_str().is_empty() && config.tenancy(false).is_some() {
-            return Err(Error::SeedsBesideSources);
-        }
+        config.check_steps(migrations)?;
         if config.lease_seconds < 3 {
             return Err(Error::ShortLease(config.lease_seconds));
         }

@@ -54,6 +54,8 @@ pub enum Repeatable {
     Stale,
     /// It has run, and its file is gone: what it made stays.
     Gone,
+    /// It is a seed that has run, of another directory than the one in force: another environment's.
+    Elsewhere,
 }
 
 /// One step, on disk or applied.
@@ -396,6 +398,7 @@ pub(super) fn overview(
                 migrated_at: last.and_then(|record| record.migrated_at),
                 finalized_at: last.and_then(|record| record.finalized_at),
                 repeatable: runs_last(index).then_some(match (file, record, superseded) {
+                    (None, ..) if catalog.is_seed_of_others(index, name) => Repeatable::Elsewhere,
                     (None, ..) => Repeatable::Gone,
                     _ if snapshot.stale.contains(&index) => Repeatable::Stale,
                     (Some(_), Some(record), _) if record.state != StepState::Started => {
