@@ -29,15 +29,6 @@ pub(super) async fn read_accepted(
     Ok(read(session, is_accepted, before, 1).await?.pop())
 }
 
-/// The same before which no run has changed what the target looks like.
-pub(super) async fn read_leaving(
-    session: &mut dyn Session,
-    before: i64,
-) -> Result<Option<RunRecord>> {
-    let is_leaving = "AND (outcome IS NULL OR outcome <> 'refused') AND command <> 'repair'";
-    Ok(read(session, is_leaving, before, 1).await?.pop())
-}
-
 async fn read(
     session: &mut dyn Session,
     condition: &str,

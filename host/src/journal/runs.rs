@@ -1,6 +1,6 @@
 //! Runs: how one begins, goes on and ends, and what is left of it.
 
-use super::history::read_leaving;
+use super::history::read_accepted;
 use super::right::TargetLock;
 use super::tables::tables;
 use super::{
@@ -186,11 +186,10 @@ pub async fn schema_before(session: &mut dyn Session, run: i64) -> Result<Option
     Ok(kept.and_then(|(of, schema)| (of == before.id).then_some(schema)))
 }
 
-/// The run that left what the target looked like at the end of this one: refused ones and repairs of the journal leave all as it
-/// was.
+/// The run that left what the target looked like at the end of this one: refused ones leave all as it was.
 pub async fn run_of_schema(session: &mut dyn Session, run: i64) -> Result<i64> {
     let last = i64::saturating_add(run, 1);
-    let left = read_leaving(session, last).await?;
+    let left = read_accepted(session, last).await?;
     Ok(left.map_or(run, |left| left.id))
 }
 
