@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::arguments::{AllowanceArguments, Manner, TenancyArguments, TransformArguments};
 use super::target::Target;
-use super::{serve, watchers};
+use super::{credentials, watchers};
 use crate::catalog::Allowances;
 use crate::client::Client;
 use crate::config::{Config, ENVIRONMENT};
@@ -161,7 +161,7 @@ impl GlobalArguments {
         let mut serve = self.config()?.serve;
         // What readers of a service may have is nothing to a client.
         serve.read_token_file = PathBuf::new();
-        let credentials = serve::credentials(&serve)?;
+        let credentials = credentials::credentials(&serve)?;
         Ok(Target::There {
             client: Client::new(&host, credentials.header()),
             wait: manner.wait,

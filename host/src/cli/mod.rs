@@ -9,6 +9,7 @@ mod baseline;
 mod command_error;
 mod compile;
 mod completions;
+mod credentials;
 mod global;
 mod history;
 mod import;

@@ -1,11 +1,11 @@
 //! `serve`: the service, until a signal ends it.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use axum::http::HeaderValue;
 use clap::{Args, ValueEnum};
 use tokio::net::{TcpListener, TcpSocket};
@@ -13,22 +13,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::credentials::{PASSWORD_VARIABLE, credentials, token};
 use super::log_lines::LogLines;
 use super::watchers::Watchers;
 use super::{CommandError, GlobalArguments, Manner};
 use crate::catalog::Allowances;
 use crate::config::{self, Config, MigrateResultConfig, ServeConfig};
 use crate::engine::Supervisor;
-use crate::http::{
-    self, Credentials, Dialect, MigrateResult, MigratorApi, PathPrefix, Settings, SigningKey,
-};
-use crate::input;
-
-/// Names the file with the password, as other services of its kind do.
-const PASSWORD_VARIABLE: &str = "INTERNAL_AUTH_PASSWORD_FILE";
-
-/// The password of development mode.
-const DEVELOPMENT_PASSWORD: &str = "openslides";
+use crate::http::{self, Dialect, MigrateResult, MigratorApi, PathPrefix, Settings, SigningKey};
 
 /// Connections that wait to be accepted; the system may allow fewer. In a flood, those that do not fit get no answer at
 /// all for a second or more, not even that there are too many.
@@ -221,58 +213,6 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(WAITING_CONNECTIONS)
 }
 
-/// The secrets of the service.
-pub(super) fn credentials(serve: &ServeConfig) -> anyhow::Result<Credentials> {
-    let named = std::env::var_os(PASSWORD_VARIABLE).map(PathBuf::from);
-    let file = match serve.password_file.as_os_str().is_empty() {
-        true => named,
-        false => Some(serve.password_file.clone()),
-    };
-    let password = match file {
-        Some(file) => Some(secret(&file, "password")?),
-        None if serve.development && serve.listen.ip().is_loopback() => {
-            Some(DEVELOPMENT_PASSWORD.into())
-        }
-        None if serve.development => bail!(
-            "development mode is for loopback addresses, and {} is none",
-            serve.listen
-        ),
-        None => None,
-    };
-    let token = token(&serve.token_file)?;
-    let read_token = token_of_reader(serve, token.as_deref())?;
-    Ok(Credentials {
-        password,
-        token,
-        read_token,
-    })
-}
-
-fn token_of_reader(serve: &ServeConfig, full: Option<&str>) -> anyhow::Result<Option<String>> {
-    let read_token = token(&serve.read_token_file)?;
-    if read_token.is_some() && read_token.as_deref() == full {
-        bail!(
-            "the tokens in {} and {} are the same: who may only look needs one of their own",
-            serve.token_file.display(),
-            serve.read_token_file.display()
-        );
-    }
-    Ok(read_token)
-}
-
-/// The token in a file; none when no file is named.
-fn token(file: &Path) -> anyhow::Result<Option<String>> {
-    if file.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let token = String::from_utf8(secret(file, "token")?).context("the token is not text")?;
-    let token = token.trim();
-    if token.is_empty() {
-        bail!("the token in {} is empty", file.display());
-    }
-    Ok(Some(token.to_owned()))
-}
-
 /// The settings of `/migrate/result`, when it is enabled.
 fn migrate_result(config: &MigrateResultConfig) -> anyhow::Result<Option<MigrateResult>> {
     if !config.enabled {
@@ -312,15 +252,6 @@ fn migrator(
         config: config::effective(&effective),
         summaries: watchers.summaries(),
     }))
-}
-
-fn secret(file: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
-    let secret = input::read(file)
-        .with_context(|| format!("cannot read the {what} from {}", file.display()))?;
-    if secret.is_empty() {
-        bail!("the {what} in {} is empty", file.display());
-    }
-    Ok(secret)
 }
 
 fn start_logs(format: LogFormat, level: &str) -> anyhow::Result<()> {
