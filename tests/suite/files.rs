@@ -133,7 +133,7 @@ fn files_that_are_no_steps_are_ignored_and_listed_on_request() {
     let said = place
         .run(&["plan", "-v"])
         .ends_with(0)
-        .and_says("ignored README.md: neither .wasm nor .sql");
+        .and_says("ignored README.md: neither .sql, .wasm nor a numbered .js");
     assert!(said.stdout.contains("0003_c.sql.orig"));
     let quiet = place.run(&["plan"]).ends_with(0);
     assert!(!quiet.stdout.contains("README.md"));

@@ -32,6 +32,7 @@ mod repair;
 mod repeatable;
 mod route;
 mod schema;
+mod scripts;
 mod seeded_faults;
 mod seeds;
 mod server;

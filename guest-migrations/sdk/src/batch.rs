@@ -39,7 +39,11 @@ impl Batch {
         Self::checked(types::Batch { row_count, columns })
     }
 
-    pub(crate) fn checked(batch: types::Batch) -> Result<Self> {
+    /// A batch from elsewhere.
+    ///
+    /// # Errors
+    /// When its columns do not have as many cells as it has rows.
+    pub fn checked(batch: types::Batch) -> Result<Self> {
         let batch = Self(batch);
         for (index, column) in batch.0.columns.iter().enumerate() {
             batch.check_column(index, column)?;
@@ -194,7 +198,8 @@ impl Batch {
         &self.0
     }
 
-    pub(crate) fn into_host(self) -> types::Batch {
+    /// The batch as the contract has it.
+    pub fn into_host(self) -> types::Batch {
         self.0
     }
 }

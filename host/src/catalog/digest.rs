@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, StepFile, StepKind};
+use super::{Error, Script, StepFile, StepKind};
 use crate::input;
 
 /// How long a file must have been left alone before its digest is remembered.
@@ -132,8 +132,16 @@ impl Digests {
         }
     }
 
+    /// Reads a script and what it imports. Nothing of it is remembered: it is short, and has many files.
+    pub fn script(&self, file: &StepFile) -> Result<Script, Error> {
+        Script::read(&file.path).map_err(|source| unreadable(file, source))
+    }
+
     /// The digest of a file; the file is read only when it was not before, or has changed.
     pub fn of(&self, file: &StepFile) -> Result<String, Error> {
+        if file.kind == StepKind::JavaScript {
+            return Ok(self.script(file)?.digest);
+        }
         match self.recall(file)? {
             Some(digest) => Ok(digest),
             None => self
@@ -174,8 +182,13 @@ impl Digests {
         })
     }
 
-    /// Reads a file; returns its bytes and their digest.
+    /// Reads a file; returns its bytes and their digest: of a script, with what it imports.
     pub fn read(&self, file: &StepFile) -> Result<(Vec<u8>, String), Error> {
+        if file.kind == StepKind::JavaScript {
+            let script = self.script(file)?;
+            let text = script.modules.into_iter().next().map(|module| module.text);
+            return Ok((text.unwrap_or_default().into_bytes(), script.digest));
+        }
         let mut bytes = Vec::new();
         let digest = self.learn(file, || {
             bytes = read_step_file(&file.path)?;

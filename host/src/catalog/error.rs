@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// What a step may be called, for messages.
-pub(super) const FORMS: &str = "a step is named NNNN_name.sql, NNNN_name.wasm, V1_2__name.sql or R__name.sql, or is a \
+pub(super) const FORMS: &str = "a step is named NNNN_name.sql, NNNN_name.wasm, NNNN_name.js, V1_2__name.sql or R__name.sql, or is a \
                                 directory NNNN_name with up.sql or migration.sql";
 
 /// What is wrong with the files.

@@ -14,13 +14,13 @@ pub(super) const BASELINE: &str =
     "is a baseline for new databases, and would run beside what it stands for: move it away";
 
 /// Endings of migrations that other tools run and that cannot be run here.
-const OTHER_LANGUAGES: [&str; 35] = [
+const OTHER_LANGUAGES: [&str; 34] = [
     "cjs", "clj", "cql", "cs", "ddl", "edn", "erb", "ex", "exs", "fs", "go", "groovy", "gz", "j2",
-    "java", "js", "json", "kt", "kts", "lua", "mjs", "mts", "pgsql", "php", "pl", "psql", "py",
+    "java", "json", "kt", "kts", "lua", "mjs", "mts", "pgsql", "php", "pl", "psql", "py",
     "rb", "rs", "scala", "sh", "ts", "xml", "yaml", "yml",
 ];
 
-/// A file that is SQL or a component by its ending.
+/// A file that is SQL, a component or a script by its ending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parts {
     /// The name without all that follows.
@@ -35,11 +35,16 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Reads a name; none for a file that is neither SQL nor a component.
+    /// Reads a name; none for a file that is none of these.
     pub(super) fn of(file_name: &str) -> Option<Self> {
-        let (mut stem, form) = [(".sql", StepKind::Sql), (".wasm", StepKind::Wasm)]
+        let (mut stem, form) = StepKind::ALL
             .into_iter()
+            .map(|form| (form.ending(), form))
             .find_map(|(ending, form)| Some((without_ending(file_name, ending)?, form)))?;
+        // Scripts without a number are what JavaScript's own tools keep beside migrations: settings, an index.
+        if form == StepKind::JavaScript && version(stem).is_none() && !is_repeatable_name(stem) {
+            return None;
+        }
         let (mut meant_for, mut undoes, mut is_baseline) = (None, false, false);
         while let Some((before, word)) = stem.rsplit_once('.') {
             match word.to_ascii_lowercase().as_str() {
@@ -72,7 +77,7 @@ fn without_ending<'n>(name: &'n str, ending: &str) -> Option<&'n str> {
     end.eq_ignore_ascii_case(ending).then_some(stem)
 }
 
-/// Whether it is SQL or a component by its ending.
+/// Whether it is SQL, a component or a script by its ending.
 pub(super) fn is_program(file_name: &str) -> bool {
     Parts::of(file_name).is_some()
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::file_name::{self, Parts};
 use super::inside::objection;
 use super::role::Role;
+use super::script;
 use super::version::Version;
 use super::{Ignored, StepFile, StepKind, Strange};
 use crate::database::Kind;
@@ -135,7 +136,7 @@ impl Listing {
             let Some(parts) = Parts::of(&file_name) else {
                 match file_name::in_another_language(&file_name) {
                     Some(why) => listing.strange.push(Strange { file_name, why }),
-                    None => listing.ignore(file_name, "neither .wasm nor .sql"),
+                    None => listing.ignore(file_name, "neither .sql, .wasm nor a numbered .js"),
                 }
                 continue;
             };
@@ -143,6 +144,13 @@ impl Listing {
                 let meant_for = parts.meant_for.map_or("", Kind::display_name);
                 elsewhere.insert(parts.stem);
                 listing.ignore_for_another(file_name, &format!("meant for {meant_for}"));
+                continue;
+            }
+            if parts.undoes && parts.form == StepKind::JavaScript {
+                listing.strange.push(Strange {
+                    file_name,
+                    why: "undoes another in JavaScript: put it into the step itself, as its export `reset`".to_owned(),
+                });
                 continue;
             }
             if parts.undoes || file_name::undone_version(&parts.stem).is_some() {
@@ -208,7 +216,12 @@ impl Listing {
             return Ok(());
         }
         let Some(up) = UP.into_iter().find(|up| path.join(up).is_file()) else {
-            match first_program(&path, DEPTH)? {
+            let is_program: fn(&str) -> bool = match name == script::LIBRARY {
+                // What scripts import may be called anything.
+                true => |name| file_name::is_program(name) && !name.to_ascii_lowercase().ends_with(".js"),
+                false => file_name::is_program,
+            };
+            match first_program(&path, DEPTH, is_program)? {
                 Some(inner) => self.strange.push(Strange {
                     why: format!(
                         "is a directory with `{}` in it, and not looked into: pass it with `--migrations`, or move that file up",
@@ -216,7 +229,7 @@ impl Listing {
                     ),
                     file_name: name,
                 }),
-                None => self.ignore(name, "a directory without .sql and .wasm"),
+                None => self.ignore(name, "a directory without steps"),
             }
             return Ok(());
         };
@@ -329,8 +342,12 @@ fn strip_conf(file_name: &str) -> Option<&str> {
         .filter(|name| file_name::is_program(name))
 }
 
-/// A file of SQL or a component somewhere in a directory.
-fn first_program(directory: &Path, depth: usize) -> io::Result<Option<PathBuf>> {
+/// A file that could be a step somewhere in a directory.
+fn first_program(
+    directory: &Path,
+    depth: usize,
+    is_program: fn(&str) -> bool,
+) -> io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -340,12 +357,12 @@ fn first_program(directory: &Path, depth: usize) -> io::Result<Option<PathBuf>> 
         let path = entry.path();
         match path.is_dir() {
             true if depth > 0 => {
-                if let Some(found) = first_program(&path, depth - 1)? {
+                if let Some(found) = first_program(&path, depth - 1, is_program)? {
                     return Ok(Some(found));
                 }
             }
             true => {}
-            false if file_name::is_program(&name) => return Ok(Some(path)),
+            false if is_program(&name) => return Ok(Some(path)),
             false => {}
         }
     }

@@ -19,6 +19,7 @@ mod pair;
 mod repeatable;
 mod role;
 mod seeds;
+mod script;
 mod sources;
 mod sql;
 mod squashed;
@@ -41,6 +42,7 @@ pub use new_step::new_step;
 pub use repeatable::{is_seed, running_order, runs_last};
 pub use role::Role;
 pub use seeds::Seeds;
+pub use script::{Module, Script};
 pub use sources::{SourceFile, SourceKind, SourceOrder, Sources};
 pub use sql::{Section, SqlStep};
 pub use squashed::SquashedStep;
@@ -56,14 +58,30 @@ pub enum StepKind {
     Wasm,
     /// A file of SQL statements.
     Sql,
+    /// A script in JavaScript.
+    #[serde(rename = "js")]
+    JavaScript,
 }
 
 impl StepKind {
-    /// The ending of its file's name.
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sql, Self::Wasm, Self::JavaScript];
+
+    /// Its name, which is the ending of its file's name without the point.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Wasm => "wasm",
             Self::Sql => "sql",
+            Self::JavaScript => "js",
+        }
+    }
+
+    /// The ending of its file's name.
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Wasm => ".wasm",
+            Self::Sql => ".sql",
+            Self::JavaScript => ".js",
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::sandbox::{Transformation, is_wasi};
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArguments {
-    /// The component
-    #[arg(value_name = "STEP.wasm")]
+    /// The component, or the script
+    #[arg(value_name = "STEP")]
     step: PathBuf,
     /// Print the world that the component was built for, with all its types
     #[arg(long)]
@@ -41,7 +41,10 @@ pub(super) async fn run(
     let file = StepFile {
         index: 0,
         name: file_name.clone(),
-        kind: StepKind::Wasm,
+        kind: match arguments.step.extension() {
+            Some(ending) if ending.eq_ignore_ascii_case("js") => StepKind::JavaScript,
+            _ => StepKind::Wasm,
+        },
         file_name,
         path: arguments.step.clone(),
         undo: None,

@@ -7,7 +7,7 @@ use super::Engine;
 use super::failure::Failure;
 use super::nowhere::nowhere;
 use super::transaction::{StepIdentity, StepOutput, StepTransaction};
-use crate::catalog::{Digests, StepFile};
+use crate::catalog::{Digests, Error, StepFile, StepKind};
 use crate::database::Stop;
 use crate::journal::Phase;
 use crate::sandbox::{self, Interface, Recorded, Transformation};
@@ -38,14 +38,23 @@ pub(super) async fn inspect(
     file: &StepFile,
     deadline: Duration,
 ) -> Result<Inspection, Failure> {
-    let (bytes, digest) = Digests::forgetful()
-        .read(file)
-        .map_err(|error| Failure::from_catalog(&error))?;
+    let digests = Digests::forgetful();
     let started = engine.sandbox()?;
-    let component = started
-        .load(&bytes, &digest, &Stop::default())
-        .map_err(Failure::from_sandbox)?;
-    let world = sandbox::world(&bytes, component.interface());
+    let read = || -> Result<_, Error> {
+        if file.kind == StepKind::JavaScript {
+            let script = digests.script(file)?;
+            let size = script.modules.iter().map(|module| module.text.len()).sum();
+            return Ok((started.load_script(&script.modules(), &Stop::default()), size, script.digest, None));
+        }
+        let (bytes, digest) = digests.read(file)?;
+        Ok((started.load(&bytes, &digest, &Stop::default()), bytes.len(), digest, Some(bytes)))
+    };
+    let (component, size, digest, bytes) = read().map_err(|error| Failure::from_catalog(&error))?;
+    let component = component.map_err(Failure::from_sandbox)?;
+    // A script is built for no world.
+    let world = bytes.map_or_else(String::new, |bytes| {
+        sandbox::world(&bytes, component.interface())
+    });
     let stop = Stop::default();
     stop.set_deadline(Some(deadline));
     // Nobody has reviewed it yet, and whoever may only look lets it run: it gets no hand on the target, nor the settings.
@@ -68,7 +77,7 @@ pub(super) async fn inspect(
         let mut instance = instance.await.map_err(Failure::from_sandbox)?;
         let transformation = instance.describe().await.map_err(Failure::from_sandbox)?;
         return Ok(Inspection {
-            size: bytes.len(),
+            size,
             digest,
             summary: transformation.summary.clone(),
             transactional: false,
@@ -87,7 +96,7 @@ pub(super) async fn inspect(
     let description = described.map_err(Failure::from_sandbox)?;
     rolled_back.map_err(Failure::from_database)?;
     Ok(Inspection {
-        size: bytes.len(),
+        size,
         digest,
         summary: description.summary,
         transactional: description.transactional,

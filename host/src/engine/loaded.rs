@@ -79,7 +79,7 @@ pub(super) fn load(
     stop: &Stop,
 ) -> Result<Vec<Loaded>, Failure> {
     let digests = engine.remembered_digests();
-    let has_components = files.iter().any(|file| file.kind == StepKind::Wasm);
+    let has_components = files.iter().any(|file| file.kind != StepKind::Sql);
     let sandbox = match has_components {
         true => Some(engine.sandbox()?),
         false => None,
@@ -146,6 +146,9 @@ impl Loader<'_> {
             Some(sandbox) if file.kind == StepKind::Wasm => {
                 self.load_component(sandbox, file, &label)
             }
+            Some(sandbox) if file.kind == StepKind::JavaScript => {
+                self.load_script(sandbox, file, &label)
+            }
             _ => self.load_sql(file),
         };
         let (program, digest) = loaded.map_err(|failure| failure.of(&label, Phase::Prepare))?;
@@ -199,6 +202,23 @@ impl Loader<'_> {
             .load(&bytes, &digest, self.stop)
             .map_err(Failure::from_sandbox)?;
         Ok((program(file, component)?, digest))
+    }
+
+    fn load_script(
+        &self,
+        sandbox: &Sandbox<StepTransaction>,
+        file: &StepFile,
+        label: &str,
+    ) -> Result<(Program, String), Failure> {
+        let script = self
+            .digests
+            .script(file)
+            .map_err(|error| Failure::from_catalog(&error))?;
+        self.tell(label, !sandbox.has_runner());
+        let component = sandbox
+            .load_script(&script.modules(), self.stop)
+            .map_err(Failure::from_sandbox)?;
+        Ok((program(file, component)?, script.digest))
     }
 
     fn read(&self, file: &StepFile) -> Result<(Vec<u8>, String), Failure> {

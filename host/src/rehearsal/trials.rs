@@ -253,7 +253,7 @@ impl<'r> Trials<'r> {
         let mut part = Part::default();
         if let Some(data_case) = data_cases
             .first()
-            .filter(|data_case| data_case.trial.step.kind == StepKind::Wasm)
+            .filter(|data_case| data_case.trial.step.kind != StepKind::Sql)
         {
             let limit = self.rehearsal.config.limits.memory_mib;
             part.findings
@@ -320,7 +320,7 @@ impl<'r> Trials<'r> {
                 "read and change the database, inside the transaction that the host opens"
                     .to_owned()
             }
-            StepKind::Wasm => {
+            StepKind::Wasm | StepKind::JavaScript => {
                 let inspection = parallel::wait(self.engine.inspect(step))?
                     .map_err(|failure| Error::Setup(failure.to_string()))?;
                 match &*inspection.interface.abilities {

@@ -25,6 +25,15 @@ wasmtime::component::bindgen!({
     trappable_error_type: { "wasmigrate:migration/types.error" => crate::database::Error },
 });
 
+/// What runners of scripts have beside the exports of the other worlds.
+pub mod runner {
+    wasmtime::component::bindgen!({
+        path: "../guest-migrations/runners/wit",
+        world: "runner",
+        exports: { default: async },
+    });
+}
+
 /// The world of transformations, with the types of the other.
 pub mod transform {
     wasmtime::component::bindgen!({

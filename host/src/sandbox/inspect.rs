@@ -20,6 +20,16 @@ pub struct Interface {
     pub abilities: Vec<&'static str>,
 }
 
+impl Interface {
+    /// Leaves what a script's runner has for itself out: a script reaches none of it.
+    pub(super) fn hide_the_runner(&mut self) {
+        self.imports
+            .retain(|import| import.starts_with("wasmigrate:migration/"));
+        self.exports.retain(|export| export != "inspect");
+        self.abilities = abilities(&self.imports, &self.exports);
+    }
+}
+
 /// The interfaces of WASI that the host offers, with nothing behind them.
 const WASI: [&str; 6] = [
     "wasi:cli",

@@ -18,6 +18,7 @@ mod limits;
 mod output;
 mod private;
 mod report;
+mod script;
 mod state;
 mod ticker;
 mod transform;
@@ -42,6 +43,7 @@ use cache::{Cache, Unusable};
 use error::StopError;
 use limits::Limiter;
 use output::Output;
+use script::Runners;
 use state::State;
 use transform::TransformState;
 
@@ -51,6 +53,7 @@ pub use fuzzing::read_foreign;
 pub use inspect::{Interface, is_wasi, world};
 pub use limits::Limits;
 pub use output::OutputWriter;
+pub use script::Modules;
 pub use transform::{Rejected, TransformInstance, Transformation, Transformed};
 pub use wasi::Recorded;
 
@@ -93,6 +96,7 @@ pub struct Sandbox<H: 'static> {
     engine: Engine,
     linker: Linker<State<H>>,
     transform_linker: Linker<TransformState>,
+    runners: Runners,
     /// None where none can be used.
     cache: Option<Cache>,
     /// Why compiled components are not kept.
@@ -104,6 +108,8 @@ pub struct Sandbox<H: 'static> {
 pub struct Component<H: 'static> {
     world: World<H>,
     interface: Interface,
+    /// The script, where the component is a runner of one.
+    script: Option<Modules>,
 }
 
 /// Which world of the contract a component fits.
@@ -140,6 +146,7 @@ impl<H: StepHost> Sandbox<H> {
             engine,
             linker,
             transform_linker,
+            runners: Runners::default(),
             cache,
             cache_problem,
             limits,
@@ -201,7 +208,11 @@ impl<H: StepHost> Sandbox<H> {
                 "it does not fit the contract wasmigrate:migration@0.1: {error:#}"
             ))
         })?;
-        Ok(Component { world, interface })
+        Ok(Component {
+            world,
+            interface,
+            script: None,
+        })
     }
 
     /// Compiles a component, and keeps its code when it can.
@@ -248,6 +259,7 @@ impl<H: StepHost> Sandbox<H> {
             wasi: wasi::context(recorded, &output),
             output,
             table,
+            script: component.script.clone(),
             failed_statement: None,
         };
         let mut store = Store::new(&self.engine, state);

@@ -7,6 +7,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 use super::StepHost;
 use super::limits::{Limiter, Limits};
 use super::output::Output;
+use super::script::Modules;
 use crate::database;
 
 /// What is kept of a statement that failed.
@@ -20,6 +21,8 @@ pub(super) struct State<H> {
     pub(super) output: Output,
     pub(super) table: ResourceTable,
     pub(super) wasi: WasiCtx,
+    /// The script, where the component is a runner of one.
+    pub(super) script: Option<Modules>,
     /// The last statement that the database did not accept.
     pub(super) failed_statement: Option<String>,
 }

@@ -12,6 +12,7 @@ use super::bindings::transform::{Transform, TransformPre};
 use super::error::{self, StopError};
 use super::limits::{Limiter, Limits};
 use super::output::{Output, OutputWriter};
+use super::script::Modules;
 use super::{Component, Error, Recorded, Sandbox, StepHost, World, convert, to_usize, wasi};
 use crate::database::{Batch, DerivedColumn, Stop};
 
@@ -48,11 +49,13 @@ pub type Transformed = Result<Batch, Vec<Rejected>>;
 
 /// The data of a transformation's store: nothing of the host's.
 pub(super) struct TransformState {
-    limits: Limits,
-    limiter: Limiter,
-    table: ResourceTable,
-    wasi: WasiCtx,
-    output: Output,
+    pub(super) limits: Limits,
+    pub(super) limiter: Limiter,
+    pub(super) table: ResourceTable,
+    pub(super) wasi: WasiCtx,
+    pub(super) output: Output,
+    /// The script, where the component is a runner of one.
+    pub(super) script: Option<Modules>,
 }
 
 impl WasiView for TransformState {
@@ -97,6 +100,7 @@ impl<H: StepHost> Sandbox<H> {
             table: ResourceTable::new(),
             wasi: wasi::context(recorded, &output),
             output,
+            script: component.script.clone(),
         };
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);

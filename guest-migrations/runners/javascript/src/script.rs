@@ -1,0 +1,233 @@
+//! A script, read and evaluated, with its exports at hand.
+
+use rquickjs::loader::{ImportAttributes, Loader, Resolver};
+use rquickjs::module::Declared;
+use rquickjs::{
+    CatchResultExt as _, Context, Ctx, Error, Exception, Function, Module, Object, Persistent,
+    Result, Runtime, Value,
+};
+
+use crate::bindings::Form;
+use crate::bindings::wasmigrate::runner::script as given;
+use crate::failure::{Thrown, describe};
+use crate::{database, report};
+
+/// The name under which scripts import what the runner offers.
+pub(crate) const BUILT_IN: &str = "wasmigrate";
+
+/// What of the runner is written in JavaScript.
+const PRELUDE: &str = include_str!("prelude.js");
+
+/// How deep scripts may call: what the component's own stack has room for.
+const STACK: usize = 512 << 10;
+
+/// An evaluated script.
+pub(crate) struct Script {
+    context: Context,
+    exports: Persistent<Object<'static>>,
+    /// The default export, where it is a transformation.
+    transformation: Option<Persistent<Object<'static>>>,
+    /// Kept for as long as anything of it is used.
+    _runtime: Runtime,
+}
+
+impl Script {
+    /// Reads the script and evaluates it; on failure says why, and where.
+    pub(crate) fn load() -> std::result::Result<Self, String> {
+        let mut modules = given::modules();
+        if modules.is_empty() {
+            return Err("the host gave no script".to_owned());
+        }
+        let main = modules.remove(0);
+        let failed = |error: Error| error.to_string();
+        let runtime = Runtime::new().map_err(failed)?;
+        runtime.set_max_stack_size(STACK);
+        let known = Modules {
+            names: modules.iter().map(|module| module.name.clone()).collect(),
+        };
+        runtime.set_loader(known, Texts(modules));
+        let context = Context::full(&runtime).map_err(failed)?;
+        let evaluated = context.with(|ctx| {
+            evaluate(&ctx, &main)
+                .catch(&ctx)
+                .map_err(|error| Thrown::of(&ctx, error).message)
+        });
+        let (exports, transformation) = evaluated?;
+        Ok(Self {
+            context,
+            exports,
+            transformation,
+            _runtime: runtime,
+        })
+    }
+
+    /// What the script is.
+    pub(crate) fn form(&self) -> Form {
+        match self.transformation {
+            Some(_) => Form::Transformation,
+            None => Form::Step,
+        }
+    }
+
+    /// Does something with the script's exports; what is thrown comes back with its place.
+    pub(crate) fn with_exports<T>(
+        &self,
+        act: impl for<'js> FnOnce(&Ctx<'js>, Object<'js>) -> Result<T>,
+    ) -> std::result::Result<T, Thrown> {
+        self.context.with(|ctx| {
+            let result = self
+                .exports
+                .clone()
+                .restore(&ctx)
+                .and_then(|exports| act(&ctx, exports));
+            result
+                .catch(&ctx)
+                .map_err(|error| Thrown::of(&ctx, error))
+        })
+    }
+
+    /// The same with its transformation.
+    #[cfg(feature = "transform")]
+    pub(crate) fn with_transformation<T>(
+        &self,
+        act: impl for<'js> FnOnce(&Ctx<'js>, Object<'js>) -> Result<T>,
+    ) -> std::result::Result<T, Thrown> {
+        self.context.with(|ctx| {
+            let result = match self.transformation.clone() {
+                Some(transformation) => transformation
+                    .restore(&ctx)
+                    .and_then(|transformation| act(&ctx, transformation)),
+                None => Err(Exception::throw_type(&ctx, "the script is no transformation")),
+            };
+            result
+                .catch(&ctx)
+                .map_err(|error| Thrown::of(&ctx, error))
+        })
+    }
+}
+
+type Evaluated = (Persistent<Object<'static>>, Option<Persistent<Object<'static>>>);
+
+fn evaluate(ctx: &Ctx<'_>, main: &given::Module) -> Result<Evaluated> {
+    let host = Object::new(ctx.clone())?;
+    database::offer(ctx, &host)?;
+    report::offer(ctx, &host)?;
+    ctx.globals().set("__host", host)?;
+    // The prelude takes the host's functions for itself: scripts reach them through it alone.
+    run(ctx, BUILT_IN, PRELUDE)?;
+    let exports = run(ctx, &main.name, &main.text)?;
+    let default: Value<'_> = exports.get("default")?;
+    let transformation = match default.into_object() {
+        Some(object) if object.get::<_, bool>("isTransformation").unwrap_or(false) => Some(object),
+        _ => None,
+    };
+    if transformation.is_none() && !exports.get::<_, Value<'_>>("migrate")?.is_function() {
+        return Err(Exception::throw_type(
+            ctx,
+            "the script exports neither a function `migrate` nor, as its default, a `transform({ … })`",
+        ));
+    }
+    let transformation = transformation.map(|object| Persistent::save(ctx, object));
+    Ok((Persistent::save(ctx, exports), transformation))
+}
+
+/// Evaluates a module and whatever it waits for, and returns its exports.
+fn run<'js>(ctx: &Ctx<'js>, name: &str, text: &str) -> Result<Object<'js>> {
+    let module = Module::declare(ctx.clone(), name, text)?;
+    let (module, promise) = module.eval()?;
+    finish(ctx, promise.into_value())?;
+    module.namespace()
+}
+
+/// The value of a promise that needs nothing from outside; any other value is itself.
+pub(crate) fn finish<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Value<'js>> {
+    match value.as_promise() {
+        None => Ok(value),
+        Some(promise) => match promise.finish::<Value<'js>>() {
+            Err(Error::WouldBlock) => Err(Exception::throw_type(
+                ctx,
+                "the script waits for something that never comes: nothing in the sandbox is asynchronous",
+            )),
+            result => result,
+        },
+    }
+}
+
+/// An exported function, where there is one.
+pub(crate) fn function<'js>(exports: &Object<'js>, name: &str) -> Result<Option<Function<'js>>> {
+    let value: Value<'js> = exports.get(name)?;
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    match value.into_function() {
+        Some(function) => Ok(Some(function)),
+        None => Err(Exception::throw_type(
+            exports.ctx(),
+            &format!("the export `{name}` is no function"),
+        )),
+    }
+}
+
+/// Finds the modules that a script imports.
+struct Modules {
+    names: Vec<String>,
+}
+
+impl Resolver for Modules {
+    fn resolve<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        base: &str,
+        name: &str,
+        _: Option<ImportAttributes<'js>>,
+    ) -> Result<String> {
+        if name == BUILT_IN {
+            return Ok(name.to_owned());
+        }
+        if let Some(path) = joined(base, name)
+            && self.names.contains(&path)
+        {
+            return Ok(path);
+        }
+        Err(Exception::throw_reference(
+            ctx,
+            &describe(base, name),
+        ))
+    }
+}
+
+/// The path that a relative one means, seen from the module `base`.
+fn joined(base: &str, name: &str) -> Option<String> {
+    if !name.starts_with("./") && !name.starts_with("../") {
+        return None;
+    }
+    let mut parts: Vec<&str> = base.split('/').collect();
+    parts.pop();
+    for part in name.split('/') {
+        match part {
+            "." | "" => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// Gives them when they are asked for.
+struct Texts(Vec<given::Module>);
+
+impl Loader for Texts {
+    fn load<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        name: &str,
+        _: Option<ImportAttributes<'js>>,
+    ) -> Result<Module<'js, Declared>> {
+        match self.0.iter().find(|module| module.name == name) {
+            Some(module) => Module::declare(ctx.clone(), name, module.text.as_str()),
+            None => Err(Error::new_loading(name)),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A script as a step.
+
+use rquickjs::{Coerced, Ctx, Exception, Function, Object, Result, Value};
+use wasmigrate_sdk::bindings::Guest;
+use wasmigrate_sdk::bindings::wasmigrate::migration::types::{Description, Failure};
+
+use crate::Runner;
+use crate::script::{Script, finish, function};
+
+/// How many bytes of a summary are read; the host cuts it further.
+const NO_RESET: &str = "has no reset";
+
+impl Guest for Runner {
+    fn describe() -> Description {
+        let described = with_script(|ctx, exports| {
+            let summary: Value<'_> = exports.get("summary")?;
+            let transactional: Value<'_> = exports.get("transactional")?;
+            if !transactional.is_undefined() && !transactional.is_bool() {
+                return Err(Exception::throw_type(
+                    ctx,
+                    "the export `transactional` is true or false",
+                ));
+            }
+            Ok(Description {
+                summary: match summary.is_undefined() {
+                    true => String::new(),
+                    false => summary.get::<Coerced<String>>()?.0,
+                },
+                transactional: transactional.as_bool().unwrap_or(true),
+            })
+        });
+        match described {
+            Ok(described) => described,
+            // The contract has no failure here: the message becomes part of the trap's.
+            #[allow(clippy::panic, reason = "a trap is the only way to say that")]
+            Err(failure) => panic!("{}", failure.message),
+        }
+    }
+
+    fn check() -> std::result::Result<(), Failure> {
+        with_script(|ctx, exports| {
+            if let Some(check) = function(&exports, "check")? {
+                call(ctx, &check, (database(ctx)?,))?;
+            }
+            Ok(())
+        })
+    }
+
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked before"
+    )]
+    fn count() -> std::result::Result<Option<u64>, Failure> {
+        with_script(|ctx, exports| {
+            let Some(count) = function(&exports, "count")? else {
+                return Ok(None);
+            };
+            let counted = call(ctx, &count, (database(ctx)?,))?;
+            if counted.is_undefined() || counted.is_null() {
+                return Ok(None);
+            }
+            let number = counted.get::<Coerced<f64>>()?.0;
+            match number.is_finite() && number >= 0.0 {
+                true => Ok(Some(number as u64)),
+                false => Err(Exception::throw_type(
+                    ctx,
+                    "the export `count` returns how many rows there are, or nothing",
+                )),
+            }
+        })
+    }
+
+    fn migrate(resume: Option<Vec<u8>>) -> std::result::Result<(), Failure> {
+        with_script(|ctx, exports| {
+            let Some(migrate) = function(&exports, "migrate")? else {
+                return Err(Exception::throw_type(ctx, "the script exports no `migrate`"));
+            };
+            let resume = match resume {
+                Some(position) => ctx.json_parse(position)?,
+                None => Value::new_undefined(ctx.clone()),
+            };
+            call(ctx, &migrate, (database(ctx)?, resume))?;
+            Ok(())
+        })
+    }
+
+    fn finalize() -> std::result::Result<(), Failure> {
+        with_script(|ctx, exports| {
+            if let Some(finalize) = function(&exports, "finalize")? {
+                call(ctx, &finalize, (database(ctx)?,))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn reset() -> std::result::Result<(), Failure> {
+        let done = with_script(|ctx, exports| match function(&exports, "reset")? {
+            Some(reset) => call(ctx, &reset, (database(ctx)?,)).map(|_| true),
+            None => Ok(false),
+        })?;
+        match done {
+            true => Ok(()),
+            false => Err(Failure {
+                message: NO_RESET.to_owned(),
+                retryable: false,
+                cause: None,
+            }),
+        }
+    }
+}
+
+fn with_script<T>(
+    act: impl for<'js> FnOnce(&Ctx<'js>, Object<'js>) -> Result<T>,
+) -> std::result::Result<T, Failure> {
+    let script = Script::load().map_err(|message| Failure {
+        message,
+        retryable: false,
+        cause: None,
+    })?;
+    script
+        .with_exports(act)
+        .map_err(crate::failure::Thrown::into_failure)
+}
+
+/// Calls a function of the script and waits for what it promises.
+fn call<'js, A>(ctx: &Ctx<'js>, function: &Function<'js>, arguments: A) -> Result<Value<'js>>
+where
+    A: rquickjs::function::IntoArgs<'js>,
+{
+    let value: Value<'js> = function.call(arguments)?;
+    finish(ctx, value)
+}
+
+/// The object `db` of the prelude.
+fn database<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    ctx.globals().get("__db")
+}
+
+wasmigrate_sdk::bindings::export_world!(Runner with_types_in wasmigrate_sdk::bindings);

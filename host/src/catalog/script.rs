@@ -1,0 +1,204 @@
+//! Steps that are scripts: a file, and the files under `lib/` that it imports.
+//!
+//! What a step imports is a part of it, so its digest covers those files, too. Which they are is told without running
+//! anything: every string in the text that is a relative path to a file under `lib/`. That may be one too many, and never
+//! one too few, since a script cannot import what the host does not hand to it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::digest::{read_step_file, sha256};
+
+/// The directory beside the steps that scripts import from.
+pub(super) const LIBRARY: &str = "lib";
+
+/// How many files a script may import: more is a mistake, or an attack.
+const MOST_MODULES: usize = 1_000;
+
+/// A file of a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Its path below the directory of the steps, with `/` between its parts.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// A script, and after it what it imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The step's own file first.
+    pub modules: Vec<Module>,
+    /// The SHA-256 of all of them.
+    pub digest: String,
+}
+
+impl Script {
+    /// Its files as the sandbox takes them.
+    pub fn modules(&self) -> std::sync::Arc<[(String, String)]> {
+        let modules = self.modules.iter();
+        modules
+            .map(|module| (module.name.clone(), module.text.clone()))
+            .collect()
+    }
+
+    /// Reads a script and what it imports.
+    pub(super) fn read(path: &Path) -> io::Result<Self> {
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let main = text(path)?;
+        let mut found: BTreeMap<String, String> = BTreeMap::new();
+        let mut open: Vec<(String, String)> = vec![(name.clone(), main.clone())];
+        while let Some((base, text)) = open.pop() {
+            for path in imported(&base, &text) {
+                if found.contains_key(&path) {
+                    continue;
+                }
+                let Some(text) = library_text(directory, &path)? else {
+                    continue;
+                };
+                if found.len() == MOST_MODULES {
+                    return Err(io::Error::other(format!(
+                        "it imports more than {MOST_MODULES} files"
+                    )));
+                }
+                open.push((path.clone(), text.clone()));
+                found.insert(path, text);
+            }
+        }
+        let digest = digest(&main, &found);
+        let mut modules = vec![Module { name, text: main }];
+        modules.extend(
+            found
+                .into_iter()
+                .map(|(name, text)| Module { name, text }),
+        );
+        Ok(Self { modules, digest })
+    }
+}
+
+/// That of the file alone, as long as it imports nothing.
+fn digest(main: &str, imported: &BTreeMap<String, String>) -> String {
+    let main = sha256(main.as_bytes());
+    if imported.is_empty() {
+        return main;
+    }
+    let lines = imported
+        .iter()
+        .map(|(name, text)| format!("{}  {name}\n", sha256(text.as_bytes())));
+    sha256(format!("{main}\n{}", lines.collect::<String>()).as_bytes())
+}
+
+fn text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_step_file(path)?).map_err(|error| {
+        let line = error
+            .as_bytes()
+            .iter()
+            .take(error.utf8_error().valid_up_to())
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        io::Error::other(format!("line {line} is not UTF-8"))
+    })
+}
+
+/// A file below the library; none where there is none.
+fn library_text(directory: &Path, path: &str) -> io::Result<Option<String>> {
+    let file: PathBuf = directory.join(path);
+    match fs::metadata(&file) {
+        Ok(metadata) if metadata.is_file() => {
+            // A link must not lead to what else is on this machine.
+            if !fs::canonicalize(&file)?.starts_with(fs::canonicalize(directory)?) {
+                return Err(io::Error::other(format!(
+                    "`{path}` is a link to a file outside of this directory, which is not followed: copy the file here"
+                )));
+            }
+            text(&file)
+                .map(Some)
+                .map_err(|error| io::Error::new(error.kind(), format!("`{path}`: {error}")))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The paths below the library that strings of a text mean, seen from the module `base`.
+fn imported(base: &str, text: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    for quote in ['\'', '"', '`'] {
+        for part in text.split(quote) {
+            if part.starts_with("./") || part.starts_with("../") {
+                if part.contains(['\n', '\\', '\0']) {
+                    continue;
+                }
+                if let Some(path) = joined(base, part)
+                    && path.starts_with("lib/")
+                {
+                    paths.push(path);
+                }
+            }
+        }
+    }
+    paths
+}
+
+/// The path that a relative one means, seen from the module `base`; none above the directory of the steps.
+fn joined(base: &str, name: &str) -> Option<String> {
+    let mut parts: Vec<&str> = base.split('/').collect();
+    parts.pop();
+    for part in name.split('/') {
+        match part {
+            "." | "" => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imports_are_found_wherever_they_are() {
+        let text = "import { a } from './lib/a.js';\nimport b from \"./lib/deep/b.js\";\nawait import(`./lib/c.js`);\n\
+                    const no = './elsewhere.js', outside = '../lib/d.js', windows = './lib\\\\e.js';";
+        assert_eq!(
+            imported("0001_x.js", text),
+            ["lib/a.js", "lib/deep/b.js", "lib/c.js"]
+        );
+        assert_eq!(imported("lib/deep/b.js", "'../a.js' './c.js' '../../0001_x.js'"), [
+            "lib/a.js",
+            "lib/deep/c.js"
+        ]);
+    }
+
+    #[test]
+    fn what_is_imported_is_part_of_the_digest() {
+        let directory = tempfile::tempdir().unwrap();
+        let step = directory.path().join("0001_x.js");
+        fs::create_dir(directory.path().join("lib")).unwrap();
+        let library = directory.path().join("lib/a.js");
+        fs::write(&step, "import './lib/a.js';").unwrap();
+        let without = Script::read(&step).unwrap();
+        assert_eq!(without.digest, sha256(b"import './lib/a.js';"));
+        fs::write(&library, "import './b.js';").unwrap();
+        let with = Script::read(&step).unwrap();
+        assert_ne!(with.digest, without.digest);
+        assert_eq!(with.modules.len(), 2);
+        fs::write(directory.path().join("lib/b.js"), "").unwrap();
+        let further = Script::read(&step).unwrap();
+        assert_ne!(further.digest, with.digest);
+        fs::write(&library, "import './b.js';\n").unwrap();
+        assert_ne!(Script::read(&step).unwrap().digest, further.digest);
+    }
+}

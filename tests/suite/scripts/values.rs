@@ -1,0 +1,105 @@
+//! Values on their way between scripts and the database.
+
+use crate::place::Place;
+
+#[test]
+fn every_kind_of_value_comes_back_as_it_was() {
+    let place = Place::new().with_sql(
+        "0001_v.js",
+        r#"
+export function migrate(db) {
+  const types = db.kind === 'postgres'
+    ? ['BIGINT', 'DOUBLE PRECISION', 'TEXT', 'BYTEA', 'BOOLEAN', 'NUMERIC']
+    : ['BIGINT', 'REAL', 'TEXT', 'BLOB', 'BOOLEAN', 'NUMERIC'];
+  const given = [
+    [9223372036854775807n, 0.1, 'naïve 😀 \u0000'.slice(0, -2), new Uint8Array([0, 255, 128]), true, '1'],
+    [-9223372036854775808n, -1e308, '', new Uint8Array(), false, '2'],
+    [9007199254740993n, 5e-324, 'line\nbreak "quoted" \'single\'', new Uint8Array([10]), true, '3'],
+    [9007199254740991, 1.5, ' ', new Uint8Array([1]), false, '4'],
+    [0, 2.25, 'null', new Uint8Array([0]), true, '5'],
+    [null, undefined, null, null, null, null],
+  ];
+  db.execute(`CREATE TABLE v (id BIGINT, i ${types[0]}, f ${types[1]}, t ${types[2]}, b ${types[3]}, o ${types[4]}, n ${types[5]})`);
+  const names = ['id', 'i', 'f', 't', 'b', 'o', 'n'];
+  db.load('v', names, given.map((row, id) => [id, ...row]));
+  db.executeMany('INSERT INTO v (id, i, f, t, b, o, n) VALUES ($1, $2, $3, $4, $5, $6, $7)', given.map((row, id) => [id + 10, ...row]));
+  given.forEach((row, id) => db.execute('INSERT INTO v (id, i, f, t, b, o, n) VALUES ($1, $2, $3, $4, $5, $6, $7)', [id + 20, ...row]));
+  let wrong = 0;
+  for (const read of [
+    [...db.rows('SELECT id, i, f, t, b, o, n FROM v ORDER BY id')],
+    db.query('SELECT id, i, f, t, b, o, n FROM v ORDER BY id'),
+  ]) {
+    for (const { id, ...row } of read) {
+      const expected = given[id % 10];
+      ['i', 'f', 't', 'b', 'o', 'n'].forEach((name, place) => {
+        if (!same(expected[place] ?? null, row[name])) {
+          wrong += 1;
+          console.error(id, name, expected[place], row[name]);
+        }
+      });
+    }
+  }
+  if (wrong > 0) throw new Error(`${wrong} are wrong`);
+}
+
+function same(expected, found) {
+  if (expected instanceof Uint8Array) return found instanceof Uint8Array && String(expected) === String(found);
+  if (typeof expected === 'boolean') return expected === Boolean(found);
+  if (typeof expected === 'string' && /^[0-9]$/.test(expected)) return String(found) === expected;
+  if (typeof expected === 'bigint') return found === expected;
+  return Object.is(found, expected);
+}
+"#,
+    );
+    place.run(&["migrate"]).ends_with(0);
+}
+
+#[test]
+fn a_value_that_means_nothing_to_a_database_is_refused() {
+    for (value, says) in [
+        ("{ a: 1 }", "JSON.stringify"),
+        ("[1]", "JSON.stringify"),
+        ("new Date(0)", "toISOString"),
+        ("Symbol('x')", "not a symbol"),
+        ("() => 1", "not a function"),
+        ("Promise.resolve(1)", "await"),
+        ("9223372036854775808n", "more than 64 bits"),
+    ] {
+        Place::new()
+            .with_sql(
+                "0001_v.js",
+                &format!("export function migrate(db) {{\n  db.value('SELECT $1', [{value}]);\n}}\n"),
+            )
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says(says)
+            .and_says("0001_v.js, line 2");
+    }
+}
+
+#[test]
+fn clock_chance_and_settings_are_those_of_the_run() {
+    let place = Place::new().with_sql(
+        "0001_v.js",
+        r#"
+import { setting } from 'wasmigrate';
+export function migrate(db, resume) {
+  if (resume === undefined) {
+    db.execute('CREATE TABLE v (x TEXT)');
+    db.execute('INSERT INTO v VALUES ($1)', [`${Date.now()} ${Math.random()} ${setting('who')} ${setting('nobody')}`]);
+    db.checkpoint();
+    throw new Error('once');
+  }
+  db.execute('INSERT INTO v VALUES ($1)', [`${Date.now()} ${Math.random()} ${setting('who')} ${setting('nobody')}`]);
+}
+export function check() {}
+"#,
+    );
+    place.run(&["migrate", "--set", "who=me"]).ends_with(1);
+    place.run(&["migrate", "--set", "who=me"]).ends_with(0);
+    let values = place.texts("SELECT x FROM v");
+    assert_eq!(values.len(), 2);
+    // A step that goes on is given the same again, so that it does the same again.
+    assert_eq!(values[0], values[1]);
+    assert!(values[0].ends_with(" me undefined"), "{values:?}");
+}
