@@ -1,110 +1,247 @@
 //! Builds the runners, which are components with an interpreter written in C in them. Without a compiler that makes
 //! WebAssembly of C the rest is built all the same; scripts are refused then, with the reason.
+//!
+//! What was built is kept in the target directory by the digest of all that it is made of, for all profiles together: the
+//! times of files, which a fresh clone has anew, do not matter.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 
-const SOURCES: &str = "../../guest-migrations/runners";
+const GUESTS: &str = "../../guest-migrations";
 const TARGET: &str = "wasm32-wasip2";
+const WORLDS: [&str; 2] = ["step", "transform"];
+
+/// What the runners are made of, below `guest-migrations`.
+const SOURCES: [&str; 4] = ["runners", "sdk/src", "sdk/Cargo.toml", "../wit"];
 
 /// Where Debian's package `wasi-libc` has the headers of C.
 const HEADERS: &str = "/usr/include/wasm32-wasi";
 
+/// Programs for C are installed here: when there was none, cargo looks here whether that has changed.
+const PROGRAMS: &str = "/usr/bin";
+
+/// Why there is no runner, and what to watch for a change of that.
+struct Missing {
+    why: String,
+    watched: Option<PathBuf>,
+}
+
+/// A runner, compressed.
+struct Runner {
+    digest: String,
+    deflated: Vec<u8>,
+}
+
 fn main() {
-    for watched in [SOURCES, "../../guest-migrations/sdk", "../../wit"] {
-        println!("cargo:rerun-if-changed={watched}");
+    println!("cargo:rerun-if-changed=build.rs");
+    for source in SOURCES {
+        println!("cargo:rerun-if-changed={GUESTS}/{source}");
     }
     for variable in ["WASMIGRATE_CLANG", "WASMIGRATE_WASI_HEADERS"] {
         println!("cargo:rerun-if-env-changed={variable}");
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo names a directory"));
-    let mut missing = String::new();
-    for world in ["step", "transform"] {
+    let (runners, missing) = match runners(&out) {
+        Ok(runners) => (runners.map(Some), String::new()),
+        Err(missing) => {
+            if let Some(watched) = &missing.watched {
+                println!("cargo:rerun-if-changed={}", watched.display());
+            }
+            let why = missing.why.replace('\n', " ");
+            println!("cargo:warning=migrations in JavaScript cannot be run: {why}");
+            ([None, None], why)
+        }
+    };
+    for (world, runner) in WORLDS.iter().zip(runners) {
+        let (digest, deflated) =
+            runner.map_or_else(Default::default, |runner| (runner.digest, runner.deflated));
         let name = format!("javascript_{world}");
-        let built = if missing.is_empty() {
-            build(&out, world)
-        } else {
-            Err(missing.clone())
-        };
-        let (digest, deflated) = match built {
-            Ok(component) => {
-                let digest = Sha256::digest(&component);
-                let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-                (digest, miniz_oxide::deflate::compress_to_vec(&component, 9))
-            }
-            Err(why) => {
-                missing = why;
-                (String::new(), Vec::new())
-            }
-        };
         fs::write(out.join(&name), deflated).expect("the runner can be written");
         let name = name.to_uppercase();
         println!("cargo:rustc-env=WASMIGRATE_{name}_DIGEST={digest}");
     }
-    if !missing.is_empty() {
-        println!("cargo:warning=migrations in JavaScript cannot be run: {missing}");
-    }
     println!("cargo:rustc-env=WASMIGRATE_RUNNERS_MISSING={missing}");
 }
 
-fn build(out: &Path, world: &str) -> Result<Vec<u8>, String> {
-    let clang = clang()?;
-    let headers = env::var("WASMIGRATE_WASI_HEADERS").unwrap_or_else(|_| HEADERS.to_owned());
-    if !Path::new(&headers).join("stdlib.h").exists() {
-        return Err(format!(
-            "there are no C headers for WebAssembly in {headers} (Debian: wasi-libc)"
-        ));
+fn runners(out: &Path) -> Result<[Runner; 2], Missing> {
+    let tools = Tools::find()?;
+    let failed = |what: &Path| {
+        let what = what.display().to_string();
+        move |error: io::Error| Missing {
+            why: format!("{what}: {error}"),
+            watched: None,
+        }
+    };
+    // `target/debug/build/wasmigrate-runners-…/out`
+    let shared = out.ancestors().nth(4).unwrap_or(out).join("runners");
+    fs::create_dir_all(&shared).map_err(failed(&shared))?;
+    // Two builds at once, say for two profiles, would write to the same files.
+    let lock = File::create(shared.join("lock")).map_err(failed(&shared))?;
+    lock.lock().map_err(failed(&shared))?;
+    let kept = shared.join(key(&tools).map_err(failed(Path::new(GUESTS)))?);
+    if !kept.exists() {
+        let made = shared.join("made");
+        let _ = fs::remove_dir_all(&made);
+        fs::create_dir_all(&made).map_err(failed(&made))?;
+        for world in WORLDS {
+            let component = build(&tools, &shared, world)?;
+            let deflated = miniz_oxide::deflate::compress_to_vec(&component, 9);
+            fs::write(made.join(world), deflated).map_err(failed(&made))?;
+            fs::write(
+                made.join(format!("{world}.sha256")),
+                hexadecimal(&component),
+            )
+            .map_err(failed(&made))?;
+        }
+        fs::rename(&made, &kept).map_err(failed(&kept))?;
     }
-    let sources = fs::canonicalize(Path::new(SOURCES).join("javascript"))
-        .map_err(|error| format!("{SOURCES}: {error}"))?;
-    let home = env::var("CARGO_HOME").or_else(|_| env::var("HOME").map(|home| format!("{home}/.cargo")));
-    let prefix = |from: &str, to: &str| format!("--remap-path-prefix={from}={to}");
-    // The same component wherever it is built.
-    let flags = [
-        prefix(&sources.display().to_string(), "/runner"),
-        prefix(&home.unwrap_or_default(), "/cargo"),
-        prefix(&out.display().to_string(), "/out"),
+    let [step, transform] = WORLDS.map(|world| {
+        Ok(Runner {
+            digest: fs::read_to_string(kept.join(format!("{world}.sha256")))?,
+            deflated: fs::read(kept.join(world))?,
+        })
+    });
+    Ok([
+        step.map_err(failed(&kept))?,
+        transform.map_err(failed(&kept))?,
+    ])
+}
+
+/// The digest of all that the runners are made of.
+fn key(tools: &Tools) -> io::Result<String> {
+    let mut files = Vec::new();
+    for source in SOURCES {
+        find_files(&Path::new(GUESTS).join(source), &mut files)?;
+    }
+    files.push(PathBuf::from("build.rs"));
+    files.sort();
+    let mut digest = Sha256::new();
+    for file in files {
+        let content = fs::read(&file)?;
+        digest.update(format!("{} {}\n", file.display(), hexadecimal(&content)));
+    }
+    for (program, question) in [
+        (tools.clang.as_str(), "--version"),
+        (tools.rustc.as_str(), "--version"),
+    ] {
+        digest.update(Command::new(program).arg(question).output()?.stdout);
+    }
+    Ok(digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
+
+fn find_files(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    if !path.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(path)? {
+        let entry = entry?.path();
+        // What somebody has built by hand is no source.
+        if entry.file_name().is_none_or(|name| name != "target") {
+            find_files(&entry, files)?;
+        }
+    }
+    Ok(())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn build(tools: &Tools, shared: &Path, world: &str) -> Result<Vec<u8>, Missing> {
+    let missing = |why: String| Missing { why, watched: None };
+    let guests = fs::canonicalize(GUESTS).map_err(|error| missing(format!("{GUESTS}: {error}")))?;
+    let home =
+        env::var("CARGO_HOME").or_else(|_| env::var("HOME").map(|home| format!("{home}/.cargo")));
+    let prefixes = [
+        (guests.display().to_string(), "/guests"),
+        (home.unwrap_or_default(), "/cargo"),
+        (shared.display().to_string(), "/target"),
     ];
-    let target = out.join("cargo");
+    // The same component wherever it is built.
+    let rust: Vec<String> = prefixes
+        .iter()
+        .map(|(from, to)| format!("--remap-path-prefix={from}={to}"))
+        .collect();
+    let c: Vec<String> = prefixes
+        .iter()
+        .map(|(from, to)| format!("-ffile-prefix-map={from}={to}"))
+        .collect();
+    let target = shared.join("cargo");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .current_dir(&sources)
-        .args(["build", "--quiet", "--release", "--locked", "--target", TARGET])
+        .current_dir(guests.join("runners/javascript"))
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--target",
+            TARGET,
+        ])
         .args(["--features", world])
         .env("CARGO_TARGET_DIR", &target)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}"))
         .env("RQUICKJS_SYS_NO_WASI_SDK", "1")
-        .env("CC_wasm32_wasip2", clang)
+        .env("CC_wasm32_wasip2", &tools.clang)
         .env(
             "CFLAGS_wasm32_wasip2",
-            format!("--target=wasm32-wasi -isystem {headers}"),
+            format!(
+                "--target=wasm32-wasi -isystem {} {}",
+                tools.headers,
+                c.join(" ")
+            ),
         )
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTFLAGS");
     let output = cargo
         .output()
-        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+        .map_err(|error| missing(format!("cargo cannot be run: {error}")))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let line = said
             .lines()
             .find(|line| line.contains("error"))
             .unwrap_or("no reason was given");
-        return Err(format!("the runner cannot be built: {line}"));
+        return Err(missing(format!("the runner cannot be built: {line}")));
     }
     let component = target
         .join(TARGET)
         .join("release/wasmigrate_javascript_runner.wasm");
-    fs::read(&component).map_err(|error| format!("{}: {error}", component.display()))
+    fs::read(&component).map_err(|error| missing(format!("{}: {error}", component.display())))
+}
+
+/// What compiles the runners.
+struct Tools {
+    rustc: String,
+    clang: String,
+    headers: String,
+}
+
+impl Tools {
+    fn find() -> Result<Self, Missing> {
+        let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+        Ok(Self {
+            clang: clang()?,
+            headers: headers()?,
+            rustc: has_target(&rustc).map(|()| rustc)?,
+        })
+    }
 }
 
 /// A clang that makes WebAssembly: that of the variable, or the newest that is installed.
-fn clang() -> Result<String, String> {
+fn clang() -> Result<String, Missing> {
     if let Ok(clang) = env::var("WASMIGRATE_CLANG") {
         return Ok(clang);
     }
@@ -114,8 +251,41 @@ fn clang() -> Result<String, String> {
         let asked = Command::new(name).arg("--print-targets").output();
         asked.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("wasm32"))
     };
-    names
-        .into_iter()
-        .find(makes_wasm)
-        .ok_or_else(|| "there is no clang that makes WebAssembly (Debian: clang)".to_owned())
+    names.into_iter().find(makes_wasm).ok_or_else(|| Missing {
+        why: "there is no clang that makes WebAssembly (Debian: clang)".to_owned(),
+        watched: Some(PROGRAMS.into()),
+    })
+}
+
+fn headers() -> Result<String, Missing> {
+    let headers = env::var("WASMIGRATE_WASI_HEADERS").unwrap_or_else(|_| HEADERS.to_owned());
+    if Path::new(&headers).join("stdlib.h").exists() {
+        return Ok(headers);
+    }
+    Err(Missing {
+        why: format!("there are no C headers for WebAssembly in {headers} (Debian: wasi-libc)"),
+        watched: Path::new(&headers)
+            .ancestors()
+            .find(|ancestor| ancestor.is_dir())
+            .map(Path::to_owned),
+    })
+}
+
+fn has_target(rustc: &str) -> Result<(), Missing> {
+    let library = |arguments: &[&str]| {
+        let asked = Command::new(rustc)
+            .args(["--print", "target-libdir"])
+            .args(arguments)
+            .output();
+        let answer = asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        PathBuf::from(answer.unwrap_or_default())
+    };
+    match library(&["--target", TARGET]).is_dir() {
+        true => Ok(()),
+        false => Err(Missing {
+            why: format!("the installed Rust has no target {TARGET}: `rustup target add {TARGET}`"),
+            // `lib/rustlib`, with a directory for each target
+            watched: library(&[]).ancestors().nth(2).map(Path::to_owned),
+        }),
+    }
 }

@@ -14,9 +14,10 @@ use crate::{dataset, guests};
 
 pub(crate) fn run(filter: &[String]) -> Result<()> {
     require_programs()?;
-    cargo::build_host(false)?;
     let target = cargo::target_directory()?;
+    // First, for it sees to the target of Rust that the host's runners are built for, too.
     let built = guests::build(&target)?;
+    cargo::build_host(false)?;
     let legacy = legacy_database(&target)?;
     let mut tests = cargo::cargo();
     tests
@@ -86,11 +87,13 @@ fn legacy_database(target: &Path) -> Result<PathBuf> {
 }
 
 /// What the tests need beside Rust: strace, with which the crash tests kill the host at chosen system calls, a PostgreSQL
-/// server, a pooler for it, and a browser with its driver.
+/// server, a pooler for it, a browser with its driver, and what makes WebAssembly of the C in the runner of JavaScript.
 fn require_programs() -> Result<()> {
     let missing = |package: &&str| match *package {
         "postgresql" => !Path::new("/usr/lib/postgresql").exists(),
         "chromium-driver" => !Path::new("/usr/bin/chromedriver").exists(),
+        "llvm" => !Path::new("/usr/bin/llvm-ar").exists(),
+        "wasi-libc" => !Path::new("/usr/include/wasm32-wasi/stdlib.h").exists(),
         package => !["/usr/bin", "/usr/sbin"]
             .iter()
             .any(|path| Path::new(path).join(package).exists()),
@@ -101,6 +104,9 @@ fn require_programs() -> Result<()> {
         "pgbouncer",
         "chromium-headless-shell",
         "chromium-driver",
+        "clang",
+        "llvm",
+        "wasi-libc",
     ]
     .into_iter()
     .filter(missing)

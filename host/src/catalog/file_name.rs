@@ -16,8 +16,8 @@ pub(super) const BASELINE: &str =
 /// Endings of migrations that other tools run and that cannot be run here.
 const OTHER_LANGUAGES: [&str; 34] = [
     "cjs", "clj", "cql", "cs", "ddl", "edn", "erb", "ex", "exs", "fs", "go", "groovy", "gz", "j2",
-    "java", "json", "kt", "kts", "lua", "mjs", "mts", "pgsql", "php", "pl", "psql", "py",
-    "rb", "rs", "scala", "sh", "ts", "xml", "yaml", "yml",
+    "java", "json", "kt", "kts", "lua", "mjs", "mts", "pgsql", "php", "pl", "psql", "py", "rb",
+    "rs", "scala", "sh", "ts", "xml", "yaml", "yml",
 ];
 
 /// A file that is SQL, a component or a script by its ending.

@@ -218,7 +218,9 @@ impl Listing {
         let Some(up) = UP.into_iter().find(|up| path.join(up).is_file()) else {
             let is_program: fn(&str) -> bool = match name == script::LIBRARY {
                 // What scripts import may be called anything.
-                true => |name| file_name::is_program(name) && !name.to_ascii_lowercase().ends_with(".js"),
+                true => |name| {
+                    file_name::is_program(name) && !name.to_ascii_lowercase().ends_with(".js")
+                },
                 false => file_name::is_program,
             };
             match first_program(&path, DEPTH, is_program)? {

@@ -3,6 +3,7 @@
 //! The directory is locked meanwhile, and a file that is there is never written over: two people who begin a step at the same
 //! time get two numbers.
 
+mod javascript;
 mod manner;
 mod sections;
 mod template;
@@ -21,11 +22,20 @@ const MOST_NAME_BYTES: usize = 255;
 /// How much of a name that is too long is shown.
 const SHOWN_LETTERS: usize = 40;
 
+/// What a new step is to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NewStep {
+    /// A script in JavaScript rather than SQL.
+    pub in_javascript: bool,
+    /// With a part that undoes it.
+    pub with_reset: bool,
+}
+
 /// Makes the files of a new step; returns their paths. `now` is in seconds since 1970; `seeds` may stand in the directory.
 pub fn new_step(
     directory: &Path,
     name: &str,
-    with_reset: bool,
+    step: NewStep,
     now: i64,
     seeds: &Seeds,
 ) -> Result<Vec<PathBuf>, Error> {
@@ -47,7 +57,10 @@ pub fn new_step(
         why,
     })?;
     let mut made = Vec::new();
-    let files = template::files(&manner, &stem, with_reset);
+    let files = match step.in_javascript {
+        true => javascript::files(&stem, &name, step.with_reset),
+        false => template::files(&manner, &stem, step.with_reset),
+    };
     let is_too_long = |name: &str| name.split('/').any(|part| part.len() > MOST_NAME_BYTES);
     if files.iter().any(|(file_name, _)| is_too_long(file_name)) {
         let start: String = name.chars().take(SHOWN_LETTERS).collect();
@@ -63,6 +76,10 @@ pub fn new_step(
         if let Some(parent) = path.parent().filter(|parent| *parent != directory) {
             fs::create_dir_all(parent).map_err(failed(parent))?;
         }
+        // The types are there from the second script on.
+        if path.ends_with(javascript::TYPES) && path.exists() {
+            continue;
+        }
         let mut file = File::create_new(&path).map_err(failed(&path))?;
         file.write_all(text.as_bytes()).map_err(failed(&path))?;
         made.push(path);
@@ -72,7 +89,10 @@ pub fn new_step(
 
 /// A name as files have it: small letters, digits and underscores.
 fn cleaned(name: &str) -> Result<String, Error> {
-    let stem = name.strip_suffix(".sql").unwrap_or(name);
+    let stem = [".sql", ".js"]
+        .into_iter()
+        .find_map(|ending| name.strip_suffix(ending))
+        .unwrap_or(name);
     let letters: String = stem
         .chars()
         .flat_map(char::to_lowercase)
@@ -110,7 +130,7 @@ mod tests {
         let made = new_step(
             directory.path(),
             "Add  the Users!",
-            false,
+            NewStep::default(),
             now,
             &Seeds::default(),
         )
@@ -221,7 +241,14 @@ mod tests {
     #[test]
     fn a_name_without_letters_is_none() {
         let directory = tempfile::tempdir().unwrap();
-        let error = new_step(directory.path(), "../", false, 0, &Seeds::default()).unwrap_err();
+        let error = new_step(
+            directory.path(),
+            "../",
+            NewStep::default(),
+            0,
+            &Seeds::default(),
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("no letter"), "{error}");
     }
 }

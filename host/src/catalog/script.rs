@@ -17,6 +17,9 @@ pub(super) const LIBRARY: &str = "lib";
 /// How many files a script may import: more is a mistake, or an attack.
 const MOST_MODULES: usize = 1_000;
 
+/// How long a script and what it imports may be, in bytes: each instance of its runner reads all of it.
+const MOST_BYTES: usize = 8 << 20;
+
 /// A file of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
@@ -52,6 +55,10 @@ impl Script {
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
         let main = text(path)?;
+        let mut bytes = main.len();
+        if bytes > MOST_BYTES {
+            return Err(too_long());
+        }
         let mut found: BTreeMap<String, String> = BTreeMap::new();
         let mut open: Vec<(String, String)> = vec![(name.clone(), main.clone())];
         while let Some((base, text)) = open.pop() {
@@ -67,19 +74,26 @@ impl Script {
                         "it imports more than {MOST_MODULES} files"
                     )));
                 }
+                bytes += text.len();
+                if bytes > MOST_BYTES {
+                    return Err(too_long());
+                }
                 open.push((path.clone(), text.clone()));
                 found.insert(path, text);
             }
         }
         let digest = digest(&main, &found);
         let mut modules = vec![Module { name, text: main }];
-        modules.extend(
-            found
-                .into_iter()
-                .map(|(name, text)| Module { name, text }),
-        );
+        modules.extend(found.into_iter().map(|(name, text)| Module { name, text }));
         Ok(Self { modules, digest })
     }
+}
+
+fn too_long() -> io::Error {
+    io::Error::other(format!(
+        "with what it imports it has more than {} MiB: data belongs into the database",
+        MOST_BYTES >> 20
+    ))
 }
 
 /// That of the file alone, as long as it imports nothing.
@@ -94,17 +108,17 @@ fn digest(main: &str, imported: &BTreeMap<String, String>) -> String {
     sha256(format!("{main}\n{}", lines.collect::<String>()).as_bytes())
 }
 
+/// A file's text with LF at the end of each line and without a byte order mark: to the language the others are the same, and
+/// a checkout on another system is no other step.
 fn text(path: &Path) -> io::Result<String> {
-    String::from_utf8(read_step_file(path)?).map_err(|error| {
-        let line = error
-            .as_bytes()
-            .iter()
-            .take(error.utf8_error().valid_up_to())
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
+    let text = String::from_utf8(read_step_file(path)?).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().iter().take(valid);
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
         io::Error::other(format!("line {line} is not UTF-8"))
-    })
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
 /// A file below the library; none where there is none.
@@ -176,10 +190,10 @@ mod tests {
             imported("0001_x.js", text),
             ["lib/a.js", "lib/deep/b.js", "lib/c.js"]
         );
-        assert_eq!(imported("lib/deep/b.js", "'../a.js' './c.js' '../../0001_x.js'"), [
-            "lib/a.js",
-            "lib/deep/c.js"
-        ]);
+        assert_eq!(
+            imported("lib/deep/b.js", "'../a.js' './c.js' '../../0001_x.js'"),
+            ["lib/a.js", "lib/deep/c.js"]
+        );
     }
 
     #[test]
@@ -198,6 +212,8 @@ mod tests {
         fs::write(directory.path().join("lib/b.js"), "").unwrap();
         let further = Script::read(&step).unwrap();
         assert_ne!(further.digest, with.digest);
+        fs::write(&step, "\u{feff}import './lib/a.js';").unwrap();
+        assert_eq!(Script::read(&step).unwrap(), further);
         fs::write(&library, "import './b.js';\n").unwrap();
         assert_ne!(Script::read(&step).unwrap().digest, further.digest);
     }

@@ -14,6 +14,9 @@ pub(super) struct NewArguments {
     /// Begin a section that takes the step back
     #[arg(long)]
     reset: bool,
+    /// Begin a script in JavaScript instead of SQL, with the types of what it may call beside it
+    #[arg(long)]
+    js: bool,
 }
 
 pub(super) fn run(
@@ -38,7 +41,10 @@ pub(super) fn run(
     let made = catalog::new_step(
         &config.migrations,
         &arguments.name,
-        arguments.reset,
+        catalog::NewStep {
+            in_javascript: arguments.js,
+            with_reset: arguments.reset,
+        },
         now,
         &catalog::Seeds {
             directory: None,

@@ -44,10 +44,18 @@ pub(super) async fn inspect(
         if file.kind == StepKind::JavaScript {
             let script = digests.script(file)?;
             let size = script.modules.iter().map(|module| module.text.len()).sum();
-            return Ok((started.load_script(&script.modules(), &Stop::default()), size, script.digest, None));
+            // Nor does it see the settings.
+            let component =
+                started.load_script(&script.modules(), &Arc::default(), &Stop::default());
+            return Ok((component, size, script.digest, None));
         }
         let (bytes, digest) = digests.read(file)?;
-        Ok((started.load(&bytes, &digest, &Stop::default()), bytes.len(), digest, Some(bytes)))
+        Ok((
+            started.load(&bytes, &digest, &Stop::default()),
+            bytes.len(),
+            digest,
+            Some(bytes),
+        ))
     };
     let (component, size, digest, bytes) = read().map_err(|error| Failure::from_catalog(&error))?;
     let component = component.map_err(Failure::from_sandbox)?;

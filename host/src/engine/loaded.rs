@@ -216,7 +216,7 @@ impl Loader<'_> {
             .map_err(|error| Failure::from_catalog(&error))?;
         self.tell(label, !sandbox.has_runner());
         let component = sandbox
-            .load_script(&script.modules(), self.stop)
+            .load_script(&script.modules(), &self.options.settings, self.stop)
             .map_err(Failure::from_sandbox)?;
         Ok((program(file, component)?, script.digest))
     }

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::event::{Statement, Unit};
 use super::failure::Failure;
-use super::transaction::StepTransaction;
+use super::transaction::{StepOutput, StepTransaction};
 use crate::catalog::{Section, SqlStep};
 use crate::database::Stop;
 use crate::journal::Phase;
@@ -139,6 +139,7 @@ async fn perform_component(
     let resume = transaction.record.resume_cursor.clone();
     let recorded = transaction.recorded();
     let output = std::sync::Arc::clone(&transaction.output);
+    name_the_runner(component, &output);
     let mut instance = sandbox.instance(component, transaction, output, recorded, stop);
     let result = match phase {
         Phase::Prepare => Ok(()),
@@ -150,6 +151,15 @@ async fn perform_component(
     let transaction = instance.into_host();
     transaction.context.observer.measure(phase, memory);
     (result.map_err(Failure::from_sandbox), transaction)
+}
+
+/// Writes down which runner a script has: another version of the host may have another.
+pub(super) fn name_the_runner(component: &Component<StepTransaction>, output: &StepOutput) {
+    if let Some(digest) = component.runner() {
+        let version = env!("CARGO_PKG_VERSION");
+        let line = format!("run by the JavaScript runner of wasmigrate {version}, sha256:{digest}");
+        output.write(Level::Debug, line);
+    }
 }
 
 async fn perform_sql(

@@ -43,7 +43,7 @@ use cache::{Cache, Unusable};
 use error::StopError;
 use limits::Limiter;
 use output::Output;
-use script::Runners;
+use script::{Runners, Script};
 use state::State;
 use transform::TransformState;
 
@@ -96,7 +96,7 @@ pub struct Sandbox<H: 'static> {
     engine: Engine,
     linker: Linker<State<H>>,
     transform_linker: Linker<TransformState>,
-    runners: Runners,
+    runners: Runners<H>,
     /// None where none can be used.
     cache: Option<Cache>,
     /// Why compiled components are not kept.
@@ -109,7 +109,7 @@ pub struct Component<H: 'static> {
     world: World<H>,
     interface: Interface,
     /// The script, where the component is a runner of one.
-    script: Option<Modules>,
+    script: Option<Script>,
 }
 
 /// Which world of the contract a component fits.
@@ -259,7 +259,7 @@ impl<H: StepHost> Sandbox<H> {
             wasi: wasi::context(recorded, &output),
             output,
             table,
-            script: component.script.clone(),
+            script: component.modules(),
             failed_statement: None,
         };
         let mut store = Store::new(&self.engine, state);

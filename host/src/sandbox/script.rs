@@ -3,37 +3,96 @@
 //! A runner is a component like any other, in the same sandbox and under the same limits, with one import more: the text of
 //! the script. It is compiled once and shared by all scripts in its language.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use wasmigrate_runners::{JAVASCRIPT_STEP, JAVASCRIPT_TRANSFORM, Runner};
 use wasmtime::Store;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use super::bindings::StepPre;
-use super::bindings::runner::wasmigrate::runner::script::{Host, Module as GivenModule};
+use super::bindings::runner::wasmigrate::runner::script::{self, Host, Module as GivenModule};
 use super::bindings::runner::{Form, RunnerPre};
+use super::bindings::transform::TransformPre;
+use super::bindings::wasmigrate::migration::{report, settings, types};
 use super::error::{self, StopError};
+use super::inspect::Interface;
 use super::limits::Limiter;
 use super::output::{Output, OutputWriter};
 use super::state::State;
 use super::transform::{self, TransformState};
 use super::{Component, Error, Recorded, Sandbox, StepHost, World, inspect, wasi};
-use crate::database::Stop;
+use crate::database::{self, Stop, StopReason};
 use crate::output::Level;
 
-/// How long a script may take to say what it is.
+/// How long a script may take to say what it is, where its deadline is not shorter.
 const INSPECTION: Duration = Duration::from_secs(20);
 
 /// The files of a script, the step's own first: names and texts.
 pub type Modules = Arc<[(String, String)]>;
 
-/// The worlds that a runner is built for.
-#[derive(Default)]
-pub(super) struct Runners {
-    step: OnceLock<wasmtime::component::Component>,
-    transform: OnceLock<wasmtime::component::Component>,
+/// A script, and the runner that runs it.
+pub(super) struct Script {
+    pub(super) modules: Modules,
+    /// The SHA-256 of the runner.
+    runner: &'static str,
+}
+
+impl<H> Component<H> {
+    /// The SHA-256 of what runs it, where it is a script: part of the host, and another one in another version of it.
+    pub fn runner(&self) -> Option<&'static str> {
+        self.script.as_ref().map(|script| script.runner)
+    }
+
+    pub(super) fn modules(&self) -> Option<Modules> {
+        self.script
+            .as_ref()
+            .map(|script| Arc::clone(&script.modules))
+    }
+}
+
+/// The runners that this process has loaded: once for all scripts, however many begin at the same time.
+pub(super) struct Runners<H: 'static> {
+    step: Mutex<Option<Arc<StepRunner<H>>>>,
+    transform: Mutex<Option<Arc<TransformRunner>>>,
+}
+
+/// What runs scripts that are steps, and tells what a script is.
+struct StepRunner<H: 'static> {
+    linked: StepPre<State<H>>,
+    asked: RunnerPre<Asked>,
+    interface: Interface,
+    digest: &'static str,
+}
+
+/// What runs scripts that are transformations.
+struct TransformRunner {
+    linked: TransformPre<TransformState>,
+    interface: Interface,
+    digest: &'static str,
+}
+
+impl<H> Default for Runners<H> {
+    fn default() -> Self {
+        Self {
+            step: Mutex::new(None),
+            transform: Mutex::new(None),
+        }
+    }
+}
+
+/// The data of a store in which a script is asked what it is: the settings, and nothing else of the host's.
+struct Asked {
+    inner: TransformState,
+    settings: Arc<BTreeMap<String, String>>,
+}
+
+impl WasiView for Asked {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.inner.ctx()
+    }
 }
 
 /// Nobody reads what a script says while it is asked what it is; it says it again when it runs.
@@ -55,6 +114,48 @@ impl Host for TransformState {
     }
 }
 
+impl Host for Asked {
+    fn modules(&mut self) -> Vec<GivenModule> {
+        self.inner.modules()
+    }
+}
+
+impl settings::Host for Asked {
+    fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.settings.get(&name).cloned())
+    }
+
+    fn all(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        let settings = self.settings.iter();
+        Ok(settings
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect())
+    }
+}
+
+impl report::Host for Asked {
+    fn output(&mut self, level: report::Level, text: String) -> wasmtime::Result<()> {
+        let written = self.inner.output.write(level.into(), &text);
+        written.map_err(wasmtime::Error::from)
+    }
+
+    fn progress(&mut self, _: u64, _: Option<u64>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self, _: Vec<u8>) -> Result<(), database::Error> {
+        Err(database::Error::invalid_argument(
+            "there is no checkpoint before `migrate` is called".to_owned(),
+        ))
+    }
+}
+
+impl types::Host for Asked {
+    fn convert_error(&mut self, error: database::Error) -> wasmtime::Result<types::Error> {
+        Ok(error.into())
+    }
+}
+
 fn given(script: Option<&Modules>) -> Vec<GivenModule> {
     let modules = script.iter().flat_map(|script| script.iter());
     modules
@@ -67,54 +168,118 @@ fn given(script: Option<&Modules>) -> Vec<GivenModule> {
 
 impl<H: StepHost> Sandbox<H> {
     /// Makes a component of a script: reads it with its runner, and says what is wrong with it.
-    pub fn load_script(&self, script: &Modules, stop: &Stop) -> Result<Component<H>, Error> {
-        let failed = |error: wasmtime::Error| Error::Host(format!("{error:#}"));
-        let runner = self.runner(&self.runners.step, JAVASCRIPT_STEP.as_ref(), stop)?;
-        let mut linker = self.linker.clone();
-        super::bindings::runner::wasmigrate::runner::script::add_to_linker::<_, HasSelf<_>>(
-            &mut linker,
-            |state: &mut State<H>| state,
-        )
-        .map_err(failed)?;
-        let form = self.form(&runner, script, stop)?;
-        let (component, world) = match form {
-            Form::Step => {
-                let linked = linker.instantiate_pre(&runner).and_then(StepPre::new);
-                (runner, World::Step(linked.map_err(failed)?))
-            }
+    pub fn load_script(
+        &self,
+        script: &Modules,
+        settings: &Arc<BTreeMap<String, String>>,
+        stop: &Stop,
+    ) -> Result<Component<H>, Error> {
+        let runner = self.step_runner(stop)?;
+        let (world, interface, digest) = match self.form(&runner, script, settings, stop)? {
+            Form::Step => (
+                World::Step(runner.linked.clone()),
+                runner.interface.clone(),
+                runner.digest,
+            ),
             Form::Transformation => {
-                let runner =
-                    self.runner(&self.runners.transform, JAVASCRIPT_TRANSFORM.as_ref(), stop)?;
-                let linked = transform::link(&self.script_linker(&runner)?, &runner);
-                (runner, World::Transform(linked.map_err(failed)?))
+                let runner = self.transform_runner(stop)?;
+                (
+                    World::Transform(runner.linked.clone()),
+                    runner.interface.clone(),
+                    runner.digest,
+                )
             }
         };
-        let mut interface = inspect::interface(&self.engine, &component);
-        interface.hide_the_runner();
         Ok(Component {
             world,
             interface,
-            script: Some(Arc::clone(script)),
+            script: Some(Script {
+                modules: Arc::clone(script),
+                runner: digest,
+            }),
         })
     }
 
     /// Whether what runs scripts is compiled.
     pub fn has_runner(&self) -> bool {
-        self.runners.step.get().is_some()
-            || JAVASCRIPT_STEP
-                .as_ref()
-                .is_some_and(|runner| self.is_compiled(runner.digest))
+        let digest = JAVASCRIPT_STEP.as_ref().map(|runner| runner.digest);
+        digest.is_some_and(|digest| self.is_compiled(digest))
+    }
+
+    fn step_runner(&self, stop: &Stop) -> Result<Arc<StepRunner<H>>, Error> {
+        // Whoever comes while it is compiled waits here, and finds it.
+        let mut kept = self
+            .runners
+            .step
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(runner) = &*kept {
+            return Ok(Arc::clone(runner));
+        }
+        let (component, digest) = self.runner(JAVASCRIPT_STEP.as_ref(), stop)?;
+        let linked = || {
+            let mut linker = self.linker.clone();
+            script::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State<H>| state)?;
+            let linked = StepPre::new(linker.instantiate_pre(&component)?)?;
+            let mut linker = Linker::new(&self.engine);
+            wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+            script::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut Asked| state)?;
+            types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut Asked| state)?;
+            report::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut Asked| state)?;
+            settings::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut Asked| state)?;
+            // There is no database while a script is asked what it is.
+            linker.define_unknown_imports_as_traps(&component)?;
+            let asked = RunnerPre::new(linker.instantiate_pre(&component)?)?;
+            Ok((linked, asked))
+        };
+        let (linked, asked) = linked().map_err(host_failed)?;
+        let runner = Arc::new(StepRunner {
+            linked,
+            asked,
+            interface: self.interface_of(&component),
+            digest,
+        });
+        *kept = Some(Arc::clone(&runner));
+        Ok(runner)
+    }
+
+    fn transform_runner(&self, stop: &Stop) -> Result<Arc<TransformRunner>, Error> {
+        let mut kept = self
+            .runners
+            .transform
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(runner) = &*kept {
+            return Ok(Arc::clone(runner));
+        }
+        let (component, digest) = self.runner(JAVASCRIPT_TRANSFORM.as_ref(), stop)?;
+        let linked = || {
+            let mut linker = self.transform_linker.clone();
+            script::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut TransformState| {
+                state
+            })?;
+            transform::link(&linker, &component)
+        };
+        let runner = Arc::new(TransformRunner {
+            linked: linked().map_err(host_failed)?,
+            interface: self.interface_of(&component),
+            digest,
+        });
+        *kept = Some(Arc::clone(&runner));
+        Ok(runner)
+    }
+
+    fn interface_of(&self, runner: &wasmtime::component::Component) -> Interface {
+        let mut interface = inspect::interface(&self.engine, runner);
+        interface.hide_the_runner();
+        interface
     }
 
     fn runner(
         &self,
-        kept: &OnceLock<wasmtime::component::Component>,
         runner: Option<&Runner>,
         stop: &Stop,
-    ) -> Result<wasmtime::component::Component, Error> {
-        if let Some(compiled) = kept.get() {
-            return Ok(compiled.clone());
-        }
+    ) -> Result<(wasmtime::component::Component, &'static str), Error> {
         let Some(runner) = runner else {
             return Err(Error::Load(format!(
                 "this wasmigrate was built without what runs JavaScript: {}",
@@ -125,52 +290,39 @@ impl<H: StepHost> Sandbox<H> {
             Some(compiled) => compiled,
             None => self.compile(&runner.bytes(), runner.digest, stop)?,
         };
-        Ok(kept.get_or_init(|| compiled).clone())
-    }
-
-    /// What offers a script and the language's runtime, and nothing of the host's.
-    fn script_linker(
-        &self,
-        runner: &wasmtime::component::Component,
-    ) -> Result<Linker<TransformState>, Error> {
-        let mut linker = self.transform_linker.clone();
-        let linked =
-            super::bindings::runner::wasmigrate::runner::script::add_to_linker::<_, HasSelf<_>>(
-                &mut linker,
-                |state: &mut TransformState| state,
-            )
-            // What a step may reach is not there while it is asked what it is.
-            .and_then(|()| linker.define_unknown_imports_as_traps(runner));
-        linked.map_err(|error| Error::Host(format!("{error:#}")))?;
-        Ok(linker)
+        Ok((compiled, runner.digest))
     }
 
     /// What a script is.
     fn form(
         &self,
-        runner: &wasmtime::component::Component,
+        runner: &StepRunner<H>,
         script: &Modules,
+        settings: &Arc<BTreeMap<String, String>>,
         stop: &Stop,
     ) -> Result<Form, Error> {
-        let linker = self.script_linker(runner)?;
-        let linked = linker.instantiate_pre(runner).and_then(RunnerPre::new);
-        let linked = linked.map_err(|error| Error::Host(format!("{error:#}")))?;
+        let deadline = Duration::from_secs(self.limits.deadline_seconds).min(INSPECTION);
+        let stop = stop.child();
+        stop.set_deadline(Some(deadline));
         let asked = async {
-            let stop = stop.child();
-            stop.set_deadline(Some(INSPECTION));
-            let mut store = self.script_store(script, &stop);
-            let output = store.data().output.clone();
+            let mut store = self.asking(script, settings, &stop);
+            let output = store.data().inner.output.clone();
             let inspected = tokio::select! {
                 biased;
                 inspected = async {
-                    let instance = linked.instantiate_async(&mut store).await?;
+                    let instance = runner.asked.instantiate_async(&mut store).await?;
                     instance.call_inspect(&mut store).await
                 } => inspected,
                 reason = stop.stopped() => Err(StopError(reason).into()),
             };
-            let inspected = inspected.map_err(|error| {
-                error::classify(error, &self.limits).after(|| output.last_lines())
-            })?;
+            let inspected =
+                inspected.map_err(|error| match error::classify(error, &self.limits) {
+                    Error::Stopped(StopReason::Deadline(_)) => Error::Load(format!(
+                        "what stands outside of its functions is not done after {} s",
+                        deadline.as_secs()
+                    )),
+                    error => error.after(|| output.last_lines()),
+                })?;
             inspected.map_err(|why| {
                 let most = super::to_usize(self.limits.output_line_bytes);
                 Error::Load(crate::output::cut(&why, most))
@@ -190,13 +342,18 @@ impl<H: StepHost> Sandbox<H> {
         })
     }
 
-    fn script_store(&self, script: &Modules, stop: &Stop) -> Store<TransformState> {
+    fn asking(
+        &self,
+        script: &Modules,
+        settings: &Arc<BTreeMap<String, String>>,
+        stop: &Stop,
+    ) -> Store<Asked> {
         let output = Output::new(Arc::new(Unread), &self.limits);
         let recorded = Recorded {
             started_at: 0,
             seed: 0,
         };
-        let state = TransformState {
+        let inner = TransformState {
             limits: self.limits.clone(),
             limiter: Limiter::new(&self.limits),
             table: ResourceTable::new(),
@@ -204,9 +361,17 @@ impl<H: StepHost> Sandbox<H> {
             output,
             script: Some(Arc::clone(script)),
         };
-        let mut store = Store::new(&self.engine, state);
-        store.limiter(|state| &mut state.limiter);
+        let asked = Asked {
+            inner,
+            settings: Arc::clone(settings),
+        };
+        let mut store = Store::new(&self.engine, asked);
+        store.limiter(|state| &mut state.inner.limiter);
         self.bound(&mut store, stop);
         store
     }
+}
+
+fn host_failed(error: wasmtime::Error) -> Error {
+    Error::Host(format!("{error:#}"))
 }

@@ -100,7 +100,7 @@ impl<H: StepHost> Sandbox<H> {
             table: ResourceTable::new(),
             wasi: wasi::context(recorded, &output),
             output,
-            script: component.script.clone(),
+            script: component.modules(),
         };
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);

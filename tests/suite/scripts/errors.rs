@@ -61,20 +61,55 @@ fn a_databases_error_is_told_with_its_parts_and_statement() {
 fn what_cannot_be_read_refuses_the_run_before_anything_changes() {
     for (script, says) in [
         ("export function migrate(db) {\n  const = 1;\n}\n", "line 2"),
-        ("export const x = 1;\n", "exports neither a function `migrate`"),
-        ("export const migrate = 7;\n", "exports neither a function `migrate`"),
-        ("exports.up = function (knex) {};\n", "exports"),
-        ("import fs from 'fs';\nexport function migrate() {}\n", "a script may import 'wasmigrate'"),
-        ("import './lib/x.js';\nexport function migrate() {}\n", "which is not there"),
-        ("await new Promise(() => {});\nexport function migrate() {}\n", "never comes"),
+        (
+            "export const x = 1;\n",
+            "exports neither a function `migrate`",
+        ),
+        (
+            "export const migrate = 7;\n",
+            "exports neither a function `migrate`",
+        ),
+        (
+            "exports.up = function (knex) {};\n",
+            "this is a module for Node.js",
+        ),
+        (
+            "const knex = require('knex');\n",
+            "this is a module for Node.js",
+        ),
+        (
+            "export const up = (pgm) => {};\n",
+            "exports neither a function `migrate`",
+        ),
+        (
+            "import fs from 'fs';\nexport function migrate() {}\n",
+            "a script may import 'wasmigrate'",
+        ),
+        (
+            "import './lib/x.js';\nexport function migrate() {}\n",
+            "which is not there",
+        ),
+        (
+            "await new Promise(() => {});\nexport function migrate() {}\n",
+            "never comes",
+        ),
         ("throw new Error('at once');\n", "at once"),
         ("", "exports neither a function `migrate`"),
+        (
+            "export function migrate() {}\nexport const reset = 1;\n",
+            "`reset` is no function",
+        ),
+        (
+            "export function migrate() {}\nexport const summary = 1;\n",
+            "`summary` is a text",
+        ),
+        (
+            "export function migrate() {}\nexport const transactional = 1;\n",
+            "true or false",
+        ),
     ] {
         let place = migrating(script);
-        place
-            .run(&["migrate"])
-            .and_says("0002_bad")
-            .and_says(says);
+        place.run(&["migrate"]).and_says("0002_bad").and_says(says);
         assert!(!place.has_table("t"), "{script}");
     }
 }
@@ -86,9 +121,15 @@ fn anything_may_be_thrown() {
         ("undefined", "undefined was thrown"),
         ("null", "null was thrown"),
         ("{ toString() { throw 1; } }", "was thrown"),
-        ("new class Odd extends Error { name = 'Odd'; }('strange')", "Odd: strange"),
+        (
+            "new class Odd extends Error { name = 'Odd'; }('strange')",
+            "Odd: strange",
+        ),
         ("Object.create(null)", "was thrown"),
-        ("Object.assign(new Error('later'), { retryable: true })", "later"),
+        (
+            "Object.assign(new Error('later'), { retryable: true })",
+            "later",
+        ),
     ] {
         migrating(&format!("export function migrate() {{ throw {thrown}; }}"))
             .run(&["migrate"])
@@ -99,11 +140,10 @@ fn anything_may_be_thrown() {
 
 #[test]
 fn a_script_without_reset_is_told_before_anything_is_undone() {
-    let place = migrating("export function migrate(db) { db.execute('INSERT INTO t VALUES (1)'); }");
+    let place =
+        migrating("export function migrate(db) { db.execute('INSERT INTO t VALUES (1)'); }");
     place.run(&["migrate"]).ends_with(0);
-    place
-        .run(&["reset"])
-        .and_says("has no reset");
+    place.run(&["reset"]).and_says("has no reset");
     assert_eq!(place.one::<i64>("SELECT count(*) FROM t"), 1);
     let status = place.run(&["status", "--json"]).json();
     assert_eq!(status["state"], "finalization_required", "{status}");

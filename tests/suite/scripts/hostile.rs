@@ -19,12 +19,14 @@ fn endless_loops_end_with_the_deadline() {
         "/^(a+)+$/.test('a'.repeat(40) + 'b');",
         "[1].map(function again(x) { for (;;) x += 1; });",
         "JSON.parse('[]', () => { for (;;); });",
+        "new Array(5).sort(() => { for (;;); }); [3, 1, 2].sort(() => { for (;;); });",
+        "(async () => { for (;;) await null; })(); return new Promise((done) => { for (;;); });",
     ] {
         attack(body)
-            .with_variable("WASMIGRATE_LIMITS_STEP_SECONDS", "2")
+            .with_variable("WASMIGRATE_LIMITS_DEADLINE_SECONDS", "1")
             .run(&["migrate"])
             .ends_with(1)
-            .and_says("limits.step_seconds");
+            .and_says("limits.deadline_seconds");
     }
 }
 
@@ -40,9 +42,15 @@ fn memory_ends_at_its_limit() {
         let said = attack(body).run(&["migrate"]).ends_with(1);
         let text = format!("{}{}", said.stdout, said.stderr);
         assert!(
-            ["memory", "out of memory", "invalid array length", "string length", "RangeError"]
-                .iter()
-                .any(|cause| text.contains(cause)),
+            [
+                "memory",
+                "out of memory",
+                "invalid array length",
+                "string length",
+                "RangeError"
+            ]
+            .iter()
+            .any(|cause| text.contains(cause)),
             "{body}: {said:#?}"
         );
     }
@@ -58,10 +66,29 @@ fn recursion_ends_with_an_error() {
         let said = attack(body).run(&["migrate"]).ends_with(1);
         let text = format!("{}{}", said.stdout, said.stderr);
         assert!(
-            ["stack", "SyntaxError"].iter().any(|cause| text.contains(cause)),
+            ["limits.stack_kib", "SyntaxError"]
+                .iter()
+                .any(|cause| text.contains(cause)),
             "{body}: {said:#?}"
         );
     }
+}
+
+#[test]
+fn what_runs_forever_outside_of_its_functions_is_refused() {
+    let place = Place::new()
+        .with_sql("0001_t.sql", "CREATE TABLE t (id BIGINT);")
+        .with_sql(
+            "0002_attack.js",
+            "for (;;);\nexport function migrate() {}\n",
+        )
+        .with_variable("WASMIGRATE_LIMITS_DEADLINE_SECONDS", "1");
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("0002_attack")
+        .and_says("what stands outside of its functions is not done after 1 s");
+    assert!(!place.has_table("t"));
 }
 
 #[test]

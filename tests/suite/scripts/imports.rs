@@ -10,8 +10,16 @@ fn place() -> Place {
         "import { twice } from './lib/text.js';\nexport function migrate(db) {\n  db.execute('CREATE TABLE t (x TEXT)');\n  \
          db.execute('INSERT INTO t VALUES ($1)', [twice('a')]);\n}\n",
     );
-    write(&place, "text.js", "import { join } from './deep/join.js';\nexport const twice = (x) => join(x, x);\n");
-    write(&place, "deep/join.js", "export const join = (...parts) => parts.join('-');\n");
+    write(
+        &place,
+        "text.js",
+        "import { join } from './deep/join.js';\nexport const twice = (x) => join(x, x);\n",
+    );
+    write(
+        &place,
+        "deep/join.js",
+        "export const join = (...parts) => parts.join('-');\n",
+    );
     place
 }
 
@@ -36,21 +44,35 @@ fn a_file_that_was_imported_is_part_of_the_step() {
     write(&place, "unused.js", "export const x = 2;");
     place.run(&["finalize"]).ends_with(0);
     place.run(&["verify"]).ends_with(0);
-    write(&place, "deep/join.js", "export const join = (...parts) => parts.join('+');\n");
-    place
-        .run(&["migrate"])
-        .ends_with(2)
-        .and_says("0001_names");
-    write(&place, "deep/join.js", "export const join = (...parts) => parts.join('-');\n");
+    write(
+        &place,
+        "deep/join.js",
+        "export const join = (...parts) => parts.join('+');\n",
+    );
+    place.run(&["migrate"]).ends_with(2).and_says("0001_names");
+    write(
+        &place,
+        "deep/join.js",
+        "export const join = (...parts) => parts.join('-');\n",
+    );
     place.run(&["migrate"]).ends_with(0);
 }
 
 #[test]
 fn nothing_outside_the_library_can_be_imported() {
-    for path in ["./other.js", "../secret.js", "/etc/passwd", "./lib/../other.js", "lib/text.js"] {
+    for path in [
+        "./other.js",
+        "../secret.js",
+        "/etc/passwd",
+        "./lib/../other.js",
+        "lib/text.js",
+    ] {
         let place = place();
         fs::write(place.path().join("secret.js"), "export const x = 1;").unwrap();
-        place.write_step("0002_bad.js", format!("import x from '{path}';\nexport function migrate() {{}}\n").as_bytes());
+        place.write_step(
+            "0002_bad.js",
+            format!("import x from '{path}';\nexport function migrate() {{}}\n").as_bytes(),
+        );
         place
             .run(&["migrate"])
             .and_says("0002_bad")
@@ -62,7 +84,11 @@ fn nothing_outside_the_library_can_be_imported() {
 #[test]
 fn an_error_in_the_library_is_told_with_its_file() {
     let place = place();
-    write(&place, "deep/join.js", "export const join = () => {\n  throw new Error('no');\n};\n");
+    write(
+        &place,
+        "deep/join.js",
+        "export const join = () => {\n  throw new Error('no');\n};\n",
+    );
     place
         .run(&["migrate"])
         .ends_with(1)

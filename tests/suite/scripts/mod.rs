@@ -69,10 +69,7 @@ fn purchases() -> Place {
 #[test]
 fn a_script_is_a_step_in_all_its_phases() {
     let place = purchases();
-    place
-        .run(&["plan"])
-        .ends_with(0)
-        .and_says("0001_purchases");
+    place.run(&["plan"]).ends_with(0).and_says("0001_purchases");
     let said = place
         .run(&["migrate", "--json"])
         .ends_with(0)
@@ -121,9 +118,7 @@ fn scripts_sql_and_components_follow_each_other() {
         ["7", "8", "15"]
     );
     let place = Place::new().with_sql("0001_a.js", "export const migrate = () => {};");
-    place
-        .run(&["reset"])
-        .ends_with(0);
+    place.run(&["reset"]).ends_with(0);
 }
 
 #[test]
@@ -146,9 +141,7 @@ fn inspect_says_what_a_script_is_without_a_database() {
 #[test]
 fn a_script_passes_its_tests() {
     let place = purchases();
-    place
-        .run(&["test", "1"])
-        .ends_with(0);
+    place.run(&["test", "1"]).ends_with(0);
 }
 
 #[test]
@@ -157,7 +150,9 @@ fn all_scripts_share_one_runner() {
     for number in 1..=30 {
         place = place.with_sql(
             &format!("{number:04}_s.js"),
-            &format!("export function migrate(db) {{ db.execute('CREATE TABLE t{number} (x BIGINT)'); }}"),
+            &format!(
+                "export function migrate(db) {{ db.execute('CREATE TABLE t{number} (x BIGINT)'); }}"
+            ),
         );
     }
     place.run(&["migrate"]).ends_with(0);
@@ -172,7 +167,60 @@ fn all_scripts_share_one_runner() {
 fn walk(path: &std::path::Path) -> Vec<std::path::PathBuf> {
     if path.is_dir() {
         let inner = std::fs::read_dir(path).unwrap();
-        return inner.flat_map(|entry| walk(&entry.unwrap().path())).collect();
+        return inner
+            .flat_map(|entry| walk(&entry.unwrap().path()))
+            .collect();
     }
     vec![path.to_owned()]
+}
+
+#[test]
+fn a_changed_script_is_a_changed_step() {
+    let place = Place::new().with_sql("0001_a.js", "export function migrate() {\n}\n");
+    place.run(&["migrate"]).ends_with(0);
+    // Another system's line ends are the same to the language.
+    place.write_step(
+        "0001_a.js",
+        b"\xef\xbb\xbfexport function migrate() {\r\n}\r\n",
+    );
+    place.run(&["verify"]).ends_with(0);
+    place.write_step("0001_a.js", b"export function migrate() {\n} // changed\n");
+    place.run(&["migrate"]).ends_with(2).and_says("0001_a");
+    place.run(&["migrate", "--allow-changed"]).ends_with(0);
+}
+
+#[test]
+fn history_names_the_runner() {
+    let place = purchases();
+    place.run(&["migrate"]).ends_with(0);
+    let said = place
+        .run(&["history", "--output"])
+        .ends_with(0)
+        .and_says("run by the JavaScript runner of wasmigrate");
+    assert!(said.stdout.contains(", sha256:"), "{said:#?}");
+}
+
+#[test]
+fn a_script_is_begun_with_its_types_and_runs() {
+    let place = Place::new();
+    place
+        .run(&["new", "It's Added", "--js", "--reset"])
+        .ends_with(0)
+        .and_says("made migrations/0001_it_s_added.js")
+        .and_says("made migrations/lib/wasmigrate.d.ts");
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("nothing to do yet");
+    place.run(&["reset"]).ends_with(0);
+    place.run(&["finalize"]).ends_with(0);
+    let said = place
+        .run(&["new", "second", "--js"])
+        .ends_with(0)
+        .and_says("made migrations/0002_second.js");
+    assert!(!said.stdout.contains("d.ts"), "{said:#?}");
+    place
+        .run(&["new", "third"])
+        .ends_with(0)
+        .and_says("made migrations/0003_third.sql");
 }

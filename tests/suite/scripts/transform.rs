@@ -34,7 +34,8 @@ fn people(rows: &str) -> Place {
 
 #[test]
 fn a_transformation_goes_through_a_table_and_is_finalized() {
-    let place = people("(1, 'Ada Lovelace', '0 44'), (2, 'Plato', NULL), (3, 'Ludwig van B', '49-1')");
+    let place =
+        people("(1, 'Ada Lovelace', '0 44'), (2, 'Plato', NULL), (3, 'Ludwig van B', '49-1')");
     place
         .run(&["inspect", place.step("0001_people.js").to_str().unwrap()])
         .ends_with(0)
@@ -71,14 +72,73 @@ fn a_description_that_makes_no_sense_is_refused() {
         ("row() {}", "names its `table`"),
         ("table: 'person', row() {}", "says what it `derives`"),
         ("table: 'person', derives: {}, rows() {}", "has no `rows`"),
+        (
+            "table: 'person', derives: { x: {} }, row() {}",
+            "`x` has no type",
+        ),
+        (
+            "table: 'person', derives: { x: { type: 'TEXT', replace: 'y' } }, row() {}",
+            "has no `replace`",
+        ),
     ] {
         let place = people("(1, 'A B', NULL)").with_sql(
             "0002_bad.js",
             &format!("import {{ transform }} from 'wasmigrate';\nexport default transform({{ {part} }});\n"),
         );
-        place
-            .run(&["migrate"])
-            .and_says("0002_bad")
-            .and_says(says);
+        place.run(&["migrate"]).and_says("0002_bad").and_says(says);
     }
+}
+
+#[test]
+fn what_a_row_makes_must_fit() {
+    for (made, says) in [
+        (
+            "{ given_name: {}, family_name: '', e164: null }",
+            "`given_name` is an object",
+        ),
+        ("{ given_name: null, e164: null }", "without `family_name`"),
+        ("undefined", "returns an object"),
+        ("null", "returns an object"),
+        (
+            "{ given_name: '\\ud83d', family_name: '', e164: null }",
+            "surrogate",
+        ),
+    ] {
+        let place = people("(1, 'A B', NULL)");
+        let start = PEOPLE.find("return {").unwrap();
+        let end = PEOPLE.find("};\n  },").unwrap();
+        let script = format!("{}return {made}{}", &PEOPLE[..start], &PEOPLE[end + 1..]);
+        place.write_step("0001_people.js", script.as_bytes());
+        place.run(&["migrate"]).ends_with(1).and_says(says);
+    }
+}
+
+#[test]
+fn a_transformation_has_neither_database_nor_clock_but_output() {
+    let place = people("(1, 'A B', NULL)");
+    let script = PEOPLE.replace(
+        "const space",
+        "console.log(`${name} ${Date.now()}`); if (typeof db !== 'undefined') throw new Error('db');\n    const space",
+    );
+    place.write_step("0001_people.js", script.as_bytes());
+    place
+        .run(&["migrate", "--json"])
+        .ends_with(0)
+        .and_says("A B 0");
+    let asking = PEOPLE
+        .replace("import { transform }", "import { setting, transform }")
+        .replace("const space", "setting('who');\n    const space");
+    let place = people("(1, 'A B', NULL)");
+    place.write_step("0001_people.js", asking.as_bytes());
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("a transformation has no settings");
+}
+
+#[test]
+fn a_transformation_passes_its_tests() {
+    people("(1, 'Ada Lovelace', '0 44'), (2, 'Plato', NULL)")
+        .run(&["test", "1"])
+        .ends_with(0);
 }

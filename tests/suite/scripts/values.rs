@@ -64,17 +64,87 @@ fn a_value_that_means_nothing_to_a_database_is_refused() {
         ("() => 1", "not a function"),
         ("Promise.resolve(1)", "await"),
         ("9223372036854775808n", "more than 64 bits"),
+        ("'\\ud83d'", "surrogate"),
     ] {
         Place::new()
             .with_sql(
                 "0001_v.js",
-                &format!("export function migrate(db) {{\n  db.value('SELECT $1', [{value}]);\n}}\n"),
+                &format!(
+                    "export function migrate(db) {{\n  db.value('SELECT $1', [{value}]);\n}}\n"
+                ),
             )
             .run(&["migrate"])
             .ends_with(1)
             .and_says(says)
+            .and_says("$1")
             .and_says("0001_v.js, line 2");
     }
+}
+
+#[test]
+fn rows_that_do_not_fit_their_columns_are_refused() {
+    for (rows, says) in [
+        (
+            "[{ id: 1, name: 'a' }, { id: 2, nmae: 'b' }]",
+            "row 2 has no `name`",
+        ),
+        ("[[1, 'a'], [2]]", "row 2 has 1 values instead of 2"),
+        ("[[1, 'a'], 7]", "row 2 is no array of values"),
+        ("[[1, {}]]", "row 1: `name` is an object"),
+    ] {
+        let place = Place::new().with_sql(
+            "0001_v.js",
+            &format!(
+                "export function migrate(db) {{\n  db.execute('CREATE TABLE v (id BIGINT, name TEXT)');\n  \
+                 db.load('v', ['id', 'name'], {rows});\n}}\n"
+            ),
+        );
+        place
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says(says)
+            .and_says("0001_v.js, line 3");
+    }
+}
+
+#[test]
+fn decimals_and_times_go_as_text_and_lose_nothing() {
+    let place = Place::new().with_sql(
+        "0001_v.js",
+        r#"
+export function migrate(db) {
+  const exact = '12345678901234567890.123456789';
+  const type = db.kind === 'postgres' ? 'NUMERIC' : 'TEXT';
+  db.execute(`CREATE TABLE v (id BIGINT, n ${type}, at TEXT)`);
+  db.load('v', ['id', 'n', 'at'], [{ id: 1, n: exact, at: new Date(0).toISOString() }]);
+  db.execute('INSERT INTO v (at, n, id) VALUES ($3, $2, $1)', [2, exact, 'x']);
+  for (const { id, n } of db.query('SELECT id, n FROM v')) {
+    if (n !== exact) throw new Error(`${id}: ${n}`);
+  }
+}
+"#,
+    );
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(
+        place.texts("SELECT at FROM v ORDER BY id"),
+        ["1970-01-01T00:00:00.000Z", "x"]
+    );
+}
+
+#[test]
+fn settings_are_there_before_a_function_is_called() {
+    let place = Place::new().with_sql(
+        "0001_v.js",
+        "import { info, setting } from 'wasmigrate';\nconst parts = setting('parts').split(',');\ninfo('read');\n\
+         export function migrate(db) {\n  info(parts.length, 'parts');\n}\n",
+    );
+    place
+        .run(&["migrate", "--set", "parts=a,b"])
+        .ends_with(0)
+        .and_says("2 parts");
+    place
+        .run(&["inspect", place.step("0001_v.js").to_str().unwrap()])
+        .and_says("0001_v.js, line 2");
 }
 
 #[test]

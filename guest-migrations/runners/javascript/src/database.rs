@@ -75,19 +75,14 @@ fn execute_many<'js>(
     rows: Array<'js>,
     width: usize,
 ) -> Result<f64> {
-    let rows = batch(&ctx, &rows, width)?.into_host();
+    let rows = batch(&ctx, &rows, width, &[])?;
     let changed = database::execute_many(&statement, &rows).map_err(|cause| throw(&ctx, cause))?;
     Ok(changed as f64)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "no statement changes 2^53 rows")]
-fn load<'js>(
-    ctx: Ctx<'js>,
-    table: String,
-    names: Vec<String>,
-    rows: Array<'js>,
-) -> Result<f64> {
-    let rows = batch(&ctx, &rows, names.len())?.into_host();
+fn load<'js>(ctx: Ctx<'js>, table: String, names: Vec<String>, rows: Array<'js>) -> Result<f64> {
+    let rows = batch(&ctx, &rows, names.len(), &names)?;
     let loaded = database::load(&table, &names, &rows).map_err(|cause| throw(&ctx, cause))?;
     Ok(loaded as f64)
 }

@@ -2,6 +2,9 @@
 const host = globalThis.__host;
 delete globalThis.__host;
 
+// The run has recorded its seed: who is run again finds the same.
+Object.defineProperty(Math, 'random', { value: host.random, writable: true, configurable: true });
+
 const text = (value) =>
   typeof value === 'string' ? value
   : value instanceof Error ? `${value.name}: ${value.message}`
@@ -36,22 +39,22 @@ export function setting(name) {
 
 globalThis.console = { log: info, info, debug, warn: warning, error, trace: debug };
 
+const MakeFunction = Function;
+const cell = (name, value) => (name === '__proto__' ? `["__proto__"]: ${value}` : `${JSON.stringify(name)}: ${value}`);
+const places = (names, letter) => names.map((_, place) => letter + place).join(', ');
+const rowOf = (names) => `{ ${names.map((name, place) => cell(name, `c${place}[i]`)).join(', ')} }`;
+
 /** A function that makes objects of columns: written once for each result, so that all its rows have one shape. */
 function maker(names) {
-  const cells = names.map((name, place) => `${JSON.stringify(name)}: c${place}[i]`);
-  const columns = names.map((_, place) => `c${place}`);
-  return new Function(
+  return new MakeFunction(
     'count', 'columns',
-    `const [${columns}] = columns; const rows = new Array(count);
-     for (let i = 0; i < count; i++) rows[i] = { ${cells.join(', ').replaceAll('"__proto__":', '["__proto__"]:')} };
+    `const [${places(names, 'c')}] = columns; const rows = new Array(count);
+     for (let i = 0; i < count; i++) rows[i] = ${rowOf(names)};
      return rows;`,
   );
 }
 
-/** Rows as arrays: an object's cells are taken by the columns' names. */
-function arrays(rows, columns) {
-  return Array.from(rows, (row) => (Array.isArray(row) ? row : columns.map((column) => row[column])));
-}
+const asArray = (rows) => (Array.isArray(rows) ? rows : Array.from(rows));
 
 const given = (parameters) => {
   if (parameters === undefined || parameters === null) return [];
@@ -79,14 +82,16 @@ class Database {
 
   /** Runs one statement once for each row, whose values are its parameters, and returns how many rows were changed in all. */
   executeMany(statement, rows) {
-    rows = Array.from(rows);
-    return rows.length === 0 ? 0 : host.executeMany(String(statement), rows, rows[0].length);
+    rows = asArray(rows);
+    if (rows.length === 0) return 0;
+    if (!Array.isArray(rows[0])) throw new TypeError('each row is an array of parameters');
+    return host.executeMany(String(statement), rows, rows[0].length);
   }
 
   /** Inserts rows as fast as the database can: arrays in the order of the columns, or objects. */
   load(table, columns, rows) {
-    rows = arrays(rows, columns);
-    return rows.length === 0 ? 0 : host.load(String(table), columns, rows);
+    rows = asArray(rows);
+    return rows.length === 0 ? 0 : host.load(String(table), list(columns, 'columns'), rows);
   }
 
   /** All rows of a small result, as objects. */
@@ -127,15 +132,21 @@ class Database {
   /** Does something that is undone, and only that, when it throws. */
   savepoint(act) {
     const number = host.savepoint();
+    const undo = (thrown) => {
+      host.rollBack(number);
+      throw thrown;
+    };
+    const keep = (result) => {
+      host.release(number);
+      return result;
+    };
     let result;
     try {
       result = act();
     } catch (thrown) {
-      host.rollBack(number);
-      throw thrown;
+      undo(thrown);
     }
-    host.release(number);
-    return result;
+    return result instanceof Promise ? result.then(keep, undo) : keep(result);
   }
 
   /** Commits what was done so far; after a crash `migrate` is called again with this position. Any value that JSON has. */
@@ -146,7 +157,7 @@ class Database {
   }
 }
 
-Object.defineProperty(globalThis, '__db', { value: new Database() });
+host.db = new Database();
 
 const list = (value, name) => {
   if (value === undefined) return [];
@@ -154,43 +165,73 @@ const list = (value, name) => {
   return value.map(String);
 };
 
+const optional = (value, name) => {
+  if (value !== undefined && typeof value !== 'string') throw new TypeError(`\`${name}\` is a text`);
+  return value;
+};
+
+const derivedColumn = ([name, column]) => {
+  const { type, replaces, ...others } = typeof column === 'string' ? { type: column } : (column ?? {});
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw new TypeError(`the derived column \`${name}\` has no \`${unknown}\``);
+  if (typeof type !== 'string' || type.trim() === '') {
+    throw new TypeError(`the derived column \`${name}\` has no type: write \`${name}: 'TEXT'\`, or \`{ type, replaces }\``);
+  }
+  return { name, type, replaces: optional(replaces, 'replaces') };
+};
+
+/** What `transform` has made; nothing else is a transformation. */
+const transformations = new WeakSet();
+host.isTransformation = (value) => transformations.has(value);
+
 /** Makes a transformation: a pure function from old columns of a table to new ones. */
 export function transform(description) {
-  const { summary = '', table, key, inputs, derives, drops, where, row, ...others } = description;
-  const unknown = Object.keys(others);
-  if (unknown.length > 0) throw new TypeError(`a transformation has no \`${unknown[0]}\``);
+  const { summary, table, key, inputs, derives, drops, where, row, ...others } = description ?? {};
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw new TypeError(`a transformation has no \`${unknown}\``);
   if (typeof table !== 'string') throw new TypeError('a transformation names its `table`');
   if (typeof row !== 'function') throw new TypeError('a transformation has a function `row`');
-  if (typeof derives !== 'object' || derives === null) throw new TypeError('a transformation says what it `derives`');
-  const derived = Object.entries(derives).map(([name, column]) =>
-    typeof column === 'string' ? { name, type: column } : { name, type: String(column.type), replaces: column.replaces });
+  if (typeof derives !== 'object' || derives === null || Array.isArray(derives)) {
+    throw new TypeError('a transformation says what it `derives`');
+  }
+  const derived = Object.entries(derives).map(derivedColumn);
   const names = derived.map((column) => column.name);
-  const asInputs = list(inputs, 'inputs');
-  const make = maker(asInputs);
-  return {
-    isTransformation: true,
-    summary: String(summary),
+  const made = {
+    summary: optional(summary, 'summary') ?? '',
     table,
     key: list(key, 'key'),
-    inputs: asInputs,
+    inputs: list(inputs, 'inputs'),
     derived,
+    names,
     drops: list(drops, 'drops'),
-    where,
-    width: names.length,
-    run(count, columns) {
-      const made = new Array(count);
-      const rejected = [];
-      const rows = make(count, columns);
-      for (let i = 0; i < count; i++) {
-        try {
-          const answer = row(rows[i]);
-          if (typeof answer !== 'object' || answer === null) throw new TypeError('`row` returns an object with the derived columns');
-          made[i] = names.map((name) => answer[name]);
-        } catch (thrown) {
-          rejected.push([i, thrown]);
-        }
-      }
-      return [made, rejected];
-    },
+    where: optional(where, 'where'),
   };
+  made.run = applying(made.inputs, names, row);
+  transformations.add(made);
+  return made;
+}
+
+/** A function that applies `row` to each row of a batch, column by column, and keeps what it throws. */
+function applying(inputs, names, row) {
+  return new MakeFunction(
+    'row', 'missing',
+    `return (count, columns) => {
+       const [${places(inputs, 'c')}] = columns;
+       ${names.map((_, place) => `const d${place} = new Array(count);`).join(' ')}
+       const rejected = [];
+       for (let i = 0; i < count; i++) {
+         try {
+           const made = row(${rowOf(inputs)});
+           if (typeof made !== 'object' || made === null) throw new TypeError('\`row\` returns an object with the derived columns');
+           ${names.map((name, place) => `if ((d${place}[i] = made[${JSON.stringify(name)}]) === undefined) missing(made, ${place});`).join(' ')}
+         } catch (thrown) {
+           ${names.map((_, place) => `d${place}[i] = null;`).join(' ')}
+           rejected.push([i, thrown]);
+         }
+       }
+       return [[${places(names, 'd')}], rejected];
+     };`,
+  )(row, (made, place) => {
+    if (!(names[place] in made)) throw new TypeError(`\`row\` returns an object without \`${names[place]}\`: null is what is empty`);
+  });
 }

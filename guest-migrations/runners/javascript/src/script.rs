@@ -10,7 +10,7 @@ use rquickjs::{
 use crate::bindings::Form;
 use crate::bindings::wasmigrate::runner::script as given;
 use crate::failure::{Thrown, describe};
-use crate::{database, report};
+use crate::report;
 
 /// The name under which scripts import what the runner offers.
 pub(crate) const BUILT_IN: &str = "wasmigrate";
@@ -18,13 +18,20 @@ pub(crate) const BUILT_IN: &str = "wasmigrate";
 /// What of the runner is written in JavaScript.
 const PRELUDE: &str = include_str!("prelude.js");
 
-/// How deep scripts may call: what the component's own stack has room for.
-const STACK: usize = 512 << 10;
+/// What QuickJS says of the names by which the older modules of Node.js are told.
+const NODES: [&str; 3] = [
+    "exports is not defined",
+    "module is not defined",
+    "require is not defined",
+];
+const NO_NODE: &str = "this is a module for Node.js; a step is a module of the language itself, with `export function migrate(db)`";
 
 /// An evaluated script.
 pub(crate) struct Script {
     context: Context,
     exports: Persistent<Object<'static>>,
+    /// The object `db`, which a script is handed.
+    database: Persistent<Value<'static>>,
     /// The default export, where it is a transformation.
     transformation: Option<Persistent<Object<'static>>>,
     /// Kept for as long as anything of it is used.
@@ -41,21 +48,29 @@ impl Script {
         let main = modules.remove(0);
         let failed = |error: Error| error.to_string();
         let runtime = Runtime::new().map_err(failed)?;
-        runtime.set_max_stack_size(STACK);
         let known = Modules {
             names: modules.iter().map(|module| module.name.clone()).collect(),
         };
         runtime.set_loader(known, Texts(modules));
         let context = Context::full(&runtime).map_err(failed)?;
         let evaluated = context.with(|ctx| {
-            evaluate(&ctx, &main)
-                .catch(&ctx)
-                .map_err(|error| Thrown::of(&ctx, error).message)
+            evaluate(&ctx, &main).catch(&ctx).map_err(|error| {
+                let message = Thrown::of(&ctx, error).message;
+                match NODES.iter().any(|name| message.contains(name)) {
+                    true => format!("{message}: {NO_NODE}"),
+                    false => message,
+                }
+            })
         });
-        let (exports, transformation) = evaluated?;
+        let Evaluated {
+            exports,
+            database,
+            transformation,
+        } = evaluated?;
         Ok(Self {
             context,
             exports,
+            database,
             transformation,
             _runtime: runtime,
         })
@@ -69,20 +84,17 @@ impl Script {
         }
     }
 
-    /// Does something with the script's exports; what is thrown comes back with its place.
+    /// Does something with the script's exports and the database; what is thrown comes back with its place.
+    #[cfg(feature = "step")]
     pub(crate) fn with_exports<T>(
         &self,
-        act: impl for<'js> FnOnce(&Ctx<'js>, Object<'js>) -> Result<T>,
+        act: impl for<'js> FnOnce(&Ctx<'js>, Object<'js>, Value<'js>) -> Result<T>,
     ) -> std::result::Result<T, Thrown> {
         self.context.with(|ctx| {
-            let result = self
-                .exports
-                .clone()
-                .restore(&ctx)
-                .and_then(|exports| act(&ctx, exports));
-            result
-                .catch(&ctx)
-                .map_err(|error| Thrown::of(&ctx, error))
+            let exports = self.exports.clone().restore(&ctx);
+            let database = self.database.clone().restore(&ctx);
+            let result = exports.and_then(|exports| act(&ctx, exports, database?));
+            result.catch(&ctx).map_err(|error| Thrown::of(&ctx, error))
         })
     }
 
@@ -97,38 +109,80 @@ impl Script {
                 Some(transformation) => transformation
                     .restore(&ctx)
                     .and_then(|transformation| act(&ctx, transformation)),
-                None => Err(Exception::throw_type(&ctx, "the script is no transformation")),
+                None => Err(Exception::throw_type(
+                    &ctx,
+                    "the script is no transformation",
+                )),
             };
-            result
-                .catch(&ctx)
-                .map_err(|error| Thrown::of(&ctx, error))
+            result.catch(&ctx).map_err(|error| Thrown::of(&ctx, error))
         })
     }
 }
 
-type Evaluated = (Persistent<Object<'static>>, Option<Persistent<Object<'static>>>);
+struct Evaluated {
+    exports: Persistent<Object<'static>>,
+    database: Persistent<Value<'static>>,
+    transformation: Option<Persistent<Object<'static>>>,
+}
 
 fn evaluate(ctx: &Ctx<'_>, main: &given::Module) -> Result<Evaluated> {
     let host = Object::new(ctx.clone())?;
-    database::offer(ctx, &host)?;
+    #[cfg(feature = "step")]
+    crate::database::offer(ctx, &host)?;
     report::offer(ctx, &host)?;
-    ctx.globals().set("__host", host)?;
+    ctx.globals().set("__host", host.clone())?;
     // The prelude takes the host's functions for itself: scripts reach them through it alone.
     run(ctx, BUILT_IN, PRELUDE)?;
+    let is_transformation: Function<'_> = host.get("isTransformation")?;
     let exports = run(ctx, &main.name, &main.text)?;
     let default: Value<'_> = exports.get("default")?;
-    let transformation = match default.into_object() {
-        Some(object) if object.get::<_, bool>("isTransformation").unwrap_or(false) => Some(object),
-        _ => None,
+    let transformation = match is_transformation.call((default.clone(),))? {
+        true => default.into_object(),
+        false => None,
     };
-    if transformation.is_none() && !exports.get::<_, Value<'_>>("migrate")?.is_function() {
+    match transformation {
+        Some(_) if function(&exports, "migrate")?.is_some() => {
+            return Err(Exception::throw_type(
+                ctx,
+                "the script exports both `migrate` and a transformation: make two files of it",
+            ));
+        }
+        Some(_) => {}
+        None => check_step(ctx, &exports)?,
+    }
+    Ok(Evaluated {
+        database: Persistent::save(ctx, host.get::<_, Value<'_>>("db")?),
+        exports: Persistent::save(ctx, exports),
+        transformation: transformation.map(|object| Persistent::save(ctx, object)),
+    })
+}
+
+/// The functions that a step may export.
+const FUNCTIONS: [&str; 5] = ["migrate", "finalize", "reset", "check", "count"];
+
+fn check_step<'js>(ctx: &Ctx<'js>, exports: &Object<'js>) -> Result<()> {
+    let migrate: Value<'_> = exports.get("migrate")?;
+    if !migrate.is_function() {
         return Err(Exception::throw_type(
             ctx,
             "the script exports neither a function `migrate` nor, as its default, a `transform({ … })`",
         ));
     }
-    let transformation = transformation.map(|object| Persistent::save(ctx, object));
-    Ok((Persistent::save(ctx, exports), transformation))
+    for name in FUNCTIONS {
+        function(exports, name)?;
+    }
+    let transactional: Value<'_> = exports.get("transactional")?;
+    if !transactional.is_undefined() && !transactional.is_bool() {
+        return Err(Exception::throw_type(
+            ctx,
+            "the export `transactional` is true or false",
+        ));
+    }
+    let summary: Value<'_> = exports.get("summary")?;
+    match summary.is_undefined() || summary.is_string() {
+        true => Ok(()),
+        false => Err(Exception::throw_type(ctx, "the export `summary` is a text")),
+    }
 }
 
 /// Evaluates a module and whatever it waits for, and returns its exports.
@@ -189,10 +243,7 @@ impl Resolver for Modules {
         {
             return Ok(path);
         }
-        Err(Exception::throw_reference(
-            ctx,
-            &describe(base, name),
-        ))
+        Err(Exception::throw_reference(ctx, &describe(base, name)))
     }
 }
 

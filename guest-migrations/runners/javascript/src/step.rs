@@ -7,26 +7,17 @@ use wasmigrate_sdk::bindings::wasmigrate::migration::types::{Description, Failur
 use crate::Runner;
 use crate::script::{Script, finish, function};
 
-/// How many bytes of a summary are read; the host cuts it further.
+/// What a reset says that a script has not.
 const NO_RESET: &str = "has no reset";
 
 impl Guest for Runner {
     fn describe() -> Description {
-        let described = with_script(|ctx, exports| {
-            let summary: Value<'_> = exports.get("summary")?;
-            let transactional: Value<'_> = exports.get("transactional")?;
-            if !transactional.is_undefined() && !transactional.is_bool() {
-                return Err(Exception::throw_type(
-                    ctx,
-                    "the export `transactional` is true or false",
-                ));
-            }
+        let described = with_script(|_, exports, _| {
+            let summary: Option<String> = exports.get("summary")?;
+            let transactional: Option<bool> = exports.get("transactional")?;
             Ok(Description {
-                summary: match summary.is_undefined() {
-                    true => String::new(),
-                    false => summary.get::<Coerced<String>>()?.0,
-                },
-                transactional: transactional.as_bool().unwrap_or(true),
+                summary: summary.unwrap_or_default(),
+                transactional: transactional.unwrap_or(true),
             })
         });
         match described {
@@ -38,9 +29,9 @@ impl Guest for Runner {
     }
 
     fn check() -> std::result::Result<(), Failure> {
-        with_script(|ctx, exports| {
+        with_script(|ctx, exports, database| {
             if let Some(check) = function(&exports, "check")? {
-                call(ctx, &check, (database(ctx)?,))?;
+                call(ctx, &check, (database,))?;
             }
             Ok(())
         })
@@ -52,11 +43,11 @@ impl Guest for Runner {
         reason = "checked before"
     )]
     fn count() -> std::result::Result<Option<u64>, Failure> {
-        with_script(|ctx, exports| {
+        with_script(|ctx, exports, database| {
             let Some(count) = function(&exports, "count")? else {
                 return Ok(None);
             };
-            let counted = call(ctx, &count, (database(ctx)?,))?;
+            let counted = call(ctx, &count, (database,))?;
             if counted.is_undefined() || counted.is_null() {
                 return Ok(None);
             }
@@ -72,33 +63,38 @@ impl Guest for Runner {
     }
 
     fn migrate(resume: Option<Vec<u8>>) -> std::result::Result<(), Failure> {
-        with_script(|ctx, exports| {
+        with_script(|ctx, exports, database| {
             let Some(migrate) = function(&exports, "migrate")? else {
-                return Err(Exception::throw_type(ctx, "the script exports no `migrate`"));
+                return Err(Exception::throw_type(
+                    ctx,
+                    "the script exports no `migrate`",
+                ));
             };
             let resume = match resume {
                 Some(position) => ctx.json_parse(position)?,
                 None => Value::new_undefined(ctx.clone()),
             };
-            call(ctx, &migrate, (database(ctx)?, resume))?;
+            call(ctx, &migrate, (database, resume))?;
             Ok(())
         })
     }
 
     fn finalize() -> std::result::Result<(), Failure> {
-        with_script(|ctx, exports| {
+        with_script(|ctx, exports, database| {
             if let Some(finalize) = function(&exports, "finalize")? {
-                call(ctx, &finalize, (database(ctx)?,))?;
+                call(ctx, &finalize, (database,))?;
             }
             Ok(())
         })
     }
 
     fn reset() -> std::result::Result<(), Failure> {
-        let done = with_script(|ctx, exports| match function(&exports, "reset")? {
-            Some(reset) => call(ctx, &reset, (database(ctx)?,)).map(|_| true),
-            None => Ok(false),
-        })?;
+        let done = with_script(
+            |ctx, exports, database| match function(&exports, "reset")? {
+                Some(reset) => call(ctx, &reset, (database,)).map(|_| true),
+                None => Ok(false),
+            },
+        )?;
         match done {
             true => Ok(()),
             false => Err(Failure {
@@ -111,7 +107,7 @@ impl Guest for Runner {
 }
 
 fn with_script<T>(
-    act: impl for<'js> FnOnce(&Ctx<'js>, Object<'js>) -> Result<T>,
+    act: impl for<'js> FnOnce(&Ctx<'js>, Object<'js>, Value<'js>) -> Result<T>,
 ) -> std::result::Result<T, Failure> {
     let script = Script::load().map_err(|message| Failure {
         message,
@@ -130,11 +126,6 @@ where
 {
     let value: Value<'js> = function.call(arguments)?;
     finish(ctx, value)
-}
-
-/// The object `db` of the prelude.
-fn database<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    ctx.globals().get("__db")
 }
 
 wasmigrate_sdk::bindings::export_world!(Runner with_types_in wasmigrate_sdk::bindings);

@@ -2,18 +2,19 @@
 
 use std::cell::OnceCell;
 
-use rquickjs::{Array, Ctx, Exception, Function, Object, Result, Value};
-use wasmigrate_sdk::Batch as Checked;
+use rquickjs::{Array, Ctx, Function, Object, Result, Value};
 use wasmigrate_sdk::bindings::transform::Guest;
 use wasmigrate_sdk::bindings::transform::wasmigrate::migration::transformations::{
     DerivedColumn, RejectedRow, Transformation,
 };
 use wasmigrate_sdk::bindings::wasmigrate::migration::types::Batch;
+use wasmigrate_sdk::{Batch as Checked, BatchBuilder};
 
 use crate::Runner;
 use crate::failure::Thrown;
-use crate::rows::{batch, columns};
+use crate::rows::{columns, together};
 use crate::script::Script;
+use crate::values::{Refused, borrowed, to_database};
 
 thread_local! {
     /// Evaluated once: a transformation is a pure function.
@@ -33,23 +34,15 @@ impl Guest for Runner {
     fn transform(rows: Batch) -> std::result::Result<Batch, Vec<RejectedRow>> {
         let transformed = with_transformation(|ctx, transformation| {
             let rows = Checked::checked(rows).map_err(|error| crate::rows::sdk(ctx, &error))?;
-            let width: usize = transformation.get("width")?;
+            let names: Vec<String> = transformation.get("names")?;
             let run: Function<'_> = transformation.get("run")?;
             let answer: Array<'_> = run.call((rows.rows(), columns(ctx, &rows)?))?;
-            let rejected: Array<'_> = answer.get(1)?;
-            if rejected.is_empty() {
-                let made: Array<'_> = answer.get(0)?;
-                return Ok(Ok(batch(ctx, &made, width)?.into_host()));
+            let mut rejected = rejected(ctx, &answer.get(1)?)?;
+            let made = derived(ctx, &answer.get(0)?, &names, rows.rows(), &mut rejected)?;
+            match rejected.is_empty() {
+                true => Ok(Ok(made)),
+                false => Ok(Err(rejected)),
             }
-            let mut found = Vec::with_capacity(rejected.len());
-            for number in 0..rejected.len() {
-                let pair: Array<'_> = rejected.get(number)?;
-                found.push(RejectedRow {
-                    row: pair.get(0)?,
-                    message: message(ctx, pair.get(1)?),
-                });
-            }
-            Ok(Err(found))
         });
         match transformed {
             Ok(transformed) => transformed,
@@ -60,11 +53,55 @@ impl Guest for Runner {
     }
 }
 
-/// What a row was rejected with: the message, with its place in the script.
+/// The rows for which the function threw something, and what.
+fn rejected<'js>(ctx: &Ctx<'js>, thrown: &Array<'js>) -> Result<Vec<RejectedRow>> {
+    let mut rejected = Vec::with_capacity(thrown.len());
+    for number in 0..thrown.len() {
+        let pair: Array<'_> = thrown.get(number)?;
+        rejected.push(RejectedRow {
+            row: pair.get(0)?,
+            message: message(ctx, pair.get(1)?),
+        });
+    }
+    Ok(rejected)
+}
+
+/// What was thrown, with its place in the script.
 fn message<'js>(ctx: &Ctx<'js>, thrown: Value<'js>) -> String {
     let error = ctx.throw(thrown);
     let caught = rquickjs::CaughtError::from_error(ctx, error);
     Thrown::of(ctx, caught).message
+}
+
+/// The derived columns as a batch. A value that means nothing to a database rejects its row.
+fn derived<'js>(
+    ctx: &Ctx<'js>,
+    made: &Array<'js>,
+    names: &[String],
+    rows: usize,
+    rejected: &mut Vec<RejectedRow>,
+) -> Result<Batch> {
+    let mut columns = Vec::with_capacity(names.len());
+    for (place, name) in names.iter().enumerate() {
+        let cells: Array<'js> = made.get(place)?;
+        let mut column = BatchBuilder::new(1);
+        for row in 0..rows {
+            let value = match to_database(&cells.get(row)?) {
+                Ok(value) => value,
+                Err(Refused::Type(why) | Refused::Range(why)) => {
+                    rejected.push(RejectedRow {
+                        row: u32::try_from(row).unwrap_or(u32::MAX),
+                        message: format!("`{name}` {why}"),
+                    });
+                    wasmigrate_sdk::Value::Null
+                }
+            };
+            let pushed = column.push(&[borrowed(&value)]);
+            pushed.map_err(|error| crate::rows::sdk(ctx, &error))?;
+        }
+        columns.push(column);
+    }
+    together(ctx, columns, rows)
 }
 
 fn with_transformation<T>(
@@ -92,16 +129,13 @@ fn with_transformation<T>(
     })
 }
 
-fn described(ctx: &Ctx<'_>, transformation: Object<'_>) -> Result<Transformation> {
+fn described(_: &Ctx<'_>, transformation: Object<'_>) -> Result<Transformation> {
     let derives: Array<'_> = transformation.get("derived")?;
     let mut derived = Vec::with_capacity(derives.len());
     for number in 0..derives.len() {
         let column: Object<'_> = derives.get(number)?;
         let declared: String = column.get("type")?;
         let (type_name, nullable) = type_of(&declared);
-        if type_name.is_empty() {
-            return Err(Exception::throw_type(ctx, "a derived column has no type"));
-        }
         derived.push(DerivedColumn {
             name: column.get("name")?,
             type_name,

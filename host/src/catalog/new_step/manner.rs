@@ -61,7 +61,8 @@ impl Manner {
                 continue;
             };
             // A component says nothing about how SQL is written; its number counts.
-            let is_sql = name.to_ascii_lowercase().ends_with(".sql") || directory.join(name).is_dir();
+            let is_sql =
+                name.to_ascii_lowercase().ends_with(".sql") || directory.join(name).is_dir();
             last = match last {
                 Some((before, _)) if before > index => last,
                 Some((_, before)) if !is_sql => Some((
@@ -226,7 +227,10 @@ fn step(directory: &Path, name: &str, names: &[String]) -> Option<(u64, Manner)>
     if runs_last(index) {
         return None;
     }
-    let sections = match [".wasm", ".js"].iter().any(|ending| name.to_ascii_lowercase().ends_with(ending)) {
+    let sections = match [".wasm", ".js"]
+        .iter()
+        .any(|ending| name.to_ascii_lowercase().ends_with(ending))
+    {
         true => Sections::Own,
         false => Sections::of(&String::from_utf8_lossy(
             &fs::read(text).unwrap_or_default(),

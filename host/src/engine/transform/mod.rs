@@ -31,7 +31,8 @@ use std::sync::Arc;
 use super::Engine;
 use super::failure::Failure;
 use super::loaded::Loaded;
-use super::transaction::RunContext;
+use super::program::{Program, name_the_runner};
+use super::transaction::{RunContext, StepOutput};
 use crate::database::{Session, Stop};
 use crate::journal::{Phase, TransformationRecord};
 
@@ -53,6 +54,10 @@ pub(super) async fn rows(
     session: &mut dyn Session,
     stop: &Stop,
 ) -> Result<u64, Failure> {
+    if let Program::Transformation(component) = &loaded.program {
+        let output = StepOutput::new(context, &loaded.step, Phase::Prepare);
+        name_the_runner(component, &output);
+    }
     let (description, stage) = match begun {
         Some(begun) => (recorded(begun)?, Stage::SetUp),
         None => {
