@@ -86,3 +86,14 @@ declare module 'wasmigrate' {
 
 /** Output of the step. */
 declare const console: Record<'log' | 'info' | 'debug' | 'trace' | 'warn' | 'error', (...values: unknown[]) => void>;
+
+declare class TextEncoder {
+  readonly encoding: 'utf-8';
+  encode(text?: string): Uint8Array;
+}
+
+declare class TextDecoder {
+  constructor(encoding?: 'utf-8', options?: { fatal?: boolean });
+  readonly encoding: 'utf-8';
+  decode(bytes?: ArrayBuffer | ArrayBufferView): string;
+}

@@ -6,55 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use super::content::{read_step_file, sha256, sha256_of_file};
 use super::{Error, Script, StepFile, StepKind};
-use crate::input;
 
 /// How long a file must have been left alone before its digest is remembered.
 const SETTLED: Duration = Duration::from_secs(2);
-
-/// The most bytes of a step's file. Stops one that fills the memory.
-const MOST_BYTES: u64 = 1 << 30;
-
-/// The bytes of a file, which must be one, and no larger than may be.
-pub fn read_step_file(path: &Path) -> io::Result<Vec<u8>> {
-    input::read_at_most(path, MOST_BYTES)
-}
-
-/// The SHA-256 of some bytes, in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
-}
-
-fn sha256_of_file(path: &Path) -> io::Result<String> {
-    let mut file = input::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let read = file.read(&mut buffer)?;
-        match buffer.get(..read) {
-            Some([]) | None => return Ok(hexadecimal(&hasher.finalize())),
-            Some(bytes) => hasher.update(bytes),
-        }
-    }
-}
-
-/// Bytes in hexadecimal.
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
 
 /// What tells one version of a file from another without reading it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::digest::read_step_file;
+use super::content::read_step_file;
 
 /// Why what has the name of a file is not to be read, when it is not: a pipe never ends, and what a link leads to elsewhere on
 /// this machine may be a secret, of which a failure would show the first statement.

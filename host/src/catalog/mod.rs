@@ -9,6 +9,7 @@
 mod annotation;
 mod baseline;
 mod comment;
+mod content;
 mod digest;
 mod error;
 mod file_name;
@@ -34,14 +35,15 @@ use listing::{Listed, Listing};
 use crate::database::Kind;
 
 pub use baseline::{Baseline, baseline_name, is_of_baseline};
-pub use digest::{Digests, hexadecimal, read_step_file, sha256};
+pub use content::{hexadecimal, read_step_file, sha256};
+pub use digest::Digests;
 pub use error::{Error, Strange};
 pub(crate) use file_name::diesels_version;
 pub use inside::{check_inside, read_text_inside};
 pub use new_step::{NewStep, new_step};
 pub use repeatable::{is_seed, running_order, runs_last};
 pub use role::Role;
-pub use script::{Module, Script};
+pub use script::Script;
 pub use seeds::Seeds;
 pub use sources::{SourceFile, SourceKind, SourceOrder, Sources};
 pub use sql::{Section, SqlStep};

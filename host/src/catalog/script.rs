@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::digest::{read_step_file, sha256};
+use super::content::{read_step_file, sha256};
 
 /// The directory beside the steps that scripts import from.
 pub(super) const LIBRARY: &str = "lib";

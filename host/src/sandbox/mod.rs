@@ -15,6 +15,7 @@ mod error;
 mod fuzzing;
 mod inspect;
 mod limits;
+mod modules;
 mod output;
 mod private;
 mod report;
@@ -42,8 +43,9 @@ use bindings::wasmigrate::migration::types::Failure;
 use cache::{Cache, Unusable};
 use error::StopError;
 use limits::Limiter;
+use modules::Script;
 use output::Output;
-use script::{Runners, Script};
+use script::Runners;
 use state::State;
 use transform::TransformState;
 
@@ -53,7 +55,6 @@ pub use fuzzing::read_foreign;
 pub use inspect::{Interface, is_wasi, world};
 pub use limits::Limits;
 pub use output::OutputWriter;
-pub use script::Modules;
 pub use transform::{Rejected, TransformInstance, Transformation, Transformed};
 pub use wasi::Recorded;
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use wasmigrate_runners::{JAVASCRIPT_STEP, JAVASCRIPT_TRANSFORM, Runner};
 use wasmtime::Store;
-use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{HasSelf, Linker, ResourceTable, ResourceType};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use super::bindings::StepPre;
@@ -20,6 +21,7 @@ use super::bindings::wasmigrate::migration::{report, settings, types};
 use super::error::{self, StopError};
 use super::inspect::Interface;
 use super::limits::Limiter;
+use super::modules::{Modules, Script};
 use super::output::{Output, OutputWriter};
 use super::state::State;
 use super::transform::{self, TransformState};
@@ -29,16 +31,6 @@ use crate::output::Level;
 
 /// How long a script may take to say what it is, where its deadline is not shorter.
 const INSPECTION: Duration = Duration::from_secs(20);
-
-/// The files of a script, the step's own first: names and texts.
-pub type Modules = Arc<[(String, String)]>;
-
-/// A script, and the runner that runs it.
-pub(super) struct Script {
-    pub(super) modules: Modules,
-    /// The SHA-256 of the runner.
-    runner: &'static str,
-}
 
 impl<H> Component<H> {
     /// The SHA-256 of what runs it, where it is a script: part of the host, and another one in another version of it.
@@ -227,8 +219,7 @@ impl<H: StepHost> Sandbox<H> {
             types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut Asked| state)?;
             report::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut Asked| state)?;
             settings::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut Asked| state)?;
-            // There is no database while a script is asked what it is.
-            linker.define_unknown_imports_as_traps(&component)?;
+            without_database(&mut linker, &component)?;
             let asked = RunnerPre::new(linker.instantiate_pre(&component)?)?;
             Ok((linked, asked))
         };
@@ -370,6 +361,40 @@ impl<H: StepHost> Sandbox<H> {
         self.bound(&mut store, stop);
         store
     }
+}
+
+/// The interface that is not there while a script is asked what it is.
+const DATABASE: &str = "wasmigrate:migration/database@";
+
+/// Lets each call of the database end what makes it.
+fn without_database(
+    linker: &mut Linker<Asked>,
+    runner: &wasmtime::component::Component,
+) -> wasmtime::Result<()> {
+    let engine = linker.engine().clone();
+    for (name, import) in runner.component_type().imports(&engine) {
+        let ComponentItem::ComponentInstance(interface) = import.ty else {
+            continue;
+        };
+        if !name.starts_with(DATABASE) {
+            continue;
+        }
+        let mut linked = linker.instance(name)?;
+        for (name, export) in interface.exports(&engine) {
+            match export.ty {
+                ComponentItem::ComponentFunc(_) => linked.func_new(name, |_, _, _, _| {
+                    Err(wasmtime::Error::msg(
+                        "what stands outside of a script's functions has no database",
+                    ))
+                })?,
+                ComponentItem::Resource(_) => {
+                    linked.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 fn host_failed(error: wasmtime::Error) -> Error {

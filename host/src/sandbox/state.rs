@@ -6,8 +6,8 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use super::StepHost;
 use super::limits::{Limiter, Limits};
+use super::modules::Modules;
 use super::output::Output;
-use super::script::Modules;
 use crate::database;
 
 /// What is kept of a statement that failed.

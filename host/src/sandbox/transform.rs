@@ -11,8 +11,8 @@ use super::bindings::transform::wasmigrate::migration::transformations as wit;
 use super::bindings::transform::{Transform, TransformPre};
 use super::error::{self, StopError};
 use super::limits::{Limiter, Limits};
+use super::modules::Modules;
 use super::output::{Output, OutputWriter};
-use super::script::Modules;
 use super::{Component, Error, Recorded, Sandbox, StepHost, World, convert, to_usize, wasi};
 use crate::database::{Batch, DerivedColumn, Stop};
 

@@ -148,3 +148,28 @@ fn a_script_without_reset_is_told_before_anything_is_undone() {
     let status = place.run(&["status", "--json"]).json();
     assert_eq!(status["state"], "finalization_required", "{status}");
 }
+
+#[test]
+fn a_forgotten_await_loses_nothing() {
+    let place = migrating(
+        "async function work(db, id) {\n  await null;\n  db.execute('INSERT INTO t (id) VALUES ($1)', [id]);\n}\n\
+         export function migrate(db) {\n  work(db, 7);\n}\n",
+    );
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(place.one::<i64>("SELECT id FROM t"), 7);
+    let place = migrating(
+        "async function work(db, id) {\n  await null;\n  throw new Error('lost');\n}\n\
+         export async function migrate(db) {\n  work(db, 7);\n}\n",
+    );
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("a promise that nobody waits for was rejected: lost (0002_bad.js, line 3");
+    // One that is asked for later, and an import that may fail, are nobody's fault.
+    migrating(
+        "export async function migrate(db) {\n  const failing = Promise.reject(new Error('later'));\n  await null;\n  \
+         try { await failing; } catch { db.execute('INSERT INTO t (id) VALUES (1)'); }\n}\n",
+    )
+    .run(&["migrate"])
+    .ends_with(0);
+}

@@ -132,6 +132,26 @@ export function migrate(db) {
 }
 
 #[test]
+fn text_becomes_bytes_and_text_again() {
+    let place = Place::new().with_sql(
+        "0001_v.js",
+        r#"
+export function migrate() {
+  const bytes = new TextEncoder().encode('\ud800żółć 😀');
+  if (String(bytes.slice(0, 5)) !== '239,191,189,197,188') throw new Error(String(bytes));
+  const text = new TextDecoder().decode(bytes.subarray(3));
+  if (text !== 'żółć 😀') throw new Error(text);
+  if (new TextDecoder().decode(new Uint8Array([97, 255]).buffer) !== 'a\ufffd') throw new Error('loss');
+  let refused;
+  try { new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array([97, 255])); } catch (error) { refused = error; }
+  if (!(refused instanceof TypeError)) throw new Error(`${refused}`);
+}
+"#,
+    );
+    place.run(&["migrate"]).ends_with(0);
+}
+
+#[test]
 fn settings_are_there_before_a_function_is_called() {
     let place = Place::new().with_sql(
         "0001_v.js",

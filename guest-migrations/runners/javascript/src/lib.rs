@@ -17,6 +17,7 @@ mod rows;
 mod script;
 #[cfg(feature = "step")]
 mod step;
+mod text;
 #[cfg(feature = "transform")]
 mod transform;
 mod values;

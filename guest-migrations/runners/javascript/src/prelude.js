@@ -39,6 +39,34 @@ export function setting(name) {
 
 globalThis.console = { log: info, info, debug, warn: warning, error, trace: debug };
 
+globalThis.TextEncoder = class TextEncoder {
+  get encoding() {
+    return 'utf-8';
+  }
+
+  encode(text = '') {
+    return host.encode(String(text).toWellFormed());
+  }
+};
+
+globalThis.TextDecoder = class TextDecoder {
+  #fatal;
+
+  constructor(encoding = 'utf-8', { fatal = false } = {}) {
+    if (!/^utf-?8$/i.test(encoding)) throw new RangeError(`only UTF-8 is known, not ${encoding}`);
+    this.#fatal = Boolean(fatal);
+  }
+
+  get encoding() {
+    return 'utf-8';
+  }
+
+  decode(bytes = new Uint8Array()) {
+    const view = ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes);
+    return host.decode(view, this.#fatal);
+  }
+};
+
 const MakeFunction = Function;
 const cell = (name, value) => (name === '__proto__' ? `["__proto__"]: ${value}` : `${JSON.stringify(name)}: ${value}`);
 const places = (names, letter) => names.map((_, place) => letter + place).join(', ');

@@ -1,10 +1,12 @@
 //! A script, read and evaluated, with its exports at hand.
 
+use std::cell::RefCell;
+
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
 use rquickjs::{
-    CatchResultExt as _, Context, Ctx, Error, Exception, Function, Module, Object, Persistent,
-    Result, Runtime, Value,
+    CatchResultExt as _, CaughtError, Context, Ctx, Error, Exception, Function, Module, Object,
+    Persistent, Result, Runtime, Value,
 };
 
 use crate::bindings::Form;
@@ -51,6 +53,8 @@ impl Script {
         let known = Modules {
             names: modules.iter().map(|module| module.name.clone()).collect(),
         };
+        UNHANDLED.take();
+        runtime.set_host_promise_rejection_tracker(Some(Box::new(track)));
         runtime.set_loader(known, Texts(modules));
         let context = Context::full(&runtime).map_err(failed)?;
         let evaluated = context.with(|ctx| {
@@ -130,6 +134,7 @@ fn evaluate(ctx: &Ctx<'_>, main: &given::Module) -> Result<Evaluated> {
     #[cfg(feature = "step")]
     crate::database::offer(ctx, &host)?;
     report::offer(ctx, &host)?;
+    crate::text::offer(ctx, &host)?;
     ctx.globals().set("__host", host.clone())?;
     // The prelude takes the host's functions for itself: scripts reach them through it alone.
     run(ctx, BUILT_IN, PRELUDE)?;
@@ -193,18 +198,43 @@ fn run<'js>(ctx: &Ctx<'js>, name: &str, text: &str) -> Result<Object<'js>> {
     module.namespace()
 }
 
-/// The value of a promise that needs nothing from outside; any other value is itself.
+/// The value of a promise that needs nothing from outside; any other value is itself. Whatever else was begun is done, too: a
+/// forgotten `await` loses nothing, and what is thrown there is thrown here.
 pub(crate) fn finish<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Value<'js>> {
-    match value.as_promise() {
-        None => Ok(value),
+    while ctx.execute_pending_job() {}
+    let value = match value.as_promise() {
+        None => value,
         Some(promise) => match promise.finish::<Value<'js>>() {
-            Err(Error::WouldBlock) => Err(Exception::throw_type(
-                ctx,
-                "the script waits for something that never comes: nothing in the sandbox is asynchronous",
-            )),
-            result => result,
+            Err(Error::WouldBlock) => {
+                return Err(Exception::throw_type(
+                    ctx,
+                    "the script waits for something that never comes: nothing in the sandbox is asynchronous",
+                ));
+            }
+            result => result?,
         },
+    };
+    match UNHANDLED.take().into_iter().next() {
+        None => Ok(value),
+        Some(message) => Err(Exception::throw_message(
+            ctx,
+            &format!("a promise that nobody waits for was rejected: {message}"),
+        )),
     }
+}
+
+thread_local! {
+    /// What promises were rejected with as long as nobody has asked for their results.
+    static UNHANDLED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+fn track<'js>(ctx: Ctx<'js>, _: Value<'js>, reason: Value<'js>, is_handled: bool) {
+    let error = ctx.throw(reason);
+    let message = Thrown::of(&ctx, CaughtError::from_error(&ctx, error)).message;
+    UNHANDLED.with_borrow_mut(|unhandled| match is_handled {
+        false => unhandled.push(message),
+        true => unhandled.retain(|known| *known != message),
+    });
 }
 
 /// An exported function, where there is one.
