@@ -37,7 +37,7 @@ struct Runner {
     deflated: Vec<u8>,
 }
 
-fn main() {
+fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
     for source in SOURCES {
         println!("cargo:rerun-if-changed={GUESTS}/{source}");
@@ -45,7 +45,8 @@ fn main() {
     for variable in ["WASMIGRATE_CLANG", "WASMIGRATE_WASI_HEADERS"] {
         println!("cargo:rerun-if-env-changed={variable}");
     }
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo names a directory"));
+    let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo names no OUT_DIR"))?;
+    let out = PathBuf::from(out);
     let (runners, missing) = match runners(&out) {
         Ok(runners) => (runners.map(Some), String::new()),
         Err(missing) => {
@@ -61,11 +62,12 @@ fn main() {
         let (digest, deflated) =
             runner.map_or_else(Default::default, |runner| (runner.digest, runner.deflated));
         let name = format!("javascript_{world}");
-        fs::write(out.join(&name), deflated).expect("the runner can be written");
+        fs::write(out.join(&name), deflated)?;
         let name = name.to_uppercase();
         println!("cargo:rustc-env=WASMIGRATE_{name}_DIGEST={digest}");
     }
     println!("cargo:rustc-env=WASMIGRATE_RUNNERS_MISSING={missing}");
+    Ok(())
 }
 
 fn runners(out: &Path) -> Result<[Runner; 2], Missing> {

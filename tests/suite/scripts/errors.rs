@@ -12,7 +12,7 @@ fn migrating(script: &str) -> Place {
 fn an_exception_is_told_with_file_line_and_function() {
     let place = migrating(
         "export function migrate(db) {\n  helper(db.value('SELECT max(id) FROM t'));\n}\n\nfunction helper(name) {\n  \
-         return name.toUpperCase();\n}\n",
+         name.toUpperCase();\n}\n",
     );
     place
         .run(&["migrate"])

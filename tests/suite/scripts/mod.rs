@@ -114,7 +114,7 @@ fn scripts_sql_and_components_follow_each_other() {
         );
     place.run(&["finalize"]).ends_with(0);
     assert_eq!(
-        place.texts("SELECT CAST(x AS TEXT) FROM a ORDER BY x"),
+        place.texts("SELECT CAST(x AS TEXT) FROM a ORDER BY a.x"),
         ["7", "8", "15"]
     );
     let place = Place::new().with_sql("0001_a.js", "export const migrate = () => {};");
@@ -140,8 +140,23 @@ fn inspect_says_what_a_script_is_without_a_database() {
 
 #[test]
 fn a_script_passes_its_tests() {
-    let place = purchases();
-    place.run(&["test", "1"]).ends_with(0);
+    let place = Place::new()
+        .with_sql(
+            "0001_lines.sql",
+            "CREATE TABLE order_line (id BIGINT PRIMARY KEY, line TEXT NOT NULL);
+             INSERT INTO order_line VALUES (1, 'Żofia|120'), (2, 'Żofia|30'), (3, '李|7'), (4, 'nobody'), (5, 'a|1');",
+        )
+        .with_sql("0002_purchases.js", PURCHASES);
+    let said = place.run(&["test", "2"]);
+    assert_eq!(said.status, Some(0), "{said:#?}");
+    for check in [
+        "survives crashes",
+        "reset undoes",
+        "deterministic",
+        "confined",
+    ] {
+        assert!(said.stdout.contains(&format!("✓ {check}")), "{said:#?}");
+    }
 }
 
 #[test]

@@ -138,7 +138,21 @@ fn a_transformation_has_neither_database_nor_clock_but_output() {
 
 #[test]
 fn a_transformation_passes_its_tests() {
-    people("(1, 'Ada Lovelace', '0 44'), (2, 'Plato', NULL)")
-        .run(&["test", "1"])
-        .ends_with(0);
+    let place = Place::new()
+        .with_sql(
+            "0001_person.sql",
+            "CREATE TABLE person (id BIGINT PRIMARY KEY, name TEXT NOT NULL, phone TEXT);
+             INSERT INTO person VALUES (1, 'Ada Lovelace', '0 44'), (2, 'Plato', NULL);",
+        )
+        .with_sql("0002_people.js", PEOPLE);
+    let said = place.run(&["test", "2"]);
+    assert_eq!(said.status, Some(0), "{said:#?}");
+    for check in [
+        "survives crashes",
+        "reset undoes",
+        "deterministic",
+        "confined",
+    ] {
+        assert!(said.stdout.contains(&format!("✓ {check}")), "{said:#?}");
+    }
 }
