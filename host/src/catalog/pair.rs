@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::digest::read_step_file;
+use super::content::read_step_file;
 use super::sql::{self, Section, SqlStep};
 use super::{Error, StepFile};
 

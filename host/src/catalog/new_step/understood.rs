@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::super::digest::read_step_file;
-use super::super::{Catalog, Error, Seeds, SqlStep, StepKind, file_name};
+use super::super::content::read_step_file;
+use super::super::{Catalog, Error, Seeds, SqlStep, StepKind, Strange, file_name};
 use crate::database::Kind;
 
 /// What tools leave in a directory whose migrations are in other files than steps, or elsewhere.
@@ -26,6 +26,9 @@ const MARKS: [&str; 14] = [
     "versions",
 ];
 
+/// What a script has that is a step.
+const OURS: [&str; 2] = ["migrate", "transform"];
+
 /// Refuses a directory in which a command would refuse what is there, or in which there is no step but what other tools have.
 pub(super) fn check(directory: &Path, seeds: &Seeds) -> Result<(), Error> {
     let mut steps = 0;
@@ -45,6 +48,28 @@ pub(super) fn check(directory: &Path, seeds: &Seeds) -> Result<(), Error> {
                 source,
             })?;
             SqlStep::parse(&step.file_name, &bytes)?;
+        }
+        for step in catalog
+            .steps
+            .values()
+            .filter(|step| step.kind == StepKind::JavaScript)
+        {
+            let text = fs::read(&step.path).map_err(|source| Error::File {
+                path: step.path.clone(),
+                source,
+            })?;
+            let text = String::from_utf8_lossy(&text);
+            if !OURS.iter().any(|word| text.contains(word)) {
+                return Err(Error::Strange {
+                    directory: directory.to_owned(),
+                    files: vec![Strange {
+                        file_name: step.file_name.clone(),
+                        why: "is a migration of another form (.js): it exports neither `migrate` nor a `transform`"
+                            .to_owned(),
+                    }],
+                    hint: "write it as a step, or move it away",
+                });
+            }
         }
         steps += catalog.steps.len();
     }
