@@ -17,7 +17,13 @@ const TARGET: &str = "wasm32-wasip2";
 const WORLDS: [&str; 2] = ["step", "transform"];
 
 /// What the runners are made of, below `guest-migrations`.
-const SOURCES: [&str; 4] = ["runners", "sdk/src", "sdk/Cargo.toml", "../wit"];
+const SOURCES: [&str; 5] = [
+    "runners",
+    "sdk/src",
+    "sdk/Cargo.toml",
+    "Cargo.toml",
+    "../wit",
+];
 
 /// Where Debian's package `wasi-libc` has the headers of C.
 const HEADERS: &str = "/usr/include/wasm32-wasi";
@@ -244,15 +250,21 @@ impl Tools {
 
 /// A clang that makes WebAssembly: that of the variable, or the newest that is installed.
 fn clang() -> Result<String, Missing> {
-    if let Ok(clang) = env::var("WASMIGRATE_CLANG") {
-        return Ok(clang);
-    }
-    let names = std::iter::once("clang".to_owned())
-        .chain((11..30).rev().map(|version| format!("clang-{version}")));
     let makes_wasm = |name: &String| {
         let asked = Command::new(name).arg("--print-targets").output();
         asked.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("wasm32"))
     };
+    if let Ok(clang) = env::var("WASMIGRATE_CLANG") {
+        return match makes_wasm(&clang) {
+            true => Ok(clang),
+            false => Err(Missing {
+                why: format!("`{clang}` of WASMIGRATE_CLANG is no clang that makes WebAssembly"),
+                watched: None,
+            }),
+        };
+    }
+    let names = std::iter::once("clang".to_owned())
+        .chain((11..30).rev().map(|version| format!("clang-{version}")));
     names.into_iter().find(makes_wasm).ok_or_else(|| Missing {
         why: "there is no clang that makes WebAssembly (Debian: clang)".to_owned(),
         watched: Some(PROGRAMS.into()),

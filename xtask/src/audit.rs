@@ -19,17 +19,33 @@ pub(crate) fn run() -> Result<()> {
         ));
         return Ok(());
     }
-    cargo::run(cargo::cargo().args(["deny", "check", "bans", "licenses", "sources"]))?;
     let fetched = cargo::cargo().args(["deny", "fetch", "db"]).status()?;
-    let mut advisories = cargo::cargo();
-    advisories.arg("deny");
     if !fetched.success() {
         say(
             "the list of known holes cannot be fetched: those that were fetched before are looked for",
         );
-        advisories.arg("--offline");
     }
-    cargo::run(advisories.args(["check", "advisories"]))
+    for workspace in [".", libraries::RUNNER] {
+        let deny = || {
+            let mut deny = cargo::cargo();
+            let manifest = format!("{workspace}/Cargo.toml");
+            deny.args(["deny", "--manifest-path", &manifest]);
+            deny
+        };
+        let check = |parts: &[&str]| {
+            let mut arguments = vec!["check".into(), "--config".into()];
+            arguments.push(cargo::root().join("deny.toml").into_os_string());
+            arguments.extend(parts.iter().map(std::ffi::OsString::from));
+            arguments
+        };
+        cargo::run(deny().args(check(&["bans", "licenses", "sources"])))?;
+        let mut advisories = deny();
+        if !fetched.success() {
+            advisories.arg("--offline");
+        }
+        cargo::run(advisories.args(check(&["advisories"])))?;
+    }
+    Ok(())
 }
 
 fn has_deny() -> bool {

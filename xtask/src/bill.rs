@@ -125,6 +125,13 @@ mod tests {
         );
         // It compiles SQLite, and is not in the binary.
         assert_eq!(of("cc").unwrap()["scope"], "excluded");
+        // The runner of scripts is in the binary, and has a lock file of its own.
+        let interpreter = of("rquickjs-sys").unwrap();
+        assert_eq!(interpreter["scope"], "required");
+        assert_eq!(
+            interpreter["hashes"][0]["content"].as_str().unwrap().len(),
+            64
+        );
         assert!(of("fantoccini").is_none());
         let references: BTreeSet<&str> = components
             .iter()

@@ -1,7 +1,9 @@
 //! The libraries of this repository, as cargo knows them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -34,17 +36,58 @@ impl Library {
     }
 }
 
-/// All packages on the system that releases are for, by cargo's names for them.
+/// The system that releases are for.
+const SYSTEM: &str = "x86_64-unknown-linux-gnu";
+
+/// Where the runner of scripts is, which has a workspace and a system of its own.
+pub(crate) const RUNNER: &str = "guest-migrations/runners/javascript";
+const RUNNERS_SYSTEM: &str = "wasm32-wasip2";
+
+/// The package that has the runner in it.
+const HOLDER: &str = "wasmigrate-runners";
+
+/// All packages, by cargo's names for them: those of the host on the system that releases are for, and those of the runner
+/// that is in its binary.
 pub(crate) fn all() -> Result<BTreeMap<String, Library>> {
+    let mut all = of_workspace(&cargo::root(), SYSTEM)?;
+    let of_runner = of_workspace(&cargo::root().join(RUNNER), RUNNERS_SYSTEM)?;
+    let is_used = |id: &String| {
+        let mut others = of_runner.values();
+        others.any(|other| other.runs_with.contains(id) || other.built_with.contains(id))
+    };
+    let root = of_runner.keys().find(|id| !is_used(id)).cloned();
+    let root = root.with_context(|| format!("{RUNNER} has no package"))?;
+    for (id, library) in of_runner {
+        match all.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(library);
+            }
+            Entry::Occupied(mut entry) => {
+                let both = entry.get_mut();
+                both.runs_with.extend(library.runs_with);
+                both.built_with.extend(library.built_with);
+            }
+        }
+    }
+    let mut holders = all.values_mut().filter(|library| library.name == HOLDER);
+    let holder = holders
+        .next()
+        .with_context(|| format!("there is no package `{HOLDER}`"))?;
+    holder.runs_with.push(root);
+    Ok(all)
+}
+
+fn of_workspace(directory: &Path, system: &str) -> Result<BTreeMap<String, Library>> {
     let output = cargo::cargo()
+        .current_dir(directory)
         .args(["metadata", "--format-version", "1", "--locked"])
-        .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
+        .args(["--filter-platform", system])
         .output()
         .context("cannot start cargo")?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "cargo metadata: {errors}");
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let lock = fs::read_to_string(cargo::root().join("Cargo.lock"))?;
+    let lock = fs::read_to_string(directory.join("Cargo.lock"))?;
     let checksums = checksums(&lock)?;
     let nodes: BTreeMap<String, &Value> = list(field(field(&metadata, "resolve"), "nodes"))
         .map(|node| (text(field(node, "id")), node))

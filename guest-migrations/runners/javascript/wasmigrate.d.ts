@@ -84,16 +84,37 @@ declare module 'wasmigrate' {
   export function transform(description: Transformation): unknown;
 }
 
-/** Output of the step. */
-declare const console: Record<'log' | 'info' | 'debug' | 'trace' | 'warn' | 'error', (...values: unknown[]) => void>;
+// In the form in which browsers' and Node's types have them, so that an editor may know both.
 
-declare class TextEncoder {
-  readonly encoding: 'utf-8';
+/** Output of the step. */
+interface Console {
+  log(...values: any[]): void;
+  info(...values: any[]): void;
+  debug(...values: any[]): void;
+  trace(...values: any[]): void;
+  warn(...values: any[]): void;
+  error(...values: any[]): void;
+}
+declare var console: Console;
+
+interface TextEncoder {
+  readonly encoding: string;
   encode(text?: string): Uint8Array;
 }
+declare var TextEncoder: {
+  prototype: TextEncoder;
+  new (): TextEncoder;
+};
 
-declare class TextDecoder {
-  constructor(encoding?: 'utf-8', options?: { fatal?: boolean });
-  readonly encoding: 'utf-8';
+interface TextDecoderOptions {
+  /** Throws where bytes are not UTF-8. */
+  fatal?: boolean;
+}
+interface TextDecoder {
+  readonly encoding: string;
   decode(bytes?: ArrayBuffer | ArrayBufferView): string;
 }
+declare var TextDecoder: {
+  prototype: TextDecoder;
+  new (encoding?: string, options?: TextDecoderOptions): TextDecoder;
+};

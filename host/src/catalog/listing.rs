@@ -1,6 +1,6 @@
 //! What stands in a directory of migrations: what migrates, with what undoes it, and everything else.
 //!
-//! Nothing that is SQL or a component by its ending is passed over: it migrates, it undoes a file beside it, it is meant
+//! Nothing that is SQL, a component or a numbered script by its ending is passed over: it migrates, it undoes a file beside it, it is meant
 //! for another database, or it is *strange*, which is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -146,14 +146,12 @@ impl Listing {
                 listing.ignore_for_another(file_name, &format!("meant for {meant_for}"));
                 continue;
             }
-            if parts.undoes && parts.form == StepKind::JavaScript {
-                listing.strange.push(Strange {
-                    file_name,
-                    why: "undoes another in JavaScript: put it into the step itself, as its export `reset`".to_owned(),
-                });
-                continue;
-            }
             if parts.undoes || file_name::undone_version(&parts.stem).is_some() {
+                if parts.form != StepKind::Sql {
+                    let why = "undoes another file, and is no SQL: put that into the step itself, as its `reset`".to_owned();
+                    listing.strange.push(Strange { file_name, why });
+                    continue;
+                }
                 undos.push(Undo {
                     file_name,
                     path,
@@ -290,6 +288,18 @@ impl Listing {
                 }
                 continue;
             };
+            if let Some(undone) = self.listed.get(place)
+                && undone.form != StepKind::Sql
+            {
+                self.strange.push(Strange {
+                    why: format!(
+                        "undoes `{}`, which undoes itself: put that into its `reset`",
+                        undone.file_name
+                    ),
+                    file_name: undo.file_name,
+                });
+                continue;
+            }
             match taken.get(&place) {
                 Some(first) if first.parts.meant_for == undo.parts.meant_for => {
                     self.strange.push(Strange {

@@ -1,9 +1,9 @@
 //! The steps on disk: their names, order and checksums.
 //!
-//! A catalog is one directory of files `NNNN_name.wasm` and `NNNN_name.sql`; a file `NNNN_name.postgres.sql` is meant for
+//! A catalog is one directory of files `NNNN_name.sql`, `NNNN_name.wasm` and `NNNN_name.js`; a file `NNNN_name.postgres.sql` is meant for
 //! one database alone, `NNNN_name.down.sql` undoes `NNNN_name.up.sql`, and `R__name.sql` runs whenever it has changed.
 //! Directories of other tools are read as they are.
-//! What is SQL or a component by its ending and nothing of this is an error. This room reads files and compares them with
+//! What is SQL, a component or a script by its ending and nothing of this is an error. This room reads files and compares them with
 //! what was applied; it runs nothing, and compiles nothing.
 
 mod annotation;
@@ -79,7 +79,7 @@ impl StepKind {
     }
 
     /// The ending of its file's name.
-    fn ending(self) -> &'static str {
+    pub fn ending(self) -> &'static str {
         match self {
             Self::Wasm => ".wasm",
             Self::Sql => ".sql",

@@ -9,7 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::content::{read_step_file, sha256};
+use super::content::sha256;
+use super::inside::check_inside;
+use crate::input;
 
 /// The directory beside the steps that scripts import from.
 pub(super) const LIBRARY: &str = "lib";
@@ -56,9 +58,6 @@ impl Script {
             .unwrap_or_default();
         let main = text(path)?;
         let mut bytes = main.len();
-        if bytes > MOST_BYTES {
-            return Err(too_long());
-        }
         let mut found: BTreeMap<String, String> = BTreeMap::new();
         let mut open: Vec<(String, String)> = vec![(name.clone(), main.clone())];
         while let Some((base, text)) = open.pop() {
@@ -111,7 +110,12 @@ fn digest(main: &str, imported: &BTreeMap<String, String>) -> String {
 /// A file's text with LF at the end of each line and without a byte order mark: to the language the others are the same, and
 /// a checkout on another system is no other step.
 fn text(path: &Path) -> io::Result<String> {
-    let text = String::from_utf8(read_step_file(path)?).map_err(|error| {
+    let bytes =
+        input::read_at_most(path, MOST_BYTES as u64).map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => too_long(),
+            _ => error,
+        })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let before = error.as_bytes().iter().take(valid);
         let line = before.filter(|byte| **byte == b'\n').count() + 1;
@@ -124,22 +128,26 @@ fn text(path: &Path) -> io::Result<String> {
 /// A file below the library; none where there is none.
 fn library_text(directory: &Path, path: &str) -> io::Result<Option<String>> {
     let file: PathBuf = directory.join(path);
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("`{path}`: {error}"));
     match fs::metadata(&file) {
-        Ok(metadata) if metadata.is_file() => {
-            // A link must not lead to what else is on this machine.
-            if !fs::canonicalize(&file)?.starts_with(fs::canonicalize(directory)?) {
-                return Err(io::Error::other(format!(
-                    "`{path}` is a link to a file outside of this directory, which is not followed: copy the file here"
-                )));
-            }
-            text(&file)
-                .map(Some)
-                .map_err(|error| io::Error::new(error.kind(), format!("`{path}`: {error}")))
+        Ok(metadata) if metadata.is_dir() => Ok(None),
+        Ok(_) => {
+            // A link must not lead to what else is on this machine, nor to what else stands beside the steps.
+            check_inside(directory, &file).map_err(named)?;
+            check_inside(&directory.join(LIBRARY), &file).map_err(named)?;
+            text(&file).map(Some).map_err(named)
         }
-        Ok(_) => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        Err(error) if is_nothing(error.kind()) => Ok(None),
+        Err(error) => Err(named(error)),
     }
+}
+
+/// Whether there cannot be such a file: a string need not be a path, even if it begins like one.
+fn is_nothing(error: io::ErrorKind) -> bool {
+    matches!(
+        error,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
+    )
 }
 
 /// The paths below the library that strings of a text mean, seen from the module `base`.

@@ -76,7 +76,7 @@ impl Catalog {
             return Err(Error::Strange {
                 directory: directory.to_owned(),
                 files: strange,
-                hint: "seeds are files .sql and .wasm, and run in the order of their names",
+                hint: "seeds are files .sql, .wasm and .js, and run in the order of their names",
             });
         }
         for mut file in listed {

@@ -6,6 +6,7 @@ use super::terminal::Terminal;
 use super::{CommandError, GlobalArguments};
 use crate::catalog;
 use crate::journal;
+use crate::sandbox;
 
 #[derive(Debug, Args)]
 pub(super) struct NewArguments {
@@ -52,6 +53,11 @@ pub(super) fn run(
         },
     )
     .map_err(|error| anyhow::anyhow!("{error}"))?;
+    if arguments.js
+        && let Some(why) = sandbox::without_scripts()
+    {
+        terminal.warning(&why);
+    }
     if terminal.json() {
         let files: Vec<String> = made.iter().map(|path| path.display().to_string()).collect();
         terminal.document(&serde_json::json!({ "files": files }));

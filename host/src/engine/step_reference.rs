@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Version, step_label};
+use crate::catalog::{StepKind, Version, step_label};
 
 /// Which step is meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -42,10 +42,9 @@ impl StepReference {
             Self::Index(number) => *number == index || has_version(&number.to_string()),
             Self::Name(text) => {
                 // Nothing after the first dot is a part of a step's name, but of a version.
-                let stem = text
-                    .strip_suffix(".sql")
-                    .or_else(|| text.strip_suffix(".wasm"))
-                    .unwrap_or(text);
+                let endings = StepKind::ALL.map(StepKind::ending);
+                let stem = endings.iter().find_map(|ending| text.strip_suffix(ending));
+                let stem = stem.unwrap_or(text);
                 let label = step_label(index, name);
                 let is_number = text.parse() == Ok(index);
                 is_number || label == *text || label == stem || name == text || has_version(text)

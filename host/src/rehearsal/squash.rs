@@ -134,7 +134,7 @@ impl Rehearsal {
         file: &StepFile,
         capabilities: &Capabilities,
     ) -> Result<(), Error> {
-        if file.kind == StepKind::Wasm {
+        if file.kind != StepKind::Sql {
             return Ok(());
         }
         let (bytes, _) = Digests::forgetful().read(file)?;
@@ -213,8 +213,8 @@ fn squashed_steps(catalog: &Catalog, last: u64) -> Result<Vec<SquashedStep>, Err
 fn squashed_step(file: &StepFile) -> Result<SquashedStep, Error> {
     let (bytes, digest) = Digests::forgetful().read(file)?;
     let finalizes = match file.kind {
-        // What a component has to finalize only its run tells.
-        StepKind::Wasm => true,
+        // What a component or a script has to finalize only its run tells.
+        StepKind::Wasm | StepKind::JavaScript => true,
         StepKind::Sql => SqlStep::of(file, &bytes)?.finalize.is_some(),
     };
     Ok(SquashedStep {

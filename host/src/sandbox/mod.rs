@@ -55,6 +55,7 @@ pub use fuzzing::read_foreign;
 pub use inspect::{Interface, is_wasi, world};
 pub use limits::Limits;
 pub use output::OutputWriter;
+pub use script::without_scripts;
 pub use transform::{Rejected, TransformInstance, Transformation, Transformed};
 pub use wasi::Recorded;
 

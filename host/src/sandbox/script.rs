@@ -45,6 +45,16 @@ impl<H> Component<H> {
     }
 }
 
+/// Why this host runs no scripts, where it does not.
+pub fn without_scripts() -> Option<String> {
+    JAVASCRIPT_STEP.is_none().then(|| {
+        format!(
+            "this wasmigrate was built without what runs JavaScript: {}; build it again where that is installed",
+            wasmigrate_runners::MISSING
+        )
+    })
+}
+
 /// The runners that this process has loaded: once for all scripts, however many begin at the same time.
 pub(super) struct Runners<H: 'static> {
     step: Mutex<Option<Arc<StepRunner<H>>>>,
@@ -272,10 +282,7 @@ impl<H: StepHost> Sandbox<H> {
         stop: &Stop,
     ) -> Result<(wasmtime::component::Component, &'static str), Error> {
         let Some(runner) = runner else {
-            return Err(Error::Load(format!(
-                "this wasmigrate was built without what runs JavaScript: {}",
-                wasmigrate_runners::MISSING
-            )));
+            return Err(Error::Load(without_scripts().unwrap_or_default()));
         };
         let compiled = match self.compiled(runner.digest) {
             Some(compiled) => compiled,

@@ -65,6 +65,22 @@ fn values_of_the_settings_are_not_frozen_and_data_stay_as_they_are() {
 }
 
 #[test]
+fn a_script_is_squashed_with_the_rest() {
+    let place = with_server(Place::new().with_sql("0001_a.sql", A)).with_sql(
+        "0002_b.js",
+        "export function migrate(db) {\n  db.execute('CREATE TABLE b (id INTEGER PRIMARY KEY)');\n}\n\
+         export function finalize(db) {\n  db.execute('INSERT INTO b VALUES (${region})'.replace('${region}', '7'));\n}\n",
+    );
+    let place = place.with_variable("WASMIGRATE_PLACEHOLDERS", "true");
+    place
+        .run(&["squash", "--to", "2"])
+        .ends_with(0)
+        .and_says("it stands for 2 steps");
+    place.run(&["finalize"]).ends_with(0);
+    assert_eq!(place.one::<i64>("SELECT id FROM b"), 7);
+}
+
+#[test]
 fn a_name_that_is_none_of_a_file_is_refused() {
     let place = with_server(steps());
     for name in ["", "a/b", "a.b"] {

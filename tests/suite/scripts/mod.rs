@@ -1,6 +1,7 @@
 //! Steps that are scripts in JavaScript.
 
 mod errors;
+mod everywhere;
 mod hostile;
 mod imports;
 mod transform;
@@ -162,7 +163,7 @@ fn a_script_passes_its_tests() {
 #[test]
 fn all_scripts_share_one_runner() {
     let mut place = Place::new().with_own_cache();
-    for number in 1..=30 {
+    for number in 1..=100 {
         place = place.with_sql(
             &format!("{number:04}_s.js"),
             &format!(
