@@ -148,7 +148,10 @@ fn key(tools: &Tools) -> io::Result<String> {
 
 fn find_files(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if !path.is_dir() {
-        files.push(path.to_owned());
+        // Types for editors are in no component.
+        if !path.to_string_lossy().ends_with(".d.ts") {
+            files.push(path.to_owned());
+        }
         return Ok(());
     }
     for entry in fs::read_dir(path)? {

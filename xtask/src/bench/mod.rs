@@ -3,6 +3,7 @@
 //! Each pair runs several times by turns, on a fresh database each time; the ratio is that of the medians. These figures
 //! depend on the machine and its disk: read the ratios, not the times.
 
+mod languages;
 mod postgres;
 mod service;
 mod tenants;
@@ -60,6 +61,8 @@ pub(crate) enum Part {
     Transform,
     /// Many tenants on a PostgreSQL server
     Tenants,
+    /// The same work in JavaScript and in Rust
+    Languages,
 }
 
 /// Measures the parts, or all of them.
@@ -101,6 +104,9 @@ pub(crate) fn run(parts: &[Part], sizes: &[Size]) -> Result<()> {
             sizes => sizes,
         };
         tenants::measure(&place, sizes)?;
+    }
+    if is_meant(Part::Languages) {
+        languages::measure(&place, &built)?;
     }
     Ok(())
 }
@@ -275,6 +281,7 @@ impl Place {
             "postgres",
             "tenants",
             "transform",
+            "languages",
         ] {
             let folder = directory.join(folder);
             if folder.exists() {

@@ -259,4 +259,4 @@ impl Bench<'_> {
 }
 
 /// What stands in the columns besides the key, by its number `n`.
-const VALUES: &str = "'Given' || n || ' van Family' || (n % 1000) || ' ', ' Mail' || n || '@Example.ORG', n % 100, n % 77";
+pub(super) const VALUES: &str = "'Given' || n || ' van Family' || (n % 1000) || ' ', ' Mail' || n || '@Example.ORG', n % 100, n % 77";
