@@ -29,7 +29,7 @@ declare module 'wasmigrate' {
     rows(sql: string, parameters?: Value[]): Generator<Row, void>;
     /** What throws inside is undone, and only that. */
     savepoint<T>(act: () => T): T;
-    /** Commits what was done so far; after a crash `migrate` is called with this position as `resume`. */
+    /** Commits what was done so far; after a crash `migrate` is called with this position (JSON, or a bigint) as `resume`. */
     checkpoint(position?: unknown): void;
   }
 

@@ -26,6 +26,7 @@ export function reset() {}
  * @returns {string}
  */
 function shortened(name) {
+  if (name === null) throw new Error('a person without a name');
   return name.slice(0, 1);
 }
 ";
@@ -36,7 +37,7 @@ fn an_error_is_told_with_its_line_on_the_terminal_and_by_the_service() {
     let here = Place::new().with_sql("0001_fails.js", FAILING);
     here.run(&["migrate"])
         .ends_with(1)
-        .and_says("0001_fails, migrate: TypeError")
+        .and_says("0001_fails, migrate: a person without a name (0001_fails.js, line 17")
         .and_says(told)
         .and_says("in shortened");
     let there = Place::new().with_sql("0001_fails.js", FAILING);
@@ -47,8 +48,8 @@ fn an_error_is_told_with_its_line_on_the_terminal_and_by_the_service() {
         .and_says("0001_fails │ A")
         .and_says(told);
     let run = service.get("/api/v1/runs/1").json();
-    assert_eq!(run["failure"]["step"], "0001_fails", "{run}");
-    let message = run["failure"]["message"].as_str().unwrap();
+    assert_eq!(run["error"]["step"], "0001_fails", "{run}");
+    let message = run["error"]["message"].as_str().unwrap();
     assert!(message.contains(told), "{run}");
     // Who called it is in the output.
     let output = service.output(1).join("\n");
@@ -127,11 +128,17 @@ fn a_test_of_a_script_has_what_it_imports() {
         .with_sql(
             "0002_copies.js",
             "import { twice } from './lib/text.js';\n\
-             export function migrate(db, resume = 0) {\n  \
-               if (resume === 0) db.execute('CREATE TABLE copy (id BIGINT PRIMARY KEY, text TEXT NOT NULL)');\n  \
-               for (const { id, text } of db.query('SELECT id, text FROM line WHERE id > $1 ORDER BY id', [resume])) {\n    \
-                 db.execute('INSERT INTO copy (id, text) VALUES ($1, $2)', [id, twice(text)]);\n    \
-                 db.checkpoint(id);\n  \
+             export function migrate(db, resume) {\n  \
+               if (resume === undefined) {\n    \
+                 db.execute('CREATE TABLE copy (id BIGINT PRIMARY KEY, text TEXT NOT NULL)');\n    \
+                 resume = { last: -(2n ** 63n) };\n  \
+               }\n  \
+               for (;;) {\n    \
+                 const rows = db.query('SELECT id, text FROM line WHERE id > $1 ORDER BY id LIMIT 500', [resume.last]);\n    \
+                 if (rows.length === 0) return;\n    \
+                 db.load('copy', ['id', 'text'], rows.map(({ id, text }) => [id, twice(text)]));\n    \
+                 resume = { last: BigInt(rows.at(-1).id) };\n    \
+                 db.checkpoint(resume);\n  \
                }\n}\n\
              export function reset(db) {\n  db.execute('DROP TABLE copy');\n}\n",
         );

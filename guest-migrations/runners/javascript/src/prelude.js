@@ -177,13 +177,20 @@ class Database {
     return result instanceof Promise ? result.then(keep, undo) : keep(result);
   }
 
-  /** Commits what was done so far; after a crash `migrate` is called again with this position. Any value that JSON has. */
+  /** Commits what was done so far; after a crash `migrate` is called again with this position. Any value that JSON has, or a BigInt. */
   checkpoint(position = null) {
-    const kept = JSON.stringify(position);
-    if (kept === undefined) throw new TypeError('a position is a value that JSON has');
+    const kept = stringify(position, (_, value) => (typeof value === 'bigint' ? { [BIG]: `${value}` } : value));
+    if (kept === undefined) throw new TypeError('a position is a value that JSON has, or a BigInt');
     host.checkpoint(kept);
   }
 }
+
+/** Under this name a BigInt stands in a position: the keys of rows are some, from 2^53 on. */
+const BIG = '$bigint';
+const { parse, stringify } = JSON;
+
+/** The position that a text of `checkpoint` means. */
+host.resumed = (kept) => parse(kept, (_, value) => (typeof value?.[BIG] === 'string' ? BigInt(value[BIG]) : value));
 
 host.db = new Database();
 

@@ -34,6 +34,8 @@ pub(crate) struct Script {
     exports: Persistent<Object<'static>>,
     /// The object `db`, which a script is handed.
     database: Persistent<Value<'static>>,
+    /// Makes a position of what a checkpoint has kept of it.
+    resumed: Persistent<Function<'static>>,
     /// The default export, where it is a transformation.
     transformation: Option<Persistent<Object<'static>>>,
     /// Kept for as long as anything of it is used.
@@ -69,12 +71,14 @@ impl Script {
         let Evaluated {
             exports,
             database,
+            resumed,
             transformation,
         } = evaluated?;
         Ok(Self {
             context,
             exports,
             database,
+            resumed,
             transformation,
             _runtime: runtime,
         })
@@ -92,12 +96,17 @@ impl Script {
     #[cfg(feature = "step")]
     pub(crate) fn with_exports<T>(
         &self,
-        act: impl for<'js> FnOnce(&Ctx<'js>, Object<'js>, Value<'js>) -> Result<T>,
+        act: impl for<'js> FnOnce(&Ctx<'js>, Restored<'js>) -> Result<T>,
     ) -> std::result::Result<T, Thrown> {
         self.context.with(|ctx| {
-            let exports = self.exports.clone().restore(&ctx);
-            let database = self.database.clone().restore(&ctx);
-            let result = exports.and_then(|exports| act(&ctx, exports, database?));
+            let restored = || {
+                Ok(Restored {
+                    exports: self.exports.clone().restore(&ctx)?,
+                    database: self.database.clone().restore(&ctx)?,
+                    resumed: self.resumed.clone().restore(&ctx)?,
+                })
+            };
+            let result = restored().and_then(|restored| act(&ctx, restored));
             result.catch(&ctx).map_err(|error| Thrown::of(&ctx, error))
         })
     }
@@ -123,9 +132,18 @@ impl Script {
     }
 }
 
+/// What a step is called with.
+#[cfg(feature = "step")]
+pub(crate) struct Restored<'js> {
+    pub(crate) exports: Object<'js>,
+    pub(crate) database: Value<'js>,
+    pub(crate) resumed: Function<'js>,
+}
+
 struct Evaluated {
     exports: Persistent<Object<'static>>,
     database: Persistent<Value<'static>>,
+    resumed: Persistent<Function<'static>>,
     transformation: Option<Persistent<Object<'static>>>,
 }
 
@@ -157,6 +175,7 @@ fn evaluate(ctx: &Ctx<'_>, main: &given::Module) -> Result<Evaluated> {
     }
     Ok(Evaluated {
         database: Persistent::save(ctx, host.get::<_, Value<'_>>("db")?),
+        resumed: Persistent::save(ctx, host.get::<_, Function<'_>>("resumed")?),
         exports: Persistent::save(ctx, exports),
         transformation: transformation.map(|object| Persistent::save(ctx, object)),
     })

@@ -1,20 +1,20 @@
 //! A script as a step.
 
-use rquickjs::{Coerced, Ctx, Exception, Function, Object, Result, Value};
+use rquickjs::{Coerced, Ctx, Exception, Function, Result, Value};
 use wasmigrate_sdk::bindings::Guest;
 use wasmigrate_sdk::bindings::wasmigrate::migration::types::{Description, Failure};
 
 use crate::Runner;
-use crate::script::{Script, finish, function};
+use crate::script::{Restored, Script, finish, function};
 
 /// What a reset says that a script has not.
 const NO_RESET: &str = "has no reset";
 
 impl Guest for Runner {
     fn describe() -> Description {
-        let described = with_script(|_, exports, _| {
-            let summary: Option<String> = exports.get("summary")?;
-            let transactional: Option<bool> = exports.get("transactional")?;
+        let described = with_script(|_, script| {
+            let summary: Option<String> = script.exports.get("summary")?;
+            let transactional: Option<bool> = script.exports.get("transactional")?;
             Ok(Description {
                 summary: summary.unwrap_or_default(),
                 transactional: transactional.unwrap_or(true),
@@ -29,9 +29,9 @@ impl Guest for Runner {
     }
 
     fn check() -> std::result::Result<(), Failure> {
-        with_script(|ctx, exports, database| {
-            if let Some(check) = function(&exports, "check")? {
-                call(ctx, &check, (database,))?;
+        with_script(|ctx, script| {
+            if let Some(check) = function(&script.exports, "check")? {
+                call(ctx, &check, (script.database,))?;
             }
             Ok(())
         })
@@ -43,11 +43,11 @@ impl Guest for Runner {
         reason = "checked before"
     )]
     fn count() -> std::result::Result<Option<u64>, Failure> {
-        with_script(|ctx, exports, database| {
-            let Some(count) = function(&exports, "count")? else {
+        with_script(|ctx, script| {
+            let Some(count) = function(&script.exports, "count")? else {
                 return Ok(None);
             };
-            let counted = call(ctx, &count, (database,))?;
+            let counted = call(ctx, &count, (script.database,))?;
             if counted.is_undefined() || counted.is_null() {
                 return Ok(None);
             }
@@ -63,38 +63,39 @@ impl Guest for Runner {
     }
 
     fn migrate(resume: Option<Vec<u8>>) -> std::result::Result<(), Failure> {
-        with_script(|ctx, exports, database| {
-            let Some(migrate) = function(&exports, "migrate")? else {
+        with_script(|ctx, script| {
+            let Some(migrate) = function(&script.exports, "migrate")? else {
                 return Err(Exception::throw_type(
                     ctx,
                     "the script exports no `migrate`",
                 ));
             };
             let resume = match resume {
-                Some(position) => ctx.json_parse(position)?,
+                Some(kept) => {
+                    let kept = String::from_utf8_lossy(&kept).into_owned();
+                    script.resumed.call((kept,))?
+                }
                 None => Value::new_undefined(ctx.clone()),
             };
-            call(ctx, &migrate, (database, resume))?;
+            call(ctx, &migrate, (script.database, resume))?;
             Ok(())
         })
     }
 
     fn finalize() -> std::result::Result<(), Failure> {
-        with_script(|ctx, exports, database| {
-            if let Some(finalize) = function(&exports, "finalize")? {
-                call(ctx, &finalize, (database,))?;
+        with_script(|ctx, script| {
+            if let Some(finalize) = function(&script.exports, "finalize")? {
+                call(ctx, &finalize, (script.database,))?;
             }
             Ok(())
         })
     }
 
     fn reset() -> std::result::Result<(), Failure> {
-        let done = with_script(
-            |ctx, exports, database| match function(&exports, "reset")? {
-                Some(reset) => call(ctx, &reset, (database,)).map(|_| true),
-                None => Ok(false),
-            },
-        )?;
+        let done = with_script(|ctx, script| match function(&script.exports, "reset")? {
+            Some(reset) => call(ctx, &reset, (script.database,)).map(|_| true),
+            None => Ok(false),
+        })?;
         match done {
             true => Ok(()),
             false => Err(Failure {
@@ -107,7 +108,7 @@ impl Guest for Runner {
 }
 
 fn with_script<T>(
-    act: impl for<'js> FnOnce(&Ctx<'js>, Object<'js>, Value<'js>) -> Result<T>,
+    act: impl for<'js> FnOnce(&Ctx<'js>, Restored<'js>) -> Result<T>,
 ) -> std::result::Result<T, Failure> {
     let script = Script::load().map_err(|message| Failure {
         message,
