@@ -197,8 +197,42 @@ fn flags_that_would_have_no_effect_are_refused() {
             &["migrate", "--cache", "c", "--host", "127.0.0.1:1"],
             "`--cache` is for runs in this process",
         ),
+        (&["reset", "--strict"], "have no effect on `reset`"),
+        (&["reset", "--workers", "2"], "have no effect on `reset`"),
     ] {
         place.run(arguments).ends_with(2).and_says(said);
     }
+    if application::kind() == Kind::Postgres {
+        place
+            .run(&["migrate", "--create"])
+            .ends_with(2)
+            .and_says("`--create` makes a SQLite file");
+    }
     assert!(!place.has_table("made"));
+}
+
+#[test]
+fn arguments_that_are_wrong_are_told_to_programs_in_json() {
+    let said = Place::new().run(&["status", "--json", "--nonsense"]);
+    assert_eq!(said.status, Some(2), "{said:#?}");
+    let document: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(document["event"], "error", "{said:#?}");
+    let message = document["message"].as_str().unwrap();
+    assert!(message.contains("--nonsense"), "{said:#?}");
+}
+
+#[test]
+fn a_file_without_a_statement_is_warned_of() {
+    let place = Place::new()
+        .with_sql("0001_empty.sql", "")
+        .with_sql("0002_planned.sql", "-- to be written\n")
+        .with_sql("0003_made.sql", "CREATE TABLE made (id BIGINT);");
+    for command in ["plan", "migrate"] {
+        let said = place.run(&[command]).ends_with(0);
+        let both = said.stdout + &said.stderr;
+        for (step, count) in [("0001_empty", 1), ("0002_planned", 1), ("0003_made", 0)] {
+            let warning = format!("{step} does nothing");
+            assert_eq!(both.matches(&warning).count(), count, "{both}");
+        }
+    }
 }

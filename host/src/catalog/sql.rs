@@ -150,6 +150,14 @@ impl SqlStep {
         Ok(step)
     }
 
+    /// Whether neither `migrate` nor `finalize` has a statement.
+    pub fn does_nothing(&self) -> bool {
+        let sections = [&self.migrate, &self.finalize];
+        let has_statement =
+            |section: &Section| comment::scan(&section.text).first_statement.is_some();
+        !sections.into_iter().flatten().any(has_statement)
+    }
+
     fn section(&mut self, part: Part) -> &mut Option<Section> {
         match part {
             Part::Migrate => &mut self.migrate,

@@ -150,6 +150,12 @@ pub fn explain(error: &clap::Error) -> ExitCode {
     }
     let rendered = error.render();
     let is_error = error.use_stderr();
+    if is_error && std::env::args_os().any(|argument| argument == "--json") {
+        let message = without_secrets(&rendered.to_string());
+        let message = message.trim_start_matches("error: ").trim_end();
+        Terminal::new(true).error(message, None);
+        return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+    }
     let is_terminal = match is_error {
         true => std::io::stderr().is_terminal(),
         false => std::io::stdout().is_terminal(),
@@ -232,6 +238,11 @@ impl Arguments {
         };
         if let (Some(why), Some(_)) = (is_here, &global.host) {
             bail!("{why}: leave out `--host`");
+        }
+        if global.create && global.config()?.database.starts_with("postgres") {
+            bail!(
+                "`--create` makes a SQLite file, and the target is on a PostgreSQL server: leave it out"
+            );
         }
         let has_credentials = global.password_file.is_some() || global.token_file.is_some();
         let is_service = matches!(self.command, Command::Serve(_));

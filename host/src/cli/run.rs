@@ -57,6 +57,16 @@ pub(super) async fn run(
     command: Command,
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
+    let is_for_others = arguments.strict
+        || arguments.extent.out_of_order
+        || arguments.transform != TransformArguments::default();
+    if command == Command::Reset && is_for_others {
+        return Err(anyhow::anyhow!(
+            "`--strict`, `--out-of-order` and the flags of transformations are for `migrate` and `finalize`, and have no effect \
+             on `reset`: leave them out"
+        )
+        .into());
+    }
     let manner = Manner {
         wait: !arguments.no_wait,
         strict: arguments.strict,

@@ -10,7 +10,7 @@ use crate::output::without_secrets;
 /// A step in SQL as it runs on a database.
 pub(super) struct PlacedStep {
     pub(super) step: SqlStep,
-    /// What is said when it runs otherwise than its file says.
+    /// What is said when it does nothing, or runs otherwise than its file says.
     pub(super) remark: Option<&'static str>,
 }
 
@@ -18,6 +18,8 @@ const BY_ITSELF: &str = "runs outside a transaction: each of its statements refu
 
 const NO_NEED: &str = "runs in a transaction, although it asks for none: none of its statements refuses to run in one, and \
      where there is one writer the others gain nothing";
+
+const NOTHING: &str = "does nothing: no statement is in its file, outside of what undoes it";
 
 /// Parts of the names of values that nobody writes down.
 const SECRET: [&str; 6] = ["credential", "key", "pass", "private", "secret", "token"];
@@ -69,6 +71,10 @@ pub(super) fn read(
     let mut step = SqlStep::of(file, bytes)?;
     if options.placeholders || step.placeholders {
         put_values_into(&mut step, options, file, &database.capabilities())?;
+    }
+    if step.does_nothing() {
+        let remark = Some(NOTHING);
+        return Ok(PlacedStep { step, remark });
     }
     let text = step.migrate.as_ref().map_or("", |section| &section.text);
     let has_one_writer = database.capabilities().has_one_writer();
