@@ -94,8 +94,8 @@ impl WebhookClient {
     }
 }
 
-/// A client for requests that take no longer than `limit`, answer included.
-pub(crate) fn agent(limit: Duration) -> ureq::Agent {
+/// Trusts the certificate authorities of the system; where it has none, those that browsers trust.
+pub(crate) fn tls() -> TlsConfig {
     let roots = rustls_native_certs::load_native_certs().certs;
     let roots = match roots.is_empty() {
         true => RootCerts::WebPki,
@@ -105,13 +105,18 @@ pub(crate) fn agent(limit: Duration) -> ureq::Agent {
             .collect::<Vec<_>>()
             .into(),
     };
+    TlsConfig::builder().root_certs(roots).build()
+}
+
+/// A client for requests that take no longer than `limit`, answer included.
+pub(crate) fn agent(limit: Duration) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .timeout_global(Some(limit))
         .user_agent(concat!("wasmigrate/", env!("CARGO_PKG_VERSION")))
-        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .tls_config(tls())
         .build();
     config.into()
 }

@@ -17,6 +17,7 @@ use crate::engine::{
 };
 use crate::journal::{BadRow, OutputLine};
 use crate::output::without_secrets;
+use crate::webhook_client::tls;
 
 /// How long to wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -60,7 +61,7 @@ impl Client {
     /// A client of the host at `base`, such as `http://127.0.0.1:9002`. `authorization` is the value of the header.
     pub fn new(base: &str, authorization: Option<String>) -> Self {
         Self {
-            agent: agent(None),
+            agent: agent(base, None),
             base: base.trim_end_matches('/').to_owned(),
             authorization,
         }
@@ -169,7 +170,7 @@ impl Client {
     /// The same client, which waits for no answer longer than short ones take.
     fn impatient(&self) -> Self {
         Self {
-            agent: agent(Some(ANSWER_WAIT)),
+            agent: agent(&self.base, Some(ANSWER_WAIT)),
             ..self.clone()
         }
     }
@@ -264,13 +265,17 @@ impl Client {
 /// The largest answer, in bytes. Stops a service that fills the memory of whoever asks it.
 const MOST_ANSWER: u64 = 256 << 20;
 
-fn agent(answer_wait: Option<Duration>) -> ureq::Agent {
-    ureq::Agent::config_builder()
+fn agent(base: &str, answer_wait: Option<Duration>) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(CONNECT_WAIT))
-        .timeout_global(answer_wait)
-        .build()
-        .into()
+        .timeout_global(answer_wait);
+    // The authorities of the system take their time to be read.
+    let config = match base.get(..8) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("https://") => config.tls_config(tls()),
+        _ => config,
+    };
+    config.build().into()
 }
 
 type Response = ureq::http::Response<ureq::Body>;

@@ -25,6 +25,7 @@ mod simultaneous;
 mod slow;
 mod steps;
 mod terminated;
+mod tls;
 
 use crate::application::Application;
 use crate::hostile::component::{Component, sql};
