@@ -90,7 +90,7 @@ pub(super) fn in_another_language(file_name: &str) -> Option<String> {
         || flyway(stem).is_some_and(|(_, version)| version.is_some())
         || stem.starts_with("R__");
     (is_numbered && OTHER_LANGUAGES.contains(&&*ending)).then(|| {
-        format!("is a migration of another form (.{ending}), which cannot be run here: write it as SQL or as a component")
+        format!("is a migration of another form (.{ending}), which cannot be run here: write it as SQL, as NNNN_name.js or as a component")
     })
 }
 
