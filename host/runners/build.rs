@@ -14,14 +14,19 @@ use sha2::{Digest as _, Sha256};
 
 const GUESTS: &str = "../../guest-migrations";
 const TARGET: &str = "wasm32-wasip2";
+/// The package of the runner, and the profile with which it is built.
+const PACKAGE: &str = "wasmigrate-javascript-runner";
+const PROFILE: &str = "runner";
+
 const WORLDS: [&str; 2] = ["step", "transform"];
 
 /// What the runners are made of, below `guest-migrations`.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "runners",
     "sdk/src",
     "sdk/Cargo.toml",
     "Cargo.toml",
+    "Cargo.lock",
     "../wit",
 ];
 
@@ -191,16 +196,10 @@ fn build(tools: &Tools, shared: &Path, world: &str) -> Result<Vec<u8>, Missing> 
     let target = shared.join("cargo");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .current_dir(guests.join("runners/javascript"))
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--target",
-            TARGET,
-        ])
-        .args(["--features", world])
+        .current_dir(&guests)
+        .args(["build", "--quiet", "--locked", "--target", TARGET])
+        .args(["--package", PACKAGE, "--features", world])
+        .args(["--profile", PROFILE])
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}"))
         .env("RQUICKJS_SYS_NO_WASI_SDK", "1")
@@ -229,7 +228,8 @@ fn build(tools: &Tools, shared: &Path, world: &str) -> Result<Vec<u8>, Missing> 
     }
     let component = target
         .join(TARGET)
-        .join("release/wasmigrate_javascript_runner.wasm");
+        .join(PROFILE)
+        .join(format!("{}.wasm", PACKAGE.replace('-', "_")));
     fs::read(&component).map_err(|error| missing(format!("{}: {error}", component.display())))
 }
 

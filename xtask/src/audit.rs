@@ -25,7 +25,7 @@ pub(crate) fn run() -> Result<()> {
             "the list of known holes cannot be fetched: those that were fetched before are looked for",
         );
     }
-    for workspace in [".", libraries::RUNNER] {
+    for workspace in [".", libraries::GUESTS] {
         let deny = || {
             let mut deny = cargo::cargo();
             let manifest = format!("{workspace}/Cargo.toml");

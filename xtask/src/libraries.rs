@@ -39,25 +39,22 @@ impl Library {
 /// The system that releases are for.
 const SYSTEM: &str = "x86_64-unknown-linux-gnu";
 
-/// Where the runner of scripts is, which has a workspace and a system of its own.
-pub(crate) const RUNNER: &str = "guest-migrations/runners/javascript";
-const RUNNERS_SYSTEM: &str = "wasm32-wasip2";
+/// The workspace of the guests, and their system.
+pub(crate) const GUESTS: &str = "guest-migrations";
+const GUESTS_SYSTEM: &str = "wasm32-wasip2";
 
-/// The package that has the runner in it.
+/// The guest that is a part of the host's binary, and the package that has it in it.
+const RUNNER: &str = "wasmigrate-javascript-runner";
 const HOLDER: &str = "wasmigrate-runners";
 
-/// All packages, by cargo's names for them: those of the host on the system that releases are for, and those of the runner
-/// that is in its binary.
+/// All packages, by cargo's names for them: those of the host on the system that releases are for, and those of the guests.
 pub(crate) fn all() -> Result<BTreeMap<String, Library>> {
     let mut all = of_workspace(&cargo::root(), SYSTEM)?;
-    let of_runner = of_workspace(&cargo::root().join(RUNNER), RUNNERS_SYSTEM)?;
-    let is_used = |id: &String| {
-        let mut others = of_runner.values();
-        others.any(|other| other.runs_with.contains(id) || other.built_with.contains(id))
-    };
-    let root = of_runner.keys().find(|id| !is_used(id)).cloned();
-    let root = root.with_context(|| format!("{RUNNER} has no package"))?;
-    for (id, library) in of_runner {
+    let guests = of_workspace(&cargo::root().join(GUESTS), GUESTS_SYSTEM)?;
+    let runner = guests.iter().find(|(_, guest)| guest.name == RUNNER);
+    let runner = runner.map(|(id, _)| id.clone());
+    let runner = runner.with_context(|| format!("there is no package `{RUNNER}`"))?;
+    for (id, library) in guests {
         match all.entry(id) {
             Entry::Vacant(entry) => {
                 entry.insert(library);
@@ -73,7 +70,7 @@ pub(crate) fn all() -> Result<BTreeMap<String, Library>> {
     let holder = holders
         .next()
         .with_context(|| format!("there is no package `{HOLDER}`"))?;
-    holder.runs_with.push(root);
+    holder.runs_with.push(runner);
     Ok(all)
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     outcome?;
     let mut guest_tests = cargo::cargo();
     guest_tests
-        .args(["test", "--workspace", "--"])
+        .args(["test", "--"])
         .args(filter)
         .current_dir(guests::sources())
         .env("CARGO_TARGET_DIR", target.join("guest-tests"));

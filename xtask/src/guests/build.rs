@@ -16,7 +16,7 @@ pub(super) fn run(
     let mut cargo = toolchain.cargo()?;
     cargo
         .current_dir(sources)
-        .args(["--workspace", "--release", "--locked"])
+        .args(["--release", "--locked"])
         .args(["--target", toolchain.target()])
         .env("CARGO_TARGET_DIR", target_directory);
     run_quietly(
