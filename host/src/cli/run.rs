@@ -57,13 +57,11 @@ pub(super) async fn run(
     command: Command,
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
-    let is_for_others = arguments.strict
-        || arguments.extent.out_of_order
-        || arguments.transform != TransformArguments::default();
+    let is_for_others = arguments.strict || arguments.transform != TransformArguments::default();
     if command == Command::Reset && is_for_others {
         return Err(anyhow::anyhow!(
-            "`--strict`, `--out-of-order` and the flags of transformations are for `migrate` and `finalize`, and have no effect \
-             on `reset`: leave them out"
+            "`--strict` and the flags of transformations are for `migrate` and `finalize`, and have no effect on `reset`: leave \
+             them out"
         )
         .into());
     }

@@ -31,7 +31,8 @@ impl Files {
                 &format!("127.0.0.1:{port}"),
             ])
             .current_dir(place.path())
-            .stdin(Stdio::null())
+            // It ends with its input.
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
