@@ -303,10 +303,8 @@ impl Observer for Lines {
                 "run {run}: {command}, {}",
                 counted(*steps, "step", "steps")
             )),
-            Event::Resting {
-                waits_for: Some(what),
-            } => self.line(&format!("the run is paused: {what}")),
-            Event::Resting { waits_for: None } => self.line("the run continues"),
+            Event::Paused { waits_for } => self.line(&format!("the run is paused: {waits_for}")),
+            Event::Resumed => self.line("the run continues"),
             Event::Warning { message } => {
                 self.line(&format!("{} {message}", style("warning:").yellow()));
             }

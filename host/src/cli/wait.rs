@@ -81,7 +81,7 @@ pub(super) async fn run(
             };
             return Err(CommandError {
                 status: OVERDUE,
-                message: format!("waited in vain for {:?}: {seen}", arguments.timeout),
+                message: format!("gave up after {:?}: {seen}", arguments.timeout),
                 failure: None,
             });
         }

@@ -64,8 +64,10 @@ pub enum Event {
         #[serde(flatten)]
         pace: Pace,
     },
-    /// The run pauses until something is over, or continues.
-    Resting { waits_for: Option<String> },
+    /// The run is paused until something is over.
+    Paused { waits_for: String },
+    /// The run, which was paused, goes on.
+    Resumed,
     /// A step wrote a line.
     Output {
         step: String,

@@ -89,8 +89,11 @@ pub(super) async fn tell(
     let mut fenced = Fenced::begin(session, lease, Durability::Deferred).await?;
     journal::write_waiting(fenced.session(), lease.run, waits_for).await?;
     fenced.commit().await?;
-    observer.notify(&Event::Resting {
-        waits_for: waits_for.map(str::to_owned),
+    observer.notify(&match waits_for {
+        Some(waits_for) => Event::Paused {
+            waits_for: waits_for.to_owned(),
+        },
+        None => Event::Resumed,
     });
     Ok(())
 }

@@ -97,10 +97,8 @@ fn log(run: i64, event: &Event) {
                 "pace"
             );
         }
-        Event::Resting {
-            waits_for: Some(what),
-        } => tracing::info!(run, what, "run is paused"),
-        Event::Resting { waits_for: None } => tracing::info!(run, "run continues"),
+        Event::Paused { waits_for } => tracing::info!(run, waits_for, "run is paused"),
+        Event::Resumed => tracing::info!(run, "run continues"),
         Event::Warning { message } => tracing::warn!("{message}"),
         Event::Waiting {
             holder,

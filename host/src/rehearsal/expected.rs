@@ -84,22 +84,41 @@ pub(super) fn compare(
     Ok(compared)
 }
 
+/// What a file of expectations names.
+#[derive(Default)]
+struct Entries {
+    queries: Map<String, Json>,
+    tables: Map<String, Json>,
+}
+
+impl Entries {
+    fn read(case: &Case, path: &Path) -> Result<Self, Error> {
+        let failed = |why: String| refused(path, why);
+        let text = (case.fixture.read(path)).map_err(|error| failed(error.to_string()))?;
+        let document = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        let Json::Object(entries) = document else {
+            return Err(failed(
+                "it must be an object of tables or queries".to_owned(),
+            ));
+        };
+        let (queries, tables) = entries
+            .into_iter()
+            .partition(|(name, _)| name.contains(char::is_whitespace));
+        Ok(Self { queries, tables })
+    }
+}
+
+fn refused(path: &Path, why: String) -> Error {
+    Error::Fixture(format!("`{}`: {why}", path.display()))
+}
+
 fn differences_from_json(
     case: &Case,
     path: &Path,
     incomparable: &BTreeSet<String>,
 ) -> Result<Vec<String>, Error> {
-    let failed = |why: String| Error::Fixture(format!("`{}`: {why}", path.display()));
-    let text = (case.fixture.read(path)).map_err(|error| failed(error.to_string()))?;
-    let document: Json = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
-    let Json::Object(entries) = document else {
-        return Err(failed(
-            "it must be an object of tables or queries".to_owned(),
-        ));
-    };
-    let (queries, tables): (Map<String, Json>, Map<String, Json>) = entries
-        .into_iter()
-        .partition(|(name, _)| name.contains(char::is_whitespace));
+    let failed = |why: String| refused(path, why);
+    let Entries { queries, tables } = Entries::read(case, path)?;
     let mut texts = Vec::new();
     let text = Json::Object(tables).to_string();
     let tables = fixture::rows_from_json(path, "", &text)?;
@@ -125,8 +144,10 @@ fn differences_from_json(
     except(&mut different, incomparable);
     texts.extend(different.into_iter().map(|difference| difference.text));
     for (query, rows) in queries {
-        let found = parallel::wait(ask(&*case.undisturbed.database.database(), &query))?
-            .map_err(|error| failed(format!("`{query}`: {error}")))?;
+        let found: Vec<Vec<Option<String>>> = ask(case, path, &query)?
+            .iter()
+            .map(|row| row.iter().map(canonical).collect())
+            .collect();
         let expected: Vec<Vec<Option<String>>> = match rows {
             Json::Array(rows) => rows.iter().map(cells).collect(),
             _ => {
@@ -169,18 +190,17 @@ fn lines(rows: &[Vec<Option<String>>]) -> String {
     }
 }
 
-async fn ask(
-    database: &dyn Database,
-    query: &str,
-) -> crate::database::Result<Vec<Vec<Option<String>>>> {
+fn ask(case: &Case, path: &Path, query: &str) -> Result<Vec<Vec<Value>>, Error> {
+    parallel::wait(rows_of(&*case.undisturbed.database.database(), query))?
+        .map_err(|error| refused(path, format!("`{query}`: {error}")))
+}
+
+async fn rows_of(database: &dyn Database, query: &str) -> crate::database::Result<Vec<Vec<Value>>> {
     let mut session = database.open(Access::Read, &Stop::default()).await?;
     session.begin_read().await?;
     let rows = session.rows_as(Authority::Application, query, &[]).await;
     session.rollback().await?;
-    Ok(rows?
-        .iter()
-        .map(|row| row.iter().map(canonical).collect())
-        .collect())
+    rows
 }
 
 /// Makes the database that a script describes, and compares all of it.
@@ -242,36 +262,52 @@ fn narrowed(table: &Table, columns: &[String]) -> Table {
     }
 }
 
-/// Writes what the step made or changed as what is expected.
+/// Writes what the step made or changed as what is expected, and what the file named before, with its new values.
 fn write(case: &Case, path: &Path) -> Result<(), Error> {
+    let named = match path.exists() {
+        true => Entries::read(case, path)?,
+        false => Entries::default(),
+    };
     let mut document: BTreeMap<String, Json> = BTreeMap::new();
     for (name, table) in &case.undisturbed.finalized.tables {
-        if case.before.tables.get(name) == Some(table) {
+        let named = named.tables.get(name);
+        if named.is_none() && case.before.tables.get(name) == Some(table) {
             continue;
         }
-        let stable: Vec<usize> = (0..table.columns.len())
-            .filter(|position| {
-                let column = table.columns.get(*position).map_or("", String::as_str);
-                !case.unstable.contains(&format!("{name}.{column}"))
-            })
+        let named = named.and_then(columns_of);
+        let is_kept = |column: &String| match &named {
+            Some(named) => named.contains(column),
+            None => !case.unstable.contains(&format!("{name}.{column}")),
+        };
+        let columns: Vec<String> = table
+            .columns
+            .iter()
+            .filter(|column| is_kept(column))
+            .cloned()
             .collect();
-        if table.rows.len() > MOST_ROWS || stable.is_empty() {
+        if table.rows.len() > MOST_ROWS || columns.is_empty() {
             let count = Json::from(table.rows.len());
             let query = format!("SELECT count(*) FROM {name}");
             document.insert(query, Json::Array(vec![Json::Array(vec![count])]));
             continue;
         }
+        let rows = narrowed(table, &columns).rows;
         let object = |row: &Row| {
-            let cells = stable.iter().filter_map(|position| {
-                let value: &Value = row.cells.get(*position)?;
-                Some((
-                    table.columns.get(*position)?.clone(),
-                    fixture::to_json(value),
-                ))
-            });
-            Json::Object(cells.collect())
+            let cells = columns.iter().zip(&row.cells);
+            Json::Object(
+                cells
+                    .map(|(column, value)| (column.clone(), fixture::to_json(value)))
+                    .collect(),
+            )
         };
-        document.insert(name.clone(), table.rows.iter().map(object).collect());
+        document.insert(name.clone(), rows.iter().map(object).collect());
+    }
+    for query in named.queries.keys() {
+        let rows = ask(case, path, query)?;
+        let rows = rows
+            .iter()
+            .map(|row| row.iter().map(fixture::to_json).collect::<Json>());
+        document.insert(query.clone(), rows.collect());
     }
     let failed = |why: String| Error::Fixture(format!("cannot write `{}`: {why}", path.display()));
     let mut text =
@@ -281,4 +317,11 @@ fn write(case: &Case, path: &Path) -> Result<(), Error> {
         (case.fixture.check(path)).map_err(|error| failed(error.to_string()))?;
     }
     std::fs::write(path, text).map_err(|error| failed(error.to_string()))
+}
+
+/// The columns that the rows of a table name; none when the table is to be empty.
+fn columns_of(rows: &Json) -> Option<BTreeSet<String>> {
+    let rows = rows.as_array()?.iter().filter_map(Json::as_object);
+    let columns: BTreeSet<String> = rows.flat_map(Map::keys).cloned().collect();
+    (!columns.is_empty()).then_some(columns)
 }

@@ -92,7 +92,7 @@ fn what_is_not_there_yet_is_waited_for() {
         .and_says("it does not accept this token or password");
     drop(service);
     let said = end(with_token("token", "1s")).ends_with(3);
-    assert!(said.stderr.contains("waited in vain for 1s"), "{said:?}");
+    assert!(said.stderr.contains("gave up after 1s"), "{said:?}");
     let waiting = with_token("token", "5m");
     let listen = address.to_string();
     let mut service = place.start(&["serve", "--listen", &listen, "--token-file", "token"]);

@@ -254,7 +254,7 @@ DROP TABLE shout;
         "person.0002.after.json",
         r#"{"shout": [{"id": 1, "name": "ZOE"}, {"id": 2, "name": "ANN"}, {"id": 3, "name": "ANN"},
                       {"id": 4, "name": "BOB"}, {"id": 5, "name": "Eve"}],
-            "SELECT count(*) FROM shout": [[5]]}"#,
+            "SELECT count(*), max(name) FROM shout": [[5, "Zoe"]], "person": [{"id": 4}]}"#,
     );
     caught(
         test(&place, &["2"]),
@@ -270,4 +270,21 @@ DROP TABLE shout;
     let said = clean(test(&place, &["2"]));
     let summary = super::check(&said, "applies")["summary"].to_string();
     assert!(summary.contains("1 result as expected"), "{summary}");
+    let path = place
+        .path()
+        .join("migrations/fixtures/person.0002.after.json");
+    let accepted = std::fs::read_to_string(path).unwrap();
+    let accepted: serde_json::Value = serde_json::from_str(&accepted).unwrap();
+    let of_query = &accepted["SELECT count(*), max(name) FROM shout"];
+    assert_eq!(
+        *of_query,
+        serde_json::json!([[5, "ZOE"]]),
+        "the query stays"
+    );
+    let people = &accepted["person"];
+    assert_eq!(
+        people[3],
+        serde_json::json!({ "id": 4 }),
+        "so does the table, with its column alone"
+    );
 }

@@ -75,7 +75,7 @@ fn a_run_over_tenants_pauses_and_continues() {
     let mut host = Host::start(&place, &ONE_BY_ONE);
     host.until("step_ended");
     place.run(&["pause"]).ends_with(0);
-    host.until("resting");
+    host.until("paused");
     place.run(&["status"]).and_says("on hold paused by");
     let applied = || {
         let tenants = place.run(&["tenants", "--json"]).ends_with(0).json();

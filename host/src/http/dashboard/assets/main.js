@@ -151,7 +151,7 @@ const listener = {
     }
     if (data.event === "step_ended") output.refreshSoon();
     if (data.event === "run_ended") look();
-    if (data.event === "resting") lookForPause().catch((refused) => trouble(refused.message));
+    if (data.event === "paused" || data.event === "resumed") lookForPause().catch((refused) => trouble(refused.message));
     due();
   },
 };
