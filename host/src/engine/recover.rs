@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::database::{Durability, Result, Session};
+use crate::database::{Durability, ErrorKind, Result, Session};
 use crate::journal::{self, Fenced, Lease, NoStep, PendingOutput, StepState};
 
 /// What connection was lost.
@@ -30,9 +30,7 @@ pub(super) async fn recover<T>(
     settle: impl AsyncFnOnce(&mut Fenced<'_, NoStep>) -> Result<T>,
 ) -> Result<T> {
     output.connection_lost();
-    session.rollback().await?;
-    session.reconnect().await?;
-    session.begin(Durability::Deferred).await?;
+    begin_again(session).await?;
     let part = match lost {
         Lost::OfRun => None,
         Lost::OfPart(part) => Some(part),
@@ -42,6 +40,24 @@ pub(super) async fn recover<T>(
     let found = settle(&mut fenced).await?;
     fenced.with_output(output).commit().await?;
     Ok(found)
+}
+
+/// Opens a transaction after a lost connection. This one may be lost, too, without anybody having noticed, if nothing was said on
+/// it since: that is known when it is used.
+async fn begin_again(session: &mut dyn Session) -> Result<()> {
+    let mut tries = 1..=2;
+    loop {
+        session.rollback().await?;
+        session.reconnect().await?;
+        let begun = async {
+            session.begin(Durability::Deferred).await?;
+            session.settle().await
+        };
+        match begun.await {
+            Err(error) if error.kind == ErrorKind::Unavailable && tries.next() == Some(1) => {}
+            begun => return begun,
+        }
+    }
 }
 
 /// What a run was told to be committed, by what it is of.
