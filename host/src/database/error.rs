@@ -99,6 +99,20 @@ impl Error {
         Self::new(ErrorKind::NotPermitted, message)
     }
 
+    /// Whether the database did not take a value, or a trigger what comes of it, so that it may take those of other rows.
+    pub fn refuses_values(&self) -> bool {
+        // https://www.postgresql.org/docs/current/errcodes-appendix.html
+        const CLASSES: [&str; 7] = ["20", "21", "22", "27", "44", "54", "P0"];
+        let class = self.code.get(..2).filter(|_| self.code.len() == 5);
+        match self.kind {
+            ErrorKind::Constraint => true,
+            ErrorKind::Other => {
+                self.code == "SQLITE_MISMATCH" || class.is_some_and(|it| CLASSES.contains(&it))
+            }
+            _ => false,
+        }
+    }
+
     /// An argument makes no sense; `message` says which.
     pub fn invalid_argument(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidArgument, message)

@@ -193,6 +193,54 @@ mod postgres {
     }
 
     #[test]
+    fn by_an_array() {
+        for (kind, value) in [
+            ("INT", "ARRAY[NUMBER, 7]"),
+            ("TEXT", r#"ARRAY['a', '{\\\", NUMBER']"#),
+            ("UUID", "ARRAY[md5('NUMBER')::uuid]"),
+            ("INT[]", "ARRAY[ARRAY[NUMBER, 1], ARRAY[2, 3]]"),
+        ] {
+            transforms(
+                &format!("id {kind}[] PRIMARY KEY"),
+                "",
+                |number| value.replace("NUMBER", &number.to_string()),
+                "id",
+            );
+        }
+        transforms(
+            "id INT[], number BIGINT",
+            ", PRIMARY KEY (id, number)",
+            |number| format!("ARRAY[{}], {number}", number % 7),
+            "number",
+        );
+    }
+
+    #[test]
+    fn by_fields() {
+        for kind in ["pair", "named_pair"] {
+            let place = || {
+                Place::new().with_data(
+                    "CREATE TYPE pair AS (number INT, name TEXT); CREATE DOMAIN named_pair AS pair CHECK (VALUE IS NOT NULL)",
+                )
+            };
+            transforms_in(
+                place(),
+                &format!("id {kind} PRIMARY KEY"),
+                "",
+                |number| format!("ROW({}, 'a\"({number}')", number % 7),
+                "id",
+            );
+            transforms_in(
+                place(),
+                &format!("id {kind}, number BIGINT"),
+                ", PRIMARY KEY (id, number)",
+                |number| format!("ROW({}, ','), {number}", number % 7),
+                "number",
+            );
+        }
+    }
+
+    #[test]
     fn by_a_uuid() {
         transforms(
             "id UUID PRIMARY KEY",

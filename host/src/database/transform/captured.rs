@@ -91,7 +91,7 @@ impl TransformedTable {
         };
         let dialect = session.server().transforming;
         let has_key = dialect.has_key_among(self, keys.len());
-        let has_value = self.each_is("IS NOT NULL").join(" OR ");
+        let has_value = self.each_present().join(" OR ");
         let is_to_clear = format!("{has_key} AND ({filter}) IS NOT TRUE AND ({has_value})");
         let set: Vec<String> = self
             .derived

@@ -47,9 +47,31 @@ pub struct ColumnDefinition {
     pub(in crate::database) is_collatable: bool,
     /// On a server, the schema of the operators in whose order its values are, in quotes.
     pub(in crate::database) operators: Option<String>,
+    /// What its values are made of.
+    pub(in crate::database) form: Form,
+}
+
+/// What the values of a type, or of the one that a domain is of, are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::database) enum Form {
+    /// Of nothing else: they are elements of an array as they are.
+    #[default]
+    Plain,
+    /// Of elements, or of what an array would take apart: they are elements of an array as their texts.
+    Elements,
+    /// Of fields. The same holds for them, and `IS NULL` looks at the fields.
+    Fields,
 }
 
 impl ColumnDefinition {
+    /// A parameter for a value of it.
+    pub(in crate::database) fn parameter(&self, number: usize) -> String {
+        match self.form {
+            Form::Plain => format!("${number}"),
+            Form::Elements | Form::Fields => format!("${number}::{}", self.base_type),
+        }
+    }
+
     /// How values of it are compared, whatever the search path is: `=`, `<` and their like.
     pub(in crate::database) fn operator(&self, symbol: &str) -> String {
         match &self.operators {

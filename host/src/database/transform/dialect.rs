@@ -51,6 +51,14 @@ pub trait Transforming: fmt::Debug + Send + Sync {
     /// Removes the triggers of the capture.
     fn remove_triggers(&self, table: &TransformedTable) -> Vec<String>;
 
+    /// Removes those that are on other tables now, because the transformed table has changed its name since, unless
+    /// [`Transforming::remove_triggers`] does; returns the names of these tables.
+    async fn remove_strays(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+    ) -> Result<Vec<String>>;
+
     /// Removes what they call.
     fn remove_function(&self, table: &TransformedTable) -> Option<String>;
 
@@ -93,6 +101,9 @@ pub trait Transforming: fmt::Debug + Send + Sync {
         derived: Batch,
         is_captured: bool,
     ) -> Result<u64>;
+
+    /// Lets each statement that follows be checked at once, and not only with the commit.
+    async fn check_at_once(&self, session: &mut dyn Session) -> Result<()>;
 
     /// How long the session waits for a lock.
     async fn lock_timeout(&self, session: &mut dyn Session) -> Result<Duration>;

@@ -18,7 +18,7 @@ use super::{Authority, Result, Session, Value, quote};
 
 pub use chunk::Chunk;
 pub use definition::{ColumnDefinition, TableDefinition};
-pub(super) use definition::{integer_of, text_of, unique_columns};
+pub(super) use definition::{Form, integer_of, text_of, unique_columns};
 pub use dialect::Transforming;
 pub use table::{Derivation, DerivedColumn, TransformedTable};
 pub use watched::Watched;
@@ -27,14 +27,6 @@ pub use watched::Watched;
 pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let names: Vec<String> = names.into_iter().map(quote).collect();
     names.join(", ")
-}
-
-/// So many parameters in a row, from this number.
-fn numbers(first: usize, count: usize) -> String {
-    let numbers: Vec<String> = (first..first + count)
-        .map(|number| format!("${number}"))
-        .collect();
-    numbers.join(", ")
 }
 
 /// All rows of a small result whose query holds words of the step's.

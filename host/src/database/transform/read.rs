@@ -101,7 +101,7 @@ impl TransformedTable {
     ) -> Result<Chunk> {
         let missing = self.each_missing();
         let missing = match missing.is_empty() {
-            true => self.each_is("IS NULL").join(" AND "),
+            true => self.each_absent().join(" AND "),
             false => missing.join(" OR "),
         };
         let condition = format!("({missing}) AND {}", self.is_not_captured());

@@ -53,13 +53,15 @@ impl TransformedTable {
         send(session, dialect.remove_triggers(self)).await
     }
 
-    /// Removes the capture of changes.
-    pub async fn remove_capture(&self, session: &mut dyn Session) -> Result<()> {
+    /// Removes the capture of changes; returns the names of other tables that had triggers of it.
+    pub async fn remove_capture(&self, session: &mut dyn Session) -> Result<Vec<String>> {
         let dialect = session.server().transforming;
+        let strays = dialect.remove_strays(session, self).await?;
         let mut statements = dialect.remove_triggers(self);
         statements.extend(dialect.remove_function(self));
         statements.push(format!("DROP TABLE IF EXISTS {}", self.capture_name()));
-        send(session, statements).await
+        send(session, statements).await?;
+        Ok(strays)
     }
 
     /// Removes the derived columns.

@@ -1,7 +1,7 @@
 //! A table with what a transformation does to it.
 
-use super::definition::{ColumnDefinition, TableDefinition};
-use super::{list, numbers};
+use super::definition::{ColumnDefinition, Form, TableDefinition};
+use super::list;
 use crate::database::quote;
 
 /// A column that a function computes.
@@ -147,7 +147,8 @@ impl TransformedTable {
         let same: Vec<String> = (first..)
             .zip(&self.key)
             .map(|(number, column)| {
-                format!("{} {} ${number}", quote(&column.name), column.operator("="))
+                let (name, same) = (quote(&column.name), column.operator("="));
+                format!("{name} {same} {}", column.parameter(number))
             })
             .collect();
         same.join(" AND ")
@@ -162,8 +163,17 @@ impl TransformedTable {
     }
 
     fn compare_keys(&self, operator: &str, first: usize) -> String {
-        let (keys, values) = (self.key_columns(), numbers(first, self.key.len()));
+        let (keys, values) = (self.key_columns(), self.key_as_parameters(first));
         format!("({keys}) {operator} ({values})")
+    }
+
+    /// A key whose values are parameters, of which the first has this number.
+    fn key_as_parameters(&self, first: usize) -> String {
+        let values = (first..).zip(&self.key);
+        let values: Vec<String> = values
+            .map(|(number, column)| column.parameter(number))
+            .collect();
+        values.join(", ")
     }
 
     /// The same column by column: the first that is not the same decides.
@@ -171,12 +181,9 @@ impl TransformedTable {
         let mut conditions = Vec::new();
         let mut same = String::new();
         for (number, column) in (first..).zip(&self.key) {
-            let name = quote(&column.name);
-            conditions.push(format!(
-                "{same}{name} {} ${number}",
-                column.operator(symbol)
-            ));
-            same.push_str(&format!("{name} {} ${number} AND ", column.operator("=")));
+            let (name, value) = (quote(&column.name), column.parameter(number));
+            conditions.push(format!("{same}{name} {} {value}", column.operator(symbol)));
+            same.push_str(&format!("{name} {} {value} AND ", column.operator("=")));
         }
         conditions.extend(otherwise);
         format!("({})", conditions.join(" OR "))
@@ -186,7 +193,7 @@ impl TransformedTable {
     pub(in crate::database) fn keys_as_parameters(&self, count: usize) -> String {
         let width = self.key.len();
         let keys: Vec<String> = (0..count)
-            .map(|key| format!("({})", numbers(key * width + 1, width)))
+            .map(|key| format!("({})", self.key_as_parameters(key * width + 1)))
             .collect();
         keys.join(", ")
     }
@@ -199,19 +206,39 @@ impl TransformedTable {
         }
     }
 
-    /// This said of each derived column.
-    pub(super) fn each_is(&self, what: &str) -> Vec<String> {
+    /// That a derived column has a value, of each.
+    pub(super) fn each_present(&self) -> Vec<String> {
         let derived = self.derived.iter();
         derived
-            .map(|column| format!("{} {what}", quote(&column.name)))
+            .map(|column| match self.has_fields(&column.name) {
+                false => format!("{} IS NOT NULL", quote(&column.name)),
+                true => format!("{} IS DISTINCT FROM NULL", quote(&column.name)),
+            })
             .collect()
+    }
+
+    /// That a derived column has no value, of each.
+    pub(super) fn each_absent(&self) -> Vec<String> {
+        let derived = self.derived.iter();
+        derived.map(|column| self.is_absent(&column.name)).collect()
     }
 
     /// That a required column has no value, of each.
     pub(super) fn each_missing(&self) -> Vec<String> {
-        self.required()
-            .map(|name| format!("{} IS NULL", quote(name)))
-            .collect()
+        self.required().map(|name| self.is_absent(name)).collect()
+    }
+
+    fn is_absent(&self, name: &str) -> String {
+        match self.has_fields(name) {
+            false => format!("{} IS NULL", quote(name)),
+            true => format!("{} IS NOT DISTINCT FROM NULL", quote(name)),
+        }
+    }
+
+    /// Whether a derived column's values have fields, all of which may be null without the value being none.
+    pub(in crate::database) fn has_fields(&self, name: &str) -> bool {
+        let mut present = self.present.iter();
+        present.any(|column| column.name == name && column.form == Form::Fields)
     }
 }
 

@@ -8,6 +8,8 @@ use crate::engine::program::Program;
 use crate::engine::transaction::{Ran, StepTransaction};
 use crate::engine::transform::{self, Backfill};
 use crate::journal::{Phase, TransformationRecord};
+use crate::output::Level;
+use crate::sandbox::OutputWriter as _;
 
 impl Run<'_> {
     pub(super) async fn try_transform(
@@ -130,8 +132,16 @@ impl Run<'_> {
             return (Err(failure), transaction);
         };
         self.stop.set_deadline(Some(self.engine.deadline()));
+        let output = &transaction.output;
         let result = match transaction.phase {
-            Phase::Reset => transform::reset(loaded, begun, session).await,
+            Phase::Reset => {
+                let reset = transform::reset(loaded, begun, session).await;
+                reset.map(|told| {
+                    if let Some(line) = told {
+                        output.write(Level::Warning, line);
+                    }
+                })
+            }
             _ => {
                 let (engine, context) = (self.engine, &self.context);
                 transform::cut_over(engine, context, loaded, begun, session, &self.stop).await

@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::transaction::RunContext;
-use crate::journal::{self, Fenced, Lease, Phase, TransformationRecord};
+use crate::journal::{self, Phase, TransformationRecord};
 
 /// What can be done before the table is locked: drains most of what changed, tries bad rows again, and finds out whether
 /// the cut-over would fail. In transactions of its own.
@@ -34,7 +34,7 @@ pub(in crate::engine) async fn before_cut_over(
     let plan = plan.await;
     session.rollback().await.map_err(Failure::from_database)?;
     let plan = plan?;
-    secure(session, &plan, backfill.lease).await?;
+    secure(session, &plan, backfill).await?;
     let mut drain = Drain::new(backfill.function(backfill.stop), &plan);
     drain.until_few(session, backfill.lease).await?;
     drain.retry_bad_rows(session, backfill.lease).await?;
@@ -48,7 +48,7 @@ pub(in crate::engine) async fn before_cut_over(
 pub(super) async fn secure(
     session: &mut dyn Session,
     plan: &Plan,
-    lease: &Lease,
+    backfill: &Backfill<'_>,
 ) -> Result<(), Failure> {
     if !plan.table.has_function(session) {
         return Ok(());
@@ -56,9 +56,7 @@ pub(super) async fn secure(
     let secured = async {
         session.begin(Durability::Deferred).await?;
         plan.table.install_function(session).await?;
-        session.verify().await?;
-        let fenced = Fenced::of_steps(session, lease).verify().await?;
-        fenced.commit().await
+        backfill.commit(session).await
     };
     secured.await.map_err(Failure::from_database)
 }
@@ -144,22 +142,34 @@ pub(in crate::engine) async fn cut_over(
     changed.await.map_err(Failure::from_database)
 }
 
-/// Removes all that migrate added to a table that is locked.
+/// Removes all that migrate added to a table that is locked. Returns what the operator should know.
 pub(in crate::engine) async fn reset(
     loaded: &Loaded,
     begun: &TransformationRecord,
     session: &mut dyn Session,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     let plan = Plan::new(session, loaded.step.index, recorded(begun)?, Stage::Either).await?;
     let removed = async {
-        remove(session, &plan).await?;
-        session.verify().await
+        let told = remove(session, &plan).await?;
+        session.verify().await?;
+        Ok(told)
     };
     removed.await.map_err(Failure::from_database)
 }
 
-/// Removes the capture and the derived columns.
-pub(super) async fn remove(session: &mut dyn Session, plan: &Plan) -> crate::database::Result<()> {
-    plan.table.remove_capture(session).await?;
-    plan.table.remove_columns(session).await
+/// Removes the capture and the derived columns. Returns what the operator should know.
+pub(super) async fn remove(
+    session: &mut dyn Session,
+    plan: &Plan,
+) -> crate::database::Result<Option<String>> {
+    let strays = plan.table.remove_capture(session).await?;
+    plan.table.remove_columns(session).await?;
+    Ok((!strays.is_empty()).then(|| {
+        format!(
+            "the triggers that capture changes of {} were on {}, and were removed there; columns that the host had added to that \
+             table stay",
+            plan.table.name,
+            strays.join(", ")
+        )
+    }))
 }

@@ -1,12 +1,12 @@
 //! A table as PostgreSQL knows it.
 
 use crate::database::transform::{
-    ColumnDefinition, TableDefinition, integer_of, text_of, unique_columns,
+    ColumnDefinition, Form, TableDefinition, integer_of, text_of, unique_columns,
 };
 use crate::database::{Authority, Result, Session, Value, quote};
 
 /// The columns of a table `$1`: how their types are spelled, with the schema that they are in unless the spelling names it,
-/// and the schema of the operators in whose order their values are.
+/// the schema of the operators in whose order their values are, and what the values are made of.
 const COLUMNS: &str = "
     SELECT attname, pg_catalog.format_type(atttypid, atttypmod), pg_catalog.format_type(atttypid, -1),
       coalesce((
@@ -30,7 +30,16 @@ const COLUMNS: &str = "
           JOIN pg_catalog.pg_operator ON pg_operator.oid = amopopr
           JOIN pg_catalog.pg_namespace ON pg_namespace.oid = oprnamespace
         LIMIT 1
-      ), 'pg_catalog')
+      ), 'pg_catalog'),
+      (
+        WITH RECURSIVE bare (type) AS (
+          SELECT atttypid UNION ALL
+          SELECT typbasetype FROM bare JOIN pg_catalog.pg_type ON pg_type.oid = type WHERE typtype = 'd'
+        )
+        SELECT CASE WHEN pg_catalog.bool_or(typtype = 'c') THEN 'fields'
+          WHEN pg_catalog.bool_or(typcategory = 'A' OR typdelim <> ',') THEN 'elements' END
+        FROM bare JOIN pg_catalog.pg_type ON pg_type.oid = type
+      )
     FROM pg_catalog.pg_attribute
     WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
 
@@ -83,7 +92,8 @@ pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option
     let columns = rows.into_iter().map(column).collect();
     let indexes = session
         .rows(
-            // An index that takes for different what the column takes for equal does not make the column's values unique.
+            // An index that takes for different what the column takes for equal does not make the column's values unique; one that
+            // is checked late does, as far as others can see them.
             "SELECT indexrelid::pg_catalog.text, CASE WHEN (
                  indcollation[part.place::int4 - 1] = attcollation
                  OR (SELECT collisdeterministic FROM pg_catalog.pg_collation WHERE oid = attcollation)
@@ -93,7 +103,7 @@ pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option
              FROM pg_catalog.pg_index
              CROSS JOIN LATERAL pg_catalog.unnest(indkey::int2[]) WITH ORDINALITY AS part (number, place)
              LEFT JOIN pg_catalog.pg_attribute ON attrelid = indrelid AND attnum = part.number
-             WHERE indrelid = pg_catalog.to_regclass($1) AND indisunique AND indisvalid AND indimmediate
+             WHERE indrelid = pg_catalog.to_regclass($1) AND indisunique AND indisvalid
              AND indpred IS NULL AND part.place <= indnkeyatts",
             &[full],
         )
@@ -126,6 +136,11 @@ fn column(row: Vec<Value>) -> ColumnDefinition {
         is_generated: false,
         is_collatable: integer_of(row.get(5)) == 1,
         operators: Some(quote(&text_of(row.get(7)))),
+        form: match row.get(8).and_then(Value::as_text) {
+            Some("fields") => Form::Fields,
+            Some("elements") => Form::Elements,
+            _ => Form::Plain,
+        },
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::database::transform::{
-    Chunk, TableDefinition, TransformedTable, Transforming, Watched, step_rows,
+    Chunk, Form, TableDefinition, TransformedTable, Transforming, Watched, step_rows,
 };
 use crate::database::{Authority, Batch, ErrorKind, Result, Session, Value, quote};
 
@@ -89,6 +89,14 @@ impl Transforming for PostgresTransforming {
         triggers::remove(table)
     }
 
+    async fn remove_strays(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+    ) -> Result<Vec<String>> {
+        triggers::remove_strays(session, table).await
+    }
+
     fn remove_function(&self, table: &TransformedTable) -> Option<String> {
         let capture = table.capture_name();
         Some(format!("DROP FUNCTION IF EXISTS {capture}()"))
@@ -108,8 +116,11 @@ impl Transforming for PostgresTransforming {
     }
 
     fn has_key_among(&self, table: &TransformedTable, count: usize) -> String {
-        // For one column, a form that the server looks up in an index all at once.
-        if let [column] = &table.key[..] {
+        // For one column, a form that the server looks up in an index all at once. (It would take the elements of an array of
+        // arrays for the keys.)
+        if let [column] = &table.key[..]
+            && column.form == Form::Plain
+        {
             let values: Vec<String> = (1..=count)
                 .map(|number| format!("${number}::{}", column.base_type))
                 .collect();
@@ -152,6 +163,11 @@ impl Transforming for PostgresTransforming {
         _is_captured: bool,
     ) -> Result<u64> {
         write::write(session, table, chunk, derived).await
+    }
+
+    async fn check_at_once(&self, session: &mut dyn Session) -> Result<()> {
+        let now = "SET CONSTRAINTS ALL IMMEDIATE";
+        session.execute_later(now, &[]).await
     }
 
     async fn lock_timeout(&self, session: &mut dyn Session) -> Result<Duration> {

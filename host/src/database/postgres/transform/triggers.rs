@@ -1,7 +1,7 @@
 //! The triggers that capture changes, and the function that they call.
 
-use crate::database::quote;
-use crate::database::transform::TransformedTable;
+use crate::database::transform::{TransformedTable, send, text_of};
+use crate::database::{Result, Session, quote};
 
 /// Adds the triggers.
 pub(super) fn install(table: &TransformedTable) -> Vec<String> {
@@ -92,4 +92,41 @@ pub(super) fn remove(table: &TransformedTable) -> Vec<String> {
             )
         })
         .to_vec()
+}
+
+/// Removes triggers that call the function from other tables: one that was the transformed table, until another took its name,
+/// keeps them.
+pub(super) async fn remove_strays(
+    session: &mut dyn Session,
+    table: &TransformedTable,
+) -> Result<Vec<String>> {
+    let Some(number) = &table.number else {
+        return Ok(Vec::new());
+    };
+    let function = format!("{}()", table.capture_name()).replace('\'', "''");
+    // Those of partitions go with their table's.
+    let query = format!(
+        "SELECT tgname::pg_catalog.text,
+           pg_catalog.concat(pg_catalog.quote_ident(nspname), '.', pg_catalog.quote_ident(relname))
+         FROM pg_catalog.pg_trigger AS stray JOIN pg_catalog.pg_class ON pg_class.oid = tgrelid
+         JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+         WHERE tgfoid = pg_catalog.to_regprocedure('{function}') AND tgrelid <> {number}::pg_catalog.oid
+           AND coalesce(pg_catalog.to_jsonb(stray) ->> 'tgparentid', '0') = '0'
+           AND tgrelid NOT IN (
+             SELECT relid FROM pg_catalog.pg_partition_tree({number}::pg_catalog.oid::pg_catalog.regclass)
+           )
+         ORDER BY 2, 1"
+    );
+    let mut tables = Vec::new();
+    for row in session.rows(&query, &[]).await? {
+        let [name, other] = [0, 1].map(|column| text_of(row.get(column)));
+        send(
+            session,
+            [format!("DROP TRIGGER {} ON {other}", quote(&name))],
+        )
+        .await?;
+        tables.push(other);
+    }
+    tables.dedup();
+    Ok(tables)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::array::array;
-use crate::database::transform::{Chunk, ColumnDefinition, TransformedTable};
+use crate::database::transform::{Chunk, ColumnDefinition, Form, TransformedTable};
 use crate::database::{Authority, Batch, Result, Session, Value, quote};
 
 /// Writes the rows that are still as they were read, and captures the others.
@@ -142,14 +142,15 @@ fn arrays(table: &TransformedTable) -> Arrays {
         let ColumnDefinition {
             type_name: stored,
             base_type,
+            form,
             ..
         } = present;
         let number = version.len() + place + 1;
         names.push(format!("value_{place}"));
-        // An array of arrays would come apart into its last elements.
-        let (element, cast) = match base_type.ends_with(']') {
-            true => ("pg_catalog.text", format!("::{base_type}")),
-            false => (base_type.as_str(), String::new()),
+        // An array of arrays would come apart into its last elements, one of rows into their fields.
+        let (element, cast) = match form {
+            Form::Plain => (base_type.as_str(), String::new()),
+            Form::Elements | Form::Fields => ("pg_catalog.text", format!("::{base_type}")),
         };
         arrays.push(unnest(number, element));
         let name = quote(&column.name);

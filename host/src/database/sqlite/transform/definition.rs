@@ -2,7 +2,7 @@
 
 use crate::database::sqlite::pragmas;
 use crate::database::transform::{
-    ColumnDefinition, TableDefinition, integer_of, text_of, unique_columns,
+    ColumnDefinition, Form, TableDefinition, integer_of, text_of, unique_columns,
 };
 use crate::database::{Result, Session, Value};
 
@@ -30,6 +30,7 @@ pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option
             is_generated: integer_of(row.get(6)) != 0,
             is_collatable: false,
             operators: None,
+            form: Form::Plain,
         })
         .collect();
     // The rowid by another name is never null, nor is a key by which the rows are stored:

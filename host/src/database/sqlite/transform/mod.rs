@@ -76,6 +76,15 @@ impl Transforming for SqliteTransforming {
         triggers::remove(table)
     }
 
+    /// They are called the same wherever they are.
+    async fn remove_strays(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+    ) -> Result<Vec<String>> {
+        triggers::strays(session, table).await
+    }
+
     fn remove_function(&self, _table: &TransformedTable) -> Option<String> {
         None
     }
@@ -143,6 +152,11 @@ impl Transforming for SqliteTransforming {
         is_captured: bool,
     ) -> Result<u64> {
         write::write(session, table, chunk, derived, is_captured).await
+    }
+
+    /// What it checks late is a foreign key, which no derived column has.
+    async fn check_at_once(&self, _session: &mut dyn Session) -> Result<()> {
+        Ok(())
     }
 
     async fn lock_timeout(&self, _session: &mut dyn Session) -> Result<Duration> {

@@ -1,7 +1,7 @@
 //! The triggers that capture changes.
 
 use crate::database::transform::{TransformedTable, Watched, list, text_of};
-use crate::database::{Result, Session};
+use crate::database::{Result, Session, quote};
 
 /// Adds them.
 pub(super) fn install(table: &TransformedTable) -> Vec<String> {
@@ -26,6 +26,21 @@ pub(super) fn remove(table: &TransformedTable) -> Vec<String> {
     ["insert", "update"]
         .map(|suffix| format!("DROP TRIGGER IF EXISTS {capture}_{suffix}"))
         .to_vec()
+}
+
+/// The tables that they are on, but for the transformed one: they stay on a table that is called something else now.
+pub(super) async fn strays(
+    session: &mut dyn Session,
+    table: &TransformedTable,
+) -> Result<Vec<String>> {
+    let capture = table.capture_name();
+    let query = "SELECT DISTINCT tbl_name FROM sqlite_schema WHERE type = 'trigger' AND name IN (?1, ?2) ORDER BY 1";
+    let names = ["insert", "update"].map(|suffix| format!("{capture}_{suffix}").into());
+    let rows = session.rows(query, &names).await?;
+    let tables = rows.iter().map(|row| quote(&text_of(row.first())));
+    Ok(tables
+        .filter(|other| !other.eq_ignore_ascii_case(&table.name))
+        .collect())
 }
 
 /// The triggers as they are: their text names the table and the columns, also after these were renamed.
