@@ -23,6 +23,10 @@ pub(super) struct RunOutput {
     /// Whether there are any: then nobody knows a line's place before its commit.
     is_shared: Arc<AtomicBool>,
     lines: Mutex<Lines>,
+    /// How many committed lines are kept.
+    most_committed: usize,
+    /// Workers that have ended with lines which no commit has kept: these go with the next commit of this one.
+    left: Mutex<Vec<Arc<Self>>>,
 }
 
 /// Lines in the order in which they were written, each with the writer's own count.
@@ -46,6 +50,8 @@ impl Default for RunOutput {
             writer: rand::random(),
             is_shared: Arc::default(),
             lines: Mutex::default(),
+            most_committed: COMMITTED_LINES,
+            left: Mutex::default(),
         }
     }
 }
@@ -58,6 +64,60 @@ impl RunOutput {
             is_shared: Arc::clone(&self.is_shared),
             ..Self::default()
         }
+    }
+
+    /// The output of a worker whose work is repeated, and says the same again, when a server has forgotten its commit.
+    pub(super) fn of_repeated_work(&self) -> Self {
+        Self {
+            most_committed: 0,
+            ..self.of_worker()
+        }
+    }
+
+    /// Takes over from a worker that has ended what no commit has kept of its lines.
+    pub(super) fn take_over(&self, worker: &Arc<Self>) {
+        worker.rolled_back();
+        if worker.is_waiting() {
+            let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            left.push(Arc::clone(worker));
+        }
+    }
+
+    fn left(&self) -> Vec<Arc<Self>> {
+        let left = self.left.lock();
+        left.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether there are lines that no commit has kept.
+    pub(super) fn is_waiting(&self) -> bool {
+        let lines = self.lock();
+        lines.lines.len() > lines.committed || self.left().iter().any(|left| left.is_waiting())
+    }
+
+    /// Is the only one who writes for the run again, after all lines up to this place; unless some wait whose places only
+    /// their commit tells.
+    pub(super) fn is_alone_after(&self, place: i64) {
+        if self.is_waiting() {
+            return;
+        }
+        let mut lines = self.lock();
+        lines.last = lines.last.max(place);
+        self.is_shared.store(false, Ordering::SeqCst);
+    }
+
+    /// The count of the last line.
+    pub(super) fn last(&self) -> i64 {
+        self.lock().last
+    }
+
+    /// Forgets the lines after the one with this count, up to another one: they were said twice. What a transaction holds
+    /// stays.
+    pub(super) fn forget_between(&self, after: i64, last: i64) {
+        let mut lines = self.lock();
+        let held = lines.committed + lines.written;
+        let of_count = |count| lines.lines.partition_point(|line| line.sequence <= count);
+        let (from, to) = (of_count(after).max(held), of_count(last).max(held));
+        lines.lines.drain(from..to.max(from));
     }
 
     /// Takes a line, and keeps it until it is committed when `is_kept` says so. Returns its place in the run's output; 0
@@ -92,7 +152,7 @@ impl RunOutput {
         let is_in_doubt = std::mem::take(&mut self.lock().is_in_doubt);
         if is_in_doubt {
             match journal::last_written(session, run, self.writer).await {
-                Ok(last) => self.lock().are_committed_up_to(last),
+                Ok(last) => self.lock().are_committed_up_to(last, self.most_committed),
                 Err(error) => {
                     self.lock().is_in_doubt = true;
                     return Err(error);
@@ -113,7 +173,7 @@ impl RunOutput {
     pub(super) fn committed(&self) {
         let mut lines = self.lock();
         lines.committed += std::mem::take(&mut lines.written);
-        lines.forget_old();
+        lines.forget_old(self.most_committed);
     }
 
     /// Takes note that the open transaction was rolled back, or that nobody knows what became of its commit.
@@ -136,32 +196,40 @@ impl RunOutput {
 #[async_trait]
 impl PendingOutput for RunOutput {
     async fn write(&self, session: &mut dyn Session, run: i64) -> Result<()> {
+        for left in self.left() {
+            left.write_for(session, run).await?;
+        }
         self.write_for(session, run).await
     }
 
     fn committed(&self) {
+        self.left().iter().for_each(|left| Self::committed(left));
         Self::committed(self);
     }
 
     fn rolled_back(&self) {
+        self.left().iter().for_each(|left| Self::rolled_back(left));
         Self::rolled_back(self);
     }
 
     fn connection_lost(&self) {
+        self.left()
+            .iter()
+            .for_each(|left| Self::connection_lost(left));
         Self::connection_lost(self);
     }
 }
 
 impl Lines {
     /// The journal holds the lines up to this count, and none after it.
-    fn are_committed_up_to(&mut self, last: i64) {
+    fn are_committed_up_to(&mut self, last: i64, most_committed: usize) {
         self.committed = self.lines.partition_point(|line| line.sequence <= last);
         self.written = 0;
-        self.forget_old();
+        self.forget_old(most_committed);
     }
 
-    fn forget_old(&mut self) {
-        let old = self.committed.saturating_sub(COMMITTED_LINES);
+    fn forget_old(&mut self, most_committed: usize) {
+        let old = self.committed.saturating_sub(most_committed);
         self.lines.drain(..old);
         self.committed -= old;
     }
@@ -217,10 +285,10 @@ mod tests {
         output.rolled_back();
         assert!(output.lock().is_in_doubt);
         // It came through.
-        output.lock().are_committed_up_to(4);
+        output.lock().are_committed_up_to(4, COMMITTED_LINES);
         assert_eq!(shown(&output, 0), [0; 0]);
         // A server that has forgotten it gets the lines again, in their places.
-        output.lock().are_committed_up_to(1);
+        output.lock().are_committed_up_to(1, COMMITTED_LINES);
         assert_eq!(shown(&output, 0), [2, 3, 4]);
     }
 
@@ -242,5 +310,39 @@ mod tests {
         assert_eq!([says(&output, "a"), says(&worker, "b")], [0, 0]);
         assert_eq!(shown(&output, 0), [0; 0]);
         assert_ne!(output.writer, worker.writer);
+    }
+
+    #[test]
+    fn what_is_said_again_is_forgotten_unless_a_transaction_holds_it() {
+        let output = RunOutput::default();
+        says(&output, "held");
+        write(&output);
+        let first = output.last();
+        (0..3).for_each(|_| _ = says(&output, "line"));
+        output.forget_between(first, first + 2);
+        output.forget_between(0, first);
+        output.committed();
+        assert_eq!(shown(&output, 0), [4]);
+        assert_eq!(says(&output, "next"), 5);
+    }
+
+    #[test]
+    fn a_worker_leaves_what_it_could_not_commit() {
+        let output = RunOutput::default();
+        let worker = Arc::new(output.of_repeated_work());
+        says(&worker, "committed");
+        write(&worker);
+        worker.committed();
+        output.take_over(&worker);
+        assert!(!output.is_waiting());
+        says(&worker, "left");
+        output.take_over(&worker);
+        output.is_alone_after(7);
+        assert_eq!(says(&output, "shared"), 0);
+        write(&worker);
+        write(&output);
+        PendingOutput::committed(&output);
+        output.is_alone_after(7);
+        assert_eq!(says(&output, "alone"), 8);
     }
 }

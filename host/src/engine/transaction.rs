@@ -39,6 +39,18 @@ pub(super) struct RunContext {
 }
 
 impl RunContext {
+    /// The same for one who works for the run beside others, in transactions of its own that are repeated when they are lost.
+    pub(super) fn of_worker(&self) -> Self {
+        Self {
+            lease: self.lease.clone(),
+            observer: Arc::clone(&self.observer),
+            settings: Arc::clone(&self.settings),
+            output: Arc::new(self.output.of_repeated_work()),
+            tenant: self.tenant.clone(),
+            is_tenancy: self.is_tenancy,
+        }
+    }
+
     /// The run's number; 0 in a rehearsal.
     pub(super) fn run(&self) -> i64 {
         self.lease.as_ref().map_or(0, |lease| lease.run)

@@ -241,16 +241,6 @@ pub(super) async fn hold(session: &mut dyn Session) -> Result<()> {
         .map(|_| ())
 }
 
-/// Lets those who write lines of output commit one after the other: the open transaction waits for its turn, and has it until
-/// it ends.
-pub(super) async fn take_turns(session: &mut dyn Session) -> Result<()> {
-    let lock = format!(
-        "SELECT token FROM wasmigrate_lease{}",
-        session.server().capabilities.update_lock()
-    );
-    tables(session).require(&lock, &[], 1, taken()).await
-}
-
 /// Takes the lease from whoever holds it, for nobody.
 pub(super) async fn clear(session: &mut dyn Session) -> Result<()> {
     tables(session)

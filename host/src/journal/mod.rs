@@ -37,7 +37,7 @@ pub use fingerprint::fingerprint;
 pub use history::{has_attempt, read_attempts, read_runs, write_attempt};
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
-pub use output::{last_written, read_output, write_output};
+pub use output::{last_place, last_written, read_output, write_output};
 pub use pause::{Pause, read_pause, request_pause, write_waiting};
 pub use process::holder;
 pub use records::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, StepRecord, StepState};

@@ -6,7 +6,7 @@
 
 use super::cells::{columns, index as index_of, number, of_index, spelled, text};
 use super::tables::tables;
-use super::{OutputLine, Phase, conflict, has_tenants, integer, lease};
+use super::{OutputLine, Phase, conflict, has_tenants, integer, runs};
 use crate::database::{Result, Session, Value};
 use crate::output::Level;
 
@@ -74,7 +74,7 @@ pub async fn write_output(
         return Ok(());
     }
     // Each statement sees what was committed before it began.
-    lease::take_turns(session).await?;
+    take_turns(session, run).await?;
     for (position, line) in lines.iter().enumerate() {
         // A transaction whose connection was lost may still reach the server after its lines were written again.
         let unless_written = match position {
@@ -113,11 +113,35 @@ pub async fn write_output(
 
 /// The count of the last line that a writer has committed; 0 when there is none. Waits for a commit that is under way.
 pub async fn last_written(session: &mut dyn Session, run: i64, writer: i64) -> Result<i64> {
-    lease::take_turns(session).await?;
+    take_turns(session, run).await?;
     let last =
         "SELECT coalesce(max(number), 0) FROM wasmigrate_output WHERE run = $1 AND writer = $2";
     let rows = tables(session)
         .rows(last, &[run.into(), writer.into()])
         .await?;
     Ok(integer(&rows, 0))
+}
+
+/// The place of the last line of a run's output; 0 when it has none.
+pub async fn last_place(session: &mut dyn Session, run: i64) -> Result<i64> {
+    let last = "SELECT coalesce(max(sequence), 0) FROM wasmigrate_output WHERE run = $1";
+    let rows = tables(session).rows(last, &[run.into()]).await?;
+    Ok(integer(&rows, 0))
+}
+
+/// Lets those who write lines of a run commit one after the other: the open transaction waits for its turn, and has it until it
+/// ends. Not by the lease, which each of them has locked together with the others before, for the fence.
+async fn take_turns(session: &mut dyn Session, run: i64) -> Result<()> {
+    let capabilities = session.server().capabilities;
+    if capabilities.has_one_writer() {
+        // The open transaction has the only write lock.
+        return Ok(());
+    }
+    let lock = format!(
+        "SELECT id FROM wasmigrate_run WHERE id = $1{}",
+        capabilities.update_lock()
+    );
+    tables(session)
+        .require(&lock, &[run.into()], 1, runs::is_gone(run))
+        .await
 }

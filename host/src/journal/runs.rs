@@ -208,6 +208,10 @@ pub async fn write_schema(session: &mut dyn Session, run: i64, schema: &Schema) 
         .await
 }
 
+pub(super) fn is_gone(run: i64) -> Error {
+    conflict(&format!("what run {run} is"))
+}
+
 pub(super) fn has_ended(run: i64) -> Error {
     conflict(&format!("that run {run} has not ended"))
 }

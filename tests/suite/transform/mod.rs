@@ -8,14 +8,18 @@ mod filter;
 mod keys;
 mod laws;
 mod left_out;
+mod lines;
 mod memory;
 mod online;
 mod pause;
 mod postgres;
 mod refusals;
+mod refused;
 pub mod replace;
 mod sqlite;
+mod swapped;
 mod touched;
+mod types;
 mod unwatched;
 
 use crate::application::Application;

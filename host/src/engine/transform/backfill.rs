@@ -1,5 +1,7 @@
 //! migrate: the set-up, and the work that follows it.
 
+use std::sync::Arc;
+
 use super::context::Backfill;
 use super::cutover::{remove, secure};
 use super::drain::Drain;
@@ -12,9 +14,9 @@ use super::watch;
 use super::worker::{Shared, Worker};
 use crate::database::{Durability, Session};
 use crate::engine::failure::{Blame, Failure};
-use crate::engine::transaction::{Ran, StepTransaction};
+use crate::engine::transaction::{Ran, RunContext, StepTransaction};
 use crate::engine::{Event, Replacement};
-use crate::journal::{self, Range, TransformationRecord};
+use crate::journal::{self, Fenced, Range, TransformationRecord};
 
 /// How many ranges each worker gets, so that none is idle for long at the end.
 const RANGES_OF_WORKER: u64 = 8;
@@ -38,7 +40,7 @@ impl Backfill<'_> {
                 let record = before.unwrap_or_default();
                 let old = self.plan_of(session, begun, record).await?;
                 if !is_replaced {
-                    secure(session, &old, self.lease).await?;
+                    secure(session, &old, self).await?;
                     return Ok(None);
                 }
                 let new = self.plan_now(session, description, Stage::Either).await?;
@@ -133,7 +135,10 @@ impl Backfill<'_> {
             lock_table(session, old, self.stop)
                 .await
                 .map_err(Failure::from_database)?;
-            remove(session, old).await.map_err(Failure::from_database)?;
+            let removed = remove(session, old).await;
+            if let Some(message) = removed.map_err(Failure::from_database)? {
+                self.context.observer.notify(&Event::Warning { message });
+            }
         }
         let plan = Plan::new(session, index, description, Stage::New).await?;
         let installed = async {
@@ -244,6 +249,15 @@ impl Backfill<'_> {
         .await;
         session.rollback().await.map_err(Failure::from_database)?;
         let (plan, (ranges, total)) = looked?;
+        let output = &self.context.output;
+        if output.is_waiting() {
+            // Those before come first.
+            let kept = async {
+                let fenced = Fenced::begin(session, self.lease, Durability::Deferred).await?;
+                fenced.with_output(&**output).commit().await
+            };
+            kept.await.map_err(Failure::from_database)?;
+        }
         let shared = Shared::new(self, plan, ranges, total);
         let failures = self.work(&shared);
         if let Some(failure) = failures.into_iter().next() {
@@ -252,27 +266,40 @@ impl Backfill<'_> {
         let mut drain = Drain::new(self.function(self.stop), &shared.plan);
         drain.until_few(session, self.lease).await?;
         drain.retry_bad_rows(session, self.lease).await?;
+        session.begin_read().await.map_err(Failure::from_database)?;
+        let last = journal::last_place(session, self.lease.run).await;
+        session.rollback().await.map_err(Failure::from_database)?;
+        output.is_alone_after(last.map_err(Failure::from_database)?);
         Ok(shared.done.into_inner())
     }
 
     /// Lets the workers work, and somebody watch them, to the end of all; returns why they ended early.
     fn work(&self, shared: &Shared<'_>) -> Vec<Failure> {
         let workers = self.engine.options.transform.workers();
-        std::thread::scope(|scope| {
+        // Each keeps what it says with its own commits.
+        let of_worker = || Arc::new(self.context.of_worker());
+        let contexts: Vec<Arc<RunContext>> = (0..workers).map(|_| of_worker()).collect();
+        let of_watch = of_worker();
+        let backfill = |context| Backfill { context, ..*self };
+        let failures = std::thread::scope(|scope| {
             // Closed when the last worker ends.
             let (at_work, ended) = tokio::sync::mpsc::channel::<()>(1);
-            let threads: Vec<_> = (0..workers)
-                .map(|_| {
+            let threads: Vec<_> = contexts
+                .iter()
+                .map(|context| {
                     let at_work = at_work.clone();
+                    let backfill = backfill(context);
                     scope.spawn(move || {
                         let _at_work = at_work;
-                        let worker = Worker::new(self, shared);
+                        let worker = Worker::new(backfill, shared);
                         finished(shared, worker.work())
                     })
                 })
                 .collect();
             drop(at_work);
-            let watching = scope.spawn(|| finished(shared, watch::watch(self, shared, ended)));
+            let backfill = backfill(&of_watch);
+            let watching =
+                scope.spawn(move || finished(shared, watch::watch(&backfill, shared, ended)));
             threads
                 .into_iter()
                 .chain([watching])
@@ -283,7 +310,11 @@ impl Backfill<'_> {
                 })
                 .filter_map(Result::err)
                 .collect()
-        })
+        });
+        for context in contexts.iter().chain([&of_watch]) {
+            self.context.output.take_over(&context.output);
+        }
+        failures
     }
 }
 

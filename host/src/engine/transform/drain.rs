@@ -9,6 +9,7 @@ use super::function::{Computed, Function};
 use super::lock::LOCK_WAIT;
 use super::plan::{Plan, Stage};
 use super::record::recorded;
+use super::refused::{self, Care, is_refusal};
 use crate::database::{Chunk, Durability, Session, Stop, Value};
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
@@ -171,7 +172,7 @@ impl<'d> Drain<'d> {
         let anew = self.compute(session, None).await?;
         match anew.captured.is_nothing() {
             true => Ok(Drained::default()),
-            false => self.write(session, anew).await,
+            false => self.write(session, anew, None).await,
         }
     }
 
@@ -182,22 +183,33 @@ impl<'d> Drain<'d> {
         keys: Option<Vec<Vec<Value>>>,
     ) -> Result<Drained, Failure> {
         let mut tries = 1;
+        let mut care = Care::None;
+        let stop = self.function.stop;
+        let output = Arc::clone(&self.function.context.output);
         loop {
-            let stop = self.function.stop;
             if let Some(reason) = stop.reason() {
                 return Err(Failure::from_sandbox(sandbox::Error::Stopped(reason)));
             }
             stop.set_deadline(Some(self.function.engine.deadline()));
-            let drained = self.by_itself(session, lease, keys.clone()).await;
+            let said = output.last();
+            let drained = self.by_itself(session, lease, keys.clone(), care).await;
             stop.set_deadline(None);
-            match drained {
-                Err(failure) if failure.retryable && tries < TRIES && stop.reason().is_none() => {
-                    session.rollback().await.map_err(Failure::from_database)?;
-                    tokio::time::sleep(PAUSE).await;
+            let pause = match &drained {
+                Err(_) if stop.reason().is_some() => return drained,
+                Err(failure) if failure.retryable && tries < TRIES => {
                     tries += 1;
+                    PAUSE
                 }
-                done => return done,
-            }
+                Err(failure) if care == Care::None && is_refusal(failure) => {
+                    care = Care::FindRefused;
+                    Duration::ZERO
+                }
+                _ => return drained,
+            };
+            session.rollback().await.map_err(Failure::from_database)?;
+            // The next try says it again.
+            output.forget_between(said, output.last());
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -206,6 +218,7 @@ impl<'d> Drain<'d> {
         session: &mut dyn Session,
         lease: &Lease,
         keys: Option<Vec<Vec<Value>>>,
+        care: Care,
     ) -> Result<Drained, Failure> {
         // Whoever has the only write lock reads and computes before taking it.
         let has_one_writer = session.server().capabilities.has_one_writer();
@@ -225,10 +238,11 @@ impl<'d> Drain<'d> {
             let begun = session.begin(Durability::Deferred).await;
             begun.map_err(Failure::from_database)?;
         }
-        let drained = self.write(session, anew).await?;
+        let drained = self.write(session, anew, Some(care)).await?;
         let committed = async {
             let fenced = Fenced::of_steps(session, lease).verify().await?;
-            fenced.commit().await
+            let output = &*self.function.context.output;
+            fenced.with_output(output).commit().await
         };
         committed.await.map_err(Failure::from_database)?;
         Ok(drained)
@@ -261,22 +275,26 @@ impl<'d> Drain<'d> {
         Ok(Anew { captured, computed })
     }
 
-    async fn write(&self, session: &mut dyn Session, anew: Anew) -> Result<Drained, Failure> {
-        let Anew {
-            captured,
-            computed:
-                Computed {
-                    chunk,
-                    derived,
-                    bad,
-                },
-        } = anew;
-        let table = &self.plan.table;
+    /// Writes what was computed: with some care in a transaction that is begun anew when that fails, else in one that is not.
+    async fn write(
+        &self,
+        session: &mut dyn Session,
+        anew: Anew,
+        care: Option<Care>,
+    ) -> Result<Drained, Failure> {
+        let Anew { captured, computed } = anew;
+        let (function, plan) = (&self.function, self.plan);
+        let table = &plan.table;
         let index = table.index;
+        // What is not as it has to be afterwards is captured again before it is forgotten.
+        let cleared = table.clear(session, &captured.keys()).await;
+        let cleared = cleared.map_err(Failure::from_database)?;
+        let (again, bad) = match care {
+            Some(care) => refused::write(function, plan, session, computed, false, care).await?,
+            None => refused::write_within(function, plan, session, computed).await?,
+        };
+        let again = cleared + again;
         let written = async {
-            // What is not as it has to be afterwards is captured again before it is forgotten.
-            let mut again = table.clear(session, &captured.keys()).await?;
-            again += table.write(session, chunk, derived, false).await?;
             table.forget(session, &captured.numbers).await?;
             session.verify().await?;
             // Those that are still bad are kept again.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::plan::Plan;
-use crate::database::{Batch, Chunk, Stop, Value};
+use crate::database::{Batch, Chunk, Error, Stop, Value};
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::program::Program;
@@ -28,6 +28,7 @@ pub(super) struct Function<'f> {
 }
 
 /// What became of a chunk.
+#[derive(Clone)]
 pub(super) struct Computed {
     /// The rows that the function has an answer for.
     pub(super) chunk: Chunk,
@@ -35,6 +36,12 @@ pub(super) struct Computed {
     pub(super) derived: Batch,
     /// The others.
     pub(super) bad: Vec<BadRow>,
+}
+
+/// Why there is no answer for a batch, and the row that is too much by itself, where that is known.
+struct Broken {
+    failure: Failure,
+    row: Option<usize>,
 }
 
 impl<'f> Function<'f> {
@@ -80,6 +87,8 @@ impl<'f> Function<'f> {
         mut chunk: Chunk,
     ) -> Result<Computed, Failure> {
         let is_failure = self.on_bad_row == OnBadRow::Fail;
+        let output = Arc::clone(&self.context.output);
+        let mut is_said = false;
         let mut bad = Vec::new();
         loop {
             let rows = chunk.row_count();
@@ -90,7 +99,13 @@ impl<'f> Function<'f> {
                     bad,
                 });
             }
-            let rejected = match self.call(plan, chunk.inputs.clone()).await {
+            let before = output.last();
+            let called = self.call(plan, chunk.inputs.clone()).await;
+            let said = output.last();
+            if is_said {
+                output.forget_between(before, said);
+            }
+            let rejected = match called {
                 Ok(Ok(derived)) => {
                     return Ok(Computed {
                         chunk,
@@ -111,10 +126,21 @@ impl<'f> Function<'f> {
                             "the function failed and named no row that it was given",
                         ));
                     }
+                    is_said = true;
                     rejected
                 }
-                Err(failure) if is_breakdown(&failure) => {
-                    let Some(row) = self.culprit(plan, &chunk).await? else {
+                Err(Broken { failure, row }) if is_breakdown(&failure) || row.is_some() => {
+                    let row = match row {
+                        Some(row) => Some(row),
+                        None => self.culprit(plan, &chunk).await?,
+                    };
+                    if is_failure || row.is_none() {
+                        output.forget_between(said, output.last());
+                    } else {
+                        // The other rows say it again.
+                        output.forget_between(before, said);
+                    }
+                    let Some(row) = row else {
                         return Err(failure);
                     };
                     if is_failure {
@@ -123,26 +149,66 @@ impl<'f> Function<'f> {
                     }
                     vec![(row, failure.message)]
                 }
-                Err(failure) => return Err(failure),
+                Err(Broken { failure, .. }) => return Err(failure),
             };
             if is_failure {
                 return Err(failure_of(plan, &chunk, &rejected));
             }
-            bad.extend(rejected.iter().map(|(row, message)| BadRow {
-                index: plan.table.index,
-                key: journal::write_key(&chunk.key(&plan.table, *row)),
-                input: journal::write_key(&chunk.input(*row)),
-                message: message.clone(),
-                run: self.context.run(),
-                found_at: journal::now(),
-            }));
+            let rows = 0..rows;
+            let of_row =
+                |(row, message): &(usize, String)| self.bad_row(plan, &chunk, *row, message);
+            bad.extend(rejected.iter().map(of_row));
             let is_good = |row: &usize| !rejected.iter().any(|(rejected, _)| rejected == row);
-            chunk = chunk.select(&(0..rows).filter(is_good).collect::<Vec<_>>());
+            chunk = chunk.select(&rows.filter(is_good).collect::<Vec<_>>());
         }
+    }
+
+    fn bad_row(&self, plan: &Plan, chunk: &Chunk, row: usize, message: &str) -> BadRow {
+        BadRow {
+            index: plan.table.index,
+            key: journal::write_key(&chunk.key(&plan.table, row)),
+            input: journal::write_key(&chunk.input(row)),
+            message: message.to_owned(),
+            run: self.context.run(),
+            found_at: journal::now(),
+        }
+    }
+
+    /// How many rows are looked for whose values the database refuses: with so many the step fails.
+    pub(super) fn most_refused(&self) -> usize {
+        let most = self.engine.options.transform.max_bad_rows;
+        match self.on_bad_row {
+            OnBadRow::Fail => 1,
+            OnBadRow::Quarantine => usize::try_from(most)
+                .unwrap_or(usize::MAX)
+                .saturating_add(1),
+        }
+    }
+
+    /// What becomes of rows whose values the database refuses: a failure, or bad rows.
+    pub(super) fn refuse(
+        &self,
+        plan: &Plan,
+        chunk: &Chunk,
+        refused: &[(usize, Error)],
+    ) -> Result<Vec<BadRow>, Failure> {
+        if let (OnBadRow::Fail, Some((row, error))) = (self.on_bad_row, refused.first()) {
+            let failure = Failure::from_database(error.clone());
+            return Err(Failure {
+                message: format!("{}: {}", name(plan, chunk, *row), failure.message),
+                blame: Blame::Step,
+                ..failure
+            });
+        }
+        let of_row =
+            |(row, error): &(usize, Error)| self.bad_row(plan, chunk, *row, &error.message);
+        Ok(refused.iter().map(of_row).collect())
     }
 
     /// The row that breaks the component, found by halving; none when it breaks on no row alone.
     async fn culprit(&mut self, plan: &Plan, chunk: &Chunk) -> Result<Option<usize>, Failure> {
+        let output = Arc::clone(&self.context.output);
+        let said = output.last();
         let mut rows: Vec<usize> = (0..chunk.row_count()).collect();
         while rows.len() > 1 {
             let second = rows.split_off(rows.len() / 2);
@@ -150,6 +216,7 @@ impl<'f> Function<'f> {
                 rows = second;
             }
         }
+        output.forget_between(said, output.last());
         Ok(match self.breaks(plan, &chunk.select(&rows)).await? {
             true => rows.first().copied(),
             false => None,
@@ -159,22 +226,34 @@ impl<'f> Function<'f> {
     async fn breaks(&mut self, plan: &Plan, chunk: &Chunk) -> Result<bool, Failure> {
         match self.call(plan, chunk.inputs.clone()).await {
             Ok(_) => Ok(false),
-            Err(failure) if is_breakdown(&failure) => Ok(true),
-            Err(failure) => Err(failure),
+            Err(Broken { failure, row }) if is_breakdown(&failure) || row.is_some() => Ok(true),
+            Err(Broken { failure, .. }) => Err(failure),
         }
     }
 
     /// Calls the function, in halves when its memory or its answer would be too large at once.
-    async fn call(&mut self, plan: &Plan, inputs: Batch) -> Result<Transformed, Failure> {
+    async fn call(&mut self, plan: &Plan, inputs: Batch) -> Result<Transformed, Broken> {
         let rows: Vec<usize> = (0..inputs.row_count).collect();
-        let (first, second) = rows.split_at(rows.len() / 2);
+        let half = rows.len() / 2;
+        let (first, second) = rows.split_at(half);
+        let said = self.context.output.last();
         match self.call_once(plan, inputs.clone()).await {
             Err(failure) if failure.code == "limit" && !first.is_empty() => {
+                let output = &self.context.output;
+                output.forget_between(said, output.last());
                 let first = Box::pin(self.call(plan, inputs.select(first))).await?;
-                let second = Box::pin(self.call(plan, inputs.select(second))).await?;
-                Ok(both(first, second, rows.len() / 2))
+                let second = Box::pin(self.call(plan, inputs.select(second))).await;
+                let second = second.map_err(|broken| Broken {
+                    row: broken.row.map(|row| row + half),
+                    ..broken
+                })?;
+                Ok(both(first, second, half))
             }
-            done => done,
+            Err(failure) => Err(Broken {
+                row: (failure.code == "limit").then_some(0),
+                failure,
+            }),
+            Ok(transformed) => Ok(transformed),
         }
     }
 

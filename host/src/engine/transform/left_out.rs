@@ -116,7 +116,8 @@ async fn look_through(
                 session.begin(Durability::Deferred).await?;
                 plan.table.capture(session, keys).await?;
                 let fenced = Fenced::of_steps(session, lease).verify().await?;
-                fenced.commit().await
+                let output = &*drain.function.context.output;
+                fenced.with_output(output).commit().await
             };
             captured.await.map_err(Failure::from_database)?;
         }

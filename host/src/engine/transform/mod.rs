@@ -22,6 +22,7 @@ mod proof;
 mod questions;
 mod range;
 mod record;
+mod refused;
 mod rehearse;
 mod watch;
 mod worker;

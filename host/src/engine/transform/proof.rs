@@ -34,15 +34,16 @@ pub(super) async fn prove(
     };
     locked.await.map_err(Failure::from_database)?;
     drain.all(session).await?;
+    let output = &*drain.function.context.output;
     let proven = async {
         plan.table.add_checks(session, &defaults).await?;
         let fenced = Fenced::of_steps(session, lease).verify().await?;
-        fenced.commit().await?;
+        fenced.with_output(output).commit().await?;
         session.begin(Durability::Deferred).await?;
         plan.table.keep_vacuum_away(session).await?;
         plan.table.validate_checks(session).await?;
         let fenced = Fenced::of_steps(session, lease).verify().await?;
-        fenced.commit().await
+        fenced.with_output(output).commit().await
     };
     proven.await.map_err(Failure::from_database)
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::function::{Computed, Function};
+use super::function::Function;
 use super::plan::{Plan, Stage};
 use super::questions::refuse_nameless;
 use super::range::next_of;
 use super::record::recorded;
+use super::refused;
 use crate::database::{Session, Stop};
 use crate::engine::failure::Failure;
 use crate::engine::loaded::Loaded;
@@ -78,9 +79,8 @@ async fn chunk(
     let read = next_of(range, session, plan, AT_ONCE).await;
     let (chunk, after) = read.map_err(Failure::from_database)?;
     let rows = chunk.row_count();
-    let Computed { chunk, derived, .. } = function.compute(plan, chunk).await?;
-    let written = plan.table.write(session, chunk, derived, false).await;
-    written.map_err(Failure::from_database)?;
+    let computed = function.compute(plan, chunk).await?;
+    refused::write_within(function, plan, session, computed).await?;
     *range = after;
     Ok(rows)
 }

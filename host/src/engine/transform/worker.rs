@@ -10,11 +10,12 @@ use tokio::sync::watch;
 use super::bad_rows;
 use super::context::Backfill;
 use super::drain::Drain;
-use super::function::{Computed, Function};
+use super::function::Function;
 use super::lock::LOCK_WAIT;
 use super::pace::{ChunkSize, Throttle};
 use super::plan::Plan;
 use super::range::next_of;
+use super::refused::{self, Care, is_refusal};
 use crate::database::{Access, Durability, Result, Session, Stop};
 use crate::engine::Unit;
 use crate::engine::failure::Failure;
@@ -170,12 +171,12 @@ impl<'s> Shared<'s> {
 
 /// One worker, on a thread and a session of its own.
 pub(super) struct Worker<'w> {
-    backfill: &'w Backfill<'w>,
+    backfill: Backfill<'w>,
     shared: &'w Shared<'w>,
 }
 
 impl<'w> Worker<'w> {
-    pub(super) fn new(backfill: &'w Backfill<'w>, shared: &'w Shared<'w>) -> Self {
+    pub(super) fn new(backfill: Backfill<'w>, shared: &'w Shared<'w>) -> Self {
         Self { backfill, shared }
     }
 
@@ -211,7 +212,8 @@ impl<'w> Worker<'w> {
         Ok(())
     }
 
-    /// One chunk, with as many tries as it takes to get the locks; returns how many rows it has.
+    /// One chunk, with as many tries as it takes to get the locks, and one more to find rows whose values the database refuses;
+    /// returns how many rows it has.
     async fn chunk(
         &self,
         session: &mut dyn Session,
@@ -219,18 +221,28 @@ impl<'w> Worker<'w> {
         range: &mut Range,
         most: usize,
     ) -> std::result::Result<usize, Failure> {
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..TRIES {
-            match self.try_chunk(session, function, range, most).await {
-                Err(failure) if failure.retryable && self.shared.stop.reason().is_none() => {
-                    session.rollback().await.map_err(Failure::from_database)?;
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
+        let output = &self.backfill.context.output;
+        let (mut tries, mut pause) = (1, Duration::ZERO);
+        let mut care = Care::None;
+        loop {
+            let said = output.last();
+            let tried = self.try_chunk(session, function, range, most, care).await;
+            match &tried {
+                Err(_) if self.shared.stop.reason().is_some() => return tried,
+                Err(failure) if failure.retryable && tries < TRIES => {
+                    tries += 1;
+                    pause = (pause * 2).max(FIRST_PAUSE);
                 }
-                done => return done,
+                Err(failure) if care == Care::None && is_refusal(failure) => {
+                    care = Care::FindRefused;
+                }
+                _ => return tried,
             }
+            session.rollback().await.map_err(Failure::from_database)?;
+            // The next try says it again.
+            output.forget_between(said, output.last());
+            tokio::time::sleep(pause).await;
         }
-        self.try_chunk(session, function, range, most).await
     }
 
     async fn try_chunk(
@@ -239,6 +251,7 @@ impl<'w> Worker<'w> {
         function: &mut Function<'_>,
         range: &mut Range,
         most: usize,
+        care: Care,
     ) -> std::result::Result<usize, Failure> {
         let shared = self.shared;
         let plan = &shared.plan;
@@ -249,31 +262,25 @@ impl<'w> Worker<'w> {
         };
         let (chunk, after) = read.await.map_err(Failure::from_database)?;
         let rows = chunk.row_count();
-        let Computed {
-            chunk,
-            derived,
-            bad,
-        } = function.compute(plan, chunk).await?;
+        let computed = function.compute(plan, chunk).await?;
         let turn = shared
             .begin_to_write(session)
             .await
             .map_err(Failure::from_database)?;
         let began = Instant::now();
-        let written = async {
-            // What changed since is captured, and computed anew in its turn, unless that has been done already.
-            let is_captured = drains.is_some() && drains == shared.drains();
-            let write = plan.table.write(session, chunk, derived, is_captured);
-            write.await?;
-            session.verify().await
-        };
-        written.await.map_err(Failure::from_database)?;
+        // What changed since is captured, and computed anew in its turn, unless that has been done already.
+        let is_captured = drains.is_some() && drains == shared.drains();
+        let written = refused::write(function, plan, session, computed, is_captured, care);
+        let (_, bad) = written.await?;
+        session.verify().await.map_err(Failure::from_database)?;
         bad_rows::keep(self.backfill.engine, plan, session, &bad).await?;
         let committed = async {
             let mut fenced = Fenced::of_steps(session, self.backfill.lease)
                 .verify()
                 .await?;
             journal::advance_range(fenced.session(), plan.table.index, range, &after).await?;
-            fenced.commit().await
+            let output = &*self.backfill.context.output;
+            fenced.with_output(output).commit().await
         };
         committed.await.map_err(Failure::from_database)?;
         *range = after;
