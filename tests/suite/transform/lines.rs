@@ -74,6 +74,31 @@ fn a_run_that_is_killed_has_the_lines_of_the_rows_that_it_has_done() {
 }
 
 #[test]
+fn the_lines_of_a_step_after_it_come_after_them() {
+    let place = talks(100).with_sql(
+        "0002_after.js",
+        "export function migrate() { console.log('the first after it'); console.log('the second'); }",
+    );
+    let shown = place.run(&["migrate", "--json"]).ends_with(0);
+    let lines = "SELECT line FROM wasmigrate_output ORDER BY sequence DESC LIMIT 2";
+    assert_eq!(place.texts(lines), ["the second", "the first after it"]);
+    let last: i64 = place.one("SELECT max(sequence) FROM wasmigrate_output");
+    assert_eq!(
+        place.one::<i64>("SELECT count(*) FROM wasmigrate_output"),
+        last
+    );
+    // Somebody works alone again, whose lines have their places when they are said.
+    let line = shown
+        .stdout
+        .lines()
+        .find(|line| line.contains("the second"));
+    assert!(
+        line.unwrap().contains(&format!("\"sequence\":{last},")),
+        "{line:?}"
+    );
+}
+
+#[test]
 fn rows_that_are_computed_again_say_so_once() {
     let place = talks(200);
     place.run(&["migrate"]).ends_with(0);
