@@ -41,5 +41,6 @@ mod sqlite;
 mod switched;
 mod target;
 mod tenants;
+mod told;
 mod transform;
 mod verbs;

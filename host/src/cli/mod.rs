@@ -10,6 +10,7 @@ mod command_error;
 mod compile;
 mod completions;
 mod credentials;
+mod ended_steps;
 mod global;
 mod history;
 mod import;

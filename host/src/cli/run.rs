@@ -1,10 +1,10 @@
 //! `migrate`, `finalize`, `reset`: a command that becomes a run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
+use super::ended_steps::EndedSteps;
 use super::target::Target;
 use super::terminal::Terminal;
 use super::watchers::Watchers;
@@ -15,7 +15,7 @@ use super::{
 use crate::catalog::index_label;
 use crate::database::Stop;
 use crate::engine::{
-    Command, Event, Extent, Observer, Order, Overview, Progress, Several, State, StepOverview,
+    Command, Extent, Observer, Order, Overview, Progress, Several, State, StepOverview,
 };
 use crate::journal::Outcome;
 
@@ -105,7 +105,7 @@ pub(super) async fn run(
         // A running host tells of its runs itself.
         _ => None,
     };
-    let done = Arc::new(Done::default());
+    let done = Arc::new(EndedSteps::default());
     let report = {
         let order = Order {
             extent: arguments.extent.extent(),
@@ -149,14 +149,6 @@ pub(super) async fn run(
             (Some(state), _) => next_step(state).to_owned(),
             (None, _) => String::new(),
         };
-        let left = match &report.failure {
-            Some(failure) if failure.is_kept => "keeps what it has done and is run again",
-            // It may have been lost in a COMMIT.
-            Some(failure) if failure.is_lost_connection() => {
-                "is applied as a whole or not at all (`wasmigrate status` tells)"
-            }
-            _ => "was rolled back",
-        };
         terminal.line(&match (report.outcome, report.run) {
             (Outcome::Done, None) => format!("nothing to do{of_extent}; the state is {state}"),
             (Outcome::Done, Some(_)) => format!("done; the state is {state}{next}"),
@@ -165,9 +157,13 @@ pub(super) async fn run(
             }
             (Outcome::Refused, _) => format!("nothing was changed; the state is {state}"),
             (Outcome::Cancelled, _) => {
-                format!("cancelled; the running step {left}, the state is {state}")
+                let left = done.left("running", report.failure.as_ref());
+                format!("cancelled; {left}, the state is {state}")
             }
-            _ => format!("failed; the failed step {left}, the state is {state}"),
+            _ => {
+                let left = done.left("failed", report.failure.as_ref());
+                format!("failed; {left}, the state is {state}")
+            }
         });
     }
     if let Target::Here(engine) = &target
@@ -190,28 +186,6 @@ pub(super) async fn run(
         Outcome::Refused => REFUSED,
         Outcome::Failed | Outcome::Cancelled | Outcome::Interrupted => FAILED,
     })
-}
-
-/// Whether any step was done.
-#[derive(Default)]
-struct Done(AtomicBool);
-
-impl Done {
-    fn is_any(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Observer for Done {
-    fn notify(&self, event: &Event) {
-        if let Event::StepEnded {
-            outcome: Outcome::Done,
-            ..
-        } = event
-        {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
 }
 
 /// What a run of some of the steps has left.

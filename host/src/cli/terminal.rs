@@ -332,8 +332,13 @@ impl Observer for Lines {
                 phase,
                 outcome,
                 milliseconds,
+                rolled_back,
             } => {
                 let (mark, word) = match (outcome, phase) {
+                    _ if *rolled_back => {
+                        self.line(&format!("{} {step} rolled back", style("✗").red()));
+                        return;
+                    }
                     (Outcome::Done, Phase::Finalize) => (style("✓").green(), "finalized"),
                     (Outcome::Done, Phase::Reset) => (style("✓").green(), "reset"),
                     (Outcome::Done, _) => (style("✓").green(), "migrated"),
@@ -357,6 +362,7 @@ impl Observer for Lines {
             Event::Loading { .. }
             | Event::Prepared { .. }
             | Event::StepStarted { .. }
+            | Event::StepRan { .. }
             | Event::Progress { .. }
             | Event::Pace { .. }
             | Event::Checkpoint { .. }
@@ -431,8 +437,11 @@ impl Bars {
                 self.rows
                     .set_message(format!("{left}{} rows a chunk", pace.chunk_rows));
             }
-            Event::StepEnded { .. } => {
-                self.steps.inc(1);
+            Event::StepRan { .. } | Event::StepEnded { .. } => {
+                // Steps of one transaction end together.
+                let done = self.steps.position() + 1;
+                self.steps
+                    .set_position(done.min(self.steps.length().unwrap_or(done)));
                 self.rows.set_message("");
                 self.rows.finish_and_clear();
                 self.rows.set_prefix("");

@@ -76,12 +76,21 @@ pub enum Event {
     },
     /// What a step did so far is committed.
     Checkpoint { step: String },
-    /// A step ended.
+    /// The work of a step is done; its transaction, which other steps share, is not committed yet.
+    StepRan {
+        step: String,
+        phase: Phase,
+        milliseconds: i64,
+    },
+    /// A step ended; it is done when what it did is committed.
     StepEnded {
         step: String,
         phase: Phase,
         outcome: Outcome,
         milliseconds: i64,
+        /// Whether it did not fail itself, but was rolled back with the transaction that it shares.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rolled_back: bool,
     },
     /// A step failed and is tried again.
     Retrying {

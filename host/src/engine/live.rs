@@ -130,6 +130,7 @@ impl Live {
                 });
             }
             Event::Pace { pace, .. } => state.pace = Some(*pace),
+            Event::StepRan { .. } => state.pace = None,
             Event::StepEnded { outcome, .. } => {
                 state.pace = None;
                 if *outcome == Outcome::Done

@@ -70,6 +70,7 @@ mod supervisor;
 mod tenants;
 mod transaction;
 mod transform;
+mod uncommitted;
 mod units;
 mod verify;
 

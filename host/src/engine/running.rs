@@ -70,6 +70,8 @@ pub(super) struct Follower {
     /// Rows of the steps that are done, and of the one that runs.
     rows_done: u64,
     rows_of_step: u64,
+    /// Rows of the steps that have run in the open transaction.
+    uncommitted_rows: u64,
 }
 
 impl Default for Follower {
@@ -80,6 +82,7 @@ impl Default for Follower {
             expected_rows: None,
             rows_done: 0,
             rows_of_step: 0,
+            uncommitted_rows: 0,
         }
     }
 }
@@ -136,11 +139,19 @@ impl Follower {
                     self.sample(at);
                 }
             }
+            Event::StepRan { .. } => {
+                let of_step = std::mem::take(&mut self.rows_of_step);
+                self.uncommitted_rows = self.uncommitted_rows.saturating_add(of_step);
+                self.running.step = None;
+                self.sample(at);
+            }
             Event::StepEnded { outcome, .. } => {
+                let uncommitted = std::mem::take(&mut self.uncommitted_rows);
                 // What failed is shown until the next try begins, and not added up. Steps may say anything.
                 if *outcome == Outcome::Done {
                     let of_step = std::mem::take(&mut self.rows_of_step);
-                    self.rows_done = self.rows_done.saturating_add(of_step);
+                    let of_steps = uncommitted.saturating_add(of_step);
+                    self.rows_done = self.rows_done.saturating_add(of_steps);
                 }
                 self.running.step = None;
                 self.sample(at);
@@ -150,7 +161,8 @@ impl Follower {
     }
 
     fn rows_now(&self) -> u64 {
-        self.rows_done.saturating_add(self.rows_of_step)
+        let running = self.uncommitted_rows.saturating_add(self.rows_of_step);
+        self.rows_done.saturating_add(running)
     }
 
     fn sample(&mut self, at: i64) {
@@ -192,6 +204,7 @@ mod tests {
             phase: Phase::Migrate,
             outcome,
             milliseconds: 1,
+            rolled_back: false,
         }
     }
 

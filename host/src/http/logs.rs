@@ -55,13 +55,26 @@ fn log(run: i64, event: &Event) {
             phase,
             outcome,
             milliseconds,
+            rolled_back,
         } => tracing::info!(
             run,
             step,
             phase = phase.as_str(),
             outcome = outcome.as_str(),
             milliseconds,
+            rolled_back,
             "step ended"
+        ),
+        Event::StepRan {
+            step,
+            phase,
+            milliseconds,
+        } => tracing::info!(
+            run,
+            step,
+            phase = phase.as_str(),
+            milliseconds,
+            "step ran, and is not committed yet"
         ),
         Event::Retrying {
             step,

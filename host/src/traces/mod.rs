@@ -49,6 +49,8 @@ struct OpenRun {
     run: Span,
     prepare: Option<Span>,
     step: Option<OpenStep>,
+    /// Those of steps that have run in the open transaction, with when that was.
+    uncommitted: Vec<(String, Span, SystemTime)>,
 }
 
 struct OpenStep {
@@ -114,16 +116,43 @@ impl Traces {
     }
 }
 
+impl OpenStep {
+    /// The span, about to end.
+    fn closed(self) -> Span {
+        let mut span = self.span;
+        span.set_attribute(KeyValue::new(
+            "wasmigrate.statements",
+            integer(self.statements),
+        ));
+        span
+    }
+}
+
 impl OpenRun {
+    /// The work of the step is done, and its transaction is open.
+    fn step_ran(&mut self, label: &str, at: SystemTime) {
+        if let Some(step) = self.step.take() {
+            self.uncommitted.push((label.to_owned(), step.closed(), at));
+        }
+    }
+
+    fn step_ended(&mut self, label: &str, outcome: Outcome) {
+        let is_it = |(step, ..): &(String, Span, SystemTime)| step == label;
+        match self.uncommitted.iter().position(is_it) {
+            Some(place) => {
+                let (_, mut span, at) = self.uncommitted.remove(place);
+                end_with(&mut span, outcome, None);
+                span.end_with_timestamp(at);
+            }
+            None => self.end_step(Some(outcome), None),
+        }
+    }
+
     fn end_step(&mut self, outcome: Option<Outcome>, message: Option<&str>) {
-        let Some(OpenStep {
-            mut span,
-            statements,
-        }) = self.step.take()
-        else {
+        let Some(step) = self.step.take() else {
             return;
         };
-        span.set_attribute(KeyValue::new("wasmigrate.statements", integer(statements)));
+        let mut span = step.closed();
         if let Some(outcome) = outcome {
             end_with(&mut span, outcome, message);
         } else {
@@ -155,6 +184,7 @@ impl Observer for Traces {
                 run: span,
                 prepare: Some(prepare),
                 step: None,
+                uncommitted: Vec::new(),
             });
             return;
         }
@@ -181,7 +211,8 @@ impl Observer for Traces {
                     statements: 0,
                 });
             }
-            Event::StepEnded { outcome, .. } => open.end_step(Some(*outcome), None),
+            Event::StepRan { step, .. } => open.step_ran(step, now),
+            Event::StepEnded { step, outcome, .. } => open.step_ended(step, *outcome),
             Event::Retrying { message, .. } => open.end_step(None, Some(message)),
             Event::RunEnded {
                 outcome,

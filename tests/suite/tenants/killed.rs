@@ -21,7 +21,7 @@ fn survives(how: &[&str], tenants: usize, step: usize) {
     for events in (0..).step_by(step) {
         let mut host = Host::start(&place, how);
         for _ in 0..events {
-            if !host.tells("step_ended") {
+            if !host.tells("step_started") {
                 break;
             }
         }

@@ -34,6 +34,7 @@ use super::pause;
 use super::recover::Acknowledged;
 use super::state::{Command, State};
 use super::transaction::{RunContext, StepIdentity, StepTransaction, migrated};
+use super::uncommitted::elapsed;
 use super::units::{Atomicity, Manner, Unit, units};
 use crate::catalog::{Catalog, Role, StepFile};
 use crate::database::{Durability, ErrorKind, Session, Stop};
@@ -276,25 +277,21 @@ impl<'e> Run<'e> {
             true => None,
             false => Some(transaction.commit_failure(&self.lease, &attempt).await),
         };
-        let error = match written {
-            Some(Ok(())) => return Interruption::Failed(failure),
-            Some(Err(error)) => error,
-            None => {
-                self.unwritten.push(attempt);
-                return Interruption::Disconnected(failure);
-            }
-        };
-        self.unwritten.push(attempt);
-        if error.kind == ErrorKind::LeaseLost {
-            return Interruption::Over(Failure::from_database(error));
+        if let Some(Ok(())) = written {
+            return Interruption::Failed(failure);
         }
-        Interruption::Disconnected(Failure {
-            message: format!(
-                "{} (and that could not be written down: {error})",
-                failure.message
-            ),
-            ..failure
-        })
+        // It is written down once the connection is there again, at the latest at the end of the run.
+        self.unwritten.push(attempt);
+        match written {
+            Some(Err(error)) if error.kind == ErrorKind::LeaseLost => {
+                let is_kept = failure.is_kept;
+                Interruption::Over(Failure {
+                    is_kept,
+                    ..Failure::from_database(error)
+                })
+            }
+            _ => Interruption::Disconnected(failure),
+        }
     }
 
     fn record_of(&self, loaded: &Loaded) -> Option<&StepRecord> {
@@ -306,7 +303,8 @@ impl<'e> Run<'e> {
             step: loaded.step.label.clone(),
             phase,
             outcome,
-            milliseconds: i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX),
+            milliseconds: elapsed(began),
+            rolled_back: false,
         });
     }
 }

@@ -82,7 +82,7 @@ impl Run<'_> {
         };
         let (mut result, mut transaction) =
             loaded.perform(self.engine, transaction, &self.stop).await;
-        if result.is_ok() && self.stop.is_cancelled() {
+        if self.stop.is_cancelled() {
             result = Err(cancelled());
         }
         let looked = async {

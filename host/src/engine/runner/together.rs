@@ -1,6 +1,7 @@
 //! The finalize of all steps, and the reset of all: one transaction each.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Atomicity, Interruption, Loaded, Run, cancelled, outcome_of};
@@ -11,6 +12,7 @@ use crate::engine::gate;
 use crate::engine::irreversible;
 use crate::engine::program::Program;
 use crate::engine::transaction::RunContext;
+use crate::engine::uncommitted::Uncommitted;
 use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome, Phase, StepState};
 
 impl Run<'_> {
@@ -82,9 +84,16 @@ impl Run<'_> {
     /// Runs one phase of all loaded steps in one transaction, with as many tries as it is worth.
     async fn all_at_once(&mut self, phase: Phase) -> Result<(), Interruption> {
         let concerned = self.left(phase);
+        let first = Instant::now();
         self.with_retries(None, async |run, attempt| {
             // The connection may have been lost after the commit.
             if attempt > 1 && run.left(phase).is_empty() {
+                let observer = Arc::clone(&run.context.observer);
+                let mut done = Uncommitted::default();
+                for loaded in run.concerned(&run.loaded, phase) {
+                    done.ran(&*observer, loaded.step.label.clone(), phase, first);
+                }
+                done.committed(&*observer);
                 return Ok(());
             }
             run.try_all_at_once(phase, attempt).await
@@ -98,7 +107,7 @@ impl Run<'_> {
     }
 
     /// The steps of the journal that this phase is for.
-    fn left(&self, phase: Phase) -> Vec<u64> {
+    pub(super) fn left(&self, phase: Phase) -> Vec<u64> {
         let steps = self.snapshot.steps.values();
         let left = steps.filter(|step| match phase {
             Phase::Finalize => {
@@ -123,20 +132,46 @@ impl Run<'_> {
         result
     }
 
+    /// Those of the steps that have something to do in this phase.
+    fn concerned<'l>(&self, steps: &'l [Loaded], phase: Phase) -> Vec<&'l Loaded> {
+        let has = |step: &&Loaded| match &step.program {
+            // One that failed before its set-up left nothing.
+            Program::Transformation(_) => self.begun(step).is_some(),
+            _ => step.program.has(phase),
+        };
+        steps.iter().filter(has).collect()
+    }
+
+    /// Runs one phase of these steps in the open transaction and commits it. They are told as done only then.
     async fn run_all(
         &mut self,
         steps: &[Loaded],
         phase: Phase,
         attempt: u32,
     ) -> Result<(), Interruption> {
-        let concerned: Vec<&Loaded> = steps
-            .iter()
-            .filter(|step| match &step.program {
-                // One that failed before its set-up left nothing.
-                Program::Transformation(_) => self.begun(step).is_some(),
-                _ => step.program.has(phase),
-            })
-            .collect();
+        let observer = Arc::clone(&self.context.observer);
+        let mut ran = Uncommitted::default();
+        let result = self.run_and_commit(steps, phase, attempt, &mut ran).await;
+        match &result {
+            Ok(()) => ran.committed(&*observer),
+            Err(interruption) if interruption.is_disconnected() => {
+                ran.lost(&*observer, outcome_of(interruption.failure()));
+            }
+            Err(interruption) => {
+                ran.rolled_back(&*observer, outcome_of(interruption.failure()));
+            }
+        }
+        result
+    }
+
+    async fn run_and_commit(
+        &mut self,
+        steps: &[Loaded],
+        phase: Phase,
+        attempt: u32,
+        ran: &mut Uncommitted,
+    ) -> Result<(), Interruption> {
+        let concerned = self.concerned(steps, phase);
         self.lock_transformed(&concerned, phase, attempt).await?;
         // Written when all steps are done: whatever the transaction did to the journal before then, a step did.
         let mut attempts = Vec::new();
@@ -158,6 +193,9 @@ impl Run<'_> {
                 }
                 _ => loaded.perform(self.engine, transaction, &self.stop).await,
             };
+            if self.stop.is_cancelled() {
+                result = Err(cancelled());
+            }
             if result.is_ok() {
                 // So that a failure is told of the step whose it is.
                 let settled = transaction.session.settle().await;
@@ -176,7 +214,7 @@ impl Run<'_> {
             };
             self.session = Some(transaction.session);
             result?;
-            self.step_ended(loaded, phase, Outcome::Done, began);
+            ran.ran(&*self.context.observer, label.clone(), phase, began);
         }
         let left = self.left(phase);
         let all = AllAtOnce {
@@ -190,14 +228,17 @@ impl Run<'_> {
                 .filter(|index| self.snapshot.transformations.contains_key(index))
                 .collect(),
         };
-        let (context, lease) = (std::sync::Arc::clone(&self.context), self.lease.clone());
+        let (context, lease) = (Arc::clone(&self.context), self.lease.clone());
         let is_cancelled = self.stop.is_cancelled();
         let session = self.session_mut()?;
         let committed = match is_cancelled {
             true => Err(cancelled()),
             false => {
                 let committed = all.commit(session, &context, &lease).await;
-                committed.map_err(Failure::from_database)
+                committed.map_err(|error| Failure {
+                    phase: Some(phase),
+                    ..Failure::from_database(error)
+                })
             }
         };
         let Err(failure) = committed else {

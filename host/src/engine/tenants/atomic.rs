@@ -21,6 +21,7 @@ use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
 use crate::engine::transaction::RunContext;
+use crate::engine::uncommitted::Uncommitted;
 use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome};
 
 /// One of the databases that a run changes together.
@@ -46,6 +47,8 @@ pub(super) struct AtomicRun<'a> {
     output: Arc<RunOutput>,
     /// When the task began that failed.
     began_at: i64,
+    /// The files that have run in the transactions.
+    ran: Uncommitted,
 }
 
 /// Runs all waves in one transaction, with as many tries as it is worth, and ends the run.
@@ -65,17 +68,25 @@ pub(super) async fn run(
         let mut atomic = AtomicRun::new(tenancy, session, work, new_tenant, schedule);
         atomic.output = Arc::clone(output);
         let tried = atomic.all(attempt, lease, &failures).await;
+        let mut ran = std::mem::take(&mut atomic.ran);
+        let observer = &*tenancy.observer;
         let Err((task, failure)) = tried else {
+            ran.committed(observer);
             return Ok(());
         };
         output.rolled_back();
         session = match atomic.take_session() {
             Some(session) => session,
-            None => return Err((Outcome::Interrupted, named(tenancy, task, failure))),
+            None => {
+                ran.lost(observer, outcome_of(&failure));
+                return Err((Outcome::Interrupted, named(tenancy, task, failure)));
+            }
         };
         if failure.is_lost_connection() && was_committed(&mut *session, lease).await {
+            ran.committed(observer);
             return Ok(());
         }
+        ran.rolled_back(observer, outcome_of(&failure));
         if let Some(task) = &task {
             failures.extend(tenancy.attempt(task, attempt, atomic.began_at, &failure));
         }
@@ -99,7 +110,7 @@ pub(super) async fn run(
             return Err((outcome, named(tenancy, task, failure)));
         };
         attempt += 1;
-        let step = failure.step.as_deref().unwrap_or_default();
+        let step = failure.step.as_deref().unwrap_or("the transaction");
         // A run that is stopped meanwhile is found to be at the next try.
         await_next_try(
             &*tenancy.observer,
@@ -174,6 +185,7 @@ impl<'a> AtomicRun<'a> {
             contexts: BTreeMap::new(),
             output: Arc::default(),
             began_at: journal::now(),
+            ran: Uncommitted::default(),
         }
     }
 
@@ -227,13 +239,13 @@ impl<'a> AtomicRun<'a> {
                 }
             };
             if let Err((task, failure)) = performed {
-                progress.ended(outcome_of(&failure));
                 self.began_at = progress.began_at;
+                self.ran = progress.failed(&failure);
                 return Err((task, failure));
             }
             rest = rest.get(done..).unwrap_or_default();
         }
-        progress.ended(Outcome::Done);
+        self.ran = progress.all_ran();
         Ok(())
     }
 

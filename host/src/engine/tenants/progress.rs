@@ -1,13 +1,16 @@
-//! The progress of the files of one transaction.
+//! The progress of the files of one transaction, which are told as done when it is committed.
 
 use std::time::Instant;
 
 use super::context::TenancyContext;
+use super::failed::outcome_of;
 use super::work::Task;
 use crate::engine::event::Event;
-use crate::journal::{self, Outcome, Phase};
+use crate::engine::failure::Failure;
+use crate::engine::uncommitted::{Uncommitted, elapsed};
+use crate::journal::{self, Phase};
 
-/// Tells of each file when it begins for the first tenant, and when it ends for the last.
+/// Tells of each file when it begins for the first tenant, and when it has run for the last.
 pub(super) struct ProgressReporter<'t> {
     tenancy: &'t TenancyContext<'t>,
     attempt: u32,
@@ -15,6 +18,7 @@ pub(super) struct ProgressReporter<'t> {
     of: usize,
     number: usize,
     current: Option<Current>,
+    ran: Uncommitted,
     /// When the last task began.
     pub(super) began_at: i64,
 }
@@ -34,6 +38,7 @@ impl<'t> ProgressReporter<'t> {
             of,
             number: 0,
             current: None,
+            ran: Uncommitted::default(),
             began_at: journal::now(),
         }
     }
@@ -46,7 +51,7 @@ impl<'t> ProgressReporter<'t> {
         if self.current.as_ref().is_some_and(goes_on) {
             return;
         }
-        self.ended(Outcome::Done);
+        self.ran();
         self.number += 1;
         let label = self
             .tenancy
@@ -68,16 +73,32 @@ impl<'t> ProgressReporter<'t> {
         });
     }
 
-    /// The file that runs has ended.
-    pub(super) fn ended(&mut self, outcome: Outcome) {
+    /// The file that runs has run for all.
+    fn ran(&mut self) {
+        if let Some(current) = self.current.take() {
+            let observer = &*self.tenancy.observer;
+            self.ran
+                .ran(observer, current.label, current.phase, current.began);
+        }
+    }
+
+    /// All files have run; the transaction is open.
+    pub(super) fn all_ran(mut self) -> Uncommitted {
+        self.ran();
+        self.ran
+    }
+
+    /// The file that runs has failed; those before it are what the transaction holds.
+    pub(super) fn failed(mut self, failure: &Failure) -> Uncommitted {
         if let Some(current) = self.current.take() {
             self.tenancy.observer.notify(&Event::StepEnded {
                 step: current.label,
                 phase: current.phase,
-                outcome,
-                milliseconds: i64::try_from(current.began.elapsed().as_millis())
-                    .unwrap_or(i64::MAX),
+                outcome: outcome_of(failure),
+                milliseconds: elapsed(current.began),
+                rolled_back: false,
             });
         }
+        self.ran
     }
 }

@@ -13,6 +13,7 @@ use crate::engine::event::Event;
 use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
+use crate::engine::uncommitted::{Uncommitted, elapsed};
 use crate::journal::{self, Fenced, Lease, Outcome, Phase};
 
 /// One who works.
@@ -42,6 +43,8 @@ impl Worker<'_> {
             .map(|task| self.shared.with_record(task))
             .collect();
         let mut attempt = 1;
+        // What was tried last, when its connection was lost.
+        let mut in_doubt: Vec<Task> = Vec::new();
         while let Some(first) = left.first().cloned() {
             let started_at = journal::now();
             let before = left.len();
@@ -50,11 +53,18 @@ impl Worker<'_> {
                     let group = groups(&left).next().unwrap_or_default();
                     let size = group.len();
                     let tried = self.try_group(group, attempt).await;
+                    in_doubt = match &tried {
+                        Err((None, failure)) if failure.is_lost_connection() => group.to_vec(),
+                        _ => Vec::new(),
+                    };
                     tried.map(|()| left.split_off(size))
                 }
                 false => {
-                    let left = self.look_again(&left).await;
-                    left.map_err(|failure| (None, failure))
+                    let now = self.look_again(&left).await;
+                    if let Ok(now) = &now {
+                        self.tell_committed(&std::mem::take(&mut in_doubt), now);
+                    }
+                    now.map_err(|failure| (None, failure))
                 }
             };
             let (task, failure) = match tried {
@@ -77,11 +87,10 @@ impl Worker<'_> {
                 return Err((task, failure));
             };
             attempt += 1;
-            let step = failure.step.as_deref().unwrap_or_default();
             // A run that is stopped meanwhile is found to be at the next try.
             await_next_try(
                 &*tenancy.observer,
-                step,
+                &tenancy.label(&task),
                 &failure,
                 attempt,
                 pause,
@@ -92,10 +101,30 @@ impl Worker<'_> {
         Ok(())
     }
 
+    /// Runs some tasks in one transaction and commits it. They are told as done only then.
     async fn try_group(
         &mut self,
         group: &[Task],
         attempt: u32,
+    ) -> Result<(), (Option<Task>, Failure)> {
+        let observer = Arc::clone(&self.shared.tenancy.observer);
+        let mut ran = Uncommitted::default();
+        let result = self.run_and_commit(group, attempt, &mut ran).await;
+        match &result {
+            Ok(()) => ran.committed(&*observer),
+            Err((_, failure)) if failure.is_lost_connection() => {
+                ran.lost(&*observer, outcome_of(failure));
+            }
+            Err((_, failure)) => ran.rolled_back(&*observer, outcome_of(failure)),
+        }
+        result
+    }
+
+    async fn run_and_commit(
+        &mut self,
+        group: &[Task],
+        attempt: u32,
+        ran: &mut Uncommitted,
     ) -> Result<(), (Option<Task>, Failure)> {
         let tenancy = self.shared.tenancy;
         let without_task = |error| (None, Failure::from_database(error));
@@ -118,7 +147,7 @@ impl Worker<'_> {
             let task = self.shared.with_record(task);
             let began = Instant::now();
             let label = tenancy.label(&task);
-            let phase = task.phases.first().copied().unwrap_or(Phase::Migrate);
+            let phase = first_phase(&task);
             tenancy.observer.notify(&Event::StepStarted {
                 step: label.clone(),
                 phase,
@@ -146,22 +175,20 @@ impl Worker<'_> {
                 }
             };
             session = performed.1;
-            let outcome = match &performed.0 {
-                Ok(_) => Outcome::Done,
-                Err(failure) => outcome_of(failure),
-            };
-            tenancy.observer.notify(&Event::StepEnded {
-                step: label,
-                phase,
-                outcome,
-                milliseconds: i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX),
-            });
             match performed.0 {
                 Ok((task, record)) => {
+                    ran.ran(&*tenancy.observer, label, phase, began);
                     changes.note(&task, record.clone());
                     done.push((task, record));
                 }
                 Err(failure) => {
+                    tenancy.observer.notify(&Event::StepEnded {
+                        step: label,
+                        phase,
+                        outcome: outcome_of(&failure),
+                        milliseconds: elapsed(began),
+                        rolled_back: false,
+                    });
                     self.session = Some(session);
                     return Err((Some(task), failure));
                 }
@@ -176,6 +203,24 @@ impl Worker<'_> {
             ((task.file, task.tenant), kept)
         }));
         Ok(())
+    }
+
+    /// Tells of these tasks, whose commit was lost, that it came through, unless they are `left`.
+    fn tell_committed(&self, tried: &[Task], left: &[Task]) {
+        let tenancy = self.shared.tenancy;
+        let is_left = |task: &&Task| {
+            let is_it = |other: &Task| (other.file, other.tenant) == (task.file, task.tenant);
+            !left.iter().any(is_it)
+        };
+        for task in tried.iter().filter(is_left) {
+            tenancy.observer.notify(&Event::StepEnded {
+                step: tenancy.label(task),
+                phase: first_phase(task),
+                outcome: Outcome::Done,
+                milliseconds: 0,
+                rolled_back: false,
+            });
+        }
     }
 
     async fn commit(
@@ -243,6 +288,10 @@ impl Worker<'_> {
             self.session = None;
         }
     }
+}
+
+fn first_phase(task: &Task) -> Phase {
+    task.phases.first().copied().unwrap_or(Phase::Migrate)
 }
 
 /// What is one transaction each: a file to migrate or apply, or all that is only finalized or reset.

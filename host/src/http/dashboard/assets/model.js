@@ -37,6 +37,8 @@ export class Model {
   pace = new Pace();
   /** Rows of steps that are done. */
   #rowsBefore = 0;
+  /** Steps that have run in a transaction that is not committed yet, by their labels. */
+  #uncommitted = new Map();
   /** What is to be added to this machine's clock to get the host's; none before an event told it. */
   #clock = null;
 
@@ -127,6 +129,11 @@ export class Model {
         if (this.current) Object.assign(this.current, { done: event.done, total: event.total, unit: event.unit });
         if (event.unit === "rows") this.#counted(at, this.#rowsBefore + event.done);
         break;
+      case "step_ran":
+        // Told as done when its transaction is committed.
+        this.#uncommitted.set(event.step, { ...this.current, ended_at: at });
+        this.current = null;
+        break;
       case "step_ended":
         this.#ended(event);
         break;
@@ -149,6 +156,7 @@ export class Model {
     this.warnings = [];
     this.pace = new Pace();
     this.#rowsBefore = 0;
+    this.#uncommitted.clear();
   }
 
   #begin({ run, command, steps, at }) {
@@ -169,16 +177,20 @@ export class Model {
   }
 
   #ended({ step, phase, outcome, milliseconds, at }) {
-    const attempt = this.current?.step === step ? this.current.attempt : 1;
+    const ran = this.#uncommitted.get(step) ?? this.current;
+    const of = ran?.step === step ? ran : null;
+    const attempt = of?.attempt ?? 1;
+    const end = of?.ended_at ?? at;
+    this.#uncommitted.delete(step);
     const known = this.overview?.steps.find((known) => label(known) === step);
     const index = known?.index ?? Number.parseInt(step, 10);
-    this.attempts.push({ step, index, phase, attempt, outcome, started_at: at - milliseconds, ended_at: at });
+    this.attempts.push({ step, index, phase, attempt, outcome, started_at: end - milliseconds, ended_at: end });
     if (outcome === "done") {
-      if (this.current?.unit === "rows") this.#rowsBefore += this.current.done ?? 0;
+      if (of?.unit === "rows") this.#rowsBefore += of.done ?? 0;
       if (known) known.progress = PROGRESS[phase] ?? known.progress;
       this.#counted(at, this.#rowsBefore);
     }
-    this.current = null;
+    if (this.current?.step === step) this.current = null;
   }
 
   #counted(at, rows) {
