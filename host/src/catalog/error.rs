@@ -128,6 +128,27 @@ pub enum Error {
         applied: String,
         now: String,
     },
+    /// A step was begun and is not done, and its file is another one now.
+    #[error(
+        "`{step}` has changed since it was begun: its SHA-256 was {begun} and is {now}; restore the file and run `migrate` or \
+         `reset`; or pass `--allow-changed`: what is left of the step then runs from the file that is there now"
+    )]
+    ChangedBegun {
+        step: String,
+        begun: String,
+        now: String,
+    },
+    /// A transformation was begun and is not finalized, and its file is another one now.
+    #[error(
+        "`{step}` has changed since it began to compute rows: its SHA-256 was {begun} and is {now}; restore the file; or pass \
+         `--replace` to `migrate` or `finalize`, which keeps what is computed and continues with the file that is there now, or \
+         `--restart`, which computes all rows anew"
+    )]
+    ChangedTransformation {
+        step: String,
+        begun: String,
+        now: String,
+    },
     /// A directory of files for tenants cannot be read.
     #[error("cannot read the directory `{}` of `sources.{setting}`: {source}", .directory.display())]
     SourceDirectory {

@@ -157,6 +157,43 @@ pub struct Applied<'a> {
     pub digest: &'a str,
     /// Whether its file may be another one now.
     pub may_change: bool,
+    /// How far it is.
+    pub standing: AppliedStanding,
+}
+
+/// How far a step is that the journal knows, as far as it matters when its file has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppliedStanding {
+    /// It is wholly migrated.
+    Applied,
+    /// Some of it is committed.
+    Begun,
+    /// It is a transformation that is not finalized.
+    Transformation,
+}
+
+impl AppliedStanding {
+    /// Why the command is refused when the step's file is another one now.
+    pub fn changed(self, step: &str, before: &str, now: String) -> Error {
+        let (step, before) = (step.to_owned(), before.to_owned());
+        match self {
+            Self::Applied => Error::Changed {
+                step,
+                applied: before,
+                now,
+            },
+            Self::Begun => Error::ChangedBegun {
+                step,
+                begun: before,
+                now,
+            },
+            Self::Transformation => Error::ChangedTransformation {
+                step,
+                begun: before,
+                now,
+            },
+        }
+    }
 }
 
 /// Differences between files and journal that the operator knows of and accepts.
@@ -316,11 +353,10 @@ impl Catalog {
             let is_same = digests.is_same(step, record.digest);
             match is_same.and_then(|is_same| Ok((is_same, digests.of(step)?))) {
                 Ok((true, _)) => {}
-                Ok((false, now)) => problems.push(Error::Changed {
-                    step: step.file_name.clone(),
-                    applied: record.digest.to_owned(),
-                    now,
-                }),
+                Ok((false, now)) => {
+                    let standing = record.standing;
+                    problems.push(standing.changed(&step.file_name, record.digest, now));
+                }
                 Err(error) => problems.push(error),
             }
         }

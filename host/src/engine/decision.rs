@@ -99,10 +99,13 @@ impl Engine {
         let plan = plan(catalog, snapshot, order.command, &order.extent)?;
         let state = overview::state_of(catalog, snapshot);
         refuse_gone(catalog, snapshot, &plan)?;
-        match overview::verdict(state, snapshot, order.command) {
+        match overview::verdict(state, catalog, snapshot, order.command) {
             Verdict::Start(_) if plan.len() == 0 && order.extent != Extent::All => Ok(None),
             Verdict::Start(state) => Ok(Some((state, plan))),
-            Verdict::Nothing => Ok(None),
+            Verdict::Nothing => {
+                self.refuse_idle_replacement()?;
+                Ok(None)
+            }
             Verdict::Refuse(Refusal::Running) => Err(RunError::Refused(
                 "a run is in progress; wait for its end".to_owned(),
             )),
@@ -214,26 +217,51 @@ impl Engine {
         digests.save();
     }
 
-    /// Lets a transformation continue although another component is in its place, when the operator wants it, and repeatable
-    /// steps run again whose content has changed.
+    /// Lets transformations run once more that were begun, when the operator wants it: those in whose place another file is now
+    /// and, to start over, what is in progress or, when nothing is, what is migrated and not final. Repeatable steps run again whose
+    /// content has changed.
     pub(super) fn reopen(&self, catalog: &Catalog, snapshot: &mut Snapshot) {
         self.supersede(catalog, snapshot);
-        if self.options.replacement == Replacement::Refuse {
+        let replacement = self.options.replacement;
+        if replacement == Replacement::Refuse {
             return;
         }
         let digests = self.remembered_digests();
-        for index in snapshot.transformations.keys() {
-            let (Some(record), Some(file)) =
-                (snapshot.steps.get_mut(index), catalog.steps.get(index))
-            else {
-                continue;
-            };
-            if digests
-                .is_same(file, &record.digest)
-                .is_ok_and(|is_same| !is_same)
-            {
+        let begun = |index: &u64| snapshot.steps.get(index).zip(catalog.steps.get(index));
+        let runs = |index: &u64| {
+            begun(index).is_some_and(|(record, file)| {
+                record.state == StepState::Started
+                    || digests
+                        .is_same(file, &record.digest)
+                        .is_ok_and(|is_same| !is_same)
+            })
+        };
+        let transformations = || snapshot.transformations.keys().copied();
+        let mut reopened: Vec<u64> = transformations().filter(runs).collect();
+        if reopened.is_empty() && replacement == Replacement::Restart {
+            reopened = transformations()
+                .filter(|index| begun(index).is_some())
+                .collect();
+        }
+        for index in reopened {
+            if let Some(record) = snapshot.steps.get_mut(&index) {
                 record.state = StepState::Started;
             }
         }
+    }
+
+    /// Refuses a command with nothing to do that was to replace something or to let it start over.
+    fn refuse_idle_replacement(&self) -> Result<(), RunError> {
+        let why = match self.options.replacement {
+            Replacement::Refuse => return Ok(()),
+            Replacement::Continue => {
+                "there is nothing to replace: no file of a transformation that is not finalized has changed; `--restart` computes \
+                 all rows anew with the file that is there"
+            }
+            Replacement::Restart => {
+                "there is nothing to start over: no transformation was begun that is not finalized"
+            }
+        };
+        Err(RunError::Refused(why.to_owned()))
     }
 }

@@ -10,9 +10,12 @@ use super::failure::Failure;
 use super::running::{Rows, Running};
 use super::state::{self, Command, State, Verdict};
 use crate::catalog::{
-    Applied, Catalog, Ignored, SourceKind, StepFile, StepKind, running_order, runs_last, step_label,
+    Applied, AppliedStanding, Catalog, Ignored, SourceKind, StepFile, StepKind, running_order,
+    runs_last, step_label,
 };
-use crate::journal::{LeaseRecord, Pause, RepairRecord, RunRecord, Snapshot, StepState};
+use crate::journal::{
+    LeaseRecord, Pause, RepairRecord, RunRecord, Snapshot, StepRecord, StepState,
+};
 
 /// How far one step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -316,7 +319,12 @@ fn has_unfinalized(snapshot: &Snapshot) -> bool {
 }
 
 /// What becomes of a command in a state.
-pub(super) fn verdict(state: State, snapshot: &Snapshot, command: Command) -> Verdict {
+pub(super) fn verdict(
+    state: State,
+    catalog: &Catalog,
+    snapshot: &Snapshot,
+    command: Command,
+) -> Verdict {
     let unfinalized = has_unfinalized(snapshot);
     let failed = snapshot
         .last_run
@@ -326,7 +334,8 @@ pub(super) fn verdict(state: State, snapshot: &Snapshot, command: Command) -> Ve
     if command == Command::Reset && !unfinalized && !failed {
         return Verdict::Nothing;
     }
-    state::command(state, command)
+    let is_pending = pending(catalog, snapshot).next().is_some();
+    state::command(state, command, is_pending)
 }
 
 /// The state of a target as it decides what may run: a lease whose time is over keeps nobody away.
@@ -353,7 +362,17 @@ pub(super) fn applied(snapshot: &Snapshot, may_change: bool) -> impl Iterator<It
         name: &step.name,
         digest: &step.digest,
         may_change: may_change && snapshot.transformations.contains_key(&step.index),
+        standing: standing(snapshot, step),
     })
+}
+
+/// How far a step is, as far as it matters when its file has changed.
+pub(super) fn standing(snapshot: &Snapshot, step: &StepRecord) -> AppliedStanding {
+    match step.state {
+        _ if snapshot.transformations.contains_key(&step.index) => AppliedStanding::Transformation,
+        StepState::Started => AppliedStanding::Begun,
+        StepState::Migrated | StepState::Finalized => AppliedStanding::Applied,
+    }
 }
 
 /// Lays catalog and snapshot side by side. `is_at_work` judges whoever holds the lease.
@@ -365,9 +384,15 @@ pub(super) fn overview(
     is_at_work: impl Fn(&LeaseRecord) -> bool,
 ) -> Overview {
     let state = state(&catalog, &snapshot, &is_at_work);
+    let lease = snapshot.lease.clone().filter(&is_at_work);
     let commands = [Command::Migrate, Command::Finalize, Command::Reset]
         .into_iter()
-        .filter(|command| matches!(verdict(state, &snapshot, *command), Verdict::Start(_)))
+        .filter(|command| {
+            matches!(
+                verdict(state, &catalog, &snapshot, *command),
+                Verdict::Start(_)
+            )
+        })
         .filter(|_| problems.is_empty())
         .collect();
     let mut names: BTreeMap<u64, &str> = BTreeMap::new();
@@ -447,8 +472,9 @@ pub(super) fn overview(
             .filter(|_| state.is_failed())
             .and_then(|run| run.error.as_ref())
             .and_then(Failure::from_json),
-        lease: snapshot.lease.filter(is_at_work),
-        pause: snapshot.pause,
+        // A run whose host is gone waits for nothing.
+        pause: snapshot.pause.filter(|_| lease.is_some()),
+        lease,
         last_run: snapshot.last_run,
         commands,
         running: None,

@@ -101,14 +101,18 @@ impl Command {
     }
 }
 
-/// What becomes of a command in a state.
-pub(super) fn command(state: State, command: Command) -> Verdict {
+/// What becomes of a command in a state, where steps are `pending` or not.
+pub(super) fn command(state: State, command: Command, pending: bool) -> Verdict {
     use State::*;
     match (state, command) {
         (MigrationPreparing | MigrationRunning | FinalizationRunning, _) => {
             Verdict::Refuse(Refusal::Running)
         }
         (MigrationRequired | MigrationFailed, Command::Migrate | Command::Finalize) => {
+            Verdict::Start(MigrationPreparing)
+        }
+        // What is pending may be what repairs: it runs first.
+        (FinalizationFailed, Command::Migrate | Command::Finalize) if pending => {
             Verdict::Start(MigrationPreparing)
         }
         (FinalizationRequired | FinalizationFailed, Command::Finalize) => {
@@ -286,10 +290,17 @@ mod tests {
             let _ = writeln!(text, "| {what} | {} |", observe(facts).as_str());
         }
         text.push_str("\nWhat each command does in each state:\n\n| state | migrate | finalize | reset |\n|---|---|---|---|\n");
-        for state in STATES {
-            let _ = write!(text, "| {} ", state.as_str());
+        let rows = STATES.iter().flat_map(|state| {
+            let rows: &[(bool, &str)] = match state {
+                State::FinalizationFailed => &[(true, ", a step is pending"), (false, ", none is")],
+                _ => &[(true, "")],
+            };
+            rows.iter().map(move |row| (*state, *row))
+        });
+        for (state, (pending, when)) in rows {
+            let _ = write!(text, "| {}{when} ", state.as_str());
             for asked in COMMANDS {
-                let _ = match command(state, asked) {
+                let _ = match command(state, asked, pending) {
                     Verdict::Start(next) => write!(text, "| → {} ", next.as_str()),
                     Verdict::Nothing => write!(text, "| nothing to do "),
                     Verdict::Refuse(Refusal::Running) => write!(text, "| refused: running "),
@@ -319,7 +330,7 @@ mod tests {
             let state = observe(*facts);
             let has_a_way = COMMANDS
                 .iter()
-                .any(|asked| matches!(command(state, *asked), Verdict::Start(_)));
+                .any(|asked| matches!(command(state, *asked, facts.pending), Verdict::Start(_)));
             assert!(has_a_way || state == State::Finalized, "no way out: {what}");
         }
     }

@@ -145,7 +145,7 @@ fn a_mended_component_takes_the_bad_rows_up_again() {
     place
         .run(&["migrate"])
         .ends_with(2)
-        .and_says("has changed since it was applied");
+        .and_says("has changed since it began to compute rows");
     place
         .run(&["migrate", "--replace"])
         .ends_with(0)

@@ -36,7 +36,7 @@ fn it_goes_on_from_the_last_chunk() {
     place
         .run(&["migrate"])
         .ends_with(2)
-        .and_says("has changed since it was applied");
+        .and_says("has changed since it began to compute rows");
     place.run(&["migrate", "--replace"]).ends_with(0);
     let of_the_first: i64 = place.one("SELECT count(*) FROM word WHERE shout NOT LIKE '%!'");
     assert_eq!(of_the_first, done);
@@ -90,4 +90,92 @@ fn one_that_derives_something_else_cannot_go_on() {
         "SELECT attname FROM pg_attribute WHERE attrelid = 'word'::regclass AND attnum > 0 AND NOT attisdropped",
     );
     assert_eq!(place.texts(columns), ["id", "text"]);
+}
+
+/// Two of three words are set aside, and the finalize has failed for that.
+fn failed_to_finalize() -> Place {
+    let place = Place::new()
+        .with_data("CREATE TABLE word (id BIGINT PRIMARY KEY NOT NULL, text TEXT NOT NULL)")
+        .with_data("INSERT INTO word VALUES (1, 'one'), (2, ''), (3, 'panic')")
+        .with_variable("WASMIGRATE_TRANSFORM_ON_BAD_ROW", "quarantine")
+        .with_guest("0001_shout.wasm", "shout");
+    place.run(&["migrate"]).ends_with(0);
+    place
+        .run(&["finalize"])
+        .ends_with(1)
+        .and_says("2 bad rows have no derived values yet")
+        .and_says("finalization_failed");
+    place
+}
+
+#[test]
+fn after_a_failed_finalize_it_goes_on_or_starts_over() {
+    let failed = failed_to_finalize();
+    mend(&failed);
+    failed
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("has changed since it began to compute rows")
+        .and_says("--replace")
+        .and_says("--restart");
+    for command in ["migrate", "finalize"] {
+        for (flag, first) in [("--replace", "ONE"), ("--restart", "ONE!")] {
+            let place = failed.copy();
+            let said = place.run(&[command, flag]).ends_with(0);
+            assert_eq!(said.stdout.contains("starts over"), flag == "--restart");
+            if command == "migrate" {
+                said.and_says("the state is finalization_required");
+                place.run(&["finalize"]).ends_with(0);
+            } else {
+                said.and_says("the state is finalized");
+            }
+            assert_eq!(
+                place.texts("SELECT shout FROM word ORDER BY id"),
+                [first, "!", "PANIC!"],
+                "{command} {flag}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_migrated_starts_over_until_it_is_final() {
+    let place = failed_on_its_way();
+    mend(&place);
+    place.run(&["migrate", "--replace"]).ends_with(0);
+    place
+        .run(&["migrate", "--replace"])
+        .ends_with(2)
+        .and_says("there is nothing to replace");
+    let said = place
+        .run(&["migrate", "--restart"])
+        .ends_with(0)
+        .and_says("starts over");
+    assert!(!said.stdout.contains("continues from"), "{said:#?}");
+    assert_eq!(
+        place.one::<i64>("SELECT count(*) FROM word WHERE shout LIKE '%!'"),
+        2_000
+    );
+    place.run(&["finalize"]).ends_with(0);
+    place
+        .run(&["migrate", "--restart"])
+        .ends_with(2)
+        .and_says("there is nothing to start over");
+}
+
+#[test]
+fn what_is_in_progress_starts_over_and_what_is_done_stays() {
+    let place = place_with(&customers(20)).with_guest("0002_shout.wasm", "shout");
+    place
+        .connect()
+        .run("CREATE TABLE word (id BIGINT PRIMARY KEY NOT NULL, text TEXT NOT NULL); INSERT INTO word VALUES (1, '')");
+    place.run(&["migrate"]).ends_with(1);
+    place.connect().run("UPDATE word SET text = 'one'");
+    let said = place
+        .run(&["migrate", "--restart"])
+        .ends_with(0)
+        .and_says("0002_shout starts over");
+    assert!(!said.stdout.contains("0001_normalize"), "{said:#?}");
+    assert_eq!(place.texts("SELECT shout FROM word"), ["ONE"]);
+    place.run(&["finalize"]).ends_with(0);
 }

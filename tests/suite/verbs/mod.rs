@@ -3,5 +3,6 @@
 mod irreversible;
 mod out_of_order;
 mod peers;
+mod pending_repairs;
 mod some_steps;
 mod ways_on;

@@ -1,7 +1,7 @@
 //! Steps that are written down as applied.
 
 use super::record::Record;
-use crate::catalog::{Applied, Catalog, StepFile, step_label};
+use crate::catalog::{Applied, AppliedStanding, Catalog, StepFile, step_label};
 use crate::database::{self, Session};
 use crate::engine::{Engine, RunError, overview};
 use crate::journal::{self, Snapshot, StepRecord, StepState};
@@ -36,6 +36,7 @@ pub(super) fn missing<'c>(
         name: &step.name,
         digest,
         may_change: false,
+        standing: AppliedStanding::Applied,
     });
     let applied = overview::applied(snapshot, false).chain(added);
     let problems = catalog.compare(applied, &digests, engine.options.allowances);

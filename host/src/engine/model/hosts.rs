@@ -154,7 +154,7 @@ impl World {
             unfinalized: steps.contains(&StepState::Migrated),
         };
         matches!(
-            state::command(state::observe(facts), Command::Finalize),
+            state::command(state::observe(facts), Command::Finalize, facts.pending),
             Verdict::Start(_)
         )
     }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::Run;
+use super::end::migrate_took_place;
 use crate::catalog::index_label;
 use crate::database::{Error, ErrorKind};
 use crate::engine::end::gap;
@@ -14,7 +15,7 @@ use crate::engine::failure::Failure;
 use crate::engine::interruption::{Interruption, cancelled};
 use crate::engine::recover::{self, Lost};
 use crate::engine::retries::await_next_try;
-use crate::journal;
+use crate::journal::{self, AttemptRecord, Phase, Snapshot, StepState};
 
 impl Run<'_> {
     /// Does something with as many tries as it is worth. Each try is told its number, and has to look for itself, from the
@@ -53,7 +54,8 @@ impl Run<'_> {
                 return Err(interruption);
             };
             *attempt += 1;
-            let label = label.or(failure.step.as_deref()).unwrap_or_default();
+            let label = label.or(failure.step.as_deref());
+            let label = label.unwrap_or("what was under way");
             let observer = &*self.context.observer;
             if !await_next_try(observer, label, failure, *attempt, pause, &self.stop).await {
                 return Err(match is_disconnected {
@@ -96,7 +98,8 @@ impl Run<'_> {
             for attempt in unwritten {
                 // One whose commit came through is there, and was done.
                 if !journal::has_attempt(fenced.session(), attempt).await? {
-                    journal::write_attempt(fenced.session(), attempt).await?;
+                    let attempt = known(attempt, &snapshot);
+                    journal::write_attempt(fenced.session(), &attempt).await?;
                 }
             }
             Ok(snapshot)
@@ -104,9 +107,31 @@ impl Run<'_> {
         let output = &*context.output;
         let recovered = recover::recover(&mut **session, &self.lease, Lost::OfRun, output, settle);
         let mut snapshot = recovered.await?;
-        self.engine.reopen(&self.catalog, &mut snapshot);
+        self.engine.supersede(&self.catalog, &mut snapshot);
+        // Of transformations that were to run once more, those that this run has not begun yet still are.
+        for index in snapshot.transformations.keys() {
+            if let Some(record) = snapshot.steps.get_mut(index)
+                && record.run != self.lease.run
+                && self.plan.migrate.contains(index)
+            {
+                record.state = StepState::Started;
+            }
+        }
         self.unwritten.clear();
         self.snapshot = snapshot;
         Ok(())
     }
+}
+
+/// The try that failed, now that it is known whether its commit took place.
+fn known(attempt: &AttemptRecord, snapshot: &Snapshot) -> AttemptRecord {
+    let mut attempt = attempt.clone();
+    let step = snapshot.steps.get(&attempt.index);
+    if attempt.phase == Phase::Migrate
+        && let Some(took_place) = migrate_took_place(step)
+        && let Some(failure) = attempt.error.as_ref().and_then(Failure::from_json)
+    {
+        attempt.error = Some(failure.with_known_commit(took_place).to_json());
+    }
+    attempt
 }

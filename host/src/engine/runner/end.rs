@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::{Report, Run};
+use crate::catalog::step_label;
 use crate::database::{ErrorKind, Result};
 use crate::engine::end::{self, Ending};
 use crate::engine::event::Event;
 use crate::engine::failure::Failure;
 use crate::engine::interruption::Interruption;
 use crate::engine::retries::await_next_try;
-use crate::journal::{self, Outcome, StepState};
+use crate::journal::{self, Outcome, Phase, StepRecord, StepState};
 
 impl Run<'_> {
     /// Ends the run. What was acknowledged is demanded in the last transaction, and looked for after a lost connection: a
@@ -63,7 +64,8 @@ impl Run<'_> {
             };
             attempt += 1;
             let observer = &*self.context.observer;
-            if !await_next_try(observer, "", &failure, attempt, pause, &self.stop).await {
+            let what = "the end of the run";
+            if !await_next_try(observer, what, &failure, attempt, pause, &self.stop).await {
                 return Err(error);
             }
         }
@@ -72,6 +74,13 @@ impl Run<'_> {
     async fn try_to_write_end(&mut self, ending: &mut Ending, is_lost: bool) -> Result<()> {
         if is_lost {
             self.recover().await?;
+            if let Some(failure) = ending.failure.take() {
+                let took_place = self.took_place(&failure);
+                ending.failure = Some(match took_place {
+                    Some(took_place) => failure.with_known_commit(took_place),
+                    None => failure,
+                });
+            }
             if let Err(gap) = self.refuse_a_gap() {
                 *ending = Ending::of_gap(gap);
             }
@@ -107,6 +116,19 @@ impl Run<'_> {
         .await
     }
 
+    /// Whether the journal knows what was to be committed when this happened; none where it does not tell.
+    fn took_place(&self, failure: &Failure) -> Option<bool> {
+        match (failure.phase?, &failure.step) {
+            (phase @ (Phase::Finalize | Phase::Reset), None) => Some(self.left(phase).is_empty()),
+            (Phase::Migrate, Some(label)) => {
+                let mut steps = self.snapshot.steps.values();
+                let step = steps.find(|step| step_label(step.index, &step.name) == *label);
+                migrate_took_place(step)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the journal says that the run ended so.
     async fn has_ended(&mut self, outcome: Outcome) -> bool {
         let run = self.lease.run;
@@ -123,5 +145,15 @@ impl Run<'_> {
         let runs = looked.await.unwrap_or_default();
         runs.iter()
             .any(|ended| ended.id == run && ended.outcome == Some(outcome))
+    }
+}
+
+/// Whether a step's `migrate` was committed, by its row after a lost connection. Of one that is begun that is not known: it may
+/// have been a checkpoint that was lost.
+pub(super) fn migrate_took_place(step: Option<&StepRecord>) -> Option<bool> {
+    match step.map(|step| step.state) {
+        None => Some(false),
+        Some(StepState::Started) => None,
+        Some(StepState::Migrated | StepState::Finalized) => Some(true),
     }
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Atomicity, Interruption, Loaded, Run, cancelled, outcome_of};
 use crate::catalog::{runs_last, step_label};
+use crate::engine::Replacement;
 use crate::engine::event::Event;
 use crate::engine::failure::Failure;
 use crate::engine::program::Circumstances;
@@ -50,7 +51,7 @@ impl Run<'_> {
                 attempt,
                 number,
                 of,
-                resumed: loaded.transactional && run.record_of(loaded).is_some(),
+                resumed: run.continues(loaded),
             });
             let tried = match atomicity {
                 Atomicity::Chunk => run.try_transform(loaded, attempt).await,
@@ -67,6 +68,13 @@ impl Run<'_> {
             tried
         })
         .await
+    }
+
+    /// Whether a step continues where an earlier try or run was.
+    fn continues(&self, loaded: &Loaded) -> bool {
+        let starts_over =
+            self.engine.options.replacement == Replacement::Restart && self.begun(loaded).is_some();
+        loaded.transactional && !starts_over && self.record_of(loaded).is_some()
     }
 
     /// Says of a step that comes late that it does, where those who read the run's output later find it.
@@ -93,7 +101,7 @@ impl Run<'_> {
             .map_err(failed)?;
         let (mut result, mut transaction) =
             loaded.perform(self.engine, transaction, &self.stop).await;
-        if result.is_ok() && self.stop.is_cancelled() {
+        if self.stop.is_cancelled() {
             result = Err(cancelled());
         }
         if result.is_ok() {

@@ -6,7 +6,7 @@ use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded;
 use crate::engine::program::{Circumstances, Program};
-use crate::engine::{Replacement, transform};
+use crate::engine::{Replacement, overview, transform};
 use crate::journal::{Phase, StepRecord};
 
 impl Run<'_> {
@@ -56,13 +56,10 @@ impl Run<'_> {
                 && !self.engine.options.allowances.changed
                 && !self.may_be_replaced(step)
             {
-                return Err(Interruption::Refused(Failure::from_catalog(
-                    &catalog::Error::Changed {
-                        step: file.file_name.clone(),
-                        applied: record.digest.clone(),
-                        now: step.step.digest.clone(),
-                    },
-                )));
+                let standing = overview::standing(&self.snapshot, record);
+                let now = step.step.digest.clone();
+                let changed = standing.changed(&file.file_name, &record.digest, now);
+                return Err(Interruption::Refused(Failure::from_catalog(&changed)));
             }
         }
         Ok(steps)

@@ -24,6 +24,7 @@ pub(in crate::engine) async fn overview(
     let snapshot = look::current(engine, options).await?;
     let is_at_work = |lease: &LeaseRecord| engine.seems_at_work(lease);
     let state = state_of(&snapshot, is_at_work);
+    let lease = snapshot.lease.clone().filter(is_at_work);
     let problems: Vec<String> = problems(engine, &snapshot)
         .iter()
         .map(ToString::to_string)
@@ -70,8 +71,9 @@ pub(in crate::engine) async fn overview(
             .filter(|_| state.is_failed())
             .and_then(|run| run.error.as_ref())
             .and_then(Failure::from_json),
-        lease: snapshot.lease.clone().filter(is_at_work),
-        pause: snapshot.pause.clone(),
+        // A run whose host is gone waits for nothing.
+        pause: snapshot.pause.clone().filter(|_| lease.is_some()),
+        lease,
         last_run: snapshot.last_run.clone(),
         commands,
         running: None,
@@ -176,7 +178,10 @@ pub(super) fn state_of(
 fn is_possible(snapshot: &TenantSnapshot, state: State, command: Command) -> bool {
     match command {
         Command::Reset if snapshot.unfinalized.is_empty() => false,
-        _ => matches!(state::command(state, command), Verdict::Start(_)),
+        _ => matches!(
+            state::command(state, command, snapshot.has_pending()),
+            Verdict::Start(_)
+        ),
     }
 }
 
