@@ -167,3 +167,28 @@ fn tenants_are_listed_with_where_they_stand() {
         .ends_with(2)
         .and_says("[sources]");
 }
+
+#[test]
+fn no_file_of_a_new_tenant_runs_before_one_that_is_pending_and_comes_first() {
+    let place = counting().with_sql("single/002_shared.sql", "CREATE TABLE shared (id INTEGER);");
+    place.write_step(
+        "tenants/003_add.sql",
+        b"INSERT INTO {schema}.counted SELECT 10, '{schema}' FROM shared UNION SELECT 10, '{schema}';",
+    );
+    if application::kind() == Kind::Sqlite {
+        place.write_step("tenants/003_add.sql", super::ADD.as_bytes());
+    }
+    place
+        .run(&["tenants", "add", "acme"])
+        .ends_with(2)
+        .and_says("`single/002_shared.sql` is pending, and comes before `tenants/003_add.sql`")
+        .and_says("wasmigrate migrate");
+    place.run(&["tenants"]).ends_with(0).and_says("no tenants");
+    place.run(&["migrate"]).ends_with(0);
+    place.run(&["tenants", "add", "acme"]).ends_with(0);
+    assert_eq!(place.sum("acme"), "11");
+    // What comes after all of them keeps nobody away.
+    place.write_step("single/004_shared.sql", b"CREATE TABLE later (id INTEGER);");
+    place.run(&["tenants", "add", "beta"]).ends_with(0);
+    assert_eq!(place.sum("beta"), "11");
+}

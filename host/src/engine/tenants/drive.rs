@@ -80,6 +80,9 @@ pub(super) async fn drive(
     let tenants = tenants(engine, &mut *session, &mut snapshot, request.new_tenant).await?;
     let only = request.new_tenant.map(|_| snapshot.tenants.len() - 1);
     let schedule = select::schedule(&snapshot, &found.failed, request, only)?;
+    if only.is_some() {
+        select::refuse_ahead(&snapshot, &schedule, request.work)?;
+    }
     let ids = write_new(engine, &snapshot, &schedule, &mut *session).await?;
     let beginning = Beginning {
         command: request.work.as_str(),

@@ -79,6 +79,9 @@ pub(super) async fn rehearse(
     let only = new_tenant.map(|_| snapshot.tenants.len() - 1);
     let mut schedule = work::schedule(&snapshot, work, only);
     select::cut(&mut schedule, &snapshot, work, extent)?;
+    if only.is_some() {
+        select::refuse_ahead(&snapshot, &schedule, work)?;
+    }
     let mut tenancy = TenancyContext {
         engine,
         options,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::look;
 use super::overview;
 use super::request::{RunRequest, database};
-use super::snapshot::{File, TenantSnapshot};
+use super::snapshot::{File, Missing, TenantSnapshot};
 use super::work::{self, Schedule, Task, Wave, Work, concerned};
 use super::{ApplyError, RolloutStrategy, Source, Tenant, sources};
 use crate::catalog::StepFile;
@@ -167,7 +167,7 @@ pub(super) fn refuse_after_a_failed_finalize(
         return Ok(());
     };
     let state = overview::state_of(snapshot, LeaseRecord::is_live);
-    match state::command(state, command) {
+    match state::command(state, command, snapshot.has_pending()) {
         Verdict::Refuse(Refusal::FinalizationFailed) => Err(RunError::Refused(
             "the last finalize failed: run `finalize` again when its cause is fixed, or `reset` to undo the migration of what \
              is not finalized"
@@ -175,6 +175,34 @@ pub(super) fn refuse_after_a_failed_finalize(
         )),
         _ => Ok(()),
     }
+}
+
+/// Refuses a new tenant whose files would run before one for the target itself that is pending and comes before them.
+pub(super) fn refuse_ahead(
+    snapshot: &TenantSnapshot,
+    schedule: &Schedule,
+    work: Work,
+) -> Result<(), RunError> {
+    let is_pending = |(place, file): &(usize, &File)| {
+        let is_missing = |missing: &Missing| *missing != Missing::Nobody;
+        file.kind().runs_once()
+            && !file.kind().is_for_tenants()
+            && snapshot.missing.get(*place).is_some_and(is_missing)
+    };
+    let mut files = snapshot.files.iter().enumerate();
+    let Some((place, pending)) = files.find(is_pending).filter(|_| work != Work::Sync) else {
+        return Ok(());
+    };
+    let mut tasks = schedule.tasks();
+    let ahead = tasks.find(|task| task.tenant.is_some() && task.file > place);
+    let Some(ahead) = ahead.and_then(|task| snapshot.files.get(task.file)) else {
+        return Ok(());
+    };
+    Err(RunError::Refused(format!(
+        "`{}` is pending, and comes before `{}` of the new tenant: run `wasmigrate migrate` first, and add the tenant then; \
+         nothing was run",
+        pending.source.key, ahead.source.key
+    )))
 }
 
 /// The tenants, the new one after the others.
