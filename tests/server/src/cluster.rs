@@ -157,6 +157,7 @@ impl Cluster {
             ),
             "listen_addresses=127.0.0.1".to_owned(),
             "max_connections=200".to_owned(),
+            "max_prepared_transactions=2".to_owned(),
         ];
         if self.durability == Durability::None {
             // Not `full_page_writes=off`, too: a process that is killed may have written half a page.

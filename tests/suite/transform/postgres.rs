@@ -294,3 +294,23 @@ fn a_table_whose_rows_are_hidden_from_the_host_is_refused() {
         .ends_with(2)
         .and_says("row-level security hides rows of `customer`");
 }
+
+#[test]
+fn a_deferrable_key_is_called_so() {
+    let place = place_with(&customers(3));
+    place
+        .connect()
+        .run("ALTER TABLE customer DROP CONSTRAINT customer_pkey, ADD UNIQUE (id) DEFERRABLE");
+    let description = "import { transform } from 'wasmigrate';
+        export default transform({ summary: 'n', table: 'customer', key: ['id'], inputs: ['name'],
+            derives: { n: 'BIGINT' }, row({ name }) { return { n: name.length }; } });";
+    std::fs::remove_file(place.step("0001_normalize.wasm")).unwrap();
+    let place = place.with_sql("0001_n.js", description);
+    place.run(&["migrate"]).ends_with(2).and_says(
+        "the columns id of the table `customer` are unique by a constraint that is DEFERRABLE",
+    );
+    place
+        .connect()
+        .run("CREATE UNIQUE INDEX at_once ON customer (id)");
+    place.run(&["finalize"]).ends_with(0);
+}

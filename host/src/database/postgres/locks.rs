@@ -12,6 +12,24 @@ FROM pg_catalog.pg_stat_activity WHERE pid = ANY (pg_catalog.pg_blocking_pids(co
     AND datname = pg_catalog.current_database() AND wait_event_type = 'Lock' LIMIT 1
 )))) ORDER BY xact_start LIMIT 3";
 
+/// The transactions that were prepared for a commit in two phases and hold a lock that was asked for: they have no process.
+const PREPARED: &str = "SELECT prepared.gid, prepared.owner,
+       pg_catalog.floor(extract(epoch FROM pg_catalog.now() - prepared.prepared))::bigint
+FROM pg_catalog.pg_locks AS waits
+JOIN pg_catalog.pg_locks AS held ON held.granted AND held.pid IS NULL
+    AND held.locktype = waits.locktype AND held.database IS NOT DISTINCT FROM waits.database
+    AND held.relation IS NOT DISTINCT FROM waits.relation
+    AND held.transactionid::text IS NOT DISTINCT FROM waits.transactionid::text
+    AND held.classid IS NOT DISTINCT FROM waits.classid AND held.objid IS NOT DISTINCT FROM waits.objid
+    AND held.objsubid IS NOT DISTINCT FROM waits.objsubid
+JOIN pg_catalog.pg_locks AS own ON own.locktype = 'transactionid' AND own.granted AND own.pid IS NULL
+    AND own.virtualtransaction = held.virtualtransaction
+JOIN pg_catalog.pg_prepared_xacts AS prepared ON own.transactionid = prepared.transaction
+WHERE NOT waits.granted AND waits.pid = coalesce($1::integer, (
+    SELECT pid FROM pg_catalog.pg_stat_activity WHERE application_name = $2
+    AND datname = pg_catalog.current_database() AND wait_event_type = 'Lock' LIMIT 1
+)) ORDER BY prepared.prepared LIMIT 3";
+
 /// Whether a process is at work. One that waits for its client is not: it has answered, or was not asked. What it does is hidden
 /// from other roles.
 const IS_AT_WORK: &str = "SELECT (pg_catalog.count(*) > 0 AND pg_catalog.bool_or(
@@ -76,7 +94,14 @@ pub(super) fn probe(
     let Ok(rows) = pipeline::ask(&mut connection, HOLDERS, &[cell, label], &patience) else {
         return Probe::NoAnswer;
     };
-    let holders: Vec<String> = rows.into_iter().filter_map(described).collect();
+    let mut holders: Vec<String> = rows.into_iter().filter_map(described).collect();
+    if holders.is_empty() {
+        // What is asked may be hidden from this role, or not be there: then nobody is named.
+        let Ok(rows) = pipeline::ask(&mut connection, PREPARED, &[cell, label], &patience) else {
+            return Probe::IsAtWork;
+        };
+        holders = rows.into_iter().filter_map(prepared).collect();
+    }
     if !holders.is_empty() {
         database.give_back(connection);
         return Probe::Waits(holders.join("; "));
@@ -109,6 +134,16 @@ fn described(row: Vec<Option<String>>) -> Option<String> {
         who.join(", "),
         seconds.unwrap_or_default(),
         query.unwrap_or_default()
+    ))
+}
+
+fn prepared(row: Vec<Option<String>>) -> Option<String> {
+    let [name, owner, seconds]: [Option<String>; 3] = row.try_into().ok()?;
+    Some(format!(
+        "the prepared transaction '{}' ({}; {} s old), which COMMIT PREPARED or ROLLBACK PREPARED ends",
+        name?,
+        owner.unwrap_or_default(),
+        seconds.unwrap_or_default()
     ))
 }
 

@@ -26,6 +26,8 @@ pub struct TableDefinition {
     pub columns: Vec<ColumnDefinition>,
     /// The columns of each unique index.
     pub(in crate::database) unique: Vec<Vec<String>>,
+    /// Those of constraints that may be checked as late as at the commit: until then, rows may have the same values.
+    pub(in crate::database) deferrable: Vec<Vec<String>>,
 }
 
 /// A column.
@@ -106,11 +108,19 @@ impl TableDefinition {
             .collect();
         let is_within =
             |names: &[&str]| !names.is_empty() && names.iter().all(|name| columns.contains(name));
-        is_within(&primary)
-            || self.unique.iter().any(|index| {
-                let names: Vec<&str> = index.iter().map(String::as_str).collect();
-                is_within(&names)
-            })
+        is_within(&primary) || Self::has_index_within(&self.unique, columns)
+    }
+
+    /// Whether only a deferrable constraint says that no two rows have the same values in these columns.
+    pub fn is_unique_at_commit(&self, columns: &[&str]) -> bool {
+        !self.is_unique(columns) && Self::has_index_within(&self.deferrable, columns)
+    }
+
+    fn has_index_within(indexes: &[Vec<String>], columns: &[&str]) -> bool {
+        indexes.iter().any(|index| {
+            let is_within = |name: &String| columns.contains(&name.as_str());
+            !index.is_empty() && index.iter().all(is_within)
+        })
     }
 }
 

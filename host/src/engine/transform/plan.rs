@@ -185,6 +185,13 @@ fn check_key(
         ));
     }
     let names: Vec<&str> = key.iter().map(|column| column.name.as_str()).collect();
+    if table.is_unique_at_commit(&names) {
+        return Err(format!(
+            "the columns {} of the table `{name}` are unique by a constraint that is DEFERRABLE, so that rows may have the same \
+             values for a while: add a unique index on them, or name others as the key",
+            names.join(", ")
+        ));
+    }
     if !table.is_unique(&names) {
         return Err(format!(
             "the columns {} of the table `{name}` need not be unique: add a unique index on them, or name others as the key",

@@ -149,3 +149,29 @@ fn two_that_wait_for_each_other_do_not_wait_for_ever() {
     assert_eq!(place.one::<i64>("SELECT id FROM account"), 2);
     assert_eq!(place.one::<i64>("SELECT id FROM customer"), 2);
 }
+
+/// Its process is gone, and it still holds its locks.
+#[test]
+fn a_prepared_transaction_that_held_the_lock_is_named() {
+    let cluster = super::cluster();
+    let place = Place::on(&cluster)
+        .with_data("CREATE TABLE customer (id INTEGER PRIMARY KEY)")
+        .with_sql(
+            "0001_alter.sql",
+            "ALTER TABLE customer ADD COLUMN name TEXT;",
+        )
+        .with_variable(
+            "WASMIGRATE_POSTGRES_LOCK_TIMEOUT_MILLISECONDS",
+            LOCK_TIMEOUT,
+        );
+    place
+        .connect()
+        .run("BEGIN; INSERT INTO customer VALUES (1); PREPARE TRANSACTION 'left behind'");
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("it was held by the prepared transaction 'left behind' (app; ")
+        .and_says("ROLLBACK PREPARED");
+    place.connect().run("ROLLBACK PREPARED 'left behind'");
+    place.run(&["migrate"]).ends_with(0);
+}

@@ -99,7 +99,7 @@ pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option
                  OR (SELECT collisdeterministic FROM pg_catalog.pg_collation WHERE oid = attcollation)
              ) AND (
                  SELECT opcdefault OR opcintype = atttypid FROM pg_catalog.pg_opclass WHERE oid = indclass[part.place::int4 - 1]
-             ) THEN attname END
+             ) THEN attname END, indimmediate
              FROM pg_catalog.pg_index
              CROSS JOIN LATERAL pg_catalog.unnest(indkey::int2[]) WITH ORDINALITY AS part (number, place)
              LEFT JOIN pg_catalog.pg_attribute ON attrelid = indrelid AND attnum = part.number
@@ -108,6 +108,8 @@ pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option
             &[full],
         )
         .await?;
+    let is_immediate = |row: &Vec<Value>| integer_of(row.get(2)) == 1;
+    let (immediate, deferrable) = indexes.into_iter().partition(is_immediate);
     let has_parts = integer_of(row.get(2)) == 1;
     Ok(Some(TableDefinition {
         number: row.get(4).and_then(Value::as_text).map(str::to_owned),
@@ -121,7 +123,8 @@ pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option
         },
         has_heirs: integer_of(row.get(3)) == 1,
         columns,
-        unique: unique_columns(indexes),
+        unique: unique_columns(immediate),
+        deferrable: unique_columns(deferrable),
     }))
 }
 

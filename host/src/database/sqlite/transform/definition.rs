@@ -61,5 +61,6 @@ pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option
         version: &[],
         columns,
         unique: unique_columns(indexes),
+        deferrable: Vec::new(),
     }))
 }
