@@ -110,7 +110,10 @@ fn describe(cause: &Cause) -> String {
         | Cause::Syntax(said)
         | Cause::Busy(said)
         | Cause::Other(said) => {
-            let mut text = format!("{} ({})", said.message, said.code);
+            let mut text = said.message.clone();
+            if !said.code.is_empty() {
+                text.push_str(&format!(" ({})", said.code));
+            }
             for more in [&said.detail, &said.hint].into_iter().flatten() {
                 text.push_str("; ");
                 text.push_str(more);

@@ -6,6 +6,7 @@ use super::terminal::{Terminal, printable_lines, shortened, time};
 use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::catalog::is_seed;
 use crate::engine::{Overview, Progress, Repeatable, StepOverview, TenantOverview, TenantsSummary};
+use crate::journal::Outcome;
 use crate::output::counted;
 
 #[derive(Debug, Args)]
@@ -152,13 +153,18 @@ fn show(overview: &Overview, terminal: &Terminal) {
     }
     if let Some(failure) = &overview.standing_failure {
         terminal.line(&format!(
-            "failed because of  {}",
+            "last failure  {}",
             printable_lines(&failure.to_string())
         ));
     }
     if let Some(failure) = &overview.failure {
+        let last = overview.last_run.as_ref();
+        let label = match last.and_then(|run| run.outcome) {
+            Some(Outcome::Refused) => "last refusal",
+            _ => "last failure",
+        };
         terminal.line(&format!(
-            "last failure  {}",
+            "{label}  {}",
             printable_lines(&failure.to_string())
         ));
         if let Some(statement) = &failure.statement {

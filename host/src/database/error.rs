@@ -48,6 +48,10 @@ pub struct Limit {
     pub value: u64,
 }
 
+/// What is said of a connection that was lost in a COMMIT, as long as nobody has looked whether it took place.
+pub(super) const LOST_IN_COMMIT: &str =
+    "it was lost in a COMMIT, and the journal tells whether that took place";
+
 /// An error of the database, or of the host in front of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
@@ -79,6 +83,15 @@ pub struct Error {
 }
 
 impl Error {
+    /// The same text once it is known whether the COMMIT took place in which the connection was lost.
+    pub fn with_known_commit(text: &str, took_place: bool) -> String {
+        let known = match took_place {
+            true => "it was lost in a COMMIT, which took place",
+            false => "it was lost in a COMMIT, which did not take place",
+        };
+        text.replace(LOST_IN_COMMIT, known)
+    }
+
     /// An error of the given kind, with the message and nothing else.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {

@@ -36,6 +36,7 @@ pub use capabilities::{
     Capabilities, ColumnTypes, Expressions, SchemaChanges, TenantPlace, Writers,
 };
 pub use content::{Content, Object, Row, Table};
+use error::LOST_IN_COMMIT;
 pub use error::{Error, ErrorKind, Limit, Result, Script, ScriptError};
 pub use open::{DatabaseSettings, Location, open};
 pub use placeholder::substitute;
@@ -56,6 +57,7 @@ pub use transform::{
 pub use value::{Column, Value};
 pub use values::Values;
 pub use wait::Wait;
+use wait::Waited;
 
 /// Every table whose name begins so belongs to the host; a step may read but not change it.
 pub const JOURNAL_PREFIX: &str = "wasmigrate_";

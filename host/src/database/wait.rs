@@ -47,6 +47,44 @@ impl Wait {
     }
 }
 
+/// How long something was waited for, without the time in which this process did not run: of that it has heard nothing.
+#[derive(Debug)]
+pub(super) struct Waited {
+    began: Instant,
+    looked: Instant,
+}
+
+/// Looks come every few milliseconds. When none has come for so long, the process was stopped, or its machine asleep.
+const STOPPED: Duration = Duration::from_secs(1);
+
+impl Waited {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            began: now,
+            looked: now,
+        }
+    }
+
+    /// A look begins.
+    pub(super) fn looks(&mut self) {
+        let gap = self.looked.elapsed();
+        if gap > STOPPED {
+            self.began += gap;
+        }
+        self.looked = Instant::now();
+    }
+
+    /// A look has ended, which may have taken its time.
+    pub(super) fn has_looked(&mut self) {
+        self.looked = Instant::now();
+    }
+
+    pub(super) fn time(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
 impl fmt::Display for Wait {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { why, waited, .. } = self;

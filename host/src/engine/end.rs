@@ -45,10 +45,17 @@ impl Ending {
     pub(super) fn unwritten(self, error: crate::database::Error) -> Self {
         // Whose lease was taken is cancelled by its own heartbeat: the operator has nothing to do with it.
         let is_taken = error.kind == ErrorKind::LeaseLost;
-        let failure = self.failure.filter(|_| !is_taken);
+        let failure = match self.failure {
+            Some(failure) if is_taken => Failure {
+                is_kept: failure.is_kept,
+                ..Failure::from_database(error)
+            },
+            Some(failure) => failure.unwritten(&error),
+            None => Failure::from_database(error),
+        };
         Self {
             outcome: Outcome::Interrupted,
-            failure: Some(failure.unwrap_or_else(|| Failure::from_database(error))),
+            failure: Some(failure),
         }
     }
 }

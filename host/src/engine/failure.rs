@@ -89,6 +89,29 @@ impl Failure {
         self
     }
 
+    /// The failure of a run whose end the journal does not know, because of this error.
+    pub(super) fn unwritten(self, error: &database::Error) -> Self {
+        if self.message.contains(&error.message) {
+            return self;
+        }
+        Self {
+            message: format!(
+                "{} (and that could not be written down: {})",
+                self.message, error.message
+            ),
+            ..self
+        }
+    }
+
+    /// The same once it is known whether the COMMIT took place in which the connection was lost.
+    pub(super) fn with_known_commit(mut self, took_place: bool) -> Self {
+        self.message = database::Error::with_known_commit(&self.message, took_place);
+        if let Some(error) = &mut self.database {
+            error.message = database::Error::with_known_commit(&error.message, took_place);
+        }
+        self
+    }
+
     /// The failure as the journal keeps it.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::to_value(self).unwrap_or_else(|_| self.message.clone().into())
@@ -111,7 +134,8 @@ impl Failure {
             ErrorKind::Limit => ("limit", Blame::Step),
             ErrorKind::LeaseLost => ("lease", Blame::Operator),
             ErrorKind::Conflict => ("journal", Blame::Operator),
-            ErrorKind::Stopped => ("cancelled", Blame::Operator),
+            // Whatever word the database or the driver has for it.
+            ErrorKind::Stopped => return Self::cancelled(),
             ErrorKind::Busy | ErrorKind::Unavailable | ErrorKind::Other => {
                 ("database", Blame::Database)
             }
@@ -136,11 +160,14 @@ impl Failure {
             .is_some_and(|error| error.kind == ErrorKind::Unavailable)
     }
 
+    /// The failure of what the operator has cancelled, by a command or a signal.
+    pub(super) fn cancelled() -> Self {
+        Self::new("cancelled", Blame::Operator, "cancelled by the operator")
+    }
+
     fn from_stop(reason: StopReason) -> Self {
         match reason {
-            StopReason::Cancelled => {
-                Self::new("cancelled", Blame::Operator, "cancelled by the operator")
-            }
+            StopReason::Cancelled => Self::cancelled(),
             StopReason::Deadline(duration) => Self::new(
                 "deadline",
                 Blame::Step,

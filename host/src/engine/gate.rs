@@ -43,6 +43,6 @@ pub(super) async fn pass(
             Ok(Err(why)) => Err(refused(&why)),
             Err(_) => Err(refused("it broke down")),
         },
-        _ = stop.stopped() => Err(Failure::new("cancelled", Blame::Operator, "cancelled by the operator")),
+        _ = stop.stopped() => Err(Failure::cancelled()),
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn outcome_of(failure: &Failure) -> Outcome {
 }
 
 pub(super) fn cancelled() -> Failure {
-    Failure::new("cancelled", Blame::Operator, "cancelled by the operator")
+    Failure::cancelled()
 }
 
 /// The error that a mistake of the host alone can cause.

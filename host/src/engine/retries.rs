@@ -51,7 +51,7 @@ impl Retries {
     }
 }
 
-/// Says that a step is tried again, as the `attempt`th time, and waits for the moment to do so; false when the run is
+/// Says that a step, or what else the run was doing, is tried again, as the `attempt`th time, and waits for the moment to do so; false when the run is
 /// stopped before.
 pub(super) async fn await_next_try(
     observer: &dyn Observer,

@@ -109,6 +109,36 @@ fn a_sql_step_is_cancelled() {
     assert_eq!(place.content(), alone.content());
 }
 
+/// Whatever word the database has for it, also where a script hears it first.
+#[test]
+fn what_is_cancelled_is_called_so() {
+    let body = format!("{{ console.log('ready'); db.execute(`{ENDLESS_QUERY}`); }}");
+    let finalize = format!("export function finalize(db) {body}");
+    let place = Place::new().with_sql(
+        "0001_endless.js",
+        &format!("export function migrate(db) {body}"),
+    );
+    let finalizes = Place::new().with_sql(
+        "0001_endless.js",
+        &format!("export function migrate() {{}} {finalize}"),
+    );
+    finalizes.run(&["migrate"]).ends_with(0);
+    for (place, command) in [(&place, "migrate"), (&finalizes, "finalize")] {
+        let said = interrupt(place, command, "ready", "-TERM")
+            .ends_with(1)
+            .and_says(&format!(
+                "0001_endless, {command}: cancelled by the operator"
+            ));
+        for other in ["interrupted", "has to end", "canceling statement"] {
+            assert!(!said.stderr.contains(other), "{said:#?}");
+        }
+        place
+            .run(&["history"])
+            .ends_with(0)
+            .and_says("cancelled by the operator");
+    }
+}
+
 #[test]
 fn the_pause_before_another_try_is_cancelled() {
     let body = "(return (call $fail {{the tide is out}} (i32.const 1)))";

@@ -1,7 +1,7 @@
 //! Steps that run outside a transaction.
 
 use crate::hosts::host::{Host, until};
-use crate::place::Place;
+use crate::place::{Place, Said};
 
 const INDEX: &str = "-- wasmigrate:no-transaction
 CREATE INDEX CONCURRENTLY by_balance ON account (balance);
@@ -149,6 +149,24 @@ fn a_failure_keeps_what_was_done_and_names_the_invalid_index() {
 }
 
 /// An index that was invalid before the step came is no matter of the step's.
+/// The lease was taken meanwhile: what it did stays all the same.
+#[test]
+fn what_was_done_stays_when_the_lease_is_broken() {
+    let place = Place::new().with_sql(
+        "0001_kept.sql",
+        "-- wasmigrate:no-transaction\nCREATE TABLE kept (a int);\nSELECT pg_sleep(600);",
+    );
+    let host = place.start(&["migrate"]);
+    until("the step sleeps", || place.has_table("kept"));
+    place
+        .run(&["lease", "break", "--reason", "it sleeps"])
+        .ends_with(0);
+    let said = Said::from(host.wait_with_output().unwrap())
+        .ends_with(1)
+        .and_says("keeps what it has done and is run again");
+    assert!(!said.stdout.contains("was rolled back"), "{said:#?}");
+}
+
 #[test]
 fn what_others_left_invalid_is_not_held_against_a_step() {
     let place = accounts().with_data("INSERT INTO account VALUES (0, 1)");

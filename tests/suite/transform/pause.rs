@@ -91,3 +91,21 @@ fn there_must_be_a_run() {
         .ends_with(2)
         .and_says("no run is in progress");
 }
+
+#[test]
+fn a_paused_run_whose_host_is_gone_is_not_on_hold() {
+    let place = place_with(&customers(4_000));
+    let mut run = place.start(&["migrate", "--max-rows-per-second", "2000"]);
+    wait_for(&place, &["status"], "migration_running");
+    place.run(&["pause"]).ends_with(0);
+    wait_for(&place, &["status"], "on hold paused by");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let said = place.run(&["status"]).ends_with(0);
+    assert!(!said.stdout.contains("on hold"), "{said:#?}");
+    place
+        .run(&["resume"])
+        .ends_with(2)
+        .and_says("no run is in progress");
+    place.run(&["migrate"]).ends_with(0);
+}

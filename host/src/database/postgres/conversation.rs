@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postgres_protocol::message::frontend;
 
-use super::super::{Access, Authority, Cell, Error, ErrorKind, Result};
+use super::super::{Access, Authority, Cell, Error, ErrorKind, LOST_IN_COMMIT, Result};
 use super::pipeline::{Answer, Asked, Request, Trouble};
 use super::state::PostgresSession;
 use super::under_way::{UnderWay, Work};
@@ -175,7 +175,7 @@ impl PostgresSession {
     ) -> (Error, Option<usize>) {
         if trouble.is_lost {
             let left = match under_way.work {
-                Work::Commit => "it was lost in a COMMIT, and whether that took place is not known",
+                Work::Commit => LOST_IN_COMMIT,
                 Work::Step if self.is_autocommit() => {
                     "whether the statement that was under way has done its work is not known"
                 }

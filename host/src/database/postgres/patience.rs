@@ -5,14 +5,14 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 
-use super::super::{Stop, Wait};
+use super::super::{Stop, Wait, Waited};
 use super::socket::{SLICE, Socket, is_ready};
 
 /// How long a server may take to let a session in whose run has to end: long enough to write down how it ended, and shorter
@@ -27,6 +27,7 @@ pub(super) struct Patience {
     /// Who is waited for, and when something was said of that.
     whom: String,
     told: OnceLock<Instant>,
+    waited: Mutex<Waited>,
     /// What ends it, unless there was a reason to stop before it began.
     stop: Option<Stop>,
 }
@@ -51,6 +52,7 @@ impl Patience {
             give_up: began + most,
             whom: String::new(),
             told: OnceLock::new(),
+            waited: Mutex::new(Waited::new()),
             stop: None,
         }
     }
@@ -85,7 +87,11 @@ impl Patience {
     }
 
     fn tell(&self) {
-        let waited = self.began.elapsed();
+        let waited = {
+            let mut waited = self.waited.lock().unwrap_or_else(PoisonError::into_inner);
+            waited.looks();
+            waited.time()
+        };
         let Some(stop) = &self.stop else {
             return;
         };

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::super::{Stop, Wait};
+use super::super::{Stop, Wait, Waited};
 use super::connection::Connection;
 use super::interruptions::Interruptions;
 use super::locks::{self, Probe};
@@ -56,7 +56,7 @@ pub(super) struct UnderWay {
     interruptions: Interruptions,
     /// Who kept it waiting when that was looked at last.
     pub(super) holders: Option<String>,
-    began: Instant,
+    waited: Waited,
     probed: Instant,
     /// How long to wait before the next look from another connection: somebody may wait for a lock, and must still do so then.
     pause: Duration,
@@ -87,7 +87,7 @@ impl UnderWay {
             at_most,
             interruptions: Interruptions::new(connection.canceller.clone()),
             holders: None,
-            began: now,
+            waited: Waited::new(),
             probed: now,
             pause: lock_wait.mul_f32(0.6),
             told: None,
@@ -97,6 +97,13 @@ impl UnderWay {
 
     /// Looks; an error says why not to wait any longer. `process` is the server's, once that is known.
     pub(super) fn look(&mut self, process: Option<i64>) -> io::Result<()> {
+        self.waited.looks();
+        let looked = self.look_now(process);
+        self.waited.has_looked();
+        looked
+    }
+
+    fn look_now(&mut self, process: Option<i64>) -> io::Result<()> {
         if self.stop.reason().is_some() {
             let since: &Instant = self.ending.get_or_insert_with(Instant::now);
             if since.elapsed() > ENDING {
@@ -115,7 +122,7 @@ impl UnderWay {
             return Ok(());
         }
         if self.probed.elapsed() > self.pause {
-            let is_late = Wait::is_worth_telling(self.began.elapsed(), self.told);
+            let is_late = Wait::is_worth_telling(self.waited.time(), self.told);
             let probe = locks::probe(&self.database, process, self.label.as_deref(), is_late);
             self.probed = Instant::now();
             self.tell_silence(&probe);
@@ -158,7 +165,7 @@ impl UnderWay {
     }
 
     fn tell(&mut self, why: &str) {
-        let waited = self.began.elapsed();
+        let waited = self.waited.time();
         if !Wait::is_worth_telling(waited, self.told) {
             return;
         }

@@ -35,7 +35,16 @@ impl Worker<'_> {
                 return Err(failure);
             };
             attempt += 1;
-            await_next_try(&*tenancy.observer, "", &failure, attempt, pause, &self.stop).await;
+            let what = "what was under way";
+            await_next_try(
+                &*tenancy.observer,
+                what,
+                &failure,
+                attempt,
+                pause,
+                &self.stop,
+            )
+            .await;
         }
     }
 
@@ -170,7 +179,8 @@ impl Worker<'_> {
                 return (Outcome::Interrupted, Some(failure));
             };
             attempt += 1;
-            await_next_try(&*tenancy.observer, "", &lost, attempt, pause, &self.stop).await;
+            let what = "the end of the run";
+            await_next_try(&*tenancy.observer, what, &lost, attempt, pause, &self.stop).await;
         }
     }
 

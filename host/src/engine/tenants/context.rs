@@ -305,7 +305,10 @@ impl<'c> TenancyContext<'c> {
     /// The failure, said of its file and tenant.
     pub(super) fn say(&self, failure: Failure, task: &Task, phase: Phase, stop: &Stop) -> Failure {
         let failure = match stop.is_cancelled() {
-            true => Failure::new("cancelled", Blame::Operator, "cancelled by the operator"),
+            true => Failure {
+                is_kept: failure.is_kept,
+                ..Failure::cancelled()
+            },
             false => failure,
         };
         failure.of(&self.label(task), phase)

@@ -41,7 +41,7 @@ pub(super) fn as_written(
             // Whose lease was taken is cancelled by its own heartbeat: the operator has nothing to do with it.
             let failure = match error.kind {
                 ErrorKind::LeaseLost => Failure::from_database(error),
-                _ => failure,
+                _ => failure.unwritten(&error),
             };
             (Outcome::Interrupted, failure)
         }

@@ -12,7 +12,7 @@ pub(super) fn without_task(error: crate::database::Error) -> Failed {
 }
 
 pub(super) fn cancelled() -> Failure {
-    Failure::new("cancelled", Blame::Operator, "cancelled by the operator")
+    Failure::cancelled()
 }
 
 pub(super) fn no_session() -> Failure {

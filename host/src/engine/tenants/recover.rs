@@ -90,7 +90,16 @@ impl Worker<'_> {
                 return Err(failure);
             };
             attempt += 1;
-            await_next_try(&*tenancy.observer, "", &failure, attempt, pause, &self.stop).await;
+            let what = "the look at what is committed";
+            await_next_try(
+                &*tenancy.observer,
+                what,
+                &failure,
+                attempt,
+                pause,
+                &self.stop,
+            )
+            .await;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use wasmigrate_test_server::{Cluster, Fault, Kind, Pooler, Proxy};
 
 use super::cluster;
-use crate::hosts::host::signal;
+use crate::hosts::host::{signal, until};
 use crate::hosts::is_locked;
 use crate::hosts::stopped::falls_asleep_at;
 use crate::place::{Place, Said};
@@ -70,6 +70,69 @@ fn the_only_statement_that_was_under_way_is_named() {
     said.ends_with(1)
         .and_says("was lost")
         .and_says("CREATE TABLE first");
+}
+
+#[test]
+fn of_a_commit_that_was_lost_it_is_said_whether_it_took_place() {
+    let cluster = cluster();
+    let proxy = Proxy::start(cluster.port()).unwrap();
+    let run = |place: &Place| {
+        let mut command = place.command(&["migrate"]);
+        let url = proxy.url("app", place.server_database());
+        command.env("WASMIGRATE_DATABASE", url);
+        Said::from(command.output().unwrap())
+    };
+    let before = Place::on(&cluster)
+        .with_variable("WASMIGRATE_ATTEMPTS", "1")
+        .with_sql("0001_made.sql", "CREATE TABLE first (id BIGINT);");
+    before.run(&["migrate"]).ends_with(0);
+    before.write_step("0002_made.sql", b"CREATE TABLE second (id BIGINT);");
+    proxy.expect(Vec::new());
+    run(&before.copy()).ends_with(0);
+    let exchanges = proxy.account().exchanges;
+    let writes = |about: &String| about.contains("SET CONSTRAINTS") && about.contains("COMMIT");
+    let exchange = exchanges.iter().position(writes);
+    let exchange = 1 + exchange.unwrap_or_else(|| panic!("{exchanges:#?}"));
+    for (kind, known, is_there) in [
+        (Kind::Unanswered, "which took place", true),
+        (Kind::Unheard, "which did not take place", false),
+    ] {
+        let place = before.copy();
+        proxy.expect(vec![Fault {
+            exchange,
+            kind,
+            deed: None,
+        }]);
+        let known = format!("it was lost in a COMMIT, {known}");
+        run(&place).ends_with(1).and_says(&known);
+        assert_eq!(place.has_table("second"), is_there);
+        place.run(&["history"]).ends_with(0).and_says(&known);
+        place.run(&["finalize"]).ends_with(0);
+    }
+}
+
+/// A script's error of a lost connection is as clear as the database's own, and nothing in it is out of date.
+#[test]
+fn what_a_script_lost_is_written_down_as_it_was() {
+    let place = Place::new().with_sql(
+        "0001_slow.js",
+        "export function migrate(db) { db.execute('CREATE TABLE a (b INTEGER)'); db.execute('SELECT pg_sleep(60)'); }",
+    );
+    let host = place.start(&["migrate"]);
+    let sleeping = "SELECT pid FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    until("the step sleeps", || !place.texts(sleeping).is_empty());
+    place
+        .connect_as_superuser()
+        .run(&sleeping.replace("SELECT pid", "SELECT pg_terminate_backend(pid)"));
+    let said = Said::from(host.wait_with_output().unwrap())
+        .ends_with(1)
+        .and_says("what was not committed is rolled back");
+    let history = place.run(&["history"]).ends_with(0).and_says("was lost");
+    for text in [&said.stdout, &said.stderr, &history.stdout] {
+        assert!(!text.contains("()"), "{text}");
+        assert!(!text.contains("could not be written down"), "{text}");
+    }
 }
 
 /// Nothing tells a host that a pooler stands before that the server has gone and come back between two of its transactions.

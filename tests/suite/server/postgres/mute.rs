@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use wasmigrate_test_server::{Fault, Kind, Proxy};
 
 use super::cluster;
-use crate::hosts::host::Host;
+use crate::hosts::host::{Host, until};
+use crate::hosts::waiting_for_locks;
 use crate::place::Place;
 use crate::service::proxy::silent;
 
@@ -102,4 +103,23 @@ fn an_answer_to_the_host_that_does_not_come_is_told_and_ctrl_c_ends_the_wait() {
         message.contains("it has not answered a COMMIT for"),
         "{message}"
     );
+}
+
+/// What it did not hear while it was stopped is not the server's silence.
+#[test]
+fn a_host_that_was_stopped_itself_does_not_blame_the_server() {
+    let place = place();
+    place.run(&["migrate"]).ends_with(0);
+    place.write_step("0002_more.sql", b"CREATE TABLE more (id BIGINT);");
+    let mut operator = place.connect_as_superuser();
+    operator.run("BEGIN; LOCK TABLE wasmigrate_attempt IN SHARE MODE");
+    let host = Host::start(&place, &["migrate"]);
+    until("the commit waits", || waiting_for_locks(&place) > 0);
+    host.stop();
+    operator.run("COMMIT");
+    // Longer than a server may say nothing before that is told.
+    std::thread::sleep(Duration::from_secs(6));
+    host.go_on();
+    let said = host.end().ends_with(0);
+    assert!(!said.stdout.contains("has not answered"), "{said:#?}");
 }
