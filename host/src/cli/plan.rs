@@ -173,6 +173,13 @@ fn show_rehearsal(rehearsal: &Rehearsal, terminal: &Terminal) -> u8 {
             1 => "1 step ran and was rolled back; nothing was changed".to_owned(),
             count => format!("{count} steps ran and were rolled back; nothing was changed"),
         });
+        for step in rehearsal
+            .steps
+            .iter()
+            .filter(|_| rehearsal.failure.is_none())
+        {
+            terminal.line(&format!("  {step} ran"));
+        }
         let width = rehearsal
             .rows_changed
             .keys()

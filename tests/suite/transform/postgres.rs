@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use wasmigrate_test_server::{Cluster, Durability};
 
 use super::{COLUMNS, Customer, customers, expected, insert, normalized, place_with};
-use crate::hosts::host::until;
+use crate::hosts::host::{signal, until};
 use crate::place::{Place, Said};
 
 /// The locks that the place's sessions wait for.
@@ -313,4 +313,24 @@ fn a_deferrable_key_is_called_so() {
         .connect()
         .run("CREATE UNIQUE INDEX at_once ON customer (id)");
     place.run(&["finalize"]).ends_with(0);
+}
+
+/// Whatever word the server has for it.
+#[test]
+fn a_count_that_is_cancelled_is_called_so() {
+    let description = "import { transform } from 'wasmigrate';
+        export default transform({ summary: 'n', table: 'customer', inputs: ['name'],
+            where: 'pg_sleep(600) IS NOT NULL',
+            derives: { n: 'BIGINT' }, row({ name }) { return { n: name.length }; } });";
+    let place = place_with(&customers(3)).with_sql("0001_n.js", description);
+    std::fs::remove_file(place.step("0001_normalize.wasm")).unwrap();
+    let run = place.start(&["migrate"]);
+    let counting = "SELECT pid FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    until("the rows are counted", || !place.texts(counting).is_empty());
+    signal(run.id(), "TERM");
+    let said = Said::from(run.wait_with_output().unwrap())
+        .ends_with(1)
+        .and_says("cancelled by the operator");
+    assert!(!said.stderr.contains("canceling statement"), "{said:#?}");
 }
