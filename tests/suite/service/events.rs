@@ -137,7 +137,7 @@ fn events_come_in_order_behind_an_overview() {
         .map(|event| match event.name() {
             "output" => event.data["line"].as_str().unwrap().to_owned(),
             "progress" => format!("{} of {}", event.data["done"], event.data["total"]),
-            "step_started" | "step_ended" => format!(
+            "step_started" | "step_ran" | "step_ended" => format!(
                 "{} {} {}",
                 event.name(),
                 event.data["step"].as_str().unwrap(),
@@ -163,8 +163,10 @@ fn events_come_in_order_behind_an_overview() {
             "3 of 3",
             "step_ended 0002_talkative migrate",
             "step_started 0001_first finalize",
-            "step_ended 0001_first finalize",
+            "step_ran 0001_first finalize",
             "step_started 0002_talkative finalize",
+            "step_ran 0002_talkative finalize",
+            "step_ended 0001_first finalize",
             "step_ended 0002_talkative finalize",
             "run_ended",
         ]
