@@ -203,12 +203,12 @@ fn a_migration_that_fails_rolls_back_everything() {
     assert!(body.contains("division by zero"), "{body}");
     assert_eq!(fleet.count("ref.run WHERE at = 'lost'"), 0);
     assert_eq!(fleet.count("one.module"), 0);
-    // A new tenant goes with it: its schema, its row, its tables.
-    let answer = post(
-        &service,
-        "/v1/tenants",
-        r#"{"name":"three","mode":"apply","response":"full"}"#,
-    );
+    // A new tenant goes with it: its schema, its row, its tables. It does not come ahead of a file that is pending before its own.
+    let order = r#"{"name":"three","mode":"apply","response":"full"}"#;
+    let answer = post(&service, "/v1/tenants", order);
+    refused(&answer, 409, "`ref/203.sql` is pending");
+    fleet.remove("ref/203.sql");
+    let answer = post(&service, "/v1/tenants", order);
     refused(&answer, 500, "division by zero");
     assert!(!fleet.has_schema("three"));
     assert_eq!(get(&service, "/v1/tenants").body, r#"["one","two"]"#);
