@@ -195,7 +195,11 @@ impl<'d> Drain<'d> {
             let drained = self.by_itself(session, lease, keys.clone(), care).await;
             stop.set_deadline(None);
             let pause = match &drained {
-                Err(_) if stop.reason().is_some() => return drained,
+                Err(failure) if stop.reason().is_some() || refused::is_cut_off(failure) => {
+                    // They stay captured, and are computed again.
+                    output.forget_between(said, output.last());
+                    return drained;
+                }
                 Err(failure) if failure.retryable && tries < TRIES => {
                     tries += 1;
                     PAUSE

@@ -24,6 +24,11 @@ pub(super) fn is_refusal(failure: &Failure) -> bool {
     error.is_some_and(crate::database::Error::refuses_values)
 }
 
+/// Whether the work failed by no fault of its own, and is done again from the last commit.
+pub(super) fn is_cut_off(failure: &Failure) -> bool {
+    failure.is_lost_connection() || failure.code == "lease"
+}
+
 /// Writes computed rows in the open transaction. Returns how many were captured again, and all that are bad.
 pub(super) async fn write(
     function: &Function<'_>,

@@ -228,7 +228,11 @@ impl<'w> Worker<'w> {
             let said = output.last();
             let tried = self.try_chunk(session, function, range, most, care).await;
             match &tried {
-                Err(_) if self.shared.stop.reason().is_some() => return tried,
+                Err(failure) if self.is_cut_off(failure) => {
+                    // The next run, or the next try of the step, computes the chunk again.
+                    output.forget_between(said, output.last());
+                    return tried;
+                }
                 Err(failure) if failure.retryable && tries < TRIES => {
                     tries += 1;
                     pause = (pause * 2).max(FIRST_PAUSE);
@@ -243,6 +247,11 @@ impl<'w> Worker<'w> {
             output.forget_between(said, output.last());
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Whether a chunk failed by no fault of its own.
+    fn is_cut_off(&self, failure: &Failure) -> bool {
+        self.shared.stop.reason().is_some() || refused::is_cut_off(failure)
     }
 
     async fn try_chunk(
