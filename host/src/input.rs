@@ -15,6 +15,9 @@ use rustix::fs::OFlags;
 /// The most bytes of a file of settings or of a secret. Stops a device without an end.
 const MOST_BYTES: u64 = 16 << 20;
 
+/// What some editors begin a text with.
+pub const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// How long a stream may take to its end. Stops a pipe that nobody closes.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -29,13 +32,18 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     read_at_most(path, MOST_BYTES)
 }
 
-/// The same as text.
+/// The same as text, without the mark that some editors put before it.
 pub fn read_text(path: &Path) -> io::Result<String> {
-    String::from_utf8(read(path)?).map_err(|_| {
+    let not_utf8 = |_| {
         io::Error::new(
             io::ErrorKind::InvalidData,
-            "stream did not contain valid UTF-8",
+            "it is not UTF-8: save it as UTF-8",
         )
+    };
+    let text = String::from_utf8(read(path)?).map_err(not_utf8)?;
+    Ok(match text.strip_prefix(BYTE_ORDER_MARK) {
+        Some(rest) => rest.to_owned(),
+        None => text,
     })
 }
 

@@ -75,11 +75,8 @@ pub(crate) fn without_secrets(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {
-        let is_end = |letter: char| {
-            letter.is_whitespace() || letter.is_control() || matches!(letter, '"' | '`' | '<' | '>')
-        };
         let (url, behind) = after.split_at(after.find(is_end).unwrap_or(after.len()));
-        shown.push_str(before);
+        shown.push_str(&without_users(before));
         shown.push_str("://");
         let (user, host) = match url.rsplit_once('@') {
             Some((_, host)) => ("…@", host),
@@ -105,27 +102,69 @@ pub(crate) fn without_secrets(text: &str) -> String {
         }
         rest = behind;
     }
-    shown.push_str(rest);
+    shown.push_str(&without_users(rest));
     without_passwords(&shown)
+}
+
+/// Whether a word ends with this letter, as words of messages do.
+fn is_end(letter: char) -> bool {
+    letter.is_whitespace() || letter.is_control() || matches!(letter, '"' | '`' | '<' | '>')
+}
+
+/// The same without users and passwords of URLs that have lost their scheme, such as `app:secret@host`.
+fn without_users(text: &str) -> String {
+    let words = text.split_inclusive(is_end).map(|word| {
+        let (user, host) = word.rsplit_once('@')?;
+        let (_, password) = user.split_once(':')?;
+        (!password.is_empty()).then(|| format!("…@{host}"))
+    });
+    let all = text.split_inclusive(is_end).zip(words);
+    all.map(|(word, shown)| shown.unwrap_or_else(|| word.to_owned()))
+        .collect()
+}
+
+/// How the key of a password may end, in small letters.
+const PASSWORD_KEYS: [&str; 4] = ["password", "passwd", "passphrase", "pwd"];
+
+/// Where the first value begins that stands after a key such as `password` or `sslpassword` and an equals sign.
+fn password_value(text: &str) -> Option<usize> {
+    let lower = text.to_ascii_lowercase();
+    let value_of = |key: &str, at: usize| {
+        let rest = lower.get(at + key.len()..)?.trim_start();
+        // The equals sign may be percent-encoded.
+        let value = rest
+            .strip_prefix('=')
+            .or_else(|| rest.strip_prefix("%3d"))?;
+        Some(lower.len() - value.len())
+    };
+    let values = PASSWORD_KEYS.iter().filter_map(|key| {
+        let mut places = lower.match_indices(key);
+        places.find_map(|(at, key)| value_of(key, at))
+    });
+    values.min()
+}
+
+/// Whether a text holds the key of a password with a value after it.
+pub(crate) fn names_a_password(text: &str) -> bool {
+    password_value(text).is_some()
 }
 
 /// The same without what is given as the password in a string of pairs such as `host=h password=p`.
 fn without_passwords(text: &str) -> String {
-    const NAME: &str = "password=";
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.to_ascii_lowercase().find(NAME) {
-        let (before, value) = rest.split_at(at + NAME.len());
+    while let Some(at) = password_value(rest) {
+        let (before, value) = rest.split_at(at);
+        shown.push_str(before);
+        let value = value.trim_start_matches([' ', '\t']);
         let end = match value.strip_prefix('\'') {
             Some(quoted) => quoted.find('\'').map_or(value.len(), |end| end + 2),
+            // What separates the pairs may be a part of the password.
             None => value
-                .find(|letter: char| {
-                    letter.is_whitespace() || matches!(letter, '\'' | '"' | '`' | '&')
-                })
+                .find(|letter: char| is_end(letter) || letter == '\'')
                 .unwrap_or(value.len()),
         };
         let (password, after) = value.split_at(end);
-        shown.push_str(before);
         if !password.is_empty() {
             shown.push('…');
         }
@@ -182,6 +221,10 @@ mod tests {
         assert_eq!(
             without_secrets("argument 'password=geheim' or Password='a b' host=h, ?password="),
             "argument 'password=…' or Password=… host=h, ?password="
+        );
+        assert_eq!(
+            without_secrets("`a;pwd=x,y&z` sslpassword = b host=h app:geheim@h/d, me@h"),
+            "`a;pwd=…` sslpassword =… host=h …@h/d, me@h"
         );
         assert_eq!(
             without_secrets("http://[::1]:9002 http://h:9002/a"),

@@ -59,7 +59,7 @@ pub(super) fn token(file: &Path) -> anyhow::Result<Option<String>> {
         return Ok(None);
     }
     let token = String::from_utf8(secret(file, "token")?).context("the token is not text")?;
-    let token = token.trim();
+    let token = token.trim_start_matches(input::BYTE_ORDER_MARK).trim();
     if token.is_empty() {
         bail!("the token in {} is empty", file.display());
     }

@@ -180,6 +180,13 @@ impl GlobalArguments {
                  the directories of their migrations under `[sources]`"
             );
         }
+        if let Some(fault) = config
+            .database_fault
+            .as_deref()
+            .filter(|_| config.database.is_empty())
+        {
+            bail!("{fault}");
+        }
         if config.database.is_empty() {
             bail!(
                 "no target is named: pass `--database sqlite:PATH` or `--database postgres://USER@HOST/NAME`, or set DATABASE_URL \

@@ -45,6 +45,13 @@ pub(super) fn run(
     }
     let stop = Stop::default();
     cancel_on_signal(&stop)?;
+    if let Some(fault) = config
+        .database_fault
+        .as_deref()
+        .filter(|_| config.database.is_empty())
+    {
+        return Err(anyhow::anyhow!("{fault}").into());
+    }
     if config.database.is_empty() {
         return Err(anyhow::anyhow!(
             "a baseline is for one kind of database: name the target with `--database` or in the settings"

@@ -17,6 +17,7 @@ impl Config {
                 role: Some(postgres.role.clone()).filter(|role| !role.is_empty()),
                 password_file: Some(postgres.password_file.clone())
                     .filter(|file| !file.as_os_str().is_empty()),
+                variables: self.postgres_variables.clone(),
                 journal_schema: Some(postgres.journal_schema.clone())
                     .filter(|schema| !schema.is_empty()),
             },

@@ -1,37 +1,113 @@
 //! `.env`: variables beside a project, as sqlx, dbmate and Prisma read them.
 //!
-//! <https://docs.rs/dotenvy/latest/dotenvy/>. Lines that are no assignment are passed over: they are somebody else's.
+//! <https://docs.rs/dotenvy/latest/dotenvy/>. Lines that are no assignment are passed over: they are somebody else's. So are
+//! mistakes in variables that nobody here asks for.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::{DATABASE, Error, variables};
 use crate::input;
+use crate::output::without_secrets;
 
 /// The file, in the working directory.
 pub(super) const FILE: &str = ".env";
 
-/// The variables of the file, when there is one that can be read. One that does not end, or is a pipe, is an error.
-pub(super) fn read(
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> io::Result<BTreeMap<String, String>> {
-    match input::read_text(Path::new(FILE)) {
-        Ok(text) => Ok(parse(&text, variable)),
+/// What the file says.
+#[derive(Debug, Default)]
+pub(super) struct Dotenv {
+    /// Its variables.
+    pub(super) variables: BTreeMap<String, String>,
+    /// Why the values of others cannot be known.
+    pub(super) faults: BTreeMap<String, String>,
+    /// The fault of one that was asked for.
+    asked: RefCell<Option<String>>,
+    /// Why there is nothing in it, where somebody may think otherwise.
+    pub(super) warning: Option<String>,
+}
+
+impl Dotenv {
+    /// The value of a variable. One that cannot be known is remembered as asked for.
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        if let Some(fault) = self.faults.get(name) {
+            self.asked.borrow_mut().get_or_insert(fault.clone());
+        }
+        self.variables.get(name).cloned()
+    }
+
+    /// The error of a fault.
+    pub(super) fn error(fault: &str) -> Error {
+        Error::File {
+            path: PathBuf::from(FILE),
+            message: fault.to_owned(),
+        }
+    }
+
+    /// What came of reading another file that asks for variables.
+    pub(super) fn settle<T>(&self, path: &Path, done: Result<T, String>) -> Result<T, Error> {
+        if let Some(fault) = &*self.asked.borrow() {
+            return Err(Self::error(fault));
+        }
+        done.map_err(|message| Error::File {
+            path: path.to_owned(),
+            message: without_secrets(&message),
+        })
+    }
+
+    /// The fault of the first of our own variables that has one and no value elsewhere. Where the target is named may not matter.
+    pub(super) fn fault_of_ours(&self, elsewhere: &BTreeMap<String, String>) -> Option<&str> {
+        let counts = |name: &str| name.starts_with("PG") || variables::is_one(name);
+        let mut ours = self.faults.iter().filter(|(name, _)| counts(name));
+        let fault = ours.find(|(name, _)| !elsewhere.contains_key(*name) && *name != DATABASE);
+        fault.map(|(_, fault)| fault.as_str())
+    }
+
+    /// The variables that PostgreSQL's clients know.
+    pub(super) fn of_postgres(&self) -> BTreeMap<String, String> {
+        let all = self.variables.iter();
+        let theirs = all.filter(|(name, _)| name.starts_with("PG"));
+        theirs
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+}
+
+/// The variables of the file, when there is one.
+pub(super) fn read(variable: &dyn Fn(&str) -> Option<String>) -> io::Result<Dotenv> {
+    match input::read(Path::new(FILE)) {
+        Ok(bytes) if is_utf16(&bytes) => Err(io::Error::new(
+            ErrorKind::InvalidData,
+            "it is not UTF-8 but UTF-16, as some editors and shells write it: save it as UTF-8",
+        )),
+        Ok(bytes) => Ok(parse(&bytes, variable)),
         Err(error) => match error.kind() {
-            ErrorKind::InvalidInput | ErrorKind::TimedOut | ErrorKind::FileTooLarge => Err(error),
-            _ => Ok(BTreeMap::new()),
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(Dotenv::default()),
+            // Such as an environment of Python.
+            ErrorKind::IsADirectory => Ok(Dotenv {
+                warning: Some(format!(
+                    "`{FILE}` is a directory: no variables are read from it"
+                )),
+                ..Dotenv::default()
+            }),
+            _ => Err(error),
         },
     }
 }
 
+fn is_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.contains(&0)
+}
+
 /// The variables of a file; `variable` says what names in values stand for that the file does not set itself.
-pub(super) fn parse(
-    text: &str,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, String> = BTreeMap::new();
-    for line in text.lines() {
-        let line = line.trim();
+pub(super) fn parse(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> Dotenv {
+    let mut read = Dotenv::default();
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+        let text = String::from_utf8_lossy(line);
+        let line = text.trim();
         let line = line.strip_prefix("export ").map_or(line, str::trim_start);
         let Some((name, value)) = line.split_once('=') else {
             continue;
@@ -41,16 +117,29 @@ pub(super) fn parse(
             continue;
         }
         let value = value.trim_start();
-        let text = match value.strip_prefix('\'') {
-            Some(literal) => literal.split('\'').next().unwrap_or_default().to_owned(),
+        let value = match value.strip_prefix('\'') {
+            // Only bytes that are no text were replaced.
+            _ if matches!(text, Cow::Owned(_)) => Err("it is not UTF-8".to_owned()),
+            Some(literal) => Ok(literal.split('\'').next().unwrap_or_default().to_owned()),
             None => {
-                let lookup = |name: &str| all.get(name).cloned().or_else(|| variable(name));
+                let lookup = |name: &str| match read.faults.contains_key(name) {
+                    true => None,
+                    false => read.variables.get(name).cloned().or_else(|| variable(name)),
+                };
                 expanded(value, &lookup)
             }
         };
-        all.insert(name.to_owned(), text);
+        read.variables.remove(name);
+        read.faults.remove(name);
+        match value {
+            Ok(value) => _ = read.variables.insert(name.to_owned(), value),
+            Err(why) => {
+                let fault = format!("line {number}, `{name}`: {why}");
+                read.faults.insert(name.to_owned(), fault);
+            }
+        }
     }
-    all
+    read
 }
 
 /// Whether a text can be the name of a variable.
@@ -62,8 +151,8 @@ pub(super) fn is_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// A value in double quotes, or without any to the end of the line or a comment.
-fn expanded(value: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
+/// A value in double quotes, or without any to the end of the line or a comment; or why it cannot be known.
+fn expanded(value: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     let quoted = value.strip_prefix('"');
     let mut text = String::new();
     let mut characters = quoted.unwrap_or(value).chars();
@@ -71,42 +160,57 @@ fn expanded(value: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
         let rest = characters.as_str();
         match characters.next() {
             None => break,
-            Some('"') if quoted.is_some() => return text,
+            Some('"') if quoted.is_some() => return Ok(text),
             Some('#') if quoted.is_none() && text.ends_with([' ', '\t']) => break,
             Some('\\') => match characters.next() {
                 Some('n') if quoted.is_some() => text.push('\n'),
                 escaped => text.extend(escaped),
             },
             Some('$') => {
-                let name = rest.trim_start_matches('$');
-                let (name, length) = match name.strip_prefix('{') {
-                    Some(name) => {
-                        let name = name.split('}').next().unwrap_or_default();
-                        (name, name.len() + 2)
-                    }
-                    None => {
-                        let end = name
-                            .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-                        let name = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
-                        (name, name.len())
-                    }
+                let (named, length) = reference(rest.get(1..).unwrap_or_default());
+                let (name, otherwise) = match named.split_once(":-") {
+                    Some((name, otherwise)) => (name, Some(otherwise)),
+                    None => (named, None),
                 };
-                match is_name(name) {
-                    true => {
-                        text.push_str(&variable(name).unwrap_or_default());
-                        characters = characters
-                            .as_str()
-                            .get(length..)
-                            .unwrap_or_default()
-                            .chars();
-                    }
-                    false => text.push('$'),
+                if !is_name(name) {
+                    text.push('$');
+                    continue;
                 }
+                let found = variable(name).filter(|value| otherwise.is_none() || !value.is_empty());
+                match found.as_deref().or(otherwise) {
+                    Some(value) => text.push_str(value),
+                    None => {
+                        return Err(format!(
+                            "the variable {name} is not set; set it, write `${{{name}:-…}}` with a value for that case, or \
+                             `\\$` for the character"
+                        ));
+                    }
+                }
+                characters = characters
+                    .as_str()
+                    .get(length..)
+                    .unwrap_or_default()
+                    .chars();
             }
             Some(other) => text.push(other),
         }
     }
-    text.trim_end().to_owned()
+    Ok(text.trim_end().to_owned())
+}
+
+/// What a dollar sign before this text refers to, and how long that is written.
+fn reference(text: &str) -> (&str, usize) {
+    match text.strip_prefix('{') {
+        Some(inner) => {
+            let named = inner.split('}').next().unwrap_or_default();
+            (named, named.len() + 2)
+        }
+        None => {
+            let end = text.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            let named = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+            (named, named.len())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -115,14 +219,13 @@ mod tests {
 
     #[test]
     fn a_file_is_read_as_others_read_it() {
-        let text = "# ours\nexport A=1\nB = two # said\nC=\"a # b\\\"c\"\nD='$A'\nE=${A}-$B\nF=pa$$\nnonsense\n9=x\nG=a#b\nH=${HOME_OF}\n";
-        let all = parse(text, &|name| {
+        let text = "# ours\nexport A=1\nB = two # said\nC=\"a # b\\\"c\"\nD='$A'\nE=${A}-$B\nF=pa$$\nnonsense\n9=x\nG=a#b\nH=${HOME_OF}\nI=${B:-z}${NO:-z}\n";
+        let read = parse(text.as_bytes(), &|name| {
             (name == "HOME_OF").then(|| "/home".to_owned())
         });
-        let shown: Vec<String> = all
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        assert!(read.faults.is_empty());
+        let all = read.variables.iter();
+        let shown: Vec<String> = all.map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(
             shown,
             [
@@ -133,8 +236,20 @@ mod tests {
                 "E=1-two",
                 "F=pa$$",
                 "G=a#b",
-                "H=/home"
+                "H=/home",
+                "I=twoz"
             ]
         );
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_known_is_a_fault_of_its_variable_alone() {
+        let text = b"\xef\xbb\xbfA=1\n# \xfc\nB=\xfc\nC=${NO}\nD=x${C}\nE=$A\nF='$NO'\nG=a\\$NO\n";
+        let read = parse(text, &|_| None);
+        let known: Vec<&str> = read.variables.keys().map(String::as_str).collect();
+        assert_eq!(known, ["A", "E", "F", "G"]);
+        let faults: Vec<&str> = read.faults.keys().map(String::as_str).collect();
+        assert_eq!(faults, ["B", "C", "D"]);
+        assert!(read.faults["C"].contains("line 4"), "{:?}", read.faults);
     }
 }

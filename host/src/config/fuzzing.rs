@@ -13,6 +13,6 @@ pub fn read_foreign(text: &str) {
         let _ = table.try_into::<Config>();
     }
     let _ = migrator::read(text, &variable);
-    let _ = dotenv::parse(text, &variable);
+    let _ = dotenv::parse(text.as_bytes(), &variable);
     let _ = conninfo::url(text);
 }

@@ -32,6 +32,7 @@ use crate::engine::Retries;
 use crate::output::without_secrets;
 use crate::sandbox::Limits;
 
+use dotenv::Dotenv;
 pub use fuzzing::read_foreign;
 pub(crate) use listen::address as listen_address;
 pub use migrator::{MigratorConfig, effective};
@@ -50,6 +51,9 @@ const EXPECTED_ATTEMPTS: u32 = 3;
 
 /// The variable that chooses an environment.
 pub const ENVIRONMENT: &str = "WASMIGRATE_ENV";
+
+/// The variable of the target.
+const DATABASE: &str = "WASMIGRATE_DATABASE";
 
 /// Where many tools look for the database.
 const DATABASE_URL: &str = "DATABASE_URL";
@@ -124,6 +128,12 @@ pub struct Config {
     /// Where the target is named.
     #[serde(skip)]
     pub database_origin: String,
+    /// Why no target is named, where `.env` would name one.
+    #[serde(skip)]
+    pub database_fault: Option<String>,
+    /// The variables of PostgreSQL's clients that `.env` has.
+    #[serde(skip)]
+    pub postgres_variables: BTreeMap<String, String>,
     /// The directory of the file, where its paths begin.
     #[serde(skip)]
     pub directory: PathBuf,
@@ -169,6 +179,8 @@ impl Default for Config {
             env: BTreeMap::new(),
             environment: None,
             database_origin: String::new(),
+            database_fault: None,
+            postgres_variables: BTreeMap::new(),
             directory: PathBuf::new(),
             warnings: Vec::new(),
             is_migrators: false,
@@ -241,7 +253,7 @@ impl Config {
             let path = PathBuf::from(dotenv::FILE);
             Error::Read { path, source }
         })?;
-        let variable = |name: &str| all.get(name).or_else(|| beside.get(name)).cloned();
+        let variable = |name: &str| all.get(name).cloned().or_else(|| beside.get(name));
         let named = file
             .map(Path::to_owned)
             .or_else(|| all.get("WASMIGRATE_CONFIG").map(PathBuf::from));
@@ -263,7 +275,7 @@ impl Config {
                     variable(name)
                 };
                 let table;
-                (table, warnings) = migrator::read(&text, &noted).map_err(failed)?;
+                (table, warnings) = beside.settle(&path, migrator::read(&text, &noted))?;
                 if named.is_none() {
                     warnings.push(migrator::found(&asked.into_inner()));
                 }
@@ -275,7 +287,7 @@ impl Config {
                 let seeds = environment::seeds(&table);
                 all_seeds.extend(seeds.map(|seeds| directory.join(seeds)));
                 environment::choose(&mut table, environment.as_deref()).map_err(failed)?;
-                substitute::substitute(&mut table, &variable).map_err(failed)?;
+                beside.settle(&path, substitute::substitute(&mut table, &variable))?;
                 paths::begin_at(&mut table, directory);
                 table
             }
@@ -291,7 +303,10 @@ impl Config {
         let mut from_variables = Table::new();
         variables::set_all(&mut from_variables, &defaults, &all, &mut links)?;
         let mut table = Table::new();
-        variables::set_all(&mut table, &defaults, &beside, &mut links)?;
+        variables::set_all(&mut table, &defaults, &beside.variables, &mut links)?;
+        if let Some(fault) = beside.fault_of_ours(&all) {
+            return Err(Dotenv::error(fault));
+        }
         if !links.is_empty() {
             warnings.push(format!(
                 "variables of a Kubernetes service are no settings and are passed over: {}",
@@ -309,19 +324,24 @@ impl Config {
                 .is_some_and(|url| !url.is_empty())
         };
         let file_name = path.display().to_string();
+        let mut fault = None;
         let origin = if has_database(&from_variables) {
-            "WASMIGRATE_DATABASE"
+            DATABASE
         } else if has_database(&from_file) {
             &file_name
         } else if let Some(url) = url(&all) {
             from_file.insert("database".to_owned(), url);
             DATABASE_URL
+        } else if let Some(why) = beside.faults.get(DATABASE) {
+            fault = Some(why);
+            ""
         } else if has_database(&table) {
             "WASMIGRATE_DATABASE in .env"
-        } else if let Some(url) = url(&beside) {
+        } else if let Some(url) = url(&beside.variables) {
             table.insert("database".to_owned(), url);
             "DATABASE_URL in .env"
         } else {
+            fault = beside.faults.get(DATABASE_URL);
             ""
         }
         .to_owned();
@@ -331,7 +351,10 @@ impl Config {
         let mut config: Self = table
             .try_into()
             .map_err(|error: toml::de::Error| failed(error.to_string()))?;
+        warnings.extend(beside.warning.clone());
         config.warnings = warnings;
+        config.database_fault = fault.map(|fault| Dotenv::error(fault).to_string());
+        config.postgres_variables = beside.of_postgres();
         config.all_seeds = all_seeds;
         config.is_migrators = is_migrators;
         config.environment = environment;

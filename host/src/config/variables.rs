@@ -48,6 +48,11 @@ pub(super) fn set_all(
     Ok(())
 }
 
+/// Whether a variable can be one of ours.
+pub(super) fn is_one(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
 /// Lays a table over another one.
 pub(super) fn lay_over(below: &mut Table, above: Table) {
     for (key, value) in above {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::binding::Binding;
 use super::conninfo;
+use super::misplaced;
 use super::parameters::{KNOWN, objection};
 use super::required::Required;
 use crate::input;
@@ -98,72 +99,60 @@ impl Address {
                 }
             }
         }
-        let is_said = |value: &String| !value.is_empty();
-        let mut take = |name: &str| said.remove(name).filter(is_said);
-        let user = take("user")
-            .or_else(|| variable("PGUSER"))
-            .or_else(|| variable("USER"))
-            .ok_or(
-                "the database's URL names no user: write postgres://USER@HOST/NAME, or set PGUSER",
-            )?;
-        let host = take("host")
-            .or_else(|| variable("PGHOST"))
-            .unwrap_or_else(|| {
-                let has_sockets = Path::new(SOCKET_DIRECTORY).is_dir();
-                (if has_sockets {
-                    SOCKET_DIRECTORY
-                } else {
-                    "localhost"
-                })
-                .to_owned()
-            });
-        let port = take("port")
-            .or_else(|| variable("PGPORT"))
-            .unwrap_or_default();
+        // What the string says, or else the first of these variables.
+        let mut take = |name: &str, variables: &[&str]| {
+            let value = said.remove(name).filter(|value| !value.is_empty());
+            let value = value.or_else(|| variables.iter().find_map(|name| variable(name)));
+            match &value {
+                Some(value) => misplaced::refuse(name, value).map(|()| Some(value.clone())),
+                None => Ok(None),
+            }
+        };
+        let user = take("user", &["PGUSER", "USER"])?.ok_or(
+            "the database's URL names no user: write postgres://USER@HOST/NAME, or set PGUSER",
+        )?;
+        let host = take("host", &["PGHOST"])?.unwrap_or_else(|| {
+            let has_sockets = Path::new(SOCKET_DIRECTORY).is_dir();
+            (if has_sockets {
+                SOCKET_DIRECTORY
+            } else {
+                "localhost"
+            })
+            .to_owned()
+        });
+        let port = take("port", &["PGPORT"])?.unwrap_or_default();
         let [endpoint, others @ ..] = &*endpoints(&host, &port)? else {
             return Err("the database's URL names no host".to_owned());
         };
-        let connect_timeout =
-            match take("connect_timeout").or_else(|| variable("PGCONNECT_TIMEOUT")) {
-                Some(seconds) => match number("connect_timeout", &seconds)? {
-                    // Without end, as far as anybody waits.
-                    0 => 3_600,
-                    seconds => seconds,
-                },
-                None => 10,
-            };
-        let wanted = take("target_session_attrs").or_else(|| variable("PGTARGETSESSIONATTRS"));
-        let fallback_name = take("fallback_application_name");
+        let connect_timeout = match take("connect_timeout", &["PGCONNECT_TIMEOUT"])? {
+            Some(seconds) => match number("connect_timeout", &seconds)? {
+                // Without end, as far as anybody waits.
+                0 => 3_600,
+                seconds => seconds,
+            },
+            None => 10,
+        };
+        let wanted = take("target_session_attrs", &["PGTARGETSESSIONATTRS"])?;
+        let fallback_name = take("fallback_application_name", &[])?;
         Ok(Self {
             endpoint: endpoint.clone(),
             others: others.to_vec(),
             wanted: wanted_of(wanted.as_deref())?,
-            database: take("dbname")
-                .or_else(|| variable("PGDATABASE"))
-                .unwrap_or_else(|| user.clone()),
+            database: take("dbname", &["PGDATABASE"])?.unwrap_or_else(|| user.clone()),
             user,
-            password: take("password").or_else(|| variable("PGPASSWORD")),
+            password: take("password", &["PGPASSWORD"])?,
             password_file: password_file.map(Path::to_owned),
-            pass_file: take("passfile").map(PathBuf::from),
-            ssl_mode: ssl_mode_of(take("sslmode").or_else(|| variable("PGSSLMODE")).as_deref())?,
-            root_certificate: take("sslrootcert")
-                .or_else(|| variable("PGSSLROOTCERT"))
-                .map(PathBuf::from),
-            required: take("require_auth")
-                .or_else(|| variable("PGREQUIREAUTH"))
+            pass_file: take("passfile", &["PGPASSFILE"])?.map(PathBuf::from),
+            ssl_mode: ssl_mode_of(take("sslmode", &["PGSSLMODE"])?.as_deref())?,
+            root_certificate: take("sslrootcert", &["PGSSLROOTCERT"])?.map(PathBuf::from),
+            required: take("require_auth", &["PGREQUIREAUTH"])?
                 .filter(|methods| !methods.is_empty())
                 .map(|methods| Required::parse(&methods))
                 .transpose()?
                 .unwrap_or_default(),
-            binding: Binding::parse(
-                take("channel_binding")
-                    .or_else(|| variable("PGCHANNELBINDING"))
-                    .as_deref(),
-            )?,
-            options: take("options").or_else(|| variable("PGOPTIONS")),
-            application_name: take("application_name")
-                .or_else(|| variable("PGAPPNAME"))
-                .or(fallback_name),
+            binding: Binding::parse(take("channel_binding", &["PGCHANNELBINDING"])?.as_deref())?,
+            options: take("options", &["PGOPTIONS"])?,
+            application_name: take("application_name", &["PGAPPNAME"])?.or(fallback_name),
             connect_timeout: Duration::from_secs(connect_timeout),
         })
     }
@@ -196,9 +185,7 @@ impl Address {
             return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
         }
         let named = self.pass_file.clone();
-        let file = named
-            .or_else(|| variable("PGPASSFILE").map(PathBuf::from))
-            .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".pgpass")));
+        let file = named.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".pgpass")));
         let Some(file) = file.filter(|file| file.is_file()) else {
             return Ok(None);
         };

@@ -4,6 +4,8 @@
 //!
 //! An error never quotes what could be a part of a password, however badly the string is written.
 
+use super::misplaced::refuse_in_user;
+
 const MUST_BE_ENCODED: &str = "a user, a password or a name with @ : / # ? or % in it must be percent-encoded (@ is %40, : is %3A, \
                                / is %2F, # is %23, ? is %3F, % is %25)";
 
@@ -84,6 +86,7 @@ fn url(rest: &str) -> Result<Pairs, String> {
         if name.is_empty() || !is_plain || (has_at && !super::parameters::is_known(name)) {
             return Err(unclear());
         }
+        refuse_in_user(name, value)?;
         let value = match name {
             // So do forms write a space.
             "options" => value.replace('+', "%20"),
@@ -174,6 +177,7 @@ fn pairs(text: &str) -> Result<Pairs, String> {
                     .to_owned(),
             );
         }
+        refuse_in_user(name, &value)?;
         pairs.push((name.to_owned(), value));
         rest = after.trim_start();
     }
@@ -274,6 +278,8 @@ mod tests {
             "password='geheim",
             "password=a b geheim=b",
             "=geheim",
+            "host=h user=u:geheim",
+            "postgres:///d?user=u:geheim",
         ] {
             let error = parse(text).unwrap_err();
             for part in ["geheim", "heim", "sesam", "oeffnedich"] {

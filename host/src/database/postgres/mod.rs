@@ -31,6 +31,7 @@ mod introspect;
 mod label;
 mod lexer;
 mod locks;
+mod misplaced;
 mod parameters;
 mod patience;
 mod pipeline;

@@ -1,5 +1,6 @@
 //! The target in a database of a server: where it is, and the connections to it that are kept for the next session.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ pub struct PostgresOptions {
     pub role: Option<String>,
     /// The file whose whole content is the password.
     pub password_file: Option<PathBuf>,
+    /// Variables such as `PGUSER` that count where the environment has none of that name.
+    pub variables: BTreeMap<String, String>,
     /// The schema of the journal; none for the one that is usual for the target.
     pub journal_schema: Option<String>,
 }
@@ -91,7 +94,10 @@ impl Postgres {
         options: PostgresOptions,
         limits: SessionLimits,
     ) -> std::result::Result<Self, String> {
-        let variable = |name: &str| std::env::var(name).ok();
+        let variable = |name: &str| {
+            let beside = || options.variables.get(name).cloned();
+            std::env::var(name).ok().or_else(beside)
+        };
         let address = Address::parse(url, options.password_file.as_deref(), &variable)?;
         let journal_schema = options.journal_schema.as_deref().unwrap_or_default();
         if journal_schema.len() > MOST_NAME_BYTES || journal_schema.contains('\0') {

@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::output::names_a_password;
+
 /// What becomes of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileMode {
@@ -49,6 +51,15 @@ pub(super) fn parse(
     if path.contains("://") {
         return Err("another URL comes after `sqlite:`: name a file, as sqlite:PATH, or leave `sqlite:` out".to_owned());
     }
+    if !is_there(Path::new(path))
+        && (holds_a_password(rest, path) || holds_a_password(&decoded(path), &decoded(path)))
+    {
+        return Err(
+            "what comes after `sqlite:` looks like an address with a password (it is not shown): write sqlite:PATH for a file, and \
+             postgres://USER:PASSWORD@HOST/NAME for a server; a file that is really called like that must be there first"
+                .to_owned(),
+        );
+    }
     if path == ":memory:" || path.starts_with("file:") || path.is_empty() {
         return Err(
             "a database in memory is gone when the command ends, and a URL inside the URL is not understood: name a file, as \
@@ -74,8 +85,13 @@ pub(super) fn parse(
             }
             _ if OF_THEIR_CONNECTIONS.contains(&name) => {}
             _ => {
+                // Without a value it may be what follows a `?` or `&` in a password.
+                let called = match pair.contains('=') {
+                    true => format!("`{name}`"),
+                    false => "a parameter".to_owned(),
+                };
                 return Err(format!(
-                    "`{name}` of the SQLite URL is not known: there is mode, with ro, rw or rwc"
+                    "{called} of the SQLite URL is not known: there is mode, with ro, rw or rwc"
                 ));
             }
         }
@@ -86,6 +102,12 @@ pub(super) fn parse(
         false => written,
     };
     Ok((decoded, open))
+}
+
+/// Whether a URL holds a user with a password, or its path the key of one: the path would be shown.
+fn holds_a_password(rest: &str, path: &str) -> bool {
+    let after_colon = rest.split_once(':').map(|(_, after)| after);
+    after_colon.is_some_and(|after| after.contains('@')) || names_a_password(path)
 }
 
 /// A path without its percent signs; what encodes nothing stays.
@@ -148,8 +170,13 @@ mod tests {
             "app.db?mode=x",
             "app.db?key=1",
             "app.db?vfs=unix",
+            "//u:geheim@h/x",
+            "u%3Ageheim@h/x",
+            "app.db;password=geheim",
+            "app.db?geheim",
         ] {
-            assert!(read(rest).is_err(), "{rest}");
+            let error = read(rest).unwrap_err();
+            assert!(!error.contains("geheim"), "{rest}: {error}");
         }
         let literal = parse("a%20b.db", &|_| true).unwrap().0;
         assert_eq!(literal, Path::new("a%20b.db"));

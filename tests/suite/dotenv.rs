@@ -1,0 +1,103 @@
+//! `.env`: nothing in it is lost without a word, and nothing in it that is somebody else's stops a command.
+
+use crate::place::{Place, Said};
+use crate::target::bare;
+
+fn place(dotenv: &[u8]) -> Place {
+    let place = Place::new().with_sql("0001_made.sql", "CREATE TABLE made (a INTEGER);");
+    std::fs::write(place.path().join(".env"), dotenv).unwrap();
+    place
+}
+
+fn migrate(place: &Place, variables: &[(&str, &str)]) -> Said {
+    bare(place, &["migrate"], variables)
+}
+
+#[test]
+fn a_byte_order_mark_does_not_hide_the_first_variable() {
+    let text = "WASMIGRATE_DATABASE=sqlite:a.db?mode=rwc\r\nDATABASE_URL=sqlite:b.db?mode=rwc\r\n";
+    let place = place([b"\xef\xbb\xbf", text.as_bytes()].concat().as_slice());
+    migrate(&place, &[])
+        .ends_with(0)
+        .and_says("target  sqlite:a.db");
+    assert!(!place.path().join("b.db").exists());
+}
+
+#[test]
+fn a_byte_that_is_no_text_costs_only_its_own_variable() {
+    let file = b"# f\xfcr uns\nTHEIRS=\xfc\nDATABASE_URL=sqlite:a.db?mode=rwc\n";
+    migrate(&place(file), &[])
+        .ends_with(0)
+        .and_says("target  sqlite:a.db");
+    let broken = place(b"OURS=1\nDATABASE_URL=sqlite:\xfc.db?mode=rwc\n");
+    migrate(&broken, &[])
+        .ends_with(2)
+        .and_says("`.env`: line 2, `DATABASE_URL`: it is not UTF-8");
+    migrate(&broken, &[("DATABASE_URL", "sqlite:b.db?mode=rwc")]).ends_with(0);
+    let broken = place(b"DATABASE_URL=sqlite:a.db?mode=rwc\nWASMIGRATE_MIGRATIONS=\xfc\n");
+    migrate(&broken, &[])
+        .ends_with(2)
+        .and_says("line 2, `WASMIGRATE_MIGRATIONS`");
+    migrate(&broken, &[("WASMIGRATE_MIGRATIONS", "migrations")]).ends_with(0);
+}
+
+#[test]
+fn a_file_in_utf_16_is_refused() {
+    let text = "DATABASE_URL=sqlite:a.db?mode=rwc\r\n";
+    let text: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for file in [text.clone(), [b"\xff\xfe".to_vec(), text].concat()] {
+        migrate(&place(&file), &[])
+            .ends_with(2)
+            .and_says("cannot read the configuration `.env`: it is not UTF-8 but UTF-16");
+    }
+}
+
+#[test]
+fn a_directory_of_that_name_is_warned_of() {
+    let place = place(b"");
+    std::fs::remove_file(place.path().join(".env")).unwrap();
+    std::fs::create_dir(place.path().join(".env")).unwrap();
+    migrate(&place, &[("DATABASE_URL", "sqlite:a.db?mode=rwc")])
+        .ends_with(0)
+        .and_says("`.env` is a directory: no variables are read from it");
+}
+
+#[test]
+fn a_reference_has_a_default_or_is_an_error_where_it_is_used() {
+    let file = b"THEIRS=$NOWHERE\nNAME=${NOPE:-a}\nDATABASE_URL=sqlite:${NAME}.db?mode=rwc\n";
+    let place_with_default = place(file);
+    migrate(&place_with_default, &[])
+        .ends_with(0)
+        .and_says("target  sqlite:a.db");
+    migrate(&place_with_default, &[("NOPE", "b")])
+        .ends_with(0)
+        .and_says("target  sqlite:b.db");
+    let unset = place(b"NAME=${NOPE}\nDATABASE_URL=sqlite:x${NAME}.db?mode=rwc\n");
+    migrate(&unset, &[])
+        .ends_with(2)
+        .and_says("`.env`: line 2, `DATABASE_URL`: the variable NAME is not set");
+    // What our own file asks for is as good as used.
+    std::fs::write(
+        unset.path().join("wasmigrate.toml"),
+        "database = \"sqlite:${NAME:-y}.db?mode=rwc\"\n",
+    )
+    .unwrap();
+    migrate(&unset, &[])
+        .ends_with(2)
+        .and_says("`.env`: line 1, `NAME`: the variable NOPE is not set");
+    migrate(&unset, &[("NAME", "z")])
+        .ends_with(0)
+        .and_says("target  sqlite:z.db");
+}
+
+#[test]
+fn variables_of_postgresql_count_here_too() {
+    let place =
+        place(b"PGUSER=ada\nPGPORT=1\nPGDATABASE=shop\nDATABASE_URL=postgres://127.0.0.1\n");
+    migrate(&place, &[])
+        .ends_with(2)
+        .and_says("postgres://ada@127.0.0.1:1/shop");
+    migrate(&place, &[("PGUSER", "bob")])
+        .ends_with(2)
+        .and_says("postgres://bob@127.0.0.1:1/shop");
+}
