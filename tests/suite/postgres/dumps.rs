@@ -49,6 +49,31 @@ fn a_dump_runs_as_it_is() {
 }
 
 #[test]
+fn a_dump_with_large_objects_runs_as_it_is() {
+    let original = Place::new().with_data(APPLICATION);
+    original
+        .connect()
+        .run("SELECT lo_from_bytea(0, '\\x00ff27'), lo_from_bytea(0, '\\x01')");
+    let place = Place::new().with_sql("0001_base.sql", &dump(&original, &[]));
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("BEGIN and COMMIT around large objects are passed over");
+    let objects = "SELECT lo_get(oid)::text FROM pg_largeobject_metadata ORDER BY 1";
+    assert_eq!(place.texts(objects), ["\\x00ff27", "\\x01"]);
+    for script in [
+        "SELECT 1; BEGIN; SELECT lo_create(0); CREATE TABLE a (b int); COMMIT; SELECT 1;",
+        "SELECT 1; BEGIN; SELECT lo_create(0); ROLLBACK; SELECT 1;",
+    ] {
+        Place::new()
+            .with_sql("0001_a.sql", script)
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says("the host begins and ends the transaction of a step; take it out");
+    }
+}
+
+#[test]
 fn rows_behind_a_copy_are_loaded() {
     let place = Place::new()
         .with_data("CREATE TABLE t (a int, b text)")

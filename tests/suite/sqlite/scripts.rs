@@ -154,3 +154,24 @@ fn mathematical_functions_are_there_as_in_every_distribution() {
         .ends_with(1)
         .and_says("functions and collations that the application registers");
 }
+
+#[test]
+fn a_pragma_that_is_refused_is_not_told_as_passed_over() {
+    let dump = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nPRAGMA writable_schema=ON;\nINSERT INTO sqlite_schema (type) VALUES \
+                ('table');\nPRAGMA writable_schema=OFF;\nCOMMIT;\n";
+    let said = Place::new()
+        .with_sql("0001_base.sql", dump)
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("writable_schema");
+    let passed_over = said
+        .stdout
+        .lines()
+        .find(|line| line.contains("passed over, because"));
+    assert!(
+        passed_over.is_some_and(
+            |line| line.contains("PRAGMA foreign_keys") && !line.contains("writable_schema")
+        ),
+        "{said:#?}"
+    );
+}

@@ -9,6 +9,12 @@ use super::statements::{self, Piece};
 pub(super) const PASSED_OVER: &str =
     "BEGIN and COMMIT around the file are passed over: the host begins and ends the transaction";
 
+/// What is said when those around large objects are, as a dump has them.
+pub(super) const LARGE_OBJECTS: &str = "BEGIN and COMMIT around large objects are passed over: the host begins and ends the transaction";
+
+/// The functions by which a dump writes large objects. The object that one has opened, another one must close.
+const OF_LARGE_OBJECTS: [&str; 5] = ["lo_close", "lo_create", "lo_open", "lo_put", "lowrite"];
+
 /// How many words are looked at.
 const MOST_WORDS: usize = 12;
 
@@ -27,6 +33,42 @@ pub(super) fn transaction(script: &str, pieces: &[Piece]) -> Option<[usize; 2]> 
     let begins = pieces.get(first).is_some_and(|piece| begins(&words(piece)));
     let commits = pieces.get(last).is_some_and(|piece| commits(&words(piece)));
     (first < last && begins && commits).then_some([first, last])
+}
+
+/// Which statements begin and end a transaction in the midst of a script in which there is nothing but large objects.
+pub(super) fn around_large_objects(script: &str, pieces: &[Piece]) -> Vec<usize> {
+    let words =
+        |piece: &Piece| -> Vec<Token<'_>> { piece.tokens(script).take(MOST_WORDS).collect() };
+    let mut found = Vec::new();
+    let mut begun = None;
+    for (place, piece) in pieces.iter().enumerate() {
+        let words = words(piece);
+        begun = match begun {
+            _ if begins(&words) => Some(place),
+            Some(begin) if commits(&words) => {
+                found.extend([begin, place]);
+                None
+            }
+            Some(begin) if writes_large_object(&words) => Some(begin),
+            _ => None,
+        };
+    }
+    found
+}
+
+fn writes_large_object(words: &[Token<'_>]) -> bool {
+    match words {
+        [select, schema, point, function, bracket, ..] if schema.is("pg_catalog") => {
+            select.is("SELECT")
+                && point.is_symbol(".")
+                && function.is_any(&OF_LARGE_OBJECTS)
+                && bracket.is_symbol("(")
+        }
+        [select, function, bracket, ..] => {
+            select.is("SELECT") && function.is_any(&OF_LARGE_OBJECTS) && bracket.is_symbol("(")
+        }
+        _ => false,
+    }
 }
 
 /// Whether it begins a transaction like that of the host.

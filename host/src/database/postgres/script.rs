@@ -1,5 +1,6 @@
 //! Scripts: the statements of steps written in SQL, sent together.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::super::{Authority, Error, Script, ScriptError};
@@ -145,17 +146,23 @@ impl PostgresSession {
         Ok(sent.changed)
     }
 
-    /// Leaves out a BEGIN and a COMMIT around a whole script: that is what the host does.
+    /// Leaves out a BEGIN and a COMMIT around a whole script, or around large objects in it: that is what the host does.
     fn without_transaction(&self, script: &str, pieces: Vec<Piece>) -> Vec<Piece> {
-        let Some(around) = around::transaction(script, &pieces) else {
-            return pieces;
-        };
+        let around = around::transaction(script, &pieces);
+        let inner = around::around_large_objects(script, &pieces);
+        let said = [
+            around.map(|_| around::PASSED_OVER),
+            Some(around::LARGE_OBJECTS).filter(|_| !inner.is_empty()),
+        ];
         if let Some(listener) = &self.pipeline.listener {
-            listener.hear(Level::Info, around::PASSED_OVER);
+            for said in said.into_iter().flatten() {
+                listener.hear(Level::Info, said);
+            }
         }
+        let left_out: BTreeSet<usize> = around.into_iter().flatten().chain(inner).collect();
         let pieces = pieces.into_iter().enumerate();
         pieces
-            .filter(|(place, _)| !around.contains(place))
+            .filter(|(place, _)| !left_out.contains(place))
             .map(|(_, piece)| piece)
             .collect()
     }

@@ -175,6 +175,15 @@ impl OpenFile {
                 None => left.push(piece),
             }
         }
+        // One that asks for something else, too, is not passed over but refused.
+        let asks = |piece: &Piece, name: &str| match piece.words().as_slice() {
+            ["pragma", rest @ ..] => rest
+                .iter()
+                .take(3)
+                .any(|word| format!("PRAGMA {word}") == name),
+            _ => false,
+        };
+        passed_over.retain(|name| !left.iter().any(|piece| asks(piece, name)));
         if let Some(listener) = &self.listener {
             if around.is_some() {
                 let said = "BEGIN and COMMIT around the file are passed over: the host begins and ends the transaction";
