@@ -202,8 +202,12 @@ fn to_reset(extent: &Extent, steps: &[Candidate<'_>], applied: &[u64]) -> Result
     let is_final = |index: &&u64| standing_of(index) == Standing::Finalized;
     if let Some(step) = after.iter().find(is_final) {
         let step = steps.iter().find(|candidate| candidate.index == *step);
+        let which = match extent {
+            Extent::To(step) if !means_none(step, steps) => ", which was migrated after that step,",
+            _ => "",
+        };
         return Err(format!(
-            "{}, which was migrated after that step, is finalized and cannot be undone; nothing was reset",
+            "{}{which} is finalized and cannot be undone; nothing was reset",
             step.map(label).unwrap_or_default()
         ));
     }

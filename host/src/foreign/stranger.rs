@@ -19,7 +19,7 @@ const fn stranger(
 }
 
 /// All that are known.
-pub(super) const STRANGERS: [Stranger; 33] = [
+pub(super) const STRANGERS: [Stranger; 41] = [
     stranger("Alembic", "alembic_version", &["version_num"]),
     stranger(
         "Drizzle",
@@ -101,4 +101,28 @@ pub(super) const STRANGERS: [Stranger; 33] = [
     stranger("shmig", "shmig_version", &["version", "migrated_at"]),
     stranger("Sequel", "schema_info", &["version"]),
     stranger("Aerich", "aerich", &["version", "app", "content"]),
+    stranger(
+        "Cloudflare D1",
+        "d1_migrations",
+        &["id", "name", "applied_at"],
+    ),
+    stranger(
+        "Graphile Migrate",
+        "graphile_migrate.migrations",
+        &["hash", "previous_hash", "filename"],
+    ),
+    stranger(
+        "postgres-migrations",
+        "migrations",
+        &["name", "hash", "executed_at"],
+    ),
+    stranger("SeaORM", "seaql_migrations", &["version", "applied_at"]),
+    stranger(
+        "bun",
+        "bun_migrations",
+        &["name", "group_id", "migrated_at"],
+    ),
+    stranger("peewee-migrate", "migratehistory", &["name", "migrated_at"]),
+    stranger("FluentMigrator", "VersionInfo", &["version", "appliedon"]),
+    stranger("GRDB", "grdb_migrations", &["identifier"]),
 ];

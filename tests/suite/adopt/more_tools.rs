@@ -252,7 +252,7 @@ fn what_does_not_fit_is_refused() {
 }
 
 /// Tools whose histories cannot be taken over, with what their tables are known by.
-const STRANGERS: [(&str, &str); 14] = [
+const STRANGERS: [(&str, &str); 21] = [
     (
         "Alembic",
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY); INSERT INTO alembic_version VALUES ('a')",
@@ -308,6 +308,34 @@ const STRANGERS: [(&str, &str); 14] = [
     (
         "Doctrine",
         "CREATE TABLE doctrine_migration_versions (version VARCHAR(191) PRIMARY KEY, executed_at TIMESTAMP, execution_time INTEGER); INSERT INTO doctrine_migration_versions VALUES ('a', NULL, 1)",
+    ),
+    (
+        "Cloudflare D1",
+        "CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY, name TEXT UNIQUE, applied_at TIMESTAMP NOT NULL); INSERT INTO d1_migrations VALUES (1, 'a', CURRENT_TIMESTAMP)",
+    ),
+    (
+        "postgres-migrations",
+        "CREATE TABLE migrations (id INTEGER PRIMARY KEY, name VARCHAR(100), hash VARCHAR(40), executed_at TIMESTAMP); INSERT INTO migrations VALUES (0, 'a', 'b', NULL)",
+    ),
+    (
+        "SeaORM",
+        "CREATE TABLE seaql_migrations (version VARCHAR(255) PRIMARY KEY, applied_at BIGINT NOT NULL); INSERT INTO seaql_migrations VALUES ('m2022_a', 1)",
+    ),
+    (
+        "bun",
+        "CREATE TABLE bun_migrations (id INTEGER PRIMARY KEY, name VARCHAR(255), group_id BIGINT, migrated_at TIMESTAMP); INSERT INTO bun_migrations VALUES (1, 'a', 1, NULL)",
+    ),
+    (
+        "peewee-migrate",
+        "CREATE TABLE migratehistory (id INTEGER PRIMARY KEY, name VARCHAR(255), migrated_at TIMESTAMP); INSERT INTO migratehistory VALUES (1, 'a', NULL)",
+    ),
+    (
+        "FluentMigrator",
+        "CREATE TABLE \"VersionInfo\" (\"Version\" BIGINT NOT NULL, \"AppliedOn\" TIMESTAMP, \"Description\" VARCHAR(1024)); INSERT INTO \"VersionInfo\" VALUES (1, NULL, 'a')",
+    ),
+    (
+        "GRDB",
+        "CREATE TABLE grdb_migrations (identifier TEXT NOT NULL PRIMARY KEY); INSERT INTO grdb_migrations VALUES ('a')",
     ),
 ];
 

@@ -33,7 +33,11 @@ pub(in crate::engine) fn check(name: &str) -> std::result::Result<(), String> {
     let is_inner = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.');
     if let Some(wrong) = name.chars().find(|letter| !is_inner(*letter)) {
         return refused(&format!(
-            "it holds {wrong:?}; letters, digits, `_`, `-` and `.` may stand in it"
+            "it holds {}; letters, digits, `_`, `-` and `.` may stand in it",
+            match wrong {
+                '\'' => "a single quote".to_owned(),
+                wrong => format!("{wrong:?}"),
+            }
         ));
     }
     let folded = name.to_lowercase();
@@ -48,7 +52,15 @@ pub(in crate::engine) fn check(name: &str) -> std::result::Result<(), String> {
 
 /// A name in a message, cut short.
 fn shown(name: &str) -> String {
-    let mut letters = name.chars().flat_map(char::escape_debug);
+    // Quotes stay as they are.
+    let mut letters = name.chars().flat_map(|letter| {
+        let is_quote = matches!(letter, '\'' | '"' | '\\');
+        let (quote, other) = match is_quote {
+            true => (Some(letter), None),
+            false => (None, Some(letter.escape_debug())),
+        };
+        quote.into_iter().chain(other.into_iter().flatten())
+    });
     let start: String = letters.by_ref().take(MAX_BYTES + 1).collect();
     match letters.next() {
         Some(_) => format!("{start}…"),
