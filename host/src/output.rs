@@ -113,7 +113,13 @@ fn is_end(letter: char) -> bool {
 
 /// The same without users and passwords of URLs that have lost their scheme, such as `app:secret@host`.
 fn without_users(text: &str) -> String {
+    const USER: &str = "user=";
     let words = text.split_inclusive(is_end).map(|word| {
+        if let Some((before, user)) = word.split_once(USER)
+            && user.contains(':')
+        {
+            return Some(format!("{before}{USER}…"));
+        }
         let (user, host) = word.rsplit_once('@')?;
         let (_, password) = user.split_once(':')?;
         (!password.is_empty()).then(|| format!("…@{host}"))

@@ -48,7 +48,7 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::{self, Allowances, Catalog, Seeds};
 use crate::config::Config;
-use crate::database::{Kind, Location, Postgres, SessionLimits, Sqlite, Stop};
+use crate::database::{Database as _, Kind, Location, Postgres, SessionLimits, Sqlite, Stop};
 use crate::engine::{self, Engine, Replacement, Retries, TransformOptions};
 use scratch::ScratchServer;
 use snapshot::counted;
@@ -250,11 +250,12 @@ impl Rehearsal {
 
     /// The target with real data that a URL names.
     fn target(&self, url: &str) -> Result<Location, Error> {
-        match url.strip_prefix("sqlite:") {
-            Some(path) if !Path::new(path).is_file() => Err(Error::Settings(format!(
-                "there is no file `{path}` to try steps against"
+        match self.locate(url)? {
+            Location::File(file) if !file.is_there() => Err(Error::Settings(format!(
+                "there is no file `{}` to try steps against",
+                file.name().trim_start_matches("sqlite:")
             ))),
-            _ => self.locate(url),
+            location => Ok(location),
         }
     }
 

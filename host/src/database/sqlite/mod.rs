@@ -118,6 +118,11 @@ impl Sqlite {
         })
     }
 
+    /// Whether there is such a file.
+    pub fn is_there(&self) -> bool {
+        self.path.is_file()
+    }
+
     /// Refuses a file that is not there and was not asked for, or that is not to be written.
     fn refuse(&self, access: Access) -> Result<()> {
         let refused = |message: String| Err(Error::new(ErrorKind::Unavailable, message));
