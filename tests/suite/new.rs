@@ -86,7 +86,13 @@ fn what_cannot_be_is_refused() {
 /// Words that other tools begin sections with are only names here.
 #[test]
 fn what_is_begun_can_be_run_whatever_it_is_called() {
-    for name in ["up", "down", "goose up", "no transaction", "wasmigrate"] {
+    for name in [
+        "up",
+        "count down",
+        "goose up",
+        "no transaction",
+        "wasmigrate",
+    ] {
         let place = Place::new();
         place.run(&["new", name, "--reset"]).ends_with(0);
         place.run(&["plan"]).ends_with(0).and_says("1 pending");
@@ -131,5 +137,28 @@ fn a_name_that_no_file_can_have_is_refused_in_words() {
         .run(&["new", &"long ".repeat(80)])
         .ends_with(2)
         .and_says("is too long: with its number, the name of a file has at most 255 bytes");
+    // What undoes is a part of the step that it undoes.
+    place.run(&["new", "down"]).ends_with(2).and_says(
+        "a step cannot be called so: `0001_down` is called `down`, and would run to migrate",
+    );
     assert!(!place.step("").read_dir().unwrap().any(|_| true));
+}
+
+#[test]
+fn the_next_file_and_a_message_have_the_marks_of_the_tool_of_the_directory() {
+    let place = Place::new().with_sql(
+        "0001_a.sql",
+        "-- +migrate Up notransaction\nSELECT 1;\n-- +migrate Down\nSELECT 2;\n",
+    );
+    place.run(&["new", "b"]).ends_with(0);
+    let text = std::fs::read_to_string(place.step("0002_b.sql")).unwrap();
+    assert!(
+        text.contains("-- +migrate Up\n") && !text.contains("goose"),
+        "{text}"
+    );
+    Place::new()
+        .with_sql("0001_a.sql", "SELECT 1;\n-- +migrate Down\nSELECT 2;\n")
+        .run(&["plan"])
+        .ends_with(2)
+        .and_says("a statement before the first section: begin it with `-- +migrate Up`");
 }

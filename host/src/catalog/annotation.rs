@@ -47,6 +47,20 @@ impl Dialect {
     }
 }
 
+/// The line that begins with what migrates, of the tool whose marks a text has.
+pub(super) fn first_line(dialect: Dialect, text: &str) -> String {
+    let tools = ["goose", "migrate", "micrate"];
+    let is_there = |tool: &&&str| {
+        let mark = format!("+{tool} ");
+        text.lines()
+            .any(|line| goose(line).is_some() && line.contains(&mark))
+    };
+    match (dialect, tools.iter().find(is_there)) {
+        (Dialect::Goose, Some(tool)) => format!("-- +{tool} Up"),
+        _ => dialect.first_line().to_owned(),
+    }
+}
+
 /// A part of a SQL file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {

@@ -24,12 +24,15 @@ pub enum Error {
     },
     /// Two files claim one place in the order.
     #[error(
-        "two steps have the index {index}: `{first}` and `{second}`; give one of them an index of its own"
+        "two steps have the index {index}: `{first}` and `{second}`; give one of them an index of its own{}",
+        if *hint { "; for different databases, write `.sqlite.sql` or `.postgres.sql` at the end of the names" } else { "" }
     )]
     DuplicateIndex {
         index: String,
         first: String,
         second: String,
+        /// Whether they seem to be for different databases.
+        hint: bool,
     },
     /// Two files are the same step, which has no number.
     #[error("`{first}` and `{second}` are both the step `{name}`: give one of them another name")]
@@ -43,12 +46,17 @@ pub enum Error {
         "`{number}` has a number and `{version}` a version, so that their order is not known: name all of them in one manner"
     )]
     TwoManners { number: String, version: String },
-    /// Names of Diesel's of two ages, which are in another order here than there.
+    /// Steps have another order for the tool that they are written for.
     #[error(
-        "`{later}` comes after `{numbered}` for Diesel, which compares names as texts, and before it here, where a time with a \
-         number after it is longer: give it the number `-0000` after its time, too"
+        "`{first}` comes before `{second}` for {tool}, which compares names as texts, and after it here, where their numbers are \
+         compared: rename those with shorter numbers, so that all are of the same length and in the order that is meant: {names}"
     )]
-    TwoTimes { later: String, numbered: String },
+    TextOrder {
+        tool: &'static str,
+        first: String,
+        second: String,
+        names: String,
+    },
     /// What stands in the directory is not understood.
     #[error("`{}` holds what would not be run:\n{}\n{hint}", .directory.display(), listed(.files))]
     Strange {
@@ -59,6 +67,22 @@ pub enum Error {
     /// There is something, but no step.
     #[error("`{}` holds no step, only {found}; {}", .directory.display(), FORMS)]
     NoStep { directory: PathBuf, found: String },
+    /// There is something in a directory of sources, but nothing that could run.
+    #[error(
+        "`{}` of `sources.{setting}` holds no file .sql, .wasm or .js that could run, only {found}",
+        .directory.display()
+    )]
+    NoSource {
+        setting: &'static str,
+        directory: PathBuf,
+        found: String,
+    },
+    /// The numbers in names are in another order than the names.
+    #[error(
+        "`{first}` comes before `{second}` in the order of their names, and after it by the numbers in them: write numbers of the \
+         same length, such as 02 before 10, or say `order = \"names\"` under `[sources]` when that order is meant"
+    )]
+    Numbers { first: String, second: String },
     /// The names of files do not say in which order they are meant.
     #[error(
         "`{first}` comes before `{second}` in the order of their names, and after it by their versions: say which is meant with \

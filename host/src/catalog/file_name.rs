@@ -5,6 +5,7 @@
 //! index. `V1_2__name.sql`: the version is. Endings are read in any case.
 
 use super::StepKind;
+use super::meant_for::MeantFor;
 use super::repeatable::{is_repeatable_name, repeatable_index};
 use super::version::Version;
 use crate::database::Kind;
@@ -13,11 +14,28 @@ use crate::database::Kind;
 pub(super) const BASELINE: &str =
     "is a baseline for new databases, and would run beside what it stands for: move it away";
 
+/// What becomes of a migration that cannot be run.
+pub(super) const WAY_ON: &str =
+    "which cannot be run here: write it as SQL, as NNNN_name.js or as a component";
+
 /// Endings of migrations that other tools run and that cannot be run here.
-const OTHER_LANGUAGES: [&str; 34] = [
-    "cjs", "clj", "cql", "cs", "ddl", "edn", "erb", "ex", "exs", "fs", "go", "groovy", "gz", "j2",
-    "java", "json", "kt", "kts", "lua", "mjs", "mts", "pgsql", "php", "pl", "psql", "py", "rb",
-    "rs", "scala", "sh", "ts", "xml", "yaml", "yml",
+const OTHER_LANGUAGES: [&str; 46] = [
+    "bash", "cjs", "clj", "coffee", "cql", "cr", "cs", "csx", "cts", "dart", "ddl", "edn", "erb",
+    "ex", "exs", "fizz", "fs", "fsx", "go", "groovy", "gz", "hs", "j2", "java", "json", "kt",
+    "kts", "lua", "mjs", "mts", "pgsql", "php", "pl", "ps1", "psql", "py", "rb", "rs", "scala",
+    "sh", "swift", "ts", "tsx", "xml", "yaml", "yml",
+];
+
+/// What a file in the directory of a step is called that migrates or undoes, whatever its ending.
+const ROLES: [&str; 8] = [
+    "up",
+    "down",
+    "migrate",
+    "migration",
+    "post",
+    "pre",
+    "rollback",
+    "undo",
 ];
 
 /// A file that is SQL, a component or a script by its ending.
@@ -27,7 +45,7 @@ pub(super) struct Parts {
     pub(super) stem: String,
     pub(super) form: StepKind,
     /// The database that it is meant for; none for all.
-    pub(super) meant_for: Option<Kind>,
+    pub(super) meant_for: Option<MeantFor>,
     /// Whether it undoes what the file without this does.
     pub(super) undoes: bool,
     /// Whether it stands for the steps up to it, on new databases.
@@ -51,8 +69,8 @@ impl Parts {
                 "up" => {}
                 "down" | "undo" | "rollback" | "revert" => undoes = true,
                 "baseline" => is_baseline = true,
-                word => match Kind::ALL.into_iter().find(|kind| kind.as_str() == word) {
-                    Some(kind) => meant_for = Some(kind),
+                word => match MeantFor::of(word) {
+                    Some(database) => meant_for = Some(database),
                     None => break,
                 },
             }
@@ -68,7 +86,8 @@ impl Parts {
     }
 
     pub(super) fn is_for(&self, database: Kind) -> bool {
-        self.meant_for.is_none_or(|kind| kind == database)
+        self.meant_for
+            .is_none_or(|meant_for| meant_for == MeantFor::Target(database))
     }
 }
 
@@ -89,9 +108,8 @@ pub(super) fn in_another_language(file_name: &str) -> Option<String> {
     let is_numbered = stem.starts_with(|letter: char| letter.is_ascii_digit())
         || flyway(stem).is_some_and(|(_, version)| version.is_some())
         || stem.starts_with("R__");
-    (is_numbered && OTHER_LANGUAGES.contains(&&*ending)).then(|| {
-        format!("is a migration of another form (.{ending}), which cannot be run here: write it as SQL, as NNNN_name.js or as a component")
-    })
+    (is_numbered && OTHER_LANGUAGES.contains(&&*ending))
+        .then(|| format!("is a migration of another form (.{ending}), {WAY_ON}"))
 }
 
 /// Whether its ending is that of a language in which other tools have migrations.
@@ -102,6 +120,81 @@ pub(super) fn is_in_another_language(file_name: &str) -> bool {
     // Some of these stand everywhere.
     let is_common = |ending: &str| matches!(ending, "json" | "sh" | "yaml" | "yml" | "gz");
     ending.is_some_and(|ending| OTHER_LANGUAGES.contains(&&*ending) && !is_common(&ending))
+}
+
+/// Whether a file in the directory of a step is no SQL and could be meant to migrate: a program, or anything that is called so.
+pub(super) fn could_migrate(file_name: &str) -> bool {
+    let Some((stem, ending)) = file_name.rsplit_once('.') else {
+        return false;
+    };
+    let (stem, ending) = (stem.to_ascii_lowercase(), ending.to_ascii_lowercase());
+    let is_beside_programs = ["test", "spec", "d"]
+        .iter()
+        .any(|word| stem.ends_with(&format!(".{word}")) || stem.ends_with(&format!("_{word}")));
+    if is_beside_programs {
+        return false;
+    }
+    let is_called_so =
+        ROLES.contains(&&*stem) || stem.starts_with(|letter: char| letter.is_ascii_digit());
+    ending == "js"
+        || is_in_another_language(file_name)
+        || (OTHER_LANGUAGES.contains(&&*ending) && is_called_so)
+}
+
+/// Whether a directory is called as one of a step is: by a number or a version, and a name.
+pub(super) fn is_of_a_step(directory: &str) -> bool {
+    index_and_name(directory).is_ok_and(|(_, name)| !name.is_empty())
+}
+
+/// The name in a stem, without its number or version.
+fn named(stem: &str) -> &str {
+    let is_separator = |letter: char| matches!(letter, '_' | '-' | '.' | ' ');
+    let rest = match flyway(stem) {
+        Some((_, Some(_))) => stem.split_once("__").map_or("", |(_, name)| name),
+        _ => digits(stem).map_or(stem, |(_, rest)| rest),
+    };
+    rest.trim_start_matches(is_separator)
+}
+
+/// Why a file is no step that undoes another by its name, among others with these stems; none when it may be one.
+pub(super) fn undoing(stem: &str, stems: &[String]) -> Option<String> {
+    const WORDS: [&str; 5] = ["backout", "down", "revert", "rollback", "undo"];
+    let name = named(stem).to_ascii_lowercase();
+    let (undone, word) = name
+        .rsplit_once(['_', '-', '.', ' '])
+        .unwrap_or(("", &name));
+    if !WORDS.contains(&word) {
+        return None;
+    }
+    if undone.is_empty() {
+        return Some(format!(
+            "is called `{word}`, and would run to migrate: name it as the step that it undoes, with `.down.sql` at the end, or \
+             otherwise when it migrates"
+        ));
+    }
+    let is_undone = |other: &&String| {
+        let name = named(other).to_ascii_lowercase();
+        let done = ["_up", "-up", ".up", " up"];
+        let done = done.iter().find_map(|up| name.strip_suffix(up));
+        // A step that reverts an earlier one is a step.
+        (word != "revert" || version(other) == version(stem)) && done.unwrap_or(&name) == undone
+    };
+    let other = stems.iter().find(is_undone)?;
+    Some(format!(
+        "undoes `{other}` by its name, and would run to migrate: call it `{}.down.sql` when it undoes that, or otherwise when it \
+         migrates",
+        other.trim_end_matches("_up").trim_end_matches("-up")
+    ))
+}
+
+/// How a name would end if it were a step: it only looks like one.
+pub(super) fn nearly_program(file_name: &str) -> Option<&'static str> {
+    let trimmed = file_name.trim_end_matches([' ', '.']);
+    if trimmed.len() < file_name.len() && is_program(trimmed) {
+        return Some("ends with a space or a point, so that it is no step: rename it");
+    }
+    let stem = without_ending(trimmed, ".txt").filter(|stem| is_program(stem));
+    stem.map(|_| "ends in .txt, so that it is no step: rename it, or move it away")
 }
 
 /// A name of Flyway's: its prefix, and the version when there is one.
@@ -198,6 +291,9 @@ pub(super) fn index_and_name(stem: &str) -> Result<(u64, String), String> {
         // A day is among the times of others, as where names are compared as texts.
         digits.push_str("000000");
     }
+    if let Some((time, microseconds)) = microseconds(&digits) {
+        digits = format!("{time}{microseconds}");
+    }
     let index = digits
         .parse::<u64>()
         .ok()
@@ -221,6 +317,13 @@ pub(super) fn index_and_name(stem: &str) -> Result<(u64, String), String> {
             .ok_or_else(not_named)?,
     };
     Ok((index, name.to_owned()))
+}
+
+/// A time with six digits after it, the first of which is 0: with the others it is an index.
+fn microseconds(digits: &str) -> Option<(&str, &str)> {
+    let (time, rest) = digits.split_at_checked(14)?;
+    let is_time = digits.len() == 20 && (time.starts_with("19") || time.starts_with("20"));
+    Some((time, rest.strip_prefix('0')?)).filter(|_| is_time)
 }
 
 /// The number that a name begins with, and what follows it. A day and a time may have dashes in between.
@@ -317,6 +420,7 @@ mod tests {
                 "diesel_initial_setup",
             ),
             ("9223372036854775807_last", i64::MAX as u64, "last"),
+            ("20201110175414000001_a", 2_020_111_017_541_400_001, "a"),
         ] {
             assert_eq!(step(stem), Some((index, name.to_owned())), "{stem}");
         }
@@ -328,6 +432,7 @@ mod tests {
             "1-2-a",
             "1.2_a",
             "9223372036854775808_a",
+            "20201110175414100001_a",
             "B1__a",
             "U1__a",
             "R__",
@@ -368,7 +473,10 @@ mod tests {
             assert_eq!(parts(name).stem, "1_a");
         }
         assert_eq!(parts("0001_a.b.sql").stem, "0001_a.b");
-        assert_eq!(parts("0001_a.sqlite.sql").meant_for, Some(Kind::Sqlite));
+        assert_eq!(
+            parts("0001_a.sqlite3.sql").meant_for,
+            MeantFor::of("SQLite")
+        );
         assert_eq!(Parts::of("0001_a.sql.orig"), None);
     }
 }

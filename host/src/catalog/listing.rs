@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::file_name::{self, Parts};
 use super::inside::objection;
+use super::meant_for::MeantFor;
 use super::role::Role;
 use super::script;
 use super::version::Version;
@@ -84,10 +85,13 @@ impl Listing {
         known: &BTreeSet<PathBuf>,
     ) -> io::Result<Self> {
         let mut names = BTreeSet::new();
-        for entry in fs::read_dir(directory)? {
-            names.insert(entry?.file_name().to_string_lossy().into_owned());
-        }
         let mut listing = Self::default();
+        for entry in fs::read_dir(directory)? {
+            match entry?.file_name().into_string() {
+                Ok(name) => _ = names.insert(name),
+                Err(name) => listing.unreadable(&name.to_string_lossy()),
+            }
+        }
         let mut undos = Vec::new();
         let mut elsewhere = BTreeSet::new();
         let mut metadata = BTreeMap::new();
@@ -134,16 +138,22 @@ impl Listing {
                 continue;
             }
             let Some(parts) = Parts::of(&file_name) else {
-                match file_name::in_another_language(&file_name) {
+                let nearly = file_name::nearly_program(&file_name).map(str::to_owned);
+                match nearly.or_else(|| file_name::in_another_language(&file_name)) {
                     Some(why) => listing.strange.push(Strange { file_name, why }),
                     None => listing.ignore(file_name, "neither .sql, .wasm nor a numbered .js"),
                 }
                 continue;
             };
             if !parts.is_for(database) {
-                let meant_for = parts.meant_for.map_or("", Kind::display_name);
+                let meant_for = parts.meant_for.map_or("", MeantFor::display_name);
+                let why = format!("meant for {meant_for}");
                 elsewhere.insert(parts.stem);
-                listing.ignore_for_another(file_name, &format!("meant for {meant_for}"));
+                match parts.meant_for {
+                    // Somebody may have taken the wrong directory.
+                    Some(MeantFor::Other(_)) => listing.ignore(file_name, &why),
+                    _ => listing.ignore_for_another(file_name, &why),
+                }
                 continue;
             }
             if parts.undoes || file_name::undone_version(&parts.stem).is_some() {
@@ -175,6 +185,7 @@ impl Listing {
             });
         }
         listing.pair(undos, &elsewhere);
+        listing.refuse_undos();
         for (sql, path) in metadata {
             match listing.listed.iter_mut().find(|file| file.file_name == sql) {
                 Some(file) => file.metadata = Some(path),
@@ -185,6 +196,19 @@ impl Listing {
             }
         }
         Ok(listing)
+    }
+
+    /// A name that is no text: what stands for the rest of it is enough to tell whether it is meant.
+    fn unreadable(&mut self, file_name: &str) {
+        let file_name = printable(file_name);
+        let is_meant = file_name::is_program(&file_name)
+            || file_name::in_another_language(&file_name).is_some()
+            || file_name::is_of_a_step(&file_name);
+        let why = "has a name that is not UTF-8: rename it".to_owned();
+        match is_meant && !is_hidden(&file_name) {
+            true => self.strange.push(Strange { file_name, why }),
+            false => self.ignore(file_name, &why),
+        }
     }
 
     fn ignore(&mut self, file_name: String, why: &str) {
@@ -214,19 +238,9 @@ impl Listing {
             return Ok(());
         }
         let Some(up) = UP.into_iter().find(|up| path.join(up).is_file()) else {
-            let is_program: fn(&str) -> bool = match name == script::LIBRARY {
-                // What scripts import may be called anything.
-                true => |name| {
-                    file_name::is_program(name) && !name.to_ascii_lowercase().ends_with(".js")
-                },
-                false => file_name::is_program,
-            };
-            match first_program(&path, DEPTH, is_program)? {
-                Some(inner) => self.strange.push(Strange {
-                    why: format!(
-                        "is a directory with `{}` in it, and not looked into: pass it with `--migrations`, or move that file up",
-                        inner.strip_prefix(&path).unwrap_or(&inner).display()
-                    ),
+            match objection_to_directory(&name, &path)? {
+                Some(why) => self.strange.push(Strange {
+                    why,
                     file_name: name,
                 }),
                 None => self.ignore(name, "a directory without steps"),
@@ -234,8 +248,19 @@ impl Listing {
             return Ok(());
         };
         for entry in fs::read_dir(&path)? {
-            let inner = entry?.file_name().to_string_lossy().into_owned();
-            if inner != up && inner != DOWN && !is_hidden(&inner) && file_name::is_program(&inner) {
+            let entry = entry?;
+            let inner = entry.file_name().to_string_lossy().into_owned();
+            if inner == up || inner == DOWN || is_hidden(&inner) || is_companion(&inner) {
+                continue;
+            }
+            let is_meant =
+                |name: &str| file_name::is_program(name) || file_name::could_migrate(name);
+            let found = match entry.path().is_dir() {
+                true => first_file(&entry.path(), DEPTH, &file_name::is_program)?
+                    .and_then(|found| Some(found.strip_prefix(&path).ok()?.display().to_string())),
+                false => is_meant(&inner).then_some(inner),
+            };
+            if let Some(inner) = found {
                 self.strange.push(Strange {
                     file_name: format!("{name}/{inner}"),
                     why: format!("stands beside `{up}`, and would not be run: move it into that file, or away"),
@@ -260,6 +285,23 @@ impl Listing {
             path: path.join(up),
         });
         Ok(())
+    }
+
+    /// Refuses files of SQL that undo others by their names, and not in a form that is known here.
+    fn refuse_undos(&mut self) {
+        let stems: Vec<String> = self.listed.iter().map(|file| file.stem.clone()).collect();
+        let (undos, listed) = std::mem::take(&mut self.listed)
+            .into_iter()
+            .map(|file| (file_name::undoing(&file.stem, &stems), file))
+            .partition::<Vec<_>, _>(|(why, file)| {
+                why.is_some() && file.form == StepKind::Sql && !file.file_name.contains('/')
+            });
+        self.listed = listed.into_iter().map(|(_, file)| file).collect();
+        self.strange
+            .extend(undos.into_iter().filter_map(|(why, file)| {
+                let file_name = file.file_name;
+                why.map(|why| Strange { file_name, why })
+            }));
     }
 
     /// Gives each file the one that undoes it: of several, the one for this database alone.
@@ -338,6 +380,22 @@ fn orphan(undo: &Undo, version: Option<&Version>) -> String {
     }
 }
 
+/// What a directory holds that has no step, in words; none when nothing shows itself.
+pub(super) fn only(ignored: &[Ignored]) -> Option<String> {
+    let shown = ignored.iter().filter(|ignored| !ignored.is_hidden);
+    let names: Vec<String> = shown
+        .map(|ignored| format!("`{}`", ignored.file_name))
+        .collect();
+    match names.as_slice() {
+        [] => None,
+        [first, second, third, others @ ..] if !others.is_empty() => Some(format!(
+            "{first}, {second}, {third} and {} more",
+            others.len()
+        )),
+        few => Some(few.join(", ")),
+    }
+}
+
 /// Whether it belongs to steps without being one: what `wasmigrate test` tries them on, and what is declared for that.
 fn is_companion(file_name: &str) -> bool {
     file_name == "fixtures" || file_name.ends_with(".test.toml")
@@ -354,27 +412,73 @@ fn strip_conf(file_name: &str) -> Option<&str> {
         .filter(|name| file_name::is_program(name))
 }
 
-/// A file that could be a step somewhere in a directory.
-fn first_program(
+/// Why a directory that is no step cannot be passed over; none when it can.
+fn objection_to_directory(name: &str, path: &Path) -> io::Result<Option<String>> {
+    let is_library = name == script::LIBRARY;
+    let is_program = |name: &str| {
+        // What scripts import may be called anything.
+        file_name::is_program(name) && !(is_library && name.to_ascii_lowercase().ends_with(".js"))
+    };
+    let shown = |inner: PathBuf| {
+        let inner = inner.strip_prefix(path).unwrap_or(&inner);
+        inner.display().to_string()
+    };
+    if let Some(inner) = first_file(path, DEPTH, &is_program)? {
+        return Ok(Some(format!(
+            "is a directory with `{}` in it, and not looked into: pass it with `--migrations`, or move that file up",
+            shown(inner)
+        )));
+    }
+    let is_of_a_step = file_name::is_of_a_step(name);
+    let is_migration = |name: &str| match is_of_a_step {
+        true => file_name::could_migrate(name),
+        // What other tools write down beside migrations is numbered, too.
+        false => {
+            !is_library
+                && file_name::is_in_another_language(name)
+                && file_name::in_another_language(name).is_some()
+        }
+    };
+    if let Some(inner) = first_file(path, DEPTH, &is_migration)? {
+        return Ok(Some(format!(
+            "is a directory with `{}` in it, a migration of another form, {}",
+            shown(inner),
+            file_name::WAY_ON
+        )));
+    }
+    let is_empty = is_of_a_step && fs::read_dir(path)?.next().is_none();
+    Ok(is_empty.then(|| {
+        format!(
+            "is called as a step and is empty: put `{}` into it, or remove it",
+            UP.join("` or `")
+        )
+    }))
+}
+
+/// A file of a certain name somewhere in a directory, the first by name.
+fn first_file(
     directory: &Path,
     depth: usize,
-    is_program: fn(&str) -> bool,
+    is_it: &dyn Fn(&str) -> bool,
 ) -> io::Result<Option<PathBuf>> {
+    let mut entries = BTreeMap::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
+        entries.insert(name, entry.path());
+    }
+    for (name, path) in entries {
         if is_hidden(&name) {
             continue;
         }
-        let path = entry.path();
         match path.is_dir() {
             true if depth > 0 => {
-                if let Some(found) = first_program(&path, depth - 1, is_program)? {
+                if let Some(found) = first_file(&path, depth - 1, is_it)? {
                     return Ok(Some(found));
                 }
             }
             true => {}
-            false if is_program(&name) => return Ok(Some(path)),
+            false if is_it(&name) => return Ok(Some(path)),
             false => {}
         }
     }

@@ -14,16 +14,21 @@ mod digest;
 mod error;
 mod file_name;
 mod inside;
+mod likeness;
 mod listing;
+mod meant_for;
 mod new_step;
 mod pair;
 mod repeatable;
 mod role;
 mod script;
 mod seeds;
+mod source_file;
+mod source_order;
 mod sources;
 mod sql;
 mod squashed;
+mod text_order;
 mod version;
 
 use std::collections::BTreeMap;
@@ -31,6 +36,7 @@ use std::path::{Path, PathBuf};
 
 use baseline::begun_with;
 use listing::{Listed, Listing};
+use text_order::{DieselsTimes, TextOrder};
 
 use crate::database::Kind;
 
@@ -45,7 +51,8 @@ pub use repeatable::{is_seed, running_order, runs_last};
 pub use role::Role;
 pub use script::Script;
 pub use seeds::Seeds;
-pub use sources::{SourceFile, SourceKind, SourceOrder, Sources};
+pub use source_file::{SourceFile, SourceKind, SourceOrder};
+pub use sources::Sources;
 pub use sql::{Section, SqlStep};
 pub use squashed::SquashedStep;
 pub use version::{Version, index_label, step_label};
@@ -142,6 +149,8 @@ pub struct Catalog {
     pub included: Vec<StepFile>,
     /// What the directory of seeds is called that is in force.
     pub seeds: Option<String>,
+    /// The order of the tool that the directory is written for, where it is another one.
+    pub(crate) text_order: Option<TextOrder>,
     /// The other files.
     pub ignored: Vec<Ignored>,
 }
@@ -226,10 +235,10 @@ impl Catalog {
             ..Self::default()
         };
         let (mut number, mut version): (Option<String>, Option<String>) = (None, None);
-        refuse_two_times(&listed)?;
+        let times = DieselsTimes::of(&listed);
         for file in listed {
             let (index, name) = match file_name::index_and_name(&file.stem) {
-                Ok(found) => found,
+                Ok((index, name)) => (times.index(&file.stem).unwrap_or(index), name),
                 Err(why) => {
                     strange.push(Strange {
                         file_name: file.file_name,
@@ -257,11 +266,15 @@ impl Catalog {
                 return Err(Error::DuplicateIndex {
                     index: shown(index),
                     first: first.file_name.clone(),
+                    hint: [&first.file_name, &step.file_name]
+                        .iter()
+                        .any(|name| meant_for::is_said_in(name)),
                     second: step.file_name,
                 });
             }
             catalog.steps.insert(index, step);
         }
+        catalog.text_order = TextOrder::of(directory, &catalog.steps);
         catalog.take_baselines(baselines, &mut number, &mut version, &mut strange)?;
         if !strange.is_empty() {
             return Err(Error::Strange {
@@ -289,18 +302,8 @@ impl Catalog {
         {
             return Ok(());
         }
-        let names: Vec<String> = self
-            .ignored
-            .iter()
-            .filter(|ignored| !ignored.is_hidden)
-            .map(|ignored| format!("`{}`", ignored.file_name))
-            .collect();
-        let found = match names.as_slice() {
-            [] => return Ok(()),
-            [first, second, third, others @ ..] if !others.is_empty() => {
-                format!("{first}, {second}, {third} and {} more", others.len())
-            }
-            few => few.join(", "),
+        let Some(found) = listing::only(&self.ignored) else {
+            return Ok(());
         };
         Err(Error::NoStep {
             directory: directory.to_owned(),
@@ -320,6 +323,12 @@ impl Catalog {
         let applied: BTreeMap<u64, Applied<'a>> = once.map(|step| (step.index, step)).collect();
         let mut problems = self.squash_problems(digests, allowances);
         problems.extend(self.out_of_reach(&applied));
+        let order = self.text_order.as_ref();
+        problems.extend(
+            order.and_then(|order| {
+                order.problems(&self.steps, |index| applied.contains_key(&index))
+            }),
+        );
         let begun = begun_with(applied.values().map(|step| (step.index, step.name)));
         if let Some((highest, last)) = applied.last_key_value()
             && !allowances.out_of_order
@@ -362,25 +371,6 @@ impl Catalog {
         }
         digests.save();
         problems
-    }
-}
-
-/// Refuses names of Diesel's present manner beside later ones of the manner before, which would come before them.
-fn refuse_two_times(listed: &[Listed]) -> Result<(), Error> {
-    let times = |wanted: bool| {
-        listed.iter().filter_map(move |file| {
-            let (time, is_numbered) = file_name::diesels_time(&file.stem)?;
-            (is_numbered == wanted).then_some((time, file))
-        })
-    };
-    let first = times(true).min_by_key(|(time, _)| *time);
-    let last = times(false).max_by_key(|(time, _)| *time);
-    match (first, last) {
-        (Some((first, numbered)), Some((last, later))) if first < last => Err(Error::TwoTimes {
-            later: later.file_name.clone(),
-            numbered: numbered.file_name.clone(),
-        }),
-        _ => Ok(()),
     }
 }
 

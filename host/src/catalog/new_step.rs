@@ -52,7 +52,9 @@ pub fn new_step(
     let manner = Manner::of(directory).map_err(failed(directory))?;
     let stem = manner.next(&name, now)?;
     // What it is to be called must be understood when it is read again.
-    file_name::index_and_name(&stem).map_err(|why| Error::NewName {
+    let undoes = file_name::undoing(&stem, &[]).map_or(Ok(()), Err);
+    let understood = file_name::index_and_name(&stem).and(undoes);
+    understood.map_err(|why| Error::NewName {
         name: stem.clone(),
         why,
     })?;

@@ -29,7 +29,7 @@ impl SqlStep {
                 why: format!("`{file_name}` undoes this step already: keep one of the two"),
             });
         }
-        step.reset = Some(Section {
+        step.undo_by(Section {
             text: sql::undoing(&file_name, &bytes)?,
             first_line: 1,
         });

@@ -5,8 +5,9 @@
 //! transaction. Files of other tools that take a file apart are taken for what they are: *up* is migrate, *down* is reset.
 
 use super::Error;
-use super::annotation::{Annotation, Dialect, Part, annotation, misplaced};
+use super::annotation::{self, Annotation, Dialect, Part, annotation, misplaced};
 use super::comment::{self, Place};
+use super::likeness;
 
 /// What sqlx takes for `-- wasmigrate:no-transaction` when a file begins so.
 const SQLX_NO_TRANSACTION: &str = "-- no-transaction";
@@ -41,11 +42,18 @@ pub struct SqlStep {
     pub finalize: Option<Section>,
     /// What `reset` runs.
     pub reset: Option<Section>,
+    /// Whether the part that undoes has no statement, so that it undoes nothing and is none.
+    pub reset_is_empty: bool,
 }
 
 impl SqlStep {
     /// Takes a file apart; `label` names it in errors.
     pub fn parse(label: &str, bytes: &[u8]) -> Result<Self, Error> {
+        Self::parse_in(label, bytes, None)
+    }
+
+    /// The same of a file whose statements are all of one part by its name.
+    fn parse_in(label: &str, bytes: &[u8], whole: Option<Part>) -> Result<Self, Error> {
         let text = text(label, bytes)?;
         let mut step = Self {
             summary: summary(text),
@@ -55,6 +63,7 @@ impl SqlStep {
             migrate: None,
             finalize: None,
             reset: None,
+            reset_is_empty: false,
         };
         let mistake = |line, why| Error::Sql {
             label: label.to_owned(),
@@ -62,13 +71,15 @@ impl SqlStep {
             why,
         };
         let scan = comment::scan(text);
-        let refused = scan
-            .inner
-            .iter()
-            .find_map(|comment| Some((comment.line, misplaced(comment.text)?)));
+        let refused = scan.inner.iter().find_map(|comment| {
+            let why = misplaced(comment.text)
+                .or_else(|| likeness::of_inner(text, comment.line, comment.text));
+            Some((comment.line, why?))
+        });
         if let Some((line, why)) = refused {
             return Err(mistake(line, why));
         }
+        let mut below = text;
         let mut begun: Option<(Dialect, Part, Section)> = None;
         let mut before = Section {
             text: String::new(),
@@ -76,6 +87,7 @@ impl SqlStep {
         };
         for (number, line) in (1..).zip(text.split_inclusive('\n')) {
             let is_sqlxs = number == 1 && !step.transactional;
+            below = below.get(line.len()..).unwrap_or_default();
             let found = match (annotation(line).filter(|_| !is_sqlxs), scan.place(number)) {
                 (Some(mark), Place::Data) => match cut_by_others(&mark, begun.as_ref()) {
                     None => None,
@@ -101,6 +113,12 @@ impl SqlStep {
                 }
                 Some(Annotation::Unknown(why)) => return Err(mistake(number, why)),
                 other => {
+                    if other.is_none() && scan.place(number) == Place::Sql {
+                        let inside = begun.as_ref().map(|(_, part, _)| *part).or(whole);
+                        if let Some(why) = likeness::objection(line, below, inside) {
+                            return Err(mistake(number, why));
+                        }
+                    }
                     step.transactional &= other != Some(Annotation::NoTransaction);
                     step.placeholders |= other == Some(Annotation::Placeholders);
                     let current = begun.as_mut().map_or(&mut before, |(.., section)| section);
@@ -137,7 +155,7 @@ impl SqlStep {
             return Ok(step);
         };
         if let Some(line) = comment::scan(&before.text).first_statement {
-            let first = dialect.first_line();
+            let first = annotation::first_line(dialect, text);
             let why = format!("a statement before the first section: begin it with `{first}`");
             return Err(mistake(line, why));
         }
@@ -147,7 +165,16 @@ impl SqlStep {
             let why = "there is a part that undoes, and none that it could undo";
             return Err(mistake(last_line, why.to_owned()));
         }
+        if let Some(reset) = step.reset.take() {
+            step.undo_by(reset);
+        }
         Ok(step)
+    }
+
+    /// Takes a section for the one that undoes, unless it undoes nothing.
+    pub(super) fn undo_by(&mut self, section: Section) {
+        self.reset_is_empty = comment::scan(&section.text).first_statement.is_none();
+        self.reset = Some(section).filter(|_| !self.reset_is_empty);
     }
 
     /// Whether neither `migrate` nor `finalize` has a statement.
@@ -205,7 +232,7 @@ pub(super) fn text<'b>(label: &str, bytes: &'b [u8]) -> Result<&'b str, Error> {
 
 /// The text of a file that undoes another as a whole.
 pub(super) fn undoing(label: &str, bytes: &[u8]) -> Result<String, Error> {
-    let step = SqlStep::parse(label, bytes)?;
+    let step = SqlStep::parse_in(label, bytes, Some(Part::Reset))?;
     match step {
         SqlStep {
             migrate: Some(section),
@@ -261,7 +288,9 @@ mod tests {
                 first_line: 3
             })
         );
-        assert_eq!(step.reset.unwrap().text, "");
+        // Nothing is undone by nothing.
+        assert_eq!(step.reset, None);
+        assert!(step.reset_is_empty);
         assert_eq!(step.finalize.unwrap().first_line, 6);
     }
 

@@ -85,6 +85,15 @@ impl Kind {
         }
     }
 
+    /// The one that is called so in a file's name, as this and other tools call it.
+    pub fn called(word: &str) -> Option<Self> {
+        match word {
+            "sqlite" | "sqlite3" => Some(Self::Sqlite),
+            "postgres" | "postgresql" | "pg" | "pgsql" | "psql" => Some(Self::Postgres),
+            _ => None,
+        }
+    }
+
     /// Its name for people.
     pub fn display_name(self) -> &'static str {
         match self {

@@ -30,10 +30,16 @@ pub(super) async fn refuse(
     let why = match &loaded.program {
         // What it did the host has done, and can undo.
         Program::Transformation(_) => None,
-        Program::Sql(_) => {
+        Program::Sql(sql) => {
             let is_irreversible =
                 loaded.program.has(Phase::Migrate) && !loaded.program.has(Phase::Reset);
-            is_irreversible.then(|| "it has no section `-- wasmigrate:reset`, so that".to_owned())
+            let why = match sql.reset_is_empty {
+                true => {
+                    "what undoes it has no statement (write `SELECT 1;` there if there is nothing to undo), so that"
+                }
+                false => "it has no section `-- wasmigrate:reset`, so that",
+            };
+            is_irreversible.then(|| why.to_owned())
         }
         Program::Component(_) => gives_up(engine, loaded, settings, stop)
             .await?

@@ -1,5 +1,6 @@
 //! The verbs people know: some steps instead of all, there and back, and what other tools call it.
 
+mod empty_undo;
 mod irreversible;
 mod out_of_order;
 mod peers;

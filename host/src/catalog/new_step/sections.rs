@@ -1,6 +1,6 @@
 //! The lines that take a file of SQL apart, for the next file.
 
-use super::super::annotation::{Annotation, Dialect, Part, annotation};
+use super::super::annotation::{self, Annotation, Dialect, Part, annotation};
 
 /// How a file is taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Sections {
                 dialect,
                 part: Part::Migrate,
                 transactional: false,
-            } => Some(dialect.first_line().to_owned()),
+            } => Some(annotation::first_line(dialect, text)),
             Annotation::Section { .. } | Annotation::Divider(_) => Some(line.trim().to_owned()),
             _ => None,
         });

@@ -293,6 +293,7 @@ impl<'c> TenancyContext<'c> {
             migrate: None,
             finalize: None,
             reset: None,
+            reset_is_empty: false,
         };
         match phase {
             Phase::Finalize => rendered.finalize = section,

@@ -1,0 +1,351 @@
+//! Comment lines that look like the beginning of a part that does not migrate, and are no line of a tool: one with a mistake
+//! in it, a word alone, or a heading. What comes after them would run to migrate.
+//!
+//! Remarks are to stay remarks: so a line counts only with a statement after it, and a heading only right before one.
+
+use super::annotation::{Annotation, Part, annotation};
+use super::comment;
+
+/// Words for the part that undoes.
+const UNDO: [&str; 9] = [
+    "down",
+    "downs",
+    "downgrade",
+    "undo",
+    "rollback",
+    "revert",
+    "backout",
+    "unapply",
+    "reset",
+];
+
+/// Words for the part that cuts over.
+const FINALIZE: [&str; 2] = ["finalize", "finalise"];
+
+/// Programs, and what stands for one, before such a word.
+const TOOLS: [&str; 27] = [
+    "alembic",
+    "atlas",
+    "dbmate",
+    "dbmigrate",
+    "diesel",
+    "drizzle",
+    "evolution",
+    "evolutions",
+    "flyway",
+    "goose",
+    "knex",
+    "micrate",
+    "migrate",
+    "migration",
+    "migrations",
+    "pgmigrate",
+    "play",
+    "prisma",
+    "rambler",
+    "refinery",
+    "section",
+    "shmig",
+    "sqlmigrate",
+    "sqlx",
+    "tern",
+    "umzug",
+    "yoyo",
+];
+
+/// What a part is called after such a word.
+const PARTS: [&str; 21] = [
+    "block",
+    "changes",
+    "code",
+    "commands",
+    "instructions",
+    "migration",
+    "migrations",
+    "part",
+    "phase",
+    "plan",
+    "procedure",
+    "queries",
+    "query",
+    "script",
+    "scripts",
+    "section",
+    "sections",
+    "sql",
+    "statements",
+    "step",
+    "steps",
+];
+
+/// What comes before a colon in remarks.
+const REMARKS: [&str; 7] = ["fixme", "hack", "nb", "note", "todo", "warning", "xxx"];
+
+/// What a line looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Likeness {
+    /// The part that it would begin; none for another line of ours.
+    part: Option<Part>,
+    /// Whether it may be a heading over remarks.
+    is_heading: bool,
+}
+
+/// Why a comment line is refused that is no line of a tool; none when it may stay. `below` is what comes after it, and `inside`
+/// the part in which it stands.
+pub(super) fn objection(line: &str, below: &str, inside: Option<Part>) -> Option<String> {
+    let comment = line.trim().strip_prefix("--")?;
+    let likeness = likeness(comment)?;
+    if inside.is_some_and(|inside| likeness.part == Some(inside)) {
+        return None;
+    }
+    let counts = match likeness.is_heading {
+        true => is_right_before_statement(below),
+        false => has_statement(below),
+    };
+    let mark = likeness.part.map_or("migrate", Part::as_str);
+    counts.then(|| match likeness.part {
+        Some(_) => format!(
+            "this comment looks like the beginning of a section, and what is below it would run to migrate: write \
+             `-- wasmigrate:{mark}`, or put the comment differently"
+        ),
+        None => "this comment looks like a line of wasmigrate with a mistake in it: there are `-- wasmigrate:migrate`, \
+                 `finalize`, `reset`, `no-transaction` and `placeholders`"
+            .to_owned(),
+    })
+}
+
+/// The same of a comment of another form, on a line of the text: in `/*` and `*/` alone on it, or after a statement.
+pub(super) fn of_inner(text: &str, line: usize, comment: &str) -> Option<String> {
+    let mut lines = text.split_inclusive('\n');
+    let before: usize = lines.by_ref().take(line - 1).map(str::len).sum();
+    let here = lines.next().unwrap_or_default();
+    let is_alone = here.trim().starts_with("/*") && here.trim().ends_with("*/");
+    // A word after a statement says something of that.
+    if comment.contains('\n') || !(is_alone || comment.contains(':')) {
+        return None;
+    }
+    let below = text.get(before + here.len()..).unwrap_or_default();
+    let comment = comment.trim_matches(|letter: char| letter.is_whitespace() || letter == '*');
+    objection(&format!("--{comment}"), below, None)
+}
+
+fn likeness(comment: &str) -> Option<Likeness> {
+    let lower = comment.to_ascii_lowercase();
+    let words = words(&lower);
+    let exact = |part| Likeness {
+        part: Some(part),
+        is_heading: false,
+    };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let Some((key, value)) = lower.split_once(':') {
+        let value = self::words(value);
+        let key: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
+        let is_ours = is_nearly_ours(&key);
+        if let [first, ..] = value.as_slice()
+            && value.len() <= 2
+            && !REMARKS.contains(&&*key)
+        {
+            let is_tools = is_ours || TOOLS.contains(&&*key);
+            match part(first, is_tools).filter(|_| value.len() == 1) {
+                Some(part) => return Some(exact(part)),
+                None if is_ours => {
+                    return Some(Likeness {
+                        part: None,
+                        is_heading: false,
+                    });
+                }
+                None => {}
+            }
+        }
+    }
+    if let [only] = words.as_slice() {
+        return part(only, false).map(exact);
+    }
+    if let Some((word, tool)) = words.split_last() {
+        let tool = tool.concat();
+        if TOOLS.contains(&&*tool) || is_nearly_ours(&tool) {
+            return part(word, true).map(exact);
+        }
+    }
+    let undoes = |word: &str| UNDO.contains(&word) && word != "reset";
+    let is_heading = match words.as_slice() {
+        [word, part] => {
+            PARTS.contains(part) && (UNDO.contains(word) || FINALIZE.contains(word))
+                || (matches!(*word, "to" | "for") && undoes(part))
+        }
+        ["to" | "how", word, "it"]
+        | ["to", word, "this" | "the", "migration" | "change" | "step"]
+        | [word, "this" | "the", "migration"]
+        | ["how", "to", word] => undoes(word),
+        _ => false,
+    };
+    // Such as `Down (0001_name)`.
+    let in_brackets = lower
+        .trim_matches(|letter: char| {
+            letter.is_whitespace() || matches!(letter, '-' | '=' | '*' | '#' | ':')
+        })
+        .strip_suffix([')', ']'])
+        .and_then(|text| text.split_once(['(', '[']))
+        .is_some_and(|(word, _)| undoes(word.trim()));
+    (is_heading || in_brackets).then(|| {
+        let is_finalize = words.iter().any(|word| FINALIZE.contains(word));
+        Likeness {
+            part: Some(match is_finalize {
+                true => Part::Finalize,
+                false => Part::Reset,
+            }),
+            is_heading: true,
+        }
+    })
+}
+
+/// The words of a text, with those in one that may be written as two.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let all = text.split(|letter: char| !letter.is_alphanumeric());
+    for word in all.filter(|word| !word.is_empty()) {
+        match words.last_mut() {
+            Some(last) if matches!((&**last, word), ("roll" | "back", "back" | "out")) => {
+                last.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
+}
+
+/// The part for which a word stands. Letters that have changed places are a mistake; with the name of a tool before it, so is one
+/// letter that is another, too many or too few.
+fn part(word: &str, is_tools: bool) -> Option<Part> {
+    let is_it = |known: &&str| {
+        let distance = strsim::osa_distance(known, word);
+        let has_same_letters = || sorted(known) == sorted(word);
+        let is_long = known.len() >= 8;
+        distance == 0
+            || (distance == 1 && known.len() > 3 && (is_tools || is_long || has_same_letters()))
+    };
+    if FINALIZE.iter().any(is_it) {
+        return Some(Part::Finalize);
+    }
+    UNDO.iter().any(is_it).then_some(Part::Reset)
+}
+
+fn sorted(word: &str) -> Vec<char> {
+    let mut letters: Vec<char> = word.chars().collect();
+    letters.sort_unstable();
+    letters
+}
+
+/// Whether a word is our name with a mistake in it.
+fn is_nearly_ours(word: &str) -> bool {
+    const OURS: &str = "wasmigrate";
+    word.starts_with('w') && word != OURS && strsim::osa_distance(OURS, word) <= 3
+}
+
+/// Whether there is a statement before the next section.
+fn has_statement(below: &str) -> bool {
+    let begins = |line: &str| {
+        matches!(
+            annotation(line),
+            Some(Annotation::Section { .. } | Annotation::Divider(_))
+        )
+    };
+    let part: String = below
+        .split_inclusive('\n')
+        .take_while(|line| !begins(line))
+        .collect();
+    comment::scan(&part).first_statement.is_some()
+}
+
+/// Whether the next line that says anything is a statement.
+fn is_right_before_statement(below: &str) -> bool {
+    let mut lines = below.lines().map(str::trim);
+    let next = lines.find(|line| line.contains(char::is_alphanumeric));
+    next.is_some_and(|line| !line.starts_with("--") && !line.starts_with("/*"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_refused(comment: &str, below: &str) -> bool {
+        objection(&format!("{comment}\n"), below, None).is_some()
+    }
+
+    #[test]
+    fn a_line_with_a_mistake_is_told_from_a_remark() {
+        for line in [
+            "-- migrate:reset",
+            "-- migrate:finalize",
+            "-- migrate:dwon",
+            "-- migrations:down",
+            "-- reset",
+            "-- RESET:",
+            "-- finalize",
+            "-- Finalise",
+            "-- :reset",
+            "-- wasmigrte:reset",
+            "-- wasm-migrate:reset",
+            "-- wasmigration:reset",
+            "-- wasmigrte:no-transaction",
+            "-- Down Migrations",
+            "-- rambler dwon",
+            "-- shmig down",
+            "-- Dwon",
+            "-- DOWNGRADE",
+            "-- downgrade --",
+            "-- sqlx:down",
+            "-- diesel:down",
+            "-- name: down",
+            "-- Down (1_a)",
+            "-- To undo:",
+            "-- To roll back this migration:",
+            "-- ROLLBACK INSTRUCTIONS",
+            "-- backout",
+            "-- back out",
+            "---- reset section ----",
+        ] {
+            assert!(is_refused(line, "\nDROP TABLE a;\n"), "{line}");
+            assert!(!is_refused(line, "\n-- DROP TABLE a;\n"), "{line}");
+        }
+        for line in [
+            "-- Reset the sequence",
+            "-- rollback: DROP TABLE a;",
+            "-- Rollback: not possible",
+            "-- TODO: rollback",
+            "-- done",
+            "-- town",
+            "-- rest",
+            "-- migrate: users",
+            "-- Drop down list",
+            "-- Step 2: reset counters",
+            "-- migrate the data",
+            "-- Reset passwords",
+            "-- state: resting",
+            "-- To undo: drop the table",
+            "-- to do",
+            "-- worker: idle",
+            "-- wasted: space",
+        ] {
+            assert!(!is_refused(line, "DROP TABLE a;\n"), "{line}");
+        }
+        assert!(!is_refused(
+            "-- To undo:",
+            "-- drop it\nCREATE TABLE a (b);\n"
+        ));
+        assert!(!is_refused(
+            "-- ROLLBACK INSTRUCTIONS",
+            "-- =====\n/*\nDROP TABLE a;\n*/\n"
+        ));
+        assert!(!is_refused(
+            "-- reset",
+            "\n-- wasmigrate:reset\nDROP TABLE a;\n"
+        ));
+        assert!(is_refused("-- reset", "-- the table\nDROP TABLE a;\n"));
+        let inner =
+            |line: &str, comment| of_inner(&format!("\n{line}\nDROP TABLE a;\n"), 2, comment);
+        assert!(inner("/* reset */", " reset ").is_some());
+        assert!(inner("SELECT 1; -- migrate:reset", " migrate:reset").is_some());
+        assert!(inner("UPDATE a SET b = 0; -- reset", " reset").is_none());
+    }
+}
