@@ -121,11 +121,10 @@ pub(super) struct DieselsTimes {
 impl DieselsTimes {
     pub(super) fn of(listed: &[Listed]) -> Self {
         let numbered = || {
-            let times = listed.iter().filter_map(|file| {
+            listed.iter().filter_map(|file| {
                 let (time, is_numbered) = file_name::diesels_time(&file.stem)?;
                 is_numbered.then_some((time, file))
-            });
-            times
+            })
         };
         let is_zero = |file: &Listed| {
             file_name::index_and_name(&file.stem).is_ok_and(|(index, _)| index % 1_000 == 0)
