@@ -164,6 +164,8 @@ impl Cluster {
             settings.push("fsync=off".to_owned());
             // Each process of the server touches what it needs of this memory, and a checkpoint looks through all of it.
             settings.push("shared_buffers=32MB".to_owned());
+            // Otherwise each process loads it at its first `DO` block.
+            settings.push("shared_preload_libraries=plpgsql".to_owned());
         }
         settings.extend(self.settings.iter().map(|setting| (*setting).to_owned()));
         let mut command = as_user(&self.binaries.join("postgres"));

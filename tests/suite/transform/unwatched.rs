@@ -7,11 +7,18 @@ use crate::place::Place;
 /// Ten words of which the fourth says `before` when all are migrated, and gets its right text beside the capture.
 #[track_caller]
 fn is_noticed(place: Place, disturbance: &str) {
+    is_noticed_with(place, |_| disturbance.to_owned());
+}
+
+/// The same for a disturbance that depends on what migrate has made.
+#[track_caller]
+fn is_noticed_with(place: Place, disturbance: impl FnOnce(&Place) -> String) {
     place
         .connect()
         .run("UPDATE word SET text = 'before' WHERE id = 4");
     place.run(&["migrate"]).ends_with(0);
-    place.connect().run(disturbance);
+    let disturbance = disturbance(&place);
+    place.connect().run(&disturbance);
     place
         .run(&["finalize"])
         .ends_with(1)
@@ -51,6 +58,14 @@ fn a_table_that_was_made_anew() {
 }
 
 #[test]
+fn a_derived_column_that_was_added_again() {
+    is_noticed(
+        words(10),
+        "ALTER TABLE word DROP COLUMN spelled; ALTER TABLE word ADD COLUMN spelled TEXT DEFAULT 'zz'",
+    );
+}
+
+#[test]
 fn a_column_of_another_name() {
     is_noticed(
         words(10),
@@ -83,6 +98,50 @@ fn a_run_that_continues_does_not_rely_on_it_either() {
     place.run(&["finalize"]).ends_with(1);
     let kept = place.texts("SELECT text FROM word WHERE id = 4");
     assert_eq!(kept, ["later"]);
+}
+
+/// As SQLite's manual says how to alter a table: <https://www.sqlite.org/lang_altertable.html#otheralter>
+mod sqlite {
+    use super::*;
+
+    /// The table's triggers as statements.
+    fn triggers(place: &Place) -> String {
+        let texts = place.texts(
+            "SELECT sql || ';' FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'word' ORDER BY rowid",
+        );
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        texts.join("\n")
+    }
+
+    #[test]
+    fn triggers_that_were_saved_and_made_again_with_the_table() {
+        is_noticed_with(words(10), |place| {
+            format!(
+                "BEGIN; CREATE TABLE other (id BIGINT PRIMARY KEY NOT NULL, text TEXT, spelled TEXT);
+                 INSERT INTO other SELECT id, replace(text, 'before', 'w4'), spelled FROM word; DROP TABLE word;
+                 ALTER TABLE other RENAME TO word; {} COMMIT",
+                triggers(place)
+            )
+        });
+    }
+
+    #[test]
+    fn triggers_that_were_dropped_for_a_while() {
+        is_noticed_with(words(10), |place| {
+            format!(
+                "DROP TRIGGER capture_of_step_1_update; DROP TRIGGER capture_of_step_1_insert; {CHANGE}; {}",
+                triggers(place)
+            )
+        });
+        is_noticed_with(words(10), |place| {
+            let made = place
+                .texts("SELECT sql FROM sqlite_schema WHERE name = 'capture_of_step_1_update'");
+            format!(
+                "DROP TRIGGER capture_of_step_1_update; {CHANGE}; {}; VACUUM",
+                made.concat()
+            )
+        });
+    }
 }
 
 mod postgres {
@@ -140,6 +199,24 @@ mod postgres {
         assert_eq!(found, ["w-1-0", "w-1-0-0"]);
     }
 
+    #[test]
+    fn rows_that_come_with_a_partition_are_computed() {
+        let place = partitioned();
+        place.run(&["migrate"]).ends_with(0);
+        place.connect().run(
+            "CREATE TABLE word_d (LIKE word INCLUDING DEFAULTS);
+             INSERT INTO word_d SELECT id + 200, 'later ' || id, spelled FROM word WHERE spelled IS NOT NULL;
+             ALTER TABLE word_d ADD PRIMARY KEY (id);
+             ALTER TABLE word ATTACH PARTITION word_d FOR VALUES FROM (200) TO (300)",
+        );
+        place.run(&["finalize"]).ends_with(0);
+        let wrong = place
+            .texts("SELECT id || text FROM word WHERE id > 200 AND text NOT LIKE 'l-a-t-e-r%'");
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let rows = place.texts("SELECT count(*) FROM word WHERE id > 200");
+        assert_ne!(rows, ["0"]);
+    }
+
     /// Numbers and times are written short, or so that they are read back as others.
     const LOSSY: &str = "-c extra_float_digits=0 -c DateStyle=SQL,MDY -c TimeZone=Asia/Kolkata -c IntervalStyle=sql_standard";
 
@@ -182,6 +259,38 @@ mod postgres {
         place.run(&["finalize"]).ends_with(0);
         assert_eq!(place.texts("SELECT text FROM noted"), ["01/30/2026"]);
     }
+}
+
+/// What goes with a column is said before anything is done.
+#[test]
+fn what_goes_with_a_replaced_column_is_named() {
+    let place = Place::new()
+        .with_data(
+            "CREATE TABLE word (id BIGINT PRIMARY KEY NOT NULL, text TEXT NOT NULL DEFAULT 'none')",
+        )
+        .with_data(Place::in_sql_of(
+            "INSERT INTO word VALUES (1, 'w1')",
+            "INSERT INTO word VALUES (1, 'w1'); CREATE INDEX by_both ON word (id, text);
+             ALTER TABLE word ADD CONSTRAINT is_short CHECK (length(text) < 100 + id);
+             COMMENT ON COLUMN word.text IS 'what it says'; GRANT SELECT (text) ON word TO PUBLIC",
+        ))
+        .with_guest("0001_spelled.wasm", "spelled");
+    let said = ["migrate", "finalize"].map(|command| place.run(&[command]).ends_with(0).stderr);
+    let named: &[&str] = match application::kind() {
+        Kind::Sqlite => &["NOT NULL", "the default 'none'"],
+        Kind::Postgres => &[
+            "NOT NULL",
+            "the default 'none'::text",
+            "constraint is_short on table",
+            "index by_both",
+            "its comment",
+            "rights on it",
+        ],
+    };
+    for name in named {
+        assert!(said[0].contains(name), "`{name}` is not in {said:?}");
+    }
+    assert!(said[0].contains("drops, with its old columns at finalize"));
 }
 
 #[test]

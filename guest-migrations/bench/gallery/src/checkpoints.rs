@@ -1,14 +1,19 @@
-//! Checkpoints, and what is found again behind them.
+//! Checkpoints, and what is found again after them.
 
 use wasmigrate_sdk::{Kind, prelude::*};
 
 use crate::insert;
 
-/// The ids behind one, a few at a time.
-fn some_behind(database: &Database, last: i64) -> Result<Vec<i64>> {
+/// The ids after one: a few at a time of the first, so that a small fixture has several checkpoints, then more.
+fn some_after(database: &Database, last: i64) -> Result<Vec<i64>> {
     let query = match database.server().kind {
-        Kind::Sqlite => "SELECT id FROM person WHERE id > ? ORDER BY id LIMIT 2",
-        _ => "SELECT id FROM person WHERE id > CAST($1 AS BIGINT) ORDER BY id LIMIT 2",
+        Kind::Sqlite => {
+            "SELECT id FROM person WHERE id > ?1 ORDER BY id LIMIT CASE WHEN ?1 < 100 THEN 2 ELSE 100 END"
+        }
+        _ => {
+            "SELECT id FROM person WHERE id > CAST($1 AS BIGINT) ORDER BY id
+             LIMIT CASE WHEN CAST($1 AS BIGINT) < 100 THEN 2 ELSE 100 END"
+        }
     };
     let rows = database.query_rows(query, params![last])?;
     rows.iter().map(|row| row.get("id")).collect()
@@ -21,7 +26,7 @@ pub(crate) fn resumes(database: &mut Database, resume: &Resume, is_wrong: bool) 
         false => resume.position()?.unwrap_or(i64::MIN),
     };
     loop {
-        let people = some_behind(database, last)?;
+        let people = some_after(database, last)?;
         let Some(newest) = people.last() else {
             return Ok(());
         };
@@ -37,7 +42,7 @@ pub(crate) fn resumes(database: &mut Database, resume: &Resume, is_wrong: bool) 
 pub(crate) fn saves(database: &mut Database, resume: &Resume, is_wrong: bool) -> Result<()> {
     let mut last = resume.position()?.unwrap_or(i64::MIN);
     loop {
-        let people = some_behind(database, last)?;
+        let people = some_after(database, last)?;
         let Some(newest) = people.last() else {
             return Ok(());
         };

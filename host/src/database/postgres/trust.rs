@@ -29,9 +29,13 @@ const TRUSTED: &str = "RECURSIVE member (role) AS (
 fn of_journal(schema: &str, migrated: &str) -> String {
     format!(
         "WITH {TRUSTED}, space AS (
-             SELECT * FROM pg_namespace WHERE oid = to_regnamespace({schema})
+             SELECT nspname, nspowner FROM pg_namespace WHERE oid = to_regnamespace({schema})
          ), relation AS (
-             SELECT * FROM pg_class WHERE {relations}
+             SELECT oid, relname, relowner, relkind, relacl, relforcerowsecurity FROM pg_class WHERE {relations}
+         ), hung AS MATERIALIZED (
+             SELECT oid AS hung_on, 'forced row-level security' AS harm, 0 AS place FROM relation
+             WHERE relforcerowsecurity AND relkind IN ('r', 'p')
+             UNION ALL {harm}
          ), writer AS (
              SELECT FROM pg_namespace WHERE oid IN (to_regnamespace({schema}), to_regnamespace({migrated}))
              AND has_schema_privilege(oid, 'CREATE')
@@ -39,7 +43,8 @@ fn of_journal(schema: &str, migrated: &str) -> String {
              AND has_table_privilege(oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
          ), foreign_right AS (
              SELECT relname, grantee FROM relation, aclexplode(relacl) AS entry WHERE privilege_type NOT IN ('SELECT', 'MAINTAIN')
-             UNION SELECT relname, grantee FROM relation JOIN pg_attribute ON attrelid = relation.oid, aclexplode(attacl) AS entry
+             UNION SELECT relname, grantee FROM relation
+             JOIN pg_attribute ON attrelid = relation.oid AND attacl IS NOT NULL, aclexplode(attacl) AS entry
              WHERE privilege_type <> 'SELECT'
          )
          SELECT kind, name::text, owner::text, more FROM (
@@ -50,17 +55,19 @@ fn of_journal(schema: &str, migrated: &str) -> String {
              UNION ALL SELECT 3, 'no table', relname, pg_get_userbyid(relowner), '' FROM relation
              WHERE relkind NOT IN ('r', 'p', 'i', 'I')
              UNION ALL SELECT 4, 'harm', relname, owner, harm FROM (
-                 SELECT relname, pg_get_userbyid(relowner) AS owner, CASE WHEN relforcerowsecurity
-                     THEN 'forced row-level security' ELSE {harm} END AS harm
-                 FROM relation WHERE relkind IN ('r', 'p')
-             ) AS table_with WHERE harm IS NOT NULL
+                 SELECT relname, pg_get_userbyid(relowner) AS owner, harm FROM hung JOIN relation ON oid = hung_on
+                 ORDER BY relname, place LIMIT 1
+             ) AS table_with
              UNION ALL SELECT 5, 'rights', min(relname::text)::name, min(relname::text)::name,
                  string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, ', ')
              FROM foreign_right WHERE grantee NOT IN (SELECT role FROM trusted) AND EXISTS (SELECT FROM writer)
              HAVING count(*) > 0
          ) AS objection ORDER BY rank, name LIMIT 1",
         relations = is_of_journal(schema),
-        harm = hung::harm("relation.oid", Use::Write),
+        harm = hung::harm(
+            "ARRAY(SELECT oid FROM relation WHERE relkind IN ('r', 'p'))",
+            Use::Write
+        ),
         schema = quote_text(schema),
         migrated = quote_text(migrated),
     )
@@ -69,13 +76,19 @@ fn of_journal(schema: &str, migrated: &str) -> String {
 /// A query for what speaks against reading a table, by its name and its schema: what runs, and whose the table is.
 fn of_table() -> String {
     format!(
-        "WITH {TRUSTED} SELECT harm, owner::text FROM (
-             SELECT CASE WHEN row_security_active(pg_class.oid) THEN 'a row-level security policy'
-                 WHEN relowner NOT IN (SELECT role FROM trusted) THEN {} END AS harm, pg_get_userbyid(relowner) AS owner
-             FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        "WITH {TRUSTED}, relation AS (
+             SELECT pg_class.oid, relowner FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
              WHERE relname = $1 AND nspname = $2 AND relkind IN ('r', 'p')
-         ) AS table_with WHERE harm IS NOT NULL",
-        hung::harm("pg_class.oid", Use::Read)
+         ), hung AS MATERIALIZED (
+             {}
+         )
+         SELECT harm, pg_get_userbyid(relowner)::text FROM (
+             SELECT oid AS hung_on, 'a row-level security policy' AS harm, 0 AS place FROM relation
+             WHERE row_security_active(oid)
+             UNION ALL SELECT hung_on, harm, place FROM hung JOIN relation ON oid = hung_on
+             WHERE relowner NOT IN (SELECT role FROM trusted)
+         ) AS found JOIN relation ON oid = hung_on ORDER BY place LIMIT 1",
+        hung::harm("ARRAY(SELECT oid FROM relation)", Use::Read)
     )
 }
 

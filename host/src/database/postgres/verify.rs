@@ -50,20 +50,22 @@ pub(super) const KEEPS_READ_ONLY: u32 = 16;
 
 /// Fails where a deferred trigger still waits for the commit, on servers before [`KEEPS_READ_ONLY`]: no table can be altered
 /// whose triggers wait. Only those are asked that the transaction may have changed and that have a trigger which may run
-/// code of a step: its own, or one that compares values of a type which is not built in.
-pub(super) const NOTHING_WAITS: &str = "DO $wasmigrate$ DECLARE waiting regclass; BEGIN
-    FOR waiting IN
-        SELECT DISTINCT relation FROM pg_lock_status() JOIN pg_class ON pg_class.oid = relation
-        WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relkind IN ('r', 'p') AND mode NOT IN
+/// code of a step: its own, or one that compares values of a type which is not built in. A block is planned anew each time:
+/// what most tables do not have is asked for alone, first.
+pub(super) const NOTHING_WAITS: &str = "DO $wasmigrate$ DECLARE held oid; BEGIN
+    FOR held IN
+        SELECT DISTINCT relation FROM pg_lock_status()
+        WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode NOT IN
             ('AccessShareLock', 'RowShareLock', 'ShareUpdateExclusiveLock', 'ShareLock')
-        AND EXISTS (
+    LOOP
+        CONTINUE WHEN NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = held AND tgdeferrable);
+        CONTINUE WHEN NOT EXISTS (
             SELECT FROM pg_trigger LEFT JOIN pg_constraint ON pg_constraint.oid = tgconstraint
-            WHERE tgrelid = relation AND tgdeferrable AND (NOT tgisinternal OR contype = 'x' OR EXISTS (
+            WHERE tgrelid = held AND tgdeferrable AND (NOT tgisinternal OR contype = 'x' OR EXISTS (
                 SELECT FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey) AND atttypid >= 16384
             ))
-        )
-    LOOP
-        EXECUTE format('ALTER TABLE %s RESET (parallel_workers)', waiting);
+        );
+        EXECUTE format('ALTER TABLE %s RESET (parallel_workers)', held::regclass);
     END LOOP; END $wasmigrate$";
 
 /// The journal's tables and indexes, as they were at the beginning.

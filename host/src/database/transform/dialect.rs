@@ -1,5 +1,6 @@
 //! What the databases say differently.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -64,6 +65,17 @@ pub trait Transforming: fmt::Debug + Send + Sync {
 
     /// Demands values where there must be some from now on.
     fn demand_values(&self, table: &TransformedTable) -> Vec<String>;
+
+    /// What the cut-over takes along with the columns that go, and does not put onto those that come, in words: indexes,
+    /// constraints, sequences; of a column that is replaced also its default, NOT NULL, comment and rights.
+    async fn goes_along(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+    ) -> Result<Vec<String>>;
+
+    /// Whether a row of `concerned` is in one of the parts with these numbers; none where tables have no parts.
+    fn is_in_parts(&self, parts: &BTreeSet<String>) -> Option<String>;
 
     /// The number of rows.
     fn count_rows(&self) -> &'static str;

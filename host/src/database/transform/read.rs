@@ -1,5 +1,7 @@
 //! How a table's rows are counted and read.
 
+use std::collections::BTreeSet;
+
 use super::chunk::Chunk;
 use super::table::TransformedTable;
 use super::{step_rows, use_exact_texts};
@@ -92,10 +94,12 @@ impl TransformedTable {
     }
 
     /// The concerned rows after a key that look as if nobody had computed them, in the order of the key: no change of them
-    /// waits in the capture, and a value is missing that must be there, or all are where none must.
+    /// waits in the capture, and a value is missing that must be there, or all are where none must. And those of parts that
+    /// came with their rows.
     pub async fn rows_without_values(
         &self,
         session: &mut dyn Session,
+        new_parts: &BTreeSet<String>,
         lower: Option<&[Value]>,
         max_rows: usize,
     ) -> Result<Chunk> {
@@ -104,7 +108,12 @@ impl TransformedTable {
             true => self.each_absent().join(" AND "),
             false => missing.join(" OR "),
         };
-        let condition = format!("({missing}) AND {}", self.is_not_captured());
+        let dialect = session.server().transforming;
+        let looked_at = match dialect.is_in_parts(new_parts) {
+            Some(is_new) => format!("{missing} OR {is_new}"),
+            None => missing,
+        };
+        let condition = format!("({looked_at}) AND {}", self.is_not_captured());
         self.rows_where(session, &condition, lower, None, max_rows)
             .await
     }

@@ -24,6 +24,8 @@ pub struct TransformedTable {
     pub index: u64,
     /// Its name in quotes; on a server with its schema.
     pub name: String,
+    /// Its name alone.
+    pub(in crate::database) plain_name: String,
     /// On a server, its number.
     pub(in crate::database) number: Option<String>,
     /// On a server, whoever owns it, unless that is the host.
@@ -88,6 +90,7 @@ impl TransformedTable {
         Self {
             index,
             name: format!("{schema}{}", quote(&definition.name)),
+            plain_name: definition.name,
             number: definition.number,
             owner: definition.owner,
             schema,
@@ -204,6 +207,18 @@ impl TransformedTable {
             Some(filter) => format!(" AND ({filter})"),
             None => String::new(),
         }
+    }
+
+    /// The columns that the cut-over drops, each with the derived column that takes its name.
+    pub(in crate::database) fn going(
+        &self,
+    ) -> impl Iterator<Item = (&str, Option<&DerivedColumn>)> {
+        let dropped = self.dropped.iter().map(|name| (name.as_str(), None));
+        let replaced = self.derived.iter().filter_map(|column| {
+            let replaced = column.replaces.as_deref()?;
+            Some((replaced, Some(column)))
+        });
+        dropped.chain(replaced)
     }
 
     /// That a derived column has a value, of each.

@@ -1,6 +1,6 @@
 //! What tells whether the capture has noticed every change since it was set up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Watched {
     /// The database, which is another one after a restore.
     pub database: String,
-    /// The triggers of the table itself and the columns that they look at, by name.
+    /// The triggers of the table itself, the columns that they look at and those that were derived, by name.
     pub table: BTreeMap<String, String>,
-    /// The triggers of its parts, by part and name.
+    /// The triggers of its parts, by the part's number and their name, with a space between.
     pub parts: BTreeMap<String, String>,
     /// Whether the triggers are there and act whatever a session has set.
     pub is_complete: bool,
@@ -28,7 +28,23 @@ impl Watched {
         let gone = self.parts.keys().any(|part| !now.parts.contains_key(part));
         let new = now.parts.keys().any(|part| !self.parts.contains_key(part));
         let same = |(part, trigger)| now.parts.get(part).is_none_or(|now| now == trigger);
-        now.is_complete && self.table == now.table && !(gone && new) && self.parts.iter().all(same)
+        let mut table = self.table.iter();
+        let is_table_same = table.all(|(name, version)| now.table.get(name) == Some(version));
+        now.is_complete && is_table_same && !(gone && new) && self.parts.iter().all(same)
+    }
+
+    /// The numbers of the parts that are there `now` and were not then. Nobody watched their rows before they came, and these
+    /// may have brought values with them.
+    pub fn new_parts(&self, now: &Self) -> BTreeSet<String> {
+        if self.database != now.database {
+            return BTreeSet::new();
+        }
+        let new = now
+            .parts
+            .keys()
+            .filter(|part| !self.parts.contains_key(*part));
+        new.filter_map(|part| Some(part.split_once(' ')?.0.to_owned()))
+            .collect()
     }
 }
 

@@ -63,7 +63,9 @@ impl Run<'_> {
             }
         }
         self.loaded = steps;
-        result
+        result?;
+        // What was taken up is recorded.
+        self.read_transformations().await
     }
 
     async fn before_cut_over(

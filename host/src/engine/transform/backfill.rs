@@ -8,7 +8,7 @@ use super::drain::Drain;
 use super::lock::lock_table;
 use super::pace::SMALLEST_CHUNK;
 use super::plan::{Plan, Stage};
-use super::questions::refuse_nameless;
+use super::questions::{goes_along, refuse_nameless};
 use super::record::{self, demand_watch, recorded};
 use super::watch;
 use super::worker::{Shared, Worker};
@@ -121,6 +121,9 @@ impl Backfill<'_> {
         let looked = async {
             let plan = Plan::new(session, index, description.clone(), stage).await?;
             refuse_nameless(session, &plan).await?;
+            if let Some(goes_along) = goes_along(session, &plan).await? {
+                self.tell(&goes_along);
+            }
             let looked = async {
                 let rows = plan.table.count(session).await?;
                 Ok((rows, self.ranges(session, &plan, rows).await?))

@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::transaction::RunContext;
-use crate::journal::{self, Phase, TransformationRecord};
+use crate::journal::{self, Fenced, Phase, TransformationRecord};
 
 /// What can be done before the table is locked: drains most of what changed, tries bad rows again, and finds out whether
 /// the cut-over would fail. In transactions of its own.
@@ -28,18 +28,27 @@ pub(in crate::engine) async fn before_cut_over(
     session.begin_read().await.map_err(Failure::from_database)?;
     let plan = async {
         let plan = Plan::new(session, index, recorded(begun)?, Stage::SetUp).await?;
-        demand_watch(session, &plan, &begun.description).await?;
-        Ok(plan)
+        let watch = demand_watch(session, &plan, &begun.description).await?;
+        Ok((plan, watch))
     };
     let plan = plan.await;
     session.rollback().await.map_err(Failure::from_database)?;
-    let plan = plan?;
+    let (plan, watch) = plan?;
     secure(session, &plan, backfill).await?;
     let mut drain = Drain::new(backfill.function(backfill.stop), &plan);
     drain.until_few(session, backfill.lease).await?;
     drain.retry_bad_rows(session, backfill.lease).await?;
     look_at(session, &plan, false).await?;
-    left_out::take_up(&mut drain, session, backfill.lease).await?;
+    left_out::take_up(&mut drain, session, backfill.lease, &watch.new_parts).await?;
+    if !watch.new_parts.is_empty() {
+        let recorded = async {
+            let mut fenced = Fenced::begin(session, backfill.lease, Durability::Deferred).await?;
+            let before = &begun.description;
+            journal::redescribe(fenced.session(), index, before, &watch.record).await?;
+            fenced.commit().await
+        };
+        recorded.await.map_err(Failure::from_database)?;
+    }
     look_at(session, &plan, true).await?;
     proof::prove(&mut drain, session, backfill.lease).await
 }
@@ -130,7 +139,18 @@ pub(in crate::engine) async fn cut_over(
     stop: &Stop,
 ) -> Result<(), Failure> {
     let plan = Plan::new(session, loaded.step.index, recorded(begun)?, Stage::SetUp).await?;
-    demand_watch(session, &plan, &begun.description).await?;
+    let watch = demand_watch(session, &plan, &begun.description).await?;
+    if !watch.new_parts.is_empty() {
+        return Err(Failure::new(
+            "failed",
+            Blame::Operator,
+            format!(
+                "the table {} got a partition while finalize began, whose rows were not gone through; nothing was dropped: run \
+                 the command again",
+                plan.table.name
+            ),
+        ));
+    }
     let function = Function::new(engine, context, loaded, Phase::Finalize, stop);
     Drain::new(function, &plan).all(session).await?;
     let changed = async {

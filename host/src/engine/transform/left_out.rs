@@ -6,6 +6,8 @@
 //! nothing is left out but what waits in the capture, because whatever writes derived values captures those rows that it
 //! did not write.
 
+use std::collections::BTreeSet;
+
 use super::bad_rows;
 use super::drain::Drain;
 use super::function::Computed;
@@ -20,14 +22,15 @@ const AT_ONCE: usize = 5_000;
 /// How many keys a failure tells of.
 const TOLD: usize = 3;
 
-/// Takes up what was left out: such rows are captured and computed as those that the application changes. A failure when
-/// they still have no values then.
+/// Takes up what was left out: such rows are captured and computed as those that the application changes, and all rows of
+/// parts that have come since the capture was set up. A failure when rows still have no values then.
 pub(super) async fn take_up(
     drain: &mut Drain<'_>,
     session: &mut dyn Session,
     lease: &Lease,
+    new_parts: &BTreeSet<String>,
 ) -> Result<(), Failure> {
-    let found = look_through(drain, session, Some(lease)).await?;
+    let found = look_through(drain, session, Some(lease), new_parts).await?;
     if found.count == 0 {
         return Ok(());
     }
@@ -36,7 +39,7 @@ pub(super) async fn take_up(
     let refused = bad_rows::refuse(session, drain.plan).await;
     session.rollback().await.map_err(Failure::from_database)?;
     refused?;
-    let left = look_through(drain, session, None).await?;
+    let left = look_through(drain, session, None, &BTreeSet::new()).await?;
     if left.count == 0 {
         return Ok(());
     }
@@ -71,6 +74,7 @@ async fn look_through(
     drain: &mut Drain<'_>,
     session: &mut dyn Session,
     lease: Option<&Lease>,
+    new_parts: &BTreeSet<String>,
 ) -> Result<Found, Failure> {
     let plan = drain.plan;
     let mut found = Found::default();
@@ -79,7 +83,7 @@ async fn look_through(
         session.begin_read().await.map_err(Failure::from_database)?;
         let read = plan
             .table
-            .rows_without_values(session, after.as_deref(), AT_ONCE)
+            .rows_without_values(session, new_parts, after.as_deref(), AT_ONCE)
             .await;
         session.rollback().await.map_err(Failure::from_database)?;
         let chunk = read.map_err(Failure::from_database)?;

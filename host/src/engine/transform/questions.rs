@@ -23,3 +23,19 @@ pub(super) async fn refuse_nameless(session: &mut dyn Session, plan: &Plan) -> R
         )),
     }
 }
+
+/// What the cut-over takes along with the columns that go, in words; none when it takes nothing along.
+pub(super) async fn goes_along(
+    session: &mut dyn Session,
+    plan: &Plan,
+) -> Result<Option<String>, Failure> {
+    let transforming = session.server().transforming;
+    let goes_along = transforming.goes_along(session, &plan.table).await;
+    let goes_along = goes_along.map_err(Failure::from_database)?;
+    Ok((!goes_along.is_empty()).then(|| {
+        format!(
+            "drops, with its old columns at finalize: {}; a step after it has to make again what is still needed",
+            goes_along.join(", ")
+        )
+    }))
+}

@@ -1,5 +1,7 @@
 //! What the journal keeps of a transformation that was begun.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
@@ -43,29 +45,45 @@ pub(super) async fn write(
     Ok(serde_json::to_string(&record).unwrap_or_default())
 }
 
+/// A capture that was watching all the time since it was set up.
+pub(super) struct Watch {
+    /// The parts of the table that have come since.
+    pub(super) new_parts: BTreeSet<String>,
+    /// The record of the transformation, once the rows of these were gone through.
+    pub(super) record: String,
+}
+
 /// Refuses to rely on a capture that was not watching all the time since it was set up: what changed meanwhile was not
 /// computed, and nobody knows which rows that were.
 pub(super) async fn demand_watch(
     session: &mut dyn Session,
     plan: &Plan,
     record: &str,
-) -> Result<(), Failure> {
+) -> Result<Watch, Failure> {
     let transforming = session.server().transforming;
     let now = transforming.watched(session, &plan.table).await;
     let now = now.map_err(Failure::from_database)?;
-    let is_unbroken = match read(record)?.watched {
-        Some(watched) => watched.is_unbroken_until(&now),
-        None => now.is_complete,
+    let then = read(record)?;
+    let (is_unbroken, new_parts) = match &then.watched {
+        Some(watched) => (watched.is_unbroken_until(&now), watched.new_parts(&now)),
+        None => (now.is_complete, BTreeSet::new()),
     };
     if is_unbroken {
-        return Ok(());
+        let gone_through = Record {
+            watched: Some(now),
+            ..then
+        };
+        return Ok(Watch {
+            new_parts,
+            record: serde_json::to_string(&gone_through).unwrap_or_default(),
+        });
     }
     Err(Failure::new(
         "failed",
         Blame::Operator,
         format!(
             "changes of the table {} were not noticed all the time since the step began: a trigger `capture_of_step_{}_…` was \
-             dropped, disabled or made anew (by DISABLE TRIGGER, a rebuild of the table, a column of another name, or a partition \
+             dropped, disabled or made anew (by DISABLE TRIGGER, a rebuild of the table, a column of another name or one that was added again, or a partition \
              that was detached and attached again), so that rows may have values that are out of date; nothing was dropped. \
              `wasmigrate migrate --restart` computes all rows anew; after a migrate that was done, `wasmigrate reset` and \
              `wasmigrate migrate` do",

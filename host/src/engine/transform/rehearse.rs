@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::function::Function;
 use super::plan::{Plan, Stage};
-use super::questions::refuse_nameless;
+use super::questions::{goes_along, refuse_nameless};
 use super::range::next_of;
 use super::record::recorded;
 use super::refused;
@@ -13,7 +13,7 @@ use crate::engine::failure::Failure;
 use crate::engine::loaded::Loaded;
 use crate::engine::meter::Meter;
 use crate::engine::transaction::RunContext;
-use crate::engine::{Engine, Unit};
+use crate::engine::{Engine, Event, Unit};
 use crate::journal::{self, Phase, Range, TransformationRecord};
 
 /// How many rows are computed at once.
@@ -38,6 +38,10 @@ pub(in crate::engine) async fn rehearse(
             let description = function.describe().await?;
             let plan = Plan::new(session, index, description, Stage::New).await?;
             refuse_nameless(session, &plan).await?;
+            if let Some(goes_along) = goes_along(session, &plan).await? {
+                let message = format!("{} {goes_along}", loaded.step.label);
+                context.observer.notify(&Event::Warning { message });
+            }
             let installed = plan.table.install(session).await;
             installed.map_err(Failure::from_database)?;
             vec![Range {

@@ -3,12 +3,14 @@
 mod array;
 mod checks;
 mod definition;
+mod goes_along;
 mod locks;
 mod sample;
 mod triggers;
 mod watched;
 mod write;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -104,6 +106,24 @@ impl Transforming for PostgresTransforming {
 
     fn demand_values(&self, table: &TransformedTable) -> Vec<String> {
         checks::demand_values(table)
+    }
+
+    async fn goes_along(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+    ) -> Result<Vec<String>> {
+        goes_along::read(session, table).await
+    }
+
+    fn is_in_parts(&self, parts: &BTreeSet<String>) -> Option<String> {
+        let numbers: Vec<&str> = parts.iter().map(String::as_str).collect();
+        (!numbers.is_empty()).then(|| {
+            format!(
+                "concerned.tableoid = ANY ('{{{}}}'::pg_catalog.oid[])",
+                numbers.join(",")
+            )
+        })
     }
 
     fn count_rows(&self) -> &'static str {

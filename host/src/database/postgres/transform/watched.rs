@@ -42,7 +42,9 @@ pub(super) async fn read(session: &mut dyn Session, table: &TransformedTable) ->
         "SELECT attname::pg_catalog.text, attnum::pg_catalog.text FROM pg_catalog.pg_attribute
          WHERE attrelid = {number}::pg_catalog.oid AND attname = ANY ($1::pg_catalog.text[])"
     );
-    let columns: Vec<String> = table.watched.iter().map(|name| element(name)).collect();
+    let derived = table.derived.iter().map(|column| &column.name);
+    let names = table.watched.iter().chain(derived);
+    let columns: Vec<String> = names.map(|name| element(name)).collect();
     let columns = format!("{{{}}}", columns.join(","));
     for row in session.rows(&query, &[columns.as_str().into()]).await? {
         let [name, place] = [0, 1].map(|column| text_of(row.get(column)));

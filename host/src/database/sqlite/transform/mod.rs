@@ -1,9 +1,11 @@
 //! Transformations on SQLite.
 
 mod definition;
+mod goes_along;
 mod triggers;
 mod write;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -98,6 +100,18 @@ impl Transforming for SqliteTransforming {
             )
         });
         demand.collect()
+    }
+
+    async fn goes_along(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+    ) -> Result<Vec<String>> {
+        goes_along::read(session, table).await
+    }
+
+    fn is_in_parts(&self, _parts: &BTreeSet<String>) -> Option<String> {
+        None
     }
 
     fn count_rows(&self) -> &'static str {

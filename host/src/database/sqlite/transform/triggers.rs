@@ -1,7 +1,8 @@
 //! The triggers that capture changes.
 
+use crate::database::sqlite::pragmas;
 use crate::database::transform::{TransformedTable, Watched, list, text_of};
-use crate::database::{Result, Session, quote};
+use crate::database::{Result, Session, Value, quote};
 
 /// Adds them.
 pub(super) fn install(table: &TransformedTable) -> Vec<String> {
@@ -13,17 +14,26 @@ pub(super) fn install(table: &TransformedTable) -> Vec<String> {
         ("insert", "INSERT".to_owned()),
         ("update", format!("UPDATE OF {watched}")),
     ];
-    events
+    let mut made = events
         .map(|(suffix, event)| {
             format!("CREATE TRIGGER {capture}_{suffix} AFTER {event} ON {name} BEGIN {insert} END")
         })
-        .to_vec()
+        .to_vec();
+    // Nobody updates the capture.
+    made.push(format!(
+        "CREATE TRIGGER {capture}_{LAST} AFTER UPDATE ON {capture} BEGIN SELECT 1; END"
+    ));
+    made
 }
+
+/// A trigger that does nothing and comes after the others in the schema, on another table than theirs: one of them that is
+/// dropped and made again, be it with the same text, comes after this one. `VACUUM` and dumps keep the order.
+const LAST: &str = "last";
 
 /// Removes them.
 pub(super) fn remove(table: &TransformedTable) -> Vec<String> {
     let capture = table.capture_name();
-    ["insert", "update"]
+    ["insert", "update", LAST]
         .map(|suffix| format!("DROP TRIGGER IF EXISTS {capture}_{suffix}"))
         .to_vec()
 }
@@ -43,7 +53,8 @@ pub(super) async fn strays(
         .collect())
 }
 
-/// The triggers as they are: their text names the table and the columns, also after these were renamed.
+/// The triggers as they are: their text names the table and the columns, also after these were renamed. And the derived
+/// columns: one that is dropped and added again may have another default, which its rows have then.
 pub(super) async fn watched(
     session: &mut dyn Session,
     table: &TransformedTable,
@@ -51,12 +62,31 @@ pub(super) async fn watched(
     let capture = table.capture_name();
     let mut watched = Watched::default();
     for suffix in ["insert", "update"] {
-        let query = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = ?1";
+        let query =
+            "SELECT sql, EXISTS (SELECT 1 FROM sqlite_schema AS other WHERE other.type = 'trigger'
+             AND other.name = ?2 AND other.rowid < made.rowid)
+             FROM sqlite_schema AS made WHERE type = 'trigger' AND name = ?1";
         let name = format!("{capture}_{suffix}");
-        for row in session.rows(query, &[name.as_str().into()]).await? {
-            watched.table.insert(name.clone(), text_of(row.first()));
+        let last = format!("{capture}_{LAST}");
+        let parameters = [name.as_str().into(), last.as_str().into()];
+        for row in session.rows(query, &parameters).await? {
+            let is_made_anew = row.get(1).and_then(Value::as_integer) == Some(1);
+            let version = match is_made_anew {
+                true => "made anew",
+                false => "",
+            };
+            let version = format!("{}{version}", text_of(row.first()));
+            watched.table.insert(name.clone(), version);
         }
     }
     watched.is_complete = watched.table.len() == 2;
+    // The place, the name, the type, whether it is not null, the default.
+    for column in pragmas::ask(session, "table_xinfo", &table.plain_name).await? {
+        let [name, type_name, default] = [1, 2, 4].map(|place| text_of(column.get(place)));
+        if table.derived.iter().any(|derived| derived.name == name) {
+            let version = format!("{type_name} {default}");
+            watched.table.insert(format!("column {name}"), version);
+        }
+    }
     Ok(watched)
 }
