@@ -20,8 +20,9 @@ struct Files(Child, u16);
 
 impl Files {
     fn serve(place: &Place) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = port.local_addr().unwrap().port();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
         let server = Command::new("openssl")
             .args(["s_server", "-quiet", "-WWW", "-cert", "server.crt"])
             .args([
