@@ -12,28 +12,6 @@ export default transform({
 ";
 
     #[test]
-    fn a_key_that_is_checked_late_names_rows() {
-        let place = Place::new()
-            .with_data(
-                "CREATE TABLE word (number BIGINT NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED, text TEXT NOT NULL);
-                 INSERT INTO word SELECT n, 'a' || n FROM generate_series(1, 10) AS n",
-            )
-            .with_sql(
-                "0001_make.js",
-                &MAKES
-                    .replace("inputs", "key: ['number'], inputs")
-                    .replace("TYPE", "TEXT"),
-            );
-        place.run(&["migrate"]).ends_with(0);
-        place.connect().run("UPDATE word SET number = number + 1");
-        place.run(&["finalize"]).ends_with(0);
-        assert_eq!(
-            place.one::<i64>("SELECT count(*) FROM word WHERE u = text"),
-            10
-        );
-    }
-
-    #[test]
     fn values_of_other_values_are_written_as_they_are() {
         for (type_name, texts) in [
             ("pair", ["(1,a)", "(,)", "(2,\"b \"\"(\")"]),

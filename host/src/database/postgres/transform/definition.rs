@@ -92,8 +92,7 @@ pub(super) async fn read(session: &mut dyn Session, name: &str) -> Result<Option
     let columns = rows.into_iter().map(column).collect();
     let indexes = session
         .rows(
-            // An index that takes for different what the column takes for equal does not make the column's values unique; one that
-            // is checked late does, as far as others can see them.
+            // An index that takes for different what the column takes for equal does not make the column's values unique.
             "SELECT indexrelid::pg_catalog.text, CASE WHEN (
                  indcollation[part.place::int4 - 1] = attcollation
                  OR (SELECT collisdeterministic FROM pg_catalog.pg_collation WHERE oid = attcollation)
