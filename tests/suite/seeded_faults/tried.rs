@@ -33,6 +33,7 @@ fn a_directory_is_one_fixture() {
         "-- wasmigrate:migrate
 UPDATE person SET note = 'x' WHERE id = 77;
 -- wasmigrate:reset
+SELECT 1;
 ",
     );
     let directory = place.path().join("many");
