@@ -257,11 +257,11 @@ fn has_statement(below: &str) -> bool {
     comment::scan(&part).first_statement.is_some()
 }
 
-/// Whether the next line that says anything is a statement.
+/// Whether a statement is what says anything next.
 fn is_right_before_statement(below: &str) -> bool {
-    let mut lines = below.lines().map(str::trim);
-    let next = lines.find(|line| line.contains(char::is_alphanumeric));
-    next.is_some_and(|line| !line.starts_with("--") && !line.starts_with("/*"))
+    let says_nothing = |line: &str| !line.contains(char::is_alphanumeric);
+    let statement = comment::scan(below).first_statement;
+    statement.is_some_and(|line| below.lines().take(line - 1).all(says_nothing))
 }
 
 #[cfg(test)]

@@ -314,7 +314,11 @@ mod tests {
                 .unwrap_err()
                 .starts_with("0004_x is not migrated")
         );
-        assert!(reset(&to(0)).unwrap_err().starts_with("0001_x, which"));
+        assert!(
+            reset(&to(0))
+                .unwrap_err()
+                .starts_with("0001_x is finalized")
+        );
     }
 
     #[test]
