@@ -66,7 +66,8 @@ fn the_authorities_of_the_system_are_trusted() {
     assert!(made.status.success(), "{made:?}");
     let answers = place.path().join("api/v1");
     std::fs::create_dir_all(&answers).unwrap();
-    let service = Service::start(&gated());
+    let served = gated();
+    let service = Service::start(&served);
     for answer in ["status", "tenants"] {
         let body = service.get(&format!("/api/v1/{answer}")).body;
         std::fs::write(answers.join(answer), body).unwrap();
