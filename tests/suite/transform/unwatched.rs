@@ -284,8 +284,8 @@ fn what_goes_with_a_replaced_column_is_named() {
         Kind::Postgres => &[
             "NOT NULL",
             "the default 'none'::text",
-            "constraint is_short on table",
-            "index by_both",
+            "constraint is_short",
+            "by_both",
             "its comment",
             "rights on it",
         ],
