@@ -54,8 +54,10 @@ impl Run<'_> {
     pub(super) async fn before_cut_overs(&mut self) -> Result<(), Interruption> {
         let steps = std::mem::take(&mut self.loaded);
         let mut result = Ok(());
+        let mut has_looked = false;
         for loaded in &steps {
             if let Some(begun) = self.begun(loaded).cloned() {
+                has_looked = true;
                 result = self.before_cut_over(loaded, &begun).await;
             }
             if result.is_err() {
@@ -64,8 +66,11 @@ impl Run<'_> {
         }
         self.loaded = steps;
         result?;
-        // What was taken up is recorded.
-        self.read_transformations().await
+        match has_looked {
+            // What was taken up is recorded.
+            true => self.read_transformations().await,
+            false => Ok(()),
+        }
     }
 
     async fn before_cut_over(
