@@ -2,7 +2,7 @@
 
 use crate::place::Place;
 use crate::tenants::{Tenants as _, counting};
-use crate::transform::replace::{failed_on_its_way, mend};
+use crate::transform::replace::{failed_on_its_way, fix};
 
 fn applied() -> Place {
     let place = Place::new()
@@ -239,7 +239,7 @@ fn files_for_tenants_are_repaired_too() {
 #[test]
 fn a_transformation_in_progress_is_not_accepted() {
     let place = failed_on_its_way();
-    mend(&place);
+    fix(&place);
     place
         .run(&["repair"])
         .ends_with(0)

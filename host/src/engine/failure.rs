@@ -10,7 +10,7 @@ use crate::journal::Phase;
 use crate::output::shortened;
 use crate::sandbox;
 
-/// Who can mend it.
+/// Who can fix it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Blame {

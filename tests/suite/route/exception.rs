@@ -56,7 +56,7 @@ fn a_failure_is_shown_until_it_is_reset() {
             json!({ "success": true, "status": "migration_required" })
         );
         show(&service, None);
-        place.mend(phase);
+        place.fix(phase);
         let answer = service.ask(CURRENT, "finalize");
         assert_eq!(answer, json!({ "success": true, "status": "finalized" }));
         show(&service, None);
@@ -79,7 +79,7 @@ fn a_command_that_a_check_turned_down_may_be_tried_again_and_success_clears_it()
             );
         }
         show(&service, Some(&exception));
-        place.mend("check");
+        place.fix("check");
         let answer = service.ask(dialect, "migrate");
         assert_eq!(answer.get("exception"), None, "{answer}");
         show(&service, None);

@@ -162,7 +162,7 @@ fn reset_that_fails_says_why() {
     let answer = service.command(PROGRESS, "reset");
     answer.refuses(400, &format!("0001_work, reset: {TROUBLE}"));
     assert_eq!(service.state(), "finalization_required");
-    place.mend("reset");
+    place.fix("reset");
     service.ask(PROGRESS, "reset");
     assert_eq!(service.state(), "migration_required");
 }

@@ -92,7 +92,7 @@ fn what_the_command_line_did_is_shown_too() {
         let exception = service.ask(dialect, "progress")["exception"].take();
         assert_eq!(exception, format!("0001_work, migrate: {TROUBLE}"));
     }
-    place.mend("migrate");
+    place.fix("migrate");
     place.run(&["finalize"]).ends_with(0);
     let progress = service.ask(CURRENT, "progress");
     assert_eq!(progress["status"], "finalized");

@@ -179,7 +179,7 @@ fn migration_failed() {
             let answer = service.command(dialect, command);
             answer.refuses(400, &failed_on(command, "migrate"));
         }
-        place.mend("migrate");
+        place.fix("migrate");
         // Mended or not: first comes the reset.
         let migrate = service.command(dialect, "migrate");
         migrate.refuses(400, &failed_on("migrate", "migrate"));
@@ -244,7 +244,7 @@ fn finalization_failed() {
         shows(dialect, "reset", &reset, "migration_required");
         assert!(work(&place).is_empty());
         tells(&service, "migration_required");
-        place.mend("finalize");
+        place.fix("finalize");
         let finalize = service.command(dialect, "finalize");
         shows(dialect, "finalize", &finalize, "finalized");
     }

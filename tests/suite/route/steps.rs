@@ -46,7 +46,7 @@ impl Place {
         self.obey("INSERT INTO broken VALUES (?)", phase);
     }
 
-    pub fn mend(&self, phase: &str) {
+    pub fn fix(&self, phase: &str) {
         self.obey("DELETE FROM broken WHERE phase = ?", phase);
     }
 

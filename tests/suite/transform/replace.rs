@@ -24,7 +24,7 @@ pub fn failed_on_its_way() -> Place {
     place
 }
 
-pub fn mend(place: &Place) {
+pub fn fix(place: &Place) {
     std::fs::copy(built_guest("shout_mended"), place.step("0001_shout.wasm")).unwrap();
 }
 
@@ -32,7 +32,7 @@ pub fn mend(place: &Place) {
 fn it_goes_on_from_the_last_chunk() {
     let place = failed_on_its_way();
     let done: i64 = place.one("SELECT count(shout) FROM word");
-    mend(&place);
+    fix(&place);
     place
         .run(&["migrate"])
         .ends_with(2)
@@ -58,7 +58,7 @@ fn it_goes_on_from_the_last_chunk() {
 #[test]
 fn it_starts_over() {
     let place = failed_on_its_way();
-    mend(&place);
+    fix(&place);
     place
         .run(&["migrate", "--restart"])
         .ends_with(0)
@@ -111,7 +111,7 @@ fn failed_to_finalize() -> Place {
 #[test]
 fn after_a_failed_finalize_it_goes_on_or_starts_over() {
     let failed = failed_to_finalize();
-    mend(&failed);
+    fix(&failed);
     failed
         .run(&["migrate"])
         .ends_with(2)
@@ -141,7 +141,7 @@ fn after_a_failed_finalize_it_goes_on_or_starts_over() {
 #[test]
 fn what_is_migrated_starts_over_until_it_is_final() {
     let place = failed_on_its_way();
-    mend(&place);
+    fix(&place);
     place.run(&["migrate", "--replace"]).ends_with(0);
     place
         .run(&["migrate", "--replace"])

@@ -112,7 +112,7 @@ fn a_refused_reset_leaves_the_state_as_it_was() {
             .and_says(&failure)
             .and_says("last refusal  0001_kept, reset:");
         drop(service);
-        place.mend(breaks);
+        place.fix(breaks);
         place.run(&[again]).ends_with(0);
         place.run(&["finalize"]).ends_with(0);
     }

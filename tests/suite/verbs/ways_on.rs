@@ -67,7 +67,7 @@ fn there_and_back(
         act(command);
     }
     for phase in broken.iter().filter(|phase| **phase != "reset") {
-        place.mend(phase);
+        place.fix(phase);
     }
     walk(&format!("{route}, {commands:?}"), act, state);
     assert!(place.has_table("kept") && place.has_table("work"));
