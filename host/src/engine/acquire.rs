@@ -87,6 +87,14 @@ pub(super) struct Presence<'e> {
     _heartbeat: Heartbeat,
 }
 
+/// What an error means before there is a run.
+fn before_the_run(error: database::Error, stop: &Stop) -> RunError {
+    match error.kind {
+        ErrorKind::Stopped if stop.is_cancelled() => RunError::Cancelled,
+        _ => RunError::from(error),
+    }
+}
+
 /// Looks for work, waits for whoever is at work, and locks the target when there is something to do.
 pub(super) async fn lock<J: Job>(
     engine: &Engine,
@@ -121,7 +129,7 @@ pub(super) async fn lock<J: Job>(
                 wait(job.waits(), lease.clone(), observer, stop).await?;
                 continue;
             }
-            Err(error) => return Err(RunError::from(error).into()),
+            Err(error) => return Err(before_the_run(error, stop).into()),
         };
         let found = job.look(&mut *session).await?;
         if J::lease(&found).is_some_and(LeaseRecord::is_live) {
@@ -183,7 +191,8 @@ impl<'e> Presence<'e> {
 }
 
 async fn look<J: Job>(engine: &Engine, job: &mut J, stop: &Stop) -> Result<J::Found, J::Refusal> {
-    let mut session = begin_to_read(engine, stop).await.map_err(RunError::from)?;
+    let begun = begin_to_read(engine, stop).await;
+    let mut session = begun.map_err(|error| before_the_run(error, stop))?;
     let found = job.look(&mut *session).await?;
     session.rollback().await.map_err(RunError::from)?;
     Ok(found)

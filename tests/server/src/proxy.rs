@@ -316,7 +316,12 @@ impl Link {
                 Some(Kind::HalfAnswered) => {}
                 _ => unsent.extend_from_slice(&message.bytes),
             }
+            let mut exchange = exchange;
             if let Some(Kind::Slow(pause)) = kind {
+                let fault = exchange.as_mut().and_then(|exchange| exchange.fault.take());
+                if let Some(deed) = fault.and_then(|fault| fault.deed) {
+                    deed();
+                }
                 std::thread::sleep(pause);
             }
             let is_over = matches!(kind, Some(Kind::Unanswered | Kind::HalfAnswered));

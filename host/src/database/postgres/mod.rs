@@ -64,7 +64,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Access, Advice, Capabilities, Database, Kind, Result, Session, Stop, TransactionNeed};
+use super::{
+    Access, Advice, Capabilities, Database, Error, ErrorKind, Kind, Result, Session, Stop,
+    TransactionNeed,
+};
 use capabilities::CAPABILITIES;
 use state::PostgresSession;
 
@@ -110,6 +113,15 @@ impl Database for Postgres {
     }
 
     async fn open(&self, access: Access, stop: &Stop) -> Result<Box<dyn Session>> {
-        Ok(Box::new(PostgresSession::open(self.clone(), access, stop)?))
+        let opened = PostgresSession::open(self.clone(), access, stop);
+        let session = opened.map_err(|error| match error.kind {
+            // Nothing was lost: the server was not waited for any longer.
+            ErrorKind::Unavailable if stop.reason().is_some() => Error {
+                kind: ErrorKind::Stopped,
+                ..error
+            },
+            _ => error,
+        })?;
+        Ok(Box::new(session))
     }
 }

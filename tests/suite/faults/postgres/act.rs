@@ -28,6 +28,18 @@ pub struct End {
 }
 
 impl End {
+    /// Whether it says that it was cancelled, and nothing else.
+    pub fn is_cancelled(&self) -> bool {
+        let is_run = self.said.contains(r#""event":"run_started""#);
+        match is_run {
+            true => {
+                self.said.contains(r#""outcome":"cancelled""#)
+                    && !self.said.contains(r#""outcome":"failed""#)
+            }
+            false => self.said.contains("cancelled before the run began"),
+        }
+    }
+
     /// The steps that a command calls migrated.
     pub fn migrated(&self) -> Vec<String> {
         let events = self
@@ -47,11 +59,20 @@ impl End {
 
 /// Kills it, whichever moment of its life it is.
 pub fn kill(host: &Host) {
+    send(host, "KILL");
+}
+
+/// Asks it to end, as Ctrl-C does.
+pub fn cancel(host: &Host) {
+    send(host, "INT");
+}
+
+fn send(host: &Host, name: &str) {
     let began = Instant::now();
     while host.load(Ordering::Acquire) == 0 && began.elapsed() < PATIENCE {
         std::thread::yield_now();
     }
-    signal(host.load(Ordering::Acquire), "KILL");
+    signal(host.load(Ordering::Acquire), name);
 }
 
 /// Runs a command.

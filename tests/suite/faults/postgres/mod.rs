@@ -7,7 +7,7 @@ mod scenario;
 mod server;
 mod steps;
 
-use point::{CUTS, Point, RETRIED};
+use point::{CANCELLED, CUTS, Point, RETRIED};
 use scenario::{Manner, Scenario};
 
 use crate::place::Place;
@@ -120,5 +120,51 @@ fn a_transformation_with_bad_rows() {
         Scenario::new("bad rows", steps::words, &[], &["migrate"]),
         150,
         60,
+    );
+}
+
+/// More than there are exchanges.
+const EVERY: usize = 1_000_000;
+
+/// Cancels the command whenever it opens a connection, and at so many other exchanges.
+fn is_cancelled(mut scenario: Scenario, others: usize) {
+    let exchanges = scenario.rehearse(Manner::Command);
+    let mut points = Point::all(&CANCELLED, &exchanges, EVERY);
+    let is_start = |point: &Point| point.about.starts_with("start");
+    let starts: Vec<Point> = points.extract_if(.., |point| is_start(point)).collect();
+    assert!(!starts.is_empty(), "{exchanges:#?}");
+    let every = (points.len() / others).max(1);
+    let others = points.into_iter().step_by(every);
+    scenario.meets(starts.into_iter().chain(others).collect(), Manner::Command);
+    scenario.demand_unscathed();
+}
+
+#[test]
+fn steps_that_are_cancelled() {
+    is_cancelled(
+        Scenario::new("cancelled steps", steps::sql, &[], &["finalize"]),
+        12,
+    );
+}
+
+#[test]
+fn tenants_that_are_cancelled() {
+    let steps = |place| in_parallel(place, "2");
+    is_cancelled(
+        Scenario::new("cancelled tenants", steps, &[], &["finalize"]),
+        12,
+    );
+}
+
+#[test]
+fn a_transformation_that_is_cancelled() {
+    is_cancelled(
+        Scenario::new(
+            "cancelled transformation",
+            steps::customers,
+            &[],
+            &["finalize"],
+        ),
+        12,
     );
 }

@@ -11,11 +11,15 @@ const NORMAL: usize = 3_050;
 /// What the counts of all tests add up to; each test injects its share.
 const SHARES: usize = 3_610;
 
-/// Who is killed at that moment; without anybody, the connection alone is lost.
+/// What ends at that moment; where nothing does, the connection alone is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Victim {
+    /// The host is killed.
     Host,
+    /// The server is killed.
     Server,
+    /// The operator cancels the run.
+    Run,
 }
 
 /// One fault.
@@ -58,6 +62,10 @@ pub const SERVER: [(Kind, Option<Victim>); 2] = [
     (Kind::Unheard, Some(Victim::Server)),
     (Kind::Unanswered, Some(Victim::Server)),
 ];
+
+/// How an operator meets a run: the server takes its time to answer, and longer than it takes the host to notice.
+pub const CANCELLED: [(Kind, Option<Victim>); 1] =
+    [(Kind::Slow(Duration::from_millis(300)), Some(Victim::Run))];
 
 impl fmt::Display for Point {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,6 +125,7 @@ impl Point {
             None => kind,
             Some(Victim::Host) => format!("host killed, {kind}"),
             Some(Victim::Server) => format!("server killed, {kind}"),
+            Some(Victim::Run) => format!("run cancelled, {kind}"),
         }
     }
 }

@@ -149,6 +149,10 @@ impl Scenario {
                 let host = Arc::clone(&host);
                 Some(Box::new(move || act::kill(&host)))
             }
+            Some(Victim::Run) => {
+                let host = Arc::clone(&host);
+                Some(Box::new(move || act::cancel(&host)))
+            }
             Some(Victim::Server) => {
                 let cluster =
                     Arc::clone(self.cluster.as_ref().expect("a server that may be killed"));
@@ -187,7 +191,12 @@ impl Scenario {
                 .get(point.exchange - 1)
                 .cloned()
                 .unwrap_or_default();
-            let told = self.keeps_what_was_told(place, &end, point);
+            let cancelled = point.victim != Some(Victim::Run) || end.is_done || end.is_cancelled();
+            let cancelled = match cancelled {
+                true => Ok(()),
+                false => Err("cancelled, but it ended in another way".to_owned()),
+            };
+            let told = cancelled.and_then(|()| self.keeps_what_was_told(place, &end, point));
             told.and_then(|()| self.finishes(place, &end))
                 .map_err(|wrong| {
                     format!(
