@@ -15,10 +15,13 @@ use crate::place::Place;
 /// Injects faults into a command, and into the same command of a service that tries again.
 fn survives(mut scenario: Scenario, commands: usize, retried: usize) {
     let exchanges = scenario.rehearse(Manner::Command);
-    scenario.meets(Point::all(&CUTS, &exchanges, commands), Manner::Command);
+    scenario.meets(Point::in_turn(&CUTS, &exchanges, commands), Manner::Command);
     if retried > 0 {
         let exchanges = scenario.rehearse(Manner::Service);
-        scenario.meets(Point::all(&RETRIED, &exchanges, retried), Manner::Service);
+        scenario.meets(
+            Point::in_turn(&RETRIED, &exchanges, retried),
+            Manner::Service,
+        );
     }
     scenario.demand_unscathed();
 }
@@ -123,13 +126,10 @@ fn a_transformation_with_bad_rows() {
     );
 }
 
-/// More than there are exchanges.
-const EVERY: usize = 1_000_000;
-
 /// Cancels the command whenever it opens a connection, and at so many other exchanges.
 fn is_cancelled(mut scenario: Scenario, others: usize) {
     let exchanges = scenario.rehearse(Manner::Command);
-    let mut points = Point::all(&CANCELLED, &exchanges, EVERY);
+    let mut points = Point::every(&CANCELLED, &exchanges);
     let is_start = |point: &Point| point.about.starts_with("start");
     let starts: Vec<Point> = points.extract_if(.., |point| is_start(point)).collect();
     assert!(!starts.is_empty(), "{exchanges:#?}");

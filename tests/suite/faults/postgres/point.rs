@@ -8,8 +8,14 @@ use wasmigrate_test_server::Kind;
 /// About so many faults are injected by all tests together.
 const NORMAL: usize = 3_050;
 
-/// What the counts of all tests add up to; each test injects its share.
+/// The faults that the counts of all tests add up to; each test injects its share.
 const SHARES: usize = 3_610;
+
+/// After how many further exchanges connections are lost again, in this run or in the next ones, in turn.
+const AGAIN_AFTER: [&[usize]; 4] = [&[], &[2], &[17], &[5, 31]];
+
+/// How many faults that makes of ten points, for not every run has so many exchanges.
+const FAULTS_OF_TEN: usize = 19;
 
 /// What ends at that moment; where nothing does, the connection alone is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,8 +34,8 @@ pub struct Point {
     pub kind: Kind,
     pub victim: Option<Victim>,
     pub exchange: usize,
-    /// After how many further exchanges a connection is lost again, in this run or in the next.
-    pub again_after: Option<usize>,
+    /// After how many further exchanges each a connection is lost again, in this run or in the next ones.
+    pub again_after: &'static [usize],
     /// What the exchange is about in an undisturbed run.
     pub about: String,
 }
@@ -70,44 +76,59 @@ pub const CANCELLED: [(Kind, Option<Victim>); 1] =
 impl fmt::Display for Point {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.name(), self.exchange)?;
-        match self.again_after {
-            None => Ok(()),
-            Some(further) => write!(formatter, " and {further} later"),
-        }
+        let mut further = self.again_after.iter();
+        further.try_for_each(|further| write!(formatter, " and {further} later"))
     }
 }
 
 impl Point {
-    /// The `share` of the ways to fail at these exchanges: those at the commits first, and others at even distances. In a
-    /// long run everything, and further losses after the first.
-    pub fn all(ways: &[(Kind, Option<Victim>)], exchanges: &[String], share: usize) -> Vec<Self> {
-        let wanted = wanted();
-        let further: &[Option<usize>] = match wanted {
-            ..=NORMAL => &[None],
-            _ => &[None, Some(2), Some(13), Some(37)],
-        };
-        let all = further.iter().flat_map(|again_after| {
-            let exchanges = (1..).zip(exchanges);
-            exchanges.flat_map(move |(exchange, about)| {
-                ways.iter().map(move |(kind, victim)| Self {
-                    kind: *kind,
-                    victim: *victim,
-                    exchange,
-                    again_after: *again_after,
-                    about: about.clone(),
-                })
+    /// Each way to fail at each of these exchanges, once.
+    pub fn every(ways: &[(Kind, Option<Victim>)], exchanges: &[String]) -> Vec<Self> {
+        let exchanges = (1..).zip(exchanges);
+        let every = exchanges.flat_map(|(exchange, about)| {
+            ways.iter().map(move |(kind, victim)| Self {
+                kind: *kind,
+                victim: *victim,
+                exchange,
+                again_after: &[],
+                about: about.clone(),
             })
         });
-        let (commits, others): (Vec<Self>, Vec<Self>) =
-            all.partition(|point| point.about.contains("COMMIT"));
-        let count = share * wanted / SHARES;
-        let mut chosen = evenly(commits, count);
-        let rest = count - chosen.len();
-        chosen.extend(evenly(others, rest));
-        if let Ok(wanted) = std::env::var("WASMIGRATE_FAULT") {
-            chosen.retain(|point| point.to_string() == wanted);
+        every.collect()
+    }
+
+    /// The `share` of the ways to fail at these exchanges: those at the commits first, and others at even distances.
+    pub fn single(
+        ways: &[(Kind, Option<Victim>)],
+        exchanges: &[String],
+        share: usize,
+    ) -> Vec<Self> {
+        chosen(Self::every(ways, exchanges), share * wanted() / SHARES)
+    }
+
+    /// The same, where most are followed by further losses.
+    pub fn in_turn(
+        ways: &[(Kind, Option<Victim>)],
+        exchanges: &[String],
+        share: usize,
+    ) -> Vec<Self> {
+        let count = share * wanted() * 10 / SHARES / FAULTS_OF_TEN;
+        let every = Self::every(ways, exchanges);
+        let again = |(point, again_after): (Self, &'static [usize])| Self {
+            again_after,
+            ..point
+        };
+        if count <= every.len() {
+            let points = chosen(every, count).into_iter();
+            return points
+                .zip(AGAIN_AFTER.into_iter().cycle())
+                .map(again)
+                .collect();
         }
-        chosen
+        let each = every
+            .into_iter()
+            .flat_map(|point| AGAIN_AFTER.map(|after| (point.clone(), after)));
+        chosen(each.map(again).collect(), count)
     }
 
     /// What kind of fault it is.
@@ -128,6 +149,16 @@ impl Point {
             Some(Victim::Run) => format!("run cancelled, {kind}"),
         }
     }
+}
+
+/// So many of them: those at the commits first, and others at even distances.
+fn chosen(points: Vec<Point>, count: usize) -> Vec<Point> {
+    let is_commit = |point: &Point| point.about.contains("COMMIT");
+    let (commits, others): (Vec<_>, Vec<_>) = points.into_iter().partition(is_commit);
+    let mut chosen = evenly(commits, count);
+    let rest = count - chosen.len();
+    chosen.extend(evenly(others, rest));
+    chosen
 }
 
 /// So many of them, or all, at even distances.

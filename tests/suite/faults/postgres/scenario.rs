@@ -119,7 +119,10 @@ impl Scenario {
     }
 
     /// Injects each of the faults into a run of its own.
-    pub fn meets(&mut self, points: Vec<Point>, manner: Manner) {
+    pub fn meets(&mut self, mut points: Vec<Point>, manner: Manner) {
+        if let Ok(wanted) = std::env::var("WASMIGRATE_FAULT") {
+            points.retain(|point| point.to_string() == wanted);
+        }
         for point in points {
             let place = self.before.copy();
             let (count, wrong) = self.meets_one(&place, &point, manner);
@@ -169,14 +172,22 @@ impl Scenario {
             deed,
         };
         let mut faults = vec![fault];
-        faults.extend(point.again_after.map(|further| Fault {
-            exchange: point.exchange + further,
-            kind: Kind::Unanswered,
-            deed: None,
-        }));
+        let mut exchange = point.exchange;
+        for further in point.again_after {
+            exchange += further;
+            faults.push(Fault {
+                exchange,
+                kind: Kind::Unanswered,
+                deed: None,
+            });
+        }
         let mut end = self.run(place, manner, &host, faults);
-        if point.again_after.is_some() && end.as_ref().is_ok_and(|end| !end.is_done) {
-            end = act::command(place, &self.proxy, &self.act, &host);
+        let mut told = self.keeps_what_was_told(place, &end, point);
+        for _ in point.again_after {
+            if end.as_ref().is_ok_and(|end| !end.is_done) {
+                end = act::command(place, &self.proxy, &self.act, &host);
+                told = told.and_then(|()| self.keeps_what_was_told(place, &end, point));
+            }
         }
         if let Some(cluster) = &self.cluster {
             // Who was the last to be heard may be gone before the server is back.
@@ -196,8 +207,8 @@ impl Scenario {
                 true => Ok(()),
                 false => Err("cancelled, but it ended in another way".to_owned()),
             };
-            let told = cancelled.and_then(|()| self.keeps_what_was_told(place, &end, point));
-            told.and_then(|()| self.finishes(place, &end))
+            let kept = cancelled.and(told);
+            kept.and_then(|()| self.finishes(place, &end))
                 .map_err(|wrong| {
                     format!(
                         "{wrong}\nthe exchange: {at}\nthe disturbed run: {}",
@@ -209,16 +220,23 @@ impl Scenario {
     }
 
     /// Demands that each step is there that a command called migrated, unless the server itself has lost it.
-    fn keeps_what_was_told(&self, place: &Place, end: &End, point: &Point) -> Result<(), String> {
+    fn keeps_what_was_told(
+        &self,
+        place: &Place,
+        end: &Result<End, String>,
+        point: &Point,
+    ) -> Result<(), String> {
+        let Ok(end) = end else {
+            return Ok(());
+        };
         if point.victim == Some(Victim::Server) || !self.history.is_of_steps() {
             return Ok(());
         }
-        let mut application = place.connect();
         let migrated = end.migrated();
         if migrated.is_empty() {
             return Ok(());
         }
-        let kept = history::migrated(&mut application);
+        let kept = history::migrated(&mut place.connect());
         match migrated.iter().find(|step| !kept.contains(step)) {
             Some(step) => Err(format!(
                 "called {step} migrated, but the journal has only {kept:?}"

@@ -19,7 +19,7 @@ fn survives(
     let mut scenario = Scenario::on(cluster, name, steps, preparation, &[act]);
     for (manner, times) in [(Manner::Command, times), (Manner::Service, times / 2)] {
         let exchanges = scenario.rehearse(manner);
-        scenario.meets(Point::all(&SERVER, &exchanges, times), manner);
+        scenario.meets(Point::single(&SERVER, &exchanges, times), manner);
     }
     scenario.demand_unscathed();
 }
