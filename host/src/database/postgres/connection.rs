@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator as _;
@@ -42,6 +42,9 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often it asks before the connection is given up.
 const KEEP_ALIVE_TRIES: u32 = 3;
+
+/// How long a server's process may take to end after it was said good-bye to.
+const HANGING_UP: Duration = Duration::from_secs(1);
 
 /// What a server may not go beyond.
 #[derive(Clone, Copy, Debug)]
@@ -253,6 +256,18 @@ impl Connection {
         frontend::terminate(&mut self.wire.outgoing);
         let mut wait = || Err(io::ErrorKind::TimedOut.into());
         // Whether it is heard does not matter.
+        let _ = self.wire.receive(&mut wait);
+    }
+
+    /// The same, and waits until the server's process has left its database, for as long as that may take.
+    pub(super) fn close_and_wait(mut self) {
+        frontend::terminate(&mut self.wire.outgoing);
+        let give_up = Instant::now() + HANGING_UP;
+        let mut wait = || match Instant::now() < give_up {
+            true => Ok(()),
+            false => Err(io::ErrorKind::TimedOut.into()),
+        };
+        // The next thing that is heard is the end of the connection.
         let _ = self.wire.receive(&mut wait);
     }
 }
