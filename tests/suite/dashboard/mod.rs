@@ -2,9 +2,6 @@
 
 mod browser;
 mod either;
-mod elsewhere;
-mod failed;
-mod running;
 mod tenants;
 mod watched;
 

@@ -5,22 +5,17 @@
 
 mod attempts;
 pub mod batches;
-mod cache;
 mod cancel;
-mod compile;
 pub mod component;
 mod contract;
-mod files;
+mod either;
 mod limits;
 mod postgres;
 mod sqlite;
 mod statements;
-mod toolchains;
 mod transactions;
 mod transform;
 pub mod transformation;
-mod traps;
-mod wasi;
 
 use component::Component;
 

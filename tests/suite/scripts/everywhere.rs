@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::imports::library;
+use super::either::imports::library;
 use crate::place::Place;
 use crate::service::process::Service;
 use crate::service::remote::Desk;

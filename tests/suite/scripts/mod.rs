@@ -1,9 +1,7 @@
 //! Steps that are scripts in JavaScript.
 
-mod errors;
+mod either;
 mod everywhere;
-mod hostile;
-mod imports;
 mod transform;
 mod values;
 

@@ -6,26 +6,17 @@
 
 pub mod client;
 mod commands;
+mod either;
 pub mod events;
-mod flood;
-mod fuzz;
-mod impostor;
 mod killed;
-mod logs;
-mod names;
 mod observed;
-mod pages;
 mod postgres;
 pub mod process;
 pub mod proxy;
-mod refusals;
 pub mod remote;
-mod sessions;
 mod simultaneous;
-mod slow;
 mod steps;
 mod terminated;
-mod tls;
 
 use crate::application::Application;
 use crate::hostile::component::{Component, sql};

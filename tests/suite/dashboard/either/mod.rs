@@ -1,7 +1,10 @@
 //! What is of the page alone, which hears of a database only what the routes tell it.
 
+mod elsewhere;
+mod failed;
 mod hostile;
 mod keyboard;
 mod paused;
 mod restarted;
+mod running;
 mod signed_in;

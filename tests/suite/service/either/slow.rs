@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::client::{self, Answer, Request};
-use super::process::{Service, TOKEN};
-use super::{applied, held_in};
 use crate::hosts::host::until;
+use crate::service::client::{self, Answer, Request};
+use crate::service::process::{Service, TOKEN};
+use crate::service::{applied, held_in};
 
 /// Ten seconds are promised; a test machine may have much else to do.
 const TOLERATED: Duration = Duration::from_secs(25);

@@ -1,7 +1,7 @@
 //! Files that are no component, or no step.
 
-use super::component::Component;
-use super::{Attack, attack_with_file};
+use crate::hostile::component::Component;
+use crate::hostile::{Attack, attack_with_file};
 
 #[test]
 fn an_empty_file_is_refused() {

@@ -1,6 +1,6 @@
 //! What other hosts do to the same database is seen, too.
 
-use super::browser::Browser;
+use crate::dashboard::browser::Browser;
 use crate::place::Place;
 use crate::service::process::Service;
 

@@ -3,9 +3,9 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
 
-use super::gated;
-use super::process::Service;
 use crate::place::Place;
+use crate::service::gated;
+use crate::service::process::Service;
 
 /// One that gives each request the same answer.
 fn answering(body: String) -> SocketAddr {

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::client::Request;
-use super::process::{Service, TOKEN};
 use crate::hosts::host::until;
 use crate::place::Place;
+use crate::service::client::Request;
+use crate::service::process::{Service, TOKEN};
 
 fn place() -> Place {
     Place::new().with_sql("0001_first.sql", "CREATE TABLE first (id INTEGER);")
@@ -35,14 +35,14 @@ fn a_page_whose_name_means_this_machine_gets_nothing() {
         Request::get("/openapi.json"),
     ] {
         let bytes = of_a_page(request);
-        let answer = super::client::exchange(service.address(), &bytes)
+        let answer = crate::service::client::exchange(service.address(), &bytes)
             .unwrap()
             .unwrap();
         assert_eq!(answer.status, 421, "{answer:?}");
     }
     // Probes come from addresses that nobody knows before.
     let probe = of_a_page(Request::get("/healthz"));
-    let answer = super::client::exchange(service.address(), &probe)
+    let answer = crate::service::client::exchange(service.address(), &probe)
         .unwrap()
         .unwrap();
     assert_eq!(answer.status, 200);
@@ -64,7 +64,7 @@ fn names_can_be_settled() {
     let ask = |host: &str| {
         let bytes = String::from_utf8(Request::get("/api/v1/status").bytes()).unwrap();
         let bytes = bytes.replace("Host: localhost", &format!("Host: {host}"));
-        super::client::exchange(service.address(), bytes.as_bytes())
+        crate::service::client::exchange(service.address(), bytes.as_bytes())
             .unwrap()
             .unwrap()
             .status

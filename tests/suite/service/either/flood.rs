@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::client::{self, Answer, Request};
-use super::process::Service;
-use super::{applied, held_in, open_gate};
 use crate::hosts::host::until;
+use crate::service::client::{self, Answer, Request};
+use crate::service::process::Service;
+use crate::service::{applied, held_in, open_gate};
 
 /// Connections of one address that are served at once.
 const SERVED: usize = 256;

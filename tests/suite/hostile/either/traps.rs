@@ -1,7 +1,7 @@
 //! Steps that break in the middle of what they do.
 
-use super::attack;
-use super::component::{Component, sql, writes};
+use crate::hostile::attack;
+use crate::hostile::component::{Component, sql, writes};
 
 /// Breaks some calls deep, so that there is a backtrace to show.
 const BREAKS: &str = "(call $outer_part)";
@@ -112,7 +112,7 @@ fn the_other_traps_are_named_too() {
 #[test]
 fn a_trap_behind_a_checkpoint_undoes_only_what_came_after_it() {
     let body = sql("INSERT INTO audit VALUES ('before')")
-        + &super::component::must("$checkpoint")
+        + &crate::hostile::component::must("$checkpoint")
         + &sql("INSERT INTO audit VALUES ('after')")
         + BREAKS;
     let place = attack(Component::migrating(body).defining(PARTS)).place;

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::client::Request;
-use super::process::Service;
-use super::{gated, held_in, open_gate};
 use crate::hostile::component::{Component, must};
 use crate::hosts::host::until;
 use crate::place::Place;
+use crate::service::client::Request;
+use crate::service::process::Service;
+use crate::service::{gated, held_in, open_gate};
 
 /// Every line of the log as JSON.
 fn json_lines(service: &Service) -> Vec<Value> {

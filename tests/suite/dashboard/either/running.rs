@@ -1,7 +1,7 @@
 //! A run in progress: how far it is, how fast, and how it is cancelled.
 
-use super::browser::Browser;
-use super::slow_place;
+use crate::dashboard::browser::Browser;
+use crate::dashboard::slow_place;
 use crate::service::process::Service;
 
 #[test]

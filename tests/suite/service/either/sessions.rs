@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::client::{Answer, Request};
-use super::gated;
-use super::process::Service;
 use crate::place::Place;
+use crate::service::client::{Answer, Request};
+use crate::service::gated;
+use crate::service::process::Service;
 
 const READER: &str = "Bearer only-looking";
 

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::client::Request;
-use super::gated;
-use super::process::Service;
 use crate::hostile::component::Component;
 use crate::place::Place;
+use crate::service::client::Request;
+use crate::service::gated;
+use crate::service::process::Service;
 
 fn ids(runs: &Value) -> Vec<i64> {
     let runs = runs.as_array().unwrap().iter();

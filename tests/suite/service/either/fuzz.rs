@@ -1,9 +1,9 @@
 //! Whatever is sent, the service answers in its own words and lives.
 
-use super::client::{self, Answer, Request};
-use super::gated;
-use super::process::Service;
 use crate::crash::point::Seed;
+use crate::service::client::{self, Answer, Request};
+use crate::service::gated;
+use crate::service::process::Service;
 
 /// How many requests are sent, over four connections at a time: 3,000, or as many as `WASMIGRATE_FUZZ_REQUESTS` says.
 fn requests() -> usize {

@@ -1,7 +1,7 @@
 //! WASI is there, because language runtimes insist on it, and grants nothing.
 
-use super::attack;
-use super::component::{Component, writes};
+use crate::hostile::attack;
+use crate::hostile::component::{Component, writes};
 
 const CLI: &str = "package wasi:cli@0.2.0;
     interface environment {

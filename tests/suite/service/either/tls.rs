@@ -3,10 +3,10 @@
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use super::gated;
-use super::process::Service;
 use crate::hosts::host::until;
 use crate::place::{Place, Said};
+use crate::service::gated;
+use crate::service::process::Service;
 
 /// A root, and a certificate of it for `localhost`.
 const CERTIFICATES: &str = "set -e

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::place::Place;
 
-use super::component::{Component, sql, writes};
-use super::{STEP, attack};
+use crate::hostile::component::{Component, sql, writes};
+use crate::hostile::{STEP, attack};
 
 /// A benign step whose compiled form lies in a cache of its own, not run yet.
 fn compiled() -> (Place, PathBuf) {

@@ -3,9 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use super::cancel::{SOON, send};
-use super::component::Component;
-use super::{Attack, attack_with_file};
+use crate::hostile::cancel::{SOON, send};
+use crate::hostile::component::Component;
+use crate::hostile::{Attack, attack_with_file};
 use crate::hosts::host::until;
 use crate::place::Place;
 

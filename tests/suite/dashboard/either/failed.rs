@@ -1,6 +1,6 @@
 //! A failure: what failed and why, and the two ways on.
 
-use super::browser::Browser;
+use crate::dashboard::browser::Browser;
 use crate::hostile::component::Component;
 use crate::place::Place;
 use crate::service::process::Service;

@@ -2,8 +2,8 @@
 
 use crate::place::Place;
 
-use super::component::{Component, must, sql};
-use super::{attack, attack_with_file};
+use crate::hostile::component::{Component, must, sql};
+use crate::hostile::{attack, attack_with_file};
 
 /// Two components, each with a memory of its own, of which one calls the other with a text: wasmtime makes an adapter
 /// between their memories.

@@ -1,0 +1,8 @@
+//! What is the same on each database.
+
+mod cache;
+mod compile;
+mod files;
+mod toolchains;
+mod traps;
+mod wasi;

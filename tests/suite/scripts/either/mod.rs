@@ -1,0 +1,5 @@
+//! What is the same on each database.
+
+mod errors;
+mod hostile;
+pub mod imports;
