@@ -33,10 +33,12 @@ pub(super) async fn keep_vacuum_away(
 
 pub(super) async fn timeout(session: &mut dyn Session) -> Result<Duration> {
     // The view of all settings costs a hundred times as much.
-    let query = "SELECT pg_catalog.date_part('epoch', pg_catalog.current_setting('lock_timeout')::pg_catalog.interval)";
+    let query = "SELECT (pg_catalog.date_part('epoch', pg_catalog.current_setting('lock_timeout')::pg_catalog.interval) * 1000)
+         ::pg_catalog.int8";
     let rows = session.rows(query, &[]).await?;
-    let seconds = rows.first().and_then(|row| row.first()?.as_float());
-    Ok(seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs_f64))
+    let milliseconds = rows.first().and_then(|row| row.first()?.as_integer());
+    let milliseconds = milliseconds.and_then(|milliseconds| milliseconds.try_into().ok());
+    Ok(milliseconds.map_or(DEFAULT_TIMEOUT, Duration::from_millis))
 }
 
 pub(super) async fn set_timeout(session: &mut dyn Session, wait: Duration) -> Result<()> {
