@@ -30,7 +30,7 @@ pub struct Failure {
     /// A stable name of the cause: `load`, `incompatible`, `trap`, `exited`, `cancelled`, `deadline`, `limit`, `failed`,
     /// `database`, `constraint`, `lease`, `journal`, `refused`, `files`, `host`.
     pub code: String,
-    /// Who can mend it.
+    /// Who can fix it.
     pub blame: Blame,
     /// What went wrong.
     pub message: String,
@@ -58,7 +58,8 @@ pub struct Failure {
     pub backtrace: Vec<String>,
     /// Whether another try may help.
     pub retryable: bool,
-    /// Whether what the step did before it failed is kept, because it ran outside a transaction.
+    /// Whether what the step did before it failed is kept: it runs outside a transaction, or is a transformation, whose set-up and
+    /// chunks have commits of their own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_kept: bool,
 }
