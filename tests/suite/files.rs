@@ -118,6 +118,13 @@ fn two_steps_with_one_index_are_both_named() {
         .ends_with(2)
         .and_says("two steps have the index 1: `0001_a.sql` and `0001_b.sql`");
     assert!(place.is_untouched());
+    // Such a number could be that of a version.
+    Place::new()
+        .with_sql("2021010100000000000_a.sql", "CREATE TABLE a (b INTEGER);")
+        .with_sql("2021010100000000000_b.sql", "CREATE TABLE b (c INTEGER);")
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("two steps have the index 2021010100000000000: ");
 }
 
 #[test]

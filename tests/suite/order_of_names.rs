@@ -72,6 +72,18 @@ fn times_with_and_without_a_number_run_in_the_order_of_diesel() {
     assert!(order.is_sorted(), "{said:#?}");
 }
 
+/// Copies steps that are directories; the files are copied with the place.
+fn copy_steps(from: &Place, to: &Place) {
+    for entry in std::fs::read_dir(from.path().join("migrations")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if from.step(&name).is_dir() {
+            std::fs::create_dir(to.step(&name)).unwrap();
+            let inner = format!("{name}/migration.sql");
+            std::fs::copy(from.step(&inner), to.step(&inner)).unwrap();
+        }
+    }
+}
+
 #[test]
 fn steps_that_have_another_place_for_their_tool_are_refused_until_they_are_applied() {
     const DBMATE: &str = "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n";
@@ -117,6 +129,26 @@ fn steps_that_have_another_place_for_their_tool_are_refused_until_they_are_appli
                 .and_says("rename those with shorter numbers");
         }
         place.run(&["migrate"]).ends_with(2);
+        // As one of the sources, too.
+        let sources = place.copy();
+        let settings = "[sources]\nbase = \".\"\nsingle_migrations = [\"migrations\"]\n";
+        let file = sources.path().join("wasmigrate.toml");
+        copy_steps(&place, &sources);
+        std::fs::write(&file, settings).unwrap();
+        sources
+            .run(&["plan"])
+            .and_says(&format!("for {tool}, which compares names as texts"));
+        sources
+            .run(&["migrate"])
+            .ends_with(2)
+            .and_says(&format!("for {tool}, which compares names as texts"));
+        std::fs::write(&file, format!("{settings}order = \"versions\"\n")).unwrap();
+        sources.run(&["migrate"]).ends_with(0);
+        std::fs::write(&file, settings).unwrap();
+        sources
+            .run(&["migrate"])
+            .ends_with(0)
+            .and_says("nothing to do");
         place.run(&["baseline"]).ends_with(0);
         place
             .run(&["migrate"])

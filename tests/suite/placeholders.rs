@@ -62,13 +62,18 @@ fn what_has_no_value_is_an_error_with_file_and_line() {
 fn without_being_asked_for_nothing_is_replaced() {
     let step = "CREATE TABLE a (b TEXT);\nINSERT INTO a VALUES ('${who}');\n";
     let place = Place::new().with_sql("0001_a.sql", step);
-    place.run(&["migrate", "--set", "who=x"]).ends_with(0);
+    let warning = "`--set` has no effect: all steps are SQL";
+    place
+        .run(&["migrate", "--set", "who=x"])
+        .ends_with(0)
+        .and_says(warning);
     assert_eq!(place.one::<String>("SELECT b FROM a"), "${who}");
     place.write_step(
         "0002_b.sql",
         b"-- wasmigrate:placeholders\nINSERT INTO a VALUES ('2 ${who}');\n",
     );
-    place.run(&["migrate", "--set", "who=x"]).ends_with(0);
+    let said = place.run(&["migrate", "--set", "who=x"]).ends_with(0);
+    assert!(!said.stderr.contains(warning), "{said:#?}");
     assert_eq!(place.texts("SELECT b FROM a ORDER BY b"), ["${who}", "2 x"]);
 }
 

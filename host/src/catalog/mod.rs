@@ -254,6 +254,7 @@ impl Catalog {
                 };
                 manner.get_or_insert_with(|| file.file_name.clone());
             }
+            let is_version = file_name::is_flyways(&file.stem);
             let step = step(file, index, name);
             if let Some(first) = catalog.steps.get(&index).filter(|_| runs_last(index)) {
                 return Err(Error::DuplicateName {
@@ -264,7 +265,7 @@ impl Catalog {
             }
             if let Some(first) = catalog.steps.get(&index) {
                 return Err(Error::DuplicateIndex {
-                    index: shown(index),
+                    index: shown(index, is_version),
                     first: first.file_name.clone(),
                     hint: [&first.file_name, &step.file_name]
                         .iter()
@@ -339,7 +340,7 @@ impl Catalog {
                     problems.push(Error::Gap {
                         step: step.file_name.clone(),
                         later: step_label(last.index, last.name),
-                        highest: shown(*highest),
+                        highest: shown(*highest, file_name::is_flyways(last.name)),
                     });
                 }
             }
@@ -382,11 +383,10 @@ fn step(file: Listed, index: u64, name: String) -> StepFile {
     file.into_step(index, name, role)
 }
 
-/// An index as its user wrote it.
-fn shown(index: u64) -> String {
-    let label = index_label(index);
-    match label.trim_start_matches('0') {
-        "" => "0".to_owned(),
-        number => number.to_owned(),
+/// An index as its user wrote it: large numbers look like those of versions.
+fn shown(index: u64, is_version: bool) -> String {
+    match is_version {
+        true => index_label(index),
+        false => index.to_string(),
     }
 }

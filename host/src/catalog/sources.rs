@@ -4,14 +4,15 @@
 //! A file is known by its path relative to the base, with `/` between the parts, so that a base that moves is the same
 //! target with tenants. Names need no index. The order is that of the versions in them, or of their bytes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::file_name;
 use super::listing::{self, Listing};
 use super::repeatable::is_repeatable_name;
 use super::source_file::{SourceFile, SourceKind, SourceOrder};
-use super::{Error, Ignored, Strange, source_order};
+use super::text_order::TextOrder;
+use super::{Error, Ignored, StepFile, Strange, source_order};
 use crate::database::Kind;
 
 /// Where the files for the target and its tenants are.
@@ -111,6 +112,31 @@ impl Sources {
             Some(nothing) if migrations.is_empty() => Err(nothing),
             _ => Ok(migrations),
         }
+    }
+
+    /// Refuses files that are to run once for the target, and have another place for the tool that their directory is written for,
+    /// where nobody has said which order is meant. With each file comes whether it was applied.
+    pub fn order_problem(&self, files: &[(&SourceFile, bool)]) -> Option<Error> {
+        if self.order.is_some() {
+            return None;
+        }
+        self.single_migrations.iter().find_map(|directory| {
+            let configured = normal(directory);
+            let of_it = |(file, _): &&(&SourceFile, bool)| {
+                file.kind == SourceKind::SingleMigration && file.directory == configured
+            };
+            let (mut steps, mut applied) = (BTreeMap::new(), BTreeSet::new());
+            for (index, (file, is_applied)) in (1..).zip(files.iter().filter(of_it)) {
+                let step = StepFile {
+                    file_name: file.file_name.clone(),
+                    ..file.as_step(index)
+                };
+                steps.insert(index, step);
+                applied.extend(is_applied.then_some(index));
+            }
+            let order = TextOrder::of(&self.base.join(&configured), &steps)?;
+            order.problems(&steps, |index| applied.contains(&index))
+        })
     }
 
     /// The files of one directory; where there is none, what is to be said if there is none elsewhere either.

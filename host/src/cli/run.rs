@@ -74,6 +74,16 @@ pub(super) async fn run(
         is_service: false,
     };
     let target = global.target(arguments.allowances, manner)?;
+    if let Target::Here(engine) = &target
+        && !global.settings.is_empty()
+        // What is wrong with the steps is told by the run.
+        && engine.takes_no_values().unwrap_or(false)
+    {
+        terminal.warning(
+            "`--set` has no effect: all steps are SQL, and values are put into that only where `placeholders = true` in the settings \
+             or a line `-- wasmigrate:placeholders` in the file asks for it",
+        );
+    }
     let stop = Stop::default();
     cancel_on_signal(&stop)?;
     let config = match target {

@@ -221,6 +221,12 @@ pub enum Error {
         "`postgres.lock_timeout_milliseconds` is 0, which PostgreSQL takes for waiting without end: give a time"
     )]
     NoLockTimeout,
+    /// The server would cut the name of the journal's schema.
+    #[error(
+        "{origin}: `postgres.journal_schema` has {bytes} bytes: PostgreSQL's names have at most {}, and no NUL",
+        database::MOST_NAME_BYTES
+    )]
+    JournalSchema { origin: String, bytes: usize },
     /// Nothing would ever be tried.
     #[error("`attempts` is 0: a step must be tried at least once")]
     NoAttempts,
@@ -346,6 +352,7 @@ impl Config {
         }
         .to_owned();
         let migrations = steps::named(&from_variables, &from_file, &table);
+        let journal_schema = database::journal_schema(&from_variables, &from_file, file_name);
         variables::lay_over(&mut table, from_file);
         variables::lay_over(&mut table, from_variables);
         let mut config: Self = table
@@ -368,6 +375,7 @@ impl Config {
         if config.postgres.lock_timeout_milliseconds == 0 {
             return Err(Error::NoLockTimeout);
         }
+        config.check_journal_schema(journal_schema)?;
         if config.attempts == 0 {
             return Err(Error::NoAttempts);
         }

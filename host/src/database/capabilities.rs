@@ -1,6 +1,8 @@
 //! What a database can do, as values: whoever needs to know asks for the one property that matters, and not which database
 //! it is. A new database then says what it can, and nobody else has to learn its name.
 
+use super::Form;
+
 /// What a database can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -24,6 +26,8 @@ pub struct Capabilities {
     pub line_ends: &'static [char],
     /// Whether a string may take a backslash for an escape although nothing before it says so.
     pub strings_may_escape: bool,
+    /// The form in which a run keeps what it leaves.
+    pub schema_form: Form,
     /// How the columns of the host's own tables are declared.
     pub columns: ColumnTypes,
     /// How tables of others are read.

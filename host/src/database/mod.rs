@@ -42,7 +42,7 @@ pub use open::{DatabaseSettings, Location, open};
 pub use placeholder::substitute;
 pub(crate) use postgres::conninfo_value;
 pub use postgres::{Keeper, Postgres, PostgresOptions};
-pub use schema::{Schema, add_tenants, changed_lines, differences, without_tenants_unless};
+pub use schema::{Form, Schema, add_tenants, changed_lines, differences, without_tenants_unless};
 pub use session::{
     CommitPermit, Coordination, Introspection, Moved, Rehearsing, Session, Statements, Transactions,
 };

@@ -4,9 +4,96 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-/// The tables and views by name; of each, its columns, constraints, indexes and triggers, a line each. The journal's own
-/// tables are left out.
-pub type Schema = BTreeMap<String, BTreeSet<String>>;
+/// What is looked at. A journal of an earlier version keeps a schema in the first form, and is compared in that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Tables and views by their names: their columns, constraints, indexes and triggers.
+    #[default]
+    Tables,
+    /// Everything in the schema, by its kind and name.
+    Everything,
+}
+
+impl Form {
+    /// Its number in the journal; the first one has none.
+    const EVERYTHING: u8 = 2;
+}
+
+/// Things by their names; of each, what makes it what it is, a line each. The journal's own tables are left out.
+pub type Things = BTreeMap<String, BTreeSet<String>>;
+
+/// What a target looks like.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(into = "Kept", try_from = "Kept")]
+pub struct Schema {
+    form: Form,
+    things: Things,
+}
+
+impl Schema {
+    /// Puts it together from lines with the name of the thing that they are of.
+    pub fn new(form: Form, lines: Vec<(String, String)>) -> Self {
+        let mut things = Things::new();
+        for (name, line) in lines {
+            things.entry(name).or_default().insert(line);
+        }
+        Self { form, things }
+    }
+
+    /// The form that it has.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// How messages call a thing of it.
+    fn called(&self, name: &str, lines: &BTreeSet<String>) -> String {
+        match self.form {
+            Form::Everything => name.to_owned(),
+            Form::Tables if lines.iter().any(|line| line.starts_with("view ")) => {
+                format!("view {name}")
+            }
+            Form::Tables => format!("table {name}"),
+        }
+    }
+}
+
+/// A schema in the journal.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Formed { form: u8, things: Things },
+    Tables(Things),
+}
+
+impl From<Schema> for Kept {
+    fn from(Schema { form, things }: Schema) -> Self {
+        match form {
+            Form::Tables => Self::Tables(things),
+            Form::Everything => Self::Formed {
+                form: Form::EVERYTHING,
+                things,
+            },
+        }
+    }
+}
+
+impl TryFrom<Kept> for Schema {
+    type Error = String;
+
+    fn try_from(kept: Kept) -> Result<Self, String> {
+        match kept {
+            Kept::Tables(things) => Ok(Self {
+                form: Form::Tables,
+                things,
+            }),
+            Kept::Formed { form, things } if form == Form::EVERYTHING => Ok(Self {
+                form: Form::Everything,
+                things,
+            }),
+            Kept::Formed { form, .. } => Err(format!("a schema of the form {form} is not known")),
+        }
+    }
+}
 
 /// What begins the line of a table as a whole, which differs whenever any part of it does.
 pub(super) const WHOLE: &str = "as written: ";
@@ -25,13 +112,14 @@ fn hexadecimal(bytes: &[u8]) -> String {
 /// Adds the tables of tenants' schemas: the schema, the table and a digest of it each, in their order.
 pub fn add_tenants(schema: &mut Schema, tables: &[[String; 3]]) {
     for [tenant, table, digest] in tables {
-        let lines = schema.entry(format!("{OF_TENANT}{tenant}")).or_default();
+        let of_tenant = format!("{OF_TENANT}{tenant}");
+        let lines = schema.things.entry(of_tenant).or_default();
         lines.insert(format!("{digest} {table}"));
     }
     if tables.len() <= MOST_TABLES {
         return;
     }
-    for (name, lines) in schema.iter_mut() {
+    for (name, lines) in &mut schema.things {
         if name.starts_with(OF_TENANT) {
             let all: Vec<&str> = lines.iter().map(String::as_str).collect();
             let digest = hexadecimal(&Sha256::digest(all.join("\n")));
@@ -42,13 +130,14 @@ pub fn add_tenants(schema: &mut Schema, tables: &[[String; 3]]) {
 
 /// Takes the tenants from a schema where there are none to compare them with: an earlier version did not keep them.
 pub fn without_tenants_unless(schema: &mut Schema, kept: &Schema) {
-    if !kept.keys().any(|name| name.starts_with(OF_TENANT)) {
-        schema.retain(|name, _| !name.starts_with(OF_TENANT));
+    if !kept.things.keys().any(|name| name.starts_with(OF_TENANT)) {
+        schema.things.retain(|name, _| !name.starts_with(OF_TENANT));
     }
 }
 
 /// The differences of a tenant's schema.
 fn of_tenant(
+    form: Form,
     tenant: &str,
     before: Option<&BTreeSet<String>>,
     now: Option<&BTreeSet<String>>,
@@ -61,56 +150,68 @@ fn of_tenant(
         .collect();
     tables.sort_unstable();
     tables.dedup();
+    let (one, many) = match form {
+        Form::Tables => ("the table ", "the tables "),
+        Form::Everything => ("", ""),
+    };
     match (before == now, &*tables) {
         (true, _) => None,
         (false, []) => Some(format!("tenant's schema {tenant}: it has changed")),
         (false, [table]) => Some(format!(
-            "tenant's schema {tenant}: the table {table} has changed"
+            "tenant's schema {tenant}: {one}{table} has changed"
         )),
         (false, tables) => Some(format!(
-            "tenant's schema {tenant}: the tables {} have changed",
+            "tenant's schema {tenant}: {many}{} have changed",
             tables.join(", ")
         )),
     }
 }
 
-/// The differences between two schemas, a line a table.
+/// The names of the things in one of two schemas.
+fn names<'s>(before: &'s Schema, now: &'s Schema) -> Vec<&'s String> {
+    let names = before.things.keys().chain(now.things.keys());
+    let names: BTreeSet<&String> = names.collect();
+    names.into_iter().collect()
+}
+
+/// The differences between two schemas of one form, a line a thing.
 pub fn differences(before: &Schema, now: &Schema) -> Vec<String> {
-    let mut names: Vec<&String> = before.keys().chain(now.keys()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    names(before, now)
         .into_iter()
-        .filter_map(|name| match (before.get(name), now.get(name)) {
-            (before, now) if name.starts_with(OF_TENANT) => {
-                of_tenant(name.trim_start_matches(OF_TENANT), before, now)
-            }
-            (None, _) => Some(format!("table {name} is new")),
-            (_, None) => Some(format!("table {name} is gone")),
-            (Some(before), Some(now)) => {
-                let changes = changes(before, now);
-                (!changes.is_empty()).then(|| format!("table {name}: {}", changes.join("; ")))
-            }
-        })
+        .filter_map(
+            |name| match (before.things.get(name), now.things.get(name)) {
+                (before, now_of_it) if name.starts_with(OF_TENANT) => {
+                    let tenant = name.trim_start_matches(OF_TENANT);
+                    of_tenant(now.form, tenant, before, now_of_it)
+                }
+                (None, lines) => {
+                    let lines = lines.cloned().unwrap_or_default();
+                    Some(format!("{} is new", now.called(name, &lines)))
+                }
+                (Some(lines), None) => Some(format!("{} is gone", before.called(name, lines))),
+                (Some(was), Some(is)) => {
+                    let changes = changes(was, is);
+                    let called = now.called(name, is);
+                    (!changes.is_empty()).then(|| format!("{called}: {}", changes.join("; ")))
+                }
+            },
+        )
         .collect()
 }
 
-/// What was and is of the tables that differ, line by line: with `-` what is gone, with `+` what is new.
+/// What was and is of the things that differ, line by line: with `-` what is gone, with `+` what is new.
 pub fn changed_lines(before: &Schema, now: &Schema) -> Vec<String> {
-    let mut names: Vec<&String> = before.keys().chain(now.keys()).collect();
-    names.sort_unstable();
-    names.dedup();
     let nothing = BTreeSet::new();
     let mut lines = Vec::new();
-    for name in names {
-        let (was, is) = (before.get(name), now.get(name));
+    for name in names(before, now) {
+        let (was, is) = (before.things.get(name), now.things.get(name));
         let (old, new) = (was.unwrap_or(&nothing), is.unwrap_or(&nothing));
         if was.is_some() == is.is_some() && old == new {
             continue;
         }
         let what = match name.strip_prefix(OF_TENANT) {
             Some(tenant) => format!("tenant's schema {tenant}"),
-            None => format!("table {name}"),
+            None => now.called(name, is.or(was).unwrap_or(&nothing)),
         };
         lines.push(match (was, is) {
             (None, _) => format!("+ {what}"),

@@ -12,9 +12,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Authority, Batch, Column, Content, CursorId, Deed, Durability, Error, ErrorKind, Listener,
-    LockHolder, Result, SavepointId, Schema, Script, ScriptError, SequenceState, Server, Shape,
-    TableName, TableQuery, Value,
+    Authority, Batch, Column, Content, CursorId, Deed, Durability, Error, ErrorKind, Form,
+    Listener, LockHolder, Result, SavepointId, Schema, Script, ScriptError, SequenceState, Server,
+    Shape, TableName, TableQuery, Value,
 };
 
 /// How many rows of the host's own questions are read at once.
@@ -277,13 +277,17 @@ pub trait Introspection: Send {
     /// Refuses a table of somebody else's in which something of theirs would run when it is read.
     async fn check_readable(&mut self, table: TableName<'_>) -> Result<()>;
 
-    /// The lines of the schema: the name of a table, and one line of what makes it what it is. `authority` says what the names
+    /// The lines of the schema: the name of a thing, and one line of what makes it what it is. `authority` says what the names
     /// in them mean.
-    async fn schema_lines(&mut self, authority: Authority) -> Result<Vec<(String, String)>>;
+    async fn schema_lines(
+        &mut self,
+        authority: Authority,
+        form: Form,
+    ) -> Result<Vec<(String, String)>>;
 
-    /// The tables of these schemas: the schema, the table, and a digest of the lines of what makes it what it is. None where
-    /// there is one schema.
-    async fn table_digests(&mut self, schemas: &[String]) -> Result<Vec<[String; 3]>>;
+    /// The things in these schemas: the schema, the thing's name, and a digest of what makes it what it is. None where there is
+    /// one schema.
+    async fn schema_digests(&mut self, schemas: &[String], form: Form) -> Result<Vec<[String; 3]>>;
 
     /// The indexes that the database has left unfinished and does not use, by their full names.
     async fn invalid_indexes(&mut self) -> Result<Vec<String>>;
@@ -379,16 +383,14 @@ impl<'s> dyn Session + 's {
 
     /// What the target looks like in the open transaction.
     pub async fn schema(&mut self) -> Result<Schema> {
-        self.schema_as(Authority::Host).await
+        let form = self.server().capabilities.schema_form;
+        self.schema_as(Authority::Host, form).await
     }
 
-    /// The same in the names of the host, or in those that the connection uses.
-    pub async fn schema_as(&mut self, authority: Authority) -> Result<Schema> {
-        let mut schema = Schema::new();
-        for (table, line) in self.schema_lines(authority).await? {
-            schema.entry(table).or_default().insert(line);
-        }
-        Ok(schema)
+    /// The same in a form, and in the names of the host or in those that the connection uses.
+    pub async fn schema_as(&mut self, authority: Authority, form: Form) -> Result<Schema> {
+        let lines = self.schema_lines(authority, form).await?;
+        Ok(Schema::new(form, lines))
     }
 
     /// [`Statements::execute_scripts`] for a session that runs one script at a time.

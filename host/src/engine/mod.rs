@@ -72,6 +72,7 @@ mod transaction;
 mod transform;
 mod uncommitted;
 mod units;
+mod values;
 mod verify;
 
 use std::sync::{Arc, OnceLock};

@@ -2,7 +2,7 @@
 
 use super::{Engine, RunError, tenants};
 use crate::catalog::{Digests, runs_last};
-use crate::database::{self, Access, Authority, Schema, Stop};
+use crate::database::{self, Access, Authority, Form, Schema, Session, Stop};
 use crate::journal;
 
 /// What was compared, and found to be as it was.
@@ -63,20 +63,16 @@ impl Engine {
         let mut difference = SchemaDifference::default();
         let mut session = self.database.open(Access::Read, &Stop::default()).await?;
         session.begin_read().await?;
-        let kept = journal::read_schema(&mut *session).await?;
-        let mut schema = journal::whole_schema(&mut *session).await?;
-        let earlier = session.schema_as(Authority::Application).await?;
-        let Some((run, kept)) = kept else {
+        let Some((run, kept)) = journal::read_schema(&mut *session).await? else {
             return Err(RunError::Refused(
                 "what the schema was is not known: no run has kept it".to_owned(),
             ));
         };
         difference.run = journal::run_of_schema(&mut *session, run).await?;
-        session.rollback().await?;
-        database::without_tenants_unless(&mut schema, &kept);
-        if kept != earlier {
+        if let Some(schema) = unlike(&mut *session, &kept).await? {
             difference.lines = database::changed_lines(&kept, &schema);
         }
+        session.rollback().await?;
         let tenants = match &self.options.tenancy {
             Some(tenancy) => tenants::verify(self, tenancy).await?.2,
             None => Vec::new(),
@@ -106,10 +102,12 @@ impl Engine {
         };
         let mut session = database.open(Access::Read, &Stop::default()).await?;
         session.begin_read().await?;
-        let kept = journal::read_schema(&mut *session).await?;
-        let schema = session.schema().await?;
+        let Some((run, kept)) = journal::read_schema(&mut *session).await? else {
+            return Ok(None);
+        };
+        let schema = session.schema_as(Authority::Host, kept.form()).await?;
         session.rollback().await?;
-        Ok(kept.map(|(run, kept)| (run, kept, schema)))
+        Ok(Some((run, kept, schema)))
     }
 
     /// Compares what the databases of tenants look like, where they have such, with what the last run left in each.
@@ -137,26 +135,36 @@ impl Engine {
         session.begin_read().await?;
         let last_run = journal::read_runs(&mut *session, i64::MAX, 1).await?.pop();
         let kept = journal::read_schema(&mut *session).await?;
-        let mut schema = journal::whole_schema(&mut *session).await?;
-        // An earlier version kept what names mean to the connection.
-        let earlier = session.schema_as(Authority::Application).await?;
         // A run that was cut off, or goes on, has changed what the one before left.
         let last = last_run.map(|run| run.id);
-        let mut kept = kept.filter(|(run, _)| Some(*run) == last);
-        if let Some((run, _)) = &mut kept {
-            *run = journal::run_of_schema(&mut *session, *run).await?;
-        }
+        let Some((run, kept)) = kept.filter(|(run, _)| Some(*run) == last) else {
+            return Ok(None);
+        };
+        let run = journal::run_of_schema(&mut *session, run).await?;
+        let schema = unlike(&mut *session, &kept).await?;
         session.rollback().await?;
-        if let Some((run, kept)) = &kept {
-            database::without_tenants_unless(&mut schema, kept);
-            let differences = database::differences(kept, &schema);
-            if !differences.is_empty() && *kept != earlier {
-                return Err(RunError::Drifted {
-                    run: *run,
-                    differences,
-                });
-            }
+        match schema.map(|schema| database::differences(&kept, &schema)) {
+            Some(differences) => Err(RunError::Drifted { run, differences }),
+            None => Ok(Some(run)),
         }
-        Ok(kept.map(|(run, _)| run))
     }
+}
+
+/// What the target looks like, in the form that was kept; none when that is as it was.
+async fn unlike(session: &mut dyn Session, kept: &Schema) -> database::Result<Option<Schema>> {
+    let mut schema = journal::whole_schema_in(session, kept.form()).await?;
+    database::without_tenants_unless(&mut schema, kept);
+    if schema == *kept {
+        return Ok(None);
+    }
+    // An earlier version kept what names mean to the connection.
+    if kept.form() == Form::Tables {
+        let earlier = session
+            .schema_as(Authority::Application, Form::Tables)
+            .await?;
+        if *kept == earlier {
+            return Ok(None);
+        }
+    }
+    Ok(Some(schema))
 }

@@ -56,8 +56,8 @@ pub use tenants::{
     count_by_tenant, count_repeated, fetch_applied, finalize_applied, forget_applied, has_tenants,
     keep_tenant_schema, last_applied, last_reset, make_schema, query_applied, read_applied,
     read_applied_by, read_applied_for, read_applied_of, read_failures, read_repeated, read_sources,
-    read_tenants, read_unfinalized, reserved_words, update_applied, whole_schema, write_applied,
-    write_failure, write_source, write_tenant,
+    read_tenants, read_unfinalized, reserved_words, update_applied, whole_schema, whole_schema_in,
+    write_applied, write_failure, write_source, write_tenant,
 };
 pub use transformations::{
     BadRow, Range, TransformationRecord, advance_range, begin_transformation, count_bad_rows,

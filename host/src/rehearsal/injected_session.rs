@@ -10,7 +10,7 @@ use super::injection::{Injection, dead};
 use super::points::{Point, named};
 use crate::database::{
     Access, Authority, Batch, Column, CommitPermit, Content, CursorId, Deed, Durability, Error,
-    Introspection, Listener, Moved, Rehearsing, Result, SavepointId, Script, ScriptError,
+    Form, Introspection, Listener, Moved, Rehearsing, Result, SavepointId, Script, ScriptError,
     SequenceState, Server, Session, Shape, Statements, TableName, Transactions, Value,
 };
 
@@ -404,12 +404,16 @@ impl Introspection for InjectedSession {
         self.inner.as_ref().and_then(|inner| inner.own_schema())
     }
 
-    async fn schema_lines(&mut self, authority: Authority) -> Result<Vec<(String, String)>> {
-        self.inner()?.schema_lines(authority).await
+    async fn schema_lines(
+        &mut self,
+        authority: Authority,
+        form: Form,
+    ) -> Result<Vec<(String, String)>> {
+        self.inner()?.schema_lines(authority, form).await
     }
 
-    async fn table_digests(&mut self, schemas: &[String]) -> Result<Vec<[String; 3]>> {
-        self.inner()?.table_digests(schemas).await
+    async fn schema_digests(&mut self, schemas: &[String], form: Form) -> Result<Vec<[String; 3]>> {
+        self.inner()?.schema_digests(schemas, form).await
     }
 
     async fn invalid_indexes(&mut self) -> Result<Vec<String>> {

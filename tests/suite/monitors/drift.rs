@@ -49,7 +49,7 @@ fn what_changed_since_the_last_run_is_named() {
             "column nick ",
             " is new",
             "person_name",
-            "table named is gone",
+            "view named is gone",
             "table pet is gone",
             "table stray is new",
         ] {

@@ -185,7 +185,13 @@ fn a_name_that_the_server_would_cut_is_refused() {
     place
         .run(&["migrate"])
         .ends_with(2)
-        .and_says("`postgres.journal_schema` has 64 bytes");
+        .and_says("WASMIGRATE_POSTGRES_JOURNAL_SCHEMA: `postgres.journal_schema` has 64 bytes");
+    let place_of_file = adding();
+    let settings = format!("[postgres]\njournal_schema = \"{name}\"\n");
+    std::fs::write(place_of_file.path().join("wasmigrate.toml"), settings).unwrap();
+    let said = place_of_file.run(&["migrate"]).ends_with(2);
+    assert!(!said.stderr.contains("DATABASE"), "{said:#?}");
+    said.and_says("wasmigrate.toml: `postgres.journal_schema` has 64 bytes");
     assert!(place.texts(JOURNALS).is_empty());
 }
 

@@ -1,6 +1,7 @@
 //! What only PostgreSQL has.
 
 mod advice;
+mod drift;
 mod dumps;
 mod enumerations;
 mod errors;

@@ -1,7 +1,7 @@
 //! What PostgreSQL can do.
 
 use crate::database::{
-    Capabilities, ColumnTypes, Expressions, SchemaChanges, TenantPlace, Writers,
+    Capabilities, ColumnTypes, Expressions, Form, SchemaChanges, TenantPlace, Writers,
 };
 
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
@@ -16,6 +16,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     line_ends: &['\n', '\r'],
     // `standard_conforming_strings` may be off, and a string may continue one that begins with `E`.
     strings_may_escape: true,
+    schema_form: Form::Everything,
     columns: ColumnTypes {
         key: "BIGINT PRIMARY KEY",
         bytes: "BYTEA",

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::super::{
-    Access, Authority, Error, ErrorKind, Introspection, Moved, Result, Server, Session, TableName,
-    Value, texts, unquote,
+    Access, Authority, Error, ErrorKind, Form, Introspection, Moved, Result, Server, Session,
+    TableName, Value, texts, unquote,
 };
 use super::errors::NO_PRIVILEGE;
 use super::home::{self, Home};
@@ -189,9 +189,17 @@ impl Introspection for PostgresSession {
         self.check_table(table).await
     }
 
-    async fn schema_lines(&mut self, authority: Authority) -> Result<Vec<(String, String)>> {
-        let query = schema::query(&self.target.home.schema);
+    async fn schema_lines(
+        &mut self,
+        authority: Authority,
+        form: Form,
+    ) -> Result<Vec<(String, String)>> {
+        let own = self.target.home.schema.clone();
         let session: &mut dyn Session = self;
+        if form == Form::Everything {
+            return schema::read_everything(session, &own).await;
+        }
+        let query = schema::query(&own);
         let rows = session.rows_as(authority, &query, &[]).await?;
         Ok(rows
             .into_iter()
@@ -202,9 +210,12 @@ impl Introspection for PostgresSession {
             .collect())
     }
 
-    async fn table_digests(&mut self, schemas: &[String]) -> Result<Vec<[String; 3]>> {
+    async fn schema_digests(&mut self, schemas: &[String], form: Form) -> Result<Vec<[String; 3]>> {
         let session: &mut dyn Session = self;
         let names = schemas.join(schema::SEPARATOR);
+        if form == Form::Everything {
+            return schema::read_digests(session, &names).await;
+        }
         let rows = session.rows(&schema::digests(), &[names.into()]).await?;
         Ok(rows
             .into_iter()

@@ -42,9 +42,6 @@ pub struct PostgresOptions {
 /// a service that is up for long looks again.
 const TRUST: Duration = Duration::from_secs(30);
 
-/// The longest name that the server has; it cuts what is longer.
-const MOST_NAME_BYTES: usize = 63;
-
 /// What the server says of the connection, and of the search path in which steps work, by the role $1 in whose name they do.
 const SEARCH_PATH: &str = "SELECT pg_catalog.current_schemas(false)::pg_catalog.text, pg_catalog.current_schema()::pg_catalog.text,
     pg_catalog.current_setting('server_version'), is_superuser, (
@@ -99,13 +96,6 @@ impl Postgres {
             std::env::var(name).ok().or_else(beside)
         };
         let address = Address::parse(url, options.password_file.as_deref(), &variable)?;
-        let journal_schema = options.journal_schema.as_deref().unwrap_or_default();
-        if journal_schema.len() > MOST_NAME_BYTES || journal_schema.contains('\0') {
-            return Err(format!(
-                "`postgres.journal_schema` has {} bytes: PostgreSQL's names have at most {MOST_NAME_BYTES}, and no NUL",
-                journal_schema.len()
-            ));
-        }
         Ok(Self(Arc::new(Shared {
             name: address.to_string(),
             address,

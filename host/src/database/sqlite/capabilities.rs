@@ -1,7 +1,7 @@
 //! What SQLite can do.
 
 use crate::database::{
-    Capabilities, ColumnTypes, Expressions, SchemaChanges, TenantPlace, Writers,
+    Capabilities, ColumnTypes, Expressions, Form, SchemaChanges, TenantPlace, Writers,
 };
 
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
@@ -15,6 +15,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     clock_counts_seconds: true,
     line_ends: &['\n'],
     strings_may_escape: false,
+    schema_form: Form::Tables,
     columns: ColumnTypes {
         key: "INTEGER PRIMARY KEY",
         bytes: "BLOB",

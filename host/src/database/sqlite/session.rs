@@ -10,7 +10,7 @@ use send_wrapper::SendWrapper;
 use super::super::content::text;
 use super::super::{
     Access, Authority, Batch, Cell, Column, CommitPermit, Content, CursorId, Deed, Durability,
-    Error, Introspection, Kind, Listener, Moved, Rehearsing, Result, SavepointId, Script,
+    Error, Form, Introspection, Kind, Listener, Moved, Rehearsing, Result, SavepointId, Script,
     ScriptError, SequenceState, Server, Session, Shape, Statements, Stop, TableName, Transactions,
     Value, expect_columns, quote,
 };
@@ -417,11 +417,19 @@ impl Introspection for SqliteSession {
         Ok(Some(names).filter(|names| !names.is_empty()))
     }
 
-    async fn schema_lines(&mut self, authority: Authority) -> Result<Vec<(String, String)>> {
+    async fn schema_lines(
+        &mut self,
+        authority: Authority,
+        _form: Form,
+    ) -> Result<Vec<(String, String)>> {
         schema::lines(self, authority).await
     }
 
-    async fn table_digests(&mut self, _schemas: &[String]) -> Result<Vec<[String; 3]>> {
+    async fn schema_digests(
+        &mut self,
+        _schemas: &[String],
+        _form: Form,
+    ) -> Result<Vec<[String; 3]>> {
         Ok(Vec::new())
     }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::look;
+use super::overview;
 use super::request::{RunRequest, database};
 use super::select::{self, refuse, refuse_after_a_failed_finalize, to_migrate};
 use super::snapshot::TenantSnapshot;
 use super::work::Work;
-use super::{ApplyError, TenancyOptions};
+use super::{ApplyError, RunError, TenancyOptions};
 use crate::database::Session;
 use crate::engine::Engine;
 use crate::engine::acquire::Job;
@@ -57,6 +58,9 @@ impl Job for TenantsJob<'_> {
     async fn permit(&mut self, found: &Found) -> Result<(), ApplyError> {
         // A new tenant has no readers yet.
         let migrates = !matches!(self.request.work, Work::Reset | Work::Sync);
+        if migrates && let Some(problem) = overview::order_problem(self.engine, &found.snapshot) {
+            return Err(RunError::Files(vec![problem]).into());
+        }
         if migrates && self.request.new_tenant.is_none() {
             let files = to_migrate(&found.snapshot, self.request.work, &self.request.extent)?;
             self.engine.refuse_dangers_of(files.iter())?;

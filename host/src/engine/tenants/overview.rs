@@ -195,15 +195,24 @@ pub(in crate::engine) fn problems(
     engine: &Engine,
     snapshot: &TenantSnapshot,
 ) -> Vec<catalog::Error> {
+    let order = order_problem(engine, snapshot).into_iter();
     if engine.options.allowances.changed {
-        return Vec::new();
+        return order.collect();
     }
     let changed = snapshot.changed().map(|file| catalog::Error::Changed {
         step: file.source.key.clone(),
         applied: file.applied_digest.clone().unwrap_or_default(),
         now: file.digest.clone(),
     });
-    changed.collect()
+    changed.chain(order).collect()
+}
+
+/// What is not applied, and has another place for the tool that it is written for.
+pub(super) fn order_problem(engine: &Engine, snapshot: &TenantSnapshot) -> Option<catalog::Error> {
+    let sources = &engine.options.tenancy.as_ref()?.sources;
+    let files = snapshot.files.iter();
+    let files: Vec<_> = files.map(|file| (&file.source, file.applied > 0)).collect();
+    sources.order_problem(&files)
 }
 
 /// How many migrations have the files that they were applied from, all of which are read, what does not fit, and the tenants.

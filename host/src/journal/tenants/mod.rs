@@ -22,7 +22,7 @@ pub use failures::{read_failures, write_failure};
 pub use records::{AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally};
 pub use repeated::{count_repeated, last_reset, read_repeated};
 pub use report::{count_by_run, count_by_source, count_by_tenant, fetch_applied, query_applied};
-pub use schemas::{keep_tenant_schema, make_schema, reserved_words, whole_schema};
+pub use schemas::{keep_tenant_schema, make_schema, reserved_words, whole_schema, whole_schema_in};
 pub use sources::{read_sources, read_tenants, write_source, write_tenant};
 
 /// Whether the target's journal has the tables for tenants.

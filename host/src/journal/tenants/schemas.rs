@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::super::damaged;
 use super::has_tenants;
-use crate::database::{Authority, Error, Result, Schema, Session, add_tenants, quote, unquote};
+use crate::database::{
+    Authority, Error, Form, Result, Schema, Session, add_tenants, quote, unquote,
+};
 use crate::journal::tables::tables;
 
 /// SQLSTATE `duplicate_schema`: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
@@ -41,7 +43,13 @@ pub async fn make_schema(session: &mut dyn Session, schema: &str, adopts: bool) 
 
 /// What the target looks like, with the schemas of its tenants, where they are schemas.
 pub async fn whole_schema(session: &mut dyn Session) -> Result<Schema> {
-    let mut schema = session.schema().await?;
+    let form = session.server().capabilities.schema_form;
+    whole_schema_in(session, form).await
+}
+
+/// The same in a form.
+pub async fn whole_schema_in(session: &mut dyn Session, form: Form) -> Result<Schema> {
+    let mut schema = session.schema_as(Authority::Host, form).await?;
     if session.server().capabilities.has_tenant_databases() || !has_tenants(session).await? {
         return Ok(schema);
     }
@@ -54,7 +62,7 @@ pub async fn whole_schema(session: &mut dyn Session) -> Result<Schema> {
         .collect();
     schemas.sort_unstable();
     schemas.dedup();
-    add_tenants(&mut schema, &session.table_digests(&schemas).await?);
+    add_tenants(&mut schema, &session.schema_digests(&schemas, form).await?);
     Ok(schema)
 }
 

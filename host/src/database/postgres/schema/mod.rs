@@ -1,4 +1,13 @@
 //! What a schema looks like, in the server's own words.
+//!
+//! The first form knows tables and views alone, and is asked only where a journal of an earlier version keeps it. The second
+//! knows [`everything`].
+
+mod everything;
+mod pieces;
+mod words;
+
+pub(super) use everything::{read as read_everything, read_digests};
 
 use super::text::quote_text;
 use crate::database::JOURNAL_PREFIX;
