@@ -89,7 +89,7 @@ const CHANGES: &[(By, &str, &str, &str)] = &[
         Application,
         "ALTER DOMAIN size SET NOT NULL",
         "ALTER DOMAIN size DROP NOT NULL",
-        "type size: domain over integer is gone; domain over integer not null is new",
+        "domain over integer not null is new",
     ),
     (
         Application,
@@ -207,8 +207,8 @@ const CHANGES: &[(By, &str, &str, &str)] = &[
     ),
     (
         Superuser,
-        "GRANT CREATE ON SCHEMA public TO PUBLIC",
-        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        "GRANT CREATE ON SCHEMA public TO pg_monitor",
+        "REVOKE CREATE ON SCHEMA public FROM pg_monitor",
         "schema: grants: ",
     ),
     (
