@@ -6,6 +6,7 @@ use super::application_order::ApplicationOrder;
 use super::extent::{Candidate, Extent, Plan, Standing};
 use super::order::Order;
 use super::state::{Command, Refusal, State, Verdict};
+use super::transform::dependents;
 use super::{Engine, Options, Replacement, RunError, overview, tenants};
 use crate::catalog::{self, Catalog, Digests, Role, runs_last, step_label};
 use crate::database::Stop;
@@ -242,6 +243,11 @@ impl Engine {
             reopened = transformations()
                 .filter(|index| begun(index).is_some())
                 .collect();
+        }
+        if replacement == Replacement::Restart {
+            let mut dependents = dependents(&reopened, &snapshot.transformations);
+            dependents.retain(|index| begun(index).is_some());
+            reopened.extend(dependents);
         }
         for index in reopened {
             if let Some(record) = snapshot.steps.get_mut(&index) {

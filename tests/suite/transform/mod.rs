@@ -10,6 +10,7 @@ mod laws;
 mod left_out;
 mod lines;
 mod memory;
+mod neighbours;
 mod online;
 mod pause;
 mod postgres;

@@ -1,11 +1,13 @@
 //! migrate: the set-up, and the work that follows it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::Backfill;
 use super::cutover::{remove, secure};
 use super::drain::Drain;
 use super::lock::lock_table;
+use super::neighbours::{dependents, earlier, refuse_conflicts};
 use super::pace::SMALLEST_CHUNK;
 use super::plan::{Plan, Stage};
 use super::questions::{goes_along, refuse_nameless};
@@ -43,6 +45,7 @@ impl Backfill<'_> {
                     secure(session, &old, self).await?;
                     return Ok(None);
                 }
+                self.neighbours(session, &description).await?;
                 let new = self.plan_now(session, description, Stage::Either).await?;
                 let refused = |why| Failure::new("incompatible", Blame::Step, why);
                 old.fits(&new).map_err(refused)?;
@@ -68,6 +71,20 @@ impl Backfill<'_> {
     fn tell(&self, what: &str) {
         let message = format!("{} {what}", self.loaded.step.label);
         self.context.observer.notify(&Event::Warning { message });
+    }
+
+    /// The transformations that were begun and are not final, with all of which this one can be finalized.
+    async fn neighbours(
+        &self,
+        session: &mut dyn Session,
+        description: &crate::sandbox::Transformation,
+    ) -> Result<BTreeMap<u64, TransformationRecord>, Failure> {
+        session.begin_read().await.map_err(Failure::from_database)?;
+        let snapshot = journal::read(session).await;
+        session.rollback().await.map_err(Failure::from_database)?;
+        let snapshot = snapshot.map_err(Failure::from_database)?;
+        refuse_conflicts(self.loaded.step.index, description, &snapshot)?;
+        Ok(snapshot.transformations)
     }
 
     /// Lays a description beside the table as it is now, in a transaction of its own.
@@ -133,11 +150,14 @@ impl Backfill<'_> {
         .await;
         session.rollback().await.map_err(Failure::from_database)?;
         let (rows, ranges) = looked?;
+        let begun = self.neighbours(session, &description).await?;
         self.begin(session).await?;
         if let Some(old) = &old {
             lock_table(session, old, self.stop)
                 .await
                 .map_err(Failure::from_database)?;
+            // They start over after this one. Their captures would hold on to the columns that go.
+            remove_triggers_of(session, &dependents(&[index], &begun), &begun).await?;
             let removed = remove(session, old).await;
             if let Some(message) = removed.map_err(Failure::from_database)? {
                 self.context.observer.notify(&Event::Warning { message });
@@ -147,13 +167,16 @@ impl Backfill<'_> {
         let installed = async {
             lock_table(session, &plan, self.stop).await?;
             plan.table.install(session).await?;
-            let text = record::write(session, &plan).await?;
-            try_cut_over(session, &plan).await?;
+            record::write(session, &plan).await
+        };
+        let text = installed.await.map_err(Failure::from_database)?;
+        try_cut_over(session, &plan, &begun).await?;
+        let begun = async {
             // Types of the step's have run code of its own.
             session.verify().await?;
             journal::begin_transformation(session, index, before, &text, &ranges).await
         };
-        installed.await.map_err(Failure::from_database)?;
+        begun.await.map_err(Failure::from_database)?;
         self.commit_started(transaction).await?;
         Ok(rows)
     }
@@ -337,13 +360,41 @@ fn finished(
 
 /// Does what finalize will do to the schema, and undoes it: what depends on a column that goes is better reported now. (Not
 /// where that writes the whole table anew.)
-async fn try_cut_over(session: &mut dyn Session, plan: &Plan) -> crate::database::Result<()> {
+async fn try_cut_over(
+    session: &mut dyn Session,
+    plan: &Plan,
+    begun: &BTreeMap<u64, TransformationRecord>,
+) -> Result<(), Failure> {
     if session.server().capabilities.schema_change_rewrites_table {
         return Ok(());
     }
-    let savepoint = session.savepoint().await?;
-    plan.table.remove_triggers(session).await?;
-    plan.table.cut_over_empty(session).await?;
-    session.settle().await?;
-    session.roll_back_to(savepoint).await
+    let savepoint = session.savepoint().await;
+    let savepoint = savepoint.map_err(Failure::from_database)?;
+    // Those before are final by then.
+    let earlier = earlier(plan.table.index, &plan.description, begun);
+    remove_triggers_of(session, &earlier, begun).await?;
+    let tried = async {
+        plan.table.remove_triggers(session).await?;
+        plan.table.cut_over_empty(session).await?;
+        session.settle().await?;
+        session.roll_back_to(savepoint).await
+    };
+    tried.await.map_err(Failure::from_database)
+}
+
+/// Removes the triggers of other transformations.
+async fn remove_triggers_of(
+    session: &mut dyn Session,
+    others: &[u64],
+    begun: &BTreeMap<u64, TransformationRecord>,
+) -> Result<(), Failure> {
+    for other in others {
+        let Some(described) = begun.get(other).map(recorded).transpose()? else {
+            continue;
+        };
+        let plan = Plan::new(session, *other, described, Stage::Either).await?;
+        let removed = plan.table.remove_triggers(session).await;
+        removed.map_err(Failure::from_database)?;
+    }
+    Ok(())
 }
