@@ -141,6 +141,18 @@ pub enum Error {
          `wasmigrate repair --remove {label} --reason …` writes that down"
     )]
     Missing { label: String },
+    /// A step was begun and is not done, and its file is gone.
+    #[error(
+        "step {label} was begun and is not done, and its file is gone: put it back, and run `migrate` or `reset`; when it is gone for \
+         good, `wasmigrate repair --remove {label} --reason …` writes that down, and what the step has done stays"
+    )]
+    MissingBegun { label: String },
+    /// A transformation is not finalized, and its file is gone.
+    #[error(
+        "step {label} has computed rows and is not finalized, and its file is gone: put it back, and run `finalize` or `reset`; when it \
+         is gone for good, `wasmigrate repair --remove {label} --reason …` removes the columns that it has derived"
+    )]
+    MissingTransformation { label: String },
     /// A step was applied, and its file is another one now.
     #[error(
         "`{step}` has changed since it was applied: its SHA-256 was {applied} and is {now}; restore the file and put the change \

@@ -347,10 +347,18 @@ impl Catalog {
         }
         for record in applied.values() {
             let Some(step) = self.steps.get(&record.index) else {
-                if !allowances.missing && !self.is_squashed(record.index) {
-                    problems.push(Error::Missing {
-                        label: step_label(record.index, record.name),
-                    });
+                let label = step_label(record.index, record.name);
+                match record.standing {
+                    // What is left of it would never be done.
+                    AppliedStanding::Begun => problems.push(Error::MissingBegun { label }),
+                    AppliedStanding::Transformation => {
+                        problems.push(Error::MissingTransformation { label });
+                    }
+                    AppliedStanding::Applied => {
+                        if !allowances.missing && !self.is_squashed(record.index) {
+                            problems.push(Error::Missing { label });
+                        }
+                    }
                 }
                 continue;
             };

@@ -26,7 +26,7 @@ pub(super) fn plan(
     let applied_once = snapshot.steps.values();
     for step in applied_once.filter(|step| !runs_last(step.index)) {
         let applied = candidate(step.index, &step.name, Some(step.state));
-        // Of a step that is begun, and whose file is gone, nothing is left to migrate.
+        // One that is begun, and whose file is gone, is refused before anything is planned.
         if catalog.steps.contains_key(&step.index) || step.state != StepState::Started {
             candidates.insert(step.index, applied);
         }

@@ -2,6 +2,7 @@
 
 mod empty_undo;
 mod irreversible;
+mod lost_files;
 mod out_of_order;
 mod peers;
 mod pending_repairs;

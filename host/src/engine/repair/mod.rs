@@ -165,15 +165,27 @@ async fn repair(
     // What the target should look like is what the last run left: a repair of the journal says nothing about it.
     let last = snapshot.last_run.as_ref().map(|run| run.id);
     let kept = journal::read_schema(&mut *session).await?;
-    let schema = kept.filter(|(run, _)| Some(*run) == last);
+    let kept = kept.filter(|(run, _)| Some(*run) == last);
+    let kept = kept.map(|(_, schema)| schema);
     let begun = Record::begin(&mut *session, journal::REPAIR, engine.options.lease);
     let mut record = begun.await?;
     match &engine.options.tenancy {
         Some(tenancy) => {
             sources::write(engine, tenancy, &chosen, &mut record, &mut *session).await?
         }
-        None => steps::write(engine, &snapshot, &chosen, &mut record, &mut *session).await?,
+        None => {
+            steps::write(engine, &snapshot, &chosen, &mut record, &mut *session, stop).await?;
+        }
     }
+    let is_abandoned = |difference: &Difference| {
+        difference.what == Differs::Missing
+            && snapshot.transformations.contains_key(&difference.index)
+    };
+    let schema = match chosen.iter().any(is_abandoned) {
+        // Its columns are gone.
+        true => Some(journal::whole_schema(&mut *session).await?),
+        false => kept,
+    };
     if let Some(Moved { from, to, shut_out }) = &moved {
         let reason = order.reason.iter().map(|reason| format!(": {reason}"));
         let reason: String = reason.collect();
@@ -185,8 +197,7 @@ async fn repair(
             record.tell(None, &shut_out_line(role, to));
         }
     }
-    let schema = schema.as_ref().map(|(_, schema)| schema);
-    let run = record.commit_with(&mut *session, schema).await?;
+    let run = record.commit_with(&mut *session, schema.as_ref()).await?;
     Ok(Repair {
         run: Some(run),
         differences: chosen.into_differences(),

@@ -3,9 +3,9 @@
 use super::chosen::Chosen;
 use super::{Difference, Differs};
 use crate::catalog::{Digests, Role, StepKind, is_of_baseline, step_label};
-use crate::database::{self, Session};
+use crate::database::{self, Session, Stop};
 use crate::engine::adopt::Record;
-use crate::engine::{Engine, RunError};
+use crate::engine::{Engine, RunError, transform};
 use crate::journal::{self, Snapshot, StepRecord, StepState};
 
 pub(super) async fn differences(
@@ -47,7 +47,9 @@ pub(super) async fn differences(
             what,
             applied: record.digest.clone(),
             now,
-            obstacle: obstacle(&snapshot, record).map(str::to_owned),
+            obstacle: file
+                .and_then(|_| obstacle(&snapshot, record))
+                .map(str::to_owned),
             index: record.index,
             file_name: file.map_or_else(String::new, |file| file.file_name.clone()),
         });
@@ -55,7 +57,7 @@ pub(super) async fn differences(
     Ok(differences)
 }
 
-/// Why a step cannot be repaired now.
+/// Why a step whose file is another one now cannot be repaired.
 fn obstacle(snapshot: &Snapshot, record: &StepRecord) -> Option<&'static str> {
     if snapshot.transformations.contains_key(&record.index) {
         return Some(
@@ -76,6 +78,7 @@ pub(super) async fn write(
     chosen: &Chosen,
     record: &mut Record,
     session: &mut dyn Session,
+    stop: &Stop,
 ) -> Result<(), RunError> {
     let catalog = engine.fitting(&engine.catalog()?, snapshot);
     for difference in chosen.iter() {
@@ -94,7 +97,15 @@ pub(super) async fn write(
                 };
                 replace(session, kind, before, &after).await?;
             }
-            _ => journal::remove_step(session, before).await?,
+            _ => {
+                if let Some(begun) = snapshot.transformations.get(&difference.index) {
+                    let abandoned = transform::abandon(difference.index, begun, session, stop);
+                    abandoned
+                        .await
+                        .map_err(|failure| RunError::Step(Box::new(failure)))?;
+                }
+                journal::remove_step(session, before).await?;
+            }
         }
         record.tell(Some(difference.index), &chosen.line(difference));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::context::Backfill;
 use super::drain::Drain;
 use super::function::Function;
-use super::lock::lock_tables;
+use super::lock::{lock_table, lock_tables};
 use super::plan::{Plan, Stage};
 use super::questions::refuse_nameless;
 use super::record::{demand_watch, recorded};
@@ -173,6 +173,24 @@ pub(in crate::engine) async fn reset(
         let told = remove(session, &plan).await?;
         session.verify().await?;
         Ok(told)
+    };
+    removed.await.map_err(Failure::from_database)
+}
+
+/// Removes all that migrate added for a step whose file is gone for good, and what the journal keeps of it, in the open
+/// transaction.
+pub(in crate::engine) async fn abandon(
+    index: u64,
+    begun: &TransformationRecord,
+    session: &mut dyn Session,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let plan = Plan::new(session, index, recorded(begun)?, Stage::Either).await?;
+    let removed = async {
+        lock_table(session, &plan, stop).await?;
+        // What is dropped runs no code of a step's, so that nothing has to be looked for before the commit.
+        remove(session, &plan).await?;
+        journal::forget_transformations(session, &[index]).await
     };
     removed.await.map_err(Failure::from_database)
 }

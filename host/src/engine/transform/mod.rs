@@ -39,7 +39,7 @@ use crate::database::{Session, Stop};
 use crate::journal::{Phase, TransformationRecord};
 
 pub(super) use context::Backfill;
-pub(super) use cutover::{before_cut_over, cut_over, lock_all, reset};
+pub(super) use cutover::{abandon, before_cut_over, cut_over, lock_all, reset};
 pub(super) use drain::drain_idle;
 use function::Function;
 pub(super) use neighbours::dependents;
