@@ -99,7 +99,7 @@ impl Plan {
                 migrate: to_migrate(extent, steps)?,
                 ..Self::default()
             }),
-            Command::Finalize => to_finalize(extent, steps),
+            Command::Finalize => to_finalize(extent, steps, applied),
             Command::Reset => Ok(Self {
                 reset: to_reset(extent, steps, applied)?,
                 ..Self::default()
@@ -152,7 +152,7 @@ pub(super) fn to_migrate(extent: &Extent, steps: &[Candidate<'_>]) -> Result<Vec
     })
 }
 
-fn to_finalize(extent: &Extent, steps: &[Candidate<'_>]) -> Result<Plan, String> {
+fn to_finalize(extent: &Extent, steps: &[Candidate<'_>], applied: &[u64]) -> Result<Plan, String> {
     let last = match extent {
         Extent::All => u64::MAX,
         Extent::To(step) => find(step, steps)?.index,
@@ -166,11 +166,51 @@ fn to_finalize(extent: &Extent, steps: &[Candidate<'_>]) -> Result<Plan, String>
     let open = steps
         .iter()
         .filter(|step| step.index <= last && step.standing != Standing::Finalized);
-    Ok(Plan {
+    let plan = Plan {
         migrate: to_migrate(extent, steps)?,
         finalize: open.map(|step| step.index).collect(),
         ..Plan::default()
-    })
+    };
+    refuse_to_end_before(&plan, last, steps, applied)?;
+    Ok(plan)
+}
+
+/// Refuses to make a step final that was applied after one that stays open: who undoes that one takes from under the other what
+/// it stands on.
+fn refuse_to_end_before(
+    plan: &Plan,
+    last: u64,
+    steps: &[Candidate<'_>],
+    applied: &[u64],
+) -> Result<(), String> {
+    let named = |index: u64| steps.iter().find(|step| step.index == index);
+    let stays_open = |index: &u64| {
+        *index > last && named(*index).is_some_and(|step| step.standing == Standing::Migrated)
+    };
+    let Some(place) = applied.iter().position(stays_open) else {
+        return Ok(());
+    };
+    // What is not applied yet comes after all that is.
+    let after = |index: &&u64| {
+        let its_place = applied.iter().position(|other| other == *index);
+        its_place.is_none_or(|its_place| its_place > place)
+    };
+    let open = applied.get(place).and_then(|index| named(*index));
+    match (
+        open,
+        plan.finalize
+            .iter()
+            .find(after)
+            .and_then(|index| named(*index)),
+    ) {
+        (Some(open), Some(late)) => Err(format!(
+            "{late} comes after {open} in the order in which they are applied, and cannot be final before it: `finalize --to {open}`, \
+             or `finalize`, makes both final",
+            late = label(late),
+            open = label(open)
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn to_reset(extent: &Extent, steps: &[Candidate<'_>], applied: &[u64]) -> Result<Vec<u64>, String> {
@@ -181,10 +221,31 @@ fn to_reset(extent: &Extent, steps: &[Candidate<'_>], applied: &[u64]) -> Result
     let newest_first = applied.iter().rev();
     let open = |index: &&u64| standing_of(index) != Standing::Finalized;
     let after = match extent {
-        Extent::All => return Ok(newest_first.filter(open).copied().collect()),
-        Extent::Steps(count) => {
-            let last = newest_first.filter(open).take(count.get());
-            return Ok(last.copied().collect());
+        Extent::All | Extent::Steps(_) => {
+            let most = match extent {
+                Extent::Steps(count) => count.get(),
+                _ => usize::MAX,
+            };
+            let undone: Vec<u64> = newest_first
+                .clone()
+                .filter(open)
+                .take(most)
+                .copied()
+                .collect();
+            if undone.is_empty() {
+                return Ok(undone);
+            }
+            let standing_on = newest_first.take_while(|index| Some(*index) != undone.last());
+            let is_final = |index: &&u64| standing_of(index) == Standing::Finalized;
+            let late = standing_on.into_iter().find(is_final);
+            return match late.and_then(|index| steps.iter().find(|step| step.index == *index)) {
+                None => Ok(undone),
+                Some(late) => Err(format!(
+                    "{} is finalized, and was applied after steps that are not: they cannot be undone under it; nothing was reset; \
+                     `finalize` makes them final",
+                    label(late)
+                )),
+            };
         }
         Extent::To(step) if means_none(step, steps) => newest_first.copied().collect(),
         Extent::To(step) => {

