@@ -320,3 +320,20 @@ fn reset_undoes_it_in_a_transaction() {
     place.run(&["reset"]).ends_with(0);
     assert_eq!(place.content(), before);
 }
+
+/// What ran before could not be rolled back.
+#[test]
+fn what_is_never_permitted_is_found_before_the_first_statement() {
+    for refused in ["LISTEN x", "BEGIN", "ALTER SYSTEM SET work_mem = '1MB'"] {
+        let place = accounts();
+        place.write_step(
+            "0001_index.sql",
+            format!("-- wasmigrate:no-transaction\nUPDATE account SET balance = 7;\nVACUUM account;\n{refused};").as_bytes(),
+        );
+        for _ in 0..2 {
+            place.run(&["migrate"]).ends_with(1).and_says("(line 4)");
+            let changed = "SELECT count(*) FROM account WHERE balance = 7";
+            assert_eq!(place.one::<i64>(changed), 2, "{refused}");
+        }
+    }
+}

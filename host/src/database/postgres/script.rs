@@ -91,6 +91,10 @@ impl PostgresSession {
                 true => pieces,
                 false => self.without_transaction(script.text, pieces),
             };
+            if is_one_by_one {
+                self.refuse_beforehand(script.text, &pieces)
+                    .map_err(|error| (place, error))?;
+            }
             if pieces.is_empty() {
                 match sent.waiting.last_mut() {
                     Some(before) => before.over = place + 1,
@@ -181,6 +185,14 @@ impl PostgresSession {
             // What waits to be answered has put the settings back.
             _ => self.usual_rules(),
         }
+    }
+
+    /// Judges all statements before the first one is sent, where none of them can be rolled back.
+    fn refuse_beforehand(&self, script: &str, pieces: &[Piece]) -> Result<(), ScriptError> {
+        pieces.iter().try_for_each(|piece| {
+            let judged = guard::check_piece(script, piece, self.target.home.apart());
+            judged.map_err(|error| ScriptError::at(script, piece.at.clone(), error))
+        })
     }
 
     /// Sends a statement of a script. Rows after it are sent and answered, too; the answer says how many.
