@@ -5,6 +5,7 @@ mod clocks;
 pub mod host;
 mod postgres;
 pub mod stopped;
+mod while_it_ends;
 
 use std::time::Duration;
 
