@@ -48,4 +48,5 @@ mod target;
 mod tenants;
 mod told;
 mod transform;
+mod unwritten;
 mod verbs;

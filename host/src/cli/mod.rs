@@ -27,6 +27,7 @@ mod schema;
 mod serve;
 mod shown;
 mod squash;
+mod standard_output;
 mod status;
 mod target;
 mod tenants;
@@ -151,26 +152,29 @@ pub fn explain(error: &clap::Error) -> ExitCode {
     }
     let rendered = error.render();
     let is_error = error.use_stderr();
+    let status = u8::try_from(error.exit_code()).unwrap_or(FAILED);
     if is_error && std::env::args_os().any(|argument| argument == "--json") {
         let message = without_secrets(&rendered.to_string());
         let message = message.trim_start_matches("error: ").trim_end();
         Terminal::new(true).error(message, None);
-        return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        return standard_output::exit_status(status);
     }
     let is_terminal = match is_error {
         true => std::io::stderr().is_terminal(),
-        false => std::io::stdout().is_terminal(),
+        false => standard_output::is_terminal(),
     };
     let text = match is_terminal {
         true => rendered.ansi().to_string(),
         false => rendered.to_string(),
     };
-    // Nobody is left to tell when the reader has gone away.
-    let _ = match is_error {
-        true => write!(std::io::stderr().lock(), "{}", without_secrets(&text)),
-        false => write!(std::io::stdout().lock(), "{text}"),
-    };
-    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+    match is_error {
+        true => {
+            // Nobody is left to tell when the reader has gone away.
+            let _ = write!(std::io::stderr().lock(), "{}", without_secrets(&text));
+        }
+        false => standard_output::text(&text),
+    }
+    standard_output::exit_status(status)
 }
 
 /// Runs the command to its end.
@@ -186,15 +190,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             terminal.error(&format!("cannot start: {error}"), None);
-            return ExitCode::from(REFUSED);
+            return standard_output::exit_status(REFUSED);
         }
     };
     tell_waits(matches!(arguments.command, Command::Serve(_)));
     match runtime.block_on(dispatch(arguments, &terminal)) {
-        Ok(status) => ExitCode::from(status),
+        Ok(status) => standard_output::exit_status(status),
         Err(ended) => {
             terminal.error(&ended.message, ended.failure.as_deref());
-            ExitCode::from(ended.status)
+            standard_output::exit_status(ended.status)
         }
     }
 }

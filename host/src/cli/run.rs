@@ -170,6 +170,16 @@ pub(super) async fn run(
                 let left = done.left("running", report.failure.as_ref());
                 format!("cancelled; {left}, the state is {state}")
             }
+            (Outcome::Interrupted, _) => {
+                let left = match &report.failure {
+                    // Where it was is not known, or does not matter.
+                    Some(failure) if failure.code == "lease" && !failure.is_kept => {
+                        "what was committed stays".to_owned()
+                    }
+                    failure => done.left("running", failure.as_ref()),
+                };
+                format!("interrupted; {left}, the state is {state}")
+            }
             _ => {
                 let left = done.left("failed", report.failure.as_ref());
                 format!("failed; {left}, the state is {state}")

@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::shown;
+use super::standard_output;
 use crate::engine::{Event, Failure, Observer};
 use crate::journal::{Outcome, Phase};
 use crate::output::{Level, counted, printable};
@@ -32,7 +33,7 @@ fn warning(message: &str) -> String {
 impl Terminal {
     pub(super) fn new(json: bool) -> Self {
         let interactive =
-            !json && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+            !json && standard_output::is_terminal() && std::io::stderr().is_terminal();
         Self {
             json,
             bars: interactive.then(MultiProgress::new),
@@ -51,13 +52,9 @@ impl Terminal {
     }
 
     fn write(&self, text: &str) {
-        let write = || {
-            // Nobody is left to tell when the reader has gone away.
-            let _ = writeln!(std::io::stdout().lock(), "{text}");
-        };
         match &self.bars {
-            Some(bars) => bars.suspend(write),
-            None => write(),
+            Some(bars) => bars.suspend(|| standard_output::line(text)),
+            None => standard_output::line(text),
         }
     }
 
@@ -91,12 +88,10 @@ impl Terminal {
 
     /// Writes a text of many lines as it is; on a terminal without what could steer it.
     pub(super) fn whole(&self, text: &str) {
-        let mut output = std::io::stdout().lock();
-        // Nobody is left to tell when the reader has gone away.
-        let _ = match output.is_terminal() {
-            true => output.write_all(printable_lines(text).as_bytes()),
-            false => output.write_all(text.as_bytes()),
-        };
+        match standard_output::is_terminal() {
+            true => standard_output::text(&printable_lines(text)),
+            false => standard_output::text(text),
+        }
     }
 
     /// Writes one JSON document on a line.
@@ -248,7 +243,7 @@ struct JsonLines;
 impl Observer for JsonLines {
     fn notify(&self, event: &Event) {
         if let Ok(text) = serde_json::to_string(event) {
-            let _ = writeln!(std::io::stdout().lock(), "{}", shown::json(&text));
+            standard_output::line(&shown::json(&text));
         }
     }
 }
@@ -263,12 +258,9 @@ struct Lines {
 impl Lines {
     fn line(&self, text: &str) {
         let text = shown::text(text);
-        let write = || {
-            let _ = writeln!(std::io::stdout().lock(), "{text}");
-        };
         match &self.bars {
-            Some(bars) => bars.all.suspend(write),
-            None => write(),
+            Some(bars) => bars.all.suspend(|| standard_output::line(&text)),
+            None => standard_output::line(&text),
         }
     }
 }

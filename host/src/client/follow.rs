@@ -17,9 +17,9 @@ use super::{Client, Error, Result};
 use crate::catalog::index_label;
 use crate::database::Stop;
 use crate::engine::{
-    Command, Event, Extent, Failure, Observer, Order, Report, State, StepReference,
+    Blame, Command, Event, Extent, Failure, Observer, Order, Overview, Report, State, StepReference,
 };
-use crate::journal::{Outcome, OutputLine};
+use crate::journal::{Outcome, OutputLine, RunRecord};
 
 /// How long to wait before asking again for a run that is not accepted yet.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -84,6 +84,8 @@ impl Client {
             last_line: 0,
             failures: 0,
             is_cancelled: false,
+            not_cancelled: None,
+            is_elsewhere: false,
         };
         following.follow_to_end(stop).await
     }
@@ -160,11 +162,12 @@ impl Client {
         Ok(self.post::<Accepted>("runs", &body, Some(&key))?.run)
     }
 
-    fn cancel(&self, run: i64) -> Result<()> {
+    /// Cancels a run; why that is not possible, when it has ended by itself or is not one of the host that answers.
+    fn cancel(&self, run: i64) -> Result<Option<Error>> {
         let path = format!("runs/{run}/cancel");
         match self.post::<serde_json::Value>(&path, &json!({}), None) {
-            // It has ended by itself.
-            Ok(_) | Err(Error::Refused { status: 409, .. }) => Ok(()),
+            Ok(_) => Ok(None),
+            Err(refused @ Error::Refused { status: 409, .. }) => Ok(Some(refused)),
             Err(error) => Err(error),
         }
     }
@@ -218,6 +221,10 @@ struct Following<'f> {
     /// How often in a row the host did not answer.
     failures: u32,
     is_cancelled: bool,
+    /// Why the host did not cancel it.
+    not_cancelled: Option<Error>,
+    /// Whether the host that answers is known not to run it.
+    is_elsewhere: bool,
 }
 
 /// What the host says of the run when it is asked.
@@ -236,28 +243,31 @@ impl Following<'_> {
         let mut ended: Option<Report> = None;
         loop {
             tokio::select! {
-                received = receive(&mut self.stream) => {
-                    due = Instant::now() + INTERVAL;
-                    match received {
-                        Some(Received::Lost(error @ Error::Refused { .. })) => return Err(error),
-                        Some(Received::Unknown) => due = Instant::now(),
-                        Some(Received::Lost(_)) | None => self.stream = None,
-                        Some(Received::Overview(overview)) => {
-                            let last = overview.last_run.as_ref();
-                            self.is_ours = last.is_some_and(|last| last.id == self.run);
-                            due = Instant::now();
+                received = receive(&mut self.stream) => match received {
+                    Some(Received::Lost(error @ Error::Refused { .. })) => return Err(error),
+                    Some(Received::Unknown) => due = Instant::now(),
+                    Some(Received::Lost(_)) | None => self.stream = None,
+                    Some(Received::Overview(overview)) => {
+                        self.look(&overview);
+                        due = Instant::now();
+                    }
+                    Some(Received::Event(event)) => {
+                        if let Some(report) = self.show(&event) {
+                            return Ok(report);
                         }
-                        Some(Received::Event(event)) => {
-                            if let Some(report) = self.show(&event) {
-                                return Ok(report);
-                            }
+                        // Those of other runs say nothing of this one.
+                        if self.is_ours {
+                            due = Instant::now() + INTERVAL;
                         }
                     }
-                }
+                },
                 _ = stop.stopped(), if !self.is_cancelled => {
                     self.is_cancelled = true;
                     let run = self.run;
-                    self.client.aside(move |client| client.cancel(run)).await?;
+                    self.not_cancelled = self.client.aside(move |client| client.cancel(run)).await?;
+                    if self.not_cancelled.is_some() {
+                        due = Instant::now();
+                    }
                 }
                 () = sleep_until(due) => {
                     if let Some(report) = ended {
@@ -274,6 +284,9 @@ impl Following<'_> {
                         Ok(told) => {
                             self.failures = 0;
                             ended = self.take(told);
+                            if ended.is_none() && let Some(error) = self.not_cancelled.take() {
+                                return Err(error);
+                            }
                         }
                         Err(error @ Error::Refused { .. }) => return Err(error),
                         Err(error) => {
@@ -290,6 +303,27 @@ impl Following<'_> {
                     };
                 }
             }
+        }
+    }
+
+    /// Takes note of where the target stands when the stream begins, again after it was cut off: maybe to another process, which
+    /// has no events of the run.
+    fn look(&mut self, overview: &Overview) {
+        let last = overview.last_run.as_ref();
+        self.is_ours = last.is_some_and(|last| last.id == self.run);
+        let is_here = overview.running.is_some() || !overview.is_at_work_on(self.run);
+        if let (false, false, Some(lease)) = (is_here, self.is_elsewhere, &overview.lease) {
+            self.is_elsewhere = true;
+            self.observer.notify(&Event::Warning {
+                message: format!(
+                    "run {} is not one of the host that answers at {}, which was started anew or answers in the place of {}: that \
+                     one is taken for dead when its lease runs out, in {} s if it is not renewed",
+                    self.run,
+                    self.client.address(),
+                    lease.holder,
+                    lease.expires_in.max(0) / 1_000 + 1
+                ),
+            });
         }
     }
 
@@ -381,11 +415,25 @@ impl Client {
         };
         Ok(Told {
             outcome: entry.run.outcome,
-            failure: entry.run.error.as_ref().and_then(Failure::from_json),
+            failure: match &entry.run.error {
+                Some(error) => Failure::from_json(error),
+                None => interruption(&entry.run),
+            },
             state,
             lines,
         })
     }
+}
+
+/// Why a run was interrupted of which the journal knows no more than that.
+fn interruption(run: &RunRecord) -> Option<Failure> {
+    (run.outcome == Some(Outcome::Interrupted)).then(|| {
+        let message = format!(
+            "run {} was interrupted: {}, which ran it, has died or lost its lease; run the command again",
+            run.id, run.host
+        );
+        Failure::new("lease", Blame::Operator, message)
+    })
 }
 
 fn report(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::application_order::ApplicationOrder;
+use super::open_run;
 use super::{Engine, RunError, RunFile, tenants};
 use crate::database::{Access, Stop};
 use crate::journal::{self, AttemptRecord, BadRow, OutputLine, RunRecord};
@@ -55,6 +56,7 @@ impl Engine {
         session.begin_read().await?;
         let snapshot = journal::read(&mut *session).await?;
         let late = ApplicationOrder::of(&snapshot).late;
+        let lease = snapshot.lease.filter(|lease| self.seems_at_work(lease));
         let steps = snapshot.steps;
         let mut entries = Vec::new();
         let runs = journal::read_runs(&mut *session, before, most).await?;
@@ -85,7 +87,7 @@ impl Engine {
             entries.push(HistoryEntry {
                 out_of_order: late.keys().copied().filter(is_of_run).collect(),
                 files: files.remove(&run.id).unwrap_or_default(),
-                run,
+                run: open_run::seen(run, lease.as_ref()),
                 attempts,
                 output,
                 more_output_after,

@@ -49,6 +49,7 @@ mod meter;
 #[cfg(test)]
 mod model;
 mod nowhere;
+mod open_run;
 mod options;
 mod order;
 mod overview;

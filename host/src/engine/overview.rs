@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::application_order::ApplicationOrder;
 use super::extent::{Candidate, Extent, Standing, to_migrate};
 use super::failure::Failure;
+use super::open_run;
 use super::running::{Rows, Running};
 use super::state::{self, Command, State, Verdict};
 use crate::catalog::{
@@ -474,8 +475,10 @@ pub(super) fn overview(
             .and_then(Failure::from_json),
         // A run whose host is gone waits for nothing.
         pause: snapshot.pause.filter(|_| lease.is_some()),
+        last_run: snapshot
+            .last_run
+            .map(|run| open_run::seen(run, lease.as_ref())),
         lease,
-        last_run: snapshot.last_run,
         commands,
         running: None,
         tenants: None,

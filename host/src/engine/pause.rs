@@ -27,8 +27,12 @@ pub(super) async fn request(engine: &Engine, pause: bool) -> Result<i64, RunErro
         .await?;
     let begun = Fenced::begin(&mut *session, &OperatorsWord, Durability::Flushed);
     let mut fenced = begun.await?;
-    journal::request_pause(fenced.session(), lease.run, pause).await?;
-    match fenced.commit().await {
+    let asked = match journal::request_pause(fenced.session(), lease.run, pause).await {
+        Ok(()) => fenced.commit().await,
+        // Some databases tell before the commit, some at it.
+        Err(error) => Err(error),
+    };
+    match asked {
         Ok(()) => Ok(lease.run),
         // It has ended meanwhile.
         Err(error) if error.kind == ErrorKind::Conflict => {

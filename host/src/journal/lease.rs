@@ -229,7 +229,7 @@ impl Right for Lease {
 pub(super) fn taken() -> Error {
     Error::new(
         ErrorKind::LeaseLost,
-        "another host has taken the lease of this target: this run must not change it any more",
+        "this run must not change the target any more: its lease was taken or broken",
     )
 }
 

@@ -91,7 +91,7 @@ pub struct RunRecord {
     pub verbose: bool,
     /// How many rows its steps said they will go through, once they were asked.
     pub expected_rows: Option<i64>,
-    /// How it ended; none while it runs.
+    /// How it ended; none while it runs. The journal has none, either, of a run whose host died, until the next run begins.
     pub outcome: Option<Outcome>,
     /// Who ran it.
     pub host: String,

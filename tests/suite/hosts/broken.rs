@@ -1,10 +1,12 @@
 //! An operator takes the lease from a host, and says why.
 
-use super::host::Host;
-use super::{LONG_LEASE, MIGRATED, outcomes, steps, stopped_while_it_prepares};
-use crate::place::Place;
+use std::io::{BufRead as _, BufReader};
 
-const TAKEN: &str = "another host has taken the lease of this target";
+use super::host::{Host, signal};
+use super::{LONG_LEASE, MIGRATED, outcomes, steps, stopped_while_it_prepares};
+use crate::place::{Place, Said};
+
+const TAKEN: &str = "its lease was taken or broken";
 
 #[test]
 fn nobody_holds_the_lease_of_a_target_at_rest() {
@@ -70,6 +72,33 @@ fn a_broken_lease_lets_the_next_host_begin_and_the_history_knows_why() {
         .run(&["history"])
         .ends_with(0)
         .and_says("broke its lease: its machine does not answer");
+}
+
+#[test]
+fn a_host_whose_lease_was_broken_says_so_in_the_words_of_the_history() {
+    let place = steps().with_variable("WASMIGRATE_LEASE_SECONDS", LONG_LEASE);
+    let mut asleep = place.start(&["migrate", "--cache", "cold"]);
+    let mut lines = BufReader::new(asleep.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("compiling 0002_one")));
+    signal(asleep.id(), "STOP");
+    place
+        .run(&["lease", "break", "--reason", "to see"])
+        .ends_with(0)
+        .and_says("is broken");
+    signal(asleep.id(), "CONT");
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let rest = rest.join("\n");
+    assert!(
+        rest.contains("interrupted; what was committed stays, the state is migration_required"),
+        "{rest}"
+    );
+    Said::from(asleep.wait_with_output().unwrap())
+        .ends_with(1)
+        .and_says(TAKEN);
+    place
+        .run(&["history"])
+        .ends_with(0)
+        .and_says("run 1  migrate  interrupted");
 }
 
 /// A host that waits for the lease goes on when it is broken.

@@ -5,13 +5,16 @@ mod clocks;
 pub mod host;
 mod postgres;
 pub mod stopped;
+mod while_it_ends;
 
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
+use serde_json::Value;
 
 use crate::application::{self, Application, Kind};
 use crate::place::{Place, Said};
+use crate::service::process::Service;
 use host::{Host, until};
 
 /// A lease that does not run out while a test lasts.
@@ -261,6 +264,30 @@ fn the_next_host_goes_on_at_once_when_the_one_at_work_is_killed() {
     assert!(has_worked(&said));
     assert_eq!(place.one::<String>(MIGRATED), "10000003 1");
     assert_eq!(outcomes(&place), ["interrupted", "done"]);
+}
+
+#[test]
+fn the_run_of_a_dead_host_is_shown_as_interrupted_before_the_next_one_begins() {
+    let place = slow_steps().with_variable("WASMIGRATE_LEASE_SECONDS", LONG_LEASE);
+    let at_work = stopped_in_a_step(&place);
+    let outcome = |command: &[&str], pointer: &str| {
+        let said = place.run(command).ends_with(0).json();
+        said.pointer(pointer).unwrap().clone()
+    };
+    let history = || outcome(&["history", "--json"], "/0/outcome");
+    let status = || outcome(&["status", "--json"], "/last_run/outcome");
+    assert_eq!([history(), status()], [Value::Null, Value::Null]);
+    at_work.kill();
+    assert_eq!([history(), status()], ["interrupted", "interrupted"]);
+    place
+        .run(&["history"])
+        .ends_with(0)
+        .and_says("run 1  migrate  interrupted");
+    let service = Service::start(&place);
+    let runs = service.get("/api/v1/runs").json();
+    assert_eq!(runs[0]["outcome"], "interrupted");
+    // Whoever looks writes nothing.
+    assert_eq!(outcomes(&place), ["running"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
 use crate::application::{self, Kind};
 use crate::place::Place;
 
-const TAKEN: &str = "another host has taken the lease of this target";
+const TAKEN: &str = "its lease was taken or broken";
 
 #[test]
 fn a_host_that_slept_through_its_lease_cannot_commit_anything() {

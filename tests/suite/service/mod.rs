@@ -14,6 +14,7 @@ mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod remote;
+mod restarted;
 mod simultaneous;
 mod steps;
 mod terminated;

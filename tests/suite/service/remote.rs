@@ -10,6 +10,7 @@ use super::process::{Service, TOKEN};
 use super::proxy::{self, Events};
 use super::{applied, gated, held_in, open_gate, outcomes};
 use crate::hostile::component::Component;
+use crate::hosts::host::Host;
 use crate::place::{Place, Said};
 
 /// Where somebody sits who has neither the database nor the steps.
@@ -42,6 +43,11 @@ impl Desk {
 
     pub fn run(&self, arguments: &[&str]) -> Said {
         self.place.run(&self.arguments(arguments))
+    }
+
+    /// Starts a command whose events are read while it runs.
+    pub fn start(&self, arguments: &[&str]) -> Host {
+        Host::spawn(self.place.command(&self.arguments(arguments)))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::catalog::{self, Catalog, Digests};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
 use crate::engine::failure::Failure;
+use crate::engine::open_run;
 use crate::engine::overview::{
     Overview, Progress, Repeatable, StepOverview, StepTenants, TenantsSummary,
 };
@@ -73,8 +74,11 @@ pub(in crate::engine) async fn overview(
             .and_then(Failure::from_json),
         // A run whose host is gone waits for nothing.
         pause: snapshot.pause.clone().filter(|_| lease.is_some()),
+        last_run: snapshot
+            .last_run
+            .clone()
+            .map(|run| open_run::seen(run, lease.as_ref())),
         lease,
-        last_run: snapshot.last_run.clone(),
         commands,
         running: None,
         tenants: Some(TenantsSummary {

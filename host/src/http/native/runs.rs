@@ -15,7 +15,7 @@ use super::PAGE;
 use crate::engine::{HistoryEntry, RunError};
 use crate::http::Service;
 use crate::http::problem::Problem;
-use crate::journal::OutputLine;
+use crate::journal::{Outcome, OutputLine};
 
 /// Pauses the run, in whichever host, at its next step or chunk of rows.
 #[utoipa::path(post, path = "/api/v1/pause", tag = "native", responses((status = 200, description = "The number of the run"), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
@@ -162,13 +162,21 @@ pub(in crate::http) async fn cancel(
                 "run {run} is in progress in {}: cancel it there",
                 lease.holder
             ),
-            None => format!("run {run} has ended: {} died", entry.run.host),
+            None => died(&entry),
         },
     ))
 }
 
+fn died(entry: &HistoryEntry) -> String {
+    format!(
+        "run {} has ended: {} died or has lost its lease",
+        entry.run.id, entry.run.host
+    )
+}
+
 fn refuse_ended(entry: &HistoryEntry) -> Result<(), Problem> {
     match entry.run.outcome {
+        Some(Outcome::Interrupted) => Err(Problem::conflict(died(entry))),
         Some(outcome) => Err(Problem::conflict(format!(
             "run {} has ended: {}",
             entry.run.id,
