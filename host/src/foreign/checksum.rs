@@ -42,7 +42,10 @@ impl Checksums {
             Tool::Flyway => vec![flyway::checksum(bytes).to_string()],
             // https://docs.rs/sqlx-core/latest/sqlx_core/migrate/struct.Migration.html
             Tool::Sqlx => vec![hexadecimal(&Sha384::digest(bytes))],
-            Tool::Prisma => vec![sha256(bytes)],
+            Tool::Prisma => in_all_line_ends(bytes)
+                .iter()
+                .map(|bytes| sha256(bytes))
+                .collect(),
             Tool::Refinery => refinery(self.tool, file, bytes),
             Tool::Atlas => self
                 .sums
@@ -60,6 +63,15 @@ impl Checksums {
             | Tool::SqlMigrate => Vec::new(),
         }
     }
+}
+
+/// The file as it is, and as it would be where its lines end in the other way: Prisma takes all of them for the same file.
+/// <https://github.com/prisma/prisma-engines/blob/main/schema-engine/connectors/schema-connector/src/checksum.rs>
+fn in_all_line_ends(bytes: &[u8]) -> [Vec<u8>; 3] {
+    let text = String::from_utf8_lossy(bytes);
+    let unix = text.replace("\r\n", "\n");
+    let windows = unix.replace('\n', "\r\n");
+    [bytes.to_vec(), unix.into_bytes(), windows.into_bytes()]
 }
 
 /// SipHash of name, version and text, as Rust hashes them; the version has 32 bits, or 64 by a feature of refinery.

@@ -251,6 +251,15 @@ fn what_does_not_fit_is_refused() {
     }
 }
 
+#[test]
+fn files_that_git_has_given_other_line_ends_are_prismas() {
+    let all = tools();
+    let tool = all.iter().find(|tool| tool.name == "prisma").unwrap();
+    let place = tool.place();
+    tool.write(&place, tool.files[1], &ORDERS.replace('\n', "\r\n"));
+    place.run(&["import", "--from", "prisma"]).ends_with(0);
+}
+
 /// Tools whose histories cannot be taken over, with what their tables are known by.
 const STRANGERS: [(&str, &str); 21] = [
     (
