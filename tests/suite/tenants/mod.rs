@@ -12,6 +12,7 @@ mod once;
 mod parallel;
 mod phases;
 mod plan;
+mod scripts;
 mod service;
 
 use crate::application::{self, Application, Kind};

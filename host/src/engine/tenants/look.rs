@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::snapshot::{File, Missing, TenantSnapshot, some};
-use super::{RunError, SourceKind, TenancyOptions, list, repeatable};
+use super::{RunError, SourceKind, TenancyOptions, due, list, repeatable};
 use crate::catalog::{Digests, SourceFile};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
@@ -66,6 +66,7 @@ pub(super) async fn read(
         lease: remembered.lease,
         last_applied: 0,
         last_reset: 0,
+        migrating_runs: BTreeSet::new(),
         tallies: Vec::new(),
         had_by_new: BTreeSet::new(),
         place: engine.database.capabilities().tenants,
@@ -76,6 +77,7 @@ pub(super) async fn read(
             TenantPlace::Schema => read_target(&mut snapshot, options, session).await?,
             TenantPlace::Database => read_files(&mut snapshot, engine, session).await?,
         }
+        due::read(&mut snapshot, engine, &sources, session).await?;
     }
     for (file, missing) in snapshot.files.iter().zip(&mut snapshot.missing) {
         if file.kind().is_for_tenants() && snapshot.tenants.is_empty() {
@@ -233,6 +235,10 @@ async fn read_files(
     }
     for (number, tenant) in snapshot.tenants.clone().into_iter().enumerate() {
         let own = read_tenant(engine, &tenant, snapshot.last_reset).await?;
+        let migrated_by = own.0.iter().filter(|record| record.migrated_at.is_some());
+        snapshot
+            .migrating_runs
+            .extend(migrated_by.map(|record| record.run));
         let migrated = |record: &&AppliedRecord| record.state == StepState::Migrated;
         let when = |record: &AppliedRecord| record.finalized_at.or(record.migrated_at);
         let (unfinalized, applied_at) = (
@@ -280,16 +286,27 @@ pub(super) async fn read_new(
     Ok(())
 }
 
+/// A transaction that reads a tenant's own database, where it has one.
+pub(super) async fn open_tenant(
+    engine: &Engine,
+    tenant: &str,
+) -> Result<Option<Box<dyn Session>>, RunError> {
+    let Some(database) = engine.database.tenant(tenant) else {
+        return Ok(None);
+    };
+    let mut session = database.open(Access::Read, &Stop::default()).await?;
+    session.begin_read().await?;
+    Ok(Some(session))
+}
+
 async fn read_tenant(
     engine: &Engine,
     tenant: &str,
     last_reset: i64,
 ) -> Result<(Vec<AppliedRecord>, i64), RunError> {
-    let Some(database) = engine.database.tenant(tenant) else {
+    let Some(mut session) = open_tenant(engine, tenant).await? else {
         return Ok((Vec::new(), 0));
     };
-    let mut session = database.open(Access::Read, &Stop::default()).await?;
-    session.begin_read().await?;
     let own = read_own(&mut *session, last_reset).await?;
     session.rollback().await?;
     Ok(own)

@@ -11,6 +11,7 @@ mod bookkeeping;
 mod changes;
 mod context;
 mod drive;
+mod due;
 mod end;
 mod failed;
 mod history;

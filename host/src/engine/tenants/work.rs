@@ -129,8 +129,8 @@ pub(super) fn schedule(snapshot: &TenantSnapshot, work: Work, only: Option<usize
             ..Schedule::default()
         };
     }
-    // Scripts run at every apply, and with each run that migrates something.
-    let runs_scripts = only.is_some() || matches!(work, Work::Apply) || snapshot.has_pending();
+    // Scripts run at every apply, and with each run that migrates something; else where one that migrated has left them.
+    let runs_scripts = only.is_some() || work == Work::Apply || snapshot.has_to_migrate();
     let at_once: &[Phase] = &[Phase::Migrate, Phase::Finalize];
     let mut later = Vec::new();
     for (place, file) in snapshot.files.iter().enumerate() {
@@ -206,10 +206,7 @@ fn whom(
         (false, _) => vec![None],
     };
     match snapshot.missing.get(place) {
-        _ if file.kind().is_script() => match runs_scripts {
-            true => everybody(),
-            false => Vec::new(),
-        },
+        _ if file.kind().is_script() && runs_scripts => everybody(),
         // A new tenant lacks them all, but for what was left of it beside a target that did not hear of it.
         _ if only.is_some() => match is_for_tenants && !snapshot.had_by_new.contains(&place) {
             true => everybody(),
