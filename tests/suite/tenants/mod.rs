@@ -14,6 +14,7 @@ mod phases;
 mod plan;
 mod scripts;
 mod service;
+mod waiting;
 
 use crate::application::{self, Application, Kind};
 use crate::place::Place;

@@ -36,6 +36,7 @@ mod shared;
 mod snapshot;
 mod sources;
 mod tenant_database;
+mod waiting;
 mod work;
 mod worker;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::snapshot::{File, Missing, TenantSnapshot};
+use super::waiting::Waiting;
 use crate::engine::state::Command;
 use crate::journal::{AppliedRecord, Phase};
 
@@ -66,6 +67,8 @@ pub(super) struct Schedule {
     pub(super) first: Vec<Wave>,
     /// What is only finalized, after all of that: the cut-over.
     pub(super) finalize: Vec<Wave>,
+    /// What was left out, because it waits for tenants that are not wanted.
+    pub(super) waiting: Option<Waiting>,
 }
 
 impl Schedule {
@@ -188,6 +191,7 @@ pub(super) fn schedule(snapshot: &TenantSnapshot, work: Work, only: Option<usize
     Schedule {
         first: in_waves(tasks),
         finalize: in_waves(finalize),
+        waiting: None,
     }
 }
 
