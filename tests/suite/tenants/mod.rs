@@ -5,6 +5,7 @@ mod atomic;
 mod components;
 mod drift;
 mod finalizing;
+mod gone;
 mod history;
 mod killed;
 mod lines;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::snapshot::{File, Missing, TenantSnapshot, some};
-use super::{RunError, SourceKind, TenancyOptions, due, list, repeatable};
+use super::{RunError, SourceKind, TenancyOptions, due, known, list, repeatable};
 use crate::catalog::{Digests, SourceFile};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
@@ -66,6 +66,8 @@ pub(super) async fn read(
         lease: remembered.lease,
         last_applied: 0,
         last_reset: 0,
+        known: BTreeSet::new(),
+        unknown: Vec::new(),
         migrating_runs: BTreeSet::new(),
         tallies: Vec::new(),
         had_by_new: BTreeSet::new(),
@@ -75,7 +77,10 @@ pub(super) async fn read(
         snapshot.last_reset = journal::last_reset(session).await?;
         match snapshot.place {
             TenantPlace::Schema => read_target(&mut snapshot, options, session).await?,
-            TenantPlace::Database => read_files(&mut snapshot, engine, session).await?,
+            TenantPlace::Database => {
+                snapshot.known = known::read(session, &sources).await?;
+                read_files(&mut snapshot, engine, session).await?;
+            }
         }
         due::read(&mut snapshot, engine, &sources, session).await?;
     }
@@ -234,7 +239,14 @@ async fn read_files(
         }
     }
     for (number, tenant) in snapshot.tenants.clone().into_iter().enumerate() {
+        let is_known = snapshot.known.contains(&tenant);
+        if is_known {
+            known::refuse_gone(engine, &tenant)?;
+        }
         let own = read_tenant(engine, &tenant, snapshot.last_reset).await?;
+        if own.1 > 0 && !is_known {
+            snapshot.unknown.push(tenant.clone());
+        }
         let migrated_by = own.0.iter().filter(|record| record.migrated_at.is_some());
         snapshot
             .migrating_runs

@@ -94,6 +94,10 @@ pub(super) struct TenantSnapshot {
     pub(super) last_applied: i64,
     /// The last run that may have reset something.
     pub(super) last_reset: i64,
+    /// The tenants that the target knows to have a file of their own.
+    pub(super) known: BTreeSet<String>,
+    /// Those that have one, and of whom the target does not know that yet.
+    pub(super) unknown: Vec<String>,
     /// The runs that have migrated something for tenants, where each has a file of its own.
     pub(super) migrating_runs: BTreeSet<i64>,
     /// How far each tenant came, where each has a file of its own.
@@ -206,6 +210,8 @@ impl TenantSnapshot {
             lease: None,
             last_applied: 0,
             last_reset: 0,
+            known: BTreeSet::new(),
+            unknown: Vec::new(),
             migrating_runs: BTreeSet::new(),
             tallies: Vec::new(),
             had_by_new: BTreeSet::new(),
