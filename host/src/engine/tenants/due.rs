@@ -20,6 +20,10 @@ pub(super) async fn read(
     if !snapshot.files.iter().any(|file| file.kind().is_script()) {
         return Ok(());
     }
+    // What was applied is not read through where everything went well.
+    if !journal::has_unfinished(session).await? {
+        return Ok(());
+    }
     let own = match snapshot.place {
         TenantPlace::Database => snapshot.tenants.clone(),
         TenantPlace::Schema => Vec::new(),

@@ -7,6 +7,13 @@ use super::list;
 use crate::database::{Result, Session};
 use crate::journal::tables::tables;
 
+/// Whether any run was not done to its end.
+pub async fn has_unfinished(session: &mut dyn Session) -> Result<bool> {
+    let query = "SELECT id FROM wasmigrate_run
+                 WHERE outcome IS NULL OR outcome NOT IN ('done', 'refused') LIMIT 1";
+    Ok(!tables(session).rows(query, &[]).await?.is_empty())
+}
+
 /// The runs that have migrated something that is no script, by what this database says; of what is repeatable, those since
 /// the last reset.
 pub async fn migrating_runs(session: &mut dyn Session, last_reset: i64) -> Result<BTreeSet<i64>> {
