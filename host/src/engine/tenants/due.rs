@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::RunError;
-use super::look::open_tenant;
 use super::snapshot::{File, Missing, TenantSnapshot, some};
+use super::tenant_database::open_tenant;
 use crate::database::{Session, TenantPlace};
 use crate::engine::Engine;
 use crate::journal::{self, SourceRecord};

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::snapshot::{File, Missing, TenantSnapshot, some};
+use super::tenant_database::open_tenant;
 use super::{RunError, SourceKind, TenancyOptions, due, known, list, repeatable};
 use crate::catalog::{Digests, SourceFile};
 use crate::database::{Access, Session, Stop, TenantPlace};
@@ -296,19 +297,6 @@ pub(super) async fn read_new(
         .filter_map(|record| snapshot.place_of(record.source));
     snapshot.had_by_new = had.collect();
     Ok(())
-}
-
-/// A transaction that reads a tenant's own database, where it has one.
-pub(super) async fn open_tenant(
-    engine: &Engine,
-    tenant: &str,
-) -> Result<Option<Box<dyn Session>>, RunError> {
-    let Some(database) = engine.database.tenant(tenant) else {
-        return Ok(None);
-    };
-    let mut session = database.open(Access::Read, &Stop::default()).await?;
-    session.begin_read().await?;
-    Ok(Some(session))
 }
 
 async fn read_tenant(

@@ -2,17 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::work::{Schedule, Task, Wave};
+use super::work::{Schedule, Task, Waiting, Wave};
 use crate::journal::Phase;
-
-/// A file for the target itself that does not run, and with it whatever comes after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Waiting {
-    /// The file's place.
-    pub(super) file: usize,
-    /// The numbers of the tenants that have not done all before it.
-    pub(super) tenants: BTreeSet<usize>,
-}
 
 impl Waiting {
     /// In words, where `key` is the file's path and `name` tells a tenant's name.
@@ -88,4 +79,38 @@ fn cut(waves: &mut Vec<Wave>, is_left_out: impl Fn(&Task) -> bool) -> Option<Wai
         .next()?;
     waves.truncate(number);
     Some(waiting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SourceKind::{SingleMigration, TenantMigration};
+    use super::super::snapshot::{Missing, TenantSnapshot};
+    use super::super::work::{Work, schedule};
+    use super::*;
+
+    /// A file for the target between two for tenants, of which these lack the first.
+    fn left_of(lacking: Vec<usize>, wanted: usize) -> (Vec<usize>, Option<Waiting>) {
+        let files = [
+            ("one", TenantMigration),
+            ("shared", SingleMigration),
+            ("two", TenantMigration),
+        ];
+        let mut snapshot = TenantSnapshot::of(&files, &["acme", "beta"]);
+        snapshot.missing = vec![Missing::Some(lacking), Missing::All, Missing::All];
+        let mut schedule = schedule(&snapshot, Work::Finalize, None);
+        schedule.keep_tenants(|tenant| tenant == wanted);
+        let files = schedule.tasks().map(|task| task.file).collect();
+        (files, schedule.waiting)
+    }
+
+    #[test]
+    fn what_is_left_out_keeps_back_only_what_comes_after_it() {
+        let waiting = Waiting {
+            file: 1,
+            tenants: BTreeSet::from([1]),
+        };
+        assert_eq!(left_of(vec![0, 1], 0), (vec![0], Some(waiting.clone())));
+        assert_eq!(left_of(vec![0], 0), (vec![0, 1, 2, 0, 1, 2], None));
+        assert_eq!(left_of(vec![1], 0), (vec![], Some(waiting)));
+    }
 }

@@ -1,9 +1,8 @@
 //! What a run of tenants has to do: which files, for whom, and which of their phases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::snapshot::{File, Missing, TenantSnapshot};
-use super::waiting::Waiting;
 use crate::engine::state::Command;
 use crate::journal::{AppliedRecord, Phase};
 
@@ -59,6 +58,15 @@ pub(super) struct Task {
 
 /// What can be done before anything after it starts: one file for the target, or files for tenants.
 pub(super) type Wave = Vec<Task>;
+
+/// A file for the target itself that does not run, and with it whatever comes after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// The file's place.
+    pub(super) file: usize,
+    /// The numbers of the tenants that have not done all before it.
+    pub(super) tenants: BTreeSet<usize>,
+}
 
 /// The tasks of a run, by phase.
 #[derive(Debug, Default)]
