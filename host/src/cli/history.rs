@@ -132,12 +132,14 @@ fn done(file: &RunFile) -> String {
         (false, _) => String::new(),
         (true, _) => format!(" for {}", counted(count, "tenant", "tenants")),
     };
-    let phases = [("migrated", file.migrated), ("finalized", file.finalized)];
-    match phases {
-        [(_, migrated), (_, finalized)] if migrated == finalized => {
-            format!("migrated and finalized{}", tenants(migrated))
-        }
-        _ => {
+    let phases = [
+        ("migrated", file.migrated),
+        ("finalized", file.finalized),
+        ("reset", file.reset),
+    ];
+    match file.migrated == file.finalized && file.reset == 0 {
+        true => format!("migrated and finalized{}", tenants(file.migrated)),
+        false => {
             let done = phases.iter().filter(|(_, count)| *count > 0);
             let told: Vec<String> = done
                 .map(|(phase, count)| format!("{phase}{}", tenants(*count)))

@@ -211,7 +211,7 @@ pub(super) async fn run(
 /// What a run of some of the steps has left.
 fn pending(overview: &Overview) -> String {
     let mut pending = overview.planned(&Extent::All).unwrap_or_default();
-    pending.retain(|step| !step.is_script());
+    pending.retain(|step| !step.is_script() || step.is_due());
     let migrated = |step: &&StepOverview| step.progress == Progress::Migrated;
     let last = overview.steps.iter().rfind(migrated);
     let them = match pending.len() {

@@ -135,6 +135,12 @@ fn show(overview: &Overview, terminal: &Terminal) {
                             tenants.applied,
                             tenants.applied + tenants.pending
                         ),
+                    (0, Some(tenants)) if tenants.kind.is_for_tenants() && tenants.pending > 0 => {
+                        format!(
+                            "  due for {}",
+                            counted(tenants.pending, "tenant", "tenants")
+                        )
+                    }
                     (0, _) => String::new(),
                     (rows, _) => format!("  {}", counted(rows, "bad row", "bad rows")),
                 },

@@ -274,6 +274,9 @@ pub trait Database: Send + Sync {
     /// Whether the first session that writes begins a new database.
     fn is_new(&self) -> bool;
 
+    /// Whether it was made before, should it ever have been, and is not there any more; not where the user asks for a new one.
+    fn is_gone(&self) -> bool;
+
     /// Which database it is. Ask [`Database::capabilities`] instead wherever one of them is what matters.
     fn kind(&self) -> Kind;
 

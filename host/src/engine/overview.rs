@@ -172,6 +172,12 @@ impl StepOverview {
         let tenants = self.tenants.as_ref();
         tenants.is_some_and(|tenants| tenants.kind.is_script())
     }
+
+    /// Whether it is pending for somebody by itself: of scripts, those that a run which migrated something has left.
+    pub fn is_due(&self) -> bool {
+        let tenants = self.tenants.as_ref();
+        tenants.is_some_and(|tenants| tenants.pending > 0)
+    }
 }
 
 /// Where a target stands.
@@ -223,8 +229,8 @@ pub struct Overview {
 }
 
 impl Overview {
-    /// The steps that a `migrate` with this extent would run, in order. Scripts run with the last of the migrations, not by
-    /// themselves; repeatable steps when nothing else is left.
+    /// The steps that a `migrate` with this extent would run, in order. Scripts run with the last of the migrations, or when
+    /// a run has left them; repeatable steps when nothing else is left.
     pub fn planned(&self, extent: &Extent) -> Result<Vec<&StepOverview>, String> {
         let is_pending =
             |step: &StepOverview| matches!(step.progress, Progress::Pending | Progress::Started);
@@ -247,9 +253,11 @@ impl Overview {
             extent.included(label, names).unwrap_or(why)
         })?;
         let is_whole = migrated == to_migrate(&Extent::All, &candidates)?;
+        let is_repeated = |step: &StepOverview| step.repeatable.is_some() && is_pending(step);
+        let migrates = !migrated.is_empty() || self.steps.iter().any(is_repeated);
         let planned = |step: &&StepOverview| match step.is_script() {
             _ if step.repeatable.is_some() => is_whole && is_pending(step),
-            true => is_whole && !migrated.is_empty() && is_pending(step),
+            true => is_whole && (migrates || step.is_due()) && is_pending(step),
             false => migrated.contains(&step.index),
         };
         Ok(self.steps.iter().filter(planned).collect())
@@ -258,8 +266,9 @@ impl Overview {
     /// The state that the target would be in, were its failure forgotten.
     pub fn state_without_failure(&self) -> State {
         let is_any = |wanted: &[Progress]| {
-            let mut migrations = self.steps.iter().filter(|step| !step.is_script());
-            migrations.any(|step| wanted.contains(&step.progress))
+            let is_counted = |step: &&StepOverview| !step.is_script() || step.is_due();
+            let mut counted = self.steps.iter().filter(is_counted);
+            counted.any(|step| wanted.contains(&step.progress))
         };
         match self.state.is_failed() {
             false => self.state,

@@ -46,6 +46,10 @@ impl Database for FaultInjector {
         self.inner.is_new()
     }
 
+    fn is_gone(&self) -> bool {
+        self.inner.is_gone()
+    }
+
     fn kind(&self) -> Kind {
         self.inner.kind()
     }

@@ -41,6 +41,46 @@ fn history_tells_for_how_many_each_file_was_run() {
     }
 }
 
+/// A reset takes nothing from the history of what it undoes, and has its own.
+#[test]
+fn history_keeps_what_was_reset() {
+    for how in [&["--atomic"][..], &["--parallel", "2"]] {
+        let place = counting().with_tenants(&["acme", "beta", "gamma"]);
+        let phases = "-- wasmigrate:migrate\nSELECT 1;\n-- wasmigrate:reset\nSELECT 1;";
+        place.write_step("tenants/002_add.sql", phases.as_bytes());
+        place.write_step("single/003.sql", phases.as_bytes());
+        let run = |command: &str| place.run(&[&[command], how].concat()).ends_with(0);
+        for _ in 0..2 {
+            run("migrate");
+            run("reset").and_says("migration_required");
+        }
+        run("reset").and_says("nothing to do");
+        let history = place.run(&["history", "-n", "4"]).ends_with(0).stdout;
+        let lines: Vec<&str> = history
+            .lines()
+            .filter(|line| line.starts_with("  "))
+            .collect();
+        let migrated = [
+            "  tenants/002_add.sql  migrated for 3 tenants",
+            "  single/003.sql  migrated",
+        ];
+        let reset = [
+            "  tenants/002_add.sql  reset for 3 tenants",
+            "  single/003.sql  reset",
+        ];
+        assert_eq!(
+            lines,
+            [reset, migrated, reset, migrated].concat(),
+            "{history}"
+        );
+        run("finalize").and_says("the state is finalized");
+        place
+            .run(&["history", "-n", "1"])
+            .and_says("  tenants/002_add.sql  migrated and finalized for 3 tenants\n");
+        place.run(&["verify"]).ends_with(0);
+    }
+}
+
 /// Not as long as all that ran before it in the same transaction.
 #[test]
 fn what_failed_took_its_own_time() {

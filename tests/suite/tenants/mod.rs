@@ -5,6 +5,7 @@ mod atomic;
 mod components;
 mod drift;
 mod finalizing;
+mod gone;
 mod history;
 mod killed;
 mod lines;
@@ -12,7 +13,9 @@ mod once;
 mod parallel;
 mod phases;
 mod plan;
+mod scripts;
 mod service;
+mod waiting;
 
 use crate::application::{self, Application, Kind};
 use crate::place::Place;

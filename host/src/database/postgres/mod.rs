@@ -87,6 +87,10 @@ impl Database for Postgres {
         false
     }
 
+    fn is_gone(&self) -> bool {
+        false
+    }
+
     fn kind(&self) -> Kind {
         Kind::Postgres
     }

@@ -214,6 +214,10 @@ impl Database for Sqlite {
         self.mode == FileMode::OrNew && !self.path.exists()
     }
 
+    fn is_gone(&self) -> bool {
+        self.mode != FileMode::OrNew && !self.path.exists()
+    }
+
     fn kind(&self) -> Kind {
         Kind::Sqlite
     }

@@ -12,28 +12,17 @@ use super::changes::JournalChanges;
 use super::context::{TenancyContext, finish};
 use super::end::{as_written, end, has_ended};
 use super::failed::{Failed, cancelled, no_session, outcome_of, without_task};
+use super::known;
+use super::open_database::OpenDatabase;
 use super::progress::ProgressReporter;
-use super::remaining::Rows;
-use super::tenant_database::enter;
 use super::work::{Schedule, Task, Work, concerned};
-use crate::database::{Access, Authority, Durability, ErrorKind, Session, is_journal};
+use crate::database::{Authority, Durability, ErrorKind, Session, is_journal};
 use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
 use crate::engine::transaction::RunContext;
 use crate::engine::uncommitted::Uncommitted;
 use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome};
-
-/// One of the databases that a run changes together.
-struct OpenDatabase {
-    /// None while a file has it.
-    session: Option<Box<dyn Session>>,
-    changes: JournalChanges,
-    /// None in a dry run.
-    lease: Option<Lease>,
-    /// What the tenant's own journal says of it; none of what is in the target, whose journal nobody else could change.
-    rows: Option<Rows>,
-}
 
 /// The transactions of one try.
 pub(super) struct AtomicRun<'a> {
@@ -103,6 +92,7 @@ pub(super) async fn run(
                     outcome,
                     Some(&failure),
                     &failures,
+                    &[],
                 )
                 .await
             };
@@ -302,7 +292,7 @@ impl<'a> AtomicRun<'a> {
         if self.tenancy.stop.is_cancelled() {
             return Err(cancelled());
         }
-        let number = self.database(task).await?;
+        let number = self.database_of(task.tenant).await?;
         let rows = self
             .databases
             .get(&number)
@@ -336,46 +326,20 @@ impl<'a> AtomicRun<'a> {
         Ok(())
     }
 
-    /// The database that a task changes, with its transaction open.
-    async fn database(&mut self, task: &Task) -> Result<usize, Failure> {
-        let Some(tenant) = self.tenancy.tenant(task) else {
+    /// The database of a tenant, or of the target, with its transaction open.
+    async fn database_of(&mut self, tenant: Option<usize>) -> Result<usize, Failure> {
+        let number = tenant.map_or(0, |tenant| tenant + 1);
+        let Some(tenant) = tenant.and_then(|tenant| self.tenancy.tenants.get(tenant)) else {
             return Ok(0);
         };
         let Some(database) = self.tenancy.engine.database.tenant(&tenant.name) else {
             return Ok(0);
         };
-        let number = task.tenant.map_or(0, |tenant| tenant + 1);
-        if self.databases.contains_key(&number) {
-            return Ok(number);
+        if !self.databases.contains_key(&number) {
+            let opened = OpenDatabase::of_tenant(&*database, tenant, self.tenancy, self.schedule);
+            let opened = opened.await.map_err(Failure::from_database)?;
+            self.databases.insert(number, opened);
         }
-        let opened = async {
-            let lease = self.tenancy.lease.as_ref().map(Lease::for_tenant);
-            let access = match lease {
-                Some(_) => Access::Write,
-                None => Access::Rehearsal,
-            };
-            let mut session = database.open(access, self.tenancy.stop).await?;
-            if let Some(lease) = &lease {
-                enter(&mut *session, lease, self.tenancy, self.schedule).await?;
-            }
-            session.begin(Durability::Flushed).await?;
-            // The tenant may have been committed since it was read: by a host that slept, or in an earlier try.
-            let rows = match lease {
-                Some(_) => {
-                    let run = self.tenancy.run();
-                    journal::read_applied_for(&mut *session, &tenant.name, run).await?
-                }
-                None => Vec::new(),
-            };
-            crate::database::Result::Ok(OpenDatabase {
-                session: Some(session),
-                changes: JournalChanges::default(),
-                rows: lease.is_some().then(|| Rows::new(rows)),
-                lease,
-            })
-        };
-        let database = opened.await.map_err(Failure::from_database)?;
-        self.databases.insert(number, database);
         Ok(number)
     }
 
@@ -386,6 +350,10 @@ impl<'a> AtomicRun<'a> {
         };
         let tenancy = self.tenancy;
         let schema = tenancy.tenants.last().map(|tenant| &*tenant.schema);
+        if let Some(number) = tenancy.tenants.len().checked_sub(1) {
+            // It is there from now on, though there be no file for it yet.
+            self.database_of(Some(number)).await?;
+        }
         let session = self.session(0).map_err(|(_, failure)| failure)?;
         let added = async {
             session.enter_schema(None).await?;
@@ -430,6 +398,11 @@ impl<'a> AtomicRun<'a> {
     ) -> crate::database::Result<()> {
         let tenancy = self.tenancy;
         let is_target = |number: &usize| *number == 0;
+        let own = self
+            .databases
+            .keys()
+            .filter_map(|number| number.checked_sub(1));
+        let unknown: Vec<&str> = tenancy.unknown(own.collect()).collect();
         let mut sealed = Vec::with_capacity(self.databases.len());
         for (number, database) in &mut self.databases {
             let (Some(session), Some(right)) = (&mut database.session, &database.lease) else {
@@ -452,6 +425,7 @@ impl<'a> AtomicRun<'a> {
             {
                 journal::write_tenant(session, name).await?;
             }
+            known::write(unknown.iter().copied(), session).await?;
             for failure in failures {
                 journal::write_failure(session, failure).await?;
             }

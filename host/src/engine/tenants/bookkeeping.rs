@@ -202,6 +202,11 @@ impl Worker<'_> {
         self.open(&[]).await.map_err(Failure::from_database)?;
         let session = self.session.as_mut().ok_or_else(no_session)?;
         let unwritten = lock(&self.shared.unwritten).clone();
+        let committed = lock(&self.shared.committed)
+            .keys()
+            .filter_map(|(_, tenant)| *tenant)
+            .collect();
+        let unknown: Vec<&str> = self.shared.tenancy.unknown(committed).collect();
         let ended = end(
             &mut **session,
             lease,
@@ -209,6 +214,7 @@ impl Worker<'_> {
             outcome,
             failure,
             &unwritten,
+            &unknown,
         );
         ended.await.map_err(Failure::from_database)
     }

@@ -14,14 +14,14 @@ pub(super) struct JournalChanges {
     places: HashMap<(usize, Option<usize>), usize>,
     updated: Vec<AppliedRecord>,
     finalized: Vec<i64>,
-    forgotten: Vec<i64>,
+    reset: Vec<i64>,
 }
 
 impl JournalChanges {
     /// Takes note of a task that is done; `record` is its row as it is then.
     pub(super) fn note(&mut self, task: &Task, record: AppliedRecord) {
         match (&task.record, task.phases) {
-            (_, [Phase::Reset]) => self.forgotten.push(record.id),
+            (_, [Phase::Reset]) => self.reset.push(record.id),
             (Some(before), _) if before.state == StepState::Started => self.updated.push(record),
             (Some(_), _) => self.finalized.push(record.id),
             // What this transaction has migrated.
@@ -52,7 +52,7 @@ impl JournalChanges {
             journal::update_applied(session, record).await?;
         }
         journal::finalize_applied(session, &self.finalized, run).await?;
-        journal::forget_applied(session, &self.forgotten).await
+        journal::set_applied_aside(session, &self.reset, run).await
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
             record(3, Migrated),
         );
         assert_eq!(ids(&changes.updated), [(1, Migrated)]);
-        assert_eq!((changes.finalized, changes.forgotten), (vec![2], vec![3]));
+        assert_eq!((changes.finalized, changes.reset), (vec![2], vec![3]));
         assert!(changes.new.is_empty());
     }
 

@@ -1,6 +1,6 @@
 //! What all who work on one run of tenants share, and how one of them runs a task.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -29,6 +29,8 @@ pub(super) struct TenancyContext<'c> {
     /// The files that are to be run, by their places.
     pub(super) loaded: BTreeMap<usize, Loaded>,
     pub(super) tenants: Vec<Tenant>,
+    /// The tenants that the target knows to have a file of their own.
+    pub(super) known: &'c BTreeSet<String>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stop: &'c Stop,
     /// None in a dry run.

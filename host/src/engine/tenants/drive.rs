@@ -16,7 +16,7 @@ use super::request::{RunRequest, TenancyReport, as_refusal, database};
 use super::select::{self, tenants};
 use super::sources::write_new;
 use super::work::{Schedule, Work, concerned};
-use super::{ApplyError, RolloutStrategy, TenancyOptions};
+use super::{ApplyError, RolloutStrategy, TenancyOptions, known};
 use crate::database::{Session, Stop};
 use crate::engine::acquire::{self, Acquired, Beginning, Locked, Turn};
 use crate::engine::event::{Event, Observer};
@@ -84,6 +84,9 @@ pub(super) async fn drive(
         select::refuse_ahead(&snapshot, &schedule, request.work)?;
     }
     let ids = write_new(engine, &snapshot, &schedule, &mut *session).await?;
+    // Of what a run has made that did not come to its end.
+    let unknown = snapshot.unknown.iter().map(String::as_str);
+    database(known::write(unknown, &mut *session).await)?;
     let beginning = Beginning {
         command: request.work.as_str(),
         phase: phases::first(request.work, &schedule),
@@ -103,6 +106,7 @@ pub(super) async fn drive(
         ids: &ids,
         loaded: BTreeMap::new(),
         tenants,
+        known: &snapshot.known,
         observer: Arc::clone(&observer),
         stop,
         lease: Some(lease.clone()),
@@ -160,7 +164,16 @@ async fn perform(
             let written = async {
                 session.rollback().await?;
                 session.reconnect().await?;
-                end(&mut *session, lease, &output, outcome, Some(&failure), &[]).await
+                end(
+                    &mut *session,
+                    lease,
+                    &output,
+                    outcome,
+                    Some(&failure),
+                    &[],
+                    &[],
+                )
+                .await
             };
             let (outcome, failure) = as_written(written.await, outcome, failure);
             Err((outcome, tenancy.unnamed(failure)))

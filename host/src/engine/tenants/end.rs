@@ -1,12 +1,13 @@
 //! The end of a run of tenants, and the tries that failed in it.
 
+use super::known;
 use crate::database::{ErrorKind, Result, Session};
 use crate::engine::end::{self, Ending};
 use crate::engine::failure::Failure;
 use crate::engine::run_output::RunOutput;
 use crate::journal::{self, AttemptRecord, Lease, Outcome};
 
-/// Ends a run together with the tries in it that failed and are not written down.
+/// Ends a run together with the tries in it that failed and are not written down, and the tenants whose databases it has made.
 pub(super) async fn end(
     session: &mut dyn Session,
     lease: &Lease,
@@ -14,6 +15,7 @@ pub(super) async fn end(
     outcome: Outcome,
     failure: Option<&Failure>,
     failures: &[AttemptRecord],
+    unknown: &[&str],
 ) -> Result<()> {
     let ending = Ending {
         outcome,
@@ -23,7 +25,7 @@ pub(super) async fn end(
         for failure in failures {
             journal::write_failure(fenced.session(), failure).await?;
         }
-        Ok(())
+        known::write(unknown.iter().copied(), fenced.session()).await
     })
     .await
 }

@@ -22,6 +22,9 @@ pub struct RunFile {
     pub migrated: u64,
     /// For how many tenants the run finalized it; 1 for the target itself.
     pub finalized: u64,
+    /// For how many tenants the run reset it; 1 for the target itself.
+    #[serde(default)]
+    pub reset: u64,
 }
 
 /// The files of these runs, by run, in the order of their names.
@@ -78,9 +81,11 @@ async fn read(
                 kind,
                 migrated: 0,
                 finalized: 0,
+                reset: 0,
             });
         file.migrated += tally.migrated;
         file.finalized += tally.finalized;
+        file.reset += tally.reset;
     }
     Ok(())
 }

@@ -48,6 +48,11 @@ impl Job for TenantsJob<'_> {
         refuse_after_a_failed_finalize(&found.snapshot, self.request)?;
         // A new tenant is added even when there are no files for it.
         let schedule = select::schedule(&found.snapshot, &found.failed, self.request, None)?;
+        if let Some(waiting) = select::waiting(&found.snapshot, &schedule)
+            && schedule.is_empty()
+        {
+            return Err(RunError::Refused(format!("{waiting}; nothing was run")).into());
+        }
         let has_work = self.request.new_tenant.is_some() || !schedule.is_empty();
         if has_work {
             select::refuse_canaries(&found.snapshot, &self.request.strategy)?;

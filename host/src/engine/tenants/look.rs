@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::snapshot::{File, Missing, TenantSnapshot, some};
-use super::{RunError, SourceKind, TenancyOptions, list, repeatable};
+use super::tenant_database::open_tenant;
+use super::{RunError, SourceKind, TenancyOptions, due, known, list, repeatable};
 use crate::catalog::{Digests, SourceFile};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
@@ -66,6 +67,9 @@ pub(super) async fn read(
         lease: remembered.lease,
         last_applied: 0,
         last_reset: 0,
+        known: BTreeSet::new(),
+        unknown: Vec::new(),
+        migrating_runs: BTreeSet::new(),
         tallies: Vec::new(),
         had_by_new: BTreeSet::new(),
         place: engine.database.capabilities().tenants,
@@ -74,8 +78,12 @@ pub(super) async fn read(
         snapshot.last_reset = journal::last_reset(session).await?;
         match snapshot.place {
             TenantPlace::Schema => read_target(&mut snapshot, options, session).await?,
-            TenantPlace::Database => read_files(&mut snapshot, engine, session).await?,
+            TenantPlace::Database => {
+                snapshot.known = known::read(session, &sources).await?;
+                read_files(&mut snapshot, engine, session).await?;
+            }
         }
+        due::read(&mut snapshot, engine, &sources, session).await?;
     }
     for (file, missing) in snapshot.files.iter().zip(&mut snapshot.missing) {
         if file.kind().is_for_tenants() && snapshot.tenants.is_empty() {
@@ -232,7 +240,18 @@ async fn read_files(
         }
     }
     for (number, tenant) in snapshot.tenants.clone().into_iter().enumerate() {
+        let is_known = snapshot.known.contains(&tenant);
+        if is_known {
+            known::refuse_gone(engine, &tenant)?;
+        }
         let own = read_tenant(engine, &tenant, snapshot.last_reset).await?;
+        if own.1 > 0 && !is_known {
+            snapshot.unknown.push(tenant.clone());
+        }
+        let migrated_by = own.0.iter().filter(|record| record.migrated_at.is_some());
+        snapshot
+            .migrating_runs
+            .extend(migrated_by.map(|record| record.run));
         let migrated = |record: &&AppliedRecord| record.state == StepState::Migrated;
         let when = |record: &AppliedRecord| record.finalized_at.or(record.migrated_at);
         let (unfinalized, applied_at) = (
@@ -285,11 +304,9 @@ async fn read_tenant(
     tenant: &str,
     last_reset: i64,
 ) -> Result<(Vec<AppliedRecord>, i64), RunError> {
-    let Some(database) = engine.database.tenant(tenant) else {
+    let Some(mut session) = open_tenant(engine, tenant).await? else {
         return Ok((Vec::new(), 0));
     };
-    let mut session = database.open(Access::Read, &Stop::default()).await?;
-    session.begin_read().await?;
     let own = read_own(&mut *session, last_reset).await?;
     session.rollback().await?;
     Ok(own)

@@ -93,7 +93,7 @@ pub(in crate::engine) async fn overview(
 
 /// How many tenants lack something.
 fn behind(snapshot: &TenantSnapshot) -> u64 {
-    let lacking = snapshot.lacking();
+    let lacking = snapshot.lacking(|_| true);
     lacking.iter().filter(|files| **files > 0).count() as u64
 }
 
@@ -101,7 +101,9 @@ fn step(snapshot: &TenantSnapshot, place: usize, file: &File) -> StepOverview {
     let pending = snapshot.pending_of(place);
     let progress = match file.kind().is_script() {
         // It is never done: it runs again with whatever else does.
-        true if file.id.is_some() && !snapshot.has_pending() => Progress::Finalized,
+        true if file.id.is_some() && pending == 0 && !snapshot.has_to_migrate() => {
+            Progress::Finalized
+        }
         true => Progress::Pending,
         false if pending > 0 && file.started > 0 => Progress::Started,
         false if pending > 0 => Progress::Pending,
@@ -269,10 +271,12 @@ pub(in crate::engine) async fn tenants(
             }
         }
     }
-    let tenants = snapshot.tenants.iter().zip(snapshot.lacking());
-    let tenants = tenants.map(|(name, pending)| {
+    let lacking = snapshot.lacking(|file| !file.kind().is_script());
+    let lacking = lacking.into_iter().zip(snapshot.lacking(|_| true));
+    let tenants = snapshot.tenants.iter().zip(lacking);
+    let tenants = tenants.map(|(name, (lacking, pending))| {
         let tally = tallies.get(&**name);
-        let applied = (files.len() as u64).saturating_sub(pending);
+        let applied = (files.len() as u64).saturating_sub(lacking);
         let unfinalized = tally.map_or(0, |tally| tally.unfinalized);
         TenantOverview {
             name: name.clone(),

@@ -4,7 +4,7 @@
 //! where it is, and the others continue. What is for the target itself runs alone, when all before it is done. The finalize of
 //! one tenant's files, and their reset, are one transaction.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -14,10 +14,11 @@ use super::context::TenancyContext;
 use super::failed::{cancelled, outcome_of, outcome_of_refusal};
 use super::phases::pass_the_gate;
 use super::shared::{Shared, lock};
-use super::work::{Schedule, Task, Wave};
+use super::waiting::{not_wanted, waits};
+use super::work::{Schedule, Task, Waiting, Wave};
 use super::worker::Worker;
 use crate::database::Session;
-use crate::engine::failure::Failure;
+use crate::engine::failure::{Blame, Failure};
 use crate::engine::run_output::RunOutput;
 use crate::engine::supervisor::on_this_thread;
 use crate::journal::{Lease, Outcome, Phase};
@@ -70,9 +71,11 @@ pub(super) async fn run(
         }
     }
     if not_finalized.is_some() {
-        why_over = why_over.or(Some("and nothing was finalized"));
+        why_over = why_over.or(Some("and nothing was finalized".to_owned()));
     }
-    let failed = shared.summary(why_over);
+    let failed = shared.summary(why_over.as_deref());
+    let waiting = schedule.waiting.as_ref();
+    let waiting = waiting.map(|waiting| not_wanted(&in_words(tenancy, waiting)));
     let (outcome, failure) = match (shared.why_over(), &failed, not_finalized) {
         (Some(why), _, _) => (Outcome::Failed, Some(why)),
         (None, Some((_, failure)), _) => (outcome_of(failure), Some(failure.clone())),
@@ -80,7 +83,13 @@ pub(super) async fn run(
         (None, None, None) if tenancy.stop.is_cancelled() => {
             (Outcome::Cancelled, Some(cancelled()))
         }
-        (None, None, None) => (Outcome::Done, None),
+        (None, None, None) => match waiting {
+            Some(why) => (
+                Outcome::Failed,
+                Some(Failure::new("failed", Blame::Operator, why)),
+            ),
+            None => (Outcome::Done, None),
+        },
     };
     if outcome == Outcome::Failed && shared.failed_only_before_the_finalize() {
         // What failed is what counts: these tenants are to be migrated again.
@@ -116,8 +125,12 @@ async fn waves(
     target: &mut Worker<'_>,
     options: &ParallelOptions<'_>,
     waves: &[Wave],
-) -> Option<&'static str> {
-    for wave in waves {
+) -> Option<String> {
+    for (number, wave) in waves.iter().enumerate() {
+        let failed = shared.failed_tenants();
+        if let Some(waiting) = waits(waves, number, |task| failed.contains(&task.tenant)) {
+            return Some(in_words(shared.tenancy, &waiting));
+        }
         let is_for_tenants = wave.first().is_some_and(|task| task.tenant.is_some());
         let why_over = match is_for_tenants {
             true => tenants(shared, target, options, wave).await,
@@ -126,6 +139,7 @@ async fn waves(
                 "a file for the target itself failed"
             }),
         };
+        let why_over = why_over.map(str::to_owned);
         if why_over.is_some() || shared.tenancy.stop.is_cancelled() {
             return why_over;
         }
@@ -134,10 +148,20 @@ async fn waves(
             shared.end(failure);
         }
         if shared.why_over().is_some() {
-            return Some("the database was lost");
+            return Some("the database was lost".to_owned());
         }
     }
     None
+}
+
+/// For whom a file for the target itself waits.
+fn in_words(tenancy: &TenancyContext<'_>, waiting: &Waiting) -> String {
+    let file = tenancy.files.get(waiting.file);
+    let key = file.map_or("", |file| &*file.source.key);
+    waiting.in_words(key, |tenant| {
+        let tenant = tenancy.tenants.get(tenant);
+        tenant.map(|tenant| &*tenant.name)
+    })
 }
 
 /// Runs the files of many tenants; returns why no further tenant may begin, when that is so.
@@ -148,10 +172,7 @@ async fn tenants(
     wave: &Wave,
 ) -> Option<&'static str> {
     let tenancy = shared.tenancy;
-    let failed: BTreeSet<Option<usize>> = lock(&shared.failed)
-        .iter()
-        .map(|(task, _)| task.tenant)
-        .collect();
+    let failed = shared.failed_tenants();
     let mut tasks: BTreeMap<Option<usize>, Vec<Task>> = BTreeMap::new();
     for task in wave.iter().filter(|task| !failed.contains(&task.tenant)) {
         tasks.entry(task.tenant).or_default().push(task.clone());
@@ -182,6 +203,10 @@ async fn tenants(
         }
         if tenancy.stop.is_cancelled() {
             return None;
+        }
+        if shared.why_over().is_none() && !lock(&queue).is_empty() {
+            let message = "no worker could start for some tenants";
+            shared.end(Failure::new("host", Blame::Host, message));
         }
     }
     None

@@ -89,6 +89,7 @@ pub(super) async fn rehearse(
         ids: &[],
         loaded: BTreeMap::new(),
         tenants,
+        known: &snapshot.known,
         observer,
         stop,
         lease: None,

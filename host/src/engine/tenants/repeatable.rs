@@ -95,10 +95,11 @@ impl TenantSnapshot {
         self.files.iter().any(|file| file.kind().is_repeatable())
     }
 
-    /// How many files each tenant lacks, by its number.
-    pub(super) fn lacking(&self) -> Vec<u64> {
+    /// How many of some files each tenant lacks, by its number.
+    pub(super) fn lacking(&self, is_counted: impl Fn(&File) -> bool) -> Vec<u64> {
         let mut lacking = vec![0; self.tenants.len()];
-        for (file, missing) in self.files.iter().zip(&self.missing) {
+        let files = self.files.iter().zip(&self.missing);
+        for (file, missing) in files.filter(|(file, _)| is_counted(file)) {
             match missing {
                 Missing::All if file.kind().is_for_tenants() => {
                     lacking.iter_mut().for_each(|files| *files += 1);

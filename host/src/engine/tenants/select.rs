@@ -7,7 +7,7 @@ use super::overview;
 use super::request::{RunRequest, database};
 use super::snapshot::{File, Missing, TenantSnapshot};
 use super::work::{self, Schedule, Task, Wave, Work, concerned};
-use super::{ApplyError, RolloutStrategy, Source, Tenant, sources};
+use super::{ApplyError, RolloutStrategy, Source, Tenant, sources, waiting};
 use crate::catalog::StepFile;
 use crate::database::{Session, TenantPlace};
 use crate::engine::extent::{Candidate, Extent, Plan, Standing};
@@ -43,9 +43,17 @@ pub(super) fn schedule(
             let name = snapshot.tenants.get(tenant);
             name.is_some_and(|name| failed.contains(name))
         };
-        schedule.retain(|task| task.tenant.is_none_or(is_wanted));
+        schedule.keep_tenants(is_wanted);
     }
     Ok(schedule)
+}
+
+/// Why nothing of it is run: it waits for tenants that are not wanted.
+pub(super) fn waiting(snapshot: &TenantSnapshot, schedule: &Schedule) -> Option<String> {
+    let waiting = schedule.waiting.as_ref()?;
+    let key = &snapshot.files.get(waiting.file)?.source.key;
+    let name = |tenant: usize| snapshot.tenants.get(tenant).map(String::as_str);
+    Some(waiting::not_wanted(&waiting.in_words(key, name)))
 }
 
 /// Leaves out the files that the operator does not want yet. Scripts and what is repeatable run with the last of the

@@ -1,5 +1,6 @@
 //! What all workers of a parallel run share.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -31,6 +32,12 @@ impl Shared<'_> {
     pub(super) fn fail(&self, failed: (Task, Failure)) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         lock(&self.failed).push(failed);
+    }
+
+    /// Who has failed: tenants by their numbers, and none for the target itself.
+    pub(super) fn failed_tenants(&self) -> BTreeSet<Option<usize>> {
+        let failed = lock(&self.failed);
+        failed.iter().map(|(task, _)| task.tenant).collect()
     }
 
     /// Nothing more may be done.

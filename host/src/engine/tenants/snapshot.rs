@@ -81,7 +81,7 @@ pub(super) struct TenantSnapshot {
     pub(super) gone: BTreeMap<i64, GoneFile>,
     /// The tenants' names, in order.
     pub(super) tenants: Vec<String>,
-    /// For whom each migration is pending, by the file's place.
+    /// For whom each file is pending, by its place; of scripts, those that an unfinished run has left.
     pub(super) missing: Vec<Missing>,
     /// What was applied and not finalized, or started outside a transaction and not done.
     pub(super) unfinalized: Vec<AppliedRecord>,
@@ -94,6 +94,12 @@ pub(super) struct TenantSnapshot {
     pub(super) last_applied: i64,
     /// The last run that may have reset something.
     pub(super) last_reset: i64,
+    /// The tenants that the target knows to have a file of their own.
+    pub(super) known: BTreeSet<String>,
+    /// Those that have one, and of whom the target does not know that yet.
+    pub(super) unknown: Vec<String>,
+    /// The runs that have migrated something for tenants, where each has a file of its own.
+    pub(super) migrating_runs: BTreeSet<i64>,
     /// How far each tenant came, where each has a file of its own.
     pub(super) tallies: Vec<TenantTally>,
     /// The places of what the new tenant has already.
@@ -103,11 +109,17 @@ pub(super) struct TenantSnapshot {
 }
 
 impl TenantSnapshot {
-    /// Whether a migration is pending for somebody.
+    /// Whether anything is pending for somebody.
     pub(super) fn has_pending(&self) -> bool {
         self.missing
             .iter()
             .any(|missing| *missing != Missing::Nobody)
+    }
+
+    /// Whether anything is pending with which all scripts run.
+    pub(super) fn has_to_migrate(&self) -> bool {
+        let mut files = self.files.iter().zip(&self.missing);
+        files.any(|(file, missing)| !file.kind().is_script() && *missing != Missing::Nobody)
     }
 
     /// For how many the file is pending.
@@ -198,6 +210,9 @@ impl TenantSnapshot {
             lease: None,
             last_applied: 0,
             last_reset: 0,
+            known: BTreeSet::new(),
+            unknown: Vec::new(),
+            migrating_runs: BTreeSet::new(),
             tallies: Vec::new(),
             had_by_new: BTreeSet::new(),
             place: TenantPlace::Schema,

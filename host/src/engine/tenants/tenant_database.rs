@@ -2,11 +2,26 @@
 
 use std::collections::BTreeSet;
 
+use super::RunError;
 use super::context::TenancyContext;
 use super::sources;
 use super::work::{Schedule, concerned};
-use crate::database::{Durability, Result, Session};
+use crate::database::{Access, Durability, Result, Session, Stop};
+use crate::engine::Engine;
 use crate::journal::{self, Fenced, Lease};
+
+/// A transaction that reads a tenant's own database, where it has one.
+pub(super) async fn open_tenant(
+    engine: &Engine,
+    tenant: &str,
+) -> std::result::Result<Option<Box<dyn Session>>, RunError> {
+    let Some(database) = engine.database.tenant(tenant) else {
+        return Ok(None);
+    };
+    let mut session = database.open(Access::Read, &Stop::default()).await?;
+    session.begin_read().await?;
+    Ok(Some(session))
+}
 
 /// Makes a tenant's own journal, and writes the run's token and its files into it: from then on no host that had entered it
 /// before commits there any more.

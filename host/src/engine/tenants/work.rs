@@ -1,6 +1,6 @@
 //! What a run of tenants has to do: which files, for whom, and which of their phases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::snapshot::{File, Missing, TenantSnapshot};
 use crate::engine::state::Command;
@@ -59,6 +59,15 @@ pub(super) struct Task {
 /// What can be done before anything after it starts: one file for the target, or files for tenants.
 pub(super) type Wave = Vec<Task>;
 
+/// A file for the target itself that does not run, and with it whatever comes after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// The file's place.
+    pub(super) file: usize,
+    /// The numbers of the tenants that have not done all before it.
+    pub(super) tenants: BTreeSet<usize>,
+}
+
 /// The tasks of a run, by phase.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
@@ -66,6 +75,8 @@ pub(super) struct Schedule {
     pub(super) first: Vec<Wave>,
     /// What is only finalized, after all of that: the cut-over.
     pub(super) finalize: Vec<Wave>,
+    /// What was left out, because it waits for tenants that are not wanted.
+    pub(super) waiting: Option<Waiting>,
 }
 
 impl Schedule {
@@ -129,8 +140,8 @@ pub(super) fn schedule(snapshot: &TenantSnapshot, work: Work, only: Option<usize
             ..Schedule::default()
         };
     }
-    // Scripts run at every apply, and with each run that migrates something.
-    let runs_scripts = only.is_some() || matches!(work, Work::Apply) || snapshot.has_pending();
+    // Scripts run at every apply, and with each run that migrates something; else where one that migrated has left them.
+    let runs_scripts = only.is_some() || work == Work::Apply || snapshot.has_to_migrate();
     let at_once: &[Phase] = &[Phase::Migrate, Phase::Finalize];
     let mut later = Vec::new();
     for (place, file) in snapshot.files.iter().enumerate() {
@@ -188,6 +199,7 @@ pub(super) fn schedule(snapshot: &TenantSnapshot, work: Work, only: Option<usize
     Schedule {
         first: in_waves(tasks),
         finalize: in_waves(finalize),
+        waiting: None,
     }
 }
 
@@ -206,10 +218,7 @@ fn whom(
         (false, _) => vec![None],
     };
     match snapshot.missing.get(place) {
-        _ if file.kind().is_script() => match runs_scripts {
-            true => everybody(),
-            false => Vec::new(),
-        },
+        _ if file.kind().is_script() && runs_scripts => everybody(),
         // A new tenant lacks them all, but for what was left of it beside a target that did not hear of it.
         _ if only.is_some() => match is_for_tenants && !snapshot.had_by_new.contains(&place) {
             true => everybody(),

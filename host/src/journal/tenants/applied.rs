@@ -47,7 +47,8 @@ pub async fn read_applied_for(
 
 /// All that may be a run's: what it migrated and finalized, scripts among it, and what is not finalized.
 pub async fn read_applied_by(session: &mut dyn Session, run: i64) -> Result<Vec<AppliedRecord>> {
-    let condition = "run = $1 OR finalized_by = $1 OR (once = 0 AND state <> 'finalized')";
+    let condition =
+        "once >= 0 AND (run = $1 OR finalized_by = $1 OR (once = 0 AND state <> 'finalized'))";
     read(session, condition, &[run.into()]).await
 }
 
@@ -177,18 +178,20 @@ pub async fn finalize_applied(session: &mut dyn Session, applied: &[i64], run: i
     Ok(())
 }
 
-/// Forgets these, none of which is finalized.
-pub async fn forget_applied(session: &mut dyn Session, applied: &[i64]) -> Result<()> {
+/// Sets these aside, none of which is finalized: a run has reset them. For the history they stay, as of that run, in a form
+/// in which no version of this program takes them for applied: `once` is below 0, and they are no more than started.
+pub async fn set_applied_aside(session: &mut dyn Session, applied: &[i64], run: i64) -> Result<()> {
     for portion in applied.chunks(ROWS_PER_STATEMENT) {
         let statement = format!(
-            "DELETE FROM wasmigrate_applied WHERE id IN ({}) AND state <> 'finalized' RETURNING id",
+            "UPDATE wasmigrate_applied SET state = 'started', once = -id, finalized_at = $1, finalized_by = $2
+             WHERE id IN ({}) AND state <> 'finalized' AND once >= 0 RETURNING id",
             list(portion)
         );
         let rows = portion.len() as u64;
         tables(session)
             .require(
                 &statement,
-                &[],
+                &[now().into(), run.into()],
                 rows,
                 conflict("that none of these files is finalized"),
             )

@@ -9,20 +9,22 @@ mod records;
 mod repeated;
 mod report;
 mod schemas;
+mod scripts;
 mod sources;
 
 use super::schema;
 use crate::database::{Result, Session};
 
 pub use applied::{
-    finalize_applied, forget_applied, last_applied, read_applied, read_applied_by,
-    read_applied_for, read_applied_of, read_unfinalized, update_applied, write_applied,
+    finalize_applied, last_applied, read_applied, read_applied_by, read_applied_for,
+    read_applied_of, read_unfinalized, set_applied_aside, update_applied, write_applied,
 };
 pub use failures::{read_failures, write_failure};
 pub use records::{AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally};
 pub use repeated::{count_repeated, last_reset, read_repeated};
 pub use report::{count_by_run, count_by_source, count_by_tenant, fetch_applied, query_applied};
 pub use schemas::{keep_tenant_schema, make_schema, reserved_words, whole_schema, whole_schema_in};
+pub use scripts::{has_unfinished, last_unfinished, migrating_runs, read_scripts_since};
 pub use sources::{read_sources, read_tenants, write_source, write_tenant};
 
 /// Whether the target's journal has the tables for tenants.

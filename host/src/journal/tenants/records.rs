@@ -78,7 +78,7 @@ pub struct Tally {
     pub finalized_at: Option<i64>,
 }
 
-/// For how many tenants one run migrated and finalized a file.
+/// For how many tenants one run migrated, finalized and reset a file.
 #[derive(Clone, Debug)]
 pub struct RunTally {
     /// The run.
@@ -93,6 +93,8 @@ pub struct RunTally {
     pub migrated: u64,
     /// For how many tenants the run finalized it.
     pub finalized: u64,
+    /// For how many tenants the run reset it.
+    pub reset: u64,
 }
 
 /// How far one tenant came.

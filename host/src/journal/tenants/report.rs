@@ -63,7 +63,7 @@ pub async fn count_by_tenant(
         .collect()
 }
 
-/// For how many tenants these runs migrated and finalized each file, in the order of names and directories; of each run
+/// For how many tenants these runs migrated, finalized and reset each file, in the order of names and directories; of each run
 /// the first `most` files.
 pub async fn count_by_run(
     session: &mut dyn Session,
@@ -73,15 +73,17 @@ pub async fn count_by_run(
     let runs = list(runs);
     // What is counted is one scan of the table for each phase, however many runs are asked for.
     let query = format!(
-        "SELECT run, file_key, file_name, kind, migrated, finalized FROM (
+        "SELECT run, file_key, file_name, kind, migrated, finalized, undone FROM (
            SELECT counted.run, source.file_key, source.file_name, source.kind,
              CAST(sum(counted.migrated) AS BIGINT) AS migrated, CAST(sum(counted.finalized) AS BIGINT) AS finalized,
+             CAST(sum(counted.undone) AS BIGINT) AS undone,
              row_number() OVER (PARTITION BY counted.run ORDER BY source.file_name, source.file_key) AS place
            FROM (
-             SELECT run, source, count(*) AS migrated, 0 AS finalized FROM wasmigrate_applied
+             SELECT run, source, count(*) AS migrated, 0 AS finalized, 0 AS undone FROM wasmigrate_applied
              WHERE run IN ({runs}) AND migrated_at IS NOT NULL GROUP BY run, source
              UNION ALL
-             SELECT finalized_by, source, 0, count(*) FROM wasmigrate_applied
+             SELECT finalized_by, source, 0, count(CASE WHEN once >= 0 THEN 1 END), count(CASE WHEN once < 0 THEN 1 END)
+             FROM wasmigrate_applied
              WHERE finalized_by IN ({runs}) GROUP BY finalized_by, source
            ) AS counted JOIN wasmigrate_source AS source ON source.id = counted.source
            GROUP BY counted.run, source.file_key, source.file_name, source.kind
@@ -90,7 +92,7 @@ pub async fn count_by_run(
     let rows = tables(session).rows(&query, &[]).await?;
     rows.into_iter()
         .map(|row| {
-            let [run, key, file_name, kind, migrated, finalized] = columns(row)?;
+            let [run, key, file_name, kind, migrated, finalized, reset] = columns(row)?;
             Ok(RunTally {
                 run: number(&run),
                 key: text(&key),
@@ -98,6 +100,7 @@ pub async fn count_by_run(
                 kind: text(&kind),
                 migrated: count(&migrated),
                 finalized: count(&finalized),
+                reset: count(&reset),
             })
         })
         .collect()

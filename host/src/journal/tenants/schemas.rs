@@ -53,7 +53,7 @@ pub async fn whole_schema_in(session: &mut dyn Session, form: Form) -> Result<Sc
     if session.server().capabilities.has_tenant_databases() || !has_tenants(session).await? {
         return Ok(schema);
     }
-    let query = "SELECT name FROM wasmigrate_tenant UNION SELECT tenant FROM wasmigrate_applied WHERE tenant <> ''";
+    let query = "SELECT name FROM wasmigrate_tenant UNION SELECT tenant FROM wasmigrate_applied WHERE tenant <> '' AND once >= 0";
     let rows = tables(session).rows(query, &[]).await?;
     let names = rows.iter().flatten().filter_map(|name| name.as_text());
     // A plain name is folded by the server.

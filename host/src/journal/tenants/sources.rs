@@ -14,11 +14,11 @@ pub async fn read_tenants(session: &mut dyn Session) -> Result<Vec<String>> {
     Ok(rows.iter().flatten().map(text).collect())
 }
 
-/// Adds a tenant to our own table.
+/// Adds a tenant to our own table. Where the list of tenants is another one, it says whose files were made.
 pub async fn write_tenant(session: &mut dyn Session, name: &str) -> Result<()> {
     tables(session)
         .execute_later(
-            "INSERT INTO wasmigrate_tenant (name, added_at) VALUES ($1, $2)",
+            "INSERT INTO wasmigrate_tenant (name, added_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
             &[name.into(), now().into()],
         )
         .await
