@@ -2,7 +2,7 @@
 
 use crate::place::Place;
 
-const LINES: [&str; 32] = [
+const LINES: [&str; 41] = [
     "-- migrate:reset",
     "-- migrate:finalize",
     "-- migrate:dwon",
@@ -32,6 +32,15 @@ const LINES: [&str; 32] = [
     "--reset",
     "  -- reset",
     "---- reset ----",
+    "-- Backward",
+    "-- Backwards:",
+    "-- Reverse",
+    "-- Teardown",
+    "-- Tear down:",
+    "-- To undo, run:",
+    "-- down below",
+    "-- undo the above",
+    "/* Reverse */",
     "/* reset */",
     "/* migrate:reset */",
     "SELECT 1; -- migrate:reset",
@@ -75,6 +84,9 @@ INSERT INTO a VALUES (1);
 -- Step 2: reset counters
 UPDATE a SET b = 0;
 -- Reset passwords
+-- reverse index for lookups
+-- Backward compatibility
+-- order: reverse
 -- Drop down list
 -- done
 UPDATE a SET b = 2;

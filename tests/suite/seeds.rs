@@ -273,3 +273,54 @@ fn two_files_of_one_name_are_refused_by_that_name() {
         .ends_with(2)
         .and_says("are both the step `R__v`");
 }
+
+#[test]
+fn a_seed_of_another_environment_is_not_repaired_away() {
+    let place = two();
+    place.run(&["finalize", "--env", "one"]).ends_with(0);
+    for environment in [&["--env", "two"][..], &[]] {
+        place
+            .run(&[&["repair"], environment].concat())
+            .ends_with(0)
+            .and_says("nothing to repair");
+        for act in ["--remove", "--accept"] {
+            let order = ["repair", act, "seeds/one/10_item", "--reason", "x"];
+            place
+                .run(&[&order, environment].concat())
+                .ends_with(2)
+                .and_says("seeds/one/10_item: it is a seed of another environment");
+        }
+    }
+    assert_eq!(items(&place), ["one"]);
+    // In its own environment one that is gone is removed.
+    std::fs::remove_file(place.path().join("seeds/one/10_item.sql")).unwrap();
+    let order = ["repair", "--remove", "seeds/one/10_item", "--reason", "x"];
+    place
+        .run(&[&order[..], &["--env", "one"]].concat())
+        .ends_with(0)
+        .and_says("removed from the journal");
+}
+
+#[test]
+fn of_two_with_one_name_that_of_the_environment_is_meant() {
+    let place = Place::new().with_sql("0001_item.sql", "CREATE TABLE item (name TEXT NOT NULL);");
+    let config = "[env.inner]\nseeds = \"migrations/seeds\"\n[env.outer]\nseeds = \"seeds\"\n";
+    std::fs::write(place.path().join("wasmigrate.toml"), config).unwrap();
+    std::fs::create_dir(place.step("seeds")).unwrap();
+    std::fs::create_dir(place.path().join("seeds")).unwrap();
+    seed(&place, "one.sql", "inner");
+    let outer = place.path().join("seeds/one.sql");
+    std::fs::write(&outer, "INSERT INTO item VALUES ('outer');").unwrap();
+    for environment in ["inner", "outer"] {
+        place.run(&["finalize", "--env", environment]).ends_with(0);
+    }
+    std::fs::remove_file(outer).unwrap();
+    let order = ["repair", "--remove", "seeds/one", "--reason", "x", "--env"];
+    place.run(&[&order[..], &["inner"]].concat()).ends_with(2);
+    place.run(&[&order[..], &["outer"]].concat()).ends_with(0);
+    place
+        .run(&["migrate", "--env", "inner"])
+        .ends_with(0)
+        .and_says("nothing to do");
+    assert_eq!(items(&place), ["inner", "outer"]);
+}

@@ -100,6 +100,26 @@ fn what_undoes_by_its_name_does_not_run() {
         ),
         ("0002_undo.sql", "`0002_undo.sql` is called `undo`"),
         (
+            "0002_downgrade.sql",
+            "`0002_downgrade.sql` is called `downgrade`",
+        ),
+        (
+            "0002_teardown.sql",
+            "`0002_teardown.sql` is called `teardown`",
+        ),
+        (
+            "0002_a_downgrade.sql",
+            "`0002_a_downgrade.sql` undoes `0001_a` by its name",
+        ),
+        (
+            "0002_rollback_a.sql",
+            "`0002_rollback_a.sql` undoes `0001_a` by its name",
+        ),
+        (
+            "0001_revert_a.sql",
+            "`0001_revert_a.sql` undoes `0001_a` by its name",
+        ),
+        (
             "0001_a_down.sql",
             "`0001_a_down.sql` undoes `0001_a` by its name",
         ),
@@ -116,7 +136,9 @@ fn what_undoes_by_its_name_does_not_run() {
         .with_sql("0002_a_revert.sql", "DROP TABLE a;")
         .with_sql("0003_scroll_down.sql", "SELECT 1;")
         .with_sql("0004_markdown.sql", "SELECT 1;")
-        .with_sql("0005_revert_a.sql", "SELECT 1;");
+        .with_sql("0005_revert_a.sql", "SELECT 1;")
+        .with_sql("0006_payment.sql", "SELECT 1;")
+        .with_sql("0007_down_payment.sql", "SELECT 1;");
     place.run(&["migrate"]).ends_with(0);
 }
 

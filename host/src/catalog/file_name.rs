@@ -158,28 +158,41 @@ fn named(stem: &str) -> &str {
 
 /// Why a file is no step that undoes another by its name, among others with these stems; none when it may be one.
 pub(super) fn undoing(stem: &str, stems: &[String]) -> Option<String> {
-    const WORDS: [&str; 5] = ["backout", "down", "revert", "rollback", "undo"];
+    const WORDS: [&str; 7] = [
+        "backout",
+        "down",
+        "downgrade",
+        "revert",
+        "rollback",
+        "teardown",
+        "undo",
+    ];
+    const SEPARATORS: [char; 4] = ['_', '-', '.', ' '];
     let name = named(stem).to_ascii_lowercase();
-    let (undone, word) = name
-        .rsplit_once(['_', '-', '.', ' '])
-        .unwrap_or(("", &name));
-    if !WORDS.contains(&word) {
-        return None;
-    }
-    if undone.is_empty() {
+    if WORDS.contains(&&*name) {
         return Some(format!(
-            "is called `{word}`, and would run to migrate: name it as the step that it undoes, with `.down.sql` at the end, or \
+            "is called `{name}`, and would run to migrate: name it as the step that it undoes, with `.down.sql` at the end, or \
              otherwise when it migrates"
         ));
     }
-    let is_undone = |other: &&String| {
-        let name = named(other).to_ascii_lowercase();
-        let done = ["_up", "-up", ".up", " up"];
-        let done = done.iter().find_map(|up| name.strip_suffix(up));
-        // A step that reverts an earlier one is a step.
-        (word != "revert" || version(other) == version(stem)) && done.unwrap_or(&name) == undone
-    };
-    let other = stems.iter().find(is_undone)?;
+    let at_the_end = name.rsplit_once(SEPARATORS);
+    // What is paid down is no step undone.
+    let at_the_beginning = name
+        .split_once(SEPARATORS)
+        .filter(|(word, _)| *word != "down")
+        .map(|(word, rest)| (rest, word));
+    let mut ways = at_the_end.into_iter().chain(at_the_beginning);
+    let other = ways.find_map(|(undone, word)| {
+        let is_undone = |other: &&String| {
+            let name = named(other).to_ascii_lowercase();
+            let done = ["_up", "-up", ".up", " up"];
+            let done = done.iter().find_map(|up| name.strip_suffix(up));
+            // A step that reverts an earlier one is a step.
+            (word != "revert" || version(other) == version(stem)) && done.unwrap_or(&name) == undone
+        };
+        let is_undoing = WORDS.contains(&word);
+        is_undoing.then(|| stems.iter().find(is_undone)).flatten()
+    })?;
     Some(format!(
         "undoes `{other}` by its name, and would run to migrate: call it `{}.down.sql` when it undoes that, or otherwise when it \
          migrates",

@@ -7,7 +7,7 @@ use super::annotation::{Annotation, Part, annotation};
 use super::comment;
 
 /// Words for the part that undoes.
-const UNDO: [&str; 9] = [
+const UNDO: [&str; 13] = [
     "down",
     "downs",
     "downgrade",
@@ -17,7 +17,17 @@ const UNDO: [&str; 9] = [
     "backout",
     "unapply",
     "reset",
+    "teardown",
+    "backward",
+    "backwards",
+    "reverse",
 ];
+
+/// Those of them that are said of orders and of ways through data, too.
+const DIRECTIONS: [&str; 3] = ["backward", "backwards", "reverse"];
+
+/// Parts that are one of SQL as well, in which such a word says something else.
+const OF_DATA: [&str; 6] = ["code", "part", "plan", "procedure", "queries", "query"];
 
 /// Words for the part that cuts over.
 const FINALIZE: [&str; 2] = ["finalize", "finalise"];
@@ -146,7 +156,8 @@ fn likeness(comment: &str) -> Option<Likeness> {
             && !REMARKS.contains(&&*key)
         {
             let is_tools = is_ours || TOOLS.contains(&&*key);
-            match part(first, is_tools).filter(|_| value.len() == 1) {
+            let says_it = value.len() == 1 && (is_tools || !DIRECTIONS.contains(&&**first));
+            match part(first, is_tools).filter(|_| says_it) {
                 Some(part) => return Some(exact(part)),
                 None if is_ours => {
                     return Some(Likeness {
@@ -170,12 +181,19 @@ fn likeness(comment: &str) -> Option<Likeness> {
     let undoes = |word: &str| UNDO.contains(&word) && word != "reset";
     let is_heading = match words.as_slice() {
         [word, part] => {
-            PARTS.contains(part) && (UNDO.contains(word) || FINALIZE.contains(word))
+            let is_of_data = DIRECTIONS.contains(word) && OF_DATA.contains(part);
+            PARTS.contains(part) && !is_of_data && (UNDO.contains(word) || FINALIZE.contains(word))
                 || (matches!(*word, "to" | "for") && undoes(part))
+                || (matches!(*part, "above" | "below") && undoes(word))
         }
         ["to" | "how", word, "it"]
         | ["to", word, "this" | "the", "migration" | "change" | "step"]
         | [word, "this" | "the", "migration"]
+        | [word, "the" | "all" | "everything", "above"]
+        | [word, "the", "changes" | "statements", "above"]
+        | ["to", word, "run" | "execute" | "use"]
+        | ["to", word, "it" | "this", "run" | "execute" | "use"]
+        | ["to", word, "run" | "execute" | "use", "this" | "these"]
         | ["how", "to", word] => undoes(word),
         _ => false,
     };
@@ -186,7 +204,7 @@ fn likeness(comment: &str) -> Option<Likeness> {
         })
         .strip_suffix([')', ']'])
         .and_then(|text| text.split_once(['(', '[']))
-        .is_some_and(|(word, _)| undoes(word.trim()));
+        .is_some_and(|(word, _)| undoes(word.trim()) && !DIRECTIONS.contains(&word.trim()));
     (is_heading || in_brackets).then(|| {
         let is_finalize = words.iter().any(|word| FINALIZE.contains(word));
         Likeness {
@@ -205,7 +223,12 @@ fn words(text: &str) -> Vec<String> {
     let all = text.split(|letter: char| !letter.is_alphanumeric());
     for word in all.filter(|word| !word.is_empty()) {
         match words.last_mut() {
-            Some(last) if matches!((&**last, word), ("roll" | "back", "back" | "out")) => {
+            Some(last)
+                if matches!(
+                    (&**last, word),
+                    ("roll" | "back", "back" | "out") | ("tear", "down")
+                ) =>
+            {
                 last.push_str(word);
             }
             _ => words.push(word.to_owned()),
@@ -304,6 +327,17 @@ mod tests {
             "-- backout",
             "-- back out",
             "---- reset section ----",
+            "-- Backward",
+            "-- Backwards:",
+            "-- Reverse",
+            "-- REVERSE MIGRATION",
+            "-- Teardown",
+            "-- Tear down:",
+            "-- To undo, run:",
+            "-- To reverse this, run:",
+            "-- down below",
+            "-- undo the above",
+            "-- undo everything above:",
         ] {
             assert!(is_refused(line, "\nDROP TABLE a;\n"), "{line}");
             assert!(!is_refused(line, "\n-- DROP TABLE a;\n"), "{line}");
@@ -326,6 +360,18 @@ mod tests {
             "-- to do",
             "-- worker: idle",
             "-- wasted: space",
+            "-- reverse index for lookups",
+            "-- Reverse lookups",
+            "-- Reverse queries",
+            "-- reverse (by name)",
+            "-- order: reverse",
+            "-- direction: backward",
+            "-- Backward compatibility",
+            "-- reversed",
+            "-- reserve",
+            "-- see below",
+            "-- to undo, run the script of the operators",
+            "-- scroll down below the fold",
         ] {
             assert!(!is_refused(line, "DROP TABLE a;\n"), "{line}");
         }

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 
 use super::{
     Authority, Batch, Column, Content, CursorId, Deed, Durability, Error, ErrorKind, Form,
-    Listener, LockHolder, Result, SavepointId, Schema, Script, ScriptError, SequenceState, Server,
-    Shape, TableName, TableQuery, Value,
+    Listener, LockHolder, NamedTable, Result, SavepointId, Schema, Script, ScriptError,
+    SequenceState, Server, Shape, TableName, TableQuery, Value,
 };
 
 /// How many rows of the host's own questions are read at once.
@@ -268,8 +268,9 @@ pub trait Introspection: Send {
     /// the database stores them, does not count.
     async fn journal_catalog(&mut self) -> Result<String>;
 
-    /// Which of these tables there are that can be read. It is asked at once, however many they are.
-    async fn readable(&mut self, tables: &[TableName<'_>]) -> Result<Vec<bool>>;
+    /// The tables and views with one of these names, in whatever schema, whoever may read them. It is asked at once, however
+    /// many names there are.
+    async fn tables_named(&mut self, names: &[&str]) -> Result<Vec<NamedTable>>;
 
     /// The names of a table's columns, in lower case; none when there is no such table that can be read.
     async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>>;

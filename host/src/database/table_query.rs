@@ -11,6 +11,19 @@ pub struct TableName<'n> {
     pub name: &'n str,
 }
 
+/// A table or a view that somebody else made.
+#[derive(Clone, Debug)]
+pub struct NamedTable {
+    /// Its schema; none for the target's own.
+    pub schema: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// The names of its columns, in lower case.
+    pub columns: Vec<String>,
+    /// Whether its rows can be read.
+    pub is_readable: bool,
+}
+
 /// A column, and what to make of its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read<'n> {

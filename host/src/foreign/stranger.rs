@@ -8,6 +8,8 @@ pub(super) struct Stranger {
     pub(super) table: &'static str,
     /// Columns by which its table is known, in small letters.
     pub(super) marks: &'static [&'static str],
+    /// Whether these are all of its columns: alone they would not tell it from a table of somebody else.
+    pub(super) is_bare: bool,
 }
 
 const fn stranger(
@@ -15,11 +17,23 @@ const fn stranger(
     table: &'static str,
     marks: &'static [&'static str],
 ) -> Stranger {
-    Stranger { name, table, marks }
+    Stranger {
+        name,
+        table,
+        marks,
+        is_bare: false,
+    }
+}
+
+const fn bare(name: &'static str, table: &'static str, marks: &'static [&'static str]) -> Stranger {
+    Stranger {
+        is_bare: true,
+        ..stranger(name, table, marks)
+    }
 }
 
 /// All that are known.
-pub(super) const STRANGERS: [Stranger; 41] = [
+pub(super) const STRANGERS: [Stranger; 46] = [
     stranger("Alembic", "alembic_version", &["version_num"]),
     stranger(
         "Drizzle",
@@ -80,7 +94,11 @@ pub(super) const STRANGERS: [Stranger; 41] = [
     ),
     stranger("yoyo", "_yoyo_migration", &["migration_id"]),
     stranger("yoyo", "yoyo_migration", &["migration_id"]),
-    stranger("Sqitch", "sqitch.changes", &["change_id", "project"]),
+    stranger(
+        "Sqitch",
+        "sqitch.changes",
+        &["change_id", "project", "planner_name"],
+    ),
     stranger("pgroll", "pgroll.migrations", &["name", "migration"]),
     stranger(
         "Supabase",
@@ -125,4 +143,9 @@ pub(super) const STRANGERS: [Stranger; 41] = [
     stranger("peewee-migrate", "migratehistory", &["name", "migrated_at"]),
     stranger("FluentMigrator", "VersionInfo", &["version", "appliedon"]),
     stranger("GRDB", "grdb_migrations", &["identifier"]),
+    stranger("db-migrate", "migrations", &["name", "run_on"]),
+    bare("gormigrate", "migrations", &["id"]),
+    bare("pop", "schema_migration", &["version"]),
+    stranger("Yii", "migration", &["version", "apply_time"]),
+    stranger("Postgrator", "schemaversion", &["version", "md5", "run_at"]),
 ];

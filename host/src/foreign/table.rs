@@ -1,8 +1,10 @@
 //! Where other tools keep what they did.
 
+use std::collections::BTreeSet;
+
 use super::Tool;
 use super::stranger::STRANGERS;
-use crate::database::{Read, Result, Session, TableName, TableQuery};
+use crate::database::{ErrorKind, NamedTable, Read, Result, Session, TableName, TableQuery, Value};
 
 /// A table of another tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,14 @@ impl Table {
                 schema: None,
                 name: name.to_owned(),
             },
+        }
+    }
+
+    /// A table that is there.
+    fn of(table: &NamedTable) -> Self {
+        Self {
+            schema: table.schema.clone(),
+            name: table.name.clone(),
         }
     }
 
@@ -68,6 +78,8 @@ pub struct Found {
     pub owner: Owner,
     /// The table.
     pub table: Table,
+    /// Whether it is where the tool puts it by default.
+    pub is_in_place: bool,
 }
 
 /// The tools in the order in which their tables are looked for; for those who share a table, see `owner_of_versions`.
@@ -85,68 +97,101 @@ const TOOLS: [Tool; 11] = [
     Tool::Dbmate,
 ];
 
-/// The histories in the target, in the tables that the tools make by default, unless they are empty.
+/// The histories in the target, in tables with the names that the tools give by default, unless they are empty. Those where the
+/// tools put them come first: their settings may name any other schema.
 pub async fn find(session: &mut dyn Session) -> Result<Vec<Found>> {
     let there = candidates(session).await?;
-    let mut found = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     for tool in TOOLS {
         for name in tool.tables() {
-            if !there.contains(&Table::named(name)) {
-                continue;
-            }
-            let Some((table, columns)) = look(session, tool, name).await? else {
-                continue;
-            };
-            let owner = match tool {
-                Tool::Dbmate => owner_of_versions(session, &columns).await?,
-                tool => Owner::Tool(tool),
-            };
-            let marks = match owner {
-                Owner::Tool(tool) => marks(tool),
-                Owner::Stranger(_) => &[],
-            };
-            if has_all(&columns, marks) && has_history(session, tool, &table).await? {
-                found.push(Found { owner, table });
+            for (candidate, is_in_place) in named(&there, &Table::named(name), session) {
+                let table = Table::of(candidate);
+                let owner = match tool {
+                    Tool::Dbmate => owner_of_versions(session, &table, &candidate.columns).await?,
+                    tool => Owner::Tool(tool),
+                };
+                let marks = match owner {
+                    Owner::Tool(tool) => marks(tool),
+                    Owner::Stranger(_) => &[],
+                };
+                let is_known = found.iter().any(|found| found.table == table);
+                let is_it = !is_known && is_like(candidate, marks, is_in_place);
+                if is_it && has_history(session, tool, candidate, is_in_place).await? {
+                    found.push(Found {
+                        owner,
+                        table,
+                        is_in_place,
+                    });
+                }
             }
         }
     }
     for stranger in &STRANGERS {
-        let table = Table::named(stranger.table);
-        let is_known = found.iter().any(|found| found.table == table);
-        if is_known || !there.contains(&table) {
-            continue;
-        }
-        let Some(columns) = session.column_names(table.names()).await? else {
-            continue;
-        };
-        if has_all(&columns, stranger.marks) && has_rows(session, &table).await? {
-            found.push(Found {
-                owner: Owner::Stranger(stranger.name),
-                table,
-            });
+        for (candidate, is_in_place) in named(&there, &Table::named(stranger.table), session) {
+            let table = Table::of(candidate);
+            let is_known = found.iter().any(|found| found.table == table);
+            let has_no_others = is_in_place && !stranger.is_bare;
+            if !is_known
+                && is_like(candidate, stranger.marks, has_no_others)
+                && has_rows_or_hides_them(session, candidate, is_in_place).await?
+            {
+                found.push(Found {
+                    owner: Owner::Stranger(stranger.name),
+                    table,
+                    is_in_place,
+                });
+            }
         }
     }
+    found.sort_by_key(|found| !found.is_in_place);
     Ok(found)
 }
 
-/// The tables that are there of those that tools make by default. Most targets have none of them, so that one question is
+/// The tables that are there with names that tools give by default. Most targets have none of them, so that one question is
 /// all that they are asked.
-async fn candidates(session: &mut dyn Session) -> Result<Vec<Table>> {
+async fn candidates(session: &mut dyn Session) -> Result<Vec<NamedTable>> {
+    let tables = defaults();
+    let names: BTreeSet<&str> = tables.iter().map(|table| &*table.name).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    session.tables_named(&names).await
+}
+
+/// Where the tools put their tables by default.
+fn defaults() -> Vec<Table> {
     let of_tools = TOOLS.iter().flat_map(|tool| tool.tables()).copied();
     let of_strangers = STRANGERS.iter().map(|stranger| stranger.table);
-    let has_one_schema = has_one_schema(session);
-    let tables: Vec<Table> = of_tools
-        .chain(of_strangers)
-        .map(Table::named)
-        .filter(|table| table.schema.is_none() || !has_one_schema)
-        .collect();
-    let names: Vec<TableName<'_>> = tables.iter().map(Table::names).collect();
-    let readable = session.readable(&names).await?;
-    let is_there = tables.into_iter().zip(readable);
-    Ok(is_there
-        .filter(|(_, is_readable)| *is_readable)
-        .map(|(table, _)| table)
-        .collect())
+    of_tools.chain(of_strangers).map(Table::named).collect()
+}
+
+/// Those with the name of a table, but where another one is by default, and whether they are where that table is by default.
+fn named<'t>(
+    there: &'t [NamedTable],
+    default: &Table,
+    session: &dyn Session,
+) -> Vec<(&'t NamedTable, bool)> {
+    let has_one_schema = session.server().capabilities.has_tenant_databases();
+    if default.schema.is_some() && has_one_schema {
+        return Vec::new();
+    }
+    let own = session.own_schema();
+    let is_at = |table: &NamedTable, default: &Table| {
+        let schema = table.schema.as_deref().or(own);
+        table.name == default.name && schema == default.schema.as_deref().or(own)
+    };
+    let defaults = defaults();
+    let same_name = there.iter().filter(|table| table.name == default.name);
+    same_name
+        .map(|table| (table, is_at(table, default)))
+        .filter(|(table, is_in_place)| {
+            *is_in_place || !defaults.iter().any(|other| is_at(table, other))
+        })
+        .collect()
+}
+
+/// Whether a table has a tool's columns. A single one tells little where the tool's table is not expected: there it must be the
+/// only one.
+fn is_like(table: &NamedTable, marks: &[&str], is_expected: bool) -> bool {
+    has_all(&table.columns, marks) && (is_expected || marks.len() > 1 || table.columns.len() == 1)
 }
 
 /// The table of a tool that is in the target: the first of those that it makes by default.
@@ -177,14 +222,18 @@ async fn look(
 }
 
 /// Several tools call theirs `schema_migrations`.
-async fn owner_of_versions(session: &mut dyn Session, columns: &[String]) -> Result<Owner> {
+async fn owner_of_versions(
+    session: &mut dyn Session,
+    table: &Table,
+    columns: &[String],
+) -> Result<Owner> {
     if has_all(columns, &["dirty"]) {
         return Ok(Owner::Tool(Tool::GolangMigrate));
     }
     if has_all(columns, &["inserted_at"]) {
         return Ok(Owner::Stranger("Ecto"));
     }
-    let beside = Table::named("ar_internal_metadata");
+    let beside = table.sibling("ar_internal_metadata");
     let is_rails = session.column_names(beside.names()).await?.is_some();
     Ok(Owner::Tool(match is_rails {
         true => Tool::Rails,
@@ -193,22 +242,44 @@ async fn owner_of_versions(session: &mut dyn Session, columns: &[String]) -> Res
 }
 
 /// Whether anything was applied.
-async fn has_history(session: &mut dyn Session, tool: Tool, table: &Table) -> Result<bool> {
-    if tool != Tool::Goose {
-        return has_rows(session, table).await;
+async fn has_history(
+    session: &mut dyn Session,
+    tool: Tool,
+    candidate: &NamedTable,
+    is_in_place: bool,
+) -> Result<bool> {
+    if tool != Tool::Goose || !candidate.is_readable {
+        return has_rows_or_hides_them(session, candidate, is_in_place).await;
     }
     // Its first row says that there was nothing.
+    let table = Table::of(candidate);
     let query = TableQuery {
         table: table.names(),
         columns: &[Read::Integer("version_id")],
         order_by: None,
         most_rows: None,
     };
-    let rows = session.read_table(&query).await?;
-    Ok(rows
-        .iter()
-        .flatten()
-        .any(|version| version.as_integer() != Some(0)))
+    let is_zero = |version: &Value| version.as_integer() == Some(0);
+    match session.read_table(&query).await {
+        Ok(rows) => Ok(!rows.iter().flatten().all(is_zero)),
+        Err(error) if !is_in_place && error.kind == ErrorKind::Unavailable => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a table has rows. One that cannot be read may have some, and neither may it be read where something would run.
+async fn has_rows_or_hides_them(
+    session: &mut dyn Session,
+    candidate: &NamedTable,
+    is_in_place: bool,
+) -> Result<bool> {
+    if !candidate.is_readable {
+        return Ok(true);
+    }
+    match has_rows(session, &Table::of(candidate)).await {
+        Err(error) if !is_in_place && error.kind == ErrorKind::Unavailable => Ok(true),
+        answer => answer,
+    }
 }
 
 async fn has_rows(session: &mut dyn Session, table: &Table) -> Result<bool> {

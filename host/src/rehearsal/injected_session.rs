@@ -10,8 +10,8 @@ use super::injection::{Injection, dead};
 use super::points::{Point, named};
 use crate::database::{
     Access, Authority, Batch, Column, CommitPermit, Content, CursorId, Deed, Durability, Error,
-    Form, Introspection, Listener, Moved, Rehearsing, Result, SavepointId, Script, ScriptError,
-    SequenceState, Server, Session, Shape, Statements, TableName, Transactions, Value,
+    Form, Introspection, Listener, Moved, NamedTable, Rehearsing, Result, SavepointId, Script,
+    ScriptError, SequenceState, Server, Session, Shape, Statements, TableName, Transactions, Value,
 };
 
 /// The session of a [`super::injector::FaultInjector`].
@@ -388,8 +388,8 @@ impl Introspection for InjectedSession {
         self.inner()?.journal_catalog().await
     }
 
-    async fn readable(&mut self, tables: &[TableName<'_>]) -> Result<Vec<bool>> {
-        self.inner()?.readable(tables).await
+    async fn tables_named(&mut self, names: &[&str]) -> Result<Vec<NamedTable>> {
+        self.inner()?.tables_named(names).await
     }
 
     async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>> {

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::super::{
-    Access, Authority, Error, ErrorKind, Form, Introspection, Moved, Result, Server, Session,
-    TableName, Value, texts, unquote,
+    Access, Authority, Error, ErrorKind, Form, Introspection, Moved, NamedTable, Result, Server,
+    Session, TableName, Value, texts, unquote,
 };
 use super::errors::NO_PRIVILEGE;
 use super::home::{self, Home};
@@ -147,26 +147,43 @@ impl Introspection for PostgresSession {
         Ok(cell.unwrap_or_default().to_owned())
     }
 
-    async fn readable(&mut self, tables: &[TableName<'_>]) -> Result<Vec<bool>> {
-        let query = "SELECT nspname::pg_catalog.text, relname::pg_catalog.text FROM pg_catalog.pg_class
-                     JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
-                     WHERE relname = ANY (pg_catalog.string_to_array($1, $2)::pg_catalog.name[]) AND relkind IN ('r', 'p')
-                     AND pg_catalog.has_schema_privilege(pg_namespace.oid, 'USAGE')
-                     AND pg_catalog.has_table_privilege(pg_class.oid, 'SELECT')";
-        let names: Vec<&str> = tables.iter().map(|table| table.name).collect();
+    async fn tables_named(&mut self, names: &[&str]) -> Result<Vec<NamedTable>> {
+        // Reading a view would run what its owner wrote; what policies hide elsewhere is not known to be nothing.
+        let query = "SELECT nspname::pg_catalog.text, relname::pg_catalog.text,
+                     (relkind IN ('r', 'p') AND pg_catalog.has_schema_privilege(pg_namespace.oid, 'USAGE')
+                         AND pg_catalog.has_table_privilege(pg_class.oid, 'SELECT')
+                         AND (nspname = $3 OR NOT pg_catalog.row_security_active(pg_class.oid)))::pg_catalog.text,
+                     pg_catalog.array_to_string(ARRAY(
+                         SELECT pg_catalog.lower(attname::pg_catalog.text) FROM pg_catalog.pg_attribute
+                         WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped), $2)
+                     FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+                     WHERE relname = ANY (pg_catalog.string_to_array($1, $2)::pg_catalog.name[])
+                     AND relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname <> 'information_schema'
+                     AND pg_catalog.left(nspname::pg_catalog.text, 3) <> 'pg_' ORDER BY 1, 2";
+        let own = self.target.own_schema.clone();
         let parameters = [
             names.join(schema::SEPARATOR).into(),
             schema::SEPARATOR.into(),
+            own.as_str().into(),
         ];
         let session: &mut dyn Session = self;
         let rows = session.rows(query, &parameters).await?;
-        let own = self.target.own_schema.as_str();
-        let is_readable = |table: &TableName<'_>| {
-            let full_name = [table.schema.unwrap_or(own), table.name].map(Some);
-            rows.iter()
-                .any(|row| row.iter().map(Value::as_text).eq(full_name))
-        };
-        Ok(tables.iter().map(is_readable).collect())
+        let tables = rows.iter().filter_map(|row| {
+            let texts: Vec<&str> = row.iter().filter_map(Value::as_text).collect();
+            let [schema_name, name, is_readable, columns] = texts.as_slice() else {
+                return None;
+            };
+            Some(NamedTable {
+                schema: (*schema_name != own).then(|| (*schema_name).to_owned()),
+                name: (*name).to_owned(),
+                columns: columns
+                    .split(schema::SEPARATOR)
+                    .map(str::to_owned)
+                    .collect(),
+                is_readable: *is_readable == "true",
+            })
+        });
+        Ok(tables.collect())
     }
 
     async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>> {

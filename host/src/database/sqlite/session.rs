@@ -10,9 +10,9 @@ use send_wrapper::SendWrapper;
 use super::super::content::text;
 use super::super::{
     Access, Authority, Batch, Cell, Column, CommitPermit, Content, CursorId, Deed, Durability,
-    Error, Form, Introspection, Kind, Listener, Moved, Rehearsing, Result, SavepointId, Script,
-    ScriptError, SequenceState, Server, Session, Shape, Statements, Stop, TableName, Transactions,
-    Value, expect_columns, quote,
+    Error, Form, Introspection, Kind, Listener, Moved, NamedTable, Rehearsing, Result, SavepointId,
+    Script, ScriptError, SequenceState, Server, Session, Shape, Statements, Stop, TableName,
+    Transactions, Value, expect_columns, quote,
 };
 use super::capabilities::CAPABILITIES;
 use super::content;
@@ -402,12 +402,18 @@ impl Introspection for SqliteSession {
         Ok(rows.first().map(|row| text(row, 0)).unwrap_or_default())
     }
 
-    async fn readable(&mut self, tables: &[TableName<'_>]) -> Result<Vec<bool>> {
-        let mut readable = Vec::with_capacity(tables.len());
-        for table in tables {
-            readable.push(self.column_names(*table).await?.is_some());
+    async fn tables_named(&mut self, names: &[&str]) -> Result<Vec<NamedTable>> {
+        let mut tables = Vec::new();
+        for name in names {
+            let table = TableName { schema: None, name };
+            tables.extend(self.column_names(table).await?.map(|columns| NamedTable {
+                schema: None,
+                name: (*name).to_owned(),
+                columns,
+                is_readable: true,
+            }));
         }
-        Ok(readable)
+        Ok(tables)
     }
 
     async fn column_names(&mut self, table: TableName<'_>) -> Result<Option<Vec<String>>> {

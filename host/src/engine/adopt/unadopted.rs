@@ -27,7 +27,8 @@ pub(in crate::engine) async fn settle(
         let Owner::Tool(tool) = found.owner else {
             return Err(RunError::Refused(refusal(&found)));
         };
-        if engine.adopts != Some(tool) {
+        // What is elsewhere may be another application's.
+        if engine.adopts != Some(tool) || !found.is_in_place {
             return Err(RunError::Refused(refusal(&found)));
         }
         let order = ImportOrder {
@@ -76,7 +77,7 @@ pub(in crate::engine) async fn unadopted(
     let found = find(engine, snapshot, stop).await?;
     let is_adopted = |found: &Found| {
         let adopted = engine.adopts.map(Owner::Tool);
-        adopted == Some(found.owner)
+        adopted == Some(found.owner) && found.is_in_place
     };
     let found = found.filter(|found| !is_adopted(found));
     Ok(found.as_ref().map(refusal))
@@ -191,19 +192,27 @@ async fn find(
 
 fn refusal(found: &Found) -> String {
     let table = &found.table;
+    let not_its_own = match found.is_in_place {
+        true => "",
+        false => ", as when the table is of something else",
+    };
     match found.owner {
         Owner::Tool(tool) => {
             let tool = tool.as_str();
+            let place = match found.is_in_place {
+                true => String::new(),
+                false => format!(" --table {table}"),
+            };
             format!(
                 "`{table}` says that {tool} has migrated this target, and nothing of that is written down here: everything would \
-                 run again. `wasmigrate import --from {tool}` takes its history over; `wasmigrate baseline` writes all steps \
-                 down as applied, `wasmigrate baseline --through none` none of them"
+                 run again. `wasmigrate import --from {tool}{place}` takes its history over; `wasmigrate baseline` writes all \
+                 steps down as applied, `wasmigrate baseline --through none` none of them{not_its_own}"
             )
         }
         Owner::Stranger(name) => format!(
             "`{table}` says that {name} has migrated this target, and nothing of that is written down here: everything would run \
              again. Its history cannot be taken over step by step; `wasmigrate baseline` writes all steps down as applied, \
-             `wasmigrate baseline --through STEP` those up to one, `wasmigrate baseline --through none` none of them"
+             `wasmigrate baseline --through STEP` those up to one, `wasmigrate baseline --through none` none of them{not_its_own}"
         ),
     }
 }

@@ -74,8 +74,11 @@ impl Chosen {
 
 /// The difference that is meant by a name.
 fn find<'d>(all: &'d [Difference], name: &str, what: Differs) -> Result<&'d Difference, RunError> {
-    let Some(found) = all.iter().find(|difference| is_meant(difference, name)) else {
-        let wanted = all.iter().filter(|difference| difference.what == what);
+    let meant = all.iter().filter(|difference| is_meant(difference, name));
+    let Some(found) = meant.min_by_key(|difference| difference.is_elsewhere) else {
+        let is_wanted =
+            |difference: &&Difference| difference.what == what && !difference.is_elsewhere;
+        let wanted = all.iter().filter(is_wanted);
         let names: Vec<&str> = wanted.map(|difference| &*difference.name).collect();
         let (is, are) = match what {
             Differs::Missing => ("whose file is gone", "gone are the files of"),
@@ -90,6 +93,9 @@ fn find<'d>(all: &'d [Difference], name: &str, what: Differs) -> Result<&'d Diff
         )));
     };
     let why = match (found.what, what) {
+        _ if found.is_elsewhere => Some(
+            "it is a seed of another environment, and would run again there: name that environment with `--env`",
+        ),
         (is, wanted) if is == wanted => found.obstacle.as_deref(),
         (Differs::Missing, _) => {
             Some("its file is gone: put it back, or say `--remove` when it is gone for good")

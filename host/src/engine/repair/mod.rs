@@ -82,6 +82,9 @@ pub struct Difference {
     pub now: Option<String>,
     /// Why it cannot be repaired now, when it cannot.
     pub obstacle: Option<String>,
+    /// Whether it is a seed of another environment, whose file is not looked for: nothing is known to differ.
+    #[serde(skip)]
+    is_elsewhere: bool,
     /// The step's index, or its place in the order.
     #[serde(skip)]
     index: u64,
@@ -136,9 +139,10 @@ async fn repair(
         // Who is refused, or has nothing to do, must not even open the target for writing.
         let mut session = engine.database.open(Access::Read, stop).await?;
         session.begin_read().await?;
-        let differences = differences(engine, &mut *session).await?;
+        let mut differences = differences(engine, &mut *session).await?;
         session.rollback().await?;
         if order.is_empty() {
+            differences.retain(|difference| !difference.is_elsewhere);
             return Ok(Repair {
                 differences,
                 ..Repair::default()

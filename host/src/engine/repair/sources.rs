@@ -34,6 +34,7 @@ fn difference(changed: ChangedFile) -> Difference {
         applied: changed.applied,
         now: Some(changed.now),
         obstacle,
+        is_elsewhere: false,
         index: changed.index,
         file_name: changed.file.file_name,
     }

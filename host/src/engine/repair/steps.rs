@@ -18,6 +18,7 @@ pub(super) async fn differences(
     let mut differences = Vec::new();
     for record in snapshot.steps.values() {
         let file = catalog.steps.get(&record.index);
+        let is_elsewhere = file.is_none() && catalog.is_seed_of_others(record.index, &record.name);
         let (what, now) = match file {
             None if catalog.is_squashed(record.index) => continue,
             None => (Differs::Missing, None),
@@ -50,6 +51,7 @@ pub(super) async fn differences(
             obstacle: file
                 .and_then(|_| obstacle(&snapshot, record))
                 .map(str::to_owned),
+            is_elsewhere,
             index: record.index,
             file_name: file.map_or_else(String::new, |file| file.file_name.clone()),
         });
