@@ -153,7 +153,26 @@ async fn candidates(session: &mut dyn Session) -> Result<Vec<NamedTable>> {
     let tables = defaults();
     let names: BTreeSet<&str> = tables.iter().map(|table| &*table.name).collect();
     let names: Vec<&str> = names.into_iter().collect();
-    session.tables_named(&names).await
+    let mut there = session.tables_named(&names).await?;
+    there.retain(|table| !table.schema.as_deref().is_some_and(is_of_a_service));
+    Ok(there)
+}
+
+/// Schemas in which services that share a database keep what they did to their own tables: those of Supabase, which are in each of
+/// its databases, and of Graphile Worker and pg-boss.
+/// <https://supabase.com/docs/guides/database/overview>
+const OF_SERVICES: [&str; 7] = [
+    "_analytics",
+    "_realtime",
+    "auth",
+    "graphile_worker",
+    "pgboss",
+    "realtime",
+    "storage",
+];
+
+fn is_of_a_service(schema: &str) -> bool {
+    OF_SERVICES.contains(&schema)
 }
 
 /// Where the tools put their tables by default.

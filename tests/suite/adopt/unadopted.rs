@@ -164,7 +164,9 @@ mod postgres {
             "CREATE SCHEMA other; CREATE TABLE other.schema_version (version INTEGER, product TEXT);
              INSERT INTO other.schema_version VALUES (1, 'x');
              CREATE TABLE other.migrations (name TEXT, bird TEXT); INSERT INTO other.migrations VALUES ('x', 'stork');
-             CREATE TABLE other.alembic_version (version_num TEXT);",
+             CREATE TABLE other.alembic_version (version_num TEXT);
+             CREATE SCHEMA auth; CREATE TABLE auth.schema_migrations (version VARCHAR(255) PRIMARY KEY);
+             INSERT INTO auth.schema_migrations VALUES ('20240101000000');",
         );
         place.run(&["migrate"]).ends_with(0);
     }
