@@ -154,25 +154,25 @@ async fn candidates(session: &mut dyn Session) -> Result<Vec<NamedTable>> {
     let names: BTreeSet<&str> = tables.iter().map(|table| &*table.name).collect();
     let names: Vec<&str> = names.into_iter().collect();
     let mut there = session.tables_named(&names).await?;
-    there.retain(|table| !table.schema.as_deref().is_some_and(is_of_a_service));
+    there.retain(|table| !is_of_a_service(table));
     Ok(there)
 }
 
-/// Schemas in which services that share a database keep what they did to their own tables: those of Supabase, which are in each of
-/// its databases, and of Graphile Worker and pg-boss.
+/// Where services that share a database keep what they did to their own tables, schema and table: those of Supabase, which are in
+/// each of its databases, and Graphile Worker. Other tables in these schemas may be an application's.
 /// <https://supabase.com/docs/guides/database/overview>
-const OF_SERVICES: [&str; 7] = [
-    "_analytics",
-    "_realtime",
-    "auth",
-    "graphile_worker",
-    "pgboss",
-    "realtime",
-    "storage",
+const OF_SERVICES: [(&str, &str); 6] = [
+    ("_analytics", "schema_migrations"),
+    ("_realtime", "schema_migrations"),
+    ("auth", "schema_migrations"),
+    ("graphile_worker", "migrations"),
+    ("realtime", "schema_migrations"),
+    ("storage", "migrations"),
 ];
 
-fn is_of_a_service(schema: &str) -> bool {
-    OF_SERVICES.contains(&schema)
+fn is_of_a_service(table: &NamedTable) -> bool {
+    let schema = table.schema.as_deref();
+    schema.is_some_and(|schema| OF_SERVICES.contains(&(schema, table.name.as_str())))
 }
 
 /// Where the tools put their tables by default.

@@ -160,6 +160,15 @@ mod postgres {
             }
             assert!(!place.has_table("a"), "{name}");
         }
+        place()
+            .with_data(
+                "CREATE SCHEMA auth; CREATE TABLE auth._prisma_migrations (id TEXT, checksum TEXT, finished_at TIMESTAMPTZ,
+                 migration_name TEXT, rolled_back_at TIMESTAMPTZ);
+                 INSERT INTO auth._prisma_migrations DEFAULT VALUES;",
+            )
+            .run(&["migrate"])
+            .ends_with(2)
+            .and_says("`auth._prisma_migrations` says that prisma has migrated");
         let place = place().with_data(
             "CREATE SCHEMA other; CREATE TABLE other.schema_version (version INTEGER, product TEXT);
              INSERT INTO other.schema_version VALUES (1, 'x');
