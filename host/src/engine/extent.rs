@@ -195,21 +195,16 @@ fn refuse_to_end_before(
         let its_place = applied.iter().position(|other| other == *index);
         its_place.is_none_or(|its_place| its_place > place)
     };
-    let open = applied.get(place).and_then(|index| named(*index));
-    match (
-        open,
-        plan.finalize
-            .iter()
-            .find(after)
-            .and_then(|index| named(*index)),
-    ) {
-        (Some(open), Some(late)) => Err(format!(
+    let late = plan.finalize.iter().find(after);
+    let late = late.and_then(|index| named(*index));
+    match applied.get(place).and_then(|index| named(*index)).zip(late) {
+        None => Ok(()),
+        Some((open, late)) => Err(format!(
             "{late} comes after {open} in the order in which they are applied, and cannot be final before it: `finalize --to {open}`, \
              or `finalize`, makes both final",
             late = label(late),
             open = label(open)
         )),
-        _ => Ok(()),
     }
 }
 
@@ -220,33 +215,17 @@ fn to_reset(extent: &Extent, steps: &[Candidate<'_>], applied: &[u64]) -> Result
     };
     let newest_first = applied.iter().rev();
     let open = |index: &&u64| standing_of(index) != Standing::Finalized;
+    let back_to = |oldest: Option<&u64>| -> Vec<u64> {
+        let length = applied.iter().rev().position(|index| Some(index) == oldest);
+        let after = applied
+            .iter()
+            .rev()
+            .take(length.map_or(0, |length| length + 1));
+        after.copied().collect()
+    };
     let after = match extent {
-        Extent::All | Extent::Steps(_) => {
-            let most = match extent {
-                Extent::Steps(count) => count.get(),
-                _ => usize::MAX,
-            };
-            let undone: Vec<u64> = newest_first
-                .clone()
-                .filter(open)
-                .take(most)
-                .copied()
-                .collect();
-            if undone.is_empty() {
-                return Ok(undone);
-            }
-            let standing_on = newest_first.take_while(|index| Some(*index) != undone.last());
-            let is_final = |index: &&u64| standing_of(index) == Standing::Finalized;
-            let late = standing_on.into_iter().find(is_final);
-            return match late.and_then(|index| steps.iter().find(|step| step.index == *index)) {
-                None => Ok(undone),
-                Some(late) => Err(format!(
-                    "{} is finalized, and was applied after steps that are not: they cannot be undone under it; nothing was reset; \
-                     `finalize` makes them final",
-                    label(late)
-                )),
-            };
-        }
+        Extent::All => back_to(applied.iter().find(open)),
+        Extent::Steps(count) => back_to(newest_first.filter(open).take(count.get()).last()),
         Extent::To(step) if means_none(step, steps) => newest_first.copied().collect(),
         Extent::To(step) => {
             let kept = find(step, steps)?;
@@ -263,14 +242,17 @@ fn to_reset(extent: &Extent, steps: &[Candidate<'_>], applied: &[u64]) -> Result
     let is_final = |index: &&u64| standing_of(index) == Standing::Finalized;
     if let Some(step) = after.iter().find(is_final) {
         let step = steps.iter().find(|candidate| candidate.index == *step);
-        let which = match extent {
-            Extent::To(step) if !means_none(step, steps) => ", which was migrated after that step,",
-            _ => "",
-        };
-        return Err(format!(
-            "{}{which} is finalized and cannot be undone; nothing was reset",
-            step.map(label).unwrap_or_default()
-        ));
+        let name = step.map(label).unwrap_or_default();
+        return Err(match extent {
+            Extent::All | Extent::Steps(_) => format!(
+                "{name} is finalized, and was applied after steps that are not: they cannot be undone under it; nothing was reset; \
+                 `finalize` makes them final"
+            ),
+            Extent::To(step) if !means_none(step, steps) => format!(
+                "{name}, which was migrated after that step, is finalized and cannot be undone; nothing was reset"
+            ),
+            Extent::To(_) => format!("{name} is finalized and cannot be undone; nothing was reset"),
+        });
     }
     Ok(after)
 }

@@ -39,7 +39,7 @@ fn failed(command: &str) -> Place {
     place
 }
 
-fn mend(place: &Place) {
+fn fix(place: &Place) {
     let mut application = place.of_tenant("beta");
     application.run("DROP TABLE extra");
     application.run("CREATE TABLE extra (name TEXT)");
@@ -67,7 +67,7 @@ fn a_script_that_failed_is_due_until_it_has_run() {
         assert_eq!(sums(&place), ["101", "1", "101"]);
         place.run(how).ends_with(1);
         place.run(&["tenants", "add", "delta"]).ends_with(0);
-        mend(&place);
+        fix(&place);
         place.run(&["migrate", "--parallel", "2"]).ends_with(0);
         assert_eq!(sums(&place), ["101", "101", "101"], "{how:?}");
         assert_eq!(place.sum("delta"), "1101");
@@ -89,7 +89,7 @@ fn a_finalize_runs_what_is_due_first() {
     ] {
         let place = failed("finalize");
         assert_eq!(sums(&place), ["1101", "1", "1101"]);
-        mend(&place);
+        fix(&place);
         place
             .run(&[&["finalize"], how].concat())
             .ends_with(0)
@@ -102,7 +102,7 @@ fn a_finalize_runs_what_is_due_first() {
 #[test]
 fn the_service_runs_what_is_due() {
     let place = failed("migrate");
-    mend(&place);
+    fix(&place);
     let service = Service::start(&place);
     assert_eq!(service.state(), "migration_failed");
     service.does("finalize");

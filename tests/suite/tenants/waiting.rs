@@ -44,7 +44,7 @@ fn migrated() -> Place {
     place
 }
 
-fn mend(place: &Place) {
+fn fix(place: &Place) {
     place.of_tenant("beta").run("DROP TABLE extra");
 }
 
@@ -68,7 +68,7 @@ fn a_file_for_the_target_waits_for_a_tenant_that_failed_before_it() {
             .and_says("migration_failed");
         assert!(place.has_table("shared"), "{command}");
         assert_eq!(sums(&place), ["11", "1", "11"]);
-        mend(&place);
+        fix(&place);
         place.run(&[&[command], how].concat()).ends_with(0);
         assert!(!place.has_table("shared"));
         assert_eq!(sums(&place), ["111", "111", "111"]);
@@ -83,7 +83,7 @@ fn it_waits_for_tenants_that_were_not_begun_and_are_not_wanted() {
         .run(&["migrate", "--parallel", "1", "--stop-after", "1"])
         .ends_with(1);
     assert_eq!(sums(&place), ["11", "1", "1"]);
-    mend(&place);
+    fix(&place);
     let only_failed = ["migrate", "--parallel", "1", "--only-failed"];
     place
         .run(&only_failed)
@@ -106,7 +106,7 @@ fn it_waits_for_tenants_that_were_not_begun_and_are_not_wanted() {
 fn only_the_failed_are_enough_where_the_others_are_done() {
     let place = place();
     place.run(&["migrate", "--parallel", "2"]).ends_with(1);
-    mend(&place);
+    fix(&place);
     place
         .run(&["migrate", "--parallel", "2", "--only-failed"])
         .ends_with(0);
@@ -130,7 +130,7 @@ fn the_finalize_of_a_file_for_the_target_waits_for_a_tenant_that_failed_before_i
             .and_says("finalization_failed");
         assert!(place.has_table("shared"));
         assert_eq!(sums(&place), ["11", "1", "11"]);
-        mend(&place);
+        fix(&place);
         place.run(&[&["finalize"], how].concat()).ends_with(0);
         assert!(!place.has_table("shared"));
         place.run(&["finalize", "--parallel", "2"]).ends_with(0);

@@ -137,38 +137,25 @@ fn over_http_the_field_is_named_and_not_the_option() {
         .is_problem(409, "or pass `\"out_of_order\": true`");
 }
 
+/// A step that stands on the table of a later one.
+const COLUMN: &str = "-- wasmigrate:migrate
+ALTER TABLE c ADD COLUMN j INTEGER;
+-- wasmigrate:reset
+ALTER TABLE c DROP COLUMN j;";
+
 /// What was applied last stands on what was applied before it, whatever their numbers are.
 #[test]
 fn a_late_step_is_not_final_before_what_it_stands_on() {
-    let step = |make: &str, undo: &str| {
-        format!("-- wasmigrate:migrate\n{make};\n-- wasmigrate:reset\n{undo};\n")
-    };
     let place = Place::new()
-        .with_sql(
-            "0001_a.sql",
-            &step("CREATE TABLE a (i INTEGER)", "DROP TABLE a"),
-        )
-        .with_sql(
-            "0003_c.sql",
-            &step("CREATE TABLE c (i INTEGER)", "DROP TABLE c"),
-        );
+        .with_sql("0001_a.sql", &table("a"))
+        .with_sql("0003_c.sql", &table("c"));
     place.run(&["migrate"]).ends_with(0);
-    let add = step(
-        "ALTER TABLE c ADD COLUMN j INTEGER",
-        "ALTER TABLE c DROP COLUMN j",
-    );
-    let place = place.with_sql("0002_b.sql", &add);
-    for arguments in [
-        &["finalize", "--to", "2", "--out-of-order"][..],
-        &["migrate", "--out-of-order"],
-    ] {
-        let said = place.run(arguments);
-        if arguments[0] == "finalize" {
-            said.ends_with(2).and_says("0002_b comes after 0003_c");
-        } else {
-            said.ends_with(0);
-        }
-    }
+    place.write_step("0002_b.sql", COLUMN.as_bytes());
+    place
+        .run(&["finalize", "--to", "2", "--out-of-order"])
+        .ends_with(2)
+        .and_says("0002_b comes after 0003_c");
+    place.run(&["migrate", "--out-of-order"]).ends_with(0);
     place
         .run(&["finalize", "--to", "2"])
         .ends_with(2)
@@ -183,19 +170,9 @@ fn a_late_step_is_not_final_before_what_it_stands_on() {
 /// A target of an earlier version may have such a step.
 #[test]
 fn nothing_is_undone_under_a_late_step_that_is_final() {
-    let step = |make: &str, undo: &str| {
-        format!("-- wasmigrate:migrate\n{make};\n-- wasmigrate:reset\n{undo};\n")
-    };
-    let place = Place::new().with_sql(
-        "0003_c.sql",
-        &step("CREATE TABLE c (i INTEGER)", "DROP TABLE c"),
-    );
+    let place = Place::new().with_sql("0003_c.sql", &table("c"));
     place.run(&["migrate"]).ends_with(0);
-    let add = step(
-        "ALTER TABLE c ADD COLUMN j INTEGER",
-        "ALTER TABLE c DROP COLUMN j",
-    );
-    let place = place.with_sql("0002_b.sql", &add);
+    place.write_step("0002_b.sql", COLUMN.as_bytes());
     place.run(&["migrate", "--out-of-order"]).ends_with(0);
     place.connect().run(
         "UPDATE wasmigrate_step SET state = 'finalized', finalized_at = migrated_at WHERE step_index = 2",
