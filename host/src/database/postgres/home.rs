@@ -4,72 +4,240 @@
 //! them or listed does not meet the host's. Where the operator wants it there, or an earlier version has put it there, it is
 //! found there.
 
+use serde::Deserialize;
+
 use super::super::{Error, ErrorKind, Result, unquote};
 use super::text::quote_text;
 
-/// What both questions begin with.
-const WITH: &str = "
-WITH path AS (
-    SELECT home::text, number, CASE
+/// What [`Surroundings`] are read from. Asks with the schemas of the search path, the schema that the operator names for the
+/// journal, the role of the steps, and the names in the search path, whether there are such schemas or not.
+///
+/// What follows from the facts is worked out here: to plan a query for it takes the server longer than all else that it does
+/// before a run.
+pub(super) const ASK: &str = "
+SELECT json_build_array(coalesce((
+    SELECT json_agg(json_build_array(json_build_array(home, quote_ident(home)), json_build_array(usual, quote_ident(usual)))
+        ORDER BY number)
+    FROM (SELECT home::text, number, CASE
         WHEN home = 'public' THEN 'wasmigrate'
         WHEN octet_length(home::text) > 44 THEN 'wasmigrate_' || md5(home::text)
         ELSE 'wasmigrate_' || home
-    END AS usual
-    FROM unnest($1::name[]) WITH ORDINALITY AS path (home, number)
-), home AS (
-    SELECT * FROM path
-    WHERE NOT EXISTS (SELECT FROM path AS other WHERE path.home IN (other.usual, other.usual || '_journal'))
-), journal AS (
-    SELECT nspname::text AS place, substring(obj_description(pg_class.oid, 'pg_class') FROM '^journal of (.*)$') AS owner,
-        pg_has_role(relowner, 'USAGE') AS is_ours, relowner
+    END AS usual FROM unnest($1::name[]) WITH ORDINALITY AS path (home, number)) AS path
+), '[]'), coalesce((
+    SELECT json_agg(json_build_array(json_build_array(nspname, quote_ident(nspname)), (
+            SELECT substring(description FROM '^journal of (.*)$') FROM pg_description
+            WHERE objoid = pg_class.oid AND classoid = 'pg_class'::regclass AND objsubid = 0
+        ), pg_has_role(relowner, 'USAGE'), coalesce((
+            SELECT json_agg(home) FROM unnest($1::name[]) AS home WHERE has_schema_privilege(relowner, home::text, 'CREATE')
+        ), '[]')) ORDER BY nspname)
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE relname = 'wasmigrate_journal' AND relkind IN ('r', 'p')
-), missing AS (
-    SELECT name, place FROM unnest($4::text[]) AS name JOIN journal ON owner = name
-    WHERE is_ours AND NOT EXISTS (SELECT FROM path WHERE home = name)
-), place AS (
-    SELECT home, place, number, rank FROM home,
-    LATERAL (VALUES (1, $2::text), (2, usual), (3, usual || '_journal'), (4, home)) AS place (rank, place)
-), found AS (
-    SELECT home, place, number, rank FROM place JOIN journal USING (place) WHERE coalesce(owner, home) = home
-    UNION ALL SELECT home, place, number, CASE WHEN is_ours THEN 5 ELSE 6 END FROM home JOIN journal ON owner = home
-    WHERE is_ours OR $2::text IS NULL AND has_schema_privilege(relowner, home, 'CREATE')
-), new AS (
-    SELECT home, coalesce($2::text,
-        usual || CASE WHEN usual IN (current_user, session_user, $3::text) THEN '_journal' ELSE '' END) AS place, number, 9 AS rank
-    FROM home
-)";
+), '[]'), CASE WHEN $2::text IS NOT NULL THEN json_build_array($2::text, quote_ident($2::text)) END,
+    json_build_array(current_user, session_user, $3::text), coalesce((
+    SELECT json_agg(json_build_array(name, quote_ident(name))) FROM unnest($4::text[]) AS name
+), '[]'))::text";
 
-/// The migrated schema and that of its journal, as identifiers in quotes; what is in the way of working there, and the schema
-/// that this is about. Asks with the schemas of the search path, the schema that the operator names for the journal, the role
-/// of the steps, and the names in the search path, whether there are such schemas or not.
-///
-/// The migrated schema is the first of the search path with a journal, and only else the first of all. Where steps would not
-/// make their tables in it, nothing is done: the journal would say of one schema what has happened in another.
-pub(super) fn find() -> String {
-    format!(
-        "{WITH}
-         SELECT quote_ident(home), quote_ident(place), CASE
-             WHEN home LIKE 'pg\\_%' OR home = 'information_schema' THEN 'of the server'
-             WHEN EXISTS (SELECT FROM missing) THEN 'missing'
-             WHEN rank = 6 THEN 'of another role'
-             WHEN home <> 'public' AND EXISTS (SELECT FROM journal WHERE journal.place = home AND owner <> home)
-                 THEN 'of another journal'
-             WHEN rank = 9 AND place <> home AND (place = first OR place IN (current_user, session_user, $3::text))
-                 THEN 'of steps'
-             WHEN place <> home AND place = first THEN 'moved before'
-             WHEN home <> first THEN 'later'
-             WHEN rank = 9 AND place IN (SELECT place FROM journal) THEN 'taken'
-             ELSE '' END, coalesce((SELECT quote_ident(min(name)) FROM missing), quote_ident(first))
-         FROM (SELECT * FROM found UNION ALL SELECT * FROM new) AS either, (SELECT ($1::name[])[1]::text AS first) AS first
-         ORDER BY rank = 9, number, rank LIMIT 1"
-    )
+/// A schema by its name, and the same as an identifier in quotes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct Name {
+    plain: String,
+    quoted: String,
 }
 
-/// Where a new journal of a migrated schema would be, as an identifier in quotes. Asks with what [`find`] asks with, and the
-/// schema.
-pub(super) fn usual() -> String {
-    format!("{WITH} SELECT quote_ident(place) FROM new WHERE quote_ident(home) = $5")
+impl Name {
+    /// The same with an ending that needs no quotes.
+    fn with(&self, ending: &str) -> Self {
+        let quoted = match self.quoted.strip_suffix('"') {
+            Some(quoted) => format!("{quoted}{ending}\""),
+            None => format!("{}{ending}", self.quoted),
+        };
+        Self {
+            plain: format!("{}{ending}", self.plain),
+            quoted,
+        }
+    }
+}
+
+/// A schema of the search path, and where the journal of it is usually.
+#[derive(Clone, Debug, Deserialize)]
+struct Part {
+    home: Name,
+    usual: Name,
+}
+
+/// A journal in the database.
+#[derive(Clone, Debug, Deserialize)]
+struct Journal {
+    place: Name,
+    /// Of which schema it says to be.
+    owner: Option<String>,
+    /// Whether its role is this connection's or one that it is a member of.
+    is_ours: bool,
+    /// The schemas of the search path in which its role may make tables.
+    creates_in: Vec<String>,
+}
+
+/// The search path and the journals in the database.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Surroundings {
+    path: Vec<Part>,
+    journals: Vec<Journal>,
+    /// Where the operator wants the journal.
+    named: Option<Name>,
+    /// The roles by whose names a schema could come first: the connection's, and that of the steps.
+    roles: Vec<Option<String>>,
+    names_in_path: Vec<Name>,
+}
+
+/// Whose the journal of a schema is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    New,
+    Known,
+    OfAnotherRole,
+}
+
+/// What comes after the usual name of a journal's schema where steps would make their tables in a schema of that name.
+const APART: &str = "_journal";
+
+impl Surroundings {
+    /// Reads what the server answers to [`ASK`].
+    pub(super) fn read(answer: &str) -> Result<Self> {
+        serde_json::from_str(answer).map_err(|error| {
+            Error::new(
+                ErrorKind::Other,
+                format!("the server does not tell where the journal is: {error}"),
+            )
+        })
+    }
+
+    /// The migrated schema and that of its journal. It is the first of the search path with a journal, and only else the first
+    /// of all. Where steps would not make their tables in it, nothing is done: the journal would say of one schema what has
+    /// happened in another.
+    pub(super) fn home(&self) -> Result<Home> {
+        let known = self.homes().find_map(|part| {
+            let (place, found) = self.journal_of(part)?;
+            Some((&part.home, place, found))
+        });
+        let new = || {
+            let part = self.homes().next()?;
+            Some((&part.home, self.new_journal(part), Found::New))
+        };
+        let first = self.path.first().map(|part| &part.home);
+        let Some(((home, place, found), first)) = known.or_else(new).zip(first) else {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "no schema of the search path exists; create one, or name another with `options=-csearch_path%3D…`",
+            ));
+        };
+        let missing = self.missing();
+        let other = missing.unwrap_or(first);
+        let is_apart = place != *home;
+        let obstacle = match found {
+            _ if home.plain.starts_with("pg_") || home.plain == "information_schema" => {
+                "of the server"
+            }
+            _ if missing.is_some() => "missing",
+            _ if found == Found::OfAnotherRole => "of another role",
+            _ if self.holds_journal_of_another(home) => "of another journal",
+            _ if found == Found::New && is_apart && (place == *first || self.is_role(&place)) => {
+                "of steps"
+            }
+            _ if is_apart && place == *first => "moved before",
+            _ if home != first => "later",
+            _ if found == Found::New
+                && self.journals.iter().any(|journal| journal.place == place) =>
+            {
+                "taken"
+            }
+            _ => "",
+        };
+        Home::unless(obstacle, home, &place, other)
+    }
+
+    /// Where a new journal of a migrated schema would be, all as identifiers in quotes.
+    pub(super) fn usual(&self, migrated: &str) -> Option<String> {
+        let part = self.homes().find(|part| part.home.quoted == migrated)?;
+        Some(self.new_journal(part).quoted)
+    }
+
+    /// The schemas of the search path but for those of the others' journals.
+    fn homes(&self) -> impl Iterator<Item = &Part> {
+        self.path.iter().filter(|part| {
+            let is_of = |other: &Part| {
+                part.home == other.usual || part.home.plain == other.usual.with(APART).plain
+            };
+            !self.path.iter().any(is_of)
+        })
+    }
+
+    /// Where the journal of a schema is, if there is one.
+    fn journal_of(&self, part: &Part) -> Option<(Name, Found)> {
+        let home = &part.home.plain;
+        let known = |journal: &Journal| Some((journal.place.clone(), Found::Known));
+        let usual = [&part.usual, &part.usual.with(APART), &part.home];
+        for place in self.named.iter().chain(usual) {
+            let is_there = |journal: &&Journal| {
+                journal.place == *place && journal.owner.as_ref().is_none_or(|owner| owner == home)
+            };
+            if let Some(journal) = self.journals.iter().find(is_there) {
+                return known(journal);
+            }
+        }
+        let elsewhere = || {
+            self.journals
+                .iter()
+                .filter(|journal| journal.owner.as_ref() == Some(home))
+        };
+        if let Some(journal) = elsewhere().find(|journal| journal.is_ours) {
+            return known(journal);
+        }
+        let could_work_there = |journal: &&Journal| journal.creates_in.contains(home);
+        match self.named {
+            Some(_) => None,
+            None => elsewhere()
+                .find(could_work_there)
+                .map(|journal| (journal.place.clone(), Found::OfAnotherRole)),
+        }
+    }
+
+    fn new_journal(&self, part: &Part) -> Name {
+        match &self.named {
+            Some(named) => named.clone(),
+            None if self.is_role(&part.usual) => part.usual.with(APART),
+            None => part.usual.clone(),
+        }
+    }
+
+    /// Whether a schema comes first for a role by its name (`"$user"`).
+    fn is_role(&self, schema: &Name) -> bool {
+        self.roles
+            .iter()
+            .flatten()
+            .any(|role| *role == schema.plain)
+    }
+
+    fn holds_journal_of_another(&self, home: &Name) -> bool {
+        home.plain != "public"
+            && self.journals.iter().any(|journal| {
+                journal.place == *home
+                    && journal
+                        .owner
+                        .as_ref()
+                        .is_some_and(|owner| *owner != home.plain)
+            })
+    }
+
+    /// The first schema by its name that the search path names and that has a journal, but that is not there.
+    fn missing(&self) -> Option<&Name> {
+        let is_missing = |name: &&Name| {
+            let has_journal =
+                |journal: &Journal| journal.is_ours && journal.owner.as_ref() == Some(&name.plain);
+            self.path.iter().all(|part| part.home != **name)
+                && self.journals.iter().any(has_journal)
+        };
+        self.names_in_path.iter().filter(is_missing).min()
+    }
 }
 
 /// Whether a schema would come before the migrated one in the search path, or does so in that of a role by its name. Asks with
@@ -130,20 +298,12 @@ impl Home {
         Self::new(self.schema.clone(), journal)
     }
 
-    /// Reads what [`find`] answers.
-    pub(super) fn read(rows: Vec<Vec<Option<String>>>) -> Result<Self> {
-        let row = rows.into_iter().next().unwrap_or_default();
-        let Ok([Some(schema), Some(journal), Some(obstacle), Some(other)]) =
-            <[Option<String>; 4]>::try_from(row)
-        else {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "no schema of the search path exists; create one, or name another with `options=-csearch_path%3D…`",
-            ));
-        };
+    /// The schemas, unless something is in the way, which is about the other one.
+    fn unless(obstacle: &str, home: &Name, place: &Name, other: &Name) -> Result<Self> {
+        let [schema, journal, other] = [home, place, other].map(|name| &name.quoted);
         let refused = |message: String| Err(Error::new(ErrorKind::Unavailable, message));
-        match obstacle.as_str() {
-            "" => Ok(Self::new(schema, journal)),
+        match obstacle {
+            "" => Ok(Self::new(schema.clone(), journal.clone())),
             "of the server" => refused(format!(
                 "the schema {schema}, which comes first in the search path, is the server's own: name the schema to migrate with \
                  `options=-csearch_path%3D…` in the URL"

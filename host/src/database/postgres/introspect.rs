@@ -7,7 +7,7 @@ use super::super::{
     Session, TableName, Value, texts, unquote,
 };
 use super::errors::NO_PRIVILEGE;
-use super::home::{self, Home};
+use super::home::{self, Surroundings};
 use super::state::PostgresSession;
 use super::text::quote_text;
 use super::{schema, trust, verify};
@@ -83,11 +83,8 @@ impl Introspection for PostgresSession {
     }
 
     async fn move_journal(&mut self) -> Result<Option<Moved>> {
-        let mut parameters = self.home_parameters().to_vec();
-        parameters.push(self.target.home.schema.as_str().into());
-        let session: &mut dyn Session = self;
-        let rows = session.rows(&home::usual(), &parameters).await?;
-        let Some(to) = texts(&rows).and_then(|mut usual| usual.pop()) else {
+        let surroundings = self.surroundings().await?;
+        let Some(to) = surroundings.usual(&self.target.home.schema) else {
             return Ok(None);
         };
         let from = self.target.home.journal.clone();
@@ -303,17 +300,18 @@ impl PostgresSession {
         Ok(has_table)
     }
 
+    async fn surroundings(&mut self) -> Result<Surroundings> {
+        let parameters = self.home_parameters();
+        let session: &mut dyn Session = self;
+        let rows = session.rows(home::ASK, &parameters).await?;
+        let answer = rows.iter().flatten().find_map(Value::as_text);
+        Surroundings::read(answer.unwrap_or_default())
+    }
+
     /// Looks for the journal where somebody has made it or moved it since this process first looked, before the target is
     /// taken for new. Whether it is elsewhere now, of which the session takes note.
     pub(super) async fn find_home_again(&mut self) -> Result<bool> {
-        let parameters = self.home_parameters();
-        let session: &mut dyn Session = self;
-        let rows = session.rows(&home::find(), &parameters).await?;
-        let text = |value: Value| value.as_text().map(str::to_owned);
-        let rows = rows
-            .into_iter()
-            .map(|row| row.into_iter().map(text).collect());
-        let home = Home::read(rows.collect())?;
+        let home = self.surroundings().await?.home()?;
         if home == self.target.home {
             return Ok(false);
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::super::{Cell, Error, ErrorKind, Result, SessionLimits, Stop};
 use super::address::Address;
 use super::connection::{Bounds, Connection};
-use super::home::{self, Home};
+use super::home::{self, Home, Surroundings};
 use super::patience::Patience;
 use super::pipeline;
 use super::reach;
@@ -43,17 +43,28 @@ pub struct PostgresOptions {
 const TRUST: Duration = Duration::from_secs(30);
 
 /// What the server says of the connection, and of the search path in which steps work, by the role $1 in whose name they do.
-const SEARCH_PATH: &str = "SELECT pg_catalog.current_schemas(false)::pg_catalog.text, pg_catalog.current_schema()::pg_catalog.text,
-    pg_catalog.current_setting('server_version'), is_superuser, (
-        SELECT pg_catalog.array_agg(CASE WHEN part OPERATOR(pg_catalog.=) '$user'
-            THEN coalesce($1::pg_catalog.text, session_user::pg_catalog.text) ELSE part END)
-        FROM (SELECT pg_catalog.btrim(quoted, ' \"') FROM pg_catalog.unnest(pg_catalog.string_to_array(
-            pg_catalog.current_setting('search_path'), ',')) AS quoted) AS path (part)
-    )::pg_catalog.text
-    FROM (SELECT pg_catalog.current_setting('is_superuser') AS is_superuser, CASE WHEN EXISTS (
-        SELECT FROM pg_catalog.pg_roles WHERE rolname::pg_catalog.text OPERATOR(pg_catalog.=) $1::pg_catalog.text
-        AND pg_catalog.pg_has_role(oid, 'MEMBER')
-    ) THEN pg_catalog.set_config('role', $1::pg_catalog.text, true) END OFFSET 0) AS role";
+fn search_path(has_role: bool) -> String {
+    // The server looks through no catalog for it where there is no such role.
+    let role = match has_role {
+        true => {
+            ", CASE WHEN EXISTS (
+                SELECT FROM pg_catalog.pg_roles WHERE rolname::pg_catalog.text OPERATOR(pg_catalog.=) $1::pg_catalog.text
+                AND pg_catalog.pg_has_role(oid, 'MEMBER')
+            ) THEN pg_catalog.set_config('role', $1::pg_catalog.text, true) END"
+        }
+        false => "",
+    };
+    format!(
+        "SELECT pg_catalog.current_schemas(false)::pg_catalog.text, pg_catalog.current_schema()::pg_catalog.text,
+         pg_catalog.current_setting('server_version'), is_superuser, (
+             SELECT pg_catalog.array_agg(CASE WHEN part OPERATOR(pg_catalog.=) '$user'
+                 THEN coalesce($1::pg_catalog.text, session_user::pg_catalog.text) ELSE part END)
+             FROM (SELECT pg_catalog.btrim(quoted, ' \"') FROM pg_catalog.unnest(pg_catalog.string_to_array(
+                 pg_catalog.current_setting('search_path'), ',')) AS quoted) AS path (part)
+         )::pg_catalog.text
+         FROM (SELECT pg_catalog.current_setting('is_superuser') AS is_superuser{role} OFFSET 0) AS role"
+    )
+}
 
 /// A target in one schema of a PostgreSQL database.
 #[derive(Clone)]
@@ -201,7 +212,8 @@ impl Postgres {
         }
         let options = &self.0.options;
         let role = options.role.as_deref().map_or(Cell::Null, Cell::Text);
-        let rows = pipeline::ask_in_full_names(connection, SEARCH_PATH, &[role], patience)?;
+        let query = search_path(options.role.is_some());
+        let rows = pipeline::ask_in_full_names(connection, &query, &[role], patience)?;
         let mut cells = rows.into_iter().flatten();
         let mut cell = || cells.next().flatten();
         let (schemas, own_schema, version) = (cell(), cell(), cell());
@@ -217,8 +229,10 @@ impl Postgres {
             options.role.as_deref().map_or(Cell::Null, Cell::Text),
             Cell::Text(&names_in_path),
         ];
-        let rows = pipeline::ask(connection, &home::find(), &parameters, patience)?;
-        let home = Home::read(rows).map_err(|error| Error {
+        let rows = pipeline::ask(connection, home::ASK, &parameters, patience)?;
+        let answer = rows.into_iter().flatten().flatten().next();
+        let surroundings = Surroundings::read(&answer.unwrap_or_default())?;
+        let home = surroundings.home().map_err(|error| Error {
             message: format!("{}: {}", self.0.name, error.message),
             ..error
         })?;
