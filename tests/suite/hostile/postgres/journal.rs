@@ -1,7 +1,7 @@
 //! Changing the journal, in words that nothing in the step's text gives away.
 
 use super::{Target, hidden};
-use crate::application::server_version;
+use crate::application::{server_version, superuser};
 
 const CHANGED: &str = "the step tampered with the host: it changed or locked `wasmigrate_";
 const REPLACED: &str = "the step tampered with the host: it removed, renamed or replaced tables that belong to the host";
@@ -381,4 +381,22 @@ fn reading_and_counting_are_allowed() {
         "SELECT 1 AS one FROM wasmigrate.wasmigrate_run WHERE id = 1",
     ]);
     assert_eq!(place.texts("SELECT note FROM audit"), ["kept", "kept"]);
+}
+
+/// The look before a commit names the columns that it compares: a server with more of them wants a decision about each.
+#[test]
+fn the_server_says_no_more_of_a_table_than_the_look_knows() {
+    let compared = "oid relname relnamespace reltype reloftype relowner relam reltablespace reltoastrelid relhasindex relisshared \
+        relpersistence relkind relnatts relchecks relhasrules relhastriggers relhassubclass relrowsecurity relforcerowsecurity \
+        relispopulated relreplident relispartition relrewrite reloptions relpartbound relacl";
+    let counted =
+        "relpages reltuples relallvisible relallfrozen relfilenode relfrozenxid relminmxid";
+    let known: Vec<&str> = compared.split(' ').chain(counted.split(' ')).collect();
+    let columns = superuser("postgres").texts(
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = 'pg_class'::regclass
+         AND (attnum > 0 OR attname = 'oid') AND NOT attisdropped",
+    );
+    for column in columns {
+        assert!(known.contains(&column.as_str()), "pg_class.{column}");
+    }
 }
