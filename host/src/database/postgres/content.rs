@@ -4,14 +4,16 @@ use super::super::content::{is_journal, text};
 use super::super::{Content, Object, Result, Session, Table, Value, quote, unquote};
 
 /// Everything that steps make, but tables: the table that it belongs to, what it is, its name, and what defines it.
-/// Relations of the schema `public` go by their bare names.
+/// Relations of the schema `public` go by their bare names. What the server brings along has smaller numbers than 16384, and
+/// is most of what the catalogs hold.
 const OBJECTS: &str = "
 WITH space AS (
     SELECT oid, CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END AS prefix FROM pg_namespace
     WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
 ), relation AS (
     SELECT pg_class.*, prefix || relname AS full_name FROM pg_class JOIN space ON space.oid = relnamespace
-    WHERE NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+    WHERE pg_class.oid >= 16384
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
 )
 SELECT CASE WHEN relkind IN ('r', 'p', 'f') THEN full_name ELSE '' END,
     CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
@@ -28,15 +30,16 @@ SELECT full_name, 'column', attname, concat_ws(' ', format_type(atttypid, atttyp
     col_description(attrelid, attnum))
 FROM pg_attribute JOIN relation ON relation.oid = attrelid
 LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-WHERE relkind IN ('r', 'p', 'f') AND attnum > 0 AND NOT attisdropped
+WHERE attrelid >= 16384 AND relkind IN ('r', 'p', 'f') AND attnum > 0 AND NOT attisdropped
 UNION ALL
 SELECT full_name, 'constraint', conname, pg_get_constraintdef(pg_constraint.oid) || CASE WHEN convalidated THEN '' ELSE ' unchecked' END
-FROM pg_constraint JOIN relation ON relation.oid = conrelid
+FROM pg_constraint JOIN relation ON relation.oid = conrelid WHERE conrelid >= 16384
 UNION ALL
 SELECT owner.full_name, 'index', relation.full_name,
     pg_get_indexdef(indexrelid) || CASE WHEN indisvalid THEN '' ELSE ' invalid' END
 FROM pg_index JOIN relation ON relation.oid = indexrelid JOIN relation AS owner ON owner.oid = indrelid
-WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
+WHERE indrelid >= 16384
+AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
 UNION ALL
 SELECT full_name, 'trigger', tgname, concat_ws(' ', pg_get_triggerdef(pg_trigger.oid), tgenabled)
 FROM pg_trigger JOIN relation ON relation.oid = tgrelid WHERE NOT tgisinternal
@@ -50,14 +53,15 @@ UNION ALL
 SELECT '', 'routine', prefix || proname || '(' || pg_get_function_identity_arguments(pg_proc.oid) || ')',
     concat_ws(' ', prokind, provolatile, prosecdef, proacl, prosrc)
 FROM pg_proc JOIN space ON space.oid = pronamespace
-WHERE NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+WHERE pg_proc.oid >= 16384
+AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e')
 UNION ALL
 SELECT '', CASE typtype WHEN 'd' THEN 'domain' WHEN 'e' THEN 'enum' ELSE 'range' END, prefix || typname,
     concat_ws(' ', format_type(nullif(typbasetype, 0), typtypmod), typnotnull, typdefault,
     (SELECT string_agg(enumlabel, ',' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = pg_type.oid),
     (SELECT string_agg(pg_get_constraintdef(pg_constraint.oid), ',' ORDER BY conname) FROM pg_constraint WHERE contypid = pg_type.oid))
-FROM pg_type JOIN space ON space.oid = typnamespace WHERE typtype IN ('d', 'e', 'r')
-AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_type.oid AND deptype = 'e')
+FROM pg_type JOIN space ON space.oid = typnamespace WHERE pg_type.oid >= 16384 AND typtype IN ('d', 'e', 'r')
+AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_type'::regclass AND objid = pg_type.oid AND deptype = 'e')
 UNION ALL
 SELECT '', 'schema', nspname, concat_ws(' ', nspacl) FROM pg_namespace JOIN space ON space.oid = pg_namespace.oid WHERE nspname <> 'public'
 UNION ALL
@@ -69,7 +73,7 @@ SELECT CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname, at
     array_position(conkey, attnum)::bigint
 FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
 LEFT JOIN pg_constraint ON conrelid = attrelid AND contype = 'p'
-WHERE relkind IN ('r', 'm') AND attnum > 0 AND NOT attisdropped
+WHERE attrelid >= 16384 AND relkind IN ('r', 'm') AND attnum > 0 AND NOT attisdropped
 AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
 ORDER BY 1, 2";
 
