@@ -20,6 +20,7 @@ mod files;
 mod foreign_keys;
 mod hostile;
 mod hosts;
+mod init;
 mod journal;
 mod likeness;
 mod memory;

@@ -212,6 +212,9 @@ pub enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
+    /// There is a project already, or something in its place.
+    #[error("{} is there already: a project is begun once, and `wasmigrate new` begins the next step; nothing was made", path.display())]
+    ProjectExists { path: PathBuf },
     /// A new step cannot be called so.
     #[error("a step cannot be called so: `{name}` {why}")]
     NewName { name: String, why: String },

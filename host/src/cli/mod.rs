@@ -14,6 +14,7 @@ mod ended_steps;
 mod global;
 mod history;
 mod import;
+mod init;
 mod inspect;
 mod lease;
 mod log_lines;
@@ -88,6 +89,8 @@ enum Command {
     Reset(run::RunArguments),
     /// Serve the target over HTTP
     Serve(serve::ServeArguments),
+    /// Begin a project: a configuration, a first step, rows to test on, and a recipe for CI
+    Init(init::InitArguments),
     /// Begin a step: the next file in the manner of those that are there
     New(new::NewArguments),
     /// Make a baseline of the first steps, with which new databases begin
@@ -282,6 +285,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Finalize(run) => run::run(global, run, engine::Command::Finalize, terminal).await,
         Command::Reset(run) => run::run(global, run, engine::Command::Reset, terminal).await,
         Command::Serve(serve) => serve::run(global, serve).await,
+        Command::Init(init) => init::run(global, init, terminal),
         Command::New(new) => new::run(global, new, terminal),
         Command::Squash(squash) => squash::run(global, squash, terminal),
         Command::Status(status) => status::run(global, status, terminal).await,

@@ -105,8 +105,8 @@ const VERBS: [(&[&str], &str); 17] = [
         "`wasmigrate migrate --create` makes a SQLite file; a PostgreSQL database is made with `createdb`",
     ),
     (
-        &["init", "install"],
-        "there is nothing to set up: put steps into `migrations` and run `wasmigrate migrate`; the first run makes the journal",
+        &["install"],
+        "there is nothing to set up: put steps into `migrations` (`wasmigrate init` makes an example) and run `wasmigrate migrate`; the first run makes the journal",
     ),
     (
         &[
