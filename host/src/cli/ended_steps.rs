@@ -42,6 +42,9 @@ impl EndedSteps {
             Some(failure) if failure.is_lost_connection() => {
                 let what = match failure.step {
                     Some(_) => format!("the {which} step"),
+            Some(failure) if failure.is_closed_gate() => {
+                "what was migrated stays, and nothing was finalized".to_owned()
+            }
                     None => "the open transaction".to_owned(),
                 };
                 format!("{what} is applied as a whole or not at all (`wasmigrate status` tells)")

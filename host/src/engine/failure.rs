@@ -90,6 +90,11 @@ impl Failure {
         self
     }
 
+    /// Whether it is the answer of a gate that did not open: what was to be finalized is as good as before.
+    pub fn is_closed_gate(&self) -> bool {
+        self.code == "refused" && self.phase == Some(Phase::Finalize) && self.step.is_none()
+    }
+
     /// The failure of a run whose end the journal does not know, because of this error.
     pub(super) fn unwritten(self, error: &database::Error) -> Self {
         if self.message.contains(&error.message) {

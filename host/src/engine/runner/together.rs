@@ -43,9 +43,10 @@ impl Run<'_> {
         let target = self.engine.database.name();
         gate::pass(gate, target, self.lease.run, labels.collect(), &self.stop)
             .await
-            .map_err(|failure| match failure.code.as_str() {
-                "cancelled" => Interruption::Failed(failure),
-                _ => Interruption::Refused(failure),
+            .map_err(|failure| match failure.is_closed_gate() {
+                // What was refused has changed nothing; this run has migrated.
+                true if self.committed_steps.is_empty() => Interruption::Refused(failure),
+                _ => Interruption::Failed(failure),
             })
     }
 
