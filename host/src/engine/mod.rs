@@ -114,7 +114,7 @@ pub use steps::{StepDetails, StepOnDisk};
 pub use supervisor::{Started, Supervisor};
 pub use tenants::{
     Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, RolloutStrategy, RunFile, Source,
-    TenancyOptions, TenantAdded, TenantOverview,
+    TenancyOptions, TenantAdded, TenantOverview, TenantRemoved,
 };
 pub use verify::Verified;
 
@@ -249,6 +249,16 @@ impl Engine {
     }
 
     /// The files with their contents, in the order in which they run.
+    /// Removes a tenant: no run serves it any more. Its data stays as it is, and the journal keeps what was applied for it.
+    pub async fn remove_tenant(
+        &self,
+        name: &str,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<TenantRemoved, RunError> {
+        tenants::remove(self, self.tenancy()?, name, observer, stop).await
+    }
+
     pub async fn sources(&self) -> Result<Vec<Source>, RunError> {
         tenants::sources(self, self.tenancy()?)
     }
