@@ -65,6 +65,7 @@ mod runner;
 mod running;
 mod sql_step;
 mod state;
+mod step_output;
 mod step_reference;
 mod steps;
 mod supervisor;
@@ -248,7 +249,6 @@ impl Engine {
         self.apply(order, observer, stop).await
     }
 
-    /// The files with their contents, in the order in which they run.
     /// Removes a tenant: no run serves it any more. Its data stays as it is, and the journal keeps what was applied for it.
     pub async fn remove_tenant(
         &self,
@@ -259,6 +259,7 @@ impl Engine {
         tenants::remove(self, self.tenancy()?, name, observer, stop).await
     }
 
+    /// The files with their contents, in the order in which they run.
     pub async fn sources(&self) -> Result<Vec<Source>, RunError> {
         tenants::sources(self, self.tenancy()?)
     }

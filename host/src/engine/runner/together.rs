@@ -11,7 +11,7 @@ use crate::engine::failure::{Blame, Failure};
 use crate::engine::gate;
 use crate::engine::irreversible;
 use crate::engine::program::Program;
-use crate::engine::transaction::RunContext;
+use crate::engine::step_output::RunContext;
 use crate::engine::uncommitted::Uncommitted;
 use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome, Phase, StepState};
 

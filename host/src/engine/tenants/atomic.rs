@@ -20,7 +20,7 @@ use crate::database::{Authority, Durability, ErrorKind, Session, is_journal};
 use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
-use crate::engine::transaction::RunContext;
+use crate::engine::step_output::RunContext;
 use crate::engine::uncommitted::Uncommitted;
 use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome};
 

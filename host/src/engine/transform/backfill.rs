@@ -16,7 +16,8 @@ use super::watch;
 use super::worker::{Shared, Worker};
 use crate::database::{Durability, Session};
 use crate::engine::failure::{Blame, Failure};
-use crate::engine::transaction::{Ran, RunContext, StepTransaction};
+use crate::engine::step_output::RunContext;
+use crate::engine::transaction::{Ran, StepTransaction};
 use crate::engine::{Event, Replacement};
 use crate::journal::{self, Fenced, Range, TransformationRecord};
 

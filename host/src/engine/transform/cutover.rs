@@ -14,7 +14,7 @@ use crate::database::{Durability, Session, Stop};
 use crate::engine::Engine;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
-use crate::engine::transaction::RunContext;
+use crate::engine::step_output::RunContext;
 use crate::journal::{self, Fenced, Phase, TransformationRecord};
 
 /// What can be done before the table is locked: drains most of what changed, tries bad rows again, and finds out whether

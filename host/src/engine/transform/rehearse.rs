@@ -12,7 +12,7 @@ use crate::database::{Session, Stop};
 use crate::engine::failure::Failure;
 use crate::engine::loaded::Loaded;
 use crate::engine::meter::Meter;
-use crate::engine::transaction::RunContext;
+use crate::engine::step_output::RunContext;
 use crate::engine::{Engine, Event, Unit};
 use crate::journal::{self, Phase, Range, TransformationRecord};
 
