@@ -5,3 +5,4 @@ mod pragmas;
 mod replaced;
 mod scripts;
 mod virtual_tables;
+mod turn;

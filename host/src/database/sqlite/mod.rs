@@ -32,6 +32,7 @@ mod statement;
 mod throwaway;
 mod transform;
 mod url;
+mod turn;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,7 @@ use capabilities::CAPABILITIES;
 use errors::translate;
 use session::SqliteSession;
 use url::FileMode;
+use turn::Waiting;
 
 /// How many instructions of SQLite's machine run between two looks at [`Stop`]: some 10 µs.
 const PROGRESS_INSTRUCTIONS: i32 = 1_000;
@@ -84,6 +86,8 @@ pub struct Sqlite {
     /// Whether this program has seen the file: then it makes no other in its place.
     was_there: Arc<AtomicBool>,
 }
+    /// Who waits for its lock here.
+    waiting: Waiting,
 
 impl Sqlite {
     /// The target in the file at `path`.
@@ -99,6 +103,7 @@ impl Sqlite {
             mode: FileMode::OrNew,
             was_there: Arc::default(),
         }
+            waiting: Waiting::default(),
     }
 
     /// The target that a URL names, without its scheme; `create` says whether the file is made when it is not there.
@@ -252,6 +257,7 @@ impl Database for Sqlite {
             is_tenant: true,
             was_there: Arc::default(),
             ..self.clone()
+            waiting: Waiting::default(),
         }))
     }
 

@@ -67,6 +67,9 @@ impl Transactions for SqliteSession {
         Ok(())
     }
 
+        if let Some(room) = self.inner.room() {
+            tokio::time::sleep(room).await;
+        }
     async fn begin(&mut self, durability: Durability) -> Result<()> {
         self.inner.begin(durability)
     }
@@ -135,7 +138,9 @@ impl Transactions for SqliteSession {
         inner.end_open_work();
         inner.require_transaction(Authority::Step)?;
         inner.demand_same_file()?;
-        inner.control("COMMIT")
+        inner.control("COMMIT")?;
+        inner.has_ended();
+        Ok(())
     }
 
     async fn rollback(&mut self) -> Result<()> {
@@ -145,6 +150,7 @@ impl Transactions for SqliteSession {
         inner.foreign_keys.forget();
         if inner.in_transaction() {
             inner.control("ROLLBACK")?;
+        inner.has_ended();
         }
         Ok(())
     }
