@@ -1,8 +1,9 @@
 //! What only SQLite has.
 
+mod full;
 mod outside;
 mod pragmas;
 mod replaced;
 mod scripts;
-mod virtual_tables;
 mod turn;
+mod virtual_tables;

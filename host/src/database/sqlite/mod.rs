@@ -9,6 +9,7 @@ mod capabilities;
 mod changes;
 mod content;
 mod coordinate;
+mod disk;
 mod dump_content;
 mod errors;
 mod foreign_keys;
@@ -31,8 +32,8 @@ mod shape;
 mod statement;
 mod throwaway;
 mod transform;
-mod url;
 mod turn;
+mod url;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -52,8 +53,8 @@ use super::{
 use capabilities::CAPABILITIES;
 use errors::translate;
 use session::SqliteSession;
-use url::FileMode;
 use turn::Waiting;
+use url::FileMode;
 
 /// How many instructions of SQLite's machine run between two looks at [`Stop`]: some 10 µs.
 const PROGRESS_INSTRUCTIONS: i32 = 1_000;
@@ -85,9 +86,9 @@ pub struct Sqlite {
     mode: FileMode,
     /// Whether this program has seen the file: then it makes no other in its place.
     was_there: Arc<AtomicBool>,
-}
     /// Who waits for its lock here.
     waiting: Waiting,
+}
 
 impl Sqlite {
     /// The target in the file at `path`.
@@ -102,8 +103,8 @@ impl Sqlite {
             is_tenant: false,
             mode: FileMode::OrNew,
             was_there: Arc::default(),
-        }
             waiting: Waiting::default(),
+        }
     }
 
     /// The target that a URL names, without its scheme; `create` says whether the file is made when it is not there.
@@ -193,7 +194,7 @@ impl Sqlite {
             self.was_there.store(true, Ordering::SeqCst);
         }
         connected.map_err(|error| {
-            let translated = translate(error);
+            let translated = disk::explain(&self.path, translate(error));
             Error {
                 kind: match translated.kind {
                     ErrorKind::Busy => ErrorKind::Busy,
@@ -256,8 +257,8 @@ impl Database for Sqlite {
             path,
             is_tenant: true,
             was_there: Arc::default(),
-            ..self.clone()
             waiting: Waiting::default(),
+            ..self.clone()
         }))
     }
 

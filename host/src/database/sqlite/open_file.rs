@@ -17,7 +17,7 @@ use super::guard::{Guard, Touched};
 use super::same_file::{self, FileNumber};
 use super::statement::{Prepared, Running, StatementCache};
 use super::turn::Turn;
-use super::{PROGRESS_INSTRUCTIONS, Sqlite, retry_busy};
+use super::{PROGRESS_INSTRUCTIONS, Sqlite, disk, retry_busy};
 
 /// An open SQLite file, and the transaction on it. It stays on the thread of its session.
 pub(super) struct OpenFile {
@@ -159,7 +159,7 @@ impl OpenFile {
             };
             self.connection
                 .pragma_update(None, "synchronous", synchronous)
-                .map_err(translate)?;
+                .map_err(|error| self.explain(error))?;
             self.durability = durability;
         }
         self.demand_same_file()?;
@@ -292,7 +292,7 @@ impl OpenFile {
             }
             _ => {}
         }
-        error
+        disk::explain(&self.database.path, error)
     }
 
     /// Takes note of what was touched since the last call. SQLite prepares a statement anew by itself when the schema has changed, and
