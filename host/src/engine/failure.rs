@@ -59,7 +59,7 @@ pub struct Failure {
     /// Whether another try may help.
     pub retryable: bool,
     /// Whether what the step did before it failed is kept: it runs outside a transaction, or is a transformation, whose set-up and
-    /// chunks have commits of their own.
+    /// chunks have commits of their own. Without a step: whether some of the databases were committed that are so together.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_kept: bool,
 }

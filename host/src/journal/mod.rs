@@ -32,7 +32,7 @@ use crate::database::{Error, ErrorKind, Result, Schema, Session};
 use cells::{columns, damaged, integer, number};
 use tables::tables;
 
-pub use commit::{Committable, Fenced, NoStep, PendingOutput};
+pub use commit::{Committable, Fenced, NoStep, PendingOutput, Sealed};
 pub use fingerprint::fingerprint;
 pub use history::{has_attempt, read_attempts, read_runs, run_of_tenants, write_attempt};
 pub use key::{read_key, write_key};

@@ -65,3 +65,61 @@ fn every_file_that_cannot_grow_is_told_of_alike_and_nothing_is_lost() {
         place.is_whole();
     }
 }
+
+#[test]
+fn a_tenant_whose_file_cannot_be_committed_is_not_told_of_like_those_that_were() {
+    let place = crate::tenants::counting();
+    for tenant in ["acme", "beta", "gamma"] {
+        place.run(&["tenants", "add", tenant]).ends_with(0);
+    }
+    place.write_step(
+        "tenants/002_add.sql",
+        b"INSERT INTO {schema}.counted VALUES (10, '{schema}');",
+    );
+    let file = place.path().join("wasmigrate.db.tenants/beta.db-wal");
+    // The first that commits is the last.
+    let mut kept = 0;
+    for from in 1..40 {
+        let inject = format!("inject=pwrite64:error=ENOSPC:when={from}+");
+        let options = [
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-P",
+            file.to_str().unwrap(),
+            "-e",
+            &inject,
+        ];
+        let mut command = place.command_under_strace(&options, &["migrate", "--atomic"]);
+        let said = Said::from(command.output().unwrap());
+        if said.status == Some(0) {
+            break;
+        }
+        let sum = |tenant: &str| crate::tenants::Tenants::sum(&place, tenant);
+        assert_eq!(sum("beta"), "1");
+        match &*sum("gamma") {
+            "1" => assert!(said.stdout.contains("rolled back"), "{said:#?}"),
+            _ => {
+                kept += 1;
+                assert!(
+                    said.stderr.contains("were committed and stay so: `gamma`")
+                        && said
+                            .stdout
+                            .contains("what was committed stays, and the rest was rolled back"),
+                    "{said:#?}"
+                );
+                break;
+            }
+        }
+    }
+    assert_eq!(kept, 1);
+    place.run(&["migrate", "--atomic"]).ends_with(0);
+    for tenant in ["acme", "beta", "gamma"] {
+        assert_eq!(
+            crate::tenants::Tenants::sum(&place, tenant),
+            "11",
+            "{tenant}"
+        );
+    }
+}
