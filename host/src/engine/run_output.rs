@@ -378,10 +378,10 @@ mod tests {
         output.rolled_back();
         assert!(output.lock().is_in_doubt);
         // It came through.
-        output.lock().are_committed_up_to(4, COMMITTED_LINES);
+        output.lock().are_committed_up_to(4, COMMITTED_LINES, false);
         assert_eq!(shown(&output, 0), [0; 0]);
         // A server that has forgotten it gets the lines again, in their places.
-        output.lock().are_committed_up_to(1, COMMITTED_LINES);
+        output.lock().are_committed_up_to(1, COMMITTED_LINES, false);
         assert_eq!(shown(&output, 0), [2, 3, 4]);
     }
 

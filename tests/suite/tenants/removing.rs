@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{ADD, Tenants as _, counting};
 use crate::application::{self, Kind};
+use crate::hosts::host::Host;
 use crate::place::Place;
 use crate::service::process::Service;
 use crate::service::remote::Desk;
@@ -163,7 +164,7 @@ fn history_is_not_believed_of_another_place_that_is_empty() {
 }
 
 #[test]
-fn what_waits_for_its_finalize_waits_until_the_tenant_is_back() {
+fn what_waits_for_its_finalize_gets_it_when_the_tenant_is_back() {
     let place = counting().with_tenants(&["acme", "beta"]);
     let phases = format!("-- wasmigrate:migrate\n{ADD}\n-- wasmigrate:finalize\n{ADD}");
     place.write_step("tenants/002_add.sql", phases.as_bytes());
@@ -173,7 +174,6 @@ fn what_waits_for_its_finalize_waits_until_the_tenant_is_back() {
     assert_eq!((&*place.sum("acme"), &*place.sum("beta")), ("21", "11"));
     place.run(&["status"]).ends_with(0).and_says("finalized");
     place.run(&["tenants", "add", "beta"]).ends_with(0);
-    place.run(&["finalize"]).ends_with(0);
     assert_eq!((&*place.sum("acme"), &*place.sum("beta")), ("21", "21"));
     place.run(&["status"]).ends_with(0).and_says("finalized");
 }
@@ -200,6 +200,26 @@ fn a_tenant_for_which_something_is_half_done_stays() {
         .run(&["migrate", "--parallel=1", "--allow-changed"])
         .ends_with(0);
     place.run(&["tenants", "remove", "acme"]).ends_with(0);
+}
+
+#[test]
+fn nobody_is_removed_while_a_run_serves_them() {
+    let place = counting().with_tenants(&["acme", "beta"]);
+    let slow = Place::in_sql_of(
+        "INSERT INTO counted WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000)
+         SELECT count(*), 'slow' FROM n;",
+        "SELECT pg_sleep(60);",
+    );
+    place.write_step("tenants/002_slow.sql", slow.as_bytes());
+    let mut host = Host::start(&place, &["migrate", "--parallel=1"]);
+    host.until("step_started");
+    place
+        .run(&["tenants", "remove", "beta"])
+        .ends_with(2)
+        .and_says("is at work on this target (run 3)");
+    host.kill();
+    place.run(&["tenants", "remove", "beta"]).ends_with(0);
+    assert_eq!(place.sum("beta"), "1");
 }
 
 /// Those that failed in the last run are still they.
