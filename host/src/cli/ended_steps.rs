@@ -35,8 +35,15 @@ impl EndedSteps {
             step.is_some_and(|step| ended.checkpointed.contains(step))
         };
         match failure {
+            // Databases that are committed one after the other.
+            Some(failure) if failure.is_kept && failure.step.is_none() => {
+                "what was committed stays, and the rest was rolled back".to_owned()
+            }
             Some(failure) if failure.is_kept => {
                 format!("the {which} step keeps what it has done and is run again")
+            }
+            Some(failure) if failure.is_closed_gate() => {
+                "what was migrated stays, and nothing was finalized".to_owned()
             }
             // It may have been lost in a COMMIT.
             Some(failure) if failure.is_lost_connection() => {

@@ -162,9 +162,6 @@ pub(super) async fn run(
         terminal.line(&match (report.outcome, report.run) {
             (Outcome::Done, None) => format!("nothing to do{of_extent}; the state is {state}"),
             (Outcome::Done, Some(_)) => format!("done; the state is {state}{next}"),
-            (Outcome::Refused, _) if done.is_any() => {
-                format!("what was done before stays; the state is {state}")
-            }
             (Outcome::Refused, _) => format!("nothing was changed; the state is {state}"),
             (Outcome::Cancelled, _) => {
                 let left = done.left("running", report.failure.as_ref());

@@ -8,7 +8,8 @@ use crate::client::Client;
 use crate::database::Stop;
 use crate::engine::{
     Adoption, BaselineOrder, Engine, Extent, HistoryEntry, ImportOrder, Observer, Order, Overview,
-    Rehearsal, Repair, RepairOrder, Report, StepAdvice, TenantAdded, TenantOverview, Verified,
+    Rehearsal, Repair, RepairOrder, Report, StepAdvice, TenantAdded, TenantOverview, TenantRemoved,
+    Verified,
 };
 use crate::journal::{BadRow, OutputLine};
 
@@ -153,6 +154,18 @@ impl Target {
                 TenantAdded::new(name, &added.await?)
             }
             Self::There { client, .. } => client.add_tenant(name, adopt)?,
+        })
+    }
+
+    pub(super) async fn remove_tenant(
+        &self,
+        name: &str,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<TenantRemoved, CommandError> {
+        Ok(match self {
+            Self::Here(engine) => engine.remove_tenant(name, observer, stop).await?,
+            Self::There { client, .. } => client.remove_tenant(name)?,
         })
     }
 

@@ -1,4 +1,4 @@
-//! `tenants`: the tenants of a target, and where each stands; `tenants add` adds one.
+//! `tenants`: the tenants of a target, and where each stands; `tenants add` adds one, and `tenants remove` removes one.
 
 use std::sync::Arc;
 
@@ -30,6 +30,11 @@ enum TenantsCommand {
         #[arg(long)]
         adopt: bool,
     },
+    /// Remove a tenant from all further runs; its data stays as it is, and the history keeps what was applied for it
+    Remove {
+        /// Its name
+        name: String,
+    },
 }
 
 pub(super) async fn run(
@@ -38,28 +43,76 @@ pub(super) async fn run(
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
     let manner = Manner {
-        wait: true,
+        // Whoever removes a tenant may not know that a run serves it just now.
+        wait: !matches!(arguments.command, Some(TenantsCommand::Remove { .. })),
         ..Manner::default()
     };
     let target = global.target(AllowanceArguments::default(), manner)?;
-    let Some(TenantsCommand::Add { name, adopt }) = &arguments.command else {
-        list(&target.tenants().await?, terminal);
-        return Ok(0);
-    };
     let stop = Stop::default();
-    if let Target::Here(_) = target {
-        cancel_on_signal(&stop)?;
-        watch(&stop)?;
+    match &arguments.command {
+        None | Some(TenantsCommand::List) => {
+            list(&target.tenants().await?, terminal);
+            Ok(0)
+        }
+        Some(TenantsCommand::Add { name, adopt }) => {
+            begin(&target, terminal, &stop).await?;
+            add(&target, name, *adopt, terminal, &stop).await
+        }
+        Some(TenantsCommand::Remove { name }) => {
+            begin(&target, terminal, &stop).await?;
+            remove(&target, name, terminal, &stop).await
+        }
     }
-    target.announce(terminal, &stop).await?;
+}
+
+/// Says what is worked on, and ends when it is told to.
+async fn begin(target: &Target, terminal: &Terminal, stop: &Stop) -> Result<(), CommandError> {
+    if let Target::Here(_) = target {
+        cancel_on_signal(stop)?;
+        watch(stop)?;
+    }
+    target.announce(terminal, stop).await?;
+    Ok(())
+}
+
+/// Adds a tenant.
+async fn add(
+    target: &Target,
+    name: &str,
+    adopt: bool,
+    terminal: &Terminal,
+    stop: &Stop,
+) -> Result<u8, CommandError> {
     let added = target
-        .add_tenant(name, *adopt, Arc::clone(&terminal.observer()), &stop)
+        .add_tenant(name, adopt, Arc::clone(&terminal.observer()), stop)
         .await?;
     match terminal.json() {
         true => terminal.document(&added),
         false => terminal.line(&format!(
-            "added the tenant {name}, and applied {} to it",
-            counted(added.files, "file", "files")
+            "added the tenant {name}, and applied {} to it{}",
+            counted(added.files, "file", "files"),
+            match usize::try_from(added.had).unwrap_or(usize::MAX) {
+                0 => String::new(),
+                had => format!("; it had {} already", counted(had, "file", "files")),
+            }
+        )),
+    }
+    Ok(0)
+}
+
+/// Removes a tenant.
+async fn remove(
+    target: &Target,
+    name: &str,
+    terminal: &Terminal,
+    stop: &Stop,
+) -> Result<u8, CommandError> {
+    let observer = Arc::clone(&terminal.observer());
+    let removed = target.remove_tenant(name, observer, stop).await?;
+    match terminal.json() {
+        true => terminal.document(&removed),
+        false => terminal.line(&format!(
+            "removed the tenant {name}: its data stays where it is, and the history keeps what was applied for it"
         )),
     }
     Ok(0)

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::engine::{
     Adoption, BaselineOrder, Extent, HistoryEntry, ImportOrder, Overview, Rehearsal, Repair,
-    RepairOrder, StepAdvice, TenantAdded, TenantOverview, Verified,
+    RepairOrder, StepAdvice, TenantAdded, TenantOverview, TenantRemoved, Verified,
 };
 use crate::journal::{BadRow, OutputLine};
 use crate::output::without_secrets;
@@ -127,6 +127,19 @@ impl Client {
     /// Adds a tenant, and applies the files for tenants to it.
     pub fn add_tenant(&self, name: &str, adopt: bool) -> Result<TenantAdded> {
         self.post("tenants", &json!({ "name": name, "adopt": adopt }), None)
+    }
+
+    /// Removes a tenant, and touches nothing of it.
+    pub fn remove_tenant(&self, name: &str) -> Result<TenantRemoved> {
+        let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        // A space is the one letter that a path writes in another way.
+        let path = format!("tenants/{}", name.replace('+', "%20"));
+        let mut request = self.agent.delete(self.url(&path));
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let response = request.call().map_err(|error| self.unreachable(error))?;
+        self.read(response)
     }
 
     /// Compares all files with the journal, and the target with what the last run left.

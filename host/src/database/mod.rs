@@ -42,7 +42,9 @@ pub use open::{DatabaseSettings, Location, open};
 pub use placeholder::substitute;
 pub(crate) use postgres::conninfo_value;
 pub use postgres::{Keeper, Postgres, PostgresOptions};
-pub use schema::{Form, Schema, add_tenants, changed_lines, differences, without_tenants_unless};
+pub use schema::{
+    Form, Schema, add_tenants, changed_lines, differences, remove_tenant, without_tenants_unless,
+};
 pub use session::{
     CommitPermit, Coordination, Introspection, Moved, Rehearsing, Session, Statements, Transactions,
 };

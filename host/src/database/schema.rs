@@ -128,6 +128,11 @@ pub fn add_tenants(schema: &mut Schema, tables: &[[String; 3]]) {
     }
 }
 
+/// Takes a tenant's schema, of this name, from what is kept.
+pub fn remove_tenant(schema: &mut Schema, tenant: &str) {
+    schema.things.remove(&format!("{OF_TENANT}{tenant}"));
+}
+
 /// Takes the tenants from a schema where there are none to compare them with: an earlier version did not keep them.
 pub fn without_tenants_unless(schema: &mut Schema, kept: &Schema) {
     if !kept.things.keys().any(|name| name.starts_with(OF_TENANT)) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::event::Unobserved;
 use super::loaded;
 use super::program::Program;
-use super::transaction::RunContext;
+use super::step_output::RunContext;
 use super::{Engine, RunError, transform};
 use crate::catalog::StepFile;
 use crate::database::{Access, Durability, Stop};

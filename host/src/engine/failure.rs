@@ -59,7 +59,7 @@ pub struct Failure {
     /// Whether another try may help.
     pub retryable: bool,
     /// Whether what the step did before it failed is kept: it runs outside a transaction, or is a transformation, whose set-up and
-    /// chunks have commits of their own.
+    /// chunks have commits of their own. Without a step: whether some of the databases were committed that are so together.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_kept: bool,
 }
@@ -88,6 +88,11 @@ impl Failure {
         self.step = Some(step.to_owned());
         self.phase = Some(phase);
         self
+    }
+
+    /// Whether it is the answer of a gate that did not open: what was to be finalized is as good as before.
+    pub fn is_closed_gate(&self) -> bool {
+        self.code == "refused" && self.phase == Some(Phase::Finalize) && self.step.is_none()
     }
 
     /// The failure of a run whose end the journal does not know, because of this error.

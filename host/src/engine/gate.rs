@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::failure::{Blame, Failure};
 use crate::database::Stop;
+use crate::journal::Phase;
 
 /// Says whether a run may continue. May block for as long as it takes: the run waits, and can be cancelled meanwhile.
 pub trait Gate: std::fmt::Debug + Send + Sync {
@@ -27,8 +28,9 @@ pub(super) async fn pass(
             // The run may have been cancelled meanwhile.
             let _ = sender.send(gate.before_finalize(&target, run, &steps));
         });
-    let refused = |why: &str| {
-        Failure::new(
+    let refused = |why: &str| Failure {
+        phase: Some(Phase::Finalize),
+        ..Failure::new(
             "refused",
             Blame::Operator,
             format!(

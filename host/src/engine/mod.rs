@@ -65,6 +65,7 @@ mod runner;
 mod running;
 mod sql_step;
 mod state;
+mod step_output;
 mod step_reference;
 mod steps;
 mod supervisor;
@@ -114,7 +115,7 @@ pub use steps::{StepDetails, StepOnDisk};
 pub use supervisor::{Started, Supervisor};
 pub use tenants::{
     Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, RolloutStrategy, RunFile, Source,
-    TenancyOptions, TenantAdded, TenantOverview,
+    TenancyOptions, TenantAdded, TenantOverview, TenantRemoved,
 };
 pub use verify::Verified;
 
@@ -246,6 +247,16 @@ impl Engine {
             strategy: None,
         };
         self.apply(order, observer, stop).await
+    }
+
+    /// Removes a tenant: no run serves it any more. Its data stays as it is, and the journal keeps what was applied for it.
+    pub async fn remove_tenant(
+        &self,
+        name: &str,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<TenantRemoved, RunError> {
+        tenants::remove(self, self.tenancy()?, name, observer, stop).await
     }
 
     /// The files with their contents, in the order in which they run.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::event::Unobserved;
 use super::failure::Failure;
-use super::transaction::RunContext;
+use super::step_output::RunContext;
 use crate::database::{Access, Database as _, Session, SessionLimits, Sqlite, Stop};
 
 /// The longest value in the empty database: a row may have two thousand of them.

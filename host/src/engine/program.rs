@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use super::event::{Statement, Unit};
 use super::failure::Failure;
-use super::transaction::{StepOutput, StepTransaction};
+use super::step_output::StepOutput;
+use super::transaction::StepTransaction;
 use crate::catalog::{Section, SqlStep};
 use crate::database::Stop;
 use crate::journal::Phase;

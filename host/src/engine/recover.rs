@@ -75,6 +75,11 @@ impl<K: Ord> Acknowledged<K> {
         self.0.insert(key, state);
     }
 
+    /// Whether nothing was committed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The first whose commit is not in the journal any more, which says `now`.
     pub(super) fn gap(&self, now: impl Fn(&K) -> Option<StepState>) -> Option<&K> {
         let is_lost = |(key, state): &(&K, &Option<StepState>)| {

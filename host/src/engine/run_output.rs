@@ -3,12 +3,13 @@
 //! They go into the journal with the next commit, whichever it is: a transaction that is rolled back takes nothing along
 //! that somebody may have read already.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::event::{Event, Observer};
 use crate::database::{Result, Session};
 use crate::journal::{self, OutputLine, PendingOutput};
 
@@ -42,6 +43,29 @@ struct Lines {
     last: i64,
     /// Whether a commit may have come through although it was not seen to, or be lost although it was.
     is_in_doubt: bool,
+    /// Those that nobody was told of yet, by their counts.
+    untold: BTreeMap<i64, Untold>,
+    /// Those of work that is repeated, unless the commit in doubt came through.
+    doubtful: Vec<(OutputLine, Untold)>,
+}
+
+/// Whom to tell of a line once a commit has kept it.
+pub(super) struct Untold {
+    pub(super) step: String,
+    pub(super) observer: Arc<dyn Observer>,
+}
+
+impl std::fmt::Debug for Untold {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.step)
+    }
+}
+
+/// Tells of lines, with no lock held: an observer may ask for what was said.
+fn tell(lines: Vec<(OutputLine, Untold)>) {
+    for (line, Untold { step, observer }) in lines {
+        observer.notify(&Event::Output { step, line });
+    }
 }
 
 impl Default for RunOutput {
@@ -77,7 +101,7 @@ impl RunOutput {
     /// Takes over from a worker that has ended what no commit has kept of its lines.
     pub(super) fn take_over(&self, worker: &Arc<Self>) {
         worker.rolled_back();
-        if worker.is_waiting() {
+        if worker.is_waiting() || worker.lock().is_in_doubt {
             let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
             left.push(Arc::clone(worker));
         }
@@ -117,7 +141,37 @@ impl RunOutput {
         let held = lines.committed + lines.written;
         let of_count = |count| lines.lines.partition_point(|line| line.sequence <= count);
         let (from, to) = (of_count(after).max(held), of_count(last).max(held));
-        lines.lines.drain(from..to.max(from));
+        let forgotten: Vec<OutputLine> = lines.lines.drain(from..to.max(from)).collect();
+        for line in forgotten {
+            if let Some(untold) = lines.untold.remove(&line.sequence)
+                && lines.is_in_doubt
+            {
+                lines.doubtful.push((line, untold));
+            }
+        }
+    }
+
+    /// Takes a line that somebody is told of once it is committed: the work that says it may be repeated before that, and say it
+    /// again.
+    pub(super) fn add_untold(&self, mut line: OutputLine, untold: Untold) {
+        let mut lines = self.lock();
+        lines.last += 1;
+        line.sequence = lines.last;
+        let count = lines.last;
+        lines.lines.push_back(line);
+        lines.untold.insert(count, untold);
+    }
+
+    /// Tells of what no commit has kept, at the end of all: nobody knows whether any will.
+    pub(super) fn tell_the_rest(&self) {
+        self.left().iter().for_each(|left| left.tell_the_rest());
+        let is_shared = self.is_shared.load(Ordering::SeqCst);
+        let mut lines = self.lock();
+        let mut rest = std::mem::take(&mut lines.doubtful);
+        let all = lines.lines.len();
+        rest.extend(lines.told(all, is_shared));
+        drop(lines);
+        tell(rest);
     }
 
     /// Takes a line, and keeps it until it is committed when `is_kept` says so. Returns its place in the run's output; 0
@@ -152,7 +206,13 @@ impl RunOutput {
         let is_in_doubt = std::mem::take(&mut self.lock().is_in_doubt);
         if is_in_doubt {
             match journal::last_written(session, run, self.writer).await {
-                Ok(last) => self.lock().are_committed_up_to(last, self.most_committed),
+                Ok(last) => {
+                    let is_shared = self.is_shared.load(Ordering::SeqCst);
+                    let told =
+                        self.lock()
+                            .are_committed_up_to(last, self.most_committed, is_shared);
+                    tell(told);
+                }
                 Err(error) => {
                     self.lock().is_in_doubt = true;
                     return Err(error);
@@ -171,9 +231,14 @@ impl RunOutput {
 
     /// Takes note that the open transaction was committed.
     pub(super) fn committed(&self) {
+        let is_shared = self.is_shared.load(Ordering::SeqCst);
         let mut lines = self.lock();
         lines.committed += std::mem::take(&mut lines.written);
+        let committed = lines.committed;
+        let told = lines.told(committed, is_shared);
         lines.forget_old(self.most_committed);
+        drop(lines);
+        tell(told);
     }
 
     /// Takes note that the open transaction was rolled back, or that nobody knows what became of its commit.
@@ -221,11 +286,39 @@ impl PendingOutput for RunOutput {
 }
 
 impl Lines {
-    /// The journal holds the lines up to this count, and none after it.
-    fn are_committed_up_to(&mut self, last: i64, most_committed: usize) {
+    /// The journal holds the lines up to this count, and none after it. Returns those to tell of now.
+    fn are_committed_up_to(
+        &mut self,
+        last: i64,
+        most_committed: usize,
+        is_shared: bool,
+    ) -> Vec<(OutputLine, Untold)> {
         self.committed = self.lines.partition_point(|line| line.sequence <= last);
         self.written = 0;
+        let mut told = std::mem::take(&mut self.doubtful);
+        // What is not there is said again, or was.
+        told.retain(|(line, _)| line.sequence <= last);
+        told.extend(self.told(self.committed, is_shared));
         self.forget_old(most_committed);
+        told
+    }
+
+    /// The first lines that nobody was told of, who are told of now; with their places, where these are known.
+    fn told(&mut self, first: usize, is_shared: bool) -> Vec<(OutputLine, Untold)> {
+        let mut told = Vec::new();
+        if self.untold.is_empty() {
+            return told;
+        }
+        for line in self.lines.iter().take(first) {
+            if let Some(untold) = self.untold.remove(&line.sequence) {
+                let mut line = line.clone();
+                if is_shared {
+                    line.sequence = 0;
+                }
+                told.push((line, untold));
+            }
+        }
+        told
     }
 
     fn forget_old(&mut self, most_committed: usize) {
@@ -285,10 +378,10 @@ mod tests {
         output.rolled_back();
         assert!(output.lock().is_in_doubt);
         // It came through.
-        output.lock().are_committed_up_to(4, COMMITTED_LINES);
+        output.lock().are_committed_up_to(4, COMMITTED_LINES, false);
         assert_eq!(shown(&output, 0), [0; 0]);
         // A server that has forgotten it gets the lines again, in their places.
-        output.lock().are_committed_up_to(1, COMMITTED_LINES);
+        output.lock().are_committed_up_to(1, COMMITTED_LINES, false);
         assert_eq!(shown(&output, 0), [2, 3, 4]);
     }
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::failure::Failure;
 use crate::journal::{Outcome, Phase, RunRecord};
 
 /// Where a target stands.
@@ -170,11 +171,17 @@ pub(super) fn of_run(
         // A failure that left nothing to be done again is history; a reset that failed has changed nothing.
         failed: last
             .filter(|run| run.outcome == Some(Outcome::Failed) && run.phase != Phase::Reset)
-            .filter(|_| pending || unfinalized)
+            .filter(|run| !met_a_closed_gate(run) && (pending || unfinalized))
             .map(activity),
         pending,
         unfinalized,
     })
+}
+
+/// Whether a run has migrated all that it was to, and was then not allowed to finalize.
+fn met_a_closed_gate(run: &RunRecord) -> bool {
+    let failure = run.error.as_ref().and_then(Failure::from_json);
+    run.phase != Phase::Finalize && failure.is_some_and(|failure| failure.is_closed_gate())
 }
 
 /// The state that the facts add up to.

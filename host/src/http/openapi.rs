@@ -36,6 +36,7 @@ use super::{Service, dashboard, health, metrics, migrator, native, openslides, t
         native::steps::step,
         tenants::list,
         tenants::add,
+        tenants::remove,
         dashboard::sign_in::session,
         dashboard::sign_in::sign_in,
         dashboard::sign_in::sign_out,

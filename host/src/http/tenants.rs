@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::Service;
 use super::body::read_body;
 use super::problem::Problem;
-use crate::engine::{ApplyMode, ApplyOrder, TenantAdded, TenantOverview};
+use crate::database::Stop;
+use crate::engine::{
+    ApplyMode, ApplyOrder, TenantAdded, TenantOverview, TenantRemoved, Unobserved,
+};
 
 /// The tenants, and where each stands.
 #[utoipa::path(get, path = "/api/v1/tenants", tag = "native", responses((status = 200, body = [TenantOverview]), (status = 401, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)), security(("token" = []), ("password" = [])))]
@@ -31,6 +35,21 @@ pub(super) struct NewTenant {
     /// Whether to take over a schema that exists.
     #[serde(default)]
     adopt: bool,
+}
+
+/// Removes a tenant: no run serves it any more. Its data stays as it is, and the history keeps what was applied for it.
+#[utoipa::path(delete, path = "/api/v1/tenants/{name}", tag = "native", params(("name" = String, Path, description = "The tenant's name")), responses((status = 200, body = TenantRemoved), (status = 401, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)), security(("token" = []), ("password" = [])))]
+pub(super) async fn remove(
+    State(service): State<Arc<Service>>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<TenantRemoved>, Problem> {
+    let Path(name) = name?;
+    let removed = service.supervisor.ask(async move |engine| {
+        engine
+            .remove_tenant(&name, Arc::new(Unobserved), &Stop::default())
+            .await
+    });
+    Ok(Json(removed.await?))
 }
 
 /// Adds a tenant, and applies the files for tenants to it; answers when that is done.

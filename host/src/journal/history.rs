@@ -4,7 +4,7 @@ use super::cells::{
     ERROR, columns, index as index_of, number, of_index, read_error, small, spelled, text,
 };
 use super::tables::tables;
-use super::{AttemptRecord, Outcome, Phase, RunRecord, conflict, schema};
+use super::{AttemptRecord, Outcome, Phase, REMOVE_TENANT, RunRecord, conflict, schema};
 use crate::catalog::step_label;
 use crate::database::{Result, Session, Value};
 
@@ -27,6 +27,12 @@ pub(super) async fn read_accepted(
 ) -> Result<Option<RunRecord>> {
     let is_accepted = "AND (outcome IS NULL OR outcome <> 'refused')";
     Ok(read(session, is_accepted, before, 1).await?.pop())
+}
+
+/// The newest run before the one numbered `before` that did more than remove a tenant.
+pub async fn run_of_tenants(session: &mut dyn Session, before: i64) -> Result<Option<RunRecord>> {
+    let condition = format!("AND command <> '{REMOVE_TENANT}'");
+    Ok(read(session, &condition, before, 1).await?.pop())
 }
 
 async fn read(

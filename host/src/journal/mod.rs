@@ -32,9 +32,9 @@ use crate::database::{Error, ErrorKind, Result, Schema, Session};
 use cells::{columns, damaged, integer, number};
 use tables::tables;
 
-pub use commit::{Committable, Fenced, NoStep, PendingOutput};
+pub use commit::{Committable, Fenced, NoStep, PendingOutput, Sealed};
 pub use fingerprint::fingerprint;
-pub use history::{has_attempt, read_attempts, read_runs, write_attempt};
+pub use history::{has_attempt, read_attempts, read_runs, run_of_tenants, write_attempt};
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
 pub use output::{last_place, last_written, read_output, write_output};
@@ -52,12 +52,13 @@ pub use steps::{
     require_steps, write_step,
 };
 pub use tenants::{
-    AppliedEntry, AppliedRecord, SourceRecord, TenantTally, count_by_run, count_by_source,
-    count_by_tenant, count_repeated, fetch_applied, finalize_applied, has_tenants, has_unfinished,
-    keep_tenant_schema, last_applied, last_reset, last_unfinished, make_schema, migrating_runs,
-    query_applied, read_applied, read_applied_by, read_applied_for, read_applied_of, read_failures,
-    read_repeated, read_scripts_since, read_sources, read_tenants, read_unfinalized,
-    reserved_words, set_applied_aside, update_applied, whole_schema, whole_schema_in,
+    AppliedEntry, AppliedRecord, REMOVE_TENANT, SourceRecord, TenantTally, count_by_run,
+    count_by_source, count_by_tenant, count_repeated, fetch_applied, finalize_applied, has_tenants,
+    has_unfinished, holds_anything, keep_tenant_schema, last_applied, last_reset, last_unfinished,
+    make_schema, migrating_runs, query_applied, read_all_of_tenant, read_applied, read_applied_by,
+    read_applied_for, read_applied_of, read_failures, read_repeated, read_scripts_since,
+    read_sources, read_tenants, read_unfinalized, remove_tenant, removed_tenants, reserved_words,
+    set_applied_aside, set_tenant_aside, update_applied, whole_schema, whole_schema_in,
     write_applied, write_failure, write_source, write_tenant,
 };
 pub use transformations::{

@@ -1,7 +1,5 @@
 //! An operator's word that comes while the run ends: it waits for the database, and then there is no run any more.
 
-use std::time::Duration;
-
 use super::host::Host;
 use super::{LONG_LEASE, steps, stopped_while_it_prepares, waiting_for_locks};
 use crate::application::{self, Kind};
@@ -17,11 +15,24 @@ fn says_while_the_run_ends(arguments: &[&str]) -> Said {
         "BEGIN IMMEDIATE",
         "BEGIN; LOCK TABLE wasmigrate_pause, wasmigrate_run, wasmigrate_lease IN EXCLUSIVE MODE",
     ));
-    let waiting = Host::start(&place, arguments);
-    match application::kind() {
-        Kind::Sqlite => std::thread::sleep(Duration::from_millis(700)),
-        Kind::Postgres => until("it waits", || waiting_for_locks(&place) == 1),
-    }
+    let trace = place.path().join("trace");
+    let waiting = match application::kind() {
+        Kind::Sqlite => {
+            let sleeps = ["-f", "-qq", "-e", "trace=nanosleep,clock_nanosleep", "-o"];
+            let options = [&sleeps[..], &[trace.to_str().unwrap()]].concat();
+            let waiting = Host::start_under_strace(&place, &options, arguments);
+            // SQLite sleeps between its looks at the lock.
+            until("it waits", || {
+                std::fs::read_to_string(&trace).is_ok_and(|calls| calls.contains("nanosleep("))
+            });
+            waiting
+        }
+        Kind::Postgres => {
+            let waiting = Host::start(&place, arguments);
+            until("it waits", || waiting_for_locks(&place) == 1);
+            waiting
+        }
+    };
     ending.run("UPDATE wasmigrate_run SET outcome = 'done', ended_at = started_at");
     ending.run(
         "UPDATE wasmigrate_lease SET holder = NULL, process = NULL, run = NULL, nonce = NULL, expires_at = NULL",

@@ -13,6 +13,7 @@ mod once;
 mod parallel;
 mod phases;
 mod plan;
+mod removing;
 mod scripts;
 mod service;
 mod waiting;

@@ -41,6 +41,18 @@ pub fn said(place: &Place) -> Vec<String> {
     place.texts("SELECT substr(line, 6) FROM wasmigrate_output WHERE line LIKE 'says %' ORDER BY 1")
 }
 
+/// What was told of it while it ran, in events, without an order.
+pub fn told(said: &crate::place::Said) -> Vec<String> {
+    let events = said.stdout.lines().filter_map(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).ok()?;
+        let line = event["line"].as_str()?.strip_prefix("says ")?.to_owned();
+        (event["event"] == "output").then_some(line)
+    });
+    let mut told: Vec<String> = events.collect();
+    told.sort();
+    told
+}
+
 /// The rows that have a derived value.
 pub fn done(place: &Place) -> Vec<String> {
     place.texts("SELECT text FROM word WHERE u IS NOT NULL ORDER BY 1")
@@ -106,16 +118,18 @@ fn the_lines_of_a_step_after_it_come_after_them() {
 #[test]
 fn rows_that_are_computed_again_say_so_once() {
     let place = talks(200);
-    place.run(&["migrate"]).ends_with(0);
+    let migrated = place.run(&["migrate", "--json"]).ends_with(0);
+    assert_eq!(told(&migrated), said(&place));
     place
         .connect()
         .run("UPDATE word SET text = 'new' || id WHERE id <= 150");
     place.run(&["migrate"]).ends_with(0);
-    place.run(&["finalize"]).ends_with(0);
+    let finalized = place.run(&["finalize", "--json"]).ends_with(0);
     let new = place.texts("SELECT text FROM word WHERE id <= 150 ORDER BY 1");
     let said = said(&place);
     let said: Vec<&String> = said.iter().filter(|line| line.starts_with("new")).collect();
     assert_eq!(said, new.iter().collect::<Vec<_>>());
+    assert_eq!(told(&finalized).iter().collect::<Vec<_>>(), said);
 }
 
 #[test]
@@ -125,9 +139,10 @@ fn bad_rows_do_not_let_the_others_speak_twice() {
         .connect()
         .run("UPDATE word SET text = 'bad' || id WHERE id IN (7, 450)");
     let all = place.texts("SELECT text FROM word ORDER BY 1");
-    place
-        .run(&["migrate", "--on-bad-row", "quarantine"])
+    let shown = place
+        .run(&["migrate", "--on-bad-row", "quarantine", "--json"])
         .ends_with(0);
+    assert_eq!(told(&shown), said(&place));
     // The bad ones are tried once more at the end.
     let mut said = said(&place);
     said.dedup();
@@ -142,8 +157,9 @@ fn a_step_that_fails_has_the_lines_of_its_last_chunk() {
     place
         .connect()
         .run("UPDATE word SET text = 'bad200' WHERE id = 200");
-    place.run(&["migrate"]).ends_with(1);
+    let shown = place.run(&["migrate", "--json"]).ends_with(1);
     let said = said(&place);
+    assert_eq!(told(&shown), said);
     assert!(said.contains(&"bad200".to_owned()), "{said:?}");
     for line in done(&place) {
         assert!(said.contains(&line), "{line}");
@@ -169,7 +185,7 @@ mod postgres {
     fn a_chunk_that_waited_for_a_lock_in_vain_says_so_once() {
         let place = talks(200).with_variable("WASMIGRATE_TRANSFORM_WORKERS", "1");
         let all = place.texts("SELECT text FROM word ORDER BY 1");
-        let migrate = place.start(&["migrate", "--max-rows-per-second", "100"]);
+        let migrate = place.start(&["migrate", "--max-rows-per-second", "100", "--json"]);
         until("some rows are done", || {
             place.has_table("wasmigrate_range")
                 && place.one::<i64>("SELECT coalesce(sum(rows_done), 0) FROM wasmigrate_range") > 0
@@ -184,8 +200,9 @@ mod postgres {
             until("it has given up", || place.one::<i64>(waiting) == 0);
         }
         application.run("ROLLBACK");
-        Said::from(migrate.wait_with_output().unwrap()).ends_with(0);
+        let shown = Said::from(migrate.wait_with_output().unwrap()).ends_with(0);
         assert_eq!(said(&place), all);
+        assert_eq!(told(&shown), all);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod capabilities;
 mod changes;
 mod content;
 mod coordinate;
+mod disk;
 mod dump_content;
 mod errors;
 mod foreign_keys;
@@ -31,6 +32,7 @@ mod shape;
 mod statement;
 mod throwaway;
 mod transform;
+mod turn;
 mod url;
 
 use std::collections::BTreeSet;
@@ -51,6 +53,7 @@ use super::{
 use capabilities::CAPABILITIES;
 use errors::translate;
 use session::SqliteSession;
+use turn::Waiting;
 use url::FileMode;
 
 /// How many instructions of SQLite's machine run between two looks at [`Stop`]: some 10 µs.
@@ -83,6 +86,8 @@ pub struct Sqlite {
     mode: FileMode,
     /// Whether this program has seen the file: then it makes no other in its place.
     was_there: Arc<AtomicBool>,
+    /// Who waits for its lock here.
+    waiting: Waiting,
 }
 
 impl Sqlite {
@@ -98,6 +103,7 @@ impl Sqlite {
             is_tenant: false,
             mode: FileMode::OrNew,
             was_there: Arc::default(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -188,7 +194,7 @@ impl Sqlite {
             self.was_there.store(true, Ordering::SeqCst);
         }
         connected.map_err(|error| {
-            let translated = translate(error);
+            let translated = disk::explain(&self.path, translate(error));
             Error {
                 kind: match translated.kind {
                     ErrorKind::Busy => ErrorKind::Busy,
@@ -251,6 +257,7 @@ impl Database for Sqlite {
             path,
             is_tenant: true,
             was_there: Arc::default(),
+            waiting: Waiting::default(),
             ..self.clone()
         }))
     }

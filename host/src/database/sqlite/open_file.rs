@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -15,7 +16,8 @@ use super::foreign_keys::{self, ForeignKeys};
 use super::guard::{Guard, Touched};
 use super::same_file::{self, FileNumber};
 use super::statement::{Prepared, Running, StatementCache};
-use super::{PROGRESS_INSTRUCTIONS, Sqlite, retry_busy};
+use super::turn::Turn;
+use super::{PROGRESS_INSTRUCTIONS, Sqlite, disk, retry_busy};
 
 /// An open SQLite file, and the transaction on it. It stays on the thread of its session.
 pub(super) struct OpenFile {
@@ -42,6 +44,7 @@ pub(super) struct OpenFile {
     pub(super) changes: Changes,
     /// Whether each statement commits by itself.
     pub(super) is_outside: bool,
+    turn: Turn,
     /// Hears what the host says of a step's statements.
     pub(super) listener: Option<Arc<dyn Listener>>,
 }
@@ -113,6 +116,7 @@ impl OpenFile {
             foreign_keys: ForeignKeys::default(),
             changes,
             is_outside: false,
+            turn: Turn::default(),
             listener: None,
         })
     }
@@ -155,22 +159,43 @@ impl OpenFile {
             };
             self.connection
                 .pragma_update(None, "synchronous", synchronous)
-                .map_err(translate)?;
+                .map_err(|error| self.explain(error))?;
             self.durability = durability;
         }
         self.demand_same_file()?;
         let wait = self.database.limits.lock_wait;
+        let mut waiter = None;
         retry_busy(&self.database.path, &self.stop, wait, || {
-            self.connection
-                .prepare_cached("BEGIN IMMEDIATE")?
-                .raw_execute()
+            let begun = self
+                .connection
+                .prepare_cached("BEGIN IMMEDIATE")
+                .and_then(|mut begin| begin.raw_execute());
+            if begun.is_err() {
+                waiter.get_or_insert_with(|| self.database.waiting.enter());
+            }
+            begun
         })
         .map_err(|error| self.explain(error))?;
-        let version = foreign_keys::schema_version(&self.connection).map_err(translate)?;
+        drop(waiter);
+        self.turn.begins();
+        let version = foreign_keys::schema_version(&self.connection);
+        let version = version.map_err(|error| self.explain(error))?;
         if self.foreign_keys.schema_version() != Some(version) {
             self.foreign_keys.forget();
         }
         Ok(())
+    }
+
+    /// How long to let others write before the next transaction begins.
+    pub(super) fn room(&mut self) -> Option<Duration> {
+        let is_shared = self.access == Access::Write && !self.database.is_throwaway;
+        let (path, waiting) = (&self.database.path, &self.database.waiting);
+        is_shared.then(|| self.turn.room(path, waiting)).flatten()
+    }
+
+    /// The transaction is over.
+    pub(super) fn has_ended(&mut self) {
+        self.turn.ends();
     }
 
     /// Ends cursors and savepoints, as a commit or a rollback does.
@@ -267,7 +292,7 @@ impl OpenFile {
             }
             _ => {}
         }
-        error
+        disk::explain(&self.database.path, error)
     }
 
     /// Takes note of what was touched since the last call. SQLite prepares a statement anew by itself when the schema has changed, and

@@ -16,7 +16,6 @@ use super::super::{
 };
 use super::capabilities::CAPABILITIES;
 use super::content;
-use super::errors::translate;
 use super::foreign_keys;
 use super::guard::Touched;
 use super::open_file::{Failed, OpenCursor, OpenFile};
@@ -26,7 +25,7 @@ use super::schema;
 use super::shape;
 use super::statement::Prepared;
 use super::transform::SqliteTransforming;
-use super::{Sqlite, retry_busy};
+use super::{Sqlite, disk, retry_busy};
 
 /// A session on a SQLite file. It must stay on its thread, and panics on any other: rusqlite's handles are not to be
 /// shared, and the thread of a run is where all of its work is done.
@@ -68,6 +67,9 @@ impl Transactions for SqliteSession {
     }
 
     async fn begin(&mut self, durability: Durability) -> Result<()> {
+        if let Some(room) = self.inner.room() {
+            tokio::time::sleep(room).await;
+        }
         self.inner.begin(durability)
     }
 
@@ -80,7 +82,7 @@ impl Transactions for SqliteSession {
             foreign_keys::schema_version(&inner.connection)
         })
         .map(|_| ())
-        .map_err(translate)
+        .map_err(|error| inner.explain(error))
     }
 
     async fn begin_without_transaction(&mut self) -> Result<()> {
@@ -118,10 +120,10 @@ impl Transactions for SqliteSession {
         let database = inner.database.clone();
         let stop = inner.stop.clone();
         let before = || super::connect(&database.path, Access::Read, &stop, &database.limits);
-        reserved::check(&inner.connection, before, &inner.touched)?;
-        inner
-            .foreign_keys
-            .check(&inner.connection, before, &inner.touched)?;
+        let (connection, touched) = (&inner.connection, &inner.touched);
+        reserved::check(connection, before, touched)
+            .and_then(|()| inner.foreign_keys.check(connection, before, touched))
+            .map_err(|error| disk::explain(&inner.database.path, error))?;
         inner.is_verified = true;
         Ok(())
     }
@@ -135,7 +137,9 @@ impl Transactions for SqliteSession {
         inner.end_open_work();
         inner.require_transaction(Authority::Step)?;
         inner.demand_same_file()?;
-        inner.control("COMMIT")
+        inner.control("COMMIT")?;
+        inner.has_ended();
+        Ok(())
     }
 
     async fn rollback(&mut self) -> Result<()> {
@@ -146,6 +150,7 @@ impl Transactions for SqliteSession {
         if inner.in_transaction() {
             inner.control("ROLLBACK")?;
         }
+        inner.has_ended();
         Ok(())
     }
 

@@ -81,6 +81,30 @@ impl TransformedTable {
         Ok(session.rows(&query, &[]).await?.into_iter().next())
     }
 
+    /// The key of a row that is not concerned, and so gets no value where it must have one; once the derived columns `are_there`,
+    /// only of one that has none.
+    pub async fn left_out_row(
+        &self,
+        session: &mut dyn Session,
+        are_there: bool,
+    ) -> Result<Option<Vec<Value>>> {
+        let missing = self.each_missing();
+        let Some(filter) = self.filter.as_ref().filter(|_| !missing.is_empty()) else {
+            return Ok(None);
+        };
+        let missing = match are_there {
+            true => format!(" AND ({})", missing.join(" OR ")),
+            false => String::new(),
+        };
+        let query = format!(
+            "SELECT {} FROM {} AS concerned WHERE ({filter}) IS NOT TRUE{missing} LIMIT 1",
+            self.key_columns(),
+            self.name,
+        );
+        use_exact_texts(session).await?;
+        Ok(step_rows(session, &query, &[]).await?.into_iter().next())
+    }
+
     /// The concerned rows after one key and up to another, in the order of the key.
     pub async fn rows_between(
         &self,

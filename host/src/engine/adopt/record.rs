@@ -45,6 +45,14 @@ impl Record {
         });
     }
 
+    /// The same of a tenant.
+    pub(in crate::engine) fn tell_of_tenant(&mut self, tenant: &str, line: &str) {
+        self.add(OutputLine {
+            tenant: Some(tenant.to_owned()),
+            ..self::line(None, self.at, line)
+        });
+    }
+
     fn add(&mut self, line: OutputLine) {
         self.lines.push(OutputLine {
             sequence: i64::try_from(self.lines.len()).unwrap_or(i64::MAX) + 1,

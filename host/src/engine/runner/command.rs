@@ -10,7 +10,7 @@ use crate::engine::event::Observer;
 use crate::engine::extent::Plan;
 use crate::engine::order::Order;
 use crate::engine::state::{Command, State};
-use crate::engine::transaction::RunContext;
+use crate::engine::step_output::RunContext;
 use crate::engine::{Engine, RunError, adopt, overview};
 use crate::journal::{self, LeaseRecord, Outcome, Phase, Snapshot};
 

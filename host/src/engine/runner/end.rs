@@ -24,6 +24,7 @@ impl Run<'_> {
             ending = ending.unwritten(error);
         }
         drop(self.session.take());
+        self.context.output.tell_the_rest();
         let report = Report {
             run: Some(self.lease.run),
             outcome: ending.outcome,

@@ -11,7 +11,7 @@ use crate::engine::failure::{Blame, Failure};
 use crate::engine::gate;
 use crate::engine::irreversible;
 use crate::engine::program::Program;
-use crate::engine::transaction::RunContext;
+use crate::engine::step_output::RunContext;
 use crate::engine::uncommitted::Uncommitted;
 use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome, Phase, StepState};
 
@@ -43,9 +43,10 @@ impl Run<'_> {
         let target = self.engine.database.name();
         gate::pass(gate, target, self.lease.run, labels.collect(), &self.stop)
             .await
-            .map_err(|failure| match failure.code.as_str() {
-                "cancelled" => Interruption::Failed(failure),
-                _ => Interruption::Refused(failure),
+            .map_err(|failure| match failure.is_closed_gate() {
+                // What was refused has changed nothing; this run has migrated.
+                true if self.committed_steps.is_empty() => Interruption::Refused(failure),
+                _ => Interruption::Failed(failure),
             })
     }
 

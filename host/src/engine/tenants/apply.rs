@@ -76,6 +76,7 @@ fn applied(report: TenancyReport, started_at: i64, began: Instant) -> Applied {
         started_at,
         duration: began.elapsed(),
         tenants: report.tenants,
+        had: report.had,
         files,
         runs,
         sources,

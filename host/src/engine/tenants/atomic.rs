@@ -10,19 +10,19 @@ use super::FileFailure;
 use super::batch::Batch;
 use super::changes::JournalChanges;
 use super::context::{TenancyContext, finish};
-use super::end::{as_written, end, has_ended};
+use super::end::{as_written, end, kept_in_part, was_committed};
 use super::failed::{Failed, cancelled, no_session, outcome_of, without_task};
 use super::known;
 use super::open_database::OpenDatabase;
 use super::progress::ProgressReporter;
 use super::work::{Schedule, Task, Work, concerned};
-use crate::database::{Authority, Durability, ErrorKind, Session, is_journal};
+use crate::database::{Authority, Durability, Session, is_journal};
 use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
-use crate::engine::transaction::RunContext;
+use crate::engine::step_output::RunContext;
 use crate::engine::uncommitted::Uncommitted;
-use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome};
+use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome, Sealed};
 
 /// The transactions of one try.
 pub(super) struct AtomicRun<'a> {
@@ -75,7 +75,10 @@ pub(super) async fn run(
             ran.committed(observer);
             return Ok(());
         }
-        ran.rolled_back(observer, outcome_of(&failure));
+        match failure.is_kept {
+            true => ran.lost(observer, outcome_of(&failure)),
+            false => ran.rolled_back(observer, outcome_of(&failure)),
+        }
         if let Some(task) = &task {
             failures.extend(tenancy.attempt(task, attempt, atomic.began_at, &failure));
         }
@@ -112,24 +115,6 @@ pub(super) async fn run(
         )
         .await;
     }
-}
-
-/// Whether the only transaction of a run came through although its connection was lost.
-async fn was_committed(session: &mut dyn Session, lease: &Lease) -> bool {
-    let ended = async {
-        session.rollback().await?;
-        session.reconnect().await?;
-        session.begin(Durability::Deferred).await?;
-        let ended = journal::end_lost_transactions(session, lease, None).await;
-        session.rollback().await?;
-        ended
-    };
-    // The lease is not ours any more when it came through.
-    let is_known = match ended.await {
-        Ok(()) => true,
-        Err(error) => error.kind == ErrorKind::LeaseLost,
-    };
-    is_known && has_ended(session, lease, Outcome::Done).await
 }
 
 /// The failure with its file and tenant.
@@ -203,7 +188,7 @@ impl<'a> AtomicRun<'a> {
             return Err((None, cancelled()));
         }
         let commit = self.commit(lease, failures).await;
-        commit.map_err(without_task)
+        commit.map_err(|failure| (None, failure))
     }
 
     /// Runs all tasks.
@@ -390,12 +375,34 @@ impl<'a> AtomicRun<'a> {
         Ok(())
     }
 
-    /// Writes into the open transactions what the journal is to know, and commits them, the target's own last.
-    async fn commit(
+    /// Writes into the open transactions what the journal is to know, and commits them, the target's own last. When one of these
+    /// commits fails, those before it are kept.
+    async fn commit(&mut self, lease: &Lease, failures: &[AttemptRecord]) -> Result<(), Failure> {
+        let (tenancy, databases) = (self.tenancy, self.databases.len());
+        let sealed = self.seal(lease, failures).await;
+        let mut sealed = sealed.map_err(Failure::from_database)?;
+        for (_, transaction) in &mut sealed {
+            transaction.settle().await.map_err(Failure::from_database)?;
+        }
+        let mut kept: Vec<&str> = Vec::new();
+        while let Some((number, transaction)) = sealed.pop() {
+            if let Err(error) = transaction.commit().await {
+                let failure = Failure::from_database(error);
+                return Err(kept_in_part(failure, &kept, databases));
+            }
+            let tenant = number.checked_sub(1);
+            let tenant = tenant.and_then(|tenant| tenancy.tenants.get(tenant));
+            kept.extend(tenant.map(|tenant| &*tenant.name));
+        }
+        Ok(())
+    }
+
+    /// Writes into the open transactions what the journal is to know; all that is left is to commit them, the last first.
+    async fn seal(
         &mut self,
         lease: &Lease,
         failures: &[AttemptRecord],
-    ) -> crate::database::Result<()> {
+    ) -> crate::database::Result<Vec<(usize, Sealed<'_>)>> {
         let tenancy = self.tenancy;
         let is_target = |number: &usize| *number == 0;
         let own = self
@@ -415,7 +422,7 @@ impl<'a> AtomicRun<'a> {
                 .await?;
             if !is_target(number) {
                 journal::keep_tenant_schema(fenced.session(), tenancy.run()).await?;
-                sealed.push(fenced.seal().await?);
+                sealed.push((*number, fenced.seal().await?));
                 continue;
             }
             let session = fenced.session();
@@ -432,15 +439,9 @@ impl<'a> AtomicRun<'a> {
             journal::keep_schema(session, lease.run).await?;
             journal::end_run(session, lease.run, Outcome::Done, None).await?;
             lease.release(session).await?;
-            sealed.push(fenced.with_output(&*self.output).seal().await?);
+            sealed.push((*number, fenced.with_output(&*self.output).seal().await?));
         }
-        for transaction in &mut sealed {
-            transaction.settle().await?;
-        }
-        while let Some(transaction) = sealed.pop() {
-            transaction.commit().await?;
-        }
-        Ok(())
+        Ok(sealed)
     }
 
     /// Rolls everything back; returns how many rows of each table were changed.

@@ -12,7 +12,7 @@ use crate::engine::event::Unit;
 use crate::engine::failure::Failure;
 use crate::engine::meter::Meter;
 use crate::engine::program::{self, Program};
-use crate::engine::transaction::{RunContext, StepOutput};
+use crate::engine::step_output::{RunContext, StepOutput};
 use crate::journal::{self, AppliedRecord, Phase, StepState};
 use crate::output::Level;
 use crate::sandbox;

@@ -11,14 +11,12 @@ use super::worker::Worker;
 use crate::database::{Access, Durability};
 use crate::engine::failure::Failure;
 use crate::engine::pause;
-use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
 use crate::journal::{self, Fenced, Outcome, Phase};
 
 impl Worker<'_> {
     /// Writes down, in the target, what the run does now, with as many tries as that is worth.
     pub(super) async fn enter_phase(&mut self, phase: Phase) -> Result<(), Failure> {
-        let tenancy = self.shared.tenancy;
         let mut attempt = 1;
         loop {
             let Err(failure) = self.try_enter_phase(phase).await else {
@@ -30,21 +28,10 @@ impl Worker<'_> {
                 attempt += 1;
                 continue;
             }
-            let pause = tenancy.engine.options.retries.pause(&failure, attempt);
-            let Some(pause) = pause.filter(|_| !self.stop.is_cancelled()) else {
-                return Err(failure);
-            };
-            attempt += 1;
             let what = "what was under way";
-            await_next_try(
-                &*tenancy.observer,
-                what,
-                &failure,
-                attempt,
-                pause,
-                &self.stop,
-            )
-            .await;
+            if !self.tries_again(what, &failure, &mut attempt).await {
+                return Err(failure);
+            }
         }
     }
 
@@ -151,7 +138,6 @@ impl Worker<'_> {
         outcome: Outcome,
         failure: Option<Failure>,
     ) -> (Outcome, Option<Failure>) {
-        let tenancy = self.shared.tenancy;
         let (mut outcome, mut failure) = (outcome, failure);
         let mut attempt = 1;
         loop {
@@ -171,16 +157,15 @@ impl Worker<'_> {
                 attempt += 1;
                 continue;
             }
-            let pause = tenancy.engine.options.retries.pause(&lost, attempt);
-            let Some(pause) = pause.filter(|_| !self.stop.is_cancelled()) else {
+            if !self
+                .tries_again("the end of the run", &lost, &mut attempt)
+                .await
+            {
                 // Whose lease was taken is cancelled by its own heartbeat: the operator has nothing to do with it.
                 let is_taken = lost.code == "lease";
                 let failure = failure.filter(|_| !is_taken).unwrap_or(lost);
                 return (Outcome::Interrupted, Some(failure));
-            };
-            attempt += 1;
-            let what = "the end of the run";
-            await_next_try(&*tenancy.observer, what, &lost, attempt, pause, &self.stop).await;
+            }
         }
     }
 

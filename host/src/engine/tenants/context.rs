@@ -16,7 +16,8 @@ use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::program::{Circumstances, Program};
 use crate::engine::run_output::RunOutput;
-use crate::engine::transaction::{RunContext, StepTransaction};
+use crate::engine::step_output::RunContext;
+use crate::engine::transaction::StepTransaction;
 use crate::journal::{self, AppliedRecord, AttemptRecord, Lease, Phase, StepState};
 
 /// What all who work on one run share.

@@ -14,9 +14,10 @@ use super::parallel::{self, ParallelOptions};
 use super::phases::{self, pass_the_gate, set_phase};
 use super::request::{RunRequest, TenancyReport, as_refusal, database};
 use super::select::{self, tenants};
+use super::snapshot::Comeback;
 use super::sources::write_new;
 use super::work::{Schedule, Work, concerned};
-use super::{ApplyError, RolloutStrategy, TenancyOptions, known};
+use super::{ApplyError, RolloutStrategy, TenancyOptions, known, returning};
 use crate::database::{Session, Stop};
 use crate::engine::acquire::{self, Acquired, Beginning, Locked, Turn};
 use crate::engine::event::{Event, Observer};
@@ -77,7 +78,8 @@ pub(super) async fn drive(
             Turn::Nothing(_) => return Ok(TenancyReport::nothing()),
         };
     let mut snapshot = found.snapshot;
-    let tenants = tenants(engine, &mut *session, &mut snapshot, request.new_tenant).await?;
+    let (name, adopts) = (request.new_tenant, request.adopts_schema);
+    let tenants = tenants(engine, &mut *session, &mut snapshot, name, adopts).await?;
     let only = request.new_tenant.map(|_| snapshot.tenants.len() - 1);
     let schedule = select::schedule(&snapshot, &found.failed, request, only)?;
     if only.is_some() {
@@ -87,6 +89,10 @@ pub(super) async fn drive(
     // Of what a run has made that did not come to its end.
     let unknown = snapshot.unknown.iter().map(String::as_str);
     database(known::write(unknown, &mut *session).await)?;
+    if let Some(name) = name {
+        database(returning::write(&snapshot, options, name, &mut *session).await)?;
+    }
+    let had = snapshot.had_by_new.len() as u64;
     let beginning = Beginning {
         command: request.work.as_str(),
         phase: phases::first(request.work, &schedule),
@@ -99,6 +105,9 @@ pub(super) async fn drive(
         lease,
         presence,
     } = database(acquired)?;
+    if let Some(message) = name.and_then(|name| returning::message(&snapshot, name)) {
+        observer.notify(&Event::Warning { message });
+    }
     let tenancy = TenancyContext {
         engine,
         options,
@@ -111,11 +120,11 @@ pub(super) async fn drive(
         stop,
         lease: Some(lease.clone()),
         last_applied: AtomicI64::new(snapshot.last_applied),
-        adopts_schema: request.adopts_schema,
+        adopts_schema: adopts || snapshot.comeback != Comeback::None,
     };
     let report = perform(tenancy, request, only, schedule, session, &lease).await;
     drop(presence);
-    report
+    Ok(TenancyReport { had, ..report? })
 }
 
 /// Loads and runs what is scheduled, and ends the run.

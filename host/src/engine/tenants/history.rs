@@ -42,6 +42,14 @@ pub(in crate::engine) async fn files_of_runs(
             .iter()
             .filter_map(|name| engine.database.tenant(name));
         databases.extend(own);
+        // What was applied for those that were removed stays true, and stands in their files.
+        let mut session = engine.database.open(Access::Read, &Stop::default()).await?;
+        session.begin_read().await?;
+        let removed = journal::removed_tenants(&mut *session).await?;
+        session.rollback().await?;
+        let removed = removed.iter().filter(|name| !tenants.contains(name));
+        let left = removed.filter_map(|name| engine.database.tenant(name));
+        databases.extend(left.filter(|file| !file.is_gone() && !file.is_new()));
     }
     for database in databases {
         let mut session = database.open(Access::Read, &Stop::default()).await?;

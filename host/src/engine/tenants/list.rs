@@ -41,7 +41,9 @@ async fn of_journal(
     if !has_tenants {
         return Ok(Vec::new());
     }
-    let names = journal::read_tenants(session).await?;
+    let mut names = journal::read_tenants(session).await?;
+    // Not every server sorts by bytes, as is expected of them here.
+    names.sort_unstable();
     refuse_journal(session, &names)?;
     Ok(names)
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::snapshot::{File, Missing, TenantSnapshot, some};
+use super::snapshot::{Comeback, File, Missing, TenantSnapshot, some};
 use super::tenant_database::open_tenant;
 use super::{RunError, SourceKind, TenancyOptions, due, known, list, repeatable};
 use crate::catalog::{Digests, SourceFile};
@@ -43,7 +43,14 @@ pub(super) async fn read(
     };
     let files = files(found, digests, &sources)?;
     let tenants = list::list(options, session, has_tenants).await?;
+    let last_rollout = match &remembered.last_run {
+        Some(run) if run.command == journal::REMOVE_TENANT => {
+            journal::run_of_tenants(session, run.id).await?
+        }
+        last => last.clone(),
+    };
     let mut snapshot = TenantSnapshot {
+        last_rollout,
         other_contents: repeatable::other_contents(&files, &sources),
         gone: repeatable::gone(&files, &sources),
         missing: files
@@ -72,6 +79,7 @@ pub(super) async fn read(
         migrating_runs: BTreeSet::new(),
         tallies: Vec::new(),
         had_by_new: BTreeSet::new(),
+        comeback: Comeback::None,
         place: engine.database.capabilities().tenants,
     };
     if has_tenants {
@@ -129,6 +137,7 @@ fn files(
             applied: 0,
             finalized: 0,
             started: 0,
+            had_by_removed: false,
             migrated_at: None,
             finalized_at: None,
         });
@@ -143,7 +152,6 @@ async fn read_target(
     options: &TenancyOptions,
     session: &mut dyn Session,
 ) -> Result<(), RunError> {
-    // Our own table forgets no tenant; another list may.
     let among = options.tenant_select.as_ref();
     let among = among.map(|_| snapshot.tenants.clone());
     let tallies = journal::count_by_source(session, among.as_deref()).await?;
@@ -197,8 +205,42 @@ async fn read_target(
         .any(|file| file.finalized < file.applied || file.started > 0)
     {
         snapshot.unfinalized = journal::read_unfinalized(session).await?;
+        // What is left of a tenant that is none any more waits for nothing.
+        let tenants = &snapshot.tenants;
+        let is_served = |name: &String| name.is_empty() || tenants.binary_search(name).is_ok();
+        snapshot
+            .unfinalized
+            .retain(|record| is_served(&record.tenant));
     }
+    note_of_removed(snapshot, session).await?;
     snapshot.last_applied = journal::last_applied(session).await?;
+    Ok(())
+}
+
+/// Takes note of the files that have changed since they were applied for tenants that are none any more: what the journal says
+/// they held is still true of these.
+async fn note_of_removed(
+    snapshot: &mut TenantSnapshot,
+    session: &mut dyn Session,
+) -> crate::database::Result<()> {
+    let is_other = |file: &&File| {
+        let has_changed = file.applied_digest.as_ref() != Some(&file.digest);
+        file.kind().runs_once() && has_changed && !file.was_applied()
+    };
+    let others: Vec<i64> = snapshot
+        .files
+        .iter()
+        .filter(is_other)
+        .filter_map(|file| file.id)
+        .collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    for record in journal::read_applied_of(session, &others).await? {
+        if let Some(file) = snapshot.file_of(record.source) {
+            file.had_by_removed = true;
+        }
+    }
     Ok(())
 }
 
@@ -284,22 +326,7 @@ async fn read_files(
     Ok(())
 }
 
-/// What the file of a tenant says that the target has not heard of yet: a host was cut off between their two commits.
-pub(super) async fn read_new(
-    snapshot: &mut TenantSnapshot,
-    engine: &Engine,
-    tenant: &str,
-) -> Result<(), RunError> {
-    let (rows, last) = read_tenant(engine, tenant, snapshot.last_reset).await?;
-    snapshot.last_applied = snapshot.last_applied.max(last);
-    let had = rows
-        .iter()
-        .filter_map(|record| snapshot.place_of(record.source));
-    snapshot.had_by_new = had.collect();
-    Ok(())
-}
-
-async fn read_tenant(
+pub(super) async fn read_tenant(
     engine: &Engine,
     tenant: &str,
     last_reset: i64,

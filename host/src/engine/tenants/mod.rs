@@ -30,9 +30,11 @@ mod progress;
 mod recover;
 mod rehearse;
 mod remaining;
+mod remove;
 mod repair;
 mod repeatable;
 mod request;
+mod returning;
 mod select;
 mod shared;
 mod snapshot;
@@ -57,6 +59,7 @@ pub(super) use list::refuse_journal_at_tenants;
 pub(super) use name::check as check_tenant_name;
 pub(super) use overview::{catalog, overview, tenants, verify};
 pub(super) use rehearse::{pending, rehearsal};
+pub(super) use remove::remove;
 pub(super) use repair::{ChangedFile, changed_files};
 pub(super) use sources::{read as read_source, record as source_record, sources};
 
@@ -124,6 +127,8 @@ pub struct Applied {
     pub started_at: i64,
     /// How long it took.
     pub duration: Duration,
+    /// How many files a new tenant had already, from the time when it was one before.
+    pub had: u64,
     /// For how many tenants it ran; 0 when there was nothing to do.
     pub tenants: u64,
     /// How many files of each kind were run.
@@ -202,6 +207,18 @@ pub struct TenantAdded {
     pub run: Option<i64>,
     /// How many files were applied to it.
     pub files: usize,
+    /// How many it had already, from the time when it was a tenant before.
+    #[serde(default)]
+    pub had: u64,
+}
+
+/// What became of a tenant that is none any more.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct TenantRemoved {
+    /// Its name.
+    pub name: String,
+    /// The run that removed it.
+    pub run: i64,
 }
 
 impl TenantAdded {
@@ -211,6 +228,7 @@ impl TenantAdded {
             name: name.to_owned(),
             run: applied.run,
             files: applied.sources.len(),
+            had: applied.had,
         }
     }
 }

@@ -17,7 +17,7 @@ impl Worker<'_> {
     /// afterwards.
     pub(super) async fn outside(
         &self,
-        context: &Arc<crate::engine::transaction::RunContext>,
+        context: &Arc<crate::engine::step_output::RunContext>,
         mut session: Box<dyn Session>,
         task: &Task,
         attempt: u32,

@@ -36,10 +36,11 @@ pub(in crate::engine) async fn overview(
         .filter(|command| is_possible(&snapshot, state, *command) && problems.is_empty())
         .collect();
     let behind = behind(&snapshot);
-    let failed = match &snapshot.last_run {
+    let failed = match &snapshot.last_rollout {
         Some(run) if run.outcome == Some(Outcome::Failed) => {
             let failures = failures(engine, run.id).await?;
             let of_tenants = failures.into_iter().filter_map(|failure| failure.tenant);
+            let of_tenants = of_tenants.filter(|name| snapshot.tenants.contains(name));
             of_tenants.collect::<BTreeSet<_>>().len() as u64
         }
         _ => 0,
@@ -262,7 +263,7 @@ pub(in crate::engine) async fn tenants(
         .map(|tally| (&*tally.tenant, tally))
         .collect();
     let mut failures = BTreeMap::new();
-    if let Some(run) = &snapshot.last_run
+    if let Some(run) = &snapshot.last_rollout
         && run.outcome != Some(Outcome::Done)
     {
         for attempt in self::failures(engine, run.id).await? {

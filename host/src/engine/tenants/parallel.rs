@@ -79,7 +79,10 @@ pub(super) async fn run(
     let (outcome, failure) = match (shared.why_over(), &failed, not_finalized) {
         (Some(why), _, _) => (Outcome::Failed, Some(why)),
         (None, Some((_, failure)), _) => (outcome_of(failure), Some(failure.clone())),
-        (None, None, Some(failure)) => (outcome_of_refusal(&failure), Some(failure)),
+        (None, None, Some(failure)) if lock(&shared.committed).is_empty() => {
+            (outcome_of_refusal(&failure), Some(failure))
+        }
+        (None, None, Some(failure)) => (outcome_of(&failure), Some(failure)),
         (None, None, None) if tenancy.stop.is_cancelled() => {
             (Outcome::Cancelled, Some(cancelled()))
         }

@@ -77,30 +77,38 @@ impl Worker<'_> {
 
     /// Finds out what was committed, where that is not known, with as many tries as it is worth.
     pub(super) async fn make_certain(&mut self) -> Result<(), Failure> {
-        let tenancy = self.shared.tenancy;
         let mut attempt = 1;
         while !self.is_certain {
             let Err(failure) = self.look_again(&[]).await else {
                 break;
             };
             self.give_up(&failure).await;
-            let pause = tenancy.engine.options.retries.pause(&failure, attempt);
-            let is_over = self.stop.is_cancelled() || self.shared.why_over().is_some();
-            let Some(pause) = pause.filter(|_| !is_over) else {
-                return Err(failure);
-            };
-            attempt += 1;
             let what = "the look at what is committed";
-            await_next_try(
-                &*tenancy.observer,
-                what,
-                &failure,
-                attempt,
-                pause,
-                &self.stop,
-            )
-            .await;
+            if self.shared.why_over().is_some()
+                || !self.tries_again(what, &failure, &mut attempt).await
+            {
+                return Err(failure);
+            }
         }
         Ok(())
+    }
+
+    /// Says that what failed is tried again, and waits for the moment to do so; false when it is not, and nothing was said.
+    pub(super) async fn tries_again(
+        &self,
+        what: &str,
+        failure: &Failure,
+        attempt: &mut u32,
+    ) -> bool {
+        let tenancy = self.shared.tenancy;
+        let pause = tenancy.engine.options.retries.pause(failure, *attempt);
+        let Some(pause) = pause.filter(|_| !self.stop.is_cancelled()) else {
+            return false;
+        };
+        *attempt += 1;
+        let observer = &*tenancy.observer;
+        // A run that is stopped meanwhile is found to be at the next try.
+        await_next_try(observer, what, failure, *attempt, pause, &self.stop).await;
+        true
     }
 }

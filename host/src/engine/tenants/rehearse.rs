@@ -10,6 +10,7 @@ use super::load::{files, load};
 use super::look;
 use super::request::{TenancyReport, as_refusal, database};
 use super::select::{self, refuse, tenants, tenants_of, to_migrate};
+use super::snapshot::Comeback;
 use super::work::{self, Work};
 use super::{ApplyError, FileFailure, RolloutStrategy, TenancyOptions};
 use crate::catalog::StepFile;
@@ -75,7 +76,7 @@ pub(super) async fn rehearse(
     let digests = engine.remembered_digests();
     let mut snapshot = look::read(engine, options, &digests, &mut *session).await?;
     refuse(engine, &snapshot)?;
-    let tenants = tenants(engine, &mut *session, &mut snapshot, new_tenant).await?;
+    let tenants = tenants(engine, &mut *session, &mut snapshot, new_tenant, false).await?;
     let only = new_tenant.map(|_| snapshot.tenants.len() - 1);
     let mut schedule = work::schedule(&snapshot, work, only);
     select::cut(&mut schedule, &snapshot, work, extent)?;
@@ -94,7 +95,7 @@ pub(super) async fn rehearse(
         stop,
         lease: None,
         last_applied: AtomicI64::new(0),
-        adopts_schema: false,
+        adopts_schema: snapshot.comeback != Comeback::None,
     };
     let mut report = TenancyReport::nothing();
     if schedule.is_empty() && new_tenant.is_none() {

@@ -36,7 +36,7 @@ pub(in crate::engine) async fn changed_files(
         let (Some(id), Some(applied)) = (file.id, &file.applied_digest) else {
             continue;
         };
-        if !file.kind().runs_once() || file.applied + file.started == 0 {
+        if !file.kind().runs_once() || !file.was_applied() {
             continue;
         }
         let step = file.source.as_step(file.index);

@@ -27,6 +27,8 @@ pub(super) struct TenancyReport {
     pub(super) run: Option<i64>,
     pub(super) outcome: Outcome,
     pub(super) failure: Option<FileFailure>,
+    /// How many files a new tenant had already.
+    pub(super) had: u64,
     /// For how many tenants it ran.
     pub(super) tenants: u64,
     /// The files that were run with how often they were, in order.
@@ -39,6 +41,7 @@ impl TenancyReport {
             run: None,
             outcome: Outcome::Done,
             failure: None,
+            had: 0,
             tenants: 0,
             files: Vec::new(),
         }

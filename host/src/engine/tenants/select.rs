@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::look;
 use super::overview;
 use super::request::{RunRequest, database};
 use super::snapshot::{File, Missing, TenantSnapshot};
 use super::work::{self, Schedule, Task, Wave, Work, concerned};
-use super::{ApplyError, RolloutStrategy, Source, Tenant, sources, waiting};
+use super::{ApplyError, RolloutStrategy, Source, Tenant, returning, sources, waiting};
 use crate::catalog::StepFile;
 use crate::database::{Session, TenantPlace};
 use crate::engine::extent::{Candidate, Extent, Plan, Standing};
@@ -124,7 +123,7 @@ pub(super) async fn failed(
         return Ok(None);
     };
     let mut failed = BTreeSet::new();
-    if let Some(run) = &snapshot.last_run
+    if let Some(run) = &snapshot.last_rollout
         && journal::has_tenants(session).await?
     {
         let failures = journal::read_failures(session, run.id).await?;
@@ -213,12 +212,13 @@ pub(super) fn refuse_ahead(
     )))
 }
 
-/// The tenants, the new one after the others.
+/// The tenants, the new one after the others, of which is found out what it has already.
 pub(super) async fn tenants(
     engine: &Engine,
     session: &mut dyn Session,
     snapshot: &mut TenantSnapshot,
     new_tenant: Option<&str>,
+    adopts: bool,
 ) -> Result<Vec<Tenant>, ApplyError> {
     let reserved = database(journal::reserved_words(session).await)?;
     let mut tenants: Vec<Tenant> = Vec::with_capacity(snapshot.tenants.len() + 1);
@@ -242,7 +242,7 @@ pub(super) async fn tenants(
         if exists || schemas.contains_key(&tenant.schema) {
             return Err(ApplyError::TenantExists(name.to_owned()));
         }
-        look::read_new(snapshot, engine, name).await?;
+        returning::read(snapshot, engine, session, &tenant, adopts).await?;
         snapshot.tenants.push(name.to_owned());
         tenants.push(tenant);
     }

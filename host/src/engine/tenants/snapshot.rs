@@ -26,6 +26,8 @@ pub(super) struct File {
     pub(super) finalized: u64,
     /// For how many it was started outside a transaction, and not done.
     pub(super) started: u64,
+    /// Whether it was applied, with other contents, for somebody who is no tenant any more.
+    pub(super) had_by_removed: bool,
     pub(super) migrated_at: Option<i64>,
     pub(super) finalized_at: Option<i64>,
 }
@@ -40,11 +42,16 @@ impl File {
         step_label(self.index, &self.source.key)
     }
 
+    /// Whether the journal has it as applied or begun for anybody.
+    pub(super) fn was_applied(&self) -> bool {
+        self.applied + self.started > 0 || self.had_by_removed
+    }
+
     /// Whether the journal has it as applied, and with other contents.
     pub(super) fn has_changed(&self) -> bool {
         let is_other = |applied: &String| *applied != self.digest;
         self.kind().runs_once()
-            && self.applied + self.started > 0
+            && self.was_applied()
             && self.applied_digest.as_ref().is_some_and(is_other)
     }
 }
@@ -58,6 +65,17 @@ pub(super) enum Missing {
     All,
     /// These tenants, by their numbers.
     Some(Vec<usize>),
+}
+
+/// Whether a new tenant was one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comeback {
+    /// It was none, or nobody can tell any more.
+    None,
+    /// It was one, and has what was applied then.
+    WithData,
+    /// It was one, and nothing of it is left.
+    Empty,
 }
 
 /// A repeatable file that is not there any more. What it made stays.
@@ -86,6 +104,8 @@ pub(super) struct TenantSnapshot {
     /// What was applied and not finalized, or started outside a transaction and not done.
     pub(super) unfinalized: Vec<AppliedRecord>,
     pub(super) last_run: Option<RunRecord>,
+    /// The newest run that did more than remove a tenant: it says which tenants have failed.
+    pub(super) last_rollout: Option<RunRecord>,
     /// The newest run that was not refused, when it failed and refused ones came after it.
     pub(super) failed_before: Option<RunRecord>,
     pub(super) pause: Option<Pause>,
@@ -104,6 +124,8 @@ pub(super) struct TenantSnapshot {
     pub(super) tallies: Vec<TenantTally>,
     /// The places of what the new tenant has already.
     pub(super) had_by_new: BTreeSet<usize>,
+    /// Whether the new tenant was one before.
+    pub(super) comeback: Comeback,
     /// Where the tenants are.
     pub(super) place: TenantPlace,
 }
@@ -193,6 +215,7 @@ impl TenantSnapshot {
             applied: 0,
             finalized: 0,
             started: 0,
+            had_by_removed: false,
             migrated_at: None,
             finalized_at: None,
         };
@@ -205,6 +228,7 @@ impl TenantSnapshot {
             missing: vec![Missing::Nobody; files.len()],
             unfinalized: Vec::new(),
             last_run: None,
+            last_rollout: None,
             failed_before: None,
             pause: None,
             lease: None,
@@ -215,6 +239,7 @@ impl TenantSnapshot {
             migrating_runs: BTreeSet::new(),
             tallies: Vec::new(),
             had_by_new: BTreeSet::new(),
+            comeback: Comeback::None,
             place: TenantPlace::Schema,
         }
     }

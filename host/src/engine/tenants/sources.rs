@@ -84,7 +84,7 @@ pub(super) async fn write_new(
             continue;
         }
         // One that was applied keeps what it held then.
-        if file.applied + file.started > 0 {
+        if file.was_applied() {
             continue;
         }
         if *id == 0 {

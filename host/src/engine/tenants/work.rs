@@ -234,6 +234,10 @@ fn whose(snapshot: &TenantSnapshot, record: &AppliedRecord) -> Option<(usize, Op
     let file = snapshot.place_of(record.source)?;
     let tenant = match &*record.tenant {
         "" => None,
+        // A new one stands after the others.
+        name if snapshot.tenants.last().is_some_and(|last| last == name) => {
+            Some(snapshot.tenants.len() - 1)
+        }
         name => Some(
             snapshot
                 .tenants

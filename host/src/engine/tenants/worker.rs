@@ -11,7 +11,6 @@ use super::work::Task;
 use crate::database::{Access, Database, Durability, Session, Stop};
 use crate::engine::event::Event;
 use crate::engine::failure::Failure;
-use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
 use crate::engine::uncommitted::{Uncommitted, elapsed};
 use crate::journal::{self, Fenced, Lease, Outcome, Phase};
@@ -81,22 +80,12 @@ impl Worker<'_> {
             lock(&self.shared.unwritten)
                 .extend(tenancy.attempt(&task, attempt, started_at, &failure));
             self.write_failures().await;
-            let pause = tenancy.engine.options.retries.pause(&failure, attempt);
-            let is_over = self.stop.is_cancelled() || self.shared.why_over().is_some();
-            let Some(pause) = pause.filter(|_| !is_over) else {
+            let label = tenancy.label(&task);
+            if self.shared.why_over().is_some()
+                || !self.tries_again(&label, &failure, &mut attempt).await
+            {
                 return Err((task, failure));
-            };
-            attempt += 1;
-            // A run that is stopped meanwhile is found to be at the next try.
-            await_next_try(
-                &*tenancy.observer,
-                &tenancy.label(&task),
-                &failure,
-                attempt,
-                pause,
-                &self.stop,
-            )
-            .await;
+            }
         }
         Ok(())
     }

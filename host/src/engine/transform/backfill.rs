@@ -10,13 +10,14 @@ use super::lock::lock_table;
 use super::neighbours::{dependents, earlier, refuse_conflicts};
 use super::pace::SMALLEST_CHUNK;
 use super::plan::{Plan, Stage};
-use super::questions::{goes_along, refuse_nameless};
+use super::questions::{goes_along, refuse_left_out, refuse_nameless};
 use super::record::{self, demand_watch, recorded};
 use super::watch;
 use super::worker::{Shared, Worker};
 use crate::database::{Durability, Session};
 use crate::engine::failure::{Blame, Failure};
-use crate::engine::transaction::{Ran, RunContext, StepTransaction};
+use crate::engine::step_output::RunContext;
+use crate::engine::transaction::{Ran, StepTransaction};
 use crate::engine::{Event, Replacement};
 use crate::journal::{self, Fenced, Range, TransformationRecord};
 
@@ -138,6 +139,7 @@ impl Backfill<'_> {
         let looked = async {
             let plan = Plan::new(session, index, description.clone(), stage).await?;
             refuse_nameless(session, &plan).await?;
+            refuse_left_out(session, &plan, false).await?;
             if let Some(goes_along) = goes_along(session, &plan).await? {
                 self.tell(&goes_along);
             }
@@ -294,7 +296,10 @@ impl Backfill<'_> {
         drain.retry_bad_rows(session, self.lease).await?;
         session.begin_read().await.map_err(Failure::from_database)?;
         let last = journal::last_place(session, self.lease.run).await;
+        // Some may have come since the beginning.
+        let refused = refuse_left_out(session, &shared.plan, true).await;
         session.rollback().await.map_err(Failure::from_database)?;
+        refused?;
         output.is_alone_after(last.map_err(Failure::from_database)?);
         Ok(shared.done.into_inner())
     }

@@ -6,7 +6,7 @@ use super::function::Function;
 use crate::database::{Session, Stop};
 use crate::engine::Engine;
 use crate::engine::loaded::Loaded;
-use crate::engine::transaction::RunContext;
+use crate::engine::step_output::RunContext;
 use crate::journal::{Fenced, Lease, Phase};
 
 /// The backfill of one step.

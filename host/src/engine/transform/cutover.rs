@@ -7,14 +7,14 @@ use super::drain::Drain;
 use super::function::Function;
 use super::lock::{lock_table, lock_tables};
 use super::plan::{Plan, Stage};
-use super::questions::refuse_nameless;
+use super::questions::{refuse_left_out, refuse_nameless};
 use super::record::{demand_watch, recorded};
 use super::{bad_rows, left_out, proof};
 use crate::database::{Durability, Session, Stop};
 use crate::engine::Engine;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
-use crate::engine::transaction::RunContext;
+use crate::engine::step_output::RunContext;
 use crate::journal::{self, Fenced, Phase, TransformationRecord};
 
 /// What can be done before the table is locked: drains most of what changed, tries bad rows again, and finds out whether
@@ -96,6 +96,7 @@ async fn refuse_unset(session: &mut dyn Session, plan: &Plan) -> Result<(), Fail
     let Some(key) = unset.map_err(Failure::from_database)? else {
         return Ok(());
     };
+    refuse_left_out(session, plan, true).await?;
     let required: Vec<&str> = plan.table.required().collect();
     Err(Failure::new(
         "failed",

@@ -13,7 +13,7 @@ use super::refused::{self, Care, is_refusal};
 use crate::database::{Chunk, Durability, Session, Stop, Value};
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
-use crate::engine::transaction::RunContext;
+use crate::engine::step_output::RunContext;
 use crate::engine::{Engine, OnBadRow};
 use crate::journal::{self, Fenced, Lease, Phase, TransformationRecord};
 use crate::sandbox;

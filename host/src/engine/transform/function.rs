@@ -7,7 +7,7 @@ use crate::database::{Batch, Chunk, Error, Stop, Value};
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::program::Program;
-use crate::engine::transaction::{RunContext, StepOutput};
+use crate::engine::step_output::{RunContext, StepOutput};
 use crate::engine::{Engine, OnBadRow};
 use crate::journal::{self, BadRow, Phase};
 use crate::sandbox::{Recorded, Rejected, TransformInstance, Transformation, Transformed};
@@ -295,7 +295,7 @@ impl<'f> Function<'f> {
             started_at: 0,
             seed: 0,
         };
-        let output = StepOutput::new(self.context, &self.loaded.step, self.phase);
+        let output = StepOutput::of_repeated_work(self.context, &self.loaded.step, self.phase);
         sandbox
             .transform_instance(component, output, recorded, self.stop)
             .await

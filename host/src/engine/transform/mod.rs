@@ -34,7 +34,7 @@ use super::Engine;
 use super::failure::Failure;
 use super::loaded::Loaded;
 use super::program::{Program, name_the_runner};
-use super::transaction::{RunContext, StepOutput};
+use super::step_output::{RunContext, StepOutput};
 use crate::database::{Session, Stop};
 use crate::journal::{Phase, TransformationRecord};
 

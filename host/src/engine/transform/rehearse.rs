@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::function::Function;
 use super::plan::{Plan, Stage};
-use super::questions::{goes_along, refuse_nameless};
+use super::questions::{goes_along, refuse_left_out, refuse_nameless};
 use super::range::next_of;
 use super::record::recorded;
 use super::refused;
@@ -12,7 +12,7 @@ use crate::database::{Session, Stop};
 use crate::engine::failure::Failure;
 use crate::engine::loaded::Loaded;
 use crate::engine::meter::Meter;
-use crate::engine::transaction::RunContext;
+use crate::engine::step_output::RunContext;
 use crate::engine::{Engine, Event, Unit};
 use crate::journal::{self, Phase, Range, TransformationRecord};
 
@@ -38,6 +38,7 @@ pub(in crate::engine) async fn rehearse(
             let description = function.describe().await?;
             let plan = Plan::new(session, index, description, Stage::New).await?;
             refuse_nameless(session, &plan).await?;
+            refuse_left_out(session, &plan, false).await?;
             if let Some(goes_along) = goes_along(session, &plan).await? {
                 let message = format!("{} {goes_along}", loaded.step.label);
                 context.observer.notify(&Event::Warning { message });
@@ -70,6 +71,7 @@ pub(in crate::engine) async fn rehearse(
             meter.progress(done, None, Unit::Rows);
         }
     }
+    refuse_left_out(session, &plan, true).await?;
     let verified = session.verify().await;
     verified.map_err(Failure::from_database)
 }

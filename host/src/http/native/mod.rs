@@ -13,7 +13,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 
 use super::dashboard;
 use super::problem::Problem;
@@ -48,6 +48,7 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
             get(steps::differences).post(steps::repair),
         )
         .route("/api/v1/tenants", get(tenants::list).post(tenants::add))
+        .route("/api/v1/tenants/{name}", delete(tenants::remove))
         .route("/api/v1/{*nowhere}", any(not_found))
         .route("/api/v1/", any(not_found))
         .route("/api/v1", any(not_found))

@@ -6,6 +6,7 @@
 mod applied;
 mod failures;
 mod records;
+mod removed;
 mod repeated;
 mod report;
 mod schemas;
@@ -21,6 +22,10 @@ pub use applied::{
 };
 pub use failures::{read_failures, write_failure};
 pub use records::{AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally};
+pub use removed::{
+    REMOVE_TENANT, holds_anything, read_all_of_tenant, remove_tenant, removed_tenants,
+    set_tenant_aside,
+};
 pub use repeated::{count_repeated, last_reset, read_repeated};
 pub use report::{count_by_run, count_by_source, count_by_tenant, fetch_applied, query_applied};
 pub use schemas::{keep_tenant_schema, make_schema, reserved_words, whole_schema, whole_schema_in};

@@ -29,7 +29,7 @@ pub async fn last_reset(session: &mut dyn Session) -> Result<i64> {
     Ok(integer(&rows, 0))
 }
 
-/// How many tenants have which content of the repeatable files; of these tenants alone, when they are named.
+/// How many tenants have which content of the repeatable files; of these, or of those of our own table.
 pub async fn count_repeated(
     session: &mut dyn Session,
     tenants: Option<&[String]>,

@@ -6,7 +6,7 @@ use super::{AppliedEntry, RunTally, SourceRecord, Tally, TenantTally, list};
 use crate::database::{CursorId, Result, Session, Value};
 use crate::journal::tables::tables;
 
-/// For how many tenants each migration came how far; of these tenants alone, when they are named.
+/// For how many tenants each migration came how far: of these, or of those of our own table.
 pub async fn count_by_source(
     session: &mut dyn Session,
     tenants: Option<&[String]>,
@@ -71,7 +71,8 @@ pub async fn count_by_run(
     most: usize,
 ) -> Result<Vec<RunTally>> {
     let runs = list(runs);
-    // What is counted is one scan of the table for each phase, however many runs are asked for.
+    // What is set aside was reset, or was of a tenant of which nothing was left. A tenant's own database knows no runs, and no
+    // such tenant. What is counted is one scan of the table for each phase, however many runs are asked for.
     let query = format!(
         "SELECT run, file_key, file_name, kind, migrated, finalized, undone FROM (
            SELECT counted.run, source.file_key, source.file_name, source.kind,
@@ -82,8 +83,9 @@ pub async fn count_by_run(
              SELECT run, source, count(*) AS migrated, 0 AS finalized, 0 AS undone FROM wasmigrate_applied
              WHERE run IN ({runs}) AND migrated_at IS NOT NULL GROUP BY run, source
              UNION ALL
-             SELECT finalized_by, source, 0, count(CASE WHEN once >= 0 THEN 1 END), count(CASE WHEN once < 0 THEN 1 END)
-             FROM wasmigrate_applied
+             SELECT finalized_by, source, 0, count(CASE WHEN once >= 0 OR command <> 'reset' THEN 1 END),
+               count(CASE WHEN once < 0 AND coalesce(command, 'reset') = 'reset' THEN 1 END)
+             FROM wasmigrate_applied LEFT JOIN wasmigrate_run ON wasmigrate_run.id = finalized_by
              WHERE finalized_by IN ({runs}) GROUP BY finalized_by, source
            ) AS counted JOIN wasmigrate_source AS source ON source.id = counted.source
            GROUP BY counted.run, source.file_key, source.file_name, source.kind
@@ -163,7 +165,8 @@ pub async fn fetch_applied(
 
 pub(super) fn among(tenants: Option<&[String]>) -> (&'static str, Vec<Value>) {
     let Some(tenants) = tenants else {
-        return ("", Vec::new());
+        let ours = "AND (tenant = '' OR tenant IN (SELECT name FROM wasmigrate_tenant))";
+        return (ours, Vec::new());
     };
     let mut names: Vec<&str> = tenants.iter().map(String::as_str).collect();
     names.push("");

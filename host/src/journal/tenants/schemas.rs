@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::damaged;
 use super::has_tenants;
+use super::removed::REMOVED;
 use crate::database::{
     Authority, Error, Form, Result, Schema, Session, add_tenants, quote, unquote,
 };
@@ -53,8 +54,12 @@ pub async fn whole_schema_in(session: &mut dyn Session, form: Form) -> Result<Sc
     if session.server().capabilities.has_tenant_databases() || !has_tenants(session).await? {
         return Ok(schema);
     }
-    let query = "SELECT name FROM wasmigrate_tenant UNION SELECT tenant FROM wasmigrate_applied WHERE tenant <> '' AND once >= 0";
-    let rows = tables(session).rows(query, &[]).await?;
+    // One that was removed is nobody's any more, unless it has come back.
+    let query = format!(
+        "SELECT name FROM wasmigrate_tenant UNION SELECT tenant FROM wasmigrate_applied
+         WHERE tenant <> '' AND once >= 0 AND tenant NOT IN ({REMOVED})"
+    );
+    let rows = tables(session).rows(&query, &[]).await?;
     let names = rows.iter().flatten().filter_map(|name| name.as_text());
     // A plain name is folded by the server.
     let mut schemas: Vec<String> = names

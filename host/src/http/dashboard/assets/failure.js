@@ -44,7 +44,7 @@ export function show(model, mayAct) {
         ["It wrote last", failure.last_lines?.length > 1 && code(failure.last_lines.join("\n"))],
         ["Backtrace", failure.backtrace?.length > 0 && backtrace(failure.backtrace)],
         ["Kind", `${failure.code}. ${BLAME[failure.blame] ?? ""}`],
-        ["Kept", failure.is_kept && "The step ran outside a transaction: what it did before it failed is kept."],
+        ["Kept", failure.is_kept && failure.step && "The step ran outside a transaction: what it did before it failed is kept."],
       ]),
       mayAct ? actions(run.command, commands) : null,
     ].filter(Boolean),

@@ -1,0 +1,149 @@
+//! A new tenant that was one before: what the journal knows of it holds as long as its data is still there.
+
+use super::look::read_tenant;
+use super::snapshot::{Comeback, TenantSnapshot};
+use super::tenant_database::open_tenant;
+use super::{RunError, TenancyOptions, Tenant};
+use crate::database::{Session, TenantPlace};
+use crate::engine::Engine;
+use crate::journal::{self, AppliedRecord, StepState};
+
+/// Takes note of what a new tenant has already: from the time when it was one, or because a host was cut off before the target
+/// heard of it. Refuses one whose data is not there although its place is, unless the operator `adopts` that.
+pub(super) async fn read(
+    snapshot: &mut TenantSnapshot,
+    engine: &Engine,
+    session: &mut dyn Session,
+    tenant: &Tenant,
+    adopts: bool,
+) -> Result<(), RunError> {
+    match snapshot.place {
+        TenantPlace::Schema => read_schema(snapshot, session, tenant, adopts).await,
+        TenantPlace::Database => read_file(snapshot, engine, session, tenant, adopts).await,
+    }
+}
+
+async fn read_schema(
+    snapshot: &mut TenantSnapshot,
+    session: &mut dyn Session,
+    tenant: &Tenant,
+    adopts: bool,
+) -> Result<(), RunError> {
+    let (name, schema) = (&tenant.name, &tenant.schema);
+    let rows = journal::read_all_of_tenant(session, name).await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    match journal::holds_anything(session, schema).await? {
+        Some(true) => {
+            let repeated = journal::read_repeated(session, None, snapshot.last_reset).await?;
+            let is_own = |record: &AppliedRecord| record.tenant == *name;
+            let repeated: Vec<_> = repeated.into_iter().filter(is_own).collect();
+            note(snapshot, repeated);
+            note(snapshot, rows.into_iter().filter(|row| !row.is_script));
+            snapshot.comeback = Comeback::WithData;
+        }
+        Some(false) if !adopts => {
+            return Err(RunError::Refused(format!(
+                "`{name}` was a tenant before, and {} were applied for it, but nothing is in its schema `{schema}` now: put its \
+                 data back; or begin anew, with `wasmigrate tenants add {name} --adopt`, which runs all files in this schema; \
+                 nothing was run",
+                super::files(rows.len())
+            )));
+        }
+        Some(false) | None => snapshot.comeback = Comeback::Empty,
+    }
+    Ok(())
+}
+
+/// The journal of a tenant is in its file, and goes and comes with it.
+async fn read_file(
+    snapshot: &mut TenantSnapshot,
+    engine: &Engine,
+    session: &mut dyn Session,
+    tenant: &Tenant,
+    adopts: bool,
+) -> Result<(), RunError> {
+    let name = &tenant.name;
+    let removed = journal::removed_tenants(session).await?;
+    let was_one = removed.contains(name);
+    let file = engine.database.tenant(name);
+    let Some(file) = file.filter(|file| !file.is_gone() && !file.is_new()) else {
+        if was_one {
+            snapshot.comeback = Comeback::Empty;
+        }
+        return Ok(());
+    };
+    let has_journal = match open_tenant(engine, name).await? {
+        Some(mut own) => {
+            let has_journal = journal::has_tenants(&mut *own).await?;
+            own.rollback().await?;
+            has_journal
+        }
+        None => false,
+    };
+    if was_one && !has_journal && !adopts {
+        return Err(RunError::Refused(format!(
+            "`{name}` was a tenant before, but its file {} is another one, in which there is nothing of its history: put its file \
+             back; or begin anew, with `wasmigrate tenants add {name} --adopt`, which runs all files in this one; nothing was run",
+            file.name()
+        )));
+    }
+    let (rows, last) = read_tenant(engine, name, snapshot.last_reset).await?;
+    snapshot.last_applied = snapshot.last_applied.max(last);
+    note(snapshot, rows);
+    if was_one {
+        snapshot.comeback = match has_journal {
+            true => Comeback::WithData,
+            false => Comeback::Empty,
+        };
+    }
+    Ok(())
+}
+
+/// Takes note of rows: what is done does not run again.
+fn note(snapshot: &mut TenantSnapshot, rows: impl IntoIterator<Item = AppliedRecord>) {
+    for record in rows {
+        if let Some(place) = snapshot.place_of(record.source)
+            && record.state != StepState::Started
+        {
+            snapshot.had_by_new.insert(place);
+        }
+        if record.state != StepState::Finalized {
+            snapshot.unfinalized.push(record);
+        }
+    }
+}
+
+/// Writes down what is to be known before anything runs for a tenant that comes back.
+pub(super) async fn write(
+    snapshot: &TenantSnapshot,
+    options: &TenancyOptions,
+    name: &str,
+    session: &mut dyn Session,
+) -> crate::database::Result<()> {
+    if snapshot.place == TenantPlace::Database || snapshot.comeback == Comeback::None {
+        return Ok(());
+    }
+    if snapshot.comeback == Comeback::Empty {
+        journal::set_tenant_aside(session, name).await?;
+    }
+    if options.tenant_select.is_some() {
+        // So that its schema is looked at again.
+        journal::write_tenant(session, name).await?;
+    }
+    Ok(())
+}
+
+/// What the operator ought to know of a tenant that comes back.
+pub(super) fn message(snapshot: &TenantSnapshot, name: &str) -> Option<String> {
+    match snapshot.comeback {
+        Comeback::None => None,
+        Comeback::WithData => Some(format!(
+            "`{name}` was a tenant before, and its data is still there: what was applied for it then does not run again"
+        )),
+        Comeback::Empty => Some(format!(
+            "`{name}` was a tenant before, but nothing of its data is left: it begins anew"
+        )),
+    }
+}
