@@ -41,6 +41,7 @@ mod seeded_faults;
 mod seeds;
 mod server;
 mod service;
+mod source_files;
 mod source_names;
 mod sqlite;
 mod switched;

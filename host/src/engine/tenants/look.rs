@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::snapshot::{File, Missing, TenantSnapshot, some};
 use super::tenant_database::open_tenant;
-use super::{RunError, SourceKind, TenancyOptions, due, known, list, repeatable};
+use super::{RunError, SourceKind, TenancyOptions, due, gone, known, list, repeatable};
 use crate::catalog::{Digests, SourceFile};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
@@ -45,7 +45,7 @@ pub(super) async fn read(
     let tenants = list::list(options, session, has_tenants).await?;
     let mut snapshot = TenantSnapshot {
         other_contents: repeatable::other_contents(&files, &sources),
-        gone: repeatable::gone(&files, &sources),
+        gone: gone::gone(&files, &sources, digests)?,
         missing: files
             .iter()
             .map(|file| match file.kind().is_script() {
@@ -156,6 +156,8 @@ async fn read_target(
                 tally.migrated_at,
                 tally.finalized_at,
             );
+        } else {
+            snapshot.note_of_others(tally.source, tally.state, tally.tenants, tally.migrated_at);
         }
     }
     let mut partial = Vec::new();
@@ -196,7 +198,9 @@ async fn read_target(
         .iter()
         .any(|file| file.finalized < file.applied || file.started > 0)
     {
-        snapshot.unfinalized = journal::read_unfinalized(session).await?;
+        let unfinalized = journal::read_unfinalized(session).await?.into_iter();
+        let is_here = |record: &AppliedRecord| snapshot.place_of(record.source).is_some();
+        snapshot.unfinalized = unfinalized.filter(is_here).collect();
     }
     snapshot.last_applied = journal::last_applied(session).await?;
     Ok(())
@@ -252,7 +256,9 @@ async fn read_files(
         snapshot
             .migrating_runs
             .extend(migrated_by.map(|record| record.run));
-        let migrated = |record: &&AppliedRecord| record.state == StepState::Migrated;
+        let migrated = |record: &&AppliedRecord| {
+            record.state == StepState::Migrated && snapshot.is_known(record.source)
+        };
         let when = |record: &AppliedRecord| record.finalized_at.or(record.migrated_at);
         let (unfinalized, applied_at) = (
             own.0.iter().filter(migrated).count() as u64,
@@ -335,7 +341,7 @@ fn add(
     let mut had = BTreeSet::new();
     for record in rows {
         let Some(place) = snapshot.place_of(record.source) else {
-            snapshot.note_of_others(record.source, 1, record.migrated_at);
+            snapshot.note_of_others(record.source, record.state, 1, record.migrated_at);
             continue;
         };
         let Some(file) = snapshot.files.get_mut(place) else {

@@ -14,6 +14,7 @@ mod drive;
 mod due;
 mod end;
 mod failed;
+mod gone;
 mod history;
 mod job;
 mod known;
@@ -57,7 +58,7 @@ pub(super) use list::refuse_journal_at_tenants;
 pub(super) use name::check as check_tenant_name;
 pub(super) use overview::{catalog, overview, tenants, verify};
 pub(super) use rehearse::{pending, rehearsal};
-pub(super) use repair::{ChangedFile, changed_files};
+pub(super) use repair::{FileDifference, accept, differences, remove};
 pub(super) use sources::{read as read_source, record as source_record, sources};
 
 /// How an engine serves tenants.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::gone::{self, GoneFile};
 use super::look;
 use super::snapshot::{File, TenantSnapshot};
 use super::{RunError, SourceKind, TenancyOptions, TenantOverview};
@@ -49,7 +50,7 @@ pub(in crate::engine) async fn overview(
         .zip(&snapshot.files)
         .map(|(place, file)| step(&snapshot, place, file))
         .collect();
-    steps.extend(gone(&snapshot));
+    steps.extend(gone_repeatable(&snapshot));
     Ok(Overview {
         target: engine.target_name().to_owned(),
         state,
@@ -135,9 +136,10 @@ fn step(snapshot: &TenantSnapshot, place: usize, file: &File) -> StepOverview {
 }
 
 /// The repeatable files that have run and are not there any more, each once whatever contents it had.
-fn gone(snapshot: &TenantSnapshot) -> impl Iterator<Item = StepOverview> {
+fn gone_repeatable(snapshot: &TenantSnapshot) -> impl Iterator<Item = StepOverview> {
     let mut gone: BTreeMap<&str, (SourceKind, u64, Option<i64>)> = BTreeMap::new();
-    for file in snapshot.gone.values().filter(|file| file.applied > 0) {
+    let repeatable = |file: &&GoneFile| file.kind.is_repeatable() && file.applied > 0;
+    for file in snapshot.gone.values().filter(repeatable) {
         let noted = gone.entry(&*file.key).or_insert((file.kind, 0, None));
         noted.1 += file.applied;
         noted.2 = noted.2.max(file.applied_at);
@@ -201,7 +203,9 @@ pub(in crate::engine) fn problems(
     engine: &Engine,
     snapshot: &TenantSnapshot,
 ) -> Vec<catalog::Error> {
-    let order = order_problem(engine, snapshot).into_iter();
+    let order = order_problem(engine, snapshot)
+        .into_iter()
+        .chain(gone::problems(engine, snapshot));
     if engine.options.allowances.changed {
         return order.collect();
     }
