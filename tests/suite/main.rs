@@ -21,6 +21,7 @@ mod foreign_keys;
 mod hostile;
 mod hosts;
 mod journal;
+mod judged;
 mod likeness;
 mod memory;
 mod migrator;

@@ -72,6 +72,7 @@ mod tenants;
 mod transaction;
 mod transform;
 mod uncommitted;
+mod unfit;
 mod units;
 mod values;
 mod verify;
@@ -132,6 +133,7 @@ pub struct Engine {
     sandbox: Arc<OnceLock<Sandbox<StepTransaction>>>,
     work: Work,
     descriptions: steps::Descriptions,
+    judgements: unfit::Judgements,
     /// The tool whose history is taken over by itself.
     adopts: Option<Tool>,
 }
@@ -145,6 +147,7 @@ impl Engine {
             sandbox: Arc::default(),
             work: Work::default(),
             descriptions: steps::Descriptions::default(),
+            judgements: unfit::Judgements::default(),
             adopts: None,
         }
     }
@@ -169,6 +172,7 @@ impl Engine {
             sandbox: Arc::clone(&self.sandbox),
             work: Work::default(),
             descriptions: steps::Descriptions::default(),
+            judgements: unfit::Judgements::default(),
             adopts: self.adopts,
         }
     }
@@ -346,6 +350,8 @@ impl Engine {
         let problems = self.problems(&catalog, &snapshot, &self.remembered_digests());
         let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         problems.extend(adopt::unadopted(self, &snapshot, &Stop::default()).await?);
+        let is_pending = |file: &&StepFile| !snapshot.steps.contains_key(&file.index);
+        problems.extend(self.unfit(catalog.steps.values().filter(is_pending)));
         let repairs = match snapshot.last_run {
             None => Vec::new(),
             Some(_) => self.repairs().await?,

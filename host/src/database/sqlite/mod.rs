@@ -10,9 +10,11 @@ mod changes;
 mod content;
 mod coordinate;
 mod dump_content;
+mod effect;
 mod errors;
 mod foreign_keys;
 mod guard;
+mod judge;
 mod lock_holder;
 mod math;
 mod open_file;
@@ -45,8 +47,8 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    Access, Advice, Capabilities, Database, Error, ErrorKind, Kind, Result, Session, SessionLimits,
-    Stop, TransactionNeed, Wait,
+    Access, Advice, Capabilities, Database, Error, ErrorKind, Kind, Result, ScriptError, Session,
+    SessionLimits, Stop, TransactionNeed, Wait,
 };
 use capabilities::CAPABILITIES;
 use errors::translate;
@@ -236,10 +238,12 @@ impl Database for Sqlite {
         Vec::new()
     }
 
-    fn transaction_need(&self, script: &str) -> TransactionNeed {
-        // What cannot be read is refused when it runs.
-        let pieces = reading::split(script).unwrap_or_default();
-        pragma::transaction_need(&pieces)
+    fn judge(
+        &self,
+        script: &str,
+        decide: &mut dyn FnMut(TransactionNeed) -> bool,
+    ) -> std::result::Result<(), ScriptError> {
+        judge::judge(script, decide)
     }
 
     fn tenant(&self, name: &str) -> Option<Arc<dyn Database>> {

@@ -7,7 +7,7 @@ use super::gone::{self, GoneFile};
 use super::look;
 use super::snapshot::{File, TenantSnapshot};
 use super::{RunError, SourceKind, TenancyOptions, TenantOverview};
-use crate::catalog::{self, Catalog, Digests};
+use crate::catalog::{self, Catalog, Digests, StepFile};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
 use crate::engine::failure::Failure;
@@ -27,10 +27,13 @@ pub(in crate::engine) async fn overview(
     let is_at_work = |lease: &LeaseRecord| engine.seems_at_work(lease);
     let state = state_of(&snapshot, is_at_work);
     let lease = snapshot.lease.clone().filter(is_at_work);
-    let problems: Vec<String> = problems(engine, &snapshot)
+    let mut problems: Vec<String> = problems(engine, &snapshot)
         .iter()
         .map(ToString::to_string)
         .collect();
+    let new = snapshot.files.iter().filter(|file| file.applied == 0);
+    let new: Vec<StepFile> = new.map(|file| file.source.as_step(file.index)).collect();
+    problems.extend(engine.unfit(new.iter()));
     let failure = failure_of(&snapshot);
     let commands = [Command::Migrate, Command::Finalize, Command::Reset]
         .into_iter()
