@@ -131,7 +131,7 @@ pub struct Engine {
     database: Arc<dyn Database>,
     options: Options,
     sandbox: Arc<OnceLock<Sandbox<StepTransaction>>>,
-    work: Work,
+    work: Arc<Work>,
     descriptions: steps::Descriptions,
     judgements: unfit::Judgements,
     /// The tool whose history is taken over by itself.
@@ -145,7 +145,7 @@ impl Engine {
             database,
             options,
             sandbox: Arc::default(),
-            work: Work::default(),
+            work: Arc::default(),
             descriptions: steps::Descriptions::default(),
             judgements: unfit::Judgements::default(),
             adopts: None,
@@ -170,7 +170,7 @@ impl Engine {
                 ..self.options.clone()
             },
             sandbox: Arc::clone(&self.sandbox),
-            work: Work::default(),
+            work: Arc::default(),
             descriptions: steps::Descriptions::default(),
             judgements: unfit::Judgements::default(),
             adopts: self.adopts,
@@ -201,6 +201,18 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Report, RunError> {
         event::hear_waits(stop, &observer);
+        if let Some(engine) = self.allowing(&order) {
+            return engine.run_order(order, observer, stop).await;
+        }
+        self.run_order(order, observer, stop).await
+    }
+
+    async fn run_order(
+        &self,
+        order: Order,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Report, RunError> {
         if let Some(tenancy) = &self.options.tenancy {
             adopt::settle(self, &*observer, stop).await?;
             return tenants::run(self, tenancy, order, observer, stop).await;
