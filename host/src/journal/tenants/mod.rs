@@ -23,7 +23,9 @@ pub use failures::{read_failures, write_failure};
 pub use records::{AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally};
 pub use repeated::{count_repeated, last_reset, read_repeated};
 pub use report::{count_by_run, count_by_source, count_by_tenant, fetch_applied, query_applied};
-pub use schemas::{keep_tenant_schema, make_schema, reserved_words, whole_schema, whole_schema_in};
+pub use schemas::{
+    demand_schema, keep_tenant_schema, make_schema, reserved_words, whole_schema, whole_schema_in,
+};
 pub use scripts::{has_unfinished, last_unfinished, migrating_runs, read_scripts_since};
 pub use sources::{read_sources, read_tenants, set_source_kind, write_source, write_tenant};
 
