@@ -302,6 +302,13 @@ impl Config {
                 environment::refuse(environment.as_deref()).map_err(failed)?;
                 Table::new()
             }
+            Err(_) if path.is_dir() => {
+                let message = format!(
+                    "it is a directory: name the file in it, `{}`",
+                    path.join(DEFAULT_FILE).display()
+                );
+                return Err(Error::File { path, message });
+            }
             Err(cause) => return Err(Error::Read { path, cause }),
         };
         let defaults =
