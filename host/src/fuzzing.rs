@@ -58,7 +58,8 @@ pub fn scripts(bytes: &[u8]) {
         for text in &texts {
             let mut made = std::collections::BTreeSet::new();
             let _ = database.advise(text, false, &mut made);
-            let _ = database.transaction_need(text);
+            let _ = database.judge(text, &mut |_| true);
+            let _ = database.judge(text, &mut |_| false);
         }
     }
     for text in &texts {

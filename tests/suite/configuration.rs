@@ -236,3 +236,39 @@ fn a_file_without_a_statement_is_warned_of() {
         }
     }
 }
+
+#[test]
+fn a_configuration_elsewhere_takes_the_steps_beside_it() {
+    let place = Place::new();
+    let there = place.path().join("there");
+    std::fs::create_dir_all(there.join("migrations")).unwrap();
+    std::fs::write(there.join("wasmigrate.toml"), "").unwrap();
+    std::fs::write(
+        there.join("migrations/0001_there.sql"),
+        "CREATE TABLE there (a INTEGER);",
+    )
+    .unwrap();
+    for named in ["there", "there/"] {
+        place
+            .run(&["migrate", "--config", named])
+            .ends_with(2)
+            .and_says("is a directory: name the file in it, `there/wasmigrate.toml`");
+    }
+    let place = place.with_sql("0001_here.sql", "CREATE TABLE here (a INTEGER);");
+    place
+        .run(&["migrate", "--config", "there/wasmigrate.toml"])
+        .ends_with(0)
+        .and_says(
+            "they are taken from `there/migrations`, beside it, and not from `migrations` here",
+        )
+        .and_says("0001_there migrated");
+    assert!(place.has_table("there") && !place.has_table("here"));
+    std::fs::write(
+        there.join("wasmigrate.toml"),
+        "migrations = \"../migrations\"\n",
+    )
+    .unwrap();
+    place
+        .run(&["plan", "--config", "there/wasmigrate.toml"])
+        .and_says("0001_here");
+}

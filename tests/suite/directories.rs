@@ -123,13 +123,47 @@ fn a_name_that_hides_a_step_is_an_error() {
         ),
         ("20240104000000_d.sql ", "ends with a space or a point"),
         ("20240104000000_d.js.", "ends with a space or a point"),
+        (
+            "20240104000000_d.sq1",
+            "ends in .sq1, so that it is no step: call it .sql when it is one",
+        ),
+        ("20240104000000_d.sqlx", "ends in .sqlx"),
+        ("20240104000000_d.SQL.txt", "ends in .txt"),
+        (
+            "20240104000000_d.wasm.tmp",
+            "ends in .tmp, so that it is no step, and `20240104000000_d.wasm` is not there",
+        ),
+        ("20240104000000_d.sql.bak", "ends in .bak"),
+        ("20240104000000_d", "is named as a step, and has no ending"),
     ] {
-        let place = place(name, false);
-        place
-            .run(&["migrate"])
-            .ends_with(2)
-            .and_says(&format!("`{name}` {said}"));
-        assert!(place.is_untouched(), "{name}");
+        for is_of_sources in [false, true] {
+            let place = place(name, is_of_sources);
+            place
+                .run(&["migrate"])
+                .ends_with(2)
+                .and_says(&format!("`{name}` {said}"));
+            assert!(place.is_untouched(), "{name}");
+        }
+    }
+    // What an editor or a user leaves beside a step.
+    for name in [
+        "20240104000000_d.sql.bak",
+        "20240104000000_e.sql.orig",
+        "20240104000000_e.sql~",
+        "20240104000000_e.sql.disabled",
+        "20240104000000_notes.txt",
+        "README",
+        ".gitkeep",
+        "schema.rb",
+        "atlas.sum",
+    ] {
+        let place = with_file(
+            place(name, false),
+            "20240104000000_d.sql",
+            "CREATE TABLE d (a INTEGER);",
+        );
+        place.run(&["migrate"]).ends_with(0);
+        assert!(place.has_table("d"));
     }
 }
 

@@ -48,7 +48,8 @@ fn a_file_in_utf_16_is_refused() {
     for file in [text.clone(), [b"\xff\xfe".to_vec(), text].concat()] {
         migrate(&place(&file), &[])
             .ends_with(2)
-            .and_says("cannot read the configuration `.env`: it is not UTF-8 but UTF-16");
+            .and_says("cannot read the configuration `.env`: it is not UTF-8 but UTF-16")
+            .and_says("save it as UTF-8\n");
     }
 }
 
@@ -88,6 +89,60 @@ fn a_reference_has_a_default_or_is_an_error_where_it_is_used() {
     migrate(&unset, &[("NAME", "z")])
         .ends_with(0)
         .and_says("target  sqlite:z.db");
+}
+
+#[test]
+fn references_may_stand_in_each_other_and_other_forms_are_named() {
+    let whole = place(b"DATABASE_URL=sqlite:${NO:-${B:-a}}.db?mode=rwc\n");
+    migrate(&whole, &[])
+        .ends_with(0)
+        .and_says("target  sqlite:a.db");
+    migrate(&whole, &[("B", "b")])
+        .ends_with(0)
+        .and_says("target  sqlite:b.db");
+    for (url, said) in [
+        ("sqlite:${A-x}.db", "`${A-x}` is not understood"),
+        ("sqlite:${A:?x}.db", "`${A:?x}` is not understood"),
+        ("sqlite:${A:-${B}", "`${A` is never closed"),
+        ("\"sqlite:a.db", "its quotes are never closed"),
+        ("'sqlite:a.db", "its quotes are never closed"),
+    ] {
+        let broken = place(format!("OURS=1\nDATABASE_URL={url}\n").as_bytes());
+        let said_all = migrate(&broken, &[]).ends_with(2).and_says(said);
+        said_all.and_says("`.env`: line 2, `DATABASE_URL`");
+        // Nobody asks for it.
+        migrate(&broken, &[("DATABASE_URL", "sqlite:c.db?mode=rwc")]).ends_with(0);
+    }
+    for url in ["sqlite:${A:-${B}}?mode=rwc", "sqlite:${A.b}?mode=rwc"] {
+        let place = place(b"");
+        migrate(&place, &[("DATABASE_URL", url)])
+            .ends_with(2)
+            .and_says("for which nobody has put in a value");
+        assert!(!place.path().join(&url[7..]).exists(), "{url}");
+    }
+    migrate(
+        &place(b""),
+        &[("DATABASE_URL", "postgres://${USER}@localhost/a")],
+    )
+    .ends_with(2)
+    .and_says("the database's `user` holds `${`");
+    for (value, said) in [
+        ("sqlite:${A-x}.db", "`${A-x}` is not understood"),
+        ("sqlite:${A", "`${A` is never closed"),
+    ] {
+        let place = place(b"");
+        let settings = format!("database = \"{value}\"\n");
+        std::fs::write(place.path().join("wasmigrate.toml"), settings).unwrap();
+        migrate(&place, &[]).ends_with(2).and_says(said);
+    }
+}
+
+#[test]
+fn a_value_in_quotes_may_have_lines() {
+    let file = b"KEY=\"-----BEGIN\nDATABASE_URL=sqlite:no.db?mode=rwc\n-----END\"\nDATABASE_URL=sqlite:a.db?mode=rwc\n";
+    migrate(&place(file), &[])
+        .ends_with(0)
+        .and_says("target  sqlite:a.db");
 }
 
 #[test]

@@ -259,7 +259,7 @@ fn a_transaction_around_a_file_is_the_hosts() {
         place.write_step("0002_c.sql", script.as_bytes());
         place
             .run(&["migrate"])
-            .ends_with(1)
+            .ends_with(2)
             .and_says("the host begins and ends the transaction of a step");
         assert!(!place.has_table("c"), "{script}");
     }

@@ -82,7 +82,7 @@ fn a_value_goes_through_the_guard_as_all_sql_does() {
     let place = place().with_sql("0001_a.sql", "CREATE TABLE a (b INTEGER); ${more}\n");
     place
         .run(&["migrate", "--set", "more=COMMIT; DROP TABLE a"])
-        .ends_with(1)
+        .ends_with(2)
         .and_says("COMMIT");
     assert!(!place.has_table("a"));
 }

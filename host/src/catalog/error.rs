@@ -141,6 +141,13 @@ pub enum Error {
          `wasmigrate repair --remove {label} --reason …` writes that down"
     )]
     Missing { label: String },
+    /// A file was applied, and has another name now.
+    #[error(
+        "`{before}` was applied and is gone, and `{now}`, which was never applied, holds the same: if it was renamed, `wasmigrate \
+         repair --accept {now} --reason …` writes the new name down; if they are two, put `{before}` back, or let `wasmigrate \
+         repair --remove {before} --reason …` write down that it is gone for good, and `{now}` will run"
+    )]
+    Renamed { before: String, now: String },
     /// A step was begun and is not done, and its file is gone.
     #[error(
         "step {label} was begun and is not done, and its file is gone: put it back, and run `migrate` or `reset`; when it is gone for \

@@ -91,7 +91,7 @@ impl Parts {
     }
 }
 
-fn without_ending<'n>(name: &'n str, ending: &str) -> Option<&'n str> {
+pub(super) fn without_ending<'n>(name: &'n str, ending: &str) -> Option<&'n str> {
     let (stem, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
     end.eq_ignore_ascii_case(ending).then_some(stem)
 }
@@ -105,11 +105,15 @@ pub(super) fn is_program(file_name: &str) -> bool {
 pub(super) fn in_another_language(file_name: &str) -> Option<String> {
     let (stem, ending) = file_name.rsplit_once('.')?;
     let ending = ending.to_ascii_lowercase();
-    let is_numbered = stem.starts_with(|letter: char| letter.is_ascii_digit())
-        || flyway(stem).is_some_and(|(_, version)| version.is_some())
-        || stem.starts_with("R__");
-    (is_numbered && OTHER_LANGUAGES.contains(&&*ending))
+    (is_numbered(stem) && OTHER_LANGUAGES.contains(&&*ending))
         .then(|| format!("is a migration of another form (.{ending}), {WAY_ON}"))
+}
+
+/// Whether a name begins as that of a step.
+pub(super) fn is_numbered(stem: &str) -> bool {
+    stem.starts_with(|letter: char| letter.is_ascii_digit())
+        || flyway(stem).is_some_and(|(_, version)| version.is_some())
+        || stem.starts_with("R__")
 }
 
 /// Whether its ending is that of a language in which other tools have migrations.
@@ -198,16 +202,6 @@ pub(super) fn undoing(stem: &str, stems: &[String]) -> Option<String> {
          migrates",
         other.trim_end_matches("_up").trim_end_matches("-up")
     ))
-}
-
-/// How a name would end if it were a step: it only looks like one.
-pub(super) fn nearly_program(file_name: &str) -> Option<&'static str> {
-    let trimmed = file_name.trim_end_matches([' ', '.']);
-    if trimmed.len() < file_name.len() && is_program(trimmed) {
-        return Some("ends with a space or a point, so that it is no step: rename it");
-    }
-    let stem = without_ending(trimmed, ".txt").filter(|stem| is_program(stem));
-    stem.map(|_| "ends in .txt, so that it is no step: rename it, or move it away")
 }
 
 /// A name of Flyway's: its prefix, and the version when there is one.

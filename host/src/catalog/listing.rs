@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::file_name::{self, Parts};
 use super::inside::objection;
 use super::meant_for::MeantFor;
+use super::nearly::{Nearly, nearly};
 use super::role::Role;
 use super::script;
 use super::version::Version;
@@ -95,7 +96,7 @@ impl Listing {
         let mut undos = Vec::new();
         let mut elsewhere = BTreeSet::new();
         let mut metadata = BTreeMap::new();
-        for file_name in names {
+        for file_name in names.clone() {
             let path = directory.join(&file_name);
             if is_companion(&file_name) {
                 continue;
@@ -138,9 +139,10 @@ impl Listing {
                 continue;
             }
             let Some(parts) = Parts::of(&file_name) else {
-                let nearly = file_name::nearly_program(&file_name).map(str::to_owned);
-                match nearly.or_else(|| file_name::in_another_language(&file_name)) {
-                    Some(why) => listing.strange.push(Strange { file_name, why }),
+                let other = file_name::in_another_language(&file_name).map(Nearly::Strange);
+                match other.or_else(|| nearly(&file_name, &names)) {
+                    Some(Nearly::Strange(why)) => listing.strange.push(Strange { file_name, why }),
+                    Some(Nearly::Known(what)) => listing.ignore(file_name, what),
                     None => listing.ignore(file_name, "neither .sql, .wasm nor a numbered .js"),
                 }
                 continue;

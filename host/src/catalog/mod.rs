@@ -17,6 +17,7 @@ mod inside;
 mod likeness;
 mod listing;
 mod meant_for;
+mod nearly;
 mod new_project;
 mod new_step;
 mod pair;

@@ -58,6 +58,8 @@ pub(super) struct Manner {
     pub(super) strict: bool,
     /// Whether to run steps that come before one that was applied.
     pub(super) out_of_order: bool,
+    /// Whether the command becomes a run, of which a running host is told what its operator knows of.
+    pub(super) becomes_run: bool,
     /// Whether nobody waits for the command, so that what failed may be tried again later.
     pub(super) is_service: bool,
     /// How transformations do theirs.
@@ -144,6 +146,15 @@ impl TransformArguments {
         }
         if let Some(rows) = self.max_bad_rows {
             config.max_bad_rows = rows;
+        }
+    }
+
+    /// The same without what is said of a transformation that was begun.
+    pub(super) fn without_replacement(self) -> Self {
+        Self {
+            replace: false,
+            restart: false,
+            ..self
         }
     }
 

@@ -114,10 +114,14 @@ impl GlobalArguments {
                 "a running host is as strict as its settings say: `--strict` is for runs in this process"
             );
         }
-        if manner.transform != TransformArguments::default() {
+        let of_transform = match manner.becomes_run {
+            true => manner.transform.without_replacement(),
+            false => manner.transform,
+        };
+        if of_transform != TransformArguments::default() {
             bail!(
-                "a running host transforms as its settings say: `--workers`, `--max-rows-per-second`, `--on-bad-row`, \
-                 `--max-bad-rows`, `--replace` and `--restart` are for runs in this process"
+                "a running host transforms as its settings say: `--workers`, `--max-rows-per-second`, `--on-bad-row` and \
+                 `--max-bad-rows` are for runs in this process"
             );
         }
         if manner.tenancy != TenancyArguments::default() {
@@ -131,9 +135,10 @@ impl GlobalArguments {
                 "`--host` names a host that has its own database and steps: leave out `--database` and `--migrations`"
             );
         }
-        if allowances.allow_missing || allowances.allow_changed {
+        if !manner.becomes_run && (allowances.allow_missing || allowances.allow_changed) {
             bail!(
-                "a running host accepts no difference between files and journal: run the command where the files are"
+                "a running host accepts differences between files and journal for `migrate`, `finalize` and `reset` alone: run \
+                 the command where the files are"
             );
         }
         if !self.settings.is_empty() {

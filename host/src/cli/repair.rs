@@ -9,7 +9,7 @@ use crate::engine::{Difference, Differs, Repair, RepairOrder};
 
 #[derive(Debug, Args)]
 pub(super) struct RepairArguments {
-    /// Accept the changed file of this applied step for good; may be given again
+    /// Accept the changed or renamed file of this applied step for good; may be given again
     #[arg(long, value_name = "STEP", requires = "reason")]
     accept: Vec<String>,
     /// Remove this applied step, whose file is gone for good, from the journal; may be given again
@@ -77,6 +77,7 @@ fn show_repaired(run: i64, repair: &Repair, terminal: &Terminal) {
     for difference in &repair.differences {
         let done = match difference.what {
             Differs::Changed => "its changed file is accepted",
+            Differs::Renamed => "its new name is accepted",
             Differs::Missing => "removed from the journal",
             Differs::LineEnds => "its SHA-256 is written down anew",
         };
@@ -121,6 +122,10 @@ fn show_differences(repair: &Repair, terminal: &Terminal) {
             "restore a changed file, or accept it for good: `wasmigrate repair --accept STEP --reason …`",
         ),
         (
+            Differs::Renamed,
+            "rename a file back, or accept its new name for good: `wasmigrate repair --accept NEW-NAME --reason …`",
+        ),
+        (
             Differs::Missing,
             "put a file back, or remove its step for good: `wasmigrate repair --remove STEP --reason …`",
         ),
@@ -136,8 +141,17 @@ fn show_differences(repair: &Repair, terminal: &Terminal) {
 }
 
 fn described(difference: &Difference) -> String {
-    let Difference { applied, now, .. } = difference;
+    let Difference {
+        applied,
+        now,
+        before,
+        ..
+    } = difference;
     match (difference.what, now) {
+        (Differs::Renamed, _) => format!(
+            "was renamed; it was applied as {}",
+            before.as_deref().unwrap_or_default()
+        ),
         (Differs::Changed, Some(now)) => {
             format!("changed; its SHA-256 was {applied} and is {now}")
         }

@@ -71,6 +71,7 @@ pub(super) async fn run(
         out_of_order: arguments.extent.out_of_order,
         transform: arguments.transform,
         tenancy: arguments.tenancy.clone(),
+        becomes_run: true,
         is_service: false,
     };
     let target = global.target(arguments.allowances, manner)?;
@@ -120,6 +121,8 @@ pub(super) async fn run(
         let order = Order {
             extent: arguments.extent.extent(),
             out_of_order: arguments.extent.out_of_order,
+            allowances: arguments.allowances.into(),
+            replacement: arguments.transform.replacement(),
             ..Order::new(command)
         };
         let mut observers = vec![terminal.observer(), Arc::clone(&done) as Arc<dyn Observer>];

@@ -17,7 +17,8 @@ use super::{Client, Error, Result};
 use crate::catalog::index_label;
 use crate::database::Stop;
 use crate::engine::{
-    Blame, Command, Event, Extent, Failure, Observer, Order, Overview, Report, State, StepReference,
+    Blame, Command, Event, Extent, Failure, Observer, Order, Overview, Replacement, Report, State,
+    StepReference,
 };
 use crate::journal::{Outcome, OutputLine, RunRecord};
 
@@ -157,6 +158,9 @@ impl Client {
             to,
             steps,
             out_of_order: order.out_of_order,
+            allow_missing: order.allowances.missing,
+            allow_changed: order.allowances.changed,
+            replacement: Some(order.replacement).filter(|wanted| *wanted != Replacement::Refuse),
         });
         let key = format!("{:032x}", rand::random::<u128>());
         Ok(self.post::<Accepted>("runs", &body, Some(&key))?.run)
@@ -205,6 +209,12 @@ struct NewRun<'o> {
     steps: Option<NonZero<usize>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     out_of_order: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    allow_missing: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    allow_changed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replacement: Option<Replacement>,
 }
 
 /// One who follows a run.

@@ -3,12 +3,12 @@
 //! <https://docs.rs/dotenvy/latest/dotenvy/>. Lines that are no assignment are passed over: they are somebody else's. So are
 //! mistakes in variables that nobody here asks for.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use super::reference::{Reference, reference};
 use super::{DATABASE, Error, variables};
 use crate::input;
 use crate::output::without_secrets;
@@ -105,8 +105,24 @@ fn is_utf16(bytes: &[u8]) -> bool {
 pub(super) fn parse(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> Dotenv {
     let mut read = Dotenv::default();
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
-        let text = String::from_utf8_lossy(line);
+    let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    let mut after = 0;
+    for (place, line) in lines.iter().enumerate() {
+        // The rest of a value in quotes.
+        if place < after {
+            continue;
+        }
+        let number = place + 1;
+        let mut text = String::from_utf8_lossy(line).into_owned();
+        let mut is_text = std::str::from_utf8(line).is_ok();
+        if let Some(end) = end_of_quotes(&text, lines.get(number..).unwrap_or_default()) {
+            after = number + end;
+            for line in lines.get(number..after).unwrap_or_default() {
+                is_text &= std::str::from_utf8(line).is_ok();
+                text.push('\n');
+                text.push_str(&String::from_utf8_lossy(line));
+            }
+        }
         let line = text.trim();
         let line = line.strip_prefix("export ").map_or(line, str::trim_start);
         let Some((name, value)) = line.split_once('=') else {
@@ -118,8 +134,8 @@ pub(super) fn parse(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> 
         }
         let value = value.trim_start();
         let value = match value.strip_prefix('\'') {
-            // Only bytes that are no text were replaced.
-            _ if matches!(text, Cow::Owned(_)) => Err("it is not UTF-8".to_owned()),
+            _ if !is_text => Err("it is not UTF-8".to_owned()),
+            _ if begins_quotes(value) => Err("its quotes are never closed".to_owned()),
             Some(literal) => Ok(literal.split('\'').next().unwrap_or_default().to_owned()),
             None => {
                 let lookup = |name: &str| match read.faults.contains_key(name) {
@@ -140,6 +156,41 @@ pub(super) fn parse(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> 
         }
     }
     read
+}
+
+/// Whether a value begins with quotes that are not closed in it.
+fn begins_quotes(value: &str) -> bool {
+    match value.chars().next() {
+        Some('\'') => value.matches('\'').count() < 2,
+        Some('"') => {
+            let mut letters = value.chars().skip(1);
+            while let Some(letter) = letters.next() {
+                match letter {
+                    '\\' => _ = letters.next(),
+                    '"' => return false,
+                    _ => {}
+                }
+            }
+            true
+        }
+        _ => false,
+    }
+}
+
+/// After how many of the lines behind it the quotes are closed that a line opens; none where it opens none, or nothing closes them.
+fn end_of_quotes(line: &str, behind: &[&[u8]]) -> Option<usize> {
+    let (name, value) = line.split_once('=')?;
+    let name = name.trim();
+    let name = name.strip_prefix("export ").map_or(name, str::trim_start);
+    if !is_name(name) || !begins_quotes(value.trim_start()) {
+        return None;
+    }
+    let mut whole = value.trim_start().to_owned();
+    (1..).zip(behind).find_map(|(count, line)| {
+        whole.push('\n');
+        whole.push_str(&String::from_utf8_lossy(line));
+        (!begins_quotes(&whole)).then_some(count)
+    })
 }
 
 /// Whether a text can be the name of a variable.
@@ -167,30 +218,38 @@ fn expanded(value: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<St
                 escaped => text.extend(escaped),
             },
             Some('$') => {
-                let (named, length) = reference(rest.get(1..).unwrap_or_default());
-                let (name, otherwise) = match named.split_once(":-") {
-                    Some((name, otherwise)) => (name, Some(otherwise)),
-                    None => (named, None),
+                let behind = rest.get(1..).unwrap_or_default();
+                let (name, otherwise, rest) = match behind.strip_prefix('{').map(reference) {
+                    Some(Reference::Variable {
+                        name,
+                        otherwise,
+                        rest,
+                    }) => (name, otherwise, rest),
+                    Some(Reference::Unknown(why)) => {
+                        return Err(format!("{why}, or `\\$` for the character"));
+                    }
+                    Some(Reference::None) => ("", None, behind),
+                    None => {
+                        let (name, rest) = plain_name(behind);
+                        (name, None, rest)
+                    }
                 };
                 if !is_name(name) {
                     text.push('$');
                     continue;
                 }
                 let found = variable(name).filter(|value| otherwise.is_none() || !value.is_empty());
-                match found.as_deref().or(otherwise) {
-                    Some(value) => text.push_str(value),
-                    None => {
+                match (found, otherwise) {
+                    (Some(value), _) => text.push_str(&value),
+                    (None, Some(otherwise)) => text.push_str(&expanded(otherwise, variable)?),
+                    (None, None) => {
                         return Err(format!(
                             "the variable {name} is not set; set it, write `${{{name}:-…}}` with a value for that case, or \
                              `\\$` for the character"
                         ));
                     }
                 }
-                characters = characters
-                    .as_str()
-                    .get(length..)
-                    .unwrap_or_default()
-                    .chars();
+                characters = rest.chars();
             }
             Some(other) => text.push(other),
         }
@@ -198,19 +257,11 @@ fn expanded(value: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<St
     Ok(text.trim_end().to_owned())
 }
 
-/// What a dollar sign before this text refers to, and how long that is written.
-fn reference(text: &str) -> (&str, usize) {
-    match text.strip_prefix('{') {
-        Some(inner) => {
-            let named = inner.split('}').next().unwrap_or_default();
-            (named, named.len() + 2)
-        }
-        None => {
-            let end = text.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-            let named = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
-            (named, named.len())
-        }
-    }
+/// The name that a text begins with, and the rest.
+fn plain_name(text: &str) -> (&str, &str) {
+    let end = text.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    text.split_at_checked(end.unwrap_or(text.len()))
+        .unwrap_or((text, ""))
 }
 
 #[cfg(test)]
@@ -240,6 +291,27 @@ mod tests {
                 "I=twoz"
             ]
         );
+    }
+
+    #[test]
+    fn quotes_may_go_over_lines_and_must_end() {
+        let text = b"A=\"one\nB=two\"\nC='x\ny'\nD=${A:-${C}}\nE=${NO:-${B:-b}c}\nF=\"\\\"\nG=1\nH='x\nI=2\n";
+        let read = parse(text, &|_| None);
+        let all = read.variables.iter();
+        let shown: Vec<String> = all.map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            shown,
+            [
+                "A=one\nB=two",
+                "C=x\ny",
+                "D=one\nB=two",
+                "E=bc",
+                "G=1",
+                "I=2"
+            ]
+        );
+        assert_eq!(read.faults["F"], "line 7, `F`: its quotes are never closed");
+        assert!(read.faults["H"].contains("line 9"), "{:?}", read.faults);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod fuzzing;
 mod listen;
 mod migrator;
 mod paths;
+mod reference;
 mod secrets;
 mod sections;
 mod service_links;
@@ -193,10 +194,10 @@ impl Default for Config {
 #[allow(missing_docs, reason = "the fields are named in the messages")]
 pub enum Error {
     /// The file cannot be read.
-    #[error("cannot read the configuration `{}`: {source}", .path.display())]
+    #[error("cannot read the configuration `{}`: {cause}", .path.display())]
     Read {
         path: PathBuf,
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file is not TOML, or has a key or a value that is not known.
     #[error("the configuration `{}`: {message}", .path.display())]
@@ -255,9 +256,9 @@ impl Config {
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Error> {
         let all: BTreeMap<String, String> = variables.collect();
-        let beside = dotenv::read(&|name| all.get(name).cloned()).map_err(|source| {
+        let beside = dotenv::read(&|name| all.get(name).cloned()).map_err(|cause| {
             let path = PathBuf::from(dotenv::FILE);
-            Error::Read { path, source }
+            Error::Read { path, cause }
         })?;
         let variable = |name: &str| all.get(name).cloned().or_else(|| beside.get(name));
         let named = file
@@ -301,7 +302,14 @@ impl Config {
                 environment::refuse(environment.as_deref()).map_err(failed)?;
                 Table::new()
             }
-            Err(source) => return Err(Error::Read { path, source }),
+            Err(_) if path.is_dir() => {
+                let message = format!(
+                    "it is a directory: name the file in it, `{}`",
+                    path.join(DEFAULT_FILE).display()
+                );
+                return Err(Error::File { path, message });
+            }
+            Err(cause) => return Err(Error::Read { path, cause }),
         };
         let defaults =
             Table::try_from(Self::default()).map_err(|error| failed(error.to_string()))?;

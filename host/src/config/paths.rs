@@ -1,11 +1,14 @@
 //! Paths in a configuration file that stands elsewhere: relative ones begin at its own directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 /// What the names of settings with paths end with, or are.
 const PATHS: [&str; 4] = ["migrations", "seeds", "cache", "base"];
+
+/// Where steps are when nothing says so.
+const STEPS: &str = "migrations";
 
 /// The section of values for steps, which are no settings of the host.
 const OF_STEPS: &str = "settings";
@@ -39,6 +42,23 @@ pub(super) fn begin_at(table: &mut Table, directory: &Path) {
             _ => {}
         }
     }
+}
+
+/// The steps beside a file that stands elsewhere and does not say where they are, and a warning where they could be those of the
+/// working directory, too.
+pub(super) fn steps_beside(directory: &Path) -> Option<(PathBuf, Option<String>)> {
+    let beside = directory.join(STEPS);
+    if directory.as_os_str().is_empty() || !beside.is_dir() {
+        return None;
+    }
+    let places = (Path::new(STEPS).canonicalize(), beside.canonicalize());
+    let warning = matches!(places, (Ok(here), Ok(there)) if here != there).then(|| {
+        format!(
+            "the configuration does not say where the steps are: they are taken from `{}`, beside it, and not from `{STEPS}` here",
+            beside.display()
+        )
+    });
+    Some((beside, warning))
 }
 
 /// The URL of a SQLite file whose path is relative, from the directory on; none for all else.

@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::{Config, Error, SourcesConfig, TenantsConfig};
+use super::{Config, Error, SourcesConfig, TenantsConfig, paths};
 use crate::catalog::{Seeds, SourceOrder, Sources};
 use crate::engine::TenancyOptions;
 
@@ -102,6 +102,12 @@ impl Config {
                 self.warnings.push(
                     "`[tenants]` has no effect: it is for the files of `[sources]`, which names no directories".to_owned(),
                 );
+            }
+            if migrations.is_none()
+                && let Some((beside, warning)) = paths::steps_beside(&self.directory)
+            {
+                self.migrations = beside;
+                self.warnings.extend(warning);
             }
             return Ok(());
         }

@@ -1,11 +1,11 @@
 //! `${NAME}` in the values of our own file: what the variable holds.
 //!
-//! `${NAME:-text}` has a value for when there is no such variable, and `$${` stands for `${` itself. What has another form,
-//! such as `${summary.tenants}`, is none of ours.
+//! `${NAME:-text}` has a text for when there is no such variable, which may hold others, and `$${` stands for `${` itself. Other
+//! forms of the shell are refused; what is none, such as `${summary.tenants}`, is none of ours.
 
 use toml::{Table, Value};
 
-use super::dotenv::is_name;
+use super::reference::{Reference, reference};
 
 /// Keys whose values have places of their own.
 const TEMPLATES: [&str; 3] = ["template", "webhook_template", "placeholder"];
@@ -50,20 +50,25 @@ fn substituted(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<
             continue;
         }
         written.push_str(before);
-        let (inner, behind) = after.split_once('}').unwrap_or((after, ""));
-        let (name, otherwise) = match inner.split_once(":-") {
-            Some((name, otherwise)) => (name, Some(otherwise)),
-            None => (inner, None),
+        let (name, otherwise, behind) = match reference(after) {
+            Reference::Variable {
+                name,
+                otherwise,
+                rest,
+            } => (name, otherwise, rest),
+            Reference::None => {
+                written.push_str("${");
+                rest = after;
+                continue;
+            }
+            Reference::Unknown(why) => {
+                return Err(format!("{why}, or `$${{` for the characters"));
+            }
         };
-        if !is_name(name) || !after.contains('}') {
-            written.push_str("${");
-            rest = after;
-            continue;
-        }
         let found = variable(name).filter(|value| otherwise.is_none() || !value.is_empty());
         match (found, otherwise) {
             (Some(value), _) => written.push_str(&value),
-            (None, Some(otherwise)) => written.push_str(otherwise),
+            (None, Some(otherwise)) => written.push_str(&substituted(otherwise, variable)?),
             (None, None) => {
                 return Err(format!(
                     "the variable {name} is not set; set it, write `${{{name}:-…}}` with a value for that case, or `$${{` for the characters"
@@ -89,8 +94,13 @@ mod tests {
             ("${A:-two}", "1"),
             ("$${A}", "${A}"),
             ("${a.b} ${ $A", "${a.b} ${ $A"),
+            ("${B:-${A}-${C:-3}}x", "1-3x"),
+            ("${A:-${B}}", "1"),
         ] {
             assert_eq!(substituted(text, &variable).unwrap(), expected);
+        }
+        for text in ["${B:-${C}}", "${A-x}", "${A", "x${A:-${B}"] {
+            assert!(substituted(text, &variable).is_err(), "{text}");
         }
         assert!(
             substituted("${B}", &variable)

@@ -289,8 +289,13 @@ pub trait Database: Send + Sync {
     /// tables that the scripts before have made, to which those of this one are added.
     fn advise(&self, script: &str, is_finalize: bool, made: &mut BTreeSet<String>) -> Vec<Advice>;
 
-    /// What the statements of a script need, as far as their text tells.
-    fn transaction_need(&self, script: &str) -> TransactionNeed;
+    /// Judges a script by its text alone, which is read once: the error says what keeps it from ever running. `decide` is told
+    /// what its statements need, and says whether they run in a transaction.
+    fn judge(
+        &self,
+        script: &str,
+        decide: &mut dyn FnMut(TransactionNeed) -> bool,
+    ) -> std::result::Result<(), ScriptError>;
 
     /// The tenant of this name, where tenants are databases of their own beside this one; none where they are schemas of it.
     fn tenant(&self, name: &str) -> Option<Arc<dyn Database>>;

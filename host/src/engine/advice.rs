@@ -85,6 +85,9 @@ impl Engine {
             let (bytes, _) = Digests::forgetful().read(file).map_err(RunError::files)?;
             let read = sql_step::read(&*self.database, &self.options, file, &bytes)
                 .map_err(RunError::files)?;
+            if let Some(refusal) = read.refusal {
+                return Err(RunError::files(refusal.into_error(file)));
+            }
             let step = read.step;
             all.extend(read.remark.map(|remark| StepAdvice {
                 step: file.label(),

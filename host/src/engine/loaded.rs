@@ -7,6 +7,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use super::event::{Event, Observer};
 use super::failure::{Blame, Failure};
 use super::program::{Answers, Circumstances, Program};
+use super::sql_step::Refused;
 use super::step_output::StepIdentity;
 use super::transaction::StepTransaction;
 use super::{Engine, Options, sql_step};
@@ -19,6 +20,8 @@ use crate::sandbox::{self, Component, Sandbox};
 pub(super) struct Loaded {
     pub(super) step: StepIdentity,
     pub(super) program: Program,
+    /// Why it never runs to its end, as far as its text tells.
+    pub(super) refusal: Option<Failure>,
     /// Whether its `migrate` runs in a transaction.
     pub(super) transactional: bool,
     /// How many rows it said it will go through.
@@ -143,6 +146,7 @@ struct Loader<'l> {
 impl Loader<'_> {
     fn load(&self, file: &StepFile) -> Result<Loaded, Failure> {
         let label = file.label();
+        let mut refusal = None;
         let loaded = match self.sandbox {
             Some(sandbox) if file.kind == StepKind::Wasm => {
                 self.load_component(sandbox, file, &label)
@@ -150,29 +154,38 @@ impl Loader<'_> {
             Some(sandbox) if file.kind == StepKind::JavaScript => {
                 self.load_script(sandbox, file, &label)
             }
-            _ => self.load_sql(file),
+            _ => self.load_sql(file, &mut refusal),
         };
         let (program, digest) = loaded.map_err(|failure| failure.of(&label, Phase::Prepare))?;
         Ok(Loaded {
             step: StepIdentity {
                 index: file.index,
                 name: file.name.clone(),
-                label,
+                label: label.clone(),
                 kind: file.kind,
                 digest,
                 role: file.role,
             },
             program,
+            refusal: refusal.map(|refusal| {
+                let phase = refusal.phase;
+                refusal.into_failure().of(&label, phase)
+            }),
             transactional: true,
             rows: None,
             deferred: false,
         })
     }
 
-    fn load_sql(&self, file: &StepFile) -> Result<(Program, String), Failure> {
+    fn load_sql(
+        &self,
+        file: &StepFile,
+        refusal: &mut Option<Refused>,
+    ) -> Result<(Program, String), Failure> {
         let (bytes, digest) = self.read(file)?;
         let read = sql_step::read(self.database, self.options, file, &bytes)
             .map_err(|error| Failure::from_catalog(&error))?;
+        *refusal = read.refusal;
         if let Some(remark) = read.remark {
             let message = format!("{} {remark}", file.label());
             self.observer.notify(&Event::Warning { message });

@@ -73,6 +73,7 @@ mod tenants;
 mod transaction;
 mod transform;
 mod uncommitted;
+mod unfit;
 mod units;
 mod values;
 mod verify;
@@ -131,8 +132,9 @@ pub struct Engine {
     database: Arc<dyn Database>,
     options: Options,
     sandbox: Arc<OnceLock<Sandbox<StepTransaction>>>,
-    work: Work,
+    work: Arc<Work>,
     descriptions: steps::Descriptions,
+    judgements: unfit::Judgements,
     /// The tool whose history is taken over by itself.
     adopts: Option<Tool>,
 }
@@ -144,8 +146,9 @@ impl Engine {
             database,
             options,
             sandbox: Arc::default(),
-            work: Work::default(),
+            work: Arc::default(),
             descriptions: steps::Descriptions::default(),
+            judgements: unfit::Judgements::default(),
             adopts: None,
         }
     }
@@ -168,8 +171,9 @@ impl Engine {
                 ..self.options.clone()
             },
             sandbox: Arc::clone(&self.sandbox),
-            work: Work::default(),
+            work: Arc::default(),
             descriptions: steps::Descriptions::default(),
+            judgements: unfit::Judgements::default(),
             adopts: self.adopts,
         }
     }
@@ -198,6 +202,18 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Report, RunError> {
         event::hear_waits(stop, &observer);
+        if let Some(engine) = self.allowing(&order) {
+            return engine.run_order(order, observer, stop).await;
+        }
+        self.run_order(order, observer, stop).await
+    }
+
+    async fn run_order(
+        &self,
+        order: Order,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Report, RunError> {
         if let Some(tenancy) = &self.options.tenancy {
             adopt::settle(self, &*observer, stop).await?;
             return tenants::run(self, tenancy, order, observer, stop).await;
@@ -256,7 +272,7 @@ impl Engine {
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<TenantRemoved, RunError> {
-        tenants::remove(self, self.tenancy()?, name, observer, stop).await
+        tenants::remove_tenant(self, self.tenancy()?, name, observer, stop).await
     }
 
     /// The files with their contents, in the order in which they run.
@@ -357,6 +373,8 @@ impl Engine {
         let problems = self.problems(&catalog, &snapshot, &self.remembered_digests());
         let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         problems.extend(adopt::unadopted(self, &snapshot, &Stop::default()).await?);
+        let is_pending = |file: &&StepFile| !snapshot.steps.contains_key(&file.index);
+        problems.extend(self.unfit(catalog.steps.values().filter(is_pending)));
         let repairs = match snapshot.last_run {
             None => Vec::new(),
             Some(_) => self.repairs().await?,

@@ -93,7 +93,8 @@ pub enum OnBadRow {
 }
 
 /// What to do with a transformation that was begun by another component.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Replacement {
     /// Refuse it.
     #[default]

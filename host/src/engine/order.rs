@@ -1,7 +1,10 @@
 //! What an operator asks for.
 
 use super::extent::Extent;
+use super::options::Options;
 use super::state::Command;
+use super::{Engine, Replacement};
+use crate::catalog::Allowances;
 
 /// A command, and how its operator wants it done.
 #[derive(Clone, Debug)]
@@ -12,6 +15,10 @@ pub struct Order {
     pub extent: Extent,
     /// Whether steps may run that come before one that was applied.
     pub out_of_order: bool,
+    /// What the operator knows of, besides what the options of the engine say.
+    pub allowances: Allowances,
+    /// What to do with a transformation that was begun by another component; [`Replacement::Refuse`] for what the options say.
+    pub replacement: Replacement,
     /// Whether whoever reads the run's output later wants the debug lines, too.
     pub verbose: bool,
 }
@@ -23,7 +30,40 @@ impl Order {
             command,
             extent: Extent::All,
             out_of_order: false,
+            allowances: Allowances::default(),
+            replacement: Replacement::Refuse,
             verbose: false,
         }
+    }
+}
+
+impl Engine {
+    /// The same engine, at the same work, that lets pass what the operator of an order knows of; none where that is nothing.
+    pub(super) fn allowing(&self, order: &Order) -> Option<Self> {
+        let Allowances {
+            missing, changed, ..
+        } = order.allowances;
+        if !missing && !changed && order.replacement == Replacement::Refuse {
+            return None;
+        }
+        let options = &self.options;
+        let options = Options {
+            allowances: Allowances {
+                missing: options.allowances.missing || missing,
+                changed: options.allowances.changed || changed,
+                ..options.allowances
+            },
+            replacement: match order.replacement {
+                Replacement::Refuse => options.replacement,
+                replacement => replacement,
+            },
+            ..options.clone()
+        };
+        let engine = self.on(std::sync::Arc::clone(&self.database), options.last);
+        Some(Self {
+            options,
+            work: std::sync::Arc::clone(&self.work),
+            ..engine
+        })
     }
 }

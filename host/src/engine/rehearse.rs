@@ -67,7 +67,14 @@ pub(super) async fn rehearse(
     };
     let files = plan.migrate.iter();
     let files: Vec<_> = files.filter_map(|index| catalog.steps.get(index)).collect();
-    let loaded = match loaded::load(engine, &files, &*context.observer, stop) {
+    let loaded = loaded::load(engine, &files, &*context.observer, stop);
+    let judged = loaded.and_then(|mut loaded| {
+        match loaded.iter_mut().find_map(|step| step.refusal.take()) {
+            None => Ok(loaded),
+            Some(failure) => Err(failure),
+        }
+    });
+    let loaded = match judged {
         Ok(loaded) => loaded,
         Err(failure) => {
             rehearsal.failure = Some(failure);

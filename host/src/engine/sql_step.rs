@@ -1,10 +1,12 @@
 //! Steps in SQL, and whether they run in a transaction on this database.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::Options;
+use super::{Failure, Options};
 use crate::catalog::{self, SqlStep, StepFile};
-use crate::database::{Capabilities, Database, TransactionNeed, Values};
+use crate::database::{Capabilities, Database, ScriptError, TransactionNeed, Values, substitute};
+use crate::journal::Phase;
 use crate::output::without_secrets;
 
 /// A step in SQL as it runs on a database.
@@ -12,7 +14,37 @@ pub(super) struct PlacedStep {
     pub(super) step: SqlStep,
     /// What is said when it does nothing, or runs otherwise than its file says.
     pub(super) remark: Option<&'static str>,
+    /// What keeps it from ever running, and in which phase.
+    pub(super) refusal: Option<Refused>,
 }
+
+/// A statement that never runs, found in a step's text.
+pub(super) struct Refused {
+    /// The phase whose statement it is.
+    pub(super) phase: Phase,
+    /// The line of the file on which the section begins.
+    first_line: usize,
+    error: ScriptError,
+}
+
+impl Refused {
+    /// What it is told as before anything runs.
+    pub(super) fn into_failure(self) -> Failure {
+        Failure::from_script(self.error, self.first_line, None)
+    }
+
+    /// What it is told as to somebody who only looks.
+    pub(super) fn into_error(self, file: &StepFile) -> catalog::Error {
+        catalog::Error::Sql {
+            label: file.file_name.clone(),
+            line: self.first_line - 1 + self.error.line,
+            why: self.error.error.message,
+        }
+    }
+}
+
+/// What stands for the schema of a tenant where nobody knows whose it will be.
+const A_TENANT: &str = "a";
 
 const BY_ITSELF: &str = "runs outside a transaction: each of its statements refuses to run in one";
 
@@ -72,17 +104,56 @@ pub(super) fn read(
     if options.placeholders || step.placeholders {
         put_values_into(&mut step, options, file, &database.capabilities())?;
     }
-    if step.does_nothing() {
-        let remark = Some(NOTHING);
-        return Ok(PlacedStep { step, remark });
-    }
-    let text = step.migrate.as_ref().map_or("", |section| &section.text);
     let has_one_writer = database.capabilities().has_one_writer();
-    let remark = match (step.transactional, database.transaction_need(text)) {
-        (true, TransactionNeed::Refuses) => Some(BY_ITSELF),
-        (false, TransactionNeed::Fits) if has_one_writer => Some(NO_NEED),
-        _ => None,
-    };
-    step.transactional ^= remark.is_some();
-    Ok(PlacedStep { step, remark })
+    let (mut remark, mut refusal) = (step.does_nothing().then_some(NOTHING), None);
+    let (does_nothing, mut transactional) = (remark.is_some(), step.transactional);
+    for (phase, section) in [
+        (Phase::Migrate, &step.migrate),
+        (Phase::Finalize, &step.finalize),
+        (Phase::Reset, &step.reset),
+    ] {
+        let Some(section) = section else { continue };
+        let mut decide = |need: TransactionNeed| {
+            if phase != Phase::Migrate {
+                return true;
+            }
+            if !does_nothing {
+                remark = match (transactional, need) {
+                    (true, TransactionNeed::Refuses) => Some(BY_ITSELF),
+                    (false, TransactionNeed::Fits) if has_one_writer => Some(NO_NEED),
+                    _ => None,
+                };
+                transactional ^= remark.is_some();
+            }
+            transactional
+        };
+        let text = for_any_tenant(&section.text, options, &database.capabilities());
+        if let Err(error) = database.judge(&text, &mut decide) {
+            refusal.get_or_insert(Refused {
+                phase,
+                first_line: section.first_line,
+                error,
+            });
+        }
+    }
+    step.transactional = transactional;
+    Ok(PlacedStep {
+        step,
+        remark,
+        refusal,
+    })
+}
+
+/// A text with a name where that of a tenant's schema will be.
+fn for_any_tenant<'t>(
+    text: &'t str,
+    options: &Options,
+    capabilities: &Capabilities,
+) -> Cow<'t, str> {
+    let placeholder = options
+        .tenancy
+        .as_ref()
+        .map_or("", |tenancy| tenancy.sources.placeholder.as_str());
+    let line_ends = capabilities.line_ends;
+    substitute(text, line_ends, placeholder, A_TENANT, A_TENANT, A_TENANT)
 }

@@ -138,7 +138,11 @@ fn describe_sql(
     details.size = Some(bytes.len());
     details.step.digest = Some(digest);
     let sql = match sql_step::read(&*engine.database, &engine.options, file, &bytes) {
-        Ok(read) => read.step,
+        Ok(read) => {
+            let refusal = read.refusal.map(|refusal| refusal.into_error(file));
+            details.problem = refusal.map(|error| error.to_string());
+            read.step
+        }
         Err(error) => {
             details.problem = Some(error.to_string());
             return Ok(());

@@ -1,8 +1,16 @@
 //! Messages for whoever speaks HTTP: what they say of options of the command line, in words of the API.
 
 /// Words about options, and about the fields that are the same here.
-const FIELDS: [(&str, &str); 6] = [
+const FIELDS: [(&str, &str); 11] = [
     ("pass `--out-of-order`", "pass `\"out_of_order\": true`"),
+    ("pass `--allow-missing`", "pass `\"allow_missing\": true`"),
+    ("pass `--allow-changed`", "pass `\"allow_changed\": true`"),
+    (
+        "run `migrate --allow-changed`",
+        "run `migrate` with `\"allow_changed\": true`",
+    ),
+    ("pass `--replace`", "pass `\"replacement\": \"continue\"`"),
+    ("or `--restart`", "or `\"replacement\": \"restart\"`"),
     ("say why with `--reason`", "say why in `reason`"),
     ("(`--to STEP`)", "(`to`)"),
     ("`--to` names", "`to` names"),
@@ -43,7 +51,11 @@ mod tests {
             ),
             (
                 "put it back, or pass `--allow-missing`",
-                format!("put it back, or pass `--allow-missing`{OPTIONS}"),
+                "put it back, or pass `\"allow_missing\": true`".to_owned(),
+            ),
+            (
+                "put it back, or pass `--no-wait`",
+                format!("put it back, or pass `--no-wait`{OPTIONS}"),
             ),
             (
                 "statement: `SELECT 1 -- a`",

@@ -13,7 +13,8 @@ use super::injected_session::InjectedSession;
 use super::injection::{Injection, InjectionPlan, dead};
 use super::points::Seen;
 use crate::database::{
-    Access, Advice, Capabilities, Database, Kind, Result, Session, Stop, TransactionNeed,
+    Access, Advice, Capabilities, Database, Kind, Result, ScriptError, Session, Stop,
+    TransactionNeed,
 };
 
 /// A database that is watched.
@@ -70,8 +71,12 @@ impl Database for FaultInjector {
         self.inner.advise(script, is_finalize, made)
     }
 
-    fn transaction_need(&self, script: &str) -> TransactionNeed {
-        self.inner.transaction_need(script)
+    fn judge(
+        &self,
+        script: &str,
+        decide: &mut dyn FnMut(TransactionNeed) -> bool,
+    ) -> std::result::Result<(), ScriptError> {
+        self.inner.judge(script, decide)
     }
 
     async fn dump_schema(&self, stop: &Stop) -> Result<String> {

@@ -68,7 +68,7 @@ fn a_dump_with_large_objects_runs_as_it_is() {
         Place::new()
             .with_sql("0001_a.sql", script)
             .run(&["migrate"])
-            .ends_with(1)
+            .ends_with(2)
             .and_says("the host begins and ends the transaction of a step; take it out");
     }
 }
@@ -96,7 +96,7 @@ fn rows_behind_a_copy_are_loaded() {
     place.write_step("0002_b.sql", b"COPY wasmigrate_step FROM stdin;\n\\.\n");
     place
         .run(&["migrate"])
-        .ends_with(1)
+        .ends_with(2)
         .and_says("belong to the host");
     assert_eq!(place.texts("SELECT count(*) FROM t"), ["4"]);
 }
@@ -137,7 +137,7 @@ fn a_transaction_around_a_file_is_passed_over() {
         let place = Place::new().with_sql("0001_a.sql", script);
         place
             .run(&["migrate"])
-            .ends_with(1)
+            .ends_with(2)
             .and_says("the host begins and ends the transaction of a step; take it out");
         assert!(!place.has_table("a"), "{script}");
     }

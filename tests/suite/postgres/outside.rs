@@ -62,7 +62,7 @@ fn statements_run_that_refuse_a_transaction() {
     );
     inside
         .run(&["migrate"])
-        .ends_with(1)
+        .ends_with(2)
         .and_says("CREATE INDEX CONCURRENTLY cannot run inside a transaction block")
         .and_says("move it into a file of its own with the line `-- wasmigrate:no-transaction`");
 }
@@ -94,7 +94,7 @@ fn a_file_of_statements_that_refuse_a_transaction_needs_no_line() {
     let refused = accounts().with_sql("0001_index.sql", "CREATE DATABASE other;");
     refused
         .run(&["migrate"])
-        .ends_with(1)
+        .ends_with(2)
         .and_says("a step works on the target alone");
 }
 
@@ -281,7 +281,8 @@ fn neither_a_transaction_nor_the_journal_is_open_to_it() {
             "0001_index.sql",
             format!("-- wasmigrate:no-transaction\n{statement};").as_bytes(),
         );
-        place.run(&["migrate"]).ends_with(1).and_says(words);
+        let status = if words.contains("tampered") { 1 } else { 2 };
+        place.run(&["migrate"]).ends_with(status).and_says(words);
     }
 }
 
@@ -331,7 +332,7 @@ fn what_is_never_permitted_is_found_before_the_first_statement() {
             format!("-- wasmigrate:no-transaction\nUPDATE account SET balance = 7;\nVACUUM account;\n{refused};").as_bytes(),
         );
         for _ in 0..2 {
-            place.run(&["migrate"]).ends_with(1).and_says("(line 4)");
+            place.run(&["migrate"]).ends_with(2).and_says("(line 4)");
             let changed = "SELECT count(*) FROM account WHERE balance = 7";
             assert_eq!(place.one::<i64>(changed), 2, "{refused}");
         }

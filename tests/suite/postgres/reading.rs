@@ -274,7 +274,7 @@ fn what_never_ends_is_told_with_its_line_and_nothing_runs() {
             };
             place
                 .run(&["migrate"])
-                .ends_with(1)
+                .ends_with(2)
                 .and_says(words)
                 .and_says(line);
             assert_eq!(rows(&place), []);
@@ -305,7 +305,7 @@ fn commands_of_psql_are_refused_with_their_line() {
         let place = seen().with_sql("0001_a.sql", &format!("SELECT 1;\n{command}\n"));
         place
             .run(&["migrate"])
-            .ends_with(1)
+            .ends_with(2)
             .and_says("is a command of psql, not SQL")
             .and_says("line 2");
     }
@@ -332,7 +332,7 @@ fn names_and_texts_that_only_look_like_calls_are_none() {
         let place = Place::new().with_sql("0001_a.sql", call);
         place
             .run(&["migrate"])
-            .ends_with(1)
+            .ends_with(2)
             .and_says("not permitted: pg_read_file()");
     }
 }

@@ -4,6 +4,7 @@
 //! elsewhere; here it is about what holds whatever is asked: nothing is lost, nothing is done twice, nobody gets in the
 //! way of the migration, and the service says what goes on.
 
+mod allowances;
 pub mod client;
 mod commands;
 mod either;

@@ -65,7 +65,8 @@ fn nothing_else_runs_outside_and_nothing_before_it() {
     for script in [
         "VACUUM; CREATE TABLE c (d);",
         "VACUUM; DELETE FROM wasmigrate_step;",
-        "PRAGMA page_size = 512; VACUUM INTO 'other.db';",
+        "VACUUM INTO 'other.db';",
+        "SAVEPOINT a; VACUUM;",
     ] {
         let place = filled().with_sql(
             "0001_a.sql",
@@ -73,12 +74,106 @@ fn nothing_else_runs_outside_and_nothing_before_it() {
         );
         place
             .run(&["migrate"])
-            .ends_with(1)
+            .ends_with(2)
             .and_says("statement (line 2)");
+        // Nothing was begun: another file may take its place.
+        assert_eq!(place.one::<i64>("SELECT count(*) FROM wasmigrate_step"), 0);
         assert!(free_pages(&place) > 10, "{script}");
         assert!(!place.path().join("other.db").exists());
+        std::fs::remove_file(place.step("0001_a.sql")).unwrap();
+        place.write_step("0001_b.sql", b"CREATE TABLE c (d);");
+        place.run(&["migrate"]).ends_with(0);
     }
     let place = filled().with_sql("0001_a.sql", "CREATE TABLE c (d); VACUUM;");
-    place.run(&["migrate"]).ends_with(1).and_says("VACUUM");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("VACUUM: it refuses the transaction of a step");
     assert!(!place.has_table("c"));
+}
+
+/// A file of these lines that runs outside a transaction.
+fn outside(script: &str) -> Place {
+    filled().with_sql(
+        "0001_a.sql",
+        &format!("-- wasmigrate:no-transaction\n{script}"),
+    )
+}
+
+#[test]
+fn what_would_do_nothing_is_refused_with_the_way() {
+    for (script, said) in [
+        (
+            "PRAGMA page_size = 8192; VACUUM;",
+            "not permitted: PRAGMA page_size: it does nothing in WAL mode",
+        ),
+        (
+            "PRAGMA page_size = 8192;",
+            "it does nothing without a VACUUM after it",
+        ),
+        (
+            "PRAGMA journal_mode = DELETE; PRAGMA journal_mode = WAL; PRAGMA page_size = 8192; VACUUM;",
+            "it does nothing in WAL mode",
+        ),
+        (
+            "PRAGMA journal_mode = DELETE;",
+            "the host puts the file into WAL mode whenever it opens it",
+        ),
+    ] {
+        let place = outside(script);
+        place.run(&["migrate"]).ends_with(2).and_says(said);
+        place.run(&["plan"]).ends_with(2).and_says("PRAGMA");
+        assert_eq!(place.one::<i64>("PRAGMA page_size"), 4096);
+        assert_eq!(place.one::<i64>("SELECT count(*) FROM wasmigrate_step"), 0);
+    }
+    for (script, said) in [
+        (
+            "PRAGMA auto_vacuum = FULL;",
+            "PRAGMA auto_vacuum = full did nothing, it is still 0: write a VACUUM after it",
+        ),
+        (
+            "PRAGMA incremental_vacuum(10);",
+            "PRAGMA incremental_vacuum does nothing: the file does not have `auto_vacuum = INCREMENTAL`",
+        ),
+        (
+            "PRAGMA journal_mode = DELETE; PRAGMA page_size = 1000; VACUUM;",
+            "a size is a power of two",
+        ),
+    ] {
+        outside(script)
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says(said);
+    }
+}
+
+#[test]
+fn pages_get_another_size_outside_of_wal_mode() {
+    for last in ["", "PRAGMA journal_mode = WAL;"] {
+        let place = outside(&format!(
+            "PRAGMA journal_mode = DELETE; PRAGMA page_size = 8192; VACUUM; {last}"
+        ));
+        place.write_step("0002_b.sql", b"CREATE TABLE c (d);");
+        place.run(&["finalize"]).ends_with(0);
+        assert_eq!(place.one::<i64>("PRAGMA page_size"), 8192);
+        assert_eq!(place.texts("PRAGMA journal_mode"), ["wal"]);
+        assert_eq!(place.texts("SELECT count(*) FROM a"), ["10"]);
+        place.is_whole();
+    }
+}
+
+#[test]
+fn freed_pages_are_given_back_where_the_file_was_made_for_it() {
+    let place = outside("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;");
+    place.run(&["migrate"]).ends_with(0);
+    place.connect().run(
+        "INSERT INTO a SELECT hex(randomblob(4000)) FROM a; DELETE FROM a WHERE rowid > 5; PRAGMA wal_checkpoint",
+    );
+    assert!(free_pages(&place) > 3);
+    place.write_step(
+        "0002_b.sql",
+        b"-- wasmigrate:no-transaction\nPRAGMA incremental_vacuum;",
+    );
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(free_pages(&place), 0);
 }

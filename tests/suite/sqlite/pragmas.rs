@@ -103,6 +103,10 @@ fn what_would_change_the_files_meaning_is_refused() {
         "trusted_schema=ON",
         "ignore_check_constraints=1",
         "schema_version=3",
+        "encoding='UTF-16'",
+        "secure_delete=ON",
+        "page_size=8192",
+        "auto_vacuum=FULL",
     ] {
         let place = Place::new().with_sql(
             "0001_a.sql",
@@ -110,7 +114,7 @@ fn what_would_change_the_files_meaning_is_refused() {
         );
         place
             .run(&["migrate"])
-            .ends_with(1)
+            .ends_with(2)
             .and_says("not permitted: PRAGMA");
         assert!(!place.has_table("a"));
     }

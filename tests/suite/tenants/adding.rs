@@ -76,6 +76,21 @@ mod postgres {
                 .ends_with(status)
                 .and_says(words);
         }
+        // Names are exact where something is taken over.
+        for (name, near) in [
+            ("Billing", "there is `billing`: name that"),
+            ("biling", "there is `billing`: name that"),
+            ("nothing_like_it", "leave out `--adopt`"),
+        ] {
+            place
+                .run(&["tenants", "add", name, "--adopt"])
+                .ends_with(1)
+                .and_says(&format!(
+                    "there is no schema `{name}` that could be taken over"
+                ))
+                .and_says(near);
+        }
+        assert_eq!(place.texts("SELECT name FROM wasmigrate_tenant"), ["acme"]);
         place
             .run(&["tenants", "add", "billing", "--adopt"])
             .ends_with(0);

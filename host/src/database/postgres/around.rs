@@ -1,9 +1,9 @@
 //! A BEGIN and a COMMIT around a whole script, which ask for what the host does anyway, and scripts that refuse a
 //! transaction.
 
-use super::super::TransactionNeed;
-use super::lexer::{Rules, Token};
-use super::statements::{self, Piece};
+use super::super::{Error, Result, TransactionNeed};
+use super::lexer::Token;
+use super::statements::Piece;
 
 /// What is said when they are passed over.
 pub(super) const PASSED_OVER: &str =
@@ -122,12 +122,10 @@ fn commits(words: &[Token<'_>]) -> bool {
 }
 
 /// What the statements of a script need. Settings need nothing.
-pub(super) fn transaction_need(script: &str) -> TransactionNeed {
+pub(super) fn transaction_need(statements: &[Vec<Token<'_>>]) -> TransactionNeed {
     let (mut refuse, mut others) = (0, 0);
-    // What cannot be read is refused when it runs.
-    for piece in statements::split(script, Rules::default()).unwrap_or_default() {
-        let words: Vec<Token<'_>> = piece.tokens(script).collect();
-        if refuses_transaction(&words) {
+    for words in statements {
+        if refuses_transaction(words) {
             refuse += 1;
         } else if !words
             .first()
@@ -141,6 +139,24 @@ pub(super) fn transaction_need(script: &str) -> TransactionNeed {
         (_, 0) => TransactionNeed::Refuses,
         _ => TransactionNeed::Mixed,
     }
+}
+
+/// Refuses a statement that the server runs in no transaction.
+pub(super) fn admit_inside(words: &[Token<'_>]) -> Result<()> {
+    if !refuses_transaction(words) {
+        return Ok(());
+    }
+    let first = words.first().map_or("", |token| token.text).to_uppercase();
+    let has = |word: &str| words.iter().any(|token| token.is(word));
+    let what = match (has("INDEX"), has("CONCURRENTLY")) {
+        (true, true) => format!("{first} INDEX CONCURRENTLY"),
+        (false, true) => format!("{first} … CONCURRENTLY"),
+        (_, false) => first,
+    };
+    Err(Error::not_permitted(format!(
+        "{what} cannot run inside a transaction block: move it into a file of its own with the line \
+         `-- wasmigrate:no-transaction`"
+    )))
 }
 
 /// Whether the server runs this statement in no transaction.

@@ -5,6 +5,7 @@
 
 use super::super::{Error, JOURNAL_PREFIX, Result};
 use super::lexer::{Kind, Rules, Token, Tokens};
+use super::owned;
 use super::statements::{self, Piece};
 
 /// Statements that begin so are refused, with the reason.
@@ -13,21 +14,12 @@ const REFUSED: [(&[&str], &str); 28] = [
     (&["START"], TRANSACTION),
     (&["COMMIT"], TRANSACTION),
     (&["END"], TRANSACTION),
-    (
-        &["ROLLBACK", "TO"],
-        "open savepoints through the `savepoint` resource",
-    ),
+    (&["ROLLBACK", "TO"], SAVEPOINT),
     (&["ROLLBACK"], TRANSACTION),
     (&["ABORT"], TRANSACTION),
     (&["PREPARE", "TRANSACTION"], TRANSACTION),
-    (
-        &["SAVEPOINT"],
-        "open savepoints through the `savepoint` resource",
-    ),
-    (
-        &["RELEASE"],
-        "open savepoints through the `savepoint` resource",
-    ),
+    (&["SAVEPOINT"], SAVEPOINT),
+    (&["RELEASE"], SAVEPOINT),
     (&["SET", "TRANSACTION"], TRANSACTION),
     (&["SET", "SESSION", "CHARACTERISTICS"], TRANSACTION),
     (&["RESET", "SESSION"], ROLE),
@@ -50,6 +42,8 @@ const REFUSED: [(&[&str], &str); 28] = [
 
 const TRANSACTION: &str = "the host begins and ends the transaction of a step; take it out (a file's BEGIN as its first and \
      COMMIT as its last statement are passed over)";
+const SAVEPOINT: &str = "a step in SQL is kept or undone as a whole: take it out, catch the error inside a DO block, or split \
+     the step; in a component, open savepoints through the `savepoint` resource";
 const ROLE: &str =
     "the host decides in whose name a step works: the operator names a role with `postgres.role`";
 const OF_THE_SERVER: &str = "roles, databases and the settings with which sessions begin are the operator's and of the whole \
@@ -95,8 +89,17 @@ const WRITING: [&str; 8] = [
     "INSERT", "UPDATE", "DELETE", "MERGE", "INTO", "SHARE", "TRUNCATE", "DROP",
 ];
 
-/// Checks one statement of a step. `journal` is the name of the journal's schema, where that is apart.
-pub(super) fn check(statement: &str, rules: Rules, journal: Option<&str>) -> Result<()> {
+/// What is the host's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Host<'h> {
+    /// The journal's schema, where that is apart.
+    pub(super) journal: Option<&'h str>,
+    /// The role that the host connects as; empty where that is not known.
+    pub(super) user: &'h str,
+}
+
+/// Checks one statement of a step.
+pub(super) fn check(statement: &str, rules: Rules, host: Host<'_>) -> Result<()> {
     if statement.contains('\0') {
         return Err(Error::invalid_argument(
             "the statement holds a NUL byte, at which PostgreSQL would stop reading it",
@@ -107,17 +110,22 @@ pub(super) fn check(statement: &str, rules: Rules, journal: Option<&str>) -> Res
             "the text holds more than one statement: pass one statement per call",
         ));
     }
-    check_words(Tokens::new(statement, rules), false, journal)
+    check_words(Tokens::new(statement, rules).collect(), false, host)
 }
 
 /// Checks one statement of a script.
-pub(super) fn check_piece(script: &str, piece: &Piece, journal: Option<&str>) -> Result<()> {
-    check_words(piece.tokens(script), piece.rows.is_some(), journal)
+pub(super) fn check_piece(script: &str, piece: &Piece, host: Host<'_>) -> Result<()> {
+    check_words(piece.tokens(script).collect(), piece.rows.is_some(), host)
 }
 
-/// `has_rows` says that the rows of a COPY follow.
-fn check_words(tokens: Tokens<'_>, has_rows: bool, journal: Option<&str>) -> Result<()> {
-    let tokens: Vec<Token<'_>> = tokens.skip_while(|token| token.is_symbol(";")).collect();
+/// Checks the words of one statement. `has_rows` says that the rows of a COPY follow.
+pub(super) fn check_words(
+    mut tokens: Vec<Token<'_>>,
+    has_rows: bool,
+    host: Host<'_>,
+) -> Result<()> {
+    let first = tokens.iter().position(|token| !token.is_symbol(";"));
+    tokens.drain(..first.unwrap_or(tokens.len()));
     if tokens.is_empty() {
         return Err(Error::invalid_argument("the text holds no statement"));
     }
@@ -135,7 +143,8 @@ fn check_words(tokens: Tokens<'_>, has_rows: bool, journal: Option<&str>) -> Res
     }
     check_role(&tokens)?;
     check_server(&tokens)?;
-    check_names(&tokens, journal)
+    owned::check(&tokens, host.user)?;
+    check_names(&tokens, host.journal)
 }
 
 /// Whether a statement may change what later statements mean: all but those that only move rows.

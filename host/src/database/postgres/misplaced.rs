@@ -5,6 +5,12 @@ use crate::output::names_a_password;
 
 /// Refuses a value that holds what looks like a password, because the string was not taken apart where its writer meant it.
 pub(super) fn refuse(name: &str, value: &str) -> Result<(), String> {
+    if matches!(name, "user" | "host" | "port" | "dbname") && value.contains("${") {
+        return Err(format!(
+            "the database's `{name}` holds `${{`, for which nobody has put in a value: `${{NAME}}` and `${{NAME:-text}}` are understood \
+             in wasmigrate.toml and .env alone"
+        ));
+    }
     let is_misplaced = match name {
         "password" => false,
         // A socket without a file begins with this sign.

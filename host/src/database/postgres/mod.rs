@@ -28,10 +28,12 @@ mod home;
 mod hung;
 mod interruptions;
 mod introspect;
+mod judge;
 mod label;
 mod lexer;
 mod locks;
 mod misplaced;
+mod owned;
 mod parameters;
 mod patience;
 mod pipeline;
@@ -65,8 +67,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    Access, Advice, Capabilities, Database, Error, ErrorKind, Kind, Result, Session, Stop,
-    TransactionNeed,
+    Access, Advice, Capabilities, Database, Error, ErrorKind, Kind, Result, ScriptError, Session,
+    Stop, TransactionNeed,
 };
 use capabilities::CAPABILITIES;
 use state::PostgresSession;
@@ -103,8 +105,12 @@ impl Database for Postgres {
         advice::advise(script, is_finalize, made)
     }
 
-    fn transaction_need(&self, script: &str) -> TransactionNeed {
-        around::transaction_need(script)
+    fn judge(
+        &self,
+        script: &str,
+        decide: &mut dyn FnMut(TransactionNeed) -> bool,
+    ) -> std::result::Result<(), ScriptError> {
+        judge::judge(script, decide)
     }
 
     fn tenant(&self, _name: &str) -> Option<Arc<dyn Database>> {

@@ -8,7 +8,7 @@ use super::lexer::Rules;
 use super::pipeline::{Answer, Asked, Request};
 use super::state::PostgresSession;
 use super::statements::{self, Piece};
-use super::{around, guard};
+use super::{around, guard, judge};
 use crate::output::Level;
 
 /// How many statements are sent before their answers are read.
@@ -189,15 +189,23 @@ impl PostgresSession {
 
     /// Judges all statements before the first one is sent, where none of them can be rolled back.
     fn refuse_beforehand(&self, script: &str, pieces: &[Piece]) -> Result<(), ScriptError> {
+        if let Some([first, _]) = around::transaction(script, pieces)
+            && let Some(begin) = pieces.get(first)
+        {
+            return Err(judge::asks_for_both(script, begin));
+        }
         pieces.iter().try_for_each(|piece| {
-            let judged = guard::check_piece(script, piece, self.target.home.apart());
+            let judged = guard::check_piece(script, piece, self.host());
             judged.map_err(|error| ScriptError::at(script, piece.at.clone(), error))
         })
     }
 
     /// Sends a statement of a script. Rows after it are sent and answered, too; the answer says how many.
     fn ask_of_step(&mut self, script: &str, piece: &Piece) -> Result<Option<u64>, Error> {
-        guard::check_piece(script, piece, self.target.home.apart())?;
+        // The others were judged before the first of them was sent.
+        if !self.is_autocommit() {
+            guard::check_piece(script, piece, self.host())?;
+        }
         let statement = script.get(piece.sent.clone()).unwrap_or_default();
         self.set_lock_timeout_for(statement)?;
         match &piece.rows {

@@ -8,7 +8,7 @@ use super::super::{
     Authority, Batch, Cell, Column, CommitPermit, CursorId, Durability, Error, Listener, Result,
     SavepointId, Script, ScriptError, Statements, Transactions, Value,
 };
-use super::guard;
+use super::guard::{self, Host};
 use super::pipeline::{Answer, Asked, Request};
 use super::results::Portion;
 use super::state::{Names, PostgresSession};
@@ -124,7 +124,7 @@ impl PostgresSession {
         parameters: &Batch,
         on: &mut dyn FnMut(usize, u64),
     ) -> Result<()> {
-        guard::check(statement, self.rules(), self.target.home.apart())?;
+        guard::check(statement, self.rules(), self.host())?;
         self.set_lock_timeout_for(statement)?;
         if parameters.row_count == 0 {
             return self.expect_parameters(statement, parameters.columns.len());
@@ -314,12 +314,20 @@ impl Statements for PostgresSession {
 }
 
 impl PostgresSession {
+    /// What a step's statements must leave alone.
+    pub(super) fn host(&self) -> Host<'_> {
+        Host {
+            journal: self.target.home.apart(),
+            user: &self.database.0.address.user,
+        }
+    }
+
     /// Lets a statement run that may: a step's is looked at first.
     fn admit(&mut self, authority: Authority, statement: &str) -> Result<()> {
         if authority != Authority::Step {
             return Ok(());
         }
-        guard::check(statement, self.rules(), self.target.home.apart())?;
+        guard::check(statement, self.rules(), self.host())?;
         self.set_lock_timeout_for(statement)
     }
 }

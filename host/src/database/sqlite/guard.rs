@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 
 use super::super::{Action, Authority, Deed, JOURNAL_PREFIX};
+use super::pragma;
 
 /// The pragmas that only read, whatever their argument, and only what a step may know.
 const READING_PRAGMAS: [&str; 13] = [
@@ -37,6 +38,9 @@ pub(super) const PRAGMA_PREFIX: &str = "pragma_";
 
 /// Functions that reach outside the database.
 const FORBIDDEN_FUNCTIONS: [&str; 2] = ["load_extension", "fts3_tokenizer"];
+
+const SAVEPOINT: &str = "SAVEPOINT: a step in SQL is kept or undone as a whole: take it out, or split the step; in a component, \
+     open savepoints through the `savepoint` resource";
 
 /// What one statement touches, learned while it is prepared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -248,9 +252,7 @@ fn permit(action: &AuthAction<'_>) -> Result<(), String> {
             "{}: the host begins and ends the transaction of a step",
             operation_name(*operation)
         )),
-        AuthAction::Savepoint { .. } => {
-            Err("SAVEPOINT: open savepoints through the `savepoint` resource".to_owned())
-        }
+        AuthAction::Savepoint { .. } => Err(SAVEPOINT.to_owned()),
         AuthAction::Attach { .. } => Err("ATTACH: a step works on the target alone".to_owned()),
         AuthAction::Detach { .. } => Err("DETACH: a step works on the target alone".to_owned()),
         AuthAction::Pragma {
@@ -334,6 +336,41 @@ fn permit(action: &AuthAction<'_>) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// The same of a statement by its first words, in lower case and without quotes.
+pub(super) fn permit_words(words: &[&str]) -> Result<(), String> {
+    let operation = match words {
+        ["vacuum", ..] => {
+            return Err(
+                "VACUUM: it refuses the transaction of a step: put it into a file of its own, without other statements"
+                    .to_owned(),
+            );
+        }
+        ["attach", ..] => return permit(&AuthAction::Attach { filename: "" }),
+        ["detach", ..] => return permit(&AuthAction::Detach { database_name: "" }),
+        ["rollback", "to", ..] | ["rollback", "transaction", "to", ..] => {
+            return Err(SAVEPOINT.to_owned());
+        }
+        ["savepoint" | "release", ..] => return Err(SAVEPOINT.to_owned()),
+        ["begin", ..] => TransactionOperation::Begin,
+        ["rollback", ..] => TransactionOperation::Rollback,
+        ["commit" | "end", ..] => TransactionOperation::Release,
+        _ => {
+            return match pragma::pragma(words) {
+                None => Ok(()),
+                Some((pragma_name, pragma_value)) => permit(&AuthAction::Pragma {
+                    pragma_name,
+                    pragma_value,
+                })
+                .map_err(|error| match pragma::why_not(pragma_name) {
+                    Some(why) => format!("PRAGMA {pragma_name}: {why}"),
+                    None => error,
+                }),
+            };
+        }
+    };
+    permit(&AuthAction::Transaction { operation })
 }
 
 fn makes(action: &AuthAction<'_>) -> bool {

@@ -11,9 +11,11 @@ mod content;
 mod coordinate;
 mod disk;
 mod dump_content;
+mod effect;
 mod errors;
 mod foreign_keys;
 mod guard;
+mod judge;
 mod lock_holder;
 mod math;
 mod open_file;
@@ -47,8 +49,8 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    Access, Advice, Capabilities, Database, Error, ErrorKind, Kind, Result, Session, SessionLimits,
-    Stop, TransactionNeed, Wait,
+    Access, Advice, Capabilities, Database, Error, ErrorKind, Kind, Result, ScriptError, Session,
+    SessionLimits, Stop, TransactionNeed, Wait,
 };
 use capabilities::CAPABILITIES;
 use errors::translate;
@@ -242,10 +244,12 @@ impl Database for Sqlite {
         Vec::new()
     }
 
-    fn transaction_need(&self, script: &str) -> TransactionNeed {
-        // What cannot be read is refused when it runs.
-        let pieces = reading::split(script).unwrap_or_default();
-        pragma::transaction_need(&pieces)
+    fn judge(
+        &self,
+        script: &str,
+        decide: &mut dyn FnMut(TransactionNeed) -> bool,
+    ) -> std::result::Result<(), ScriptError> {
+        judge::judge(script, decide)
     }
 
     fn tenant(&self, name: &str) -> Option<Arc<dyn Database>> {

@@ -5,7 +5,7 @@ use super::reading::Piece;
 
 /// Pragmas that change nothing of what a step does: how long to wait, how much to keep in memory, when to write to the disk,
 /// and whether foreign keys are enforced, which the host checks before each commit.
-const HOSTS: [&str; 23] = [
+const HOSTS: [&str; 22] = [
     "analysis_limit",
     "automatic_index",
     "busy_timeout",
@@ -22,7 +22,6 @@ const HOSTS: [&str; 23] = [
     "mmap_size",
     "optimize",
     "read_uncommitted",
-    "secure_delete",
     "soft_heap_limit",
     "synchronous",
     "temp_store",
@@ -32,7 +31,7 @@ const HOSTS: [&str; 23] = [
 ];
 
 /// Pragmas, and the value that the host's connections and files have.
-const AS_IT_IS: [(&str, &[&str]); 8] = [
+const AS_IT_IS: [(&str, &[&str]); 9] = [
     ("case_sensitive_like", OFF),
     ("encoding", &["utf-8", "utf8"]),
     ("ignore_check_constraints", OFF),
@@ -40,6 +39,7 @@ const AS_IT_IS: [(&str, &[&str]); 8] = [
     ("query_only", OFF),
     ("recursive_triggers", OFF),
     ("reverse_unordered_selects", OFF),
+    ("secure_delete", OFF),
     ("writable_schema", OFF),
 ];
 
@@ -53,8 +53,25 @@ const OUTSIDE: [&str; 4] = [
     "page_size",
 ];
 
+/// Why a pragma with a value has no place in a step's transaction, where more can be said than that it is not one of a few.
+pub(super) fn why_not(name: &str) -> Option<&'static str> {
+    let is = |pragma: &str| name.eq_ignore_ascii_case(pragma);
+    if OUTSIDE.iter().any(|pragma| is(pragma)) {
+        return Some(
+            "it does nothing inside the transaction of a step: put it into a file of its own that begins with \
+             `-- wasmigrate:no-transaction`",
+        );
+    }
+    if is("encoding") {
+        return Some("a file keeps the encoding that it was made with");
+    }
+    is("secure_delete").then_some(
+        "the connections of the host overwrite nothing that is deleted: VACUUM in a file of its own, after it, does",
+    )
+}
+
 /// The pragma that a statement is, and its value.
-fn pragma<'w>(words: &[&'w str]) -> Option<(&'w str, Option<&'w str>)> {
+pub(super) fn pragma<'w>(words: &[&'w str]) -> Option<(&'w str, Option<&'w str>)> {
     let rest = match words {
         ["pragma", _, ".", rest @ ..] | ["pragma", rest @ ..] => rest,
         _ => return None,
@@ -130,7 +147,7 @@ pub(super) fn transaction_need(pieces: &[Piece]) -> TransactionNeed {
 pub(super) fn admit_outside(words: &[&str]) -> Result<()> {
     match words {
         ["vacuum"] | ["vacuum", "main"] => Ok(()),
-        _ if pragma(words).is_some() && refuses_transaction(words) => Ok(()),
+        _ if pragma(words).is_some_and(|(name, _)| OUTSIDE.contains(&name)) => Ok(()),
         ["vacuum", ..] => Err(Error::not_permitted(
             "not permitted: VACUUM INTO: a step cannot write other files",
         )),

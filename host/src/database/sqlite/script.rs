@@ -10,7 +10,7 @@ use rusqlite::limits::Limit;
 use super::super::{Access, Authority, Error, ScriptError};
 use super::open_file::OpenFile;
 use super::reading::{self, Piece};
-use super::{pragma, retry_busy};
+use super::{effect, pragma, retry_busy};
 use crate::output::Level;
 
 /// What SQLite says of a statement that does not end where it was taken to.
@@ -131,6 +131,8 @@ impl OpenFile {
             pragma::admit_outside(&piece.words()).map_err(|error| failed(&piece.at, error))?;
         }
         for piece in pieces {
+            effect::demand_before(piece, &self.connection)
+                .map_err(|error| failed(&piece.at, error))?;
             self.guard.act_for(Authority::Host);
             self.guard.allow_interruption();
             let text = script.get(piece.at.clone()).unwrap_or_default();
@@ -145,9 +147,23 @@ impl OpenFile {
             });
             let run = limited.and(self.limit_attached(0));
             run.map_err(|error| failed(&piece.at, self.explain(error)))?;
+            effect::demand_mode(piece, &self.connection)
+                .map_err(|error| failed(&piece.at, error))?;
             progress(piece.text.end);
         }
+        if let Some(last) = pieces.last() {
+            self.enter_wal_mode()
+                .and_then(|()| effect::demand_after(pieces, &self.connection))
+                .map_err(|error| failed(&last.at, error))?;
+        }
         Ok(0)
+    }
+
+    /// Puts the file back into the mode in which the host works, where a step has switched it.
+    fn enter_wal_mode(&self) -> Result<(), Error> {
+        let (stop, limits) = (&self.stop, &self.database.limits);
+        super::enter_wal_mode(&self.database.path, &self.connection, stop, limits)
+            .map_err(|error| self.explain(error))
     }
 
     fn limit_attached(&self, most: i32) -> rusqlite::Result<()> {
@@ -169,6 +185,8 @@ impl OpenFile {
                 continue;
             }
             match pragma::asks_for_what_is(&piece.words()) {
+                // After another mode it does something.
+                Some("journal_mode") if self.is_outside && !left.is_empty() => left.push(piece),
                 Some(name) => {
                     passed_over.insert(format!("PRAGMA {name}"));
                 }

@@ -97,11 +97,37 @@ pub(super) fn parse(
         }
     }
     let written = PathBuf::from(path);
-    let decoded = match path.contains('%') && !is_there(&written) {
-        true => PathBuf::from(decoded(path)),
-        false => written,
-    };
-    Ok((decoded, open))
+    if is_there(&written) {
+        return Ok((written, open));
+    }
+    let decoded = decoded(path);
+    if !is_there(Path::new(&decoded))
+        && let Some(why) = why_no_new_file(&decoded)
+    {
+        return Err(format!("the path `{path}` {why}"));
+    }
+    Ok((PathBuf::from(decoded), open))
+}
+
+/// Why nobody means a file of this name that is not there yet.
+fn why_no_new_file(path: &str) -> Option<&'static str> {
+    if path.contains("${") {
+        return Some(
+            "holds `${`, for which nobody has put in a value: `${NAME}` and `${NAME:-text}` are understood in wasmigrate.toml and \
+             .env alone; a file that is really called so must be there first",
+        );
+    }
+    if path.contains('?') {
+        return Some(
+            "holds a question mark once its percent signs are read: write `?` itself before mode=…; a file that is really called \
+             so must be there first",
+        );
+    }
+    if path.contains('\0') {
+        return Some("holds a NUL byte, which no file's name can");
+    }
+    path.ends_with('/')
+        .then_some("ends with a slash, as that of a directory: name a file in it")
 }
 
 /// Whether a URL holds a user with a password, or its path the key of one: the path would be shown.
@@ -174,9 +200,20 @@ mod tests {
             "u%3Ageheim@h/x",
             "app.db;password=geheim",
             "app.db?geheim",
+            "q%3F",
+            "q%3Fmode=rwc",
+            "a%00",
+            "db/",
+            "${A}.db",
+            "${A:-${B}}",
         ] {
             let error = read(rest).unwrap_err();
             assert!(!error.contains("geheim"), "{rest}: {error}");
+        }
+        for there in ["q%3F", "${A}.db", "q?"] {
+            let is_there = |path: &Path| path == Path::new(there);
+            let url = there.replace('?', "%3F");
+            assert_eq!(parse(&url, &is_there).unwrap().0, Path::new(there));
         }
         let literal = parse("a%20b.db", &|_| true).unwrap().0;
         assert_eq!(literal, Path::new("a%20b.db"));

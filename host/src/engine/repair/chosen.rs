@@ -26,6 +26,7 @@ impl Chosen {
             };
             chosen.extend(all.iter().filter(of_line_ends).cloned());
         }
+        refuse_both(&chosen)?;
         chosen.sort_by_key(|difference| difference.index);
         chosen.dedup_by_key(|difference| difference.index);
         Ok(Self {
@@ -58,6 +59,10 @@ impl Chosen {
                     "{name}: the changed file is accepted; its SHA-256 was {applied} and is {now}"
                 )
             }
+            Differs::Renamed => format!(
+                "{name}: the new name is accepted; it was {}",
+                difference.before.as_deref().unwrap_or_default()
+            ),
             Differs::Missing => format!(
                 "{name}: removed, because its file is gone for good; its SHA-256 was {applied}"
             ),
@@ -76,9 +81,9 @@ impl Chosen {
 fn find<'d>(all: &'d [Difference], name: &str, what: Differs) -> Result<&'d Difference, RunError> {
     let meant = all.iter().filter(|difference| is_meant(difference, name));
     let Some(found) = meant.min_by_key(|difference| difference.is_elsewhere) else {
-        let is_wanted =
-            |difference: &&Difference| difference.what == what && !difference.is_elsewhere;
-        let wanted = all.iter().filter(is_wanted);
+        let is_named =
+            |difference: &&Difference| is_wanted(difference.what, what) && !difference.is_elsewhere;
+        let wanted = all.iter().filter(is_named);
         let names: Vec<&str> = wanted.map(|difference| &*difference.name).collect();
         let (is, are) = match what {
             Differs::Missing => ("whose file is gone", "gone are the files of"),
@@ -96,10 +101,13 @@ fn find<'d>(all: &'d [Difference], name: &str, what: Differs) -> Result<&'d Diff
         _ if found.is_elsewhere => Some(
             "it is a seed of another environment, and would run again there: name that environment with `--env`",
         ),
-        (is, wanted) if is == wanted => found.obstacle.as_deref(),
+        (is, wanted) if is_wanted(is, wanted) => found.obstacle.as_deref(),
         (Differs::Missing, _) => {
             Some("its file is gone: put it back, or say `--remove` when it is gone for good")
         }
+        (Differs::Renamed, _) => Some(
+            "its file is there under a new name, which `--accept` writes down; to remove the old one, name that",
+        ),
         (Differs::Changed, _) => Some(
             "its file is there and has changed: restore it, or say `--accept` when the change is right",
         ),
@@ -110,6 +118,28 @@ fn find<'d>(all: &'d [Difference], name: &str, what: Differs) -> Result<&'d Diff
     match why {
         Some(why) => Err(RunError::Refused(format!("{}: {why}", found.name))),
         None => Ok(found),
+    }
+}
+
+/// Whether a difference is of those that an order names so: a new name is accepted as a change is.
+fn is_wanted(is: Differs, wanted: Differs) -> bool {
+    is == wanted || (is, wanted) == (Differs::Renamed, Differs::Changed)
+}
+
+/// Refuses to write down of one file both that it has a new name and that it is gone.
+fn refuse_both(chosen: &[Difference]) -> Result<(), RunError> {
+    let is_removed = |name: &String| {
+        let mut all = chosen.iter();
+        all.any(|difference| difference.what == Differs::Missing && difference.name == *name)
+    };
+    let mut old = chosen
+        .iter()
+        .filter_map(|difference| difference.before.as_ref());
+    match old.find(|name| is_removed(name)) {
+        None => Ok(()),
+        Some(name) => Err(RunError::Refused(format!(
+            "`{name}` either has a new name, which `--accept` writes down, or is gone for good, which `--remove` does: say one"
+        ))),
     }
 }
 

@@ -25,7 +25,7 @@ const REPAIRS_SHOWN: u32 = 20;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RepairOrder {
-    /// Applied steps whose changed files are accepted.
+    /// Applied steps whose changed or renamed files are accepted.
     pub accept: Vec<String>,
     /// Applied steps whose files are gone for good.
     pub remove: Vec<String>,
@@ -76,6 +76,9 @@ pub struct Difference {
     pub name: String,
     /// What differs.
     pub what: Differs,
+    /// The path that the journal knows it by, when it was renamed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
     /// The SHA-256 in the journal.
     pub applied: String,
     /// The SHA-256 that a repair writes down; none when the file is gone.
@@ -101,6 +104,8 @@ pub enum Differs {
     Changed,
     /// It is gone.
     Missing,
+    /// It has another name.
+    Renamed,
     /// Its lines end in another way, or it has a byte order mark more or less: it is the same file.
     LineEnds,
 }

@@ -5,38 +5,48 @@ use super::{Difference, Differs};
 use crate::catalog::Digests;
 use crate::database::Session;
 use crate::engine::adopt::Record;
-use crate::engine::tenants::{self, ChangedFile, TenancyOptions};
+use crate::engine::tenants::{self, FileDifference, TenancyOptions};
 use crate::engine::{Engine, RunError};
-use crate::journal;
 
-/// A file that is gone makes no difference: the journal has kept what was in it.
 pub(super) async fn differences(
     engine: &Engine,
     options: &TenancyOptions,
     digests: &Digests,
     session: &mut dyn Session,
 ) -> Result<Vec<Difference>, RunError> {
-    let changed = tenants::changed_files(engine, options, digests, session).await?;
-    Ok(changed.into_iter().map(difference).collect())
+    let found = tenants::differences(engine, options, digests, session).await?;
+    Ok(found.into_iter().map(difference).collect())
 }
 
-fn difference(changed: ChangedFile) -> Difference {
-    let obstacle = changed.is_begun.then(|| {
+fn difference(found: FileDifference) -> Difference {
+    let obstacle = (found.is_begun && found.file.is_some()).then(|| {
         "it was begun for a tenant and is not done: restore the file and run `migrate` first"
             .to_owned()
     });
+    let what = differs(&found);
+    let (name, file_name) = match found.file {
+        Some(file) => (file.key, file.file_name),
+        None => (found.key.clone(), String::new()),
+    };
     Difference {
-        name: changed.file.key,
-        what: match changed.is_same {
-            true => Differs::LineEnds,
-            false => Differs::Changed,
-        },
-        applied: changed.applied,
-        now: Some(changed.now),
+        before: (what == Differs::Renamed).then_some(found.key),
+        name,
+        what,
+        applied: found.applied,
+        now: found.now,
         obstacle,
         is_elsewhere: false,
-        index: changed.index,
-        file_name: changed.file.file_name,
+        index: found.index,
+        file_name,
+    }
+}
+
+fn differs(found: &FileDifference) -> Differs {
+    match &found.file {
+        None => Differs::Missing,
+        Some(file) if file.key != found.key => Differs::Renamed,
+        Some(_) if found.is_same => Differs::LineEnds,
+        Some(_) => Differs::Changed,
     }
 }
 
@@ -48,15 +58,18 @@ pub(super) async fn write(
     record: &mut Record,
     session: &mut dyn Session,
 ) -> Result<(), RunError> {
-    let changed = tenants::changed_files(engine, options, &Digests::forgetful(), session).await?;
+    let found = tenants::differences(engine, options, &Digests::forgetful(), session).await?;
     for difference in chosen.iter() {
-        let Some(file) = changed.iter().find(|file| file.file.key == difference.name) else {
+        let is_it = |found: &&FileDifference| {
+            found.index == difference.index && differs(found) == difference.what
+        };
+        let Some(found) = found.iter().find(is_it) else {
             continue;
         };
-        let source = tenants::read_source(engine, &file.file)?;
-        let mut written = tenants::source_record(file.id, &source);
-        written.digest = difference.now.clone().unwrap_or(written.digest);
-        journal::write_source(session, &written, &source.contents).await?;
+        match &found.file {
+            Some(file) => tenants::accept(engine, session, found, file).await?,
+            None => tenants::remove(session, found).await?,
+        }
         record.tell_of(&difference.name, &chosen.line(difference));
     }
     Ok(())

@@ -46,6 +46,7 @@ pub(super) async fn differences(
         differences.push(Difference {
             name: step_label(record.index, &record.name),
             what,
+            before: None,
             applied: record.digest.clone(),
             now,
             obstacle: file

@@ -25,6 +25,7 @@ impl Run<'_> {
                 .collect::<Result<_, catalog::Error>>()
                 .map_err(|error| refused(Failure::from_catalog(&error)))?;
         }
+        refuse_unfit(&mut loaded)?;
         let mut rows = None;
         for (position, step) in loaded.iter_mut().enumerate() {
             let circumstances = match (self.record_of(step), position) {
@@ -202,6 +203,14 @@ impl Run<'_> {
         self.loaded.extend(rest);
         self.loaded.sort_by_key(|loaded| loaded.step.index);
         Ok(())
+    }
+}
+
+/// Refuses all steps where one would fail for certain, before any of them runs.
+fn refuse_unfit(loaded: &mut [Loaded]) -> Result<(), Interruption> {
+    match loaded.iter_mut().find_map(|step| step.refusal.take()) {
+        None => Ok(()),
+        Some(failure) => Err(Interruption::Refused(failure)),
     }
 }
 

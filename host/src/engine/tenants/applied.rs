@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
+use super::gone::kind_in_history;
 use super::look;
 use super::{AppliedFile, RunError, SourceKind, TenancyOptions};
 use crate::database::{Access, CursorId, Result, Session, Stop};
@@ -93,7 +94,7 @@ fn file(entry: AppliedEntry) -> AppliedFile {
             true => base_name.to_owned(),
             false => entry.tenant,
         },
-        kind: SourceKind::from_journal(&source.kind).unwrap_or(SourceKind::SingleMigration),
+        kind: kind_in_history(&source.kind).unwrap_or(SourceKind::SingleMigration),
         directory: source.directory,
         file_name: source.file_name,
         digest: source.digest,

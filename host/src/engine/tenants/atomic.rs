@@ -344,6 +344,9 @@ impl<'a> AtomicRun<'a> {
             session.enter_schema(None).await?;
             let lives_in_schema = !session.server().capabilities.has_tenant_databases();
             if let Some(schema) = schema.filter(|_| lives_in_schema) {
+                if tenancy.adopts_schema {
+                    journal::demand_schema(session, name, schema).await?;
+                }
                 // Whoever keeps a list of tenants of its own may make their schemas, too.
                 let adopts = tenancy.adopts_schema || tenancy.options.tenant_insert.is_some();
                 journal::make_schema(session, schema, adopts).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::gone::kind_in_history;
 use super::look;
 use super::{RunError, SourceKind, TenancyOptions};
 use crate::database::{Access, Session, Stop};
@@ -78,7 +79,7 @@ async fn read(
         return Ok(());
     }
     for tally in journal::count_by_run(session, runs, MAX_FILES).await? {
-        let Some(kind) = SourceKind::from_journal(&tally.kind) else {
+        let Some(kind) = kind_in_history(&tally.kind) else {
             continue;
         };
         let files = found.entry(tally.run).or_default();

@@ -44,7 +44,7 @@ impl Job for TenantsJob<'_> {
     }
 
     fn wants(&mut self, found: &Found) -> Result<bool, ApplyError> {
-        refuse(self.engine, &found.snapshot)?;
+        refuse(self.engine, &found.snapshot, self.request.work)?;
         refuse_after_a_failed_finalize(&found.snapshot, self.request)?;
         // A new tenant is added even when there are no files for it.
         let schedule = select::schedule(&found.snapshot, &found.failed, self.request, None)?;

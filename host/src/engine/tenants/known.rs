@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::context::TenancyContext;
+use super::gone::kind_in_history;
 use super::{RunError, SourceKind};
 use crate::database::{Error, ErrorKind, Session};
 use crate::engine::Engine;
@@ -15,7 +16,7 @@ pub(super) async fn read(
 ) -> Result<BTreeSet<String>, RunError> {
     let mut kinds = sources
         .iter()
-        .filter_map(|source| SourceKind::from_journal(&source.kind));
+        .filter_map(|source| kind_in_history(&source.kind));
     if !kinds.any(SourceKind::is_for_tenants) {
         return Ok(BTreeSet::new());
     }

@@ -46,8 +46,13 @@ pub(super) fn load(
         .map(|file| file.source.as_step(file.index))
         .collect();
     let steps: Vec<_> = steps.iter().collect();
-    let loaded = loaded::load(tenancy.engine, &steps, &*tenancy.observer, tenancy.stop)?;
-    for (place, step) in places.iter().zip(&loaded) {
+    let mut loaded = loaded::load(tenancy.engine, &steps, &*tenancy.observer, tenancy.stop)?;
+    for (place, step) in places.iter().zip(&mut loaded) {
+        if migrated.contains(place)
+            && let Some(failure) = step.refusal.take()
+        {
+            return Err(failure);
+        }
         let label = &step.step.label;
         if is_one_transaction && step.is_outside() && migrated.contains(place) {
             return Err(refuse_outside(step).of(label, Phase::Prepare));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::snapshot::{Comeback, File, Missing, TenantSnapshot, some};
 use super::tenant_database::open_tenant;
-use super::{RunError, SourceKind, TenancyOptions, due, known, list, repeatable};
+use super::{RunError, SourceKind, TenancyOptions, due, gone, known, list, repeatable};
 use crate::catalog::{Digests, SourceFile};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
@@ -52,7 +52,7 @@ pub(super) async fn read(
     let mut snapshot = TenantSnapshot {
         last_rollout,
         other_contents: repeatable::other_contents(&files, &sources),
-        gone: repeatable::gone(&files, &sources),
+        gone: gone::gone(&files, &sources, digests)?,
         missing: files
             .iter()
             .map(|file| match file.kind().is_script() {
@@ -164,6 +164,8 @@ async fn read_target(
                 tally.migrated_at,
                 tally.finalized_at,
             );
+        } else {
+            snapshot.note_of_others(tally.source, tally.state, tally.tenants, tally.migrated_at);
         }
     }
     let mut partial = Vec::new();
@@ -204,13 +206,15 @@ async fn read_target(
         .iter()
         .any(|file| file.finalized < file.applied || file.started > 0)
     {
-        snapshot.unfinalized = journal::read_unfinalized(session).await?;
-        // What is left of a tenant that is none any more waits for nothing.
+        // What is left of a tenant that is none any more, or of a file that is gone, waits for nothing.
         let tenants = &snapshot.tenants;
         let is_served = |name: &String| name.is_empty() || tenants.binary_search(name).is_ok();
-        snapshot
-            .unfinalized
-            .retain(|record| is_served(&record.tenant));
+        let is_here = |record: &AppliedRecord| {
+            is_served(&record.tenant) && snapshot.place_of(record.source).is_some()
+        };
+        let unfinalized = journal::read_unfinalized(session).await?.into_iter();
+        let unfinalized = unfinalized.filter(is_here).collect();
+        snapshot.unfinalized = unfinalized;
     }
     note_of_removed(snapshot, session).await?;
     snapshot.last_applied = journal::last_applied(session).await?;
@@ -294,7 +298,9 @@ async fn read_files(
         snapshot
             .migrating_runs
             .extend(migrated_by.map(|record| record.run));
-        let migrated = |record: &&AppliedRecord| record.state == StepState::Migrated;
+        let migrated = |record: &&AppliedRecord| {
+            record.state == StepState::Migrated && snapshot.is_known(record.source)
+        };
         let when = |record: &AppliedRecord| record.finalized_at.or(record.migrated_at);
         let (unfinalized, applied_at) = (
             own.0.iter().filter(migrated).count() as u64,
@@ -362,7 +368,7 @@ fn add(
     let mut had = BTreeSet::new();
     for record in rows {
         let Some(place) = snapshot.place_of(record.source) else {
-            snapshot.note_of_others(record.source, 1, record.migrated_at);
+            snapshot.note_of_others(record.source, record.state, 1, record.migrated_at);
             continue;
         };
         let Some(file) = snapshot.files.get_mut(place) else {

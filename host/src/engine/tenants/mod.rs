@@ -14,6 +14,7 @@ mod drive;
 mod due;
 mod end;
 mod failed;
+mod gone;
 mod history;
 mod job;
 mod known;
@@ -59,8 +60,8 @@ pub(super) use list::refuse_journal_at_tenants;
 pub(super) use name::check as check_tenant_name;
 pub(super) use overview::{catalog, overview, tenants, verify};
 pub(super) use rehearse::{pending, rehearsal};
-pub(super) use remove::remove;
-pub(super) use repair::{ChangedFile, changed_files};
+pub(super) use remove::remove as remove_tenant;
+pub(super) use repair::{FileDifference, accept, differences, remove};
 pub(super) use sources::{read as read_source, record as source_record, sources};
 
 /// How an engine serves tenants.

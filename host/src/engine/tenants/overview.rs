@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::gone::{self, GoneFile};
 use super::look;
 use super::snapshot::{File, TenantSnapshot};
 use super::{RunError, SourceKind, TenancyOptions, TenantOverview};
-use crate::catalog::{self, Catalog, Digests};
+use crate::catalog::{self, Catalog, Digests, StepFile};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
 use crate::engine::failure::Failure;
@@ -26,10 +27,13 @@ pub(in crate::engine) async fn overview(
     let is_at_work = |lease: &LeaseRecord| engine.seems_at_work(lease);
     let state = state_of(&snapshot, is_at_work);
     let lease = snapshot.lease.clone().filter(is_at_work);
-    let problems: Vec<String> = problems(engine, &snapshot)
+    let mut problems: Vec<String> = problems(engine, &snapshot)
         .iter()
         .map(ToString::to_string)
         .collect();
+    let new = snapshot.files.iter().filter(|file| file.applied == 0);
+    let new: Vec<StepFile> = new.map(|file| file.source.as_step(file.index)).collect();
+    problems.extend(engine.unfit(new.iter()));
     let failure = failure_of(&snapshot);
     let commands = [Command::Migrate, Command::Finalize, Command::Reset]
         .into_iter()
@@ -50,7 +54,7 @@ pub(in crate::engine) async fn overview(
         .zip(&snapshot.files)
         .map(|(place, file)| step(&snapshot, place, file))
         .collect();
-    steps.extend(gone(&snapshot));
+    steps.extend(gone_repeatable(&snapshot));
     Ok(Overview {
         target: engine.target_name().to_owned(),
         state,
@@ -136,9 +140,10 @@ fn step(snapshot: &TenantSnapshot, place: usize, file: &File) -> StepOverview {
 }
 
 /// The repeatable files that have run and are not there any more, each once whatever contents it had.
-fn gone(snapshot: &TenantSnapshot) -> impl Iterator<Item = StepOverview> {
+fn gone_repeatable(snapshot: &TenantSnapshot) -> impl Iterator<Item = StepOverview> {
     let mut gone: BTreeMap<&str, (SourceKind, u64, Option<i64>)> = BTreeMap::new();
-    for file in snapshot.gone.values().filter(|file| file.applied > 0) {
+    let repeatable = |file: &&GoneFile| file.kind.is_repeatable() && file.applied > 0;
+    for file in snapshot.gone.values().filter(repeatable) {
         let noted = gone.entry(&*file.key).or_insert((file.kind, 0, None));
         noted.1 += file.applied;
         noted.2 = noted.2.max(file.applied_at);
@@ -202,7 +207,9 @@ pub(in crate::engine) fn problems(
     engine: &Engine,
     snapshot: &TenantSnapshot,
 ) -> Vec<catalog::Error> {
-    let order = order_problem(engine, snapshot).into_iter();
+    let order = order_problem(engine, snapshot)
+        .into_iter()
+        .chain(gone::problems(engine, snapshot));
     if engine.options.allowances.changed {
         return order.collect();
     }

@@ -75,7 +75,7 @@ pub(super) async fn rehearse(
     database(session.begin(Durability::Deferred).await)?;
     let digests = engine.remembered_digests();
     let mut snapshot = look::read(engine, options, &digests, &mut *session).await?;
-    refuse(engine, &snapshot)?;
+    refuse(engine, &snapshot, work)?;
     let tenants = tenants(engine, &mut *session, &mut snapshot, new_tenant, false).await?;
     let only = new_tenant.map(|_| snapshot.tenants.len() - 1);
     let mut schedule = work::schedule(&snapshot, work, only);

@@ -1,22 +1,27 @@
 //! The files that are others than those that were applied.
 
 use super::look;
-use super::{RunError, TenancyOptions};
+use super::{RunError, SourceKind, TenancyOptions, gone};
 use crate::catalog::{Digests, SourceFile};
 use crate::database::Session;
 use crate::engine::Engine;
+use crate::journal;
 
-/// A file that was applied, and is another one now or has other line ends.
-pub(in crate::engine) struct ChangedFile {
-    pub(in crate::engine) file: SourceFile,
-    /// Its place in the order, from 1.
+/// A file that was applied, and is another one now, has other line ends or another name, or is gone.
+pub(in crate::engine) struct FileDifference {
+    /// Its path relative to the base, as the journal knows it.
+    pub(in crate::engine) key: String,
+    pub(in crate::engine) kind: SourceKind,
+    /// The file that is there now; none when it is gone.
+    pub(in crate::engine) file: Option<SourceFile>,
+    /// Its place in the order, from 1; a gone one comes after all.
     pub(in crate::engine) index: u64,
     /// The number by which the journal knows it.
     pub(in crate::engine) id: i64,
     /// Its SHA-256 when it was applied.
     pub(in crate::engine) applied: String,
     /// Its SHA-256 now; in its normal form where only line ends differ.
-    pub(in crate::engine) now: String,
+    pub(in crate::engine) now: Option<String>,
     /// Whether it differs in line ends or a byte order mark alone.
     pub(in crate::engine) is_same: bool,
     /// Whether it was started outside a transaction for somebody, and not done.
@@ -24,14 +29,31 @@ pub(in crate::engine) struct ChangedFile {
 }
 
 /// Those files, in their order.
-pub(in crate::engine) async fn changed_files(
+pub(in crate::engine) async fn differences(
     engine: &Engine,
     options: &TenancyOptions,
     digests: &Digests,
     session: &mut dyn Session,
-) -> Result<Vec<ChangedFile>, RunError> {
+) -> Result<Vec<FileDifference>, RunError> {
     let snapshot = look::read(engine, options, digests, session).await?;
-    let mut changed = Vec::new();
+    let mut differences = Vec::new();
+    for (index, (id, gone)) in (snapshot.files.len() as u64 + 1..).zip(snapshot.missed()) {
+        let missing = |file: Option<SourceFile>, index: u64| FileDifference {
+            key: gone.key.clone(),
+            kind: gone.kind,
+            now: file.as_ref().map(|_| gone.digest.clone()),
+            file,
+            index,
+            id,
+            applied: gone.digest.clone(),
+            is_same: true,
+            is_begun: gone.started > 0,
+        };
+        if let Some(now) = snapshot.new_name_of(gone) {
+            differences.push(missing(Some(now.source.clone()), now.index));
+        }
+        differences.push(missing(None, index));
+    }
     for file in snapshot.files {
         let (Some(id), Some(applied)) = (file.id, &file.applied_digest) else {
             continue;
@@ -46,15 +68,42 @@ pub(in crate::engine) async fn changed_files(
         if *applied == now || (is_same && *applied == normal) {
             continue;
         }
-        changed.push(ChangedFile {
+        differences.push(FileDifference {
+            key: file.source.key.clone(),
+            kind: file.kind(),
             index: file.index,
             id,
             applied: applied.clone(),
-            now: if is_same { normal } else { now },
+            now: Some(if is_same { normal } else { now }),
             is_same,
             is_begun: file.started > 0,
-            file: file.source,
+            file: Some(file.source),
         });
     }
-    Ok(changed)
+    differences.sort_by_key(|difference| difference.index);
+    Ok(differences)
+}
+
+/// Writes down that a file is gone for good.
+pub(in crate::engine) async fn remove(
+    session: &mut dyn Session,
+    difference: &FileDifference,
+) -> Result<(), RunError> {
+    Ok(gone::remove(session, difference.id, difference.kind).await?)
+}
+
+/// Writes down what a file that was applied is called and holds now.
+pub(in crate::engine) async fn accept(
+    engine: &Engine,
+    session: &mut dyn Session,
+    difference: &FileDifference,
+    file: &SourceFile,
+) -> Result<(), RunError> {
+    let source = super::read_source(engine, file)?;
+    let mut written = super::source_record(difference.id, &source);
+    if let Some(digest) = &difference.now {
+        written.digest.clone_from(digest);
+    }
+    journal::write_source(session, &written, &source.contents).await?;
+    Ok(())
 }

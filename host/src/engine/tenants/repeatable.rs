@@ -1,10 +1,9 @@
 //! For whom a repeatable file is pending: for whoever did not get the content last that it has now, and after a reset for
 //! everybody.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use super::SourceKind;
-use super::snapshot::{File, GoneFile, Missing, TenantSnapshot, some};
+use super::snapshot::{File, Missing, TenantSnapshot, some};
 use crate::database::Session;
 use crate::journal::{self, SourceRecord};
 
@@ -14,12 +13,12 @@ pub(super) async fn read_target(
     among: Option<&[String]>,
     session: &mut dyn Session,
 ) -> crate::database::Result<()> {
-    if !snapshot.has_repeatable() && snapshot.gone.is_empty() {
+    if !snapshot.has_repeatable() && !snapshot.has_gone_repeatable() {
         return Ok(());
     }
     let last_reset = snapshot.last_reset;
     for tally in journal::count_repeated(session, among, last_reset).await? {
-        snapshot.note_of_others(tally.source, tally.tenants, tally.migrated_at);
+        snapshot.note_of_others(tally.source, tally.state, tally.tenants, tally.migrated_at);
         if let Some(file) = snapshot.file_of(tally.source) {
             (file.applied, file.finalized) = (tally.tenants, tally.tenants);
             (file.migrated_at, file.finalized_at) = (tally.migrated_at, tally.finalized_at);
@@ -71,25 +70,11 @@ pub(super) fn other_contents(files: &[File], sources: &[SourceRecord]) -> HashMa
     others.collect()
 }
 
-/// The repeatable files that the journal knows and that are not there any more.
-pub(super) fn gone(files: &[File], sources: &[SourceRecord]) -> BTreeMap<i64, GoneFile> {
-    let there: HashSet<&str> = files.iter().map(|file| &*file.source.key).collect();
-    let gone = sources.iter().filter_map(|source| {
-        let kind = SourceKind::from_journal(&source.kind).filter(|kind| kind.is_repeatable())?;
-        (!there.contains(&*source.key)).then(|| {
-            let file = GoneFile {
-                key: source.key.clone(),
-                kind,
-                applied: 0,
-                applied_at: None,
-            };
-            (source.id, file)
-        })
-    });
-    gone.collect()
-}
-
 impl TenantSnapshot {
+    fn has_gone_repeatable(&self) -> bool {
+        self.gone.values().any(|gone| gone.kind.is_repeatable())
+    }
+
     /// Whether any of the files is repeatable.
     pub(super) fn has_repeatable(&self) -> bool {
         self.files.iter().any(|file| file.kind().is_repeatable())

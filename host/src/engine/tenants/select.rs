@@ -6,7 +6,7 @@ use super::overview;
 use super::request::{RunRequest, database};
 use super::snapshot::{File, Missing, TenantSnapshot};
 use super::work::{self, Schedule, Task, Wave, Work, concerned};
-use super::{ApplyError, RolloutStrategy, Source, Tenant, returning, sources, waiting};
+use super::{ApplyError, RolloutStrategy, Source, Tenant, gone, returning, sources, waiting};
 use crate::catalog::StepFile;
 use crate::database::{Session, TenantPlace};
 use crate::engine::extent::{Candidate, Extent, Plan, Standing};
@@ -149,8 +149,19 @@ pub(super) fn refuse_canaries(
     }
 }
 
-/// Refuses to run anything when migrations have changed since they were applied.
-pub(super) fn refuse(engine: &Engine, snapshot: &TenantSnapshot) -> Result<(), ApplyError> {
+/// Refuses to run anything when migrations have changed since they were applied, or are gone.
+pub(super) fn refuse(
+    engine: &Engine,
+    snapshot: &TenantSnapshot,
+    work: Work,
+) -> Result<(), ApplyError> {
+    let missing = gone::problems(engine, snapshot);
+    if !missing.is_empty() {
+        return Err(RunError::Files(missing).into());
+    }
+    if work.finalizes_or_resets() {
+        gone::refuse_unfinalized(snapshot)?;
+    }
     if engine.options.allowances.changed {
         return Ok(());
     }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::SourceKind;
+use super::gone::GoneFile;
 use crate::catalog::{SourceFile, step_label};
 use crate::database::TenantPlace;
-use crate::journal::{AppliedRecord, LeaseRecord, Pause, RunRecord, TenantTally};
+use crate::journal::{AppliedRecord, LeaseRecord, Pause, RunRecord, StepState, TenantTally};
 
 /// One file, and what became of it.
 pub(super) struct File {
@@ -78,16 +79,6 @@ pub(super) enum Comeback {
     Empty,
 }
 
-/// A repeatable file that is not there any more. What it made stays.
-pub(super) struct GoneFile {
-    /// Its path relative to the base.
-    pub(super) key: String,
-    pub(super) kind: SourceKind,
-    /// For how many it was the last content that ran.
-    pub(super) applied: u64,
-    pub(super) applied_at: Option<i64>,
-}
-
 /// Where a target with tenants stands.
 pub(super) struct TenantSnapshot {
     pub(super) files: Vec<File>,
@@ -95,7 +86,7 @@ pub(super) struct TenantSnapshot {
     pub(super) places: HashMap<i64, usize>,
     /// The places of repeatable files by the numbers of their other contents.
     pub(super) other_contents: HashMap<i64, usize>,
-    /// Repeatable files that are not there any more, by their numbers in the journal.
+    /// Files that are not there any more, by their numbers in the journal.
     pub(super) gone: BTreeMap<i64, GoneFile>,
     /// The tenants' names, in order.
     pub(super) tenants: Vec<String>,
@@ -156,11 +147,16 @@ impl TenantSnapshot {
         }
     }
 
-    /// Takes note of what was applied of a repeatable file that is gone, or that has another content now.
-    pub(super) fn note_of_others(&mut self, source: i64, tenants: u64, at: Option<i64>) {
+    /// Takes note of what was applied of a file that is gone, or of a repeatable one that has another content now.
+    pub(super) fn note_of_others(
+        &mut self,
+        source: i64,
+        state: StepState,
+        tenants: u64,
+        at: Option<i64>,
+    ) {
         if let Some(gone) = self.gone.get_mut(&source) {
-            gone.applied += tenants;
-            gone.applied_at = gone.applied_at.max(at);
+            gone.note(state, tenants, at);
         }
         let place = self.other_contents.get(&source);
         if let Some(file) = place.and_then(|place| self.files.get_mut(*place)) {
@@ -175,6 +171,11 @@ impl TenantSnapshot {
     /// The place of the file that the journal knows by this number.
     pub(super) fn place_of(&self, source: i64) -> Option<usize> {
         self.places.get(&source).copied()
+    }
+
+    /// Whether the journal has more of the file with this number than its history.
+    pub(super) fn is_known(&self, source: i64) -> bool {
+        self.places.contains_key(&source) || self.gone.contains_key(&source)
     }
 
     pub(super) fn file_of(&mut self, source: i64) -> Option<&mut File> {

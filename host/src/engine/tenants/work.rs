@@ -33,6 +33,11 @@ impl Work {
         }
     }
 
+    /// Whether it concerns what earlier runs have migrated.
+    pub(super) fn finalizes_or_resets(self) -> bool {
+        matches!(self, Self::Apply | Self::Finalize | Self::Reset)
+    }
+
     /// The command that it is, of those that the state of the target may refuse.
     pub(super) fn command(self) -> Option<Command> {
         match self {

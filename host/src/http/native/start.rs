@@ -11,7 +11,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::engine::{Command, Extent, Order, Overview, RunError, Started, StepReference};
+use crate::catalog::Allowances;
+use crate::engine::{
+    Command, Extent, Order, Overview, Replacement, RunError, Started, StepReference,
+};
 use crate::http::Service;
 use crate::http::body::read_body;
 use crate::http::problem::Problem;
@@ -46,6 +49,15 @@ pub(in crate::http) struct NewRun {
     /// Whether steps may run that come before one that was applied.
     #[serde(default)]
     out_of_order: bool,
+    /// Whether files of applied steps may be gone.
+    #[serde(default)]
+    allow_missing: bool,
+    /// Whether files of applied steps may have changed.
+    #[serde(default)]
+    allow_changed: bool,
+    /// What to do with a transformation that was begun by another component.
+    #[serde(default)]
+    replacement: Replacement,
     #[serde(default)]
     verbose: bool,
 }
@@ -121,6 +133,12 @@ async fn begin(service: &Service, new: &NewRun) -> Result<Option<i64>, Problem> 
     let order = Order {
         extent: new.extent()?,
         out_of_order: new.out_of_order,
+        allowances: Allowances {
+            missing: new.allow_missing,
+            changed: new.allow_changed,
+            out_of_order: false,
+        },
+        replacement: new.replacement,
         verbose: new.verbose,
         ..Order::new(new.command)
     };

@@ -28,9 +28,11 @@ pub use removed::{
 };
 pub use repeated::{count_repeated, last_reset, read_repeated};
 pub use report::{count_by_run, count_by_source, count_by_tenant, fetch_applied, query_applied};
-pub use schemas::{keep_tenant_schema, make_schema, reserved_words, whole_schema, whole_schema_in};
+pub use schemas::{
+    demand_schema, keep_tenant_schema, make_schema, reserved_words, whole_schema, whole_schema_in,
+};
 pub use scripts::{has_unfinished, last_unfinished, migrating_runs, read_scripts_since};
-pub use sources::{read_sources, read_tenants, write_source, write_tenant};
+pub use sources::{read_sources, read_tenants, set_source_kind, write_source, write_tenant};
 
 /// Whether the target's journal has the tables for tenants.
 pub async fn has_tenants(session: &mut dyn Session) -> Result<bool> {

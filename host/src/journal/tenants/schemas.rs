@@ -6,12 +6,41 @@ use super::super::damaged;
 use super::has_tenants;
 use super::removed::REMOVED;
 use crate::database::{
-    Authority, Error, Form, Result, Schema, Session, add_tenants, quote, unquote,
+    Authority, Error, Form, Result, Schema, Session, Value, add_tenants, quote, unquote,
 };
 use crate::journal::tables::tables;
 
 /// SQLSTATE `duplicate_schema`: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 const DUPLICATE_SCHEMA: &str = "42P06";
+
+/// How near a name is that was meant, in letters that differ.
+const NEAR: usize = 2;
+
+/// Demands that there is the schema of a tenant that takes over one. Whoever names it for that writes its name as it is.
+pub async fn demand_schema(session: &mut dyn Session, tenant: &str, schema: &str) -> Result<()> {
+    let rows = session
+        .rows(
+            "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema' \
+             ORDER BY nspname",
+            &[],
+        )
+        .await?;
+    let names: Vec<&str> = rows.iter().flatten().filter_map(Value::as_text).collect();
+    if tenant == schema && names.contains(&schema) {
+        return Ok(());
+    }
+    let folded = tenant.to_lowercase();
+    let distance = |name: &&&str| strsim::osa_distance(&folded, &name.to_lowercase());
+    let near = names.iter().min_by_key(|name| distance(name));
+    let near = near.filter(|name| distance(name) <= NEAR);
+    let way = match near {
+        Some(near) => format!("there is `{near}`: name that, or leave out"),
+        None => "leave out".to_owned(),
+    };
+    Err(Error::not_permitted(format!(
+        "there is no schema `{tenant}` that could be taken over; {way} `--adopt` to make a new one"
+    )))
+}
 
 /// Makes the schema of a new tenant. One that exists may hold something else: it is taken over only when the operator `adopts`
 /// it, and never where the target itself or the journal is.

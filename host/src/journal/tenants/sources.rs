@@ -48,7 +48,7 @@ pub async fn read_sources(session: &mut dyn Session) -> Result<Vec<SourceRecord>
         .collect()
 }
 
-/// Writes a file down, over what it held when it was not applied yet.
+/// Writes a file down, over what it held when it was not applied yet, or was called.
 pub async fn write_source(
     session: &mut dyn Session,
     source: &SourceRecord,
@@ -58,7 +58,8 @@ pub async fn write_source(
         .execute_later(
             "INSERT INTO wasmigrate_source (id, file_key, directory, file_name, kind, form, digest, contents)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-             ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, digest = excluded.digest, contents = excluded.contents",
+             ON CONFLICT (id) DO UPDATE SET file_key = excluded.file_key, directory = excluded.directory,
+               file_name = excluded.file_name, kind = excluded.kind, digest = excluded.digest, contents = excluded.contents",
             &[
                 source.id.into(),
                 source.key.as_str().into(),
@@ -69,6 +70,16 @@ pub async fn write_source(
                 source.digest.as_str().into(),
                 contents.into(),
             ],
+        )
+        .await
+}
+
+/// Gives a file another kind.
+pub async fn set_source_kind(session: &mut dyn Session, source: i64, kind: &str) -> Result<()> {
+    tables(session)
+        .execute_later(
+            "UPDATE wasmigrate_source SET kind = $1 WHERE id = $2",
+            &[kind.into(), source.into()],
         )
         .await
 }

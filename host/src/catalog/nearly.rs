@@ -1,0 +1,150 @@
+//! Names that are those of steps but for their endings: a slip of the fingers, or what an editor or another program has left.
+
+use std::collections::BTreeSet;
+
+use super::StepKind;
+use super::file_name::{is_numbered, is_of_a_step, is_program, without_ending};
+
+/// What editors and version control put after the name of a file of which they keep an earlier state, which may have another name
+/// by now.
+const BACKUPS: [&str; 4] = ["orig", "rej", "save", "swp"];
+
+/// What says so only beside that file.
+const COPIES: [&str; 10] = [
+    "backup", "bak", "base", "copy", "local", "new", "old", "remote", "temp", "tmp",
+];
+
+/// What people put after the name of a file that is not to run, and what stands beside a file and says something of it.
+const COMPANIONS: [&str; 18] = [
+    "asc", "disabled", "example", "license", "map", "md", "md5", "meta", "off", "sample", "sha1",
+    "sha256", "sha512", "sig", "skip", "snap", "template", "tmpl",
+];
+
+/// Endings that are near enough to those of steps to be meant for one of them. Those of other languages are told before.
+const NEARLY: [(&str, &str); 10] = [
+    ("jsc", "js"),
+    ("jsx", "js"),
+    ("sj", "js"),
+    ("qsl", "sql"),
+    ("sq", "sql"),
+    ("sqlite", "sql"),
+    ("sqlite3", "sql"),
+    ("sqls", "sql"),
+    ("wast", "wasm"),
+    ("wat", "wasm"),
+];
+
+/// What a file is whose name is nearly that of a step.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Nearly {
+    /// An error, and why.
+    Strange(String),
+    /// Something known beside steps, and what.
+    Known(&'static str),
+}
+
+/// What a file is by its name, among the others of its directory; none where it is nowhere near to that of a step.
+pub(super) fn nearly(file_name: &str, others: &BTreeSet<String>) -> Option<Nearly> {
+    let strange = |why: String| Some(Nearly::Strange(why));
+    let trimmed = file_name.trim_end_matches([' ', '.']);
+    if trimmed.len() < file_name.len() && is_program(trimmed) {
+        return strange(
+            "ends with a space or a point, so that it is no step: rename it".to_owned(),
+        );
+    }
+    let Some((stem, ending)) = trimmed.rsplit_once('.') else {
+        return match is_of_a_step(trimmed) && !trimmed.contains(' ') {
+            true => strange("is named as a step, and has no ending: write .sql, .wasm or .js after its name, or move it away".to_owned()),
+            false => None,
+        };
+    };
+    let ending = ending.to_ascii_lowercase();
+    if is_program(stem) {
+        if without_ending(trimmed, ".txt").is_some() {
+            return strange(
+                "ends in .txt, so that it is no step: rename it, or move it away".to_owned(),
+            );
+        }
+        if COMPANIONS.contains(&&*ending) {
+            return Some(Nearly::Known(
+                "stands beside steps, and is none by its ending",
+            ));
+        }
+        let is_copy = COPIES.contains(&&*ending) && others.contains(stem);
+        if is_copy || BACKUPS.contains(&&*ending) {
+            return Some(Nearly::Known("a copy of the file before its last ending"));
+        }
+        return strange(format!(
+            "ends in .{ending}, so that it is no step, and `{stem}` {}: rename it, or move it away",
+            match others.contains(stem) {
+                true => "stands beside it",
+                false => "is not there",
+            }
+        ));
+    }
+    if !is_numbered(stem) {
+        return None;
+    }
+    let of = |kind: &StepKind| {
+        let known = kind.as_str();
+        let is_typo = known.len() > 2 && strsim::osa_distance(known, &ending) == 1;
+        (is_typo || NEARLY.contains(&(&*ending, known))).then_some(known)
+    };
+    let meant = StepKind::ALL.iter().find_map(of)?;
+    strange(format!(
+        "ends in .{ending}, so that it is no step: call it .{meant} when it is one, or move it away"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_nearly_a_step_is_told_and_what_is_known_beside_them_is_not() {
+        let others = BTreeSet::from(["0001_a.sql".to_owned()]);
+        let of = |name: &str| nearly(name, &others);
+        for name in [
+            "0003_x.sq1",
+            "0003_x.sqlx",
+            "0003_x.SLQ",
+            "V3__x.sq",
+            "R__x.sqk",
+            "0003_x.wams",
+            "0003_x.wat",
+            "0003_x.jsx",
+            "0003_x.SQL.txt",
+            "0003_x.wasm.tmp",
+            "0003_x.sql.bak",
+            "0003_x.sql.foo",
+            "0001_a.sql.foo",
+            "0003_x.sql ",
+            "0003_x",
+        ] {
+            assert!(matches!(of(name), Some(Nearly::Strange(_))), "{name}");
+        }
+        for name in [
+            "0001_a.sql.bak",
+            "0003_x.sql.orig",
+            "0003_x.sql.disabled",
+            "0003_x.sql.license",
+        ] {
+            assert!(matches!(of(name), Some(Nearly::Known(_))), "{name}");
+        }
+        for name in [
+            "README.md",
+            "README",
+            "schema.sq1",
+            "0003_notes.txt",
+            "0003_x.csv",
+            "0003_x.md",
+            "2024 plans",
+            "atlas.sum",
+            "Makefile",
+            "1.png",
+            "2024",
+        ] {
+            assert_eq!(of(name), None, "{name}");
+        }
+    }
+}

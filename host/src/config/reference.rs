@@ -1,0 +1,88 @@
+//! `${NAME}` and `${NAME:-text}` in values: how far they go, and which are none of ours.
+
+use super::dotenv::is_name;
+
+/// What stands after `${`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reference<'t> {
+    /// A variable, what stands for it when it has no value, and the text after the reference.
+    Variable {
+        name: &'t str,
+        otherwise: Option<&'t str>,
+        rest: &'t str,
+    },
+    /// A form of the shell that is not understood; why.
+    Unknown(String),
+    /// Something of others.
+    None,
+}
+
+/// Reads what comes after `${`. The text for want of a value may hold references itself.
+pub(super) fn reference(text: &str) -> Reference<'_> {
+    let end = text.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let (name, after) = text.split_at(end.unwrap_or(text.len()));
+    if !is_name(name) {
+        return Reference::None;
+    }
+    let inner = after.strip_prefix(":-");
+    let Some((otherwise, rest)) = closed(inner.unwrap_or(after)) else {
+        return Reference::Unknown(format!("`${{{name}` is never closed by a `}}`"));
+    };
+    match (inner.is_some(), otherwise) {
+        (true, otherwise) => Reference::Variable {
+            name,
+            otherwise: Some(otherwise),
+            rest,
+        },
+        (false, "") => Reference::Variable {
+            name,
+            otherwise: None,
+            rest,
+        },
+        // Such as `${summary.tenants}` of a template.
+        (false, other) if other.starts_with('.') => Reference::None,
+        (false, other) => Reference::Unknown(format!(
+            "`${{{name}{other}}}` is not understood: there are `${{{name}}}` and `${{{name}:-text}}`"
+        )),
+    }
+}
+
+/// The text up to the brace that closes it, and what comes after.
+fn closed(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0_usize;
+    let mut before = ' ';
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '{' if before == '$' => depth += 1,
+            '}' if depth == 0 => return Some((text.get(..at)?, text.get(at + 1..)?)),
+            '}' => depth -= 1,
+            _ => {}
+        }
+        before = letter;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_told_from_what_is_none_of_ours() {
+        let of = |name, otherwise, rest| Reference::Variable {
+            name,
+            otherwise,
+            rest,
+        };
+        assert_eq!(reference("A}x"), of("A", None, "x"));
+        assert_eq!(reference("A:-b}x}"), of("A", Some("b"), "x}"));
+        assert_eq!(reference("A:-${B:-c}}x"), of("A", Some("${B:-c}"), "x"));
+        assert_eq!(reference("A:-}"), of("A", Some(""), ""));
+        for text in ["a.b}", " A}", "}", "9}"] {
+            assert_eq!(reference(text), Reference::None, "{text}");
+        }
+        for text in ["A-b}", "A:?b}", "A:-${B}", "A", "A:=x}", "A/b/c}"] {
+            assert!(matches!(reference(text), Reference::Unknown(_)), "{text}");
+        }
+    }
+}

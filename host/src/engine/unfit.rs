@@ -1,0 +1,46 @@
+//! Pending steps in SQL of which one would fail for certain, told to whoever only looks.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::{Engine, sql_step};
+use crate::catalog::{StepFile, StepKind};
+
+/// What was found in files before, by their digests: a service is asked again and again.
+#[derive(Debug, Default)]
+pub(super) struct Judgements(Mutex<BTreeMap<String, Option<String>>>);
+
+impl Engine {
+    /// What is wrong with the text of these files, as far as they can be read.
+    pub(super) fn unfit<'f>(&self, files: impl Iterator<Item = &'f StepFile>) -> Vec<String> {
+        let digests = self.remembered_digests();
+        let mut known = self
+            .judgements
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut judged = BTreeMap::new();
+        for file in files.filter(|file| file.kind == StepKind::Sql) {
+            let Ok(digest) = digests.of(file) else {
+                continue;
+            };
+            let judgement = match known.remove(&digest) {
+                Some(judgement) => judgement,
+                None => self.judged(file),
+            };
+            judged.insert(digest, judgement);
+        }
+        let mut found: Vec<String> = judged.values().flatten().cloned().collect();
+        found.sort();
+        *known = judged;
+        found
+    }
+
+    fn judged(&self, file: &StepFile) -> Option<String> {
+        let (bytes, _) = self.remembered_digests().read(file).ok()?;
+        match sql_step::read(&*self.database, &self.options, file, &bytes) {
+            Ok(read) => Some(read.refusal?.into_error(file).to_string()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}
