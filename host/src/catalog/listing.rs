@@ -141,7 +141,9 @@ impl Listing {
                 let nearly = file_name::nearly_program(&file_name).map(str::to_owned);
                 match nearly.or_else(|| file_name::in_another_language(&file_name)) {
                     Some(why) => listing.strange.push(Strange { file_name, why }),
-                    None => listing.ignore(file_name, "neither .sql, .wasm nor a numbered .js"),
+                    None => {
+                        listing.ignore(file_name, "neither .sql, .wasm nor a numbered .js or .ts")
+                    }
                 }
                 continue;
             };
@@ -417,7 +419,7 @@ fn objection_to_directory(name: &str, path: &Path) -> io::Result<Option<String>>
     let is_library = name == script::LIBRARY;
     let is_program = |name: &str| {
         // What scripts import may be called anything.
-        file_name::is_program(name) && !(is_library && name.to_ascii_lowercase().ends_with(".js"))
+        file_name::is_program(name) && !(is_library && script::is_text(name))
     };
     let shown = |inner: PathBuf| {
         let inner = inner.strip_prefix(path).unwrap_or(&inner);
