@@ -14,11 +14,36 @@ use sha2::{Digest as _, Sha256};
 
 const GUESTS: &str = "../../guest-migrations";
 const TARGET: &str = "wasm32-wasip2";
-/// The package of the runner, and the profile with which it is built.
-const PACKAGE: &str = "wasmigrate-javascript-runner";
-const PROFILE: &str = "runner";
 
-const WORLDS: [&str; 2] = ["step", "transform"];
+/// A component: the guest, and how it is built.
+struct Part {
+    name: &'static str,
+    package: &'static str,
+    /// The feature that says which world it has.
+    world: Option<&'static str>,
+    profile: &'static str,
+}
+
+const PARTS: [Part; 3] = [
+    Part {
+        name: "javascript_step",
+        package: "wasmigrate-javascript-runner",
+        world: Some("step"),
+        profile: "runner",
+    },
+    Part {
+        name: "javascript_transform",
+        package: "wasmigrate-javascript-runner",
+        world: Some("transform"),
+        profile: "runner",
+    },
+    Part {
+        name: "typescript",
+        package: "wasmigrate-typescript-eraser",
+        world: None,
+        profile: "eraser",
+    },
+];
 
 /// What the runners are made of, below `guest-migrations`.
 const SOURCES: [&str; 6] = [
@@ -66,22 +91,21 @@ fn main() -> io::Result<()> {
             }
             let why = missing.why.replace('\n', " ");
             println!("cargo:warning=migrations in JavaScript cannot be run: {why}");
-            ([None, None], why)
+            (PARTS.map(|_| None), why)
         }
     };
-    for (world, runner) in WORLDS.iter().zip(runners) {
+    for (part, runner) in PARTS.iter().zip(runners) {
         let (digest, deflated) =
             runner.map_or_else(Default::default, |runner| (runner.digest, runner.deflated));
-        let name = format!("javascript_{world}");
-        fs::write(out.join(&name), deflated)?;
-        let name = name.to_uppercase();
+        fs::write(out.join(part.name), deflated)?;
+        let name = part.name.to_uppercase();
         println!("cargo:rustc-env=WASMIGRATE_{name}_DIGEST={digest}");
     }
     println!("cargo:rustc-env=WASMIGRATE_RUNNERS_MISSING={missing}");
     Ok(())
 }
 
-fn runners(out: &Path) -> Result<[Runner; 2], Missing> {
+fn runners(out: &Path) -> Result<[Runner; 3], Missing> {
     let tools = Tools::find()?;
     let failed = |what: &Path| {
         let what = what.display().to_string();
@@ -101,27 +125,28 @@ fn runners(out: &Path) -> Result<[Runner; 2], Missing> {
         let made = shared.join("made");
         let _ = fs::remove_dir_all(&made);
         fs::create_dir_all(&made).map_err(failed(&made))?;
-        for world in WORLDS {
-            let component = build(&tools, &shared, world)?;
+        for part in &PARTS {
+            let component = build(&tools, &shared, part)?;
             let deflated = miniz_oxide::deflate::compress_to_vec(&component, 9);
-            fs::write(made.join(world), deflated).map_err(failed(&made))?;
+            fs::write(made.join(part.name), deflated).map_err(failed(&made))?;
             fs::write(
-                made.join(format!("{world}.sha256")),
+                made.join(format!("{}.sha256", part.name)),
                 hexadecimal(&component),
             )
             .map_err(failed(&made))?;
         }
         fs::rename(&made, &kept).map_err(failed(&kept))?;
     }
-    let [step, transform] = WORLDS.map(|world| {
+    let [step, transform, typescript] = PARTS.map(|part| {
         Ok(Runner {
-            digest: fs::read_to_string(kept.join(format!("{world}.sha256")))?,
-            deflated: fs::read(kept.join(world))?,
+            digest: fs::read_to_string(kept.join(format!("{}.sha256", part.name)))?,
+            deflated: fs::read(kept.join(part.name))?,
         })
     });
     Ok([
         step.map_err(failed(&kept))?,
         transform.map_err(failed(&kept))?,
+        typescript.map_err(failed(&kept))?,
     ])
 }
 
@@ -174,7 +199,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn build(tools: &Tools, shared: &Path, world: &str) -> Result<Vec<u8>, Missing> {
+fn build(tools: &Tools, shared: &Path, part: &Part) -> Result<Vec<u8>, Missing> {
     let missing = |why: String| Missing { why, watched: None };
     let guests = fs::canonicalize(GUESTS).map_err(|error| missing(format!("{GUESTS}: {error}")))?;
     let home =
@@ -198,8 +223,8 @@ fn build(tools: &Tools, shared: &Path, world: &str) -> Result<Vec<u8>, Missing> 
     cargo
         .current_dir(&guests)
         .args(["build", "--quiet", "--locked", "--target", TARGET])
-        .args(["--package", PACKAGE, "--features", world])
-        .args(["--profile", PROFILE])
+        .args(["--package", part.package, "--profile", part.profile])
+        .args(part.world.iter().flat_map(|world| ["--features", world]))
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}"))
         .env("RQUICKJS_SYS_NO_WASI_SDK", "1")
@@ -228,8 +253,8 @@ fn build(tools: &Tools, shared: &Path, world: &str) -> Result<Vec<u8>, Missing> 
     }
     let component = target
         .join(TARGET)
-        .join(PROFILE)
-        .join(format!("{}.wasm", PACKAGE.replace('-', "_")));
+        .join(part.profile)
+        .join(format!("{}.wasm", part.package.replace('-', "_")));
     fs::read(&component).map_err(|error| missing(format!("{}: {error}", component.display())))
 }
 

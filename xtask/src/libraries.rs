@@ -43,17 +43,23 @@ const SYSTEM: &str = "x86_64-unknown-linux-gnu";
 pub(crate) const GUESTS: &str = "guest-migrations";
 const GUESTS_SYSTEM: &str = "wasm32-wasip2";
 
-/// The guest that is a part of the host's binary, and the package that has it in it.
-const RUNNER: &str = "wasmigrate-javascript-runner";
+/// The guests that are a part of the host's binary, and the package that has them in it.
+const RUNNERS: [&str; 2] = [
+    "wasmigrate-javascript-runner",
+    "wasmigrate-typescript-eraser",
+];
 const HOLDER: &str = "wasmigrate-runners";
 
 /// All packages, by cargo's names for them: those of the host on the system that releases are for, and those of the guests.
 pub(crate) fn all() -> Result<BTreeMap<String, Library>> {
     let mut all = of_workspace(&cargo::root(), SYSTEM)?;
     let guests = of_workspace(&cargo::root().join(GUESTS), GUESTS_SYSTEM)?;
-    let runner = guests.iter().find(|(_, guest)| guest.name == RUNNER);
-    let runner = runner.map(|(id, _)| id.clone());
-    let runner = runner.with_context(|| format!("there is no package `{RUNNER}`"))?;
+    let mut runners = Vec::new();
+    for name in RUNNERS {
+        let runner = guests.iter().find(|(_, guest)| guest.name == name);
+        let runner = runner.map(|(id, _)| id.clone());
+        runners.push(runner.with_context(|| format!("there is no package `{name}`"))?);
+    }
     for (id, library) in guests {
         match all.entry(id) {
             Entry::Vacant(entry) => {
@@ -70,7 +76,7 @@ pub(crate) fn all() -> Result<BTreeMap<String, Library>> {
     let holder = holders
         .next()
         .with_context(|| format!("there is no package `{HOLDER}`"))?;
-    holder.runs_with.push(runner);
+    holder.runs_with.append(&mut runners);
     Ok(all)
 }
 

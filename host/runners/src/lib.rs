@@ -21,6 +21,12 @@ pub static JAVASCRIPT_TRANSFORM: Option<Runner> = runner(
     include_bytes!(concat!(env!("OUT_DIR"), "/javascript_transform")),
 );
 
+/// What makes JavaScript of TypeScript; none when it was not built.
+pub static TYPESCRIPT: Option<Runner> = runner(
+    env!("WASMIGRATE_TYPESCRIPT_DIGEST"),
+    include_bytes!(concat!(env!("OUT_DIR"), "/typescript")),
+);
+
 /// Why runners were not built; empty when they were.
 pub const MISSING: &str = env!("WASMIGRATE_RUNNERS_MISSING");
 

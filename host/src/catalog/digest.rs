@@ -102,7 +102,7 @@ impl Digests {
 
     /// The digest of a file; the file is read only when it was not before, or has changed.
     pub fn of(&self, file: &StepFile) -> Result<String, Error> {
-        if file.kind == StepKind::JavaScript {
+        if file.kind.is_script() {
             return Ok(self.script(file)?.digest);
         }
         match self.recall(file)? {
@@ -147,7 +147,7 @@ impl Digests {
 
     /// Reads a file; returns its bytes and their digest: of a script, with what it imports.
     pub fn read(&self, file: &StepFile) -> Result<(Vec<u8>, String), Error> {
-        if file.kind == StepKind::JavaScript {
+        if file.kind.is_script() {
             let script = self.script(file)?;
             let text = script.modules.into_iter().next().map(|module| module.text);
             return Ok((text.unwrap_or_default().into_bytes(), script.digest));

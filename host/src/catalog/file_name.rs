@@ -7,6 +7,7 @@
 use super::StepKind;
 use super::meant_for::MeantFor;
 use super::repeatable::{is_repeatable_name, repeatable_index};
+use super::script::is_declarations;
 use super::version::Version;
 use crate::database::Kind;
 
@@ -16,9 +17,9 @@ pub(super) const BASELINE: &str =
 
 /// What becomes of a migration that cannot be run.
 pub(super) const WAY_ON: &str =
-    "which cannot be run here: write it as SQL, as NNNN_name.js or as a component";
+    "which cannot be run here: write it as SQL, as NNNN_name.js or NNNN_name.ts, or as a component";
 
-/// Endings of migrations that other tools run and that cannot be run here.
+/// Endings of migrations that other tools run and that cannot be run here, or not without a number.
 const OTHER_LANGUAGES: [&str; 46] = [
     "bash", "cjs", "clj", "coffee", "cql", "cr", "cs", "csx", "cts", "dart", "ddl", "edn", "erb",
     "ex", "exs", "fizz", "fs", "fsx", "go", "groovy", "gz", "hs", "j2", "java", "json", "kt",
@@ -59,8 +60,9 @@ impl Parts {
             .into_iter()
             .map(|form| (form.ending(), form))
             .find_map(|(ending, form)| Some((without_ending(file_name, ending)?, form)))?;
-        // Scripts without a number are what JavaScript's own tools keep beside migrations: settings, an index.
-        if form == StepKind::JavaScript && version(stem).is_none() && !is_repeatable_name(stem) {
+        // Scripts without a number are what the tools of these languages keep beside migrations: settings, an index.
+        let has_number = version(stem).is_some() || is_repeatable_name(stem);
+        if form.is_script() && (!has_number || is_declarations(file_name)) {
             return None;
         }
         let (mut meant_for, mut undoes, mut is_baseline) = (None, false, false);
@@ -105,7 +107,7 @@ pub(super) fn is_program(file_name: &str) -> bool {
 pub(super) fn in_another_language(file_name: &str) -> Option<String> {
     let (stem, ending) = file_name.rsplit_once('.')?;
     let ending = ending.to_ascii_lowercase();
-    (is_numbered(stem) && OTHER_LANGUAGES.contains(&&*ending))
+    (is_numbered(stem) && OTHER_LANGUAGES.contains(&&*ending) && !is_declarations(file_name))
         .then(|| format!("is a migration of another form (.{ending}), {WAY_ON}"))
 }
 

@@ -143,7 +143,9 @@ impl Listing {
                 match other.or_else(|| nearly(&file_name, &names)) {
                     Some(Nearly::Strange(why)) => listing.strange.push(Strange { file_name, why }),
                     Some(Nearly::Known(what)) => listing.ignore(file_name, what),
-                    None => listing.ignore(file_name, "neither .sql, .wasm nor a numbered .js"),
+                    None => {
+                        listing.ignore(file_name, "neither .sql, .wasm nor a numbered .js or .ts")
+                    }
                 }
                 continue;
             };
@@ -419,7 +421,7 @@ fn objection_to_directory(name: &str, path: &Path) -> io::Result<Option<String>>
     let is_library = name == script::LIBRARY;
     let is_program = |name: &str| {
         // What scripts import may be called anything.
-        file_name::is_program(name) && !(is_library && name.to_ascii_lowercase().ends_with(".js"))
+        file_name::is_program(name) && !(is_library && script::is_text(name))
     };
     let shown = |inner: PathBuf| {
         let inner = inner.strip_prefix(path).unwrap_or(&inner);

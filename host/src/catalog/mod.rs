@@ -1,7 +1,7 @@
 //! The steps on disk: their names, order and checksums.
 //!
-//! A catalog is one directory of files `NNNN_name.sql`, `NNNN_name.wasm` and `NNNN_name.js`; a file `NNNN_name.postgres.sql` is meant for
-//! one database alone, `NNNN_name.down.sql` undoes `NNNN_name.up.sql`, and `R__name.sql` runs whenever it has changed.
+//! A catalog is one directory of files `NNNN_name.sql`, `NNNN_name.wasm`, `NNNN_name.js` and `NNNN_name.ts`; a file `NNNN_name.postgres.sql` is
+//! meant for one database alone, `NNNN_name.down.sql` undoes `NNNN_name.up.sql`, and `R__name.sql` runs whenever it has changed.
 //! Directories of other tools are read as they are.
 //! What is SQL, a component or a script by its ending and nothing of this is an error. This room reads files and compares them with
 //! what was applied; it runs nothing, and compiles nothing.
@@ -49,7 +49,7 @@ pub use error::{Error, Strange};
 pub(crate) use file_name::diesels_version;
 pub use inside::{check_inside, read_text_inside};
 pub use new_project::{Ci, new_project};
-pub use new_step::{NewStep, new_step};
+pub use new_step::{Language, NewStep, new_step};
 pub use repeatable::{is_seed, running_order, runs_last};
 pub use role::Role;
 pub use script::Script;
@@ -73,11 +73,19 @@ pub enum StepKind {
     /// A script in JavaScript.
     #[serde(rename = "js")]
     JavaScript,
+    /// A script in TypeScript.
+    #[serde(rename = "ts")]
+    TypeScript,
 }
 
 impl StepKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Sql, Self::Wasm, Self::JavaScript];
+    pub const ALL: [Self; 4] = [Self::Sql, Self::Wasm, Self::JavaScript, Self::TypeScript];
+
+    /// Whether it is a script: text, with files that it imports.
+    pub fn is_script(self) -> bool {
+        matches!(self, Self::JavaScript | Self::TypeScript)
+    }
 
     /// Its name, which is the ending of its file's name without the point.
     pub fn as_str(self) -> &'static str {
@@ -85,6 +93,7 @@ impl StepKind {
             Self::Wasm => "wasm",
             Self::Sql => "sql",
             Self::JavaScript => "js",
+            Self::TypeScript => "ts",
         }
     }
 
@@ -94,6 +103,7 @@ impl StepKind {
             Self::Wasm => ".wasm",
             Self::Sql => ".sql",
             Self::JavaScript => ".js",
+            Self::TypeScript => ".ts",
         }
     }
 }

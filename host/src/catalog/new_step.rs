@@ -3,8 +3,8 @@
 //! The directory is locked meanwhile, and a file that is there is never written over: two people who begin a step at the same
 //! time get two numbers.
 
-mod javascript;
 mod manner;
+mod script;
 mod sections;
 mod template;
 mod understood;
@@ -22,11 +22,23 @@ const MOST_NAME_BYTES: usize = 255;
 /// How much of a name that is too long is shown.
 const SHOWN_LETTERS: usize = 40;
 
+/// In which language a new step is begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// SQL.
+    #[default]
+    Sql,
+    /// A script in JavaScript.
+    JavaScript,
+    /// A script in TypeScript.
+    TypeScript,
+}
+
 /// What a new step is to be.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NewStep {
-    /// A script in JavaScript rather than SQL.
-    pub in_javascript: bool,
+    /// Its language.
+    pub language: Language,
     /// With a part that undoes it.
     pub with_reset: bool,
 }
@@ -59,9 +71,10 @@ pub fn new_step(
         why,
     })?;
     let mut made = Vec::new();
-    let files = match step.in_javascript {
-        true => javascript::files(&stem, &name, step.with_reset),
-        false => template::files(&manner, &stem, step.with_reset),
+    let files = match step.language {
+        Language::Sql => template::files(&manner, &stem, step.with_reset),
+        Language::JavaScript => script::javascript(&stem, &name, step.with_reset),
+        Language::TypeScript => script::typescript(&stem, &name, step.with_reset),
     };
     let is_too_long = |name: &str| name.split('/').any(|part| part.len() > MOST_NAME_BYTES);
     if files.iter().any(|(file_name, _)| is_too_long(file_name)) {
@@ -79,7 +92,7 @@ pub fn new_step(
             fs::create_dir_all(parent).map_err(failed(parent))?;
         }
         // The types are there from the second script on.
-        if path.ends_with(javascript::TYPES) && path.exists() {
+        if path.ends_with(script::TYPES) && path.exists() {
             continue;
         }
         let mut file = File::create_new(&path).map_err(failed(&path))?;
@@ -91,7 +104,7 @@ pub fn new_step(
 
 /// A name as files have it: small letters, digits and underscores.
 fn cleaned(name: &str) -> Result<String, Error> {
-    let stem = [".sql", ".js"]
+    let stem = [".sql", ".js", ".ts"]
         .into_iter()
         .find_map(|ending| name.strip_suffix(ending))
         .unwrap_or(name);

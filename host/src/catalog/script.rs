@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::StepKind;
 use super::content::sha256;
 use super::inside::check_inside;
 use crate::input;
@@ -21,6 +22,18 @@ const MOST_MODULES: usize = 1_000;
 
 /// How long a script and what it imports may be, in bytes: each instance of its runner reads all of it.
 const MOST_BYTES: usize = 8 << 20;
+
+/// Whether a file holds types for editors and nothing that runs, by its name.
+pub(super) fn is_declarations(file_name: &str) -> bool {
+    file_name.to_ascii_lowercase().ends_with(".d.ts")
+}
+
+/// Whether a file is text of a language of scripts, by its ending.
+pub(super) fn is_text(file_name: &str) -> bool {
+    let name = file_name.to_ascii_lowercase();
+    let mut scripts = StepKind::ALL.into_iter().filter(|kind| kind.is_script());
+    scripts.any(|kind| name.ends_with(kind.ending()))
+}
 
 /// A file of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]

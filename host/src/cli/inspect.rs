@@ -1,6 +1,6 @@
 //! `inspect`: what a component is, and what it may do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -41,10 +41,7 @@ pub(super) async fn run(
     let file = StepFile {
         index: 0,
         name: file_name.clone(),
-        kind: match arguments.step.extension() {
-            Some(ending) if ending.eq_ignore_ascii_case("js") => StepKind::JavaScript,
-            _ => StepKind::Wasm,
-        },
+        kind: form(&arguments.step),
         file_name,
         path: arguments.step.clone(),
         undo: None,
@@ -65,6 +62,17 @@ pub(super) async fn run(
         show(&file.file_name, &inspection, arguments.wit, terminal);
     }
     Ok(0)
+}
+
+/// The form of a file by its ending; what has none of a script is taken for a component.
+fn form(step: &Path) -> StepKind {
+    let is_of = |kind: &StepKind| {
+        let ending = kind.ending().trim_start_matches('.');
+        let extension = step.extension();
+        extension.is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
+    };
+    let mut scripts = StepKind::ALL.into_iter().filter(|kind| kind.is_script());
+    scripts.find(is_of).unwrap_or(StepKind::Wasm)
 }
 
 fn show(file_name: &str, inspection: &Inspection, with_wit: bool, terminal: &Terminal) {

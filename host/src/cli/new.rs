@@ -18,6 +18,19 @@ pub(super) struct NewArguments {
     /// Begin a script in JavaScript instead of SQL, with the types of what it may call beside it
     #[arg(long)]
     js: bool,
+    /// The same in TypeScript
+    #[arg(long, conflicts_with = "js")]
+    ts: bool,
+}
+
+impl NewArguments {
+    fn language(&self) -> catalog::Language {
+        match (self.js, self.ts) {
+            (true, _) => catalog::Language::JavaScript,
+            (false, true) => catalog::Language::TypeScript,
+            (false, false) => catalog::Language::Sql,
+        }
+    }
 }
 
 pub(super) fn run(
@@ -43,7 +56,7 @@ pub(super) fn run(
         &config.migrations,
         &arguments.name,
         catalog::NewStep {
-            in_javascript: arguments.js,
+            language: arguments.language(),
             with_reset: arguments.reset,
         },
         now,
@@ -53,7 +66,7 @@ pub(super) fn run(
         },
     )
     .map_err(|error| anyhow::anyhow!("{error}"))?;
-    if arguments.js
+    if arguments.language() != catalog::Language::Sql
         && let Some(why) = sandbox::without_scripts()
     {
         terminal.warning(&why);

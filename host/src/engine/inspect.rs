@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::nowhere::nowhere;
 use super::step_output::{StepIdentity, StepOutput};
 use super::transaction::StepTransaction;
-use crate::catalog::{Digests, Error, StepFile, StepKind};
+use crate::catalog::{Digests, Error, StepFile};
 use crate::database::Stop;
 use crate::journal::Phase;
 use crate::sandbox::{self, Interface, Recorded, Transformation};
@@ -42,7 +42,7 @@ pub(super) async fn inspect(
     let digests = Digests::forgetful();
     let started = engine.sandbox()?;
     let read = || -> Result<_, Error> {
-        if file.kind == StepKind::JavaScript {
+        if file.kind.is_script() {
             let script = digests.script(file)?;
             let size = script.modules.iter().map(|module| module.text.len()).sum();
             // Nor does it see the settings.

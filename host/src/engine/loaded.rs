@@ -151,9 +151,7 @@ impl Loader<'_> {
             Some(sandbox) if file.kind == StepKind::Wasm => {
                 self.load_component(sandbox, file, &label)
             }
-            Some(sandbox) if file.kind == StepKind::JavaScript => {
-                self.load_script(sandbox, file, &label)
-            }
+            Some(sandbox) if file.kind.is_script() => self.load_script(sandbox, file, &label),
             _ => self.load_sql(file, &mut refusal),
         };
         let (program, digest) = loaded.map_err(|failure| failure.of(&label, Phase::Prepare))?;

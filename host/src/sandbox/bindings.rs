@@ -34,6 +34,15 @@ pub mod runner {
     });
 }
 
+/// What takes the types out of TypeScript.
+pub mod eraser {
+    wasmtime::component::bindgen!({
+        path: "../guest-migrations/runners/wit",
+        world: "eraser",
+        exports: { default: async },
+    });
+}
+
 /// The world of transformations, with the types of the other.
 pub mod transform {
     wasmtime::component::bindgen!({

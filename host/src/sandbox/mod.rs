@@ -23,6 +23,7 @@ mod script;
 mod state;
 mod ticker;
 mod transform;
+mod typescript;
 mod wasi;
 
 use std::collections::BTreeMap;

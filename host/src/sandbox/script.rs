@@ -14,6 +14,7 @@ use wasmtime::component::{HasSelf, Linker, ResourceTable, ResourceType};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use super::bindings::StepPre;
+use super::bindings::eraser::EraserPre;
 use super::bindings::runner::wasmigrate::runner::script::{self, Host, Module as GivenModule};
 use super::bindings::runner::{Form, RunnerPre};
 use super::bindings::transform::TransformPre;
@@ -59,6 +60,7 @@ pub fn without_scripts() -> Option<String> {
 pub(super) struct Runners<H: 'static> {
     step: Mutex<Option<Arc<StepRunner<H>>>>,
     transform: Mutex<Option<Arc<TransformRunner>>>,
+    pub(super) eraser: Mutex<Option<EraserPre<TransformState>>>,
 }
 
 /// What runs scripts that are steps, and tells what a script is.
@@ -81,6 +83,7 @@ impl<H> Default for Runners<H> {
         Self {
             step: Mutex::new(None),
             transform: Mutex::new(None),
+            eraser: Mutex::new(None),
         }
     }
 }
@@ -177,6 +180,7 @@ impl<H: StepHost> Sandbox<H> {
         stop: &Stop,
     ) -> Result<Component<H>, Error> {
         let runner = self.step_runner(stop)?;
+        let script = &self.without_types(script, stop)?;
         let (world, interface, digest) = match self.form(&runner, script, settings, stop)? {
             Form::Step => (
                 World::Step(runner.linked.clone()),
@@ -276,7 +280,7 @@ impl<H: StepHost> Sandbox<H> {
         interface
     }
 
-    fn runner(
+    pub(super) fn runner(
         &self,
         runner: Option<&Runner>,
         stop: &Stop,
@@ -299,9 +303,7 @@ impl<H: StepHost> Sandbox<H> {
         settings: &Arc<BTreeMap<String, String>>,
         stop: &Stop,
     ) -> Result<Form, Error> {
-        let deadline = Duration::from_secs(self.limits.deadline_seconds).min(INSPECTION);
-        let stop = stop.child();
-        stop.set_deadline(Some(deadline));
+        let (deadline, stop) = self.inspection(stop);
         let asked = async {
             let mut store = self.asking(script, settings, &stop);
             let output = store.data().inner.output.clone();
@@ -326,18 +328,32 @@ impl<H: StepHost> Sandbox<H> {
                 Error::Load(crate::output::cut(&why, most))
             })
         };
-        // Whoever asks may be inside a runtime already, which may not wait for another on the same thread.
-        std::thread::scope(|scope| {
-            let asking = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_time()
-                    .build()
-                    .map_err(|error| Error::Host(error.to_string()))?;
-                runtime.block_on(asked)
-            });
-            let unknown = |_| Err(Error::Host("the script could not be read".to_owned()));
-            asking.join().unwrap_or_else(unknown)
-        })
+        finish(asked)
+    }
+
+    /// How long reading a script may take, and what ends it then.
+    pub(super) fn inspection(&self, stop: &Stop) -> (Duration, Stop) {
+        let deadline = Duration::from_secs(self.limits.deadline_seconds).min(INSPECTION);
+        let stop = stop.child();
+        stop.set_deadline(Some(deadline));
+        (deadline, stop)
+    }
+
+    /// The data of a store before any step runs.
+    pub(super) fn unread(&self, script: Option<&Modules>) -> TransformState {
+        let output = Output::new(Arc::new(Unread), &self.limits);
+        let recorded = Recorded {
+            started_at: 0,
+            seed: 0,
+        };
+        TransformState {
+            limits: self.limits.clone(),
+            limiter: Limiter::new(&self.limits),
+            table: ResourceTable::new(),
+            wasi: wasi::context(recorded, &output),
+            output,
+            script: script.cloned(),
+        }
     }
 
     fn asking(
@@ -346,21 +362,8 @@ impl<H: StepHost> Sandbox<H> {
         settings: &Arc<BTreeMap<String, String>>,
         stop: &Stop,
     ) -> Store<Asked> {
-        let output = Output::new(Arc::new(Unread), &self.limits);
-        let recorded = Recorded {
-            started_at: 0,
-            seed: 0,
-        };
-        let inner = TransformState {
-            limits: self.limits.clone(),
-            limiter: Limiter::new(&self.limits),
-            table: ResourceTable::new(),
-            wasi: wasi::context(recorded, &output),
-            output,
-            script: Some(Arc::clone(script)),
-        };
         let asked = Asked {
-            inner,
+            inner: self.unread(Some(script)),
             settings: Arc::clone(settings),
         };
         let mut store = Store::new(&self.engine, asked);
@@ -368,6 +371,24 @@ impl<H: StepHost> Sandbox<H> {
         self.bound(&mut store, stop);
         store
     }
+}
+
+/// Waits for what is asked of a script. Whoever asks may be inside a runtime already, which may not wait for another on the same
+/// thread.
+pub(super) fn finish<T: Send>(
+    asked: impl Future<Output = Result<T, Error>> + Send,
+) -> Result<T, Error> {
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .map_err(|error| Error::Host(error.to_string()))?;
+            runtime.block_on(asked)
+        });
+        let unknown = |_| Err(Error::Host("the script could not be read".to_owned()));
+        asking.join().unwrap_or_else(unknown)
+    })
 }
 
 /// The interface that is not there while a script is asked what it is.
@@ -404,6 +425,6 @@ fn without_database(
     Ok(())
 }
 
-fn host_failed(error: wasmtime::Error) -> Error {
+pub(super) fn host_failed(error: wasmtime::Error) -> Error {
     Error::Host(format!("{error:#}"))
 }

@@ -1,8 +1,9 @@
-//! Steps that are scripts in JavaScript.
+//! Steps that are scripts.
 
 mod either;
 mod everywhere;
 mod transform;
+mod typescript;
 mod values;
 
 use crate::place::Place;

@@ -26,6 +26,9 @@ const NODES: [&str; 3] = [
     "module is not defined",
     "require is not defined",
 ];
+/// What QuickJS says of a name that a module does not export: in TypeScript it may be one of a type.
+const NO_EXPORT: &str = "Could not find export";
+const A_TYPE: &str = "a type is imported by `import type`";
 const NO_NODE: &str = "this is a module for Node.js; a step is a module of the language itself, with `export function migrate(db)`";
 
 /// An evaluated script.
@@ -62,9 +65,13 @@ impl Script {
         let evaluated = context.with(|ctx| {
             evaluate(&ctx, &main).catch(&ctx).map_err(|error| {
                 let message = Thrown::of(&ctx, error).message;
-                match NODES.iter().any(|name| message.contains(name)) {
-                    true => format!("{message}: {NO_NODE}"),
-                    false => message,
+                let is_typescript = main.name.to_ascii_lowercase().ends_with(".ts");
+                if NODES.iter().any(|name| message.contains(name)) {
+                    format!("{message}: {NO_NODE}")
+                } else if is_typescript && message.contains(NO_EXPORT) {
+                    format!("{message}: {A_TYPE}")
+                } else {
+                    message
                 }
             })
         });

@@ -49,11 +49,7 @@ pub(super) fn check(directory: &Path, seeds: &Seeds) -> Result<(), Error> {
             })?;
             SqlStep::parse(&step.file_name, &bytes)?;
         }
-        for step in catalog
-            .steps
-            .values()
-            .filter(|step| step.kind == StepKind::JavaScript)
-        {
+        for step in catalog.steps.values().filter(|step| step.kind.is_script()) {
             let text = fs::read(&step.path).map_err(|source| Error::File {
                 path: step.path.clone(),
                 source,
@@ -64,8 +60,10 @@ pub(super) fn check(directory: &Path, seeds: &Seeds) -> Result<(), Error> {
                     directory: directory.to_owned(),
                     files: vec![Strange {
                         file_name: step.file_name.clone(),
-                        why: "is a migration of another form (.js): it exports neither `migrate` nor a `transform`"
-                            .to_owned(),
+                        why: format!(
+                            "is a migration of another form ({}): it exports neither `migrate` nor a `transform`",
+                            step.kind.ending()
+                        ),
                     }],
                     hint: "write it as a step, or move it away",
                 });

@@ -3,3 +3,4 @@
 mod errors;
 mod hostile;
 pub mod imports;
+mod types;

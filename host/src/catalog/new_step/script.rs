@@ -7,8 +7,8 @@ pub(super) const TYPES: &str = "lib/wasmigrate.d.ts";
 const DECLARATIONS: &str =
     include_str!("../../../../guest-migrations/runners/javascript/wasmigrate.d.ts");
 
-/// The names of a script's files in its directory, and what they hold.
-pub(super) fn files(stem: &str, name: &str, with_reset: bool) -> Vec<(String, String)> {
+/// The names of the files of a script in JavaScript in its directory, and what they hold.
+pub(super) fn javascript(stem: &str, name: &str, with_reset: bool) -> Vec<(String, String)> {
     let summary = name.replace('_', " ");
     let mut text = format!(
         "/// <reference path=\"{TYPES}\" />\n\
@@ -31,8 +31,32 @@ pub(super) fn files(stem: &str, name: &str, with_reset: bool) -> Vec<(String, St
              export function reset(db) {}\n",
         );
     }
+    with_types(format!("{stem}.js"), text)
+}
+
+/// The same in TypeScript.
+pub(super) fn typescript(stem: &str, name: &str, with_reset: bool) -> Vec<(String, String)> {
+    let summary = name.replace('_', " ");
+    let mut text = format!(
+        "/// <reference path=\"{TYPES}\" />\n\
+         import {{ info, type Database }} from 'wasmigrate';\n\n\
+         export const summary = '{summary}';\n\n\
+         /** What the running application tolerates: new tables and columns, copies of data. */\n\
+         export function migrate(db: Database): void {{\n  info('nothing to do yet');\n}}\n\n\
+         /** The short cut-over: constraints, renames, drops. */\n\
+         export function finalize(db: Database): void {{}}\n"
+    );
+    if with_reset {
+        text.push_str(
+            "\n/** What takes back `migrate`. */\nexport function reset(db: Database): void {}\n",
+        );
+    }
+    with_types(format!("{stem}.ts"), text)
+}
+
+fn with_types(file_name: String, text: String) -> Vec<(String, String)> {
     vec![
-        (format!("{stem}.js"), text),
+        (file_name, text),
         (TYPES.to_owned(), DECLARATIONS.to_owned()),
     ]
 }
