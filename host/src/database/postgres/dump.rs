@@ -1,14 +1,9 @@
 //! The schema as `pg_dump` writes it: the program is the user's own, which must not be older than the server.
 
-use std::io;
-use std::process::Command;
-
 use super::super::{Access, Error, ErrorKind, JOURNAL_PREFIX, Result, Session, Stop, quote, texts};
-use super::address::{Address, Endpoint, SslMode};
+use super::pg_dump::{self, PROGRAM};
 use super::pool::Postgres;
 use super::state::PostgresSession;
-
-const PROGRAM: &str = "pg_dump";
 
 /// What else than a random word stands in the lines `\\restrict`, so that the same schema is the same text.
 const KEY: &str = "--restrict-key=wasmigrate";
@@ -30,11 +25,8 @@ impl Postgres {
         let journals = texts(&reading.rows(JOURNALS, &[]).await?).unwrap_or_default();
         session.roll_back()?;
         let failed = |message: String| Error::new(ErrorKind::Unavailable, message);
-        let address = &self.0.address;
-        let variable = |name: &str| std::env::var(name).ok();
-        let password = address.password(&variable).map_err(failed)?;
         let run = |key: Option<&str>| {
-            let mut command = Command::new(PROGRAM);
+            let mut command = pg_dump::command(self)?;
             command
                 .args(["--schema-only", "--no-owner"])
                 .arg(format!("--exclude-table=*.{JOURNAL_PREFIX}*"))
@@ -43,31 +35,20 @@ impl Postgres {
                         .iter()
                         .map(|schema| format!("--exclude-schema={}", quote(schema))),
                 )
-                .args(key)
-                .arg(format!("--dbname={}", conninfo(address)));
-            if let Some(password) = &password {
-                command.env("PGPASSWORD", password);
-            }
-            command.output()
+                .args(key);
+            command
+                .output()
+                .map_err(|error| pg_dump::not_started(&error))
         };
-        let mut output = run(Some(KEY));
+        let mut output = run(Some(KEY))?;
         // Older ones do not know it, and have no such lines.
         let is_unknown = |output: &std::process::Output| {
             !output.status.success()
                 && String::from_utf8_lossy(&output.stderr).contains("restrict-key")
         };
-        if output.as_ref().is_ok_and(is_unknown) {
-            output = run(None);
+        if is_unknown(&output) {
+            output = run(None)?;
         }
-        let output = output.map_err(|error| {
-            failed(match error.kind() {
-                io::ErrorKind::NotFound => format!(
-                    "there is no `{PROGRAM}`, which writes a schema of PostgreSQL: install the package `postgresql-client` (Debian, \
-                     Ubuntu), `postgresql` (Fedora, Arch) or `libpq` (Homebrew)"
-                ),
-                _ => format!("`{PROGRAM}` cannot be started: {error}"),
-            })
-        })?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(failed(format!(
@@ -78,39 +59,4 @@ impl Postgres {
         String::from_utf8(output.stdout)
             .map_err(|_| failed(format!("what `{PROGRAM}` writes is not UTF-8")))
     }
-}
-
-/// The address for a program that uses libpq, but for the password.
-fn conninfo(address: &Address) -> String {
-    let (mut hosts, mut ports) = (Vec::new(), Vec::new());
-    for server in address.each() {
-        let (host, port) = match &server.endpoint {
-            Endpoint::Tcp(host, port) => (host.clone(), port),
-            Endpoint::Unix(directory, port) => (directory.display().to_string(), port),
-        };
-        hosts.push(host);
-        ports.push(port.to_string());
-    }
-    let ssl_mode = match address.ssl_mode {
-        SslMode::Disable => "disable",
-        SslMode::Prefer => "prefer",
-        SslMode::Require => "require",
-        SslMode::VerifyCa => "verify-ca",
-        SslMode::VerifyFull => "verify-full",
-    };
-    let root = address.root_certificate.as_ref();
-    let said = [
-        ("host", Some(hosts.join(","))),
-        ("port", Some(ports.join(","))),
-        ("user", Some(address.user.clone())),
-        ("dbname", Some(address.database.clone())),
-        ("sslmode", Some(ssl_mode.to_owned())),
-        ("sslrootcert", root.map(|file| file.display().to_string())),
-        ("options", address.options.clone()),
-    ];
-    let said = said.into_iter().filter_map(|(name, value)| {
-        let value = value?.replace('\\', "\\\\").replace('\'', "\\'");
-        Some(format!("{name}='{value}'"))
-    });
-    said.collect::<Vec<_>>().join(" ")
 }

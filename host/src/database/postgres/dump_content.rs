@@ -1,17 +1,11 @@
 //! A database as the script that makes it again, by PostgreSQL's own program.
 //! <https://www.postgresql.org/docs/current/app-pgdump.html>
 
-use std::io;
-use std::process::Command;
-
 use super::super::{Error, ErrorKind, Result, quote};
-use super::address::Endpoint;
 use super::lexer::Rules;
+use super::pg_dump::{self, PROGRAM};
 use super::pool::Postgres;
 use super::statements;
-
-/// The program, which must be as new as the server.
-const PROGRAM: &str = "pg_dump";
 
 /// The schemas of journals.
 const JOURNALS: &str = "wasmigrate*";
@@ -20,42 +14,19 @@ impl Postgres {
     /// The whole content without the journal, as `pg_dump` writes it, with the rights of others. It can be made again by
     /// another role, in a database in which `schema` is there.
     pub fn dump_content(&self, schema: Option<&str>) -> Result<String> {
-        let address = &self.0.address;
-        let (host, port) = match &address.endpoint {
-            Endpoint::Tcp(host, port) => (host.clone(), port),
-            Endpoint::Unix(directory, port) => (directory.display().to_string(), port),
-        };
-        let mut command = Command::new(PROGRAM);
-        command
-            .args(["--no-owner", "--exclude-schema", JOURNALS])
-            .env("PGHOST", host)
-            .env("PGPORT", port.to_string())
-            .env("PGUSER", &address.user)
-            .env("PGDATABASE", &address.database);
+        let mut command = pg_dump::command(self)?;
+        command.args(["--no-owner", "--exclude-schema", JOURNALS]);
         if let Some(schema) = &self.0.options.journal_schema {
             command.args(["--exclude-schema", schema]);
         }
-        // Arguments are there for everybody to see.
-        let variable = |name: &str| std::env::var(name).ok();
-        let password = address.password(&variable);
-        let password = password.map_err(|message| Error::new(ErrorKind::Other, message))?;
-        if let Some(password) = password {
-            command.env("PGPASSWORD", password);
-        }
         let failed = |message: String| Error::new(ErrorKind::Other, message);
-        let output = command.output().map_err(|error| {
-            failed(match error.kind() {
-                io::ErrorKind::NotFound => format!(
-                    "`{PROGRAM}` is not there: install the client programs of PostgreSQL, as new as the server"
-                ),
-                _ => format!("cannot start `{PROGRAM}`: {error}"),
-            })
-        })?;
+        let output = command.output();
+        let output = output.map_err(|error| pg_dump::not_started(&error))?;
         match output.status.success() {
             true => {
                 let script = String::from_utf8(output.stdout)
                     .map_err(|_| failed(format!("what `{PROGRAM}` writes is not UTF-8")))?;
-                for_another_role(&script, &address.user, schema)
+                for_another_role(&script, &self.0.address.user, schema)
             }
             false => Err(failed(
                 String::from_utf8_lossy(&output.stderr).trim().to_owned(),

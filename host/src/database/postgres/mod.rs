@@ -36,6 +36,7 @@ mod misplaced;
 mod owned;
 mod parameters;
 mod patience;
+mod pg_dump;
 mod pipeline;
 mod pool;
 mod prepared;

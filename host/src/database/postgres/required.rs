@@ -88,4 +88,15 @@ impl Required {
         let methods = self.methods.as_ref().filter(|_| self.is_named);
         methods.is_some_and(|methods| methods.contains(&method))
     }
+
+    /// The same for a program that uses libpq; none for all ways.
+    pub(super) fn text(&self) -> Option<String> {
+        let names = self.methods.as_ref()?.iter().map(|method| method.as_str());
+        Some(names.collect::<Vec<_>>().join(","))
+    }
+
+    /// Whether the server may ask for this way alone.
+    pub(super) fn is_only(&self, method: Method) -> bool {
+        self.methods.as_deref() == Some(&[method])
+    }
 }
