@@ -70,7 +70,7 @@ impl Drop for Seat {
 }
 
 /// What counts as one client: of IPv6 the first half of the address, for a client chooses the other half itself.
-fn client(address: IpAddr) -> IpAddr {
+pub(super) fn client(address: IpAddr) -> IpAddr {
     const NETWORK: u128 = u128::MAX << 64;
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {

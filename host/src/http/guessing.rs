@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Service;
+use super::credentials::Verdict;
 use super::problem::Problem;
 
 /// Takes note of wrong secrets, and lets nobody try out passwords. A token is too long to be found by trying, and its holder
@@ -27,9 +28,9 @@ pub(super) async fn limit(
     let Some(address) = address.filter(|_| shows_secret(request.headers())) else {
         return next.run(request).await;
     };
-    let is_password = shows_password(request.headers());
-    if let Some(wait) = service.attempts.wait(address.ip())
-        && is_password
+    let is_wrong = is_wrong_password(&service, request.headers());
+    if let Some(is_wrong) = is_wrong
+        && let Some(wait) = service.attempts.refuse(address.ip(), is_wrong)
     {
         let problem = Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -41,9 +42,6 @@ pub(super) async fn limit(
     }
     let response = next.run(request).await;
     if response.status() == StatusCode::UNAUTHORIZED {
-        if is_password {
-            service.attempts.note(address.ip());
-        }
         tracing::warn!(%address, "somebody sent a wrong password or token");
     }
     response
@@ -53,12 +51,11 @@ fn shows_secret(headers: &HeaderMap) -> bool {
     headers.contains_key(header::AUTHORIZATION) || headers.contains_key("token")
 }
 
-/// Whether the proof may be the password, in base64.
-fn shows_password(headers: &HeaderMap) -> bool {
-    let authorization = headers.get(header::AUTHORIZATION);
-    authorization.is_some_and(|value| {
-        STANDARD
-            .decode(value.as_bytes())
-            .is_ok_and(|password| !password.is_empty())
-    })
+/// Whether what may be the password, in base64, is another; none where there is no such thing. Judged before the body of the
+/// request is there, which its sender may hold back.
+fn is_wrong_password(service: &Service, headers: &HeaderMap) -> Option<bool> {
+    let authorization = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let password = STANDARD.decode(authorization).ok()?;
+    let verdict = service.settings.credentials.judge(Some(authorization));
+    (!password.is_empty()).then_some(verdict == Verdict::Wrong)
 }

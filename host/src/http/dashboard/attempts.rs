@@ -1,17 +1,22 @@
 //! How often somebody may try to sign in.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Wrong secrets that one address may send within a minute. Stops whoever tries out passwords.
+use crate::http::connections::client;
+
+/// Wrong secrets that one client may send within a minute. Stops whoever tries out passwords.
 const MOST: u32 = 10;
 
 const WHILE: Duration = Duration::from_secs(60);
 
-/// Addresses that are remembered. Stops whoever has many of them from filling the memory.
-const MOST_ADDRESSES: usize = 10_000;
+/// Clients that are remembered. Stops whoever has many addresses from filling the memory; all others are one client.
+const MOST_CLIENTS: usize = 10_000;
+
+/// What stands for those that are not remembered.
+const OTHERS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Who sent wrong secrets lately.
 #[derive(Default)]
@@ -23,22 +28,24 @@ struct Wrong {
 }
 
 impl Attempts {
-    /// How long an address must wait until it may try again; none when it may now.
-    pub(in crate::http) fn wait(&self, address: IpAddr) -> Option<Duration> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let wrong = known.get(&address).filter(|wrong| wrong.times >= MOST)?;
-        WHILE.checked_sub(wrong.first.elapsed())
-    }
-
-    /// Takes note of a wrong secret.
-    pub(in crate::http) fn note(&self, address: IpAddr) {
+    /// Takes note of a secret that is wrong, unless there were too many: then it says how long its sender must wait. Both at
+    /// once, so that nobody gets more of them by sending them at the same time.
+    pub(in crate::http) fn refuse(&self, address: IpAddr, is_wrong: bool) -> Option<Duration> {
+        let client = client(address);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, wrong| wrong.first.elapsed() < WHILE);
-        if known.len() >= MOST_ADDRESSES && !known.contains_key(&address) {
-            return;
+        let client = match known.len() < MOST_CLIENTS || known.contains_key(&client) {
+            true => client,
+            false => OTHERS,
+        };
+        if let Some(wrong) = known.get(&client).filter(|wrong| wrong.times >= MOST) {
+            return WHILE.checked_sub(wrong.first.elapsed());
         }
-        let first = Instant::now();
-        let wrong = known.entry(address).or_insert(Wrong { times: 0, first });
-        wrong.times += 1;
+        if is_wrong {
+            let first = Instant::now();
+            let wrong = known.entry(client).or_insert(Wrong { times: 0, first });
+            wrong.times += 1;
+        }
+        None
     }
 }

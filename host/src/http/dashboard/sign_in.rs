@@ -70,7 +70,8 @@ pub(in crate::http) async fn sign_in(
 ) -> Result<Response, Problem> {
     refuse_others(&headers)?;
     let sign_in: SignIn = read_body(request).await?;
-    if let Some(wait) = service.attempts.wait(address.ip()) {
+    let access = service.settings.credentials.judge_typed(&sign_in.secret);
+    if let Some(wait) = service.attempts.refuse(address.ip(), access.is_none()) {
         let problem = Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
             "too many attempts",
@@ -79,8 +80,7 @@ pub(in crate::http) async fn sign_in(
         let retry_after = [(header::RETRY_AFTER, wait.as_secs().max(1).to_string())];
         return Ok((retry_after, problem).into_response());
     }
-    let Some(access) = service.settings.credentials.judge_typed(&sign_in.secret) else {
-        service.attempts.note(address.ip());
+    let Some(access) = access else {
         tracing::warn!(%address, "somebody tried to sign in with a wrong password or token");
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
