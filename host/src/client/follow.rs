@@ -223,7 +223,7 @@ struct Following<'f> {
     observer: &'f dyn Observer,
     run: i64,
     /// None when it does not work.
-    stream: Option<mpsc::UnboundedReceiver<Received>>,
+    stream: Option<mpsc::Receiver<Received>>,
     /// Whether what the stream tells is about the run.
     is_ours: bool,
     /// The number of the last line that was shown.
@@ -397,7 +397,7 @@ impl Following<'_> {
 }
 
 /// What comes next; never anything when there is no stream.
-async fn receive(stream: &mut Option<mpsc::UnboundedReceiver<Received>>) -> Option<Received> {
+async fn receive(stream: &mut Option<mpsc::Receiver<Received>>) -> Option<Received> {
     match stream {
         Some(stream) => stream.recv().await,
         None => std::future::pending().await,

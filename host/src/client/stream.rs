@@ -1,6 +1,6 @@
 //! The stream of events, read on a thread of its own, and opened again where it was cut off.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -13,6 +13,12 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// How often a lost stream of events is opened again before giving up.
 const RECONNECTIONS: u32 = 50;
+
+/// How long a line of the stream may be, in bytes. The longest say where a target with very many steps stands.
+const MOST_LINE: u64 = 16 << 20;
+
+/// How many events wait to be shown before no more are read.
+const MOST_WAITING: usize = 16;
 
 /// What the stream of events brings.
 pub(super) enum Received {
@@ -28,14 +34,14 @@ pub(super) enum Received {
 
 impl Client {
     /// Opens the stream. It ends when the receiver is dropped and the next event comes.
-    pub(super) fn stream(&self) -> mpsc::UnboundedReceiver<Received> {
-        let (sender, receiver) = mpsc::unbounded_channel();
+    pub(super) fn stream(&self) -> mpsc::Receiver<Received> {
+        let (sender, receiver) = mpsc::channel(MOST_WAITING);
         let client = self.clone();
         std::thread::spawn(move || client.keep_listening(&sender));
         receiver
     }
 
-    fn keep_listening(&self, sender: &mpsc::UnboundedSender<Received>) {
+    fn keep_listening(&self, sender: &mpsc::Sender<Received>) {
         let mut last_id = None;
         let mut failures = 0;
         loop {
@@ -53,7 +59,7 @@ impl Client {
                 let error =
                     error.unwrap_or_else(|| self.unreachable("the stream of events breaks off"));
                 // Nobody may be listening any more.
-                let _ = sender.send(Received::Lost(error));
+                let _ = sender.blocking_send(Received::Lost(error));
                 return;
             }
             std::thread::sleep(PAUSE);
@@ -64,7 +70,7 @@ impl Client {
     fn listen(
         &self,
         last_id: &mut Option<String>,
-        sender: &mpsc::UnboundedSender<Received>,
+        sender: &mpsc::Sender<Received>,
     ) -> Result<bool> {
         let mut request = self.agent.get(self.url("events"));
         if let Some(authorization) = &self.authorization {
@@ -76,10 +82,24 @@ impl Client {
         let response = request.call().map_err(|error| self.unreachable(error))?;
         let response = self.accept(response)?;
         let mut name = String::new();
-        for line in BufReader::new(response.into_body().into_reader()).lines() {
-            let Ok(line) = line else {
+        let mut body = BufReader::new(response.into_body().into_reader());
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            let read = (&mut body).take(MOST_LINE).read_until(b'\n', &mut bytes);
+            let is_whole = bytes.pop_if(|last| *last == b'\n').is_some();
+            if !is_whole && bytes.len() as u64 == MOST_LINE {
+                let error = self.unreachable("it sends a line that does not end");
+                // Nobody may be listening any more.
+                let _ = sender.blocking_send(Received::Lost(error));
+                return Ok(false);
+            }
+            // What was cut off is sent again.
+            if read.is_err() || !is_whole {
                 return Ok(true);
-            };
+            }
+            let line = String::from_utf8_lossy(&bytes);
+            let line = line.trim_end_matches('\r');
             if let Some(id) = line.strip_prefix("id: ") {
                 *last_id = Some(id.to_owned());
             } else if let Some(event) = line.strip_prefix("event: ") {
@@ -89,11 +109,13 @@ impl Client {
                     "overview" => serde_json::from_str(data).ok().map(Received::Overview),
                     _ => serde_json::from_str(data).ok().map(Received::Event),
                 };
-                if sender.send(received.unwrap_or(Received::Unknown)).is_err() {
+                if sender
+                    .blocking_send(received.unwrap_or(Received::Unknown))
+                    .is_err()
+                {
                     return Ok(false);
                 }
             }
         }
-        Ok(true)
     }
 }
