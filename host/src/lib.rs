@@ -21,6 +21,7 @@
 //! - [`cli`]: the commands.
 //! - `config`: settings from the file, the environment and the flags.
 //! - `input`: files that others may have put there, read whole.
+//! - `private`: directories that are this user's alone.
 //!
 //! What this crate does not do: it talks to nobody but the database and those whom the operator names. What it changes in
 //! your tables is what a step says: its statements as they are, and for a transformation the columns, the triggers and the
@@ -45,6 +46,7 @@ mod input;
 mod journal;
 mod notifications;
 mod output;
+mod private;
 pub mod rehearsal;
 mod sandbox;
 mod traces;
@@ -54,12 +56,3 @@ pub use config::Config;
 // What a benchmark needs to run the same function inside the host.
 pub use database::{Batch, Cell, ColumnBuilder};
 pub use sandbox::{Rejected, Transformed};
-
-/// Makes a directory that only this user may enter, with what is missing above it.
-pub(crate) fn private_directory(path: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-}

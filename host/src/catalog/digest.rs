@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::content::{read_step_file, sha256, sha256_of_file};
 use super::{Error, Script, StepFile, StepKind};
+use crate::private;
 
 /// How long a file must have been left alone before its digest is remembered.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -70,7 +71,12 @@ impl Digests {
         if cache.as_os_str().is_empty() {
             return Self::forgetful();
         }
-        let memory = cache.join("digests").join(format!(
+        let memories = cache.join("digests");
+        // Another user's says of a changed file that it is not.
+        if memories.exists() && private::check(&memories).is_err() {
+            return Self::forgetful();
+        }
+        let memory = memories.join(format!(
             "{}.json",
             sha256(directory.as_os_str().as_encoded_bytes())
         ));
@@ -233,7 +239,7 @@ fn unreadable(file: &StepFile, source: io::Error) -> Error {
 
 fn write(memory: &Path, known: &BTreeMap<String, (Stamp, String)>) -> io::Result<()> {
     let directory = memory.parent().unwrap_or(memory);
-    crate::private_directory(directory)?;
+    private::make(directory)?;
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
     file.write_all(&serde_json::to_vec(known)?)?;
     file.persist(memory)?;

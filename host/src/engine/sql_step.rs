@@ -54,7 +54,21 @@ const NO_NEED: &str = "runs in a transaction, although it asks for none: none of
 const NOTHING: &str = "does nothing: no statement is in its file, outside of what undoes it";
 
 /// Parts of the names of values that nobody writes down.
-const SECRET: [&str; 6] = ["credential", "key", "pass", "private", "secret", "token"];
+const SECRET: [&str; 13] = [
+    "auth",
+    "bearer",
+    "connection",
+    "cookie",
+    "credential",
+    "dsn",
+    "key",
+    "login",
+    "pass",
+    "private",
+    "pwd",
+    "secret",
+    "token",
+];
 
 /// Puts the operator's values into a step, and notes them.
 fn put_values_into(

@@ -16,7 +16,7 @@ use twox_hash::XxHash3_128;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::private;
+use crate::private;
 
 thread_local! {
     /// What files are read into to be checked: fresh memory for each would cost more than the check.
@@ -53,7 +53,7 @@ impl Cache {
         let directory = root
             .join("components")
             .join(format!("{:016x}", hasher.finish()));
-        crate::private_directory(&directory).map_err(|error| missing(&directory, error))?;
+        private::make(&directory).map_err(|error| missing(&directory, error))?;
         let directory = private::check(&directory).map_err(|error| match error.raw_os_error() {
             Some(_) => missing(&directory, error),
             None => Unusable::Open(error.to_string()),

@@ -17,7 +17,6 @@ mod inspect;
 mod limits;
 mod modules;
 mod output;
-mod private;
 mod report;
 mod script;
 mod state;

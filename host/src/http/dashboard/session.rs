@@ -17,6 +17,7 @@ use sha2::Sha256;
 use crate::http::credentials::{Access, Credentials};
 use crate::input;
 use crate::journal::now;
+use crate::private;
 
 /// How long a session lasts that may give commands: a day's work.
 const FULL: Duration = Duration::from_secs(12 * 60 * 60);
@@ -47,7 +48,7 @@ impl SigningKey {
         if let Some(key) = read(&path)? {
             return Ok(key);
         }
-        crate::private_directory(cache)?;
+        private::make(cache)?;
         let key: [u8; 32] = rand::random();
         // Readable by this user alone, as all temporary files are.
         let mut file = tempfile::NamedTempFile::new_in(cache)?;

@@ -136,10 +136,9 @@ fn a_directory_of_another_user_is_refused() {
         };
         for path in [directory, directory.parent().unwrap()] {
             own(path, 65534);
-            place
-                .run(&["migrate"])
-                .ends_with(2)
-                .and_says("belongs to another user (number 65534), who could plant code in it");
+            place.run(&["migrate"]).ends_with(2).and_says(
+                "belongs to another user (number 65534), who could plant something in it",
+            );
             own(path, 0);
         }
         // Code of another user in a directory of one's own is compiled anew.

@@ -1,8 +1,8 @@
-//! Whether a directory is this user's alone: whoever can put another one in its place can plant code.
+//! Directories that are this user's alone: whoever can put another one in their place can plant what is read from them.
 
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The bit of a directory in which nobody removes or renames what is not his own, such as `/tmp`.
@@ -13,9 +13,17 @@ fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// Makes a directory that only this user may enter, with what is missing above it.
+pub(crate) fn make(directory: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+}
+
 /// The directory without links on the way, when it and all above it belong to this user or to the superuser, and nobody else
 /// can put something in their place.
-pub(super) fn check(directory: &Path) -> io::Result<PathBuf> {
+pub(crate) fn check(directory: &Path) -> io::Result<PathBuf> {
     let directory = fs::canonicalize(directory)?;
     let own = fs::metadata(&directory)?;
     if own.uid() != user() {
@@ -23,7 +31,7 @@ pub(super) fn check(directory: &Path) -> io::Result<PathBuf> {
     }
     if own.permissions().mode() & 0o077 != 0 {
         return Err(refused(format!(
-            "`{}` is open to other users (mode {:o}), who could plant code in it: make it 0700",
+            "`{}` is open to other users (mode {:o}), who could plant something in it: make it 0700",
             directory.display(),
             own.permissions().mode() & 0o777
         )));
@@ -51,13 +59,13 @@ pub(super) fn check(directory: &Path) -> io::Result<PathBuf> {
 }
 
 /// Whether a file is this user's.
-pub(super) fn is_own(file: &Metadata) -> bool {
+pub(crate) fn is_own(file: &Metadata) -> bool {
     file.uid() == user()
 }
 
 fn belongs_to_another(directory: &Path, its: &Metadata) -> io::Error {
     refused(format!(
-        "`{}` belongs to another user (number {}), who could plant code in it: name a directory of your own with `--cache`",
+        "`{}` belongs to another user (number {}), who could plant something in it: name a directory of your own with `--cache`",
         directory.display(),
         its.uid()
     ))
