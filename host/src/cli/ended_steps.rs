@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::engine::{Event, Failure, Observer};
-use crate::journal::Outcome;
+use crate::journal::{Outcome, Phase};
 use crate::output::counted;
 
 /// How the steps of a run ended.
@@ -44,6 +44,10 @@ impl EndedSteps {
             }
             Some(failure) if failure.is_closed_gate() => {
                 "what was migrated stays, and nothing was finalized".to_owned()
+            }
+            // It had not begun.
+            Some(failure) if failure.phase == Some(Phase::Prepare) && ended.is_any_done => {
+                "what was done before stays".to_owned()
             }
             // It may have been lost in a COMMIT.
             Some(failure) if failure.is_lost_connection() => {

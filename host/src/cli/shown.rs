@@ -1,6 +1,11 @@
 //! What is written, without what steers a terminal: names of files, what a service behind `--host` says, and much else was
 //! written by others.
 
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::Formatter;
+
 use crate::output::steers;
 
 /// What stands before each further line of a text, so that no message of others looks like a line of the host's own.
@@ -27,43 +32,40 @@ pub(super) fn text(text: &str) -> String {
     shown
 }
 
-/// A document of JSON that says the same, with such characters as escapes.
-pub(super) fn json(document: &str) -> String {
-    if !document.contains(steers) {
-        return document.to_owned();
-    }
-    let mut shown = String::with_capacity(document.len());
-    for character in document.chars() {
-        match steers(character) {
-            // All of them are in the first plane.
-            true => shown.push_str(&format!("\\u{:04x}", u32::from(character))),
-            false => shown.push(character),
-        }
-    }
-    shown
+/// A document of JSON, in which such characters are escapes.
+pub(super) fn json(document: &impl Serialize) -> serde_json::Result<String> {
+    let mut shown = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut shown, Shown);
+    document.serialize(&mut serializer)?;
+    Ok(String::from_utf8_lossy(&shown).into_owned())
 }
 
-/// A document without the indexes of steps that have no number: they are made from names, and larger than what many programs
-/// that read JSON take for a whole number.
-pub(super) fn without_large_indexes(document: String) -> String {
-    /// The end of a name; in a text, the quote has a backslash before it.
-    const NAME: &str = "index\":";
-    let mut shown = String::new();
-    let mut rest = document.as_str();
-    while let Some((before, after)) = rest.split_once(NAME) {
-        let end = after.find(|letter: char| !letter.is_ascii_digit());
-        let (number, following) = after.split_at(end.unwrap_or(after.len()));
-        let is_large = number
-            .parse()
-            .is_ok_and(|index: u64| i64::try_from(index).is_err());
-        shown.push_str(before);
-        shown.push_str(NAME);
-        shown.push_str(if is_large { "null" } else { number });
-        rest = following;
+/// How a document is written.
+struct Shown;
+
+impl Formatter for Shown {
+    /// Steps that have no number have an index that is made from their name, and larger than what many programs that read JSON take
+    /// for a whole number. Nothing else is so large.
+    fn write_u64<W: ?Sized + Write>(&mut self, writer: &mut W, value: u64) -> io::Result<()> {
+        match i64::try_from(value) {
+            Ok(value) => write!(writer, "{value}"),
+            Err(_) => writer.write_all(b"null"),
+        }
     }
-    match shown.is_empty() {
-        true => document,
-        false => shown + rest,
+
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((place, character)) = rest.char_indices().find(|(_, found)| steers(*found)) {
+            let (before, after) = rest.split_at(place);
+            // All of them are in the first plane.
+            write!(writer, "{before}\\u{:04x}", u32::from(character))?;
+            rest = after.get(character.len_utf8()..).unwrap_or_default();
+        }
+        writer.write_all(rest.as_bytes())
     }
 }
 
@@ -93,7 +95,15 @@ mod tests {
         ] {
             assert_eq!(super::text(given), expected);
         }
-        let escaped = super::json("{\"a\":\"\u{202e}b\u{9b}\"}");
-        assert_eq!(escaped, "{\"a\":\"\\u202eb\\u009b\"}");
+    }
+
+    #[test]
+    fn documents_hold_no_steering_and_no_numbers_that_are_too_large() {
+        let index = u64::MAX - 1;
+        let document = serde_json::json!({ "index": index, "more": [i64::MAX, -1], "text": "\u{202e}b\u{9b}\n\"é" });
+        assert_eq!(
+            super::json(&document).unwrap(),
+            r#"{"index":null,"more":[9223372036854775807,-1],"text":"\u202eb\u009b\n\"é"}"#
+        );
     }
 }

@@ -96,8 +96,8 @@ impl Terminal {
 
     /// Writes one JSON document on a line.
     pub(super) fn document(&self, value: &impl Serialize) {
-        match serde_json::to_string(value) {
-            Ok(text) => self.write(&shown::json(&shown::without_large_indexes(text))),
+        match shown::json(value) {
+            Ok(text) => self.write(&text),
             Err(error) => self.error(&format!("cannot write the answer: {error}"), None),
         }
     }
@@ -242,8 +242,8 @@ struct JsonLines;
 
 impl Observer for JsonLines {
     fn notify(&self, event: &Event) {
-        if let Ok(text) = serde_json::to_string(event) {
-            standard_output::line(&shown::json(&text));
+        if let Ok(text) = shown::json(event) {
+            standard_output::line(&text);
         }
     }
 }

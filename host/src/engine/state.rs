@@ -171,7 +171,10 @@ pub(super) fn of_run(
         // A failure that left nothing to be done again is history; a reset that failed has changed nothing.
         failed: last
             .filter(|run| run.outcome == Some(Outcome::Failed) && run.phase != Phase::Reset)
-            .filter(|run| !met_a_closed_gate(run) && (pending || unfinalized))
+            .filter(|run| match run.phase {
+                Phase::Finalize => pending || unfinalized,
+                _ => pending && !met_a_closed_gate(run),
+            })
             .map(activity),
         pending,
         unfinalized,
@@ -181,7 +184,7 @@ pub(super) fn of_run(
 /// Whether a run has migrated all that it was to, and was then not allowed to finalize.
 fn met_a_closed_gate(run: &RunRecord) -> bool {
     let failure = run.error.as_ref().and_then(Failure::from_json);
-    run.phase != Phase::Finalize && failure.is_some_and(|failure| failure.is_closed_gate())
+    failure.is_some_and(|failure| failure.is_closed_gate())
 }
 
 /// The state that the facts add up to.

@@ -123,6 +123,13 @@ impl<'e> Run<'e> {
             },
             (Command::Migrate, _) => self.migrate().await,
         };
+        let result = result.map_err(|interruption| match interruption {
+            // A run that was refused has changed nothing, and this one has.
+            Interruption::Refused(failure) if !self.committed_steps.is_empty() => {
+                Interruption::Failed(failure)
+            }
+            interruption => interruption,
+        });
         self.end(result).await
     }
 

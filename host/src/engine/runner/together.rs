@@ -44,9 +44,8 @@ impl Run<'_> {
         gate::pass(gate, target, self.lease.run, labels.collect(), &self.stop)
             .await
             .map_err(|failure| match failure.is_closed_gate() {
-                // What was refused has changed nothing; this run has migrated.
-                true if self.committed_steps.is_empty() => Interruption::Refused(failure),
-                _ => Interruption::Failed(failure),
+                true => Interruption::Refused(failure),
+                false => Interruption::Failed(failure),
             })
     }
 

@@ -7,6 +7,7 @@ use super::{RunError, TenancyOptions, Tenant};
 use crate::database::{Session, TenantPlace};
 use crate::engine::Engine;
 use crate::journal::{self, AppliedRecord, StepState};
+use crate::output::counted;
 
 /// Takes note of what a new tenant has already: from the time when it was one, or because a host was cut off before the target
 /// heard of it. Refuses one whose data is not there although its place is, unless the operator `adopts` that.
@@ -45,10 +46,10 @@ async fn read_schema(
         }
         Some(false) if !adopts => {
             return Err(RunError::Refused(format!(
-                "`{name}` was a tenant before, and {} were applied for it, but nothing is in its schema `{schema}` now: put its \
-                 data back; or begin anew, with `wasmigrate tenants add {name} --adopt`, which runs all files in this schema; \
-                 nothing was run",
-                super::files(rows.len())
+                "`{name}` was a tenant before, with {} applied to it, but nothing is in its schema `{schema}` now: put its data \
+                 back; or begin anew, with `wasmigrate tenants add {name} --adopt`, which runs all files in this schema; nothing \
+                 was run",
+                counted(rows.len(), "file", "files")
             )));
         }
         Some(false) | None => snapshot.comeback = Comeback::Empty,
