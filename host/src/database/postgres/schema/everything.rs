@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::super::{Result, Session, Value};
 use super::pieces::{OTHERS, Scope, event_triggers, publications, relations, schemas};
-use super::words;
+use super::{whole, words};
 use crate::database::JOURNAL_PREFIX;
 use crate::database::content::text;
 
@@ -96,6 +96,7 @@ fn further(scope: &Scope<'_>, rows: &[Vec<Value>]) -> Vec<String> {
                 "pg_type",
                 "pg_publication",
                 "pg_event_trigger",
+                whole::HUNG,
             ];
             if times.keys().any(|catalog| !known.contains(&&**catalog)) {
                 catalogs.insert("pg_namespace".to_owned());
@@ -117,6 +118,9 @@ fn further(scope: &Scope<'_>, rows: &[Vec<Value>]) -> Vec<String> {
     if catalogs.contains("pg_event_trigger") {
         pieces.push(event_triggers());
     }
+    if catalogs.contains(whole::HUNG) {
+        pieces.extend(whole::pieces());
+    }
     pieces
 }
 
@@ -135,7 +139,7 @@ mod tests {
                 publications(),
                 event_triggers(),
             ];
-            for piece in others.iter().chain(&rest) {
+            for piece in others.iter().chain(&rest).chain(&whole::pieces()) {
                 assert!(is_in_full(piece), "{piece}");
             }
         }

@@ -7,6 +7,7 @@
 //! Where a server of an earlier version lacks a column, its name means that of [`ABSENT`].
 
 use super::super::text::quote_text;
+use super::whole;
 use crate::database::JOURNAL_PREFIX;
 
 /// What columns hold that came with version 14 and 15.
@@ -36,7 +37,7 @@ impl Scope<'_> {
     }
 }
 
-fn is(column: &str, value: &str) -> String {
+pub(super) fn is(column: &str, value: &str) -> String {
     format!("{column} OPERATOR(pg_catalog.=) {value}")
 }
 
@@ -45,7 +46,7 @@ fn is_one_of(column: &str, letters: &str) -> String {
 }
 
 /// The number of a catalog.
-fn number(catalog: &str) -> String {
+pub(super) fn number(catalog: &str) -> String {
     format!("'pg_catalog.{catalog}'::pg_catalog.regclass::pg_catalog.oid")
 }
 
@@ -56,7 +57,7 @@ fn list(cells: &str, rows: &str, order: &str) -> String {
     )
 }
 
-fn comments(catalog: &str, object: &str) -> String {
+pub(super) fn comments(catalog: &str, object: &str) -> String {
     let rows = format!(
         "pg_catalog.pg_description WHERE {} AND {}",
         is("classoid", &number(catalog)),
@@ -75,7 +76,7 @@ fn grants(list: &str, kind: &str, owner: &str) -> String {
 }
 
 /// That something is of no extension.
-fn is_own(catalog: &str, object: &str) -> String {
+pub(super) fn is_own(catalog: &str, object: &str) -> String {
     format!(
         "(SELECT true FROM pg_catalog.pg_depend AS extension WHERE {} AND {} AND {}) IS NULL",
         is("extension.classid", catalog),
@@ -228,12 +229,14 @@ pub(super) fn schemas(scope: &Scope<'_>) -> String {
         "SELECT oid, 'schema', '', 'schema', pg_catalog.json_build_array(pg_catalog.pg_get_userbyid(nspowner), {}, {})::pg_catalog.text,
          pg_catalog.concat_ws(' ', {}, CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_publication WHERE puballtables)
              THEN 'pg_publication' END, CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_depend WHERE {})
-             THEN 'pg_event_trigger' END)
+             THEN 'pg_event_trigger' END, CASE WHEN {} THEN '{}' END)
          FROM pg_catalog.pg_namespace WHERE {}",
         grants("nspacl", "'n'", "nspowner"),
         comments("pg_namespace", "pg_namespace.oid"),
         hung("pg_namespace", "pg_namespace.oid", "IS NOT NULL"),
         is("classid", &number("pg_event_trigger")),
+        whole::there_is(),
+        whole::HUNG,
         scope.holds("pg_namespace.oid")
     )
 }
