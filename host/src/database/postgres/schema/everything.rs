@@ -21,7 +21,10 @@ pub(in super::super) async fn read(
 ) -> Result<Vec<(String, String)>> {
     let scope = Scope::One(schema);
     let mut rows = session
-        .rows(&found(&[relations(&scope), schemas(&scope)]), &[])
+        .rows(
+            &found(&[relations(&scope), schemas(&scope, &whole::hung())]),
+            &[],
+        )
         .await?;
     let pieces = further(&scope, &rows);
     if !pieces.is_empty() {
@@ -56,7 +59,7 @@ pub(in super::super) async fn read_digests(
 /// One row a thing: the schema, its kind, its name, and a digest.
 fn digests() -> String {
     let scope = Scope::Named;
-    let mut pieces = vec![relations(&scope), schemas(&scope)];
+    let mut pieces = vec![relations(&scope), schemas(&scope, &whole::hung())];
     pieces.extend(OTHERS.iter().map(|(_, piece)| piece(&scope)));
     format!(
         "SELECT nspname::pg_catalog.text, found.kind, found.name,
@@ -135,7 +138,7 @@ mod tests {
             let others = OTHERS.map(|(_, piece)| piece(&scope));
             let rest = [
                 relations(&scope),
-                schemas(&scope),
+                schemas(&scope, &whole::hung()),
                 publications(),
                 event_triggers(),
             ];

@@ -7,7 +7,6 @@
 //! Where a server of an earlier version lacks a column, its name means that of [`ABSENT`].
 
 use super::super::text::quote_text;
-use super::whole;
 use crate::database::JOURNAL_PREFIX;
 
 /// What columns hold that came with version 14 and 15.
@@ -224,19 +223,17 @@ fn hung(catalog: &str, object: &str, how: &str) -> String {
 }
 
 /// The schemas themselves; with each, which catalogs have something in it, or something that is of the whole database.
-pub(super) fn schemas(scope: &Scope<'_>) -> String {
+pub(super) fn schemas(scope: &Scope<'_>, further: &str) -> String {
     format!(
         "SELECT oid, 'schema', '', 'schema', pg_catalog.json_build_array(pg_catalog.pg_get_userbyid(nspowner), {}, {})::pg_catalog.text,
          pg_catalog.concat_ws(' ', {}, CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_publication WHERE puballtables)
              THEN 'pg_publication' END, CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_depend WHERE {})
-             THEN 'pg_event_trigger' END, CASE WHEN {} THEN '{}' END)
+             THEN 'pg_event_trigger' END, {further})
          FROM pg_catalog.pg_namespace WHERE {}",
         grants("nspacl", "'n'", "nspowner"),
         comments("pg_namespace", "pg_namespace.oid"),
         hung("pg_namespace", "pg_namespace.oid", "IS NOT NULL"),
         is("classid", &number("pg_event_trigger")),
-        whole::there_is(),
-        whole::HUNG,
         scope.holds("pg_namespace.oid")
     )
 }

@@ -20,11 +20,11 @@ fn has_no_schema() -> String {
     is("defaclnamespace", NOWHERE)
 }
 
-/// Whether there is something of all this.
-pub(super) fn there_is() -> String {
+/// That catalog, where there is something of all this.
+pub(super) fn hung() -> String {
     format!(
-        "EXISTS (SELECT FROM pg_catalog.pg_cast WHERE {}) OR EXISTS (SELECT FROM pg_catalog.pg_default_acl WHERE {})
-         OR EXISTS (SELECT FROM pg_catalog.pg_foreign_data_wrapper) OR EXISTS (SELECT FROM pg_catalog.pg_seclabel)",
+        "CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_cast WHERE {}) OR EXISTS (SELECT FROM pg_catalog.pg_default_acl WHERE {})
+         OR EXISTS (SELECT FROM pg_catalog.pg_foreign_data_wrapper) OR EXISTS (SELECT FROM pg_catalog.pg_seclabel) THEN '{HUNG}' END",
         is_late("pg_cast.oid"),
         has_no_schema()
     )
