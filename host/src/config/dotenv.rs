@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::reference::{Reference, reference};
+use super::reference::{Reference, is_name, reference};
 use super::{DATABASE, Error, variables};
 use crate::input;
 use crate::output::without_secrets;
@@ -191,15 +191,6 @@ fn end_of_quotes(line: &str, behind: &[&[u8]]) -> Option<usize> {
         whole.push_str(&String::from_utf8_lossy(line));
         (!begins_quotes(&whole)).then_some(count)
     })
-}
-
-/// Whether a text can be the name of a variable.
-pub(super) fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with(|letter: char| letter.is_ascii_digit())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// A value in double quotes, or without any to the end of the line or a comment; or why it cannot be known.

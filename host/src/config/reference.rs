@@ -1,7 +1,5 @@
 //! `${NAME}` and `${NAME:-text}` in values: how far they go, and which are none of ours.
 
-use super::dotenv::is_name;
-
 /// What stands after `${`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reference<'t> {
@@ -15,6 +13,15 @@ pub(super) enum Reference<'t> {
     Unknown(String),
     /// Something of others.
     None,
+}
+
+/// Whether a text can be the name of a variable.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with(|letter: char| letter.is_ascii_digit())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Reads what comes after `${`. The text for want of a value may hold references itself.

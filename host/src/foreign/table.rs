@@ -37,7 +37,7 @@ impl Table {
     }
 
     /// Its names.
-    pub(super) fn names(&self) -> TableName<'_> {
+    pub fn names(&self) -> TableName<'_> {
         TableName {
             schema: self.schema.as_deref(),
             name: &self.name,
@@ -133,7 +133,7 @@ pub async fn find(session: &mut dyn Session) -> Result<Vec<Found>> {
             let has_no_others = is_in_place && !stranger.is_bare;
             if !is_known
                 && is_like(candidate, stranger.marks, has_no_others)
-                && has_rows_or_hides_them(session, candidate, is_in_place).await?
+                && has_history_of(stranger.name, session, candidate, is_in_place).await?
             {
                 found.push(Found {
                     owner: Owner::Stranger(stranger.name),
@@ -260,6 +260,9 @@ async fn owner_of_versions(
     }))
 }
 
+/// Those of the others whose one row has the number of the last migration, which is 0 before the first.
+const STRANGERS_THAT_COUNT: [&str; 2] = ["Sequel", "tern"];
+
 /// Whether anything was applied.
 async fn has_history(
     session: &mut dyn Session,
@@ -271,10 +274,34 @@ async fn has_history(
         return has_rows_or_hides_them(session, candidate, is_in_place).await;
     }
     // Its first row says that there was nothing.
+    has_versions(session, candidate, "version_id", is_in_place).await
+}
+
+/// The same of a tool whose history cannot be taken over.
+async fn has_history_of(
+    stranger: &str,
+    session: &mut dyn Session,
+    candidate: &NamedTable,
+    is_in_place: bool,
+) -> Result<bool> {
+    let is_counted = STRANGERS_THAT_COUNT.contains(&stranger) && candidate.is_readable;
+    match is_counted {
+        true => has_versions(session, candidate, "version", is_in_place).await,
+        false => has_rows_or_hides_them(session, candidate, is_in_place).await,
+    }
+}
+
+/// Whether any version is another than 0.
+async fn has_versions(
+    session: &mut dyn Session,
+    candidate: &NamedTable,
+    column: &str,
+    is_in_place: bool,
+) -> Result<bool> {
     let table = Table::of(candidate);
     let query = TableQuery {
         table: table.names(),
-        columns: &[Read::Integer("version_id")],
+        columns: &[Read::Integer(column)],
         order_by: None,
         most_rows: None,
     };

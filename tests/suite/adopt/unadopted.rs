@@ -97,6 +97,20 @@ fn tools_that_cannot_be_taken_over_are_noticed() {
     place.run(&["migrate"]).ends_with(0);
 }
 
+/// A counter before the first migration counts nothing.
+#[test]
+fn a_version_of_zero_is_no_history() {
+    for (table, version) in [("schema_version", 0), ("schema_info", 0)] {
+        let place = Place::new()
+            .with_sql("0001_a.sql", "CREATE TABLE a (b INTEGER);")
+            .with_data(&format!(
+                "CREATE TABLE {table} (version INTEGER NOT NULL); INSERT INTO {table} VALUES ({version})"
+            ));
+        place.run(&["migrate"]).ends_with(0);
+        assert!(place.has_table("a"), "{table}");
+    }
+}
+
 mod postgres {
     use super::*;
 
@@ -212,6 +226,17 @@ mod postgres {
             .run(&["migrate"])
             .ends_with(2)
             .and_says("`wasmigrate import --from goose --table other.goose_db_version`");
+        // Asked for without its place, it is looked for.
+        let untouched = place.everything();
+        place
+            .run(&["import", "--from", "goose"])
+            .ends_with(2)
+            .and_says("`other.goose_db_version` looks like it: `wasmigrate import --from goose --table other.goose_db_version`");
+        assert!(place.everything() == untouched);
+        place
+            .run(&["import", "--from", "sqlx"])
+            .ends_with(2)
+            .and_says("there is no table");
         let arguments = [
             "import",
             "--from",

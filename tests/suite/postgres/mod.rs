@@ -15,3 +15,4 @@ mod replicated;
 mod role;
 mod search_path;
 mod values;
+mod whole_database;

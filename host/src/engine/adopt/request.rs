@@ -3,7 +3,7 @@
 use super::ImportOrder;
 use crate::database::{self, Access, ErrorKind, Session, Stop};
 use crate::engine::{Engine, RunError};
-use crate::foreign::{self, History, Table, Tool};
+use crate::foreign::{self, History, Owner, Table, Tool};
 
 /// Reads the tool's history.
 pub(super) async fn history(
@@ -42,10 +42,31 @@ pub(super) async fn located(
         let mut session = engine.database.open(Access::Read, stop).await?;
         session.begin_read().await?;
         let table = foreign::locate(&mut *session, order.from).await?;
+        let elsewhere = match session.column_names(table.names()).await? {
+            Some(_) => Vec::new(),
+            None => elsewhere(order.from, &mut *session).await?,
+        };
         session.rollback().await?;
+        if let [first, ..] = elsewhere.as_slice() {
+            let tool = order.from.as_str();
+            let tables: Vec<String> = elsewhere.iter().map(|found| format!("`{found}`")).collect();
+            return Err(RunError::Refused(format!(
+                "there is no table `{table}`, where {tool} has its history by default; {} {} like it: `wasmigrate import --from \
+                 {tool} --table {first}` takes over the history that is there",
+                tables.join(", "),
+                if tables.len() == 1 { "looks" } else { "look" }
+            )));
+        }
         order.table = Some(table.to_string());
     }
     Ok(order)
+}
+
+/// Where else the history of a tool may be.
+async fn elsewhere(tool: Tool, session: &mut dyn Session) -> Result<Vec<String>, RunError> {
+    let found = foreign::find(session).await?.into_iter();
+    let of_it = found.filter(|found| found.owner == Owner::Tool(tool));
+    Ok(of_it.map(|found| found.table.to_string()).collect())
 }
 
 pub(super) fn refuse(tool: Tool, problems: Vec<String>) -> Result<(), RunError> {

@@ -5,54 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::snapshot::{File, TenantSnapshot};
+use super::snapshot::{File, GoneFile, TenantSnapshot};
 use super::{RunError, SourceKind};
 use crate::catalog::{Digests, Error};
 use crate::database::Session;
 use crate::engine::Engine;
-use crate::journal::{self, SourceRecord, StepState};
+use crate::journal::{self, SourceRecord};
 
 /// What the kind of a file is called before which it says that the file was removed for good.
 const REMOVED: &str = "removed-";
-
-/// A file that is not there any more.
-pub(super) struct GoneFile {
-    /// Its path relative to the base.
-    pub(super) key: String,
-    pub(super) kind: SourceKind,
-    /// Its SHA-256 when it was applied.
-    pub(super) digest: String,
-    /// For how many it was migrated; of a repeatable file, for how many it was the last content that ran.
-    pub(super) applied: u64,
-    /// For how many of those it waits for its finalize.
-    pub(super) unfinalized: u64,
-    /// For how many it was started outside a transaction, and not done.
-    pub(super) started: u64,
-    pub(super) applied_at: Option<i64>,
-    /// The place of the file that has its content now, and was never applied under its own name.
-    pub(super) renamed: Option<usize>,
-}
-
-impl GoneFile {
-    /// Takes note of for how many it came how far.
-    pub(super) fn note(&mut self, state: StepState, tenants: u64, at: Option<i64>) {
-        match state {
-            StepState::Started => self.started += tenants,
-            StepState::Migrated => {
-                self.applied += tenants;
-                // What is repeatable has no finalize of its own.
-                self.unfinalized += if self.kind.runs_once() { tenants } else { 0 };
-            }
-            StepState::Finalized => self.applied += tenants,
-        }
-        self.applied_at = self.applied_at.max(at);
-    }
-
-    /// Whether anybody misses it.
-    pub(super) fn is_missed(&self) -> bool {
-        self.kind.runs_once() && self.applied + self.started > 0
-    }
-}
 
 /// The files that the journal knows and that are not there any more, by their numbers there.
 pub(super) fn gone(

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::gone::{self, GoneFile};
+use super::gone;
 use super::look;
-use super::snapshot::{File, TenantSnapshot};
+use super::snapshot::{File, GoneFile, TenantSnapshot};
 use super::{RunError, SourceKind, TenancyOptions, TenantOverview};
 use crate::catalog::{self, Catalog, Digests, StepFile};
 use crate::database::{Access, Session, Stop, TenantPlace};

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::SourceKind;
-use super::gone::GoneFile;
 use crate::catalog::{SourceFile, step_label};
 use crate::database::TenantPlace;
 use crate::journal::{AppliedRecord, LeaseRecord, Pause, RunRecord, StepState, TenantTally};
@@ -77,6 +76,45 @@ pub(super) enum Comeback {
     WithData,
     /// It was one, and nothing of it is left.
     Empty,
+}
+
+/// A file that is not there any more.
+pub(super) struct GoneFile {
+    /// Its path relative to the base.
+    pub(super) key: String,
+    pub(super) kind: SourceKind,
+    /// Its SHA-256 when it was applied.
+    pub(super) digest: String,
+    /// For how many it was migrated; of a repeatable file, for how many it was the last content that ran.
+    pub(super) applied: u64,
+    /// For how many of those it waits for its finalize.
+    pub(super) unfinalized: u64,
+    /// For how many it was started outside a transaction, and not done.
+    pub(super) started: u64,
+    pub(super) applied_at: Option<i64>,
+    /// The place of the file that has its content now, and was never applied under its own name.
+    pub(super) renamed: Option<usize>,
+}
+
+impl GoneFile {
+    /// Takes note of for how many it came how far.
+    pub(super) fn note(&mut self, state: StepState, tenants: u64, at: Option<i64>) {
+        match state {
+            StepState::Started => self.started += tenants,
+            StepState::Migrated => {
+                self.applied += tenants;
+                // What is repeatable has no finalize of its own.
+                self.unfinalized += if self.kind.runs_once() { tenants } else { 0 };
+            }
+            StepState::Finalized => self.applied += tenants,
+        }
+        self.applied_at = self.applied_at.max(at);
+    }
+
+    /// Whether anybody misses it.
+    pub(super) fn is_missed(&self) -> bool {
+        self.kind.runs_once() && self.applied + self.started > 0
+    }
 }
 
 /// Where a target with tenants stands.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::super::{Result, Session, Value};
 use super::pieces::{OTHERS, Scope, event_triggers, publications, relations, schemas};
-use super::words;
+use super::{whole, words};
 use crate::database::JOURNAL_PREFIX;
 use crate::database::content::text;
 
@@ -21,7 +21,10 @@ pub(in super::super) async fn read(
 ) -> Result<Vec<(String, String)>> {
     let scope = Scope::One(schema);
     let mut rows = session
-        .rows(&found(&[relations(&scope), schemas(&scope)]), &[])
+        .rows(
+            &found(&[relations(&scope), schemas(&scope, &whole::hung())]),
+            &[],
+        )
         .await?;
     let pieces = further(&scope, &rows);
     if !pieces.is_empty() {
@@ -56,7 +59,7 @@ pub(in super::super) async fn read_digests(
 /// One row a thing: the schema, its kind, its name, and a digest.
 fn digests() -> String {
     let scope = Scope::Named;
-    let mut pieces = vec![relations(&scope), schemas(&scope)];
+    let mut pieces = vec![relations(&scope), schemas(&scope, &whole::hung())];
     pieces.extend(OTHERS.iter().map(|(_, piece)| piece(&scope)));
     format!(
         "SELECT nspname::pg_catalog.text, found.kind, found.name,
@@ -96,6 +99,7 @@ fn further(scope: &Scope<'_>, rows: &[Vec<Value>]) -> Vec<String> {
                 "pg_type",
                 "pg_publication",
                 "pg_event_trigger",
+                whole::HUNG,
             ];
             if times.keys().any(|catalog| !known.contains(&&**catalog)) {
                 catalogs.insert("pg_namespace".to_owned());
@@ -117,6 +121,9 @@ fn further(scope: &Scope<'_>, rows: &[Vec<Value>]) -> Vec<String> {
     if catalogs.contains("pg_event_trigger") {
         pieces.push(event_triggers());
     }
+    if catalogs.contains(whole::HUNG) {
+        pieces.extend(whole::pieces());
+    }
     pieces
 }
 
@@ -131,11 +138,11 @@ mod tests {
             let others = OTHERS.map(|(_, piece)| piece(&scope));
             let rest = [
                 relations(&scope),
-                schemas(&scope),
+                schemas(&scope, &whole::hung()),
                 publications(),
                 event_triggers(),
             ];
-            for piece in others.iter().chain(&rest) {
+            for piece in others.iter().chain(&rest).chain(&whole::pieces()) {
                 assert!(is_in_full(piece), "{piece}");
             }
         }

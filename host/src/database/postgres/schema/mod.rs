@@ -5,6 +5,7 @@
 
 mod everything;
 mod pieces;
+mod whole;
 mod words;
 
 pub(super) use everything::{read as read_everything, read_digests};

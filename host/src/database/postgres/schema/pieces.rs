@@ -36,7 +36,7 @@ impl Scope<'_> {
     }
 }
 
-fn is(column: &str, value: &str) -> String {
+pub(super) fn is(column: &str, value: &str) -> String {
     format!("{column} OPERATOR(pg_catalog.=) {value}")
 }
 
@@ -45,7 +45,7 @@ fn is_one_of(column: &str, letters: &str) -> String {
 }
 
 /// The number of a catalog.
-fn number(catalog: &str) -> String {
+pub(super) fn number(catalog: &str) -> String {
     format!("'pg_catalog.{catalog}'::pg_catalog.regclass::pg_catalog.oid")
 }
 
@@ -56,7 +56,7 @@ fn list(cells: &str, rows: &str, order: &str) -> String {
     )
 }
 
-fn comments(catalog: &str, object: &str) -> String {
+pub(super) fn comments(catalog: &str, object: &str) -> String {
     let rows = format!(
         "pg_catalog.pg_description WHERE {} AND {}",
         is("classoid", &number(catalog)),
@@ -75,7 +75,7 @@ fn grants(list: &str, kind: &str, owner: &str) -> String {
 }
 
 /// That something is of no extension.
-fn is_own(catalog: &str, object: &str) -> String {
+pub(super) fn is_own(catalog: &str, object: &str) -> String {
     format!(
         "(SELECT true FROM pg_catalog.pg_depend AS extension WHERE {} AND {} AND {}) IS NULL",
         is("extension.classid", catalog),
@@ -223,12 +223,12 @@ fn hung(catalog: &str, object: &str, how: &str) -> String {
 }
 
 /// The schemas themselves; with each, which catalogs have something in it, or something that is of the whole database.
-pub(super) fn schemas(scope: &Scope<'_>) -> String {
+pub(super) fn schemas(scope: &Scope<'_>, further: &str) -> String {
     format!(
         "SELECT oid, 'schema', '', 'schema', pg_catalog.json_build_array(pg_catalog.pg_get_userbyid(nspowner), {}, {})::pg_catalog.text,
          pg_catalog.concat_ws(' ', {}, CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_publication WHERE puballtables)
              THEN 'pg_publication' END, CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_depend WHERE {})
-             THEN 'pg_event_trigger' END)
+             THEN 'pg_event_trigger' END, {further})
          FROM pg_catalog.pg_namespace WHERE {}",
         grants("nspacl", "'n'", "nspowner"),
         comments("pg_namespace", "pg_namespace.oid"),

@@ -74,6 +74,27 @@ pub(super) fn lines(piece: &str, cells: &str) -> Vec<String> {
             ];
             lines.extend(definition.into_iter().filter(|line| !line.is_empty()));
         }
+        // What it is, line by line, and its comments.
+        "whole" => {
+            for cell in cells.0 {
+                match cell {
+                    Value::String(line) => lines.push(line.clone()),
+                    comments => commented(&mut lines, Cells::of(comments), Cells::NONE),
+                }
+            }
+        }
+        "option" => {
+            let (name, value) = cells.text(0).split_once('=').unwrap_or_default();
+            let is_secret = ["key", "pass", "secret", "token"]
+                .iter()
+                .any(|part| name.to_lowercase().contains(part));
+            let value = if is_secret {
+                "a value that is not shown"
+            } else {
+                value
+            };
+            lines.push(format!("option {name}: {value}"));
+        }
         "event trigger" => {
             lines.push(format!("owner {}", cells.text(0)));
             lines.push(format!(
