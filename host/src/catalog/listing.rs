@@ -141,9 +141,10 @@ impl Listing {
                 let nearly = file_name::nearly_program(&file_name).map(str::to_owned);
                 match nearly.or_else(|| file_name::in_another_language(&file_name)) {
                     Some(why) => listing.strange.push(Strange { file_name, why }),
-                    None => {
-                        listing.ignore(file_name, "neither .sql, .wasm nor a numbered .js or .ts")
-                    }
+                    None => listing.ignore(
+                        file_name,
+                        "neither .sql, .wasm nor a numbered .js, .ts or .py",
+                    ),
                 }
                 continue;
             };
