@@ -4,6 +4,9 @@
 //! What was built is kept in the target directory by the digest of all that it is made of, for all profiles together: the
 //! times of files, which a fresh clone has anew, do not matter.
 
+#[path = "build/python.rs"]
+mod python;
+
 use std::env;
 use std::fs::{self, File};
 use std::io;
@@ -46,8 +49,10 @@ const PARTS: [Part; 3] = [
 ];
 
 /// What the runners are made of, below `guest-migrations`.
-const SOURCES: [&str; 6] = [
-    "runners",
+const SOURCES: [&str; 8] = [
+    "runners/javascript",
+    "runners/typescript",
+    "runners/wit",
     "sdk/src",
     "sdk/Cargo.toml",
     "Cargo.toml",
@@ -102,7 +107,18 @@ fn main() -> io::Result<()> {
         println!("cargo:rustc-env=WASMIGRATE_{name}_DIGEST={digest}");
     }
     println!("cargo:rustc-env=WASMIGRATE_RUNNERS_MISSING={missing}");
+    let (digest, missing) = match python::build(&shared(&out)) {
+        Ok(digest) => (digest, String::new()),
+        Err(why) => (String::new(), why.replace('\n', " ")),
+    };
+    println!("cargo:rustc-env=WASMIGRATE_PYTHON_DIGEST={digest}");
+    println!("cargo:rustc-env=WASMIGRATE_PYTHON_MISSING={missing}");
     Ok(())
+}
+
+/// What is built for all profiles together: beside `target/debug/build/wasmigrate-runners-…/out`.
+fn shared(out: &Path) -> PathBuf {
+    out.ancestors().nth(4).unwrap_or(out).join("runners")
 }
 
 fn runners(out: &Path) -> Result<[Runner; 3], Missing> {
@@ -114,8 +130,7 @@ fn runners(out: &Path) -> Result<[Runner; 3], Missing> {
             watched: None,
         }
     };
-    // `target/debug/build/wasmigrate-runners-…/out`
-    let shared = out.ancestors().nth(4).unwrap_or(out).join("runners");
+    let shared = shared(out);
     fs::create_dir_all(&shared).map_err(failed(&shared))?;
     // Two builds at once, say for two profiles, would write to the same files.
     let lock = File::create(shared.join("lock")).map_err(failed(&shared))?;
@@ -152,34 +167,34 @@ fn runners(out: &Path) -> Result<[Runner; 3], Missing> {
 
 /// The digest of all that the runners are made of.
 fn key(tools: &Tools) -> io::Result<String> {
+    digest_of(&SOURCES, "build.rs", &[&tools.clang, &tools.rustc])
+}
+
+/// The digest of files below the guests, of the file that builds them, and of the versions of programs.
+fn digest_of(sources: &[&str], builder: &str, programs: &[&str]) -> io::Result<String> {
     let mut files = Vec::new();
-    for source in SOURCES {
+    for source in sources {
         find_files(&Path::new(GUESTS).join(source), &mut files)?;
     }
-    files.push(PathBuf::from("build.rs"));
+    files.push(PathBuf::from(builder));
     files.sort();
     let mut digest = Sha256::new();
     for file in files {
         let content = fs::read(&file)?;
         digest.update(format!("{} {}\n", file.display(), hexadecimal(&content)));
     }
-    for (program, question) in [
-        (tools.clang.as_str(), "--version"),
-        (tools.rustc.as_str(), "--version"),
-    ] {
-        digest.update(Command::new(program).arg(question).output()?.stdout);
+    for program in programs {
+        digest.update(Command::new(program).arg("--version").output()?.stdout);
     }
-    Ok(digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    let digest = digest.finalize();
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn find_files(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if !path.is_dir() {
         // Types for editors are in no component.
-        if !path.to_string_lossy().ends_with(".d.ts") {
+        let name = path.to_string_lossy();
+        if !name.ends_with(".d.ts") && !name.ends_with(".pyi") {
             files.push(path.to_owned());
         }
         return Ok(());
@@ -187,7 +202,10 @@ fn find_files(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?.path();
         // What somebody has built by hand is no source.
-        if entry.file_name().is_none_or(|name| name != "target") {
+        if entry
+            .file_name()
+            .is_none_or(|name| name != "target" && name != "__pycache__")
+        {
             find_files(&entry, files)?;
         }
     }

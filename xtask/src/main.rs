@@ -11,6 +11,7 @@ mod dataset;
 mod demo;
 mod guests;
 mod libraries;
+mod python;
 #[cfg(test)]
 mod structure;
 mod test;

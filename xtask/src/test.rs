@@ -10,14 +10,16 @@ use anyhow::{Context as _, Result, bail};
 use wasmigrate_test_server::{Cluster, Durability, TEMPLATE};
 
 use crate::cargo::{self, say};
-use crate::{dataset, guests};
+use crate::{dataset, guests, python};
 
 pub(crate) fn run(filter: &[String]) -> Result<()> {
     require_programs()?;
     let target = cargo::target_directory()?;
     // First, for it sees to the target of Rust that the host's runners are built for, too.
     let built = guests::build(&target)?;
+    python::prepare(&target);
     cargo::build_host(false)?;
+    let python = python::runner(&target);
     let legacy = legacy_database(&target)?;
     let mut tests = cargo::cargo();
     tests
@@ -50,6 +52,10 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
                 "WASMIGRATE_TEST_POSTGRES",
                 server.url("postgres", "postgres"),
             );
+        match &python {
+            Some(runner) => suite.env("WASMIGRATE_PYTHON_RUNNER", runner),
+            None => suite.args(["--skip", "python::"]),
+        };
         if env::var_os(THREADS).is_none() {
             suite.env(THREADS, threads().to_string());
         }

@@ -27,6 +27,18 @@ pub static TYPESCRIPT: Option<Runner> = runner(
     include_bytes!(concat!(env!("OUT_DIR"), "/typescript")),
 );
 
+/// The SHA-256 of the runner of Python, which is no part of the binary; none when it was not built.
+pub const PYTHON: Option<&str> = {
+    let digest = env!("WASMIGRATE_PYTHON_DIGEST");
+    match digest.is_empty() {
+        true => None,
+        false => Some(digest),
+    }
+};
+
+/// Why the runner of Python was not built; empty when it was.
+pub const PYTHON_MISSING: &str = env!("WASMIGRATE_PYTHON_MISSING");
+
 /// Why runners were not built; empty when they were.
 pub const MISSING: &str = env!("WASMIGRATE_RUNNERS_MISSING");
 

@@ -88,7 +88,9 @@ impl Catalog {
             }
             let read = match file.kind {
                 StepKind::Sql => squashed::at_the_head_of(&file.path),
-                StepKind::Wasm | StepKind::JavaScript | StepKind::TypeScript => Ok(Ok(Vec::new())),
+                StepKind::Wasm | StepKind::JavaScript | StepKind::TypeScript | StepKind::Python => {
+                    Ok(Ok(Vec::new()))
+                }
             };
             match read {
                 Ok(Ok(squashed)) => {

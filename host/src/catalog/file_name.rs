@@ -17,7 +17,7 @@ pub(super) const BASELINE: &str =
 
 /// What becomes of a migration that cannot be run.
 pub(super) const WAY_ON: &str =
-    "which cannot be run here: write it as SQL, as NNNN_name.js or NNNN_name.ts, or as a component";
+    "which cannot be run here: write it as SQL, as NNNN_name.js, .ts or .py, or as a component";
 
 /// Endings of migrations that other tools run and that cannot be run here, or not without a number.
 const OTHER_LANGUAGES: [&str; 46] = [

@@ -143,9 +143,10 @@ impl Listing {
                 match other.or_else(|| nearly(&file_name, &names)) {
                     Some(Nearly::Strange(why)) => listing.strange.push(Strange { file_name, why }),
                     Some(Nearly::Known(what)) => listing.ignore(file_name, what),
-                    None => {
-                        listing.ignore(file_name, "neither .sql, .wasm nor a numbered .js or .ts")
-                    }
+                    None => listing.ignore(
+                        file_name,
+                        "neither .sql, .wasm nor a numbered .js, .ts or .py",
+                    ),
                 }
                 continue;
             };

@@ -1,6 +1,6 @@
 //! The steps on disk: their names, order and checksums.
 //!
-//! A catalog is one directory of files `NNNN_name.sql`, `NNNN_name.wasm`, `NNNN_name.js` and `NNNN_name.ts`; a file `NNNN_name.postgres.sql` is
+//! A catalog is one directory of files `NNNN_name.sql`, `.wasm`, `.js`, `.ts` and `.py`; a file `NNNN_name.postgres.sql` is
 //! meant for one database alone, `NNNN_name.down.sql` undoes `NNNN_name.up.sql`, and `R__name.sql` runs whenever it has changed.
 //! Directories of other tools are read as they are.
 //! What is SQL, a component or a script by its ending and nothing of this is an error. This room reads files and compares them with
@@ -21,6 +21,7 @@ mod nearly;
 mod new_project;
 mod new_step;
 mod pair;
+mod python_imports;
 mod repeatable;
 mod role;
 mod script;
@@ -76,15 +77,24 @@ pub enum StepKind {
     /// A script in TypeScript.
     #[serde(rename = "ts")]
     TypeScript,
+    /// A script in Python.
+    #[serde(rename = "py")]
+    Python,
 }
 
 impl StepKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Sql, Self::Wasm, Self::JavaScript, Self::TypeScript];
+    pub const ALL: [Self; 5] = [
+        Self::Sql,
+        Self::Wasm,
+        Self::JavaScript,
+        Self::TypeScript,
+        Self::Python,
+    ];
 
     /// Whether it is a script: text, with files that it imports.
     pub fn is_script(self) -> bool {
-        matches!(self, Self::JavaScript | Self::TypeScript)
+        matches!(self, Self::JavaScript | Self::TypeScript | Self::Python)
     }
 
     /// Its name, which is the ending of its file's name without the point.
@@ -94,6 +104,7 @@ impl StepKind {
             Self::Sql => "sql",
             Self::JavaScript => "js",
             Self::TypeScript => "ts",
+            Self::Python => "py",
         }
     }
 
@@ -104,6 +115,7 @@ impl StepKind {
             Self::Sql => ".sql",
             Self::JavaScript => ".js",
             Self::TypeScript => ".ts",
+            Self::Python => ".py",
         }
     }
 }

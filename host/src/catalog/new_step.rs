@@ -32,6 +32,8 @@ pub enum Language {
     JavaScript,
     /// A script in TypeScript.
     TypeScript,
+    /// A script in Python.
+    Python,
 }
 
 /// What a new step is to be.
@@ -75,6 +77,7 @@ pub fn new_step(
         Language::Sql => template::files(&manner, &stem, step.with_reset),
         Language::JavaScript => script::javascript(&stem, &name, step.with_reset),
         Language::TypeScript => script::typescript(&stem, &name, step.with_reset),
+        Language::Python => script::python(&stem, &name, step.with_reset),
     };
     let is_too_long = |name: &str| name.split('/').any(|part| part.len() > MOST_NAME_BYTES);
     if files.iter().any(|(file_name, _)| is_too_long(file_name)) {
@@ -92,7 +95,8 @@ pub fn new_step(
             fs::create_dir_all(parent).map_err(failed(parent))?;
         }
         // The types are there from the second script on.
-        if path.ends_with(script::TYPES) && path.exists() {
+        let is_types = script::TYPES.iter().any(|types| path.ends_with(types));
+        if is_types && path.exists() {
             continue;
         }
         let mut file = File::create_new(&path).map_err(failed(&path))?;
@@ -104,7 +108,7 @@ pub fn new_step(
 
 /// A name as files have it: small letters, digits and underscores.
 fn cleaned(name: &str) -> Result<String, Error> {
-    let stem = [".sql", ".js", ".ts"]
+    let stem = [".sql", ".js", ".ts", ".py"]
         .into_iter()
         .find_map(|ending| name.strip_suffix(ending))
         .unwrap_or(name);

@@ -1,7 +1,8 @@
 //! Steps that are scripts: a file, and the files under `lib/` that it imports.
 //!
 //! What a step imports is a part of it, so its digest covers those files, too. Which they are is told without running
-//! anything: every string in the text that is a relative path to a file under `lib/`. That may be one too many, and never
+//! anything: in JavaScript every string in the text that is a relative path to a file under `lib/`, in Python whatever reads as an
+//! import. That may be one too many, and never
 //! one too few, since a script cannot import what the host does not hand to it.
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::StepKind;
 use super::content::sha256;
 use super::inside::check_inside;
+use super::python_imports;
 use crate::input;
 
 /// The directory beside the steps that scripts import from.
@@ -74,7 +76,14 @@ impl Script {
         let mut found: BTreeMap<String, String> = BTreeMap::new();
         let mut open: Vec<(String, String)> = vec![(name.clone(), main.clone())];
         while let Some((base, text)) = open.pop() {
-            for path in imported(&base, &text) {
+            let paths = match base
+                .to_ascii_lowercase()
+                .ends_with(StepKind::Python.ending())
+            {
+                true => python_imports::paths(LIBRARY, &base, &text),
+                false => imported(&base, &text),
+            };
+            for path in paths {
                 if found.contains_key(&path) {
                     continue;
                 }

@@ -24,6 +24,7 @@ mod peers;
 mod plan;
 mod repair;
 mod run;
+mod runner;
 mod schema;
 mod serve;
 mod shown;
@@ -127,6 +128,8 @@ enum Command {
     Lease(lease::LeaseArguments),
     /// Show the tenants of the target, or add one
     Tenants(tenants::TenantsArguments),
+    /// Show, install and compile what runs scripts
+    Runner(runner::RunnerArguments),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArguments),
     #[command(name = COMPILE_COMMAND, hide = true)]
@@ -304,6 +307,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Wait(wait) => wait::run(global, wait, terminal).await,
         Command::Lease(lease) => lease::run(global, lease, terminal).await,
         Command::Tenants(tenants) => tenants::run(global, tenants, terminal).await,
+        Command::Runner(runner) => runner::run(global, runner, terminal).await,
         Command::Completions(completions) => completions::run(completions, terminal),
         // It needs no more than its arguments: see `run`.
         Command::Compile(_) => Ok(REFUSED),

@@ -21,14 +21,21 @@ pub(super) struct NewArguments {
     /// The same in TypeScript
     #[arg(long, conflicts_with = "js")]
     ts: bool,
+    /// The same in Python
+    #[arg(long, conflicts_with_all = ["js", "ts"])]
+    py: bool,
 }
 
 impl NewArguments {
     fn language(&self) -> catalog::Language {
-        match (self.js, self.ts) {
-            (true, _) => catalog::Language::JavaScript,
-            (false, true) => catalog::Language::TypeScript,
-            (false, false) => catalog::Language::Sql,
+        if self.js {
+            catalog::Language::JavaScript
+        } else if self.ts {
+            catalog::Language::TypeScript
+        } else if self.py {
+            catalog::Language::Python
+        } else {
+            catalog::Language::Sql
         }
     }
 }
@@ -66,9 +73,12 @@ pub(super) fn run(
         },
     )
     .map_err(|error| anyhow::anyhow!("{error}"))?;
-    if arguments.language() != catalog::Language::Sql
-        && let Some(why) = sandbox::without_scripts()
-    {
+    let missing = match arguments.language() {
+        catalog::Language::Sql => None,
+        catalog::Language::JavaScript | catalog::Language::TypeScript => sandbox::without_scripts(),
+        catalog::Language::Python => sandbox::without_python(&config.cache),
+    };
+    if let Some(why) = missing {
         terminal.warning(&why);
     }
     if terminal.json() {

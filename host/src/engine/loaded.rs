@@ -226,7 +226,7 @@ impl Loader<'_> {
             .digests
             .script(file)
             .map_err(|error| Failure::from_catalog(&error))?;
-        self.tell(label, !sandbox.has_runner());
+        self.tell(label, !sandbox.has_runner(file.kind == StepKind::Python));
         let component = sandbox
             .load_script(&script.modules(), &self.options.settings, self.stop)
             .map_err(Failure::from_sandbox)?;

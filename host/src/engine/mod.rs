@@ -85,7 +85,7 @@ use crate::catalog::StepFile;
 use crate::database::{self, Access, Database, Kind, Stop};
 use crate::foreign::Tool;
 use crate::journal::{self, LeaseRecord, Snapshot};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{RunnerOverview, Sandbox};
 use at_work::Work;
 use transaction::StepTransaction;
 
@@ -440,6 +440,17 @@ impl Engine {
     /// transaction that can only read.
     pub async fn inspect(&self, file: &StepFile) -> Result<Inspection, Failure> {
         inspect::inspect(self, file, self.deadline()).await
+    }
+
+    /// What runs scripts, and whether it is there.
+    pub fn runners(&self) -> Result<Vec<RunnerOverview>, Failure> {
+        Ok(self.sandbox()?.runner_overviews())
+    }
+
+    /// Compiles what runs scripts, so that nobody waits for it later.
+    pub fn warm_runners(&self) -> Result<(), Failure> {
+        let warmed = self.sandbox()?.warm_runners(&Stop::default());
+        warmed.map_err(Failure::from_sandbox)
     }
 
     /// Every step with the digest of its file.

@@ -156,9 +156,10 @@ async fn perform_component(
 
 /// Writes down which runner a script has: another version of the host may have another.
 pub(super) fn name_the_runner(component: &Component<StepTransaction>, output: &StepOutput) {
-    if let Some(digest) = component.runner() {
+    if let Some(by) = component.runner() {
+        let (language, digest) = (by.language, by.digest);
         let version = env!("CARGO_PKG_VERSION");
-        let line = format!("run by the JavaScript runner of wasmigrate {version}, sha256:{digest}");
+        let line = format!("run by the {language} runner of wasmigrate {version}, sha256:{digest}");
         output.write(Level::Debug, line);
     }
 }

@@ -118,7 +118,7 @@ pub(super) async fn step(engine: &Engine, index: u64) -> Result<Option<StepDetai
         details.file_name = Some(file.file_name.clone());
         match file.kind {
             StepKind::Sql => describe_sql(engine, file, &mut details)?,
-            StepKind::Wasm | StepKind::JavaScript | StepKind::TypeScript => {
+            StepKind::Wasm | StepKind::JavaScript | StepKind::TypeScript | StepKind::Python => {
                 describe_component(engine, file, &mut details).await
             }
         }

@@ -48,7 +48,7 @@ impl Selection {
         };
         if chosen.is_empty() {
             return Err(Error::NoStep {
-                name: "NNNN_name.sql, .wasm, .js or .ts".to_owned(),
+                name: "NNNN_name.sql, .wasm, .js, .ts or .py".to_owned(),
                 directory: rehearsal.migrations.clone(),
             });
         }

@@ -214,7 +214,7 @@ fn squashed_step(file: &StepFile) -> Result<SquashedStep, Error> {
     let (bytes, digest) = Digests::forgetful().read(file)?;
     let finalizes = match file.kind {
         // What a component or a script has to finalize only its run tells.
-        StepKind::Wasm | StepKind::JavaScript | StepKind::TypeScript => true,
+        StepKind::Wasm | StepKind::JavaScript | StepKind::TypeScript | StepKind::Python => true,
         StepKind::Sql => SqlStep::of(file, &bytes)?.finalize.is_some(),
     };
     Ok(SquashedStep {

@@ -320,7 +320,7 @@ impl<'r> Trials<'r> {
                 "read and change the database, inside the transaction that the host opens"
                     .to_owned()
             }
-            StepKind::Wasm | StepKind::JavaScript | StepKind::TypeScript => {
+            StepKind::Wasm | StepKind::JavaScript | StepKind::TypeScript | StepKind::Python => {
                 let inspection = parallel::wait(self.engine.inspect(step))?
                     .map_err(|failure| Error::Setup(failure.to_string()))?;
                 match &*inspection.interface.abilities {

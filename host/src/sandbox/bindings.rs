@@ -43,6 +43,19 @@ pub mod eraser {
     });
 }
 
+/// What a runner has for transformations beside the exports of a step.
+pub mod transformer {
+    wasmtime::component::bindgen!({
+        path: ["../wit", "../guest-migrations/runners/wit", "../guest-migrations/runners/python/wit"],
+        world: "wasmigrate:python/transformer",
+        exports: { default: async },
+        with: {
+            "wasmigrate:migration/types": crate::sandbox::bindings::wasmigrate::migration::types,
+            "wasmigrate:migration/transformations": crate::sandbox::bindings::transform::wasmigrate::migration::transformations,
+        },
+    });
+}
+
 /// The world of transformations, with the types of the other.
 pub mod transform {
     wasmtime::component::bindgen!({

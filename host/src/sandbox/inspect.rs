@@ -25,8 +25,29 @@ impl Interface {
     pub(super) fn hide_the_runner(&mut self) {
         self.imports
             .retain(|import| import.starts_with("wasmigrate:migration/"));
-        self.exports.retain(|export| export != "inspect");
+        const STEP: [&str; 6] = ["describe", "check", "count", "migrate", "finalize", "reset"];
+        let is_step = self.exports.iter().any(|export| export == "migrate");
+        self.exports.retain(|export| match is_step {
+            true => STEP.contains(&&**export),
+            false => export != "inspect",
+        });
         self.abilities = abilities(&self.imports, &self.exports);
+    }
+
+    /// What a script that is a transformation reaches of a runner for both worlds.
+    pub(super) fn as_transformation(&self) -> Self {
+        let is_data = |import: &&String| {
+            ["/types@", "/transformations@"]
+                .iter()
+                .any(|data| import.contains(data))
+        };
+        let imports: Vec<String> = self.imports.iter().filter(is_data).cloned().collect();
+        let exports = vec!["describe".to_owned(), "transform".to_owned()];
+        Self {
+            abilities: abilities(&imports, &exports),
+            imports,
+            exports,
+        }
     }
 }
 

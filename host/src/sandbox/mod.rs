@@ -5,6 +5,7 @@
 //! afterwards. All that a component can reach is a [`StepHost`], which the engine provides: the session with the open
 //! transaction, the report, the settings. This room knows no journal and no order of steps.
 
+mod asked;
 mod bindings;
 mod cache;
 mod compiler;
@@ -17,7 +18,9 @@ mod inspect;
 mod limits;
 mod modules;
 mod output;
+mod python;
 mod report;
+mod runners;
 mod script;
 mod state;
 mod ticker;
@@ -38,14 +41,14 @@ use wasmtime::{
 
 use crate::database::{Error as DatabaseError, Limit, Result as DatabaseResult, Session, Stop};
 use bindings::StepPre;
-use bindings::transform::TransformPre;
 use bindings::wasmigrate::migration::types::Failure;
 use cache::{Cache, Unusable};
 use error::StopError;
 use limits::Limiter;
 use modules::Script;
 use output::Output;
-use script::Runners;
+use python::Installed;
+use runners::Runners;
 use state::State;
 use transform::TransformState;
 
@@ -55,7 +58,8 @@ pub use fuzzing::read_foreign;
 pub use inspect::{Interface, is_wasi, world};
 pub use limits::Limits;
 pub use output::OutputWriter;
-pub use script::without_scripts;
+pub use python::{install as install_runner, without_python};
+pub use runners::{RunnerOverview, without_scripts};
 pub use transform::{Rejected, TransformInstance, Transformation, Transformed};
 pub use wasi::Recorded;
 
@@ -103,6 +107,8 @@ pub struct Sandbox<H: 'static> {
     cache: Option<Cache>,
     /// Why compiled components are not kept.
     cache_problem: OnceLock<String>,
+    /// Runners that are no part of the binary.
+    installed: Installed,
     limits: Limits,
 }
 
@@ -117,7 +123,7 @@ pub struct Component<H: 'static> {
 /// Which world of the contract a component fits.
 enum World<H: 'static> {
     Step(StepPre<State<H>>),
-    Transform(TransformPre<TransformState>),
+    Transform(Arc<transform::Linked>),
 }
 
 impl<H: StepHost> Sandbox<H> {
@@ -132,6 +138,7 @@ impl<H: StepHost> Sandbox<H> {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(|error| failed(&error))?;
         let transform_linker = transform::linker(&engine).map_err(|error| failed(&error))?;
         let cache_problem = OnceLock::new();
+        let installed = Installed::under(cache);
         let cache = match Cache::open(cache, &engine) {
             Ok(cache) => Some(cache),
             Err(Unusable::Missing(why)) => {
@@ -151,6 +158,7 @@ impl<H: StepHost> Sandbox<H> {
             runners: Runners::default(),
             cache,
             cache_problem,
+            installed,
             limits,
         })
     }
@@ -198,7 +206,8 @@ impl<H: StepHost> Sandbox<H> {
             )));
         }
         let linked = match transform::is_transformation(&interface.exports) {
-            true => transform::link(&self.transform_linker, component).map(World::Transform),
+            true => transform::link(&self.transform_linker, component)
+                .map(|linked| World::Transform(Arc::new(linked))),
             false => self
                 .linker
                 .instantiate_pre(component)

@@ -9,6 +9,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::transform::wasmigrate::migration::transformations as wit;
 use super::bindings::transform::{Transform, TransformPre};
+use super::bindings::transformer::{Transformer, TransformerPre};
+use super::bindings::wasmigrate::migration::types::Batch as GivenBatch;
 use super::error::{self, StopError};
 use super::limits::{Limiter, Limits};
 use super::modules::Modules;
@@ -74,10 +76,56 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<TransformState>
     Ok(linker)
 }
 
+/// A transformation, linked.
+pub(super) enum Linked {
+    /// A component of the world `transform`.
+    Component(TransformPre<TransformState>),
+    /// A runner of several worlds.
+    Runner(TransformerPre<TransformState>),
+}
+
+impl Linked {
+    async fn instantiate(&self, store: &mut Store<TransformState>) -> wasmtime::Result<Function> {
+        Ok(match self {
+            Self::Component(linked) => Function::Component(linked.instantiate_async(store).await?),
+            Self::Runner(linked) => Function::Runner(linked.instantiate_async(store).await?),
+        })
+    }
+}
+
+/// The same, instantiated.
+enum Function {
+    Component(Transform),
+    Runner(Transformer),
+}
+
+impl Function {
+    async fn describe(
+        &self,
+        store: &mut Store<TransformState>,
+    ) -> wasmtime::Result<wit::Transformation> {
+        match self {
+            Self::Component(function) => function.call_describe(store).await,
+            Self::Runner(function) => function.call_describe_transformation(store).await,
+        }
+    }
+
+    async fn transform(
+        &self,
+        store: &mut Store<TransformState>,
+        rows: &GivenBatch,
+    ) -> wasmtime::Result<Result<GivenBatch, Vec<wit::RejectedRow>>> {
+        match self {
+            Self::Component(function) => function.call_transform(store, rows).await,
+            Self::Runner(function) => function.call_transform(store, rows).await,
+        }
+    }
+}
+
 /// A transformation at work, in a store of its own. Several of one component may work at the same time.
 pub struct TransformInstance {
     store: Store<TransformState>,
-    instance: Transform,
+    function: Function,
     stop: Stop,
 }
 
@@ -107,16 +155,16 @@ impl<H: StepHost> Sandbox<H> {
         self.bound(&mut store, stop);
         let instantiated = tokio::select! {
             biased;
-            instance = transform.instantiate_async(&mut store) => instance,
+            instance = transform.instantiate(&mut store) => instance,
             reason = stop.stopped() => Err(StopError(reason).into()),
         };
-        let instance = instantiated.map_err(|error| {
+        let function = instantiated.map_err(|error| {
             let output = &store.data().output;
             error::classify(error, &self.limits).after(|| output.last_lines())
         })?;
         Ok(TransformInstance {
             store,
-            instance,
+            function,
             stop: stop.clone(),
         })
     }
@@ -132,7 +180,7 @@ impl TransformInstance {
     pub async fn describe(&mut self) -> Result<Transformation, Error> {
         let described = tokio::select! {
             biased;
-            described = self.instance.call_describe(&mut self.store) => described,
+            described = self.function.describe(&mut self.store) => described,
             reason = self.stop.stopped() => Err(StopError(reason).into()),
         };
         let TransformState { limits, output, .. } = self.store.data();
@@ -152,7 +200,7 @@ impl TransformInstance {
         self.store.data().output.forget();
         let transformed = tokio::select! {
             biased;
-            transformed = self.instance.call_transform(&mut self.store, &rows) => transformed,
+            transformed = self.function.transform(&mut self.store, &rows) => transformed,
             reason = self.stop.stopped() => Err(StopError(reason).into()),
         };
         let TransformState { limits, output, .. } = self.store.data();
@@ -230,8 +278,9 @@ pub(super) fn is_transformation(exports: &[String]) -> bool {
 pub(super) fn link(
     linker: &Linker<TransformState>,
     component: &wasmtime::component::Component,
-) -> wasmtime::Result<TransformPre<TransformState>> {
+) -> wasmtime::Result<Linked> {
     linker
         .instantiate_pre(component)
         .and_then(TransformPre::new)
+        .map(Linked::Component)
 }

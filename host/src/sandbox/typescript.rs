@@ -8,10 +8,11 @@ use std::sync::PoisonError;
 use wasmigrate_runners::TYPESCRIPT;
 use wasmtime::Store;
 
+use super::asked::finish;
 use super::bindings::eraser::EraserPre;
 use super::error::{self, StopError};
 use super::modules::Modules;
-use super::script::{finish, host_failed};
+use super::runners::host_failed;
 use super::transform::TransformState;
 use super::{Error, Sandbox, StepHost, to_usize};
 use crate::database::{Stop, StopReason};
@@ -68,7 +69,7 @@ impl<H: StepHost> Sandbox<H> {
         })
     }
 
-    fn eraser(&self, stop: &Stop) -> Result<EraserPre<TransformState>, Error> {
+    pub(super) fn eraser(&self, stop: &Stop) -> Result<EraserPre<TransformState>, Error> {
         // Whoever comes while it is compiled waits here, and finds it.
         let mut kept = self
             .runners

@@ -2,6 +2,7 @@
 
 mod either;
 mod everywhere;
+mod python;
 mod transform;
 mod typescript;
 mod values;

@@ -227,7 +227,7 @@ fn step(directory: &Path, name: &str, names: &[String]) -> Option<(u64, Manner)>
     if runs_last(index) {
         return None;
     }
-    let sections = match [".wasm", ".js", ".ts"]
+    let sections = match [".wasm", ".js", ".ts", ".py"]
         .iter()
         .any(|ending| name.to_ascii_lowercase().ends_with(ending))
     {

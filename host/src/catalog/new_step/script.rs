@@ -1,7 +1,9 @@
 //! What a new script holds before anybody has written it, and the types that editors read.
 
-/// Where the types are, for scripts beside which `lib` stands.
-pub(super) const TYPES: &str = "lib/wasmigrate.d.ts";
+/// Where the types are that editors read: beside what JavaScript imports, and where Python finds them.
+pub(super) const TYPES: [&str; 2] = [JAVASCRIPT_TYPES, PYTHON_TYPES];
+const JAVASCRIPT_TYPES: &str = "lib/wasmigrate.d.ts";
+const PYTHON_TYPES: &str = "wasmigrate.pyi";
 
 /// What scripts may call.
 const DECLARATIONS: &str =
@@ -11,7 +13,7 @@ const DECLARATIONS: &str =
 pub(super) fn javascript(stem: &str, name: &str, with_reset: bool) -> Vec<(String, String)> {
     let summary = name.replace('_', " ");
     let mut text = format!(
-        "/// <reference path=\"{TYPES}\" />\n\
+        "/// <reference path=\"{JAVASCRIPT_TYPES}\" />\n\
          import {{ info }} from 'wasmigrate';\n\n\
          export const summary = '{summary}';\n\n\
          /**\n \
@@ -38,7 +40,7 @@ pub(super) fn javascript(stem: &str, name: &str, with_reset: bool) -> Vec<(Strin
 pub(super) fn typescript(stem: &str, name: &str, with_reset: bool) -> Vec<(String, String)> {
     let summary = name.replace('_', " ");
     let mut text = format!(
-        "/// <reference path=\"{TYPES}\" />\n\
+        "/// <reference path=\"{JAVASCRIPT_TYPES}\" />\n\
          import {{ info, type Database }} from 'wasmigrate';\n\n\
          export const summary = '{summary}';\n\n\
          /** What the running application tolerates: new tables and columns, copies of data. */\n\
@@ -54,9 +56,36 @@ pub(super) fn typescript(stem: &str, name: &str, with_reset: bool) -> Vec<(Strin
     with_types(format!("{stem}.ts"), text)
 }
 
+/// The same in Python.
+pub(super) fn python(stem: &str, name: &str, with_reset: bool) -> Vec<(String, String)> {
+    let summary = name.replace('_', " ");
+    let mut text = format!(
+        "\"\"\"{summary}\"\"\"\n\n\
+         from wasmigrate import Database, info\n\n\n\
+         def migrate(db: Database) -> None:\n    \
+         \"\"\"What the running application tolerates: new tables and columns, copies of data.\"\"\"\n    \
+         info(\"nothing to do yet\")\n\n\n\
+         def finalize(db: Database) -> None:\n    \
+         \"\"\"The short cut-over: constraints, renames, drops.\"\"\"\n"
+    );
+    if with_reset {
+        text.push_str(
+            "\n\ndef reset(db: Database) -> None:\n    \"\"\"What takes back `migrate`.\"\"\"\n",
+        );
+    }
+    vec![
+        (format!("{stem}.py"), text),
+        (PYTHON_TYPES.to_owned(), PYTHON_STUBS.to_owned()),
+    ]
+}
+
+/// What scripts in Python may call.
+const PYTHON_STUBS: &str =
+    include_str!("../../../../guest-migrations/runners/python/wasmigrate.pyi");
+
 fn with_types(file_name: String, text: String) -> Vec<(String, String)> {
     vec![
         (file_name, text),
-        (TYPES.to_owned(), DECLARATIONS.to_owned()),
+        (JAVASCRIPT_TYPES.to_owned(), DECLARATIONS.to_owned()),
     ]
 }

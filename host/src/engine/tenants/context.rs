@@ -399,7 +399,7 @@ pub(super) fn refuse_outside(loaded: &Loaded) -> Failure {
              `--parallel N`",
             loaded.step.name
         ),
-        StepKind::Wasm | StepKind::JavaScript | StepKind::TypeScript => format!(
+        StepKind::Wasm | StepKind::JavaScript | StepKind::TypeScript | StepKind::Python => format!(
             "`{}` says that it runs outside a transaction, which a component that runs for tenants cannot: put its statements into a \
              file of SQL with `-- wasmigrate:no-transaction`",
             loaded.step.name

@@ -29,7 +29,7 @@ pub(in crate::engine) fn read(engine: &Engine, file: &SourceFile) -> Result<Sour
         .read(&file.as_step(0))
         .map_err(RunError::files)?;
     let contents = match file.form {
-        StepKind::Sql | StepKind::JavaScript | StepKind::TypeScript => {
+        StepKind::Sql | StepKind::JavaScript | StepKind::TypeScript | StepKind::Python => {
             String::from_utf8_lossy(&bytes).into_owned()
         }
         StepKind::Wasm => {

@@ -1,0 +1,1 @@
+"""Runs migrations written in Python: CPython in a component, with the script's text from the host."""

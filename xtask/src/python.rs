@@ -1,0 +1,55 @@
+//! What makes the runner of scripts in Python: componentize-py, in a directory of its own.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cargo::say;
+
+/// The package, and the version that the runner was tried with.
+const PACKAGE: &str = "componentize-py==0.25.1";
+
+/// Installs it below a target directory, where the host's build looks for it. Without Python or its packages everything else is built
+/// and tested all the same.
+pub(crate) fn prepare(target: &Path) {
+    if env::var_os("WASMIGRATE_COMPONENTIZE_PY").is_some() {
+        return;
+    }
+    let directory = target.join("runners/tools/python");
+    if directory.join("bin/componentize-py").exists() {
+        return;
+    }
+    say("installing componentize-py, which makes the runner of scripts in Python");
+    let made = run(Command::new("python3").args(["-m", "venv"]).arg(&directory)).and_then(|()| {
+        let pip = directory.join("bin/pip");
+        run(Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check", PACKAGE]))
+    });
+    if let Err(why) = made {
+        // What is half there is not taken for whole.
+        let _ = std::fs::remove_dir_all(&directory);
+        say(&format!(
+            "NO RUNNER OF PYTHON: steps in Python are neither built nor tested here, since componentize-py cannot be installed: {why}"
+        ));
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{:?}: {error}", command.get_program()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let line = said.lines().rfind(|line| !line.trim().is_empty());
+    Err(line.unwrap_or("no reason was given").to_owned())
+}
+
+/// The runner that the host's build has made; none when it has made none.
+pub(crate) fn runner(target: &Path) -> Option<PathBuf> {
+    let runner = target.join("runners/python.wasm");
+    let tools = target.join("runners/tools/python");
+    let can_be_built = env::var_os("WASMIGRATE_COMPONENTIZE_PY").is_some() || tools.exists();
+    (can_be_built && runner.exists()).then_some(runner)
+}
