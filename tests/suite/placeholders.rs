@@ -42,6 +42,43 @@ fn values_are_put_in_and_written_down_unless_they_are_secret() {
 }
 
 #[test]
+fn a_value_whose_name_tells_of_a_secret_is_not_written_down() {
+    let names = [
+        "app_pwd",
+        "db_auth",
+        "DSN",
+        "smtp_login",
+        "api_key",
+        "cookie",
+        "bearer",
+    ];
+    let uses: Vec<String> = names
+        .iter()
+        .map(|name| format!("('${{{name}}}')"))
+        .collect();
+    let place = place().with_sql(
+        "0001_a.sql",
+        &format!(
+            "CREATE TABLE a (b TEXT);\nINSERT INTO a VALUES {};\n",
+            uses.join(", ")
+        ),
+    );
+    let mut arguments = vec!["migrate".to_owned()];
+    for name in names {
+        arguments.extend(["--set".to_owned(), format!("{name}=hunter-of-secrets")]);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let said = place.run(&arguments).ends_with(0);
+    let history = place.run(&["history", "--output"]).ends_with(0);
+    for said in [said, history] {
+        assert!(
+            !format!("{said:?}").contains("hunter-of-secrets"),
+            "{said:#?}"
+        );
+    }
+}
+
+#[test]
 fn what_has_no_value_is_an_error_with_file_and_line() {
     let place = place().with_sql(
         "0001_a.sql",

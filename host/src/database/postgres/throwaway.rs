@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::{
     Access, Authority, Batch, Cell, ColumnBuilder, ColumnForm, CommitPermit, Content,
-    Database as _, Durability, Error, Result, ScriptError, Session, Stop, quote,
+    Database as _, Durability, Error, Result, ScriptError, Session, Stop, quote, texts,
 };
 use super::connection::Connection;
 use super::content::full_name;
@@ -15,6 +15,7 @@ use super::patience::Patience;
 use super::pipeline;
 use super::pool::{Postgres, Shared};
 use super::statements::{self, Piece};
+use super::verify::OF_THE_SERVER;
 
 /// Databases of this pattern that the role may drop, to which nobody is connected, and of whose beginning nobody says that it is
 /// in use.
@@ -149,7 +150,8 @@ impl Postgres {
         }
     }
 
-    /// Runs a script of the operator's own in one transaction, such as a dump of `pg_dump`.
+    /// Runs a script of the operator's own in one transaction, such as a dump of `pg_dump`. What belongs to the whole server is
+    /// not thrown away with the database, so that it is left alone.
     pub async fn restore(&self, script: &str) -> std::result::Result<(), ScriptError> {
         // What a dump sets for its session must not outlive it.
         let own = self.sibling(&self.0.address.database);
@@ -171,6 +173,14 @@ impl Postgres {
                 .await
                 .map_err(|error| ScriptError::at(script, piece.at, error))?;
         }
+        let changed = session.rows(&changed_on_server(), &[]).await;
+        let changed = texts(&changed.map_err(at_start)?).unwrap_or_default();
+        if let Some(catalog) = changed.first() {
+            return Err(at_start(Error::not_permitted(format!(
+                "such a script fills the throw-away database alone: this one changes what belongs to the whole server (`{catalog}`), \
+                 as ALTER ROLE, ALTER DATABASE and GRANT of a role do"
+            ))));
+        }
         session
             .commit(CommitPermit::throwaway())
             .await
@@ -181,8 +191,26 @@ impl Postgres {
     }
 }
 
+/// Which catalogs of the whole server the open transaction has changed.
+fn changed_on_server() -> String {
+    format!(
+        "SELECT DISTINCT relation::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_lock_status()
+         WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND locktype OPERATOR(pg_catalog.=) 'relation'
+         AND mode OPERATOR(pg_catalog.<>) 'AccessShareLock' AND relation OPERATOR(pg_catalog.=) ANY ({OF_THE_SERVER})"
+    )
+}
+
+/// The words that end a transaction, after which nothing could be taken back.
+const ENDING: [&str; 5] = ["abort", "commit", "end", "prepare", "rollback"];
+
 async fn restore_piece(session: &mut dyn Session, script: &str, piece: &Piece) -> Result<()> {
     let text = |at: Range<usize>| script.get(at).unwrap_or_default();
+    let first = lexer::Tokens::new(text(piece.at.clone()), Rules::default()).next();
+    if first.is_some_and(|first| ENDING.iter().any(|word| first.is(word))) {
+        return Err(Error::not_permitted(
+            "such a script runs in one transaction of the host's, and cannot end it",
+        ));
+    }
     let Some(rows) = piece.rows.clone() else {
         return session
             .execute(Authority::Application, text(piece.sent.clone()), &[])

@@ -214,7 +214,7 @@ const IS_OURS: &str = "CASE WHEN age(xmin) > 0 THEN false
 
 /// The catalogs of all databases of the server, which a step has no business in: the settings with which sessions begin, roles,
 /// databases.
-const OF_THE_SERVER: &str =
+pub(super) const OF_THE_SERVER: &str =
     "'{pg_db_role_setting,pg_authid,pg_auth_members,pg_database,pg_tablespace}'::regclass[]";
 
 /// A statement that fails when the transaction is not the one that its parameter names, or has touched a journal, or what

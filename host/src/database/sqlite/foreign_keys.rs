@@ -23,8 +23,18 @@ type Violation = (String, Option<i64>, String);
 /// Which table refers to which, as far as it is known; read from the schema anew only when somebody else changed it.
 #[derive(Debug, Default)]
 pub(super) struct ForeignKeys {
-    /// The parents of each table with foreign keys, and the version of the schema that they were read from.
-    known: Option<(i64, BTreeMap<String, BTreeSet<String>>)>,
+    known: Option<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// The version of the schema that it was read from.
+    version: i64,
+    /// The parents of each table with foreign keys.
+    references: BTreeMap<String, BTreeSet<String>>,
+    /// What virtual tables write to is not seen: they prepare their statements when they like. The tables that they keep their
+    /// content in are called as they are, with more after an underscore.
+    virtual_tables: Vec<String>,
 }
 
 impl ForeignKeys {
@@ -74,7 +84,7 @@ impl ForeignKeys {
 
     /// The version of the schema that is known.
     pub(super) fn schema_version(&self) -> Option<i64> {
-        self.known.as_ref().map(|(version, _)| *version)
+        self.known.as_ref().map(|known| known.version)
     }
 
     /// The tables with foreign keys whose references may have been broken.
@@ -84,35 +94,49 @@ impl ForeignKeys {
         touched: &Touched,
     ) -> rusqlite::Result<Vec<String>> {
         let version = schema_version(connection)?;
-        let references = match self.known.take() {
-            Some((_, references)) if touched.shape => {
-                drop(references);
-                references_of(connection, None)?
-            }
-            Some((known, references)) if known == version => references,
+        let known = match self.known.take() {
+            Some(known) if !touched.shape && known.version == version => known,
             // Only this transaction changed the schema, and only by making tables that it names.
-            Some((_, mut references)) => {
+            Some(mut known) if !touched.shape => {
                 for table in &touched.tables {
-                    references.extend(references_of(connection, Some(table))?);
+                    known
+                        .references
+                        .extend(references_of(connection, Some(table))?);
                 }
-                references
+                Known {
+                    version,
+                    virtual_tables: virtual_tables(connection)?,
+                    ..known
+                }
             }
-            None => references_of(connection, None)?,
+            _ => Known {
+                version,
+                references: references_of(connection, None)?,
+                virtual_tables: virtual_tables(connection)?,
+            },
+        };
+        let is_touched = |name: &str| {
+            let mut tables = touched.tables.iter();
+            tables.any(|table| table.eq_ignore_ascii_case(name))
+        };
+        let keeps = |table: &&String, name: &str| {
+            let rest = name.get(table.len()..).unwrap_or_default();
+            let begin = name.get(..table.len()).unwrap_or_default();
+            rest.starts_with('_') && begin.eq_ignore_ascii_case(table)
         };
         let concerned = |name: &String| {
-            touched
-                .tables
-                .iter()
-                .any(|table| table.eq_ignore_ascii_case(name))
+            let mut tables = known.virtual_tables.iter();
+            is_touched(name) || tables.any(|table| keeps(&table, name) && is_touched(table))
         };
-        let tables = references
+        let tables = known
+            .references
             .iter()
             .filter(|(child, parents)| {
                 touched.shape || concerned(child) || parents.iter().any(concerned)
             })
             .map(|(child, _)| child.clone())
             .collect();
-        self.known = Some((version, references));
+        self.known = Some(known);
         Ok(tables)
     }
 }
@@ -122,6 +146,15 @@ pub(super) fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection
         .prepare_cached("PRAGMA main.schema_version")?
         .query_row([], |row| row.get(0))
+}
+
+fn virtual_tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached(
+            "SELECT name FROM main.sqlite_master WHERE type = 'table' AND sql LIKE 'create virtual%'",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
 }
 
 /// The parents of one table, or of every table that has any.

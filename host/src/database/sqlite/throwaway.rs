@@ -1,9 +1,12 @@
 //! What makes copies of a file, and fills one: for databases that are thrown away.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
 use rusqlite::fallible_iterator::FallibleIterator as _;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
 use super::super::{Content, Error, Result, ScriptError, quote};
 use super::Sqlite;
@@ -25,17 +28,29 @@ impl Sqlite {
         self
     }
 
-    /// Runs a script of the operator's own, such as a dump, with all that SQLite allows.
+    /// Runs a script of the operator's own, such as a dump, with all that SQLite allows in this file.
     pub fn restore(&self, script: &str) -> std::result::Result<(), ScriptError> {
         let connection = self.plain().map_err(|error| ScriptError {
             line: 1,
             statement: String::new(),
             error,
         })?;
+        let leaves = Arc::new(AtomicBool::new(false));
+        let staying = staying(Arc::clone(&leaves));
+        let confined = connection.authorizer(Some(staying));
+        confined.map_err(|error| ScriptError::of_none(translate(error)))?;
         for piece in reading::split(script)? {
             let text = script.get(piece.text).unwrap_or_default();
-            run_all(&connection, text)
-                .map_err(|error| ScriptError::at(script, piece.at, translate(error)))?;
+            run_all(&connection, text).map_err(|error| {
+                let error = match leaves.load(Ordering::Relaxed) {
+                    true => Error::not_permitted(
+                        "such a script fills the throw-away database alone: it attaches no other file and writes none (ATTACH, \
+                         VACUUM INTO)",
+                    ),
+                    false => translate(error),
+                };
+                ScriptError::at(script, piece.at, error)
+            })?;
         }
         Ok(())
     }
@@ -119,6 +134,17 @@ impl Sqlite {
                 ..translated
             }
         })
+    }
+}
+
+/// What keeps a script in its file, and takes note when it would have left it. VACUUM attaches a file without a name.
+fn staying(leaves: Arc<AtomicBool>) -> impl FnMut(AuthContext<'_>) -> Authorization + Send {
+    move |context| match context.action {
+        AuthAction::Attach { filename } if !filename.is_empty() => {
+            leaves.store(true, Ordering::Relaxed);
+            Authorization::Deny
+        }
+        _ => Authorization::Allow,
     }
 }
 

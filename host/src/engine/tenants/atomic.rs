@@ -347,9 +347,7 @@ impl<'a> AtomicRun<'a> {
                 if tenancy.adopts_schema {
                     journal::demand_schema(session, name, schema).await?;
                 }
-                // Whoever keeps a list of tenants of its own may make their schemas, too.
-                let adopts = tenancy.adopts_schema || tenancy.options.tenant_insert.is_some();
-                journal::make_schema(session, schema, adopts).await?;
+                journal::make_schema(session, schema, tenancy.adopts_schema).await?;
             }
             if let Some(insert) = &tenancy.options.tenant_insert {
                 session

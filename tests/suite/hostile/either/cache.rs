@@ -179,3 +179,37 @@ fn compiled_code_is_no_step() {
         .and_says("the file is compiled code (.cwasm), which the host never accepts");
     assert_eq!(place.content(), before);
 }
+
+#[test]
+fn digests_that_another_user_has_written_down_are_not_believed() {
+    if !is_superuser() {
+        return;
+    }
+    let place = Place::new().with_own_cache();
+    let file = place.step("0001_a.sql");
+    fs::write(&file, "CREATE TABLE a (b INTEGER);").unwrap();
+    place.run(&["migrate"]).ends_with(0);
+    let memories = place.path().join("cache/digests");
+    let memory = || fs::read_dir(&memories).unwrap().next().unwrap().unwrap();
+    let digest = |text: &str| {
+        text.split('"')
+            .find(|word| word.len() == 64)
+            .unwrap()
+            .to_owned()
+    };
+    let before = fs::read_to_string(memory().path()).unwrap();
+    fs::write(&file, "CREATE TABLE a (b INTEGER, c INTEGER);").unwrap();
+    place.run(&["status"]).ends_with(0);
+    let after = fs::read_to_string(memory().path()).unwrap();
+    assert_ne!(digest(&before), digest(&after));
+    let planted = after.replace(&digest(&after), &digest(&before));
+    fs::write(memory().path(), planted).unwrap();
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("nothing to do");
+    for path in [memory().path(), memories.clone()] {
+        std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
+    }
+    place.run(&["migrate"]).ends_with(2).and_says("0001_a.sql");
+}

@@ -306,3 +306,76 @@ fn a_proof_is_bound_to_the_certificate_of_the_server() {
         .ends_with(2)
         .and_says("the server asks for no proof that can be bound to its certificate");
 }
+
+/// What the program may do with the password is what the host may do with it.
+#[test]
+fn a_dump_is_connected_as_the_host_is() {
+    let server = Proving::start("host", "scram-sha-256");
+    let dump = |url: &str| {
+        let mut command = server.place.command(&["schema", "dump", "--database", url]);
+        Said::from(command.env("PGPASSWORD", PASSWORD).output().unwrap())
+    };
+    let root = server.root("server");
+    let proven = format!(
+        "sslmode=verify-full&sslrootcert={}&channel_binding=require&require_auth=scram-sha-256",
+        root.display()
+    );
+    dump(&server.url("localhost", &proven)).ends_with(0);
+    dump(&server.url("127.0.0.1", "require_auth=scram-sha-256")).ends_with(0);
+    dump(&server.url("127.0.0.1", "sslmode=disable")).ends_with(0);
+    let version = Command::new("pg_dump").arg("--version").output().unwrap();
+    let version = String::from_utf8(version.stdout).unwrap();
+    let major = version.split(|letter: char| !letter.is_ascii_digit());
+    let major: u32 = major.filter_map(|word| word.parse().ok()).next().unwrap();
+    let in_clear = dump(&server.url("127.0.0.1", "sslmode=disable&require_auth=scram-sha-256"));
+    match major {
+        16.. => in_clear.ends_with(0),
+        _ => in_clear.and_says(
+            "cannot be kept from sending the password in a way that `require_auth` does not let it",
+        ),
+    };
+}
+
+/// Somebody in between who says that there is no TLS gets no password.
+#[test]
+fn a_dump_asks_for_what_the_host_was_given() {
+    let server = Proving::start("host", "scram-sha-256");
+    let programs = server.place.path().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    let fake = programs.join("pg_dump");
+    let told = server.place.path().join("told");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo 'pg_dump (PostgreSQL) 17.2'; exit; }}\necho \"$@\" \"$PGPASSFILE\" > {}\n",
+        told.display()
+    );
+    std::fs::write(&fake, script).unwrap();
+    std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    for (more, words) in [
+        (
+            "sslmode=prefer",
+            "sslmode='require' channel_binding='prefer'",
+        ),
+        (
+            "sslmode=disable",
+            "channel_binding='prefer' require_auth='!password'",
+        ),
+        (
+            "require_auth=scram-sha-256&channel_binding=require",
+            "sslmode='require' channel_binding='require' require_auth='scram-sha-256'",
+        ),
+    ] {
+        let url = server.url("127.0.0.1", more);
+        let mut command = server
+            .place
+            .command(&["schema", "dump", "--database", &url]);
+        command.env("PGPASSWORD", PASSWORD).env("PATH", &path);
+        Said::from(command.output().unwrap()).ends_with(0);
+        let told = std::fs::read_to_string(&told).unwrap();
+        assert!(told.contains(words), "{more}: {told}");
+        assert!(
+            told.contains("/dev/null") && !told.contains(PASSWORD),
+            "{told}"
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! A service that means harm to whoever asks it by `--host`.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use crate::place::Place;
 use crate::service::gated;
@@ -48,4 +48,52 @@ fn what_it_says_does_not_steer_the_terminal() {
             assert!(!both.contains("\nall is well"), "{command}: {both}");
         }
     }
+}
+
+/// Stands before a service, and sends events without an end in its place.
+fn without_end(genuine: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            std::thread::spawn(move || stand_between(client, genuine));
+        }
+    });
+    address
+}
+
+fn stand_between(mut client: TcpStream, genuine: SocketAddr) {
+    let mut reader = BufReader::new(client.try_clone().unwrap());
+    let mut head = String::new();
+    while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
+    if head.contains("/api/v1/events") {
+        let _ =
+            client.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: ");
+        while client.write_all(&[b'a'; 1 << 16]).is_ok() {}
+        return;
+    }
+    let length = head.lines().find_map(|line| {
+        line.to_ascii_lowercase()
+            .strip_prefix("content-length: ")?
+            .parse()
+            .ok()
+    });
+    let mut body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut body).unwrap();
+    let mut server = TcpStream::connect(genuine).unwrap();
+    let head = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    server.write_all(head.as_bytes()).unwrap();
+    server.write_all(&body).unwrap();
+    let _ = std::io::copy(&mut server, &mut client);
+}
+
+#[test]
+fn what_it_sends_without_an_end_is_not_kept() {
+    let genuine = gated();
+    let service = Service::start(&genuine);
+    let host = without_end(service.address()).to_string();
+    let said = Place::new().run(&["--host", &host, "migrate"]);
+    assert_ne!(said.status, Some(0), "{said:#?}");
+    said.and_says("a line that does not end");
 }

@@ -1,5 +1,7 @@
 //! The names that the service goes by, and how often somebody may guess its password.
 
+use std::io::Write as _;
+
 use serde_json::json;
 
 use crate::hosts::host::until;
@@ -109,4 +111,30 @@ fn passwords_are_not_found_out_by_trying_them_in_headers() {
     until("it is logged", || {
         service.logs().iter().any(|line| line.contains(said))
     });
+}
+
+#[test]
+fn nobody_gets_more_tries_by_sending_them_at_the_same_time() {
+    let place = place();
+    let service = Service::start(&place);
+    let body = json!({ "cmd": "stats" });
+    let request = Request::post("/internal/migrations", &body).with("Authorization", "d3Jvbmc=");
+    let bytes = request.bytes();
+    let (head, body) = bytes.split_at(bytes.len() - request.body.len());
+    let waiting: Vec<_> = (0..30)
+        .map(|_| {
+            let mut connection = crate::service::client::connect(service.address()).unwrap();
+            connection.write_all(head).unwrap();
+            connection
+        })
+        .collect();
+    let judged = waiting.into_iter().map(|mut connection| {
+        // Who is refused at once may be gone.
+        let _ = connection.write_all(body);
+        let answer = crate::service::client::read_answer(connection).unwrap();
+        answer.unwrap().status
+    });
+    let judged: Vec<u16> = judged.collect();
+    let of = |status: u16| judged.iter().filter(|known| **known == status).count();
+    assert_eq!((of(401), of(429)), (10, 20), "{judged:?}");
 }
