@@ -5,6 +5,7 @@
 //! The step fails with words that say why, data and journal are as they were, and the next step does its work.
 
 mod commit;
+mod histories;
 mod journal;
 mod leaks;
 mod names;
