@@ -1,5 +1,5 @@
-//! What another user of the database has made to be read by the host: a table that looks like the history of another tool, and
-//! what is put in its place while it is looked at.
+//! What another user of the database has made to be read by the host: a table that looks like the history of another tool, a
+//! table that would be sampled, and what is put in their place while they are looked at.
 
 use std::process::Child;
 use std::time::Duration;
@@ -181,4 +181,44 @@ fn a_view_that_takes_the_place_of_a_history_is_not_read() {
     let said = swap_while(&guest.place, &mut user, host);
     ran_nothing(&said);
     said.and_says(&guest.name);
+}
+
+/// What `test --against` says of a target on which a step changes a row of a table with a dot in its name.
+fn tried(guest: &Guest) -> Said {
+    guest.place.write_step(
+        "0001_a.sql",
+        b"-- wasmigrate:migrate\nUPDATE \"pay.roll\" SET amount = 2 WHERE id = 1;\n-- wasmigrate:reset\nUPDATE \"pay.roll\" SET amount = 1 WHERE id = 1;\n",
+    );
+    let fixtures = guest.place.path().join("migrations/fixtures");
+    std::fs::create_dir_all(&fixtures).unwrap();
+    std::fs::write(fixtures.join("pay.sql"), PAY).unwrap();
+    let url = guest.place.url();
+    let mut test =
+        guest
+            .place
+            .command(&["test", "--on", "postgres", "--json", "1", "--against", &url]);
+    test.env("WASMIGRATE_TEST_CRASH_SECONDS", "2");
+    test.env("WASMIGRATE_TEST_SERVER", application::server_url());
+    Said::from(test.output().unwrap())
+}
+
+const PAY: &str = "CREATE TABLE \"pay.roll\" (id INTEGER PRIMARY KEY, amount INTEGER);
+     INSERT INTO \"pay.roll\" VALUES (1, 1);";
+
+#[test]
+fn a_sample_holds_no_rows_of_other_users() {
+    let guest = Guest::called("sampled");
+    guest.place.connect().run(PAY);
+    guest.runs(&format!(
+        "{TELLS} CREATE SCHEMA \"x.y\"; CREATE TABLE \"x.y\".z (i INTEGER PRIMARY KEY); INSERT INTO \"x.y\".z VALUES (1);
+         CREATE SCHEMA x; CREATE VIEW x.\"y.z\" AS SELECT 1 AS i WHERE public.tells() = 1;
+         GRANT USAGE ON SCHEMA x, \"x.y\" TO PUBLIC; GRANT SELECT ON x.\"y.z\", \"x.y\".z TO PUBLIC"
+    ));
+    let said = tried(&guest);
+    ran_nothing(&said);
+    said.and_says(
+        "rows of these tables were not read, because others could have made what runs then",
+    )
+    .and_says("x.y")
+    .and_says("1 row differs in amount, first: id=1: 2 instead of 1");
 }
