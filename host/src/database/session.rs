@@ -314,6 +314,12 @@ pub trait Rehearsing: Send {
     /// The shapes of all tables but the host's, by name.
     async fn shapes(&mut self) -> Result<BTreeMap<String, Shape>>;
 
+    /// Keeps these tables as they are until the transaction ends, so that their rows can be read; returns those whose rows are
+    /// not to be read, because others could have made what would run then.
+    async fn hold_to_read(&mut self, _tables: &[&str]) -> Result<BTreeSet<String>> {
+        Ok(BTreeSet::new())
+    }
+
     /// Where the sequences stand whose numbers stay taken when a transaction is rolled back.
     async fn sequences(&mut self) -> Result<Vec<SequenceState>>;
 

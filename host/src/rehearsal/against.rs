@@ -4,7 +4,7 @@
 //! Looked at are the rows that change, a sample of them before and after, the locks that are taken and for how long, and
 //! the time that it takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -97,6 +97,7 @@ pub(super) fn check(
                 ),
             });
             part.notes.extend(probe.told(&before, began.elapsed()));
+            part.notes.extend(before.withheld_told());
         }
         let is_slow = durations.iter().any(|duration| *duration > QUICK);
         if is_slow || !part.findings.is_empty() || part.tried == 0 {
@@ -151,36 +152,60 @@ fn time_told(durations: &[Duration]) -> String {
     }
 }
 
-/// What is there before: the shapes of the tables, and a sample of their rows.
+/// What is there before: the shapes of the tables, a sample of their rows, and the tables whose rows are not read.
 struct Before {
     shapes: BTreeMap<String, Shape>,
     rows: Content,
+    withheld: BTreeSet<String>,
+}
+
+impl Before {
+    fn withheld_told(&self) -> Option<String> {
+        let withheld: Vec<&str> = self.withheld.iter().map(String::as_str).collect();
+        (!withheld.is_empty()).then(|| {
+            format!(
+                "rows of these tables were not read, because others could have made what runs then: {}",
+                withheld.join(", ")
+            )
+        })
+    }
 }
 
 async fn sample(database: &dyn Database) -> Result<Before> {
     let mut session = database.open(Access::Read, &Stop::default()).await?;
     session.begin_read().await?;
     let shapes = session.shapes().await?;
-    let rows = sampled_rows(&mut *session, &shapes).await?;
+    let (rows, withheld) = sampled_rows(&mut *session, &shapes).await?;
     session.rollback().await?;
-    Ok(Before { shapes, rows })
+    Ok(Before {
+        shapes,
+        rows,
+        withheld,
+    })
 }
 
-/// The rows with the lowest and the highest keys of each table that has a key.
+/// The rows with the lowest and the highest keys of each table that has a key, and the tables whose rows are not read.
 async fn sampled_rows(
     session: &mut dyn Session,
     shapes: &BTreeMap<String, Shape>,
-) -> Result<Content> {
+) -> Result<(Content, BTreeSet<String>)> {
     let now = session.shapes().await?;
+    let has_key = |name: &&String| {
+        let (key, now) = (shapes.get(*name)?.unique.first()?, now.get(*name)?);
+        let has_column = |name: &String| now.columns.iter().any(|column| column.name == *name);
+        key.iter().all(has_column).then_some((key, now))
+    };
+    let with_key: Vec<&str> = shapes
+        .keys()
+        .filter(|name| has_key(name).is_some())
+        .map(String::as_str)
+        .collect();
+    let withheld = session.hold_to_read(&with_key).await?;
     let mut snapshot = Content::default();
-    for (name, shape) in shapes {
-        let (Some(key), Some(now)) = (shape.unique.first(), now.get(name)) else {
+    for name in shapes.keys().filter(|name| !withheld.contains(*name)) {
+        let Some((key, now)) = has_key(&name) else {
             continue;
         };
-        let has_column = |name: &String| now.columns.iter().any(|column| column.name == *name);
-        if !key.iter().all(has_column) {
-            continue;
-        }
         let columns: Vec<String> = now
             .columns
             .iter()
@@ -197,7 +222,7 @@ async fn sampled_rows(
             .tables
             .insert(name.clone(), Table { columns, key, rows });
     }
-    Ok(snapshot)
+    Ok((snapshot, withheld))
 }
 
 /// Looks at locks while the steps run, and at the sample when they are done.
@@ -280,6 +305,7 @@ impl Probe for Looks {
     async fn at_the_end(&self, session: &mut dyn Session) {
         self.look_at_locks(session).await;
         let after = sampled_rows(session, &self.shapes).await.ok();
+        let after = after.map(|(rows, _)| rows);
         self.seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -448,6 +448,10 @@ impl Rehearsing for InjectedSession {
         self.inner()?.shapes().await
     }
 
+    async fn hold_to_read(&mut self, tables: &[&str]) -> Result<BTreeSet<String>> {
+        self.inner()?.hold_to_read(tables).await
+    }
+
     async fn sequences(&mut self) -> Result<Vec<SequenceState>> {
         self.inner()?.sequences().await
     }

@@ -6,12 +6,14 @@ use super::super::{Content, Object, Result, Session, Table, Value, quote, unquot
 /// Everything that steps make, but tables: the table that it belongs to, what it is, its name, and what defines it.
 /// Relations of the schema `public` go by their bare names. What the server brings along has smaller numbers than 16384, and
 /// is most of what the catalogs hold.
-const OBJECTS: &str = "
+const OBJECTS: &str = r"
 WITH space AS (
-    SELECT oid, CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END AS prefix FROM pg_namespace
-    WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
+    SELECT oid, CASE nspname WHEN 'public' THEN '' ELSE
+        CASE WHEN nspname ~ '[.\x22]' THEN quote_ident(nspname) ELSE nspname END || '.' END AS prefix
+    FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema'
 ), relation AS (
-    SELECT pg_class.*, prefix || relname AS full_name FROM pg_class JOIN space ON space.oid = relnamespace
+    SELECT pg_class.*, prefix || CASE WHEN relname ~ '[.\x22]' THEN quote_ident(relname) ELSE relname END AS full_name
+    FROM pg_class JOIN space ON space.oid = relnamespace
     WHERE pg_class.oid >= 16384
     AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
 )
@@ -68,18 +70,35 @@ UNION ALL
 SELECT '', 'extension', extname, extversion FROM pg_extension";
 
 /// The columns of every table, and which are of its primary key.
-const COLUMNS: &str = "
-SELECT CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname, attname,
-    array_position(conkey, attnum)::bigint
-FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
-LEFT JOIN pg_constraint ON conrelid = attrelid AND contype = 'p'
-WHERE attrelid >= 16384 AND relkind IN ('r', 'm') AND attnum > 0 AND NOT attisdropped
-AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
-ORDER BY 1, 2";
+fn columns() -> String {
+    format!(
+        r"SELECT {}, attname, array_position(conkey, attnum)::bigint
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        LEFT JOIN pg_constraint ON conrelid = attrelid AND contype = 'p'
+        WHERE attrelid >= 16384 AND relkind IN ('r', 'm') AND attnum > 0 AND NOT attisdropped
+        AND nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema'
+        ORDER BY 1, 2",
+        named("nspname", "relname")
+    )
+}
 
-const SEQUENCES: &str = "
-SELECT CASE schemaname WHEN 'public' THEN '' ELSE schemaname || '.' END || sequencename, coalesce(last_value::text, 'its start')
-FROM pg_sequences";
+fn sequences() -> String {
+    let name = named("schemaname", "sequencename");
+    format!("SELECT {name}, coalesce(last_value::text, 'its start') FROM pg_sequences")
+}
+
+/// An expression for what a content calls a relation. A name in which there is a dot or a quote stands in quotes, so that no two
+/// relations are called alike.
+pub(super) fn named(schema: &str, name: &str) -> String {
+    let part = |part: &str| {
+        format!(r"CASE WHEN {part} ~ '[.\x22]' THEN quote_ident({part}) ELSE {part} END")
+    };
+    format!(
+        "CASE {schema} WHEN 'public' THEN '' ELSE {} || '.' END || {}",
+        part(schema),
+        part(name)
+    )
+}
 
 pub(super) async fn schema(session: &mut dyn Session) -> Result<Content> {
     let mut snapshot = Content::default();
@@ -96,7 +115,7 @@ pub(super) async fn schema(session: &mut dyn Session) -> Result<Content> {
         }
     }
     let mut keys: Vec<(String, i64, usize)> = Vec::new();
-    for row in session.rows(COLUMNS, &[]).await? {
+    for row in session.rows(&columns(), &[]).await? {
         let name = text(&row, 0);
         if is_journal(&name) {
             continue;
@@ -113,7 +132,7 @@ pub(super) async fn schema(session: &mut dyn Session) -> Result<Content> {
             table.key.push(position);
         }
     }
-    for row in session.rows(SEQUENCES, &[]).await? {
+    for row in session.rows(&sequences(), &[]).await? {
         let name = text(&row, 0);
         if !is_journal(&name) {
             snapshot
@@ -124,10 +143,54 @@ pub(super) async fn schema(session: &mut dyn Session) -> Result<Content> {
     Ok(snapshot)
 }
 
-/// The name of a table, which may have a schema, in quotes.
+/// The name of a table of the content in SQL.
 pub(super) fn full_name(name: &str) -> String {
-    match name.split_once('.') {
-        Some((schema, name)) => format!("{}.{}", quote(schema), quote(name)),
-        None => format!("public.{}", quote(name)),
+    let (schema, name) = schema_and_name(name);
+    format!("{}.{}", quote(&schema), quote(&name))
+}
+
+/// The schema and the name of a table of the content.
+pub(super) fn schema_and_name(name: &str) -> (String, String) {
+    let (first, rest) = first_part(name);
+    match rest.strip_prefix('.') {
+        Some(rest) => (first, first_part(rest).0),
+        None => ("public".to_owned(), first),
+    }
+}
+
+fn first_part(name: &str) -> (String, &str) {
+    let Some(mut rest) = name.strip_prefix('"') else {
+        let (part, rest) = name.split_at(name.find('.').unwrap_or(name.len()));
+        return (part.to_owned(), rest);
+    };
+    let mut part = String::new();
+    while let Some((before, after)) = rest.split_once('"') {
+        part.push_str(before);
+        let Some(after) = after.strip_prefix('"') else {
+            return (part, after);
+        };
+        part.push('"');
+        rest = after;
+    }
+    (part + rest, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_dots_and_quotes_are_told_apart() {
+        for (name, schema, table) in [
+            ("a", "public", "a"),
+            ("s.a", "s", "a"),
+            (r#""s.a""#, "public", "s.a"),
+            (r#""x.y".z"#, "x.y", "z"),
+            (r#"x."y.z""#, "x", "y.z"),
+            (r#""a""b"."c""""#, "a\"b", "c\""),
+        ] {
+            let expected = (schema.to_owned(), table.to_owned());
+            assert_eq!(schema_and_name(name), expected, "{name}");
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! What can hang onto a table and run code when somebody reads or writes its rows. One list for all who look: at what a step
-//! did before its commit, at the journal before it is used, and at tables of others before they are read.
+//! did before its commit, and at the journal before it is used.
 
 /// A kind of thing that the catalog keeps about a table.
 pub(super) struct Hung {
@@ -14,8 +14,6 @@ struct Harm {
     rows: &'static str,
     /// What it is called.
     name: &'static str,
-    /// Whether reading the table is enough.
-    in_reading: bool,
 }
 
 const fn harmless(catalog: &'static str, table: &'static str) -> Hung {
@@ -26,7 +24,7 @@ const fn harmless(catalog: &'static str, table: &'static str) -> Hung {
     }
 }
 
-const fn in_writing(
+const fn harmful(
     catalog: &'static str,
     table: &'static str,
     rows: &'static str,
@@ -35,81 +33,60 @@ const fn in_writing(
     Hung {
         catalog,
         table,
-        harmful: Some(Harm {
-            rows,
-            name,
-            in_reading: false,
-        }),
+        harmful: Some(Harm { rows, name }),
     }
 }
 
-/// Planning a query already works out the parts of expressions that are constant, whoever wrote them.
-const fn in_reading(
-    catalog: &'static str,
-    table: &'static str,
-    rows: &'static str,
-    name: &'static str,
-) -> Hung {
-    Hung {
-        catalog,
-        table,
-        harmful: Some(Harm {
-            rows,
-            name,
-            in_reading: true,
-        }),
-    }
-}
-
-/// All of it. Numbers below 16384 are those of what the server brings along. The conditions stand in statements of the host,
+/// All of it. Planning a query already works out the parts of expressions that are constant, whoever wrote them. Numbers below
+/// 16384 are those of what the server brings along. The conditions stand in statements of the host,
 /// in which names mean what PostgreSQL has.
 pub(super) const HUNG: [Hung; 12] = [
-    in_reading(
+    harmful(
         "pg_attribute",
         "attrelid",
         "attnum > 0 AND NOT attisdropped AND (atttypid >= 16384 OR attgenerated = 'v')",
         "a column that is computed, or whose type is not built in",
     ),
-    in_writing(
+    harmful(
         "pg_attrdef",
         "adrelid",
         r"pg_get_expr(adbin, adrelid) !~ '^(-?[0-9]+|''[^'']*''(::[a-z ]+)?)$'",
         "a default or computed column",
     ),
-    in_reading(
+    harmful(
         "pg_constraint",
         "conrelid",
         "contype NOT IN ('p', 'u', 'n', 'f')",
         "a check, an exclusion or a constraint trigger",
     ),
-    in_reading(
+    harmful(
         "pg_index",
         "indrelid",
         "indexprs IS NOT NULL OR indpred IS NOT NULL
          OR EXISTS (SELECT FROM unnest(indclass::oid[]) AS class WHERE class >= 16384)",
         "an index with an expression, a condition or operators that are not built in",
     ),
-    in_writing("pg_trigger", "tgrelid", "NOT tgisinternal", "a trigger"),
-    in_reading("pg_rewrite", "ev_class", "true", "a rule"),
-    in_reading(
+    harmful("pg_trigger", "tgrelid", "NOT tgisinternal", "a trigger"),
+    harmful("pg_rewrite", "ev_class", "true", "a rule"),
+    harmful(
         "pg_policy",
         "polrelid",
         "true",
         "a row-level security policy",
     ),
-    in_reading(
+    harmful(
         "pg_inherits",
         "inhparent",
         "true",
         "a table that inherits from it",
     ),
-    in_writing(
+    harmful(
         "pg_inherits",
         "inhrelid",
         "true",
         "a table that it inherits from",
     ),
-    in_reading(
+    harmful(
         "pg_statistic_ext",
         "stxrelid",
         "to_jsonb(pg_statistic_ext) ->> 'stxexprs' IS NOT NULL",
@@ -119,21 +96,13 @@ pub(super) const HUNG: [Hung; 12] = [
     harmless("pg_description", "objoid"),
 ];
 
-/// What is done with a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Use {
-    Read,
-    Write,
-}
-
 /// A query for what hangs onto tables and would run something: the number of the table as `hung_on`, what it is as `harm`, and
 /// its place in the list as `place`. `tables` is an expression for an array of numbers. Each catalog is asked alone, because
 /// planning joins of them takes longer than all else in a session that has little to do.
-pub(super) fn harm(tables: &str, usage: Use) -> String {
+pub(super) fn harm(tables: &str) -> String {
     let probes: Vec<String> = (1..)
         .zip(&HUNG)
         .filter_map(|(place, hung)| Some((place, hung, hung.harmful.as_ref()?)))
-        .filter(|(.., harm)| harm.in_reading || usage == Use::Write)
         .map(|(place, hung, harm)| {
             format!(
                 "SELECT {table} AS hung_on, '{name}' AS harm, {place} AS place FROM pg_catalog.{catalog}

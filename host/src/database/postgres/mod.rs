@@ -41,6 +41,7 @@ mod pipeline;
 mod pool;
 mod prepared;
 mod reach;
+mod readable;
 mod rehearsing;
 mod required;
 mod results;

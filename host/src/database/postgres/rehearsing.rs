@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::super::content::is_journal;
 use super::super::{
     Access, Action, Authority, Content, Deed, Rehearsing, Result, SequenceState, Session, Shape,
-    Value, quote, unquote,
+    TableName, Value, quote, unquote,
 };
 use super::state::PostgresSession;
 use super::text::quote_text;
@@ -92,6 +92,23 @@ impl Rehearsing for PostgresSession {
         shape::shapes(self).await
     }
 
+    async fn hold_to_read(&mut self, tables: &[&str]) -> Result<BTreeSet<String>> {
+        let names: Vec<(String, String)> = tables
+            .iter()
+            .map(|table| content::schema_and_name(table))
+            .collect();
+        let names: Vec<TableName<'_>> = names
+            .iter()
+            .map(|(schema, name)| TableName {
+                schema: Some(schema),
+                name,
+            })
+            .collect();
+        let objections = self.lock_to_read(&names).await?.into_iter();
+        let withheld = objections.filter_map(|(place, _)| tables.get(place));
+        Ok(withheld.map(|table| (*table).to_owned()).collect())
+    }
+
     async fn sequences(&mut self) -> Result<Vec<SequenceState>> {
         let query =
             "SELECT pg_catalog.format('%I.%I', schemaname, sequencename), last_value, start_value
@@ -165,11 +182,14 @@ impl Rehearsing for PostgresSession {
     }
 
     async fn held_locks(&mut self) -> Result<Vec<(String, String)>> {
-        let query = "SELECT CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname, mode
-                     FROM pg_locks JOIN pg_class ON pg_class.oid = relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
-                     WHERE pid = pg_backend_pid() AND granted AND relkind IN ('r', 'p') AND mode <> 'AccessShareLock'";
+        let query = format!(
+            "SELECT {}, mode
+             FROM pg_locks JOIN pg_class ON pg_class.oid = relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
+             WHERE pid = pg_backend_pid() AND granted AND relkind IN ('r', 'p') AND mode <> 'AccessShareLock'",
+            content::named("nspname", "relname")
+        );
         let session: &mut dyn Session = self;
-        let rows = session.rows(query, &[]).await?;
+        let rows = session.rows(&query, &[]).await?;
         Ok(rows
             .into_iter()
             .filter_map(|row| match <[Value; 2]>::try_from(row).ok()? {

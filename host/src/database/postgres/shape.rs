@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::super::content::text;
 use super::super::shape::integer;
 use super::super::{ColumnShape, ForeignKey, Result, Session, Shape};
+use super::content::named;
 
 const COLUMNS: &str = "
-SELECT CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname, attname, format_type(atttypid, atttypmod),
+SELECT NAMED, attname, format_type(atttypid, atttypmod),
     attnotnull, attidentity <> '' OR pg_get_expr(adbin, adrelid) LIKE 'nextval(%', attgenerated <> ''
 FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
 LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
@@ -16,10 +17,10 @@ AND nspname <> 'information_schema' AND relname NOT LIKE 'wasmigrate\\_%'
 ORDER BY 1, attnum";
 
 const CONSTRAINTS: &str = "
-SELECT CASE own_space.nspname WHEN 'public' THEN '' ELSE own_space.nspname || '.' END || own.relname, contype::text,
+SELECT NAMED, contype::text,
     (SELECT json_agg(attname ORDER BY place) FROM unnest(conkey) WITH ORDINALITY AS part(number, place)
         JOIN pg_attribute ON attrelid = conrelid AND attnum = part.number)::text,
-    CASE other_space.nspname WHEN 'public' THEN '' ELSE other_space.nspname || '.' END || other.relname,
+    OTHER_NAMED,
     (SELECT json_agg(attname ORDER BY place) FROM unnest(confkey) WITH ORDINALITY AS part(number, place)
         JOIN pg_attribute ON attrelid = confrelid AND attnum = part.number)::text,
     pg_get_constraintdef(pg_constraint.oid)
@@ -30,7 +31,8 @@ WHERE own.relname NOT LIKE 'wasmigrate\\_%' ORDER BY contype = 'p' DESC, conname
 /// The shapes of all tables but the host's, by name.
 pub(super) async fn shapes(session: &mut dyn Session) -> Result<BTreeMap<String, Shape>> {
     let mut shapes: BTreeMap<String, Shape> = BTreeMap::new();
-    for row in session.rows(COLUMNS, &[]).await? {
+    let columns = COLUMNS.replace("NAMED", &named("nspname", "relname"));
+    for row in session.rows(&columns, &[]).await? {
         shapes
             .entry(text(&row, 0))
             .or_default()
@@ -44,7 +46,13 @@ pub(super) async fn shapes(session: &mut dyn Session) -> Result<BTreeMap<String,
             });
     }
     let names = |list: String| serde_json::from_str::<Vec<String>>(&list).unwrap_or_default();
-    for row in session.rows(CONSTRAINTS, &[]).await? {
+    let constraints = CONSTRAINTS
+        .replace(
+            "OTHER_NAMED",
+            &named("other_space.nspname", "other.relname"),
+        )
+        .replace("NAMED", &named("own_space.nspname", "own.relname"));
+    for row in session.rows(&constraints, &[]).await? {
         let Some(shape) = shapes.get_mut(&text(&row, 0)) else {
             continue;
         };

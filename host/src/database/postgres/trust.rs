@@ -1,12 +1,12 @@
-//! Whether what is in the database can be used: whose it is, and what would run in the name of the host's role when its rows
-//! are read or written.
+//! Whether what is in the database can be used as the journal: whose it is, and what would run in the name of the host's role when
+//! its rows are read or written.
 //!
 //! A name proves nothing. Before the first run, another user may have made a table that is called as one of the journal's, or
-//! as the history of another tool, or the schema in which the journal would be made.
+//! the schema in which the journal would be made.
 
-use super::super::{Error, ErrorKind, Result, Session, TableName, Value, quote};
+use super::super::{Error, ErrorKind, Result, Session, Value};
 use super::home::Home;
-use super::hung::{self, Use};
+use super::hung;
 use super::state::PostgresSession;
 use super::text::quote_text;
 use super::verify::is_of_journal;
@@ -14,7 +14,7 @@ use super::verify::is_of_journal;
 /// Whose things are as good as the host's own: of its role, of roles of which it is a member, of superusers, and of the owner
 /// of the database, who settles much of what happens in it anyway. What a superuser may do as anybody does not count. Whoever
 /// made a role is a member of it from version 16 on, without being able to act as it; that does not count either.
-const TRUSTED: &str = "RECURSIVE member (role) AS (
+pub(super) const TRUSTED: &str = "RECURSIVE member (role) AS (
     SELECT oid FROM pg_roles WHERE rolname IN (current_user, session_user)
     UNION SELECT roleid FROM pg_auth_members AS granted JOIN member ON granted.member = role
     WHERE coalesce((to_jsonb(granted) ->> 'inherit_option')::boolean, true)
@@ -65,10 +65,7 @@ fn of_journal(schema: &str, migrated: &str) -> String {
              HAVING count(*) > 0
          ) AS objection ORDER BY rank, name LIMIT 1",
         relations = is_of_journal(schema),
-        harm = hung::harm(
-            "ARRAY(SELECT oid FROM relation WHERE relkind IN ('r', 'p'))",
-            Use::Write
-        ),
+        harm = hung::harm("ARRAY(SELECT oid FROM relation WHERE relkind IN ('r', 'p'))"),
         schema = quote_text(schema),
         migrated = quote_text(migrated),
     )
@@ -104,25 +101,6 @@ fn is_plainly_own(schema: &str) -> String {
          ) AS own WHERE coalesce(relations, true) AND coalesce(space, true)",
         relations = is_of_journal(schema),
         schema = quote_text(schema),
-    )
-}
-
-/// A query for what speaks against reading a table, by its name and its schema: what runs, and whose the table is.
-fn of_table() -> String {
-    format!(
-        "WITH {TRUSTED}, relation AS (
-             SELECT pg_class.oid, relowner FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-             WHERE relname = $1 AND nspname = $2 AND relkind IN ('r', 'p')
-         ), hung AS MATERIALIZED (
-             {}
-         )
-         SELECT harm, pg_get_userbyid(relowner)::text FROM (
-             SELECT oid AS hung_on, 'a row-level security policy' AS harm, 0 AS place FROM relation
-             WHERE row_security_active(oid)
-             UNION ALL SELECT hung_on, harm, place FROM hung JOIN relation ON oid = hung_on
-             WHERE relowner NOT IN (SELECT role FROM trusted)
-         ) AS found JOIN relation ON oid = hung_on ORDER BY place LIMIT 1",
-        hung::harm("ARRAY(SELECT oid FROM relation)", Use::Read)
     )
 }
 
@@ -169,27 +147,6 @@ impl PostgresSession {
                 ErrorKind::Other,
                 "the server does not tell whose the journal is",
             )),
-        }
-    }
-
-    /// Refuses to read a table in which something of its owner's would run.
-    pub(super) async fn check_table(&mut self, table: TableName<'_>) -> Result<()> {
-        let schema = table.schema.unwrap_or(&self.target.own_schema).to_owned();
-        let session: &mut dyn Session = self;
-        let parameters = [table.name.into(), schema.as_str().into()];
-        let rows = session.rows(&of_table(), &parameters).await?;
-        match texts(rows).as_slice() {
-            [harm, owner] => Err(Error::new(
-                ErrorKind::Unavailable,
-                format!(
-                    "the table {}.{} looks like the history of another migration tool, belongs to the role {owner} and has \
-                     {harm}, which would run in the name of this connection's role: it is not read. If it is that history, \
-                     connect as {owner}; if not, let its owner, or the owner of its schema, drop or rename it",
-                    quote(&schema),
-                    quote(table.name)
-                ),
-            )),
-            _ => Ok(()),
         }
     }
 }

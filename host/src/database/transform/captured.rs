@@ -17,7 +17,7 @@ pub struct Captured {
 }
 
 impl TransformedTable {
-    /// The oldest captured changes.
+    /// The oldest captured changes, unless others can change what is captured.
     pub async fn captured(
         &self,
         session: &mut dyn Session,
@@ -28,6 +28,11 @@ impl TransformedTable {
             self.captured_keys().join(", "),
             self.capture_name()
         );
+        session
+            .server()
+            .transforming
+            .check_capture(session, self)
+            .await?;
         use_exact_texts(session).await?;
         let mut captured = Captured::default();
         for mut row in session.rows(&query, &[]).await? {

@@ -49,6 +49,33 @@ pub trait Transforming: fmt::Debug + Send + Sync {
     /// nothing.
     fn install_function(&self, table: &TransformedTable) -> Vec<String>;
 
+    /// Takes rights on the capture from others, where any are given by default. Asked in the transaction that makes it.
+    async fn protect_capture(
+        &self,
+        _session: &mut dyn Session,
+        _table: &TransformedTable,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// The same for what the triggers call.
+    async fn protect_function(
+        &self,
+        _session: &mut dyn Session,
+        _table: &TransformedTable,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// Refuses to rely on a capture that others have a hand in, where there can be others.
+    async fn check_capture(
+        &self,
+        _session: &mut dyn Session,
+        _table: &TransformedTable,
+    ) -> Result<()> {
+        Ok(())
+    }
+
     /// Removes the triggers of the capture.
     fn remove_triggers(&self, table: &TransformedTable) -> Vec<String>;
 

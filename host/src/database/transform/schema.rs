@@ -26,7 +26,9 @@ impl TransformedTable {
         statements.push(capture);
         statements.extend(dialect.install_function(self));
         statements.extend(dialect.install_triggers(self));
-        send(session, statements).await
+        send(session, statements).await?;
+        dialect.protect_capture(session, self).await?;
+        dialect.protect_function(session, self).await
     }
 
     /// Whether triggers call something that an earlier version of the host may have made in another way.
@@ -38,7 +40,8 @@ impl TransformedTable {
     /// Puts what the triggers call in the place of what an earlier version of the host has made.
     pub async fn install_function(&self, session: &mut dyn Session) -> Result<()> {
         let dialect = session.server().transforming;
-        send(session, dialect.install_function(self)).await
+        send(session, dialect.install_function(self)).await?;
+        dialect.protect_function(session, self).await
     }
 
     /// Adds the triggers of the capture.

@@ -4,7 +4,9 @@
 //! Each try is made twice, by a component and by a step written in SQL, on a target whose journal knows of a run already.
 //! The step fails with words that say why, data and journal are as they were, and the next step does its work.
 
+mod captures;
 mod commit;
+mod histories;
 mod journal;
 mod leaks;
 mod names;

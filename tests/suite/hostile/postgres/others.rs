@@ -7,20 +7,20 @@ use crate::application::{self, Application};
 use crate::place::{Place, Said};
 
 /// A target with data, and another user, who is dropped with this.
-struct Guest {
-    name: String,
-    place: Place,
+pub(super) struct Guest {
+    pub(super) name: String,
+    pub(super) place: Place,
 }
 
 /// Raises a salary in the name of whoever runs it.
-const RAISE: &str = "CREATE FUNCTION raise() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+pub(super) const RAISE: &str = "CREATE FUNCTION raise() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
      UPDATE public.salary SET amount = 1000000; RETURN NEW; END $$;
      CREATE FUNCTION raised() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN
      EXECUTE 'RESET transaction_read_only'; UPDATE public.salary SET amount = 1000000; RETURN 1; END $$;";
 
 impl Guest {
     /// The user may make tables and schemas.
-    fn called(name: &str) -> Self {
+    pub(super) fn called(name: &str) -> Self {
         let name = format!("{name}_{}", process::id());
         let place = Place::new()
             .with_data("CREATE TABLE salary (amount INTEGER); INSERT INTO salary VALUES (100)")
@@ -32,11 +32,11 @@ impl Guest {
         Self { name, place }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         self.place.url().replace("app@", &format!("{}@", self.name))
     }
 
-    fn runs(&self, sql: &str) {
+    pub(super) fn runs(&self, sql: &str) {
         Application::open_url(&self.url()).run(sql);
     }
 
@@ -58,7 +58,7 @@ impl Guest {
 
     /// No command does anything, and each says whose and what it is.
     #[track_caller]
-    fn is_refused(&self, commands: &[&str], words: &[&str]) {
+    pub(super) fn is_refused(&self, commands: &[&str], words: &[&str]) {
         for command in commands {
             let said = self.place.run(&[command]);
             assert_ne!(said.status, Some(0), "{command}: {said:#?}");
@@ -69,13 +69,13 @@ impl Guest {
     }
 
     #[track_caller]
-    fn has_gained_nothing(&self) {
+    pub(super) fn has_gained_nothing(&self) {
         assert_eq!(self.place.one::<i64>("SELECT amount FROM salary"), 100);
     }
 
     /// What was there is dropped, and the target is migrated.
     #[track_caller]
-    fn is_got_rid_of_by(&self, sql: &str) -> Said {
+    pub(super) fn is_got_rid_of_by(&self, sql: &str) -> Said {
         application::superuser(self.place.server_database()).run(sql);
         self.place.run(&["status"]).ends_with(0);
         let said = self.place.run(&["migrate"]).ends_with(0);
@@ -221,52 +221,4 @@ fn default_rights_are_taken_from_the_journals_tables() {
                   WHERE relname LIKE 'wasmigrate\\_%' AND grantee = 0";
     assert_eq!(guest.place.texts(rights), ["SELECT"]);
     guest.place.run(&["finalize"]).ends_with(0);
-}
-
-const HISTORY: &str = "CREATE TABLE schema_migrations (version BIGINT, dirty BOOLEAN);
-     INSERT INTO schema_migrations VALUES (1, false); GRANT ALL ON schema_migrations TO PUBLIC;";
-
-#[test]
-fn nothing_of_a_table_that_looks_like_a_history_runs() {
-    for (number, hang) in [
-        "ALTER TABLE schema_migrations ENABLE ROW LEVEL SECURITY;
-         CREATE POLICY mine ON schema_migrations USING (raised() = 1)",
-        // What is immutable is worked out when a query is planned.
-        "CREATE FUNCTION pure() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
-         IF current_user = 'app' THEN PERFORM raised(); END IF; RETURN 1; END $$;
-         CREATE INDEX ON schema_migrations (version) WHERE pure() = 1",
-        "CREATE TYPE shape AS (one INTEGER);
-         CREATE FUNCTION shape_to_number(shape) RETURNS BIGINT LANGUAGE plpgsql AS $$ BEGIN RETURN raised(); END $$;
-         CREATE CAST (shape AS BIGINT) WITH FUNCTION shape_to_number(shape);
-         ALTER TABLE schema_migrations DROP version, ADD version shape",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let guest = Guest::called(&format!("history{number}"));
-        guest.runs(&format!("{RAISE} {HISTORY} {hang}"));
-        guest.is_refused(
-            &["status", "migrate"],
-            &["schema_migrations", "it is not read"],
-        );
-        let import = ["import", "--from", "golang-migrate"];
-        let said = guest.place.run(&import);
-        assert_ne!(said.status, Some(0), "{said:#?}");
-        guest.has_gained_nothing();
-        guest.is_got_rid_of_by("DROP TABLE public.schema_migrations");
-    }
-}
-
-/// One that carries nothing is looked at, whoever has made it; one with policies of the role's own is, too.
-#[test]
-fn an_ordinary_history_of_another_role_is_found() {
-    let guest = Guest::called("ordinary");
-    guest.runs(HISTORY);
-    guest.place.run(&["status"]).and_says("golang-migrate");
-    guest.runs("DROP TABLE schema_migrations");
-    guest.place.connect().run(&format!(
-        "{HISTORY} ALTER TABLE schema_migrations ENABLE ROW LEVEL SECURITY;
-         CREATE POLICY mine ON schema_migrations USING (false)"
-    ));
-    guest.place.run(&["status"]).and_says("golang-migrate");
 }

@@ -5,6 +5,7 @@ mod checks;
 mod definition;
 mod goes_along;
 mod locks;
+mod protect;
 mod sample;
 mod triggers;
 mod watched;
@@ -85,6 +86,30 @@ impl Transforming for PostgresTransforming {
 
     fn install_function(&self, table: &TransformedTable) -> Vec<String> {
         triggers::install_function(table)
+    }
+
+    async fn protect_capture(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+    ) -> Result<()> {
+        protect::protect_capture(session, table).await
+    }
+
+    async fn protect_function(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+    ) -> Result<()> {
+        protect::protect_function(session, table).await
+    }
+
+    async fn check_capture(
+        &self,
+        session: &mut dyn Session,
+        table: &TransformedTable,
+    ) -> Result<()> {
+        protect::check_capture(session, table).await
     }
 
     fn remove_triggers(&self, table: &TransformedTable) -> Vec<String> {
