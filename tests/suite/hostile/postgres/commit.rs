@@ -167,3 +167,107 @@ fn a_deferred_constraint_is_checked_with_its_step() {
     ]);
     assert_eq!(place.one::<i64>("SELECT count(*) FROM child"), 1);
 }
+
+/// What rewrites the journal as soon as the commit has begun.
+const MEDDLE: &str = "CREATE FUNCTION meddle() RETURNS void LANGUAGE plpgsql VOLATILE AS $$ BEGIN
+     IF current_setting('transaction_read_only') = 'on' THEN
+         EXECUTE 'RESET transaction_read_only';
+         EXECUTE 'UPDATE wasmi' || 'grate.wasmi' || 'grate_step SET name = ''forged''';
+     END IF; END $$";
+
+/// Whether a key waits for the commit is altered after its check was put off, and the check runs a cast of the step's.
+#[test]
+fn a_key_that_is_altered_after_its_check_was_put_off_runs_nothing_at_the_commit() {
+    let target = Target::new();
+    let late = function(
+        "EXECUTE 'SET CONSTRAINTS ALL DEFERRED';
+         INSERT INTO public.child VALUES (1, ROW(1));
+         EXECUTE 'ALTER TABLE public.child ALTER CONSTRAINT of_parent NOT DEFERRABLE';",
+    );
+    let statements = [
+        "CREATE TYPE odd AS (number integer)",
+        MEDDLE,
+        "CREATE FUNCTION odd_text(odd) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+         PERFORM public.meddle(); RETURN 'other'; END $$",
+        "CREATE CAST (odd AS text) WITH FUNCTION odd_text(odd) AS IMPLICIT",
+        "CREATE TABLE parent (id text PRIMARY KEY)",
+        "INSERT INTO parent VALUES ('other')",
+        "CREATE TABLE child (part integer, parent odd) PARTITION BY LIST (part)",
+        "CREATE TABLE child_1 PARTITION OF child FOR VALUES IN (1)",
+        "ALTER TABLE child ADD CONSTRAINT of_parent FOREIGN KEY (parent) REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED",
+        &late,
+        LATE,
+        "INSERT INTO audit VALUES ('late')",
+    ];
+    target.repels(&statements, "");
+    target.and_works_on();
+}
+
+/// A key of types that are built in is checked by a query, and to plan that works out what an index's condition says.
+#[test]
+fn an_index_beside_a_key_runs_nothing_at_the_commit() {
+    let target = Target::new();
+    let late = function(
+        "EXECUTE 'SET CONSTRAINTS ALL DEFERRED';
+         INSERT INTO public.child VALUES (1);
+         EXECUTE 'ALTER INDEX public.by_rule SET (fillfactor = 80)';",
+    );
+    let statements = [
+        MEDDLE,
+        "CREATE FUNCTION rule() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+         PERFORM public.meddle(); RETURN true; END $$",
+        "CREATE TABLE parent (id integer PRIMARY KEY)",
+        "INSERT INTO parent VALUES (1)",
+        "CREATE INDEX by_rule ON parent (id) WHERE public.rule()",
+        "CREATE TABLE child (parent integer REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)",
+        &late,
+        LATE,
+        "INSERT INTO audit VALUES ('late')",
+    ];
+    target.repels(&statements, "");
+    target.and_works_on();
+}
+
+/// Before version 15 a partition's trigger is said to be the server's own.
+#[test]
+fn a_trigger_of_a_partition_does_not_run_at_the_commit() {
+    let target = Target::new();
+    let body = "IF current_setting('transaction_read_only') = 'on' THEN
+             PERFORM public.meddle();
+         ELSE
+             SET CONSTRAINTS ALL DEFERRED;
+             INSERT INTO public.parts VALUES (1);
+         END IF;";
+    let statements = [
+        MEDDLE,
+        &function(body),
+        "CREATE TABLE parts (part integer) PARTITION BY LIST (part)",
+        "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1)",
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON parts DEFERRABLE INITIALLY DEFERRED
+         FOR EACH ROW EXECUTE FUNCTION late()",
+        "INSERT INTO parts VALUES (1)",
+    ];
+    target.repels(&statements, "");
+    target.and_works_on();
+}
+
+/// Keys with nothing of a step's in them do not get in the way, put off or altered.
+#[test]
+fn ordinary_keys_are_put_off_and_altered() {
+    let target = Target::with(
+        "CREATE TYPE mood AS ENUM ('fine');
+         CREATE TABLE parent (id integer PRIMARY KEY, mood mood UNIQUE);
+         CREATE INDEX ON parent (id) WHERE id > 0;
+         INSERT INTO parent VALUES (1, 'fine');
+         CREATE TABLE child (parent integer REFERENCES parent (id) DEFERRABLE, mood mood REFERENCES parent (mood));",
+    );
+    target.permits(&[
+        "SET CONSTRAINTS ALL DEFERRED",
+        "INSERT INTO child VALUES (1, 'fine')",
+        "SET CONSTRAINTS ALL IMMEDIATE",
+        "DELETE FROM child",
+        "ALTER TABLE child ALTER CONSTRAINT child_parent_fkey NOT DEFERRABLE",
+        "INSERT INTO child VALUES (1, 'fine')",
+        "ALTER TABLE child ALTER CONSTRAINT child_parent_fkey DEFERRABLE",
+    ]);
+}
