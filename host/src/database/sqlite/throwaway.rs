@@ -30,7 +30,7 @@ impl Sqlite {
 
     /// Runs a script of the operator's own, such as a dump, with all that SQLite allows in this file.
     pub fn restore(&self, script: &str) -> std::result::Result<(), ScriptError> {
-        let connection = self.plain().map_err(|error| ScriptError {
+        let mut connection = self.plain().map_err(|error| ScriptError {
             line: 1,
             statement: String::new(),
             error,
