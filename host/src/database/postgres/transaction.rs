@@ -7,7 +7,6 @@ use super::pipeline::{Asked, Request, failed_before};
 use super::settings::calls;
 use super::state::{Names, PostgresSession, Transaction};
 use super::text::quote_text;
-use super::verify::JournalTables;
 use super::{full_names, prepared, verify};
 use crate::database::quote;
 
@@ -103,8 +102,10 @@ impl PostgresSession {
                 "the transaction did not begin",
             ));
         };
-        if let Some(journal) = begun.journal.filter(|journal| !journal.is_empty()) {
-            self.journal = Some(journal);
+        // Until the target has a journal it is asked for in each transaction.
+        let first = begun.journal.unwrap_or_default();
+        if !first.is_empty() {
+            self.journal = Some(first.clone());
         }
         for statement in verify::BEFORE {
             self.ask_quietly(statement)?;
@@ -134,8 +135,7 @@ impl PostgresSession {
             transaction.is_direct = is_direct;
             transaction.has_role = false;
         }
-        let nothing = JournalTables::default();
-        let journal = self.journal.as_ref().unwrap_or(&nothing);
+        let journal = self.journal.as_ref().unwrap_or(&first);
         let look = verify::statement(&self.target.home, journal, &self.target.own_schema);
         let transaction = Cell::Integer(begun.transaction);
         self.ask_as_host(Asked::Verify, &look, [transaction].into_iter())?;

@@ -8,6 +8,7 @@ mod commit;
 mod journal;
 mod leaks;
 mod names;
+mod neighbours;
 mod others;
 mod outside;
 mod reach;
