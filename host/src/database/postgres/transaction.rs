@@ -170,6 +170,11 @@ impl PostgresSession {
             Some(_) => {}
         }
         self.ask(Asked::Commit, &Request::once("COMMIT"), std::iter::empty())?;
+        if self.transaction.as_ref().is_some_and(|it| it.is_used) {
+            // What a trigger locks at the commit would be locked as long as the connection is kept.
+            let unlock = Request::once("SELECT pg_catalog.pg_advisory_unlock_all()");
+            self.ask(Asked::AfterCommit, &unlock, std::iter::empty())?;
+        }
         let transaction = self.transaction.take();
         self.settle_quietly(Authority::Host).inspect_err(|_| {
             // Something before the COMMIT failed.
