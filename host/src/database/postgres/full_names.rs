@@ -5,9 +5,9 @@
 use super::lexer::{Kind, Rules, Token, Tokens};
 
 /// What looks like a call and is of the grammar.
-const GRAMMAR: [&str; 18] = [
-    "ALL", "ANY", "ARRAY", "AS", "CAST", "COALESCE", "EXISTS", "FROM", "OPERATOR", "OVER",
-    "SELECT", "THEN", "ELSE", "JOIN", "VALUES", "WHERE", "AND", "OR",
+const GRAMMAR: [&str; 19] = [
+    "ALL", "ANY", "ARRAY", "AS", "CAST", "COALESCE", "EXISTS", "FILTER", "FROM", "OPERATOR",
+    "OVER", "SELECT", "THEN", "ELSE", "JOIN", "VALUES", "WHERE", "AND", "OR",
 ];
 
 /// Types that are words of the grammar, and mean those of `pg_catalog`.

@@ -45,6 +45,8 @@ pub(super) enum Asked {
     Verify,
     /// The last of a transaction.
     Commit,
+    /// It comes after that, and its failure takes nothing back: the connection is given up.
+    AfterCommit,
     /// Somebody waits for its answers.
     Awaited,
 }
@@ -122,7 +124,8 @@ impl Pipeline {
 
     /// Whether a transaction is to be committed.
     pub(super) fn has_commit(&self) -> bool {
-        matches!(self.asked.back(), Some(Asked::Commit))
+        let is_commit = |asked: &Asked| matches!(asked, Asked::Commit);
+        self.asked.iter().rev().take(2).any(is_commit)
     }
 
     /// Writes a statement behind those that wait. What cannot be written is not sent.
@@ -291,6 +294,9 @@ impl Pipeline {
                 Message::PortalSuspended => self.is_done(trouble, on, Answer::Suspended)?,
                 Message::ErrorResponse(body) => {
                     let error = errors::translate(&mut body.fields())?;
+                    if matches!(self.asked.front(), Some(Asked::AfterCommit)) {
+                        return Err(io::Error::other(error.message));
+                    }
                     *trouble = Some(self.explain(error));
                 }
                 Message::ParameterStatus(body) => {

@@ -7,7 +7,6 @@ use super::pipeline::{Asked, Request, failed_before};
 use super::settings::calls;
 use super::state::{Names, PostgresSession, Transaction};
 use super::text::quote_text;
-use super::verify::JournalTables;
 use super::{full_names, prepared, verify};
 use crate::database::quote;
 
@@ -103,8 +102,10 @@ impl PostgresSession {
                 "the transaction did not begin",
             ));
         };
-        if let Some(journal) = begun.journal.filter(|journal| !journal.is_empty()) {
-            self.journal = Some(journal);
+        // Until the target has a journal it is asked for in each transaction.
+        let first = begun.journal.unwrap_or_default();
+        if !first.is_empty() {
+            self.journal = Some(first.clone());
         }
         for statement in verify::BEFORE {
             self.ask_quietly(statement)?;
@@ -134,8 +135,7 @@ impl PostgresSession {
             transaction.is_direct = is_direct;
             transaction.has_role = false;
         }
-        let nothing = JournalTables::default();
-        let journal = self.journal.as_ref().unwrap_or(&nothing);
+        let journal = self.journal.as_ref().unwrap_or(&first);
         let look = verify::statement(&self.target.home, journal, &self.target.own_schema);
         let transaction = Cell::Integer(begun.transaction);
         self.ask_as_host(Asked::Verify, &look, [transaction].into_iter())?;
@@ -170,6 +170,11 @@ impl PostgresSession {
             Some(_) => {}
         }
         self.ask(Asked::Commit, &Request::once("COMMIT"), std::iter::empty())?;
+        if self.transaction.as_ref().is_some_and(|it| it.is_used) {
+            // What a trigger locks at the commit would be locked as long as the connection is kept.
+            let unlock = Request::once("SELECT pg_catalog.pg_advisory_unlock_all()");
+            self.ask(Asked::AfterCommit, &unlock, std::iter::empty())?;
+        }
         let transaction = self.transaction.take();
         self.settle_quietly(Authority::Host).inspect_err(|_| {
             // Something before the COMMIT failed.

@@ -87,7 +87,7 @@ pub(super) const NOTHING_WAITS: &str = "DO $wasmigrate$ DECLARE held oid; BEGIN
         EXECUTE format('ALTER TABLE %s RESET (parallel_workers)', held::regclass);
     END LOOP; END $wasmigrate$";
 
-/// The journal's tables and indexes, as they were at the beginning.
+/// The journal's tables and indexes, as they were at the beginning, and what there was of other targets' journals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct JournalTables {
     /// Their names and numbers, as the server writes them down.
@@ -95,25 +95,54 @@ pub(super) struct JournalTables {
     numbers: Vec<u32>,
     /// What else is said of them, and who may do more with them than read.
     rights: String,
+    /// The numbers of the tables of other targets in the database.
+    others: Vec<u32>,
+    /// The tables by which journals are found, and their comments, which say whose they are.
+    found_by: Vec<u32>,
+    comments: String,
+    /// What publications have of all of them, by number.
+    publications: Vec<u32>,
+    /// The schemas of all of them, each with its number and its name.
+    schemas: Vec<(String, String)>,
 }
 
 impl JournalTables {
     /// Reads what [`journal`] answers.
     pub(super) fn read(answer: &str) -> Result<Self> {
         let unexpected = || Error::new(ErrorKind::Other, "the server does not list its tables");
-        let [names, numbers, rights]: [Option<String>; 3] =
-            serde_json::from_str(answer).map_err(|_| unexpected())?;
-        let numbers = numbers.unwrap_or_default();
-        let numbers = numbers.split(',').filter(|number| !number.is_empty());
-        let numbers: std::result::Result<_, _> = numbers.map(str::parse).collect();
+        let cells: [Option<String>; 8] = serde_json::from_str(answer).map_err(|_| unexpected())?;
+        let cells = cells.map(Option::unwrap_or_default);
+        let [
+            names,
+            own,
+            rights,
+            others,
+            found_by,
+            comments,
+            publications,
+            schemas,
+        ] = cells;
+        let numbers = |list: &str| {
+            let numbers = list.split(',').filter(|number| !number.is_empty());
+            let numbers: std::result::Result<_, _> = numbers.map(str::parse).collect();
+            numbers.map_err(|_| unexpected())
+        };
         Ok(Self {
-            names: names.unwrap_or_default(),
-            numbers: numbers.map_err(|_| unexpected())?,
-            rights: rights.unwrap_or_default(),
+            names,
+            numbers: numbers(&own)?,
+            rights,
+            others: numbers(&others)?,
+            found_by: numbers(&found_by)?,
+            comments,
+            publications: numbers(&publications)?,
+            schemas: match &*schemas {
+                "" => Vec::new(),
+                schemas => serde_json::from_str(schemas).map_err(|_| unexpected())?,
+            },
         })
     }
 
-    /// Whether there are any.
+    /// Whether there are any of the target itself.
     pub(super) fn is_empty(&self) -> bool {
         self.numbers.is_empty()
     }
@@ -121,9 +150,34 @@ impl JournalTables {
 
 /// A query for [`JournalTables`]. It is asked before names mean what PostgreSQL has.
 pub(super) fn journal(schema: &str) -> String {
+    let schema = format!(
+        "coalesce(pg_catalog.to_regnamespace({})::pg_catalog.oid, '0')",
+        quote_text(schema)
+    );
+    let own = format!("FILTER (WHERE relnamespace OPERATOR(pg_catalog.=) {schema})");
+    let found_by =
+        format!("FILTER (WHERE relname OPERATOR(pg_catalog.=) '{JOURNAL_PREFIX}journal')");
     format!(
-        "SELECT pg_catalog.json_build_array({NAMES}, {NUMBERS}, {RIGHTS})::pg_catalog.text FROM pg_catalog.pg_class WHERE {}",
-        is_of_journal(schema)
+        r#"SELECT pg_catalog.json_build_array({NAMES} {own}, {NUMBERS} {own}, {RIGHTS} {own},
+            pg_catalog.string_agg(pg_class.oid::pg_catalog.text, ',') FILTER (WHERE relnamespace OPERATOR(pg_catalog.<>) {schema}
+                AND relkind OPERATOR(pg_catalog.=) ANY (CAST('{{r,p}}' AS pg_catalog."char"[]))),
+            {NUMBERS} {found_by}, ({comments}), (
+                SELECT pg_catalog.string_agg(oid::pg_catalog.text, ',') FROM pg_catalog.pg_publication_rel
+                WHERE prrelid OPERATOR(pg_catalog.=) ANY (pg_catalog.array_agg(pg_class.oid))
+            ), pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(
+                relnamespace::pg_catalog.text, relnamespace::pg_catalog.regnamespace::pg_catalog.text))::pg_catalog.text
+        )::pg_catalog.text FROM pg_catalog.pg_class WHERE {}"#,
+        has_name_of_journal(),
+        comments = comments(&format!("pg_catalog.array_agg(pg_class.oid) {found_by}")),
+    )
+}
+
+/// A query for the comments on tables, which are given as an expression for an array of numbers.
+fn comments(tables: &str) -> String {
+    format!(
+        "SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', objoid, description), ',' ORDER BY objoid)
+         FROM pg_catalog.pg_description WHERE objoid OPERATOR(pg_catalog.=) ANY ({tables})
+         AND classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND objsubid OPERATOR(pg_catalog.=) 0"
     )
 }
 
@@ -171,12 +225,19 @@ const RIGHTS: &str = concat!(
 
 /// Whether a row of `pg_class` is of the journal: a table, or an index of it.
 pub(super) fn is_of_journal(schema: &str) -> String {
+    format!(
+        "{} AND relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace({})::pg_catalog.oid",
+        has_name_of_journal(),
+        quote_text(schema)
+    )
+}
+
+/// Whether a row of `pg_class` is of any journal.
+fn has_name_of_journal() -> String {
     // The prefix's last letter is an underscore, which a backtick follows.
     let after = JOURNAL_PREFIX.replace('_', "`");
     format!(
-        "relname OPERATOR(pg_catalog.>=) '{JOURNAL_PREFIX}' AND relname OPERATOR(pg_catalog.<) '{after}'
-         AND relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace({})::pg_catalog.oid",
-        quote_text(schema)
+        "relname OPERATOR(pg_catalog.>=) '{JOURNAL_PREFIX}' AND relname OPERATOR(pg_catalog.<) '{after}'"
     )
 }
 
@@ -243,8 +304,9 @@ pub(super) const OF_THE_SERVER: &str =
 /// readers; what else takes the latter, or none as `GRANT` does, shows in the catalog. Names are looked up by the server's
 /// functions, lock by lock: planning a join with its catalogs, in each transaction anew, would take longer than all else
 /// that the host does in it. With the search path that was set before, a table's name comes with its schema; no journal
-/// may be touched in any, because a later session could take it for this target's. `own_schema` is the schema in which steps
-/// make their tables; from [`KEEP_SCHEMA`] it is known where the next one would.
+/// may be touched in any, because it is another target's, or a later session could take it for this one's. What is renamed or
+/// removed is known by its number. `own_schema` is the schema in which steps make their tables; from [`KEEP_SCHEMA`] it is known
+/// where the next one would.
 pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) -> String {
     let schema = &home.journal;
     // What a step does to the schema that it works in is its own affair.
@@ -257,16 +319,18 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
             space = quote_text(schema)
         ),
     };
-    let tables: Vec<String> = journal.numbers.iter().map(ToString::to_string).collect();
+    let all = [&*journal.numbers, &journal.others].concat();
     format!(
         "SELECT CAST(CASE
             WHEN txid_current() <> $1 THEN '{TAMPERED} transaction'
             WHEN coalesce(names, '') <> {known} THEN '{TAMPERED} journal'
             ELSE coalesce((
-                SELECT '{TAMPERED} ' || regexp_replace(relation::regclass::text, '^.*[.]', '') FROM pg_lock_status()
+                SELECT '{TAMPERED} ' || CASE relation::regclass::text WHEN relation::text THEN 'journal'
+                    ELSE regexp_replace(relation::regclass::text, '^.*[.]', '') END FROM pg_lock_status()
                 WHERE pid = pg_backend_pid() AND locktype = 'relation'
                 AND mode NOT IN ('AccessShareLock', 'ShareUpdateExclusiveLock')
-                AND (relation::regclass::text ~ '(^|[.])\"?{JOURNAL_PREFIX}' OR relation = ANY ({OF_THE_SERVER}))
+                AND (relation::regclass::text ~ '(^|[.])\"?{JOURNAL_PREFIX}' OR relation = ANY ({all})
+                    OR relation = ANY ({OF_THE_SERVER}))
                 ORDER BY relation LIMIT 1
             ), CASE WHEN changed IS NOT NULL AND (SELECT {RIGHTS} FROM pg_class WHERE {of_journal}) <> {rights}
                 THEN '{TAMPERED} {rights_of}' || changed END, (
@@ -274,14 +338,14 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
                 WHERE attrelid = ANY ({tables}) AND {IS_OURS} LIMIT 1
             ), (
                 SELECT '{TAMPERED} publication' FROM pg_publication_rel
-                WHERE prrelid = ANY ({tables}) AND {IS_OURS} LIMIT 1
+                WHERE prrelid = ANY ({all}) AND {IS_OURS} LIMIT 1
             ), (
                 SELECT '{TAMPERED} statistics' FROM pg_statistic_ext
-                WHERE stxrelid = ANY ({tables}) AND {IS_OURS} LIMIT 1
+                WHERE stxrelid = ANY ({all}) AND {IS_OURS} LIMIT 1
             ), (
                 SELECT '{TAMPERED} journal' FROM pg_description
                 WHERE objoid = ANY ({tables}) AND classoid = 'pg_class'::regclass AND {IS_OURS} LIMIT 1
-            ), ({schema_of_journal}), (
+            ), ({schema_of_journal}), ({unpublished}), ({no_comment}), ({others}), (
                 SELECT '{TAMPERED} pg_database' FROM pg_database WHERE {IS_OURS} LIMIT 1
             ), (
                 SELECT '{TAMPERED} pg_tablespace' FROM pg_tablespace WHERE {IS_OURS} LIMIT 1
@@ -297,8 +361,80 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
         known = quote_text(&journal.names),
         own_schema = quote_text(own_schema),
         rights = quote_text(&journal.rights),
-        tables = format_args!("'{{{}}}'::oid[]", tables.join(",")),
+        tables = array(&journal.numbers),
+        all = array(&all),
+        unpublished = unpublished(journal),
+        no_comment = no_comment(journal),
+        others = others(home, journal),
         of_journal = is_of_journal(schema),
+    )
+}
+
+fn array(numbers: &[u32]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    format!("'{{{}}}'::oid[]", numbers.join(","))
+}
+
+/// A query that finds something when the transaction has taken a journal's table out of a publication: what is removed is locked.
+fn unpublished(journal: &JournalTables) -> String {
+    if journal.publications.is_empty() {
+        return "NULL".to_owned();
+    }
+    format!(
+        "SELECT '{TAMPERED} publication' FROM pg_lock_status() WHERE pid = pg_backend_pid() AND locktype = 'object'
+         AND classid = 'pg_publication_rel'::regclass AND objid = ANY ({}) LIMIT 1",
+        array(&journal.publications)
+    )
+}
+
+/// A query that finds something when the transaction has taken away, or changed, what says of which schema a journal is. Another
+/// target's own host may do so: then this transaction has no lock on the table.
+fn no_comment(journal: &JournalTables) -> String {
+    let found_by = array(&journal.found_by);
+    if journal.found_by.is_empty() {
+        return "NULL".to_owned();
+    }
+    format!(
+        "SELECT '{TAMPERED} journal' WHERE coalesce(({}), '') <> {} AND EXISTS (
+            SELECT FROM pg_lock_status() WHERE pid = pg_backend_pid() AND locktype = 'relation'
+            AND mode = 'ShareUpdateExclusiveLock' AND relation = ANY ({found_by}))",
+        comments(&found_by),
+        quote_text(&journal.comments)
+    )
+}
+
+/// A query that finds something when the transaction has given rights on other targets' journals or taken them, or has
+/// renamed their schemas. In a schema with other tables, too, rights are the affair of whoever works there.
+fn others(home: &Home, journal: &JournalTables) -> String {
+    if journal.others.is_empty() {
+        return "NULL".to_owned();
+    }
+    let of_others = |(_, name): &&(String, String)| *name != home.journal;
+    let schemas = journal.schemas.iter().filter(of_others);
+    let schemas: Vec<String> = schemas
+        .map(|(number, name)| {
+            let (name, space) = (quote_text(name), quote_text(number));
+            format!(
+                "(space.oid = {space} AND (space.oid::regnamespace::text <> {name} OR nspname ~ '^wasmigrate(_|$)'))"
+            )
+        })
+        .collect();
+    let given = |list: &str| {
+        format!(
+            "EXISTS (SELECT FROM aclexplode({list}) WHERE grantee <> relowner AND privilege_type <> 'SELECT')"
+        )
+    };
+    format!(
+        "(SELECT '{TAMPERED} ' || relname FROM pg_class WHERE oid = ANY ({others}) AND {IS_OURS}
+            AND ({} OR relacl IS NOT NULL AND NOT relacl @> acldefault('r', relowner)) LIMIT 1)
+         UNION ALL (SELECT '{TAMPERED} ' || relname FROM pg_attribute AS part JOIN pg_class ON pg_class.oid = attrelid
+            WHERE attrelid = ANY ({others}) AND attacl IS NOT NULL AND {} AND {} LIMIT 1)
+         UNION ALL (SELECT '{TAMPERED} schema' FROM pg_namespace AS space WHERE {IS_OURS} AND ({}) LIMIT 1) LIMIT 1",
+        given("relacl"),
+        IS_OURS.replace("xmin", "part.xmin"),
+        given("attacl"),
+        schemas.join(" OR "),
+        others = array(&journal.others),
     )
 }
 
@@ -328,7 +464,9 @@ pub(super) fn tampered(message: &str) -> Error {
             "it changed a database as a whole (`ALTER DATABASE`, `GRANT … ON DATABASE`)".to_owned()
         }
         "schema" => "it changed the schema of the journal, which belongs to the host".to_owned(),
-        "publication" => "it published tables that belong to the host".to_owned(),
+        "publication" => {
+            "it changed which tables are published of those that belong to the host".to_owned()
+        },
         "statistics" => "it made statistics of tables that belong to the host".to_owned(),
         "prepared" => {
             "it removed or replaced statements that the host had prepared in the session".to_owned()

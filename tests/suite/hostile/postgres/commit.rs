@@ -1,6 +1,8 @@
 //! What a step sets in motion so that it happens at the commit, behind the host's last look.
 
 use super::{Target, hidden};
+use crate::application::server_version;
+use crate::service::process::Service;
 
 /// A table whose rows, once inserted, run `late` at the end of the transaction.
 const LATE: &str =
@@ -270,4 +272,25 @@ fn ordinary_keys_are_put_off_and_altered() {
         "INSERT INTO child VALUES (1, 'fine')",
         "ALTER TABLE child ALTER CONSTRAINT child_parent_fkey DEFERRABLE",
     ]);
+}
+
+/// What a trigger locks at the commit would be locked as long as a service keeps the connection.
+#[test]
+fn a_lock_that_is_taken_at_the_commit_does_not_outlive_it() {
+    if server_version() < 16 {
+        return;
+    }
+    let place = Target::new().place;
+    let body = "IF current_setting('transaction_read_only') = 'on' THEN
+             PERFORM pg_advisory_lock(7007);
+         ELSE
+             SET CONSTRAINTS ALL DEFERRED;
+             INSERT INTO public.audit VALUES ('again');
+         END IF;";
+    let script = [&function(body), LATE, "INSERT INTO audit VALUES ('late')"].join(";\n");
+    place.write_step("0002_late.sql", script.as_bytes());
+    let service = Service::start(&place);
+    service.does("migrate");
+    let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7007";
+    assert_eq!(place.one::<i64>(locks), 0);
 }

@@ -144,6 +144,7 @@ fn its_schema_is_not_changed() {
             "ALTER DEFAULT PRIVILEGES IN SCHEMA BARE GRANT ALL ON TABLES TO PUBLIC",
             "ALTER TABLE JOURNAL_step SET SCHEMA public",
             "COMMENT ON TABLE JOURNAL_journal IS 'journal of another'",
+            "COMMENT ON TABLE JOURNAL_journal IS NULL",
         ],
         "the step tampered with the host",
     );
@@ -172,10 +173,13 @@ fn nothing_is_published_or_counted_that_later_writes_fail_for() {
         "CREATE PUBLICATION mine FOR TABLE JOURNAL_step WHERE (name <> 'x')",
         "ALTER PUBLICATION of_others ADD TABLE JOURNAL_run",
         "ALTER PUBLICATION of_others SET TABLE JOURNAL_step WHERE (state = 'x')",
+        "ALTER PUBLICATION of_others DROP TABLE JOURNAL_step",
+        "ALTER PUBLICATION of_others SET TABLE account",
+        "DROP PUBLICATION of_others",
     ]) {
         target.repels(
             &[&hidden(statement)],
-            "it published tables that belong to the host",
+            "it changed which tables are published of those that belong to the host",
         );
     }
     for statement in known(&[

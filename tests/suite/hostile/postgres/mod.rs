@@ -10,6 +10,7 @@ mod histories;
 mod journal;
 mod leaks;
 mod names;
+mod neighbours;
 mod others;
 mod outside;
 mod reach;
