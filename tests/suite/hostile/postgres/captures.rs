@@ -53,6 +53,22 @@ fn default_rights_are_taken_from_the_capture() {
     is_finalized_by(&guest.place, &["finalize"]);
 }
 
+/// A superuser replaces what others own, and they could put something else in its place again.
+#[test]
+fn a_function_that_another_user_has_made_under_the_captures_name_is_not_used() {
+    let guest = transformed("prepared", "");
+    guest.runs(
+        "CREATE FUNCTION capture_of_step_2() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
+    );
+    let url = guest.place.url().replace("app@", "postgres@");
+    let migrate = ["migrate", "--database", &url];
+    let said = guest.place.run(&migrate);
+    assert_ne!(said.status, Some(0), "{said:#?}");
+    said.and_says("capture_of_step_2()").and_says(&guest.name);
+    guest.runs("DROP FUNCTION capture_of_step_2()");
+    guest.place.run(&migrate).ends_with(0);
+}
+
 #[test]
 fn a_capture_that_others_can_change_is_not_relied_on() {
     let guest = transformed("hangscapture", "");

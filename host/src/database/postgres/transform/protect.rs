@@ -24,12 +24,27 @@ pub(super) async fn protect_capture(
     .await
 }
 
-/// Takes the right to execute the capture's function from all but the owner of the transformed table.
+/// Takes the right to execute the capture's function from all but the owner of the transformed table. One that somebody else made
+/// before, under its name, stays theirs when it is replaced, and is refused.
 pub(super) async fn protect_function(
     session: &mut dyn Session,
     table: &TransformedTable,
 ) -> Result<()> {
     let function = quote_text(&format!("{}()", table.capture_name()));
+    let whose = format!(
+        "WITH {TRUSTED} SELECT pg_get_userbyid(proowner)::text FROM pg_proc
+         WHERE pg_proc.oid = to_regprocedure({function}) AND proowner NOT IN (SELECT role FROM trusted)"
+    );
+    if let Some(row) = session.rows(&whose, &[]).await?.first() {
+        let (name, role) = (table.capture_name(), text_of(row.first()));
+        return Err(Error::new(
+            ErrorKind::Other,
+            format!(
+                "the function {name}(), which the transformation needs, belongs to the role {role}, who could change what it does: \
+                 look at who made it, and drop it"
+            ),
+        ));
+    }
     let owner = match &table.owner {
         Some(owner) => format!("to_regrole({})", quote_text(&quote(owner))),
         None => "NULL".to_owned(),
