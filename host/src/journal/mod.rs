@@ -56,11 +56,11 @@ pub use tenants::{
     count_by_source, count_by_tenant, count_repeated, demand_schema, fetch_applied,
     finalize_applied, has_tenants, has_unfinished, holds_anything, keep_tenant_schema,
     last_applied, last_reset, last_unfinished, make_schema, migrating_runs, query_applied,
-    read_all_of_tenant, read_applied, read_applied_by, read_applied_for, read_applied_of,
-    read_failures, read_repeated, read_scripts_since, read_sources, read_tenants, read_unfinalized,
-    remove_tenant, removed_tenants, reserved_words, set_applied_aside, set_source_kind,
-    set_tenant_aside, update_applied, whole_schema, whole_schema_in, write_applied, write_failure,
-    write_source, write_tenant,
+    read_all_of_tenant, read_applied, read_applied_beside, read_applied_by, read_applied_for,
+    read_applied_of, read_failures, read_repeated, read_scripts_since, read_sources, read_tenants,
+    read_unfinalized, remove_tenant, removed_tenants, reserved_words, set_applied_aside,
+    set_source_kind, set_tenant_aside, update_applied, whole_schema, whole_schema_in,
+    write_applied, write_failure, write_source, write_tenant,
 };
 pub use transformations::{
     BadRow, Range, TransformationRecord, advance_range, begin_transformation, count_bad_rows,

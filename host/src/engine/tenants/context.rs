@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::failed::outcome_of;
+use super::forged::Announced;
 use super::snapshot::File;
 use super::work::Task;
 use super::{FileFailure, TenancyOptions, Tenant, name};
@@ -38,6 +39,7 @@ pub(super) struct TenancyContext<'c> {
     pub(super) lease: Option<Lease>,
     /// The number of what was applied last.
     pub(super) last_applied: AtomicI64,
+    pub(super) announced: Announced,
     /// Whether a new tenant takes over a schema that exists.
     pub(super) adopts_schema: bool,
 }
@@ -90,7 +92,7 @@ impl<'c> TenancyContext<'c> {
             return record.clone();
         }
         let file = self.file(task);
-        AppliedRecord {
+        let record = AppliedRecord {
             id: self.last_applied.fetch_add(1, Ordering::Relaxed) + 1,
             source: self.ids.get(task.file).copied().unwrap_or_default(),
             tenant: self
@@ -105,7 +107,9 @@ impl<'c> TenancyContext<'c> {
             migrated_at: None,
             finalized_at: None,
             finalized_by: None,
-        }
+        };
+        self.announced.row(&record);
+        record
     }
 
     /// Runs the phases of a task in the open transaction, whose look before the commit is left to the caller. Returns its

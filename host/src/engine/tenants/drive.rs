@@ -8,6 +8,7 @@ use super::atomic;
 use super::context::TenancyContext;
 use super::end::{as_written, end};
 use super::failed::outcome_of_refusal;
+use super::forged::Announced;
 use super::job::TenantsJob;
 use super::load::{files, load, refuse_irreversible};
 use super::parallel::{self, ParallelOptions};
@@ -120,6 +121,7 @@ pub(super) async fn drive(
         stop,
         lease: Some(lease.clone()),
         last_applied: AtomicI64::new(snapshot.last_applied),
+        announced: Announced::default(),
         adopts_schema: adopts || snapshot.comeback != Comeback::None,
     };
     let report = perform(tenancy, request, only, schedule, session, &lease).await;

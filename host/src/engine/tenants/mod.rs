@@ -14,6 +14,7 @@ mod drive;
 mod due;
 mod end;
 mod failed;
+mod forged;
 mod gone;
 mod history;
 mod job;

@@ -4,13 +4,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::context::finish;
+use super::forged::is_forged;
 use super::shared::lock;
 use super::work::Task;
 use super::worker::Worker;
-use crate::database::{Durability, Session, quote};
+use crate::database::{Durability, Session, Value, quote};
 use crate::engine::failure::Failure;
 use crate::engine::runner::outside::{may_be_of, name_invalid, tampered_outside};
 use crate::journal::{self, AppliedRecord, Fenced, Phase};
+
+/// What the journal held at a look.
+struct JournalSeen {
+    /// What workers write.
+    rows: Vec<AppliedRecord>,
+    /// All else.
+    fingerprint: Vec<Vec<Value>>,
+}
 
 impl Worker<'_> {
     /// Runs a file outside a transaction: it is written down as started first, and its session has a transaction again
@@ -37,7 +46,7 @@ impl Worker<'_> {
             }
             fenced.commit().await?;
             session.begin_read().await?;
-            let before = journal::fingerprint(&mut *session, self.lease.run).await?;
+            let before = self.look_at_journal(&mut *session, None).await?;
             session.rollback().await?;
             session.begin_without_transaction().await?;
             self.lease.demand_held(&mut *session).await?;
@@ -69,11 +78,11 @@ impl Worker<'_> {
             session.rollback().await?;
             session.begin(Durability::Deferred).await?;
             let invalid = self.invalid_indexes(&mut *session, &task).await?;
-            let after = journal::fingerprint(&mut *session, self.lease.run).await?;
+            let after = self.look_at_journal(&mut *session, Some(&before)).await?;
             crate::database::Result::Ok((invalid, after))
         };
         match looked.await {
-            Ok((_, after)) if after != before => {
+            Ok((_, after)) if self.is_other(&before, &after, &record.tenant) => {
                 let failure = tampered_outside();
                 result = Err(tenancy.say(failure, &task, Phase::Migrate, &self.stop));
             }
@@ -93,6 +102,7 @@ impl Worker<'_> {
             [Phase::Migrate, rest @ ..] => rest,
             rest => rest,
         };
+        tenancy.announced.done(&record);
         finish(&mut record, &[Phase::Migrate], tenancy.run());
         if !rest.is_empty() {
             let finalize = Task {
@@ -110,6 +120,27 @@ impl Worker<'_> {
             }
         }
         (Ok((task, record)), session)
+    }
+
+    /// What the journal holds: before a file runs, and after. What others had started before, they may end meanwhile.
+    async fn look_at_journal(
+        &self,
+        session: &mut dyn Session,
+        before: Option<&JournalSeen>,
+    ) -> crate::database::Result<JournalSeen> {
+        let run = self.lease.run;
+        let rows = journal::read_applied_beside(session, run).await?;
+        let then = before.map_or(&rows, |before| &before.rows).iter();
+        let beside = then.filter(|row| row.run != run).map(|row| row.id);
+        let beside: Vec<i64> = beside.collect();
+        let fingerprint = journal::fingerprint(session, run, Some(&beside)).await?;
+        Ok(JournalSeen { rows, fingerprint })
+    }
+
+    fn is_other(&self, before: &JournalSeen, after: &JournalSeen, tenant: &str) -> bool {
+        let announced = &self.shared.tenancy.announced;
+        before.fingerprint != after.fingerprint
+            || is_forged(&before.rows, &after.rows, tenant, announced)
     }
 
     /// The invalid indexes that a file may have made: those that it names, where its tenant is. Others work beside it.

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicI64;
 
 use super::atomic::{self, AtomicRun};
 use super::context::TenancyContext;
+use super::forged::Announced;
 use super::load::{files, load};
 use super::look;
 use super::request::{TenancyReport, as_refusal, database};
@@ -95,6 +96,7 @@ pub(super) async fn rehearse(
         stop,
         lease: None,
         last_applied: AtomicI64::new(0),
+        announced: Announced::default(),
         adopts_schema: snapshot.comeback != Comeback::None,
     };
     let mut report = TenancyReport::nothing();

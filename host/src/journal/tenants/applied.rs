@@ -52,6 +52,19 @@ pub async fn read_applied_by(session: &mut dyn Session, run: i64) -> Result<Vec<
     read(session, condition, &[run.into()]).await
 }
 
+/// What other workers of a run may write while one of them works: the rows of the run, and what was started before.
+pub async fn read_applied_beside(
+    session: &mut dyn Session,
+    run: i64,
+) -> Result<Vec<AppliedRecord>> {
+    read(
+        session,
+        "run = $1 OR (state = 'started' AND once >= 0)",
+        &[run.into()],
+    )
+    .await
+}
+
 async fn read_where(session: &mut dyn Session, condition: &str) -> Result<Vec<AppliedRecord>> {
     read(session, &format!("once = 0 AND {condition}"), &[]).await
 }

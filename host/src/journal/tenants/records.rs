@@ -22,7 +22,7 @@ pub struct SourceRecord {
 }
 
 /// One file that was applied for one tenant.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedRecord {
     /// Its number, which grows.
     pub id: i64,

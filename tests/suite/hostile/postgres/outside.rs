@@ -1,6 +1,7 @@
 //! Steps that run outside a transaction: nothing confines them, and what they do to the journal is found out.
 
 use super::{Target, hidden};
+use crate::tenants::{Tenants as _, counting};
 
 #[test]
 fn a_change_of_the_journal_is_found_out() {
@@ -88,4 +89,55 @@ fn what_leaves_the_journal_alone_is_none() {
         .write_step("0002_outside.sql", script.as_bytes());
     target.place.run(&["migrate"]).ends_with(0);
     target.place.run(&["finalize"]).ends_with(0);
+}
+
+/// What one run writes for its tenants is found out, too: that a file was applied which was not, and the other way round.
+#[test]
+fn what_is_forged_for_a_tenant_is_found_out() {
+    let applied = |id: &str, tenant: &str| {
+        format!(
+            "INSERT INTO JOURNAL_applied
+             SELECT {id}, id, '{tenant}', 0, (SELECT max(id) FROM JOURNAL_run), 'migrated', 0, 0, 0
+             FROM JOURNAL_source WHERE file_name LIKE '003%'"
+        )
+    };
+    let next = "(SELECT max(id) + 1 FROM JOURNAL_applied)";
+    for (of, statement) in [
+        ("acme", &*applied("1000000", "acme")),
+        ("acme", &applied("1000000", "beta")),
+        ("acme", &applied(next, "beta")),
+        (
+            "acme",
+            "UPDATE JOURNAL_applied SET state = 'migrated', migrated_at = 1 WHERE state = 'started'",
+        ),
+        (
+            "beta",
+            "DELETE FROM JOURNAL_applied WHERE tenant = 'acme' AND run = (SELECT max(id) FROM JOURNAL_run)",
+        ),
+    ] {
+        let place = counting().with_tenants(&["acme", "beta"]);
+        let forge = hidden(statement)
+            .replace(
+                "BEGIN EXECUTE",
+                &format!("BEGIN IF '{{schema}}' = '{of}' THEN EXECUTE"),
+            )
+            .replace("; END $hidden$", "; END IF; END $hidden$");
+        let files = [
+            (
+                "002_evil",
+                format!("-- wasmigrate:no-transaction\n{forge};"),
+            ),
+            (
+                "003_important",
+                "CREATE TABLE {schema}.important (id INTEGER);".to_owned(),
+            ),
+        ];
+        for (name, text) in files {
+            place.write_step(&format!("tenants/{name}.sql"), text.as_bytes());
+        }
+        place
+            .run(&["migrate", "--parallel", "1"])
+            .ends_with(1)
+            .and_says("the step tampered with the host: it changed the journal");
+    }
 }
