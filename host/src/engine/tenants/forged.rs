@@ -2,9 +2,8 @@
 //! and after are compared with what the workers say that they write.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::shared::lock;
 use crate::journal::{AppliedRecord, StepState};
 
 /// What the workers of a run write. They say so before they do.
@@ -61,6 +60,10 @@ pub(super) fn is_forged(
     let is_gone = |row: &AppliedRecord| !after.contains_key(&row.id);
     let is_left = |row: &AppliedRecord| row.tenant != tenant && announced.is_done(row);
     !after.values().all(is_of_worker) || before.values().any(|row| is_gone(row) && !is_left(row))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
