@@ -46,10 +46,7 @@ impl Ending {
         // Whose lease was taken is cancelled by its own heartbeat: the operator has nothing to do with it.
         let is_taken = error.kind == ErrorKind::LeaseLost;
         let failure = match self.failure {
-            Some(failure) if is_taken => Failure {
-                is_kept: failure.is_kept,
-                ..Failure::from_database(error)
-            },
+            Some(failure) if is_taken => failure.fenced_off(error),
             Some(failure) => failure.unwritten(&error),
             None => Failure::from_database(error),
         };

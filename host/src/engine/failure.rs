@@ -95,6 +95,20 @@ impl Failure {
         self.code == "refused" && self.phase == Some(Phase::Finalize) && self.step.is_none()
     }
 
+    /// The failure of a run whose lease was taken. It is that of a step where the step keeps what it has done.
+    pub(super) fn fenced_off(self, error: database::Error) -> Self {
+        let lost = Self::from_database(error);
+        match self.is_kept {
+            true => Self {
+                is_kept: true,
+                step: self.step,
+                phase: self.phase,
+                ..lost
+            },
+            false => lost,
+        }
+    }
+
     /// The failure of a run whose end the journal does not know, because of this error.
     pub(super) fn unwritten(self, error: &database::Error) -> Self {
         if self.message.contains(&error.message) {

@@ -292,11 +292,7 @@ impl<'e> Run<'e> {
         self.unwritten.push(attempt);
         match written {
             Some(Err(error)) if error.kind == ErrorKind::LeaseLost => {
-                let is_kept = failure.is_kept;
-                Interruption::Over(Failure {
-                    is_kept,
-                    ..Failure::from_database(error)
-                })
+                Interruption::Over(failure.fenced_off(error))
             }
             _ => Interruption::Disconnected(failure),
         }

@@ -347,7 +347,10 @@ impl<'a> AtomicRun<'a> {
                 if tenancy.adopts_schema {
                     journal::demand_schema(session, name, schema).await?;
                 }
-                journal::make_schema(session, schema, tenancy.adopts_schema).await?;
+                // Whoever keeps a list of tenants of its own may make their schemas, too.
+                let is_there = tenancy.comes_back || tenancy.options.tenant_insert.is_some();
+                let adopts = tenancy.adopts_schema || is_there;
+                journal::make_schema(session, schema, adopts).await?;
             }
             if let Some(insert) = &tenancy.options.tenant_insert {
                 session

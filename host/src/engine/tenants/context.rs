@@ -40,8 +40,10 @@ pub(super) struct TenancyContext<'c> {
     /// The number of what was applied last.
     pub(super) last_applied: AtomicI64,
     pub(super) announced: Announced,
-    /// Whether a new tenant takes over a schema that exists.
+    /// Whether a new tenant takes over a schema, which must exist.
     pub(super) adopts_schema: bool,
+    /// Whether a new tenant was one before, so that its schema may exist.
+    pub(super) comes_back: bool,
 }
 
 /// What a task left.

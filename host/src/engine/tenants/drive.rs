@@ -122,7 +122,8 @@ pub(super) async fn drive(
         lease: Some(lease.clone()),
         last_applied: AtomicI64::new(snapshot.last_applied),
         announced: Announced::default(),
-        adopts_schema: adopts || snapshot.comeback != Comeback::None,
+        adopts_schema: adopts,
+        comes_back: snapshot.comeback != Comeback::None,
     };
     let report = perform(tenancy, request, only, schedule, session, &lease).await;
     drop(presence);

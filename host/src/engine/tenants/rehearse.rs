@@ -97,7 +97,8 @@ pub(super) async fn rehearse(
         lease: None,
         last_applied: AtomicI64::new(0),
         announced: Announced::default(),
-        adopts_schema: snapshot.comeback != Comeback::None,
+        adopts_schema: false,
+        comes_back: snapshot.comeback != Comeback::None,
     };
     let mut report = TenancyReport::nothing();
     if schedule.is_empty() && new_tenant.is_none() {

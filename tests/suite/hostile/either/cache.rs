@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::hosts::host::until;
 use crate::place::Place;
 
 use crate::hostile::component::{Component, sql, writes};
@@ -190,25 +191,33 @@ fn digests_that_another_user_has_written_down_are_not_believed() {
     fs::write(&file, "CREATE TABLE a (b INTEGER);").unwrap();
     place.run(&["migrate"]).ends_with(0);
     let memories = place.path().join("cache/digests");
-    let memory = || fs::read_dir(&memories).unwrap().next().unwrap().unwrap();
-    let digest = |text: &str| {
-        text.split('"')
-            .find(|word| word.len() == 64)
-            .unwrap()
-            .to_owned()
+    let memory = || Some(fs::read_dir(&memories).ok()?.next()?.unwrap().path());
+    let digest = || {
+        let text = fs::read_to_string(memory()?).unwrap();
+        let digest = text.split('"').find(|word| word.len() == 64);
+        digest.map(str::to_owned)
     };
-    let before = fs::read_to_string(memory().path()).unwrap();
+    // What has just been written is not remembered.
+    let until_another = |known: Option<String>| {
+        until("the digest is remembered", || {
+            place.run(&["status"]);
+            digest() != known
+        });
+        digest().unwrap()
+    };
+    let before = until_another(None);
     fs::write(&file, "CREATE TABLE a (b INTEGER, c INTEGER);").unwrap();
-    place.run(&["status"]).ends_with(0);
-    let after = fs::read_to_string(memory().path()).unwrap();
-    assert_ne!(digest(&before), digest(&after));
-    let planted = after.replace(&digest(&after), &digest(&before));
-    fs::write(memory().path(), planted).unwrap();
+    let after = until_another(Some(before.clone()));
+    let memory = memory().unwrap();
+    let planted = fs::read_to_string(&memory)
+        .unwrap()
+        .replace(&after, &before);
+    fs::write(&memory, planted).unwrap();
     place
         .run(&["migrate"])
         .ends_with(0)
         .and_says("nothing to do");
-    for path in [memory().path(), memories.clone()] {
+    for path in [memory, memories.clone()] {
         std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
     }
     place.run(&["migrate"]).ends_with(2).and_says("0001_a.sql");
