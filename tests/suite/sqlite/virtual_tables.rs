@@ -60,3 +60,22 @@ fn what_a_virtual_table_makes_for_itself_is_no_difference() {
         .ends_with(2)
         .and_says("- table plain");
 }
+
+/// What a virtual table writes to its own tables passes no authorizer: its statements are prepared when it likes.
+#[test]
+fn a_foreign_key_that_is_broken_through_one_is_found() {
+    let place = Place::new()
+        .with_sql(
+            "0001_words.sql",
+            "CREATE VIRTUAL TABLE words USING fts5(word);
+             INSERT INTO words (rowid, word) VALUES (1, 'one');
+             CREATE TABLE used (word INTEGER REFERENCES words_content (id));
+             INSERT INTO used VALUES (1);",
+        )
+        .with_sql("0002_forget.sql", "DELETE FROM words;");
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("without the parent that a foreign key demands: `used`");
+    assert_eq!(place.one::<i64>("SELECT count(*) FROM words"), 1);
+}
