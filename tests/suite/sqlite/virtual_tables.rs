@@ -68,14 +68,18 @@ fn a_foreign_key_that_is_broken_through_one_is_found() {
         .with_sql(
             "0001_words.sql",
             "CREATE VIRTUAL TABLE words USING fts5(word);
-             INSERT INTO words (rowid, word) VALUES (1, 'one');
-             CREATE TABLE used (word INTEGER REFERENCES words_content (id));
-             INSERT INTO used VALUES (1);",
+             INSERT INTO words (rowid, word) VALUES (1, 'one'), (2, 'two'), (3, 'three');",
         )
-        .with_sql("0002_forget.sql", "DELETE FROM words;");
+        .with_sql(
+            "0002_use.sql",
+            "CREATE TABLE used (word INTEGER REFERENCES words_content (id));
+             INSERT INTO used VALUES (1), (2);
+             DELETE FROM words WHERE rowid = 3;",
+        )
+        .with_sql("0003_forget.sql", "DELETE FROM words WHERE rowid = 1;");
     place
         .run(&["migrate"])
         .ends_with(1)
         .and_says("without the parent that a foreign key demands: `used`");
-    assert_eq!(place.one::<i64>("SELECT count(*) FROM words"), 1);
+    assert_eq!(place.one::<i64>("SELECT count(*) FROM words"), 2);
 }
