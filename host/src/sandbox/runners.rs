@@ -136,49 +136,34 @@ impl<H: StepHost> Sandbox<H> {
     }
 
     pub(super) fn step_runner(&self, stop: &Stop) -> Result<Arc<StepRunner<H>>, Error> {
-        // Whoever comes while it is compiled waits here, and finds it.
-        let mut kept = self
-            .runners
-            .step
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(runner) = &*kept {
-            return Ok(Arc::clone(runner));
-        }
-        let (component, digest) = self.runner(JAVASCRIPT_STEP.as_ref(), stop)?;
-        let runner = self.linked(JAVASCRIPT, &component, digest);
-        let runner = Arc::new(runner.map_err(host_failed)?);
-        *kept = Some(Arc::clone(&runner));
-        Ok(runner)
+        once(&self.runners.step, || {
+            let (component, digest) = self.runner(JAVASCRIPT_STEP.as_ref(), stop)?;
+            let runner = self.linked(JAVASCRIPT, &component, digest);
+            Ok(Arc::new(runner.map_err(host_failed)?))
+        })
     }
 
     pub(super) fn transform_runner(&self, stop: &Stop) -> Result<Arc<TransformRunner>, Error> {
-        let mut kept = self
-            .runners
-            .transform
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(runner) = &*kept {
-            return Ok(Arc::clone(runner));
-        }
-        let (component, digest) = self.runner(JAVASCRIPT_TRANSFORM.as_ref(), stop)?;
-        let linked = || {
-            let mut linker = self.transform_linker.clone();
-            script::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut TransformState| {
-                state
-            })?;
-            transform::link(&linker, &component)
-        };
-        let runner = Arc::new(TransformRunner {
-            linked: Arc::new(linked().map_err(host_failed)?),
-            interface: self.interface_of(&component),
-            by: RunBy {
-                language: JAVASCRIPT,
-                digest,
-            },
-        });
-        *kept = Some(Arc::clone(&runner));
-        Ok(runner)
+        once(&self.runners.transform, || {
+            let (component, digest) = self.runner(JAVASCRIPT_TRANSFORM.as_ref(), stop)?;
+            let linker = self.linker_for_transforms();
+            let linked = linker.and_then(|linker| transform::link(&linker, &component));
+            Ok(Arc::new(TransformRunner {
+                linked: Arc::new(linked.map_err(host_failed)?),
+                interface: self.interface_of(&component),
+                by: RunBy {
+                    language: JAVASCRIPT,
+                    digest,
+                },
+            }))
+        })
+    }
+
+    /// What a transformation has, and the files of its script.
+    fn linker_for_transforms(&self) -> wasmtime::Result<Linker<TransformState>> {
+        let mut linker = self.transform_linker.clone();
+        script::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut TransformState| state)?;
+        Ok(linker)
     }
 
     /// Links a runner with all that a step has, and with what there is before a step runs.
@@ -211,36 +196,32 @@ impl<H: StepHost> Sandbox<H> {
 
     /// The runner of Python, where it is installed.
     pub(super) fn python_runner(&self, stop: &Stop) -> Result<Arc<StepRunner<H>>, Error> {
-        let mut kept = self
-            .runners
-            .python
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(runner) = &*kept {
-            return Ok(Arc::clone(runner));
-        }
-        let digest = python::digest().map_err(Error::Load)?;
-        let component = match self.compiled(digest) {
-            Some(compiled) => compiled,
-            None => {
-                let bytes = self.installed.read(digest).map_err(Error::Load)?;
-                self.compile(&bytes, digest, stop)?
-            }
-        };
-        let linked = || {
-            let mut runner = self.linked(PYTHON, &component, digest)?;
-            let mut linker = self.transform_linker.clone();
-            script::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut TransformState| {
-                state
-            })?;
-            let pure = "a transformation is a function of its row alone";
-            without(&mut linker, &component, &[DATABASE, REPORT, SETTINGS], pure)?;
-            let transforms = TransformerPre::new(linker.instantiate_pre(&component)?)?;
-            runner.transforms = Some(Arc::new(Linked::Runner(transforms)));
-            wasmtime::Result::Ok(runner)
-        };
-        let runner = Arc::new(linked().map_err(host_failed)?);
-        *kept = Some(Arc::clone(&runner));
+        once(&self.runners.python, || {
+            let digest = python::digest().map_err(Error::Load)?;
+            let component = match self.compiled(digest) {
+                Some(compiled) => compiled,
+                None => {
+                    let bytes = self.installed.read(digest).map_err(Error::Load)?;
+                    self.compile(&bytes, digest, stop)?
+                }
+            };
+            let runner = self.linked_for_both(&component, digest);
+            Ok(Arc::new(runner.map_err(host_failed)?))
+        })
+    }
+
+    /// Links the runner of Python, which runs steps and transformations.
+    fn linked_for_both(
+        &self,
+        component: &wasmtime::component::Component,
+        digest: &'static str,
+    ) -> wasmtime::Result<StepRunner<H>> {
+        let mut runner = self.linked(PYTHON, component, digest)?;
+        let mut linker = self.linker_for_transforms()?;
+        let pure = "a transformation is a function of its row alone";
+        without(&mut linker, component, &[DATABASE, REPORT, SETTINGS], pure)?;
+        let transforms = TransformerPre::new(linker.instantiate_pre(component)?)?;
+        runner.transforms = Some(Arc::new(Linked::Runner(transforms)));
         Ok(runner)
     }
 
@@ -300,6 +281,20 @@ fn without<T: 'static>(
         }
     }
     Ok(())
+}
+
+/// What this process has, or has now made. Whoever comes while it is made waits here, and finds it.
+pub(super) fn once<T: Clone>(
+    kept: &Mutex<Option<T>>,
+    make: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(made) = &*kept {
+        return Ok(made.clone());
+    }
+    let made = make()?;
+    *kept = Some(made.clone());
+    Ok(made)
 }
 
 pub(super) fn host_failed(error: wasmtime::Error) -> Error {

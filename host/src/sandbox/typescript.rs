@@ -3,8 +3,6 @@
 //! What does that is a component without imports, in a store of its own: it reads texts of strangers. What it leaves stands where it
 //! stood, so that errors name the lines and columns of the file as it was written.
 
-use std::sync::PoisonError;
-
 use wasmigrate_runners::TYPESCRIPT;
 use wasmtime::Store;
 
@@ -12,7 +10,7 @@ use super::asked::finish;
 use super::bindings::eraser::EraserPre;
 use super::error::{self, StopError};
 use super::modules::Modules;
-use super::runners::host_failed;
+use super::runners::{host_failed, once};
 use super::transform::TransformState;
 use super::{Error, Sandbox, StepHost, to_usize};
 use crate::database::{Stop, StopReason};
@@ -70,23 +68,11 @@ impl<H: StepHost> Sandbox<H> {
     }
 
     pub(super) fn eraser(&self, stop: &Stop) -> Result<EraserPre<TransformState>, Error> {
-        // Whoever comes while it is compiled waits here, and finds it.
-        let mut kept = self
-            .runners
-            .eraser
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(eraser) = &*kept {
-            return Ok(eraser.clone());
-        }
-        let (component, _) = self.runner(TYPESCRIPT.as_ref(), stop)?;
-        let eraser = self
-            .transform_linker
-            .instantiate_pre(&component)
-            .and_then(EraserPre::new)
-            .map_err(host_failed)?;
-        *kept = Some(eraser.clone());
-        Ok(eraser)
+        once(&self.runners.eraser, || {
+            let (component, _) = self.runner(TYPESCRIPT.as_ref(), stop)?;
+            let eraser = self.transform_linker.instantiate_pre(&component);
+            eraser.and_then(EraserPre::new).map_err(host_failed)
+        })
     }
 }
 
