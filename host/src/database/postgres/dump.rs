@@ -24,6 +24,8 @@ impl Postgres {
         let reading: &mut dyn Session = &mut session;
         let journals = texts(&reading.rows(JOURNALS, &[]).await?).unwrap_or_default();
         session.roll_back()?;
+        // Its connection serves what comes next.
+        drop(session);
         let failed = |message: String| Error::new(ErrorKind::Unavailable, message);
         let run = |key: Option<&str>| {
             let mut command = pg_dump::command(self)?;

@@ -34,7 +34,8 @@ SELECT json_build_array(coalesce((
     WHERE relname = 'wasmigrate_journal' AND relkind IN ('r', 'p')
 ), '[]'), CASE WHEN $2::text IS NOT NULL THEN json_build_array($2::text, quote_ident($2::text)) END,
     json_build_array(current_user, session_user, $3::text), coalesce((
-    SELECT json_agg(json_build_array(name, quote_ident(name))) FROM unnest($4::text[]) AS name
+    SELECT json_agg(json_build_array(name, quote_ident(name)) ORDER BY number)
+    FROM unnest($4::text[]) WITH ORDINALITY AS path (name, number)
 ), '[]'))::text";
 
 /// A schema by its name, and the same as an identifier in quotes.
@@ -140,7 +141,10 @@ impl Surroundings {
             _ if missing.is_some() => "missing",
             _ if found == Found::OfAnotherRole => "of another role",
             _ if self.holds_journal_of_another(home) => "of another journal",
-            _ if found == Found::New && is_apart && (place == *first || self.is_role(&place)) => {
+            _ if found == Found::New
+                && is_apart
+                && (place == *first || self.is_role(&place.plain)) =>
+            {
                 "of steps"
             }
             _ if is_apart && place == *first => "moved before",
@@ -159,6 +163,22 @@ impl Surroundings {
     pub(super) fn usual(&self, migrated: &str) -> Option<String> {
         let part = self.homes().find(|part| part.home.quoted == migrated)?;
         Some(self.new_journal(part).quoted)
+    }
+
+    /// Whether the schema of a journal comes before the migrated one in the search path, or does so in that of a role by its name,
+    /// all as identifiers in quotes.
+    pub(super) fn comes_first(&self, journal: &str, migrated: &str) -> bool {
+        let place = |schema: &str| {
+            self.names_in_path
+                .iter()
+                .position(|name| name.quoted == schema)
+        };
+        let is_before = match (place(journal), place(migrated)) {
+            (Some(journal), Some(migrated)) => journal < migrated,
+            (journal, None) => journal.is_some(),
+            (None, Some(_)) => false,
+        };
+        journal != migrated && (is_before || self.is_role(&unquote(journal)))
     }
 
     /// The schemas of the search path but for those of the others' journals.
@@ -204,17 +224,15 @@ impl Surroundings {
     fn new_journal(&self, part: &Part) -> Name {
         match &self.named {
             Some(named) => named.clone(),
-            None if self.is_role(&part.usual) => part.usual.with(APART),
+            None if self.is_role(&part.usual.plain) => part.usual.with(APART),
             None => part.usual.clone(),
         }
     }
 
     /// Whether a schema comes first for a role by its name (`"$user"`).
-    fn is_role(&self, schema: &Name) -> bool {
-        self.roles
-            .iter()
-            .flatten()
-            .any(|role| *role == schema.plain)
+    fn is_role(&self, schema: &str) -> bool {
+        let mut roles = self.roles.iter().flatten();
+        roles.any(|role| role == schema)
     }
 
     fn holds_journal_of_another(&self, home: &Name) -> bool {
@@ -239,18 +257,6 @@ impl Surroundings {
         self.names_in_path.iter().filter(is_missing).min()
     }
 }
-
-/// Whether a schema would come before the migrated one in the search path, or does so in that of a role by its name. Asks with
-/// the schema without quotes, the migrated one as an identifier in quotes, the role of the steps, and the names in the search
-/// path, whether there are such schemas or not.
-pub(super) const COMES_FIRST: &str = "
-    SELECT 1 FROM (
-        SELECT array_position($4::text[], $1::text) AS place,
-            (SELECT min(number) FROM unnest($4::text[]) WITH ORDINALITY AS path (name, number) WHERE quote_ident(name) = $2::text)
-                AS home
-    ) AS path
-    WHERE quote_ident($1::text) <> $2::text
-    AND ($1::text IN (current_user, session_user, $3::text) OR place < coalesce(home, place + 1))";
 
 /// Why the journal is not moved to a schema that would come before the migrated one, all as identifiers in quotes.
 pub(super) fn not_moved(journal: &str, to: &str, migrated: &str) -> Error {

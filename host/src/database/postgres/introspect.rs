@@ -92,10 +92,7 @@ impl Introspection for PostgresSession {
             return Ok(None);
         }
         let migrated = self.target.home.schema.clone();
-        let [_, _, role, names] = self.home_parameters();
-        let question = [unquote(&to).into(), migrated.as_str().into(), role, names];
-        let session: &mut dyn Session = self;
-        if !session.rows(home::COMES_FIRST, &question).await?.is_empty() {
+        if surroundings.comes_first(&to, &migrated) {
             return Err(home::not_moved(&from, &to, &migrated));
         }
         self.target.home = self.target.home.moved_to(to.clone());

@@ -81,7 +81,7 @@ fn conditions(
 ) -> std::result::Result<Conditions, String> {
     let ssl_mode = match address.ssl_mode {
         // What the server could do for the host, it can do for the program.
-        SslMode::Prefer | SslMode::Require if has_tls => "require",
+        SslMode::Prefer if has_tls => "require",
         SslMode::Disable => "disable",
         SslMode::Prefer => "prefer",
         SslMode::Require => "require",
@@ -99,11 +99,9 @@ fn conditions(
         binding,
     };
     let named = address.required.text();
+    let is_named = named.is_some();
     let must_not_be_clear = !has_tls && address.each().any(|server| is_tcp(&server.endpoint));
-    let required = match named {
-        Some(named) => Some(named),
-        None => must_not_be_clear.then(|| "!password".to_owned()),
-    };
+    let required = named.or_else(|| must_not_be_clear.then(|| "!password".to_owned()));
     if version >= KNOWS_REQUIRED || required.is_none() || !has_password {
         let known = required.filter(|_| version >= KNOWS_REQUIRED);
         return Ok(conditions(known, binding));
@@ -112,7 +110,6 @@ fn conditions(
     if has_tls && address.required.is_only(Method::Scram) && address.binding != Binding::Disable {
         return Ok(conditions(None, "require"));
     }
-    let is_named = address.required.text().is_some();
     if !is_named && address.each().all(|server| is_here(&server.endpoint)) {
         return Ok(conditions(None, binding));
     }
