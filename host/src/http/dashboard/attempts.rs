@@ -33,7 +33,9 @@ impl Attempts {
     pub(in crate::http) fn refuse(&self, address: IpAddr, is_wrong: bool) -> Option<Duration> {
         let client = client(address);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, wrong| wrong.first.elapsed() < WHILE);
+        if is_wrong {
+            known.retain(|_, wrong| wrong.first.elapsed() < WHILE);
+        }
         let client = match known.len() < MOST_CLIENTS || known.contains_key(&client) {
             true => client,
             false => OTHERS,
