@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::new::tell_of;
 use super::terminal::Terminal;
 use super::{CommandError, GlobalArguments};
 use crate::catalog::{self, Ci};
@@ -38,13 +39,9 @@ pub(super) fn run(
     }
     let made = catalog::new_project(&arguments.directory, arguments.ci)
         .map_err(|error| anyhow::anyhow!("{error}"))?;
+    tell_of(&made, terminal);
     if terminal.json() {
-        let files: Vec<String> = made.iter().map(|path| path.display().to_string()).collect();
-        terminal.document(&serde_json::json!({ "files": files }));
         return Ok(0);
-    }
-    for path in made {
-        terminal.line(&format!("made {}", path.display()));
     }
     terminal.line(
         "next: `wasmigrate test` proves the first step, `wasmigrate migrate --database sqlite:app.db` runs it, and \

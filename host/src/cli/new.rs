@@ -1,5 +1,7 @@
 //! `new`: begins a step.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::terminal::Terminal;
@@ -81,13 +83,19 @@ pub(super) fn run(
     if let Some(why) = missing {
         terminal.warning(&why);
     }
-    if terminal.json() {
-        let files: Vec<String> = made.iter().map(|path| path.display().to_string()).collect();
-        terminal.document(&serde_json::json!({ "files": files }));
-        return Ok(0);
-    }
-    for path in made {
-        terminal.line(&format!("made {}", path.display()));
-    }
+    tell_of(&made, terminal);
     Ok(0)
+}
+
+/// Says which files were made.
+pub(super) fn tell_of(made: &[PathBuf], terminal: &Terminal) {
+    let files = made.iter().map(|path| path.display().to_string());
+    if terminal.json() {
+        let files: Vec<String> = files.collect();
+        terminal.document(&serde_json::json!({ "files": files }));
+        return;
+    }
+    for file in files {
+        terminal.line(&format!("made {file}"));
+    }
 }

@@ -177,8 +177,8 @@ fn begins_quotes(value: &str) -> bool {
     }
 }
 
-/// After how many of the lines behind it the quotes are closed that a line opens; none where it opens none, or nothing closes them.
-fn end_of_quotes(line: &str, behind: &[&[u8]]) -> Option<usize> {
+/// After how many of the lines after it the quotes are closed that a line opens; none where it opens none, or nothing closes them.
+fn end_of_quotes(line: &str, after: &[&[u8]]) -> Option<usize> {
     let (name, value) = line.split_once('=')?;
     let name = name.trim();
     let name = name.strip_prefix("export ").map_or(name, str::trim_start);
@@ -186,7 +186,7 @@ fn end_of_quotes(line: &str, behind: &[&[u8]]) -> Option<usize> {
         return None;
     }
     let mut whole = value.trim_start().to_owned();
-    (1..).zip(behind).find_map(|(count, line)| {
+    (1..).zip(after).find_map(|(count, line)| {
         whole.push('\n');
         whole.push_str(&String::from_utf8_lossy(line));
         (!begins_quotes(&whole)).then_some(count)
@@ -209,8 +209,8 @@ fn expanded(value: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<St
                 escaped => text.extend(escaped),
             },
             Some('$') => {
-                let behind = rest.get(1..).unwrap_or_default();
-                let (name, otherwise, rest) = match behind.strip_prefix('{').map(reference) {
+                let after = rest.get(1..).unwrap_or_default();
+                let (name, otherwise, rest) = match after.strip_prefix('{').map(reference) {
                     Some(Reference::Variable {
                         name,
                         otherwise,
@@ -219,9 +219,9 @@ fn expanded(value: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<St
                     Some(Reference::Unknown(why)) => {
                         return Err(format!("{why}, or `\\$` for the character"));
                     }
-                    Some(Reference::None) => ("", None, behind),
+                    Some(Reference::None) => ("", None, after),
                     None => {
-                        let (name, rest) = plain_name(behind);
+                        let (name, rest) = plain_name(after);
                         (name, None, rest)
                     }
                 };

@@ -50,7 +50,7 @@ fn substituted(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<
             continue;
         }
         written.push_str(before);
-        let (name, otherwise, behind) = match reference(after) {
+        let (name, otherwise, following) = match reference(after) {
             Reference::Variable {
                 name,
                 otherwise,
@@ -75,7 +75,7 @@ fn substituted(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<
                 ));
             }
         }
-        rest = behind;
+        rest = following;
     }
     written.push_str(rest);
     Ok(written)
