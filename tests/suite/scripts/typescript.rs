@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::either::imports::library;
+use super::passes_its_tests;
 use crate::place::Place;
 use crate::service::process::Service;
 use crate::service::remote::Desk;
@@ -104,17 +105,7 @@ fn a_script_in_typescript_is_a_step_in_all_its_phases() {
 
 #[test]
 fn a_script_in_typescript_passes_its_tests() {
-    let place = purchases();
-    let said = place.run(&["test", "2"]);
-    assert_eq!(said.status, Some(0), "{said:#?}");
-    for check in [
-        "survives crashes",
-        "reset undoes",
-        "deterministic",
-        "confined",
-    ] {
-        assert!(said.stdout.contains(&format!("✓ {check}")), "{said:#?}");
-    }
+    passes_its_tests(&purchases());
 }
 
 #[test]

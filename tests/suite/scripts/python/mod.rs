@@ -6,6 +6,7 @@ mod transform;
 use std::sync::Once;
 
 use super::either::imports::library;
+use super::passes_its_tests;
 use crate::place::{Place, given};
 use crate::service::process::Service;
 use crate::service::remote::Desk;
@@ -156,16 +157,7 @@ fn a_script_in_python_is_a_step_in_all_its_phases() {
 
 #[test]
 fn a_script_in_python_passes_its_tests() {
-    let said = orders().run(&["test", "2"]);
-    assert_eq!(said.status, Some(0), "{said:#?}");
-    for check in [
-        "survives crashes",
-        "reset undoes",
-        "deterministic",
-        "confined",
-    ] {
-        assert!(said.stdout.contains(&format!("✓ {check}")), "{said:#?}");
-    }
+    passes_its_tests(&orders());
 }
 
 #[test]
