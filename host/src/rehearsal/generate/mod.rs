@@ -22,6 +22,9 @@ use crate::database::{
 /// How many rows a table gets beyond those that its pools need.
 const MORE_ROWS: usize = 8;
 
+/// Where so many plain rows are refused and none is taken, the others are not tried: they are alike.
+const MOST_REFUSED: usize = 50;
+
 /// How often a value is looked for that no other row has.
 const TRIES: usize = 8;
 
@@ -91,23 +94,30 @@ pub(super) async fn taken(
     Ok(taken)
 }
 
-/// The rows that the database takes, put in one after the other.
+/// The rows that the database takes, put in one after the other. Most are taken: they are tried together, and halved
+/// where one of them is refused.
 async fn accept(session: &mut dyn Session, rows: TableRows, kind: Kind) -> Result<TableRows> {
     let mut accepted = TableRows {
         rows: Vec::new(),
         ..rows.clone()
     };
-    if matches!(kind, Kind::Plain(_)) && try_load(session, &rows).await? {
-        return Ok(rows);
-    }
-    for row in rows.rows {
-        let single = TableRows {
-            table: rows.table.clone(),
-            columns: rows.columns.clone(),
-            rows: vec![row],
-        };
-        if try_load(session, &single).await? {
-            accepted.rows.extend(single.rows);
+    let mut refused = 0;
+    let mut waiting = vec![rows];
+    while let Some(mut rows) = waiting.pop() {
+        let are_alike = matches!(kind, Kind::Plain(_)) && accepted.rows.is_empty();
+        if rows.rows.is_empty() || are_alike && refused == MOST_REFUSED {
+            continue;
+        }
+        if try_load(session, &rows).await? {
+            accepted.rows.append(&mut rows.rows);
+        } else if rows.rows.len() > 1 {
+            let second_half = TableRows {
+                rows: rows.rows.split_off(rows.rows.len() / 2),
+                ..rows.clone()
+            };
+            waiting.extend([second_half, rows]);
+        } else {
+            refused += 1;
         }
     }
     Ok(accepted)
