@@ -61,6 +61,7 @@ mod transform;
 mod trust;
 mod under_way;
 mod verify;
+mod waiting;
 mod wire;
 
 use std::collections::BTreeSet;

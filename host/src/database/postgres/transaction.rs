@@ -7,7 +7,7 @@ use super::pipeline::{Asked, Request, failed_before};
 use super::settings::calls;
 use super::state::{Names, PostgresSession, Transaction};
 use super::text::quote_text;
-use super::{full_names, prepared, verify};
+use super::{full_names, prepared, verify, waiting};
 use crate::database::quote;
 
 /// How long to wait before a server is tried again that has just gone.
@@ -117,8 +117,8 @@ impl PostgresSession {
         self.ask(Asked::Verify, &discard, std::iter::empty())?;
         // `CLOSE ALL` has ended them.
         self.cursors.clear();
-        if self.major_version() < verify::KEEPS_READ_ONLY {
-            let nothing = Request::once(verify::NOTHING_WAITS);
+        if self.major_version() < waiting::KEEPS_READ_ONLY {
+            let nothing = Request::once(waiting::NOTHING_WAITS);
             self.ask(Asked::Verify, &nothing, std::iter::empty())?;
         }
         let is_direct = self

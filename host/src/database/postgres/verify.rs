@@ -45,48 +45,6 @@ pub(super) const NAMES_OF_CONNECTION: [&str; 2] = ["RESET search_path", "RESET r
 /// What else makes a transaction fit for the next step, when several share it.
 pub(super) const AFTER: &str = "SET CONSTRAINTS ALL DEFERRED";
 
-/// The first version of the server that lets nothing take off a transaction's read-only mode.
-pub(super) const KEEPS_READ_ONLY: u32 = 16;
-
-/// Fails where a trigger still waits for the commit, on servers before [`KEEPS_READ_ONLY`]: no table can be altered whose
-/// triggers wait. Only those are asked that the transaction may have changed and of which a trigger may run code of a step:
-/// its own trigger, whosever the server says that it is, or a key with a type that is not built in. A foreign key can be altered
-/// after its check was put off, by its partitioned table, so that what is said of it does not count; and its check is a query
-/// over both tables, whose planning runs what casts, indexes, checks and statistics call. A block is planned anew each time: what most
-/// tables do not have is asked for alone, first.
-pub(super) const NOTHING_WAITS: &str = "DO $wasmigrate$ DECLARE held oid; BEGIN
-    FOR held IN
-        SELECT DISTINCT relation FROM pg_lock_status()
-        WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode NOT IN
-            ('AccessShareLock', 'RowShareLock', 'ShareUpdateExclusiveLock', 'ShareLock')
-    LOOP
-        CONTINUE WHEN NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = held AND (tgdeferrable OR tgconstraint <> 0));
-        CONTINUE WHEN NOT EXISTS (
-            SELECT FROM pg_trigger LEFT JOIN pg_constraint ON pg_constraint.oid = tgconstraint
-            WHERE tgrelid = held AND tgdeferrable AND (contype IS NULL OR contype NOT IN ('f', 'u', 'p') OR EXISTS (
-                SELECT FROM pg_attribute WHERE atttypid >= 16384
-                AND (attrelid = conrelid AND attnum = ANY (conkey) OR attrelid = confrelid AND attnum = ANY (confkey))
-            ))
-        ) AND NOT EXISTS (
-            SELECT FROM pg_trigger JOIN pg_constraint ON pg_constraint.oid = tgconstraint AND contype = 'f'
-            CROSS JOIN LATERAL (SELECT array_agg(of_key::oid) || conrelid || confrelid FROM (
-                SELECT relid FROM pg_partition_tree(conrelid) UNION ALL SELECT relid FROM pg_partition_tree(confrelid)
-            ) AS parts (of_key)) AS keyed (tables)
-            WHERE tgrelid = held AND (EXISTS (SELECT FROM pg_cast WHERE castfunc >= 16384) AND EXISTS (
-                SELECT FROM pg_attribute WHERE atttypid >= 16384
-                AND (attrelid = conrelid AND attnum = ANY (conkey) OR attrelid = confrelid AND attnum = ANY (confkey))
-            ) OR EXISTS (
-                SELECT FROM pg_depend WHERE classid = ANY ('{pg_class,pg_constraint,pg_statistic_ext}'::regclass[])
-                AND refclassid = ANY ('{pg_proc,pg_operator}'::regclass[]) AND objid = ANY (tables || ARRAY(
-                    SELECT indexrelid FROM pg_index WHERE indrelid = ANY (tables)
-                    UNION ALL SELECT oid FROM pg_constraint AS own WHERE own.conrelid = ANY (tables)
-                    UNION ALL SELECT oid FROM pg_statistic_ext WHERE stxrelid = ANY (tables)
-                ))
-            ))
-        );
-        EXECUTE format('ALTER TABLE %s RESET (parallel_workers)', held::regclass);
-    END LOOP; END $wasmigrate$";
-
 /// The journal's tables and indexes, as they were at the beginning, and what there was of other targets' journals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct JournalTables {

@@ -230,6 +230,49 @@ fn an_index_beside_a_key_runs_nothing_at_the_commit() {
     target.and_works_on();
 }
 
+/// A key's check is planned with the partition key of the tables above the one that it looks at.
+#[test]
+fn a_partition_key_above_a_key_runs_nothing_at_the_commit() {
+    for (mention, change) in [
+        (
+            "CREATE TABLE child (name text REFERENCES middle (id) DEFERRABLE INITIALLY DEFERRED)",
+            "INSERT INTO public.child VALUES (''a'')",
+        ),
+        (
+            "CREATE TABLE other (id text PRIMARY KEY); INSERT INTO other VALUES ('a');
+             ALTER TABLE middle ADD FOREIGN KEY (id) REFERENCES other (id) DEFERRABLE INITIALLY DEFERRED",
+            "DELETE FROM public.other",
+        ),
+    ] {
+        let target = Target::with(&format!(
+            "{MEDDLE};
+             CREATE FUNCTION part() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+             PERFORM public.meddle(); RETURN 0; END $$;
+             CREATE TABLE above (id text, part integer) PARTITION BY LIST ((part + part()));
+             CREATE TABLE middle PARTITION OF above (PRIMARY KEY (id)) FOR VALUES IN (1) PARTITION BY LIST (id);
+             CREATE TABLE leaf PARTITION OF middle DEFAULT;
+             {};
+             {mention};",
+            match mention.starts_with("CREATE TABLE child") {
+                true => "INSERT INTO middle VALUES ('a', 1)",
+                false => "SELECT",
+            }
+        ));
+        let late = function(&format!(
+            "EXECUTE 'SET CONSTRAINTS ALL DEFERRED'; EXECUTE '{change}';"
+        ));
+        target.repels(
+            &[
+                "ALTER TABLE above ALTER part SET STATISTICS 50",
+                &late,
+                LATE,
+                "INSERT INTO audit VALUES ('late')",
+            ],
+            "",
+        );
+    }
+}
+
 /// Before version 15 a partition's trigger is said to be the server's own.
 #[test]
 fn a_trigger_of_a_partition_does_not_run_at_the_commit() {
