@@ -359,6 +359,9 @@ impl PostgresSession {
             }
             Ok(())
         })?;
+        if authority == Authority::Step {
+            self.keep_search_path(statement)?;
+        }
         Ok(changed)
     }
 }

@@ -181,6 +181,11 @@ impl Surroundings {
         journal != migrated && (is_before || self.is_role(&unquote(journal)))
     }
 
+    /// Whether a schema of this name is in the search path.
+    pub(super) fn has(&self, schema: &str) -> bool {
+        self.path.iter().any(|part| part.home.plain == schema)
+    }
+
     /// The schemas of the search path but for those of the others' journals.
     fn homes(&self) -> impl Iterator<Item = &Part> {
         self.path.iter().filter(|part| {

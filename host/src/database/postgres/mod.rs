@@ -35,6 +35,7 @@ mod locks;
 mod misplaced;
 mod owned;
 mod parameters;
+mod path;
 mod patience;
 mod pg_dump;
 mod pipeline;

@@ -217,6 +217,7 @@ impl PostgresSession {
             None => {
                 let request = Request::once(statement);
                 self.ask(Asked::Awaited, &request, std::iter::empty())?;
+                self.keep_search_path(statement)?;
                 Ok(None)
             }
         }

@@ -39,8 +39,12 @@ pub(super) const GIVE_NAMES_BACK: &str = "SELECT pg_catalog.set_config('search_p
      pg_catalog.current_setting('wasmigrate.search_path'), true), pg_catalog.set_config('row_security',
      pg_catalog.current_setting('wasmigrate.row_security'), true)";
 
-/// What makes names mean what they mean to the connection.
-pub(super) const NAMES_OF_CONNECTION: [&str; 2] = ["RESET search_path", "RESET row_security"];
+/// Lets policies run in statements of steps again, as the connection says.
+pub(super) const POLICIES_OF_CONNECTION: &str = "RESET row_security";
+
+/// Remembers which schemas the connection's search path has, to be compared with what they were when the target was looked up.
+pub(super) const KEEP_SCHEMAS: &str = "pg_catalog.set_config('wasmigrate.schemas',
+     pg_catalog.current_schemas(false)::pg_catalog.text, true)";
 
 /// What else makes a transaction fit for the next step, when several share it.
 pub(super) const AFTER: &str = "SET CONSTRAINTS ALL DEFERRED";

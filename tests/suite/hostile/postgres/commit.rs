@@ -111,7 +111,7 @@ fn a_trigger_that_puts_itself_off_again_leaves_the_session_alone() {
     place.run(&["migrate"]).ends_with(0);
     assert_eq!(
         place.one::<String>("SELECT it FROM public.seen"),
-        "\"$user\", public4MB"
+        "\"public\"4MB"
     );
     assert_eq!(place.texts("SELECT note FROM audit"), ["late", "again"]);
 }
