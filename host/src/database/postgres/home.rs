@@ -275,6 +275,21 @@ pub(super) fn not_moved(journal: &str, to: &str, migrated: &str) -> Error {
     )
 }
 
+/// The schema that would be migrated is found by `"$user"` alone, and belongs to somebody who may have made it for that. The
+/// schema as an identifier in quotes.
+pub(super) fn of_a_stranger(schema: &str, owner: &str) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "the schema {schema} comes first in the search path only because it is called like the role (`\"$user\"`), and it belongs \
+             to the role {owner}, who could run anything in the name of this connection's role there, and who is neither that \
+             role nor one that it is a member of, the owner of the database or a superuser: if {schema} is to be migrated, put \
+             `options=-csearch_path%3D{schema}` in the URL; if not, name the schema that is, such as \
+             `options=-csearch_path%3Dpublic`, or let {owner} or a superuser drop {schema}"
+        ),
+    )
+}
+
 /// A schema has come before the one that is migrated, both as identifiers in quotes, since the host has looked.
 pub(super) fn comes_before(schema: &str, migrated: &str) -> Error {
     Error::not_permitted(format!(

@@ -238,10 +238,11 @@ impl Postgres {
         let rows = pipeline::ask(connection, home::ASK, &parameters, patience)?;
         let answer = rows.into_iter().flatten().flatten().next();
         let surroundings = Surroundings::read(&answer.unwrap_or_default())?;
-        let home = surroundings.home().map_err(|error| Error {
+        let in_words = |error: Error| Error {
             message: format!("{}: {}", self.0.name, error.message),
             ..error
-        })?;
+        };
+        let home = surroundings.home().map_err(in_words)?;
         let own_schema = own_schema.unwrap_or_default();
         let user = user.unwrap_or_default();
         let path = WrittenPath::read(&written.unwrap_or_default(), &user);
@@ -252,6 +253,9 @@ impl Postgres {
             stranger = rows.into_iter().flatten().flatten().next();
         }
         let is_implied = path.only_implies(&own_schema);
+        if let Some(owner) = stranger.as_deref().filter(|_| is_implied) {
+            return Err(in_words(home::of_a_stranger(&home.schema, owner)));
+        }
         let target = Target {
             home,
             path_of_steps: path.of_steps(&own_schema, &surroundings, stranger.is_some()),

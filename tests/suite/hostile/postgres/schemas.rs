@@ -114,6 +114,39 @@ fn a_schema_of_the_roles_own_is_found_by_the_next_run() {
     assert_eq!(place.texts("SELECT id FROM app.own"), ["1"]);
 }
 
+#[test]
+fn a_schema_of_another_user_is_migrated_only_if_it_is_named() {
+    let guest = Guest::called("offers");
+    guest.runs("CREATE SCHEMA app; GRANT ALL ON SCHEMA app TO PUBLIC");
+    guest.is_refused(
+        &["status", "plan", "migrate"],
+        &[
+            "the schema app comes first in the search path only because it is called like the role",
+            "it belongs to the role",
+            "options=-csearch_path%3Dapp",
+        ],
+    );
+    let migrate = |path: &str| {
+        guest
+            .place
+            .run(&["migrate", "--database", &along(&guest.place, path)])
+    };
+    migrate("app").ends_with(0).and_says(", schema app");
+    migrate("public").ends_with(0).and_says(", schema public");
+    // Whose members the host's role is, that one is trusted.
+    let guest = Guest::called("is_trusted");
+    guest.runs("CREATE SCHEMA app; GRANT ALL ON SCHEMA app TO PUBLIC");
+    guest
+        .place
+        .connect_as_superuser()
+        .run(&format!("GRANT {} TO app", guest.name));
+    guest
+        .place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says(", schema app");
+}
+
 /// A schema that nobody has named and that is not the migrated one.
 #[test]
 fn a_schema_of_another_user_after_the_migrated_one_is_left_out() {
