@@ -52,6 +52,7 @@ impl PostgresSession {
         cells: impl Iterator<Item = Cell<'c>>,
     ) -> Result<()> {
         self.use_own_names()?;
+        self.note_change_of_shape(statement);
         self.ask_kept(asked, statement, cells)
     }
 
@@ -317,6 +318,16 @@ impl PostgresSession {
         }
     }
 
+    /// Takes note of a statement of the host that may remove something.
+    fn note_change_of_shape(&mut self, statement: &str) {
+        if let Some(transaction) = self.transaction.as_mut()
+            && guard::changes_shape(statement)
+        {
+            transaction.may_have_removed = true;
+            self.pipeline.removed = None;
+        }
+    }
+
     /// Gives a connection up that nobody can make sense of any more.
     pub(super) fn give_up(&mut self) {
         self.connection = None;
@@ -345,6 +356,9 @@ impl PostgresSession {
         cells: impl Iterator<Item = Cell<'c>>,
     ) -> Result<u64> {
         self.enter(authority)?;
+        if authority == Authority::Host {
+            self.note_change_of_shape(statement);
+        }
         let (parse, name) = self.prepare(authority, statement);
         let request = Request {
             parse,

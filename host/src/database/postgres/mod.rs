@@ -10,8 +10,10 @@
 mod address;
 mod advice;
 mod around;
+mod begun;
 mod binding;
 mod capabilities;
+mod catalog;
 mod connection;
 mod conninfo;
 mod content;
@@ -44,6 +46,7 @@ mod prepared;
 mod reach;
 mod readable;
 mod rehearsing;
+mod removed;
 mod required;
 mod results;
 mod schema;

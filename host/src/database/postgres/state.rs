@@ -37,6 +37,8 @@ pub(super) struct PostgresSession {
     pub(super) loaded: Option<Loaded>,
     /// The journal's tables, once they were read.
     pub(super) journal: Option<JournalTables>,
+    /// What had ended in this snapshot has made no journal that is not known.
+    pub(super) known_by: String,
     /// Whether the journal was found to be nobody else's when the target was locked.
     pub(super) has_trust: bool,
     /// The search path of the step that runs, when it is not that of the target.
@@ -62,6 +64,8 @@ pub(super) struct Transaction {
     pub(super) has_role: bool,
     /// Whether a statement of a step may have run in it.
     pub(super) is_used: bool,
+    /// Whether something may have been removed in it.
+    pub(super) may_have_removed: bool,
     /// Whether its commit waits for the disk.
     pub(super) is_flushed: bool,
     /// Whether the search path was set to that of the step.
@@ -125,6 +129,7 @@ impl PostgresSession {
             wants_target_lock: false,
             loaded: None,
             journal: None,
+            known_by: String::new(),
             has_trust: false,
             search_path: None,
         })

@@ -51,7 +51,9 @@ impl PostgresSession {
         ]);
         calls.extend(locks.flatten());
         let first = format!(
-            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {journal}, {}",
+            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {journal}, ({}),
+             pg_catalog.txid_current_snapshot(), {}",
+            verify::JOURNALS,
             calls.join(", "),
         );
         let locks = label.iter().flat_map(|label| &label.locks);
@@ -97,6 +99,9 @@ impl PostgresSession {
             // Nothing of a step has run since.
             return Ok(());
         }
+        let removed = self.pipeline.removed.take();
+        let may_have_removed = |transaction: &Transaction| transaction.may_have_removed;
+        let may_have_removed = self.transaction.as_ref().is_some_and(may_have_removed);
         self.enter(Authority::Step)?;
         if self.is_autocommit() {
             // There is nothing that could still be rolled back.
@@ -116,12 +121,22 @@ impl PostgresSession {
         if !first.is_empty() {
             self.journal = Some(first.clone());
         }
+        let journal = self.journal.clone().unwrap_or(first);
+        match journal.are_all(&begun.journals) {
+            true => self.known_by = begun.snapshot,
+            // They are asked for again in the next transaction.
+            false => self.journal = None,
+        }
         for statement in verify::BEFORE {
             self.ask_quietly(statement)?;
         }
         self.clean()?;
         self.keep_schema_of_steps()?;
         self.ask_quietly(verify::OWN_NAMES)?;
+        let removed = match may_have_removed {
+            true => self.removed_of_nobody(removed)?,
+            false => "{}".to_owned(),
+        };
         let discard = Request::once("DISCARD TEMP");
         self.ask(Asked::Verify, &discard, std::iter::empty())?;
         // `CLOSE ALL` has ended them.
@@ -144,10 +159,14 @@ impl PostgresSession {
             transaction.is_direct = is_direct;
             transaction.has_role = false;
         }
-        let journal = self.journal.as_ref().unwrap_or(&first);
-        let look = verify::statement(&self.target.home, journal, &self.target.own_schema);
-        let transaction = Cell::Integer(begun.transaction);
-        self.ask_as_host(Asked::Verify, &look, [transaction].into_iter())?;
+        let look = verify::statement(&self.target.home, &journal, &self.target.own_schema);
+        let known_by = self.known_by.clone();
+        let parameters = [
+            Cell::Integer(begun.transaction),
+            Cell::Text(&removed),
+            Cell::Text(&known_by),
+        ];
+        self.ask_as_host(Asked::Verify, &look, parameters.into_iter())?;
         self.set_up(&self.settings())
     }
 
@@ -289,7 +308,9 @@ impl PostgresSession {
             transaction.is_verified = false;
             transaction.names = Names::Step;
             transaction.has_path = true;
+            transaction.may_have_removed = true;
         }
+        self.pipeline.removed = None;
         if is_autocommit && !self.pipeline.is_empty() {
             // The host's names last until the end of what is sent together.
             self.settle_quietly(Authority::Host)?;
