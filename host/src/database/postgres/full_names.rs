@@ -145,6 +145,7 @@ mod tests {
             verify::GIVE_NAMES_BACK.to_owned(),
             verify::JOURNALS.to_owned(),
             removed::REMOVED.to_owned(),
+            prepared::look_after_commit(),
         ] {
             assert!(is_in_full(&statement), "{statement}");
         }

@@ -296,7 +296,7 @@ impl Pipeline {
                 Message::ErrorResponse(body) => {
                     let error = errors::translate(&mut body.fields())?;
                     if matches!(self.asked.front(), Some(Asked::AfterCommit)) {
-                        return Err(io::Error::other(error.message));
+                        return Err(io::Error::other(prepared::left(&error.message)));
                     }
                     *trouble = Some(self.explain(error));
                 }

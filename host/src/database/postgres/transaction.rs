@@ -199,9 +199,7 @@ impl PostgresSession {
         }
         self.ask(Asked::Commit, &Request::once("COMMIT"), std::iter::empty())?;
         if self.transaction.as_ref().is_some_and(|it| it.is_used) {
-            // What a trigger locks at the commit would be locked as long as the connection is kept.
-            let unlock = Request::once("SELECT pg_catalog.pg_advisory_unlock_all()");
-            self.ask(Asked::AfterCommit, &unlock, std::iter::empty())?;
+            self.look_after_commit()?;
         }
         let transaction = self.transaction.take();
         self.settle_quietly(Authority::Host).inspect_err(|_| {
@@ -214,6 +212,21 @@ impl PostgresSession {
                 });
             }
         })
+    }
+
+    /// Sees that what a trigger did to the session at the commit ends with it.
+    fn look_after_commit(&mut self) -> Result<()> {
+        let is_direct = |transaction: &Transaction| transaction.is_direct;
+        let is_direct = self.transaction.as_ref().is_some_and(is_direct);
+        let connection = self.connection.as_ref().filter(|_| is_direct);
+        let Some((names, count)) = connection.map(|connection| connection.prepared.names()) else {
+            let unlock = Request::once("SELECT pg_catalog.pg_advisory_unlock_all()");
+            return self.ask(Asked::AfterCommit, &unlock, std::iter::empty());
+        };
+        let look = prepared::look_after_commit();
+        debug_assert!(full_names::is_in_full(&look), "{look}");
+        let cells = [Cell::Text(&names), Cell::Integer(count)];
+        self.ask(Asked::AfterCommit, &Request::once(&look), cells.into_iter())
     }
 
     /// Rolls back, when there is something to.

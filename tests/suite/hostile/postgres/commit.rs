@@ -337,3 +337,43 @@ fn a_lock_that_is_taken_at_the_commit_does_not_outlive_it() {
     let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7007";
     assert_eq!(place.one::<i64>(locks), 0);
 }
+
+/// Nor does what a trigger does there to the session: the host's next statements, and later runs, find it as it was.
+#[test]
+fn what_is_done_to_the_session_at_the_commit_ends_with_it() {
+    if server_version() < 16 {
+        return;
+    }
+    for act in [
+        "FOR one IN SELECT name FROM pg_prepared_statements LOOP
+             EXECUTE format('DEALLOCATE %I', one.name); EXECUTE format('PREPARE %I AS SELECT 1', one.name); END LOOP",
+        "EXECUTE 'DEALLOCATE ALL'",
+        "EXECUTE 'LISTEN mine'",
+        "EXECUTE 'DECLARE mine CURSOR WITH HOLD FOR SELECT 1'",
+    ] {
+        let place = Target::new().place;
+        let late = format!(
+            "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE one record; BEGIN
+                 IF current_setting('transaction_read_only') = 'on' THEN {act};
+                 ELSE SET CONSTRAINTS ALL DEFERRED; INSERT INTO public.audit VALUES ('again'); END IF;
+                 RETURN NEW; END $$"
+        );
+        let script = [&late, LATE, "INSERT INTO audit VALUES ('late')"].join(";\n");
+        place.write_step("0002_late.sql", script.as_bytes());
+        place.write_step(
+            "0003_next.sql",
+            b"CREATE TABLE seen AS SELECT pg_listening_channels() AS it UNION ALL SELECT name FROM pg_cursors WHERE name = 'mine'",
+        );
+        let service = Service::start(&place);
+        let run = service.run("migrate");
+        assert_eq!(service.outcome(run), "failed");
+        // It is applied, and it is the one that is named.
+        place
+            .run(&["history"])
+            .ends_with(0)
+            .and_says("what the step left to run at the commit has changed the session");
+        assert_eq!(place.one::<i64>("SELECT max(step_index) FROM wasmigrate_step"), 2);
+        service.does("migrate");
+        assert!(place.texts("SELECT it FROM public.seen").is_empty(), "{act}");
+    }
+}
