@@ -18,6 +18,9 @@ const MOST_PREPARED: usize = 64;
 /// to wait as long as a step may take.
 const LONGEST_SILENCE_TO_A_QUESTION: Duration = Duration::from_secs(60);
 
+/// How long the server may take to end a commit by itself that has reached the deadline.
+const OWN_END: Duration = Duration::from_secs(1);
+
 impl PostgresSession {
     pub(super) fn lost(&self) -> Error {
         errors::broken(&self.database.0.name, &io::ErrorKind::NotConnected.into())
@@ -129,6 +132,7 @@ impl PostgresSession {
             (Authority::Host, Access::Read) => LONGEST_SILENCE_TO_A_QUESTION,
             _ => self.database.longest_silence(),
         };
+        let runs_step = self.pipeline.has_commit_of_step();
         let work = match authority {
             _ if self.pipeline.has_commit() => Work::Commit,
             Authority::Host if self.wants_target_lock => Work::TargetLock,
@@ -141,6 +145,7 @@ impl PostgresSession {
             work,
             self.label.as_ref().map(|label| label.name.clone()),
             self.lock_wait,
+            runs_step.then_some(self.database.0.limits.deadline + OWN_END),
             connection,
         );
         let mut look = |process| under_way.look(process);

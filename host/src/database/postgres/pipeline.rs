@@ -125,6 +125,11 @@ impl Pipeline {
         self.asked.iter().rev().take(2).any(is_commit)
     }
 
+    /// Whether that is of a transaction in which steps have run.
+    pub(super) fn has_commit_of_step(&self) -> bool {
+        matches!(self.asked.back(), Some(Asked::AfterCommit))
+    }
+
     /// Writes a statement behind those that wait. What cannot be written is not sent.
     pub(super) fn ask<'c>(
         &mut self,

@@ -1,5 +1,7 @@
 //! What a step sets in motion so that it happens at the commit, behind the host's last look.
 
+use std::time::{Duration, Instant};
+
 use super::{Target, hidden};
 use crate::application::server_version;
 use crate::service::process::Service;
@@ -376,4 +378,32 @@ fn what_is_done_to_the_session_at_the_commit_ends_with_it() {
         service.does("migrate");
         assert!(place.texts("SELECT it FROM public.seen").is_empty(), "{act}");
     }
+}
+
+/// A trigger can catch that it is cancelled.
+#[test]
+fn the_deadline_holds_at_the_commit() {
+    if server_version() < 16 {
+        return;
+    }
+    let place = Target::new()
+        .place
+        .with_variable("WASMIGRATE_LIMITS_DEADLINE_SECONDS", "2")
+        .with_variable("WASMIGRATE_ATTEMPTS", "1");
+    let late = "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF current_setting('transaction_read_only') = 'on' THEN
+                 FOR try IN 1..100 LOOP
+                     BEGIN PERFORM pg_sleep(100); EXCEPTION WHEN query_canceled THEN NULL; END;
+                 END LOOP;
+             ELSE SET CONSTRAINTS ALL DEFERRED; INSERT INTO public.audit VALUES ('again'); END IF;
+             RETURN NEW; END $$";
+    let script = [late, LATE, "INSERT INTO audit VALUES ('late')"].join(";\n");
+    place.write_step("0002_late.sql", script.as_bytes());
+    let began = Instant::now();
+    place.run(&["migrate"]).ends_with(1);
+    assert!(
+        began.elapsed() < Duration::from_secs(40),
+        "{:?}",
+        began.elapsed()
+    );
 }
