@@ -4,7 +4,7 @@
 use super::home::Home;
 use super::hung::{HUNG, Hung};
 use super::text::quote_text;
-use super::verify::{RIGHTS, is_of_journal};
+use super::verify::{RIGHTS, is_of_another_journal, is_of_journal};
 
 /// A query for what the catalog says of the journal's tables and what is hung onto them, as one short text. Statistics and the
 /// places of files do not count, and who may read does not either.
@@ -51,3 +51,11 @@ const AROUND: &str = "(
     SELECT string_agg(member::text, ',' ORDER BY member) FROM pg_auth_members
     WHERE roleid = (SELECT oid FROM pg_roles WHERE rolname = current_user)
 )";
+
+/// A query for the tables of other targets' journals, and whose they are.
+pub(super) fn other_journals(home: &Home) -> String {
+    format!(
+        "SELECT concat_ws(' ', oid, relnamespace::regnamespace, relname, relowner, relacl) FROM pg_class WHERE {}",
+        is_of_another_journal(home)
+    )
+}

@@ -141,6 +141,12 @@ impl Introspection for PostgresSession {
         Ok(cell.unwrap_or_default().to_owned())
     }
 
+    async fn other_journals(&mut self) -> Result<Vec<String>> {
+        let query = catalog::other_journals(&self.target.home);
+        let session: &mut dyn Session = self;
+        Ok(texts(&session.rows(&query, &[]).await?).unwrap_or_default())
+    }
+
     async fn tables_named(&mut self, names: &[&str]) -> Result<Vec<NamedTable>> {
         // Reading a view would run what its owner wrote; what policies hide elsewhere is not known to be nothing. A role that can
         // make nothing only looks: it is told of the tables of those who are not trusted, and others are refused them.
