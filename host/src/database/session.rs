@@ -268,6 +268,9 @@ pub trait Introspection: Send {
     /// the database stores them, does not count.
     async fn journal_catalog(&mut self) -> Result<String>;
 
+    /// The tables of other targets' journals in the database, and what is said of them.
+    async fn other_journals(&mut self) -> Result<Vec<String>>;
+
     /// The tables and views with one of these names, in whatever schema, whoever may read them. It is asked at once, however
     /// many names there are.
     async fn tables_named(&mut self, names: &[&str]) -> Result<Vec<NamedTable>>;

@@ -33,7 +33,7 @@ use cells::{columns, damaged, integer, number};
 use tables::tables;
 
 pub use commit::{Committable, Fenced, NoStep, PendingOutput, Sealed};
-pub use fingerprint::fingerprint;
+pub use fingerprint::{Fingerprint, fingerprint};
 pub use history::{has_attempt, read_attempts, read_runs, run_of_tenants, write_attempt};
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};

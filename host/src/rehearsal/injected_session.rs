@@ -388,6 +388,10 @@ impl Introspection for InjectedSession {
         self.inner()?.journal_catalog().await
     }
 
+    async fn other_journals(&mut self) -> Result<Vec<String>> {
+        self.inner()?.other_journals().await
+    }
+
     async fn tables_named(&mut self, names: &[&str]) -> Result<Vec<NamedTable>> {
         self.inner()?.tables_named(names).await
     }

@@ -18,6 +18,9 @@ const MOST_PREPARED: usize = 64;
 /// to wait as long as a step may take.
 const LONGEST_SILENCE_TO_A_QUESTION: Duration = Duration::from_secs(60);
 
+/// How long the server may take to end a commit by itself that has reached the deadline.
+const OWN_END: Duration = Duration::from_secs(1);
+
 impl PostgresSession {
     pub(super) fn lost(&self) -> Error {
         errors::broken(&self.database.0.name, &io::ErrorKind::NotConnected.into())
@@ -52,6 +55,7 @@ impl PostgresSession {
         cells: impl Iterator<Item = Cell<'c>>,
     ) -> Result<()> {
         self.use_own_names()?;
+        self.note_change_of_shape(statement);
         self.ask_kept(asked, statement, cells)
     }
 
@@ -128,6 +132,7 @@ impl PostgresSession {
             (Authority::Host, Access::Read) => LONGEST_SILENCE_TO_A_QUESTION,
             _ => self.database.longest_silence(),
         };
+        let runs_step = self.pipeline.has_commit_of_step();
         let work = match authority {
             _ if self.pipeline.has_commit() => Work::Commit,
             Authority::Host if self.wants_target_lock => Work::TargetLock,
@@ -140,6 +145,7 @@ impl PostgresSession {
             work,
             self.label.as_ref().map(|label| label.name.clone()),
             self.lock_wait,
+            runs_step.then_some(self.database.0.limits.deadline + OWN_END),
             connection,
         );
         let mut look = |process| under_way.look(process);
@@ -317,6 +323,16 @@ impl PostgresSession {
         }
     }
 
+    /// Takes note of a statement of the host that may remove something.
+    fn note_change_of_shape(&mut self, statement: &str) {
+        if let Some(transaction) = self.transaction.as_mut()
+            && guard::changes_shape(statement)
+        {
+            transaction.may_have_removed = true;
+            self.pipeline.removed = None;
+        }
+    }
+
     /// Gives a connection up that nobody can make sense of any more.
     pub(super) fn give_up(&mut self) {
         self.connection = None;
@@ -345,6 +361,9 @@ impl PostgresSession {
         cells: impl Iterator<Item = Cell<'c>>,
     ) -> Result<u64> {
         self.enter(authority)?;
+        if authority == Authority::Host {
+            self.note_change_of_shape(statement);
+        }
         let (parse, name) = self.prepare(authority, statement);
         let request = Request {
             parse,
@@ -359,6 +378,9 @@ impl PostgresSession {
             }
             Ok(())
         })?;
+        if authority == Authority::Step {
+            self.keep_search_path(statement)?;
+        }
         Ok(changed)
     }
 }

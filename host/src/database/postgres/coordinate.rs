@@ -8,9 +8,9 @@ use super::super::{
     Authority, Cell, Coordination, Durability, Error, ErrorKind, LockHolder, Result, Session, Value,
 };
 use super::label::Label;
-use super::locks;
 use super::state::PostgresSession;
 use super::text::quote_text;
+use super::{locks, trust};
 
 /// How long the server keeps a transaction that has the target's lock and whose host says nothing: no other host can do
 /// anything meanwhile, and this one has only a few statements of its own to run in it.
@@ -42,7 +42,18 @@ impl Coordination for PostgresSession {
         for _ in 0..MOST_MOVES {
             let journal = self.target.home.journal.clone();
             self.take_lock(&journal, host)?;
-            if self.has_table_at_home(JOURNAL_TABLE).await? {
+            let found = self.look_around().await?;
+            if !found.is_in_path && self.find_target_again()? {
+                self.roll_back()?;
+                self.begin_to_write(Durability::Flushed)?;
+                continue;
+            }
+            if !found.is_plainly_own {
+                self.check_journal().await?;
+            }
+            self.has_trust = true;
+            if found.has_journal {
+                self.database.remember_trusted(&journal);
                 return Ok(());
             }
             // Until there is a journal, its place says nothing: another host may be told to make it elsewhere.
@@ -134,7 +145,57 @@ const END: &str = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.p
         AND classid::bigint << 32 | objid::bigint = pg_catalog.hashtextextended($1, 0)
     ))";
 
+/// What is found when the target was locked.
+struct Found {
+    has_journal: bool,
+    /// Whether the migrated schema is where it was in the search path.
+    is_in_path: bool,
+    /// Whether the journal was found to be nobody else's, without a closer look.
+    is_plainly_own: bool,
+}
+
 impl PostgresSession {
+    /// Looks whether all is as it was when this process first looked, which may be long ago: a run goes by what is there when it
+    /// begins.
+    async fn look_around(&mut self) -> Result<Found> {
+        let journal = self.target.home.journal.clone();
+        let own = match self.has_trust {
+            true => "SELECT 1".to_owned(),
+            false => trust::is_plainly_own(&journal),
+        };
+        let query = format!(
+            "SELECT EXISTS (
+                 SELECT FROM pg_class WHERE relname = '{JOURNAL_TABLE}' AND relkind IN ('r', 'p')
+                 AND relnamespace = to_regnamespace({})
+             ), coalesce(current_setting('wasmigrate.schemas', true), '') IN ('', $1), EXISTS ({own})",
+            quote_text(&journal)
+        );
+        let path = self.target.search_path.as_str().into();
+        let session: &mut dyn Session = self;
+        let rows = session.rows(&query, &[path]).await?;
+        let is_true = |place| {
+            let cell = rows.first().and_then(|row| row.get(place));
+            matches!(cell, Some(Value::Boolean(true)))
+        };
+        Ok(Found {
+            has_journal: is_true(0),
+            is_in_path: is_true(1) && (self.has_trust || !self.target.is_implied),
+            is_plainly_own: is_true(2),
+        })
+    }
+
+    /// Looks anew what the target is, on another connection, whose search path nobody has set. Whether that is another now.
+    fn find_target_again(&mut self) -> Result<bool> {
+        let patience = self.database.patience(&self.stop);
+        let mut connection = self.database.connect(&patience)?;
+        *self.database.known_target() = None;
+        let target = self.database.target(&mut connection, &patience)?;
+        self.database.give_back(connection);
+        let is_another = target != self.target;
+        self.target = target;
+        Ok(is_another)
+    }
+
     /// Keeps others out who want the lock of the same name in this database, until the transaction ends.
     fn take_lock(&mut self, name: &str, host: &str) -> Result<()> {
         let query = "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('wasmigrate'), pg_catalog.hashtext($1))";

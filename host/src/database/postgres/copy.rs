@@ -164,6 +164,7 @@ impl PostgresSession {
             Work::Copy,
             self.label.as_ref().map(|label| label.name.clone()),
             self.lock_wait,
+            None,
             connection,
         );
         // A server that is busy with a row takes no other.

@@ -137,12 +137,15 @@ mod tests {
 
     #[test]
     fn what_is_asked_before_names_are_set_is_in_full_names() {
-        use super::super::{prepared, verify};
+        use super::super::{prepared, removed, verify};
         for statement in [
             verify::journal("\"a\"\"b'c\""),
             verify::OWN_NAMES.to_owned(),
             verify::KEEP_NAMES.to_owned(),
             verify::GIVE_NAMES_BACK.to_owned(),
+            verify::JOURNALS.to_owned(),
+            removed::REMOVED.to_owned(),
+            prepared::look_after_commit(),
         ] {
             assert!(is_in_full(&statement), "{statement}");
         }

@@ -159,6 +159,22 @@ pub(super) fn changes_shape(statement: &str) -> bool {
     })
 }
 
+/// Whether a statement puts the search path back to that of the connection.
+pub(super) fn restores_search_path(statement: &str) -> bool {
+    let mut tokens =
+        Tokens::new(statement, Rules::default()).skip_while(|token| token.is_symbol(";"));
+    let resets = match tokens.next() {
+        Some(first) if first.is("RESET") => true,
+        Some(first) if first.is("SET") => false,
+        _ => return false,
+    };
+    let is_scope = |token: &Token<'_>| token.is("LOCAL") || token.is("SESSION");
+    let mut tokens = tokens.skip_while(is_scope);
+    let name = tokens.next().and_then(|token| token.name());
+    name.as_deref() == Some("search_path")
+        && (resets || tokens.nth(1).is_some_and(|value| value.is("DEFAULT")))
+}
+
 /// `SET ROLE`, in each of its forms.
 fn check_role(tokens: &[Token<'_>]) -> Result<()> {
     let is_set = |word| tokens.first().is_some_and(|first| first.is(word));

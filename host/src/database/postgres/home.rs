@@ -181,6 +181,11 @@ impl Surroundings {
         journal != migrated && (is_before || self.is_role(&unquote(journal)))
     }
 
+    /// Whether a schema of this name is in the search path.
+    pub(super) fn has(&self, schema: &str) -> bool {
+        self.path.iter().any(|part| part.home.plain == schema)
+    }
+
     /// The schemas of the search path but for those of the others' journals.
     fn homes(&self) -> impl Iterator<Item = &Part> {
         self.path.iter().filter(|part| {
@@ -266,6 +271,21 @@ pub(super) fn not_moved(journal: &str, to: &str, migrated: &str) -> Error {
             "the journal stays in the schema {journal}: {to} would come before {migrated} in the search path, by its own name or by \
          that of the role (`\"$user\"`), so that steps would make their tables in it; name another schema with \
          `postgres.journal_schema`"
+        ),
+    )
+}
+
+/// The schema that would be migrated is found by `"$user"` alone, and belongs to somebody who may have made it for that. The
+/// schema as an identifier in quotes.
+pub(super) fn of_a_stranger(schema: &str, owner: &str) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "the schema {schema} comes first in the search path only because it is called like the role (`\"$user\"`), and it belongs \
+             to the role {owner}, who could run anything in the name of this connection's role there, and who is neither that \
+             role nor one that it is a member of, the owner of the database or a superuser: if {schema} is to be migrated, put \
+             `options=-csearch_path%3D{schema}` in the URL; if not, name the schema that is, such as \
+             `options=-csearch_path%3Dpublic`, or let {owner} or a superuser drop {schema}"
         ),
     )
 }

@@ -10,7 +10,7 @@ use super::errors::NO_PRIVILEGE;
 use super::home::{self, Surroundings};
 use super::state::PostgresSession;
 use super::text::quote_text;
-use super::{schema, trust, verify};
+use super::{catalog, schema, trust, verify};
 
 #[async_trait]
 impl Introspection for PostgresSession {
@@ -134,11 +134,17 @@ impl Introspection for PostgresSession {
     }
 
     async fn journal_catalog(&mut self) -> Result<String> {
-        let query = verify::catalog(&self.target.home);
+        let query = catalog::catalog(&self.target.home);
         let session: &mut dyn Session = self;
         let rows = session.rows(&query, &[]).await?;
         let cell = rows.first().and_then(|row| row.first()?.as_text());
         Ok(cell.unwrap_or_default().to_owned())
+    }
+
+    async fn other_journals(&mut self) -> Result<Vec<String>> {
+        let query = catalog::other_journals(&self.target.home);
+        let session: &mut dyn Session = self;
+        Ok(texts(&session.rows(&query, &[]).await?).unwrap_or_default())
     }
 
     async fn tables_named(&mut self, names: &[&str]) -> Result<Vec<NamedTable>> {

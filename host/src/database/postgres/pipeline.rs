@@ -13,9 +13,11 @@ use postgres_protocol::message::backend::{DataRowBody, Message, RowDescriptionBo
 use postgres_protocol::message::frontend::{self, BindError};
 
 use super::super::{Cell, Error, ErrorKind, Listener, Result};
+use super::begun::{Begun, begun, cells};
 use super::connection::Connection;
 use super::patience::Patience;
-use super::verify::{JournalTables, OWN_NAMES, TAMPERED, tampered};
+use super::removed::Removed;
+use super::verify::{OWN_NAMES, TAMPERED, tampered};
 use super::{errors, prepared, results, text};
 
 /// SQLSTATE of a division by zero, by which a statement fails that found nothing.
@@ -41,6 +43,8 @@ pub(super) enum Asked {
     Quiet,
     /// It fails with a division by zero when it does not find what it must; the error is then this one.
     Required(Box<Error>),
+    /// It tells what was [`Removed`].
+    Removed,
     /// It fails with [`TAMPERED`] when a step went too far.
     Verify,
     /// The last of a transaction.
@@ -63,15 +67,6 @@ pub(super) enum Answer {
     Done(u64),
     /// It has more rows.
     Suspended,
-}
-
-/// Which transaction it is, which process of the server works on it, and which tables are the journal's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Begun {
-    pub(super) process: i64,
-    pub(super) transaction: i64,
-    /// None where it was not asked for.
-    pub(super) journal: Option<JournalTables>,
 }
 
 /// Why a pipeline broke off.
@@ -113,6 +108,8 @@ pub(super) struct Pipeline {
     asked: VecDeque<Asked>,
     awaited: usize,
     pub(super) begun: Option<Begun>,
+    /// What the transaction had removed after its last statement.
+    pub(super) removed: Option<Removed>,
     pub(super) listener: Option<Arc<dyn Listener>>,
 }
 
@@ -126,6 +123,11 @@ impl Pipeline {
     pub(super) fn has_commit(&self) -> bool {
         let is_commit = |asked: &Asked| matches!(asked, Asked::Commit);
         self.asked.iter().rev().take(2).any(is_commit)
+    }
+
+    /// Whether that is of a transaction in which steps have run.
+    pub(super) fn has_commit_of_step(&self) -> bool {
+        matches!(self.asked.back(), Some(Asked::AfterCommit))
     }
 
     /// Writes a statement behind those that wait. What cannot be written is not sent.
@@ -280,6 +282,10 @@ impl Pipeline {
                 Message::DataRow(body) => match self.asked.front() {
                     Some(Asked::Awaited) => note(trouble, on(self.awaited, Answer::Row(body)))?,
                     Some(Asked::Begin) => self.begun = begun(&body)?,
+                    Some(Asked::Removed) => {
+                        let [gone, temporary] = cells(&body)?.map(Option::unwrap_or_default);
+                        self.removed = Some(Removed { gone, temporary });
+                    }
                     _ => {}
                 },
                 Message::CommandComplete(body) => {
@@ -295,7 +301,7 @@ impl Pipeline {
                 Message::ErrorResponse(body) => {
                     let error = errors::translate(&mut body.fields())?;
                     if matches!(self.asked.front(), Some(Asked::AfterCommit)) {
-                        return Err(io::Error::other(error.message));
+                        return Err(io::Error::other(prepared::left(&error.message)));
                     }
                     *trouble = Some(self.explain(error));
                 }
@@ -384,33 +390,6 @@ pub(super) fn failed_before() -> Error {
              open a savepoint before the statement and drop it after the error",
         )
     }
-}
-
-fn begun(row: &DataRowBody) -> io::Result<Option<Begun>> {
-    let cells: Vec<Option<String>> = row
-        .ranges()
-        .take(3)
-        .map(|range| {
-            let text = range.and_then(|range| row.buffer().get(range));
-            Ok(text.map(|text| String::from_utf8_lossy(text).into_owned()))
-        })
-        .collect()?;
-    let [Some(process), Some(transaction), journal] = cells.as_slice() else {
-        return Ok(None);
-    };
-    let number = |text: &str| {
-        text.parse()
-            .map_err(|_| io::Error::other("a number was expected"))
-    };
-    Ok(Some(Begun {
-        process: number(process)?,
-        transaction: number(transaction)?,
-        journal: journal
-            .as_deref()
-            .map(JournalTables::read)
-            .transpose()
-            .map_err(|error| io::Error::other(error.message))?,
-    }))
 }
 
 /// The rows that a statement changed, by its tag: `INSERT 0 5`, `UPDATE 3`.

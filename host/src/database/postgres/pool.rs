@@ -9,6 +9,7 @@ use super::super::{Cell, Error, ErrorKind, Result, SessionLimits, Stop};
 use super::address::Address;
 use super::connection::{Bounds, Connection};
 use super::home::{self, Home, Surroundings};
+use super::path::{self, WrittenPath};
 use super::patience::Patience;
 use super::pipeline;
 use super::reach;
@@ -42,7 +43,7 @@ pub struct PostgresOptions {
 /// a service that is up for long looks again.
 const TRUST: Duration = Duration::from_secs(30);
 
-/// What the server says of the connection, and of the search path in which steps work, by the role $1 in whose name they do.
+/// What the server says of the connection, and of its search path, by the role $1 in whose name steps work.
 fn search_path(has_role: bool) -> String {
     // The server looks through no catalog for it where there is no such role.
     let role = match has_role {
@@ -61,7 +62,7 @@ fn search_path(has_role: bool) -> String {
                  THEN coalesce($1::pg_catalog.text, session_user::pg_catalog.text) ELSE part END)
              FROM (SELECT pg_catalog.btrim(quoted, ' \"') FROM pg_catalog.unnest(pg_catalog.string_to_array(
                  pg_catalog.current_setting('search_path'), ',')) AS quoted) AS path (part)
-         )::pg_catalog.text
+         )::pg_catalog.text, pg_catalog.current_setting('search_path'), coalesce($1::pg_catalog.text, session_user::pg_catalog.text)
          FROM (SELECT pg_catalog.current_setting('is_superuser') AS is_superuser{role} OFFSET 0) AS role"
     )
 }
@@ -82,13 +83,17 @@ pub(super) struct Shared {
 }
 
 /// What is the same for all connections to the target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) home: Home,
     /// The schemas of the search path, as an array in text.
     pub(super) search_path: String,
     /// The names in it, as an array in text, whether there are such schemas or not.
     pub(super) names_in_path: String,
+    /// The search path of steps.
+    pub(super) path_of_steps: String,
+    /// Whether the migrated schema is the one for which `"$user"` stands, and nobody has named it.
+    pub(super) is_implied: bool,
     /// The first schema of the search path, where tables of others are looked for.
     pub(super) own_schema: String,
     pub(super) version: String,
@@ -219,6 +224,7 @@ impl Postgres {
         let (schemas, own_schema, version) = (cell(), cell(), cell());
         let is_superuser = cell();
         let (search_path, names_in_path) = (schemas.unwrap_or_default(), cell());
+        let (written, user) = (cell(), cell());
         let names_in_path = names_in_path.unwrap_or_else(|| "{}".to_owned());
         let parameters = [
             Cell::Text(&search_path),
@@ -232,15 +238,31 @@ impl Postgres {
         let rows = pipeline::ask(connection, home::ASK, &parameters, patience)?;
         let answer = rows.into_iter().flatten().flatten().next();
         let surroundings = Surroundings::read(&answer.unwrap_or_default())?;
-        let home = surroundings.home().map_err(|error| Error {
+        let in_words = |error: Error| Error {
             message: format!("{}: {}", self.0.name, error.message),
             ..error
-        })?;
+        };
+        let home = surroundings.home().map_err(in_words)?;
+        let own_schema = own_schema.unwrap_or_default();
+        let user = user.unwrap_or_default();
+        let path = WrittenPath::read(&written.unwrap_or_default(), &user);
+        let mut stranger = None;
+        if let Some(implied) = path.implied(&surroundings) {
+            let parameters = [Cell::Text(implied), role];
+            let rows = pipeline::ask(connection, &path::stranger(), &parameters, patience)?;
+            stranger = rows.into_iter().flatten().flatten().next();
+        }
+        let is_implied = path.only_implies(&own_schema);
+        if let Some(owner) = stranger.as_deref().filter(|_| is_implied) {
+            return Err(in_words(home::of_a_stranger(&home.schema, owner)));
+        }
         let target = Target {
             home,
+            path_of_steps: path.of_steps(&own_schema, &surroundings, stranger.is_some()),
+            is_implied,
             search_path,
             names_in_path,
-            own_schema: own_schema.unwrap_or_default(),
+            own_schema,
             version: version.unwrap_or_default(),
             is_superuser: is_superuser.as_deref() == Some("on"),
         };

@@ -43,6 +43,13 @@ impl PreparedStatements {
         name
     }
 
+    /// The names of all of them, as an array in text, and how many they are.
+    pub(super) fn names(&self) -> (String, i64) {
+        let names: Vec<&str> = self.0.values().map(String::as_str).collect();
+        let count = i64::try_from(names.len()).unwrap_or_default();
+        (format!("{{{}}}", names.join(",")), count)
+    }
+
     /// Whether no more should be kept.
     pub(super) fn is_full(&self) -> bool {
         self.0.len() >= MOST
@@ -52,6 +59,40 @@ impl PreparedStatements {
     pub(super) fn forget(&mut self) -> impl Iterator<Item = String> {
         std::mem::take(&mut self.0).into_values()
     }
+}
+
+/// The text of a failed cast by which the server says what a commit has left in its session.
+const LEFT: &str = "wasmigrate-left ";
+
+/// Why a connection is given up after a commit, by what the server says to [`look_after_commit`].
+pub(super) fn left(message: &str) -> String {
+    let left = message.split_once(LEFT).map(|(_, left)| left);
+    match left.and_then(|left| left.split('"').next()) {
+        Some(left) => format!(
+            "what the step left to run at the commit has changed the session ({left}), which is ended therefore"
+        ),
+        None => message.to_owned(),
+    }
+}
+
+/// Takes from a session what a commit may have left in it: locks. Fails where there is more than that, or where any of the
+/// host's statements $1, of which there are $2, is gone or replaced: the connection is of no more use then. Names may be
+/// anybody's here.
+pub(super) fn look_after_commit() -> String {
+    format!(
+        "SELECT pg_catalog.pg_advisory_unlock_all(), CAST(CASE
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_listening_channels()) THEN '{LEFT}it listens'
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_cursor() WHERE name OPERATOR(pg_catalog.<>) '') THEN '{LEFT}it has cursors'
+             WHEN EXISTS (
+                 SELECT FROM pg_catalog.pg_prepared_statement() WHERE from_sql
+                 AND pg_catalog.left(name, {length}) OPERATOR(pg_catalog.=) '{PREFIX}'
+             ) OR (
+                 SELECT pg_catalog.count(name) FROM pg_catalog.pg_prepared_statement()
+                 WHERE name OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.text[]))
+             ) OPERATOR(pg_catalog.<>) $2 THEN '{LEFT}its statements are others'
+             ELSE '0' END AS integer)",
+        length = PREFIX.len(),
+    )
 }
 
 /// A statement that fails, with one of their names, when something else goes by the name of a statement that is kept.

@@ -146,6 +146,12 @@ impl PostgresSession {
             }
             self.send_ahead();
         }
+        if !is_one_by_one && !sent.waiting.is_empty() {
+            // The look before the commit goes by it.
+            let asked = self.ask_what_was_removed();
+            asked
+                .map_err(|error| (scripts.len().saturating_sub(1), ScriptError::of_none(error)))?;
+        }
         self.settle_scripts(&mut sent, progress)?;
         Ok(sent.changed)
     }
@@ -217,6 +223,7 @@ impl PostgresSession {
             None => {
                 let request = Request::once(statement);
                 self.ask(Asked::Awaited, &request, std::iter::empty())?;
+                self.keep_search_path(statement)?;
                 Ok(None)
             }
         }

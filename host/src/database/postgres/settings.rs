@@ -47,6 +47,7 @@ impl PostgresSession {
         let mut settings = vec![
             ("lock_timeout", lock_timeout),
             ("statement_timeout", deadline),
+            self.path(),
         ];
         let label = self.label.clone();
         settings.extend(
@@ -113,6 +114,20 @@ impl PostgresSession {
         let name = self.label.as_ref().map(|label| label.name.clone());
         settings.extend(name.map(|name| ("application_name", name)));
         settings
+    }
+
+    /// The same with what is the step's alone.
+    pub(super) fn settings_of_step(&self) -> Vec<(&'static str, String)> {
+        self.settings().into_iter().chain([self.path()]).collect()
+    }
+
+    /// The search path of the step.
+    pub(super) fn path(&self) -> (&'static str, String) {
+        let path = self.search_path.as_ref();
+        (
+            "search_path",
+            path.unwrap_or(&self.target.path_of_steps).clone(),
+        )
     }
 
     /// A call that sets what the commit of the transaction waits for. One that is flushed waits for what the operator has set,

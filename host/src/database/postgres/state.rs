@@ -37,7 +37,11 @@ pub(super) struct PostgresSession {
     pub(super) loaded: Option<Loaded>,
     /// The journal's tables, once they were read.
     pub(super) journal: Option<JournalTables>,
-    /// The search path of the step that runs, when it is not the connection's own.
+    /// What had ended in this snapshot has made no journal that is not known.
+    pub(super) known_by: String,
+    /// Whether the journal was found to be nobody else's when the target was locked.
+    pub(super) has_trust: bool,
+    /// The search path of the step that runs, when it is not that of the target.
     pub(super) search_path: Option<String>,
 }
 
@@ -60,15 +64,19 @@ pub(super) struct Transaction {
     pub(super) has_role: bool,
     /// Whether a statement of a step may have run in it.
     pub(super) is_used: bool,
+    /// Whether something may have been removed in it.
+    pub(super) may_have_removed: bool,
     /// Whether its commit waits for the disk.
     pub(super) is_flushed: bool,
+    /// Whether the search path was set to that of the step.
+    pub(super) has_path: bool,
     pub(super) names: Names,
 }
 
 /// What names and operators in the session's statements mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Names {
-    /// What they mean to the connection, or to the step that runs.
+    /// What they mean to the step that runs; before the first, to the connection.
     #[default]
     Step,
     /// What PostgreSQL has, before anything of a step has run and after all of it was looked at.
@@ -121,6 +129,8 @@ impl PostgresSession {
             wants_target_lock: false,
             loaded: None,
             journal: None,
+            known_by: String::new(),
+            has_trust: false,
             search_path: None,
         })
     }

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::super::{Authority, Cell, Durability, Error, ErrorKind, Result};
 use super::pipeline::{Asked, Request, failed_before};
-use super::settings::calls;
 use super::state::{Names, PostgresSession, Transaction};
 use super::text::quote_text;
-use super::{full_names, prepared, verify};
+use super::{full_names, guard, prepared, settings, verify, waiting};
 use crate::database::quote;
 
 /// How long to wait before a server is tried again that has just gone.
@@ -27,6 +26,7 @@ impl PostgresSession {
         self.lock_wait = None;
         self.transaction = Some(Transaction {
             is_flushed: durability == Durability::Flushed,
+            has_path: true,
             ..Transaction::default()
         });
         self.ask_quietly("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
@@ -36,15 +36,24 @@ impl PostgresSession {
             Some(_) => "NULL".to_owned(),
             None => format!("({})", verify::journal(&self.target.home.journal)),
         };
-        let settings = self.settings();
+        let mut calls = Vec::new();
+        if self.journal.is_none() {
+            calls.extend(self.keep_schemas_of_connection()?);
+        }
+        let settings = self.settings_of_step();
         let label = self.label.clone();
         let locks = label
             .iter()
             .map(|label| label.calls(settings.len() + 1, true));
-        let mut calls = vec![calls(&settings, true), self.durability().to_owned()];
+        calls.extend([
+            settings::calls(&settings, true),
+            self.durability().to_owned(),
+        ]);
         calls.extend(locks.flatten());
         let first = format!(
-            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {journal}, {}",
+            "SELECT pg_catalog.pg_backend_pid(), pg_catalog.txid_current(), {journal}, ({}),
+             pg_catalog.txid_current_snapshot(), {}",
+            verify::JOURNALS,
             calls.join(", "),
         );
         let locks = label.iter().flat_map(|label| &label.locks);
@@ -57,6 +66,7 @@ impl PostgresSession {
     /// Opens a transaction that sees one state of the target.
     pub(super) fn begin_to_read(&mut self) -> Result<()> {
         self.pipeline.begun = None;
+        self.search_path = None;
         self.transaction = Some(Transaction::default());
         self.ask_quietly("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         self.clean()
@@ -74,6 +84,7 @@ impl PostgresSession {
             return Err(self.lost());
         }
         self.pipeline.begun = None;
+        self.search_path = None;
         self.transaction = Some(Transaction {
             is_autocommit: true,
             ..Transaction::default()
@@ -88,6 +99,9 @@ impl PostgresSession {
             // Nothing of a step has run since.
             return Ok(());
         }
+        let removed = self.pipeline.removed.take();
+        let may_have_removed = |transaction: &Transaction| transaction.may_have_removed;
+        let may_have_removed = self.transaction.as_ref().is_some_and(may_have_removed);
         self.enter(Authority::Step)?;
         if self.is_autocommit() {
             // There is nothing that could still be rolled back.
@@ -107,18 +121,28 @@ impl PostgresSession {
         if !first.is_empty() {
             self.journal = Some(first.clone());
         }
+        let journal = self.journal.clone().unwrap_or(first);
+        match journal.are_all(&begun.journals) {
+            true => self.known_by = begun.snapshot,
+            // They are asked for again in the next transaction.
+            false => self.journal = None,
+        }
         for statement in verify::BEFORE {
             self.ask_quietly(statement)?;
         }
         self.clean()?;
         self.keep_schema_of_steps()?;
         self.ask_quietly(verify::OWN_NAMES)?;
+        let removed = match may_have_removed {
+            true => self.removed_of_nobody(removed)?,
+            false => "{}".to_owned(),
+        };
         let discard = Request::once("DISCARD TEMP");
         self.ask(Asked::Verify, &discard, std::iter::empty())?;
         // `CLOSE ALL` has ended them.
         self.cursors.clear();
-        if self.major_version() < verify::KEEPS_READ_ONLY {
-            let nothing = Request::once(verify::NOTHING_WAITS);
+        if self.major_version() < waiting::KEEPS_READ_ONLY {
+            let nothing = Request::once(waiting::NOTHING_WAITS);
             self.ask(Asked::Verify, &nothing, std::iter::empty())?;
         }
         let is_direct = self
@@ -135,11 +159,15 @@ impl PostgresSession {
             transaction.is_direct = is_direct;
             transaction.has_role = false;
         }
-        let journal = self.journal.as_ref().unwrap_or(&first);
-        let look = verify::statement(&self.target.home, journal, &self.target.own_schema);
-        let transaction = Cell::Integer(begun.transaction);
-        self.ask_as_host(Asked::Verify, &look, [transaction].into_iter())?;
-        self.set_up()
+        let look = verify::statement(&self.target.home, &journal, &self.target.own_schema);
+        let known_by = self.known_by.clone();
+        let parameters = [
+            Cell::Integer(begun.transaction),
+            Cell::Text(&removed),
+            Cell::Text(&known_by),
+        ];
+        self.ask_as_host(Asked::Verify, &look, parameters.into_iter())?;
+        self.set_up(&self.settings())
     }
 
     /// Remembers, for the look, in which schema the next step would make its tables. The settings are the connection's now.
@@ -171,9 +199,7 @@ impl PostgresSession {
         }
         self.ask(Asked::Commit, &Request::once("COMMIT"), std::iter::empty())?;
         if self.transaction.as_ref().is_some_and(|it| it.is_used) {
-            // What a trigger locks at the commit would be locked as long as the connection is kept.
-            let unlock = Request::once("SELECT pg_catalog.pg_advisory_unlock_all()");
-            self.ask(Asked::AfterCommit, &unlock, std::iter::empty())?;
+            self.look_after_commit()?;
         }
         let transaction = self.transaction.take();
         self.settle_quietly(Authority::Host).inspect_err(|_| {
@@ -186,6 +212,21 @@ impl PostgresSession {
                 });
             }
         })
+    }
+
+    /// Sees that what a trigger did to the session at the commit ends with it.
+    fn look_after_commit(&mut self) -> Result<()> {
+        let is_direct = |transaction: &Transaction| transaction.is_direct;
+        let is_direct = self.transaction.as_ref().is_some_and(is_direct);
+        let connection = self.connection.as_ref().filter(|_| is_direct);
+        let Some((names, count)) = connection.map(|connection| connection.prepared.names()) else {
+            let unlock = Request::once("SELECT pg_catalog.pg_advisory_unlock_all()");
+            return self.ask(Asked::AfterCommit, &unlock, std::iter::empty());
+        };
+        let look = prepared::look_after_commit();
+        debug_assert!(full_names::is_in_full(&look), "{look}");
+        let cells = [Cell::Text(&names), Cell::Integer(count)];
+        self.ask(Asked::AfterCommit, &Request::once(&look), cells.into_iter())
     }
 
     /// Rolls back, when there is something to.
@@ -274,30 +315,30 @@ impl PostgresSession {
             return Err(Error::new(ErrorKind::Stopped, "the run has to end"));
         }
         let (is_autocommit, is_verified) = (transaction.is_autocommit, transaction.is_verified);
-        let names = transaction.names;
+        let (names, has_path) = (transaction.names, transaction.has_path);
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.is_used = true;
             transaction.is_verified = false;
             transaction.names = Names::Step;
+            transaction.has_path = true;
+            transaction.may_have_removed = true;
         }
+        self.pipeline.removed = None;
         if is_autocommit && !self.pipeline.is_empty() {
             // The host's names last until the end of what is sent together.
             self.settle_quietly(Authority::Host)?;
         }
         if is_verified {
-            for statement in verify::NAMES_OF_CONNECTION {
-                self.ask_quietly(statement)?;
-            }
+            self.ask_quietly(verify::POLICIES_OF_CONNECTION)?;
             self.ask_quietly(verify::AFTER)?;
-            self.set_up()?;
-            self.set_search_path()?;
+            self.set_up(&self.settings_of_step())?;
         } else if names == Names::Host {
-            for statement in verify::NAMES_OF_CONNECTION {
-                self.ask_quietly(statement)?;
-            }
+            self.ask_quietly(verify::POLICIES_OF_CONNECTION)?;
             self.set_search_path()?;
         } else if names == Names::HostInBetween {
             self.ask_quietly(verify::GIVE_NAMES_BACK)?;
+        } else if !has_path && !is_autocommit {
+            self.set_search_path()?;
         }
         match authority {
             Authority::Step => self.take_role(),
@@ -335,7 +376,11 @@ impl PostgresSession {
         self.enter(Authority::Step)?;
         if !is_used {
             // The transaction began with all of this, and only the host has been in it since.
-            self.search_path = schema.map(quote);
+            let path = schema.map(quote);
+            if path == self.search_path {
+                return Ok(());
+            }
+            self.search_path = path;
             return self.set_search_path();
         }
         self.close_prepared();
@@ -348,8 +393,7 @@ impl PostgresSession {
             transaction.has_role = false;
         }
         self.search_path = schema.map(quote);
-        self.set_up()?;
-        self.set_search_path()?;
+        self.set_up(&self.settings_of_step())?;
         self.take_role()
     }
 
@@ -371,9 +415,12 @@ impl PostgresSession {
     }
 
     /// Sets again what holds for one transaction.
-    fn set_up(&mut self) -> Result<()> {
-        let settings = self.settings();
-        let statement = format!("SELECT {}, {}", calls(&settings, true), self.durability());
+    fn set_up(&mut self, settings: &[(&'static str, String)]) -> Result<()> {
+        let statement = format!(
+            "SELECT {}, {}",
+            settings::calls(settings, true),
+            self.durability()
+        );
         debug_assert!(full_names::is_in_full(&statement), "{statement}");
         let values = settings.iter().map(|(_, value)| Cell::Text(value));
         self.ask_kept(Asked::Quiet, &statement, values)
@@ -381,13 +428,38 @@ impl PostgresSession {
 
     /// Sets the search path of the step. Never for statements of the host: a step could have made operators in its schema.
     fn set_search_path(&mut self) -> Result<()> {
-        let Some(path) = &self.search_path else {
-            return Ok(());
-        };
-        let path = quote_text(path);
+        let (name, path) = self.path();
+        let is_local = !self.is_autocommit();
         self.ask_quietly(&format!(
-            "SELECT pg_catalog.set_config('search_path', {path}, true)"
+            "SELECT pg_catalog.set_config('{name}', {}, {is_local})",
+            quote_text(&path)
         ))
+    }
+
+    /// Gives the step its search path again, when it has gone back to that of the connection.
+    pub(super) fn keep_search_path(&mut self, statement: &str) -> Result<()> {
+        let is_pinned =
+            |transaction: &Transaction| !transaction.is_autocommit || transaction.is_direct;
+        match guard::restores_search_path(statement) {
+            true if self.transaction.as_ref().is_some_and(is_pinned) => self.set_search_path(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers which schemas the search path of the connection has. Returns a call for it, unless that has to be asked in
+    /// the name of the role of the steps.
+    fn keep_schemas_of_connection(&mut self) -> Result<Option<String>> {
+        let keep = verify::KEEP_SCHEMAS;
+        let Some(role) = &self.database.0.options.role else {
+            return Ok(Some(keep.to_owned()));
+        };
+        let role = quote_text(role);
+        let keep = format!(
+            "SELECT {keep} FROM (SELECT pg_catalog.set_config('role', {role}, true) OFFSET 0) AS role"
+        );
+        self.ask_quietly(&keep)?;
+        self.ask_quietly("RESET ROLE")?;
+        Ok(None)
     }
 
     /// Connects to a server that has gone, as long as the address says; a run that has to end gives up sooner.

@@ -75,7 +75,7 @@ fn of_journal(schema: &str, migrated: &str) -> String {
 /// it. Whatever else there may be on it has a flag in the row of its table, or depends on it.
 ///
 /// In a short run, to plan [`of_journal`] would take the server longer than to do all the rest.
-fn is_plainly_own(schema: &str) -> String {
+pub(super) fn is_plainly_own(schema: &str) -> String {
     format!(
         "SELECT 1 FROM (
              SELECT bool_and(pg_get_userbyid(relowner) = current_user AND relkind IN ('r', 'i') AND relacl IS NULL

@@ -51,6 +51,8 @@ pub(super) struct UnderWay {
     pub(super) work: Work,
     /// What the session is called.
     label: Option<String>,
+    /// How long a commit may take that runs what a step has left for it.
+    deadline: Option<Duration>,
     /// How long it may take without a word of the server.
     pub(super) at_most: Duration,
     interruptions: Interruptions,
@@ -71,6 +73,7 @@ impl UnderWay {
         work: Work,
         label: Option<String>,
         lock_wait: Option<Duration>,
+        deadline: Option<Duration>,
         connection: &Connection,
     ) -> Self {
         let now = Instant::now();
@@ -84,6 +87,7 @@ impl UnderWay {
             stop,
             work,
             label,
+            deadline,
             at_most,
             interruptions: Interruptions::new(connection.canceller.clone()),
             holders: None,
@@ -119,6 +123,12 @@ impl UnderWay {
         }
         if self.work == Work::TargetLock {
             self.look_at_target_lock();
+            return Ok(());
+        }
+        if self.work == Work::Commit && self.deadline.is_some_and(|most| self.waited.time() > most)
+        {
+            // The server has cancelled it, and it has gone on: a trigger can catch that.
+            self.interruptions.interrupt(&self.database, process);
             return Ok(());
         }
         if self.probed.elapsed() > self.pause {

@@ -8,7 +8,6 @@
 //! that lets a trigger take that off again is asked whether any trigger is left.
 
 use super::home::{self, Home};
-use super::hung::{HUNG, Hung};
 use super::text::quote_text;
 use crate::database::{Error, ErrorKind, JOURNAL_PREFIX, Result};
 
@@ -39,53 +38,15 @@ pub(super) const GIVE_NAMES_BACK: &str = "SELECT pg_catalog.set_config('search_p
      pg_catalog.current_setting('wasmigrate.search_path'), true), pg_catalog.set_config('row_security',
      pg_catalog.current_setting('wasmigrate.row_security'), true)";
 
-/// What makes names mean what they mean to the connection.
-pub(super) const NAMES_OF_CONNECTION: [&str; 2] = ["RESET search_path", "RESET row_security"];
+/// Lets policies run in statements of steps again, as the connection says.
+pub(super) const POLICIES_OF_CONNECTION: &str = "RESET row_security";
+
+/// Remembers which schemas the connection's search path has, to be compared with what they were when the target was looked up.
+pub(super) const KEEP_SCHEMAS: &str = "pg_catalog.set_config('wasmigrate.schemas',
+     pg_catalog.current_schemas(false)::pg_catalog.text, true)";
 
 /// What else makes a transaction fit for the next step, when several share it.
 pub(super) const AFTER: &str = "SET CONSTRAINTS ALL DEFERRED";
-
-/// The first version of the server that lets nothing take off a transaction's read-only mode.
-pub(super) const KEEPS_READ_ONLY: u32 = 16;
-
-/// Fails where a trigger still waits for the commit, on servers before [`KEEPS_READ_ONLY`]: no table can be altered whose
-/// triggers wait. Only those are asked that the transaction may have changed and of which a trigger may run code of a step:
-/// its own trigger, whosever the server says that it is, or a key with a type that is not built in. A foreign key can be altered
-/// after its check was put off, by its partitioned table, so that what is said of it does not count; and its check is a query
-/// over both tables, whose planning runs what casts, indexes, checks and statistics call. A block is planned anew each time: what most
-/// tables do not have is asked for alone, first.
-pub(super) const NOTHING_WAITS: &str = "DO $wasmigrate$ DECLARE held oid; BEGIN
-    FOR held IN
-        SELECT DISTINCT relation FROM pg_lock_status()
-        WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode NOT IN
-            ('AccessShareLock', 'RowShareLock', 'ShareUpdateExclusiveLock', 'ShareLock')
-    LOOP
-        CONTINUE WHEN NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = held AND (tgdeferrable OR tgconstraint <> 0));
-        CONTINUE WHEN NOT EXISTS (
-            SELECT FROM pg_trigger LEFT JOIN pg_constraint ON pg_constraint.oid = tgconstraint
-            WHERE tgrelid = held AND tgdeferrable AND (contype IS NULL OR contype NOT IN ('f', 'u', 'p') OR EXISTS (
-                SELECT FROM pg_attribute WHERE atttypid >= 16384
-                AND (attrelid = conrelid AND attnum = ANY (conkey) OR attrelid = confrelid AND attnum = ANY (confkey))
-            ))
-        ) AND NOT EXISTS (
-            SELECT FROM pg_trigger JOIN pg_constraint ON pg_constraint.oid = tgconstraint AND contype = 'f'
-            CROSS JOIN LATERAL (SELECT array_agg(of_key::oid) || conrelid || confrelid FROM (
-                SELECT relid FROM pg_partition_tree(conrelid) UNION ALL SELECT relid FROM pg_partition_tree(confrelid)
-            ) AS parts (of_key)) AS keyed (tables)
-            WHERE tgrelid = held AND (EXISTS (SELECT FROM pg_cast WHERE castfunc >= 16384) AND EXISTS (
-                SELECT FROM pg_attribute WHERE atttypid >= 16384
-                AND (attrelid = conrelid AND attnum = ANY (conkey) OR attrelid = confrelid AND attnum = ANY (confkey))
-            ) OR EXISTS (
-                SELECT FROM pg_depend WHERE classid = ANY ('{pg_class,pg_constraint,pg_statistic_ext}'::regclass[])
-                AND refclassid = ANY ('{pg_proc,pg_operator}'::regclass[]) AND objid = ANY (tables || ARRAY(
-                    SELECT indexrelid FROM pg_index WHERE indrelid = ANY (tables)
-                    UNION ALL SELECT oid FROM pg_constraint AS own WHERE own.conrelid = ANY (tables)
-                    UNION ALL SELECT oid FROM pg_statistic_ext WHERE stxrelid = ANY (tables)
-                ))
-            ))
-        );
-        EXECUTE format('ALTER TABLE %s RESET (parallel_workers)', held::regclass);
-    END LOOP; END $wasmigrate$";
 
 /// The journal's tables and indexes, as they were at the beginning, and what there was of other targets' journals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,11 +103,25 @@ impl JournalTables {
         })
     }
 
+    /// Whether these are all journals, as [`JOURNALS`] tells.
+    pub(super) fn are_all(&self, journals: &str) -> bool {
+        let mut known = self.found_by.clone();
+        known.sort_unstable();
+        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+        known.join(",") == journals
+    }
+
     /// Whether there are any of the target itself.
     pub(super) fn is_empty(&self) -> bool {
         self.numbers.is_empty()
     }
 }
+
+/// A query for the journals in the database: the numbers of the tables by which they are found.
+pub(super) const JOURNALS: &str =
+    "SELECT coalesce(pg_catalog.string_agg(oid::pg_catalog.text, ',' ORDER BY oid), '')
+    FROM pg_catalog.pg_class WHERE relname OPERATOR(pg_catalog.=) 'wasmigrate_journal'
+    AND relkind OPERATOR(pg_catalog.=) ANY (CAST('{r,p,i}' AS pg_catalog.\"char\"[]))";
 
 /// A query for [`JournalTables`]. It is asked before names mean what PostgreSQL has.
 pub(super) fn journal(schema: &str) -> String {
@@ -210,7 +185,7 @@ macro_rules! rights_given {
 
 /// What the catalog says of the tables themselves but for what the server counts, and who may do what, where that is not what a
 /// table has as long as nobody has said anything. The columns by their names: to make JSON of a row takes ten times as long.
-const RIGHTS: &str = concat!(
+pub(super) const RIGHTS: &str = concat!(
     "pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_class.oid, relname, relnamespace, reltype, reloftype, relowner, relam,
     reltablespace, reltoastrelid, relhasindex, relisshared, relpersistence, relkind, relnatts, relchecks, relhasrules, relhastriggers,
     relhassubclass, relrowsecurity, relforcerowsecurity, relispopulated, relreplident, relispartition, relrewrite,
@@ -232,60 +207,23 @@ pub(super) fn is_of_journal(schema: &str) -> String {
     )
 }
 
+/// Whether a row of `pg_class` is a table of another target's journal.
+pub(super) fn is_of_another_journal(home: &Home) -> String {
+    format!(
+        "relkind IN ('r', 'p') AND {} AND relnamespace <> coalesce(to_regnamespace({})::oid, '0')",
+        has_name_of_journal(),
+        quote_text(&home.journal)
+    )
+}
+
 /// Whether a row of `pg_class` is of any journal.
-fn has_name_of_journal() -> String {
+pub(super) fn has_name_of_journal() -> String {
     // The prefix's last letter is an underscore, which a backtick follows.
     let after = JOURNAL_PREFIX.replace('_', "`");
     format!(
         "relname OPERATOR(pg_catalog.>=) '{JOURNAL_PREFIX}' AND relname OPERATOR(pg_catalog.<) '{after}'"
     )
 }
-
-/// A query for what the catalog says of the journal's tables and what is hung onto them, as one short text. Statistics and the
-/// places of files do not count, and who may read does not either.
-pub(super) fn catalog(home: &Home) -> String {
-    let of_journal = is_of_journal(&home.journal);
-    let hung: Vec<String> = HUNG
-        .iter()
-        .map(|Hung { catalog, table, .. }| {
-            format!(
-                "(SELECT string_agg(xmin::text, ',' ORDER BY xmin::text) FROM {catalog} WHERE {table} IN (
-                    SELECT oid FROM pg_class WHERE {of_journal}))"
-            )
-        })
-        .collect();
-    // What a step does to the schema that it works in is its own affair.
-    let schema = match home.apart() {
-        None => "NULL".to_owned(),
-        Some(schema) => format!(
-            "(SELECT string_agg(defaults.xmin::text, ',' ORDER BY defaults.xmin::text)
-                FROM pg_default_acl AS defaults JOIN pg_namespace ON pg_namespace.oid = defaclnamespace WHERE nspname = {name}),
-             (SELECT xmin::text FROM pg_namespace WHERE nspname = {name})",
-            name = quote_text(schema)
-        ),
-    };
-    format!(
-        "SELECT md5(concat_ws(';', {RIGHTS}, {}, {schema}, {AROUND})) FROM pg_class WHERE {of_journal}",
-        hung.join(", ")
-    )
-}
-
-/// What is said of the database, of the settings with which its sessions begin, of the connection's role, and of who else may
-/// act as it.
-const AROUND: &str = "(
-    SELECT concat_ws(' ', datname, datdba, datallowconn, datconnlimit, datistemplate, datacl) FROM pg_database
-    WHERE datname = current_database()
-), (
-    SELECT string_agg(setting::text, ',' ORDER BY setting::text) FROM pg_db_role_setting AS setting
-    WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-    AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
-), (
-    SELECT concat_ws(' ', oid, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
-        rolconnlimit, rolvaliduntil) FROM pg_roles WHERE rolname = current_user
-), (
-    SELECT string_agg(member::text, ',' ORDER BY member) FROM pg_auth_members
-    WHERE roleid = (SELECT oid FROM pg_roles WHERE rolname = current_user)
-)";
 
 /// Whether this transaction, or a part of it under a savepoint, wrote a row of the catalog. (Rows of others that are not
 /// committed are not seen at all.)
@@ -305,8 +243,9 @@ pub(super) const OF_THE_SERVER: &str =
 /// functions, lock by lock: planning a join with its catalogs, in each transaction anew, would take longer than all else
 /// that the host does in it. With the search path that was set before, a table's name comes with its schema; no journal
 /// may be touched in any, because it is another target's, or a later session could take it for this one's. What is renamed or
-/// removed is known by its number. `own_schema` is the schema in which steps make their tables; from [`KEEP_SCHEMA`] it is known
-/// where the next one would.
+/// removed is known by its number: $2 are the numbers that were found to be of no journal, and all journals are known that the
+/// snapshot $3 has. `own_schema` is the schema in which steps make their tables; from [`KEEP_SCHEMA`] it is known where the next
+/// one would.
 pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) -> String {
     let schema = &home.journal;
     // What a step does to the schema that it works in is its own affair.
@@ -325,12 +264,16 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
             WHEN txid_current() <> $1 THEN '{TAMPERED} transaction'
             WHEN coalesce(names, '') <> {known} THEN '{TAMPERED} journal'
             ELSE coalesce((
-                SELECT '{TAMPERED} ' || CASE relation::regclass::text WHEN relation::text THEN 'journal'
+                SELECT '{TAMPERED} ' || CASE
+                    WHEN relation = ANY ({all}) AND relation::regclass::text = relation::text THEN 'journal'
+                    WHEN relation::regclass::text = relation::text THEN 'removed'
+                    WHEN {by_others} THEN 'unknown'
                     ELSE regexp_replace(relation::regclass::text, '^.*[.]', '') END FROM pg_lock_status()
                 WHERE pid = pg_backend_pid() AND locktype = 'relation'
                 AND mode NOT IN ('AccessShareLock', 'ShareUpdateExclusiveLock')
-                AND (relation::regclass::text ~ '(^|[.])\"?{JOURNAL_PREFIX}' OR relation = ANY ({all})
-                    OR relation = ANY ({OF_THE_SERVER}))
+                AND (relation::regclass::text ~ '{NAME}' OR relation = ANY ({all})
+                    OR relation = ANY ({OF_THE_SERVER}) OR mode = 'AccessExclusiveLock' AND relation <> ALL ($2::oid[])
+                    AND (relation::regclass::text = relation::text OR {by_others}))
                 ORDER BY relation LIMIT 1
             ), CASE WHEN changed IS NOT NULL AND (SELECT {RIGHTS} FROM pg_class WHERE {of_journal}) <> {rights}
                 THEN '{TAMPERED} {rights_of}' || changed END, (
@@ -338,10 +281,10 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
                 WHERE attrelid = ANY ({tables}) AND {IS_OURS} LIMIT 1
             ), (
                 SELECT '{TAMPERED} publication' FROM pg_publication_rel
-                WHERE prrelid = ANY ({all}) AND {IS_OURS} LIMIT 1
+                WHERE {IS_OURS} AND (prrelid = ANY ({all}) OR prrelid::regclass::text ~ '{NAME}') LIMIT 1
             ), (
                 SELECT '{TAMPERED} statistics' FROM pg_statistic_ext
-                WHERE stxrelid = ANY ({all}) AND {IS_OURS} LIMIT 1
+                WHERE {IS_OURS} AND (stxrelid = ANY ({all}) OR stxrelid::regclass::text ~ '{NAME}') LIMIT 1
             ), (
                 SELECT '{TAMPERED} journal' FROM pg_description
                 WHERE objoid = ANY ({tables}) AND classoid = 'pg_class'::regclass AND {IS_OURS} LIMIT 1
@@ -357,6 +300,12 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
             SELECT {NAMES} AS names, min(CASE WHEN {HAS_ROWS} AND {IS_OURS} THEN relname END) AS changed
             FROM pg_class WHERE {of_journal}
          ) AS journal",
+        // The row of a table's `tableoid` is as old as the table.
+        by_others = format_args!(
+            "relation >= 16384 AND relation::regclass::text !~ '{NAME}' AND EXISTS (
+                SELECT FROM pg_attribute WHERE attrelid = relation AND attnum = -6 AND NOT {IS_OURS}
+                AND NOT txid_visible_in_snapshot(txid_current() - age(xmin), $3::txid_snapshot))"
+        ),
         rights_of = if *schema == home.schema { "rights " } else { "" },
         known = quote_text(&journal.names),
         own_schema = quote_text(own_schema),
@@ -369,6 +318,9 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
         of_journal = is_of_journal(schema),
     )
 }
+
+/// The names of a journal's tables and indexes, as the server writes them.
+const NAME: &str = "(^|[.])\"?wasmigrate_";
 
 fn array(numbers: &[u32]) -> String {
     let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
@@ -391,50 +343,60 @@ fn unpublished(journal: &JournalTables) -> String {
 /// target's own host may do so: then this transaction has no lock on the table.
 fn no_comment(journal: &JournalTables) -> String {
     let found_by = array(&journal.found_by);
-    if journal.found_by.is_empty() {
-        return "NULL".to_owned();
-    }
+    let held = "FROM pg_lock_status() WHERE pid = pg_backend_pid() AND locktype = 'relation'
+         AND mode = 'ShareUpdateExclusiveLock' AND relation";
     format!(
-        "SELECT '{TAMPERED} journal' WHERE coalesce(({}), '') <> {} AND EXISTS (
-            SELECT FROM pg_lock_status() WHERE pid = pg_backend_pid() AND locktype = 'relation'
-            AND mode = 'ShareUpdateExclusiveLock' AND relation = ANY ({found_by}))",
+        "(SELECT '{TAMPERED} journal' WHERE coalesce(({}), '') <> {} AND EXISTS (SELECT {held} = ANY ({found_by})))
+         UNION ALL (SELECT '{TAMPERED} journal' {held} <> ALL ({found_by})
+            AND relation::regclass::text ~ '(^|[.])wasmigrate_journal$' AND NOT EXISTS (
+                SELECT FROM pg_description WHERE objoid = relation AND classoid = 'pg_class'::regclass AND NOT {IS_OURS})
+            LIMIT 1) LIMIT 1",
         comments(&found_by),
         quote_text(&journal.comments)
     )
 }
 
 /// A query that finds something when the transaction has given rights on other targets' journals or taken them, or has
-/// renamed their schemas. In a schema with other tables, too, rights are the affair of whoever works there.
+/// renamed their schemas. They may have been made since the host has looked. In a schema with other tables, too, rights are the
+/// affair of whoever works there.
 fn others(home: &Home, journal: &JournalTables) -> String {
-    if journal.others.is_empty() {
-        return "NULL".to_owned();
-    }
     let of_others = |(_, name): &&(String, String)| *name != home.journal;
-    let schemas = journal.schemas.iter().filter(of_others);
-    let schemas: Vec<String> = schemas
-        .map(|(number, name)| {
-            let (name, space) = (quote_text(name), quote_text(number));
-            format!(
-                "(space.oid = {space} AND (space.oid::regnamespace::text <> {name} OR nspname ~ '^wasmigrate(_|$)'))"
-            )
-        })
+    let renamed = journal.schemas.iter().filter(of_others);
+    let renamed = renamed.map(|(number, name)| {
+        let (name, space) = (quote_text(name), quote_text(number));
+        format!(
+            "(space.oid = {space} AND (space.oid::regnamespace::text <> {name} OR nspname ~ '^wasmigrate(_|$)'))"
+        )
+    });
+    // Whose journal came since may have had any name.
+    let known: Vec<&str> = journal
+        .schemas
+        .iter()
+        .map(|(number, _)| &**number)
         .collect();
+    let unknown = format!(
+        "(space.oid <> ALL ('{{{}}}'::oid[]) AND EXISTS (SELECT FROM pg_class AS made
+            WHERE relname = 'wasmigrate_journal' AND relnamespace = space.oid AND NOT {}))",
+        known.join(","),
+        IS_OURS.replace("xmin", "made.xmin"),
+    );
+    let schemas: Vec<String> = renamed.chain([unknown]).collect();
     let given = |list: &str| {
         format!(
             "EXISTS (SELECT FROM aclexplode({list}) WHERE grantee <> relowner AND privilege_type <> 'SELECT')"
         )
     };
+    let is_of_others = is_of_another_journal(home);
     format!(
-        "(SELECT '{TAMPERED} ' || relname FROM pg_class WHERE oid = ANY ({others}) AND {IS_OURS}
+        "(SELECT '{TAMPERED} ' || relname FROM pg_class WHERE {is_of_others} AND {IS_OURS}
             AND ({} OR relacl IS NOT NULL AND NOT relacl @> acldefault('r', relowner)) LIMIT 1)
-         UNION ALL (SELECT '{TAMPERED} ' || relname FROM pg_attribute AS part JOIN pg_class ON pg_class.oid = attrelid
-            WHERE attrelid = ANY ({others}) AND attacl IS NOT NULL AND {} AND {} LIMIT 1)
+         UNION ALL (SELECT '{TAMPERED} ' || relname FROM pg_class JOIN pg_attribute AS part ON attrelid = pg_class.oid
+            WHERE {is_of_others} AND attacl IS NOT NULL AND {} AND {} LIMIT 1)
          UNION ALL (SELECT '{TAMPERED} schema' FROM pg_namespace AS space WHERE {IS_OURS} AND ({}) LIMIT 1) LIMIT 1",
         given("relacl"),
         IS_OURS.replace("xmin", "part.xmin"),
         given("attacl"),
         schemas.join(" OR "),
-        others = array(&journal.others),
     )
 }
 
@@ -470,6 +432,16 @@ pub(super) fn tampered(message: &str) -> Error {
         "statistics" => "it made statistics of tables that belong to the host".to_owned(),
         "prepared" => {
             "it removed or replaced statements that the host had prepared in the session".to_owned()
+        }
+        "removed" => {
+            "what waited for the end of its transaction, such as a deferred trigger, has removed tables, of which the host cannot \
+             tell any more whose they were: let it run within the step, by `SET CONSTRAINTS ALL IMMEDIATE` as its last statement"
+                .to_owned()
+        }
+        "unknown" => {
+            "it changed a table that somebody else has made meanwhile, of which the host cannot tell whether it was a journal's: \
+             run it again"
+                .to_owned()
         }
         "commit" => "it left something behind that would write at the commit".to_owned(),
         table => match table.strip_prefix("rights ") {

@@ -407,6 +407,10 @@ impl Introspection for SqliteSession {
         Ok(rows.first().map(|row| text(row, 0)).unwrap_or_default())
     }
 
+    async fn other_journals(&mut self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     async fn tables_named(&mut self, names: &[&str]) -> Result<Vec<NamedTable>> {
         let mut tables = Vec::new();
         for name in names {

@@ -8,17 +8,17 @@ use super::forged::is_forged;
 use super::shared::lock;
 use super::work::Task;
 use super::worker::Worker;
-use crate::database::{Durability, Session, Value, quote};
+use crate::database::{Durability, Session, quote};
 use crate::engine::failure::Failure;
 use crate::engine::runner::outside::{may_be_of, name_invalid, tampered_outside};
-use crate::journal::{self, AppliedRecord, Fenced, Phase};
+use crate::journal::{self, AppliedRecord, Fenced, Fingerprint, Phase};
 
 /// What the journal held at a look.
 struct JournalSeen {
     /// What workers write.
     rows: Vec<AppliedRecord>,
     /// All else.
-    fingerprint: Vec<Vec<Value>>,
+    fingerprint: Fingerprint,
 }
 
 impl Worker<'_> {
@@ -133,13 +133,16 @@ impl Worker<'_> {
         let then = before.map_or(&rows, |before| &before.rows).iter();
         let beside = then.filter(|row| row.run != run).map(|row| row.id);
         let beside: Vec<i64> = beside.collect();
-        let fingerprint = journal::fingerprint(session, run, Some(&beside)).await?;
+        let fingerprint = {
+            let before = before.map(|before| &before.fingerprint);
+            journal::fingerprint(session, run, Some(&beside), before).await?
+        };
         Ok(JournalSeen { rows, fingerprint })
     }
 
     fn is_other(&self, before: &JournalSeen, after: &JournalSeen, tenant: &str) -> bool {
         let announced = &self.shared.tenancy.announced;
-        before.fingerprint != after.fingerprint
+        !before.fingerprint.is_kept_in(&after.fingerprint)
             || is_forged(&before.rows, &after.rows, tenant, announced)
     }
 

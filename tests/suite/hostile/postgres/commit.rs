@@ -1,5 +1,7 @@
 //! What a step sets in motion so that it happens at the commit, behind the host's last look.
 
+use std::time::{Duration, Instant};
+
 use super::{Target, hidden};
 use crate::application::server_version;
 use crate::service::process::Service;
@@ -111,7 +113,7 @@ fn a_trigger_that_puts_itself_off_again_leaves_the_session_alone() {
     place.run(&["migrate"]).ends_with(0);
     assert_eq!(
         place.one::<String>("SELECT it FROM public.seen"),
-        "\"$user\", public4MB"
+        "\"public\"4MB"
     );
     assert_eq!(place.texts("SELECT note FROM audit"), ["late", "again"]);
 }
@@ -230,6 +232,49 @@ fn an_index_beside_a_key_runs_nothing_at_the_commit() {
     target.and_works_on();
 }
 
+/// A key's check is planned with the partition key of the tables above the one that it looks at.
+#[test]
+fn a_partition_key_above_a_key_runs_nothing_at_the_commit() {
+    for (mention, change) in [
+        (
+            "CREATE TABLE child (name text REFERENCES middle (id) DEFERRABLE INITIALLY DEFERRED)",
+            "INSERT INTO public.child VALUES (''a'')",
+        ),
+        (
+            "CREATE TABLE other (id text PRIMARY KEY); INSERT INTO other VALUES ('a');
+             ALTER TABLE middle ADD FOREIGN KEY (id) REFERENCES other (id) DEFERRABLE INITIALLY DEFERRED",
+            "DELETE FROM public.other",
+        ),
+    ] {
+        let target = Target::with(&format!(
+            "{MEDDLE};
+             CREATE FUNCTION part() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+             PERFORM public.meddle(); RETURN 0; END $$;
+             CREATE TABLE above (id text, part integer) PARTITION BY LIST ((part + part()));
+             CREATE TABLE middle PARTITION OF above (PRIMARY KEY (id)) FOR VALUES IN (1) PARTITION BY LIST (id);
+             CREATE TABLE leaf PARTITION OF middle DEFAULT;
+             {};
+             {mention};",
+            match mention.starts_with("CREATE TABLE child") {
+                true => "INSERT INTO middle VALUES ('a', 1)",
+                false => "SELECT",
+            }
+        ));
+        let late = function(&format!(
+            "EXECUTE 'SET CONSTRAINTS ALL DEFERRED'; EXECUTE '{change}';"
+        ));
+        target.repels(
+            &[
+                "ALTER TABLE above ALTER part SET STATISTICS 50",
+                &late,
+                LATE,
+                "INSERT INTO audit VALUES ('late')",
+            ],
+            "",
+        );
+    }
+}
+
 /// Before version 15 a partition's trigger is said to be the server's own.
 #[test]
 fn a_trigger_of_a_partition_does_not_run_at_the_commit() {
@@ -293,4 +338,72 @@ fn a_lock_that_is_taken_at_the_commit_does_not_outlive_it() {
     service.does("migrate");
     let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7007";
     assert_eq!(place.one::<i64>(locks), 0);
+}
+
+/// Nor does what a trigger does there to the session: the host's next statements, and later runs, find it as it was.
+#[test]
+fn what_is_done_to_the_session_at_the_commit_ends_with_it() {
+    if server_version() < 16 {
+        return;
+    }
+    for act in [
+        "FOR one IN SELECT name FROM pg_prepared_statements LOOP
+             EXECUTE format('DEALLOCATE %I', one.name); EXECUTE format('PREPARE %I AS SELECT 1', one.name); END LOOP",
+        "EXECUTE 'DEALLOCATE ALL'",
+        "EXECUTE 'LISTEN mine'",
+        "EXECUTE 'DECLARE mine CURSOR WITH HOLD FOR SELECT 1'",
+    ] {
+        let place = Target::new().place;
+        let late = format!(
+            "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE one record; BEGIN
+                 IF current_setting('transaction_read_only') = 'on' THEN {act};
+                 ELSE SET CONSTRAINTS ALL DEFERRED; INSERT INTO public.audit VALUES ('again'); END IF;
+                 RETURN NEW; END $$"
+        );
+        let script = [&late, LATE, "INSERT INTO audit VALUES ('late')"].join(";\n");
+        place.write_step("0002_late.sql", script.as_bytes());
+        place.write_step(
+            "0003_next.sql",
+            b"CREATE TABLE seen AS SELECT pg_listening_channels() AS it UNION ALL SELECT name FROM pg_cursors WHERE name = 'mine'",
+        );
+        let service = Service::start(&place);
+        let run = service.run("migrate");
+        assert_eq!(service.outcome(run), "failed");
+        // It is applied, and it is the one that is named.
+        place
+            .run(&["history"])
+            .ends_with(0)
+            .and_says("what the step left to run at the commit has changed the session");
+        assert_eq!(place.one::<i64>("SELECT max(step_index) FROM wasmigrate_step"), 2);
+        service.does("migrate");
+        assert!(place.texts("SELECT it FROM public.seen").is_empty(), "{act}");
+    }
+}
+
+/// A trigger can catch that it is cancelled.
+#[test]
+fn the_deadline_holds_at_the_commit() {
+    if server_version() < 16 {
+        return;
+    }
+    let place = Target::new()
+        .place
+        .with_variable("WASMIGRATE_LIMITS_DEADLINE_SECONDS", "2")
+        .with_variable("WASMIGRATE_ATTEMPTS", "1");
+    let late = "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF current_setting('transaction_read_only') = 'on' THEN
+                 FOR try IN 1..100 LOOP
+                     BEGIN PERFORM pg_sleep(100); EXCEPTION WHEN query_canceled THEN NULL; END;
+                 END LOOP;
+             ELSE SET CONSTRAINTS ALL DEFERRED; INSERT INTO public.audit VALUES ('again'); END IF;
+             RETURN NEW; END $$";
+    let script = [late, LATE, "INSERT INTO audit VALUES ('late')"].join(";\n");
+    place.write_step("0002_late.sql", script.as_bytes());
+    let began = Instant::now();
+    place.run(&["migrate"]).ends_with(1);
+    assert!(
+        began.elapsed() < Duration::from_secs(40),
+        "{:?}",
+        began.elapsed()
+    );
 }

@@ -14,6 +14,7 @@ mod neighbours;
 mod others;
 mod outside;
 mod reach;
+mod schemas;
 mod shadows;
 mod texts;
 mod transaction;

@@ -3,8 +3,11 @@
 
 use std::process;
 
+use serde_json::json;
+
 use crate::application::{self, Application};
 use crate::place::{Place, Said};
+use crate::service::process::Service;
 
 /// A target with data, and another user, who is dropped with this.
 pub(super) struct Guest {
@@ -205,6 +208,23 @@ fn what_is_hung_onto_the_journal_stops_every_command() {
         owner.run(take_away);
     }
     guest.place.run(&["migrate"]).ends_with(0);
+    guest.has_gained_nothing();
+}
+
+/// A service that has looked at the journal a moment ago looks again before each run.
+#[test]
+fn what_is_hung_onto_the_journal_stops_the_next_run_of_a_service() {
+    let guest = Guest::called("hangs_later");
+    let service = Service::start(&guest.place);
+    service.does("migrate");
+    guest.place.connect().run(&format!(
+        "{RAISE} CREATE TRIGGER mine BEFORE INSERT ON wasmigrate.wasmigrate_run FOR EACH ROW EXECUTE FUNCTION raise()"
+    ));
+    guest
+        .place
+        .write_step("0002_b.sql", b"CREATE TABLE b (c INTEGER);");
+    let answer = service.post("/api/v1/runs", &json!({ "command": "migrate" }));
+    assert_eq!(answer.status, 503, "{answer:?}");
     guest.has_gained_nothing();
 }
 

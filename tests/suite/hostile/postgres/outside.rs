@@ -10,6 +10,9 @@ fn a_change_of_the_journal_is_found_out() {
         "UPDATE JOURNAL_step SET name = 'forged' WHERE step_index = 1",
         "DELETE FROM JOURNAL_attempt",
         "UPDATE JOURNAL_run SET outcome = 'failed' WHERE id = 1",
+        "UPDATE JOURNAL_run SET command = 'forged', host = 'forged' WHERE outcome IS NULL",
+        "INSERT INTO JOURNAL_output (run, sequence, phase, written_at, level, line) VALUES (2, 1000, 'migrate', 0, 'info', 'forged')",
+        "INSERT INTO JOURNAL_pause (run) VALUES (1)",
         "INSERT INTO JOURNAL_source SELECT 1, 'k', 'd', 'f', 'k', 'f', 'd', 'c'",
         "ALTER TABLE JOURNAL_attempt ALTER COLUMN name SET DEFAULT 'other'",
         "CREATE RULE mine AS ON DELETE TO JOURNAL_attempt DO INSTEAD NOTHING",
@@ -35,6 +38,33 @@ fn a_change_of_the_journal_is_found_out() {
             ["started"],
             "{statement}"
         );
+    }
+}
+
+/// Of another target in the same database.
+#[test]
+fn a_change_of_another_targets_journal_is_found_out() {
+    for statement in [
+        "DROP SCHEMA BARE_shop CASCADE",
+        "ALTER TABLE BARE_shop.BARE_step RENAME TO aside",
+        "GRANT ALL ON BARE_shop.BARE_step TO PUBLIC",
+    ] {
+        let target = Target::new();
+        target.place.connect().run("CREATE SCHEMA shop");
+        let url = format!("{}?options=-csearch_path%3Dshop", target.place.url());
+        target
+            .place
+            .run(&["migrate", "--database", &url])
+            .ends_with(0);
+        let script = format!("-- wasmigrate:no-transaction\n{};", hidden(statement));
+        target
+            .place
+            .write_step("0002_outside.sql", script.as_bytes());
+        target
+            .place
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says("the step tampered with the host: it changed the journal");
     }
 }
 
@@ -109,6 +139,10 @@ fn what_is_forged_for_a_tenant_is_found_out() {
         (
             "acme",
             "UPDATE JOURNAL_applied SET state = 'migrated', migrated_at = 1 WHERE state = 'started'",
+        ),
+        (
+            "acme",
+            "UPDATE JOURNAL_run SET command = 'forged' WHERE id = (SELECT max(id) FROM JOURNAL_run)",
         ),
         (
             "beta",

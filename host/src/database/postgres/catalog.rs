@@ -1,0 +1,61 @@
+//! What the catalog says of journals: compared before and after a step that runs outside a transaction, where nothing else tells
+//! what it did.
+
+use super::home::Home;
+use super::hung::{HUNG, Hung};
+use super::text::quote_text;
+use super::verify::{RIGHTS, is_of_another_journal, is_of_journal};
+
+/// A query for what the catalog says of the journal's tables and what is hung onto them, as one short text. Statistics and the
+/// places of files do not count, and who may read does not either.
+pub(super) fn catalog(home: &Home) -> String {
+    let of_journal = is_of_journal(&home.journal);
+    let hung: Vec<String> = HUNG
+        .iter()
+        .map(|Hung { catalog, table, .. }| {
+            format!(
+                "(SELECT string_agg(xmin::text, ',' ORDER BY xmin::text) FROM {catalog} WHERE {table} IN (
+                    SELECT oid FROM pg_class WHERE {of_journal}))"
+            )
+        })
+        .collect();
+    // What a step does to the schema that it works in is its own affair.
+    let schema = match home.apart() {
+        None => "NULL".to_owned(),
+        Some(schema) => format!(
+            "(SELECT string_agg(defaults.xmin::text, ',' ORDER BY defaults.xmin::text)
+                FROM pg_default_acl AS defaults JOIN pg_namespace ON pg_namespace.oid = defaclnamespace WHERE nspname = {name}),
+             (SELECT xmin::text FROM pg_namespace WHERE nspname = {name})",
+            name = quote_text(schema)
+        ),
+    };
+    format!(
+        "SELECT md5(concat_ws(';', {RIGHTS}, {}, {schema}, {AROUND})) FROM pg_class WHERE {of_journal}",
+        hung.join(", ")
+    )
+}
+
+/// What is said of the database, of the settings with which its sessions begin, of the connection's role, and of who else may
+/// act as it.
+const AROUND: &str = "(
+    SELECT concat_ws(' ', datname, datdba, datallowconn, datconnlimit, datistemplate, datacl) FROM pg_database
+    WHERE datname = current_database()
+), (
+    SELECT string_agg(setting::text, ',' ORDER BY setting::text) FROM pg_db_role_setting AS setting
+    WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+    AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
+), (
+    SELECT concat_ws(' ', oid, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
+        rolconnlimit, rolvaliduntil) FROM pg_roles WHERE rolname = current_user
+), (
+    SELECT string_agg(member::text, ',' ORDER BY member) FROM pg_auth_members
+    WHERE roleid = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+)";
+
+/// A query for the tables of other targets' journals, and whose they are.
+pub(super) fn other_journals(home: &Home) -> String {
+    format!(
+        "SELECT concat_ws(' ', oid, relnamespace::regnamespace, relname, relowner, relacl) FROM pg_class WHERE {}",
+        is_of_another_journal(home)
+    )
+}
