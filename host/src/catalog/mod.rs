@@ -32,6 +32,7 @@ mod sources;
 mod sql;
 mod squashed;
 mod text_order;
+mod undoing;
 mod version;
 mod whole_file;
 

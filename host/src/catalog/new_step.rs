@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::whole_file::write_all_new;
-use super::{Error, Seeds, file_name};
+use super::{Error, Seeds, file_name, undoing};
 use manner::Manner;
 
 /// How long the name of a file may be, on the file systems that there are.
@@ -67,7 +67,7 @@ pub fn new_step(
     let manner = Manner::of(directory).map_err(failed(directory))?;
     let stem = manner.next(&name, now)?;
     // What it is to be called must be understood when it is read again.
-    let undoes = file_name::undoing(&stem, &[]).map_or(Ok(()), Err);
+    let undoes = undoing::undoing(&stem, &[]).map_or(Ok(()), Err);
     let understood = file_name::index_and_name(&stem).and(undoes);
     understood.map_err(|why| Error::NewName {
         name: stem.clone(),
