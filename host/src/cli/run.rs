@@ -186,13 +186,18 @@ pub(super) async fn run(
             }
         });
     }
+    // Also where there was nothing to do: an earlier run may not have been able to write it.
     if let Target::Here(engine) = &target
-        && (report.outcome == Outcome::Done && report.run.is_some() || done.is_any())
+        && (report.outcome == Outcome::Done && !engine.target_is_new() || done.is_any())
         && let Some(file) = &schema_file
         && let Err(error) = super::schema::keep(engine, file).await
     {
+        let before = match report.run {
+            Some(_) => "what was run is kept",
+            None => "there was nothing to do",
+        };
         let message = format!(
-            "what was run is kept, but its schema is not written down: {}",
+            "{before}, but the schema is not written down: {}",
             error.message
         );
         return Err(CommandError {
