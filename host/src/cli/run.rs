@@ -12,7 +12,7 @@ use super::{
     AllowanceArguments, CommandError, ExtentArguments, FAILED, GlobalArguments, Manner, REFUSED,
     TenancyArguments, TransformArguments,
 };
-use crate::catalog::index_label;
+use crate::catalog::{index_label, step_label};
 use crate::database::Stop;
 use crate::engine::{
     Command, Extent, Observer, Order, Overview, Progress, Several, State, StepOverview,
@@ -217,17 +217,27 @@ pub(super) async fn run(
 fn pending(overview: &Overview) -> String {
     let mut pending = overview.planned(&Extent::All).unwrap_or_default();
     pending.retain(|step| !step.is_script() || step.is_due());
-    let migrated = |step: &&StepOverview| step.progress == Progress::Migrated;
-    let last = overview.steps.iter().rfind(migrated);
+    let mut steps = overview.steps.iter();
+    let last = steps.rposition(|step| step.progress == Progress::Migrated);
     let them = match pending.len() {
         1 => "1 step is".to_owned(),
         count => format!("{count} steps are"),
     };
-    match last {
-        None => format!(": {them} pending"),
-        Some(last) => format!(
-            ": {them} pending; `wasmigrate finalize --to {}` makes final what is migrated, without `--to` it runs the rest first",
-            index_label(last.index)
+    let Some((last, before)) = last.and_then(|last| {
+        let step = overview.steps.get(last)?;
+        Some((index_label(step.index), overview.steps.get(..last)?))
+    }) else {
+        return format!(": {them} pending");
+    };
+    let is_pending = |step: &&StepOverview| step.progress == Progress::Pending && !step.is_script();
+    match before.iter().find(is_pending) {
+        None => format!(
+            ": {them} pending; `wasmigrate finalize --to {last}` makes final what is migrated, without `--to` it runs the rest first"
+        ),
+        Some(step) => format!(
+            ": {them} pending, `{}` before what is migrated; `wasmigrate finalize --to {last} --out-of-order` runs it, too, and makes \
+             them final",
+            step_label(step.index, &step.name)
         ),
     }
 }
