@@ -225,3 +225,22 @@ fn walk(directory: &Path) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+#[test]
+fn of_sources_the_only_directory_is_meant() {
+    let place = Place::new();
+    let sources = |text: &str| {
+        let text = format!("[sources]\nbase = \".\"\n{text}\n");
+        std::fs::write(place.path().join("wasmigrate.toml"), text).unwrap();
+    };
+    sources("single_migrations = [\"migrations\"]");
+    place
+        .run(&["new", "a"])
+        .ends_with(0)
+        .and_says("migrations/0001_a.sql");
+    sources("single_migrations = [\"migrations\", \"more\"]");
+    place
+        .run(&["new", "a"])
+        .ends_with(2)
+        .and_says("several directories");
+}
