@@ -272,3 +272,38 @@ fn a_configuration_elsewhere_takes_the_steps_beside_it() {
         .run(&["plan", "--config", "there/wasmigrate.toml"])
         .and_says("0001_here");
 }
+
+/// A compose file writes `NAME: ${OTHER:-}` for what nobody has set.
+#[test]
+fn an_empty_variable_names_nothing() {
+    let place = Place::new().with_sql("0001_made.sql", "CREATE TABLE made (id BIGINT);");
+    let url = match application::kind() {
+        Kind::Sqlite => "sqlite:wasmigrate.db".to_owned(),
+        Kind::Postgres => place.url(),
+    };
+    let run = |arguments: &[&str], url: Option<&str>| {
+        let mut command = place.command(arguments);
+        command
+            .env("WASMIGRATE_DATABASE", "")
+            .env("WASMIGRATE_CONFIG", "")
+            .env("WASMIGRATE_STRICT", "")
+            .env("WASMIGRATE_LIMITS_MEMORY_MIB", "")
+            .env_remove("DATABASE_URL");
+        if let Some(url) = url {
+            command.env("DATABASE_URL", url);
+        }
+        Said::from(command.output().unwrap())
+    };
+    run(&["migrate"], Some(&url))
+        .ends_with(0)
+        .and_says("0001_made migrated");
+    run(&["status"], None)
+        .ends_with(2)
+        .and_says("no target is named");
+    std::fs::write(
+        place.path().join("wasmigrate.toml"),
+        format!("database = \"{url}\"\n"),
+    )
+    .unwrap();
+    run(&["status"], None).ends_with(0).and_says("0001_made");
+}

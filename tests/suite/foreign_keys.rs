@@ -72,6 +72,7 @@ fn a_step_may_break_and_mend_references_within_itself() {
 
 mod sqlite {
     use super::family;
+    use crate::place::Place;
 
     #[test]
     fn rebuilding_a_table_keeps_the_rows_that_refer_to_it() {
@@ -102,6 +103,91 @@ mod sqlite {
             .and_says("SQLITE_CONSTRAINT_FOREIGNKEY")
             .and_says("do not cascade");
         assert_eq!(place.content(), before);
+    }
+
+    /// A parent whose key changes what refers to it.
+    const CASCADING: &str = "CREATE TABLE p (id INTEGER PRIMARY KEY, t TEXT);
+         CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id) ON UPDATE CASCADE ON DELETE CASCADE);
+         INSERT INTO p VALUES (1, 'a'), (2, 'b'), (3, 'c'); INSERT INTO c VALUES (10, 2), (11, 3);";
+
+    #[test]
+    fn a_file_that_asks_for_enforcement_gets_what_a_shell_gives() {
+        for text in [
+            "PRAGMA foreign_keys = ON; DELETE FROM p WHERE id = 2; INSERT INTO p VALUES (2, 'new');",
+            "-- migrate:up transaction:false\nPRAGMA foreign_keys=1; DELETE FROM p WHERE id = 2; INSERT INTO p VALUES (2, 'new');",
+            "PRAGMA foreign_keys = ON; UPDATE p SET id = 4 WHERE id = 2; UPDATE p SET id = 2 WHERE id = 3; UPDATE p SET id = 3 WHERE id = 4;",
+            "PRAGMA foreign_keys(yes); INSERT OR REPLACE INTO p VALUES (2, 'x'); UPDATE p SET id = 4 WHERE id = 3;",
+            "PRAGMA foreign_keys = ON; BEGIN; DELETE FROM p WHERE id = 2; COMMIT;",
+            "PRAGMA foreign_keys = ON; BEGIN; PRAGMA defer_foreign_keys = ON; INSERT INTO c VALUES (12, 9); INSERT INTO p VALUES (9, 'i'); COMMIT;",
+            "PRAGMA foreign_keys = ON; DELETE FROM p WHERE id = 3; PRAGMA foreign_keys = OFF; DELETE FROM p WHERE id = 2; INSERT INTO p VALUES (2, 'n');",
+            "PRAGMA foreign_keys = OFF; DELETE FROM p WHERE id = 2; INSERT INTO p VALUES (2, 'n'); PRAGMA foreign_keys = ON; DELETE FROM p WHERE id = 3;",
+            "PRAGMA foreign_keys = OFF; DELETE FROM p WHERE id = 2; INSERT INTO p VALUES (2, 'new'); PRAGMA foreign_keys = ON;",
+        ] {
+            let place = Place::new()
+                .with_data(CASCADING)
+                .with_sql("0001_a.sql", text);
+            // What comes after it asks for nothing.
+            let place = place.with_sql(
+                "0002_b.sql",
+                "DELETE FROM p WHERE id = 1; INSERT INTO p VALUES (1, 'n');",
+            );
+            let shell = rusqlite::Connection::open_in_memory().unwrap();
+            shell.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+            shell.execute_batch(CASCADING).unwrap();
+            shell.execute_batch(text).unwrap();
+            let mut rows = shell
+                .prepare("SELECT id || ',' || p FROM c ORDER BY id")
+                .unwrap();
+            let rows = rows.query_map([], |row| row.get(0)).unwrap();
+            let expected: Vec<String> = rows.collect::<Result<_, _>>().unwrap();
+            place.run(&["migrate"]).ends_with(0);
+            assert_eq!(
+                place.texts("SELECT id || ',' || p FROM c ORDER BY id"),
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn enforcement_ends_with_the_file_that_asks_for_it() {
+        let place = Place::new()
+            .with_data(CASCADING)
+            .with_sql(
+                "0001_a.sql",
+                "PRAGMA foreign_keys = ON; DELETE FROM p WHERE id = 2;",
+            )
+            .with_sql(
+                "0002_b.sql",
+                "DELETE FROM p WHERE id = 3; INSERT INTO p VALUES (3, 'n');",
+            );
+        place.run(&["migrate"]).ends_with(0);
+        assert_eq!(place.texts("SELECT id FROM c"), ["11"]);
+        // What it may not do, it may not do in a file, and fails alone.
+        place.write_step(
+            "0003_c.sql",
+            b"PRAGMA foreign_keys = ON; INSERT INTO c VALUES (12, 99);",
+        );
+        let before = place.content();
+        place.run(&["migrate"]).ends_with(1).and_says("FOREIGN KEY");
+        assert_eq!(place.content(), before);
+    }
+
+    #[test]
+    fn a_url_that_asks_for_enforcement_gets_it() {
+        for (url, left) in [
+            ("_fk=1", "11"),
+            ("_foreign_keys=on", "11"),
+            ("_fk=0", "10,11"),
+        ] {
+            let place = Place::new().with_data(CASCADING).with_sql(
+                "0001_a.sql",
+                "DELETE FROM p WHERE id = 2; INSERT INTO p VALUES (2, 'n');",
+            );
+            let place = place.with_variable("DATABASE_URL", &format!("sqlite:wasmigrate.db?{url}"));
+            place.run(&["migrate"]).ends_with(0);
+            assert_eq!(place.texts("SELECT id FROM c").join(","), left, "{url}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What can be known from the text of the files alone is told before the first of them runs.
 
+use crate::application::{self, Kind};
 use crate::place::Place;
 use crate::tenants::{Tenants as _, counting};
 
@@ -37,6 +38,22 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
                 "SELECT 1;\nDROP TABLE wasmigrate_step;",
                 "belong to the host",
             ),
+            (
+                "SELECT 1;\nDROP SCHEMA wasmigrate CASCADE;",
+                "belong to the host",
+            ),
+            (
+                "SELECT 1;\nALTER SCHEMA wasmigrate RENAME TO x;",
+                "belong to the host",
+            ),
+            (
+                "SELECT 1;\nGRANT ALL ON ALL TABLES IN SCHEMA wasmigrate TO PUBLIC;",
+                "belong to the host",
+            ),
+            (
+                "SELECT 1;\nCREATE SUBSCRIPTION s CONNECTION 'dbname=x' PUBLICATION p;",
+                "not permitted: CREATE SUBSCRIPTION",
+            ),
         ]
     }));
     mistakes.extend(Place::in_sql_of("x", "").chars().flat_map(|_| {
@@ -45,6 +62,46 @@ fn mistakes() -> Vec<(&'static str, &'static str)> {
             (
                 "SELECT 1;\nPRAGMA recursive_triggers = ON;",
                 "not permitted: PRAGMA recursive_triggers",
+            ),
+            (
+                "SELECT 1;\nDROP TABLE wasmigrate_journal;",
+                "belong to the host",
+            ),
+            (
+                "SELECT 1;\nDROP TABLE IF EXISTS main.wasmigrate_journal;",
+                "belong to the host",
+            ),
+            (
+                "SELECT 1;\nCREATE TABLE wasmigrate_x (a);",
+                "belong to the host",
+            ),
+            (
+                "SELECT 1;\nDELETE FROM \"wasmigrate_run\";",
+                "belong to the host",
+            ),
+            (
+                "SELECT 1;\nINSERT OR IGNORE INTO wasmigrate_run VALUES (1);",
+                "belong to the host",
+            ),
+            (
+                "SELECT 1;\nUPDATE wasmigrate_run SET id = 2;",
+                "belong to the host",
+            ),
+            (
+                "SELECT 1;\nALTER TABLE wasmigrate_run RENAME TO x;",
+                "belong to the host",
+            ),
+            (
+                "SELECT 1;\nCREATE TABLE IF NOT EXISTS pragma_x (a);",
+                "are those of SQLite's own functions",
+            ),
+            (
+                "SELECT 1;\nSELECT load_extension('x');",
+                "a step cannot load code",
+            ),
+            (
+                "SELECT 1;\nALTER TABLE a RENAME TO wasmigrate_a;",
+                "belong to the host",
             ),
         ]
     }));
@@ -89,6 +146,22 @@ fn a_mistake_in_a_later_step_keeps_the_first_from_running() {
     }
 }
 
+/// A mistake in the path is found before there is a file, and one in a step before there is a journal.
+#[test]
+fn a_refused_run_makes_nothing() {
+    let place = Place::new().with_sql("0001_a.sql", "SELECT 1; SAVEPOINT a;");
+    place.run(&["migrate"]).ends_with(2).and_says("SAVEPOINT");
+    match application::kind() {
+        Kind::Sqlite => assert!(!place.database().exists()),
+        Kind::Postgres => {
+            let count = "SELECT count(*) FROM pg_namespace WHERE nspname = 'wasmigrate'";
+            assert_eq!(place.one::<i64>(count), 0);
+        }
+    }
+    place.write_step("0001_a.sql", b"CREATE TABLE a (b INTEGER);");
+    place.run(&["migrate"]).ends_with(0);
+}
+
 #[test]
 fn a_mistake_for_tenants_keeps_all_from_running() {
     for how in [&["migrate"][..], &["migrate", "--parallel", "2"]] {
@@ -106,6 +179,9 @@ fn a_mistake_for_tenants_keeps_all_from_running() {
                 .and_says("003_b");
         }
         place.run(&["status"]).and_says("never ends");
+        let runs = place.texts("SELECT id FROM wasmigrate_run").len();
+        place.run(how).ends_with(2);
+        assert_eq!(place.texts("SELECT id FROM wasmigrate_run").len(), runs);
         assert_eq!(
             (place.sum("ann"), place.sum("bob")),
             ("1".into(), "1".into())

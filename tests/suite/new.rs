@@ -1,8 +1,9 @@
 //! `new`: begins a step in the manner of its directory.
 
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use crate::place::Place;
+use crate::place::{Place, Said};
 
 #[test]
 fn a_step_is_begun_written_and_run() {
@@ -161,4 +162,85 @@ fn the_next_file_and_a_message_have_the_marks_of_the_tool_of_the_directory() {
         .run(&["plan"])
         .ends_with(2)
         .and_says("a statement before the first section: begin it with `-- +migrate Up`");
+}
+
+/// What a disk without room for a byte does.
+fn without_room(place: &Place, arguments: &[&str]) -> Said {
+    let wanted = place.command(arguments);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""])
+        .arg(wanted.get_program())
+        .args(wanted.get_args())
+        .current_dir(place.path())
+        .env_clear()
+        .envs(
+            wanted
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    Said::from(command.output().unwrap())
+}
+
+#[test]
+fn where_there_is_no_room_nothing_is_left() {
+    let pair = Place::new()
+        .with_sql("0001_a.up.sql", "SELECT 1;")
+        .with_sql("0001_a.down.sql", "SELECT 1;");
+    let directory = Place::new();
+    std::fs::create_dir(directory.step("2024-01-01-090000_a")).unwrap();
+    directory.write_step("2024-01-01-090000_a/up.sql", b"SELECT 1;");
+    let plain = Place::new().with_sql("0001_a.sql", "SELECT 1;");
+    for (place, arguments) in [
+        (plain, &["new", "b"][..]),
+        (pair, &["new", "b", "--reset"]),
+        (directory, &["new", "b"]),
+        (Place::new(), &["new", "b", "--py"]),
+    ] {
+        let there = || walk(&place.path().join("migrations"));
+        let before = there();
+        without_room(&place, arguments)
+            .ends_with(2)
+            .and_says("cannot make");
+        assert_eq!(there(), before);
+        place.run(arguments).ends_with(0);
+        assert!(there().len() > before.len());
+    }
+    let place = Place::new();
+    std::fs::remove_dir(place.path().join("migrations")).unwrap();
+    without_room(&place, &["init"]).ends_with(2);
+    assert!(!place.path().join("wasmigrate.toml").exists());
+}
+
+/// All that is in a directory.
+fn walk(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(walk(&path));
+        }
+        found.push(path);
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn of_sources_the_only_directory_is_meant() {
+    let place = Place::new();
+    let sources = |text: &str| {
+        let text = format!("[sources]\nbase = \".\"\n{text}\n");
+        std::fs::write(place.path().join("wasmigrate.toml"), text).unwrap();
+    };
+    sources("single_migrations = [\"migrations\"]");
+    place
+        .run(&["new", "a"])
+        .ends_with(0)
+        .and_says("migrations/0001_a.sql");
+    sources("single_migrations = [\"migrations\", \"more\"]");
+    place
+        .run(&["new", "a"])
+        .ends_with(2)
+        .and_says("several directories");
 }

@@ -51,15 +51,42 @@ fn a_run_writes_the_schema_to_the_file_of_the_settings() {
         .run(&["migrate"])
         .ends_with(0)
         .and_says("nothing to do");
-    let place = place.with_variable("WASMIGRATE_SCHEMA_FILE", "nowhere/kept.sql");
-    place
+    let unwritable = place.with_variable("WASMIGRATE_SCHEMA_FILE", "/dev/full");
+    unwritable
         .run(&["finalize"])
         .ends_with(1)
-        .and_says("what was run is kept, but its schema is not written down");
-    place
+        .and_says("what was run is kept, but the schema is not written down");
+    // It is said as long as it is so.
+    unwritable
         .run(&["finalize"])
-        .ends_with(0)
-        .and_says("nothing to do");
+        .ends_with(1)
+        .and_says("there was nothing to do, but the schema is not written down");
+}
+
+#[test]
+fn a_file_of_the_schema_that_was_not_written_is_written_later() {
+    let place = migrated().with_variable("WASMIGRATE_SCHEMA_FILE", "later/kept.sql");
+    place.write_step("0002_b.sql", b"CREATE TABLE later (id INTEGER);");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("there is no directory");
+    assert!(!place.has_table("later"));
+    std::fs::create_dir(place.path().join("later")).unwrap();
+    let kept = place.path().join("later/kept.sql");
+    place.run(&["migrate"]).ends_with(0);
+    let text = std::fs::read_to_string(&kept).unwrap();
+    for old in [None, Some("old")] {
+        std::fs::remove_file(&kept).unwrap();
+        if let Some(old) = old {
+            std::fs::write(&kept, old).unwrap();
+        }
+        place
+            .run(&["migrate"])
+            .ends_with(0)
+            .and_says("nothing to do");
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), text);
+    }
 }
 
 #[test]

@@ -88,6 +88,23 @@ fn what_undoes_by_its_name_does_not_run() {
             &["a.sql", "a-revert.sql"],
             "`a-revert.sql` undoes `a` by its name",
         ),
+        (
+            &["a.sql", "down_a.sql"],
+            "`down_a.sql` undoes `a` by its name",
+        ),
+        (&["a.sql", "a.dn.sql"], "`a.dn.sql` undoes `a` by its name"),
+        (
+            &["a.sql", "a (down).sql"],
+            "`a (down).sql` undoes `a` by its name",
+        ),
+        (
+            &["a.sql", "a_uninstall.sql"],
+            "`a_uninstall.sql` undoes `a` by its name",
+        ),
+        (
+            &["a.sql", "a.bak.sql"],
+            "`a.bak.sql` is a copy of `a` by its name",
+        ),
     ] {
         let place = place(names, "");
         place.run(&["migrate"]).ends_with(2).and_says(said);
@@ -118,6 +135,15 @@ fn what_undoes_by_its_name_does_not_run() {
         (
             "0001_revert_a.sql",
             "`0001_revert_a.sql` undoes `0001_a` by its name",
+        ),
+        ("2_a.dn.sql", "`2_a.dn.sql` undoes `0001_a` by its name"),
+        (
+            "0001_down_a.sql",
+            "`0001_down_a.sql` undoes `0001_a` by its name",
+        ),
+        (
+            "V2__b.sql.conf",
+            "`V2__b.sql.conf` says how `V2__b.sql` runs, which is not there",
         ),
         (
             "0001_a_down.sql",

@@ -171,12 +171,23 @@ fn own(comment: &str) -> Option<Annotation> {
             "`wasmigrate:{other}` is no section: there are migrate, finalize and reset, `wasmigrate:no-transaction` and \
              `wasmigrate:placeholders`"
         )),
+        None if is_of_a_dump(comment) => Annotation::Unknown(
+            "the dump holds the journal of wasmigrate, which is no part of what is migrated: leave it out, by `pg_dump \
+             --exclude-schema=wasmigrate`, or `--exclude-table='wasmigrate_*'` where it is among the other tables"
+                .to_owned(),
+        ),
         None => Annotation::Unknown(
             "the comment names wasmigrate and begins no section: write `-- wasmigrate:migrate`, `-- wasmigrate:finalize` or \
              `-- wasmigrate:reset`, or leave the name out"
                 .to_owned(),
         ),
     })
+}
+
+/// Whether a comment is one that `pg_dump` writes before each thing.
+fn is_of_a_dump(comment: &str) -> bool {
+    let named = comment.strip_prefix("Data for ").unwrap_or(comment);
+    named.starts_with("Name: ") && named.contains("; Type: ") && named.contains("; Schema: ")
 }
 
 fn dbmate(line: &str) -> Option<Annotation> {

@@ -103,6 +103,13 @@ pub(super) fn is_program(file_name: &str) -> bool {
     Parts::of(file_name).is_some()
 }
 
+/// The file of which this is Flyway's script configuration.
+pub(super) fn strip_conf(file_name: &str) -> Option<&str> {
+    file_name
+        .strip_suffix(".conf")
+        .filter(|name| is_program(name))
+}
+
 /// Why a file of another ending cannot be passed over; none when it can.
 pub(super) fn in_another_language(file_name: &str) -> Option<String> {
     let (stem, ending) = file_name.rsplit_once('.')?;
@@ -153,57 +160,13 @@ pub(super) fn is_of_a_step(directory: &str) -> bool {
 }
 
 /// The name in a stem, without its number or version.
-fn named(stem: &str) -> &str {
+pub(super) fn named(stem: &str) -> &str {
     let is_separator = |letter: char| matches!(letter, '_' | '-' | '.' | ' ');
     let rest = match flyway(stem) {
         Some((_, Some(_))) => stem.split_once("__").map_or("", |(_, name)| name),
         _ => digits(stem).map_or(stem, |(_, rest)| rest),
     };
     rest.trim_start_matches(is_separator)
-}
-
-/// Why a file is no step that undoes another by its name, among others with these stems; none when it may be one.
-pub(super) fn undoing(stem: &str, stems: &[String]) -> Option<String> {
-    const WORDS: [&str; 7] = [
-        "backout",
-        "down",
-        "downgrade",
-        "revert",
-        "rollback",
-        "teardown",
-        "undo",
-    ];
-    const SEPARATORS: [char; 4] = ['_', '-', '.', ' '];
-    let name = named(stem).to_ascii_lowercase();
-    if WORDS.contains(&&*name) {
-        return Some(format!(
-            "is called `{name}`, and would run to migrate: name it as the step that it undoes, with `.down.sql` at the end, or \
-             otherwise when it migrates"
-        ));
-    }
-    let at_the_end = name.rsplit_once(SEPARATORS);
-    // What is paid down is no step undone.
-    let at_the_beginning = name
-        .split_once(SEPARATORS)
-        .filter(|(word, _)| *word != "down")
-        .map(|(word, rest)| (rest, word));
-    let mut ways = at_the_end.into_iter().chain(at_the_beginning);
-    let other = ways.find_map(|(undone, word)| {
-        let is_undone = |other: &&String| {
-            let name = named(other).to_ascii_lowercase();
-            let done = ["_up", "-up", ".up", " up"];
-            let done = done.iter().find_map(|up| name.strip_suffix(up));
-            // A step that reverts an earlier one is a step.
-            (word != "revert" || version(other) == version(stem)) && done.unwrap_or(&name) == undone
-        };
-        let is_undoing = WORDS.contains(&word);
-        is_undoing.then(|| stems.iter().find(is_undone)).flatten()
-    })?;
-    Some(format!(
-        "undoes `{other}` by its name, and would run to migrate: call it `{}.down.sql` when it undoes that, or otherwise when it \
-         migrates",
-        other.trim_end_matches("_up").trim_end_matches("-up")
-    ))
 }
 
 /// A name of Flyway's: its prefix, and the version when there is one.

@@ -15,7 +15,7 @@ use super::nearly::{Nearly, nearly};
 use super::role::Role;
 use super::script;
 use super::version::Version;
-use super::{Ignored, StepFile, StepKind, Strange};
+use super::{Ignored, StepFile, StepKind, Strange, undoing};
 use crate::database::Kind;
 use crate::output::printable;
 
@@ -124,7 +124,8 @@ impl Listing {
                     continue;
                 }
                 Ok(metadata)
-                    if file_name::is_program(&file_name) || strip_conf(&file_name).is_some() =>
+                    if file_name::is_program(&file_name)
+                        || file_name::strip_conf(&file_name).is_some() =>
                 {
                     let is_file = metadata.is_file();
                     if let Some(why) = objection(directory, &path, is_file) {
@@ -134,7 +135,7 @@ impl Listing {
                 }
                 Ok(_) | Err(_) => {}
             }
-            if let Some(sql) = strip_conf(&file_name) {
+            if let Some(sql) = file_name::strip_conf(&file_name) {
                 metadata.insert(sql.to_owned(), path);
                 continue;
             }
@@ -194,10 +195,7 @@ impl Listing {
         for (sql, path) in metadata {
             match listing.listed.iter_mut().find(|file| file.file_name == sql) {
                 Some(file) => file.metadata = Some(path),
-                None => listing.ignore(
-                    format!("{sql}.conf"),
-                    "says how a file runs that is not there",
-                ),
+                None => listing.refuse_metadata(&sql, &elsewhere),
             }
         }
         Ok(listing)
@@ -292,12 +290,30 @@ impl Listing {
         Ok(())
     }
 
+    /// A file that says how another runs, which is none of those that run: that other may be called otherwise by mistake.
+    fn refuse_metadata(&mut self, sql: &str, elsewhere: &BTreeSet<String>) {
+        let file_name = format!("{sql}.conf");
+        let is_known = Parts::of(sql).is_some_and(|parts| {
+            parts.undoes
+                || file_name::undone_version(&parts.stem).is_some()
+                || self.baselines.iter().any(|file| file.file_name == sql)
+                || elsewhere.contains(&parts.stem)
+        });
+        match is_known {
+            true => self.ignore(file_name, "says how a file runs that does not run here"),
+            false => self.strange.push(Strange {
+                file_name,
+                why: format!("says how `{sql}` runs, which is not there"),
+            }),
+        }
+    }
+
     /// Refuses files of SQL that undo others by their names, and not in a form that is known here.
     fn refuse_undos(&mut self) {
         let stems: Vec<String> = self.listed.iter().map(|file| file.stem.clone()).collect();
         let (undos, listed) = std::mem::take(&mut self.listed)
             .into_iter()
-            .map(|file| (file_name::undoing(&file.stem, &stems), file))
+            .map(|file| (undoing::undoing(&file.stem, &stems), file))
             .partition::<Vec<_>, _>(|(why, file)| {
                 why.is_some() && file.form == StepKind::Sql && !file.file_name.contains('/')
             });
@@ -408,13 +424,6 @@ fn is_companion(file_name: &str) -> bool {
 
 fn is_hidden(file_name: &str) -> bool {
     file_name.starts_with(['.', '#']) || file_name.ends_with(['~', '#'])
-}
-
-/// The file of which this is Flyway's script configuration.
-fn strip_conf(file_name: &str) -> Option<&str> {
-    file_name
-        .strip_suffix(".conf")
-        .filter(|name| file_name::is_program(name))
 }
 
 /// Why a directory that is no step cannot be passed over; none when it can.

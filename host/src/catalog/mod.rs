@@ -32,7 +32,9 @@ mod sources;
 mod sql;
 mod squashed;
 mod text_order;
+mod undoing;
 mod version;
+mod whole_file;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,6 +62,7 @@ pub use sources::Sources;
 pub use sql::{Section, SqlStep};
 pub use squashed::SquashedStep;
 pub use version::{Version, index_label, step_label};
+pub use whole_file::{write_new, write_over};
 
 /// What form a step has.
 #[derive(

@@ -1,10 +1,10 @@
 //! A new project: a configuration, a first step with rows to test the next ones on, and what runs both in CI.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::Error;
+use super::whole_file::write_all_new;
 
 /// Where the steps of a new project are.
 const MIGRATIONS: &str = "migrations";
@@ -60,19 +60,22 @@ pub fn new_project(directory: &Path, ci: Option<Ci>) -> Result<Vec<PathBuf>, Err
             return Err(Error::ProjectExists { path });
         }
     }
-    let mut made = Vec::new();
+    let mut new: Vec<(PathBuf, &str)> = Vec::new();
     for (name, text) in files {
         let path = directory.join(name);
-        let failed = |source: io::Error| Error::New {
-            path: path.clone(),
-            source,
-        };
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(failed)?;
+            fs::create_dir_all(parent).map_err(|source| failed(&path, source))?;
         }
-        let mut file = File::create_new(&path).map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)?;
-        made.push(path);
+        new.push((path, text));
     }
-    Ok(made)
+    let files = new.iter().map(|(path, text)| (path.as_path(), *text));
+    write_all_new(files).map_err(|(path, source)| failed(path, source))?;
+    Ok(new.into_iter().map(|(path, _)| path).collect())
+}
+
+fn failed(path: &Path, source: io::Error) -> Error {
+    Error::New {
+        path: path.to_owned(),
+        source,
+    }
 }

@@ -10,10 +10,11 @@ mod template;
 mod understood;
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Seeds, file_name};
+use super::whole_file::write_all_new;
+use super::{Error, Seeds, file_name, undoing};
 use manner::Manner;
 
 /// How long the name of a file may be, on the file systems that there are.
@@ -66,13 +67,12 @@ pub fn new_step(
     let manner = Manner::of(directory).map_err(failed(directory))?;
     let stem = manner.next(&name, now)?;
     // What it is to be called must be understood when it is read again.
-    let undoes = file_name::undoing(&stem, &[]).map_or(Ok(()), Err);
+    let undoes = undoing::undoing(&stem, &[]).map_or(Ok(()), Err);
     let understood = file_name::index_and_name(&stem).and(undoes);
     understood.map_err(|why| Error::NewName {
         name: stem.clone(),
         why,
     })?;
-    let mut made = Vec::new();
     let files = match step.language {
         Language::Sql => template::files(&manner, &stem, step.with_reset),
         Language::JavaScript => script::javascript(&stem, &name, step.with_reset),
@@ -89,21 +89,29 @@ pub fn new_step(
             ),
         });
     }
+    let mut new: Vec<(PathBuf, String)> = Vec::new();
     for (file_name, text) in files {
         let path = directory.join(file_name);
-        if let Some(parent) = path.parent().filter(|parent| *parent != directory) {
-            fs::create_dir_all(parent).map_err(failed(parent))?;
-        }
         // The types are there from the second script on.
         let is_types = script::TYPES.iter().any(|types| path.ends_with(types));
         if is_types && path.exists() {
             continue;
         }
-        let mut file = File::create_new(&path).map_err(failed(&path))?;
-        file.write_all(text.as_bytes()).map_err(failed(&path))?;
-        made.push(path);
+        if let Some(parent) = path.parent().filter(|parent| *parent != directory) {
+            fs::create_dir_all(parent).map_err(failed(parent))?;
+        }
+        new.push((path, text));
     }
-    Ok(made)
+    let files = new
+        .iter()
+        .map(|(path, text)| (path.as_path(), text.as_str()));
+    write_all_new(files).map_err(|(path, error)| {
+        // A directory of the step's own goes with its files.
+        let own = path.parent().filter(|parent| *parent != directory);
+        let _ = own.map(fs::remove_dir);
+        failed(path)(error)
+    })?;
+    Ok(new.into_iter().map(|(path, _)| path).collect())
 }
 
 /// A name as files have it: small letters, digits and underscores.

@@ -41,6 +41,13 @@ impl Sources {
         !self.tenant_migrations.is_empty() || !self.tenant_scripts.is_empty()
     }
 
+    /// The directory, where there is no other.
+    pub fn only_directory(&self) -> Option<PathBuf> {
+        let mut all = self.settings().into_iter().flat_map(|(.., all)| all);
+        let only = all.next().filter(|_| all.next().is_none())?;
+        Some(self.base.join(normal(only)))
+    }
+
     fn settings(&self) -> [(&'static str, SourceKind, &[String]); 4] {
         [
             (

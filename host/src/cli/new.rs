@@ -53,16 +53,22 @@ pub(super) fn run(
         );
     }
     let config = global.config()?;
-    if config.tenancy(false).is_some() && global.migrations.is_none() {
-        return Err(anyhow::anyhow!(
-            "the files of `[sources]` have several directories: say in which one to begin a step with `--migrations DIR`"
-        )
-        .into());
-    }
+    let sources = config
+        .tenancy(false)
+        .filter(|_| global.migrations.is_none())
+        .map(|tenancy| tenancy.sources);
+    let directory = match sources {
+        None => config.migrations.clone(),
+        Some(sources) => sources.only_directory().ok_or_else(|| {
+            anyhow::anyhow!(
+                "the files of `[sources]` have several directories: say in which one to begin a step with `--migrations DIR`"
+            )
+        })?,
+    };
     let now = journal::now() / 1_000;
     let seeds = config.seeds();
     let made = catalog::new_step(
-        &config.migrations,
+        &directory,
         &arguments.name,
         catalog::NewStep {
             language: arguments.language(),

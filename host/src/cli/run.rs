@@ -12,7 +12,7 @@ use super::{
     AllowanceArguments, CommandError, ExtentArguments, FAILED, GlobalArguments, Manner, REFUSED,
     TenancyArguments, TransformArguments,
 };
-use crate::catalog::index_label;
+use crate::catalog::{index_label, step_label};
 use crate::database::Stop;
 use crate::engine::{
     Command, Extent, Observer, Order, Overview, Progress, Several, State, StepOverview,
@@ -186,13 +186,18 @@ pub(super) async fn run(
             }
         });
     }
+    // Also where there was nothing to do: an earlier run may not have been able to write it.
     if let Target::Here(engine) = &target
-        && (report.outcome == Outcome::Done && report.run.is_some() || done.is_any())
+        && (report.outcome == Outcome::Done && !engine.target_is_new() || done.is_any())
         && let Some(file) = &schema_file
         && let Err(error) = super::schema::keep(engine, file).await
     {
+        let before = match report.run {
+            Some(_) => "what was run is kept",
+            None => "there was nothing to do",
+        };
         let message = format!(
-            "what was run is kept, but its schema is not written down: {}",
+            "{before}, but the schema is not written down: {}",
             error.message
         );
         return Err(CommandError {
@@ -212,17 +217,27 @@ pub(super) async fn run(
 fn pending(overview: &Overview) -> String {
     let mut pending = overview.planned(&Extent::All).unwrap_or_default();
     pending.retain(|step| !step.is_script() || step.is_due());
-    let migrated = |step: &&StepOverview| step.progress == Progress::Migrated;
-    let last = overview.steps.iter().rfind(migrated);
+    let mut steps = overview.steps.iter();
+    let last = steps.rposition(|step| step.progress == Progress::Migrated);
     let them = match pending.len() {
         1 => "1 step is".to_owned(),
         count => format!("{count} steps are"),
     };
-    match last {
-        None => format!(": {them} pending"),
-        Some(last) => format!(
-            ": {them} pending; `wasmigrate finalize --to {}` makes final what is migrated, without `--to` it runs the rest first",
-            index_label(last.index)
+    let Some((last, before)) = last.and_then(|last| {
+        let step = overview.steps.get(last)?;
+        Some((index_label(step.index), overview.steps.get(..last)?))
+    }) else {
+        return format!(": {them} pending");
+    };
+    let is_pending = |step: &&StepOverview| step.progress == Progress::Pending && !step.is_script();
+    match before.iter().find(is_pending) {
+        None => format!(
+            ": {them} pending; `wasmigrate finalize --to {last}` makes final what is migrated, without `--to` it runs the rest first"
+        ),
+        Some(step) => format!(
+            ": {them} pending, `{}` before what is migrated; `wasmigrate finalize --to {last} --out-of-order` runs it, too, and makes \
+             them final",
+            step_label(step.index, &step.name)
         ),
     }
 }

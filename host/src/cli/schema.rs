@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::terminal::{Terminal, printable_lines};
 use super::{CommandError, GlobalArguments, Manner, REFUSED};
 use crate::catalog::Allowances;
-use crate::config::{Config, DEFAULT_FILE};
+use crate::config::{Config, DEFAULT_FILE, named_by_variable};
 use crate::engine::Engine;
 
 #[derive(Debug, Args)]
@@ -80,10 +80,13 @@ pub(super) async fn run(
     }
 }
 
-/// Writes the schema to the file that the settings name for it, after a run.
+/// Writes the schema to the file that the settings name for it, after a run, unless it holds that already.
 pub(super) async fn keep(engine: &Engine, file: &Path) -> Result<(), CommandError> {
     let dump = engine.dump_schema().await?;
-    write(file, &dump)?;
+    let is_regular = std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
+    if !is_regular || std::fs::read_to_string(file).ok().as_ref() != Some(&dump) {
+        write(file, &dump)?;
+    }
     Ok(())
 }
 
@@ -95,7 +98,7 @@ pub(super) fn refuse_place(
 ) -> anyhow::Result<()> {
     let shown = file.display();
     let file = real(file);
-    let variable = std::env::var_os("WASMIGRATE_CONFIG").map(PathBuf::from);
+    let variable = named_by_variable(|name| std::env::var(name).ok());
     let named = global.config.clone().or(variable);
     if file == real(&named.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))) {
         bail!("the schema cannot be written to `{shown}`: it is the configuration");
@@ -106,6 +109,16 @@ pub(super) fn refuse_place(
     {
         bail!(
             "the schema cannot be written to `{shown}`: in the directory of steps it would be taken for one"
+        );
+    }
+    if let Some(directory) = file
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        && !directory.is_dir()
+    {
+        bail!(
+            "the schema cannot be written to `{shown}`: there is no directory `{}`",
+            directory.display()
         );
     }
     let is_regular = std::fs::metadata(&file).is_ok_and(|metadata| metadata.is_file());

@@ -1,7 +1,5 @@
 //! `squash`: makes a baseline of the first steps, for new databases.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::path::Path;
 
 use clap::Args;
@@ -9,6 +7,7 @@ use clap::Args;
 use super::run::cancel_on_signal;
 use super::terminal::Terminal;
 use super::{CommandError, GlobalArguments, REFUSED};
+use crate::catalog::write_new;
 use crate::database::{Location, Stop};
 use crate::engine::StepReference;
 use crate::rehearsal::Rehearsal;
@@ -114,10 +113,6 @@ pub(super) fn run(
 
 /// Writes a new file; never over another one.
 fn write(path: &Path, text: &str) -> Result<(), CommandError> {
-    let made = File::create_new(path).and_then(|mut file| {
-        let written = file.write_all(text.as_bytes());
-        // Half of it would be taken for all.
-        written.inspect_err(|_| drop(std::fs::remove_file(path)))
-    });
+    let made = write_new(path, text);
     made.map_err(|error| anyhow::anyhow!("cannot make `{}`: {error}", path.display()).into())
 }

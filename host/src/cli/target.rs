@@ -7,9 +7,9 @@ use super::terminal::Terminal;
 use crate::client::Client;
 use crate::database::Stop;
 use crate::engine::{
-    Adoption, BaselineOrder, Engine, Extent, HistoryEntry, ImportOrder, Observer, Order, Overview,
-    Rehearsal, Repair, RepairOrder, Report, StepAdvice, TenantAdded, TenantOverview, TenantRemoved,
-    Verified,
+    Adoption, BaselineOrder, Engine, Extent, HistoryEntry, ImportOrder, NewTenant, Observer, Order,
+    Overview, Rehearsal, Repair, RepairOrder, Report, StepAdvice, TenantAdded, TenantOverview,
+    TenantRemoved, Verified,
 };
 use crate::journal::{BadRow, OutputLine};
 
@@ -143,17 +143,16 @@ impl Target {
 
     pub(super) async fn add_tenant(
         &self,
-        name: &str,
-        adopt: bool,
+        tenant: &NewTenant,
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<TenantAdded, CommandError> {
         Ok(match self {
             Self::Here(engine) => {
-                let added = engine.add_tenant(name, adopt, observer, stop);
-                TenantAdded::new(name, &added.await?)
+                let added = engine.add_tenant(tenant.clone(), observer, stop);
+                TenantAdded::new(&tenant.name, &added.await?)
             }
-            Self::There { client, .. } => client.add_tenant(name, adopt)?,
+            Self::There { client, .. } => client.add_tenant(tenant)?,
         })
     }
 

@@ -9,7 +9,7 @@ use super::target::Target;
 use super::terminal::{Terminal, printable_lines, time};
 use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::database::Stop;
-use crate::engine::TenantOverview;
+use crate::engine::{NewTenant, TenantOverview};
 use crate::output::counted;
 
 #[derive(Debug, Args)]
@@ -26,9 +26,12 @@ enum TenantsCommand {
     Add {
         /// Its name
         name: String,
-        /// Take over a schema that exists
+        /// Take over a schema, or a file, that exists
         #[arg(long)]
         adopt: bool,
+        /// Write the files for tenants down as applied in it, and run none of them
+        #[arg(long)]
+        applied: bool,
     },
     /// Remove a tenant from all further runs; its data stays as it is, and the history keeps what was applied for it
     Remove {
@@ -54,9 +57,18 @@ pub(super) async fn run(
             list(&target.tenants().await?, terminal);
             Ok(0)
         }
-        Some(TenantsCommand::Add { name, adopt }) => {
+        Some(TenantsCommand::Add {
+            name,
+            adopt,
+            applied,
+        }) => {
             begin(&target, terminal, &stop).await?;
-            add(&target, name, *adopt, terminal, &stop).await
+            let tenant = NewTenant {
+                name: name.clone(),
+                adopt: *adopt,
+                applied: *applied,
+            };
+            add(&target, &tenant, terminal, &stop).await
         }
         Some(TenantsCommand::Remove { name }) => {
             begin(&target, terminal, &stop).await?;
@@ -78,19 +90,25 @@ async fn begin(target: &Target, terminal: &Terminal, stop: &Stop) -> Result<(), 
 /// Adds a tenant.
 async fn add(
     target: &Target,
-    name: &str,
-    adopt: bool,
+    tenant: &NewTenant,
     terminal: &Terminal,
     stop: &Stop,
 ) -> Result<u8, CommandError> {
     let added = target
-        .add_tenant(name, adopt, Arc::clone(&terminal.observer()), stop)
+        .add_tenant(tenant, Arc::clone(&terminal.observer()), stop)
         .await?;
+    let done = match tenant.applied {
+        true => ("wrote", " down as applied in it"),
+        false => ("applied", " to it"),
+    };
     match terminal.json() {
         true => terminal.document(&added),
         false => terminal.line(&format!(
-            "added the tenant {name}, and applied {} to it{}",
+            "added the tenant {}, and {} {}{}{}",
+            tenant.name,
+            done.0,
             counted(added.files, "file", "files"),
+            done.1,
             match usize::try_from(added.had).unwrap_or(usize::MAX) {
                 0 => String::new(),
                 had => format!("; it had {} already", counted(had, "file", "files")),

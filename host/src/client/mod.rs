@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::engine::{
-    Adoption, BaselineOrder, Extent, HistoryEntry, ImportOrder, Overview, Rehearsal, Repair,
-    RepairOrder, StepAdvice, TenantAdded, TenantOverview, TenantRemoved, Verified,
+    Adoption, BaselineOrder, Extent, HistoryEntry, ImportOrder, NewTenant, Overview, Rehearsal,
+    Repair, RepairOrder, StepAdvice, TenantAdded, TenantOverview, TenantRemoved, Verified,
 };
 use crate::journal::{BadRow, OutputLine};
 use crate::output::without_secrets;
@@ -125,8 +125,8 @@ impl Client {
     }
 
     /// Adds a tenant, and applies the files for tenants to it.
-    pub fn add_tenant(&self, name: &str, adopt: bool) -> Result<TenantAdded> {
-        self.post("tenants", &json!({ "name": name, "adopt": adopt }), None)
+    pub fn add_tenant(&self, tenant: &NewTenant) -> Result<TenantAdded> {
+        self.post("tenants", &json!(tenant), None)
     }
 
     /// Removes a tenant, and touches nothing of it.

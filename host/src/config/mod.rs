@@ -263,7 +263,7 @@ impl Config {
         let variable = |name: &str| all.get(name).cloned().or_else(|| beside.get(name));
         let named = file
             .map(Path::to_owned)
-            .or_else(|| all.get("WASMIGRATE_CONFIG").map(PathBuf::from));
+            .or_else(|| named_by_variable(|name| all.get(name).cloned()));
         let path = named.clone().unwrap_or_else(default_file);
         let mut warnings = Vec::new();
         let mut all_seeds = Vec::new();
@@ -398,6 +398,12 @@ impl Config {
             self.cache = user_cache().unwrap_or_default();
         }
     }
+}
+
+/// The file that a variable names; an empty one names none.
+pub fn named_by_variable(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let named = variable(variables::CONFIG).filter(|path| !path.is_empty());
+    named.map(PathBuf::from)
 }
 
 /// Our own file, but for a directory that has only the other tool's.

@@ -8,6 +8,9 @@ use super::{ENVIRONMENT, Error, service_links};
 
 const PREFIX: &str = "WASMIGRATE_";
 
+/// The variable that names the file.
+pub(super) const CONFIG: &str = "WASMIGRATE_CONFIG";
+
 /// The tables of the file, all of whose keys have variables.
 const SECTIONS: [&str; 14] = [
     "gate",
@@ -37,7 +40,7 @@ pub(super) fn set_all(
         let Some(rest) = name.strip_prefix(PREFIX) else {
             continue;
         };
-        if name == "WASMIGRATE_CONFIG" || name == ENVIRONMENT {
+        if name == CONFIG || name == ENVIRONMENT {
             continue;
         }
         match set(table, defaults, name, text) {
@@ -91,7 +94,13 @@ fn set(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<()
             defaults.get(section).and_then(Value::as_table),
         ),
     };
-    let value = match (section, defaults.and_then(|defaults| defaults.get(&key))) {
+    let default = defaults.and_then(|defaults| defaults.get(&key));
+    // `NAME: ${OTHER:-}` of a compose file names nothing: an empty text may be meant, another empty value or a target cannot.
+    let is_text = matches!(default, Some(Value::String(_)) | None);
+    if text.is_empty() && ((section.is_none() && key == "database") || !is_text) {
+        return Ok(());
+    }
+    let value = match (section, default) {
         (Some("settings"), _) | (_, Some(Value::String(_))) => Value::String(text.to_owned()),
         // They have no default.
         (Some("sources"), None) if key == "order" => Value::String(text.to_owned()),

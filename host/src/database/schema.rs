@@ -45,6 +45,11 @@ impl Schema {
         self.form
     }
 
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.things.is_empty()
+    }
+
     /// How messages call a thing of it.
     fn called(&self, name: &str, lines: &BTreeSet<String>) -> String {
         match self.form {

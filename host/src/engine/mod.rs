@@ -115,8 +115,8 @@ pub use step_reference::StepReference;
 pub use steps::{StepDetails, StepOnDisk};
 pub use supervisor::{Started, Supervisor};
 pub use tenants::{
-    Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, RolloutStrategy, RunFile, Source,
-    TenancyOptions, TenantAdded, TenantOverview, TenantRemoved,
+    Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, NewTenant, RolloutStrategy, RunFile,
+    Source, TenancyOptions, TenantAdded, TenantOverview, TenantRemoved,
 };
 pub use verify::Verified;
 
@@ -248,21 +248,14 @@ impl Engine {
         tenants::tenants(self, self.tenancy()?).await
     }
 
-    /// Adds a tenant, and applies the files for tenants to it. It takes over a schema that exists only when it is told to.
+    /// Adds a tenant, and applies the files for tenants to it. It takes over what exists only when it is told to.
     pub async fn add_tenant(
         &self,
-        name: &str,
-        adopts_schema: bool,
+        tenant: NewTenant,
         observer: Arc<dyn Observer>,
         stop: &Stop,
     ) -> Result<Applied, ApplyError> {
-        let order = ApplyOrder {
-            mode: ApplyMode::Apply,
-            new_tenant: Some(name.to_owned()),
-            adopts_schema,
-            strategy: None,
-        };
-        self.apply(order, observer, stop).await
+        self.apply(tenant.into(), observer, stop).await
     }
 
     /// Removes a tenant: no run serves it any more. Its data stays as it is, and the journal keeps what was applied for it.
@@ -335,7 +328,7 @@ impl Engine {
     pub async fn unadopted(&self) -> Result<Option<String>, RunError> {
         let stop = Stop::default();
         let snapshot = self.snapshot(&stop).await?;
-        Ok(adopt::unadopted(self, &snapshot, &stop).await?)
+        adopt::unadopted(self, &snapshot, &stop).await
     }
 
     /// Runs the pending steps in a transaction that is rolled back. The target's other writers wait meanwhile.

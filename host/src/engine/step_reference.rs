@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::catalog::{StepKind, Version, step_label};
 
 /// Which step is meant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum StepReference {
     /// The step with this index.
@@ -50,6 +51,38 @@ impl StepReference {
                 is_number || label == *text || label == stem || name == text || has_version(text)
             }
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for StepReference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Read)
+    }
+}
+
+/// Reads a reference, and says what one is where there is none.
+struct Read;
+
+impl Visitor<'_> for Read {
+    type Value = StepReference;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a step: its index, its version or its name")
+    }
+
+    fn visit_u64<E: Error>(self, index: u64) -> Result<StepReference, E> {
+        Ok(StepReference::Index(index))
+    }
+
+    fn visit_i64<E: Error>(self, index: i64) -> Result<StepReference, E> {
+        let is_none = |_| E::invalid_value(Unexpected::Signed(index), &self);
+        u64::try_from(index)
+            .map(StepReference::Index)
+            .map_err(is_none)
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<StepReference, E> {
+        Ok(StepReference::Name(name.to_owned()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Engine, sql_step};
+use super::{Engine, RunError, sql_step};
 use crate::catalog::{StepFile, StepKind};
 
 /// What was found in files before, by their digests: a service is asked again and again.
@@ -34,6 +34,29 @@ impl Engine {
         found.sort();
         *known = judged;
         found
+    }
+
+    /// Refuses files of which one would fail for certain, before there is a run, or even a target.
+    pub(super) fn refuse_unfit<'f>(
+        &self,
+        files: impl Iterator<Item = &'f StepFile>,
+    ) -> Result<(), RunError> {
+        for file in files.filter(|file| file.kind == StepKind::Sql) {
+            let digests = self.remembered_digests();
+            // What cannot be read is told by the run.
+            let Ok((bytes, _)) = digests.read(file) else {
+                continue;
+            };
+            let Ok(read) = sql_step::read(&*self.database, &self.options, file, &bytes) else {
+                continue;
+            };
+            if let Some(refusal) = read.refusal {
+                let phase = refusal.phase;
+                let failure = refusal.into_failure().of(&file.label(), phase);
+                return Err(RunError::Step(Box::new(failure)));
+            }
+        }
+        Ok(())
     }
 
     fn judged(&self, file: &StepFile) -> Option<String> {

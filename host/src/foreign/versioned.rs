@@ -67,11 +67,12 @@ pub(super) async fn expect(session: &mut dyn Session, tool: Tool, table: &Table)
     };
     let is_here = |mark: &&str| columns.iter().any(|name| name == mark);
     let missing = marks(tool).iter().find(|mark| !is_here(mark));
-    let is_golang_migrate = tool == Tool::Dbmate && is_here(&"dirty");
+    let is_golang_migrate = matches!(tool, Tool::Dbmate | Tool::Rails) && is_here(&"dirty");
     match (missing, is_golang_migrate) {
         (None, false) => Ok(()),
         (None, true) => Err(Error::invalid_argument(format!(
-            "`{table}` has a column `dirty`: it is the table of golang-migrate, not of dbmate"
+            "`{table}` has a column `dirty`: it is the table of golang-migrate, not of {}",
+            tool.as_str()
         ))),
         (Some(missing), _) => Err(Error::invalid_argument(format!(
             "`{table}` has no column `{missing}`: it is not the table of {}",

@@ -6,15 +6,12 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use serde::Deserialize;
 
 use super::Service;
 use super::body::read_body;
 use super::problem::Problem;
 use crate::database::Stop;
-use crate::engine::{
-    ApplyMode, ApplyOrder, TenantAdded, TenantOverview, TenantRemoved, Unobserved,
-};
+use crate::engine::{NewTenant, TenantAdded, TenantOverview, TenantRemoved, Unobserved};
 
 /// The tenants, and where each stands.
 #[utoipa::path(get, path = "/api/v1/tenants", tag = "native", responses((status = 200, body = [TenantOverview]), (status = 401, body = Problem), (status = 409, body = Problem), (status = 503, body = Problem)), security(("token" = []), ("password" = [])))]
@@ -25,16 +22,6 @@ pub(super) async fn list(
         .supervisor
         .ask(async |engine| engine.tenants().await);
     Ok(Json(tenants.await?))
-}
-
-/// A tenant to add.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewTenant {
-    name: String,
-    /// Whether to take over a schema that exists.
-    #[serde(default)]
-    adopt: bool,
 }
 
 /// Removes a tenant: no run serves it any more. Its data stays as it is, and the history keeps what was applied for it.
@@ -58,13 +45,8 @@ pub(super) async fn add(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<(StatusCode, Json<TenantAdded>), Problem> {
-    let NewTenant { name, adopt } = read_body(request).await?;
-    let order = ApplyOrder {
-        mode: ApplyMode::Apply,
-        new_tenant: Some(name.clone()),
-        adopts_schema: adopt,
-        strategy: None,
-    };
-    let applied = service.supervisor.apply(order).await?;
+    let tenant: NewTenant = read_body(request).await?;
+    let name = tenant.name.clone();
+    let applied = service.supervisor.apply(tenant.into()).await?;
     Ok((StatusCode::CREATED, Json(TenantAdded::new(&name, &applied))))
 }

@@ -83,6 +83,29 @@ async fn read(
     Ok(runs)
 }
 
+/// The runs of these commands that came to their end, the newest first.
+pub async fn runs_done(session: &mut dyn Session, commands: &[&str]) -> Result<Vec<i64>> {
+    if schema::version(session).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let places: Vec<String> = (2..)
+        .zip(commands)
+        .map(|(place, _)| format!("${place}"))
+        .collect();
+    let mut parameters = vec![Outcome::Done.as_str().into()];
+    parameters.extend(commands.iter().map(|command| Value::from(*command)));
+    let rows = tables(session)
+        .rows(
+            &format!(
+                "SELECT id FROM wasmigrate_run WHERE outcome = $1 AND command IN ({}) ORDER BY id DESC",
+                places.join(", ")
+            ),
+            &parameters,
+        )
+        .await?;
+    Ok(rows.iter().flatten().map(number).collect())
+}
+
 /// The attempts of one run, in their order.
 pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<AttemptRecord>> {
     let rows = tables(session)

@@ -34,7 +34,9 @@ use tables::tables;
 
 pub use commit::{Committable, Fenced, NoStep, PendingOutput, Sealed};
 pub use fingerprint::{Fingerprint, fingerprint};
-pub use history::{has_attempt, read_attempts, read_runs, run_of_tenants, write_attempt};
+pub use history::{
+    has_attempt, read_attempts, read_runs, run_of_tenants, runs_done, write_attempt,
+};
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
 pub use output::{last_place, last_written, read_output, write_output};
@@ -58,9 +60,9 @@ pub use tenants::{
     last_applied, last_reset, last_unfinished, make_schema, migrating_runs, query_applied,
     read_all_of_tenant, read_applied, read_applied_beside, read_applied_by, read_applied_for,
     read_applied_of, read_failures, read_repeated, read_scripts_since, read_sources, read_tenants,
-    read_unfinalized, remove_tenant, removed_tenants, reserved_words, set_applied_aside,
-    set_source_kind, set_tenant_aside, update_applied, whole_schema, whole_schema_in,
-    write_applied, write_failure, write_source, write_tenant,
+    read_unfinalized, remove_tenant, removed_tenants, reserved_words, serves_anybody,
+    set_applied_aside, set_source_kind, set_tenant_aside, update_applied, whole_schema,
+    whole_schema_in, write_applied, write_failure, write_source, write_tenant,
 };
 pub use transformations::{
     BadRow, Range, TransformationRecord, advance_range, begin_transformation, count_bad_rows,

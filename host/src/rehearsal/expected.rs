@@ -19,6 +19,7 @@ use super::scratch::ScratchServer;
 use super::snapshot::{Words, canonical, differences, logical};
 use super::trial::snapshot;
 use super::{Error, parallel};
+use crate::catalog::write_over;
 use crate::database::{Access, Authority, Content, Database, Row, Stop, Table, Value};
 
 const WORDS: Words = Words {
@@ -316,7 +317,7 @@ fn write(case: &Case, path: &Path) -> Result<(), Error> {
     if std::fs::symlink_metadata(path).is_ok() {
         (case.fixture.check(path)).map_err(|error| failed(error.to_string()))?;
     }
-    std::fs::write(path, text).map_err(|error| failed(error.to_string()))
+    write_over(path, &text).map_err(|error| failed(error.to_string()))
 }
 
 /// The columns that the rows of a table name; none when the table is to be empty.

@@ -186,11 +186,13 @@ fn a_table_of_another_name_is_named() {
 
 #[test]
 fn the_table_of_another_tool_is_recognised() {
-    NUMBERED_GOLANG_MIGRATE
-        .place()
-        .run(&["import", "--from", "dbmate"])
-        .ends_with(2)
-        .and_says("it is the table of golang-migrate, not of dbmate");
+    for tool in ["dbmate", "rails"] {
+        NUMBERED_GOLANG_MIGRATE
+            .place()
+            .run(&["import", "--from", tool])
+            .ends_with(2)
+            .and_says(&format!("it is the table of golang-migrate, not of {tool}"));
+    }
     NUMBERED_DBMATE
         .place()
         .run(&["import", "--from", "golang-migrate"])

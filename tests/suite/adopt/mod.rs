@@ -1,5 +1,6 @@
 //! Databases that were migrated before wasmigrate came: by hand, or by another tool.
 
+mod ahead;
 mod baseline;
 mod begun;
 mod crash;

@@ -283,3 +283,37 @@ fn flyways_manner_is_kept() {
         .and_says("V1__a is included");
     assert!(place.has_table("a") && place.has_table("c"));
 }
+
+/// A target that has only some of the steps, and none of their files.
+#[test]
+fn a_way_out_is_named_that_can_be_gone() {
+    let files = [
+        ("0001_a.sql", "CREATE TABLE a (b INTEGER);"),
+        ("0002_b.sql", "CREATE TABLE b (c INTEGER);"),
+    ];
+    let place = Place::new();
+    let put_back = || {
+        for (name, text) in files {
+            place.write_step(name, text.as_bytes());
+        }
+    };
+    put_back();
+    place.run(&["migrate", "--to", "1"]).ends_with(0);
+    let baseline = Place::in_sql_of(
+        "0002_all.baseline.sqlite.sql",
+        "0002_all.baseline.postgres.sql",
+    );
+    place.write_step(
+        baseline,
+        b"CREATE TABLE a (b INTEGER); CREATE TABLE b (c INTEGER);",
+    );
+    for (name, _) in files {
+        std::fs::remove_file(place.step(name)).unwrap();
+    }
+    place
+        .run(&["baseline", "--through", "2"])
+        .ends_with(2)
+        .and_says("put back its file and those of the steps that are with it in a baseline");
+    put_back();
+    place.run(&["finalize"]).ends_with(0);
+}

@@ -49,6 +49,18 @@ fn a_dump_runs_as_it_is() {
 }
 
 #[test]
+fn a_dump_of_a_target_is_refused_with_what_leaves_the_journal_out() {
+    let original = Place::new().with_sql("0001_a.sql", APPLICATION);
+    original.run(&["migrate"]).ends_with(0);
+    let place = Place::new().with_sql("0001_base.sql", &dump(&original, &[]));
+    let way = "--exclude-schema=wasmigrate";
+    place.run(&["migrate"]).ends_with(2).and_says(way);
+    place.write_step("0001_base.sql", dump(&original, &[way]).as_bytes());
+    place.run(&["migrate"]).ends_with(0);
+    assert!(place.has_table("person"));
+}
+
+#[test]
 fn a_dump_with_large_objects_runs_as_it_is() {
     let original = Place::new().with_data(APPLICATION);
     original

@@ -207,3 +207,75 @@ fn no_file_of_a_new_tenant_runs_before_one_that_is_pending_and_comes_first() {
     place.run(&["tenants", "add", "beta"]).ends_with(0);
     assert_eq!(place.sum("beta"), "11");
 }
+
+/// What goose has done for a tenant before it is one.
+const GOOSE: &str = "CREATE TABLE {schema}goose_db_version (id INTEGER, version_id BIGINT, is_applied BOOLEAN, tstamp TIMESTAMP);
+     INSERT INTO {schema}goose_db_version VALUES (1, 0, true, '2026-01-02 03:04:05'), (2, 1, true, '2026-01-02 03:04:05');";
+
+#[test]
+fn what_another_tool_has_done_for_a_tenant_does_not_run_again() {
+    let place = counting().with_tenants(&["first"]);
+    match application::kind() {
+        Kind::Postgres => {
+            place.connect().run(&format!(
+                "CREATE SCHEMA acme; {}",
+                GOOSE.replace("{schema}", "acme.")
+            ));
+        }
+        Kind::Sqlite => {
+            let path = place.path().join("wasmigrate.db.tenants/acme.db");
+            let file = rusqlite::Connection::open(path).unwrap();
+            file.execute_batch(&GOOSE.replace("{schema}", "")).unwrap();
+        }
+    }
+    place
+        .run(&["tenants", "add", "acme", "--adopt"])
+        .ends_with(2)
+        .and_says("goose_db_version` says that goose has migrated")
+        .and_says("wasmigrate tenants add acme --adopt --applied");
+    place
+        .run(&["tenants", "add", "acme", "--adopt", "--applied"])
+        .ends_with(0)
+        .and_says("wrote 1 file down as applied");
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("nothing to do");
+}
+
+mod sqlite {
+    use super::*;
+
+    #[test]
+    fn a_file_that_exists_is_taken_over_only_when_that_is_said() {
+        let place = counting().with_tenants(&["first"]);
+        let path = place.path().join("wasmigrate.db.tenants/acme.db");
+        let file = rusqlite::Connection::open(&path).unwrap();
+        file.execute_batch("CREATE TABLE invoice (id INTEGER)")
+            .unwrap();
+        drop(file);
+        let before = std::fs::read(&path).unwrap();
+        place
+            .run(&["tenants", "add", "acme"])
+            .ends_with(2)
+            .and_says("acme.db exists already")
+            .and_says("--adopt");
+        assert!(std::fs::read(&path).unwrap() == before);
+        assert_eq!(place.texts("SELECT name FROM wasmigrate_tenant"), ["first"]);
+        place
+            .run(&["tenants", "add", "nobody", "--adopt"])
+            .ends_with(2)
+            .and_says("there is no file of `nobody` that could be taken over");
+        place
+            .run(&["tenants", "add", "acme", "--adopt"])
+            .ends_with(0);
+        assert_eq!(place.sum("acme"), "1");
+        // An empty file holds nothing that could be taken over by mistake.
+        drop(
+            rusqlite::Connection::open(place.path().join("wasmigrate.db.tenants/empty.db"))
+                .unwrap(),
+        );
+        std::fs::write(place.path().join("wasmigrate.db.tenants/empty.db"), "").unwrap();
+        place.run(&["tenants", "add", "empty"]).ends_with(0);
+    }
+}

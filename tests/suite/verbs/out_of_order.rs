@@ -186,3 +186,19 @@ fn nothing_is_undone_under_a_late_step_that_is_final() {
     assert!(place.has_table("c"));
     place.run(&["finalize"]).ends_with(0);
 }
+
+#[test]
+fn what_is_said_after_a_late_step_was_reset_can_be_done() {
+    let place = late();
+    std::fs::remove_file(place.step("0005_e.sql")).unwrap();
+    place.run(&["migrate", "--out-of-order"]).ends_with(0);
+    place
+        .run(&["reset", "--steps", "1"])
+        .ends_with(0)
+        .and_says("`0003_c` before what is migrated")
+        .and_says("`wasmigrate finalize --to 0004 --out-of-order`");
+    place
+        .run(&["finalize", "--to", "0004", "--out-of-order"])
+        .ends_with(0)
+        .and_says("the state is finalized");
+}

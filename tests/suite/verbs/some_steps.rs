@@ -221,6 +221,15 @@ fn a_service_takes_the_same() {
     ] {
         assert_eq!(start(wrong).status, status);
     }
+    let answer = start(json!({ "command": "migrate", "to": -1 }));
+    assert_eq!(answer.status, 422);
+    assert!(
+        answer
+            .json()
+            .to_string()
+            .contains("expected a step: its index"),
+        "{answer:?}"
+    );
     let answer = start(json!({ "command": "finalize", "to": "0002" }));
     service.outcome(answer.json()["run"].as_i64().unwrap());
     is_final(&place, "ab");

@@ -9,7 +9,7 @@ use super::owned;
 use super::statements::{self, Piece};
 
 /// Statements that begin so are refused, with the reason.
-const REFUSED: [(&[&str], &str); 28] = [
+const REFUSED: [(&[&str], &str); 29] = [
     (&["BEGIN"], TRANSACTION),
     (&["START"], TRANSACTION),
     (&["COMMIT"], TRANSACTION),
@@ -36,6 +36,10 @@ const REFUSED: [(&[&str], &str); 28] = [
     (&["UNLISTEN"], SESSION),
     (&["LOAD"], "a step cannot load code into the server"),
     (&["ALTER", "SYSTEM"], "a step works on the target alone"),
+    (
+        &["CREATE", "SUBSCRIPTION"],
+        "it works on another server, while a step works on the target alone",
+    ),
     (&["CREATE", "DATABASE"], "a step works on the target alone"),
     (&["DROP", "DATABASE"], "a step works on the target alone"),
 ];

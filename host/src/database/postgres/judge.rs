@@ -13,13 +13,14 @@ const BOTH: &str = "the file asks to run outside a transaction, and in one of it
 /// Judges a script by its text alone. `decide` is told what it needs, and says whether it runs in a transaction.
 ///
 /// How the server reads strings is known only where there is a connection: what is a mistake in one reading alone is told when
-/// it runs. So is what stands in the way of the journal where that has another name.
+/// it runs. So is what stands in the way of the journal where that is not in the schema `journal`.
 pub(super) fn judge(
     script: &str,
+    journal: &str,
     decide: &mut dyn FnMut(TransactionNeed) -> bool,
 ) -> Result<(), ScriptError> {
     let mut decided = true;
-    let judged = judge_by(script, Rules::default(), &mut |need| {
+    let judged = judge_by(script, journal, Rules::default(), &mut |need| {
         decided = decide(need);
         decided
     });
@@ -27,12 +28,13 @@ pub(super) fn judge(
         let other = Rules {
             standard_strings: false,
         };
-        judge_by(script, other, &mut |_| decided).map_err(|_| error)
+        judge_by(script, journal, other, &mut |_| decided).map_err(|_| error)
     })
 }
 
 fn judge_by(
     script: &str,
+    journal: &str,
     rules: Rules,
     decide: &mut dyn FnMut(TransactionNeed) -> bool,
 ) -> Result<(), ScriptError> {
@@ -68,7 +70,11 @@ fn judge_by(
             true => around::admit_inside(&words),
             false => Ok(()),
         };
-        guard::check_words(words, piece.rows.is_some(), Host::default())
+        let host = Host {
+            journal: Some(journal),
+            ..Host::default()
+        };
+        guard::check_words(words, piece.rows.is_some(), host)
             .and(fits)
             .map_err(|error| ScriptError::at(script, piece.at.clone(), error))?;
     }

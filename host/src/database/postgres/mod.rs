@@ -86,6 +86,9 @@ pub(super) use lexer::dollar_tag;
 pub use pool::{Postgres, PostgresOptions};
 pub use throwaway::Keeper;
 
+/// Where the journal is as a rule: see `home`.
+const USUAL_JOURNAL: &str = "wasmigrate";
+
 #[async_trait]
 impl Database for Postgres {
     fn name(&self) -> &str {
@@ -117,7 +120,8 @@ impl Database for Postgres {
         script: &str,
         decide: &mut dyn FnMut(TransactionNeed) -> bool,
     ) -> std::result::Result<(), ScriptError> {
-        judge::judge(script, decide)
+        let journal = self.0.options.journal_schema.as_deref();
+        judge::judge(script, journal.unwrap_or(USUAL_JOURNAL), decide)
     }
 
     fn tenant(&self, _name: &str) -> Option<Arc<dyn Database>> {

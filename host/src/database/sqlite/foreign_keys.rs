@@ -198,7 +198,9 @@ fn violated(table: &str, violations: &[&Violation]) -> Error {
         code: "SQLITE_CONSTRAINT_FOREIGNKEY".to_owned(),
         table: Some(table.to_owned()),
         hint: Some(
-            "foreign keys do not cascade while a step runs: delete or change the child rows in the step".to_owned(),
+            "foreign keys do not cascade while a step runs, unless its file says `PRAGMA foreign_keys = ON` first: delete or change the \
+             child rows in the step"
+                .to_owned(),
         ),
         ..Error::new(
             ErrorKind::Constraint,

@@ -358,7 +358,10 @@ pub(super) fn permit_words(words: &[&str]) -> Result<(), String> {
         ["commit" | "end", ..] => TransactionOperation::Release,
         _ => {
             return match pragma::pragma(words) {
-                None => Ok(()),
+                None => {
+                    let mut acts = named(words).into_iter().chain(renamed(words));
+                    acts.try_for_each(|act| permit(&act))
+                }
                 Some((pragma_name, pragma_value)) => permit(&AuthAction::Pragma {
                     pragma_name,
                     pragma_value,
@@ -371,6 +374,61 @@ pub(super) fn permit_words(words: &[&str]) -> Result<(), String> {
         }
     };
     permit(&AuthAction::Transaction { operation })
+}
+
+/// What a statement does to the table that it names first, or which function it begins with, as far as its first words tell.
+fn named<'w>(words: &[&'w str]) -> Option<AuthAction<'w>> {
+    let after = |words: &[&'w str]| match words {
+        ["if", "exists", rest @ ..] | ["if", "not", "exists", rest @ ..] => rest.to_vec(),
+        rest => rest.to_vec(),
+    };
+    let table = |words: &[&'w str]| match after(words).as_slice() {
+        [_, ".", name, ..] | [name, ..] => Some(*name),
+        [] => None,
+    };
+    match words {
+        [
+            "create",
+            "temp" | "temporary" | "virtual",
+            "table" | "view",
+            rest @ ..,
+        ]
+        | ["create", "table" | "view", rest @ ..] => {
+            table(rest).map(|table_name| AuthAction::CreateTable { table_name })
+        }
+        ["drop", "table" | "view", rest @ ..] => {
+            table(rest).map(|table_name| AuthAction::DropTable { table_name })
+        }
+        ["alter", "table", rest @ ..] => table(rest).map(|table_name| AuthAction::AlterTable {
+            database_name: "main",
+            table_name,
+        }),
+        ["insert" | "replace", "into", rest @ ..] | ["insert", "or", _, "into", rest @ ..] => {
+            table(rest).map(|table_name| AuthAction::Insert { table_name })
+        }
+        ["delete", "from", rest @ ..] => {
+            table(rest).map(|table_name| AuthAction::Delete { table_name })
+        }
+        ["update", "or", _, rest @ ..] | ["update", rest @ ..] => {
+            table(rest).map(|table_name| AuthAction::Update {
+                table_name,
+                column_name: "",
+            })
+        }
+        ["select", function_name, "(", ..] => Some(AuthAction::Function { function_name }),
+        _ => None,
+    }
+}
+
+/// The table that a statement makes of another one by its new name.
+fn renamed<'w>(words: &[&'w str]) -> Option<AuthAction<'w>> {
+    match words {
+        ["alter", "table", _, "rename", "to", table_name]
+        | ["alter", "table", _, ".", _, "rename", "to", table_name] => {
+            Some(AuthAction::CreateTable { table_name })
+        }
+        _ => None,
+    }
 }
 
 fn makes(action: &AuthAction<'_>) -> bool {

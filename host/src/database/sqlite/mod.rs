@@ -12,6 +12,7 @@ mod coordinate;
 mod disk;
 mod dump_content;
 mod effect;
+mod enforcement;
 mod errors;
 mod foreign_keys;
 mod guard;
@@ -86,6 +87,8 @@ pub struct Sqlite {
     is_tenant: bool,
     /// What becomes of the file when it is not there, or is not to be written.
     mode: FileMode,
+    /// Whether SQLite enforces foreign keys on its connections.
+    enforces_foreign_keys: bool,
     /// Whether this program has seen the file: then it makes no other in its place.
     was_there: Arc<AtomicBool>,
     /// Who waits for its lock here.
@@ -104,6 +107,7 @@ impl Sqlite {
             is_throwaway: false,
             is_tenant: false,
             mode: FileMode::OrNew,
+            enforces_foreign_keys: false,
             was_there: Arc::default(),
             waiting: Waiting::default(),
         }
@@ -115,14 +119,15 @@ impl Sqlite {
         create: bool,
         limits: SessionLimits,
     ) -> std::result::Result<Self, String> {
-        let (path, mode) = url::parse(rest, &|path| path.exists())?;
-        let mode = match (mode, create) {
+        let parts = url::parse(rest, &|path| path.exists())?;
+        let mode = match (parts.mode, create) {
             (FileMode::Unsaid, true) => FileMode::OrNew,
             (mode, _) => mode,
         };
         Ok(Self {
             mode,
-            ..Self::new(path, limits)
+            enforces_foreign_keys: parts.enforces_foreign_keys,
+            ..Self::new(parts.path, limits)
         })
     }
 
@@ -187,6 +192,9 @@ impl Sqlite {
         }
         let connected = connect(&self.path, access, stop, &self.limits).and_then(|connection| {
             connection.pragma_update(None, "reverse_unordered_selects", self.is_reversed)?;
+            if self.enforces_foreign_keys && access != Access::Read {
+                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
+            }
             if self.is_throwaway {
                 connection.pragma_update(None, "synchronous", "OFF")?;
             }

@@ -4,7 +4,8 @@ use super::super::{Error, Result, TransactionNeed};
 use super::reading::Piece;
 
 /// Pragmas that change nothing of what a step does: how long to wait, how much to keep in memory, when to write to the disk,
-/// and whether foreign keys are enforced, which the host checks before each commit.
+/// and whether foreign keys are enforced, which the host checks before each commit. Where the last does change something, see
+/// `enforcement`.
 const HOSTS: [&str; 22] = [
     "analysis_limit",
     "automatic_index",
@@ -43,7 +44,7 @@ const AS_IT_IS: [(&str, &[&str]); 9] = [
     ("writable_schema", OFF),
 ];
 
-const OFF: &[&str] = &["0", "off", "false", "no"];
+pub(super) const OFF: &[&str] = &["0", "off", "false", "no"];
 
 /// Pragmas whose place is outside a transaction.
 const OUTSIDE: [&str; 4] = [

@@ -10,7 +10,7 @@ use rusqlite::limits::Limit;
 use super::super::{Access, Authority, Error, ScriptError};
 use super::open_file::OpenFile;
 use super::reading::{self, Piece};
-use super::{effect, pragma, retry_busy};
+use super::{effect, enforcement, pragma, retry_busy};
 use crate::output::Level;
 
 /// What SQLite says of a statement that does not end where it was taken to.
@@ -41,6 +41,12 @@ impl OpenFile {
             true => self.run_outside(script, &pieces, progress),
             false => self.run_pieces(script, &pieces, progress),
         };
+        if pieces
+            .iter()
+            .any(|piece| enforcement::switch(&piece.words()).is_some())
+        {
+            self.put_enforcement_back();
+        }
         self.put_back();
         result
     }
@@ -54,6 +60,13 @@ impl OpenFile {
         let mut changed = 0;
         let mut rest = pieces.iter();
         while let Some(piece) = rest.next() {
+            // What is left of these is to be done.
+            if let Some(switch) = enforcement::switch(&piece.words()) {
+                self.switch(switch)
+                    .map_err(|error| ScriptError::at(script, piece.at.clone(), error))?;
+                progress(piece.text.end);
+                continue;
+            }
             let mut text = piece.text.clone();
             loop {
                 let ran = self.run_piece(script.get(text.clone()).unwrap_or_default());
@@ -178,10 +191,21 @@ impl OpenFile {
             true => None,
             false => pragma::transaction(&pieces),
         };
+        let switches = match self.is_outside {
+            true => Vec::new(),
+            false => {
+                let is_enforced = self.database.enforces_foreign_keys;
+                enforcement::switches(&pieces, around, is_enforced)
+            }
+        };
         let mut passed_over = BTreeSet::new();
         let mut left = Vec::with_capacity(pieces.len());
         for (place, piece) in pieces.into_iter().enumerate() {
             if around.is_some_and(|around| around.contains(&place)) {
+                continue;
+            }
+            if switches.contains(&place) {
+                left.push(piece);
                 continue;
             }
             match pragma::asks_for_what_is(&piece.words()) {

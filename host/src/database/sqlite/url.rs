@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::pragma::OFF;
 use crate::output::names_a_password;
 
 /// What becomes of the file.
@@ -20,13 +21,23 @@ pub(super) enum FileMode {
     ToRead,
 }
 
+/// What a URL says.
+#[derive(Debug)]
+pub(super) struct UrlParts {
+    pub(super) path: PathBuf,
+    pub(super) mode: FileMode,
+    /// Whether foreign keys are enforced on its connections.
+    pub(super) enforces_foreign_keys: bool,
+}
+
+/// Parameters by which a URL says whether foreign keys are enforced.
+const OF_FOREIGN_KEYS: [&str; 2] = ["_fk", "_foreign_keys"];
+
 /// Parameters of other programs that say how their own connections behave, and nothing about the file.
-const OF_THEIR_CONNECTIONS: [&str; 16] = [
+const OF_THEIR_CONNECTIONS: [&str; 14] = [
     "_busy_timeout",
     "_cache_size",
     "_cslike",
-    "_fk",
-    "_foreign_keys",
     "_journal",
     "_journal_mode",
     "_loc",
@@ -41,10 +52,7 @@ const OF_THEIR_CONNECTIONS: [&str; 16] = [
 ];
 
 /// What a URL names, without its scheme; `is_there` says whether there is such a file.
-pub(super) fn parse(
-    rest: &str,
-    is_there: &dyn Fn(&Path) -> bool,
-) -> Result<(PathBuf, FileMode), String> {
+pub(super) fn parse(rest: &str, is_there: &dyn Fn(&Path) -> bool) -> Result<UrlParts, String> {
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let path = path.strip_prefix("//").unwrap_or(path);
     // It may be a URL with a password, and the path is shown.
@@ -67,9 +75,18 @@ pub(super) fn parse(
                 .to_owned(),
         );
     }
-    let mut open = FileMode::Unsaid;
+    let (mut open, mut enforces_foreign_keys) = (FileMode::Unsaid, false);
+    let mut said: Vec<(&str, &str)> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if let Some((_, other)) = said.iter().find(|(said, _)| *said == name)
+            && *other != value
+        {
+            return Err(format!(
+                "the SQLite URL says `{name}` twice, and not the same"
+            ));
+        }
+        said.push((name, value));
         match (name, value) {
             ("mode", "rwc") => open = FileMode::OrNew,
             ("mode", "rw") => open = FileMode::Existing,
@@ -82,6 +99,13 @@ pub(super) fn parse(
             }
             ("mode", _) => {
                 return Err("the mode of a SQLite file can be ro, rw or rwc".to_owned());
+            }
+            _ if OF_FOREIGN_KEYS.contains(&name) => {
+                enforces_foreign_keys = match value.to_ascii_lowercase().as_str() {
+                    "1" | "on" | "true" | "yes" => true,
+                    value if OFF.contains(&value) => false,
+                    _ => return Err(format!("`{name}` of the SQLite URL can be 1 or 0")),
+                }
             }
             _ if OF_THEIR_CONNECTIONS.contains(&name) => {}
             _ => {
@@ -96,9 +120,14 @@ pub(super) fn parse(
             }
         }
     }
+    let parts = |path: PathBuf| UrlParts {
+        path,
+        mode: open,
+        enforces_foreign_keys,
+    };
     let written = PathBuf::from(path);
     if is_there(&written) {
-        return Ok((written, open));
+        return Ok(parts(written));
     }
     let decoded = decoded(path);
     if !is_there(Path::new(&decoded))
@@ -106,7 +135,7 @@ pub(super) fn parse(
     {
         return Err(format!("the path `{path}` {why}"));
     }
-    Ok((PathBuf::from(decoded), open))
+    Ok(parts(PathBuf::from(decoded)))
 }
 
 /// Why nobody means a file of this name that is not there yet.
@@ -159,8 +188,8 @@ mod tests {
     use super::*;
 
     fn read(rest: &str) -> Result<(String, FileMode), String> {
-        let (path, open) = parse(rest, &|_| false)?;
-        Ok((path.display().to_string(), open))
+        let parts = parse(rest, &|_| false)?;
+        Ok((parts.path.display().to_string(), parts.mode))
     }
 
     #[test]
@@ -194,6 +223,8 @@ mod tests {
             "?mode=rwc",
             "file::memory:?cache=shared",
             "app.db?mode=x",
+            "app.db?mode=ro&mode=rw",
+            "app.db?_fk=maybe",
             "app.db?key=1",
             "app.db?vfs=unix",
             "//u:geheim@h/x",
@@ -210,12 +241,15 @@ mod tests {
             let error = read(rest).unwrap_err();
             assert!(!error.contains("geheim"), "{rest}: {error}");
         }
+        let enforces = |url| parse(url, &|_| false).unwrap().enforces_foreign_keys;
+        assert!(enforces("app.db?_fk=1") && enforces("app.db?_foreign_keys=on"));
+        assert!(!enforces("app.db?_fk=0") && !enforces("app.db"));
         for there in ["q%3F", "${A}.db", "q?"] {
             let is_there = |path: &Path| path == Path::new(there);
             let url = there.replace('?', "%3F");
-            assert_eq!(parse(&url, &is_there).unwrap().0, Path::new(there));
+            assert_eq!(parse(&url, &is_there).unwrap().path, Path::new(there));
         }
-        let literal = parse("a%20b.db", &|_| true).unwrap().0;
+        let literal = parse("a%20b.db", &|_| true).unwrap().path;
         assert_eq!(literal, Path::new("a%20b.db"));
     }
 }

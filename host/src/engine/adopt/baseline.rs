@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::record::{self, BASELINE, Record};
-use super::unadopted::other_list;
+use super::unadopted::unadopted;
 use super::{AdoptedFile, Adoption, BaselineOrder, steps, take_turn};
 use crate::catalog::{Catalog, StepFile, runs_last};
 use crate::database::Stop;
@@ -24,21 +24,21 @@ pub(in crate::engine) async fn baseline(
         return of_tenants(engine, order, observer, stop).await;
     }
     let scanned = engine.catalog()?;
-    let begins_list;
+    let settles;
     {
         // Who is refused, or has nothing to do, must not even open the target for writing.
         let snapshot = engine.snapshot(stop).await?;
-        begins_list = other_list(engine, &snapshot, stop).await?.is_some();
+        settles = unadopted(engine, &snapshot, stop).await?.is_some();
         let catalog = adoptable(engine, &scanned, &snapshot);
         let steps = chosen(engine, &catalog, &snapshot, order.through.as_ref())?;
-        if order.dry_run || is_done(&steps, &snapshot, begins_list) {
+        if order.dry_run || is_done(&steps, &snapshot, settles) {
             return Ok(adoption(None, &steps));
         }
     }
     let (mut session, snapshot) = take_turn(engine, &*observer, stop).await?;
     let catalog = adoptable(engine, &scanned, &snapshot);
     let steps = chosen(engine, &catalog, &snapshot, order.through.as_ref())?;
-    if is_done(&steps, &snapshot, begins_list) {
+    if is_done(&steps, &snapshot, settles) {
         return Ok(adoption(None, &steps));
     }
     let mut record = Record::begin(&mut *session, BASELINE, engine.options.lease).await?;
@@ -127,7 +127,7 @@ async fn of_nothing(
 ) -> Result<Adoption, RunError> {
     let snapshot = engine.snapshot(stop).await?;
     let is_said =
-        snapshot.last_run.is_some() && other_list(engine, &snapshot, stop).await?.is_none();
+        snapshot.last_run.is_some() && unadopted(engine, &snapshot, stop).await?.is_none();
     if order.dry_run || is_said {
         return Ok(Adoption::default());
     }
@@ -150,9 +150,9 @@ fn file(name: String) -> AdoptedFile {
     }
 }
 
-/// Whether there is nothing to write down. The first baseline of a list says that it was made, if nothing else.
-fn is_done(steps: &[(&StepFile, String)], snapshot: &Snapshot, begins_list: bool) -> bool {
-    steps.is_empty() && snapshot.last_run.is_some() && !begins_list
+/// Whether there is nothing to write down. One that settles what stands in the way of a run says that it was made, if nothing else.
+fn is_done(steps: &[(&StepFile, String)], snapshot: &Snapshot, settles: bool) -> bool {
+    steps.is_empty() && snapshot.last_run.is_some() && !settles
 }
 
 fn adoption(run: Option<i64>, steps: &[(&StepFile, String)]) -> Adoption {

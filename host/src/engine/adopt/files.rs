@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::findings::Findings;
 use super::matching;
-use super::record::Record;
+use super::record::{IMPORT, Record};
+use super::settled::is_settled;
 use super::{AdoptedFile, Adoption, ImportOrder, migrator, request, take_turn};
 use crate::catalog::{SourceFile, SourceKind, StepFile};
 use crate::database::{Access, Session, Stop};
@@ -48,7 +49,7 @@ struct Plan {
     known: BTreeMap<String, SourceRecord>,
     /// The highest number of a file in the journal.
     last_source: i64,
-    is_first: bool,
+    is_settled: bool,
 }
 
 impl Plan {
@@ -123,13 +124,13 @@ impl Plan {
             remarks: findings.remarks,
             known,
             last_source,
-            is_first: journal::read(session).await?.last_run.is_none(),
+            is_settled: is_settled(&journal::read(session).await?, session).await?,
         })
     }
 
     /// Whether there is nothing to write down. The first import says that it was made, if nothing else.
     fn is_done(&self) -> bool {
-        self.new.is_empty() && self.tenants.is_empty() && !self.is_first
+        self.new.is_empty() && self.tenants.is_empty() && self.is_settled
     }
 
     fn adoption(&self, run: Option<i64>) -> Adoption {
@@ -153,7 +154,7 @@ impl Plan {
         order: &ImportOrder,
         session: &mut dyn Session,
     ) -> Result<i64, RunError> {
-        let mut record = Record::begin(session, "import", engine.options.lease).await?;
+        let mut record = Record::begin(session, IMPORT, engine.options.lease).await?;
         record.tell(None, &request::origin(order));
         for remark in &self.remarks {
             record.tell(None, remark);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::matching::{self, Matched};
-use super::record::Record;
+use super::record::{IMPORT, Record};
+use super::settled::is_settled;
 use super::{AdoptedFile, Adoption, ImportOrder, files, request, steps, take_turn};
 use crate::catalog::{Catalog, StepFile};
 use crate::database::{Access, Session, Stop};
@@ -23,6 +24,7 @@ pub(in crate::engine) async fn import(
     }
     let mut catalog = engine.catalog()?;
     refuse_directory(engine, order.from)?;
+    let is_said;
     {
         // Who is refused, or has nothing to do, must not even open the target for writing.
         let mut session = engine.database.open(Access::Read, stop).await?;
@@ -30,16 +32,17 @@ pub(in crate::engine) async fn import(
         let snapshot = journal::read(&mut *session).await?;
         let catalog = &mut catalog.clone();
         let plan = plan(engine, order, catalog, &snapshot, &mut *session).await?;
-        if order.dry_run || plan.is_done(&snapshot) {
+        is_said = is_settled(&snapshot, &mut *session).await?;
+        if order.dry_run || plan.is_done(is_said) {
             return Ok(plan.adoption(None));
         }
     }
     let (mut session, snapshot) = take_turn(engine, observer, stop).await?;
     let plan = plan(engine, order, &mut catalog, &snapshot, &mut *session).await?;
-    if plan.is_done(&snapshot) {
+    if plan.is_done(is_said) {
         return Ok(plan.adoption(None));
     }
-    let mut record = Record::begin(&mut *session, "import", engine.options.lease).await?;
+    let mut record = Record::begin(&mut *session, IMPORT, engine.options.lease).await?;
     record.tell(None, &request::origin(order));
     for remark in &plan.remarks {
         record.tell(None, remark);
@@ -79,8 +82,8 @@ struct Step<'c> {
 
 impl Plan<'_> {
     /// Whether there is nothing to write down. The first import says that it was made, if nothing else.
-    fn is_done(&self, snapshot: &Snapshot) -> bool {
-        self.steps.is_empty() && snapshot.last_run.is_some()
+    fn is_done(&self, is_said: bool) -> bool {
+        self.steps.is_empty() && is_said
     }
 
     fn adoption(&self, run: Option<i64>) -> Adoption {

@@ -4,6 +4,7 @@
 //! still the files that it ran. Neither runs anything, and nothing of the target changes but our journal: one transaction
 //! under the lease, which is a run of its own in the history.
 
+mod ahead;
 mod baseline;
 mod files;
 mod findings;
@@ -12,6 +13,7 @@ mod matching;
 mod migrator;
 mod record;
 mod request;
+mod settled;
 mod steps;
 mod unadopted;
 

@@ -11,6 +11,12 @@ const WRITER: i64 = 0;
 /// How the history calls a run that writes steps down as applied, without another tool's history.
 pub(super) const BASELINE: &str = "baseline";
 
+/// The same of one that takes over another tool's history.
+pub(super) const IMPORT: &str = "import";
+
+/// The same of one that writes down all files, for all tenants.
+pub(super) const SYNC: &str = "sync";
+
 /// A run that begins and ends in the open transaction.
 pub(in crate::engine) struct Record {
     pub(in crate::engine) lease: Lease,

@@ -19,8 +19,15 @@ pub(super) fn missing<'c>(
         .values()
         .find(|step| step.state != StepState::Finalized);
     if let Some(step) = begun {
+        // Without it neither is possible, and a baseline may be there in its stead.
+        let way = match catalog.steps.contains_key(&step.index) {
+            true => "",
+            false => {
+                "put back its file and those of the steps that are with it in a baseline, and "
+            }
+        };
         return Err(RunError::Refused(format!(
-            "{} was begun and is not finalized: `finalize` or `reset` first, so that it is certain what was done",
+            "{} was begun and is not finalized: {way}`finalize` or `reset` first, so that it is certain what was done",
             step_label(step.index, &step.name)
         )));
     }

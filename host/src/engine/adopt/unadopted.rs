@@ -1,6 +1,8 @@
 //! Targets that another tool has migrated, and of which our journal knows nothing yet.
 
+use super::ahead::{self, Ahead};
 use super::record::BASELINE;
+use super::settled::{has_steps, is_settled};
 use super::{Adoption, ImportOrder, import};
 use crate::catalog::step_label;
 use crate::database::{self, Access, Session, Stop};
@@ -21,8 +23,10 @@ pub(in crate::engine) async fn settle(
         if let Some(why) = other_list(engine, &snapshot, stop).await? {
             return Err(RunError::Refused(why));
         }
-        let Some(found) = find(engine, &snapshot, stop).await? else {
-            return Ok(());
+        let found = match find(engine, &snapshot, stop).await? {
+            None => return Ok(()),
+            Some(Unsettled::Ahead(ahead)) => return Err(RunError::Refused(ahead.refusal())),
+            Some(Unsettled::All(found)) => found,
         };
         let Owner::Tool(tool) = found.owner else {
             return Err(RunError::Refused(refusal(&found)));
@@ -60,7 +64,7 @@ pub(in crate::engine) async fn refuse_unadopted(
         return Err(RunError::Refused(why));
     }
     match find(engine, snapshot, stop).await? {
-        Some(found) => Err(RunError::Refused(refusal(&found))),
+        Some(found) => Err(RunError::Refused(found.refusal())),
         None => Ok(()),
     }
 }
@@ -70,17 +74,16 @@ pub(in crate::engine) async fn unadopted(
     engine: &Engine,
     snapshot: &Snapshot,
     stop: &Stop,
-) -> Result<Option<String>, database::Error> {
+) -> Result<Option<String>, RunError> {
     if let Some(why) = other_list(engine, snapshot, stop).await? {
         return Ok(Some(why));
     }
     let found = find(engine, snapshot, stop).await?;
-    let is_adopted = |found: &Found| {
-        let adopted = engine.adopts.map(Owner::Tool);
-        adopted == Some(found.owner) && found.is_in_place
-    };
-    let found = found.filter(|found| !is_adopted(found));
-    Ok(found.as_ref().map(refusal))
+    let adopted = engine.adopts.map(Owner::Tool);
+    Ok(found.and_then(|found| match &found {
+        Unsettled::All(all) if adopted == Some(all.owner) && all.is_in_place => None,
+        _ => Some(found.refusal()),
+    }))
 }
 
 /// Why nothing runs on a target whose steps came from a directory so far and would come from `[sources]` now, or the other way
@@ -174,20 +177,47 @@ async fn sources_before(session: &mut dyn Session) -> Result<Option<Other>, data
     }))
 }
 
-/// Another tool's history, as long as our journal is empty: only then the target is looked at.
+/// What of another tool's history nobody has said what becomes of it.
+enum Unsettled {
+    /// All of it.
+    All(Found),
+    /// What it has more than the journal.
+    Ahead(Ahead),
+}
+
+impl Unsettled {
+    fn refusal(&self) -> String {
+        match self {
+            Self::All(found) => refusal(found),
+            Self::Ahead(ahead) => ahead.refusal(),
+        }
+    }
+}
+
+/// What of another tool's history would run again. As long as nothing is applied here and nobody has said what becomes of it, that
+/// is all of it, whatever ran and failed or was undone before.
 async fn find(
     engine: &Engine,
     snapshot: &Snapshot,
     stop: &Stop,
-) -> Result<Option<Found>, database::Error> {
-    if snapshot.last_run.is_some() || !snapshot.steps.is_empty() {
+) -> Result<Option<Unsettled>, RunError> {
+    let is_for_steps = engine.options.tenancy.is_none();
+    if has_steps(snapshot) && is_for_steps && !ahead::has_pending(engine, snapshot) {
         return Ok(None);
     }
     let mut session = engine.database.open(Access::Read, stop).await?;
     session.begin_read().await?;
-    let found = foreign::find(&mut *session).await?;
+    let found = match is_settled(snapshot, &mut *session).await? {
+        true => ahead::find(engine, snapshot, &mut *session)
+            .await?
+            .map(Unsettled::Ahead),
+        false => {
+            let found = foreign::find(&mut *session).await?;
+            found.into_iter().next().map(Unsettled::All)
+        }
+    };
     session.rollback().await?;
-    Ok(found.into_iter().next())
+    Ok(found)
 }
 
 fn refusal(found: &Found) -> String {

@@ -111,6 +111,10 @@ impl Job for StepsJob<'_> {
             .migrate
             .iter()
             .filter_map(|index| self.catalog.steps.get(index));
+        // A refused run is written down, but makes no journal for that.
+        if found.last_run.is_none() {
+            self.engine.refuse_unfit(files.clone())?;
+        }
         self.engine.refuse_dangers_of(files)
     }
 

@@ -80,7 +80,11 @@ pub(super) async fn drive(
         };
     let mut snapshot = found.snapshot;
     let (name, adopts) = (request.new_tenant, request.adopts_schema);
-    let tenants = tenants(engine, &mut *session, &mut snapshot, name, adopts).await?;
+    let manner = returning::Manner {
+        adopts,
+        runs_nothing: request.work == Work::Sync,
+    };
+    let tenants = tenants(engine, &mut *session, &mut snapshot, name, manner).await?;
     let only = request.new_tenant.map(|_| snapshot.tenants.len() - 1);
     let schedule = select::schedule(&snapshot, &found.failed, request, only)?;
     if only.is_some() {

@@ -68,6 +68,7 @@ impl Job for TenantsJob<'_> {
         }
         if migrates && self.request.new_tenant.is_none() {
             let files = to_migrate(&found.snapshot, self.request.work, &self.request.extent)?;
+            self.engine.refuse_unfit(files.iter())?;
             self.engine.refuse_dangers_of(files.iter())?;
         }
         Ok(())

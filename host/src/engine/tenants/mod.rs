@@ -120,6 +120,20 @@ pub struct ApplyOrder {
     pub strategy: Option<RolloutStrategy>,
 }
 
+/// A tenant to add.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTenant {
+    /// Its name.
+    pub name: String,
+    /// Whether to take over a schema, or a file, that exists.
+    #[serde(default)]
+    pub adopt: bool,
+    /// Whether to write the files down as applied in it, and run none.
+    #[serde(default)]
+    pub applied: bool,
+}
+
 /// What an apply did.
 #[derive(Clone, Debug)]
 pub struct Applied {
@@ -221,6 +235,20 @@ pub struct TenantRemoved {
     pub name: String,
     /// The run that removed it.
     pub run: i64,
+}
+
+impl From<NewTenant> for ApplyOrder {
+    fn from(tenant: NewTenant) -> Self {
+        Self {
+            mode: match tenant.applied {
+                true => ApplyMode::Sync,
+                false => ApplyMode::Apply,
+            },
+            new_tenant: Some(tenant.name),
+            adopts_schema: tenant.adopt,
+            strategy: None,
+        }
+    }
 }
 
 impl TenantAdded {

@@ -10,6 +10,7 @@ use super::forged::Announced;
 use super::load::{files, load};
 use super::look;
 use super::request::{TenancyReport, as_refusal, database};
+use super::returning;
 use super::select::{self, refuse, tenants, tenants_of, to_migrate};
 use super::snapshot::Comeback;
 use super::work::{self, Work};
@@ -77,7 +78,14 @@ pub(super) async fn rehearse(
     let digests = engine.remembered_digests();
     let mut snapshot = look::read(engine, options, &digests, &mut *session).await?;
     refuse(engine, &snapshot, work)?;
-    let tenants = tenants(engine, &mut *session, &mut snapshot, new_tenant, false).await?;
+    let tenants = tenants(
+        engine,
+        &mut *session,
+        &mut snapshot,
+        new_tenant,
+        returning::Manner::default(),
+    )
+    .await?;
     let only = new_tenant.map(|_| snapshot.tenants.len() - 1);
     let mut schedule = work::schedule(&snapshot, work, only);
     select::cut(&mut schedule, &snapshot, work, extent)?;

@@ -6,21 +6,31 @@ use super::tenant_database::open_tenant;
 use super::{RunError, TenancyOptions, Tenant};
 use crate::database::{Session, TenantPlace};
 use crate::engine::Engine;
+use crate::foreign::{self, Found, Owner};
 use crate::journal::{self, AppliedRecord, StepState};
 use crate::output::counted;
 
+/// How a tenant is added.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Manner {
+    /// Whether it takes over what there is.
+    pub(super) adopts: bool,
+    /// Whether its files are only written down.
+    pub(super) runs_nothing: bool,
+}
+
 /// Takes note of what a new tenant has already: from the time when it was one, or because a host was cut off before the target
-/// heard of it. Refuses one whose data is not there although its place is, unless the operator `adopts` that.
+/// heard of it. Refuses one whose data is not there although its place is, unless the operator adopts that.
 pub(super) async fn read(
     snapshot: &mut TenantSnapshot,
     engine: &Engine,
     session: &mut dyn Session,
     tenant: &Tenant,
-    adopts: bool,
+    manner: Manner,
 ) -> Result<(), RunError> {
     match snapshot.place {
-        TenantPlace::Schema => read_schema(snapshot, session, tenant, adopts).await,
-        TenantPlace::Database => read_file(snapshot, engine, session, tenant, adopts).await,
+        TenantPlace::Schema => read_schema(snapshot, session, tenant, manner).await,
+        TenantPlace::Database => read_file(snapshot, engine, session, tenant, manner).await,
     }
 }
 
@@ -28,11 +38,16 @@ async fn read_schema(
     snapshot: &mut TenantSnapshot,
     session: &mut dyn Session,
     tenant: &Tenant,
-    adopts: bool,
+    manner: Manner,
 ) -> Result<(), RunError> {
     let (name, schema) = (&tenant.name, &tenant.schema);
     let rows = journal::read_all_of_tenant(session, name).await?;
     if rows.is_empty() {
+        if manner.adopts && !manner.runs_nothing {
+            let found = foreign::find(session).await?;
+            let is_its_own = |found: &Found| found.table.names().schema == Some(schema);
+            refuse_history(found.into_iter().find(is_its_own), tenant)?;
+        }
         return Ok(());
     }
     match journal::holds_anything(session, schema).await? {
@@ -44,7 +59,7 @@ async fn read_schema(
             note(snapshot, rows.into_iter().filter(|row| !row.is_script));
             snapshot.comeback = Comeback::WithData;
         }
-        Some(false) if !adopts => {
+        Some(false) if !manner.adopts => {
             return Err(RunError::Refused(format!(
                 "`{name}` was a tenant before, with {} applied to it, but nothing is in its schema `{schema}` now: put its data \
                  back; or begin anew, with `wasmigrate tenants add {name} --adopt`, which runs all files in this schema; nothing \
@@ -63,13 +78,18 @@ async fn read_file(
     engine: &Engine,
     session: &mut dyn Session,
     tenant: &Tenant,
-    adopts: bool,
+    manner: Manner,
 ) -> Result<(), RunError> {
     let name = &tenant.name;
     let removed = journal::removed_tenants(session).await?;
     let was_one = removed.contains(name);
     let file = engine.database.tenant(name);
     let Some(file) = file.filter(|file| !file.is_gone() && !file.is_new()) else {
+        if manner.adopts {
+            return Err(RunError::Refused(format!(
+                "there is no file of `{name}` that could be taken over; leave out `--adopt` to make a new one; nothing was run"
+            )));
+        }
         if was_one {
             snapshot.comeback = Comeback::Empty;
         }
@@ -83,7 +103,7 @@ async fn read_file(
         }
         None => false,
     };
-    if was_one && !has_journal && !adopts {
+    if was_one && !has_journal && !manner.adopts {
         return Err(RunError::Refused(format!(
             "`{name}` was a tenant before, but its file {} is another one, in which there is nothing of its history: put its file \
              back; or begin anew, with `wasmigrate tenants add {name} --adopt`, which runs all files in this one; nothing was run",
@@ -91,6 +111,9 @@ async fn read_file(
         )));
     }
     let (rows, last) = read_tenant(engine, name, snapshot.last_reset).await?;
+    if rows.is_empty() && !was_one {
+        refuse_file(engine, tenant, file.name(), manner).await?;
+    }
     snapshot.last_applied = snapshot.last_applied.max(last);
     note(snapshot, rows);
     if was_one {
@@ -100,6 +123,52 @@ async fn read_file(
         };
     }
     Ok(())
+}
+
+/// Refuses a file with something in it of which the journal knows nothing, unless it is to be taken over.
+async fn refuse_file(
+    engine: &Engine,
+    tenant: &Tenant,
+    file: &str,
+    manner: Manner,
+) -> Result<(), RunError> {
+    let name = &tenant.name;
+    let Some(mut own) = open_tenant(engine, name).await? else {
+        return Ok(());
+    };
+    let is_empty = own.schema().await?.is_empty();
+    let found = match manner.runs_nothing {
+        true => None,
+        false => foreign::find(&mut *own).await?.into_iter().next(),
+    };
+    own.rollback().await?;
+    // Whoever keeps a list of tenants of its own may make their files, too.
+    let tenancy = engine.options.tenancy.as_ref();
+    let is_made_before = tenancy.is_some_and(|tenancy| tenancy.tenant_insert.is_some());
+    if !manner.adopts && !is_empty && !is_made_before {
+        return Err(RunError::Refused(format!(
+            "the file {file} exists already, and was never a tenant: `wasmigrate tenants add {name} --adopt` takes it over and runs \
+             all files in it; nothing was run"
+        )));
+    }
+    refuse_history(found, tenant)
+}
+
+/// Refuses to run everything again that another tool has done for a tenant.
+fn refuse_history(found: Option<Found>, tenant: &Tenant) -> Result<(), RunError> {
+    let Some(found) = found else {
+        return Ok(());
+    };
+    let (name, table) = (&tenant.name, &found.table);
+    let tool = match found.owner {
+        Owner::Tool(tool) => tool.as_str(),
+        Owner::Stranger(name) => name,
+    };
+    Err(RunError::Refused(format!(
+        "`{table}` says that {tool} has migrated what `{name}` is to take over: everything would run again. `wasmigrate tenants add \
+         {name} --adopt --applied` writes all files for tenants down as applied; where the table is of something else, give it \
+         another name meanwhile; nothing was run"
+    )))
 }
 
 /// Takes note of rows: what is done does not run again.

@@ -229,7 +229,7 @@ pub(super) async fn tenants(
     session: &mut dyn Session,
     snapshot: &mut TenantSnapshot,
     new_tenant: Option<&str>,
-    adopts: bool,
+    manner: returning::Manner,
 ) -> Result<Vec<Tenant>, ApplyError> {
     let reserved = database(journal::reserved_words(session).await)?;
     let mut tenants: Vec<Tenant> = Vec::with_capacity(snapshot.tenants.len() + 1);
@@ -253,7 +253,7 @@ pub(super) async fn tenants(
         if exists || schemas.contains_key(&tenant.schema) {
             return Err(ApplyError::TenantExists(name.to_owned()));
         }
-        returning::read(snapshot, engine, session, &tenant, adopts).await?;
+        returning::read(snapshot, engine, session, &tenant, manner).await?;
         snapshot.tenants.push(name.to_owned());
         tenants.push(tenant);
     }

@@ -17,6 +17,19 @@ pub async fn last_applied(session: &mut dyn Session) -> Result<i64> {
     Ok(integer(&rows, 0))
 }
 
+/// Whether any migration is applied, or there is any tenant.
+pub async fn serves_anybody(session: &mut dyn Session) -> Result<bool> {
+    if !super::has_tenants(session).await? {
+        return Ok(false);
+    }
+    let query = "SELECT id FROM wasmigrate_applied WHERE once = 0 LIMIT 1";
+    if !tables(session).rows(query, &[]).await?.is_empty() {
+        return Ok(true);
+    }
+    let query = "SELECT name FROM wasmigrate_tenant LIMIT 1";
+    Ok(!tables(session).rows(query, &[]).await?.is_empty())
+}
+
 /// What was applied of these migrations, for whomever.
 pub async fn read_applied_of(
     session: &mut dyn Session,

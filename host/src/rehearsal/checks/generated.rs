@@ -18,6 +18,7 @@ use super::super::snapshot::{Words, counted, differences, logical, shown};
 use super::super::trial::{Stumble, Trial, kind_name, snapshot};
 use super::super::{Error, parallel};
 use super::{applies, told};
+use crate::catalog::write_over;
 use crate::database::Content;
 use crate::engine::Command;
 
@@ -394,6 +395,6 @@ fn keep(directory: &Path, signature: &str, rows: &[TableRows]) -> Result<PathBuf
     let mut text =
         serde_json::to_string_pretty(&document).map_err(|error| failed(error.to_string()))?;
     text.push('\n');
-    std::fs::write(&path, text).map_err(|error| failed(error.to_string()))?;
+    write_over(&path, &text).map_err(|error| failed(error.to_string()))?;
     Ok(path)
 }

@@ -1,0 +1,60 @@
+//! Files that undo others by their names, in no form that is known here.
+
+use super::file_name::{named, version};
+
+/// Why a file is no step that undoes another by its name, among others with these stems; none when it may be one.
+pub(super) fn undoing(stem: &str, stems: &[String]) -> Option<String> {
+    const WORDS: [&str; 10] = [
+        "backout",
+        "dn",
+        "down",
+        "downgrade",
+        "revert",
+        "rollback",
+        "teardown",
+        "undo",
+        "uninstall",
+        "unapply",
+    ];
+    const SEPARATORS: [char; 4] = ['_', '-', '.', ' '];
+    let name = named(stem).to_ascii_lowercase();
+    if WORDS.contains(&&*name) {
+        return Some(format!(
+            "is called `{name}`, and would run to migrate: name it as the step that it undoes, with `.down.sql` at the end, or \
+             otherwise when it migrates"
+        ));
+    }
+    let at_the_end = name
+        .rsplit_once(SEPARATORS)
+        .map(|(undone, word)| (undone, word.trim_matches(['(', ')', '[', ']'])));
+    let at_the_beginning = name.split_once(SEPARATORS).map(|(word, rest)| (rest, word));
+    let is_copy = |word: &str| matches!(word, "bak" | "backup" | "copy" | "old" | "orig");
+    if let Some((kept, word)) = name.rsplit_once('.')
+        && is_copy(word)
+        && let Some(other) = stems
+            .iter()
+            .find(|other| named(other).eq_ignore_ascii_case(kept))
+    {
+        return Some(format!(
+            "is a copy of `{other}` by its name, and would run beside it: move it away"
+        ));
+    }
+    let mut ways = at_the_end.into_iter().chain(at_the_beginning);
+    let other = ways.find_map(|(undone, word)| {
+        // A step that reverts an earlier one is a step, and what is paid down is none that is undone.
+        let is_often_a_step = word == "revert" || (word == "down" && name.starts_with(word));
+        let is_undone = |other: &&String| {
+            let name = named(other).to_ascii_lowercase();
+            let done = ["_up", "-up", ".up", " up"];
+            let done = done.iter().find_map(|up| name.strip_suffix(up));
+            (!is_often_a_step || version(other) == version(stem)) && done.unwrap_or(&name) == undone
+        };
+        let is_undoing = WORDS.contains(&word);
+        is_undoing.then(|| stems.iter().find(is_undone)).flatten()
+    })?;
+    Some(format!(
+        "undoes `{other}` by its name, and would run to migrate: call it `{}.down.sql` when it undoes that, or otherwise when it \
+         migrates",
+        other.trim_end_matches("_up").trim_end_matches("-up")
+    ))
+}

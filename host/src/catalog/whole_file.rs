@@ -1,0 +1,56 @@
+//! Files that are written as a whole or not at all: half of a step would be taken for one.
+
+use std::io::{Result, Write as _};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+/// Makes a file that is not there yet.
+pub fn write_new(path: &Path, text: &str) -> Result<()> {
+    written(path, text)?.persist_noclobber(path)?;
+    Ok(())
+}
+
+/// Writes a file, which takes the place of the one that is there.
+pub fn write_over(path: &Path, text: &str) -> Result<()> {
+    let file = written(path, text)?;
+    if let Ok(there) = std::fs::metadata(path) {
+        file.as_file().set_permissions(there.permissions())?;
+    }
+    file.persist(path)?;
+    Ok(())
+}
+
+/// The text in a file beside the place where it is to be, which goes when it does not come there. Nothing that begins with a dot
+/// is taken for a step.
+fn written(path: &Path, text: &str) -> Result<NamedTempFile> {
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".").suffix(".new");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Makes several files, or none of them.
+pub(super) fn write_all_new<'f>(
+    files: impl IntoIterator<Item = (&'f Path, &'f str)>,
+) -> std::result::Result<(), (&'f Path, std::io::Error)> {
+    let mut made: Vec<&Path> = Vec::new();
+    for (path, text) in files {
+        if let Err(error) = write_new(path, text) {
+            for path in made {
+                // The error is what matters.
+                let _ = std::fs::remove_file(path);
+            }
+            return Err((path, error));
+        }
+        made.push(path);
+    }
+    Ok(())
+}
