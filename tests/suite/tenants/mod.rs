@@ -16,6 +16,7 @@ mod plan;
 mod removing;
 mod scripts;
 mod service;
+mod tried_again;
 mod waiting;
 
 use crate::application::{self, Application, Kind};

@@ -58,13 +58,14 @@ pub(super) async fn run(
         atomic.output = Arc::clone(output);
         let tried = atomic.all(attempt, lease, &failures).await;
         let mut ran = std::mem::take(&mut atomic.ran);
+        let began_at = atomic.began_at;
         let observer = &*tenancy.observer;
         let Err((task, failure)) = tried else {
             ran.committed(observer);
             return Ok(());
         };
         output.rolled_back();
-        session = match atomic.take_session() {
+        session = match atomic.undo().await {
             Some(session) => session,
             None => {
                 ran.lost(observer, outcome_of(&failure));
@@ -80,13 +81,12 @@ pub(super) async fn run(
             false => ran.rolled_back(observer, outcome_of(&failure)),
         }
         if let Some(task) = &task {
-            failures.extend(tenancy.attempt(task, attempt, atomic.began_at, &failure));
+            failures.extend(tenancy.attempt(task, attempt, began_at, &failure));
         }
         let pause = tenancy.engine.options.retries.pause(&failure, attempt);
         let Some(pause) = pause.filter(|_| !tenancy.stop.is_cancelled()) else {
             let outcome = outcome_of(&failure);
             let written = async {
-                session.rollback().await?;
                 session.reconnect().await?;
                 end(
                     &mut *session,
@@ -164,9 +164,21 @@ impl<'a> AtomicRun<'a> {
         }
     }
 
-    /// The target's session.
-    fn take_session(&mut self) -> Option<Box<dyn Session>> {
-        self.databases.remove(&0)?.session
+    /// Rolls back what is open, in all databases, and gives the target's session back: only so can another try begin, from the
+    /// first file. Nothing is tried again from a savepoint: what the run has locked would stay so while it waits. None when the
+    /// session is lost, or the database does not roll back.
+    async fn undo(self) -> Option<Box<dyn Session>> {
+        let mut of_target = None;
+        for (number, database) in self.databases {
+            let Some(mut session) = database.session else {
+                continue;
+            };
+            // A session that does not roll back does so when it is dropped.
+            if session.rollback().await.is_ok() && number == 0 {
+                of_target = Some(session);
+            }
+        }
+        of_target
     }
 
     async fn all(
