@@ -10,6 +10,7 @@ mod history;
 mod killed;
 mod lines;
 mod once;
+mod only_failed;
 mod parallel;
 mod phases;
 mod plan;

@@ -27,7 +27,7 @@ use crate::engine::order::Order;
 use crate::engine::run_output::RunOutput;
 use crate::engine::state::Command;
 use crate::engine::{Engine, Report, RunError};
-use crate::journal::Lease;
+use crate::journal::{self, Lease};
 
 /// Runs a command of those that steps without tenants have.
 pub(in crate::engine) async fn run(
@@ -95,7 +95,10 @@ pub(super) async fn drive(
     }
     let had = snapshot.had_by_new.len() as u64;
     let beginning = Beginning {
-        command: request.work.as_str(),
+        command: match only {
+            Some(_) => journal::ADD_TENANT,
+            None => request.work.as_str(),
+        },
         phase: phases::first(request.work, &schedule),
         verbose: request.verbose,
         steps: concerned(schedule.tasks()).len(),

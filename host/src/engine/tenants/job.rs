@@ -24,7 +24,7 @@ pub(super) struct TenantsJob<'j> {
 /// What a look at the target finds.
 pub(super) struct Found {
     pub(super) snapshot: TenantSnapshot,
-    /// The tenants that failed in the last run, where only they are wanted.
+    /// The tenants whose failure stands, where only they are wanted.
     pub(super) failed: Option<BTreeSet<String>>,
 }
 

@@ -43,14 +43,7 @@ pub(super) async fn read(
     };
     let files = files(found, digests, &sources)?;
     let tenants = list::list(options, session, has_tenants).await?;
-    let last_rollout = match &remembered.last_run {
-        Some(run) if run.command == journal::REMOVE_TENANT => {
-            journal::run_of_tenants(session, run.id).await?
-        }
-        last => last.clone(),
-    };
     let mut snapshot = TenantSnapshot {
-        last_rollout,
         other_contents: repeatable::other_contents(&files, &sources),
         gone: gone::gone(&files, &sources, digests)?,
         missing: files

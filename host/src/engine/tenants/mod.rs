@@ -41,6 +41,7 @@ mod select;
 mod shared;
 mod snapshot;
 mod sources;
+mod standing;
 mod tenant_database;
 mod waiting;
 mod work;
@@ -91,7 +92,7 @@ pub enum RolloutStrategy {
         canaries: Vec<String>,
         /// After how many failed tenants no further one begins; none for any number.
         stop_after: Option<usize>,
-        /// Whether only the tenants are run that failed in the last run.
+        /// Whether only the tenants are run that have failed, and that no run has brought further since.
         only_failed: bool,
     },
 }

@@ -133,9 +133,7 @@ pub(super) struct TenantSnapshot {
     /// What was applied and not finalized, or started outside a transaction and not done.
     pub(super) unfinalized: Vec<AppliedRecord>,
     pub(super) last_run: Option<RunRecord>,
-    /// The newest run that did more than remove a tenant: it says which tenants have failed.
-    pub(super) last_rollout: Option<RunRecord>,
-    /// The newest run that was not refused, when it failed and refused ones came after it.
+    /// The newest run that says in which state the target is, when it failed and others came after it.
     pub(super) failed_before: Option<RunRecord>,
     pub(super) pause: Option<Pause>,
     pub(super) lease: Option<LeaseRecord>,
@@ -267,7 +265,6 @@ impl TenantSnapshot {
             missing: vec![Missing::Nobody; files.len()],
             unfinalized: Vec::new(),
             last_run: None,
-            last_rollout: None,
             failed_before: None,
             pause: None,
             lease: None,

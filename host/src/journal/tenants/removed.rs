@@ -9,6 +9,9 @@ use crate::journal::tables::tables;
 /// The command of a run that removes a tenant. The one line of its output names it.
 pub const REMOVE_TENANT: &str = "remove-tenant";
 
+/// The command of a run that adds a tenant, and runs files for nobody else.
+pub const ADD_TENANT: &str = "add-tenant";
+
 /// Those that a run has removed, as SQL. Some may have come back.
 pub(super) const REMOVED: &str = "SELECT tenant FROM wasmigrate_output WHERE tenant IS NOT NULL
     AND run IN (SELECT id FROM wasmigrate_run WHERE command = 'remove-tenant')";
