@@ -91,7 +91,14 @@ impl<'c> TenancyContext<'c> {
     /// The row of a task before it runs.
     pub(super) fn record(&self, task: &Task) -> AppliedRecord {
         if let Some(record) = &task.record {
-            return record.clone();
+            return match record.state {
+                // Whoever ends what was begun has migrated it.
+                StepState::Started => AppliedRecord {
+                    run: self.run(),
+                    ..record.clone()
+                },
+                StepState::Migrated | StepState::Finalized => record.clone(),
+            };
         }
         let file = self.file(task);
         let record = AppliedRecord {
