@@ -59,9 +59,9 @@ pub use tenants::{
     migrating_runs, query_applied, read_all_of_tenant, read_applied, read_applied_beside,
     read_applied_by, read_applied_for, read_applied_of, read_failures, read_repeated,
     read_scripts_since, read_sources, read_tenants, read_unfinalized, remove_tenant,
-    removed_tenants, reserved_words, set_applied_aside, set_source_kind, set_tenant_aside,
-    update_applied, whole_schema, whole_schema_in, write_applied, write_failure, write_source,
-    write_tenant,
+    removed_tenants, reserved_words, set_applied_aside, set_begun_aside, set_source_kind,
+    set_tenant_aside, update_applied, whole_schema, whole_schema_in, write_applied, write_failure,
+    write_source, write_tenant,
 };
 pub use transformations::{
     BadRow, Range, TransformationRecord, advance_range, begin_transformation, count_bad_rows,

@@ -58,6 +58,19 @@ pub async fn set_tenant_aside(session: &mut dyn Session, tenant: &str) -> Result
         .await
 }
 
+/// Sets aside what was begun for a tenant outside a transaction, and what nobody will end any more.
+pub async fn set_begun_aside(session: &mut dyn Session, tenant: &str) -> Result<()> {
+    if !has_tenants(session).await? {
+        return Ok(());
+    }
+    tables(session)
+        .execute_later(
+            "UPDATE wasmigrate_applied SET once = -id WHERE tenant = $1 AND once >= 0 AND state = 'started'",
+            &[tenant.into()],
+        )
+        .await
+}
+
 /// Whether there is anything in a schema; none when there is no such schema.
 pub async fn holds_anything(session: &mut dyn Session, schema: &str) -> Result<Option<bool>> {
     let query = "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_class WHERE relnamespace = space.oid)
