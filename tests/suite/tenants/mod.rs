@@ -11,6 +11,7 @@ mod killed;
 mod lines;
 mod once;
 mod only_failed;
+mod outside;
 mod parallel;
 mod phases;
 mod plan;

@@ -131,6 +131,8 @@ fn files(
             finalized: 0,
             started: 0,
             had_by_removed: false,
+            done_by_removed: false,
+            begun_by_removed: false,
             migrated_at: None,
             finalized_at: None,
         });
@@ -222,7 +224,7 @@ async fn note_of_removed(
 ) -> crate::database::Result<()> {
     let is_other = |file: &&File| {
         let has_changed = file.applied_digest.as_ref() != Some(&file.digest);
-        file.kind().runs_once() && has_changed && !file.was_applied()
+        file.kind().runs_once() && has_changed && file.applied == 0
     };
     let others: Vec<i64> = snapshot
         .files
@@ -234,8 +236,16 @@ async fn note_of_removed(
         return Ok(());
     }
     for record in journal::read_applied_of(session, &others).await? {
+        let is_served = snapshot.tenants.binary_search(&record.tenant).is_ok();
+        if is_served || record.tenant.is_empty() {
+            continue;
+        }
         if let Some(file) = snapshot.file_of(record.source) {
             file.had_by_removed = true;
+            match record.state {
+                StepState::Started => file.begun_by_removed = true,
+                StepState::Migrated | StepState::Finalized => file.done_by_removed = true,
+            }
         }
     }
     Ok(())

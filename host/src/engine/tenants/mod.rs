@@ -241,10 +241,14 @@ impl TenantAdded {
 pub enum ApplyError {
     /// Migrations have changed since they were applied.
     #[error(
-        "{} changed since they were applied: {}; restore them and put the change into a new file, or accept it for good with \
+        "{}: {}; restore {them} and put the change into a new file, or pass `--allow-changed`; or accept it for good with \
          `wasmigrate repair --accept FILE --reason …`",
-        files(.0.len()),
-        keys(.0)
+        match .0.len() {
+            1 => "1 migration has changed since it was applied".to_owned(),
+            count => format!("{count} migrations have changed since they were applied"),
+        },
+        keys(.0),
+        them = if .0.len() == 1 { "it" } else { "them" }
     )]
     Changed(Vec<Source>),
     /// There is such a tenant already.
@@ -270,13 +274,6 @@ pub struct FileFailure {
     pub message: String,
     /// The whole of it.
     pub failure: Failure,
-}
-
-fn files(count: usize) -> String {
-    match count {
-        1 => "1 migration".to_owned(),
-        _ => format!("{count} migrations"),
-    }
 }
 
 fn keys(sources: &[Source]) -> String {

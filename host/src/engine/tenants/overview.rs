@@ -206,12 +206,30 @@ pub(in crate::engine) fn problems(
     if engine.options.allowances.changed {
         return order.collect();
     }
-    let changed = snapshot.changed().map(|file| catalog::Error::Changed {
-        step: file.source.key.clone(),
-        applied: file.applied_digest.clone().unwrap_or_default(),
-        now: file.digest.clone(),
-    });
-    changed.chain(order).collect()
+    changed(snapshot).chain(order).collect()
+}
+
+/// What is said of the files that have changed since they were applied or begun.
+pub(super) fn changed(snapshot: &TenantSnapshot) -> impl Iterator<Item = catalog::Error> {
+    snapshot.changed().map(|file| {
+        let step = file.source.key.clone();
+        let (before, now) = (
+            file.applied_digest.clone().unwrap_or_default(),
+            file.digest.clone(),
+        );
+        match file.is_half_done() {
+            true => catalog::Error::ChangedBegun {
+                step,
+                begun: before,
+                now,
+            },
+            false => catalog::Error::Changed {
+                step,
+                applied: before,
+                now,
+            },
+        }
+    })
 }
 
 /// What is not applied, and has another place for the tool that it is written for.

@@ -161,6 +161,9 @@ pub(super) fn refuse(
     if engine.options.allowances.changed {
         return Ok(());
     }
+    if snapshot.changed().any(File::is_half_done) {
+        return Err(RunError::Files(overview::changed(snapshot).collect()).into());
+    }
     let changed: Result<Vec<Source>, RunError> = snapshot
         .changed()
         .map(|file| sources::read(engine, &file.source))
