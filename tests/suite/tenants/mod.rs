@@ -8,6 +8,7 @@ mod finalizing;
 mod gone;
 mod history;
 mod killed;
+mod late;
 mod lines;
 mod once;
 mod only_failed;

@@ -43,6 +43,7 @@ mod snapshot;
 mod sources;
 mod standing;
 mod tenant_database;
+mod under_final;
 mod waiting;
 mod work;
 mod worker;

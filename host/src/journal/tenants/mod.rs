@@ -18,8 +18,8 @@ use crate::database::{Result, Session};
 
 pub use applied::{
     finalize_applied, last_applied, read_applied, read_applied_beside, read_applied_by,
-    read_applied_for, read_applied_of, read_unfinalized, set_applied_aside, update_applied,
-    write_applied,
+    read_applied_for, read_applied_of, read_finalized_after, read_unfinalized, set_applied_aside,
+    update_applied, write_applied,
 };
 pub use failures::{last_failures, read_failures, write_failure};
 pub use records::{
