@@ -1,9 +1,11 @@
 //! Files of tenants that run outside a transaction: what is half done has a way out, and the journal tells what ran when.
-//! SQLite has no such files.
 
+use super::{ADD, Tenants as _, counting};
+use crate::place::Place;
+
+/// On SQLite nothing that runs so can be half done.
 mod postgres {
-    use super::super::{Tenants as _, counting};
-    use crate::place::Place;
+    use super::*;
 
     const MIGRATE: [&str; 3] = ["migrate", "--parallel", "2"];
 
@@ -165,4 +167,48 @@ mod postgres {
             "{history}"
         );
     }
+}
+
+/// A file that cannot be in a transaction, on each database.
+const OUTSIDE: (&str, &str) = (
+    "-- wasmigrate:no-transaction\nVACUUM;",
+    "-- wasmigrate:no-transaction\nCREATE INDEX CONCURRENTLY by_value ON {schema}.counted (value);",
+);
+
+#[test]
+fn a_new_tenant_gets_it_too() {
+    let place = counting();
+    let outside = Place::in_sql_of(OUTSIDE.0, OUTSIDE.1);
+    place.write_step("tenants/002_outside.sql", outside.as_bytes());
+    place.write_step("tenants/003_add.sql", ADD.as_bytes());
+    place
+        .run(&["tenants", "add", "acme"])
+        .ends_with(0)
+        .and_says("applied 3 files");
+    assert_eq!(place.sum("acme"), "11");
+    place
+        .run(&["status"])
+        .ends_with(0)
+        .and_says("state   finalized");
+    place.run(&["verify"]).ends_with(0);
+}
+
+#[test]
+fn a_new_tenant_that_fails_beside_it_is_added_and_goes_on() {
+    let place = counting();
+    let outside = Place::in_sql_of(OUTSIDE.0, OUTSIDE.1);
+    place.write_step("tenants/002_outside.sql", outside.as_bytes());
+    place.write_step(
+        "tenants/003_add.sql",
+        b"INSERT INTO {schema}.missing VALUES (1);",
+    );
+    place
+        .run(&["tenants", "add", "acme"])
+        .ends_with(1)
+        .and_says("missing")
+        .and_says("`acme` is added")
+        .and_says("wasmigrate migrate --parallel 1");
+    place.write_step("tenants/003_add.sql", ADD.as_bytes());
+    place.run(&["migrate", "--parallel", "1"]).ends_with(0);
+    assert_eq!(place.sum("acme"), "11");
 }

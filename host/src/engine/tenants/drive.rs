@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+use super::add;
 use super::atomic;
 use super::context::TenancyContext;
 use super::end::{as_written, end};
@@ -150,7 +151,8 @@ async fn perform(
         },
         ..TenancyReport::nothing()
     };
-    let parallel = match &request.strategy {
+    let new_tenant = only.and(request.new_tenant);
+    let mut parallel = match &request.strategy {
         RolloutStrategy::Parallel {
             workers,
             canaries,
@@ -171,7 +173,18 @@ async fn perform(
         &mut *session,
         lease,
     );
-    let ready = ready.await;
+    let mut ready = ready.await;
+    if let Some(name) = new_tenant
+        && ready.is_ok()
+        && tenancy.runs_outside(&schedule)
+    {
+        ready = add::alone(&tenancy, &mut *session, name, lease).await;
+        parallel = Some(ParallelOptions {
+            workers: 1,
+            canaries: &[],
+            stop_after: None,
+        });
+    }
     let output = Arc::new(RunOutput::default());
     let result = match (ready, parallel) {
         (Err(failure), _) => {
@@ -194,10 +207,15 @@ async fn perform(
             Err((outcome, tenancy.unnamed(failure)))
         }
         (Ok(()), Some(options)) => {
-            parallel::run(&tenancy, session, &options, &schedule, lease, &output).await
+            let ended = parallel::run(&tenancy, session, &options, &schedule, lease, &output).await;
+            ended.map_err(|(outcome, mut failed)| {
+                if let Some(name) = new_tenant {
+                    failed.failure.message.push_str(&add::is_half_way(name));
+                }
+                (outcome, failed)
+            })
         }
         (Ok(()), None) => {
-            let new_tenant = only.and(request.new_tenant);
             atomic::run(
                 &tenancy,
                 session,
@@ -245,7 +263,12 @@ async fn get_ready(
 ) -> Result<(), Failure> {
     let work = request.work;
     if work != Work::Sync {
-        load(tenancy, schedule, !is_parallel)?;
+        // What is outside a transaction makes a new tenant's files run one by one.
+        load(
+            tenancy,
+            schedule,
+            !is_parallel && request.new_tenant.is_none(),
+        )?;
     }
     if work == Work::Reset {
         refuse_irreversible(tenancy, schedule).await?;

@@ -3,6 +3,7 @@
 //! A tenant is a schema of the target's PostgreSQL database, or a file beside the target's SQLite file. What was applied is
 //! kept for each file and tenant, and commits together with what the file did.
 
+mod add;
 mod applied;
 mod apply;
 mod atomic;
