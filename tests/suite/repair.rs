@@ -269,3 +269,26 @@ fn what_is_committed_is_whole_or_nothing() {
         .ends_with(0)
         .and_says("nothing to repair");
 }
+
+#[test]
+fn a_repair_takes_no_failure_away() {
+    let place = applied().with_sql(
+        "0003_c.sql",
+        "-- wasmigrate:migrate\nSELECT 1;\n-- wasmigrate:finalize\nDROP TABLE nowhere;\n",
+    );
+    place.run(&["finalize"]).ends_with(1);
+    place.write_step("0002_b.sql", b"-- a comment\nCREATE TABLE b (c BIGINT);\n");
+    place
+        .run(&["repair", "--accept", "0002_b.sql", "--reason", "a comment"])
+        .ends_with(0);
+    place
+        .run(&["status"])
+        .ends_with(0)
+        .and_says("state   finalization_failed")
+        .and_says("last failure")
+        .and_says("nowhere");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("the last finalize failed");
+}

@@ -47,7 +47,7 @@ fn numbers_in_names_that_are_in_another_order_are_refused() {
 #[test]
 fn what_holds_nothing_that_could_run_is_an_error() {
     for (names, found) in [
-        (&["readme.md", "x.py"][..], "`readme.md`, `x.py`"),
+        (&["readme.md", "x.rb"][..], "`readme.md`, `x.rb`"),
         (&["readme.md"], "`readme.md`"),
     ] {
         place(names, "").run(&["migrate"]).ends_with(2).and_says(&format!(
@@ -214,4 +214,47 @@ fn files_for_other_databases_do_not_run() {
         .with_sql("20201110175414000001_b.sql", "DROP TABLE a;")
         .run(&["migrate"])
         .ends_with(0);
+}
+
+#[test]
+fn a_script_needs_no_number_where_names_are_free() {
+    let place = crate::tenants::counting();
+    let write = |name: &str, value: u32| {
+        let script = format!(
+            "export function migrate(db) {{ db.execute(\"INSERT INTO counted VALUES ({value}, 'x')\"); }}"
+        );
+        place.write_step(name, script.as_bytes());
+    };
+    write("tenants/b.js", 10);
+    write("tenants/c.ts", 100);
+    write("views/v.js", 1000);
+    place.write_step("tenants/c.d.ts", b"export {};");
+    place.run(&["tenants", "add", "acme"]).ends_with(0);
+    assert_eq!(crate::tenants::Tenants::sum(&place, "acme"), "1111");
+    place.write_step("views/w.py", b"def migrate(db):\n    pass\n");
+    let status = place.run(&["status"]).ends_with(0);
+    status.and_says("views/w.py");
+    std::fs::create_dir(place.step("views/more")).unwrap();
+    std::fs::rename(place.step("views/v.js"), place.step("views/more/v.js")).unwrap();
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("`v.js` in it");
+}
+
+#[test]
+fn a_seed_that_is_a_script_needs_no_number() {
+    let place = Place::new().with_sql("0001_item.sql", "CREATE TABLE item (name TEXT NOT NULL);");
+    std::fs::create_dir(place.step("seeds")).unwrap();
+    place.write_step(
+        "seeds/s.js",
+        b"export function migrate(db) { db.execute(\"INSERT INTO item VALUES ('s')\"); }",
+    );
+    std::fs::write(
+        place.path().join("wasmigrate.toml"),
+        "seeds = \"migrations/seeds\"\n",
+    )
+    .unwrap();
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(place.texts("SELECT name FROM item"), ["s"]);
 }

@@ -56,13 +56,18 @@ pub(super) struct Parts {
 impl Parts {
     /// Reads a name; none for a file that is none of these.
     pub(super) fn of(file_name: &str) -> Option<Self> {
+        // Scripts without a number are what the tools of these languages keep beside migrations: settings, an index.
+        let has_number = |stem: &str| version(stem).is_some() || is_repeatable_name(stem);
+        Self::of_free(file_name).filter(|it| !it.form.is_script() || has_number(&it.stem))
+    }
+
+    /// The same where names need no number.
+    pub(super) fn of_free(file_name: &str) -> Option<Self> {
         let (mut stem, form) = StepKind::ALL
             .into_iter()
             .map(|form| (form.ending(), form))
             .find_map(|(ending, form)| Some((without_ending(file_name, ending)?, form)))?;
-        // Scripts without a number are what the tools of these languages keep beside migrations: settings, an index.
-        let has_number = version(stem).is_some() || is_repeatable_name(stem);
-        if form.is_script() && (!has_number || is_declarations(file_name)) {
+        if form.is_script() && (is_declarations(file_name) || stem == "__init__") {
             return None;
         }
         let (mut meant_for, mut undoes, mut is_baseline) = (None, false, false);

@@ -79,12 +79,14 @@ struct Undo {
 }
 
 impl Listing {
-    /// Lists a directory. `known` are directories in it that are listed by themselves.
+    /// Lists a directory in which names are read so. `known` are directories in it that are listed by themselves.
     pub(super) fn of(
         directory: &Path,
         database: Kind,
         known: &BTreeSet<PathBuf>,
+        read_name: fn(&str) -> Option<Parts>,
     ) -> io::Result<Self> {
+        let is_program = |name: &str| read_name(name).is_some();
         let mut names = BTreeSet::new();
         let mut listing = Self::default();
         for entry in fs::read_dir(directory)? {
@@ -115,17 +117,16 @@ impl Listing {
             // Followed, when it is a link.
             match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => {
-                    listing.directory(file_name, path, known)?;
+                    listing.directory(file_name, path, known, &is_program)?;
                     continue;
                 }
-                Err(error) if file_name::is_program(&file_name) => {
+                Err(error) if is_program(&file_name) => {
                     let why = format!("cannot be read: {error}");
                     listing.strange.push(Strange { file_name, why });
                     continue;
                 }
                 Ok(metadata)
-                    if file_name::is_program(&file_name)
-                        || file_name::strip_conf(&file_name).is_some() =>
+                    if is_program(&file_name) || file_name::strip_conf(&file_name).is_some() =>
                 {
                     let is_file = metadata.is_file();
                     if let Some(why) = objection(directory, &path, is_file) {
@@ -139,7 +140,7 @@ impl Listing {
                 metadata.insert(sql.to_owned(), path);
                 continue;
             }
-            let Some(parts) = Parts::of(&file_name) else {
+            let Some(parts) = read_name(&file_name) else {
                 let other = file_name::in_another_language(&file_name).map(Nearly::Strange);
                 match other.or_else(|| nearly(&file_name, &names)) {
                     Some(Nearly::Strange(why)) => listing.strange.push(Strange { file_name, why }),
@@ -236,12 +237,13 @@ impl Listing {
         name: String,
         path: PathBuf,
         known: &BTreeSet<PathBuf>,
+        is_program: &dyn Fn(&str) -> bool,
     ) -> io::Result<()> {
         if known.contains(&path) {
             return Ok(());
         }
         let Some(up) = UP.into_iter().find(|up| path.join(up).is_file()) else {
-            match objection_to_directory(&name, &path)? {
+            match objection_to_directory(&name, &path, is_program)? {
                 Some(why) => self.strange.push(Strange {
                     why,
                     file_name: name,
@@ -427,12 +429,14 @@ fn is_hidden(file_name: &str) -> bool {
 }
 
 /// Why a directory that is no step cannot be passed over; none when it can.
-fn objection_to_directory(name: &str, path: &Path) -> io::Result<Option<String>> {
+fn objection_to_directory(
+    name: &str,
+    path: &Path,
+    is_program: &dyn Fn(&str) -> bool,
+) -> io::Result<Option<String>> {
     let is_library = name == script::LIBRARY;
-    let is_program = |name: &str| {
-        // What scripts import may be called anything.
-        file_name::is_program(name) && !(is_library && script::is_text(name))
-    };
+    // What scripts import may be called anything.
+    let is_program = |name: &str| is_program(name) && !(is_library && script::is_text(name));
     let shown = |inner: PathBuf| {
         let inner = inner.strip_prefix(path).unwrap_or(&inner);
         inner.display().to_string()

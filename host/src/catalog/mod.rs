@@ -40,6 +40,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use baseline::begun_with;
+use file_name::Parts;
 use listing::{Listed, Listing};
 use text_order::{DieselsTimes, TextOrder};
 
@@ -248,7 +249,7 @@ impl Catalog {
     /// Lists the steps of a directory, and its seeds, that are meant for a database of this kind. Reads no file but
     /// the head of a baseline.
     pub fn scan(directory: &Path, database: Kind, seeds: &Seeds) -> Result<Self, Error> {
-        let listing = Listing::of(directory, database, &seeds.within(directory));
+        let listing = Listing::of(directory, database, &seeds.within(directory), Parts::of);
         let Listing {
             listed,
             baselines,

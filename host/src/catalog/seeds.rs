@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::file_name::Parts;
 use super::listing::Listing;
 use super::repeatable::{is_repeatable_name, is_seed, seed_index};
 use super::{Catalog, Error, Role, Strange};
@@ -58,7 +59,7 @@ impl Catalog {
         database: Kind,
     ) -> Result<(), Error> {
         self.seeds = Some(seeds.name().to_owned());
-        let listing = Listing::of(directory, database, &BTreeSet::new());
+        let listing = Listing::of(directory, database, &BTreeSet::new(), Parts::of_free);
         let Listing {
             listed,
             baselines,
@@ -76,7 +77,7 @@ impl Catalog {
             return Err(Error::Strange {
                 directory: directory.to_owned(),
                 files: strange,
-                hint: "seeds are files .sql, .wasm and .js, and run in the order of their names",
+                hint: "seeds are files .sql, .wasm, .js, .ts and .py, and run in the order of their names",
             });
         }
         for mut file in listed {

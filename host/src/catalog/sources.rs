@@ -157,7 +157,7 @@ impl Sources {
     ) -> Result<(Vec<SourceFile>, Option<Error>), Error> {
         let configured = normal(directory);
         let path = self.base.join(&configured);
-        let listing = Listing::of(&path, database, known);
+        let listing = Listing::of(&path, database, known, file_name::Parts::of_free);
         let Listing {
             listed,
             baselines,

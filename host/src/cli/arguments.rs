@@ -84,7 +84,7 @@ pub(super) struct TenancyArguments {
     /// Begin no further tenant after so many have failed
     #[arg(long, value_name = "K")]
     stop_after: Option<usize>,
-    /// Run only the tenants that failed in the last run
+    /// Run only the tenants that have failed, and that no run has brought further since
     #[arg(long)]
     pub(super) only_failed: bool,
 }

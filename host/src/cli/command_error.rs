@@ -44,7 +44,10 @@ impl From<ApplyError> for CommandError {
         match error {
             ApplyError::Run(error) => error.into(),
             ApplyError::Failed(failed) => Self {
-                status: FAILED,
+                status: match failed.failure.code.as_str() {
+                    "refused" => REFUSED,
+                    _ => FAILED,
+                },
                 message: failed.failure.to_string(),
                 failure: Some(Box::new(failed.failure)),
             },

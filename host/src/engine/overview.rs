@@ -361,7 +361,7 @@ fn state(
     let live = snapshot.lease.as_ref().is_some_and(is_at_work);
     let pending = pending(catalog, snapshot).next().is_some();
     let unfinalized = has_unfinalized(snapshot);
-    state::of_run(snapshot.deciding_run(), live, pending, unfinalized)
+    state::of_run(snapshot.deciding_run(live), live, pending, unfinalized)
 }
 
 /// What was applied, as the catalog compares it.

@@ -4,7 +4,9 @@ use super::cells::{
     ERROR, columns, index as index_of, number, of_index, read_error, small, spelled, text,
 };
 use super::tables::tables;
-use super::{AttemptRecord, Outcome, Phase, REMOVE_TENANT, RunRecord, conflict, schema};
+use super::{
+    ADD_TENANT, AttemptRecord, Outcome, Phase, REMOVE_TENANT, REPAIR, RunRecord, conflict, schema,
+};
 use crate::catalog::step_label;
 use crate::database::{Result, Session, Value};
 
@@ -29,10 +31,34 @@ pub(super) async fn read_accepted(
     Ok(read(session, is_accepted, before, 1).await?.pop())
 }
 
-/// The newest run before the one numbered `before` that did more than remove a tenant.
-pub async fn run_of_tenants(session: &mut dyn Session, before: i64) -> Result<Option<RunRecord>> {
-    let condition = format!("AND command <> '{REMOVE_TENANT}'");
-    Ok(read(session, &condition, before, 1).await?.pop())
+/// The commands of runs that leave open what failed before them: they do not run the files that are pending or unfinalized.
+const ASIDE: [&str; 3] = [ADD_TENANT, REMOVE_TENANT, REPAIR];
+
+/// Whether a run says in which state the target is: it was not refused, and was about the files that are to be run.
+pub(super) fn decides(run: &RunRecord) -> bool {
+    run.outcome != Some(Outcome::Refused) && !ASIDE.contains(&&*run.command)
+}
+
+/// The run that says in which state the target is: the `last` one, be it whatever it is while it `is_live`, or the one that
+/// `failed_before` it.
+pub fn deciding<'r>(
+    last: Option<&'r RunRecord>,
+    failed_before: Option<&'r RunRecord>,
+    is_live: bool,
+) -> Option<&'r RunRecord> {
+    let last_decides = |run: &&RunRecord| (is_live && run.outcome.is_none()) || decides(run);
+    last.filter(last_decides).or(failed_before)
+}
+
+/// The newest run before the one numbered `before` that says in which state the target was.
+pub(super) async fn read_deciding(
+    session: &mut dyn Session,
+    before: i64,
+) -> Result<Option<RunRecord>> {
+    let aside = ASIDE.map(|command| format!("'{command}'")).join(", ");
+    let decides =
+        format!("AND (outcome IS NULL OR outcome <> 'refused') AND command NOT IN ({aside})");
+    Ok(read(session, &decides, before, 1).await?.pop())
 }
 
 async fn read(

@@ -35,7 +35,7 @@ use tables::tables;
 pub use commit::{Committable, Fenced, NoStep, PendingOutput, Sealed};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use history::{
-    has_attempt, read_attempts, read_runs, run_of_tenants, runs_done, write_attempt,
+    deciding, has_attempt, read_attempts, read_runs, run_of_tenants, runs_done, write_attempt,
 };
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
@@ -54,15 +54,16 @@ pub use steps::{
     require_steps, write_step,
 };
 pub use tenants::{
-    AppliedEntry, AppliedRecord, REMOVE_TENANT, SourceRecord, TenantTally, count_by_run,
-    count_by_source, count_by_tenant, count_repeated, demand_schema, fetch_applied,
+    ADD_TENANT, AppliedEntry, AppliedRecord, LastFailure, REMOVE_TENANT, SourceRecord, TenantTally,
+    count_by_run, count_by_source, count_by_tenant, count_repeated, demand_schema, fetch_applied,
     finalize_applied, has_tenants, has_unfinished, holds_anything, keep_tenant_schema,
-    last_applied, last_reset, last_unfinished, make_schema, migrating_runs, query_applied,
-    read_all_of_tenant, read_applied, read_applied_beside, read_applied_by, read_applied_for,
-    read_applied_of, read_failures, read_repeated, read_scripts_since, read_sources, read_tenants,
-    read_unfinalized, remove_tenant, removed_tenants, reserved_words, serves_anybody,
-    set_applied_aside, set_source_kind, set_tenant_aside, update_applied, whole_schema,
-    whole_schema_in, write_applied, write_failure, write_source, write_tenant,
+    last_applied, last_failures, last_reset, last_unfinished, last_whole_reset, make_schema,
+    migrating_runs, query_applied, read_all_of_tenant, read_applied, read_applied_beside,
+    read_applied_by, read_applied_for, read_applied_of, read_failures, read_finalized_after,
+    read_repeated, read_scripts_since, read_sources, read_tenants, read_unfinalized, remove_tenant,
+    removed_tenants, reserved_words, serves_anybody, set_applied_aside, set_begun_aside,
+    set_source_kind, set_tenant_aside, update_applied, whole_schema, whole_schema_in,
+    write_applied, write_failure, write_source, write_tenant,
 };
 pub use transformations::{
     BadRow, Range, TransformationRecord, advance_range, begin_transformation, count_bad_rows,
@@ -83,7 +84,7 @@ pub struct Snapshot {
     pub transformations: BTreeMap<u64, TransformationRecord>,
     /// The newest run.
     pub last_run: Option<RunRecord>,
-    /// The newest run that was not refused, when it failed and refused ones came after it: its failure stands.
+    /// The newest run that says in which state the target is, when it failed and others came after it: its failure stands.
     pub failed_before: Option<RunRecord>,
     /// What holds that run up, until it ends.
     pub pause: Option<Pause>,
@@ -92,9 +93,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The run that says in which state the target is.
-    pub fn deciding_run(&self) -> Option<&RunRecord> {
-        self.failed_before.as_ref().or(self.last_run.as_ref())
+    /// The run that says in which state the target is, while the last one `is_live` or not.
+    pub fn deciding_run(&self, is_live: bool) -> Option<&RunRecord> {
+        deciding(self.last_run.as_ref(), self.failed_before.as_ref(), is_live)
     }
 }
 
@@ -150,10 +151,10 @@ pub async fn read(session: &mut dyn Session) -> Result<Snapshot> {
         ..Snapshot::default()
     };
     if let Some(run) = &snapshot.last_run
-        && run.outcome == Some(Outcome::Refused)
+        && !history::decides(run)
     {
-        let accepted = history::read_accepted(session, run.id).await?;
-        snapshot.failed_before = accepted.filter(|run| run.outcome == Some(Outcome::Failed));
+        let before = history::read_deciding(session, run.id).await?;
+        snapshot.failed_before = before.filter(|run| run.outcome == Some(Outcome::Failed));
     }
     if version < schema::SECOND {
         return Ok(snapshot);

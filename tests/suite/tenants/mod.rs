@@ -8,14 +8,18 @@ mod finalizing;
 mod gone;
 mod history;
 mod killed;
+mod late;
 mod lines;
 mod once;
+mod only_failed;
+mod outside;
 mod parallel;
 mod phases;
 mod plan;
 mod removing;
 mod scripts;
 mod service;
+mod tried_again;
 mod waiting;
 
 use crate::application::{self, Application, Kind};

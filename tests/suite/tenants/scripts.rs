@@ -70,7 +70,7 @@ fn a_script_that_failed_is_due_until_it_has_run() {
         fix(&place);
         place.run(&["migrate", "--parallel", "2"]).ends_with(0);
         assert_eq!(sums(&place), ["101", "101", "101"], "{how:?}");
-        assert_eq!(place.sum("delta"), "1101");
+        assert_eq!(place.sum("delta"), "101");
         has_nothing_to_do(&place);
         // One that is new then runs with the next run that migrates something.
         place.write_step("views/new.sql", COUNTS.as_bytes());

@@ -21,6 +21,7 @@ impl PostgresSession {
         if self.connection.is_none() {
             return Err(self.lost());
         }
+        self.demand_no_transaction()?;
         self.pipeline.begun = None;
         self.search_path = None;
         self.lock_wait = None;
@@ -63,8 +64,21 @@ impl PostgresSession {
         self.ask(Asked::Begin, &Request::once(&first), values)
     }
 
+    /// Refuses to go on in a transaction that was never ended: the server takes a second `BEGIN` for a mere mistake, and what
+    /// was done before it would be committed with what comes after.
+    fn demand_no_transaction(&self) -> Result<()> {
+        match &self.transaction {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::Other,
+                "cannot begin a transaction within a transaction",
+            )),
+        }
+    }
+
     /// Opens a transaction that sees one state of the target.
     pub(super) fn begin_to_read(&mut self) -> Result<()> {
+        self.demand_no_transaction()?;
         self.pipeline.begun = None;
         self.search_path = None;
         self.transaction = Some(Transaction::default());
@@ -83,6 +97,7 @@ impl PostgresSession {
         if self.connection.is_none() {
             return Err(self.lost());
         }
+        self.demand_no_transaction()?;
         self.pipeline.begun = None;
         self.search_path = None;
         self.transaction = Some(Transaction {
@@ -469,6 +484,8 @@ impl PostgresSession {
             match self.database.connect_anew(&patience) {
                 Ok(connection) => {
                     self.connection = Some(connection);
+                    // What was open went with the connection that was lost.
+                    self.transaction = None;
                     return Ok(());
                 }
                 Err(error) if patience.pause(RECONNECT_PAUSE).is_err() => return Err(error),

@@ -20,7 +20,8 @@ pub(super) async fn differences(
 
 fn difference(found: FileDifference) -> Difference {
     let obstacle = (found.is_begun && found.file.is_some()).then(|| {
-        "it was begun for a tenant and is not done: restore the file and run `migrate` first"
+        "it was begun for a tenant and is not done: restore the file and run `migrate` first, or run `migrate \
+         --allow-changed`; for one that is no tenant any more, `wasmigrate tenants remove` forgets it"
             .to_owned()
     });
     let what = differs(&found);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::FileFailure;
+use super::add;
 use super::batch::Batch;
 use super::changes::JournalChanges;
 use super::context::{TenancyContext, finish};
@@ -16,7 +17,7 @@ use super::known;
 use super::open_database::OpenDatabase;
 use super::progress::ProgressReporter;
 use super::work::{Schedule, Task, Work, concerned};
-use crate::database::{Authority, Durability, Session, is_journal};
+use crate::database::{Durability, Session, is_journal};
 use crate::engine::failure::Failure;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
@@ -58,13 +59,14 @@ pub(super) async fn run(
         atomic.output = Arc::clone(output);
         let tried = atomic.all(attempt, lease, &failures).await;
         let mut ran = std::mem::take(&mut atomic.ran);
+        let began_at = atomic.began_at;
         let observer = &*tenancy.observer;
         let Err((task, failure)) = tried else {
             ran.committed(observer);
             return Ok(());
         };
         output.rolled_back();
-        session = match atomic.take_session() {
+        session = match atomic.undo().await {
             Some(session) => session,
             None => {
                 ran.lost(observer, outcome_of(&failure));
@@ -80,13 +82,12 @@ pub(super) async fn run(
             false => ran.rolled_back(observer, outcome_of(&failure)),
         }
         if let Some(task) = &task {
-            failures.extend(tenancy.attempt(task, attempt, atomic.began_at, &failure));
+            failures.extend(tenancy.attempt(task, attempt, began_at, &failure));
         }
         let pause = tenancy.engine.options.retries.pause(&failure, attempt);
         let Some(pause) = pause.filter(|_| !tenancy.stop.is_cancelled()) else {
             let outcome = outcome_of(&failure);
             let written = async {
-                session.rollback().await?;
                 session.reconnect().await?;
                 end(
                     &mut *session,
@@ -164,9 +165,21 @@ impl<'a> AtomicRun<'a> {
         }
     }
 
-    /// The target's session.
-    fn take_session(&mut self) -> Option<Box<dyn Session>> {
-        self.databases.remove(&0)?.session
+    /// Rolls back what is open, in all databases, and gives the target's session back: only so can another try begin, from the
+    /// first file. Nothing is tried again from a savepoint: what the run has locked would stay so while it waits. None when the
+    /// session is lost, or the database does not roll back.
+    async fn undo(self) -> Option<Box<dyn Session>> {
+        let mut of_target = None;
+        for (number, database) in self.databases {
+            let Some(mut session) = database.session else {
+                continue;
+            };
+            // A session that does not roll back does so when it is dropped.
+            if session.rollback().await.is_ok() && number == 0 {
+                of_target = Some(session);
+            }
+        }
+        of_target
     }
 
     async fn all(
@@ -333,39 +346,13 @@ impl<'a> AtomicRun<'a> {
         let Some(name) = self.new_tenant else {
             return Ok(());
         };
-        let tenancy = self.tenancy;
-        let schema = tenancy.tenants.last().map(|tenant| &*tenant.schema);
-        if let Some(number) = tenancy.tenants.len().checked_sub(1) {
+        if let Some(number) = self.tenancy.tenants.len().checked_sub(1) {
             // It is there from now on, though there be no file for it yet.
             self.database_of(Some(number)).await?;
         }
+        let tenancy = self.tenancy;
         let session = self.session(0).map_err(|(_, failure)| failure)?;
-        let added = async {
-            session.enter_schema(None).await?;
-            let lives_in_schema = !session.server().capabilities.has_tenant_databases();
-            if let Some(schema) = schema.filter(|_| lives_in_schema) {
-                if tenancy.adopts_schema {
-                    journal::demand_schema(session, name, schema).await?;
-                }
-                // Whoever keeps a list of tenants of its own may make their schemas, too.
-                let is_there = tenancy.comes_back || tenancy.options.tenant_insert.is_some();
-                let adopts = tenancy.adopts_schema || is_there;
-                journal::make_schema(session, schema, adopts).await?;
-            }
-            if let Some(insert) = &tenancy.options.tenant_insert {
-                session
-                    .execute(Authority::Step, insert, &[name.into()])
-                    .await?;
-            }
-            Ok(())
-        };
-        added.await.map_err(|error| {
-            let failure = Failure::from_database(error);
-            Failure {
-                message: format!("the tenant `{name}` cannot be added: {}", failure.message),
-                ..failure
-            }
-        })
+        add::make(tenancy, session, name).await
     }
 
     /// Looks at what all files did, as before every commit.
@@ -430,11 +417,8 @@ impl<'a> AtomicRun<'a> {
                 continue;
             }
             let session = fenced.session();
-            if let Some(name) = self
-                .new_tenant
-                .filter(|_| tenancy.options.tenant_insert.is_none())
-            {
-                journal::write_tenant(session, name).await?;
+            if let Some(name) = self.new_tenant {
+                add::list(tenancy, session, name).await?;
             }
             known::write(unknown.iter().copied(), session).await?;
             for failure in failures {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use super::failed::outcome_of;
 use super::forged::Announced;
 use super::snapshot::File;
-use super::work::Task;
+use super::work::{Schedule, Task};
 use super::{FileFailure, TenancyOptions, Tenant, name};
 use crate::catalog::{Section, SqlStep, StepKind};
 use crate::database::{Session, Stop, substitute};
@@ -91,7 +91,14 @@ impl<'c> TenancyContext<'c> {
     /// The row of a task before it runs.
     pub(super) fn record(&self, task: &Task) -> AppliedRecord {
         if let Some(record) = &task.record {
-            return record.clone();
+            return match record.state {
+                // Whoever ends what was begun has migrated it.
+                StepState::Started => AppliedRecord {
+                    run: self.run(),
+                    ..record.clone()
+                },
+                StepState::Migrated | StepState::Finalized => record.clone(),
+            };
         }
         let file = self.file(task);
         let record = AppliedRecord {
@@ -369,6 +376,15 @@ impl<'c> TenancyContext<'c> {
 }
 
 impl TenancyContext<'_> {
+    /// Whether one of the files that are to be migrated runs outside a transaction.
+    pub(super) fn runs_outside(&self, schedule: &Schedule) -> bool {
+        let is_outside = |task: &Task| {
+            let loaded = self.loaded.get(&task.file);
+            task.phases.contains(&Phase::Migrate) && loaded.is_some_and(Loaded::is_outside)
+        };
+        schedule.tasks().any(is_outside)
+    }
+
     /// A failure that is of no file.
     pub(super) fn unnamed(&self, failure: Failure) -> FileFailure {
         FileFailure {

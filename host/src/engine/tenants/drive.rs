@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+use super::add;
 use super::atomic;
 use super::context::TenancyContext;
 use super::end::{as_written, end};
@@ -27,7 +28,7 @@ use crate::engine::order::Order;
 use crate::engine::run_output::RunOutput;
 use crate::engine::state::Command;
 use crate::engine::{Engine, Report, RunError};
-use crate::journal::Lease;
+use crate::journal::{self, Lease};
 
 /// Runs a command of those that steps without tenants have.
 pub(in crate::engine) async fn run(
@@ -99,7 +100,10 @@ pub(super) async fn drive(
     }
     let had = snapshot.had_by_new.len() as u64;
     let beginning = Beginning {
-        command: request.work.as_str(),
+        command: match only {
+            Some(_) => journal::ADD_TENANT,
+            None => request.work.as_str(),
+        },
         phase: phases::first(request.work, &schedule),
         verbose: request.verbose,
         steps: concerned(schedule.tasks()).len(),
@@ -151,7 +155,8 @@ async fn perform(
         },
         ..TenancyReport::nothing()
     };
-    let parallel = match &request.strategy {
+    let new_tenant = only.and(request.new_tenant);
+    let mut parallel = match &request.strategy {
         RolloutStrategy::Parallel {
             workers,
             canaries,
@@ -172,7 +177,18 @@ async fn perform(
         &mut *session,
         lease,
     );
-    let ready = ready.await;
+    let mut ready = ready.await;
+    if let Some(name) = new_tenant
+        && ready.is_ok()
+        && tenancy.runs_outside(&schedule)
+    {
+        ready = add::alone(&tenancy, &mut *session, name, lease).await;
+        parallel = Some(ParallelOptions {
+            workers: 1,
+            canaries: &[],
+            stop_after: None,
+        });
+    }
     let output = Arc::new(RunOutput::default());
     let result = match (ready, parallel) {
         (Err(failure), _) => {
@@ -195,10 +211,15 @@ async fn perform(
             Err((outcome, tenancy.unnamed(failure)))
         }
         (Ok(()), Some(options)) => {
-            parallel::run(&tenancy, session, &options, &schedule, lease, &output).await
+            let ended = parallel::run(&tenancy, session, &options, &schedule, lease, &output).await;
+            ended.map_err(|(outcome, mut failed)| {
+                if let Some(name) = new_tenant {
+                    failed.failure.message.push_str(&add::is_half_way(name));
+                }
+                (outcome, failed)
+            })
         }
         (Ok(()), None) => {
-            let new_tenant = only.and(request.new_tenant);
             atomic::run(
                 &tenancy,
                 session,
@@ -246,7 +267,12 @@ async fn get_ready(
 ) -> Result<(), Failure> {
     let work = request.work;
     if work != Work::Sync {
-        load(tenancy, schedule, !is_parallel)?;
+        // What is outside a transaction makes a new tenant's files run one by one.
+        load(
+            tenancy,
+            schedule,
+            !is_parallel && request.new_tenant.is_none(),
+        )?;
     }
     if work == Work::Reset {
         refuse_irreversible(tenancy, schedule).await?;

@@ -7,12 +7,13 @@ use super::overview;
 use super::request::{RunRequest, database};
 use super::select::{self, refuse, refuse_after_a_failed_finalize, to_migrate};
 use super::snapshot::TenantSnapshot;
+use super::under_final;
 use super::work::Work;
 use super::{ApplyError, RunError, TenancyOptions};
 use crate::database::Session;
 use crate::engine::Engine;
 use crate::engine::acquire::Job;
-use crate::journal::LeaseRecord;
+use crate::journal::{AppliedRecord, LeaseRecord};
 
 /// A request, for a target with tenants.
 pub(super) struct TenantsJob<'j> {
@@ -24,8 +25,10 @@ pub(super) struct TenantsJob<'j> {
 /// What a look at the target finds.
 pub(super) struct Found {
     pub(super) snapshot: TenantSnapshot,
-    /// The tenants that failed in the last run, where only they are wanted.
+    /// The tenants whose failure stands, where only they are wanted.
     pub(super) failed: Option<BTreeSet<String>>,
+    /// What is finalized and may stand on what is to be reset.
+    pub(super) finalized: Vec<AppliedRecord>,
 }
 
 impl Job for TenantsJob<'_> {
@@ -36,7 +39,15 @@ impl Job for TenantsJob<'_> {
         let digests = self.engine.remembered_digests();
         let snapshot = look::read(self.engine, self.options, &digests, session).await?;
         let failed = database(select::failed(session, &snapshot, &self.request.strategy).await)?;
-        Ok(Found { snapshot, failed })
+        let finalized = match self.request.work {
+            Work::Reset => under_final::read(self.engine, &snapshot, session).await?,
+            _ => Vec::new(),
+        };
+        Ok(Found {
+            snapshot,
+            failed,
+            finalized,
+        })
     }
 
     fn lease(found: &Found) -> Option<&LeaseRecord> {
@@ -53,6 +64,7 @@ impl Job for TenantsJob<'_> {
         {
             return Err(RunError::Refused(format!("{waiting}; nothing was run")).into());
         }
+        under_final::refuse(&found.snapshot, &found.finalized, &schedule)?;
         let has_work = self.request.new_tenant.is_some() || !schedule.is_empty();
         if has_work {
             select::refuse_canaries(&found.snapshot, &self.request.strategy)?;

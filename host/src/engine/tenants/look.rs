@@ -43,14 +43,7 @@ pub(super) async fn read(
     };
     let files = files(found, digests, &sources)?;
     let tenants = list::list(options, session, has_tenants).await?;
-    let last_rollout = match &remembered.last_run {
-        Some(run) if run.command == journal::REMOVE_TENANT => {
-            journal::run_of_tenants(session, run.id).await?
-        }
-        last => last.clone(),
-    };
     let mut snapshot = TenantSnapshot {
-        last_rollout,
         other_contents: repeatable::other_contents(&files, &sources),
         gone: gone::gone(&files, &sources, digests)?,
         missing: files
@@ -138,6 +131,8 @@ fn files(
             finalized: 0,
             started: 0,
             had_by_removed: false,
+            done_by_removed: false,
+            begun_by_removed: false,
             migrated_at: None,
             finalized_at: None,
         });
@@ -229,7 +224,7 @@ async fn note_of_removed(
 ) -> crate::database::Result<()> {
     let is_other = |file: &&File| {
         let has_changed = file.applied_digest.as_ref() != Some(&file.digest);
-        file.kind().runs_once() && has_changed && !file.was_applied()
+        file.kind().runs_once() && has_changed && file.applied == 0
     };
     let others: Vec<i64> = snapshot
         .files
@@ -241,8 +236,16 @@ async fn note_of_removed(
         return Ok(());
     }
     for record in journal::read_applied_of(session, &others).await? {
+        let is_served = snapshot.tenants.binary_search(&record.tenant).is_ok();
+        if is_served || record.tenant.is_empty() {
+            continue;
+        }
         if let Some(file) = snapshot.file_of(record.source) {
             file.had_by_removed = true;
+            match record.state {
+                StepState::Started => file.begun_by_removed = true,
+                StepState::Migrated | StepState::Finalized => file.done_by_removed = true,
+            }
         }
     }
     Ok(())

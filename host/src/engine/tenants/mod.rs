@@ -3,6 +3,7 @@
 //! A tenant is a schema of the target's PostgreSQL database, or a file beside the target's SQLite file. What was applied is
 //! kept for each file and tenant, and commits together with what the file did.
 
+mod add;
 mod applied;
 mod apply;
 mod atomic;
@@ -41,7 +42,9 @@ mod select;
 mod shared;
 mod snapshot;
 mod sources;
+mod standing;
 mod tenant_database;
+mod under_final;
 mod waiting;
 mod work;
 mod worker;
@@ -91,7 +94,7 @@ pub enum RolloutStrategy {
         canaries: Vec<String>,
         /// After how many failed tenants no further one begins; none for any number.
         stop_after: Option<usize>,
-        /// Whether only the tenants are run that failed in the last run.
+        /// Whether only the tenants are run that have failed, and that no run has brought further since.
         only_failed: bool,
     },
 }
@@ -268,10 +271,14 @@ impl TenantAdded {
 pub enum ApplyError {
     /// Migrations have changed since they were applied.
     #[error(
-        "{} changed since they were applied: {}; restore them and put the change into a new file, or accept it for good with \
+        "{}: {}; restore {them} and put the change into a new file, or pass `--allow-changed`; or accept it for good with \
          `wasmigrate repair --accept FILE --reason …`",
-        files(.0.len()),
-        keys(.0)
+        match .0.len() {
+            1 => "1 migration has changed since it was applied".to_owned(),
+            count => format!("{count} migrations have changed since they were applied"),
+        },
+        keys(.0),
+        them = if .0.len() == 1 { "it" } else { "them" }
     )]
     Changed(Vec<Source>),
     /// There is such a tenant already.
@@ -297,13 +304,6 @@ pub struct FileFailure {
     pub message: String,
     /// The whole of it.
     pub failure: Failure,
-}
-
-fn files(count: usize) -> String {
-    match count {
-        1 => "1 migration".to_owned(),
-        _ => format!("{count} migrations"),
-    }
 }
 
 fn keys(sources: &[Source]) -> String {

@@ -1,12 +1,12 @@
 //! Where tenants stand, as those see it who ask about any target: each file is a step, whose number is its place in the
 //! order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::gone;
 use super::look;
 use super::snapshot::{File, GoneFile, TenantSnapshot};
-use super::{RunError, SourceKind, TenancyOptions, TenantOverview};
+use super::{RunError, SourceKind, TenancyOptions, TenantOverview, standing};
 use crate::catalog::{self, Catalog, Digests, StepFile};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
@@ -16,7 +16,7 @@ use crate::engine::overview::{
     Overview, Progress, Repeatable, StepOverview, StepTenants, TenantsSummary,
 };
 use crate::engine::state::{self, Command, State, Verdict};
-use crate::journal::{self, AttemptRecord, LeaseRecord, Outcome, TenantTally};
+use crate::journal::{self, LeaseRecord, TenantTally};
 
 /// Where the target stands.
 pub(in crate::engine) async fn overview(
@@ -40,15 +40,10 @@ pub(in crate::engine) async fn overview(
         .filter(|command| is_possible(&snapshot, state, *command) && problems.is_empty())
         .collect();
     let behind = behind(&snapshot);
-    let failed = match &snapshot.last_rollout {
-        Some(run) if run.outcome == Some(Outcome::Failed) => {
-            let failures = failures(engine, run.id).await?;
-            let of_tenants = failures.into_iter().filter_map(|failure| failure.tenant);
-            let of_tenants = of_tenants.filter(|name| snapshot.tenants.contains(name));
-            of_tenants.collect::<BTreeSet<_>>().len() as u64
-        }
-        _ => 0,
-    };
+    let failed = read(engine, async |session| {
+        standing::failures(session, &snapshot).await
+    });
+    let failed = failed.await?.len() as u64;
     let migrations = || snapshot.files.iter().filter(|file| file.kind().runs_once());
     let mut steps: Vec<StepOverview> = (0..)
         .zip(&snapshot.files)
@@ -179,10 +174,8 @@ pub(super) fn state_of(
     let live = snapshot.lease.as_ref().is_some_and(is_at_work);
     let pending = snapshot.has_pending();
     let unfinalized = !snapshot.unfinalized.is_empty();
-    let deciding = snapshot
-        .failed_before
-        .as_ref()
-        .or(snapshot.last_run.as_ref());
+    let (last, failed) = (&snapshot.last_run, &snapshot.failed_before);
+    let deciding = journal::deciding(last.as_ref(), failed.as_ref(), live);
     state::of_run(deciding, live, pending, unfinalized)
 }
 
@@ -213,12 +206,30 @@ pub(in crate::engine) fn problems(
     if engine.options.allowances.changed {
         return order.collect();
     }
-    let changed = snapshot.changed().map(|file| catalog::Error::Changed {
-        step: file.source.key.clone(),
-        applied: file.applied_digest.clone().unwrap_or_default(),
-        now: file.digest.clone(),
-    });
-    changed.chain(order).collect()
+    changed(snapshot).chain(order).collect()
+}
+
+/// What is said of the files that have changed since they were applied or begun.
+pub(super) fn changed(snapshot: &TenantSnapshot) -> impl Iterator<Item = catalog::Error> {
+    snapshot.changed().map(|file| {
+        let step = file.source.key.clone();
+        let (before, now) = (
+            file.applied_digest.clone().unwrap_or_default(),
+            file.digest.clone(),
+        );
+        match file.is_half_done() {
+            true => catalog::Error::ChangedBegun {
+                step,
+                begun: before,
+                now,
+            },
+            false => catalog::Error::Changed {
+                step,
+                applied: before,
+                now,
+            },
+        }
+    })
 }
 
 /// What is not applied, and has another place for the tool that it is written for.
@@ -269,16 +280,10 @@ pub(in crate::engine) async fn tenants(
         .iter()
         .map(|tally| (&*tally.tenant, tally))
         .collect();
-    let mut failures = BTreeMap::new();
-    if let Some(run) = &snapshot.last_rollout
-        && run.outcome != Some(Outcome::Done)
-    {
-        for attempt in self::failures(engine, run.id).await? {
-            if let (Some(tenant), Some(error)) = (attempt.tenant, &attempt.error) {
-                failures.insert(tenant, Failure::from_json(error));
-            }
-        }
-    }
+    let failures = read(engine, async |session| {
+        standing::reasons(session, &snapshot).await
+    });
+    let failures = failures.await?;
     let lacking = snapshot.lacking(|file| !file.kind().is_script());
     let lacking = lacking.into_iter().zip(snapshot.lacking(|_| true));
     let tenants = snapshot.tenants.iter().zip(lacking);
@@ -291,29 +296,11 @@ pub(in crate::engine) async fn tenants(
             applied,
             pending,
             unfinalized,
-            failure: failures
-                .get(name)
-                .filter(|_| pending + unfinalized > 0)
-                .cloned()
-                .flatten(),
+            failure: failures.get(name).cloned(),
             applied_at: tally.and_then(|tally| tally.applied_at),
         }
     });
     Ok(tenants.collect())
-}
-
-/// The tries that failed in a run.
-pub(in crate::engine) async fn failures(
-    engine: &Engine,
-    run: i64,
-) -> Result<Vec<AttemptRecord>, RunError> {
-    read(engine, async |session| {
-        match journal::has_tenants(session).await? {
-            true => journal::read_failures(session, run).await,
-            false => Ok(Vec::new()),
-        }
-    })
-    .await
 }
 
 async fn read<T>(

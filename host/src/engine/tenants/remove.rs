@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use super::tenant_database::open_tenant;
-use super::{RunError, TenancyOptions, Tenant, TenantRemoved, list};
+use super::{RunError, SourceKind, TenancyOptions, Tenant, TenantRemoved, list};
 use crate::database::{self, Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
 use crate::engine::adopt::{self, Record};
 use crate::engine::event::Observer;
-use crate::journal::{self, AppliedRecord, StepState};
+use crate::journal::{self, SourceRecord, StepState};
 
 /// Removes a tenant, in a run of its own.
 pub(in crate::engine) async fn remove(
@@ -45,6 +45,7 @@ pub(in crate::engine) async fn remove(
     let mut record = begun.await?;
     record.tell_of_tenant(name, &format!("the tenant {name} was removed"));
     journal::remove_tenant(&mut *session, name).await?;
+    journal::set_begun_aside(&mut *session, name).await?;
     let run = record.commit_with(&mut *session, kept.as_ref()).await?;
     Ok(TenantRemoved {
         name: name.to_owned(),
@@ -52,7 +53,7 @@ pub(in crate::engine) async fn remove(
     })
 }
 
-/// Refuses what is no tenant, and one for which something is half done.
+/// Refuses what is no tenant, and one for which something is half done that a run could still end.
 async fn refuse(
     engine: &Engine,
     options: &TenancyOptions,
@@ -89,12 +90,23 @@ async fn refuse(
     if !is_known {
         return refused(format!("there is no tenant `{name}`"));
     }
-    match rows.iter().find(|row| row.state == StepState::Started) {
+    if !is_listed || !has_tenants {
+        return Ok(());
+    }
+    let sources = journal::read_sources(session).await?;
+    // One that was removed for good, with `repair`, is run by nobody.
+    let is_file = |source: &&SourceRecord| SourceKind::from_journal(&source.kind).is_some();
+    let half_done = rows.iter().filter(|row| row.state == StepState::Started);
+    let mut files = half_done.filter_map(|row| {
+        let of_row = |source: &&SourceRecord| source.id == row.source;
+        sources.iter().filter(is_file).find(of_row)
+    });
+    match files.next() {
         None => Ok(()),
-        Some(row) => refused(format!(
+        Some(file) => refused(format!(
             "`{}` was begun for `{name}` outside a transaction, and may be half done: run `wasmigrate migrate` to its end, or \
              `wasmigrate reset`, and remove the tenant then",
-            file_of(session, row).await?
+            file.key
         )),
     }
 }
@@ -106,11 +118,4 @@ async fn knows(session: &mut dyn Session, has_tenants: bool, name: &str) -> Resu
     }
     let known = journal::read_tenants(session).await?;
     Ok(known.iter().any(|known| known == name))
-}
-
-/// The path of the file that a row is of.
-async fn file_of(session: &mut dyn Session, row: &AppliedRecord) -> Result<String, RunError> {
-    let sources = journal::read_sources(session).await?;
-    let source = sources.into_iter().find(|source| source.id == row.source);
-    Ok(source.map_or_else(|| "a file".to_owned(), |source| source.key))
 }

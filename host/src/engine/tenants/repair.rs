@@ -24,7 +24,7 @@ pub(in crate::engine) struct FileDifference {
     pub(in crate::engine) now: Option<String>,
     /// Whether it differs in line ends or a byte order mark alone.
     pub(in crate::engine) is_same: bool,
-    /// Whether it was started outside a transaction for somebody, and not done.
+    /// Whether it was started outside a transaction for somebody, be it one who is no tenant any more, and not done.
     pub(in crate::engine) is_begun: bool,
 }
 
@@ -76,7 +76,7 @@ pub(in crate::engine) async fn differences(
             applied: applied.clone(),
             now: Some(if is_same { normal } else { now }),
             is_same,
-            is_begun: file.started > 0,
+            is_begun: file.is_half_done(),
             file: Some(file.source),
         });
     }

@@ -6,7 +6,9 @@ use super::overview;
 use super::request::{RunRequest, database};
 use super::snapshot::{File, Missing, TenantSnapshot};
 use super::work::{self, Schedule, Task, Wave, Work, concerned};
-use super::{ApplyError, RolloutStrategy, Source, Tenant, gone, returning, sources, waiting};
+use super::{
+    ApplyError, RolloutStrategy, Source, Tenant, gone, returning, sources, standing, waiting,
+};
 use crate::catalog::StepFile;
 use crate::database::{Session, TenantPlace};
 use crate::engine::extent::{Candidate, Extent, Plan, Standing};
@@ -110,7 +112,7 @@ pub(super) fn cut(
     Ok(())
 }
 
-/// The tenants that failed in the last run, where a strategy wants only them.
+/// The tenants whose failure stands, where a strategy wants only them.
 pub(super) async fn failed(
     session: &mut dyn Session,
     snapshot: &TenantSnapshot,
@@ -122,14 +124,8 @@ pub(super) async fn failed(
     else {
         return Ok(None);
     };
-    let mut failed = BTreeSet::new();
-    if let Some(run) = &snapshot.last_rollout
-        && journal::has_tenants(session).await?
-    {
-        let failures = journal::read_failures(session, run.id).await?;
-        failed.extend(failures.into_iter().filter_map(|failure| failure.tenant));
-    }
-    Ok(Some(failed))
+    let failures = standing::failures(session, snapshot).await?;
+    Ok(Some(failures.into_keys().collect()))
 }
 
 /// Refuses canaries that are no tenants.
@@ -164,6 +160,9 @@ pub(super) fn refuse(
     }
     if engine.options.allowances.changed {
         return Ok(());
+    }
+    if snapshot.changed().any(File::is_half_done) {
+        return Err(RunError::Files(overview::changed(snapshot).collect()).into());
     }
     let changed: Result<Vec<Source>, RunError> = snapshot
         .changed()

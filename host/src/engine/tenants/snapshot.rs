@@ -28,6 +28,10 @@ pub(super) struct File {
     pub(super) started: u64,
     /// Whether it was applied, with other contents, for somebody who is no tenant any more.
     pub(super) had_by_removed: bool,
+    /// Whether that was done to its end for one of those.
+    pub(super) done_by_removed: bool,
+    /// Whether it was begun for one of those outside a transaction, and is not done.
+    pub(super) begun_by_removed: bool,
     pub(super) migrated_at: Option<i64>,
     pub(super) finalized_at: Option<i64>,
 }
@@ -45,6 +49,11 @@ impl File {
     /// Whether the journal has it as applied or begun for anybody.
     pub(super) fn was_applied(&self) -> bool {
         self.applied + self.started > 0 || self.had_by_removed
+    }
+
+    /// Whether it was begun for somebody outside a transaction, and is not done.
+    pub(super) fn is_half_done(&self) -> bool {
+        self.started > 0 || self.begun_by_removed
     }
 
     /// Whether the journal has it as applied, and with other contents.
@@ -133,9 +142,7 @@ pub(super) struct TenantSnapshot {
     /// What was applied and not finalized, or started outside a transaction and not done.
     pub(super) unfinalized: Vec<AppliedRecord>,
     pub(super) last_run: Option<RunRecord>,
-    /// The newest run that did more than remove a tenant: it says which tenants have failed.
-    pub(super) last_rollout: Option<RunRecord>,
-    /// The newest run that was not refused, when it failed and refused ones came after it.
+    /// The newest run that says in which state the target is, when it failed and others came after it.
     pub(super) failed_before: Option<RunRecord>,
     pub(super) pause: Option<Pause>,
     pub(super) lease: Option<LeaseRecord>,
@@ -255,6 +262,8 @@ impl TenantSnapshot {
             finalized: 0,
             started: 0,
             had_by_removed: false,
+            done_by_removed: false,
+            begun_by_removed: false,
             migrated_at: None,
             finalized_at: None,
         };
@@ -267,7 +276,6 @@ impl TenantSnapshot {
             missing: vec![Missing::Nobody; files.len()],
             unfinalized: Vec::new(),
             last_run: None,
-            last_rollout: None,
             failed_before: None,
             pause: None,
             lease: None,

@@ -85,8 +85,8 @@ pub(super) async fn write_new(
         if file.applied_digest.as_ref() == Some(&file.digest) {
             continue;
         }
-        // One that was applied keeps what it held then.
-        if file.was_applied() {
+        // One that was applied keeps what it held then. Where it was only begun, the journal follows the file that ends it.
+        if file.applied > 0 || file.done_by_removed {
             continue;
         }
         if *id == 0 {

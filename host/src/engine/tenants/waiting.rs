@@ -27,9 +27,7 @@ impl Waiting {
 
 /// The same of tenants that the operator does not want.
 pub(super) fn not_wanted(waiting: &str) -> String {
-    format!(
-        "{waiting}; what it waits for did not fail in the last run: run it without `--only-failed`"
-    )
+    format!("{waiting}; what it waits for has not failed: run it without `--only-failed`")
 }
 
 /// Whether the wave with this number is for the target itself and must wait: for tenants whose tasks before it are `not_done`.

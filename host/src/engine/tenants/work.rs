@@ -148,6 +148,8 @@ pub(super) fn schedule(snapshot: &TenantSnapshot, work: Work, only: Option<usize
     // Scripts run at every apply, and with each run that migrates something; else where one that migrated has left them.
     let runs_scripts = only.is_some() || work == Work::Apply || snapshot.has_to_migrate();
     let at_once: &[Phase] = &[Phase::Migrate, Phase::Finalize];
+    let open_from = only.and_then(|only| open_from(snapshot, only));
+    let is_open = |place: usize| open_from.is_some_and(|first| place >= first);
     let mut later = Vec::new();
     for (place, file) in snapshot.files.iter().enumerate() {
         // Nobody says that it was run before, and it bears being run again.
@@ -158,6 +160,7 @@ pub(super) fn schedule(snapshot: &TenantSnapshot, work: Work, only: Option<usize
             let record = known.remove(&(place, tenant));
             let phases = match (work, file.kind().runs_once()) {
                 (Work::Migrate | Work::Finalize, true) => &[Phase::Migrate],
+                (Work::Apply, true) if is_open(place) => &[Phase::Migrate],
                 _ => at_once,
             };
             tasks.push(Task {
@@ -171,7 +174,7 @@ pub(super) fn schedule(snapshot: &TenantSnapshot, work: Work, only: Option<usize
             }
         }
         // What an earlier run has migrated.
-        if work == Work::Apply {
+        if work == Work::Apply && !is_open(place) {
             let migrated: Vec<_> = known.range((place, None)..(place + 1, None)).collect();
             for ((file, tenant), record) in migrated {
                 tasks.push(Task {
@@ -185,12 +188,13 @@ pub(super) fn schedule(snapshot: &TenantSnapshot, work: Work, only: Option<usize
     }
     let mut finalize = Vec::new();
     if work == Work::Finalize {
-        let mut migrated: Vec<_> = known.into_iter().collect();
-        migrated.sort_by_key(|(_, record)| record.id);
-        let migrated = migrated
+        let migrated = known
             .into_iter()
             .map(|((file, tenant), record)| (file, tenant, Some(record)));
-        for (file, tenant, record) in migrated.chain(later) {
+        let mut all: Vec<_> = migrated.chain(later).collect();
+        // Whenever a tenant came: what is for the target waits for the files before it, of all tenants.
+        all.sort_by_key(|(file, tenant, _)| (*file, *tenant));
+        for (file, tenant, record) in all {
             finalize.push(Task {
                 file,
                 tenant,
@@ -206,6 +210,18 @@ pub(super) fn schedule(snapshot: &TenantSnapshot, work: Work, only: Option<usize
         finalize: in_waves(finalize),
         waiting: None,
     }
+}
+
+/// The place of the first file that waits for its finalize, for the target or for all other tenants than this new one that have
+/// it. From there on nothing is finalized for it, either: it would come before what the others still have before them.
+fn open_from(snapshot: &TenantSnapshot, new: usize) -> Option<usize> {
+    let open = snapshot.unfinalized.iter().filter_map(|record| {
+        let (place, tenant) = whose(snapshot, record)?;
+        let file = snapshot.files.get(place)?;
+        let waits = file.kind().runs_once() && file.finalized == 0;
+        (tenant != Some(new) && waits).then_some(place)
+    });
+    open.min()
 }
 
 /// For whom a file is to be run.
@@ -353,6 +369,36 @@ mod tests {
         assert_eq!(finalize, ["1bf 3af 3bf"]);
         assert_eq!(scheduled(&snapshot, Work::Migrate)[0], first);
         assert_eq!(scheduled(&snapshot, Work::Reset)[0], ["3ar 1br"]);
+    }
+
+    #[test]
+    fn a_new_tenant_is_finalized_as_far_as_all_before_it_are() {
+        let mut snapshot = snapshot();
+        snapshot.unfinalized = vec![migrated(4, 2, "")];
+        let applied = |snapshot: &TenantSnapshot| {
+            let schedule = schedule(snapshot, Work::Apply, Some(1));
+            assert!(schedule.finalize.is_empty());
+            lines(snapshot, &schedule.first)
+        };
+        assert_eq!(applied(&snapshot), ["1bmf 3bm 4bmf"]);
+        snapshot.unfinalized = vec![migrated(3, 1, "acme"), migrated(4, 1, "beta")];
+        snapshot.had_by_new.insert(0);
+        assert_eq!(applied(&snapshot), ["3bm 4bmf"]);
+        snapshot.unfinalized = vec![migrated(4, 1, "beta")];
+        assert_eq!(applied(&snapshot), ["1bf 3bmf 4bmf"]);
+    }
+
+    #[test]
+    fn what_a_tenant_got_late_is_finalized_before_the_file_for_the_target_after_it() {
+        let mut snapshot = snapshot();
+        snapshot.unfinalized = vec![
+            migrated(1, 1, "acme"),
+            migrated(2, 2, ""),
+            migrated(3, 3, "acme"),
+            migrated(4, 1, "beta"),
+        ];
+        let [_, finalize] = scheduled(&snapshot, Work::Finalize);
+        assert_eq!(finalize, ["1af 1bf", "2-f", "3af"]);
     }
 
     #[test]

@@ -48,6 +48,14 @@ pub async fn read_unfinalized(session: &mut dyn Session) -> Result<Vec<AppliedRe
     read_where(session, "state <> 'finalized'").await
 }
 
+/// The migrations that are finalized, of those that were applied after the one with this number.
+pub async fn read_finalized_after(
+    session: &mut dyn Session,
+    id: i64,
+) -> Result<Vec<AppliedRecord>> {
+    read_where(session, &format!("state = 'finalized' AND id > {id}")).await
+}
+
 /// What was applied for one tenant, the scripts of this run among it.
 pub async fn read_applied_for(
     session: &mut dyn Session,

@@ -4,6 +4,7 @@ use super::super::cells::{
     ERROR, columns, index as index_of, number, read_error, small, spelled, text,
 };
 use super::super::{AttemptRecord, Outcome, Phase};
+use super::records::LastFailure;
 use crate::database::{Result, Session};
 use crate::journal::tables::tables;
 
@@ -30,6 +31,28 @@ pub async fn write_failure(session: &mut dyn Session, attempt: &AttemptRecord) -
             ],
         )
         .await
+}
+
+/// The last run in which each file failed for each tenant, in each phase. What somebody has cancelled did not fail.
+pub async fn last_failures(session: &mut dyn Session) -> Result<Vec<LastFailure>> {
+    let rows = tables(session)
+        .rows(
+            "SELECT tenant, file_key, phase, max(run) FROM wasmigrate_failure
+             WHERE tenant <> '' AND outcome = 'failed' GROUP BY tenant, file_key, phase",
+            &[],
+        )
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            let [tenant, key, phase, run] = columns(row)?;
+            Ok(LastFailure {
+                tenant: text(&tenant),
+                key: text(&key),
+                phase: spelled(&phase, Phase::from_journal)?,
+                run: number(&run),
+            })
+        })
+        .collect()
 }
 
 /// The tries at files that failed in a run, in the order of their ends.

@@ -18,16 +18,18 @@ use crate::database::{Result, Session};
 
 pub use applied::{
     finalize_applied, last_applied, read_applied, read_applied_beside, read_applied_by,
-    read_applied_for, read_applied_of, read_unfinalized, serves_anybody, set_applied_aside,
-    update_applied, write_applied,
+    read_applied_for, read_applied_of, read_finalized_after, read_unfinalized, serves_anybody,
+    set_applied_aside, update_applied, write_applied,
 };
-pub use failures::{read_failures, write_failure};
-pub use records::{AppliedEntry, AppliedRecord, RunTally, SourceRecord, Tally, TenantTally};
+pub use failures::{last_failures, read_failures, write_failure};
+pub use records::{
+    AppliedEntry, AppliedRecord, LastFailure, RunTally, SourceRecord, Tally, TenantTally,
+};
 pub use removed::{
-    REMOVE_TENANT, holds_anything, read_all_of_tenant, remove_tenant, removed_tenants,
-    set_tenant_aside,
+    ADD_TENANT, REMOVE_TENANT, holds_anything, read_all_of_tenant, remove_tenant, removed_tenants,
+    set_begun_aside, set_tenant_aside,
 };
-pub use repeated::{count_repeated, last_reset, read_repeated};
+pub use repeated::{count_repeated, last_reset, last_whole_reset, read_repeated};
 pub use report::{count_by_run, count_by_source, count_by_tenant, fetch_applied, query_applied};
 pub use schemas::{
     demand_schema, keep_tenant_schema, make_schema, reserved_words, whole_schema, whole_schema_in,

@@ -1,6 +1,6 @@
 //! What the journal knows of files and tenants, as values.
 
-use super::super::StepState;
+use super::super::{Phase, StepState};
 
 /// A file, with what it held when it was first applied.
 #[derive(Clone, Debug)]
@@ -106,4 +106,17 @@ pub struct TenantTally {
     pub unfinalized: u64,
     /// When the last was applied.
     pub applied_at: Option<i64>,
+}
+
+/// That a file failed for a tenant, and in which run last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastFailure {
+    /// The tenant's name.
+    pub tenant: String,
+    /// The file's path relative to the base.
+    pub key: String,
+    /// What was being done.
+    pub phase: Phase,
+    /// The run.
+    pub run: i64,
 }

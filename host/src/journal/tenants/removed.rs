@@ -9,6 +9,9 @@ use crate::journal::tables::tables;
 /// The command of a run that removes a tenant. The one line of its output names it.
 pub const REMOVE_TENANT: &str = "remove-tenant";
 
+/// The command of a run that adds a tenant, and runs files for nobody else.
+pub const ADD_TENANT: &str = "add-tenant";
+
 /// Those that a run has removed, as SQL. Some may have come back.
 pub(super) const REMOVED: &str = "SELECT tenant FROM wasmigrate_output WHERE tenant IS NOT NULL
     AND run IN (SELECT id FROM wasmigrate_run WHERE command = 'remove-tenant')";
@@ -50,6 +53,19 @@ pub async fn set_tenant_aside(session: &mut dyn Session, tenant: &str) -> Result
     tables(session)
         .execute_later(
             "UPDATE wasmigrate_applied SET state = 'started', once = -id WHERE tenant = $1 AND once >= 0",
+            &[tenant.into()],
+        )
+        .await
+}
+
+/// Sets aside what was begun for a tenant outside a transaction, and what nobody will end any more.
+pub async fn set_begun_aside(session: &mut dyn Session, tenant: &str) -> Result<()> {
+    if !has_tenants(session).await? {
+        return Ok(());
+    }
+    tables(session)
+        .execute_later(
+            "UPDATE wasmigrate_applied SET once = -id WHERE tenant = $1 AND once >= 0 AND state = 'started'",
             &[tenant.into()],
         )
         .await

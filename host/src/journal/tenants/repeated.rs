@@ -29,6 +29,12 @@ pub async fn last_reset(session: &mut dyn Session) -> Result<i64> {
     Ok(integer(&rows, 0))
 }
 
+/// The last run that has reset all that was migrated; 0 when there is none.
+pub async fn last_whole_reset(session: &mut dyn Session) -> Result<i64> {
+    let query = "SELECT coalesce(max(id), 0) FROM wasmigrate_run WHERE command = 'reset' AND outcome = 'done'";
+    Ok(integer(&tables(session).rows(query, &[]).await?, 0))
+}
+
 /// How many tenants have which content of the repeatable files; of these, or of those of our own table.
 pub async fn count_repeated(
     session: &mut dyn Session,
