@@ -150,15 +150,15 @@ fn a_step_that_is_not_final_keeps_nobody_from_going_on() {
         .run(&["migrate"])
         .ends_with(2)
         .and_says("`wasmigrate finalize --to 0001` makes final what is migrated here");
+    place.connect().run(&applied_by_goose(1));
     place
         .run(&["import", "--from", "goose"])
         .ends_with(2)
-        .and_says("finalize");
+        .and_says("`finalize` or `reset` first");
     let other = place.copy();
     other.run(&["reset"]).ends_with(0);
-    assert_eq!(account(&other), 50);
+    assert_eq!(account(&other), 500);
     place.run(&["finalize", "--to", "0001"]).ends_with(0);
-    place.connect().run(&applied_by_goose(1));
     place.run(&["import", "--from", "goose"]).ends_with(0);
     place
         .run(&["migrate"])

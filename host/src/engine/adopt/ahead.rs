@@ -56,6 +56,9 @@ pub(super) async fn find(
     let found = readable(foreign::in_place(session).await)?.unwrap_or_default();
     for (tool, table) in found {
         let Some(history) = readable(foreign::read(session, tool, &table).await)? else {
+            // A server does nothing more in a transaction after an error.
+            session.rollback().await?;
+            session.begin_read().await?;
             continue;
         };
         let files = match &engine.options.tenancy {
