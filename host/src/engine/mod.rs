@@ -215,7 +215,14 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Report, RunError> {
         if let Some(tenancy) = &self.options.tenancy {
-            adopt::settle(self, &*observer, stop).await?;
+            match order.command {
+                // What is taken back was applied here.
+                Command::Reset => {
+                    let snapshot = self.snapshot(stop).await?;
+                    adopt::refuse_other_list(self, &snapshot, stop).await?;
+                }
+                _ => adopt::settle(self, &*observer, stop).await?,
+            }
             return tenants::run(self, tenancy, order, observer, stop).await;
         }
         runner::run(self, order, observer, stop).await

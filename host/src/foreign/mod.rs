@@ -22,7 +22,7 @@ use crate::database::Capabilities;
 pub use checksum::Checksums;
 pub use history::{Entry, FileVersion, History, RepeatableEntry};
 pub use migrator::{MigratorRow, read_migrator};
-pub use table::{Found, Owner, Table, find, locate};
+pub use table::{Found, Owner, Table, find, in_place, locate};
 pub use versioned::read;
 
 /// A tool whose history can be taken over.

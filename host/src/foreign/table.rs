@@ -147,6 +147,35 @@ pub async fn find(session: &mut dyn Session) -> Result<Vec<Found>> {
     Ok(found)
 }
 
+/// The tables of tools whose histories can be taken over that are where these put them by default, and can be read; but of
+/// migrator, whose history is as long as its tenants are many.
+pub async fn in_place(session: &mut dyn Session) -> Result<Vec<(Tool, Table)>> {
+    let there = candidates(session).await?;
+    let mut found: Vec<(Tool, Table)> = Vec::new();
+    for tool in TOOLS.into_iter().filter(|tool| *tool != Tool::Migrator) {
+        for name in tool.tables() {
+            for (candidate, is_in_place) in named(&there, &Table::named(name), session) {
+                let table = Table::of(candidate);
+                if !is_in_place || !candidate.is_readable {
+                    continue;
+                }
+                let owner = match tool {
+                    Tool::Dbmate => owner_of_versions(session, &table, &candidate.columns).await?,
+                    tool => Owner::Tool(tool),
+                };
+                let is_known = found.iter().any(|(_, known)| *known == table);
+                if let Owner::Tool(tool) = owner
+                    && !is_known
+                    && is_like(candidate, marks(tool), true)
+                {
+                    found.push((tool, table));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// The tables that are there with names that tools give by default. Most targets have none of them, so that one question is
 /// all that they are asked.
 async fn candidates(session: &mut dyn Session) -> Result<Vec<NamedTable>> {

@@ -136,6 +136,36 @@ fn what_another_tool_applies_after_a_step_of_ours_does_not_run_again() {
     assert_eq!(account(&place), 5000);
 }
 
+/// Nobody takes a history over beside a step that is not final, and nobody has to.
+#[test]
+fn a_step_that_is_not_final_keeps_nobody_from_going_on() {
+    let step = format!(
+        "-- wasmigrate:migrate\n{TIMES_TEN}\n-- wasmigrate:reset\nUPDATE acc SET a = a / 10;\n"
+    );
+    let place = half();
+    place.write_step("0001_a.sql", step.as_bytes());
+    place.run(&["migrate", "--to", "1"]).ends_with(0);
+    refuses_the_second(&place);
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("`wasmigrate finalize --to 0001` makes final what is migrated here");
+    place.connect().run(&applied_by_goose(1));
+    place
+        .run(&["import", "--from", "goose"])
+        .ends_with(2)
+        .and_says("`finalize` or `reset` first");
+    let other = place.copy();
+    other.run(&["reset"]).ends_with(0);
+    assert_eq!(account(&other), 500);
+    place.run(&["finalize", "--to", "0001"]).ends_with(0);
+    place.run(&["import", "--from", "goose"]).ends_with(0);
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("nothing to do");
+}
+
 #[test]
 fn among_sources_it_is_the_same() {
     let place = half().with_data(&applied_by_goose(1));
@@ -191,4 +221,22 @@ fn an_older_step_is_not_taken_for_one_that_a_counter_has_passed() {
         .run(&["migrate"])
         .ends_with(2)
         .and_says("golang-migrate has applied `0003_c.up.sql`");
+}
+
+/// Tables of the application, made by its steps, with the names and columns that tools give theirs.
+#[test]
+fn tables_of_the_application_keep_nobody_from_going_on() {
+    let place = Place::new().with_sql(
+        "0001_a.sql",
+        "CREATE TABLE schema_version (version TEXT); INSERT INTO schema_version VALUES ('two point one');
+         CREATE TABLE goose_db_version (id INTEGER, version_id TEXT, is_applied TEXT, tstamp TEXT);
+         INSERT INTO goose_db_version VALUES (1, 'honk', 'perhaps', 'later');
+         CREATE TABLE schema_migrations (version TEXT); INSERT INTO schema_migrations VALUES ('of birds');
+         CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('x');",
+    );
+    place.run(&["migrate"]).ends_with(0);
+    place.write_step("0002_b.sql", b"CREATE TABLE b (c INTEGER);");
+    place.run(&["plan"]).ends_with(0);
+    place.run(&["finalize"]).ends_with(0);
+    assert!(place.has_table("b"));
 }

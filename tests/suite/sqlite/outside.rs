@@ -77,7 +77,7 @@ fn nothing_else_runs_outside_and_nothing_before_it() {
             .ends_with(2)
             .and_says("statement (line 2)");
         // Nothing was begun: another file may take its place.
-        assert_eq!(place.one::<i64>("SELECT count(*) FROM wasmigrate_step"), 0);
+        assert!(!place.has_table("wasmigrate_step"));
         assert!(free_pages(&place) > 10, "{script}");
         assert!(!place.path().join("other.db").exists());
         std::fs::remove_file(place.step("0001_a.sql")).unwrap();
@@ -124,7 +124,7 @@ fn what_would_do_nothing_is_refused_with_the_way() {
         place.run(&["migrate"]).ends_with(2).and_says(said);
         place.run(&["plan"]).ends_with(2).and_says("PRAGMA");
         assert_eq!(place.one::<i64>("PRAGMA page_size"), 4096);
-        assert_eq!(place.one::<i64>("SELECT count(*) FROM wasmigrate_step"), 0);
+        assert!(!place.has_table("wasmigrate_step"));
     }
     for (script, said) in [
         (

@@ -6,7 +6,7 @@ use crate::place::Place;
 fn what_the_host_does_anyway_is_passed_over() {
     for pragma in [
         "foreign_keys=OFF",
-        "FOREIGN_KEYS = on",
+        "FOREIGN_KEYS = off",
         "main.foreign_keys(0)",
         "foreign_keys",
         "defer_foreign_keys=ON",

@@ -1,4 +1,4 @@
-//! What the first statement of a transaction tells.
+//! What the host's own statements tell of a transaction: the first one, and the one that asks what was removed.
 
 use std::io;
 
@@ -18,6 +18,14 @@ pub(super) struct Begun {
     pub(super) journals: String,
     /// Which transactions have ended before that.
     pub(super) snapshot: String,
+}
+
+/// Which relations a transaction has removed: their numbers, with commas between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Removed {
+    pub(super) gone: String,
+    /// Those that end with it.
+    pub(super) temporary: String,
 }
 
 /// The first cells of a row, as texts.

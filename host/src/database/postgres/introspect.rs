@@ -10,7 +10,7 @@ use super::errors::NO_PRIVILEGE;
 use super::home::{self, Surroundings};
 use super::state::PostgresSession;
 use super::text::quote_text;
-use super::{catalog, schema, trust, verify};
+use super::{catalog, schema, trust, trusted, verify};
 
 #[async_trait]
 impl Introspection for PostgresSession {
@@ -168,7 +168,7 @@ impl Introspection for PostgresSession {
              WHERE relname = ANY (string_to_array($1, $2)::name[])
              AND relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname <> 'information_schema'
              AND left(nspname::text, 3) <> 'pg_' ORDER BY 1, 2",
-            trust::TRUSTED
+            trusted::TRUSTED
         );
         let own = self.target.own_schema.clone();
         let parameters = [

@@ -63,6 +63,7 @@ mod tls;
 mod transaction;
 mod transform;
 mod trust;
+mod trusted;
 mod under_way;
 mod verify;
 mod waiting;

@@ -5,7 +5,7 @@
 //! first. So steps get the schemas by name that were there when the host looked.
 
 use super::home::Surroundings;
-use super::trust::TRUSTED;
+use super::trusted::TRUSTED;
 use crate::database::quote;
 
 /// What stands for the role's own name.

@@ -13,10 +13,9 @@ use postgres_protocol::message::backend::{DataRowBody, Message, RowDescriptionBo
 use postgres_protocol::message::frontend::{self, BindError};
 
 use super::super::{Cell, Error, ErrorKind, Listener, Result};
-use super::begun::{Begun, begun, cells};
+use super::begun::{Begun, Removed, begun, cells};
 use super::connection::Connection;
 use super::patience::Patience;
-use super::removed::Removed;
 use super::verify::{OWN_NAMES, TAMPERED, tampered};
 use super::{errors, prepared, results, text};
 

@@ -7,7 +7,7 @@
 
 use super::super::{Error, ErrorKind, Result, Session, TableName, Value, quote};
 use super::state::PostgresSession;
-use super::trust::TRUSTED;
+use super::trusted::TRUSTED;
 
 /// What speaks against reading a table.
 pub(super) struct Objection {

@@ -4,6 +4,7 @@
 //! something of that kind.
 
 use super::super::{Authority, Cell, Error, Result};
+use super::begun::Removed;
 use super::pipeline::{self, Asked, Request};
 use super::state::PostgresSession;
 use super::verify::{has_name_of_journal, tampered};
@@ -21,13 +22,6 @@ pub(super) const REMOVED: &str = "
         SELECT FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) relation
         AND relpersistence OPERATOR(pg_catalog.=) 't'
     )";
-
-/// What [`REMOVED`] answers: numbers with commas between them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Removed {
-    pub(super) gone: String,
-    pub(super) temporary: String,
-}
 
 impl PostgresSession {
     /// Asks, with what is sent next, what the transaction has removed so far.

@@ -9,21 +9,8 @@ use super::home::Home;
 use super::hung;
 use super::state::PostgresSession;
 use super::text::quote_text;
+use super::trusted::TRUSTED;
 use super::verify::is_of_journal;
-
-/// Whose things are as good as the host's own: of its role, of roles of which it is a member, of superusers, and of the owner
-/// of the database, who settles much of what happens in it anyway. What a superuser may do as anybody does not count. Whoever
-/// made a role is a member of it from version 16 on, without being able to act as it; that does not count either.
-pub(super) const TRUSTED: &str = "RECURSIVE member (role) AS (
-    SELECT oid FROM pg_roles WHERE rolname IN (current_user, session_user)
-    UNION SELECT roleid FROM pg_auth_members AS granted JOIN member ON granted.member = role
-    WHERE coalesce((to_jsonb(granted) ->> 'inherit_option')::boolean, true)
-    OR coalesce((to_jsonb(granted) ->> 'set_option')::boolean, true)
-), trusted (role) AS (
-    SELECT role FROM member
-    UNION SELECT oid FROM pg_roles WHERE rolsuper OR rolname = 'pg_database_owner'
-    UNION SELECT datdba FROM pg_database WHERE datname = current_database()
-)";
 
 /// A query for what speaks against a journal: what kind of objection, of which schema or table, whose it is, and the rest of
 /// it. A role that can make nothing and change nothing only reads, so that nobody gains by whose it is.

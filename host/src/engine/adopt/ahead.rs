@@ -3,28 +3,36 @@
 use std::collections::BTreeSet;
 
 use super::record::BASELINE;
-use crate::catalog::{SourceKind, StepFile, StepKind, runs_last};
+use crate::catalog::{SourceKind, StepFile, StepKind, index_label, runs_last};
 use crate::database::{ErrorKind, Result as DatabaseResult, Session};
 use crate::engine::tenants::TenancyOptions;
 use crate::engine::{Engine, RunError, overview};
-use crate::foreign::{self, FileVersion, Found, History, Owner, Table, Tool};
-use crate::journal::{self, Snapshot};
+use crate::foreign::{self, FileVersion, History, Table, Tool};
+use crate::journal::{self, Snapshot, StepState};
 
 /// A pending file that another tool has applied.
 pub(super) struct Ahead {
     tool: Tool,
     table: Table,
     file: String,
+    /// The last step that is migrated and not final, which nobody takes a history over beside.
+    unfinalized: Option<String>,
 }
 
 impl Ahead {
     /// Why nothing runs.
     pub(super) fn refusal(&self) -> String {
         let (tool, table, file) = (self.tool.as_str(), &self.table, &self.file);
+        let before = self.unfinalized.as_ref().map(|last| {
+            format!(
+                "; before that, `wasmigrate finalize --to {last}` makes final what is migrated here, or `wasmigrate reset` undoes it"
+            )
+        });
         format!(
             "`{table}` says that {tool} has applied `{file}`, which is pending here: it would run again. `wasmigrate import --from \
              {tool}` takes over what {tool} has applied since; `wasmigrate baseline` writes all steps down as applied; \
-             `wasmigrate baseline --through none` says that the table is of something else"
+             `wasmigrate baseline --through none` says that the table is of something else{}",
+            before.unwrap_or_default()
         )
     }
 }
@@ -45,9 +53,12 @@ pub(super) async fn find(
     snapshot: &Snapshot,
     session: &mut dyn Session,
 ) -> Result<Option<Ahead>, RunError> {
-    let found = readable(foreign::find(session).await)?.unwrap_or_default();
-    for (tool, table) in found.into_iter().filter_map(watched) {
+    let found = readable(foreign::in_place(session).await)?.unwrap_or_default();
+    for (tool, table) in found {
         let Some(history) = readable(foreign::read(session, tool, &table).await)? else {
+            // A server does nothing more in a transaction after an error.
+            session.rollback().await?;
+            session.begin_read().await?;
             continue;
         };
         let files = match &engine.options.tenancy {
@@ -64,36 +75,32 @@ pub(super) async fn find(
             tool,
             table,
             file: file.file_name.clone(),
+            unfinalized: unfinalized(snapshot),
         }));
     }
     Ok(None)
 }
 
-/// A history that is looked at in every run: what is elsewhere may be another application's, and migrator's is as long as its
-/// tenants are many.
-fn watched(found: Found) -> Option<(Tool, Table)> {
-    match found.owner {
-        Owner::Tool(tool) if found.is_in_place && tool != Tool::Migrator => {
-            Some((tool, found.table))
-        }
-        _ => None,
-    }
-}
-
-/// What cannot be read, or is not understood, says nothing.
+/// What cannot be read, or is not understood, says nothing: it may be a table of the application.
 fn readable<T>(read: DatabaseResult<T>) -> DatabaseResult<Option<T>> {
     match read {
         Ok(read) => Ok(Some(read)),
         Err(error)
             if matches!(
                 error.kind,
-                ErrorKind::Unavailable | ErrorKind::InvalidArgument
+                ErrorKind::Busy | ErrorKind::Stopped | ErrorKind::TransactionLost
             ) =>
         {
-            Ok(None)
+            Err(error)
         }
-        Err(error) => Err(error),
+        Err(_) => Ok(None),
     }
+}
+
+fn unfinalized(snapshot: &Snapshot) -> Option<String> {
+    let mut steps = snapshot.steps.values().rev();
+    let last = steps.find(|step| step.state != StepState::Finalized && !runs_last(step.index))?;
+    Some(index_label(last.index))
 }
 
 /// Whether a baseline has said that nothing of a history is of these steps: it has written none of them down.

@@ -29,7 +29,7 @@ use crate::journal::{self, LeaseRecord, Snapshot};
 pub(super) use baseline::baseline;
 pub(super) use import::import;
 pub(super) use record::Record;
-pub(super) use unadopted::{refuse_unadopted, settle, unadopted};
+pub(super) use unadopted::{refuse_other_list, refuse_unadopted, settle, unadopted};
 
 /// What was written down as applied without being run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]

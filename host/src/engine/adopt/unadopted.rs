@@ -54,15 +54,25 @@ pub(in crate::engine) async fn settle(
     }
 }
 
+/// Refuses to take steps of one list back or make them final where another is asked for.
+pub(in crate::engine) async fn refuse_other_list(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    stop: &Stop,
+) -> Result<(), RunError> {
+    match other_list(engine, snapshot, stop).await? {
+        Some(why) => Err(RunError::Refused(why)),
+        None => Ok(()),
+    }
+}
+
 /// Refuses to run everything again that another tool has done.
 pub(in crate::engine) async fn refuse_unadopted(
     engine: &Engine,
     snapshot: &Snapshot,
     stop: &Stop,
 ) -> Result<(), RunError> {
-    if let Some(why) = other_list(engine, snapshot, stop).await? {
-        return Err(RunError::Refused(why));
-    }
+    refuse_other_list(engine, snapshot, stop).await?;
     match find(engine, snapshot, stop).await? {
         Some(found) => Err(RunError::Refused(found.refusal())),
         None => Ok(()),

@@ -103,10 +103,11 @@ impl Job for StepsJob<'_> {
     }
 
     async fn permit(&mut self, found: &Snapshot) -> Result<(), RunError> {
-        adopt::refuse_unadopted(self.engine, found, self.stop).await?;
-        let Some((_, plan)) = &self.next else {
-            return Ok(());
+        let runs_any = |(_, plan): &(State, Plan)| !plan.migrate.is_empty();
+        let Some((_, plan)) = self.next.as_ref().filter(|next| runs_any(next)) else {
+            return adopt::refuse_other_list(self.engine, found, self.stop).await;
         };
+        adopt::refuse_unadopted(self.engine, found, self.stop).await?;
         let files = plan
             .migrate
             .iter()

@@ -3,7 +3,7 @@
 //! delete from it has rows left out.
 
 use super::super::text::quote_text;
-use super::super::trust::TRUSTED;
+use super::super::trusted::TRUSTED;
 use crate::database::transform::{TransformedTable, text_of};
 use crate::database::{Error, ErrorKind, Result, Session, quote};
 
