@@ -339,6 +339,16 @@ mod sqlite {
     use super::customers;
 
     #[test]
+    fn a_command_with_nothing_to_do_does_not_say_that_there_is_a_database_now() {
+        let place = crate::place::Place::new();
+        place
+            .run(&["migrate", "--create"])
+            .ends_with(0)
+            .and_says("no file was made");
+        assert!(!place.database().exists());
+    }
+
+    #[test]
     fn a_file_that_is_no_database_is_left_alone() {
         let place = customers();
         std::fs::write(place.database(), "This is my diary. ".repeat(100)).unwrap();

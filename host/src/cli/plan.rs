@@ -168,6 +168,7 @@ fn show_rehearsal(rehearsal: &Rehearsal, terminal: &Terminal) -> u8 {
         terminal.document(rehearsal);
     } else {
         terminal.line(&match rehearsal.steps.len() {
+            0 if rehearsal.failure.is_some() => "nothing was changed".to_owned(),
             0 if rehearsal.left_out.is_empty() => "nothing is pending".to_owned(),
             0 => "no step was rehearsed; nothing was changed".to_owned(),
             1 => "1 step ran and was rolled back; nothing was changed".to_owned(),

@@ -15,9 +15,10 @@ use super::{
 use crate::catalog::{index_label, step_label};
 use crate::database::Stop;
 use crate::engine::{
-    Command, Extent, Observer, Order, Overview, Progress, Several, State, StepOverview,
+    Command, Extent, Observer, Order, Overview, Progress, Report, Several, State, StepOverview,
 };
 use crate::journal::Outcome;
+use crate::output::counted;
 
 /// The exit status of a process that Ctrl-C ended, as shells count: 128 and the number of SIGINT.
 const INTERRUPTED: i32 = 130;
@@ -133,6 +134,21 @@ pub(super) async fn run(
         watchers.finish();
     }
     let report = report?;
+    let left = match &report {
+        // A reset leaves everything pending, and whoever wants a part gets a part.
+        Report {
+            outcome: Outcome::Done,
+            run: Some(_),
+            state: Some(State::MigrationRequired),
+            ..
+        } if command != Command::Reset
+            && arguments.extent.extent() == Extent::All
+            && !arguments.tenancy.only_failed =>
+        {
+            tenants_left(&target).await
+        }
+        _ => None,
+    };
     if terminal.json() {
         if report.run.is_none() {
             terminal.document(&serde_json::json!({
@@ -163,6 +179,9 @@ pub(super) async fn run(
             (None, _) => String::new(),
         };
         terminal.line(&match (report.outcome, report.run) {
+            (Outcome::Done, None) if target.is_new() => {
+                format!("nothing to do{of_extent}, and no file was made; the state is {state}")
+            }
             (Outcome::Done, None) => format!("nothing to do{of_extent}; the state is {state}"),
             (Outcome::Done, Some(_)) => format!("done; the state is {state}{next}"),
             (Outcome::Refused, _) => format!("nothing was changed; the state is {state}"),
@@ -206,10 +225,26 @@ pub(super) async fn run(
             ..error
         });
     }
+    if let Some(message) = left {
+        terminal.error(&message, None);
+        return Ok(FAILED);
+    }
     Ok(match report.outcome {
         Outcome::Done => 0,
         Outcome::Refused => REFUSED,
         Outcome::Failed | Outcome::Cancelled | Outcome::Interrupted => FAILED,
+    })
+}
+
+/// What is said when a run of everything has left tenants behind: they came while it ran. None where it has not.
+async fn tenants_left(target: &Target) -> Option<String> {
+    // Done is done, also when it cannot be told what is left.
+    let behind = target.overview().await.ok()?.tenants?.behind;
+    (behind > 0).then(|| {
+        format!(
+            "{} came while it ran, and did not get the files: run it again",
+            counted(behind, "tenant", "tenants")
+        )
     })
 }
 

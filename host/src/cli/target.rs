@@ -46,7 +46,7 @@ impl Target {
     }
 
     /// Whether the command begins a new database.
-    fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         match self {
             Self::Here(engine) => engine.target_is_new(),
             Self::There { .. } => false,

@@ -273,18 +273,26 @@ impl Observer for Lines {
         match event {
             Event::Waiting {
                 holder,
+                run: None,
                 message: Some(message),
-                ..
             } => self.line(&format!(
                 "waiting for {holder}: {}",
                 printable_lines(message)
             )),
-            Event::Waiting { holder, run, .. } => {
+            Event::Waiting {
+                holder,
+                run,
+                message,
+            } => {
+                let run = run.map_or_else(String::new, |run| format!(" (run {run})"));
+                let why = message.as_deref().map(printable_lines);
+                let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                let line = format!("waiting for {holder}{run}{why}");
                 let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-                if told.as_deref() != Some(holder) {
-                    let run = run.map_or_else(String::new, |run| format!(" (run {run})"));
-                    self.line(&format!("waiting for {holder}{run}"));
-                    *told = Some(holder.clone());
+                // Who is waited for is looked at again and again.
+                if told.as_ref() != Some(&line) {
+                    self.line(&line);
+                    *told = Some(line);
                 }
             }
             Event::RunStarted {

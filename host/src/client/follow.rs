@@ -127,14 +127,11 @@ impl Client {
             if !wait || stop.is_cancelled() {
                 return Err(refused);
             }
-            let Some(lease) = self.aside(Client::overview).await?.lease else {
+            let overview = self.aside(Client::overview).await?;
+            let Some(lease) = overview.lease else {
                 return Err(refused);
             };
-            observer.notify(&Event::Waiting {
-                holder: lease.holder,
-                run: Some(lease.run),
-                message: None,
-            });
+            observer.notify(&Event::waiting_for(lease, overview.pause.as_ref()));
             tokio::select! {
                 () = sleep(PAUSE) => {}
                 _ = stop.stopped() => return Err(refused),

@@ -22,7 +22,7 @@ use super::event::{Event, Observer};
 use super::heartbeat::Heartbeat;
 use super::{Engine, RunError, SUPERUSER, WAIT_INTERVAL};
 use crate::database::{self, Access, Durability, ErrorKind, Session, Stop};
-use crate::journal::{self, Fenced, Lease, LeaseRecord, Phase, Right as _, TargetLock};
+use crate::journal::{self, Fenced, Lease, LeaseRecord, Pause, Phase, Right as _, TargetLock};
 
 /// What a command wants on a target.
 pub(super) trait Job {
@@ -37,6 +37,9 @@ pub(super) trait Job {
 
     /// Who holds the lease, or died holding it, by what was found.
     fn lease(found: &Self::Found) -> Option<&LeaseRecord>;
+
+    /// What holds up the run of whoever holds it, by what was found.
+    fn pause(found: &Self::Found) -> Option<&Pause>;
 
     /// Whether there is anything to do; refuses what is not possible.
     fn wants(&mut self, found: &Self::Found) -> Result<bool, Self::Refusal>;
@@ -108,7 +111,8 @@ pub(super) async fn lock<J: Job>(
         }
         let found = look(engine, job, stop).await?;
         if let Some(lease) = J::lease(&found).filter(|lease| lease.is_live()) {
-            wait(job.waits(), lease.clone(), observer, stop).await?;
+            let pause = J::pause(&found);
+            wait(job.waits(), lease.clone(), pause, observer, stop).await?;
             continue;
         }
         // Whoever has nothing to do, and nobody's run to end, must not even open the target for writing.
@@ -126,7 +130,8 @@ pub(super) async fn lock<J: Job>(
                 let Some(lease) = J::lease(&found).filter(|lease| !lease.is_known_dead()) else {
                     return Err(RunError::from(error).into());
                 };
-                wait(job.waits(), lease.clone(), observer, stop).await?;
+                let pause = J::pause(&found);
+                wait(job.waits(), lease.clone(), pause, observer, stop).await?;
                 continue;
             }
             Err(error) => return Err(before_the_run(error, stop).into()),
@@ -228,17 +233,14 @@ async fn end_dead_runs(
 pub(super) async fn wait(
     waits: bool,
     lease: LeaseRecord,
+    pause: Option<&Pause>,
     observer: &dyn Observer,
     stop: &Stop,
 ) -> Result<(), RunError> {
     if !waits {
         return Err(RunError::Held(lease));
     }
-    observer.notify(&Event::Waiting {
-        holder: lease.holder,
-        run: Some(lease.run),
-        message: None,
-    });
+    observer.notify(&Event::waiting_for(lease, pause));
     tokio::select! {
         () = tokio::time::sleep(WAIT_INTERVAL) => Ok(()),
         _ = stop.stopped() => Err(RunError::Cancelled),

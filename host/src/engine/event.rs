@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::Failure;
 use super::state::State;
 use crate::database::{Stop, Wait};
-use crate::journal::{Outcome, OutputLine, Phase};
+use crate::journal::{LeaseRecord, Outcome, OutputLine, Pause, Phase};
 
 /// One thing that happened in a run.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -161,6 +161,18 @@ pub struct Statement<'s> {
     pub began: SystemTime,
     /// Whether the database did not accept it.
     pub is_failed: bool,
+}
+
+impl Event {
+    /// Somebody's run is waited for, which may be paused itself.
+    pub(crate) fn waiting_for(lease: LeaseRecord, pause: Option<&Pause>) -> Self {
+        let is_paused = pause.is_some_and(|pause| pause.requested_at.is_some());
+        Self::Waiting {
+            holder: lease.holder,
+            run: Some(lease.run),
+            message: is_paused.then(|| "it is paused until `wasmigrate resume`".to_owned()),
+        }
+    }
 }
 
 /// Lets an observer hear what the database keeps a run waiting for, as long as there is this observer.

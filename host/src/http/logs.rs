@@ -115,8 +115,8 @@ fn log(run: i64, event: &Event) {
         Event::Warning { message } => tracing::warn!("{message}"),
         Event::Waiting {
             holder,
+            run: None,
             message: Some(message),
-            ..
         } => tracing::warn!(run, "waiting for {holder}: {message}"),
         Event::Waiting { .. } | Event::Loading { .. } | Event::Progress { .. } => {}
     }

@@ -88,3 +88,28 @@ fn nothing_is_undone_under_what_is_final_for_a_tenant() {
     assert_eq!(place.content(), before);
     place.run(&["finalize"]).ends_with(0);
 }
+
+#[test]
+fn a_tenant_that_came_while_a_run_went_on_is_not_passed_over_in_silence() {
+    for how in ["--atomic", "--parallel=2"] {
+        let place = counting()
+            .with_data("CREATE TABLE customer (name TEXT); INSERT INTO customer VALUES ('acme')")
+            .with_variable("WASMIGRATE_TENANTS_SELECT", "SELECT name FROM customer");
+        if crate::application::kind() == crate::application::Kind::Postgres {
+            place
+                .connect()
+                .run("CREATE SCHEMA acme; CREATE SCHEMA beta");
+        }
+        place.write_step(
+            "single/002_registers.sql",
+            b"INSERT INTO customer VALUES ('beta');",
+        );
+        place
+            .run(&["finalize", how])
+            .ends_with(1)
+            .and_says("1 tenant came while it ran")
+            .and_says("migration_required");
+        place.run(&["finalize", how]).ends_with(0);
+        assert_eq!(place.sum("beta"), "1", "{how}");
+    }
+}

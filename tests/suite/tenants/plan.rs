@@ -85,6 +85,8 @@ fn a_run_over_tenants_pauses_and_continues() {
     let before = applied();
     assert!(before < TENANTS);
     assert_eq!(applied(), before, "nothing is done while the run is paused");
+    let waiting = Host::start(&place, &ONE_BY_ONE).until("waiting");
+    assert_eq!(waiting["message"], "it is paused until `wasmigrate resume`");
     place.run(&["resume"]).ends_with(0);
     host.until("run_ended");
     assert_eq!(applied(), TENANTS);
@@ -111,8 +113,28 @@ fn the_lease_of_a_run_over_tenants_is_shown_and_can_be_broken() {
     }
 }
 
+#[test]
+fn a_rehearsal_that_fails_at_once_does_not_say_that_nothing_is_pending() {
+    let place = counting().with_tenants(&["acme"]);
+    place.write_step("tenants/002_fails.sql", b"SELECT * FROM nowhere;");
+    let said = place.run(&["plan", "--dry-run"]).ends_with(1);
+    assert!(!said.stdout.contains("nothing is pending"), "{said:#?}");
+    said.and_says("nothing was changed");
+}
+
 mod postgres {
     use super::*;
+
+    #[test]
+    fn the_time_of_a_file_is_its_own_although_nobody_waits_for_it() {
+        let place = counting().with_tenants(&["acme"]);
+        place.write_step("tenants/002_quick.sql", b"SELECT 1;");
+        place.write_step("tenants/003_slow.sql", b"SELECT pg_sleep(0.5);");
+        let mut host = Host::start(&place, &["migrate", "--atomic"]);
+        let times = ["step_ran", "step_ran"]
+            .map(|event| host.until(event)["milliseconds"].as_i64().unwrap());
+        assert!(times[0] < 400 && times[1] >= 500, "{times:?}");
+    }
 
     #[test]
     fn the_plan_warns_of_what_is_pending_alone() {

@@ -188,6 +188,11 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Lets the server send its answers to what was written so far as soon as it has them.
+    pub(super) fn flush(connection: &mut Connection) {
+        frontend::flush(&mut connection.wire.outgoing);
+    }
+
     /// Asks what a statement is, without running it.
     pub(super) fn ask_what_it_is(
         &mut self,

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::super::{Authority, Error, Script, ScriptError};
 use super::lexer::Rules;
-use super::pipeline::{Answer, Asked, Request};
+use super::pipeline::{Answer, Asked, Pipeline, Request};
 use super::state::PostgresSession;
 use super::statements::{self, Piece};
 use super::{around, guard, judge};
@@ -135,6 +135,12 @@ impl PostgresSession {
                     at,
                     over: place + usize::from(position == last),
                 });
+                if position == last && place + 1 < scripts.len() {
+                    // How long a step took is known from when its last answer comes.
+                    if let Some(connection) = &mut self.connection {
+                        Pipeline::flush(connection);
+                    }
+                }
                 if is_one_by_one
                     || sent.waiting.len() >= STATEMENTS_AT_ONCE
                     || sent.bytes >= BYTES_AT_ONCE

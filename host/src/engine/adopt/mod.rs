@@ -24,7 +24,7 @@ use super::step_reference::StepReference;
 use super::{Engine, Observer, RunError};
 use crate::database::{Session, Stop};
 use crate::foreign::Tool;
-use crate::journal::{self, LeaseRecord, Snapshot};
+use crate::journal::{self, LeaseRecord, Pause, Snapshot};
 
 pub(super) use baseline::baseline;
 pub(super) use import::import;
@@ -88,6 +88,10 @@ impl Job for Change<'_> {
 
     async fn look(&mut self, session: &mut dyn Session) -> Result<Snapshot, RunError> {
         Ok(journal::read(session).await?)
+    }
+
+    fn pause(found: &Snapshot) -> Option<&Pause> {
+        found.pause.as_ref()
     }
 
     fn lease(found: &Snapshot) -> Option<&LeaseRecord> {

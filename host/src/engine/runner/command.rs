@@ -12,7 +12,7 @@ use crate::engine::order::Order;
 use crate::engine::state::{Command, State};
 use crate::engine::step_output::RunContext;
 use crate::engine::{Engine, RunError, adopt, overview};
-use crate::journal::{self, LeaseRecord, Outcome, Phase, Snapshot};
+use crate::journal::{self, LeaseRecord, Outcome, Pause, Phase, Snapshot};
 
 /// A command on the steps of a directory.
 struct StepsJob<'e> {
@@ -91,6 +91,10 @@ impl Job for StepsJob<'_> {
         self.catalog = self.engine.fitting(self.scanned, &snapshot);
         self.engine.reopen(&self.catalog, &mut snapshot);
         Ok(snapshot)
+    }
+
+    fn pause(found: &Snapshot) -> Option<&Pause> {
+        found.pause.as_ref()
     }
 
     fn lease(found: &Snapshot) -> Option<&LeaseRecord> {

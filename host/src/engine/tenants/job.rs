@@ -13,7 +13,7 @@ use super::{ApplyError, RunError, TenancyOptions};
 use crate::database::Session;
 use crate::engine::Engine;
 use crate::engine::acquire::Job;
-use crate::journal::{AppliedRecord, LeaseRecord};
+use crate::journal::{AppliedRecord, LeaseRecord, Pause};
 
 /// A request, for a target with tenants.
 pub(super) struct TenantsJob<'j> {
@@ -48,6 +48,10 @@ impl Job for TenantsJob<'_> {
             failed,
             finalized,
         })
+    }
+
+    fn pause(found: &Found) -> Option<&Pause> {
+        found.snapshot.pause.as_ref()
     }
 
     fn lease(found: &Found) -> Option<&LeaseRecord> {
