@@ -34,9 +34,7 @@ use tables::tables;
 
 pub use commit::{Committable, Fenced, NoStep, PendingOutput, Sealed};
 pub use fingerprint::{Fingerprint, fingerprint};
-pub use history::{
-    deciding, has_attempt, read_attempts, read_runs, run_of_tenants, runs_done, write_attempt,
-};
+pub use history::{deciding, has_attempt, read_attempts, read_runs, runs_done, write_attempt};
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
 pub use output::{last_place, last_written, read_output, write_output};
