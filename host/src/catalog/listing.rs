@@ -3,7 +3,7 @@
 //! Nothing that is SQL, a component or a numbered script by its ending is passed over: it migrates, it undoes a file beside it, it is meant
 //! for another database, or it is *strange*, which is an error.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,18 +12,13 @@ use super::file_name::{self, Parts};
 use super::inside::objection;
 use super::meant_for::MeantFor;
 use super::nearly::{Nearly, nearly};
+use super::other_directory::{self, DEPTH, UP, first_file, is_hidden};
 use super::role::Role;
-use super::script;
 use super::version::Version;
 use super::{Ignored, StepFile, StepKind, Strange, undoing};
 use crate::database::Kind;
 use crate::output::printable;
 
-/// How deep directories are searched for files that nobody would look at.
-const DEPTH: usize = 4;
-
-/// What such a directory of a step holds: diesel's and Prisma's names.
-const UP: [&str; 2] = ["up.sql", "migration.sql"];
 const DOWN: &str = "down.sql";
 const METADATA: &str = "metadata.toml";
 
@@ -88,10 +83,18 @@ impl Listing {
     ) -> io::Result<Self> {
         let is_program = |name: &str| read_name(name).is_some();
         let mut names = BTreeSet::new();
+        // What the directory itself says to be a file, and no link to one: nothing more needs to be asked of it.
+        let mut plain_files = HashSet::new();
         let mut listing = Self::default();
         for entry in fs::read_dir(directory)? {
-            match entry?.file_name().into_string() {
-                Ok(name) => _ = names.insert(name),
+            let entry = entry?;
+            match entry.file_name().into_string() {
+                Ok(name) => {
+                    if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                        plain_files.insert(name.clone());
+                    }
+                    names.insert(name);
+                }
                 Err(name) => listing.unreadable(&name.to_string_lossy()),
             }
         }
@@ -115,17 +118,22 @@ impl Listing {
                 continue;
             }
             // Followed, when it is a link.
-            match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_dir() => {
+            let followed = match plain_files.contains(&file_name) {
+                true => None,
+                false => Some(fs::metadata(&path)),
+            };
+            match followed {
+                None => {}
+                Some(Ok(metadata)) if metadata.is_dir() => {
                     listing.directory(file_name, path, known, &is_program)?;
                     continue;
                 }
-                Err(error) if is_program(&file_name) => {
+                Some(Err(error)) if is_program(&file_name) => {
                     let why = format!("cannot be read: {error}");
                     listing.strange.push(Strange { file_name, why });
                     continue;
                 }
-                Ok(metadata)
+                Some(Ok(metadata))
                     if is_program(&file_name) || file_name::strip_conf(&file_name).is_some() =>
                 {
                     let is_file = metadata.is_file();
@@ -134,7 +142,7 @@ impl Listing {
                         continue;
                     }
                 }
-                Ok(_) | Err(_) => {}
+                Some(Ok(_) | Err(_)) => {}
             }
             if let Some(sql) = file_name::strip_conf(&file_name) {
                 metadata.insert(sql.to_owned(), path);
@@ -243,7 +251,7 @@ impl Listing {
             return Ok(());
         }
         let Some(up) = UP.into_iter().find(|up| path.join(up).is_file()) else {
-            match objection_to_directory(&name, &path, is_program)? {
+            match other_directory::objection(&name, &path, is_program)? {
                 Some(why) => self.strange.push(Strange {
                     why,
                     file_name: name,
@@ -422,83 +430,4 @@ pub(super) fn only(ignored: &[Ignored]) -> Option<String> {
 /// Whether it belongs to steps without being one: what `wasmigrate test` tries them on, and what is declared for that.
 fn is_companion(file_name: &str) -> bool {
     file_name == "fixtures" || file_name.ends_with(".test.toml")
-}
-
-fn is_hidden(file_name: &str) -> bool {
-    file_name.starts_with(['.', '#']) || file_name.ends_with(['~', '#'])
-}
-
-/// Why a directory that is no step cannot be passed over; none when it can.
-fn objection_to_directory(
-    name: &str,
-    path: &Path,
-    is_program: &dyn Fn(&str) -> bool,
-) -> io::Result<Option<String>> {
-    let is_library = name == script::LIBRARY;
-    // What scripts import may be called anything.
-    let is_program = |name: &str| is_program(name) && !(is_library && script::is_text(name));
-    let shown = |inner: PathBuf| {
-        let inner = inner.strip_prefix(path).unwrap_or(&inner);
-        inner.display().to_string()
-    };
-    if let Some(inner) = first_file(path, DEPTH, &is_program)? {
-        return Ok(Some(format!(
-            "is a directory with `{}` in it, and not looked into: pass it with `--migrations`, or move that file up",
-            shown(inner)
-        )));
-    }
-    let is_of_a_step = file_name::is_of_a_step(name);
-    let is_migration = |name: &str| match is_of_a_step {
-        true => file_name::could_migrate(name),
-        // What other tools write down beside migrations is numbered, too.
-        false => {
-            !is_library
-                && file_name::is_in_another_language(name)
-                && file_name::in_another_language(name).is_some()
-        }
-    };
-    if let Some(inner) = first_file(path, DEPTH, &is_migration)? {
-        return Ok(Some(format!(
-            "is a directory with `{}` in it, a migration of another form, {}",
-            shown(inner),
-            file_name::WAY_ON
-        )));
-    }
-    let is_empty = is_of_a_step && fs::read_dir(path)?.next().is_none();
-    Ok(is_empty.then(|| {
-        format!(
-            "is called as a step and is empty: put `{}` into it, or remove it",
-            UP.join("` or `")
-        )
-    }))
-}
-
-/// A file of a certain name somewhere in a directory, the first by name.
-fn first_file(
-    directory: &Path,
-    depth: usize,
-    is_it: &dyn Fn(&str) -> bool,
-) -> io::Result<Option<PathBuf>> {
-    let mut entries = BTreeMap::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        entries.insert(name, entry.path());
-    }
-    for (name, path) in entries {
-        if is_hidden(&name) {
-            continue;
-        }
-        match path.is_dir() {
-            true if depth > 0 => {
-                if let Some(found) = first_file(&path, depth - 1, is_it)? {
-                    return Ok(Some(found));
-                }
-            }
-            true => {}
-            false if is_it(&name) => return Ok(Some(path)),
-            false => {}
-        }
-    }
-    Ok(None)
 }
