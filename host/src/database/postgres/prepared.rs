@@ -80,17 +80,22 @@ pub(super) fn left(message: &str) -> String {
 /// anybody's here.
 pub(super) fn look_after_commit() -> String {
     format!(
-        "SELECT pg_catalog.pg_advisory_unlock_all(), CAST(CASE
-             WHEN EXISTS (SELECT FROM pg_catalog.pg_listening_channels()) THEN '{LEFT}it listens'
-             WHEN EXISTS (SELECT FROM pg_catalog.pg_cursor() WHERE name OPERATOR(pg_catalog.<>) '') THEN '{LEFT}it has cursors'
-             WHEN EXISTS (
-                 SELECT FROM pg_catalog.pg_prepared_statement() WHERE from_sql
-                 AND pg_catalog.left(name, {length}) OPERATOR(pg_catalog.=) '{PREFIX}'
-             ) OR (
-                 SELECT pg_catalog.count(name) FROM pg_catalog.pg_prepared_statement()
-                 WHERE name OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.text[]))
-             ) OPERATOR(pg_catalog.<>) $2 THEN '{LEFT}its statements are others'
-             ELSE '0' END AS integer)",
+        "SELECT pg_catalog.pg_advisory_unlock_all(), CAST((
+            SELECT CASE
+                WHEN pg_catalog.bool_or(is_heard) THEN '{LEFT}it listens'
+                WHEN pg_catalog.bool_or(is_cursor) THEN '{LEFT}it has cursors'
+                WHEN pg_catalog.bool_or(is_theirs) OR pg_catalog.count(is_ours) OPERATOR(pg_catalog.<>) $2
+                    THEN '{LEFT}its statements are others'
+                ELSE '0' END
+            FROM (
+                SELECT false AS is_heard, false AS is_cursor,
+                    from_sql AND pg_catalog.left(name, {length}) OPERATOR(pg_catalog.=) '{PREFIX}' AS is_theirs,
+                    CASE WHEN name OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.text[])) THEN true END AS is_ours
+                FROM pg_catalog.pg_prepared_statement()
+                UNION ALL SELECT false, name OPERATOR(pg_catalog.<>) '', false, NULL FROM pg_catalog.pg_cursor()
+                UNION ALL SELECT true, false, false, NULL FROM pg_catalog.pg_listening_channels()
+            ) AS left_behind
+        ) AS integer)",
         length = PREFIX.len(),
     )
 }

@@ -9,19 +9,16 @@ use super::pipeline::{self, Asked, Request};
 use super::state::PostgresSession;
 use super::verify::{has_name_of_journal, tampered};
 
-/// The numbers of the relations that the transaction has removed, and of the temporary ones that end with it.
+/// The numbers of the relations that the transaction has removed, and of the temporary ones that end with it. To plan more than
+/// calls of functions would take as long as all of this.
 pub(super) const REMOVED: &str = "
-    SELECT pg_catalog.string_agg(relation::pg_catalog.text, ',') FILTER (WHERE is_gone),
-        pg_catalog.string_agg(relation::pg_catalog.text, ',') FILTER (WHERE NOT is_gone)
-    FROM (
-        SELECT DISTINCT relation,
-            relation::pg_catalog.regclass::pg_catalog.text OPERATOR(pg_catalog.=) relation::pg_catalog.text AS is_gone
-        FROM pg_catalog.pg_lock_status() WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
-        AND locktype OPERATOR(pg_catalog.=) 'relation' AND mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'
-    ) AS held WHERE is_gone OR EXISTS (
-        SELECT FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) relation
-        AND relpersistence OPERATOR(pg_catalog.=) 't'
-    )";
+    SELECT pg_catalog.string_agg(relation::pg_catalog.text, ',') FILTER (
+        WHERE relation::pg_catalog.regclass::pg_catalog.text OPERATOR(pg_catalog.=) relation::pg_catalog.text
+    ), pg_catalog.string_agg(relation::pg_catalog.text, ',') FILTER (WHERE CASE
+        WHEN relation::pg_catalog.regclass::pg_catalog.text OPERATOR(pg_catalog.=) relation::pg_catalog.text THEN false
+        ELSE (pg_catalog.pg_identify_object(1259, relation, 0)).schema OPERATOR(pg_catalog.~) '^pg_(toast_)?temp' END)
+    FROM pg_catalog.pg_lock_status() WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+    AND locktype OPERATOR(pg_catalog.=) 'relation' AND mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'";
 
 impl PostgresSession {
     /// Asks, with what is sent next, what the transaction has removed so far.

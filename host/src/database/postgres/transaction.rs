@@ -233,7 +233,9 @@ impl PostgresSession {
     fn look_after_commit(&mut self) -> Result<()> {
         let is_direct = |transaction: &Transaction| transaction.is_direct;
         let is_direct = self.transaction.as_ref().is_some_and(is_direct);
-        let connection = self.connection.as_ref().filter(|_| is_direct);
+        // Before, nothing was left for the commit.
+        let may_be_changed = is_direct && self.major_version() >= waiting::KEEPS_READ_ONLY;
+        let connection = self.connection.as_ref().filter(|_| may_be_changed);
         let Some((names, count)) = connection.map(|connection| connection.prepared.names()) else {
             let unlock = Request::once("SELECT pg_catalog.pg_advisory_unlock_all()");
             return self.ask(Asked::AfterCommit, &unlock, std::iter::empty());
