@@ -28,7 +28,10 @@ pub(in crate::engine) async fn baseline(
     {
         // Who is refused, or has nothing to do, must not even open the target for writing.
         let snapshot = engine.snapshot(stop).await?;
-        settles = unadopted(engine, &snapshot, stop).await?.is_some();
+        // What cannot be read is settled, too.
+        settles = !unadopted(engine, &snapshot, stop)
+            .await
+            .is_ok_and(|why| why.is_none());
         let catalog = adoptable(engine, &scanned, &snapshot);
         let steps = chosen(engine, &catalog, &snapshot, order.through.as_ref())?;
         if order.dry_run || is_done(&steps, &snapshot, settles) {
@@ -126,8 +129,10 @@ async fn of_nothing(
     stop: &Stop,
 ) -> Result<Adoption, RunError> {
     let snapshot = engine.snapshot(stop).await?;
-    let is_said =
-        snapshot.last_run.is_some() && unadopted(engine, &snapshot, stop).await?.is_none();
+    let is_said = snapshot.last_run.is_some()
+        && unadopted(engine, &snapshot, stop)
+            .await
+            .is_ok_and(|why| why.is_none());
     if order.dry_run || is_said {
         return Ok(Adoption::default());
     }
