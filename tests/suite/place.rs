@@ -236,7 +236,8 @@ impl Place {
         command
     }
 
-    /// A command that runs under `strace` with the given options, to be killed at a certain system call.
+    /// A command that runs under `strace` with the given options, to be killed at a certain system call. (With `--seccomp-bpf`
+    /// it stops at the traced calls alone.)
     pub fn command_under_strace(&self, options: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new("strace");
         command.args(options).arg(binary());

@@ -20,8 +20,13 @@ pub(super) fn objection(
     is_program: &dyn Fn(&str) -> bool,
 ) -> io::Result<Option<String>> {
     let is_library = name == script::LIBRARY;
+    let is_of_a_step = file_name::is_of_a_step(name);
     // What scripts import may be called anything.
-    let is_program = |name: &str| is_program(name) && !(is_library && script::is_text(name));
+    let is_program = |name: &str| {
+        is_program(name)
+            && !(is_library && script::is_text(name))
+            && !(is_of_a_step && file_name::could_migrate(name))
+    };
     let shown = |inner: PathBuf| {
         let inner = inner.strip_prefix(path).unwrap_or(&inner);
         inner.display().to_string()
@@ -32,7 +37,6 @@ pub(super) fn objection(
             shown(inner)
         )));
     }
-    let is_of_a_step = file_name::is_of_a_step(name);
     let is_migration = |name: &str| match is_of_a_step {
         true => file_name::could_migrate(name),
         // What other tools write down beside migrations is numbered, too.

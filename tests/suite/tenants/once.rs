@@ -68,6 +68,7 @@ mod sqlite {
             let options = [
                 "-D",
                 "-f",
+                "--seccomp-bpf",
                 "-qq",
                 "-o",
                 trace.to_str().unwrap(),
