@@ -179,6 +179,16 @@ fn a_right_on_all_tables_with_the_journal_among_them_says_how_to_move_it() {
 }
 
 #[test]
+fn a_step_may_name_the_schema_that_it_shares_with_the_journal() {
+    let place = adding()
+        .with_variable("WASMIGRATE_POSTGRES_JOURNAL_SCHEMA", "public")
+        .with_sql("0002_b.sql", "CREATE TABLE public.b (c INTEGER);");
+    place.run(&["migrate"]).ends_with(0);
+    let place = place.with_sql("0003_c.sql", "CREATE TABLE public.c (d INTEGER);");
+    place.run(&["migrate"]).ends_with(0);
+}
+
+#[test]
 fn a_name_that_the_server_would_cut_is_refused() {
     let name = "x".repeat(64);
     let place = adding().with_variable("WASMIGRATE_POSTGRES_JOURNAL_SCHEMA", &name);

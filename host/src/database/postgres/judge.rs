@@ -16,7 +16,7 @@ const BOTH: &str = "the file asks to run outside a transaction, and in one of it
 /// it runs. So is what stands in the way of the journal where that is not in the schema `journal`.
 pub(super) fn judge(
     script: &str,
-    journal: &str,
+    journal: Option<&str>,
     decide: &mut dyn FnMut(TransactionNeed) -> bool,
 ) -> Result<(), ScriptError> {
     let mut decided = true;
@@ -34,7 +34,7 @@ pub(super) fn judge(
 
 fn judge_by(
     script: &str,
-    journal: &str,
+    journal: Option<&str>,
     rules: Rules,
     decide: &mut dyn FnMut(TransactionNeed) -> bool,
 ) -> Result<(), ScriptError> {
@@ -71,7 +71,7 @@ fn judge_by(
             false => Ok(()),
         };
         let host = Host {
-            journal: Some(journal),
+            journal,
             ..Host::default()
         };
         guard::check_words(words, piece.rows.is_some(), host)

@@ -121,8 +121,13 @@ impl Database for Postgres {
         script: &str,
         decide: &mut dyn FnMut(TransactionNeed) -> bool,
     ) -> std::result::Result<(), ScriptError> {
-        let journal = self.0.options.journal_schema.as_deref();
-        judge::judge(script, journal.unwrap_or(USUAL_JOURNAL), decide)
+        let known = self.known_target().clone();
+        let journal = match &known {
+            Some(target) => target.home.apart(),
+            // Nobody has looked yet: it is in its usual place, or in one that may be the migrated schema itself.
+            None => (self.0.options.journal_schema.is_none()).then_some(USUAL_JOURNAL),
+        };
+        judge::judge(script, journal, decide)
     }
 
     fn tenant(&self, _name: &str) -> Option<Arc<dyn Database>> {
