@@ -236,8 +236,7 @@ impl Place {
         command
     }
 
-    /// A command that runs under `strace` with the given options, to be killed at a certain system call. (With `--seccomp-bpf`
-    /// it stops at the traced calls alone.)
+    /// A command that runs under `strace` with the given options, to be killed at a certain system call.
     pub fn command_under_strace(&self, options: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new("strace");
         command.args(options).arg(binary());

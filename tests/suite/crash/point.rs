@@ -35,17 +35,7 @@ impl Point {
             Self::Call(name, number) => {
                 let trace = format!("trace={name}");
                 let inject = format!("inject={name}:signal=KILL:when={number}");
-                let options = [
-                    "-f",
-                    "--seccomp-bpf",
-                    "-qq",
-                    "-o",
-                    "/dev/null",
-                    "-e",
-                    &trace,
-                    "-e",
-                    &inject,
-                ];
+                let options = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
                 let mut command = place.command_under_strace(&options, arguments);
                 command.output().unwrap()
             }

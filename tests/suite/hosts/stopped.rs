@@ -139,7 +139,6 @@ pub fn falls_asleep_at(
     );
     let options = [
         "-f",
-        "--seccomp-bpf",
         "-qq",
         "-o",
         trace.to_str().unwrap(),

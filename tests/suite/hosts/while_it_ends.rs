@@ -18,14 +18,7 @@ fn says_while_the_run_ends(arguments: &[&str]) -> Said {
     let trace = place.path().join("trace");
     let waiting = match application::kind() {
         Kind::Sqlite => {
-            let sleeps = [
-                "-f",
-                "--seccomp-bpf",
-                "-qq",
-                "-e",
-                "trace=nanosleep,clock_nanosleep",
-                "-o",
-            ];
+            let sleeps = ["-f", "-qq", "-e", "trace=nanosleep,clock_nanosleep", "-o"];
             let options = [&sleeps[..], &[trace.to_str().unwrap()]].concat();
             let waiting = Host::start_under_strace(&place, &options, arguments);
             // SQLite sleeps between its looks at the lock.

@@ -24,18 +24,14 @@ fn with_a_full_disk(
     arguments: &[&str],
 ) -> Said {
     let path = place.path().join(format!("wasmigrate.db{ending}"));
-    let trace = format!("trace={call}");
     let inject = format!("inject={call}:error=ENOSPC:when={from}+");
     let options = [
         "-f",
-        "--seccomp-bpf",
         "-qq",
         "-o",
         "/dev/null",
         "-P",
         path.to_str().unwrap(),
-        "-e",
-        &trace,
         "-e",
         &inject,
     ];
@@ -87,14 +83,11 @@ fn a_tenant_whose_file_cannot_be_committed_is_not_told_of_like_those_that_were()
         let inject = format!("inject=pwrite64:error=ENOSPC:when={from}+");
         let options = [
             "-f",
-            "--seccomp-bpf",
             "-qq",
             "-o",
             "/dev/null",
             "-P",
             file.to_str().unwrap(),
-            "-e",
-            "trace=pwrite64",
             "-e",
             &inject,
         ];

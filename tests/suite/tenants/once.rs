@@ -68,7 +68,6 @@ mod sqlite {
             let options = [
                 "-D",
                 "-f",
-                "--seccomp-bpf",
                 "-qq",
                 "-o",
                 trace.to_str().unwrap(),
