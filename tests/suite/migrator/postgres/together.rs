@@ -98,7 +98,8 @@ fn five_hundred_looks_take_a_few_connections() {
             most = most.max(fleet.count(of_the_service));
         }
     });
-    assert!(most <= 14, "{most} connections");
+    // One for each of the 40 would be too many; those that are about to end are listed a moment longer.
+    assert!(most <= 20, "{most} connections");
 }
 
 #[test]
