@@ -2,6 +2,9 @@
 //! path is: `pg_catalog.` before functions, types and relations, `OPERATOR(pg_catalog.…)` for operators, and nothing that
 //! PostgreSQL turns into an operator by its bare name. Looked at wherever assertions are compiled in.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use super::lexer::{Kind, Rules, Token, Tokens};
 
 /// What looks like a call and is of the grammar.
@@ -18,8 +21,21 @@ const HIDDEN_OPERATORS: [&str; 8] = [
     "BETWEEN", "ILIKE", "IN", "LIKE", "NATURAL", "NULLIF", "SIMILAR", "USING",
 ];
 
-/// Whether no name or operator in the statement depends on the search path.
+/// Whether no name or operator in the statement depends on the search path. Each is looked at once.
 pub(super) fn is_in_full(statement: &str) -> bool {
+    static FOUND: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    if found.contains(statement) {
+        return true;
+    }
+    let is_in_full = names_are_full(statement);
+    if is_in_full {
+        found.insert(statement.to_owned());
+    }
+    is_in_full
+}
+
+fn names_are_full(statement: &str) -> bool {
     let tokens: Vec<Token<'_>> = Tokens::new(statement, Rules::default()).collect();
     let reads = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE"];
     if !tokens
