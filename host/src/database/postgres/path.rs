@@ -41,6 +41,18 @@ impl WrittenPath {
         }
     }
 
+    /// The names in it, as an array in text, whether there are such schemas or not.
+    /// <https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO>
+    pub(super) fn names_as_array(&self) -> String {
+        let escaped = |part: &Part| part.name.replace('\\', "\\\\").replace('"', "\\\"");
+        let names: Vec<String> = self
+            .parts
+            .iter()
+            .map(|part| format!("\"{}\"", escaped(part)))
+            .collect();
+        format!("{{{}}}", names.join(","))
+    }
+
     /// The schema that `"$user"` stands for, if it is there.
     pub(super) fn implied<'p>(&'p self, surroundings: &Surroundings) -> Option<&'p str> {
         let is_there = |part: &&Part| part.is_implied && surroundings.has(&part.name);
@@ -122,6 +134,18 @@ mod tests {
             ("", &[]),
         ] {
             assert_eq!(names(setting), expected, "{setting}");
+        }
+    }
+
+    #[test]
+    fn names_are_an_array_whatever_is_in_them() {
+        for (setting, expected) in [
+            ("\"$user\", Public", r#"{"app","public"}"#),
+            (r#""a,b", "c""d", "e\f""#, r#"{"a,b","c\"d","e\\f"}"#),
+            ("", "{}"),
+        ] {
+            let path = WrittenPath::read(setting, "app");
+            assert_eq!(path.names_as_array(), expected, "{setting}");
         }
     }
 }

@@ -57,12 +57,8 @@ fn search_path(has_role: bool) -> String {
     };
     format!(
         "SELECT pg_catalog.current_schemas(false)::pg_catalog.text, pg_catalog.current_schema()::pg_catalog.text,
-         pg_catalog.current_setting('server_version'), is_superuser, (
-             SELECT pg_catalog.array_agg(CASE WHEN part OPERATOR(pg_catalog.=) '$user'
-                 THEN coalesce($1::pg_catalog.text, session_user::pg_catalog.text) ELSE part END)
-             FROM (SELECT pg_catalog.btrim(quoted, ' \"') FROM pg_catalog.unnest(pg_catalog.string_to_array(
-                 pg_catalog.current_setting('search_path'), ',')) AS quoted) AS path (part)
-         )::pg_catalog.text, pg_catalog.current_setting('search_path'), coalesce($1::pg_catalog.text, session_user::pg_catalog.text)
+         pg_catalog.current_setting('server_version'), is_superuser, pg_catalog.current_setting('search_path'),
+         coalesce($1::pg_catalog.text, session_user::pg_catalog.text)
          FROM (SELECT pg_catalog.current_setting('is_superuser') AS is_superuser{role} OFFSET 0) AS role"
     )
 }
@@ -223,9 +219,10 @@ impl Postgres {
         let mut cell = || cells.next().flatten();
         let (schemas, own_schema, version) = (cell(), cell(), cell());
         let is_superuser = cell();
-        let (search_path, names_in_path) = (schemas.unwrap_or_default(), cell());
-        let (written, user) = (cell(), cell());
-        let names_in_path = names_in_path.unwrap_or_else(|| "{}".to_owned());
+        let search_path = schemas.unwrap_or_default();
+        let (written, user) = (cell().unwrap_or_default(), cell().unwrap_or_default());
+        let path = WrittenPath::read(&written, &user);
+        let names_in_path = path.names_as_array();
         let parameters = [
             Cell::Text(&search_path),
             options
@@ -244,8 +241,6 @@ impl Postgres {
         };
         let home = surroundings.home().map_err(in_words)?;
         let own_schema = own_schema.unwrap_or_default();
-        let user = user.unwrap_or_default();
-        let path = WrittenPath::read(&written.unwrap_or_default(), &user);
         let mut stranger = None;
         if let Some(implied) = path.implied(&surroundings) {
             let parameters = [Cell::Text(implied), role];
