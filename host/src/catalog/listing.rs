@@ -118,12 +118,8 @@ impl Listing {
                 continue;
             }
             // Followed, when it is a link.
-            let followed = match plain_files.contains(&file_name) {
-                true => None,
-                false => Some(fs::metadata(&path)),
-            };
+            let followed = (!plain_files.contains(&file_name)).then(|| fs::metadata(&path));
             match followed {
-                None => {}
                 Some(Ok(metadata)) if metadata.is_dir() => {
                     listing.directory(file_name, path, known, &is_program)?;
                     continue;
@@ -142,7 +138,7 @@ impl Listing {
                         continue;
                     }
                 }
-                Some(Ok(_) | Err(_)) => {}
+                Some(Ok(_) | Err(_)) | None => {}
             }
             if let Some(sql) = file_name::strip_conf(&file_name) {
                 metadata.insert(sql.to_owned(), path);

@@ -378,13 +378,11 @@ pub(super) fn permit_words(words: &[&str]) -> Result<(), String> {
 
 /// What a statement does to the table that it names first, or which function it begins with, as far as its first words tell.
 fn named<'w>(words: &[&'w str]) -> Option<AuthAction<'w>> {
-    let after = |words: &[&'w str]| match words {
-        ["if", "exists", rest @ ..] | ["if", "not", "exists", rest @ ..] => rest.to_vec(),
-        rest => rest.to_vec(),
-    };
-    let table = |words: &[&'w str]| match after(words).as_slice() {
-        [_, ".", name, ..] | [name, ..] => Some(*name),
-        [] => None,
+    let table = |words: &[&'w str]| match words {
+        ["if", "exists", rest @ ..] | ["if", "not", "exists", rest @ ..] | rest => match rest {
+            [_, ".", name, ..] | [name, ..] => Some(*name),
+            [] => None,
+        },
     };
     match words {
         [
