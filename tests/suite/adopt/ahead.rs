@@ -25,7 +25,20 @@ fn account(place: &Place) -> i64 {
     place.one("SELECT a FROM acc")
 }
 
-/// Runs what goose has applied up to `version` before, after `before`.
+/// Takes over what goose has applied, after which nothing is left to do.
+fn takes_all_over(place: &Place) {
+    place.run(&["import", "--from", "goose"]).ends_with(0);
+    has_nothing_to_do(place);
+}
+
+fn has_nothing_to_do(place: &Place) {
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("nothing to do");
+}
+
+/// Lets goose apply the step of the place, which then runs only when somebody says that goose's table is of something else.
 fn refuses_all(place: Place) {
     let place = place.with_data(&format!("{GOOSE} {ACCOUNT}"));
     let place = place.with_data(&applied_by_goose(1));
@@ -38,11 +51,7 @@ fn refuses_all(place: Place) {
     }
     assert_eq!(account(&place), 50);
     let other = place.copy();
-    other.run(&["import", "--from", "goose"]).ends_with(0);
-    other
-        .run(&["migrate"])
-        .ends_with(0)
-        .and_says("nothing to do");
+    takes_all_over(&other);
     assert_eq!(account(&other), 50);
     place
         .run(&["baseline", "--through", "none"])
@@ -105,11 +114,7 @@ fn what_another_tool_applies_after_an_import_does_not_run_again() {
     let place = half().with_data(&applied_by_goose(1));
     place.run(&["import", "--from", "goose"]).ends_with(0);
     refuses_the_second(&place);
-    place.run(&["import", "--from", "goose"]).ends_with(0);
-    place
-        .run(&["migrate"])
-        .ends_with(0)
-        .and_says("nothing to do");
+    takes_all_over(&place);
     assert_eq!(account(&place), 500);
     // Its table says nothing of what comes after that.
     place.write_step("0003_c.sql", TIMES_TEN.as_bytes());
@@ -124,10 +129,7 @@ fn what_another_tool_applies_after_a_step_of_ours_does_not_run_again() {
     refuses_the_second(&place);
     let other = place.copy();
     other.run(&["baseline"]).ends_with(0).and_says("0002_b");
-    other
-        .run(&["migrate"])
-        .ends_with(0)
-        .and_says("nothing to do");
+    has_nothing_to_do(&other);
     place
         .run(&["baseline", "--through", "none"])
         .ends_with(0)
@@ -159,11 +161,7 @@ fn a_step_that_is_not_final_keeps_nobody_from_going_on() {
     other.run(&["reset"]).ends_with(0);
     assert_eq!(account(&other), 500);
     place.run(&["finalize", "--to", "0001"]).ends_with(0);
-    place.run(&["import", "--from", "goose"]).ends_with(0);
-    place
-        .run(&["migrate"])
-        .ends_with(0)
-        .and_says("nothing to do");
+    takes_all_over(&place);
 }
 
 #[test]
@@ -172,11 +170,7 @@ fn among_sources_it_is_the_same() {
     with_sources(&place);
     place.run(&["import", "--from", "goose"]).ends_with(0);
     refuses_the_second(&place);
-    place.run(&["import", "--from", "goose"]).ends_with(0);
-    place
-        .run(&["migrate"])
-        .ends_with(0)
-        .and_says("nothing to do");
+    takes_all_over(&place);
     assert_eq!(account(&place), 500);
 }
 

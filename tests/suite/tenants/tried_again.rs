@@ -19,6 +19,22 @@ fn place() -> Place {
     place
 }
 
+/// A script that always says that it may pass.
+const LATER: &[u8] =
+    b"export function migrate() { throw Object.assign(new Error('not now'), { retryable: true }); }";
+
+/// Runs all in one transaction, which is tried three times and in vain.
+fn fails_three_times(place: &Place) {
+    let said = place
+        .run(&["migrate", "--atomic"])
+        .ends_with(1)
+        .and_says("not now");
+    let again = (said.stdout.clone() + &said.stderr)
+        .matches("is tried again")
+        .count();
+    assert_eq!(again, 2, "{said:#?}");
+}
+
 #[test]
 fn whatever_was_done_before_a_lock_was_waited_for_in_vain_is_done_once() {
     for command in ["migrate", "finalize"] {
@@ -49,14 +65,7 @@ fn a_file_that_says_that_it_may_pass_is_tried_as_often_as_ever_and_leaves_nothin
             throw Object.assign(new Error('not now'), { retryable: true });
         }",
     );
-    let said = place
-        .run(&["migrate", "--atomic"])
-        .ends_with(1)
-        .and_says("not now");
-    let again = (said.stdout.clone() + &said.stderr)
-        .matches("is tried again")
-        .count();
-    assert_eq!(again, 2, "{said:#?}");
+    fails_three_times(&place);
     assert_eq!(place.sum("acme"), "1");
     let failures = "SELECT count(*) FROM wasmigrate_failure WHERE error LIKE '%not now%'";
     assert_eq!(place.one::<u32>(failures), 3);
@@ -65,10 +74,7 @@ fn a_file_that_says_that_it_may_pass_is_tried_as_often_as_ever_and_leaves_nothin
 #[test]
 fn a_new_tenant_whose_file_may_pass_is_told_that_and_nothing_of_its_schema() {
     let place = target();
-    place.write_step(
-        "tenants/001_later.js",
-        b"export function migrate() { throw Object.assign(new Error('not now'), { retryable: true }); }",
-    );
+    place.write_step("tenants/001_later.js", LATER);
     let said = place
         .run(&["tenants", "add", "acme"])
         .ends_with(1)
@@ -81,17 +87,7 @@ fn files_without_tenants_in_one_transaction_are_tried_again_from_the_first() {
     let place = Place::new().with_variable("WASMIGRATE_SOURCES_SINGLE_MIGRATIONS", "single");
     std::fs::create_dir(place.path().join("migrations/single")).unwrap();
     place.write_step("single/001.sql", b"CREATE TABLE one (value INTEGER);");
-    place.write_step(
-        "single/002_later.js",
-        b"export function migrate() { throw Object.assign(new Error('not now'), { retryable: true }); }",
-    );
-    let said = place
-        .run(&["migrate", "--atomic"])
-        .ends_with(1)
-        .and_says("not now");
-    let again = (said.stdout.clone() + &said.stderr)
-        .matches("is tried again")
-        .count();
-    assert_eq!(again, 2, "{said:#?}");
+    place.write_step("single/002_later.js", LATER);
+    fails_three_times(&place);
     assert!(!place.has_table("one"));
 }

@@ -1,7 +1,17 @@
 //! Steps that run outside a transaction: nothing confines them, and what they do to the journal is found out.
 
 use super::{Target, hidden};
+use crate::place::Said;
 use crate::tenants::{Tenants as _, counting};
+
+/// Runs a script as a step outside a transaction.
+fn run_outside(target: &Target, script: &str) -> Said {
+    let script = format!("-- wasmigrate:no-transaction\n{script};");
+    target
+        .place
+        .write_step("0002_outside.sql", script.as_bytes());
+    target.place.run(&["migrate"])
+}
 
 #[test]
 fn a_change_of_the_journal_is_found_out() {
@@ -21,13 +31,7 @@ fn a_change_of_the_journal_is_found_out() {
         "GRANT UPDATE ON JOURNAL_step TO PUBLIC",
     ] {
         let target = Target::new();
-        let script = format!("-- wasmigrate:no-transaction\n{};", hidden(statement));
-        target
-            .place
-            .write_step("0002_outside.sql", script.as_bytes());
-        target
-            .place
-            .run(&["migrate"])
+        run_outside(&target, &hidden(statement))
             .ends_with(1)
             .and_says("the step tampered with the host: it changed the journal")
             .and_says("cannot be rolled back");
@@ -56,13 +60,7 @@ fn a_change_of_another_targets_journal_is_found_out() {
             .place
             .run(&["migrate", "--database", &url])
             .ends_with(0);
-        let script = format!("-- wasmigrate:no-transaction\n{};", hidden(statement));
-        target
-            .place
-            .write_step("0002_outside.sql", script.as_bytes());
-        target
-            .place
-            .run(&["migrate"])
+        run_outside(&target, &hidden(statement))
             .ends_with(1)
             .and_says("the step tampered with the host: it changed the journal");
     }
@@ -77,29 +75,15 @@ fn a_change_of_rights_on_the_database_is_found_out() {
         "ALTER DATABASE %I SET search_path = elsewhere",
     ] {
         let target = Target::new();
-        let script = format!(
-            "-- wasmigrate:no-transaction\nDO $$ BEGIN EXECUTE format('{statement}', current_database()); END $$;"
-        );
-        target
-            .place
-            .write_step("0002_outside.sql", script.as_bytes());
-        target
-            .place
-            .run(&["migrate"])
+        let script =
+            format!("DO $$ BEGIN EXECUTE format('{statement}', current_database()); END $$");
+        run_outside(&target, &script)
             .ends_with(1)
             .and_says("or the database or the role as a whole");
     }
     let target = Target::new();
-    let script = format!(
-        "-- wasmigrate:no-transaction\n{};",
-        hidden("ALTER DEFAULT PRIVILEGES IN SCHEMA BARE GRANT ALL ON TABLES TO PUBLIC")
-    );
-    target
-        .place
-        .write_step("0002_outside.sql", script.as_bytes());
-    target
-        .place
-        .run(&["migrate"])
+    let script = hidden("ALTER DEFAULT PRIVILEGES IN SCHEMA BARE GRANT ALL ON TABLES TO PUBLIC");
+    run_outside(&target, &script)
         .ends_with(1)
         .and_says("it changed the journal");
 }
@@ -107,17 +91,14 @@ fn a_change_of_rights_on_the_database_is_found_out() {
 #[test]
 fn what_leaves_the_journal_alone_is_none() {
     let target = Target::with("CREATE INDEX ON audit (note);");
-    let script = "-- wasmigrate:no-transaction
+    let script = "
         VACUUM;
         ANALYZE;
         VACUUM FULL audit;
         CREATE INDEX CONCURRENTLY on_owner ON account (owner);
         GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC;
-        REINDEX TABLE CONCURRENTLY audit;";
-    target
-        .place
-        .write_step("0002_outside.sql", script.as_bytes());
-    target.place.run(&["migrate"]).ends_with(0);
+        REINDEX TABLE CONCURRENTLY audit";
+    run_outside(&target, script).ends_with(0);
     target.place.run(&["finalize"]).ends_with(0);
 }
 
