@@ -281,7 +281,7 @@ pub(super) fn of_a_stranger(schema: &str, owner: &str) -> Error {
     Error::new(
         ErrorKind::Unavailable,
         format!(
-            "the schema {schema} comes first in the search path only because it is called like the role (`\"$user\"`), and it belongs \
+            "the schema {schema} comes first in the search path only because it has the role's name (`\"$user\"`), and it belongs \
              to the role {owner}, who could run anything in the name of this connection's role there, and who is neither that \
              role nor one that it is a member of, the owner of the database or a superuser: if {schema} is to be migrated, put \
              `options=-csearch_path%3D{schema}` in the URL; if not, name the schema that is, such as \

@@ -69,7 +69,7 @@ pub(super) fn left(message: &str) -> String {
     let left = message.split_once(LEFT).map(|(_, left)| left);
     match left.and_then(|left| left.split('"').next()) {
         Some(left) => format!(
-            "what the step left to run at the commit has changed the session ({left}), which is ended therefore"
+            "what the step left to run at the commit has changed the session ({left}), so the session is ended"
         ),
         None => message.to_owned(),
     }

@@ -83,7 +83,7 @@ pub(super) fn parse(rest: &str, is_there: &dyn Fn(&Path) -> bool) -> Result<UrlP
             && *other != value
         {
             return Err(format!(
-                "the SQLite URL says `{name}` twice, and not the same"
+                "the SQLite URL gives `{name}` twice, with different values"
             ));
         }
         said.push((name, value));

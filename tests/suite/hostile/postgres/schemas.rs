@@ -115,7 +115,7 @@ fn a_schema_of_another_user_is_migrated_only_if_it_is_named() {
     guest.is_refused(
         &["status", "plan", "migrate"],
         &[
-            "the schema app comes first in the search path only because it is called like the role",
+            "the schema app comes first in the search path only because it has the role's name",
             "it belongs to the role",
             "options=-csearch_path%3Dapp",
         ],
