@@ -50,13 +50,16 @@ fn a_schema_that_is_made_while_a_step_runs_is_not_in_its_search_path() {
         guest.place.write_step("0002_step.sql", step.as_bytes());
         let host = guest.place.start(&["migrate"]);
         let mut superuser = guest.place.connect_as_superuser();
-        until("the step waits", || {
-            let waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
-                 AND query LIKE '%FOR try IN%' AND pid <> pg_backend_pid()";
-            !superuser.rows(waits).is_empty()
-        });
+        let mut until_it_waits = |condition: &str| {
+            let waits = format!(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
+                 AND query LIKE '%EXIT WHEN {condition}%' AND pid <> pg_backend_pid()"
+            );
+            until("the step waits", || !superuser.rows(&waits).is_empty());
+        };
+        until_it_waits("EXISTS");
         guest.runs(&trap());
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        until_it_waits("NOT EXISTS");
         guest.runs("ALTER SCHEMA app RENAME TO gone");
         Said::from(host.wait_with_output().unwrap()).ends_with(0);
         guest.has_gained_nothing();
