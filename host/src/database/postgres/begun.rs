@@ -26,6 +26,8 @@ pub(super) struct Removed {
     pub(super) gone: String,
     /// Those that end with it.
     pub(super) temporary: String,
+    /// Whether a trigger may still wait for its end.
+    pub(super) may_wait: bool,
 }
 
 /// The first cells of a row, as texts.

@@ -68,6 +68,8 @@ pub(super) struct Connection {
     /// What it calls types that are not built in, by number and modifier.
     pub(super) type_names: HashMap<(u32, i32), String>,
     pub(super) prepared: PreparedStatements,
+    /// Whether nobody was found to stand between the host and the server's process.
+    pub(super) is_direct: bool,
 }
 
 impl Connection {
@@ -94,6 +96,7 @@ impl Connection {
             status: b'I',
             type_names: HashMap::new(),
             prepared: PreparedStatements::default(),
+            is_direct: false,
         };
         connection
             .greet(address, patience)

@@ -66,13 +66,31 @@ impl PostgresSession {
         statement: &str,
         cells: impl Iterator<Item = Cell<'c>>,
     ) -> Result<()> {
-        let Some(connection) = self.connection.as_mut() else {
-            return Err(self.lost());
-        };
         let is_kept = self
             .transaction
             .as_ref()
             .is_some_and(|transaction| transaction.is_verified && transaction.is_direct);
+        self.ask_by_name(is_kept, asked, statement, cells)
+    }
+
+    /// Whether the session's connection was found to go to a process of the server itself, in a transaction before.
+    pub(super) fn is_direct(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_some_and(|connection| connection.is_direct)
+    }
+
+    /// The same for a statement that is kept only if `is_kept`.
+    pub(super) fn ask_by_name<'c>(
+        &mut self,
+        is_kept: bool,
+        asked: Asked,
+        statement: &str,
+        cells: impl Iterator<Item = Cell<'c>>,
+    ) -> Result<()> {
+        let Some(connection) = self.connection.as_mut() else {
+            return Err(self.lost());
+        };
         let (parse, name) = match connection.prepared.name(statement) {
             _ if !is_kept => (Some(statement), String::new()),
             Some(name) => (None, name.to_owned()),

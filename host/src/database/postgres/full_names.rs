@@ -160,7 +160,8 @@ mod tests {
             verify::KEEP_NAMES.to_owned(),
             verify::GIVE_NAMES_BACK.to_owned(),
             verify::JOURNALS.to_owned(),
-            removed::REMOVED.to_owned(),
+            removed::removed(true),
+            removed::removed(false),
             prepared::look_after_commit(),
         ] {
             assert!(is_in_full(&statement), "{statement}");

@@ -34,6 +34,7 @@ mod judge;
 mod label;
 mod lexer;
 mod locks;
+mod look;
 mod misplaced;
 mod owned;
 mod parameters;

@@ -287,8 +287,14 @@ impl Pipeline {
                     Some(Asked::Awaited) => note(trouble, on(self.awaited, Answer::Row(body)))?,
                     Some(Asked::Begin) => self.begun = begun(&body)?,
                     Some(Asked::Removed) => {
-                        let [gone, temporary] = cells(&body)?.map(Option::unwrap_or_default);
-                        self.removed = Some(Removed { gone, temporary });
+                        let [gone, temporary, may_wait] =
+                            cells(&body)?.map(Option::unwrap_or_default);
+                        let may_wait = may_wait != "f";
+                        self.removed = Some(Removed {
+                            gone,
+                            temporary,
+                            may_wait,
+                        });
                     }
                     _ => {}
                 },
@@ -304,8 +310,16 @@ impl Pipeline {
                 Message::PortalSuspended => self.is_done(trouble, on, Answer::Suspended)?,
                 Message::ErrorResponse(body) => {
                     let error = errors::translate(&mut body.fields())?;
-                    if matches!(self.asked.front(), Some(Asked::AfterCommit)) {
-                        return Err(io::Error::other(prepared::left(&error.message)));
+                    match self.asked.front() {
+                        Some(Asked::AfterCommit) => {
+                            return Err(io::Error::other(prepared::left(&error.message)));
+                        }
+                        Some(Asked::Begin) if error.code == prepared::UNKNOWN => {
+                            return Err(io::Error::other(
+                                "another process of the server answers than before",
+                            ));
+                        }
+                        _ => {}
                     }
                     *trouble = Some(self.explain(error));
                 }

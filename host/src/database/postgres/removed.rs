@@ -5,26 +5,40 @@
 
 use super::super::{Authority, Cell, Error, Result};
 use super::begun::Removed;
-use super::pipeline::{self, Asked, Request};
+use super::pipeline::{self, Asked};
 use super::state::PostgresSession;
 use super::verify::{has_name_of_journal, tampered};
+use super::{full_names, waiting};
 
-/// The numbers of the relations that the transaction has removed, and of the temporary ones that end with it. To plan more than
-/// calls of functions would take as long as all of this.
-pub(super) const REMOVED: &str = "
-    SELECT pg_catalog.string_agg(relation::pg_catalog.text, ',') FILTER (
-        WHERE relation::pg_catalog.regclass::pg_catalog.text OPERATOR(pg_catalog.=) relation::pg_catalog.text
-    ), pg_catalog.string_agg(relation::pg_catalog.text, ',') FILTER (WHERE CASE
-        WHEN relation::pg_catalog.regclass::pg_catalog.text OPERATOR(pg_catalog.=) relation::pg_catalog.text THEN false
-        ELSE (pg_catalog.pg_identify_object(1259, relation, 0)).schema OPERATOR(pg_catalog.~) '^pg_(toast_)?temp' END)
-    FROM pg_catalog.pg_lock_status() WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
-    AND locktype OPERATOR(pg_catalog.=) 'relation' AND mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'";
+/// A query for the numbers of the relations that the transaction has removed, and of the temporary ones that end with it; if
+/// `waits`, also for whether a trigger may wait for its end, because a table that has such triggers may have been changed.
+pub(super) fn removed(waits: bool) -> String {
+    let may_wait = match waits {
+        true => waiting::MAY_WAIT,
+        false => "NULL",
+    };
+    format!(
+        "SELECT pg_catalog.string_agg(relation::pg_catalog.text, ',') FILTER (WHERE {IS_GONE}),
+            pg_catalog.string_agg(relation::pg_catalog.text, ',') FILTER (WHERE CASE WHEN {IS_GONE} THEN false ELSE
+                mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' AND (pg_catalog.pg_identify_object(1259, relation, 0)).schema
+                OPERATOR(pg_catalog.~) '^pg_(toast_)?temp' END), {may_wait}
+         FROM pg_catalog.pg_lock_status() WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+         AND locktype OPERATOR(pg_catalog.=) 'relation' AND mode OPERATOR(pg_catalog.<>) 'AccessShareLock'"
+    )
+}
+
+/// Whether a relation that is locked has no name any more.
+const IS_GONE: &str = "CASE WHEN mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'
+    THEN relation::pg_catalog.regclass::pg_catalog.text OPERATOR(pg_catalog.=) relation::pg_catalog.text ELSE false END";
 
 impl PostgresSession {
-    /// Asks, with what is sent next, what the transaction has removed so far.
+    /// Asks, with what is sent next, what the transaction has removed so far. A step that puts a statement of its own in the
+    /// place of this one, which is kept, can run nothing by it that it could not anyway, and does not pass the look.
     pub(super) fn ask_what_was_removed(&mut self) -> Result<()> {
-        debug_assert!(super::full_names::is_in_full(REMOVED));
-        self.ask(Asked::Removed, &Request::once(REMOVED), std::iter::empty())
+        let removed = removed(self.major_version() < waiting::KEEPS_READ_ONLY);
+        debug_assert!(full_names::is_in_full(&removed), "{removed}");
+        let none = std::iter::empty();
+        self.ask_by_name(self.is_direct(), Asked::Removed, &removed, none)
     }
 
     /// The numbers of what the transaction has removed, as an array in text. An error when something of a journal is among it.

@@ -41,6 +41,13 @@ pub(super) const GIVE_NAMES_BACK: &str = "SELECT pg_catalog.set_config('search_p
 /// Lets policies run in statements of steps again, as the connection says.
 pub(super) const POLICIES_OF_CONNECTION: &str = "RESET row_security";
 
+/// Lets the server keep the plans of the statements that it keeps, instead of planning the first five times for what their
+/// parameters are. <https://www.postgresql.org/docs/current/sql-prepare.html>
+pub(super) const OWN_PLANS: &str = "SET LOCAL plan_cache_mode = force_generic_plan";
+
+/// Lets statements of steps be planned as the connection says.
+pub(super) const PLANS_OF_CONNECTION: &str = "RESET plan_cache_mode";
+
 /// Remembers which schemas the connection's search path has, to be compared with what they were when the target was looked up.
 pub(super) const KEEP_SCHEMAS: &str = "pg_catalog.set_config('wasmigrate.schemas',
      pg_catalog.current_schemas(false)::pg_catalog.text, true)";
@@ -260,25 +267,28 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
     };
     let all = [&*journal.numbers, &journal.others].concat();
     format!(
-        "SELECT CAST(CASE
+        "WITH held AS MATERIALIZED (
+            SELECT relation, mode, relation::regclass::text AS name FROM pg_lock_status()
+            WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareLock'
+        )
+        SELECT CAST(CASE
             WHEN txid_current() <> $1 THEN '{TAMPERED} transaction'
             WHEN coalesce(names, '') <> {known} THEN '{TAMPERED} journal'
             ELSE coalesce((
                 SELECT '{TAMPERED} ' || CASE
-                    WHEN relation = ANY ({all}) AND relation::regclass::text = relation::text THEN 'journal'
-                    WHEN relation::regclass::text = relation::text THEN 'removed'
+                    WHEN relation = ANY ({all}) AND name = relation::text THEN 'journal'
+                    WHEN name = relation::text THEN 'removed'
                     WHEN {by_others} THEN 'unknown'
-                    ELSE regexp_replace(relation::regclass::text, '^.*[.]', '') END FROM pg_lock_status()
-                WHERE pid = pg_backend_pid() AND locktype = 'relation'
-                AND mode NOT IN ('AccessShareLock', 'ShareUpdateExclusiveLock')
-                AND (relation::regclass::text ~ '{NAME}' OR relation = ANY ({all})
-                    OR relation = ANY ({OF_THE_SERVER}) OR mode = 'AccessExclusiveLock' AND relation <> ALL ($2::oid[])
-                    AND (relation::regclass::text = relation::text OR {by_others}))
+                    ELSE regexp_replace(name, '^.*[.]', '') END FROM held
+                WHERE mode <> 'ShareUpdateExclusiveLock'
+                AND (relation = ANY ({all}) OR relation = ANY ({OF_THE_SERVER}) OR name ~ '{NAME}'
+                    OR mode = 'AccessExclusiveLock' AND relation <> ALL ($2::oid[])
+                    AND (name = relation::text OR {by_others}))
                 ORDER BY relation LIMIT 1
             ), CASE WHEN changed IS NOT NULL AND (SELECT {RIGHTS} FROM pg_class WHERE {of_journal}) <> {rights}
                 THEN '{TAMPERED} {rights_of}' || changed END, (
                 SELECT '{TAMPERED} ' || regexp_replace(attrelid::regclass::text, '^.*[.]', '') FROM pg_attribute
-                WHERE attrelid = ANY ({tables}) AND {IS_OURS} LIMIT 1
+                WHERE attrelid = ANY ({tables}) AND attnum > 0 AND {IS_OURS} LIMIT 1
             ), (
                 SELECT '{TAMPERED} publication' FROM pg_publication_rel
                 WHERE {IS_OURS} AND (prrelid = ANY ({all}) OR prrelid::regclass::text ~ '{NAME}') LIMIT 1
@@ -302,7 +312,7 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
          ) AS journal",
         // The row of a table's `tableoid` is as old as the table.
         by_others = format_args!(
-            "relation >= 16384 AND relation::regclass::text !~ '{NAME}' AND EXISTS (
+            "relation >= 16384 AND name !~ '{NAME}' AND EXISTS (
                 SELECT FROM pg_attribute WHERE attrelid = relation AND attnum = -6 AND NOT {IS_OURS}
                 AND NOT txid_visible_in_snapshot(txid_current() - age(xmin), $3::txid_snapshot))"
         ),
@@ -343,12 +353,11 @@ fn unpublished(journal: &JournalTables) -> String {
 /// target's own host may do so: then this transaction has no lock on the table.
 fn no_comment(journal: &JournalTables) -> String {
     let found_by = array(&journal.found_by);
-    let held = "FROM pg_lock_status() WHERE pid = pg_backend_pid() AND locktype = 'relation'
-         AND mode = 'ShareUpdateExclusiveLock' AND relation";
+    let held = "FROM held WHERE mode = 'ShareUpdateExclusiveLock' AND relation";
     format!(
         "(SELECT '{TAMPERED} journal' WHERE coalesce(({}), '') <> {} AND EXISTS (SELECT {held} = ANY ({found_by})))
          UNION ALL (SELECT '{TAMPERED} journal' {held} <> ALL ({found_by})
-            AND relation::regclass::text ~ '(^|[.])wasmigrate_journal$' AND NOT EXISTS (
+            AND name ~ '(^|[.])wasmigrate_journal$' AND NOT EXISTS (
                 SELECT FROM pg_description WHERE objoid = relation AND classoid = 'pg_class'::regclass AND NOT {IS_OURS})
             LIMIT 1) LIMIT 1",
         comments(&found_by),

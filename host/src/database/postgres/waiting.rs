@@ -3,6 +3,13 @@
 /// The first version of the server that lets nothing take off a transaction's read-only mode.
 pub(super) const KEEPS_READ_ONLY: u32 = 16;
 
+/// Whether a trigger may wait for the commit, in a query over the locks of the transaction on relations: no lock that changes rows
+/// ends before it.
+pub(super) const MAY_WAIT: &str = r#"pg_catalog.bool_or(CASE
+    WHEN mode OPERATOR(pg_catalog.=) ANY ('{RowShareLock,ShareUpdateExclusiveLock,ShareLock}'::pg_catalog.text[]) THEN false
+    ELSE EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid OPERATOR(pg_catalog.=) relation
+        AND (tgdeferrable OR tgconstraint OPERATOR(pg_catalog.<>) '0')) END)"#;
+
 /// Fails where a trigger still waits for the commit, on servers before [`KEEPS_READ_ONLY`]: no table can be altered whose
 /// triggers wait. All tables are asked that the transaction may have changed and that have such triggers, but for those whose
 /// triggers plainly run nothing of a step: keys, where there is nothing but what the server brings along in any table that is
