@@ -181,6 +181,7 @@ impl PostgresSession {
         match &self.transaction {
             Some(transaction) if !transaction.is_autocommit && status == b'I' => {
                 self.transaction = None;
+                self.forget_host_statements();
                 let error = Error::new(
                     ErrorKind::TransactionLost,
                     "a statement of the step ended the transaction that the host had opened for it",
