@@ -64,8 +64,12 @@ impl From<ApplyError> for CommandError {
 
 impl From<client::Error> for CommandError {
     fn from(error: client::Error) -> Self {
+        let status = match &error {
+            client::Error::Unreachable { .. } | client::Error::Refused { .. } => REFUSED,
+            client::Error::NotAnswered { .. } | client::Error::NotFollowed { .. } => FAILED,
+        };
         Self {
-            status: REFUSED,
+            status,
             message: error.to_string(),
             failure: None,
         }

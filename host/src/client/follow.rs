@@ -88,7 +88,11 @@ impl Client {
             not_cancelled: None,
             is_elsewhere: false,
         };
-        following.follow_to_end(stop).await
+        let followed = following.follow_to_end(stop).await;
+        followed.map_err(|error| Error::NotFollowed {
+            run,
+            message: error.to_string(),
+        })
     }
 
     /// Sends the command, again while another run is in progress and `wait` says so. None when there is nothing to do.
@@ -106,11 +110,7 @@ impl Client {
                 answered = &mut answer => answered,
                 _ = stop.stopped() => match timeout(CANCEL_WAIT, answer).await {
                     Ok(answered) => answered,
-                    Err(_) => {
-                        return Err(self.unreachable(
-                            "it has not answered; whether the run has begun is not known",
-                        ));
-                    }
+                    Err(_) => Ok(Err(self.unreachable("it has not answered"))),
                 },
             };
             let refused = match answered.unwrap_or_else(|_| Err(self.unreachable("no answer"))) {
@@ -122,6 +122,11 @@ impl Client {
                     status: 409,
                     detail,
                 },
+                Err(error @ Error::Unreachable { .. }) => {
+                    return Err(Error::NotAnswered {
+                        message: error.to_string(),
+                    });
+                }
                 Err(error) => return Err(error),
             };
             if !wait || stop.is_cancelled() {
@@ -251,7 +256,7 @@ impl Following<'_> {
         loop {
             tokio::select! {
                 received = receive(&mut self.stream) => match received {
-                    Some(Received::Lost(error @ Error::Refused { .. })) => return Err(error),
+                    Some(Received::Lost(error)) if error.is_final() => return Err(error),
                     Some(Received::Unknown) => due = Instant::now(),
                     Some(Received::Lost(_)) | None => self.stream = None,
                     Some(Received::Overview(overview)) => {
@@ -295,7 +300,9 @@ impl Following<'_> {
                                 return Err(error);
                             }
                         }
-                        Err(error @ Error::Refused { .. }) => return Err(error),
+                        Err(error) if error.is_final() => return Err(error),
+                        // The stream tells how it ends.
+                        Err(Error::Refused { .. }) if self.stream.is_some() && self.is_ours => {}
                         Err(error) => {
                             self.failures += 1;
                             if self.is_cancelled || self.failures >= FAILURES {

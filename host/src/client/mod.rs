@@ -52,6 +52,27 @@ pub enum Error {
         /// Its own words.
         detail: String,
     },
+    /// It was sent a command, and what became of that is not known.
+    #[error("{message}; whether the run has begun is not known: `wasmigrate history` tells")]
+    NotAnswered {
+        /// What went wrong.
+        message: String,
+    },
+    /// It has begun a run, which cannot be followed any more.
+    #[error("{message}; run {run} was begun and may go on: `wasmigrate history` tells how it ends")]
+    NotFollowed {
+        /// The run.
+        run: i64,
+        /// What went wrong.
+        message: String,
+    },
+}
+
+impl Error {
+    /// Whether it would be the same at another try. A host whose database is out of reach is there itself.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { status: ..500, .. })
+    }
 }
 
 /// What became of a command.

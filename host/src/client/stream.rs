@@ -54,7 +54,7 @@ impl Client {
                 Err(error) => Some(error),
             };
             failures += 1;
-            let is_final = matches!(error, Some(Error::Refused { .. }));
+            let is_final = error.as_ref().is_some_and(Error::is_final);
             if failures > RECONNECTIONS || is_final {
                 let error =
                     error.unwrap_or_else(|| self.unreachable("the stream of events breaks off"));

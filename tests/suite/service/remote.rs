@@ -187,7 +187,8 @@ fn a_signal_ends_a_command_that_gets_no_answer() {
     // It has asked for the events, and soon asks for the run.
     std::thread::sleep(Duration::from_secs(4));
     crate::hosts::host::signal(child.id(), "TERM");
-    assert_eq!(ends_soon(&mut child), Some(2));
+    // Whether the run has begun is not known.
+    assert_eq!(ends_soon(&mut child), Some(1));
 }
 
 #[test]
