@@ -219,6 +219,44 @@ mod postgres {
         assert_ne!(rows, ["0"]);
     }
 
+    #[test]
+    fn a_partition_may_go_and_another_come() {
+        for (leaves, comes) in [
+            (
+                "DROP TABLE word_a",
+                "CREATE TABLE word_d PARTITION OF word FOR VALUES FROM (200) TO (300)",
+            ),
+            (
+                "ALTER TABLE word DETACH PARTITION word_a",
+                "CREATE TABLE word_d (LIKE word INCLUDING ALL);
+                 INSERT INTO word_d VALUES (200, 'w', 'brought'), (203, '', 'brought');
+                 ALTER TABLE word ATTACH PARTITION word_d FOR VALUES FROM (200) TO (300)",
+            ),
+        ] {
+            for changes in [[leaves, comes], [comes, leaves]] {
+                let place = partitioned();
+                place.run(&["migrate"]).ends_with(0);
+                let mut client = place.connect();
+                for change in changes {
+                    client.run(change);
+                }
+                drop(client);
+                place
+                    .connect()
+                    .run("UPDATE word SET text = 'x' WHERE id = 7");
+                place.run(&["finalize"]).ends_with(0);
+                let rows = place.texts(
+                    "SELECT id || coalesce(text, '-') FROM word WHERE id <> 6 AND id <> 9 ORDER BY id",
+                );
+                let mut expected = vec!["5w-5", "7x", "8w-8", "10w-1-0"];
+                if comes.contains("brought") {
+                    expected.extend(["200w", "203-"]);
+                }
+                assert_eq!(rows, expected, "{changes:?}");
+            }
+        }
+    }
+
     /// Numbers and times are written short, or so that they are read back as others.
     const LOSSY: &str = "-c extra_float_digits=0 -c DateStyle=SQL,MDY -c TimeZone=Asia/Kolkata -c IntervalStyle=sql_standard";
 

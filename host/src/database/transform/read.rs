@@ -118,12 +118,10 @@ impl TransformedTable {
     }
 
     /// The concerned rows after a key that look as if nobody had computed them, in the order of the key: no change of them
-    /// waits in the capture, and a value is missing that must be there, or all are where none must. And those of parts that
-    /// came with their rows.
+    /// waits in the capture, and a value is missing that must be there, or all are where none must.
     pub async fn rows_without_values(
         &self,
         session: &mut dyn Session,
-        new_parts: &BTreeSet<String>,
         lower: Option<&[Value]>,
         max_rows: usize,
     ) -> Result<Chunk> {
@@ -132,12 +130,23 @@ impl TransformedTable {
             true => self.each_absent().join(" AND "),
             false => missing.join(" OR "),
         };
-        let dialect = session.server().transforming;
-        let looked_at = match dialect.is_in_parts(new_parts) {
-            Some(is_new) => format!("{missing} OR {is_new}"),
-            None => missing,
+        let condition = format!("({missing}) AND {}", self.is_not_captured());
+        self.rows_where(session, &condition, lower, None, max_rows)
+            .await
+    }
+
+    /// The concerned rows of these parts after a key, in the order of the key, of which no change waits in the capture.
+    pub async fn rows_of_parts(
+        &self,
+        session: &mut dyn Session,
+        parts: &BTreeSet<String>,
+        lower: Option<&[Value]>,
+        max_rows: usize,
+    ) -> Result<Chunk> {
+        let Some(is_in_parts) = session.server().transforming.is_in_parts(parts) else {
+            return Ok(Chunk::default());
         };
-        let condition = format!("({looked_at}) AND {}", self.is_not_captured());
+        let condition = format!("{is_in_parts} AND {}", self.is_not_captured());
         self.rows_where(session, &condition, lower, None, max_rows)
             .await
     }

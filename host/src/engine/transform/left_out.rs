@@ -30,8 +30,9 @@ pub(super) async fn take_up(
     lease: &Lease,
     new_parts: &BTreeSet<String>,
 ) -> Result<(), Failure> {
-    let found = look_through(drain, session, Some(lease), new_parts).await?;
-    if found.count == 0 {
+    let has_new = capture_parts(drain, session, lease, new_parts).await?;
+    let found = look_through(drain, session, Some(lease)).await?;
+    if found.count == 0 && !has_new {
         return Ok(());
     }
     drain.until_few(session, lease).await?;
@@ -39,7 +40,7 @@ pub(super) async fn take_up(
     let refused = bad_rows::refuse(session, drain.plan).await;
     session.rollback().await.map_err(Failure::from_database)?;
     refused?;
-    let left = look_through(drain, session, None, &BTreeSet::new()).await?;
+    let left = look_through(drain, session, None).await?;
     if left.count == 0 {
         return Ok(());
     }
@@ -61,6 +62,50 @@ pub(super) async fn take_up(
     ))
 }
 
+/// Captures all rows of these parts: they may have brought values with them, which may be others than the function's, and also
+/// where that has none. Whether there were any.
+async fn capture_parts(
+    drain: &mut Drain<'_>,
+    session: &mut dyn Session,
+    lease: &Lease,
+    parts: &BTreeSet<String>,
+) -> Result<bool, Failure> {
+    let plan = drain.plan;
+    let mut after: Option<Vec<Value>> = None;
+    loop {
+        session.begin_read().await.map_err(Failure::from_database)?;
+        let table = &plan.table;
+        let read = table.rows_of_parts(session, parts, after.as_deref(), AT_ONCE);
+        let read = read.await;
+        session.rollback().await.map_err(Failure::from_database)?;
+        let chunk = read.map_err(Failure::from_database)?;
+        let rows = 0..chunk.row_count();
+        let keys: Vec<Vec<Value>> = rows.map(|row| chunk.key(table, row)).collect();
+        let Some(last) = keys.last().cloned() else {
+            return Ok(after.is_some());
+        };
+        capture(drain, session, lease, keys).await?;
+        after = Some(last);
+    }
+}
+
+/// Lets these rows be computed as those that the application changes, in a transaction of its own.
+async fn capture(
+    drain: &Drain<'_>,
+    session: &mut dyn Session,
+    lease: &Lease,
+    keys: Vec<Vec<Value>>,
+) -> Result<(), Failure> {
+    let captured = async {
+        session.begin(Durability::Deferred).await?;
+        drain.plan.table.capture(session, keys).await?;
+        let fenced = Fenced::of_steps(session, lease).verify().await?;
+        let output = &*drain.function.context.output;
+        fenced.with_output(output).commit().await
+    };
+    captured.await.map_err(Failure::from_database)
+}
+
 /// Rows that were left out.
 #[derive(Default)]
 struct Found {
@@ -74,7 +119,6 @@ async fn look_through(
     drain: &mut Drain<'_>,
     session: &mut dyn Session,
     lease: Option<&Lease>,
-    new_parts: &BTreeSet<String>,
 ) -> Result<Found, Failure> {
     let plan = drain.plan;
     let mut found = Found::default();
@@ -83,7 +127,7 @@ async fn look_through(
         session.begin_read().await.map_err(Failure::from_database)?;
         let read = plan
             .table
-            .rows_without_values(session, new_parts, after.as_deref(), AT_ONCE)
+            .rows_without_values(session, after.as_deref(), AT_ONCE)
             .await;
         session.rollback().await.map_err(Failure::from_database)?;
         let chunk = read.map_err(Failure::from_database)?;
@@ -116,14 +160,7 @@ async fn look_through(
         if let Some(lease) = lease
             && !keys.is_empty()
         {
-            let captured = async {
-                session.begin(Durability::Deferred).await?;
-                plan.table.capture(session, keys).await?;
-                let fenced = Fenced::of_steps(session, lease).verify().await?;
-                let output = &*drain.function.context.output;
-                fenced.with_output(output).commit().await
-            };
-            captured.await.map_err(Failure::from_database)?;
+            capture(drain, session, lease, keys).await?;
         }
     }
 }
