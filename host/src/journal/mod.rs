@@ -48,8 +48,8 @@ pub use runs::{
     run_of_schema, schema_before, set_phase, start_run, write_schema,
 };
 pub use steps::{
-    StepVersion, finalize_steps, forget_repeatable, forget_steps, remove_step, require_step,
-    require_steps, write_step,
+    StepVersion, finalize_steps, forget_repeatable, forget_steps, remove_step, reopen_steps,
+    require_step, require_steps, write_step,
 };
 pub use tenants::{
     ADD_TENANT, AppliedEntry, AppliedRecord, LastFailure, REMOVE_TENANT, SourceRecord, TenantTally,
@@ -65,7 +65,8 @@ pub use tenants::{
 };
 pub use transformations::{
     BadRow, Range, TransformationRecord, advance_range, begin_transformation, count_bad_rows,
-    forget_bad_rows, forget_transformations, read_bad_rows, read_ranges, redescribe, write_bad_row,
+    forget_bad_rows, forget_transformations, lock_bad_rows, read_bad_rows, read_ranges, redescribe,
+    write_bad_row,
 };
 
 /// What the journal says of a target at one moment. Its size grows with the steps, not with the runs or their output.

@@ -149,6 +149,27 @@ pub async fn finalize_steps(session: &mut dyn Session, steps: &[u64]) -> Result<
     Ok(())
 }
 
+/// Marks these steps as begun, each of which must be begun or migrated: what they have made is to be made anew.
+pub async fn reopen_steps(session: &mut dyn Session, steps: &[u64]) -> Result<()> {
+    for steps in steps.chunks(STEPS_AT_ONCE) {
+        let statement = format!(
+            "UPDATE wasmigrate_step SET state = $1, migrated_at = NULL, revision = revision + 1
+             WHERE state <> $2 AND step_index IN ({}) RETURNING step_index",
+            list(steps)
+        );
+        let parameters = [
+            StepState::Started.as_str().into(),
+            StepState::Finalized.as_str().into(),
+        ];
+        let named = named(steps);
+        let otherwise = conflict(&format!("that {named} was begun and is not finalized"));
+        tables(session)
+            .require(&statement, &parameters, steps.len() as u64, otherwise)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Forgets these steps, none of which may be finalized.
 pub async fn forget_steps(session: &mut dyn Session, steps: &[u64]) -> Result<()> {
     for steps in steps.chunks(STEPS_AT_ONCE) {

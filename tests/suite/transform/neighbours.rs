@@ -58,6 +58,27 @@ fn what_reads_a_derived_column_starts_over_with_it() {
 }
 
 #[test]
+fn what_reads_a_derived_column_starts_over_in_a_later_run_when_this_one_fails() {
+    let place = people();
+    place.run(&["migrate"]).ends_with(0);
+    let fails = "if (name === 'bb') throw new Error('not this one'); return { up: name };";
+    place.write_step(
+        "0001_up.js",
+        script("'name'", "up: 'TEXT'", "", fails).as_bytes(),
+    );
+    place.run(&["migrate", "--restart"]).ends_with(1);
+    place.write_step("0001_up.js", up("'!!'").as_bytes());
+    place.run(&["finalize"]).ends_with(2);
+    place.run(&["migrate", "--replace"]).ends_with(0);
+    assert_eq!(sizes(&place), ["A!! 3", "BB!! 4", "- -"]);
+    place
+        .connect()
+        .run("UPDATE person SET name = 'ccc' WHERE id = 3");
+    place.run(&["finalize"]).ends_with(0);
+    assert_eq!(sizes(&place), ["A!! 3", "BB!! 4", "CCC!! 5"]);
+}
+
+#[test]
 fn a_column_that_goes_with_one_is_read_by_no_other() {
     let drops = script("'name'", "up: 'TEXT'", "'name'", "return { up: name };");
     let reads = script("'name'", "size: 'BIGINT'", "", "return { size: 1 };");

@@ -15,7 +15,7 @@ use crate::engine::failure::Failure;
 use crate::engine::interruption::{Interruption, cancelled};
 use crate::engine::recover::{self, Lost};
 use crate::engine::retries::await_next_try;
-use crate::journal::{self, AttemptRecord, Phase, Snapshot, StepState};
+use crate::journal::{self, AttemptRecord, Phase, Snapshot};
 
 impl Run<'_> {
     /// Does something with as many tries as it is worth. Each try is told its number, and has to look for itself, from the
@@ -108,15 +108,7 @@ impl Run<'_> {
         let recovered = recover::recover(&mut **session, &self.lease, Lost::OfRun, output, settle);
         let mut snapshot = recovered.await?;
         self.engine.supersede(&self.catalog, &mut snapshot);
-        // Of transformations that were to run once more, those that this run has not begun yet still are.
-        for index in snapshot.transformations.keys() {
-            if let Some(record) = snapshot.steps.get_mut(index)
-                && record.run != self.lease.run
-                && self.plan.migrate.contains(index)
-            {
-                record.state = StepState::Started;
-            }
-        }
+        self.keep_open(&mut snapshot);
         self.unwritten.clear();
         self.snapshot = snapshot;
         Ok(())

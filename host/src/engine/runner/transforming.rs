@@ -7,7 +7,7 @@ use crate::engine::failure::{Blame, Failure};
 use crate::engine::program::Program;
 use crate::engine::transaction::{Ran, StepTransaction};
 use crate::engine::transform::{self, Backfill};
-use crate::journal::{Phase, TransformationRecord};
+use crate::journal::{Phase, Snapshot, StepState, TransformationRecord};
 use crate::output::Level;
 use crate::sandbox::OutputWriter as _;
 
@@ -176,6 +176,18 @@ impl Run<'_> {
         }
     }
 
+    /// Of transformations that were to run once more, those that this run has not begun yet still are.
+    pub(super) fn keep_open(&self, snapshot: &mut Snapshot) {
+        for index in snapshot.transformations.keys() {
+            if let Some(record) = snapshot.steps.get_mut(index)
+                && record.run != self.lease.run
+                && self.plan.migrate.contains(index)
+            {
+                record.state = StepState::Started;
+            }
+        }
+    }
+
     /// Reads again what the journal knows of transformations.
     async fn read_transformations(&mut self) -> Result<(), Interruption> {
         let session = self.session_mut()?;
@@ -183,11 +195,18 @@ impl Run<'_> {
             session.begin_read().await?;
             let snapshot = crate::journal::read(session).await?;
             session.rollback().await?;
-            crate::database::Result::Ok(snapshot.transformations)
+            crate::database::Result::Ok(snapshot)
         };
         match read.await {
-            Ok(transformations) => {
-                self.snapshot.transformations = transformations;
+            Ok(mut snapshot) => {
+                self.keep_open(&mut snapshot);
+                // One that has started over lets those begin anew that read what it derives.
+                for index in snapshot.transformations.keys() {
+                    if let Some(record) = snapshot.steps.remove(index) {
+                        self.snapshot.steps.insert(*index, record);
+                    }
+                }
+                self.snapshot.transformations = snapshot.transformations;
                 Ok(())
             }
             Err(error) => Err(Interruption::of_bookkeeping(error, &self.stop)),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::anew::Anew;
 use super::context::Backfill;
 use super::cutover::{remove, secure};
 use super::drain::Drain;
@@ -158,7 +159,7 @@ impl Backfill<'_> {
             lock_table(session, old, self.stop)
                 .await
                 .map_err(Failure::from_database)?;
-            // They start over after this one. Their captures would hold on to the columns that go.
+            // Their captures would hold on to the columns that go.
             remove_triggers_of(session, &dependents(&[index], &begun), &begun).await?;
             let removed = remove(session, old).await;
             if let Some(message) = removed.map_err(Failure::from_database)? {
@@ -173,10 +174,16 @@ impl Backfill<'_> {
         };
         let text = installed.await.map_err(Failure::from_database)?;
         try_cut_over(session, &plan, &begun).await?;
+        // Now, or in a later run when this one is interrupted.
+        let anew = Anew::capture(session, &dependents(&[index], &begun), &begun).await?;
         let begun = async {
             // Types of the step's have run code of its own.
             session.verify().await?;
-            journal::begin_transformation(session, index, before, &text, &ranges).await
+            journal::begin_transformation(session, index, before, &text, &ranges).await?;
+            for dependent in anew {
+                dependent.write(session).await?;
+            }
+            Ok(())
         };
         begun.await.map_err(Failure::from_database)?;
         self.commit_started(transaction).await?;

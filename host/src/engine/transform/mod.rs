@@ -8,6 +8,7 @@
 //! puts the derived columns in the place of the old ones; reset removes all that migrate added (`cutover`). The SQL for all
 //! that is the database's (`database/transform`).
 
+mod anew;
 mod backfill;
 mod bad_rows;
 mod context;

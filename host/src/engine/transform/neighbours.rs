@@ -64,9 +64,17 @@ pub(super) fn refuse_conflicts(
             }),
         };
         if let Some(why) = why {
+            let renamed = match *other < index {
+                true => renamed(&neighbour, description),
+                false => None,
+            };
+            let renamed = renamed.map(|(now, later)| {
+                format!(", and let this one read {later}, as {now} is called from then on")
+            });
             let message = format!(
                 "{why}: both are finalized together, and the application writes to the column until then. Let the last step that reads \
-                 the column drop it, or finalize the earlier step before this one is there"
+                 the column drop it, or finalize the earlier step before this one is there{}",
+                renamed.unwrap_or_default()
             );
             return Err(Failure::new("incompatible", Blame::Step, message));
         }
@@ -98,6 +106,15 @@ fn vanishing(description: &Transformation) -> impl Iterator<Item = &str> {
     });
     let dropped = description.dropped.iter().map(String::as_str);
     dropped.chain(replacing.flatten())
+}
+
+/// The column of one transformation that another reads, and what it is called after the cut-over, where that is another name.
+fn renamed<'t>(of: &'t Transformation, reader: &Transformation) -> Option<(&'t str, &'t str)> {
+    let mut replacing = of.derived.iter().filter_map(|column| {
+        let later = column.replaces.as_deref()?;
+        Some((column.name.as_str(), later))
+    });
+    replacing.find(|(now, _)| reads(reader, [*now]).is_some())
 }
 
 /// The first of these columns that a function reads, or its rows are named by.
