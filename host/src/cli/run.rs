@@ -189,6 +189,10 @@ pub(super) async fn run(
                 let left = done.left("running", report.failure.as_ref());
                 format!("cancelled; {left}, the state is {state}")
             }
+            (Outcome::Interrupted, _) if report.state.is_none() && report.run.is_some() => {
+                "interrupted; the database is out of reach, so that what it has kept of the running step is not known"
+                    .to_owned()
+            }
             (Outcome::Interrupted, _) => {
                 let left = match &report.failure {
                     // Where it was is not known, or does not matter.

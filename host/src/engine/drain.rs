@@ -25,15 +25,8 @@ pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError
         .collect();
     let failed = |failure| RunError::Step(Box::new(failure));
     let steps = loaded::load(engine, &files, &Unobserved, stop).map_err(failed)?;
-    let context = Arc::new(RunContext {
-        lease: None,
-        observer: Arc::new(Unobserved),
-        settings: Arc::clone(&engine.options.settings),
-        output: Arc::default(),
-        tenant: None,
-        is_tenancy: false,
-    });
     let mut has_more = false;
+    let mut refused = None;
     for step in &steps {
         let mut session = engine.database.open(Access::Write, stop).await?;
         session.begin(Durability::Deferred).await?;
@@ -44,23 +37,48 @@ pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError
         };
         let snapshot = journal::read(&mut *session).await?;
         let record = snapshot.steps.get(&step.step.index);
-        let is_waiting = record.is_some_and(|record| {
+        let record = record.filter(|record| {
             record.state == StepState::Migrated && record.digest == step.step.digest
         });
         let begun = snapshot.transformations.get(&step.step.index);
-        let (Program::Transformation(_), Some(begun), true, None) =
-            (&step.program, begun, is_waiting, &snapshot.lease)
+        let (Program::Transformation(_), Some(begun), Some(record), None) =
+            (&step.program, begun, record, &snapshot.lease)
         else {
             session.rollback().await?;
             continue;
         };
+        // What the function says now is of the run that has begun with its rows.
+        let context = Arc::new(RunContext {
+            run: Some(record.run),
+            lease: None,
+            observer: Arc::new(Unobserved),
+            settings: Arc::clone(&engine.options.settings),
+            output: Arc::default(),
+            tenant: None,
+            is_tenancy: false,
+        });
         stop.set_deadline(Some(engine.deadline()));
         let drained =
             transform::drain_idle(engine, &context, step, begun, &mut *session, stop).await;
         stop.set_deadline(None);
-        has_more |= drained.map_err(failed)?;
+        match drained {
+            Ok(drained) => {
+                has_more |= drained.has_more;
+                refused = refused.or(drained.refused);
+            }
+            // The rows of others do not wait for it.
+            Err(failure) => {
+                refused = refused.or(Some(failure));
+                session.rollback().await?;
+                continue;
+            }
+        }
+        let right = right.in_the_name_of(record.run);
         let fenced = Fenced::of_steps(&mut *session, &right).verify().await?;
-        fenced.commit().await?;
+        fenced.with_output(&*context.output).commit().await?;
     }
-    Ok(has_more)
+    match refused {
+        Some(failure) => Err(failed(failure)),
+        None => Ok(has_more),
+    }
 }

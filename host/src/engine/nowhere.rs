@@ -29,6 +29,7 @@ pub(super) async fn nowhere(
         .map_err(Failure::from_database)?;
     session.begin_read().await.map_err(Failure::from_database)?;
     let context = RunContext {
+        run: None,
         lease: None,
         observer: Arc::new(Unobserved),
         settings,

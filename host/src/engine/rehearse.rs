@@ -52,6 +52,7 @@ pub(super) async fn rehearse(
     engine.refuse_problems(&catalog, &snapshot, false)?;
     let plan = decision::plan(&catalog, &snapshot, Command::Migrate, extent)?;
     let context = Arc::new(RunContext {
+        run: None,
         lease: None,
         observer,
         settings: Arc::clone(&engine.options.settings),

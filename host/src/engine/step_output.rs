@@ -20,6 +20,8 @@ const MOST_HEARD_BYTES: u64 = 1 << 20;
 
 /// What all transactions of a run share.
 pub(super) struct RunContext {
+    /// The run, in whose name lines are kept; none in a rehearsal.
+    pub(super) run: Option<i64>,
     /// The right to commit; none in a rehearsal, which never does.
     pub(super) lease: Option<Lease>,
     pub(super) observer: Arc<dyn Observer>,
@@ -35,6 +37,7 @@ impl RunContext {
     /// The same for one who works for the run beside others, in transactions of its own that are repeated when they are lost.
     pub(super) fn of_worker(&self) -> Self {
         Self {
+            run: self.run,
             lease: self.lease.clone(),
             observer: Arc::clone(&self.observer),
             settings: Arc::clone(&self.settings),
@@ -46,7 +49,7 @@ impl RunContext {
 
     /// The run's number; 0 in a rehearsal.
     pub(super) fn run(&self) -> i64 {
-        self.lease.as_ref().map_or(0, |lease| lease.run)
+        self.run.unwrap_or(0)
     }
 }
 
@@ -91,7 +94,7 @@ impl StepOutput {
     ) -> Arc<Self> {
         Arc::new(Self {
             // A rehearsal never commits.
-            is_repeated: context.lease.is_some(),
+            is_repeated: context.run.is_some(),
             ..Self::of(context, step, phase)
         })
     }
@@ -155,7 +158,7 @@ impl OutputWriter for StepOutput {
             return self.context.output.add_untold(line, untold);
         }
         // A rehearsal never commits.
-        let is_kept = self.context.lease.is_some();
+        let is_kept = self.context.run.is_some();
         line.sequence = self.context.output.add(line.clone(), is_kept);
         self.context.observer.notify(&Event::Output {
             step: self.label.clone(),

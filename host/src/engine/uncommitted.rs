@@ -10,7 +10,11 @@ use crate::journal::{Outcome, Phase};
 
 /// The steps that the open transaction holds.
 #[derive(Debug, Default)]
-pub(super) struct Uncommitted(Vec<Ran>);
+pub(super) struct Uncommitted {
+    ran: Vec<Ran>,
+    /// Whether its commit may have been sent.
+    is_committing: bool,
+}
 
 /// A step whose work is done.
 #[derive(Debug)]
@@ -35,11 +39,16 @@ impl Uncommitted {
             phase,
             milliseconds,
         });
-        self.0.push(Ran {
+        self.ran.push(Ran {
             step,
             phase,
             milliseconds,
         });
+    }
+
+    /// The transaction is about to be committed.
+    pub(super) fn begin_commit(&mut self) {
+        self.is_committing = true;
     }
 
     /// The transaction is committed.
@@ -52,13 +61,13 @@ impl Uncommitted {
         self.end(observer, outcome, true);
     }
 
-    /// Nobody knows yet what became of the transaction.
+    /// The connection is lost: from the commit on nobody knows yet what became of the transaction.
     pub(super) fn lost(&mut self, observer: &dyn Observer, outcome: Outcome) {
-        self.end(observer, outcome, false);
+        self.end(observer, outcome, !self.is_committing);
     }
 
     fn end(&mut self, observer: &dyn Observer, outcome: Outcome, rolled_back: bool) {
-        for ran in self.0.drain(..) {
+        for ran in self.ran.drain(..) {
             observer.notify(&Event::StepEnded {
                 step: ran.step,
                 phase: ran.phase,

@@ -18,12 +18,26 @@ pub trait Right: Send + Sync {
 /// The right of whoever has the target's lock, and has shut out the last holder of the lease: until the transaction ends
 /// nobody else takes the lease or commits under it.
 #[derive(Clone, Copy, Debug)]
-pub struct TargetLock(pub(super) ());
+pub struct TargetLock {
+    run: i64,
+}
+
+impl TargetLock {
+    /// In nobody's name.
+    pub(super) fn held() -> Self {
+        Self { run: 0 }
+    }
+
+    /// In the name of a run that has ended.
+    pub fn in_the_name_of(self, run: i64) -> Self {
+        Self { run }
+    }
+}
 
 #[async_trait]
 impl Right for TargetLock {
     fn run(&self) -> i64 {
-        0
+        self.run
     }
 
     async fn fence(&self, _session: &mut dyn Session) -> Result<()> {

@@ -30,7 +30,7 @@ pub async fn lock(session: &mut dyn Session) -> Result<Option<TargetLock>> {
 pub async fn lock_idle(session: &mut dyn Session) -> Result<Option<TargetLock>> {
     session.lock_target(&holder()).await?;
     let lease = lease::read(session).await?;
-    Ok(lease.is_none().then_some(TargetLock(())))
+    Ok(lease.is_none().then_some(TargetLock::held()))
 }
 
 /// [`lock`], whoever holds the lease.
@@ -43,14 +43,14 @@ pub async fn lock_out(session: &mut dyn Session) -> Result<TargetLock> {
 async fn shut_out(session: &mut dyn Session) -> Result<TargetLock> {
     if session.server().capabilities.has_one_writer() {
         // The open transaction has the only write lock.
-        return Ok(TargetLock(()));
+        return Ok(TargetLock::held());
     }
     let open = "SELECT id FROM wasmigrate_run WHERE outcome IS NULL";
     for run in tables(session).rows(open, &[]).await?.iter().flatten() {
         session.end_others(number(run)).await?;
     }
     lease::hold(session).await?;
-    Ok(TargetLock(()))
+    Ok(TargetLock::held())
 }
 
 /// Ends what a run's lost connections have open on a server, and waits for those that are just committing: what is read

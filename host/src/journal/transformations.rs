@@ -254,6 +254,16 @@ pub async fn write_bad_row(session: &mut dyn Session, row: &BadRow) -> Result<()
         .await
 }
 
+/// Keeps other transactions from setting bad rows of a step aside, until this one ends.
+pub async fn lock_bad_rows(session: &mut dyn Session, step: u64) -> Result<()> {
+    tables(session)
+        .execute_later(
+            "UPDATE wasmigrate_transformation SET description = description WHERE step_index = $1",
+            &[step.into()],
+        )
+        .await
+}
+
 /// How many rows of a step are kept as bad.
 pub async fn count_bad_rows(session: &mut dyn Session, step: u64) -> Result<u64> {
     let rows = tables(session)

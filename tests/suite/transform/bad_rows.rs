@@ -157,3 +157,26 @@ fn a_mended_component_takes_the_bad_rows_up_again() {
     );
     place.run(&["finalize"]).ends_with(0);
 }
+
+#[test]
+fn workers_keep_to_the_limit_together() {
+    let many: Vec<&str> = (0..2_000)
+        .map(|number| if number % 10 == 3 { "" } else { "a" })
+        .collect();
+    for _ in 0..3 {
+        let place = words(&[]);
+        let values: Vec<String> = (1..)
+            .zip(&many)
+            .map(|(number, word)| format!("({number}, '{word}')"))
+            .collect();
+        let insert = format!("INSERT INTO word VALUES {}", values.join(", "));
+        place.connect().run(&insert);
+        let options = ["--max-bad-rows", "30", "--workers", "6"];
+        let said = place
+            .run(&[&QUARANTINE[..], &options[..]].concat())
+            .ends_with(1)
+            .and_says("the limit `transform.max_bad_rows` is 30, and ");
+        let listed = place.run(&["bad-rows", "--csv"]).stdout.lines().count();
+        assert!(listed <= 31, "{listed}: {said:#?}");
+    }
+}

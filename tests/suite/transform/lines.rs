@@ -2,6 +2,7 @@
 
 use crate::hosts::host::{Host, until};
 use crate::place::Place;
+use crate::service::process::Service;
 
 pub const TALKS: &str = "
 import { transform } from 'wasmigrate';
@@ -66,6 +67,44 @@ pub fn in_its_midst(place: &Place) -> Host {
             && place.one::<i64>("SELECT coalesce(sum(rows_done), 0) FROM wasmigrate_range") > 500
     });
     host
+}
+
+#[test]
+fn a_service_keeps_what_is_said_of_rows_that_change_before_the_finalize() {
+    let place = talks(5);
+    let service = Service::start(&place);
+    service.does("migrate");
+    let is_done =
+        |place: &Place| place.texts("SELECT u FROM word WHERE text LIKE 'fine%' ORDER BY 1");
+    // A row that has no answer is left to the next run, with what is said of it; the others do not wait for it.
+    place.connect().run(
+        "UPDATE word SET text = 'bad one' WHERE id = 2; UPDATE word SET text = 'fine1' WHERE id = 3",
+    );
+    until("the first is computed", || is_done(&place) == ["U:fine1"]);
+    place
+        .connect()
+        .run("UPDATE word SET text = 'fine2' WHERE id = 4");
+    until("the second is computed", || {
+        is_done(&place) == ["U:fine1", "U:fine2"]
+    });
+    let mut expected = place.texts("SELECT 'word' || id FROM word");
+    expected.extend(["fine1", "fine2"].map(str::to_owned));
+    expected.sort();
+    assert_eq!(said(&place), expected);
+    place
+        .run(&["history", "--output"])
+        .ends_with(0)
+        .and_says("says fine2");
+    place.run(&["finalize"]).ends_with(1).and_says("a bad word");
+    place
+        .connect()
+        .run("UPDATE word SET text = 'good' WHERE id = 2");
+    place.run(&["finalize"]).ends_with(0);
+    let texts = place.texts("SELECT u FROM word ORDER BY id");
+    assert_eq!(
+        texts,
+        ["U:word1", "U:good", "U:fine1", "U:fine2", "U:word5"]
+    );
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub(in crate::engine) async fn run(
         presence,
     } = begun;
     let context = Arc::new(RunContext {
+        run: Some(lease.run),
         lease: Some(lease.clone()),
         observer,
         settings: Arc::clone(&engine.options.settings),

@@ -216,6 +216,7 @@ impl Run<'_> {
             result?;
             ran.ran(&*self.context.observer, label.clone(), phase, began);
         }
+        ran.begin_commit();
         let left = self.left(phase);
         let all = AllAtOnce {
             phase,

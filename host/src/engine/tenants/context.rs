@@ -79,6 +79,7 @@ impl<'c> TenancyContext<'c> {
             own.insert("schema".to_owned(), tenant.schema.clone());
         }
         Arc::new(RunContext {
+            run: self.lease.as_ref().map(|lease| lease.run),
             lease: self.lease.clone(),
             observer: Arc::clone(&self.observer),
             settings,

@@ -101,7 +101,11 @@ fn step(snapshot: &TenantSnapshot, place: usize, file: &File) -> StepOverview {
     let pending = snapshot.pending_of(place);
     let progress = match file.kind().is_script() {
         // It is never done: it runs again with whatever else does.
-        true if file.id.is_some() && pending == 0 && !snapshot.has_to_migrate() => {
+        true if (file.id.is_some()
+            || file.kind().is_for_tenants() && snapshot.tenants.is_empty())
+            && pending == 0
+            && !snapshot.has_to_migrate() =>
+        {
             Progress::Finalized
         }
         true => Progress::Pending,

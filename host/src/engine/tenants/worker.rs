@@ -183,6 +183,7 @@ impl Worker<'_> {
                 }
             }
         }
+        ran.begin_commit();
         let committed = self.commit(&mut *session, &changes).await;
         self.session = Some(session);
         committed.map_err(without_task)?;

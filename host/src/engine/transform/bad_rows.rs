@@ -17,13 +17,17 @@ pub(super) async fn keep(
     let Some(last) = bad.last() else {
         return Ok(());
     };
+    let index = plan.table.index;
     let kept = async {
+        // Those of other workers are committed by then, and count.
+        journal::lock_bad_rows(session, index).await?;
+        let before = journal::count_bad_rows(session, index).await?;
         for row in bad {
             journal::write_bad_row(session, row).await?;
         }
-        journal::count_bad_rows(session, plan.table.index).await
+        Ok((before, journal::count_bad_rows(session, index).await?))
     };
-    let count = kept.await.map_err(Failure::from_database)?;
+    let (before, count) = kept.await.map_err(Failure::from_database)?;
     let most = engine.options.transform.max_bad_rows;
     if count <= most {
         return Ok(());
@@ -32,12 +36,24 @@ pub(super) async fn keep(
         "limit",
         Blame::Step,
         format!(
-            "{}: the limit `transform.max_bad_rows` is {most}; the last one has the key {}: {}",
+            "{}: the limit `transform.max_bad_rows` is {most}, and {before} of them are set aside already; the last one has the key \
+             {}: {}",
             counted(count, "bad row", "bad rows"),
             last.key,
             last.message
         ),
     ))
+}
+
+/// How many more bad rows may be set aside.
+pub(super) async fn room(
+    engine: &Engine,
+    plan: &Plan,
+    session: &mut dyn Session,
+) -> Result<u64, Failure> {
+    let count = journal::count_bad_rows(session, plan.table.index).await;
+    let count = count.map_err(Failure::from_database)?;
+    Ok(engine.options.transform.max_bad_rows.saturating_sub(count))
 }
 
 /// Refuses to continue while there are bad rows.

@@ -15,7 +15,8 @@ use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
 use crate::engine::step_output::RunContext;
 use crate::engine::{Engine, OnBadRow};
-use crate::journal::{self, Fenced, Lease, Phase, TransformationRecord};
+use crate::journal::{self, BadRow, Fenced, Lease, Phase, TransformationRecord};
+use crate::output::counted;
 use crate::sandbox;
 
 /// How many captured changes are drained at once.
@@ -54,6 +55,19 @@ pub(super) struct Drained {
 struct Anew {
     captured: Captured,
     computed: Computed,
+}
+
+impl Anew {
+    /// Takes out the rows without an answer but for so many, as if they had not been computed.
+    fn put_off_bad_rows(&mut self, room: u64) -> Vec<BadRow> {
+        let bad = &mut self.computed.bad;
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(bad.len());
+        let put_off = bad.split_off(room);
+        for row in &put_off {
+            self.captured.keys.remove(&row.key);
+        }
+        put_off
+    }
 }
 
 impl<'d> Drain<'d> {
@@ -252,6 +266,32 @@ impl<'d> Drain<'d> {
         Ok(drained)
     }
 
+    /// Computes captured rows, but for those without an answer for which there is no `room` among the bad ones. What the
+    /// function says of these it says again in a run.
+    async fn compute_without_bad_rows(
+        &mut self,
+        session: &mut dyn Session,
+        room: u64,
+    ) -> Result<(Anew, Vec<BadRow>), Failure> {
+        let output = Arc::clone(&self.function.context.output);
+        let mut waiting = Vec::new();
+        let mut numbers = None;
+        let mut keys = None;
+        loop {
+            let said = output.last();
+            let mut anew = self.compute(session, keys).await?;
+            let put_off = anew.put_off_bad_rows(room);
+            let numbers = numbers.get_or_insert_with(|| anew.captured.numbers.clone());
+            if put_off.is_empty() {
+                anew.captured.numbers.clone_from(numbers);
+                return Ok((anew, waiting));
+            }
+            output.forget_between(said, output.last());
+            waiting.extend(put_off);
+            keys = Some(anew.captured.keys.into_values().collect());
+        }
+    }
+
     async fn compute(
         &mut self,
         session: &mut dyn Session,
@@ -291,8 +331,13 @@ impl<'d> Drain<'d> {
         let table = &plan.table;
         let index = table.index;
         // What is not as it has to be afterwards is captured again before it is forgotten.
-        let cleared = table.clear(session, &captured.keys()).await;
-        let cleared = cleared.map_err(Failure::from_database)?;
+        let cleared = match captured.is_nothing() {
+            true => 0,
+            false => {
+                let cleared = table.clear(session, &captured.keys()).await;
+                cleared.map_err(Failure::from_database)?
+            }
+        };
         let (again, bad) = match care {
             Some(care) => refused::write(function, plan, session, computed, false, care).await?,
             None => refused::write_within(function, plan, session, computed).await?,
@@ -327,8 +372,16 @@ async fn give_way(session: &mut dyn Session) -> Result<(), Failure> {
     set.map_err(Failure::from_database)
 }
 
+/// What was drained between two runs.
+pub(in crate::engine) struct DrainedIdle {
+    /// Whether there is more to drain.
+    pub(in crate::engine) has_more: bool,
+    /// Why some rows wait for a run.
+    pub(in crate::engine) refused: Option<Failure>,
+}
+
 /// Drains what the application has changed since the last run, in the open transaction, during which nobody can take the
-/// lease; returns whether more is left.
+/// lease. Rows that would fail a run stay captured; the others do not wait for them.
 pub(in crate::engine) async fn drain_idle(
     engine: &Engine,
     context: &Arc<RunContext>,
@@ -336,14 +389,46 @@ pub(in crate::engine) async fn drain_idle(
     begun: &TransformationRecord,
     session: &mut dyn Session,
     stop: &Stop,
-) -> Result<bool, Failure> {
+) -> Result<DrainedIdle, Failure> {
     let description = recorded(begun)?;
     let plan = Plan::new(session, loaded.step.index, description, Stage::SetUp).await?;
-    let function = Function::new(engine, context, loaded, Phase::Migrate, stop);
+    let mut function = Function::new(engine, context, loaded, Phase::Migrate, stop);
+    let room = match std::mem::replace(&mut function.on_bad_row, OnBadRow::Quarantine) {
+        OnBadRow::Fail => 0,
+        OnBadRow::Quarantine => bad_rows::room(engine, &plan, session).await?,
+    };
     give_way(session).await?;
     let mut drain = Drain::new(function, &plan);
-    let drained = drain.in_transaction(session).await?;
-    Ok(drained.changes.saturating_sub(drained.again) >= FEW)
+    let (anew, waiting) = drain.compute_without_bad_rows(session, room).await?;
+    let refused = waiting.first().map(|row| {
+        let message = format!(
+            "{} {} for a run, which it would fail; the first one has the key {}: {}",
+            counted(waiting.len() as u64, "changed row", "changed rows"),
+            if waiting.len() == 1 { "waits" } else { "wait" },
+            row.key,
+            row.message
+        );
+        Failure::new("failed", Blame::Step, message).of(&loaded.step.label, Phase::Migrate)
+    });
+    if anew.captured.is_nothing() && waiting.len() < AT_ONCE {
+        let has_more = false;
+        return Ok(DrainedIdle { has_more, refused });
+    }
+    // The oldest are read first: those that wait do not stand in the way of others.
+    let mut keys = Vec::new();
+    for row in &waiting {
+        keys.push(journal::read_key(&row.key).map_err(Failure::from_database)?);
+    }
+    let drained = drain.write(session, anew, None).await?;
+    if !keys.is_empty() {
+        let captured = plan.table.capture(session, keys).await;
+        captured.map_err(Failure::from_database)?;
+    }
+    let done = drained.changes.saturating_sub(drained.again);
+    Ok(DrainedIdle {
+        has_more: done.saturating_sub(waiting.len()) >= FEW,
+        refused,
+    })
 }
 
 /// How often all that was captured has been drained.
