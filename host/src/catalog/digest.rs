@@ -192,8 +192,8 @@ impl Digests {
 
     /// Writes down what was learned. Failing to is no harm.
     pub fn save(&self) {
-        let known = self.known();
-        if let (Some(memory), true) = (&self.memory, known.changed) {
+        let mut known = self.known();
+        if let (Some(memory), true) = (&self.memory, std::mem::take(&mut known.changed)) {
             let _ = write(memory, &known.files);
         }
     }

@@ -124,7 +124,7 @@ impl Engine {
         snapshot: &Snapshot,
         out_of_order: bool,
     ) -> Result<(), RunError> {
-        let mut problems = self.problems(catalog, snapshot, &self.remembered_digests());
+        let mut problems = self.problems(catalog, snapshot, self.remembered_digests());
         problems.retain(|problem| !out_of_order || !matches!(problem, catalog::Error::Gap { .. }));
         if problems.is_empty() {
             Ok(())
@@ -147,12 +147,14 @@ impl Engine {
         )
     }
 
-    pub(super) fn remembered_digests(&self) -> Digests {
-        let directory = match &self.options.tenancy {
-            Some(tenancy) => &tenancy.sources.base,
-            None => &self.options.migrations,
-        };
-        Digests::load(&self.options.cache, directory)
+    pub(super) fn remembered_digests(&self) -> &Digests {
+        self.digests.get_or_init(|| {
+            let directory = match &self.options.tenancy {
+                Some(tenancy) => &tenancy.sources.base,
+                None => &self.options.migrations,
+            };
+            Digests::load(&self.options.cache, directory)
+        })
     }
 
     /// The target's state now, where the target can be read.

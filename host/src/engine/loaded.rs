@@ -90,7 +90,7 @@ pub(super) fn load(
     };
     let loader = Loader {
         sandbox,
-        digests: &digests,
+        digests,
         database: &*engine.database,
         options: &engine.options,
         observer,

@@ -81,7 +81,7 @@ mod verify;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::catalog::StepFile;
+use crate::catalog::{Digests, StepFile};
 use crate::database::{self, Access, Database, Kind, Stop};
 use crate::foreign::Tool;
 use crate::journal::{self, LeaseRecord, Snapshot};
@@ -135,6 +135,8 @@ pub struct Engine {
     work: Arc<Work>,
     descriptions: steps::Descriptions,
     judgements: unfit::Judgements,
+    /// Loaded once: a directory of a thousand files has a long list.
+    digests: OnceLock<Digests>,
     /// The tool whose history is taken over by itself.
     adopts: Option<Tool>,
 }
@@ -149,6 +151,7 @@ impl Engine {
             work: Arc::default(),
             descriptions: steps::Descriptions::default(),
             judgements: unfit::Judgements::default(),
+            digests: OnceLock::new(),
             adopts: None,
         }
     }
@@ -174,6 +177,7 @@ impl Engine {
             work: Arc::default(),
             descriptions: steps::Descriptions::default(),
             judgements: unfit::Judgements::default(),
+            digests: OnceLock::new(),
             adopts: self.adopts,
         }
     }
@@ -370,7 +374,7 @@ impl Engine {
         let mut snapshot = self.snapshot(&Stop::default()).await?;
         let catalog = self.fitting(&catalog, &snapshot);
         self.supersede(&catalog, &mut snapshot);
-        let problems = self.problems(&catalog, &snapshot, &self.remembered_digests());
+        let problems = self.problems(&catalog, &snapshot, self.remembered_digests());
         let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         problems.extend(adopt::unadopted(self, &snapshot, &Stop::default()).await?);
         let is_pending = |file: &&StepFile| !snapshot.steps.contains_key(&file.index);

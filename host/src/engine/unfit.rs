@@ -41,8 +41,8 @@ impl Engine {
         &self,
         files: impl Iterator<Item = &'f StepFile>,
     ) -> Result<(), RunError> {
+        let digests = self.remembered_digests();
         for file in files.filter(|file| file.kind == StepKind::Sql) {
-            let digests = self.remembered_digests();
             // What cannot be read is told by the run.
             let Ok((bytes, _)) = digests.read(file) else {
                 continue;

@@ -46,7 +46,7 @@ pub(super) fn missing<'c>(
         standing: AppliedStanding::Applied,
     });
     let applied = overview::applied(snapshot, false).chain(added);
-    let problems = catalog.compare(applied, &digests, engine.options.allowances);
+    let problems = catalog.compare(applied, digests, engine.options.allowances);
     match problems.is_empty() {
         true => Ok(steps),
         false => Err(RunError::Files(problems)),

@@ -37,7 +37,7 @@ impl Job for TenantsJob<'_> {
 
     async fn look(&mut self, session: &mut dyn Session) -> Result<Found, ApplyError> {
         let digests = self.engine.remembered_digests();
-        let snapshot = look::read(self.engine, self.options, &digests, session).await?;
+        let snapshot = look::read(self.engine, self.options, digests, session).await?;
         let failed = database(select::failed(session, &snapshot, &self.request.strategy).await)?;
         let finalized = match self.request.work {
             Work::Reset => under_final::read(self.engine, &snapshot, session).await?,

@@ -21,7 +21,7 @@ pub(super) async fn current(
     let mut session = engine.database.open(Access::Read, &Stop::default()).await?;
     session.begin_read().await?;
     let digests = engine.remembered_digests();
-    let snapshot = read(engine, options, &digests, &mut *session).await;
+    let snapshot = read(engine, options, digests, &mut *session).await;
     session.rollback().await?;
     snapshot
 }

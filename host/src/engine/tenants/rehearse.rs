@@ -76,7 +76,7 @@ pub(super) async fn rehearse(
     let mut session = database(engine.database.open(Access::Rehearsal, stop).await)?;
     database(session.begin(Durability::Deferred).await)?;
     let digests = engine.remembered_digests();
-    let mut snapshot = look::read(engine, options, &digests, &mut *session).await?;
+    let mut snapshot = look::read(engine, options, digests, &mut *session).await?;
     refuse(engine, &snapshot, work)?;
     let tenants = tenants(
         engine,
