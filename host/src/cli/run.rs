@@ -99,7 +99,7 @@ pub(super) async fn run(
         .filter(|file| !file.as_os_str().is_empty());
     if let Some(config) = &config {
         if let Some(file) = &schema_file {
-            super::schema::refuse_place(file, global, config)?;
+            super::schema::refuse_place(file, config)?;
         }
         watch(&stop)?;
     }
