@@ -133,7 +133,12 @@ pub(super) async fn run(
     if let Some(watchers) = &watchers {
         watchers.finish();
     }
-    let report = report?;
+    let report = report.inspect_err(|error| {
+        // What was refused before there was a run.
+        if error.failure.is_some() && error.status == REFUSED && !terminal.json() {
+            terminal.line("nothing was changed");
+        }
+    })?;
     let left = match &report {
         // A reset leaves everything pending, and whoever wants a part gets a part.
         Report {

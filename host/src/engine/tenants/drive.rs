@@ -73,6 +73,8 @@ pub(super) async fn drive(
         engine,
         options,
         request,
+        observer: Arc::clone(&observer),
+        stop,
     };
     let Locked { mut session, found } =
         match acquire::lock(engine, &mut job, &*observer, stop).await? {
