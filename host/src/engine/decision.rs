@@ -102,7 +102,10 @@ impl Engine {
         refuse_gone(catalog, snapshot, &plan)?;
         match overview::verdict(state, catalog, snapshot, order.command) {
             Verdict::Start(_) if plan.len() == 0 && order.extent != Extent::All => Ok(None),
-            Verdict::Start(state) => Ok(Some((state, plan))),
+            Verdict::Start(state) => {
+                self.refuse_vain_replacement(catalog, snapshot)?;
+                Ok(Some((state, plan)))
+            }
             Verdict::Nothing => {
                 self.refuse_idle_replacement()?;
                 Ok(None)
@@ -257,12 +260,42 @@ impl Engine {
     }
 
     /// Refuses a command with nothing to do that was to replace something or to let it start over.
-    fn refuse_idle_replacement(&self) -> Result<(), RunError> {
+    pub(super) fn refuse_idle_replacement(&self) -> Result<(), RunError> {
         let why = match self.options.replacement {
             Replacement::Refuse => return Ok(()),
             Replacement::Continue => {
                 "there is nothing to replace: no file of a transformation that is not finalized has changed; `--restart` computes \
                  all rows anew with the file that is there"
+    /// Refuses a command that was to replace something or to let it start over where that cannot be: what a step has committed up to
+    /// a checkpoint stays, and only its reset undoes it.
+    fn refuse_vain_replacement(
+        &self,
+        catalog: &Catalog,
+        snapshot: &Snapshot,
+    ) -> Result<(), RunError> {
+        let is_transformation = |index: &u64| snapshot.transformations.contains_key(index);
+        let is_open = |index: &u64, record: &StepRecord| {
+            record.state != StepState::Finalized && catalog.steps.contains_key(index)
+        };
+        let steps = snapshot.steps.iter();
+        let mut open = steps.filter(|(index, record)| is_open(index, record));
+        if self.options.replacement == Replacement::Refuse
+            || open.any(|(index, _)| is_transformation(index))
+        {
+            return Ok(());
+        }
+        let begun = snapshot.steps.values();
+        let mut begun = begun.filter(|record| record.state == StepState::Started);
+        match begun.next() {
+            None => self.refuse_idle_replacement(),
+            Some(step) => Err(RunError::Refused(format!(
+                "{} was begun and is no transformation: `--replace` and `--restart` are for the rows of transformations. What it has \
+                 committed stays; `migrate` without them continues it, and `reset` undoes it, after which `migrate` begins anew",
+                step_label(step.index, &step.name)
+            ))),
+        }
+    }
+
             }
             Replacement::Restart => {
                 "there is nothing to start over: no transformation was begun that is not finalized"
