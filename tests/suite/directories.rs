@@ -181,6 +181,13 @@ fn a_name_that_hides_a_step_is_an_error() {
             "ends in .tmp, so that it is no step, and `20240104000000_d.wasm` is not there",
         ),
         ("20240104000000_d.sql.bak", "ends in .bak"),
+        ("20240104000000_d.sql.tmpl", "ends in .tmpl"),
+        ("20240104000000_d.sql.TEMPLATE", "ends in .template"),
+        ("20240104000000_d.sql.off", "ends in .off"),
+        ("20240104000000_d.sql.skip", "ends in .skip"),
+        ("20240104000000_d.sql.disabled", "ends in .disabled"),
+        ("20240104000000_d.sql.example", "ends in .example"),
+        ("20240104000000_d.js.sample", "ends in .sample"),
         ("20240104000000_d", "is named as a step, and has no ending"),
     ] {
         for is_of_sources in [false, true] {
@@ -197,7 +204,8 @@ fn a_name_that_hides_a_step_is_an_error() {
         "20240104000000_d.sql.bak",
         "20240104000000_e.sql.orig",
         "20240104000000_e.sql~",
-        "20240104000000_e.sql.disabled",
+        "20240104000000_d.sql.disabled",
+        "20240104000000_d.sql.tmpl",
         "20240104000000_notes.txt",
         "README",
         ".gitkeep",
