@@ -158,9 +158,16 @@ impl Engine {
         Digests::load(&self.options.cache, directory)
     }
 
-    /// The target's state now, where the target can be read.
-    pub(super) async fn state(&self, catalog: &Catalog, stop: &Stop) -> Option<State> {
+    /// The target's state now, where the target can be read. Nobody is at work in a run that was `abandoned`, whatever the lease
+    /// says that it could not give back.
+    pub(super) async fn state(
+        &self,
+        catalog: &Catalog,
+        abandoned: Option<i64>,
+        stop: &Stop,
+    ) -> Option<State> {
         let mut snapshot = self.snapshot(stop).await.ok()?;
+        snapshot.lease.take_if(|lease| Some(lease.run) == abandoned);
         let catalog = self.fitting(catalog, &snapshot);
         self.supersede(&catalog, &mut snapshot);
         Some(overview::state_of(&catalog, &snapshot))
@@ -259,13 +266,6 @@ impl Engine {
         }
     }
 
-    /// Refuses a command with nothing to do that was to replace something or to let it start over.
-    pub(super) fn refuse_idle_replacement(&self) -> Result<(), RunError> {
-        let why = match self.options.replacement {
-            Replacement::Refuse => return Ok(()),
-            Replacement::Continue => {
-                "there is nothing to replace: no file of a transformation that is not finalized has changed; `--restart` computes \
-                 all rows anew with the file that is there"
     /// Refuses a command that was to replace something or to let it start over where that cannot be: what a step has committed up to
     /// a checkpoint stays, and only its reset undoes it.
     fn refuse_vain_replacement(
@@ -296,6 +296,13 @@ impl Engine {
         }
     }
 
+    /// Refuses a command with nothing to do that was to replace something or to let it start over.
+    pub(super) fn refuse_idle_replacement(&self) -> Result<(), RunError> {
+        let why = match self.options.replacement {
+            Replacement::Refuse => return Ok(()),
+            Replacement::Continue => {
+                "there is nothing to replace: no file of a transformation that is not finalized has changed; `--restart` computes \
+                 all rows anew with the file that is there"
             }
             Replacement::Restart => {
                 "there is nothing to start over: no transformation was begun that is not finalized"
