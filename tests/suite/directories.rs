@@ -70,6 +70,53 @@ fn a_directory_of_a_step_in_another_language_is_an_error() {
 }
 
 #[test]
+fn a_directory_that_has_lost_its_step_is_an_error() {
+    for file in [
+        "migration.sql.txt",
+        "migration.sql.orig",
+        "migration.sql~",
+        "migration.sq",
+        "migration.txt",
+        "up.sql.bak",
+        "up.sql.gz",
+        "README.md",
+        ".gitkeep",
+        "steps.json",
+        "rows.csv",
+    ] {
+        for is_of_sources in [false, true] {
+            let place = place(&format!("{DIRECTORY}/{file}"), is_of_sources);
+            for command in ["migrate", "plan", "status"] {
+                place.run(&[command]).ends_with(2).and_says(&format!(
+                    "`{DIRECTORY}` is a directory with `{file}` in it, and has lost its step or is none"
+                ));
+            }
+            assert!(place.is_untouched(), "{file}");
+        }
+    }
+    // Its name says nothing, and what it holds does.
+    place("users/up.sql.bak", false)
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("`users` is a directory with `up.sql.bak` in it");
+    // There is no other step.
+    let alone = with_file(Place::new(), &format!("{DIRECTORY}/README.md"), "x");
+    alone
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("`README.md` in it, and has lost its step");
+    let seeded =
+        place("20240101000000_a/notes.txt", false).with_variable("WASMIGRATE_SEEDS", "seeds");
+    let seed = seeded.path().join("seeds").join(DIRECTORY);
+    std::fs::create_dir_all(&seed).unwrap();
+    std::fs::write(seed.join("up.sql.bak"), "SELECT 1;").unwrap();
+    seeded
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("`up.sql.bak` in it, and has lost its step");
+}
+
+#[test]
 fn a_program_beside_the_sql_of_a_step_is_an_error() {
     for file in [
         "migration.ts",
@@ -99,8 +146,8 @@ fn what_is_no_migration_may_stand_in_such_a_directory_and_beside_it() {
         "20240101000000_a/migration.test.ts",
         "20240101000000_a/.up.py.swp",
         "20240101000000_a/fixtures/rows.sql",
-        "20240102000000_data/rows.csv",
-        "20240102000000_data/rows.json",
+        "data/rows.csv",
+        "data/rows.json",
         "meta/0000_snapshot.json",
         "tools/make.ts",
         "index.ts",
@@ -134,6 +181,13 @@ fn a_name_that_hides_a_step_is_an_error() {
             "ends in .tmp, so that it is no step, and `20240104000000_d.wasm` is not there",
         ),
         ("20240104000000_d.sql.bak", "ends in .bak"),
+        ("20240104000000_d.sql.tmpl", "ends in .tmpl"),
+        ("20240104000000_d.sql.TEMPLATE", "ends in .template"),
+        ("20240104000000_d.sql.off", "ends in .off"),
+        ("20240104000000_d.sql.skip", "ends in .skip"),
+        ("20240104000000_d.sql.disabled", "ends in .disabled"),
+        ("20240104000000_d.sql.example", "ends in .example"),
+        ("20240104000000_d.js.sample", "ends in .sample"),
         ("20240104000000_d", "is named as a step, and has no ending"),
     ] {
         for is_of_sources in [false, true] {
@@ -150,7 +204,8 @@ fn a_name_that_hides_a_step_is_an_error() {
         "20240104000000_d.sql.bak",
         "20240104000000_e.sql.orig",
         "20240104000000_e.sql~",
-        "20240104000000_e.sql.disabled",
+        "20240104000000_d.sql.disabled",
+        "20240104000000_d.sql.tmpl",
         "20240104000000_notes.txt",
         "README",
         ".gitkeep",

@@ -156,3 +156,71 @@ fn variables_of_postgresql_count_here_too() {
         .ends_with(2)
         .and_says("postgres://bob@127.0.0.1:1/shop");
 }
+
+#[test]
+fn what_chooses_the_configuration_may_stand_in_it() {
+    let file = |name: &str| {
+        format!(
+            "database = \"sqlite:{name}.db?mode=rwc\"\n[env.staging]\ndatabase = \"sqlite:staging.db?mode=rwc\"\n"
+        )
+    };
+    let with = |dotenv: &str| {
+        let place = place(dotenv.as_bytes());
+        for name in ["prod", "wasmigrate"] {
+            std::fs::write(place.path().join(format!("{name}.toml")), file(name)).unwrap();
+        }
+        place
+    };
+    let place = with("WASMIGRATE_CONFIG=prod.toml\n");
+    migrate(&place, &[])
+        .ends_with(0)
+        .and_says("target  sqlite:prod.db");
+    assert!(!place.path().join("wasmigrate.db").exists());
+    migrate(&place, &[("WASMIGRATE_CONFIG", "wasmigrate.toml")])
+        .ends_with(0)
+        .and_says("target  sqlite:wasmigrate.db");
+    // What it names is what is never written over.
+    bare(&place, &["schema", "dump", "--output", "prod.toml"], &[])
+        .ends_with(2)
+        .and_says("it is the configuration");
+    let place = with("WASMIGRATE_CONFIG=nosuch.toml\n");
+    migrate(&place, &[])
+        .ends_with(2)
+        .and_says("cannot read the configuration `nosuch.toml`");
+    let place = with("WASMIGRATE_CONFIG=$NOBODY\n");
+    migrate(&place, &[])
+        .ends_with(2)
+        .and_says("line 1, `WASMIGRATE_CONFIG`");
+    assert!(!place.path().join("wasmigrate.db").exists());
+    migrate(&with("WASMIGRATE_ENV=staging\n"), &[])
+        .ends_with(0)
+        .and_says("target  sqlite:staging.db");
+}
+
+#[test]
+fn the_password_of_the_service_may_be_named_in_it() {
+    let place = place(b"INTERNAL_AUTH_PASSWORD_FILE=nosuch\nDATABASE_URL=sqlite:a.db?mode=rwc\n");
+    bare(&place, &["serve", "--listen", "127.0.0.1:0"], &[])
+        .ends_with(2)
+        .and_says("cannot read the password from nosuch");
+}
+
+#[test]
+fn commands_of_the_shell_are_not_taken_for_values() {
+    for value in [
+        "sqlite:$(hostname).db",
+        "\"sqlite:$(hostname).db\"",
+        "sqlite:`hostname`.db",
+    ] {
+        migrate(&place(format!("DATABASE_URL={value}\n").as_bytes()), &[])
+            .ends_with(2)
+            .and_says("line 1, `DATABASE_URL`")
+            .and_says("asks for a command of the shell");
+    }
+    migrate(
+        &place(b"THEIRS=$(date)\nDATABASE_URL='sqlite:$(a)`.db?mode=rwc'\n"),
+        &[],
+    )
+    .ends_with(0)
+    .and_says("target  sqlite:$(a)`.db");
+}

@@ -437,3 +437,19 @@ fn names_of_files_do_not_steer_the_terminal() {
         std::fs::remove_file(place.step(name)).unwrap();
     }
 }
+
+#[test]
+fn files_of_postgrator_undo_those_of_the_same_name() {
+    let place = Place::new()
+        .with_sql("001.do.a.sql", "CREATE TABLE a (b INTEGER);")
+        .with_sql("001.undo.a.sql", "DROP TABLE a;");
+    place.run(&["migrate"]).ends_with(0);
+    assert!(place.has_table("a"));
+    place.run(&["reset"]).ends_with(0);
+    assert!(!place.has_table("a"));
+    place.write_step("002.undo.b.sql", b"DROP TABLE b;");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("`002.undo.b.sql` undoes `002.do.b.sql`");
+}

@@ -248,3 +248,44 @@ mod postgres {
         assert_eq!(place.texts("SELECT b FROM a"), ["it's"]);
     }
 }
+
+/// Files that cannot be read as what they are, and what is said of them.
+const UNREADABLE: [(&str, &[u8], &str); 6] = [
+    (
+        "0002_b.sql",
+        b"CREATE TABLE t (x INTEGER);\n-- wasmigrate:reset\nDROP TABLE t;\n",
+        "02_b.sql`, line ",
+    ),
+    ("0002_b.sql", b"SELECT '\xfc';\n", "UTF-8"),
+    ("0002_b.sql", b"S\0E\0", "02_b"),
+    ("0002_b.sql", b"SELECT 1;\0", "02_b"),
+    (
+        "0002_b.sql",
+        b"-- wasmigrate:placeholders\nSELECT ${nobody};\n",
+        "there is no value for `${nobody}`",
+    ),
+    ("0002_b.js", b"export function migrate( {\n", "02_b"),
+];
+
+#[test]
+fn a_first_run_that_is_refused_makes_neither_a_database_nor_a_journal() {
+    for (name, text, said) in UNREADABLE {
+        for command in ["migrate", "finalize"] {
+            let place = Place::new().with_sql("0001_a.sql", "CREATE TABLE a (b INTEGER);");
+            place.write_step(name, text);
+            place.run(&[command]).ends_with(2).and_says(said);
+            assert!(place.is_untouched(), "{name} {said}");
+        }
+        let place = counting();
+        place.write_step(&format!("tenants/{}", &name[1..]), text);
+        place
+            .run(&["tenants", "add", "acme"])
+            .ends_with(2)
+            .and_says(said);
+        assert!(place.is_untouched(), "{name} {said}");
+        let place = counting();
+        place.write_step(&format!("single/{}", &name[1..]), text);
+        place.run(&["migrate"]).ends_with(2).and_says(said);
+        assert!(place.is_untouched(), "{name} {said}");
+    }
+}

@@ -2,7 +2,11 @@
 
 use crate::place::Place;
 
-const LINES: [&str; 41] = [
+const LINES: [&str; 45] = [
+    "-- downwards",
+    "-- uninstall",
+    "-- revert app from pg",
+    "-- Revert app:users from sqlite",
     "-- migrate:reset",
     "-- migrate:finalize",
     "-- migrate:dwon",

@@ -43,6 +43,7 @@ mod seeded_faults;
 mod seeds;
 mod server;
 mod service;
+mod small_disk;
 mod source_files;
 mod source_names;
 mod sqlite;

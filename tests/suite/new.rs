@@ -244,3 +244,26 @@ fn of_sources_the_only_directory_is_meant() {
         .ends_with(2)
         .and_says("several directories");
 }
+
+#[test]
+fn a_name_that_would_undo_another_step_is_refused() {
+    for name in ["rollback a", "a down", "a rollback", "undo a", "a undo"] {
+        let place = Place::new().with_sql("0001_a.sql", "CREATE TABLE a (b INTEGER);");
+        place
+            .run(&["new", name])
+            .ends_with(2)
+            .and_says("a step cannot be called so: `0002_")
+            .and_says("undoes `0001_a` by its name");
+        place.run(&["plan"]).ends_with(0).and_says("1 pending");
+    }
+    // The other way round.
+    let place = Place::new().with_sql("0001_undo_a.sql", "CREATE TABLE a (b INTEGER);");
+    place
+        .run(&["new", "a"])
+        .ends_with(2)
+        .and_says("would be taken for what `0001_undo_a.sql` undoes");
+    for name in ["rollback b", "undo the mess"] {
+        place.run(&["new", name]).ends_with(0);
+        place.run(&["plan"]).ends_with(0);
+    }
+}

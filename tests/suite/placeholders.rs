@@ -148,6 +148,28 @@ mod postgres {
             .ends_with(0);
         assert_eq!(place.one::<String>("SELECT f()"), "it's 7");
     }
+
+    #[test]
+    fn a_backslash_is_refused_where_it_may_be_an_escape() {
+        for text in [
+            "SET LOCAL standard_conforming_strings = off;\nSELECT '${bs}';",
+            "SELECT U&'${bs}';",
+        ] {
+            place()
+                .with_sql("0001_a.sql", text)
+                .run(&["migrate", "--set", "bs=a\\b"])
+                .ends_with(2)
+                .and_says("has a backslash, which may be an escape where it stands");
+        }
+        let old = place().with_sql("0001_a.sql", "SELECT '${bs}';");
+        old.connect().run(&format!(
+            "ALTER DATABASE \"{}\" SET standard_conforming_strings = off",
+            old.server_database()
+        ));
+        old.run(&["migrate", "--set", "bs=a\\b"])
+            .ends_with(2)
+            .and_says("has a backslash");
+    }
 }
 
 #[test]
@@ -166,4 +188,20 @@ fn what_is_no_name_is_shown_as_it_stands() {
             .and_says("line 2")
             .and_says(words);
     }
+}
+
+#[test]
+fn a_backslash_in_a_value_is_one_in_the_string_that_it_stands_in() {
+    let texts = Place::in_sql_of(
+        "('${bs}')",
+        "('${bs}'), (E'${bs}'), (E''\n'${bs}'), ($$${bs}$$)",
+    )
+    .replace("$$${bs}$$", "'${bs}'");
+    let place = place().with_sql(
+        "0001_a.sql",
+        &format!("CREATE TABLE a (v TEXT);\nINSERT INTO a VALUES {texts};\n"),
+    );
+    place.run(&["migrate", "--set", "bs=a\\b'c"]).ends_with(0);
+    let found = place.texts("SELECT DISTINCT v FROM a");
+    assert_eq!(found, ["a\\b'c"]);
 }

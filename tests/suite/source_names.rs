@@ -94,6 +94,14 @@ fn what_undoes_by_its_name_does_not_run() {
         ),
         (&["a.sql", "a.dn.sql"], "`a.dn.sql` undoes `a` by its name"),
         (
+            &["aUp.sql", "aDown.sql"],
+            "`aDown.sql` undoes `aUp` by its name",
+        ),
+        (
+            &["1_createUsers.sql", "2_undoCreateUsers.sql"],
+            "`2_undoCreateUsers.sql` undoes `1_createUsers` by its name",
+        ),
+        (
             &["a.sql", "a (down).sql"],
             "`a (down).sql` undoes `a` by its name",
         ),

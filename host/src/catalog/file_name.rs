@@ -83,8 +83,10 @@ impl Parts {
             }
             stem = before;
         }
+        let undone = postgrators_undone(stem);
+        undoes |= undone.is_some();
         Some(Self {
-            stem: stem.to_owned(),
+            stem: undone.unwrap_or_else(|| stem.to_owned()),
             form,
             meant_for,
             undoes,
@@ -96,6 +98,14 @@ impl Parts {
         self.meant_for
             .is_none_or(|meant_for| meant_for == MeantFor::Target(database))
     }
+}
+
+/// What a file undoes that is called as Postgrator has it, `001.undo.name` beside `001.do.name`.
+fn postgrators_undone(stem: &str) -> Option<String> {
+    let (number, rest) = stem.split_once('.')?;
+    let name = rest.strip_prefix("undo.")?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && !name.is_empty()).then(|| format!("{number}.do.{name}"))
 }
 
 pub(super) fn without_ending<'n>(name: &'n str, ending: &str) -> Option<&'n str> {

@@ -7,7 +7,7 @@ use super::annotation::{Annotation, Part, annotation};
 use super::comment;
 
 /// Words for the part that undoes.
-const UNDO: [&str; 13] = [
+const UNDO: [&str; 16] = [
     "down",
     "downs",
     "downgrade",
@@ -21,10 +21,29 @@ const UNDO: [&str; 13] = [
     "backward",
     "backwards",
     "reverse",
+    "downward",
+    "downwards",
+    "uninstall",
 ];
 
 /// Those of them that are said of orders and of ways through data, too.
-const DIRECTIONS: [&str; 3] = ["backward", "backwards", "reverse"];
+const DIRECTIONS: [&str; 5] = ["backward", "backwards", "downward", "downwards", "reverse"];
+
+/// What Sqitch calls databases on the first line of its files, `-- Revert app:name from pg`.
+const ENGINES: [&str; 12] = [
+    "cockroach",
+    "exasol",
+    "firebird",
+    "mysql",
+    "oracle",
+    "pg",
+    "postgres",
+    "postgresql",
+    "snowflake",
+    "sqlite",
+    "sqlite3",
+    "vertica",
+];
 
 /// Parts that are one of SQL as well, in which such a word says something else.
 const OF_DATA: [&str; 6] = ["code", "part", "plan", "procedure", "queries", "query"];
@@ -147,6 +166,11 @@ fn likeness(comment: &str) -> Option<Likeness> {
         is_heading: false,
     };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let ["revert", _, "from", engine] = *lower.split_whitespace().collect::<Vec<_>>()
+        && ENGINES.contains(&engine)
+    {
+        return Some(exact(Part::Reset));
+    }
     if let Some((key, value)) = lower.split_once(':') {
         let value = self::words(value);
         let key: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -338,6 +362,11 @@ mod tests {
             "-- down below",
             "-- undo the above",
             "-- undo everything above:",
+            "-- downwards",
+            "-- Downward:",
+            "-- uninstall",
+            "-- Revert app:users from pg",
+            "-- revert users from sqlite",
         ] {
             assert!(is_refused(line, "\nDROP TABLE a;\n"), "{line}");
             assert!(!is_refused(line, "\n-- DROP TABLE a;\n"), "{line}");
@@ -372,6 +401,9 @@ mod tests {
             "-- see below",
             "-- to undo, run the script of the operators",
             "-- scroll down below the fold",
+            "-- direction: downward",
+            "-- revert it from here",
+            "-- Deploy app:users to pg",
         ] {
             assert!(!is_refused(line, "DROP TABLE a;\n"), "{line}");
         }

@@ -14,10 +14,15 @@ const COPIES: [&str; 10] = [
     "backup", "bak", "base", "copy", "local", "new", "old", "remote", "temp", "tmp",
 ];
 
-/// What people put after the name of a file that is not to run, and what stands beside a file and says something of it.
-const COMPANIONS: [&str; 18] = [
-    "asc", "disabled", "example", "license", "map", "md", "md5", "meta", "off", "sample", "sha1",
-    "sha256", "sha512", "sig", "skip", "snap", "template", "tmpl",
+/// What people put after the name of a file that is not to run, or from which one is made. Without that file beside it, one that is
+/// to run may have been forgotten.
+const SWITCHED_OFF: [&str; 7] = [
+    "disabled", "example", "off", "sample", "skip", "template", "tmpl",
+];
+
+/// What stands beside a file and says something of it.
+const COMPANIONS: [&str; 11] = [
+    "asc", "license", "map", "md", "md5", "meta", "sha1", "sha256", "sha512", "sig", "snap",
 ];
 
 /// Endings that are near enough to those of steps to be meant for one of them. Those of other languages are told before.
@@ -65,7 +70,8 @@ pub(super) fn nearly(file_name: &str, others: &BTreeSet<String>) -> Option<Nearl
                 "ends in .txt, so that it is no step: rename it, or move it away".to_owned(),
             );
         }
-        if COMPANIONS.contains(&&*ending) {
+        let is_switched_off = SWITCHED_OFF.contains(&&*ending) && others.contains(stem);
+        if is_switched_off || COMPANIONS.contains(&&*ending) {
             return Some(Nearly::Known(
                 "stands beside steps, and is none by its ending",
             ));
@@ -118,6 +124,8 @@ mod tests {
             "0003_x.sql.bak",
             "0003_x.sql.foo",
             "0001_a.sql.foo",
+            "0003_x.sql.disabled",
+            "0003_x.sql.TMPL",
             "0003_x.sql ",
             "0003_x",
         ] {
@@ -126,7 +134,7 @@ mod tests {
         for name in [
             "0001_a.sql.bak",
             "0003_x.sql.orig",
-            "0003_x.sql.disabled",
+            "0001_a.sql.disabled",
             "0003_x.sql.license",
         ] {
             assert!(matches!(of(name), Some(Nearly::Known(_))), "{name}");

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::whole_file::write_all_new;
 use super::{Error, Seeds, file_name, undoing};
-use manner::Manner;
+use manner::{Manner, Spread};
 
 /// How long the name of a file may be, on the file systems that there are.
 const MOST_NAME_BYTES: usize = 255;
@@ -73,6 +73,9 @@ pub fn new_step(
         name: stem.clone(),
         why,
     })?;
+    if step.language == Language::Sql && matches!(manner.spread, Spread::File { .. }) {
+        understood::check_name(directory, &stem, seeds)?;
+    }
     let files = match step.language {
         Language::Sql => template::files(&manner, &stem, step.with_reset),
         Language::JavaScript => script::javascript(&stem, &name, step.with_reset),

@@ -1,11 +1,12 @@
 //! Directories among the steps that are none: passed over, unless somebody may take what is in them for steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{file_name, script};
+use crate::output::printable;
 
 /// How deep directories are searched for files that nobody would look at.
 pub(super) const DEPTH: usize = 4;
@@ -53,13 +54,32 @@ pub(super) fn objection(
             file_name::WAY_ON
         )));
     }
-    let is_empty = is_of_a_step && fs::read_dir(path)?.next().is_none();
-    Ok(is_empty.then(|| {
-        format!(
-            "is called as a step and is empty: put `{}` into it, or remove it",
-            UP.join("` or `")
-        )
-    }))
+    stepless(name, path)
+}
+
+/// Why a directory that is called as one of a step, or holds what was its step, cannot be passed over without one.
+fn stepless(name: &str, path: &Path) -> io::Result<Option<String>> {
+    let mut held = BTreeSet::new();
+    for entry in fs::read_dir(path)? {
+        held.insert(entry?.file_name().to_string_lossy().into_owned());
+    }
+    let was_step = |inner: &&String| {
+        let inner = inner.trim_start_matches(['.', '#']).to_ascii_lowercase();
+        UP.iter().any(|up| inner.starts_with(up))
+    };
+    let found = held.iter().find(was_step).or(held.first());
+    let is_called_so = file_name::is_of_a_step(name);
+    let put_into_it = format!("put `{}` into it", UP.join("` or `"));
+    Ok(match found.map(|found| printable(found)) {
+        None if is_called_so => Some(format!(
+            "is called as a step and is empty: {put_into_it}, or remove it"
+        )),
+        Some(found) if is_called_so || held.iter().any(|inner| was_step(&inner)) => Some(format!(
+            "is a directory with `{found}` in it, and has lost its step or is none: {put_into_it}, give it a name that does \
+             not begin as that of a step, or move it away"
+        )),
+        _ => None,
+    })
 }
 
 /// A file of a certain name somewhere in a directory, the first by name.

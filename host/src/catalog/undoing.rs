@@ -17,13 +17,14 @@ pub(super) fn undoing(stem: &str, stems: &[String]) -> Option<String> {
         "unapply",
     ];
     const SEPARATORS: [char; 4] = ['_', '-', '.', ' '];
-    let name = named(stem).to_ascii_lowercase();
-    if WORDS.contains(&&*name) {
+    let name = named(stem);
+    if WORDS.contains(&&*name.to_ascii_lowercase()) {
         return Some(format!(
             "is called `{name}`, and would run to migrate: name it as the step that it undoes, with `.down.sql` at the end, or \
              otherwise when it migrates"
         ));
     }
+    let name = in_words(name);
     let at_the_end = name
         .rsplit_once(SEPARATORS)
         .map(|(undone, word)| (undone, word.trim_matches(['(', ')', '[', ']'])));
@@ -31,9 +32,7 @@ pub(super) fn undoing(stem: &str, stems: &[String]) -> Option<String> {
     let is_copy = |word: &str| matches!(word, "bak" | "backup" | "copy" | "old" | "orig");
     if let Some((kept, word)) = name.rsplit_once('.')
         && is_copy(word)
-        && let Some(other) = stems
-            .iter()
-            .find(|other| named(other).eq_ignore_ascii_case(kept))
+        && let Some(other) = stems.iter().find(|other| in_words(named(other)) == kept)
     {
         return Some(format!(
             "is a copy of `{other}` by its name, and would run beside it: move it away"
@@ -44,7 +43,7 @@ pub(super) fn undoing(stem: &str, stems: &[String]) -> Option<String> {
         // A step that reverts an earlier one is a step, and what is paid down is none that is undone.
         let is_often_a_step = word == "revert" || (word == "down" && name.starts_with(word));
         let is_undone = |other: &&String| {
-            let name = named(other).to_ascii_lowercase();
+            let name = in_words(named(other));
             let done = ["_up", "-up", ".up", " up"];
             let done = done.iter().find_map(|up| name.strip_suffix(up));
             (!is_often_a_step || version(other) == version(stem)) && done.unwrap_or(&name) == undone
@@ -57,4 +56,18 @@ pub(super) fn undoing(stem: &str, stems: &[String]) -> Option<String> {
          migrates",
         other.trim_end_matches("_up").trim_end_matches("-up")
     ))
+}
+
+/// A name in small letters, with the words apart that capital letters begin: `createUsersDown` as `create_users_down`.
+fn in_words(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 4);
+    let mut before = ' ';
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && (before.is_lowercase() || before.is_ascii_digit()) {
+            words.push('_');
+        }
+        words.push(letter.to_ascii_lowercase());
+        before = letter;
+    }
+    words
 }

@@ -19,6 +19,9 @@ pub(super) struct BaselineArguments {
     /// Only say what would be written down
     #[arg(long)]
     dry_run: bool,
+    /// Leave out steps that come before one that is written down: a branch that was merged late
+    #[arg(long)]
+    out_of_order: bool,
     /// Refuse at once when another host works on the target, instead of waiting for it
     #[arg(long)]
     no_wait: bool,
@@ -43,6 +46,7 @@ pub(super) async fn run(
         through: arguments.through.clone(),
         reason: arguments.reason.clone(),
         dry_run: arguments.dry_run,
+        out_of_order: arguments.out_of_order,
     };
     let observer = terminal.observer();
     let adoption = target.baseline(&order, observer, &stop).await?;

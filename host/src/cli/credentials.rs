@@ -1,6 +1,6 @@
 //! The secrets of the service, for itself and for who calls it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
@@ -8,21 +8,14 @@ use crate::config::ServeConfig;
 use crate::http::Credentials;
 use crate::input;
 
-/// Names the file with the password, as other services of its kind do.
-pub(super) const PASSWORD_VARIABLE: &str = "INTERNAL_AUTH_PASSWORD_FILE";
-
 /// The password of development mode.
 const DEVELOPMENT_PASSWORD: &str = "openslides";
 
 /// The secrets of the service.
 pub(super) fn credentials(serve: &ServeConfig) -> anyhow::Result<Credentials> {
-    let named = std::env::var_os(PASSWORD_VARIABLE).map(PathBuf::from);
-    let file = match serve.password_file.as_os_str().is_empty() {
-        true => named,
-        false => Some(serve.password_file.clone()),
-    };
+    let file = Some(&serve.password_file).filter(|file| !file.as_os_str().is_empty());
     let password = match file {
-        Some(file) => Some(secret(&file, "password")?),
+        Some(file) => Some(secret(file, "password")?),
         None if serve.development && serve.listen.ip().is_loopback() => {
             Some(DEVELOPMENT_PASSWORD.into())
         }

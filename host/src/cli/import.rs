@@ -20,6 +20,9 @@ pub(super) struct ImportArguments {
     /// Only say what would be written down, and what does not fit
     #[arg(long)]
     dry_run: bool,
+    /// Leave out steps that come before one that is written down: a branch that was merged late
+    #[arg(long)]
+    out_of_order: bool,
     /// Refuse at once when another host works on the target, instead of waiting for it
     #[arg(long)]
     no_wait: bool,
@@ -44,6 +47,7 @@ pub(super) async fn run(
         from: arguments.from,
         table: arguments.table.clone(),
         dry_run: arguments.dry_run,
+        out_of_order: arguments.out_of_order,
     };
     let observer = terminal.observer();
     let adoption = target.import(&order, &*observer, &stop).await?;

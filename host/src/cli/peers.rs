@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Verbs of other tools, and what they are here.
-const VERBS: [(&[&str], &str); 17] = [
+const VERBS: [(&[&str], &str); 20] = [
     (
         &[
             "up", "apply", "deploy", "run", "latest", "upgrade", "update", "dev", "push",
@@ -38,6 +38,26 @@ const VERBS: [(&[&str], &str); 17] = [
             "heads",
         ],
         "`wasmigrate status` shows where the target stands; `wasmigrate plan` what would run",
+    ),
+    (
+        &[
+            "dump",
+            "schema-dump",
+            "dump-schema",
+            "schema:dump",
+            "structure:dump",
+            "dumpdata",
+            "inspectdb",
+        ],
+        "`wasmigrate schema dump` shows the schema as SQL",
+    ),
+    (
+        &["diff", "drift", "compare", "schema-diff", "schema:diff"],
+        "`wasmigrate schema diff` shows how the schema differs from what the last run left",
+    ),
+    (
+        &["seed", "seeds", "seed:run", "seed:all", "loaddata"],
+        "seeds are files of the directory that `seeds` in the settings names, and `wasmigrate migrate` runs them after the steps",
     ),
     (
         &["log", "logs", "runs"],
@@ -96,7 +116,16 @@ const VERBS: [(&[&str], &str); 17] = [
     ),
     (
         &[
-            "clean", "drop", "fresh", "wipe", "dropdb", "drop-all", "truncate", "destroy",
+            "clean",
+            "drop",
+            "fresh",
+            "wipe",
+            "dropdb",
+            "drop-all",
+            "truncate",
+            "destroy",
+            "db:reset",
+            "migrate:reset",
         ],
         "wasmigrate drops no database: use the database's own tool; `wasmigrate reset` undoes what is not finalized",
     ),
@@ -125,6 +154,21 @@ const VERBS: [(&[&str], &str); 17] = [
     ),
 ];
 
+/// What other tools write before a verb.
+const PREFIXES: [&str; 6] = [
+    "db:migrate:",
+    "db:",
+    "migrate:",
+    "migrations:",
+    "migration:",
+    "database:",
+];
+
+/// Verbs that are the same here without what is before them.
+const OURS: [&str; 9] = [
+    "finalize", "history", "init", "migrate", "new", "plan", "status", "test", "verify",
+];
+
 /// The answer to arguments that begin with another tool's verb; none when there is no such verb among them.
 pub(super) fn answer(error: &clap::Error) -> Option<String> {
     let kind = match error.kind() {
@@ -137,13 +181,17 @@ pub(super) fn answer(error: &clap::Error) -> Option<String> {
         return None;
     };
     let lower = typed.to_lowercase();
-    let verb = lower
-        .strip_prefix("migrate:")
-        .or_else(|| lower.strip_prefix("db:migrate:"))
-        .or_else(|| lower.strip_prefix("db:"))
-        .unwrap_or(&lower);
-    let (_, here) = VERBS
+    let verb = PREFIXES
         .iter()
-        .find(|(verbs, _)| verbs.contains(&verb) || verbs.contains(&lower.as_str()))?;
+        .find_map(|prefix| lower.strip_prefix(prefix))
+        .unwrap_or(&lower);
+    let answer_to = |typed: &str| VERBS.iter().find(|(verbs, _)| verbs.contains(&typed));
+    let here = match answer_to(&lower).or_else(|| answer_to(verb)) {
+        Some((_, here)) => (*here).to_owned(),
+        None if verb != lower && OURS.contains(&verb) => {
+            format!("it is `wasmigrate {verb}`")
+        }
+        None => return None,
+    };
     Some(format!("there is no `{typed}` here: {here}"))
 }

@@ -99,7 +99,7 @@ pub(super) async fn run(
         .filter(|file| !file.as_os_str().is_empty());
     if let Some(config) = &config {
         if let Some(file) = &schema_file {
-            super::schema::refuse_place(file, global, config)?;
+            super::schema::refuse_place(file, config)?;
         }
         watch(&stop)?;
     }
@@ -133,7 +133,12 @@ pub(super) async fn run(
     if let Some(watchers) = &watchers {
         watchers.finish();
     }
-    let report = report?;
+    let report = report.inspect_err(|error| {
+        // What was refused before there was a run.
+        if error.failure.is_some() && error.status == REFUSED && !terminal.json() {
+            terminal.line("nothing was changed");
+        }
+    })?;
     let left = match &report {
         // A reset leaves everything pending, and whoever wants a part gets a part.
         Report {

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::terminal::{Terminal, printable_lines};
 use super::{CommandError, GlobalArguments, Manner, REFUSED};
 use crate::catalog::Allowances;
-use crate::config::{Config, DEFAULT_FILE, named_by_variable};
+use crate::config::Config;
 use crate::engine::Engine;
 
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ pub(super) async fn run(
             let dump = engine.dump_schema().await?;
             match output {
                 Some(file) => {
-                    refuse_place(file, global, &global.config()?)?;
+                    refuse_place(file, &global.config()?)?;
                     write(file, &dump)?;
                     terminal.line(&format!("wrote {}", file.display()));
                 }
@@ -91,16 +91,10 @@ pub(super) async fn keep(engine: &Engine, file: &Path) -> Result<(), CommandErro
 }
 
 /// Refuses a place for the schema where it would take the place of something else, before anything runs.
-pub(super) fn refuse_place(
-    file: &Path,
-    global: &GlobalArguments,
-    config: &Config,
-) -> anyhow::Result<()> {
+pub(super) fn refuse_place(file: &Path, config: &Config) -> anyhow::Result<()> {
     let shown = file.display();
     let file = real(file);
-    let variable = named_by_variable(|name| std::env::var(name).ok());
-    let named = global.config.clone().or(variable);
-    if file == real(&named.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))) {
+    if file == real(&config.file) {
         bail!("the schema cannot be written to `{shown}`: it is the configuration");
     }
     if file

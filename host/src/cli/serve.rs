@@ -1,5 +1,6 @@
 //! `serve`: the service, until a signal ends it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,12 +14,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::credentials::{PASSWORD_VARIABLE, credentials, token};
+use super::credentials::{credentials, token};
 use super::log_lines::LogLines;
 use super::watchers::Watchers;
 use super::{CommandError, GlobalArguments, Manner};
 use crate::catalog::Allowances;
-use crate::config::{self, Config, MigrateResultConfig, ServeConfig};
+use crate::config::{self, Config, MigrateResultConfig, PASSWORD_FILE, ServeConfig};
 use crate::engine::Supervisor;
 use crate::http::{self, Dialect, MigrateResult, MigratorApi, PathPrefix, Settings, SigningKey};
 
@@ -83,13 +84,13 @@ pub(super) async fn run(
     let credentials = credentials(&serve)?;
     if credentials.is_empty() && !serve.listen.ip().is_loopback() {
         return Err(anyhow::anyhow!(
-            "{} can be reached from other machines: name a file with a password (`--password-file`, {PASSWORD_VARIABLE}) \
+            "{} can be reached from other machines: name a file with a password (`--password-file`, {PASSWORD_FILE}) \
              or a token (`--token-file`), or listen on a loopback address",
             serve.listen
         )
         .into());
     }
-    start_logs(arguments.log_format, &serve.log_level)?;
+    start_logs(arguments.log_format, &serve.log_level, &config.beside)?;
     let of_flag = arguments
         .read_token_file
         .as_deref()
@@ -254,12 +255,20 @@ fn migrator(
     }))
 }
 
-fn start_logs(format: LogFormat, level: &str) -> anyhow::Result<()> {
+/// Starts the logs, with what `.env` says of them beside the variable.
+fn start_logs(
+    format: LogFormat,
+    level: &str,
+    beside: &BTreeMap<String, String>,
+) -> anyhow::Result<()> {
     let level: LevelFilter = level.parse().map_err(|_| {
         anyhow::anyhow!("`serve.log_level` is `{level}`; there are error, warn, info and debug")
     })?;
+    let beside = || EnvFilter::try_new(beside.get(EnvFilter::DEFAULT_ENV)?).ok();
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::default().add_directive(level.into()));
+        .ok()
+        .or_else(beside)
+        .unwrap_or_else(|| EnvFilter::default().add_directive(level.into()));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false);

@@ -2,11 +2,15 @@
 
 use clap::Args;
 
+use super::target::Target;
 use super::terminal::Terminal;
 use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArguments {
+    /// Accept steps that are pending and come before one that was applied
+    #[arg(long)]
+    out_of_order: bool,
     #[command(flatten)]
     allowances: AllowanceArguments,
 }
@@ -16,7 +20,17 @@ pub(super) async fn run(
     arguments: &VerifyArguments,
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
-    let target = global.target(arguments.allowances, Manner::default())?;
+    let manner = Manner {
+        out_of_order: arguments.out_of_order,
+        ..Manner::default()
+    };
+    let target = global.target(arguments.allowances, manner)?;
+    if matches!(target, Target::There { .. }) && arguments.out_of_order {
+        return Err(anyhow::anyhow!(
+            "what a running host accepts out of order, its setting `out_of_order` says: leave out `--out-of-order`"
+        )
+        .into());
+    }
     let verified = target.verify().await?;
     if terminal.json() {
         terminal.document(&verified);

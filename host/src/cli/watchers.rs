@@ -1,5 +1,6 @@
 //! Who else hears of runs, and is asked about them, as the settings say.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +40,7 @@ impl Watchers {
         let notifications =
             Notifications::start(engine.target_name(), webhooks, stalled_after, limits)
                 .context("cannot start the notifications")?;
-        let summaries = match summary_webhook(&config.migrator)? {
+        let summaries = match summary_webhook(&config.migrator, &config.beside)? {
             None => None,
             Some(webhook) => {
                 let summaries = Summaries::start(webhook, limits, notifications.counts());
@@ -113,7 +114,10 @@ fn webhook(config: &WebhookConfig) -> anyhow::Result<Webhook> {
     })
 }
 
-fn summary_webhook(config: &MigratorConfig) -> anyhow::Result<Option<SummaryWebhook>> {
+fn summary_webhook(
+    config: &MigratorConfig,
+    beside: &BTreeMap<String, String>,
+) -> anyhow::Result<Option<SummaryWebhook>> {
     if config.webhook_url.is_empty() {
         return Ok(None);
     }
@@ -123,7 +127,8 @@ fn summary_webhook(config: &MigratorConfig) -> anyhow::Result<Option<SummaryWebh
         "" => None,
         template => {
             let variable = |name: &str| {
-                std::env::var(name).unwrap_or_else(|_| {
+                let found = std::env::var(name).ok();
+                found.or_else(|| beside.get(name).cloned()).unwrap_or_else(|| {
                     tracing::warn!(
                         "`migrator.webhook_template` has `${{{name}}}`, and there is no such variable: nothing takes its place"
                     );

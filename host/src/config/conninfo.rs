@@ -36,8 +36,8 @@ const IMPOSSIBLE: [&str; 6] = [
     "service",
 ];
 
-/// The URL that means the same as a connection string. An error never quotes the string, which may hold a password.
-pub(super) fn url(text: &str) -> Result<String, String> {
+/// The URL that means the same as a connection string, and beside it what `variable` says. An error never quotes the string, which may hold a password.
+pub(super) fn url(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     let is_url = ["postgres://", "postgresql://"]
         .iter()
         .any(|scheme| text.starts_with(scheme));
@@ -55,7 +55,7 @@ pub(super) fn url(text: &str) -> Result<String, String> {
     let mut pairs = pairs(text)?;
     // The driver looks for a server on this machine's network, where ours looks for a socket first.
     let has_host = pairs.iter().any(|(name, _)| name == "host");
-    if !has_host && std::env::var_os("PGHOST").is_none() {
+    if !has_host && variable("PGHOST").is_none() {
         pairs.push(("host".to_owned(), "localhost".to_owned()));
     }
     Ok(format!("postgres:///?{}", query(pairs)?))
@@ -112,7 +112,9 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    fn url(text: &str) -> Result<String, String> {
+        super::url(text, &|_| None)
+    }
 
     #[test]
     fn pairs_become_a_url() {

@@ -1,5 +1,6 @@
 //! What the settings say to databases.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use toml::{Table, Value};
@@ -52,11 +53,20 @@ impl Config {
                 role: Some(postgres.role.clone()).filter(|role| !role.is_empty()),
                 password_file: Some(postgres.password_file.clone())
                     .filter(|file| !file.as_os_str().is_empty()),
-                variables: self.postgres_variables.clone(),
+                variables: self.postgres_variables(),
                 journal_schema: Some(postgres.journal_schema.clone())
                     .filter(|schema| !schema.is_empty()),
             },
         }
+    }
+
+    /// The variables of PostgreSQL's clients that `.env` has.
+    fn postgres_variables(&self) -> BTreeMap<String, String> {
+        let all = self.beside.iter();
+        let theirs = all.filter(|(name, _)| name.starts_with("PG"));
+        theirs
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     /// Bounds on what one session may hold.

@@ -64,15 +64,6 @@ impl Dotenv {
         let fault = ours.find(|(name, _)| !elsewhere.contains_key(*name) && *name != DATABASE);
         fault.map(|(_, fault)| fault.as_str())
     }
-
-    /// The variables that PostgreSQL's clients know.
-    pub(super) fn of_postgres(&self) -> BTreeMap<String, String> {
-        let all = self.variables.iter();
-        let theirs = all.filter(|(name, _)| name.starts_with("PG"));
-        theirs
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
-    }
 }
 
 /// The variables of the file, when there is one.
@@ -208,6 +199,8 @@ fn expanded(value: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<St
                 Some('n') if quoted.is_some() => text.push('\n'),
                 escaped => text.extend(escaped),
             },
+            Some('`') => return Err(a_command("`…`", "\\`")),
+            Some('$') if rest.starts_with("$(") => return Err(a_command("$(…)", "\\$")),
             Some('$') => {
                 let after = rest.get(1..).unwrap_or_default();
                 let (name, otherwise, rest) = match after.strip_prefix('{').map(reference) {
@@ -246,6 +239,13 @@ fn expanded(value: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<St
         }
     }
     Ok(text.trim_end().to_owned())
+}
+
+/// Why a value cannot be known that a command of the shell is to make.
+fn a_command(written: &str, escaped: &str) -> String {
+    format!(
+        "{written} asks for a command of the shell, and none is run here: write its value, or {escaped} for the character itself"
+    )
 }
 
 /// The name that a text begins with, and the rest.
@@ -307,12 +307,12 @@ mod tests {
 
     #[test]
     fn a_value_that_cannot_be_known_is_a_fault_of_its_variable_alone() {
-        let text = b"\xef\xbb\xbfA=1\n# \xfc\nB=\xfc\nC=${NO}\nD=x${C}\nE=$A\nF='$NO'\nG=a\\$NO\n";
+        let text = b"\xef\xbb\xbfA=1\n# \xfc\nB=\xfc\nC=${NO}\nD=x${C}\nE=$A\nF='$NO $(x) `'\nG=a\\$NO\\`\nH=$(x)\nI=\"a`x`\"\n";
         let read = parse(text, &|_| None);
         let known: Vec<&str> = read.variables.keys().map(String::as_str).collect();
         assert_eq!(known, ["A", "E", "F", "G"]);
         let faults: Vec<&str> = read.faults.keys().map(String::as_str).collect();
-        assert_eq!(faults, ["B", "C", "D"]);
+        assert_eq!(faults, ["B", "C", "D", "H", "I"]);
         assert!(read.faults["C"].contains("line 4"), "{:?}", read.faults);
     }
 }

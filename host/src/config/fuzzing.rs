@@ -14,5 +14,5 @@ pub fn read_foreign(text: &str) {
     }
     let _ = migrator::read(text, &variable);
     let _ = dotenv::parse(text.as_bytes(), &variable);
-    let _ = conninfo::url(text);
+    let _ = conninfo::url(text, &|_| None);
 }

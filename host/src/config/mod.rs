@@ -53,6 +53,9 @@ const EXPECTED_ATTEMPTS: u32 = 3;
 /// The variable that chooses an environment.
 pub const ENVIRONMENT: &str = "WASMIGRATE_ENV";
 
+/// The variable of the file with the password of the service, as other services of its kind have it.
+pub const PASSWORD_FILE: &str = "INTERNAL_AUTH_PASSWORD_FILE";
+
 /// The variable of the target.
 const DATABASE: &str = "WASMIGRATE_DATABASE";
 
@@ -132,9 +135,12 @@ pub struct Config {
     /// Why no target is named, where `.env` would name one.
     #[serde(skip)]
     pub database_fault: Option<String>,
-    /// The variables of PostgreSQL's clients that `.env` has.
+    /// The variables that `.env` has.
     #[serde(skip)]
-    pub postgres_variables: BTreeMap<String, String>,
+    pub beside: BTreeMap<String, String>,
+    /// The file that was read, or would be if it was there.
+    #[serde(skip)]
+    pub file: PathBuf,
     /// The directory of the file, where its paths begin.
     #[serde(skip)]
     pub directory: PathBuf,
@@ -181,7 +187,8 @@ impl Default for Config {
             environment: None,
             database_origin: String::new(),
             database_fault: None,
-            postgres_variables: BTreeMap::new(),
+            beside: BTreeMap::new(),
+            file: PathBuf::new(),
             directory: PathBuf::new(),
             warnings: Vec::new(),
             is_migrators: false,
@@ -263,8 +270,9 @@ impl Config {
         let variable = |name: &str| all.get(name).cloned().or_else(|| beside.get(name));
         let named = file
             .map(Path::to_owned)
-            .or_else(|| named_by_variable(|name| all.get(name).cloned()));
-        let path = named.clone().unwrap_or_else(default_file);
+            .or_else(|| paths::named_by_variable(variable));
+        beside.settle(Path::new(dotenv::FILE), Ok(()))?;
+        let path = named.clone().unwrap_or_else(paths::default_file);
         let mut warnings = Vec::new();
         let mut all_seeds = Vec::new();
         let is_migrators = migrator::is_one(&path);
@@ -369,12 +377,19 @@ impl Config {
         warnings.extend(beside.warning.clone());
         config.warnings = warnings;
         config.database_fault = fault.map(|fault| Dotenv::error(fault).to_string());
-        config.postgres_variables = beside.of_postgres();
+        if config.serve.password_file.as_os_str().is_empty()
+            && let Some(file) = variable(PASSWORD_FILE).filter(|file| !file.is_empty())
+        {
+            config.serve.password_file = PathBuf::from(file);
+        }
+        beside.settle(Path::new(dotenv::FILE), Ok(()))?;
         config.all_seeds = all_seeds;
         config.is_migrators = is_migrators;
         config.environment = environment;
         config.database_origin = origin;
         config.directory = path.parent().unwrap_or(Path::new("")).to_owned();
+        config.file = path;
+        config.beside = beside.variables;
         config.settle_cache();
         config.check_steps(migrations)?;
         if config.lease_seconds < 3 {
@@ -397,21 +412,6 @@ impl Config {
         if self.cache.as_os_str().is_empty() {
             self.cache = user_cache().unwrap_or_default();
         }
-    }
-}
-
-/// The file that a variable names; an empty one names none.
-pub fn named_by_variable(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    let named = variable(variables::CONFIG).filter(|path| !path.is_empty());
-    named.map(PathBuf::from)
-}
-
-/// Our own file, but for a directory that has only the other tool's.
-fn default_file() -> PathBuf {
-    let other = Path::new(migrator::DEFAULT_FILE);
-    match !Path::new(DEFAULT_FILE).exists() && other.exists() {
-        true => other.to_owned(),
-        false => PathBuf::from(DEFAULT_FILE),
     }
 }
 

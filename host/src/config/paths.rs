@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use super::{DEFAULT_FILE, migrator, variables};
+
 /// What the names of settings with paths end with, or are.
 const PATHS: [&str; 4] = ["migrations", "seeds", "cache", "base"];
 
@@ -12,6 +14,21 @@ const STEPS: &str = "migrations";
 
 /// The section of values for steps, which are no settings of the host.
 const OF_STEPS: &str = "settings";
+
+/// The file that a variable names; an empty one names none.
+pub(super) fn named_by_variable(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let named = variable(variables::CONFIG).filter(|path| !path.is_empty());
+    named.map(PathBuf::from)
+}
+
+/// Our own file, but for a directory that has only the other tool's.
+pub(super) fn default_file() -> PathBuf {
+    let other = Path::new(migrator::DEFAULT_FILE);
+    match !Path::new(DEFAULT_FILE).exists() && other.exists() {
+        true => other.to_owned(),
+        false => PathBuf::from(DEFAULT_FILE),
+    }
+}
 
 /// Has the relative paths of a file's settings begin at the file's directory.
 pub(super) fn begin_at(table: &mut Table, directory: &Path) {

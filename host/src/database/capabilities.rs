@@ -24,7 +24,7 @@ pub struct Capabilities {
     pub clock_counts_seconds: bool,
     /// What ends a comment that begins with two dashes.
     pub line_ends: &'static [char],
-    /// Whether a string may take a backslash for an escape although nothing before it says so.
+    /// Whether there are strings in which a backslash is an escape.
     pub strings_may_escape: bool,
     /// The form in which a run keeps what it leaves.
     pub schema_form: Form,

@@ -1,5 +1,6 @@
 //! What can go wrong when talking to the target.
 
+use std::num::NonZero;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,9 @@ pub struct Error {
     /// The constraint concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub constraint: Option<String>,
+    /// Which of the rows that were loaded it is about, from 1, where the database says so.
+    #[serde(skip)]
+    pub row: Option<NonZero<u32>>,
     /// The limit that was reached, for [`ErrorKind::Limit`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
@@ -103,6 +107,7 @@ impl Error {
             table: None,
             column: None,
             constraint: None,
+            row: None,
             limit: None,
         }
     }
@@ -166,6 +171,24 @@ impl ScriptError {
             line: 1 + before.matches('\n').count(),
             statement: script.get(at).unwrap_or_default().to_owned(),
             error,
+        }
+    }
+
+    /// The same on the line on which the rows begin of which the error names one.
+    pub(super) fn in_rows(self, script: &str, rows: Range<usize>) -> Self {
+        let text = script.get(rows.clone()).unwrap_or_default();
+        let row = self
+            .error
+            .row
+            .and_then(|row| usize::try_from(row.get()).ok());
+        let row = row.filter(|row| *row <= text.lines().count());
+        let before = script.get(..rows.start).unwrap_or_default();
+        match row {
+            Some(row) => Self {
+                line: before.matches('\n').count() + row,
+                ..self
+            },
+            None => self,
         }
     }
 

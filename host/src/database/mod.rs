@@ -279,6 +279,15 @@ pub trait Database: Send + Sync {
     /// Whether it was made before, should it ever have been, and is not there any more; not where the user asks for a new one.
     fn is_gone(&self) -> bool;
 
+    /// Whether a backslash in a plain string is one, as far as its connections have told.
+    fn has_standard_strings(&self) -> bool;
+
+    /// Whether it is made where it is missing.
+    fn makes_what_is_missing(&self) -> bool;
+
+    /// Removes a tenant's own database, which the caller has made and in which nothing was kept.
+    fn discard(&self) -> std::io::Result<()>;
+
     /// Which database it is. Ask [`Database::capabilities`] instead wherever one of them is what matters.
     fn kind(&self) -> Kind;
 

@@ -12,6 +12,9 @@ use super::postgres::dollar_tag;
 /// How a place for a value begins.
 const BEGIN: &str = "${";
 
+/// What makes a backslash in a plain string an escape: <https://www.postgresql.org/docs/current/runtime-config-compatible.html>
+const SETTING: &str = "standard_conforming_strings";
+
 /// What puts values into a text.
 #[derive(Clone, Copy, Debug)]
 pub struct Values<'v> {
@@ -21,8 +24,10 @@ pub struct Values<'v> {
     pub other: &'v str,
     /// What ends a comment of one line.
     pub line_ends: &'v [char],
-    /// Whether a string may take a backslash for an escape although nothing before it says so.
+    /// Whether there are strings in which a backslash is an escape.
     pub strings_may_escape: bool,
+    /// Whether it is none in plain strings, where the text itself does not change that.
+    pub has_standard_strings: bool,
 }
 
 /// What cannot be put in.
@@ -46,6 +51,8 @@ impl Values<'_> {
             written: String::with_capacity(text.len() + 64),
             line: 1,
             escapes: false,
+            is_standard: self.has_standard_strings && !may_switch_off(text),
+            is_unicode: false,
         };
         writer.write(text, None)?;
         Ok(writer.written)
@@ -63,6 +70,8 @@ impl Values<'_> {
             written: String::with_capacity(text.len() + 64),
             line: 1,
             escapes: true,
+            is_standard: true,
+            is_unicode: false,
         };
         writer.write(text, None)?;
         Ok(writer.written)
@@ -92,6 +101,10 @@ struct Writer<'w, 'v> {
     line: usize,
     /// Whether what would be taken for a value is written so that it is not.
     escapes: bool,
+    /// Whether a backslash in a plain string is one.
+    is_standard: bool,
+    /// Whether the string or the quoted name here begins with `U&`, where a backslash is an escape.
+    is_unicode: bool,
 }
 
 impl Writer<'_, '_> {
@@ -101,6 +114,8 @@ impl Writer<'_, '_> {
         // The two characters before.
         let (mut last_but_one, mut before) = (' ', ' ');
         let mut statement = Words::default();
+        // Whether the string has just ended, which one on a later line would continue, has escapes.
+        let mut continues_escapes = false;
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             let is_comment = matches!(place, Place::LineComment | Place::Comment(_));
@@ -157,7 +172,19 @@ impl Writer<'_, '_> {
                 continue;
             }
             let escapes = matches!(before, 'e' | 'E') && !is_in_word(last_but_one);
+            let escapes = escapes || continues_escapes;
             let (next, length) = step(place, escapes, self.values.line_ends, rest, first);
+            match (place, next) {
+                (Place::String(escapes), Place::Code) => continues_escapes = escapes,
+                (Place::Code, Place::Code) if first.is_whitespace() => {}
+                (Place::Code, Place::Code) => {
+                    (continues_escapes, self.is_unicode) = (false, false);
+                }
+                (Place::Code, Place::String(_) | Place::QuotedName) => {
+                    self.is_unicode |= before == '&' && matches!(last_but_one, 'u' | 'U');
+                }
+                _ => {}
+            }
             let (taken, after) = rest.split_at(length.min(rest.len()));
             self.pass(taken);
             (last_but_one, before) = (before, taken.chars().next_back().unwrap_or(' '));
@@ -193,8 +220,12 @@ impl Writer<'_, '_> {
                 "the value of `${{{name}}}` would end the text in dollar quotes that it stands in"
             )));
         }
-        let is_of_text = matches!(place, Place::String(false) | Place::QuotedName);
-        if is_of_text && self.values.strings_may_escape && value.contains('\\') {
+        let may_escape = match place {
+            Place::String(false) => self.is_unicode || !self.is_standard,
+            Place::QuotedName => self.is_unicode,
+            _ => false,
+        };
+        if may_escape && self.values.strings_may_escape && value.contains('\\') {
             return Err(failed(format!(
                 "the value of `${{{name}}}` has a backslash, which may be an escape where it stands: let the string begin with E \
                  right before its quote, or write the value into the file"
@@ -272,6 +303,18 @@ impl Words {
     }
 }
 
+/// Whether a text may give strings other rules than the usual ones.
+fn may_switch_off(text: &str) -> bool {
+    const BETWEEN: [char; 4] = [' ', '=', '\'', ','];
+    let lower = text.to_ascii_lowercase();
+    lower.match_indices(SETTING).any(|(at, _)| {
+        let rest = lower.get(at + SETTING.len()..).unwrap_or_default();
+        let rest = rest.trim_start_matches(BETWEEN);
+        let value = rest.strip_prefix("to ").unwrap_or(rest);
+        !value.trim_start_matches(BETWEEN).starts_with("on")
+    })
+}
+
 /// Why what follows `${` is no name, as it stands there.
 fn no_name(after: &str) -> String {
     const MOST: usize = 30;
@@ -317,6 +360,7 @@ mod tests {
             other: "${schema}",
             line_ends: &['\n', '\r'],
             strings_may_escape: true,
+            has_standard_strings: true,
         };
         values.put_into(text, &mut BTreeSet::new())
     }
@@ -324,9 +368,9 @@ mod tests {
     #[test]
     fn a_backslash_is_refused_where_it_may_be_an_escape() {
         for text in [
-            "SELECT '${c}'",
-            "SELECT E'a'\n'${c}'",
+            "SET standard_conforming_strings = off; SELECT '${c}'",
             "SELECT U&'${c}'",
+            "SELECT U&'a'\n'${c}'",
             "SELECT U&\"${c}\"",
         ] {
             assert!(put(text).is_err(), "{text}");
@@ -339,6 +383,14 @@ mod tests {
             ("SELECT ${a}", "SELECT it's"),
             ("SELECT '${a}', ${b}", "SELECT 'it''s', ${a}"),
             ("SELECT E'${c}'", "SELECT E'x\\\\'"),
+            ("SELECT '${c}', '${c}'", "SELECT 'x\\', 'x\\'"),
+            ("SELECT \"${c}\"", "SELECT \"x\\\""),
+            ("SELECT E'a'\n'${c}'", "SELECT E'a'\n'x\\\\'"),
+            (
+                "SET standard_conforming_strings = on; SELECT '${c}'",
+                "SET standard_conforming_strings = on; SELECT 'x\\'",
+            ),
+            ("SELECT E'a', '${c}'", "SELECT E'a', 'x\\'"),
             ("SELECT \"${e}\"", "SELECT \"q\"\"q\""),
             ("SELECT $$ ${b} '${a}' $$", "SELECT $$ ${a} 'it''s' $$"),
             (
@@ -373,6 +425,7 @@ mod tests {
                 other: "",
                 line_ends: &['\n', '\r'],
                 strings_may_escape: true,
+                has_standard_strings: true,
             };
             let escaped = values.escape(text).unwrap();
             let put = values.put_into(&escaped, &mut BTreeSet::new());

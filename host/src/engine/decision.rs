@@ -102,7 +102,10 @@ impl Engine {
         refuse_gone(catalog, snapshot, &plan)?;
         match overview::verdict(state, catalog, snapshot, order.command) {
             Verdict::Start(_) if plan.len() == 0 && order.extent != Extent::All => Ok(None),
-            Verdict::Start(state) => Ok(Some((state, plan))),
+            Verdict::Start(state) => {
+                self.refuse_vain_replacement(catalog, snapshot)?;
+                Ok(Some((state, plan)))
+            }
             Verdict::Nothing => {
                 self.refuse_idle_replacement()?;
                 Ok(None)
@@ -157,9 +160,16 @@ impl Engine {
         })
     }
 
-    /// The target's state now, where the target can be read.
-    pub(super) async fn state(&self, catalog: &Catalog, stop: &Stop) -> Option<State> {
+    /// The target's state now, where the target can be read. Nobody is at work in a run that was `abandoned`, whatever the lease
+    /// says that it could not give back.
+    pub(super) async fn state(
+        &self,
+        catalog: &Catalog,
+        abandoned: Option<i64>,
+        stop: &Stop,
+    ) -> Option<State> {
         let mut snapshot = self.snapshot(stop).await.ok()?;
+        snapshot.lease.take_if(|lease| Some(lease.run) == abandoned);
         let catalog = self.fitting(catalog, &snapshot);
         self.supersede(&catalog, &mut snapshot);
         Some(overview::state_of(&catalog, &snapshot))
@@ -258,8 +268,38 @@ impl Engine {
         }
     }
 
+    /// Refuses a command that was to replace something or to let it start over where that cannot be: what a step has committed up to
+    /// a checkpoint stays, and only its reset undoes it.
+    fn refuse_vain_replacement(
+        &self,
+        catalog: &Catalog,
+        snapshot: &Snapshot,
+    ) -> Result<(), RunError> {
+        let is_transformation = |index: &u64| snapshot.transformations.contains_key(index);
+        let is_open = |index: &u64, record: &StepRecord| {
+            record.state != StepState::Finalized && catalog.steps.contains_key(index)
+        };
+        let steps = snapshot.steps.iter();
+        let mut open = steps.filter(|(index, record)| is_open(index, record));
+        if self.options.replacement == Replacement::Refuse
+            || open.any(|(index, _)| is_transformation(index))
+        {
+            return Ok(());
+        }
+        let begun = snapshot.steps.values();
+        let mut begun = begun.filter(|record| record.state == StepState::Started);
+        match begun.next() {
+            None => self.refuse_idle_replacement(),
+            Some(step) => Err(RunError::Refused(format!(
+                "{} was begun and is no transformation: `--replace` and `--restart` are for the rows of transformations. What it has \
+                 committed stays; `migrate` without them continues it, and `reset` undoes it, after which `migrate` begins anew",
+                step_label(step.index, &step.name)
+            ))),
+        }
+    }
+
     /// Refuses a command with nothing to do that was to replace something or to let it start over.
-    fn refuse_idle_replacement(&self) -> Result<(), RunError> {
+    pub(super) fn refuse_idle_replacement(&self) -> Result<(), RunError> {
         let why = match self.options.replacement {
             Replacement::Refuse => return Ok(()),
             Replacement::Continue => {

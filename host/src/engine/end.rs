@@ -87,6 +87,20 @@ pub(super) async fn write(
     fenced.end(lease, ending.outcome, error.as_ref()).await
 }
 
+/// The same with as little as the journal must know, where there is no room for more: neither the schema nor output.
+pub(super) async fn write_briefly(
+    session: &mut dyn Session,
+    lease: &Lease,
+    ending: &Ending,
+    demand: impl AsyncFnOnce(&mut Fenced<'_, NoStep>) -> Result<()>,
+) -> Result<()> {
+    session.rollback().await?;
+    let mut fenced = Fenced::begin(session, lease, Durability::Flushed).await?;
+    demand(&mut fenced).await?;
+    let error = ending.failure.as_ref().map(Failure::to_json);
+    fenced.end(lease, ending.outcome, error.as_ref()).await
+}
+
 /// Keeps what the run leaves, for `verify` to compare with. A target that does not tell ends its run all the same; `verify`
 /// then says that it does not know. But a connection that is lost meanwhile is no such thing. A run that was refused leaves what
 /// the one before left, whatever somebody else has changed since.

@@ -112,7 +112,10 @@ impl Failure {
     /// The failure of a run whose end the journal does not know, because of this error.
     pub(super) fn unwritten(self, error: &database::Error) -> Self {
         if self.message.contains(&error.message) {
-            return self;
+            return Self {
+                message: format!("{}; it could not be written down, either", self.message),
+                ..self
+            };
         }
         Self {
             message: format!(

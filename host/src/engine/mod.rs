@@ -225,7 +225,11 @@ impl Engine {
                     let snapshot = self.snapshot(stop).await?;
                     adopt::refuse_other_list(self, &snapshot, stop).await?;
                 }
-                _ => adopt::settle(self, &*observer, stop).await?,
+                _ => {
+                    // Their files are no transformations.
+                    self.refuse_idle_replacement()?;
+                    adopt::settle(self, &*observer, stop).await?;
+                }
             }
             return tenants::run(self, tenancy, order, observer, stop).await;
         }

@@ -75,14 +75,16 @@ fn put_values_into(
     step: &mut SqlStep,
     options: &Options,
     file: &StepFile,
-    capabilities: &Capabilities,
+    database: &dyn Database,
 ) -> Result<(), catalog::Error> {
+    let capabilities = database.capabilities();
     let tenancy = options.tenancy.as_ref();
     let values = Values {
         values: &options.settings,
         other: tenancy.map_or("", |tenancy| &tenancy.sources.placeholder),
         line_ends: capabilities.line_ends,
         strings_may_escape: capabilities.strings_may_escape,
+        has_standard_strings: database.has_standard_strings(),
     };
     let mut used = BTreeSet::new();
     let sections = [&mut step.migrate, &mut step.finalize, &mut step.reset];
@@ -116,7 +118,7 @@ pub(super) fn read(
 ) -> Result<PlacedStep, catalog::Error> {
     let mut step = SqlStep::of(file, bytes)?;
     if options.placeholders || step.placeholders {
-        put_values_into(&mut step, options, file, &database.capabilities())?;
+        put_values_into(&mut step, options, file, database)?;
     }
     let has_one_writer = database.capabilities().has_one_writer();
     let (mut remark, mut refusal) = (step.does_nothing().then_some(NOTHING), None);

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::event::Observer;
+use super::loaded::{self, Loaded};
 use super::{Engine, RunError, sql_step};
 use crate::catalog::{StepFile, StepKind};
+use crate::database::Stop;
 
 /// What was found in files before, by their digests: a service is asked again and again.
 #[derive(Debug, Default)]
@@ -57,6 +60,27 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Loads files before there is a run, or even a target, and refuses them when one cannot be read or would fail for certain. Not
+    /// components: they take long to compile, and of several hosts one alone should do it.
+    pub(super) fn load_first(
+        &self,
+        files: &[&StepFile],
+        observer: &dyn Observer,
+        stop: &Stop,
+    ) -> Result<Vec<Loaded>, RunError> {
+        let refused = |failure| match stop.is_cancelled() {
+            true => RunError::Cancelled,
+            false => RunError::Step(Box::new(failure)),
+        };
+        let quickly = files.iter().filter(|file| file.kind != StepKind::Wasm);
+        let quickly: Vec<&StepFile> = quickly.copied().collect();
+        let mut loaded = loaded::load(self, &quickly, observer, stop).map_err(refused)?;
+        match loaded.iter_mut().find_map(|step| step.refusal.take()) {
+            None => Ok(loaded),
+            Some(failure) => Err(refused(failure)),
+        }
     }
 
     fn judged(&self, file: &StepFile) -> Option<String> {

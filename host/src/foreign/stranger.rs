@@ -33,7 +33,7 @@ const fn bare(name: &'static str, table: &'static str, marks: &'static [&'static
 }
 
 /// All that are known.
-pub(super) const STRANGERS: [Stranger; 46] = [
+pub(super) const STRANGERS: [Stranger; 59] = [
     stranger("Alembic", "alembic_version", &["version_num"]),
     stranger(
         "Drizzle",
@@ -148,4 +148,45 @@ pub(super) const STRANGERS: [Stranger; 46] = [
     bare("pop", "schema_migration", &["version"]),
     stranger("Yii", "migration", &["version", "apply_time"]),
     stranger("Postgrator", "schemaversion", &["version", "md5", "run_at"]),
+    stranger("Payload", "payload_migrations", &["name", "batch"]),
+    stranger(
+        "AdonisJS",
+        "adonis_schema",
+        &["name", "batch", "migration_time"],
+    ),
+    stranger("Strapi", "strapi_migrations", &["name", "time"]),
+    stranger("Piccolo", "migration", &["name", "app_name", "ran_on"]),
+    stranger(
+        "CakePHP",
+        "cake_migrations",
+        &["version", "migration_name", "breakpoint"],
+    ),
+    stranger(
+        "CodeIgniter",
+        "migrations",
+        &["version", "class", "namespace"],
+    ),
+    stranger(
+        "sqlalchemy-migrate",
+        "migrate_version",
+        &["repository_id", "version"],
+    ),
+    stranger(
+        "RoundhousE",
+        "RoundhousE.ScriptsRun",
+        &["script_name", "text_hash"],
+    ),
+    stranger(
+        "RoundhousE",
+        "RoundhousE_ScriptsRun",
+        &["script_name", "text_hash"],
+    ),
+    stranger("grate", "grate.ScriptsRun", &["script_name", "text_hash"]),
+    stranger("grate", "grate_ScriptsRun", &["script_name", "text_hash"]),
+    stranger("dbdeploy", "changelog", &["change_number", "complete_dt"]),
+    stranger(
+        "Effect",
+        "effect_sql_migrations",
+        &["migration_id", "name", "created_at"],
+    ),
 ];

@@ -51,6 +51,18 @@ impl Database for FaultInjector {
         self.inner.is_gone()
     }
 
+    fn has_standard_strings(&self) -> bool {
+        self.inner.has_standard_strings()
+    }
+
+    fn makes_what_is_missing(&self) -> bool {
+        self.inner.makes_what_is_missing()
+    }
+
+    fn discard(&self) -> std::io::Result<()> {
+        self.inner.discard()
+    }
+
     fn kind(&self) -> Kind {
         self.inner.kind()
     }

@@ -231,6 +231,7 @@ fn values<'v>(none: &'v BTreeMap<String, String>, capabilities: &'v Capabilities
         other: "",
         line_ends: capabilities.line_ends,
         strings_may_escape: capabilities.strings_may_escape,
+        has_standard_strings: true,
     }
 }
 

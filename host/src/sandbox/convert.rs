@@ -172,6 +172,7 @@ fn host_error(kind: ErrorKind, error: wit::DatabaseError) -> Error {
         table: error.table,
         column: error.column,
         constraint: error.constraint,
+        row: None,
         limit: None,
     }
 }

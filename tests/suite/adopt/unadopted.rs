@@ -59,6 +59,42 @@ fn tools_that_cannot_be_taken_over_are_noticed() {
             "migrations (id INTEGER, name VARCHAR(255), run_on TIMESTAMP)",
         ),
         ("gormigrate", "migrations (id VARCHAR(255))"),
+        (
+            "Payload",
+            "payload_migrations (id INTEGER, name VARCHAR(255), batch NUMERIC, updated_at TIMESTAMP, created_at TIMESTAMP)",
+        ),
+        (
+            "AdonisJS",
+            "adonis_schema (id INTEGER, name VARCHAR(255), batch INTEGER, migration_time TIMESTAMP)",
+        ),
+        (
+            "Strapi",
+            "strapi_migrations (id INTEGER, name VARCHAR(255), time TIMESTAMP)",
+        ),
+        (
+            "Piccolo",
+            "migration (id INTEGER, name VARCHAR(200), app_name VARCHAR(200), ran_on TIMESTAMP)",
+        ),
+        (
+            "CakePHP",
+            "cake_migrations (id INTEGER, version BIGINT, migration_name VARCHAR(100), plugin VARCHAR(100), breakpoint BOOLEAN)",
+        ),
+        (
+            "CodeIgniter",
+            "migrations (id INTEGER, version VARCHAR(255), class VARCHAR(255), namespace VARCHAR(255), time INTEGER, batch INTEGER)",
+        ),
+        (
+            "sqlalchemy-migrate",
+            "migrate_version (repository_id VARCHAR(250), repository_path TEXT, version INTEGER)",
+        ),
+        (
+            "dbdeploy",
+            "changelog (id INTEGER, change_number BIGINT, complete_dt TIMESTAMP, applied_by VARCHAR(100), description VARCHAR(500))",
+        ),
+        (
+            "Effect",
+            "effect_sql_migrations (migration_id INTEGER, created_at TIMESTAMP, name VARCHAR(255), id INTEGER)",
+        ),
         ("pop", "schema_migration (version VARCHAR(14))"),
         (
             "Yii",

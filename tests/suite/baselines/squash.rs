@@ -317,3 +317,23 @@ fn a_way_out_is_named_that_can_be_gone() {
     put_back();
     place.run(&["finalize"]).ends_with(0);
 }
+
+mod sqlite {
+    use super::*;
+
+    #[test]
+    fn every_value_comes_back_as_it_was() {
+        let place = Place::new().with_sql(
+            "0001_a.sql",
+            "CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, v);
+             INSERT INTO a (v) VALUES (-0.0), (0.0), (9e999), (-9e999), (1e308), (5e-324), (0.1), (1234567890.123456789),
+             (9223372036854775807), (-9223372036854775808), (9007199254740993), (x'0027ff'), (CAST(x'410042' AS TEXT)),
+             ('it''s'), (''), (x''), (NULL);
+             DELETE FROM a WHERE id = 17; ANALYZE;",
+        );
+        place.run(&["squash", "--to", "1"]).ends_with(0);
+        place
+            .run(&["test", "--on", "sqlite"])
+            .and_says("✓ same as steps     schema, rows and sequences are those of 1 step");
+    }
+}

@@ -103,7 +103,7 @@ fn rows_behind_a_copy_are_loaded() {
     place
         .run(&["migrate"])
         .ends_with(1)
-        .and_says("statement (line 2): COPY t FROM stdin")
+        .and_says("statement (line 3): COPY t FROM stdin")
         .and_says("invalid input syntax for type integer");
     place.write_step("0002_b.sql", b"COPY wasmigrate_step FROM stdin;\n\\.\n");
     place
@@ -153,4 +153,43 @@ fn a_transaction_around_a_file_is_passed_over() {
             .and_says("the host begins and ends the transaction of a step; take it out");
         assert!(!place.has_table("a"), "{script}");
     }
+}
+
+#[test]
+fn a_comment_may_stand_between_a_copy_and_its_rows() {
+    let place = Place::new()
+        .with_data("CREATE TABLE t (a int, b text)")
+        .with_sql(
+            "0001_a.sql",
+            "COPY t FROM stdin; -- rows: it's them\n1\tone\n\\.\nCOPY t FROM stdin; /* more */\n2\ttwo\n\\.\n",
+        );
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(place.texts("SELECT b FROM t ORDER BY a"), ["one", "two"]);
+    place.write_step("0002_b.sql", b"COPY t FROM stdin; SELECT 1;\n1\tone\n\\.\n");
+    place
+        .run(&["migrate"])
+        .ends_with(2)
+        .and_says("begin on the line after it");
+}
+
+#[test]
+fn an_error_in_a_row_names_the_line_of_the_row() {
+    let place = Place::new()
+        .with_data("CREATE TABLE t (a int PRIMARY KEY, b text)")
+        .with_sql(
+            "0001_a.sql",
+            "SELECT 1;\n\nCOPY t FROM stdin;\n1\tone\n2\ttwo\nthree\tx\n\\.\n",
+        );
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("statement (line 6): COPY t FROM stdin");
+    place.write_step(
+        "0001_a.sql",
+        b"-- wasmigrate:migrate\nCOPY t FROM stdin WITH (FORMAT csv, HEADER);\na,b\n1,\"x\ny\"\n1,two\n\\.\n",
+    );
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("statement (line 6): COPY t FROM stdin");
 }

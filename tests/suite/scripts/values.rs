@@ -193,3 +193,42 @@ export function check() {}
     assert_eq!(values[0], values[1]);
     assert!(values[0].ends_with(" me undefined"), "{values:?}");
 }
+
+#[test]
+fn a_step_with_a_checkpoint_is_not_started_over() {
+    let place = Place::new().with_sql(
+        "0001_v.js",
+        r#"
+export function migrate(db, resume) {
+  if (resume === undefined) {
+    db.execute('CREATE TABLE v (x TEXT)');
+    db.checkpoint();
+    throw new Error('once');
+  }
+}
+export function reset(db) { db.execute('DROP TABLE v'); }
+"#,
+    );
+    place.run(&["migrate"]).ends_with(1).and_says("once");
+    for (command, flag) in [
+        ("migrate", "--restart"),
+        ("finalize", "--restart"),
+        ("migrate", "--replace"),
+    ] {
+        place
+            .run(&[command, flag])
+            .ends_with(2)
+            .and_says("0001_v was begun and is no transformation")
+            .and_says("`reset` undoes it, after which `migrate` begins anew");
+    }
+    let other = place.copy();
+    place.run(&["migrate"]).ends_with(0);
+    other.run(&["reset"]).ends_with(0);
+    other.run(&["migrate"]).ends_with(1).and_says("once");
+    // Nothing was begun.
+    Place::new()
+        .with_sql("0001_a.sql", "CREATE TABLE a (b INTEGER);")
+        .run(&["migrate", "--restart"])
+        .ends_with(2)
+        .and_says("there is nothing to start over");
+}

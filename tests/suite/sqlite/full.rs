@@ -1,6 +1,7 @@
 //! A disk that is full: one message says so, whichever of SQLite's files it is, and nothing is lost.
 
 use crate::place::{Place, Said};
+use crate::small_disk::SmallDisk;
 
 /// Steps that write more than fits into SQLite's memory, the second much more.
 fn place() -> Place {
@@ -122,4 +123,51 @@ fn a_tenant_whose_file_cannot_be_committed_is_not_told_of_like_those_that_were()
             "{tenant}"
         );
     }
+}
+
+/// The last words of a run name the state that everybody else sees after it, whether its end could be written down or not.
+#[test]
+fn a_disk_without_room_for_the_end_of_the_run_leaves_the_state_that_is_told() {
+    let place = Place::new();
+    for number in 1..=6 {
+        place.write_step(
+            &format!("000{number}_x.sql"),
+            format!(
+                "CREATE TABLE t{number} (a); INSERT INTO t{number} VALUES (randomblob(15000));"
+            )
+            .as_bytes(),
+        );
+    }
+    let at = place.path().join("small");
+    let Some(disk) = SmallDisk::mount(&at, "300k") else {
+        return;
+    };
+    let target = ["--database", "sqlite:small/app.db"];
+    let run = |arguments: &[&str]| place.run(&[arguments, &target].concat());
+    let mut unwritten = 0;
+    for filler in (16_000..80_000).step_by(8_000) {
+        for command in ["migrate", "finalize"] {
+            for file in ["app.db", "app.db-wal", "app.db-shm"] {
+                _ = std::fs::remove_file(at.join(file));
+            }
+            std::fs::write(at.join("filler"), vec![0; filler]).unwrap();
+            let said = run(&[command, "--create"]).ends_with(1);
+            let status = run(&["status", "--json"]).ends_with(0).json();
+            let state = status["state"].as_str().unwrap();
+            let told = said.stdout.lines().last().unwrap();
+            assert!(
+                told.ends_with(&format!("the state is {state}")),
+                "{command} {filler} {state}: {said:#?}"
+            );
+            if told.starts_with("interrupted") {
+                unwritten += 1;
+                assert!(
+                    said.stderr.contains("could not be written down"),
+                    "{said:#?}"
+                );
+            }
+        }
+    }
+    assert_ne!(unwritten, 0);
+    drop(disk);
 }

@@ -129,4 +129,73 @@ mod sqlite {
         place.run(&["finalize"]).ends_with(0);
         assert!(file(&place, "acme").exists());
     }
+
+    const BROKEN: &[u8] = b"INSERT INTO {schema}.nosuch VALUES (1);";
+
+    #[test]
+    fn a_tenant_that_could_not_be_added_leaves_nothing() {
+        for how in [&[][..], &["--create"]] {
+            let place = without_create(counting().with_tenants(&["acme"]));
+            place.write_step("tenants/002_v.sql", BROKEN);
+            let add = [&["tenants", "add", "beta"], how].concat();
+            place.run(&add).ends_with(1).and_says("nosuch");
+            assert!(!file(&place, "beta").exists());
+            assert!(file(&place, "acme").exists());
+            place.write_step("tenants/002_v.sql", ADD.as_bytes());
+            place.run(&["tenants", "add", "beta"]).ends_with(0);
+            assert_eq!(place.sum("beta"), "11");
+        }
+    }
+
+    #[test]
+    fn a_file_that_a_failed_run_has_begun_anew_is_not_taken_for_the_tenant_s() {
+        for (how, name, mended, sum) in [
+            ("--atomic", "tenants/002_v.sql", ADD, "11"),
+            ("--parallel=2", "tenants/000_v.sql", "SELECT 1;", "1"),
+        ] {
+            let place = without_create(counting().with_tenants(&["acme", "beta"]));
+            remove(&place, "beta");
+            place.write_step(name, BROKEN);
+            let gone = "the file of the tenant `beta` is gone";
+            place.run(&["migrate", how]).and_says(gone);
+            place
+                .run(&["migrate", how, "--create"])
+                .ends_with(1)
+                .and_says("nosuch");
+            place.run(&["migrate", how]).and_says(gone);
+            assert!(!file(&place, "beta").exists());
+            place.write_step(name, mended.as_bytes());
+            place.run(&["migrate", how, "--create"]).ends_with(0);
+            assert_eq!(place.sum("beta"), sum);
+        }
+    }
+
+    #[test]
+    fn an_empty_file_in_its_place_is_not_taken_for_the_tenant_s() {
+        let place = without_create(counting().with_tenants(&["acme", "beta"]));
+        remove(&place, "beta");
+        std::fs::write(file(&place, "beta"), "").unwrap();
+        place.write_step("tenants/002_add.sql", ADD.as_bytes());
+        for command in ["status", "plan", "migrate"] {
+            place
+                .run(&[command])
+                .and_says("the file of the tenant `beta` is another one");
+        }
+        place.run(&["migrate", "--create"]).ends_with(0);
+        assert_eq!(place.sum("beta"), "11");
+    }
+
+    #[test]
+    fn a_tenant_that_comes_back_without_its_data_is_told_so() {
+        let place = without_create(counting().with_tenants(&["acme", "beta"]));
+        remove(&place, "beta");
+        place.run(&["tenants", "remove", "beta"]).ends_with(0);
+        let said = place.run(&["tenants", "add", "beta"]).ends_with(0);
+        assert!(!said.stderr.contains("is still there"), "{said:#?}");
+        place.run(&["tenants", "remove", "beta"]).ends_with(0);
+        place
+            .run(&["tenants", "add", "beta"])
+            .ends_with(0)
+            .and_says("its data is still there");
+    }
 }

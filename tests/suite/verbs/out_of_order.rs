@@ -202,3 +202,52 @@ fn what_is_said_after_a_late_step_was_reset_can_be_done() {
         .ends_with(0)
         .and_says("the state is finalized");
 }
+
+#[test]
+fn what_is_written_down_may_leave_out_a_late_step() {
+    let goose = "CREATE TABLE goose_db_version (id INTEGER, version_id BIGINT, is_applied BOOLEAN, tstamp TIMESTAMP);
+         INSERT INTO goose_db_version VALUES (1, 0, true, '2026-01-02 03:04:05'), (2, 1, true, '2026-01-02 03:04:05'),
+         (3, 3, true, '2026-01-02 03:04:05');";
+    let rails = "CREATE TABLE schema_migrations (version VARCHAR(255) NOT NULL PRIMARY KEY);
+         INSERT INTO schema_migrations VALUES ('1'), ('3');
+         CREATE TABLE ar_internal_metadata (key VARCHAR(255) NOT NULL PRIMARY KEY, value VARCHAR(255));";
+    let gap = "`0002_b.sql` was never applied, but `0003_c` after it was";
+    let older = "`0002_b.sql` is older than the last that goose applied";
+    for (tool, history, refusal) in [("goose", goose, older), ("rails", rails, gap)] {
+        let place = Place::new()
+            .with_sql("0001_a.sql", &table("a"))
+            .with_sql("0002_b.sql", &table("b"))
+            .with_sql("0003_c.sql", &table("c"))
+            .with_data(history);
+        let import = ["import", "--from", tool];
+        place
+            .run(&import)
+            .ends_with(2)
+            .and_says(refusal)
+            .and_says("pass `--out-of-order`");
+        let way = [&import[..], &["--out-of-order"]].concat();
+        place.run(&way).ends_with(0).and_says("2 as applied");
+        place.run(&["migrate"]).ends_with(2).and_says(gap);
+        place.run(&["migrate", "--out-of-order"]).ends_with(0);
+        assert!(place.has_table("b") && !place.has_table("a"));
+    }
+}
+
+#[test]
+fn every_command_that_judges_the_order_takes_the_flag_that_it_names() {
+    let place = late();
+    place.run(&["finalize", "--out-of-order", "--to", "2"]);
+    for command in [&["verify"][..], &["baseline"]] {
+        let said = place.run(command);
+        if said.stderr.contains("--out-of-order") {
+            let way = [command, &["--out-of-order"]].concat();
+            let said = place.run(&way);
+            assert!(!said.stderr.contains("unexpected argument"), "{said:#?}");
+            assert!(!said.stderr.contains(REFUSAL), "{said:#?}");
+        }
+    }
+    late()
+        .run(&["verify", "--out-of-order"])
+        .ends_with(0)
+        .and_says("3 applied steps");
+}

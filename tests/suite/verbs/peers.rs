@@ -24,6 +24,14 @@ fn a_verb_of_another_tool_is_answered_with_ours_in_one_line() {
         ("drop", "drops no database"),
         ("db:rollback", "`wasmigrate reset --steps 1`"),
         ("migrate:latest", "`wasmigrate migrate`"),
+        ("db:migrate", "`wasmigrate migrate`"),
+        ("db:migrate:status", "`wasmigrate status`"),
+        ("db:reset", "drops no database"),
+        ("dump", "`wasmigrate schema dump`"),
+        ("db:schema:dump", "`wasmigrate schema dump`"),
+        ("diff", "`wasmigrate schema diff`"),
+        ("seed", "`seeds` in the settings names"),
+        ("db:seed", "`seeds` in the settings names"),
     ] {
         for arguments in [
             &[typed][..],

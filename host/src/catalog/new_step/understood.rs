@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::super::content::read_step_file;
+use super::super::file_name::Parts;
+use super::super::undoing::undoing;
 use super::super::{Catalog, Error, Seeds, SqlStep, StepKind, Strange, file_name};
 use crate::database::Kind;
 
@@ -28,6 +30,39 @@ const MARKS: [&str; 14] = [
 
 /// What a script has that is a step.
 const OURS: [&str; 2] = ["migrate", "transform"];
+
+/// Refuses a name of a new file of SQL by which that, or one that is there, would be taken for what undoes the other.
+pub(super) fn check_name(directory: &Path, stem: &str, seeds: &Seeds) -> Result<(), Error> {
+    let new = [stem.to_owned()];
+    for kind in Kind::ALL {
+        let catalog = match Catalog::scan(directory, kind, seeds) {
+            Err(Error::NoStep { .. }) => continue,
+            scanned => scanned?,
+        };
+        let in_files = catalog.steps.values();
+        let in_files = in_files.filter(|step| !step.file_name.contains('/'));
+        let mut others = Vec::new();
+        for step in in_files {
+            let Some(parts) = Parts::of(&step.file_name) else {
+                continue;
+            };
+            if step.kind == StepKind::Sql && undoing(&parts.stem, &new).is_some() {
+                let why = format!(
+                    "would be taken for what `{}` undoes, which would run no more: choose another name",
+                    step.file_name
+                );
+                let name = stem.to_owned();
+                return Err(Error::NewName { name, why });
+            }
+            others.push(parts.stem);
+        }
+        if let Some(why) = undoing(stem, &others) {
+            let name = stem.to_owned();
+            return Err(Error::NewName { name, why });
+        }
+    }
+    Ok(())
+}
 
 /// Refuses a directory in which a command would refuse what is there, or in which there is no step but what other tools have.
 pub(super) fn check(directory: &Path, seeds: &Seeds) -> Result<(), Error> {

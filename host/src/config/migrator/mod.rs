@@ -135,7 +135,7 @@ pub(super) fn read(
     let mut file: File =
         serde_saphyr::from_str_with_options(text, options()).map_err(|error| error.to_string())?;
     file.substitute(variable, &mut warnings);
-    Ok((file.settings()?, warnings))
+    Ok((file.settings(variable)?, warnings))
 }
 
 impl File {
@@ -174,9 +174,9 @@ impl File {
         }
     }
 
-    fn settings(self) -> Result<Table, String> {
+    fn settings(self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Table, String> {
         self.check()?;
-        let database = conninfo::url(&self.data_source)
+        let database = conninfo::url(&self.data_source, variable)
             .map_err(|why| format!("`dataSource` cannot be read: {why}"))?;
         let port = match self.port.as_deref().unwrap_or_default() {
             "" => DEFAULT_PORT,

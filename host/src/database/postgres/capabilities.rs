@@ -14,7 +14,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     reverses_unordered_rows: false,
     clock_counts_seconds: false,
     line_ends: &['\n', '\r'],
-    // `standard_conforming_strings` may be off, and a string may continue one that begins with `E`.
+    // `U&'…'`, and all of them with `standard_conforming_strings` off.
     strings_may_escape: true,
     schema_form: Form::Everything,
     columns: ColumnTypes {

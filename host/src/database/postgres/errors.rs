@@ -1,6 +1,7 @@
 //! PostgreSQL's errors, translated.
 
 use std::io;
+use std::num::NonZero;
 
 use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::message::backend::ErrorFields;
@@ -42,6 +43,7 @@ pub(super) fn translate(fields: &mut ErrorFields<'_>) -> io::Result<Error> {
             b't' => error.table = Some(value),
             b'c' => error.column = Some(value),
             b'n' => error.constraint = Some(value),
+            b'W' => error.row = row_of_copy(&value),
             _ => {}
         }
     }
@@ -50,6 +52,18 @@ pub(super) fn translate(fields: &mut ErrorFields<'_>) -> io::Result<Error> {
         error.hint = Some(OUTSIDE.to_owned());
     }
     Ok(error)
+}
+
+/// The row of a COPY that an error is about, by where the server says that it happened: `COPY name, line 2, column a: …`, in the
+/// language of its messages.
+fn row_of_copy(context: &str) -> Option<NonZero<u32>> {
+    let mut lines = context.lines();
+    let (_, at) = lines
+        .find_map(|line| line.strip_prefix("COPY "))?
+        .split_once(", ")?;
+    let number = at.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+    let end = number.find(|letter: char| !letter.is_ascii_digit());
+    number.get(..end.unwrap_or(number.len()))?.parse().ok()
 }
 
 /// What the server says besides: how much it matters, and the text.

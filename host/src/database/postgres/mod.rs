@@ -72,6 +72,7 @@ mod wire;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
@@ -103,6 +104,18 @@ impl Database for Postgres {
 
     fn is_gone(&self) -> bool {
         false
+    }
+
+    fn has_standard_strings(&self) -> bool {
+        !self.0.escapes_in_strings.load(Ordering::Relaxed)
+    }
+
+    fn makes_what_is_missing(&self) -> bool {
+        false
+    }
+
+    fn discard(&self) -> std::io::Result<()> {
+        Ok(())
     }
 
     fn kind(&self) -> Kind {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -76,6 +77,8 @@ pub(super) struct Shared {
     /// The schema whose journal was found to be nobody else's, and when.
     pub(super) trusted: Mutex<Option<(String, Instant)>>,
     pub(super) idle: Mutex<Vec<Connection>>,
+    /// Whether a connection has told that `standard_conforming_strings` is off.
+    pub(super) escapes_in_strings: AtomicBool,
 }
 
 /// What is the same for all connections to the target.
@@ -116,6 +119,7 @@ impl Postgres {
             target: Mutex::default(),
             trusted: Mutex::default(),
             idle: Mutex::default(),
+            escapes_in_strings: AtomicBool::new(false),
         })))
     }
 
@@ -184,7 +188,10 @@ impl Postgres {
             most_message,
             longest_silence: self.longest_silence(),
         };
-        reach::connect(&self.0.address, bounds, patience)
+        let connection = reach::connect(&self.0.address, bounds, patience)?;
+        let escapes = !connection.rules.standard_strings;
+        self.0.escapes_in_strings.store(escapes, Ordering::Relaxed);
+        Ok(connection)
     }
 
     /// Keeps a connection without a transaction for the next session.

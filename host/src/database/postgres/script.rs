@@ -113,7 +113,12 @@ impl PostgresSession {
                     Err(error) => {
                         // What comes before it may have failed before.
                         self.settle_scripts(&mut sent, progress)?;
-                        return Err(sent.failed(place, at, error));
+                        let (place, failed) = sent.failed(place, at, error);
+                        let failed = match piece.rows {
+                            Some(rows) => failed.in_rows(script.text, rows),
+                            None => failed,
+                        };
+                        return Err((place, failed));
                     }
                 };
                 if let Some(rows) = rows {

@@ -186,10 +186,10 @@ impl<'s> Splitter<'s> {
         };
         let rest = self.script.get(end..).unwrap_or_default();
         let line = rest.split_inclusive('\n').next().unwrap_or_default();
-        if !line.trim().is_empty() {
+        if !is_comment(line) {
             return Err(mistake(
                 end,
-                "the rows of a COPY … FROM stdin begin on the line after it",
+                "the rows of a COPY … FROM stdin begin on the line after it, and only a comment may stand before them",
             ));
         }
         let start = end + line.len();
@@ -257,6 +257,15 @@ impl<'s> Splitter<'s> {
             },
         }
     }
+}
+
+/// Whether the rest of a line holds nothing but comments, which psql passes over.
+fn is_comment(line: &str) -> bool {
+    let mut rest = line.trim();
+    while let Some((_, after)) = rest.strip_prefix("/*").and_then(|it| it.split_once("*/")) {
+        rest = after.trim_start();
+    }
+    rest.is_empty() || rest.starts_with("--")
 }
 
 /// The value that a `SET` gives to `standard_conforming_strings`.

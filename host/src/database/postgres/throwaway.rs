@@ -1,6 +1,7 @@
 //! What makes databases on a server, fills one, and drops them again: for databases that are thrown away.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use super::super::{
@@ -45,6 +46,7 @@ impl Postgres {
             target: Mutex::default(),
             trusted: Mutex::default(),
             idle: Mutex::default(),
+            escapes_in_strings: AtomicBool::default(),
         }))
     }
 

@@ -88,7 +88,10 @@ fn write_rows(connection: &Connection, table: &str, text: &mut String) -> Result
         .map_err(translate)?;
     let names: Vec<String> = columns.iter().map(|column| quote(column)).collect();
     let literals = names.iter().map(|name| {
-        format!("CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE quote({name}) END")
+        format!(
+            "CASE WHEN typeof({name}) = 'text' THEN CAST({name} AS BLOB)
+             WHEN typeof({name}) = 'real' AND {name} = 0 THEN {name} ELSE quote({name}) END"
+        )
     });
     let literals: Vec<String> = literals.collect();
     let query = format!("SELECT {} FROM {}", literals.join(", "), quote(table));
@@ -99,6 +102,9 @@ fn write_rows(connection: &Connection, table: &str, text: &mut String) -> Result
         for column in 0..names.len() {
             values.push(match row.get_ref(column).map_err(translate)? {
                 ValueRef::Blob(text) => text_literal(text),
+                // SQLite quotes it without its sign.
+                ValueRef::Real(zero) if zero.is_sign_negative() => "-0.0".to_owned(),
+                ValueRef::Real(_) => "0.0".to_owned(),
                 _ => row.get(column).map_err(translate)?,
             });
         }

@@ -234,6 +234,31 @@ impl Database for Sqlite {
         self.mode != FileMode::OrNew && !self.path.exists()
     }
 
+    fn has_standard_strings(&self) -> bool {
+        true
+    }
+
+    fn makes_what_is_missing(&self) -> bool {
+        self.mode == FileMode::OrNew
+    }
+
+    fn discard(&self) -> std::io::Result<()> {
+        if !self.is_tenant {
+            return Ok(());
+        }
+        for ending in ["-shm", "-wal", ""] {
+            let mut path = self.path.clone().into_os_string();
+            path.push(ending);
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        // Which others have, too.
+        let _ = self.path.parent().map(std::fs::remove_dir);
+        Ok(())
+    }
+
     fn kind(&self) -> Kind {
         Kind::Sqlite
     }

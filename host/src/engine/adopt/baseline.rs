@@ -33,14 +33,14 @@ pub(in crate::engine) async fn baseline(
             .await
             .is_ok_and(|why| why.is_none());
         let catalog = adoptable(engine, &scanned, &snapshot);
-        let steps = chosen(engine, &catalog, &snapshot, order.through.as_ref())?;
+        let steps = chosen(engine, &catalog, &snapshot, order)?;
         if order.dry_run || is_done(&steps, &snapshot, settles) {
             return Ok(adoption(None, &steps));
         }
     }
     let (mut session, snapshot) = take_turn(engine, &*observer, stop).await?;
     let catalog = adoptable(engine, &scanned, &snapshot);
-    let steps = chosen(engine, &catalog, &snapshot, order.through.as_ref())?;
+    let steps = chosen(engine, &catalog, &snapshot, order)?;
     if is_done(&steps, &snapshot, settles) {
         return Ok(adoption(None, &steps));
     }
@@ -175,10 +175,10 @@ fn chosen<'c>(
     engine: &Engine,
     catalog: &'c Catalog,
     snapshot: &Snapshot,
-    through: Option<&StepReference>,
+    order: &BaselineOrder,
 ) -> Result<Vec<(&'c StepFile, String)>, RunError> {
     let steps = &catalog.steps;
-    let last = match through {
+    let last = match &order.through {
         None => catalog.numbered().next_back().map(|step| step.index),
         Some(StepReference::Index(0)) if !steps.contains_key(&0) => None,
         // Nothing of it would run, or nothing of it would be written down: either may be meant.
@@ -195,7 +195,7 @@ fn chosen<'c>(
     let wanted = catalog
         .numbered()
         .filter(|step| last.is_some_and(|last| step.index <= last));
-    steps::missing(engine, catalog, snapshot, wanted)
+    steps::missing(engine, catalog, snapshot, order.out_of_order, wanted)
 }
 
 /// The index of the step that is meant.

@@ -250,7 +250,13 @@ async fn versioned(
     let places: Vec<usize> = of_the_target.clone().map(|(place, _)| place).collect();
     let steps: Vec<StepFile> = of_the_target.map(|(_, file)| file.as_step(0)).collect();
     let history = request::history(order, session).await?;
-    let matched = matching::compare(order.from, &history, &steps, &BTreeMap::new());
+    let matched = matching::compare(
+        order.from,
+        &history,
+        &steps,
+        &BTreeMap::new(),
+        order.out_of_order,
+    );
     let applied = matched.applied.into_iter();
     Ok(Findings {
         applied: applied

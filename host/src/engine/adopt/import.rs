@@ -116,7 +116,13 @@ async fn plan<'c>(
         remarks,
     } = {
         let history = request::history(order, session).await?;
-        matching::compare(order.from, &history, &files, &catalog.baselines)
+        matching::compare(
+            order.from,
+            &history,
+            &files,
+            &catalog.baselines,
+            order.out_of_order,
+        )
     };
     request::refuse(order.from, problems)?;
     let applied = applied
@@ -132,6 +138,7 @@ async fn plan<'c>(
         engine,
         catalog,
         snapshot,
+        order.out_of_order,
         matched.iter().map(|(file, _)| *file),
     )?;
     let time_of = |index| {

@@ -19,12 +19,13 @@ pub(super) struct Matched {
 }
 
 /// Compares the files, in the order in which they run here, with what the tool did. A baseline stands for what is not there any
-/// more, on a database that has all that it stands for.
+/// more, on a database that has all that it stands for. With `out_of_order`, a file may run that comes before what was applied.
 pub(super) fn compare(
     tool: Tool,
     history: &History,
     files: &[StepFile],
     baselines: &BTreeMap<u64, Baseline>,
+    out_of_order: bool,
 ) -> Matched {
     let mut matched = Matched {
         remarks: history.remarks.clone(),
@@ -106,10 +107,10 @@ pub(super) fn compare(
             file.file_name,
             tool.as_str()
         );
-        match tool.runs_older_ones() {
+        match tool.runs_older_ones() || out_of_order {
             true => matched.remarks.push(format!("{older}: it runs next")),
             false => matched.refuse(format!(
-                "{older}: give it a version of its own after that, or move it away"
+                "{older}: give it a version of its own after that, move it away, or pass `--out-of-order`"
             )),
         }
     }

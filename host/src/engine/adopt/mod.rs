@@ -63,6 +63,8 @@ pub struct BaselineOrder {
     pub reason: Option<String>,
     /// Whether only to say what would be written down.
     pub dry_run: bool,
+    /// Whether steps may be left out that come before one that is written down.
+    pub out_of_order: bool,
 }
 
 /// Whose history to take over.
@@ -77,6 +79,9 @@ pub struct ImportOrder {
     /// Whether only to say what would be written down.
     #[serde(default)]
     pub dry_run: bool,
+    /// Whether steps may be left out that come before one that is written down.
+    #[serde(default)]
+    pub out_of_order: bool,
 }
 
 /// A change of the journal alone, of which the caller finds out under the lock whether there is any.

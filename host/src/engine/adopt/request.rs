@@ -38,6 +38,7 @@ pub(super) async fn located(
     stop: &Stop,
 ) -> Result<ImportOrder, RunError> {
     let mut order = order.clone();
+    order.out_of_order |= engine.options.allowances.out_of_order;
     if order.table.is_none() {
         let mut session = engine.database.open(Access::Read, stop).await?;
         session.begin_read().await?;

@@ -12,6 +12,7 @@ pub(super) fn missing<'c>(
     engine: &Engine,
     catalog: &'c Catalog,
     snapshot: &Snapshot,
+    out_of_order: bool,
     wanted: impl Iterator<Item = &'c StepFile>,
 ) -> Result<Vec<(&'c StepFile, String)>, RunError> {
     let begun = snapshot
@@ -46,7 +47,9 @@ pub(super) fn missing<'c>(
         standing: AppliedStanding::Applied,
     });
     let applied = overview::applied(snapshot, false).chain(added);
-    let problems = catalog.compare(applied, digests, engine.options.allowances);
+    let mut allowances = engine.options.allowances;
+    allowances.out_of_order |= out_of_order;
+    let problems = catalog.compare(applied, digests, allowances);
     match problems.is_empty() {
         true => Ok(steps),
         false => Err(RunError::Files(problems)),

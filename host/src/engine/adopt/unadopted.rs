@@ -36,6 +36,7 @@ pub(in crate::engine) async fn settle(
             return Err(RunError::Refused(refusal(&found)));
         }
         let order = ImportOrder {
+            out_of_order: false,
             from: tool,
             table: None,
             dry_run: false,

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{Report, Run};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, StepFile};
 use crate::database::{Session, Stop};
 use crate::engine::acquire::{self, Acquired, Beginning, Job, Locked, Turn};
 use crate::engine::event::Observer;
 use crate::engine::extent::Plan;
+use crate::engine::loaded::Loaded;
 use crate::engine::order::Order;
 use crate::engine::state::{Command, State};
 use crate::engine::step_output::RunContext;
@@ -22,9 +23,12 @@ struct StepsJob<'e> {
     /// Those of them that are for this target, by the last look.
     catalog: Catalog,
     order: &'e Order,
+    observer: Arc<dyn Observer>,
     stop: &'e Stop,
     /// The state that the command leads to first and what it does, by the last look.
     next: Option<(State, Plan)>,
+    /// What it runs first, where that had to be loaded to know whether the target is begun at all.
+    loaded: Vec<Loaded>,
 }
 
 /// Runs a command to its end.
@@ -41,17 +45,24 @@ pub(in crate::engine) async fn run(
         scanned: &scanned,
         catalog: scanned.clone(),
         order: &order,
+        observer: Arc::clone(&observer),
         stop,
         next: None,
+        loaded: Vec::new(),
     };
     let turn = acquire::lock(engine, &mut job, &*observer, stop).await?;
+    let StepsJob {
+        catalog,
+        next,
+        loaded,
+        ..
+    } = job;
     let (Locked { session, found }, Some((first, plan))) = (match turn {
-        Turn::Nothing(found) => return Ok(nothing_done(&job.catalog, &found)),
-        Turn::Locked(locked) => (locked, job.next),
+        Turn::Nothing(found) => return Ok(nothing_done(&catalog, &found)),
+        Turn::Locked(locked) => (locked, next),
     }) else {
         return Err(RunError::Refused("there is nothing to do".to_owned()));
     };
-    let catalog = job.catalog;
     let beginning = Beginning {
         command: command.as_str(),
         phase: match (command, first) {
@@ -77,7 +88,8 @@ pub(in crate::engine) async fn run(
         tenant: None,
         is_tenancy: false,
     });
-    let run = Run::new(engine, context, lease, session, catalog, found, plan, stop);
+    let mut run = Run::new(engine, context, lease, session, catalog, found, plan, stop);
+    run.loaded_before = loaded;
     let report = run.drive(command, first).await;
     drop(presence);
     Ok(report)
@@ -113,15 +125,16 @@ impl Job for StepsJob<'_> {
             return adopt::refuse_other_list(self.engine, found, self.stop).await;
         };
         adopt::refuse_unadopted(self.engine, found, self.stop).await?;
-        let files = plan
-            .migrate
-            .iter()
-            .filter_map(|index| self.catalog.steps.get(index));
+        let files: Vec<&StepFile> = overview::pending(&self.catalog, found)
+            .filter(|step| plan.migrate.contains(&step.index))
+            .collect();
+        self.loaded.clear();
         // A refused run is written down, but makes no journal for that.
         if found.last_run.is_none() {
-            self.engine.refuse_unfit(files.clone())?;
+            let observer = &*self.observer;
+            self.loaded = self.engine.load_first(&files, observer, self.stop)?;
         }
-        self.engine.refuse_dangers_of(files)
+        self.engine.refuse_dangers_of(files.into_iter())
     }
 
     fn waits(&self) -> bool {

@@ -20,7 +20,10 @@ impl Run<'_> {
         let mut ending = Ending::of(interruption.as_ref());
         let is_over = matches!(interruption, Some(Interruption::Over(_)));
         let is_lost = interruption.is_some_and(|interruption| interruption.is_disconnected());
+        let mut abandoned = None;
         if !is_over && let Err(error) = self.write_end(&mut ending, is_lost).await {
+            // Else it is somebody else's by now.
+            abandoned = (error.kind != ErrorKind::LeaseLost).then_some(self.lease.run);
             ending = ending.unwritten(error);
         }
         drop(self.session.take());
@@ -28,7 +31,10 @@ impl Run<'_> {
         let report = Report {
             run: Some(self.lease.run),
             outcome: ending.outcome,
-            state: self.engine.state(&self.catalog, &self.stop).await,
+            state: self
+                .engine
+                .state(&self.catalog, abandoned, &self.stop)
+                .await,
             failure: ending.failure,
         };
         self.context.observer.notify(&Event::RunEnded {
@@ -41,10 +47,10 @@ impl Run<'_> {
     }
 
     async fn write_end(&mut self, ending: &mut Ending, is_lost: bool) -> Result<()> {
-        let mut is_lost = is_lost;
+        let (mut is_lost, mut is_brief) = (is_lost, false);
         let mut attempt = 1;
         loop {
-            let Err(error) = self.try_to_write_end(ending, is_lost).await else {
+            let Err(error) = self.try_to_write_end(ending, is_lost, is_brief).await else {
                 return Ok(());
             };
             let is_first = !is_lost;
@@ -57,6 +63,13 @@ impl Run<'_> {
                 ErrorKind::Unavailable | ErrorKind::Busy => {}
                 // The lease is not ours any more when the last commit came through unheard.
                 _ if is_lost && self.has_ended(ending.outcome).await => return Ok(()),
+                ErrorKind::LeaseLost => return Err(error),
+                // There may be room for less.
+                _ if !is_brief => {
+                    is_brief = true;
+                    self.unwritten.clear();
+                    continue;
+                }
                 _ => return Err(error),
             }
             let failure = Failure::from_database(error.clone());
@@ -72,7 +85,12 @@ impl Run<'_> {
         }
     }
 
-    async fn try_to_write_end(&mut self, ending: &mut Ending, is_lost: bool) -> Result<()> {
+    async fn try_to_write_end(
+        &mut self,
+        ending: &mut Ending,
+        is_lost: bool,
+        is_brief: bool,
+    ) -> Result<()> {
         if is_lost {
             self.recover().await?;
             if let Some(failure) = ending.failure.take() {
@@ -107,14 +125,13 @@ impl Run<'_> {
             }
             Ok(())
         };
-        end::write(
-            &mut **session,
-            &self.lease,
-            &*context.output,
-            ending,
-            demand,
-        )
-        .await
+        match is_brief {
+            true => end::write_briefly(&mut **session, &self.lease, ending, demand).await,
+            false => {
+                let output = &*context.output;
+                end::write(&mut **session, &self.lease, output, ending, demand).await
+            }
+        }
     }
 
     /// Whether the journal knows what was to be committed when this happened; none where it does not tell.

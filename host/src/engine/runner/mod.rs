@@ -71,6 +71,8 @@ struct Run<'e> {
     plan: Plan,
     /// The steps for which a baseline stands, with the digests of their files.
     included: Vec<(StepFile, String)>,
+    /// What was loaded before the run.
+    loaded_before: Vec<Loaded>,
     /// For finalizing, what was loaded for migrating.
     loaded: Vec<Loaded>,
     looked_for_pause_at: Instant,
@@ -104,6 +106,7 @@ impl<'e> Run<'e> {
             snapshot,
             plan,
             included: Vec::new(),
+            loaded_before: Vec::new(),
             loaded: Vec::new(),
             looked_for_pause_at: Instant::now(),
             committed_steps: Acknowledged::default(),

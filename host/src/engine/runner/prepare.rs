@@ -1,5 +1,7 @@
 //! Before anything changes: steps are loaded, checked and counted.
 
+use std::collections::BTreeMap;
+
 use super::{Interruption, Loaded, Run};
 use crate::catalog::{self, Role, StepFile, step_label};
 use crate::engine::event::Event;
@@ -45,9 +47,24 @@ impl Run<'_> {
         Ok(loaded)
     }
 
-    fn load(&self, files: &[&StepFile]) -> Result<Vec<Loaded>, Interruption> {
-        let steps = loaded::load(self.engine, files, &*self.context.observer, &self.stop)
-            .map_err(refused)?;
+    fn load(&mut self, files: &[&StepFile]) -> Result<Vec<Loaded>, Interruption> {
+        let before = std::mem::take(&mut self.loaded_before).into_iter();
+        let mut known: BTreeMap<u64, Loaded> =
+            before.map(|loaded| (loaded.step.index, loaded)).collect();
+        let rest = files.iter().copied();
+        let rest: Vec<&StepFile> = rest
+            .filter(|file| !known.contains_key(&file.index))
+            .collect();
+        let rest = loaded::load(self.engine, &rest, &*self.context.observer, &self.stop);
+        known.extend(
+            rest.map_err(refused)?
+                .into_iter()
+                .map(|loaded| (loaded.step.index, loaded)),
+        );
+        let steps: Vec<Loaded> = files
+            .iter()
+            .filter_map(|file| known.remove(&file.index))
+            .collect();
         // What was loaded now is what runs; it must be what an earlier try began with.
         let digests = self.engine.remembered_digests();
         for (step, file) in steps.iter().zip(files) {
@@ -199,7 +216,8 @@ impl Run<'_> {
             };
             files.push(file);
         }
-        let rest = self.load(&files)?;
+        let files: Vec<StepFile> = files.into_iter().cloned().collect();
+        let rest = self.load(&files.iter().collect::<Vec<_>>())?;
         self.loaded.extend(rest);
         self.loaded.sort_by_key(|loaded| loaded.step.index);
         Ok(())

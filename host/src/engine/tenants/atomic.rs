@@ -87,6 +87,7 @@ pub(super) async fn run(
         let pause = tenancy.engine.options.retries.pause(&failure, attempt);
         let Some(pause) = pause.filter(|_| !tenancy.stop.is_cancelled()) else {
             let outcome = outcome_of(&failure);
+            tenancy.discard_made().await;
             let written = async {
                 session.reconnect().await?;
                 end(

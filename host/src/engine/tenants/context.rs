@@ -33,6 +33,8 @@ pub(super) struct TenancyContext<'c> {
     pub(super) tenants: Vec<Tenant>,
     /// The tenants that the target knows to have a file of their own.
     pub(super) known: &'c BTreeSet<String>,
+    /// The tenants whose own files were not there when the run began, where a run that fails leaves none.
+    pub(super) absent: Vec<usize>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stop: &'c Stop,
     /// None in a dry run.

@@ -19,7 +19,7 @@ use super::select::{self, tenants};
 use super::snapshot::Comeback;
 use super::sources::write_new;
 use super::work::{Schedule, Work, concerned};
-use super::{ApplyError, RolloutStrategy, TenancyOptions, known, returning};
+use super::{ApplyError, RolloutStrategy, TenancyOptions, known, made, returning};
 use crate::database::{Session, Stop};
 use crate::engine::acquire::{self, Acquired, Beginning, Locked, Turn};
 use crate::engine::event::{Event, Observer};
@@ -73,6 +73,8 @@ pub(super) async fn drive(
         engine,
         options,
         request,
+        observer: Arc::clone(&observer),
+        stop,
     };
     let Locked { mut session, found } =
         match acquire::lock(engine, &mut job, &*observer, stop).await? {
@@ -117,9 +119,11 @@ pub(super) async fn drive(
     if let Some(message) = name.and_then(|name| returning::message(&snapshot, name)) {
         observer.notify(&Event::Warning { message });
     }
+    let absent = made::absent(engine, &snapshot, &tenants, only);
     let tenancy = TenancyContext {
         engine,
         options,
+        absent,
         files: &snapshot.files,
         ids: &ids,
         loaded: BTreeMap::new(),
@@ -183,6 +187,8 @@ async fn perform(
         && tenancy.runs_outside(&schedule)
     {
         ready = add::alone(&tenancy, &mut *session, name, lease).await;
+        // It is a tenant from now on, however far its files come.
+        tenancy.absent.clear();
         parallel = Some(ParallelOptions {
             workers: 1,
             canaries: &[],

@@ -1,18 +1,21 @@
 //! What a run of tenants wants of a target, for [`acquire`](crate::engine::acquire) to come to its lease.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::load::refuse_unsuited;
 use super::look;
 use super::overview;
 use super::request::{RunRequest, database};
-use super::select::{self, refuse, refuse_after_a_failed_finalize, to_migrate};
+use super::select::{self, for_new_tenants, refuse, refuse_after_a_failed_finalize, to_migrate};
 use super::snapshot::TenantSnapshot;
 use super::under_final;
 use super::work::Work;
-use super::{ApplyError, RunError, TenancyOptions};
-use crate::database::Session;
-use crate::engine::Engine;
+use super::{ApplyError, RolloutStrategy, RunError, TenancyOptions};
+use crate::catalog::StepFile;
+use crate::database::{Session, Stop};
 use crate::engine::acquire::Job;
+use crate::engine::{Engine, Observer};
 use crate::journal::{AppliedRecord, LeaseRecord, Pause};
 
 /// A request, for a target with tenants.
@@ -20,6 +23,8 @@ pub(super) struct TenantsJob<'j> {
     pub(super) engine: &'j Engine,
     pub(super) options: &'j TenancyOptions,
     pub(super) request: &'j RunRequest<'j>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) stop: &'j Stop,
 }
 
 /// What a look at the target finds.
@@ -29,6 +34,20 @@ pub(super) struct Found {
     pub(super) failed: Option<BTreeSet<String>>,
     /// What is finalized and may stand on what is to be reset.
     pub(super) finalized: Vec<AppliedRecord>,
+}
+
+impl TenantsJob<'_> {
+    /// Refuses files that cannot be run, or not in this way, before there is a target.
+    fn refuse_unloadable(&self, files: &[StepFile]) -> Result<(), RunError> {
+        let files: Vec<&StepFile> = files.iter().collect();
+        let is_one_transaction =
+            self.request.new_tenant.is_none() && self.request.strategy == RolloutStrategy::Atomic;
+        for step in &self.engine.load_first(&files, &*self.observer, self.stop)? {
+            let suited = refuse_unsuited(step, is_one_transaction);
+            suited.map_err(|failure| RunError::Step(Box::new(failure)))?;
+        }
+        Ok(())
+    }
 }
 
 impl Job for TenantsJob<'_> {
@@ -82,8 +101,19 @@ impl Job for TenantsJob<'_> {
         if migrates && let Some(problem) = overview::order_problem(self.engine, &found.snapshot) {
             return Err(RunError::Files(vec![problem]).into());
         }
-        if migrates && self.request.new_tenant.is_none() {
-            let files = to_migrate(&found.snapshot, self.request.work, &self.request.extent)?;
+        if !migrates {
+            return Ok(());
+        }
+        let (work, extent) = (self.request.work, &self.request.extent);
+        let files = match self.request.new_tenant {
+            Some(_) => for_new_tenants(&found.snapshot),
+            None => to_migrate(&found.snapshot, work, extent)?,
+        };
+        // A refused run is written down, but makes no journal for that.
+        if found.snapshot.last_run.is_none() {
+            self.refuse_unloadable(&files)?;
+        }
+        if self.request.new_tenant.is_none() {
             self.engine.refuse_unfit(files.iter())?;
             self.engine.refuse_dangers_of(files.iter())?;
         }

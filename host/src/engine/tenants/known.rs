@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::context::TenancyContext;
 use super::gone::kind_in_history;
+use super::tenant_database::open_tenant;
 use super::{RunError, SourceKind};
 use crate::database::{Error, ErrorKind, Session};
 use crate::engine::Engine;
@@ -30,6 +31,30 @@ pub(super) fn refuse_gone(engine: &Engine, tenant: &str) -> Result<(), RunError>
     };
     let message = format!(
         "{}: the file of the tenant `{tenant}` is gone, and was there before: put it back, or pass `--create` to begin a new one",
+        database.name()
+    );
+    Err(Error::new(ErrorKind::Unavailable, message).into())
+}
+
+/// Refuses a file in the place of a tenant's that has no journal: the tenant's own had one from the beginning.
+pub(super) async fn refuse_another(engine: &Engine, tenant: &str) -> Result<(), RunError> {
+    let Some(database) = engine.database.tenant(tenant) else {
+        return Ok(());
+    };
+    if database.makes_what_is_missing() || database.is_gone() {
+        return Ok(());
+    }
+    let Some(mut own) = open_tenant(engine, tenant).await? else {
+        return Ok(());
+    };
+    let has_journal = journal::has_tenants(&mut *own).await?;
+    own.rollback().await?;
+    if has_journal {
+        return Ok(());
+    }
+    let message = format!(
+        "{}: the file of the tenant `{tenant}` is another one, in which there is nothing of its history: put its file back, or pass \
+         `--create` to run all files in this one",
         database.name()
     );
     Err(Error::new(ErrorKind::Unavailable, message).into())

@@ -7,6 +7,7 @@ use super::context::{TenancyContext, refuse_outside};
 use super::work::{Schedule, concerned};
 use super::{Source, sources};
 use crate::engine::failure::{Blame, Failure};
+use crate::engine::loaded::Loaded;
 use crate::engine::program::Program;
 use crate::engine::{RunError, irreversible, loaded};
 use crate::journal::Phase;
@@ -48,29 +49,34 @@ pub(super) fn load(
     let steps: Vec<_> = steps.iter().collect();
     let mut loaded = loaded::load(tenancy.engine, &steps, &*tenancy.observer, tenancy.stop)?;
     for (place, step) in places.iter().zip(&mut loaded) {
-        if migrated.contains(place)
-            && let Some(failure) = step.refusal.take()
-        {
+        let migrates = migrated.contains(place);
+        if migrates && let Some(failure) = step.refusal.take() {
             return Err(failure);
         }
-        let label = &step.step.label;
-        if is_one_transaction && step.is_outside() && migrated.contains(place) {
-            return Err(refuse_outside(step).of(label, Phase::Prepare));
-        }
-        if let Program::Transformation(_) = &step.program {
-            return Err(Failure::new(
-                "refused",
-                Blame::Operator,
-                format!(
-                    "`{}` is a component of the world `transform`, which works in transactions of its own: runs for tenants take files \
-                     of SQL and components of the world `step`",
-                    step.step.name
-                ),
-            )
-            .of(label, Phase::Prepare));
-        }
+        refuse_unsuited(step, is_one_transaction && migrates)?;
     }
     tenancy.loaded = places.into_iter().zip(loaded).collect();
+    Ok(())
+}
+
+/// Refuses a file that can be in no run of tenants, or in none that is one transaction.
+pub(super) fn refuse_unsuited(step: &Loaded, is_one_transaction: bool) -> Result<(), Failure> {
+    let label = &step.step.label;
+    if is_one_transaction && step.is_outside() {
+        return Err(refuse_outside(step).of(label, Phase::Prepare));
+    }
+    if let Program::Transformation(_) = &step.program {
+        return Err(Failure::new(
+            "refused",
+            Blame::Operator,
+            format!(
+                "`{}` is a component of the world `transform`, which works in transactions of its own: runs for tenants take files \
+                 of SQL and components of the world `step`",
+                step.step.name
+            ),
+        )
+        .of(label, Phase::Prepare));
+    }
     Ok(())
 }
 

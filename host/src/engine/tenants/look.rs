@@ -294,6 +294,9 @@ async fn read_files(
             known::refuse_gone(engine, &tenant)?;
         }
         let own = read_tenant(engine, &tenant, snapshot.last_reset).await?;
+        if is_known && own.0.is_empty() {
+            known::refuse_another(engine, &tenant).await?;
+        }
         if own.1 > 0 && !is_known {
             snapshot.unknown.push(tenant.clone());
         }

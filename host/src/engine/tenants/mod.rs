@@ -23,6 +23,7 @@ mod known;
 mod list;
 mod load;
 mod look;
+mod made;
 mod name;
 mod open_database;
 mod outside;

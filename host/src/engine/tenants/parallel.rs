@@ -103,6 +103,9 @@ pub(super) async fn run(
             );
         }
     }
+    if outcome != Outcome::Done {
+        tenancy.discard_made().await;
+    }
     let (outcome, failure) = target.end_run(outcome, failure).await;
     match (failed, failure) {
         (_, None) => Ok(()),

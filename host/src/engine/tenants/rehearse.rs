@@ -93,6 +93,7 @@ pub(super) async fn rehearse(
         select::refuse_ahead(&snapshot, &schedule, work)?;
     }
     let mut tenancy = TenancyContext {
+        absent: Vec::new(),
         engine,
         options,
         files: &snapshot.files,

@@ -115,13 +115,13 @@ async fn read_file(
         refuse_file(engine, tenant, file.name(), manner).await?;
     }
     snapshot.last_applied = snapshot.last_applied.max(last);
-    note(snapshot, rows);
     if was_one {
-        snapshot.comeback = match has_journal {
-            true => Comeback::WithData,
-            false => Comeback::Empty,
+        snapshot.comeback = match rows.is_empty() {
+            true => Comeback::Empty,
+            false => Comeback::WithData,
         };
     }
+    note(snapshot, rows);
     Ok(())
 }
 

@@ -30,6 +30,15 @@ pub(super) fn to_migrate(
     Ok(files.map(|file| file.source.as_step(file.index)).collect())
 }
 
+/// The files that a new tenant begins with.
+pub(super) fn for_new_tenants(snapshot: &TenantSnapshot) -> Vec<StepFile> {
+    let files = snapshot.files.iter();
+    let for_tenants = files.filter(|file| file.kind().is_for_tenants());
+    for_tenants
+        .map(|file| file.source.as_step(file.index))
+        .collect()
+}
+
 /// What a request has to do: of a parallel run, for the tenants that are wanted.
 pub(super) fn schedule(
     snapshot: &TenantSnapshot,
