@@ -222,6 +222,7 @@ impl Pipeline {
     pub(super) fn give_up(&mut self, connection: &mut Connection) {
         self.asked.clear();
         connection.wire.outgoing.clear();
+        connection.prepared.forget_unsent();
     }
 
     /// Sends everything and reads all answers; `on` takes those that somebody waits for, with their number among these.
@@ -235,6 +236,7 @@ impl Pipeline {
     ) -> std::result::Result<(), Trouble> {
         frontend::sync(&mut connection.wire.outgoing);
         connection.wire.ask();
+        connection.prepared.are_sent();
         self.awaited = 0;
         let mut trouble = None;
         let settled = self.read_answers(connection, look, on, &mut trouble);

@@ -23,12 +23,16 @@ pub(super) const UNKNOWN: &str = "26000";
 
 /// The names of the statements that one process of the server keeps, by their text.
 #[derive(Default)]
-pub(super) struct PreparedStatements(HashMap<String, String>);
+pub(super) struct PreparedStatements {
+    names: HashMap<String, String>,
+    /// The texts of those that the server was not told of yet.
+    unsent: Vec<String>,
+}
 
 impl PreparedStatements {
     /// The name by which the server knows the statement, when it does.
     pub(super) fn name(&self, statement: &str) -> Option<&str> {
-        self.0.get(statement).map(String::as_str)
+        self.names.get(statement).map(String::as_str)
     }
 
     /// Takes note that the server is about to prepare the statement; returns the name for it. A name tells what it stands
@@ -39,25 +43,38 @@ impl PreparedStatements {
             // Growing a string does not fail.
             let _ = write!(name, "{byte:02x}");
         }
-        self.0.insert(statement.to_owned(), name.clone());
+        self.names.insert(statement.to_owned(), name.clone());
+        self.unsent.push(statement.to_owned());
         name
     }
 
     /// The names of all of them, as an array in text, and how many they are.
     pub(super) fn names(&self) -> (String, i64) {
-        let names: Vec<&str> = self.0.values().map(String::as_str).collect();
+        let names: Vec<&str> = self.names.values().map(String::as_str).collect();
         let count = i64::try_from(names.len()).unwrap_or_default();
         (format!("{{{}}}", names.join(",")), count)
     }
 
     /// Whether no more should be kept.
     pub(super) fn is_full(&self) -> bool {
-        self.0.len() >= MOST
+        self.names.len() >= MOST
     }
 
     /// Forgets all of them, because nobody knows any more which of them the server has; returns their names.
     pub(super) fn forget(&mut self) -> impl Iterator<Item = String> {
-        std::mem::take(&mut self.0).into_values()
+        std::mem::take(self).names.into_values()
+    }
+
+    /// Takes note that the server is told of all of them.
+    pub(super) fn are_sent(&mut self) {
+        self.unsent.clear();
+    }
+
+    /// Forgets those that the server will not be told of.
+    pub(super) fn forget_unsent(&mut self) {
+        for statement in self.unsent.drain(..) {
+            self.names.remove(&statement);
+        }
     }
 }
 
