@@ -242,6 +242,17 @@ const IS_OURS: &str = "CASE WHEN age(xmin) > 0 THEN false
 pub(super) const OF_THE_SERVER: &str =
     "'{pg_db_role_setting,pg_authid,pg_auth_members,pg_database,pg_tablespace}'::regclass[]";
 
+/// A query for the catalogs of the whole server that the open transaction has changed.
+pub(super) fn changed_on_server() -> String {
+    format!(
+        "SELECT relation::regclass::text FROM pg_lock_status()
+         WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareLock'
+         AND relation = ANY ({OF_THE_SERVER})
+         UNION ALL SELECT 'pg_database' FROM pg_database WHERE {IS_OURS}
+         UNION ALL SELECT 'pg_tablespace' FROM pg_tablespace WHERE {IS_OURS}"
+    )
+}
+
 /// A statement that fails when the transaction is not the one that its parameter names, or has touched a journal, or what
 /// belongs to the whole server. (`GRANT` on a database keeps no lock until the commit, so that its row is looked at.)
 ///
