@@ -25,7 +25,9 @@ pub(super) fn catalog(home: &Home) -> String {
         Some(schema) => format!(
             "(SELECT string_agg(defaults.xmin::text, ',' ORDER BY defaults.xmin::text)
                 FROM pg_default_acl AS defaults JOIN pg_namespace ON pg_namespace.oid = defaclnamespace WHERE nspname = {name}),
-             (SELECT xmin::text FROM pg_namespace WHERE nspname = {name})",
+             (SELECT xmin::text FROM pg_namespace WHERE nspname = {name}),
+             (SELECT string_agg(part.xmin::text, ',' ORDER BY part.xmin::text) FROM pg_depend AS part JOIN pg_namespace
+                ON pg_namespace.oid = objid WHERE classid = 'pg_namespace'::regclass AND nspname = {name})",
             name = quote_text(schema)
         ),
     };
