@@ -18,7 +18,7 @@ fn of_journal(home: &Home) -> String {
     let (schema, is_apart) = (&home.journal, home.apart().is_some());
     format!(
         "WITH {TRUSTED}, space AS (
-             SELECT oid, nspname, nspowner FROM pg_namespace WHERE oid = to_regnamespace({schema})
+             SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE oid = to_regnamespace({schema})
          ), relation AS (
              SELECT oid, relname, relowner, relkind, relacl, reltype, relforcerowsecurity FROM pg_class WHERE {relations}
          ), hung AS MATERIALIZED (
@@ -58,7 +58,12 @@ fn of_journal(home: &Home) -> String {
                  string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, ', ')
              FROM foreign_right WHERE grantee NOT IN (SELECT role FROM trusted) AND EXISTS (SELECT FROM writer)
              HAVING count(*) > 0
-             UNION ALL SELECT 6, kind, name, extname, quote_ident(extname)
+             UNION ALL SELECT 6, 'create', min(nspname::text)::name, min(nspname::text)::name,
+                 string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, ', ')
+             FROM space, aclexplode(nspacl) AS entry WHERE {is_apart} AND privilege_type = 'CREATE'
+             AND grantee NOT IN (SELECT role FROM trusted) AND EXISTS (SELECT FROM writer)
+             HAVING count(*) > 0
+             UNION ALL SELECT 7, kind, name, extname, quote_ident(extname)
              FROM part JOIN pg_extension ON pg_extension.oid = extension
          ) AS objection ORDER BY rank, name LIMIT 1",
         relations = is_of_journal(schema),
@@ -78,7 +83,9 @@ pub(super) fn is_plainly_own(home: &Home) -> String {
     let space = match home.apart() {
         None => "",
         Some(_) => {
-            "AND (SELECT true FROM pg_depend WHERE classid = 'pg_namespace'::regclass AND objid = pg_namespace.oid LIMIT 1) IS NULL"
+            "AND (nspacl IS NULL OR (
+                 SELECT true FROM aclexplode(nspacl) WHERE grantee <> nspowner AND privilege_type = 'CREATE' LIMIT 1) IS NULL)
+             AND (SELECT true FROM pg_depend WHERE classid = 'pg_namespace'::regclass AND objid = pg_namespace.oid LIMIT 1) IS NULL"
         }
     };
     format!(
@@ -126,6 +133,23 @@ pub(super) fn protect(schema: &str) -> String {
              EXECUTE format('REVOKE %s ON %s FROM %s', given.privilege_type, given.relation, given.grantee);
          END LOOP; END $wasmigrate$",
         is_of_journal(schema)
+    )
+}
+
+/// What takes the right to make tables in the journal's schema away from others, to whom default privileges have given it. Asked
+/// in the transaction that makes the schema.
+pub(super) fn protect_schema(schema: &str) -> String {
+    format!(
+        "DO $wasmigrate$ DECLARE given record; BEGIN
+         FOR given IN
+             SELECT pg_namespace.oid::regnamespace AS space, privilege_type,
+                 CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS grantee
+             FROM pg_namespace, aclexplode(nspacl) AS entry
+             WHERE pg_namespace.oid = to_regnamespace({}) AND grantee <> nspowner AND privilege_type <> 'USAGE'
+         LOOP
+             EXECUTE format('REVOKE %s ON SCHEMA %s FROM %s', given.privilege_type, given.space, given.grantee);
+         END LOOP; END $wasmigrate$",
+        quote_text(schema)
     )
 }
 
@@ -184,6 +208,10 @@ fn objection(schema: &str, kind: &str, name: &str, owner: &str, more: &str) -> S
         "harm" => format!(
             "the table {schema}.{name} of the journal, which belongs to {owner}, has {more}, which is not the host's and could run \
              in the name of this connection's role: look at who made it, and drop it"
+        ),
+        "create" => format!(
+            "others than the owner of the schema {schema} may make tables in it, which could be taken for the journal's: `REVOKE CREATE \
+             ON SCHEMA {schema} FROM {more}` (USAGE is no harm)"
         ),
         "part" => format!(
             "{schema}.{name} of the journal is a part of the extension {more}, so that a backup leaves it out, and whoever drops the \

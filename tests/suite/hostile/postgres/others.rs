@@ -239,6 +239,11 @@ fn what_becomes_of_the_journal_is_no_affair_of_others() {
             "ALTER EXTENSION pg_trgm DROP SCHEMA wasmigrate",
             "the schema wasmigrate of the journal is a part of the extension pg_trgm",
         ),
+        (
+            "GRANT ALL ON SCHEMA wasmigrate TO PUBLIC",
+            "REVOKE CREATE ON SCHEMA wasmigrate FROM PUBLIC",
+            "REVOKE CREATE ON SCHEMA wasmigrate FROM PUBLIC",
+        ),
     ] {
         owner.run(change);
         for command in ["status", "migrate"] {
@@ -280,5 +285,19 @@ fn default_rights_are_taken_from_the_journals_tables() {
     let rights = "SELECT DISTINCT privilege_type FROM pg_class, aclexplode(relacl)
                   WHERE relname LIKE 'wasmigrate\\_%' AND grantee = 0";
     assert_eq!(guest.place.texts(rights), ["SELECT"]);
+    guest.place.run(&["finalize"]).ends_with(0);
+}
+
+#[test]
+fn default_rights_are_taken_from_the_journals_schema() {
+    let guest = Guest::called("makes");
+    guest
+        .place
+        .connect()
+        .run("ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO PUBLIC");
+    guest.place.run(&["migrate"]).ends_with(0);
+    let rights = "SELECT DISTINCT privilege_type FROM pg_namespace, aclexplode(nspacl)
+                  WHERE nspname = 'wasmigrate' AND grantee = 0";
+    assert_eq!(guest.place.texts(rights), ["USAGE"]);
     guest.place.run(&["finalize"]).ends_with(0);
 }
