@@ -8,6 +8,7 @@
 
 mod annotation;
 mod baseline;
+mod below;
 mod comment;
 mod content;
 mod digest;
