@@ -137,7 +137,7 @@ impl Introspection for PostgresSession {
     }
 
     async fn journal_catalog(&mut self) -> Result<String> {
-        let query = catalog::catalog(&self.target.home);
+        let query = catalog::catalog(&self.target.home, self.target.is_superuser);
         let session: &mut dyn Session = self;
         let rows = session.rows(&query, &[]).await?;
         let cell = rows.first().and_then(|row| row.first()?.as_text());
