@@ -5,12 +5,19 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::input;
+
 /// The bit of a directory in which nobody removes or renames what is not his own, such as `/tmp`.
 const STICKY: u32 = 0o1000;
 
 /// The user in whose name this process works.
 fn user() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// The group in whose name this process works.
+fn group() -> u32 {
+    rustix::process::getegid().as_raw()
 }
 
 /// Makes a directory that only this user may enter, with what is missing above it.
@@ -46,9 +53,15 @@ pub(crate) fn check(directory: &Path) -> io::Result<PathBuf> {
         let is_volume = above.parent().is_some_and(|parent| {
             fs::metadata(parent).is_ok_and(|parent| parent.dev() != its.dev())
         });
-        if mode & 0o002 != 0 && mode & STICKY == 0 && !is_volume {
+        let is_of_others = its.gid() != group();
+        let who = match mode & 0o022 {
+            0o020 if is_of_others => "its group",
+            0o002 | 0o022 => "everybody",
+            _ => continue,
+        };
+        if mode & STICKY == 0 && !is_volume {
             return Err(refused(format!(
-                "`{}` can be written by everybody (mode {:o}), who could put another directory in the place of the cache: name \
+                "`{}` can be written by {who} (mode {:o}), who could put another directory in the place of the cache: name \
                  another one with `--cache`",
                 above.display(),
                 mode & 0o7777
@@ -56,6 +69,19 @@ pub(crate) fn check(directory: &Path) -> io::Result<PathBuf> {
         }
     }
     Ok(directory)
+}
+
+/// The bytes of a file in a directory that was checked, when the file itself is this user's, and nobody else may read or write it.
+pub(crate) fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let its = fs::metadata(file)?;
+    if !is_own(&its) || its.permissions().mode() & 0o077 != 0 {
+        return Err(refused(format!(
+            "`{}` belongs to another user or is open to others (mode {:o}): remove it, and another one is made",
+            file.display(),
+            its.permissions().mode() & 0o777
+        )));
+    }
+    input::read(file)
 }
 
 /// Whether a file is this user's.

@@ -376,6 +376,51 @@ fn what_belongs_to_the_steps_is_no_link_to_elsewhere_and_no_pipe() {
         .ends_with(0);
 }
 
+/// Nor does anything go where a link leads.
+#[test]
+fn nothing_is_written_where_a_link_leads_out_of_the_directory() {
+    let place = Place::new().with_sql(
+        "0001_a.sql",
+        "-- wasmigrate:migrate
+CREATE TABLE a (id INTEGER PRIMARY KEY, b INTEGER);
+-- wasmigrate:reset
+DROP TABLE a;
+",
+    );
+    // Fails with rows that are generated.
+    place.write_step(
+        "0002_fail.sql",
+        b"-- wasmigrate:migrate
+CREATE TABLE c (id INTEGER PRIMARY KEY, d INTEGER NOT NULL);
+INSERT INTO c SELECT id, b FROM a;
+-- wasmigrate:reset
+DROP TABLE c;
+",
+    );
+    let outside = place.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::create_dir(place.step("fixtures")).unwrap();
+    symlink(&outside, place.step("fixtures/0002_fail")).unwrap();
+    place
+        .run(&["test", "2", "--on", "sqlite"])
+        .ends_with(2)
+        .and_says("it is a link to a place outside of");
+    symlink(&outside, place.step("lib")).unwrap();
+    place
+        .run(&["new", "--js", "script"])
+        .ends_with(2)
+        .and_says("it is a link to a place outside of");
+    symlink(&outside, place.path().join(".github")).unwrap();
+    let new = place.path().join("new");
+    std::fs::create_dir(&new).unwrap();
+    symlink(&outside, new.join(".github")).unwrap();
+    let mut init = place.command(&["init", "--ci", "github"]);
+    let said = crate::place::Said::from(init.current_dir(&new).output().unwrap());
+    said.ends_with(2)
+        .and_says("it is a link to a place outside of");
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+}
+
 #[test]
 fn settings_and_secrets_are_files_with_an_end() {
     let place = Place::new().with_sql("0001_a.sql", "CREATE TABLE a (id INTEGER);");

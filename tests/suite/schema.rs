@@ -128,6 +128,25 @@ fn nothing_else_is_written_over() {
     let real = std::fs::metadata(path("docs/real.sql")).unwrap();
     assert!(real.len() > 0);
     assert_eq!(real.permissions().mode() & 0o777, 0o600);
+    // Not out of its directory, nor is one that lies where the text is first written.
+    std::fs::write(path("precious"), "precious").unwrap();
+    let plant = |link: &str, name: &str| std::os::unix::fs::symlink(link, path(name)).unwrap();
+    plant("../precious", "docs/out.sql");
+    plant("../precious", "docs/.kept.sql.new");
+    place
+        .run(&["schema", "dump", "--output", "docs/out.sql"])
+        .ends_with(2)
+        .and_says("it is a link to a file outside of its directory");
+    place
+        .run(&["schema", "dump", "--output", "docs/kept.sql"])
+        .ends_with(0);
+    let report = ["test", "--on", "sqlite", "--junit", "docs/out.sql"];
+    place
+        .run(&report)
+        .ends_with(2)
+        .and_says("it is a link to a file outside of its directory");
+    let precious = std::fs::read_to_string(path("precious")).unwrap();
+    assert_eq!(precious, "precious");
     // What is no file stays what it is.
     std::os::unix::fs::symlink("/dev/null", path("null")).unwrap();
     place

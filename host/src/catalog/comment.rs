@@ -20,8 +20,8 @@ pub(super) struct Comment<'t> {
 pub(super) struct Scan<'t> {
     /// Comments in `/*` and `*/`, and those that follow something on their line.
     pub(super) inner: Vec<Comment<'t>>,
-    /// The line on which the first statement begins.
-    pub(super) first_statement: Option<usize>,
+    /// The lines on which there is something of a statement.
+    pub(super) statements: Vec<usize>,
     /// The lines that begin inside a string or a quoted name, or are rows of a `COPY`.
     data: Vec<RangeInclusive<usize>>,
     /// The first line from which on the database may read strings otherwise.
@@ -45,6 +45,8 @@ pub(super) fn scan(text: &str) -> Scan<'_> {
     let mut begins_line = true;
     let mut before = ' ';
     let mut rest = text;
+    // Where the last name in brackets ends: what else begins within it is looked at together with it.
+    let mut brackets_end = 0;
     // The words of the statement so far, without what is quoted.
     let mut statement = String::new();
     while let Some(first) = rest.chars().next() {
@@ -78,7 +80,7 @@ pub(super) fn scan(text: &str) -> Scan<'_> {
             }
             _ => {
                 if !first.is_whitespace() && first != ';' && first != '\u{feff}' {
-                    scan.first_statement.get_or_insert(line);
+                    scan.add_statement(line);
                 }
                 let end = match first {
                     '\'' => {
@@ -118,8 +120,13 @@ pub(super) fn scan(text: &str) -> Scan<'_> {
                         })
                     }
                     None => {
-                        if first == '[' && has_odd_quotes(rest) {
-                            scan.uncertain.get_or_insert(line);
+                        let at = text.len() - rest.len();
+                        if first == '[' && at >= brackets_end {
+                            let length = rest.find(']').unwrap_or(rest.len());
+                            brackets_end = at + length;
+                            if has_odd_quotes(rest.get(..length).unwrap_or_default()) {
+                                scan.uncertain.get_or_insert(line);
+                            }
                         }
                         first.len_utf8()
                     }
@@ -158,12 +165,27 @@ pub(super) fn scan(text: &str) -> Scan<'_> {
 impl<'t> Scan<'t> {
     /// What a line is a part of.
     pub(super) fn place(&self, line: usize) -> Place {
-        let is_data = self.data.iter().any(|lines| lines.contains(&line));
+        let next = self.data.partition_point(|lines| *lines.end() < line);
+        let is_data = self
+            .data
+            .get(next)
+            .is_some_and(|lines| lines.contains(&line));
         match is_data {
             // Where strings begin and end is not known from there on, in either direction.
             true if self.uncertain.is_some_and(|from| from < line) => Place::Unclear,
             true => Place::Data,
             false => Place::Sql,
+        }
+    }
+
+    /// The line on which the first statement begins.
+    pub(super) fn first_statement(&self) -> Option<usize> {
+        self.statements.first().copied()
+    }
+
+    fn add_statement(&mut self, line: usize) {
+        if self.statements.last() != Some(&line) {
+            self.statements.push(line);
         }
     }
 
@@ -224,9 +246,7 @@ fn copied_rows(statement: &str, text: &str) -> Option<usize> {
 }
 
 /// Whether a name in brackets, as SQLite knows them, has quotes in it that end nowhere.
-fn has_odd_quotes(text: &str) -> bool {
-    let end = text.find(']').unwrap_or(text.len());
-    let name = text.get(..end).unwrap_or_default();
+fn has_odd_quotes(name: &str) -> bool {
     ['\'', '"', '`']
         .iter()
         .any(|quote| name.matches(*quote).count() % 2 == 1)
@@ -327,9 +347,9 @@ mod tests {
     #[test]
     fn the_first_statement_is_behind_the_comments() {
         assert_eq!(
-            scan("-- a\n/* b\n */\n;\nSELECT 1").first_statement,
+            scan("-- a\n/* b\n */\n;\nSELECT 1").first_statement(),
             Some(5)
         );
-        assert_eq!(scan("-- a\n/* b */").first_statement, None);
+        assert_eq!(scan("-- a\n/* b */").first_statement(), None);
     }
 }

@@ -38,6 +38,32 @@ pub fn check_inside(directory: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
+/// Refuses a directory that links lead out of the one in which it is to be, before something is written there. It need not be
+/// there yet.
+pub fn check_directory_inside(directory: &Path, inner: &Path) -> io::Result<()> {
+    let directory = match directory.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => directory,
+    };
+    let there = inner
+        .ancestors()
+        .find(|part| part.symlink_metadata().is_ok());
+    let is_inside = match there {
+        Some(there) => fs::canonicalize(there)?.starts_with(fs::canonicalize(directory)?),
+        None => true,
+    };
+    match is_inside || there.is_some_and(|there| directory.starts_with(there)) {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!(
+                "it is a link to a place outside of `{}`, which is not followed",
+                directory.display()
+            ),
+        )),
+    }
+}
+
 /// The text of what belongs to the steps of a directory, in which it stands.
 pub fn read_text_inside(directory: &Path, path: &Path) -> io::Result<String> {
     check_inside(directory, path)?;

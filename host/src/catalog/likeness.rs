@@ -3,8 +3,8 @@
 //!
 //! Remarks are to stay remarks: so a line counts only with a statement after it, and a heading only right before one.
 
-use super::annotation::{Annotation, Part, annotation};
-use super::comment;
+use super::annotation::Part;
+use super::below::Below;
 
 /// Words for the part that undoes.
 const UNDO: [&str; 16] = [
@@ -119,17 +119,22 @@ struct Likeness {
     is_heading: bool,
 }
 
-/// Why a comment line is refused that is no line of a tool; none when it may stay. `below` is what comes after it, and `inside`
-/// the part in which it stands.
-pub(super) fn objection(line: &str, below: &str, inside: Option<Part>) -> Option<String> {
+/// Why a comment line with this number is refused that is no line of a tool; none when it may stay. `inside` is the part in which
+/// it stands.
+pub(super) fn objection(
+    line: &str,
+    below: &Below<'_>,
+    number: usize,
+    inside: Option<Part>,
+) -> Option<String> {
     let comment = line.trim().strip_prefix("--")?;
     let likeness = likeness(comment)?;
     if inside.is_some_and(|inside| likeness.part == Some(inside)) {
         return None;
     }
     let counts = match likeness.is_heading {
-        true => is_right_before_statement(below),
-        false => has_statement(below),
+        true => below.is_right_before_statement(number),
+        false => below.has_statement(number),
     };
     let mark = likeness.part.map_or("migrate", Part::as_str);
     counts.then(|| match likeness.part {
@@ -144,18 +149,15 @@ pub(super) fn objection(line: &str, below: &str, inside: Option<Part>) -> Option
 }
 
 /// The same of a comment of another form, on a line of the text: in `/*` and `*/` alone on it, or after a statement.
-pub(super) fn of_inner(text: &str, line: usize, comment: &str) -> Option<String> {
-    let mut lines = text.split_inclusive('\n');
-    let before: usize = lines.by_ref().take(line - 1).map(str::len).sum();
-    let here = lines.next().unwrap_or_default();
-    let is_alone = here.trim().starts_with("/*") && here.trim().ends_with("*/");
+pub(super) fn of_inner(below: &Below<'_>, line: usize, comment: &str) -> Option<String> {
+    let here = below.line(line).trim();
+    let is_alone = here.starts_with("/*") && here.ends_with("*/");
     // A word after a statement says something of that.
     if comment.contains('\n') || !(is_alone || comment.contains(':')) {
         return None;
     }
-    let below = text.get(before + here.len()..).unwrap_or_default();
     let comment = comment.trim_matches(|letter: char| letter.is_whitespace() || letter == '*');
-    objection(&format!("--{comment}"), below, None)
+    objection(&format!("--{comment}"), below, line, None)
 }
 
 fn likeness(comment: &str) -> Option<Likeness> {
@@ -289,34 +291,15 @@ fn is_nearly_ours(word: &str) -> bool {
     word.starts_with('w') && word != OURS && strsim::osa_distance(OURS, word) <= 3
 }
 
-/// Whether there is a statement before the next section.
-fn has_statement(below: &str) -> bool {
-    let begins = |line: &str| {
-        matches!(
-            annotation(line),
-            Some(Annotation::Section { .. } | Annotation::Divider(_))
-        )
-    };
-    let part: String = below
-        .split_inclusive('\n')
-        .take_while(|line| !begins(line))
-        .collect();
-    comment::scan(&part).first_statement.is_some()
-}
-
-/// Whether a statement is what says anything next.
-fn is_right_before_statement(below: &str) -> bool {
-    let says_nothing = |line: &str| !line.contains(char::is_alphanumeric);
-    let statement = comment::scan(below).first_statement;
-    statement.is_some_and(|line| below.lines().take(line - 1).all(says_nothing))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::comment;
     use super::*;
 
     fn is_refused(comment: &str, below: &str) -> bool {
-        objection(&format!("{comment}\n"), below, None).is_some()
+        let text = format!("{comment}\n{below}");
+        let below = Below::of(&text, &comment::scan(&text));
+        objection(comment, &below, 1, None).is_some()
     }
 
     #[test]
@@ -420,8 +403,10 @@ mod tests {
             "\n-- wasmigrate:reset\nDROP TABLE a;\n"
         ));
         assert!(is_refused("-- reset", "-- the table\nDROP TABLE a;\n"));
-        let inner =
-            |line: &str, comment| of_inner(&format!("\n{line}\nDROP TABLE a;\n"), 2, comment);
+        let inner = |line: &str, comment| {
+            let text = format!("\n{line}\nDROP TABLE a;\n");
+            of_inner(&Below::of(&text, &comment::scan(&text)), 2, comment)
+        };
         assert!(inner("/* reset */", " reset ").is_some());
         assert!(inner("SELECT 1; -- migrate:reset", " migrate:reset").is_some());
         assert!(inner("UPDATE a SET b = 0; -- reset", " reset").is_none());

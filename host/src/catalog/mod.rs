@@ -8,6 +8,7 @@
 
 mod annotation;
 mod baseline;
+mod below;
 mod comment;
 mod content;
 mod digest;
@@ -52,7 +53,7 @@ pub use content::{hexadecimal, read_step_file, sha256};
 pub use digest::Digests;
 pub use error::{Error, Strange};
 pub(crate) use file_name::diesels_version;
-pub use inside::{check_inside, read_text_inside};
+pub use inside::{check_directory_inside, check_inside, read_text_inside};
 pub use new_project::{Ci, new_project};
 pub use new_step::{Language, NewStep, new_step};
 pub use repeatable::{is_seed, running_order, runs_last};
@@ -64,7 +65,7 @@ pub use sources::Sources;
 pub use sql::{Section, SqlStep};
 pub use squashed::SquashedStep;
 pub use version::{Version, index_label, step_label};
-pub use whole_file::{write_new, write_over};
+pub use whole_file::{write_new, write_over, write_where_told};
 
 /// What form a step has.
 #[derive(

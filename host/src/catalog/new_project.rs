@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::Error;
+use super::inside::check_directory_inside;
 use super::whole_file::write_all_new;
 
 /// Where the steps of a new project are.
@@ -64,7 +65,9 @@ pub fn new_project(directory: &Path, ci: Option<Ci>) -> Result<Vec<PathBuf>, Err
     for (name, text) in files {
         let path = directory.join(name);
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(|source| failed(&path, source))?;
+            check_directory_inside(directory, parent)
+                .and_then(|()| fs::create_dir_all(parent))
+                .map_err(|source| failed(&path, source))?;
         }
         new.push((path, text));
     }

@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::inside::check_directory_inside;
 use super::whole_file::write_all_new;
 use super::{Error, Seeds, file_name, undoing};
 use manner::{Manner, Spread};
@@ -101,6 +102,7 @@ pub fn new_step(
             continue;
         }
         if let Some(parent) = path.parent().filter(|parent| *parent != directory) {
+            check_directory_inside(directory, parent).map_err(failed(parent))?;
             fs::create_dir_all(parent).map_err(failed(parent))?;
         }
         new.push((path, text));

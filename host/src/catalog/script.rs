@@ -5,7 +5,7 @@
 //! import. That may be one too many, and never
 //! one too few, since a script cannot import what the host does not hand to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,9 @@ pub(super) const LIBRARY: &str = "lib";
 
 /// How many files a script may import: more is a mistake, or an attack.
 const MOST_MODULES: usize = 1_000;
+
+/// How many files a script may name, whether they are there or not: each is looked for.
+const MOST_ASKED_FOR: usize = 50_000;
 
 /// How long a script and what it imports may be, in bytes: each instance of its runner reads all of it.
 const MOST_BYTES: usize = 8 << 20;
@@ -74,6 +77,7 @@ impl Script {
         let main = text(path)?;
         let mut bytes = main.len();
         let mut found: BTreeMap<String, String> = BTreeMap::new();
+        let mut asked_for = BTreeSet::new();
         let mut open: Vec<(String, String)> = vec![(name.clone(), main.clone())];
         while let Some((base, text)) = open.pop() {
             let paths = match base
@@ -81,11 +85,22 @@ impl Script {
                 .ends_with(StepKind::Python.ending())
             {
                 true => python_imports::paths(LIBRARY, &base, &text),
-                false => imported(&base, &text),
+                false => Ok(imported(&base, &text)),
             };
+            let paths = paths.map_err(|why| {
+                io::Error::other(match base == name {
+                    true => why,
+                    false => format!("`{base}`, {why}"),
+                })
+            })?;
             for path in paths {
-                if found.contains_key(&path) {
+                if !asked_for.insert(path.clone()) {
                     continue;
+                }
+                if asked_for.len() > MOST_ASKED_FOR {
+                    return Err(io::Error::other(format!(
+                        "it names more than {MOST_ASKED_FOR} files that it may import"
+                    )));
                 }
                 let Some(text) = library_text(directory, &path)? else {
                     continue;
@@ -173,8 +188,8 @@ fn is_nothing(error: io::ErrorKind) -> bool {
 }
 
 /// The paths below the library that strings of a text mean, seen from the module `base`.
-fn imported(base: &str, text: &str) -> Vec<String> {
-    let mut paths = Vec::new();
+fn imported(base: &str, text: &str) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
     for quote in ['\'', '"', '`'] {
         for part in text.split(quote) {
             if part.starts_with("./") || part.starts_with("../") {
@@ -184,7 +199,7 @@ fn imported(base: &str, text: &str) -> Vec<String> {
                 if let Some(path) = joined(base, part)
                     && path.starts_with("lib/")
                 {
-                    paths.push(path);
+                    paths.insert(path);
                 }
             }
         }
@@ -216,13 +231,17 @@ mod tests {
     fn imports_are_found_wherever_they_are() {
         let text = "import { a } from './lib/a.js';\nimport b from \"./lib/deep/b.js\";\nawait import(`./lib/c.js`);\n\
                     const no = './elsewhere.js', outside = '../lib/d.js', windows = './lib\\\\e.js';";
+        let sorted = |paths: [&str; 3]| BTreeSet::from(paths.map(str::to_owned));
         assert_eq!(
             imported("0001_x.js", text),
-            ["lib/a.js", "lib/deep/b.js", "lib/c.js"]
+            sorted(["lib/a.js", "lib/deep/b.js", "lib/c.js"])
         );
         assert_eq!(
-            imported("lib/deep/b.js", "'../a.js' './c.js' '../../0001_x.js'"),
-            ["lib/a.js", "lib/deep/c.js"]
+            imported(
+                "lib/deep/b.js",
+                "'../a.js' './c.js' '../d.js' '../../0001_x.js'"
+            ),
+            sorted(["lib/a.js", "lib/deep/c.js", "lib/d.js"])
         );
     }
 

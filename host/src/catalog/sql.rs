@@ -6,6 +6,7 @@
 
 use super::Error;
 use super::annotation::{self, Annotation, Dialect, Part, annotation, misplaced};
+use super::below::Below;
 use super::comment::{self, Place};
 use super::likeness;
 
@@ -71,15 +72,15 @@ impl SqlStep {
             why,
         };
         let scan = comment::scan(text);
+        let below = Below::of(text, &scan);
         let refused = scan.inner.iter().find_map(|comment| {
             let why = misplaced(comment.text)
-                .or_else(|| likeness::of_inner(text, comment.line, comment.text));
+                .or_else(|| likeness::of_inner(&below, comment.line, comment.text));
             Some((comment.line, why?))
         });
         if let Some((line, why)) = refused {
             return Err(mistake(line, why));
         }
-        let mut below = text;
         let mut begun: Option<(Dialect, Part, Section)> = None;
         let mut before = Section {
             text: String::new(),
@@ -87,7 +88,6 @@ impl SqlStep {
         };
         for (number, line) in (1..).zip(text.split_inclusive('\n')) {
             let is_sqlxs = number == 1 && !step.transactional;
-            below = below.get(line.len()..).unwrap_or_default();
             let found = match (annotation(line).filter(|_| !is_sqlxs), scan.place(number)) {
                 (Some(mark), Place::Data) => match cut_by_others(&mark, begun.as_ref()) {
                     None => None,
@@ -115,7 +115,7 @@ impl SqlStep {
                 other => {
                     if other.is_none() && scan.place(number) == Place::Sql {
                         let inside = begun.as_ref().map(|(_, part, _)| *part).or(whole);
-                        if let Some(why) = likeness::objection(line, below, inside) {
+                        if let Some(why) = likeness::objection(line, &below, number, inside) {
                             return Err(mistake(number, why));
                         }
                     }
@@ -154,7 +154,7 @@ impl SqlStep {
             step.migrate = Some(before);
             return Ok(step);
         };
-        if let Some(line) = comment::scan(&before.text).first_statement {
+        if let Some(line) = comment::scan(&before.text).first_statement() {
             let first = annotation::first_line(dialect, text);
             let why = format!("a statement before the first section: begin it with `{first}`");
             return Err(mistake(line, why));
@@ -173,7 +173,7 @@ impl SqlStep {
 
     /// Takes a section for the one that undoes, unless it undoes nothing.
     pub(super) fn undo_by(&mut self, section: Section) {
-        self.reset_is_empty = comment::scan(&section.text).first_statement.is_none();
+        self.reset_is_empty = comment::scan(&section.text).first_statement().is_none();
         self.reset = Some(section).filter(|_| !self.reset_is_empty);
     }
 
@@ -181,7 +181,7 @@ impl SqlStep {
     pub fn does_nothing(&self) -> bool {
         let sections = [&self.migrate, &self.finalize];
         let has_statement =
-            |section: &Section| comment::scan(&section.text).first_statement.is_some();
+            |section: &Section| comment::scan(&section.text).first_statement().is_some();
         !sections.into_iter().flatten().any(has_statement)
     }
 

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::terminal::{Terminal, printable_lines};
 use super::{CommandError, GlobalArguments, Manner, REFUSED};
-use crate::catalog::Allowances;
+use crate::catalog::{Allowances, write_where_told};
 use crate::config::Config;
 use crate::engine::Engine;
 
@@ -142,36 +142,8 @@ fn real(path: &Path) -> PathBuf {
     }
 }
 
-/// Writes a file as a whole or not at all, where the links lead; what is no file, such as a pipe, is written to.
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {
-    let failed = |error: std::io::Error| {
+    write_where_told(file, text).map_err(|error| {
         anyhow::anyhow!("cannot write the schema to `{}`: {error}", file.display())
-    };
-    let place = real(file);
-    let there = std::fs::metadata(&place).ok();
-    if let Some(there) = &there
-        && !there.is_file()
-    {
-        return std::fs::write(&place, text).map_err(failed);
-    }
-    // Whoever has closed a file to writing means it.
-    if there.is_some() {
-        std::fs::OpenOptions::new()
-            .append(true)
-            .open(&place)
-            .map_err(failed)?;
-    }
-    let name = place.file_name().unwrap_or_default().to_string_lossy();
-    let beside = place.with_file_name(format!(".{name}.new"));
-    let written = std::fs::write(&beside, text).and_then(|()| {
-        if let Some(there) = there {
-            std::fs::set_permissions(&beside, there.permissions())?;
-        }
-        std::fs::rename(&beside, &place)
-    });
-    written.map_err(|error| {
-        // It is of no use, and the error is what matters.
-        let _ = std::fs::remove_file(&beside);
-        failed(error)
     })
 }

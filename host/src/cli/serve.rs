@@ -113,9 +113,9 @@ pub(super) async fn run(
         |message| tracing::error!("{message}"),
     )
     .context("cannot start the watchdog")?;
-    let signing_key = SigningKey::of(&config.cache).unwrap_or_else(|error| {
+    let signing_key = SigningKey::of(&config.cache, &credentials).unwrap_or_else(|error| {
         let cache = config.cache.display();
-        tracing::warn!(%error, %cache, "cannot keep the key of sessions: they end with this process");
+        tracing::warn!(%error, %cache, "no key of sessions is kept: they end with this process");
         SigningKey::of_this_process()
     });
     let migrator = migrator(&config, &serve, &watchers)?;

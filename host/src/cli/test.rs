@@ -8,6 +8,7 @@ use console::style;
 use super::run::cancel_on_signal;
 use super::terminal::{Terminal, duration, printable_lines};
 use super::{CommandError, FAILED, GlobalArguments, REFUSED};
+use crate::catalog::write_where_told;
 use crate::database::Stop;
 use crate::input;
 use crate::rehearsal::{self, CheckReport, Rehearsal, Report, Rule, Verdict};
@@ -74,7 +75,7 @@ pub(super) async fn run(
         Err(panic) => std::panic::resume_unwind(panic),
     };
     if let Some(path) = &arguments.junit {
-        std::fs::write(path, rehearsal::junit(&report))
+        write_where_told(path, &rehearsal::junit(&report))
             .map_err(|error| anyhow::anyhow!("cannot write `{}`: {error}", path.display()))?;
     }
     if terminal.json() {

@@ -151,20 +151,37 @@ pub(super) fn parse(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> 
 
 /// Whether a value begins with quotes that are not closed in it.
 fn begins_quotes(value: &str) -> bool {
-    match value.chars().next() {
-        Some('\'') => value.matches('\'').count() < 2,
-        Some('"') => {
-            let mut letters = value.chars().skip(1);
-            while let Some(letter) = letters.next() {
-                match letter {
-                    '\\' => _ = letters.next(),
-                    '"' => return false,
-                    _ => {}
-                }
-            }
-            true
-        }
-        _ => false,
+    Quotes::begun(value).is_some()
+}
+
+/// Quotes that a value begins with and does not close.
+struct Quotes {
+    mark: char,
+    /// Whether the next character is escaped.
+    is_escaped: bool,
+}
+
+impl Quotes {
+    fn begun(value: &str) -> Option<Self> {
+        let mark = value
+            .chars()
+            .next()
+            .filter(|mark| matches!(mark, '\'' | '"'))?;
+        let mut quotes = Self {
+            mark,
+            is_escaped: false,
+        };
+        let is_closed = quotes.are_closed_in(value.get(1..).unwrap_or_default());
+        (!is_closed).then_some(quotes)
+    }
+
+    /// Whether what comes next closes them.
+    fn are_closed_in(&mut self, text: &str) -> bool {
+        text.chars().any(|letter| {
+            let is_escaped = std::mem::take(&mut self.is_escaped);
+            self.is_escaped = self.mark == '"' && letter == '\\' && !is_escaped;
+            letter == self.mark && !is_escaped
+        })
     }
 }
 
@@ -173,14 +190,14 @@ fn end_of_quotes(line: &str, after: &[&[u8]]) -> Option<usize> {
     let (name, value) = line.split_once('=')?;
     let name = name.trim();
     let name = name.strip_prefix("export ").map_or(name, str::trim_start);
-    if !is_name(name) || !begins_quotes(value.trim_start()) {
+    if !is_name(name) {
         return None;
     }
-    let mut whole = value.trim_start().to_owned();
+    let mut quotes = Quotes::begun(value.trim_start())?;
     (1..).zip(after).find_map(|(count, line)| {
-        whole.push('\n');
-        whole.push_str(&String::from_utf8_lossy(line));
-        (!begins_quotes(&whole)).then_some(count)
+        let is_closed =
+            quotes.are_closed_in("\n") || quotes.are_closed_in(&String::from_utf8_lossy(line));
+        is_closed.then_some(count)
     })
 }
 

@@ -1,5 +1,8 @@
 //! `${NAME}` and `${NAME:-text}` in values: how far they go, and which are none of ours.
 
+/// How deep references may be in one another: each is looked through for its end.
+const MOST_WITHIN: usize = 16;
+
 /// What stands after `${`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reference<'t> {
@@ -32,8 +35,16 @@ pub(super) fn reference(text: &str) -> Reference<'_> {
         return Reference::None;
     }
     let inner = after.strip_prefix(":-");
-    let Some((otherwise, rest)) = closed(inner.unwrap_or(after)) else {
-        return Reference::Unknown(format!("`${{{name}` is never closed by a `}}`"));
+    let (otherwise, rest) = match closed(inner.unwrap_or(after)) {
+        Ok(found) => found,
+        Err(Unclosed::Never) => {
+            return Reference::Unknown(format!("`${{{name}` is never closed by a `}}`"));
+        }
+        Err(Unclosed::TooDeep) => {
+            return Reference::Unknown(format!(
+                "within `${{{name}` references are in one another more than {MOST_WITHIN} deep"
+            ));
+        }
     };
     match (inner.is_some(), otherwise) {
         (true, otherwise) => Reference::Variable {
@@ -54,20 +65,30 @@ pub(super) fn reference(text: &str) -> Reference<'_> {
     }
 }
 
+/// Why the end of a reference is not known.
+enum Unclosed {
+    Never,
+    TooDeep,
+}
+
 /// The text up to the brace that closes it, and what comes after.
-fn closed(text: &str) -> Option<(&str, &str)> {
+fn closed(text: &str) -> Result<(&str, &str), Unclosed> {
     let mut depth = 0_usize;
     let mut before = ' ';
     for (at, letter) in text.char_indices() {
         match letter {
+            '{' if before == '$' && depth == MOST_WITHIN => return Err(Unclosed::TooDeep),
             '{' if before == '$' => depth += 1,
-            '}' if depth == 0 => return Some((text.get(..at)?, text.get(at + 1..)?)),
+            '}' if depth == 0 => {
+                let parts = text.get(..at).zip(text.get(at + 1..));
+                return parts.ok_or(Unclosed::Never);
+            }
             '}' => depth -= 1,
             _ => {}
         }
         before = letter;
     }
-    None
+    Err(Unclosed::Never)
 }
 
 #[cfg(test)]
@@ -91,5 +112,8 @@ mod tests {
         for text in ["A-b}", "A:?b}", "A:-${B}", "A", "A:=x}", "A/b/c}"] {
             assert!(matches!(reference(text), Reference::Unknown(_)), "{text}");
         }
+        let deep = |depth: usize| format!("A:-{}{}}}", "${B:-".repeat(depth), "}".repeat(depth));
+        assert!(matches!(reference(&deep(16)), Reference::Variable { .. }));
+        assert!(matches!(reference(&deep(17)), Reference::Unknown(_)));
     }
 }

@@ -7,6 +7,10 @@ use std::borrow::Cow;
 
 use super::postgres::dollar_tag;
 
+/// How deep texts in dollar quotes are looked for in one another: each is searched for its end. Deeper ones are code without that,
+/// as their inside is.
+pub(super) const MOST_BODIES: usize = 16;
+
 /// Where in a text a placeholder stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -40,7 +44,7 @@ pub fn substitute<'t>(
         in_names,
     };
     let mut written = String::with_capacity(text.len() + 64);
-    names.write(text, &mut written);
+    names.write(text, &mut written, 0);
     Cow::Owned(written)
 }
 
@@ -53,7 +57,8 @@ struct Names<'n> {
 }
 
 impl Names<'_> {
-    fn write(&self, text: &str, written: &mut String) {
+    /// Writes a text that is so deep in dollar quotes.
+    fn write(&self, text: &str, written: &mut String, depth: usize) {
         let mut place = Place::Code;
         // The two characters before.
         let (mut last_but_one, mut before) = (' ', ' ');
@@ -71,6 +76,7 @@ impl Names<'_> {
             }
             // A dollar inside a word begins no quotes.
             if place == Place::Code
+                && depth < MOST_BODIES
                 && !is_in_word(before)
                 && let Some(tag) = dollar_tag(rest)
             {
@@ -80,6 +86,7 @@ impl Names<'_> {
                 self.write(
                     body.get(..end.unwrap_or(body.len())).unwrap_or_default(),
                     written,
+                    depth + 1,
                 );
                 rest = match end {
                     Some(end) => {

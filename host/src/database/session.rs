@@ -44,11 +44,6 @@ impl CommitPermit {
     pub(crate) fn fenced() -> Self {
         Self(())
     }
-
-    /// For a database that is made to be thrown away.
-    pub(crate) fn throwaway() -> Self {
-        Self(())
-    }
 }
 
 /// The transaction of a session, and savepoints in it.
@@ -377,6 +372,13 @@ impl<'s> dyn Session + 's {
         }
         self.close(cursor).await;
         Ok(rows)
+    }
+
+    /// Looks at what was done in the open transaction, and commits it: for a database that is made to be thrown away. What
+    /// belongs to its whole server is not thrown away with it, and what a step has made runs in fixtures and checks, too.
+    pub async fn commit_throwaway(&mut self) -> Result<()> {
+        self.verify().await?;
+        self.commit(CommitPermit(())).await
     }
 
     /// Reads rows of a table that somebody else made.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::placeholder::{Place, is_in_word, step};
+use super::placeholder::{MOST_BODIES, Place, is_in_word, step};
 use super::postgres::dollar_tag;
 
 /// How a place for a value begins.
@@ -54,7 +54,7 @@ impl Values<'_> {
             is_standard: self.has_standard_strings && !may_switch_off(text),
             is_unicode: false,
         };
-        writer.write(text, None)?;
+        writer.write(text, &[])?;
         Ok(writer.written)
     }
 
@@ -73,7 +73,7 @@ impl Values<'_> {
             is_standard: true,
             is_unicode: false,
         };
-        writer.write(text, None)?;
+        writer.write(text, &[])?;
         Ok(writer.written)
     }
 
@@ -108,8 +108,8 @@ struct Writer<'w, 'v> {
 }
 
 impl Writer<'_, '_> {
-    /// Writes a text; of a body in dollar quotes, `tag` ends it.
-    fn write(&mut self, text: &str, tag: Option<&str>) -> Result<(), NoValue> {
+    /// Writes a text; of a body in dollar quotes within others, `tags` end them, the last of them this one.
+    fn write(&mut self, text: &str, tags: &[&str]) -> Result<(), NoValue> {
         let mut place = Place::Code;
         // The two characters before.
         let (mut last_but_one, mut before) = (' ', ' ');
@@ -138,7 +138,7 @@ impl Writer<'_, '_> {
                 .strip_prefix(BEGIN)
                 .filter(|_| !is_comment && !is_others)
             {
-                rest = self.put(after, place, tag)?;
+                rest = self.put(after, place, tags)?;
                 (last_but_one, before) = ('a', 'a');
                 continue;
             }
@@ -147,10 +147,10 @@ impl Writer<'_, '_> {
                 && let Some(inner) = dollar_tag(rest)
             {
                 let body = rest.get(inner.len()..).unwrap_or_default();
-                let begins_name = body
-                    .strip_prefix('{')
-                    .and_then(|body| body.split_once('}'))
-                    .is_some_and(|(name, _)| is_name(name));
+                let begins_name = body.strip_prefix('{').is_some_and(|body| {
+                    let after = body.trim_start_matches(is_of_name);
+                    after.len() < body.len() && after.starts_with('}')
+                });
                 if begins_name {
                     return Err(NoValue {
                         line: self.line,
@@ -160,9 +160,19 @@ impl Writer<'_, '_> {
                         ),
                     });
                 }
+                if tags.len() == MOST_BODIES {
+                    return Err(NoValue {
+                        line: self.line,
+                        why: format!(
+                            "texts in dollar quotes are within one another more than {MOST_BODIES} deep, and the ends of the inner ones \
+                             are not looked for: write the file without values"
+                        ),
+                    });
+                }
                 let end = body.find(inner).unwrap_or(body.len());
                 self.pass(inner);
-                self.write(body.get(..end).unwrap_or_default(), Some(inner))?;
+                let within: Vec<&str> = tags.iter().copied().chain([inner]).collect();
+                self.write(body.get(..end).unwrap_or_default(), &within)?;
                 rest = body.get(end..).unwrap_or_default();
                 if let Some(after) = rest.strip_prefix(inner) {
                     self.pass(inner);
@@ -190,7 +200,7 @@ impl Writer<'_, '_> {
             (last_but_one, before) = (before, taken.chars().next_back().unwrap_or(' '));
             rest = after;
             if place == Place::Code && next == Place::Code {
-                if statement.ends_with(first) && tag.is_none() {
+                if statement.ends_with(first) && tags.is_empty() {
                     rest = self.pass_rows(rest);
                 }
             } else {
@@ -202,12 +212,7 @@ impl Writer<'_, '_> {
     }
 
     /// Puts in the value whose name stands at the beginning of what follows `${`; returns what follows it.
-    fn put<'t>(
-        &mut self,
-        after: &'t str,
-        place: Place,
-        tag: Option<&str>,
-    ) -> Result<&'t str, NoValue> {
+    fn put<'t>(&mut self, after: &'t str, place: Place, tags: &[&str]) -> Result<&'t str, NoValue> {
         let line = self.line;
         let failed = |why: String| NoValue { line, why };
         let (name, rest) = after
@@ -215,7 +220,7 @@ impl Writer<'_, '_> {
             .filter(|(name, _)| is_name(name))
             .ok_or_else(|| failed(no_name(after)))?;
         let value = self.values.of(name).map_err(failed)?;
-        if tag.is_some_and(|tag| value.contains(tag)) {
+        if tags.iter().any(|tag| value.contains(tag)) {
             return Err(failed(format!(
                 "the value of `${{{name}}}` would end the text in dollar quotes that it stands in"
             )));
@@ -337,8 +342,11 @@ fn no_name(after: &str) -> String {
 }
 
 fn is_name(name: &str) -> bool {
-    let is_sign = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.' | '-');
-    !name.is_empty() && name.chars().all(is_sign)
+    !name.is_empty() && name.chars().all(is_of_name)
+}
+
+fn is_of_name(letter: char) -> bool {
+    letter.is_alphanumeric() || matches!(letter, '_' | '.' | '-')
 }
 
 #[cfg(test)]

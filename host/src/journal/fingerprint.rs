@@ -1,12 +1,14 @@
 //! What the journal holds, as a short text: whoever runs where nothing can be rolled back is looked at by what was there
 //! before and after.
 
+use super::Lease;
 use super::output::last_place;
 use super::tables::tables;
 use crate::database::{Result, Session, Value};
 
 /// The journal's tables, and which of their rows nobody changes while a run's step runs outside a transaction. The lease is
-/// renewed meanwhile, and a pause of the run may be asked for; the lease is looked at by the fence of the next commit.
+/// renewed meanwhile, and a pause of the run may be asked for; whose the lease is is looked at by the fence of the next commit, and
+/// here, whether its times are such as the host writes.
 const UNCHANGED: [(&str, &str); 10] = [
     ("wasmigrate_journal", "true"),
     ("wasmigrate_pause", "run <> $1"),
@@ -37,16 +39,17 @@ impl Fingerprint {
     }
 }
 
-/// What tells whether anybody has changed the journal or its tables since `before`, but for what `run` itself writes, or removed
+/// What tells whether anybody has changed the journal or its tables since `before`, but for what the lease's run itself writes, or removed
 /// those of another target. None where nothing runs outside a transaction. Where others work for their tenants meanwhile,
 /// `beside` are the rows of files applied that they may change; those of the run are left to whoever knows what each of them
 /// writes.
 pub async fn fingerprint(
     session: &mut dyn Session,
-    run: i64,
+    lease: &Lease,
     beside: Option<&[i64]>,
     before: Option<&Fingerprint>,
 ) -> Result<Fingerprint> {
+    let run = lease.run;
     let mut found = Fingerprint {
         parts: Vec::new(),
         others: Vec::new(),
@@ -93,6 +96,10 @@ pub async fn fingerprint(
             ]);
         }
     }
+    parts.push(format!(
+        "SELECT count(*), CAST(NULL AS TEXT) FROM wasmigrate_lease WHERE run = $1 AND NOT ({})",
+        lease.has_usual_times(capabilities.clock)
+    ));
     found.parts = tables(session)
         .rows(&parts.join(" UNION ALL "), &[run.into()])
         .await?;

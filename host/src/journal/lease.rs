@@ -19,6 +19,9 @@ use super::right::Right;
 use super::{conflict, process};
 use crate::database::{Error, ErrorKind, Result, Session, Value};
 
+/// By how much times may differ that the database's clock has told one after the other.
+const NEAR: Duration = Duration::from_secs(1);
+
 /// The lease as another host sees it.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LeaseRecord {
@@ -163,6 +166,15 @@ impl Lease {
             )
             .await?;
         Ok(!rows.is_empty())
+    }
+
+    /// A condition on the row of the lease: it runs out when it was renewed for, and was renewed in the past.
+    pub(super) fn has_usual_times(&self, clock: &str) -> String {
+        let (lasts, near) = (milliseconds(self.lasts), milliseconds(NEAR));
+        format!(
+            "coalesce(expires_at - renewed_at BETWEEN {lasts} - {near} AND {lasts} + {near}
+             AND renewed_at BETWEEN acquired_at - {near} AND {clock} + {near}, false)"
+        )
     }
 
     /// Demands that nobody has taken the lease yet, where there is no transaction whose commit could be fenced. The session

@@ -317,7 +317,11 @@ fn write(case: &Case, path: &Path) -> Result<(), Error> {
     if std::fs::symlink_metadata(path).is_ok() {
         (case.fixture.check(path)).map_err(|error| failed(error.to_string()))?;
     }
-    write_over(path, &text).map_err(|error| failed(error.to_string()))
+    let parent = path.parent().unwrap_or(path);
+    case.fixture
+        .check_directory(parent)
+        .and_then(|()| write_over(path, &text))
+        .map_err(|error| failed(error.to_string()))
 }
 
 /// The columns that the rows of a table name; none when the table is to be empty.

@@ -31,6 +31,20 @@ fn a_command_that_is_repeated_under_its_key_is_done_once() {
     assert_eq!(service.outcome(1), "done");
     is_accepted(&send("migrate", "k1"), 1);
     send("reset", "k1").is_problem(422, "the idempotency key was used for `migrate`");
+    for (option, value) in [
+        ("steps", json!(1)),
+        ("out_of_order", json!(true)),
+        ("allow_missing", json!(true)),
+        ("allow_changed", json!(true)),
+        ("replacement", json!("restart")),
+        ("verbose", json!(true)),
+    ] {
+        let other = json!({ "command": "migrate", option: value });
+        Request::post("/api/v1/runs", &other)
+            .with("Idempotency-Key", "k1")
+            .send(service.address())
+            .is_problem(422, "was used for `migrate` with other options");
+    }
     is_accepted(&send("reset", "k2"), 2);
     assert_eq!(service.outcome(2), "done");
     // The first answer again, not another run.

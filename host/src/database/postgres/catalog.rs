@@ -8,7 +8,7 @@ use super::verify::{RIGHTS, is_of_another_journal, is_of_journal};
 
 /// A query for what the catalog says of the journal's tables and what is hung onto them, as one short text. Statistics and the
 /// places of files do not count, and who may read does not either.
-pub(super) fn catalog(home: &Home) -> String {
+pub(super) fn catalog(home: &Home, is_superuser: bool) -> String {
     let of_journal = is_of_journal(&home.journal);
     let hung: Vec<String> = HUNG
         .iter()
@@ -25,18 +25,25 @@ pub(super) fn catalog(home: &Home) -> String {
         Some(schema) => format!(
             "(SELECT string_agg(defaults.xmin::text, ',' ORDER BY defaults.xmin::text)
                 FROM pg_default_acl AS defaults JOIN pg_namespace ON pg_namespace.oid = defaclnamespace WHERE nspname = {name}),
-             (SELECT xmin::text FROM pg_namespace WHERE nspname = {name})",
+             (SELECT xmin::text FROM pg_namespace WHERE nspname = {name}),
+             (SELECT string_agg(part.xmin::text, ',' ORDER BY part.xmin::text) FROM pg_depend AS part JOIN pg_namespace
+                ON pg_namespace.oid = objid WHERE classid = 'pg_namespace'::regclass AND nspname = {name})",
             name = quote_text(schema)
         ),
     };
+    // Nobody else may look at what passwords are stored as.
+    let password = match is_superuser {
+        true => "(SELECT md5(rolpassword) FROM pg_authid WHERE rolname = current_user)",
+        false => "NULL",
+    };
     format!(
-        "SELECT md5(concat_ws(';', {RIGHTS}, {}, {schema}, {AROUND})) FROM pg_class WHERE {of_journal}",
+        "SELECT md5(concat_ws(';', {RIGHTS}, {}, {schema}, {AROUND}, {password})) FROM pg_class WHERE {of_journal}",
         hung.join(", ")
     )
 }
 
-/// What is said of the database, of the settings with which its sessions begin, of the connection's role, and of who else may
-/// act as it.
+/// What is said of the database, of the settings with which its sessions begin, of the connection's role, of who else may
+/// act as it, and as whom it may act.
 const AROUND: &str = "(
     SELECT concat_ws(' ', datname, datdba, datallowconn, datconnlimit, datistemplate, datacl) FROM pg_database
     WHERE datname = current_database()
@@ -50,6 +57,9 @@ const AROUND: &str = "(
 ), (
     SELECT string_agg(member::text, ',' ORDER BY member) FROM pg_auth_members
     WHERE roleid = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+), (
+    SELECT string_agg(concat_ws(' ', roleid, admin_option), ',' ORDER BY roleid) FROM pg_auth_members
+    WHERE member = (SELECT oid FROM pg_roles WHERE rolname = current_user)
 )";
 
 /// A query for the tables of other targets' journals, and whose they are.

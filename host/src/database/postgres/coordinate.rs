@@ -161,7 +161,7 @@ impl PostgresSession {
         let journal = self.target.home.journal.clone();
         let own = match self.has_trust {
             true => "SELECT 1".to_owned(),
-            false => trust::is_plainly_own(&journal),
+            false => trust::is_plainly_own(&self.target.home),
         };
         let query = format!(
             "SELECT EXISTS (

@@ -297,9 +297,11 @@ fn check_names(tokens: &[Token<'_>], journal: Option<&str>) -> Result<()> {
         && !tokens
             .iter()
             .any(|token| WRITING.iter().any(|word| token.is(word)));
+    let (mut lists, mut paths) = (Chain::of(","), Chain::of("."));
     for (place, token) in tokens.iter().enumerate() {
+        let (list, path) = (lists.start(tokens, place), paths.start(tokens, place));
         let Some(name) = token.name() else { continue };
-        if FORBIDDEN_FUNCTIONS.contains(&name.as_str()) && may_call(tokens, place) {
+        if FORBIDDEN_FUNCTIONS.contains(&name.as_str()) && may_call(tokens, place, path) {
             return Err(forbidden(&name));
         }
         if reads {
@@ -308,7 +310,7 @@ fn check_names(tokens: &[Token<'_>], journal: Option<&str>) -> Result<()> {
         if name.starts_with(JOURNAL_PREFIX) {
             return Err(belongs_to_the_host(&name));
         }
-        if journal.is_some_and(|journal| journal == name) && names_schema(tokens, place) {
+        if journal.is_some_and(|journal| journal == name) && names_schema(tokens, place, list) {
             return Err(refused(
                 &format!("`{name}`"),
                 "a step may read the journal, but the schema that it is in and its tables belong to the host",
@@ -346,13 +348,46 @@ const BEFORE_NAMES: [&str; 18] = [
     "VIEW",
 ];
 
-/// Whether the name at this place is that of a schema: with a dot after it, or in a list after `SCHEMA`.
-fn names_schema(tokens: &[Token<'_>], place: usize) -> bool {
-    let mut first = place;
-    while first >= 2 && tokens.get(first - 1).is_some_and(|it| it.is_symbol(",")) {
-        first -= 2;
+/// Where the names begin that a symbol joins to the one at a place: told place by place, because each may be asked for.
+struct Chain {
+    symbol: &'static str,
+    /// For the last two places.
+    starts: [usize; 2],
+}
+
+impl Chain {
+    fn of(symbol: &'static str) -> Self {
+        Self {
+            symbol,
+            starts: [0; 2],
+        }
     }
+
+    /// For the place after the one that was asked for last.
+    fn start(&mut self, tokens: &[Token<'_>], place: usize) -> usize {
+        let joins = |before: usize| {
+            tokens
+                .get(before)
+                .is_some_and(|it| it.is_symbol(self.symbol))
+        };
+        let [before_last, last] = self.starts;
+        let start = match place.checked_sub(1) {
+            Some(before) if before >= 1 && joins(before) => before_last,
+            _ => place,
+        };
+        self.starts = [last, start];
+        start
+    }
+}
+
+/// How many words `IF NOT EXISTS` has.
+const WORDS_IN_BETWEEN: usize = 3;
+
+/// Whether the name at this place is that of a schema: with a dot after it, or in a list after `SCHEMA`. `first` is where the list
+/// begins.
+fn names_schema(tokens: &[Token<'_>], place: usize, first: usize) -> bool {
     let before = tokens.get(..first).unwrap_or_default().iter().rev();
+    let before = before.take(WORDS_IN_BETWEEN + 1);
     let is_followed = tokens.get(place + 1).is_some_and(|dot| dot.is_symbol("."));
     if is_followed {
         let before = before.clone().next();
@@ -381,8 +416,9 @@ fn makes(tokens: &[Token<'_>], kinds: &[&str]) -> bool {
     }
 }
 
-/// Whether the name at this place may be that of a function that is called, now or by what is made here.
-fn may_call(tokens: &[Token<'_>], place: usize) -> bool {
+/// Whether the name at this place may be that of a function that is called, now or by what is made here. `start` is where the
+/// name begins with the schemas before it.
+fn may_call(tokens: &[Token<'_>], place: usize, start: usize) -> bool {
     if makes(
         tokens,
         &[
@@ -401,10 +437,6 @@ fn may_call(tokens: &[Token<'_>], place: usize) -> bool {
         .is_some_and(|next| next.is_symbol("("));
     if !is_followed {
         return false;
-    }
-    let mut start = place;
-    while start >= 2 && tokens.get(start - 1).is_some_and(|dot| dot.is_symbol(".")) {
-        start -= 2;
     }
     let Some(before) = start.checked_sub(1).and_then(|before| tokens.get(before)) else {
         return true;
@@ -438,11 +470,13 @@ fn forbidden(function: &str) -> Error {
 /// Looks for what is forbidden in a quoted body, of which only the words are known.
 fn check_body(body: &str) -> Result<()> {
     let tokens: Vec<Token<'_>> = Tokens::new(body, Rules::default()).collect();
+    let mut paths = Chain::of(".");
     for (place, token) in tokens.iter().enumerate() {
+        let path = paths.start(&tokens, place);
         let Some(name) = token.name() else { continue };
         // A body of one word is the name of a function in C.
         if FORBIDDEN_FUNCTIONS.contains(&name.as_str())
-            && (tokens.len() == 1 || may_call(&tokens, place))
+            && (tokens.len() == 1 || may_call(&tokens, place, path))
         {
             return Err(forbidden(&name));
         }

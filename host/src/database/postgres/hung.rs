@@ -40,7 +40,7 @@ const fn harmful(
 /// All of it. Planning a query already works out the parts of expressions that are constant, whoever wrote them. Numbers below
 /// 16384 are those of what the server brings along. The conditions stand in statements of the host,
 /// in which names mean what PostgreSQL has.
-pub(super) const HUNG: [Hung; 12] = [
+pub(super) const HUNG: [Hung; 14] = [
     harmful(
         "pg_attribute",
         "attrelid",
@@ -94,6 +94,8 @@ pub(super) const HUNG: [Hung; 12] = [
     ),
     harmless("pg_publication_rel", "prrelid"),
     harmless("pg_description", "objoid"),
+    harmless("pg_seclabel", "objoid"),
+    harmless("pg_depend", "objid"),
 ];
 
 /// A query for what hangs onto tables and would run something: the number of the table as `hung_on`, what it is as `harm`, and

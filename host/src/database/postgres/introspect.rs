@@ -59,7 +59,7 @@ impl Introspection for PostgresSession {
         }
         let make = format!("CREATE SCHEMA {journal}");
         let made = session.execute(Authority::Host, &make, &[]).await;
-        made.map(|_| ()).map_err(|error| match error.code == NO_PRIVILEGE {
+        made.map_err(|error| match error.code == NO_PRIVILEGE {
             true => Error {
                 message: format!(
                     "the role may not make the schema {journal} for the journal ({}): let somebody who may run `CREATE SCHEMA \
@@ -70,7 +70,10 @@ impl Introspection for PostgresSession {
                 ..error
             },
             false => error,
-        })
+        })?;
+        session
+            .execute_later(&trust::protect_schema(&journal), &[])
+            .await
     }
 
     async fn mark_journal(&mut self) -> Result<()> {
@@ -134,7 +137,7 @@ impl Introspection for PostgresSession {
     }
 
     async fn journal_catalog(&mut self) -> Result<String> {
-        let query = catalog::catalog(&self.target.home);
+        let query = catalog::catalog(&self.target.home, self.target.is_superuser);
         let session: &mut dyn Session = self;
         let rows = session.rows(&query, &[]).await?;
         let cell = rows.first().and_then(|row| row.first()?.as_text());

@@ -268,12 +268,14 @@ impl<'t> Tokens<'t> {
 
     /// An operator ends where a comment begins.
     fn end_of_operator(&self, at: usize) -> usize {
-        let end = self.end_of_run(at, is_in_operator);
-        let run = self.text.as_bytes().get(at..end).unwrap_or_default();
-        let comment = run
-            .windows(2)
-            .position(|pair| matches!(pair, b"--" | b"/*"));
-        comment.map_or(end, |length| at + length)
+        let mut end = at;
+        while self.byte(end).is_some_and(is_in_operator)
+            && !self.begins(end, b"--")
+            && !self.begins(end, b"/*")
+        {
+            end += 1;
+        }
+        end
     }
 
     fn string_with_prefix(&mut self, at: usize) -> Option<(Kind, usize)> {

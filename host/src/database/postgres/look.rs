@@ -91,6 +91,27 @@ impl PostgresSession {
         self.set_up(&self.settings())
     }
 
+    /// Runs all that was put off in a transaction which is committed without the whole look, and lets nothing write from then on
+    /// that puts itself off again.
+    pub(super) fn bring_forward(&mut self) -> Result<()> {
+        self.enter(Authority::Application)?;
+        for statement in verify::BEFORE {
+            self.ask_quietly(statement)?;
+        }
+        self.clean()?;
+        self.ask_quietly(verify::OWN_NAMES)?;
+        if self.major_version() < waiting::KEEPS_READ_ONLY {
+            let nothing = Request::once(waiting::NOTHING_WAITS);
+            self.ask(Asked::Verify, &nothing, std::iter::empty())?;
+        }
+        if let Some(transaction) = self.transaction.as_mut() {
+            transaction.is_verified = true;
+            transaction.names = Names::Host;
+            transaction.has_role = false;
+        }
+        Ok(())
+    }
+
     /// Remembers, for the look, in which schema the next step would make its tables. The settings are the connection's now.
     fn keep_schema_of_steps(&mut self) -> Result<()> {
         let Some(role) = &self.database.0.options.role else {

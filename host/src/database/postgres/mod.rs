@@ -58,6 +58,7 @@ mod shape;
 mod socket;
 mod state;
 mod statements;
+mod tampered;
 mod text;
 mod throwaway;
 mod tls;

@@ -16,7 +16,8 @@ use super::super::{Cell, Error, ErrorKind, Listener, Result};
 use super::begun::{Begun, Removed, begun, cells};
 use super::connection::Connection;
 use super::patience::Patience;
-use super::verify::{OWN_NAMES, TAMPERED, tampered};
+use super::tampered::tampered;
+use super::verify::{OWN_NAMES, TAMPERED};
 use super::{errors, prepared, results, text};
 
 /// SQLSTATE of a division by zero, by which a statement fails that found nothing.

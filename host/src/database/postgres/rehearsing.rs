@@ -154,16 +154,30 @@ impl Rehearsing for PostgresSession {
     }
 
     async fn reverse_stored_rows(&mut self) -> Result<()> {
-        let tables = "SELECT pg_catalog.format('%I.%I', nspname, relname), (SELECT pg_catalog.quote_ident(attname) FROM pg_attribute
-                          WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
-                          AND attidentity <> 'a' LIMIT 1)
-                      FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-                      WHERE relkind = 'r' AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
-                      AND relname NOT LIKE 'wasmigrate\\_%'";
+        let role = self.database.0.options.role.as_deref().map(quote_text);
+        let tables = format!(
+            "SELECT pg_catalog.format('%I.%I', nspname, relname), (SELECT pg_catalog.quote_ident(attname) FROM pg_attribute
+                 WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+                 AND attidentity <> 'a' LIMIT 1), pg_catalog.pg_has_role({}, relowner, 'USAGE')
+             FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+             WHERE relkind = 'r' AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
+             AND relname NOT LIKE 'wasmigrate\\_%' ORDER BY 3",
+            role.as_deref().unwrap_or("current_user"),
+        );
         let session: &mut dyn Session = self;
-        for row in session.rows(tables, &[]).await? {
-            let [Value::Text(table), Value::Text(column)] = &*row else {
+        for row in session.rows(&tables, &[]).await? {
+            let [
+                Value::Text(table),
+                Value::Text(column),
+                Value::Boolean(is_of_steps),
+            ] = &*row
+            else {
                 continue;
+            };
+            // Checks and computed columns run with it. The role of steps has hung none onto a table that is not its own.
+            let authority = match is_of_steps {
+                true => Authority::Step,
+                false => Authority::Application,
             };
             // A row that is updated goes after all others, wherever there is room. Triggers are the application's, and
             // would see a change where there is none.
@@ -176,7 +190,7 @@ impl Rehearsing for PostgresSession {
                      ALTER TABLE {table} ENABLE TRIGGER USER;
                  END $around$"
             );
-            session.execute(Authority::Host, &script, &[]).await?;
+            self.run(authority, &script, std::iter::empty())?;
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use super::super::{Authority, Cell, Error, Result};
 use super::begun::Removed;
 use super::pipeline::{self, Asked};
 use super::state::PostgresSession;
-use super::verify::{has_name_of_journal, tampered};
+use super::tampered::tampered;
+use super::verify::has_name_of_journal;
 use super::{full_names, waiting};
 
 /// A query for the numbers of the relations that the transaction has removed, and of the temporary ones that end with it; if

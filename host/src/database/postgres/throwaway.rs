@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use super::super::{
-    Access, Authority, Batch, Cell, ColumnBuilder, ColumnForm, CommitPermit, Content,
-    Database as _, Durability, Error, Result, ScriptError, Session, Stop, quote, texts,
+    Access, Authority, Batch, Cell, ColumnBuilder, ColumnForm, Content, Durability, Error, Result,
+    ScriptError, Session, Stop, quote, texts,
 };
 use super::connection::Connection;
 use super::content::full_name;
@@ -15,8 +15,9 @@ use super::lexer::{self, Rules};
 use super::patience::Patience;
 use super::pipeline;
 use super::pool::{Postgres, Shared};
+use super::state::PostgresSession;
 use super::statements::{self, Piece};
-use super::verify::OF_THE_SERVER;
+use super::verify;
 
 /// Databases of this pattern that the role may drop, to which nobody is connected, and of whose beginning nobody says that it is
 /// in use.
@@ -163,43 +164,40 @@ impl Postgres {
             error,
         };
         let stop = Stop::default();
-        let mut session = own.open(Access::Write, &stop).await.map_err(at_start)?;
+        let opened = PostgresSession::open(own.clone(), Access::Write, &stop);
+        let mut session = opened.map_err(at_start)?;
         session
-            .begin(Durability::Deferred)
-            .await
+            .begin_to_write(Durability::Deferred)
             .map_err(at_start)?;
         let pieces =
             statements::split(script, Rules::default()).map_err(|mistake| mistake.of(script))?;
         for piece in pieces {
-            restore_piece(&mut *session, script, &piece)
+            restore_piece(&mut session, script, &piece)
                 .await
                 .map_err(|error| ScriptError::at(script, piece.at, error))?;
         }
-        let changed = session.rows(&changed_on_server(), &[]).await;
-        let changed = texts(&changed.map_err(at_start)?).unwrap_or_default();
-        if let Some(catalog) = changed.first() {
-            return Err(at_start(Error::not_permitted(format!(
-                "such a script fills the throw-away database alone: this one changes what belongs to the whole server (`{catalog}`), \
-                 as ALTER ROLE, ALTER DATABASE and GRANT of a role do"
-            ))));
-        }
-        session
-            .commit(CommitPermit::throwaway())
-            .await
-            .map_err(at_start)?;
+        session.commit_script().await.map_err(at_start)?;
         drop(session);
         own.disconnect();
         Ok(())
     }
 }
 
-/// Which catalogs of the whole server the open transaction has changed.
-fn changed_on_server() -> String {
-    format!(
-        "SELECT DISTINCT relation::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_lock_status()
-         WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND locktype OPERATOR(pg_catalog.=) 'relation'
-         AND mode OPERATOR(pg_catalog.<>) 'AccessShareLock' AND relation OPERATOR(pg_catalog.=) ANY ({OF_THE_SERVER})"
-    )
+impl PostgresSession {
+    /// Commits what a script of the operator's did, unless it changed what belongs to the whole server. What it has put off runs
+    /// before that is looked at, and writes nothing after it.
+    async fn commit_script(&mut self) -> Result<()> {
+        self.bring_forward()?;
+        let session: &mut dyn Session = self;
+        let changed = session.rows(&verify::changed_on_server(), &[]).await?;
+        if let Some(catalog) = texts(&changed).unwrap_or_default().first() {
+            return Err(Error::not_permitted(format!(
+                "such a script fills the throw-away database alone: this one changes what belongs to the whole server (`{catalog}`), \
+                 as ALTER ROLE, ALTER DATABASE and GRANT of a role or on a database do"
+            )));
+        }
+        self.commit_transaction()
+    }
 }
 
 /// The words that end a transaction, after which nothing could be taken back.

@@ -152,7 +152,14 @@ impl PostgresSession {
             self.pipeline.give_up(connection);
             return Ok(());
         }
-        self.forget_host_statements();
+        // Where only the host has spoken, and the server did all of it, it still has what was prepared.
+        let keeps_prepared = self.pipeline.is_empty()
+            && !transaction.is_used
+            && !transaction.has_failed
+            && !transaction.is_autocommit;
+        if !keeps_prepared {
+            self.forget_host_statements();
+        }
         if !self.pipeline.is_empty() {
             // What it says does not matter any more, unless the connection is gone, and then nor does that.
             let _ = self.settle_quietly(Authority::Host);
@@ -169,7 +176,7 @@ impl PostgresSession {
                 "DEALLOCATE ALL",
                 "SELECT pg_catalog.pg_advisory_unlock_all()",
             ],
-            false if transaction.is_used => &[
+            false if !keeps_prepared => &[
                 "ROLLBACK",
                 "DEALLOCATE ALL",
                 "SELECT pg_catalog.pg_advisory_unlock_all()",

@@ -14,12 +14,13 @@ use super::verify::is_of_journal;
 
 /// A query for what speaks against a journal: what kind of objection, of which schema or table, whose it is, and the rest of
 /// it. A role that can make nothing and change nothing only reads, so that nobody gains by whose it is.
-fn of_journal(schema: &str, migrated: &str) -> String {
+fn of_journal(home: &Home) -> String {
+    let (schema, is_apart) = (&home.journal, home.apart().is_some());
     format!(
         "WITH {TRUSTED}, space AS (
-             SELECT nspname, nspowner FROM pg_namespace WHERE oid = to_regnamespace({schema})
+             SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE oid = to_regnamespace({schema})
          ), relation AS (
-             SELECT oid, relname, relowner, relkind, relacl, relforcerowsecurity FROM pg_class WHERE {relations}
+             SELECT oid, relname, relowner, relkind, relacl, reltype, relforcerowsecurity FROM pg_class WHERE {relations}
          ), hung AS MATERIALIZED (
              SELECT oid AS hung_on, 'forced row-level security' AS harm, 0 AS place FROM relation
              WHERE relforcerowsecurity AND relkind IN ('r', 'p')
@@ -34,6 +35,13 @@ fn of_journal(schema: &str, migrated: &str) -> String {
              UNION SELECT relname, grantee FROM relation
              JOIN pg_attribute ON attrelid = relation.oid AND attacl IS NOT NULL, aclexplode(attacl) AS entry
              WHERE privilege_type <> 'SELECT'
+         ), part (kind, name, extension) AS (
+             SELECT 'part', relname, refobjid FROM relation JOIN pg_depend ON objid = relation.oid
+             WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_extension'::regclass
+             UNION ALL SELECT 'part', relname, refobjid FROM relation JOIN pg_depend ON objid = reltype
+             WHERE classid = 'pg_type'::regclass AND refclassid = 'pg_extension'::regclass
+             UNION ALL SELECT 'part schema', nspname, refobjid FROM space JOIN pg_depend ON objid = space.oid
+             WHERE {is_apart} AND classid = 'pg_namespace'::regclass AND refclassid = 'pg_extension'::regclass
          )
          SELECT kind, name::text, owner::text, more FROM (
              SELECT 1 AS rank, 'schema' AS kind, nspname AS name, pg_get_userbyid(nspowner) AS owner, '' AS more FROM space
@@ -50,11 +58,18 @@ fn of_journal(schema: &str, migrated: &str) -> String {
                  string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, ', ')
              FROM foreign_right WHERE grantee NOT IN (SELECT role FROM trusted) AND EXISTS (SELECT FROM writer)
              HAVING count(*) > 0
+             UNION ALL SELECT 6, 'create', min(nspname::text)::name, min(nspname::text)::name,
+                 string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, ', ')
+             FROM space, aclexplode(nspacl) AS entry WHERE {is_apart} AND privilege_type = 'CREATE'
+             AND grantee NOT IN (SELECT role FROM trusted) AND EXISTS (SELECT FROM writer)
+             HAVING count(*) > 0
+             UNION ALL SELECT 7, kind, name, extname, quote_ident(extname)
+             FROM part JOIN pg_extension ON pg_extension.oid = extension
          ) AS objection ORDER BY rank, name LIMIT 1",
         relations = is_of_journal(schema),
         harm = hung::harm("ARRAY(SELECT oid FROM relation WHERE relkind IN ('r', 'p'))"),
         schema = quote_text(schema),
-        migrated = quote_text(migrated),
+        migrated = quote_text(&home.schema),
     )
 }
 
@@ -62,7 +77,17 @@ fn of_journal(schema: &str, migrated: &str) -> String {
 /// it. Whatever else there may be on it has a flag in the row of its table, or depends on it.
 ///
 /// In a short run, to plan [`of_journal`] would take the server longer than to do all the rest.
-pub(super) fn is_plainly_own(schema: &str) -> String {
+pub(super) fn is_plainly_own(home: &Home) -> String {
+    let schema = &home.journal;
+    // In a schema with other tables, rights are the affair of whoever works there.
+    let space = match home.apart() {
+        None => "",
+        Some(_) => {
+            "AND (nspacl IS NULL OR (
+                 SELECT true FROM aclexplode(nspacl) WHERE grantee <> nspowner AND privilege_type = 'CREATE' LIMIT 1) IS NULL)
+             AND (SELECT true FROM pg_depend WHERE classid = 'pg_namespace'::regclass AND objid = pg_namespace.oid LIMIT 1) IS NULL"
+        }
+    };
     format!(
         "SELECT 1 FROM (
              SELECT bool_and(pg_get_userbyid(relowner) = current_user AND relkind IN ('r', 'i') AND relacl IS NULL
@@ -80,9 +105,12 @@ pub(super) fn is_plainly_own(schema: &str) -> String {
                      AND classid <> ALL (CAST('{{pg_class,pg_type,pg_constraint,pg_attrdef}}' AS regclass[])::oid[]) LIMIT 1
                  ) IS NULL AND (
                      SELECT true FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid
-                     AND refclassid = 'pg_class'::regclass AND relkind = 'r' LIMIT 1
+                     AND (refclassid = 'pg_class'::regclass AND relkind = 'r' OR refclassid = 'pg_extension'::regclass) LIMIT 1
+                 ) IS NULL AND (
+                     SELECT true FROM pg_depend WHERE classid = 'pg_type'::regclass AND objid = reltype
+                     AND refclassid = 'pg_extension'::regclass LIMIT 1
                  ) IS NULL) AS relations,
-             (SELECT pg_get_userbyid(nspowner) IN (current_user, 'pg_database_owner') FROM pg_namespace
+             (SELECT pg_get_userbyid(nspowner) IN (current_user, 'pg_database_owner') {space} FROM pg_namespace
                  WHERE oid = to_regnamespace({schema})) AS space
              FROM pg_class WHERE {relations}
          ) AS own WHERE coalesce(relations, true) AND coalesce(space, true)",
@@ -108,27 +136,40 @@ pub(super) fn protect(schema: &str) -> String {
     )
 }
 
+/// What takes the right to make tables in the journal's schema away from others, to whom default privileges have given it. Asked
+/// in the transaction that makes the schema.
+pub(super) fn protect_schema(schema: &str) -> String {
+    format!(
+        "DO $wasmigrate$ DECLARE given record; BEGIN
+         FOR given IN
+             SELECT pg_namespace.oid::regnamespace AS space, privilege_type,
+                 CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS grantee
+             FROM pg_namespace, aclexplode(nspacl) AS entry
+             WHERE pg_namespace.oid = to_regnamespace({}) AND grantee <> nspowner AND privilege_type <> 'USAGE'
+         LOOP
+             EXECUTE format('REVOKE %s ON SCHEMA %s FROM %s', given.privilege_type, given.space, given.grantee);
+         END LOOP; END $wasmigrate$",
+        quote_text(schema)
+    )
+}
+
 impl PostgresSession {
     /// Refuses a journal, or a schema for one, that somebody else has a hand in. Asked before anything is read from it or
     /// written to it.
     pub(super) async fn check_journal(&mut self) -> Result<()> {
-        let Home {
-            journal: schema,
-            schema: migrated,
-            ..
-        } = self.target.home.clone();
+        let home = self.target.home.clone();
         let session: &mut dyn Session = self;
-        let own = session.rows(&is_plainly_own(&schema), &[]).await?;
+        let own = session.rows(&is_plainly_own(&home), &[]).await?;
         if !own.is_empty() {
             return Ok(());
         }
-        let query = of_journal(&schema, &migrated);
+        let query = of_journal(&home);
         let rows = session.rows(&query, &[]).await?;
         match texts(rows).as_slice() {
             [] => Ok(()),
             [kind, name, owner, more] => Err(Error::new(
                 ErrorKind::Unavailable,
-                objection(&schema, kind, name, owner, more),
+                objection(&home.journal, kind, name, owner, more),
             )),
             _ => Err(Error::new(
                 ErrorKind::Other,
@@ -167,6 +208,19 @@ fn objection(schema: &str, kind: &str, name: &str, owner: &str, more: &str) -> S
         "harm" => format!(
             "the table {schema}.{name} of the journal, which belongs to {owner}, has {more}, which is not the host's and could run \
              in the name of this connection's role: look at who made it, and drop it"
+        ),
+        "create" => format!(
+            "others than the owner of the schema {schema} may make tables in it, which could be taken for the journal's: `REVOKE CREATE \
+             ON SCHEMA {schema} FROM {more}` (USAGE is no harm)"
+        ),
+        "part" => format!(
+            "{schema}.{name} of the journal is a part of the extension {more}, so that a backup leaves it out, and whoever drops the \
+             extension takes it along: look at who made it one, and take it out (`ALTER EXTENSION {more} DROP …`, `ALTER INDEX … NO \
+             DEPENDS ON EXTENSION {more}`)"
+        ),
+        "part schema" => format!(
+            "the schema {schema} of the journal is a part of the extension {more}, so that a backup leaves it out, and whoever drops \
+             the extension takes it along: look at who made it one, and take it out (`ALTER EXTENSION {more} DROP SCHEMA {schema}`)"
         ),
         _ => format!(
             "others than the journal's owner may write to {schema}.{name}, and hang triggers onto it: `REVOKE INSERT, UPDATE, \

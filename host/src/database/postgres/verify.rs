@@ -7,7 +7,7 @@
 //! and cursors that outlive the transaction. Whatever puts itself off again finds a transaction that may not write; a server
 //! that lets a trigger take that off again is asked whether any trigger is left.
 
-use super::home::{self, Home};
+use super::home::Home;
 use super::text::quote_text;
 use crate::database::{Error, ErrorKind, JOURNAL_PREFIX, Result};
 
@@ -242,6 +242,17 @@ const IS_OURS: &str = "CASE WHEN age(xmin) > 0 THEN false
 pub(super) const OF_THE_SERVER: &str =
     "'{pg_db_role_setting,pg_authid,pg_auth_members,pg_database,pg_tablespace}'::regclass[]";
 
+/// A query for the catalogs of the whole server that the open transaction has changed.
+pub(super) fn changed_on_server() -> String {
+    format!(
+        "SELECT relation::regclass::text FROM pg_lock_status()
+         WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareLock'
+         AND relation = ANY ({OF_THE_SERVER})
+         UNION ALL SELECT 'pg_database' FROM pg_database WHERE {IS_OURS}
+         UNION ALL SELECT 'pg_tablespace' FROM pg_tablespace WHERE {IS_OURS}"
+    )
+}
+
 /// A statement that fails when the transaction is not the one that its parameter names, or has touched a journal, or what
 /// belongs to the whole server. (`GRANT` on a database keeps no lock until the commit, so that its row is looked at.)
 ///
@@ -268,8 +279,8 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
     let all = [&*journal.numbers, &journal.others].concat();
     format!(
         "WITH held AS MATERIALIZED (
-            SELECT relation, mode, relation::regclass::text AS name FROM pg_lock_status()
-            WHERE pid = pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareLock'
+            SELECT relation, mode, relation::regclass::text AS name, classid, objid FROM pg_lock_status()
+            WHERE pid = pg_backend_pid() AND locktype IN ('relation', 'object') AND mode <> 'AccessShareLock'
         )
         SELECT CAST(CASE
             WHEN txid_current() <> $1 THEN '{TAMPERED} transaction'
@@ -298,7 +309,7 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
             ), (
                 SELECT '{TAMPERED} journal' FROM pg_description
                 WHERE objoid = ANY ({tables}) AND classoid = 'pg_class'::regclass AND {IS_OURS} LIMIT 1
-            ), ({schema_of_journal}), ({unpublished}), ({no_comment}), ({others}), (
+            ), ({schema_of_journal}), ({in_extension}), ({unpublished}), ({no_comment}), ({others}), (
                 SELECT '{TAMPERED} pg_database' FROM pg_database WHERE {IS_OURS} LIMIT 1
             ), (
                 SELECT '{TAMPERED} pg_tablespace' FROM pg_tablespace WHERE {IS_OURS} LIMIT 1
@@ -322,6 +333,7 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
         rights = quote_text(&journal.rights),
         tables = array(&journal.numbers),
         all = array(&all),
+        in_extension = in_extension(home, journal, &array(&all)),
         unpublished = unpublished(journal),
         no_comment = no_comment(journal),
         others = others(home, journal),
@@ -343,9 +355,31 @@ fn unpublished(journal: &JournalTables) -> String {
         return "NULL".to_owned();
     }
     format!(
-        "SELECT '{TAMPERED} publication' FROM pg_lock_status() WHERE pid = pg_backend_pid() AND locktype = 'object'
-         AND classid = 'pg_publication_rel'::regclass AND objid = ANY ({}) LIMIT 1",
+        "SELECT '{TAMPERED} publication' FROM held WHERE classid = 'pg_publication_rel'::regclass AND objid = ANY ({}) LIMIT 1",
         array(&journal.publications)
+    )
+}
+
+/// A query that finds something when the transaction has made a journal a part of an extension: its tables, their types, its
+/// schema. Whoever does so keeps the lock that a comment takes, and few do.
+fn in_extension(home: &Home, journal: &JournalTables, all: &str) -> String {
+    let of_a_step = |(_, name): &&(String, String)| *name == home.schema;
+    let schemas = journal.schemas.iter().filter(|schema| !of_a_step(schema));
+    let schemas: Vec<&str> = schemas.map(|(number, _)| &**number).collect();
+    format!(
+        "SELECT '{TAMPERED} extension' FROM held WHERE mode = 'ShareUpdateExclusiveLock' AND CASE coalesce(classid, 'pg_class'::regclass)
+            WHEN 'pg_class'::regclass THEN relation = ANY ({all}) OR name ~ '{NAME}'
+            WHEN 'pg_namespace'::regclass THEN held.objid = ANY ('{{{}}}'::oid[])
+            WHEN 'pg_type'::regclass THEN EXISTS (
+                SELECT FROM pg_type AS made JOIN pg_class ON reltype IN (made.oid, typelem)
+                WHERE made.oid = held.objid AND (pg_class.oid = ANY ({all}) OR {}))
+            ELSE false END
+         AND EXISTS (
+            SELECT FROM pg_depend AS part WHERE part.classid = coalesce(held.classid, 'pg_class'::regclass)
+            AND part.objid = coalesce(relation, held.objid) AND refclassid = 'pg_extension'::regclass AND {}) LIMIT 1",
+        schemas.join(","),
+        has_name_of_journal(),
+        IS_OURS.replace("xmin", "part.xmin"),
     )
 }
 
@@ -407,61 +441,4 @@ fn others(home: &Home, journal: &JournalTables) -> String {
         given("attacl"),
         schemas.join(" OR "),
     )
-}
-
-/// What the step did where it must not be: the message quotes `wasmigrate-tampered WHAT`.
-pub(super) fn tampered(message: &str) -> Error {
-    let what = message
-        .split_once(TAMPERED)
-        .map_or(message, |(_, what)| what)
-        .trim_matches([' ', '»', '«', '“', '”']);
-    let what = what.strip_suffix('"').unwrap_or(what);
-    if let Some((schema, own)) = what
-        .strip_prefix("target ")
-        .and_then(|what| what.split_once(" before "))
-    {
-        return home::comes_before(schema, own);
-    }
-    let what = match what {
-        "transaction" => "it left the transaction that the host had opened for it".to_owned(),
-        "journal" => "it removed, renamed or replaced tables that belong to the host".to_owned(),
-        "pg_db_role_setting" => {
-            "it changed the settings with which sessions begin (`ALTER ROLE … SET`, `ALTER DATABASE … SET`)".to_owned()
-        }
-        "pg_authid" | "pg_auth_members" => {
-            "it changed roles, which belong to the whole server".to_owned()
-        }
-        "pg_database" | "pg_tablespace" => {
-            "it changed a database as a whole (`ALTER DATABASE`, `GRANT … ON DATABASE`)".to_owned()
-        }
-        "schema" => "it changed the schema of the journal, which belongs to the host".to_owned(),
-        "publication" => {
-            "it changed which tables are published of those that belong to the host".to_owned()
-        },
-        "statistics" => "it made statistics of tables that belong to the host".to_owned(),
-        "prepared" => {
-            "it removed or replaced statements that the host had prepared in the session".to_owned()
-        }
-        "removed" => {
-            "what waited for the end of its transaction, such as a deferred trigger, has removed tables, of which the host cannot \
-             tell any more whose they were: let it run within the step, by `SET CONSTRAINTS ALL IMMEDIATE` as its last statement"
-                .to_owned()
-        }
-        "unknown" => {
-            "it changed a table that somebody else has made meanwhile, of which the host cannot tell whether it was a journal's: \
-             run it again"
-                .to_owned()
-        }
-        "commit" => "it left something behind that would write at the commit".to_owned(),
-        table => match table.strip_prefix("rights ") {
-            Some(table) => format!(
-                "it changed or locked `{table}`, which belongs to the host, as a GRANT or REVOKE on all tables of the schema does: \
-                 `wasmigrate repair --move-journal` moves the journal to a schema of its own, where these do not meet it"
-            ),
-            None => format!("it changed or locked `{table}`, which belongs to the host"),
-        },
-    };
-    Error::not_permitted(format!(
-        "the step tampered with the host: {what}; everything it did is rolled back"
-    ))
 }

@@ -70,7 +70,7 @@ impl Run<'_> {
         let begun = async {
             let session = &mut transaction.session;
             session.begin_read().await?;
-            let before = journal::fingerprint(&mut **session, self.lease.run, None, None).await?;
+            let before = journal::fingerprint(&mut **session, &self.lease, None, None).await?;
             session.rollback().await?;
             session.begin_without_transaction().await?;
             self.lease.demand_held(&mut **session).await?;
@@ -89,13 +89,9 @@ impl Run<'_> {
             transaction.session.rollback().await?;
             transaction.session.begin_read().await?;
             let invalid = transaction.session.invalid_indexes().await?;
-            let after = journal::fingerprint(
-                &mut *transaction.session,
-                self.lease.run,
-                None,
-                Some(&before),
-            )
-            .await?;
+            let after =
+                journal::fingerprint(&mut *transaction.session, &self.lease, None, Some(&before))
+                    .await?;
             transaction.session.rollback().await?;
             crate::database::Result::Ok((invalid, after))
         }

@@ -135,7 +135,7 @@ impl Worker<'_> {
         let beside: Vec<i64> = beside.collect();
         let fingerprint = {
             let before = before.map(|before| &before.fingerprint);
-            journal::fingerprint(session, run, Some(&beside), before).await?
+            journal::fingerprint(session, &self.lease, Some(&beside), before).await?
         };
         Ok(JournalSeen { rows, fingerprint })
     }

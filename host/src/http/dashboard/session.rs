@@ -1,8 +1,8 @@
 //! Sessions of browsers: what was proved once with a secret, carried on in a signed cookie.
 //!
-//! Nothing is kept of a session but a key, in a file of the host's cache directory, which is this user's alone; so a
-//! session outlives a restart of the host. The key that signs is derived from that one and the secrets: whoever changes a
-//! secret ends all sessions. Nothing about a secret can be learned from a cookie.
+//! Nothing is kept of a session but a key, in a directory of the host's cache that is this user's alone; so a session
+//! outlives a restart of the host. Each set of secrets has a key of its own, so that whoever changes a secret ends all
+//! sessions. The key is made by chance: nothing about a secret can be learned from a cookie, even by who knows the key.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -15,7 +15,6 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::http::credentials::{Access, Credentials};
-use crate::input;
 use crate::journal::now;
 use crate::private;
 
@@ -25,12 +24,18 @@ const FULL: Duration = Duration::from_secs(12 * 60 * 60);
 /// How long a session lasts that may only look: nobody stands before a display on a wall to sign in.
 const READ_ONLY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The file of the key, in the cache directory.
-const FILE: &str = "session-key";
+/// Where the keys are, in the cache directory.
+const DIRECTORY: &str = "sessions";
 
-/// What sessions are signed with, before the secrets are known.
+/// The file of the key that names the files of the others.
+const NAMING: &str = "naming";
+
+/// The bytes of a key.
+const KEY_BYTES: usize = 32;
+
+/// What sessions are signed with.
 #[derive(Clone)]
-pub struct SigningKey([u8; 32]);
+pub struct SigningKey([u8; KEY_BYTES]);
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -39,25 +44,23 @@ impl std::fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// The key of this cache directory; made when there is none. An error says that it can be neither read nor kept.
-    pub fn of(cache: &Path) -> std::io::Result<Self> {
+    /// The key of these secrets in this cache directory; made when there is none. An error says that it can be neither read
+    /// nor kept, or that others could have put it there.
+    pub fn of(cache: &Path, credentials: &Credentials) -> std::io::Result<Self> {
         if cache.as_os_str().is_empty() {
             return Err(std::io::Error::other("there is no directory for caches"));
         }
-        let path = cache.join(FILE);
-        if let Some(key) = read(&path)? {
-            return Ok(key);
+        let directory = cache.join(DIRECTORY);
+        private::make(&directory)?;
+        let directory = private::check(&directory)?;
+        let mut name = mac(&kept(&directory.join(NAMING))?);
+        for secret in credentials.all() {
+            let length = secret.map_or(u64::MAX, |secret| secret.len() as u64);
+            name.update(&length.to_be_bytes());
+            name.update(secret.unwrap_or_default());
         }
-        private::make(cache)?;
-        let key: [u8; 32] = rand::random();
-        // Readable by this user alone, as all temporary files are.
-        let mut file = tempfile::NamedTempFile::new_in(cache)?;
-        file.write_all(&key)?;
-        // Of two hosts that start at the same time, the first one's key counts.
-        match file.persist_noclobber(&path) {
-            Ok(_) => Ok(Self(key)),
-            Err(error) => read(&path)?.ok_or(error.error),
-        }
+        let name = URL_SAFE_NO_PAD.encode(name.finalize().into_bytes());
+        kept(&directory.join(name)).map(Self)
     }
 
     /// A key that is known to this process alone.
@@ -66,13 +69,26 @@ impl SigningKey {
     }
 }
 
-/// The key in a file; none when there is no file, or one that holds no key.
-fn read(path: &Path) -> std::io::Result<Option<SigningKey>> {
-    match input::read(path) {
-        Ok(bytes) => Ok(bytes.try_into().ok().map(SigningKey)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+/// The key in a file of a directory that was checked; made when there is none.
+fn kept(file: &Path) -> std::io::Result<[u8; KEY_BYTES]> {
+    if file.try_exists()? {
+        return read(file);
     }
+    let key: [u8; KEY_BYTES] = rand::random();
+    let directory = file.parent().unwrap_or(file);
+    // Readable by this user alone, as all temporary files are.
+    let mut made = tempfile::NamedTempFile::new_in(directory)?;
+    made.write_all(&key)?;
+    // Of two hosts that start at the same time, the first one's key counts.
+    match made.persist_noclobber(file) {
+        Ok(_) => Ok(key),
+        Err(_) => read(file),
+    }
+}
+
+fn read(file: &Path) -> std::io::Result<[u8; KEY_BYTES]> {
+    let key = private::read(file)?.try_into();
+    key.map_err(|_| std::io::Error::other(format!("`{}` holds no key", file.display())))
 }
 
 /// What a cookie proves.
@@ -96,21 +112,19 @@ pub(in crate::http) struct Sessions {
     key: Hmac<Sha256>,
     /// The cookie's name. Services on different ports of one machine share their cookies, but not their keys.
     name: String,
+    /// Whether there is a secret with which one begins.
+    can_begin: bool,
 }
 
 impl Sessions {
+    /// Sessions of a service with these secrets. Without any, nobody has begun one.
     pub(in crate::http) fn new(key: &SigningKey, credentials: &Credentials) -> Self {
-        let mut secrets = mac(&key.0);
-        for secret in credentials.all() {
-            let length = secret.map_or(u64::MAX, |secret| secret.len() as u64);
-            secrets.update(&length.to_be_bytes());
-            secrets.update(secret.unwrap_or_default());
-        }
-        let key = mac(&secrets.finalize().into_bytes());
+        let key = mac(&key.0);
         let fingerprint = URL_SAFE_NO_PAD.encode(signature(&key, "name"));
         Self {
             key,
             name: format!("wasmigrate-{}", fingerprint.get(..8).unwrap_or_default()),
+            can_begin: !credentials.is_empty(),
         }
     }
 
@@ -152,6 +166,9 @@ impl Sessions {
     }
 
     fn verify(&self, value: &str) -> Option<Session> {
+        if !self.can_begin {
+            return None;
+        }
         let (claim, signature) = value.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let signed = self.key.clone().chain_update(claim);
@@ -186,12 +203,15 @@ fn signature(key: &Hmac<Sha256>, claim: &str) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    fn sessions(key: &SigningKey, token: &str) -> Sessions {
-        let credentials = Credentials {
+    fn credentials(token: &str) -> Credentials {
+        Credentials {
             token: Some(token.to_owned()),
             ..Credentials::default()
-        };
-        Sessions::new(key, &credentials)
+        }
+    }
+
+    fn sessions(key: &SigningKey) -> Sessions {
+        Sessions::new(key, &credentials("secret"))
     }
 
     /// What a browser sends back.
@@ -206,10 +226,10 @@ mod tests {
     #[test]
     fn a_cookie_proves_what_was_signed_and_nothing_else() {
         let key = SigningKey::of_this_process();
-        let ours = sessions(&key, "secret");
+        let ours = sessions(&key);
         let reader = ours.begin(Access::ReadOnly, false);
         assert_eq!(ours.of(&cookie(&reader)).unwrap().access, Access::ReadOnly);
-        let again = sessions(&key, "secret");
+        let again = sessions(&key);
         assert!(again.of(&cookie(&reader)).is_some());
         for forged in [
             reader.replace("read-only", "full"),
@@ -220,29 +240,43 @@ mod tests {
             assert_eq!(ours.of(&cookie(&forged)), None, "{forged}");
         }
         let name = |set: &str| set.split('=').next().unwrap().to_owned();
-        for others in [
-            sessions(&key, "changed"),
-            sessions(&SigningKey::of_this_process(), "secret"),
-        ] {
-            let set = others.begin(Access::Full, false);
-            assert_ne!(name(&set), name(&reader));
-            let renamed = set.replace(&name(&set), &name(&reader));
-            assert_eq!(ours.of(&cookie(&renamed)), None);
-        }
+        let set = sessions(&SigningKey::of_this_process()).begin(Access::Full, false);
+        assert_ne!(name(&set), name(&reader));
+        let renamed = set.replace(&name(&set), &name(&reader));
+        assert_eq!(ours.of(&cookie(&renamed)), None);
+        let without_secrets = Sessions::new(&key, &Credentials::default());
+        assert_eq!(without_secrets.of(&cookie(&reader)), None);
     }
 
     #[test]
     fn a_session_ends() {
-        let ours = sessions(&SigningKey::of_this_process(), "secret");
+        let ours = sessions(&SigningKey::of_this_process());
         let claim = format!("full.{}", now() - 1);
         let signature = URL_SAFE_NO_PAD.encode(signature(&ours.key, &claim));
         assert_eq!(ours.verify(&format!("{claim}.{signature}")), None);
     }
 
     #[test]
-    fn the_key_of_a_cache_stays() {
+    fn the_key_of_a_cache_and_its_secrets_stays() {
         let cache = tempfile::tempdir().unwrap();
-        let first = SigningKey::of(cache.path()).unwrap();
-        assert_eq!(SigningKey::of(cache.path()).unwrap().0, first.0);
+        let key = |token: &str| SigningKey::of(cache.path(), &credentials(token)).unwrap().0;
+        let first = key("secret");
+        assert_ne!(key("changed"), first);
+        assert_eq!(key("secret"), first);
+    }
+
+    #[test]
+    fn a_key_that_others_could_have_made_is_no_key() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let cache = tempfile::tempdir().unwrap();
+        let key = || SigningKey::of(cache.path(), &credentials("secret"));
+        key().unwrap();
+        let sessions = cache.path().join(DIRECTORY);
+        for (path, mode) in [(sessions.join(NAMING), 0o644), (sessions, 0o755)] {
+            let open = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(path, open).unwrap();
+            let refused = key().unwrap_err();
+            assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
+        }
     }
 }

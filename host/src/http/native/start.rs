@@ -28,14 +28,14 @@ pub(in crate::http) struct Requests(tokio::sync::Mutex<VecDeque<Remembered>>);
 
 struct Remembered {
     key: String,
-    command: Command,
-    extent: Extent,
+    /// All that was asked for.
+    asked: NewRun,
     /// None when there was nothing to do.
     run: Option<i64>,
 }
 
 /// A command to start.
-#[derive(Deserialize, utoipa::ToSchema)]
+#[derive(Clone, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct NewRun {
     command: Command,
@@ -104,13 +104,17 @@ async fn start_once(
         })?;
     let mut requests = service.requests.0.lock().await;
     if let Some(known) = requests.iter().find(|known| known.key == key) {
-        if known.command != new.command || known.extent != new.extent()? {
+        if known.asked != *new {
+            let what = match known.asked.command == new.command {
+                true => " with other options",
+                false => "",
+            };
             return Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "key used before",
                 format!(
-                    "the idempotency key was used for `{}`",
-                    known.command.as_str()
+                    "the idempotency key was used for `{}`{what}",
+                    known.asked.command.as_str()
                 ),
             ));
         }
@@ -122,8 +126,7 @@ async fn start_once(
     }
     requests.push_back(Remembered {
         key: key.to_owned(),
-        command: new.command,
-        extent: new.extent()?,
+        asked: new.clone(),
         run,
     });
     Ok(accepted(run))

@@ -11,7 +11,7 @@ use super::super::snapshot::{Words, differences};
 use super::super::trial::{Trial, snapshot};
 use super::super::{Error, parallel};
 use super::{Case, told};
-use crate::database::{Access, CommitPermit, Durability, SequenceState, Stop};
+use crate::database::{Access, Durability, SequenceState, Stop};
 use crate::engine::Command;
 
 const WORDS: Words = Words {
@@ -73,5 +73,5 @@ async fn set_back(
         .await?;
     session.begin(Durability::Deferred).await?;
     session.set_sequences(sequences).await?;
-    session.commit(CommitPermit::throwaway()).await
+    session.commit_throwaway().await
 }

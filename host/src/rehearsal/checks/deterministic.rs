@@ -14,7 +14,7 @@ use super::super::snapshot::{Words, differences};
 use super::super::trial::{Trial, snapshot};
 use super::super::{Error, parallel};
 use super::{Case, told};
-use crate::database::{Access, CommitPermit, Content, Database, Durability, Stop};
+use crate::database::{Access, Content, Database, Durability, Stop};
 use crate::engine::Command;
 
 const WORDS: Words = Words {
@@ -177,5 +177,5 @@ async fn turn_around(database: &dyn Database) -> crate::database::Result<()> {
     let mut session = database.open(Access::Write, &Stop::default()).await?;
     session.begin(Durability::Deferred).await?;
     session.reverse_stored_rows().await?;
-    session.commit(CommitPermit::throwaway()).await
+    session.commit_throwaway().await
 }

@@ -18,7 +18,7 @@ use super::super::snapshot::{Words, counted, differences, logical, shown};
 use super::super::trial::{Stumble, Trial, kind_name, snapshot};
 use super::super::{Error, parallel};
 use super::{applies, told};
-use crate::catalog::write_over;
+use crate::catalog::{check_directory_inside, write_over};
 use crate::database::Content;
 use crate::engine::Command;
 
@@ -376,7 +376,11 @@ fn keep(directory: &Path, signature: &str, rows: &[TableRows]) -> Result<PathBuf
             directory.display()
         ))
     };
-    std::fs::create_dir_all(directory).map_err(|error| failed(error.to_string()))?;
+    // That of the steps; links in it may have come with the files of others.
+    let steps = directory.ancestors().nth(2).unwrap_or(directory);
+    check_directory_inside(steps, directory)
+        .and_then(|()| std::fs::create_dir_all(directory))
+        .map_err(|error| failed(error.to_string()))?;
     let number = twox_hash::XxHash3_128::oneshot(signature.as_bytes()) & 0xffff_ffff;
     let path = directory.join(format!("found-{number:08x}.json"));
     let tables = rows.iter().map(|table| {

@@ -170,6 +170,24 @@ fn a_directory_in_one_that_everybody_writes_to_is_refused() {
 }
 
 #[test]
+fn a_directory_in_one_that_a_group_writes_to_is_refused_unless_it_is_ones_own() {
+    if !is_superuser() {
+        return;
+    }
+    let (place, code) = compiled();
+    let above = code.ancestors().nth(3).unwrap();
+    fs::set_permissions(above, fs::Permissions::from_mode(0o770)).unwrap();
+    place.run(&["migrate"]).ends_with(0);
+    std::os::unix::fs::chown(above, None, Some(65534)).unwrap();
+    let before = place.content();
+    place
+        .run(&["finalize"])
+        .ends_with(2)
+        .and_says("can be written by its group");
+    assert_eq!(place.content(), before);
+}
+
+#[test]
 fn compiled_code_is_no_step() {
     let (place, code) = compiled();
     place.write_step(STEP, &fs::read(code).unwrap());

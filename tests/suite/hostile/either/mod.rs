@@ -3,6 +3,7 @@
 mod cache;
 mod compile;
 mod files;
+mod long_texts;
 mod toolchains;
 mod traps;
 mod wasi;

@@ -150,6 +150,34 @@ fn its_schema_is_not_changed() {
     );
 }
 
+/// A backup leaves out what an extension has, and whoever drops it takes that along.
+#[test]
+fn it_is_no_part_of_an_extension() {
+    let target = Target::with("CREATE EXTENSION pg_trgm;");
+    for statement in [
+        "ALTER EXTENSION pg_trgm ADD TABLE JOURNAL_step",
+        "ALTER EXTENSION pg_trgm ADD SCHEMA BARE",
+        "ALTER EXTENSION pg_trgm ADD TYPE JOURNAL_run",
+        "ALTER EXTENSION pg_trgm ADD TYPE BARE._BARE_run",
+    ] {
+        target.repels(
+            &[&hidden(statement)],
+            "it made the journal, which belongs to the host, a part of an extension",
+        );
+    }
+    target.repels(
+        &[&hidden(
+            "ALTER INDEX JOURNAL_step_pkey DEPENDS ON EXTENSION pg_trgm",
+        )],
+        CHANGED,
+    );
+    target.permits(&[
+        "ALTER EXTENSION pg_trgm ADD TABLE audit",
+        "ALTER EXTENSION pg_trgm DROP TABLE audit",
+        "COMMENT ON TABLE audit IS 'seen'",
+    ]);
+}
+
 #[test]
 fn the_right_to_read_is_given_and_taken() {
     let target = Target::with("CREATE TABLE more (id INTEGER);");

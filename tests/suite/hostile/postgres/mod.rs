@@ -17,6 +17,7 @@ mod reach;
 mod schemas;
 mod shadows;
 mod texts;
+mod throwaway;
 mod transaction;
 
 use super::component::{Component, sql, writes};

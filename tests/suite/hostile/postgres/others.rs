@@ -211,6 +211,51 @@ fn what_is_hung_onto_the_journal_stops_every_command() {
     guest.has_gained_nothing();
 }
 
+/// Neither a part of an extension, which takes it along, nor in a schema in which others make tables.
+#[test]
+fn what_becomes_of_the_journal_is_no_affair_of_others() {
+    let guest = Guest::called("takes_along");
+    guest.place.run(&["migrate"]).ends_with(0);
+    let mut owner = guest.place.connect();
+    owner.run("CREATE EXTENSION pg_trgm");
+    for (change, back, words) in [
+        (
+            "ALTER EXTENSION pg_trgm ADD TABLE wasmigrate.wasmigrate_run",
+            "ALTER EXTENSION pg_trgm DROP TABLE wasmigrate.wasmigrate_run",
+            "wasmigrate.wasmigrate_run of the journal is a part of the extension pg_trgm",
+        ),
+        (
+            "ALTER EXTENSION pg_trgm ADD TYPE wasmigrate.wasmigrate_run",
+            "ALTER EXTENSION pg_trgm DROP TYPE wasmigrate.wasmigrate_run",
+            "wasmigrate.wasmigrate_run of the journal is a part of the extension pg_trgm",
+        ),
+        (
+            "ALTER INDEX wasmigrate.wasmigrate_run_pkey DEPENDS ON EXTENSION pg_trgm",
+            "ALTER INDEX wasmigrate.wasmigrate_run_pkey NO DEPENDS ON EXTENSION pg_trgm",
+            "wasmigrate.wasmigrate_run_pkey of the journal is a part of the extension pg_trgm",
+        ),
+        (
+            "ALTER EXTENSION pg_trgm ADD SCHEMA wasmigrate",
+            "ALTER EXTENSION pg_trgm DROP SCHEMA wasmigrate",
+            "the schema wasmigrate of the journal is a part of the extension pg_trgm",
+        ),
+        (
+            "GRANT ALL ON SCHEMA wasmigrate TO PUBLIC",
+            "REVOKE CREATE ON SCHEMA wasmigrate FROM PUBLIC",
+            "REVOKE CREATE ON SCHEMA wasmigrate FROM PUBLIC",
+        ),
+    ] {
+        owner.run(change);
+        for command in ["status", "migrate"] {
+            let said = guest.place.run(&[command]);
+            assert_ne!(said.status, Some(0), "{change}: {said:#?}");
+            said.and_says(words);
+        }
+        owner.run(back);
+        guest.place.run(&["status"]).ends_with(0);
+    }
+}
+
 /// A service that has looked at the journal a moment ago looks again before each run.
 #[test]
 fn what_is_hung_onto_the_journal_stops_the_next_run_of_a_service() {
@@ -240,5 +285,19 @@ fn default_rights_are_taken_from_the_journals_tables() {
     let rights = "SELECT DISTINCT privilege_type FROM pg_class, aclexplode(relacl)
                   WHERE relname LIKE 'wasmigrate\\_%' AND grantee = 0";
     assert_eq!(guest.place.texts(rights), ["SELECT"]);
+    guest.place.run(&["finalize"]).ends_with(0);
+}
+
+#[test]
+fn default_rights_are_taken_from_the_journals_schema() {
+    let guest = Guest::called("makes");
+    guest
+        .place
+        .connect()
+        .run("ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO PUBLIC");
+    guest.place.run(&["migrate"]).ends_with(0);
+    let rights = "SELECT DISTINCT privilege_type FROM pg_namespace, aclexplode(nspacl)
+                  WHERE nspname = 'wasmigrate' AND grantee = 0";
+    assert_eq!(guest.place.texts(rights), ["USAGE"]);
     guest.place.run(&["finalize"]).ends_with(0);
 }

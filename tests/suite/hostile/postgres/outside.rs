@@ -29,8 +29,16 @@ fn a_change_of_the_journal_is_found_out() {
         "CREATE STATISTICS mine ON run, attempt FROM JOURNAL_attempt",
         "CREATE PUBLICATION mine FOR TABLE JOURNAL_attempt",
         "GRANT UPDATE ON JOURNAL_step TO PUBLIC",
+        "UPDATE JOURNAL_lease SET expires_at = expires_at + 86400000",
+        "UPDATE JOURNAL_lease SET expires_at = expires_at + 86400000, renewed_at = renewed_at + 86400000",
+        "ALTER EXTENSION pg_trgm ADD TABLE JOURNAL_step",
+        "ALTER EXTENSION pg_trgm ADD SCHEMA BARE",
+        "ALTER INDEX JOURNAL_step_pkey DEPENDS ON EXTENSION pg_trgm",
     ] {
-        let target = Target::new();
+        let target = Target::with(match statement.contains("EXTENSION") {
+            true => "CREATE EXTENSION pg_trgm;",
+            false => "",
+        });
         run_outside(&target, &hidden(statement))
             .ends_with(1)
             .and_says("the step tampered with the host: it changed the journal")

@@ -1,5 +1,9 @@
 //! Sessions of browsers and the token of those who may only look: what each is good for, and what not.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::place::Place;
@@ -190,6 +194,58 @@ fn without_a_secret_the_page_is_told_that_nobody_can_sign_in() {
         json!({ "access": null, "has_secrets": false })
     );
     sign_in(&service, "").is_problem(401, "neither");
+}
+
+/// Whoever could have put the key there could sign anything with it.
+#[test]
+fn a_key_that_others_could_have_planted_signs_nothing() {
+    let place = gated().with_own_cache();
+    let cache = place.path().join("cache");
+    let session = cookie(&sign_in(&Service::start(&place), "let-me-in"));
+    let status_of_session = || {
+        let service = Service::start(&place);
+        let look = of_page(Request::get("/api/v1/status")).with("Cookie", &session);
+        let is_told = service
+            .logs()
+            .iter()
+            .any(|line| line.contains("no key of sessions is kept"));
+        (look.send(service.address()).status, is_told)
+    };
+    let set_mode = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    };
+    assert_eq!(status_of_session(), (200, false));
+    set_mode(&cache, 0o777);
+    assert_eq!(status_of_session(), (401, true));
+    set_mode(&cache, 0o700);
+    assert_eq!(status_of_session(), (200, false));
+    let mut keys = vec![cache.join("session-key")];
+    let kept = std::fs::read_dir(cache.join("sessions"));
+    keys.extend(kept.into_iter().flatten().map(|key| key.unwrap().path()));
+    keys.retain(|key| key.exists());
+    assert!(!keys.is_empty());
+    for key in keys {
+        set_mode(&key, 0o640);
+        assert_eq!(status_of_session(), (401, true), "{}", key.display());
+        set_mode(&key, 0o600);
+    }
+    assert_eq!(status_of_session(), (200, false));
+}
+
+#[test]
+fn a_secret_that_is_changed_ends_all_sessions() {
+    let place = gated().with_own_cache();
+    let session = cookie(&sign_in(&Service::start(&place), "let-me-in"));
+    let status = || {
+        let look = of_page(Request::get("/api/v1/status")).with("Cookie", &session);
+        look.send(Service::start(&place).address()).status
+    };
+    assert_eq!(status(), 200);
+    let token = place.path().join("token");
+    std::fs::write(&token, "let-me-out").unwrap();
+    assert_eq!(status(), 401);
+    std::fs::write(&token, "let-me-in").unwrap();
+    assert_eq!(status(), 200);
 }
 
 #[test]
