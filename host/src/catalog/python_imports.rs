@@ -294,7 +294,8 @@ mod tests {
             "import.lib ",
         ] {
             let began = std::time::Instant::now();
-            paths("lib", "0001_x.py", &text.repeat(100_000)).unwrap();
+            // Some of it is refused.
+            let _ = paths("lib", "0001_x.py", &text.repeat(100_000));
             assert!(
                 began.elapsed() < std::time::Duration::from_secs(10),
                 "{text}"

@@ -167,18 +167,14 @@ impl Engine {
 
     /// The same engine for another target, as if the steps after `last` were not there. The two share their sandbox.
     pub fn on(&self, database: Arc<dyn Database>, last: Option<u64>) -> Self {
+        let options = Options {
+            last,
+            ..self.options.clone()
+        };
         Self {
-            database,
-            options: Options {
-                last,
-                ..self.options.clone()
-            },
             sandbox: Arc::clone(&self.sandbox),
-            work: Arc::default(),
-            descriptions: steps::Descriptions::default(),
-            judgements: unfit::Judgements::default(),
-            digests: OnceLock::new(),
             adopts: self.adopts,
+            ..Self::new(database, options)
         }
     }
 

@@ -4,6 +4,7 @@
 //! looked for before the commit (`verify`). Here the step is told in plain words what it must not do, and why.
 
 use super::super::{Error, JOURNAL_PREFIX, Result};
+use super::chain::Chain;
 use super::lexer::{Kind, Rules, Token, Tokens};
 use super::owned;
 use super::statements::{self, Piece};
@@ -347,38 +348,6 @@ const BEFORE_NAMES: [&str; 18] = [
     "UPDATE",
     "VIEW",
 ];
-
-/// Where the names begin that a symbol joins to the one at a place: told place by place, because each may be asked for.
-struct Chain {
-    symbol: &'static str,
-    /// For the last two places.
-    starts: [usize; 2],
-}
-
-impl Chain {
-    fn of(symbol: &'static str) -> Self {
-        Self {
-            symbol,
-            starts: [0; 2],
-        }
-    }
-
-    /// For the place after the one that was asked for last.
-    fn start(&mut self, tokens: &[Token<'_>], place: usize) -> usize {
-        let joins = |before: usize| {
-            tokens
-                .get(before)
-                .is_some_and(|it| it.is_symbol(self.symbol))
-        };
-        let [before_last, last] = self.starts;
-        let start = match place.checked_sub(1) {
-            Some(before) if before >= 1 && joins(before) => before_last,
-            _ => place,
-        };
-        self.starts = [last, start];
-        start
-    }
-}
 
 /// How many words `IF NOT EXISTS` has.
 const WORDS_IN_BETWEEN: usize = 3;

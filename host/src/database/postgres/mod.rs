@@ -14,6 +14,7 @@ mod begun;
 mod binding;
 mod capabilities;
 mod catalog;
+mod chain;
 mod connection;
 mod conninfo;
 mod content;

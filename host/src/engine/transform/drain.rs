@@ -7,26 +7,22 @@ use std::time::Duration;
 use super::bad_rows;
 use super::function::{Computed, Function};
 use super::lock::LOCK_WAIT;
-use super::plan::{Plan, Stage};
-use super::record::recorded;
+use super::plan::Plan;
 use super::refused::{self, Care, is_refusal};
-use crate::database::{Chunk, Durability, Session, Stop, Value};
+use crate::database::{Chunk, Durability, Session, Value};
+use crate::engine::OnBadRow;
 use crate::engine::failure::{Blame, Failure};
-use crate::engine::loaded::Loaded;
-use crate::engine::step_output::RunContext;
-use crate::engine::{Engine, OnBadRow};
-use crate::journal::{self, BadRow, Fenced, Lease, Phase, TransformationRecord};
-use crate::output::counted;
+use crate::journal::{self, BadRow, Fenced, Lease};
 use crate::sandbox;
 
 /// How many captured changes are drained at once.
-const AT_ONCE: usize = 1_000;
+pub(super) const AT_ONCE: usize = 1_000;
 
 /// So many rows are drained at once however large they are.
 const HOWEVER_LARGE: usize = 20;
 
 /// Fewer than these are left for the next drain: while the application works, there is always one more.
-const FEW: usize = 100;
+pub(super) const FEW: usize = 100;
 
 /// How often all that is captured is drained. What is left then comes as fast as it goes, from the application or from a
 /// trigger that changes what the function is given whenever a derived column is written.
@@ -46,14 +42,14 @@ pub(super) struct Drain<'d> {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Drained {
     /// How many captured changes were read.
-    changes: usize,
+    pub(super) changes: usize,
     /// How many rows were captured again, because somebody touched them meanwhile or kept them from being written.
-    again: usize,
+    pub(super) again: usize,
 }
 
 /// Some changed rows, computed and not written yet.
-struct Anew {
-    captured: Captured,
+pub(super) struct Anew {
+    pub(super) captured: Captured,
     computed: Computed,
 }
 
@@ -268,7 +264,7 @@ impl<'d> Drain<'d> {
 
     /// Computes captured rows, but for those without an answer for which there is no `room` among the bad ones. What the
     /// function says of these it says again in a run.
-    async fn compute_without_bad_rows(
+    pub(super) async fn compute_without_bad_rows(
         &mut self,
         session: &mut dyn Session,
         room: u64,
@@ -320,7 +316,7 @@ impl<'d> Drain<'d> {
     }
 
     /// Writes what was computed: with some care in a transaction that is begun anew when that fails, else in one that is not.
-    async fn write(
+    pub(super) async fn write(
         &self,
         session: &mut dyn Session,
         anew: Anew,
@@ -363,72 +359,13 @@ impl<'d> Drain<'d> {
 }
 
 /// Lets the open transaction give way to the application where they wait for each other.
-async fn give_way(session: &mut dyn Session) -> Result<(), Failure> {
+pub(super) async fn give_way(session: &mut dyn Session) -> Result<(), Failure> {
     if session.server().capabilities.has_one_writer() {
         return Ok(());
     }
     let transforming = session.server().transforming;
     let set = transforming.set_lock_timeout(session, LOCK_WAIT).await;
     set.map_err(Failure::from_database)
-}
-
-/// What was drained between two runs.
-pub(in crate::engine) struct DrainedIdle {
-    /// Whether there is more to drain.
-    pub(in crate::engine) has_more: bool,
-    /// Why some rows wait for a run.
-    pub(in crate::engine) refused: Option<Failure>,
-}
-
-/// Drains what the application has changed since the last run, in the open transaction, during which nobody can take the
-/// lease. Rows that would fail a run stay captured; the others do not wait for them.
-pub(in crate::engine) async fn drain_idle(
-    engine: &Engine,
-    context: &Arc<RunContext>,
-    loaded: &Loaded,
-    begun: &TransformationRecord,
-    session: &mut dyn Session,
-    stop: &Stop,
-) -> Result<DrainedIdle, Failure> {
-    let description = recorded(begun)?;
-    let plan = Plan::new(session, loaded.step.index, description, Stage::SetUp).await?;
-    let mut function = Function::new(engine, context, loaded, Phase::Migrate, stop);
-    let room = match std::mem::replace(&mut function.on_bad_row, OnBadRow::Quarantine) {
-        OnBadRow::Fail => 0,
-        OnBadRow::Quarantine => bad_rows::room(engine, &plan, session).await?,
-    };
-    give_way(session).await?;
-    let mut drain = Drain::new(function, &plan);
-    let (anew, waiting) = drain.compute_without_bad_rows(session, room).await?;
-    let refused = waiting.first().map(|row| {
-        let message = format!(
-            "{} {} for a run, which it would fail; the first one has the key {}: {}",
-            counted(waiting.len() as u64, "changed row", "changed rows"),
-            if waiting.len() == 1 { "waits" } else { "wait" },
-            row.key,
-            row.message
-        );
-        Failure::new("failed", Blame::Step, message).of(&loaded.step.label, Phase::Migrate)
-    });
-    if anew.captured.is_nothing() && waiting.len() < AT_ONCE {
-        let has_more = false;
-        return Ok(DrainedIdle { has_more, refused });
-    }
-    // The oldest are read first: those that wait do not stand in the way of others.
-    let mut keys = Vec::new();
-    for row in &waiting {
-        keys.push(journal::read_key(&row.key).map_err(Failure::from_database)?);
-    }
-    let drained = drain.write(session, anew, None).await?;
-    if !keys.is_empty() {
-        let captured = plan.table.capture(session, keys).await;
-        captured.map_err(Failure::from_database)?;
-    }
-    let done = drained.changes.saturating_sub(drained.again);
-    Ok(DrainedIdle {
-        has_more: done.saturating_sub(waiting.len()) >= FEW,
-        refused,
-    })
 }
 
 /// How often all that was captured has been drained.
@@ -467,7 +404,7 @@ impl Passes {
 }
 
 /// Some captured changes, the oldest.
-struct Captured {
+pub(super) struct Captured {
     numbers: Vec<i64>,
     /// Each key once, by what the journal calls it.
     keys: BTreeMap<String, Vec<Value>>,
@@ -496,7 +433,7 @@ impl Captured {
         }
     }
 
-    fn is_nothing(&self) -> bool {
+    pub(super) fn is_nothing(&self) -> bool {
         self.keys.is_empty()
     }
 

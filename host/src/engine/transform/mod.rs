@@ -15,6 +15,7 @@ mod context;
 mod cutover;
 mod drain;
 mod function;
+mod idle;
 mod left_out;
 mod lock;
 mod neighbours;
@@ -41,8 +42,8 @@ use crate::journal::{Phase, TransformationRecord};
 
 pub(super) use context::Backfill;
 pub(super) use cutover::{abandon, before_cut_over, cut_over, lock_all, reset};
-pub(super) use drain::drain_idle;
 use function::Function;
+pub(super) use idle::drain_idle;
 pub(super) use neighbours::dependents;
 use plan::{Plan, Stage};
 use questions::refuse_nameless;
