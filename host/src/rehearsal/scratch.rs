@@ -207,11 +207,16 @@ impl ScratchDatabase {
         self.server.kind()
     }
 
+    /// Whether to make another one takes longer than to clear this one.
+    pub(super) fn is_dear(&self) -> bool {
+        matches!(self.held, Held::Database { .. })
+    }
+
     /// Deletes all rows that are in its content.
-    pub(super) async fn clear(&self, content: &Content) -> Result<(), ScriptError> {
+    pub(super) fn clear(&self, content: &Content) -> Result<(), ScriptError> {
         match &self.held {
             Held::File { database, .. } => database.clear(content),
-            Held::Database { database, .. } => database.clear(content).await,
+            Held::Database { database, .. } => database.clear(content),
         }
     }
 

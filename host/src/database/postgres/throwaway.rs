@@ -141,15 +141,20 @@ impl Postgres {
     }
 
     /// Deletes all rows of some tables, and lets their sequences begin anew.
-    pub async fn clear(&self, content: &Content) -> std::result::Result<(), ScriptError> {
+    pub fn clear(&self, content: &Content) -> std::result::Result<(), ScriptError> {
         let tables = content.tables.keys();
         let names: Vec<String> = tables.map(|name| full_name(name)).collect();
-        match names.is_empty() {
-            true => Ok(()),
-            false => {
-                let truncate = format!("TRUNCATE {} RESTART IDENTITY", names.join(", "));
-                self.restore(&truncate).await
-            }
+        if names.is_empty() {
+            return Ok(());
+        }
+        let statement = format!("TRUNCATE {} RESTART IDENTITY", names.join(", "));
+        match self.administer(&statement) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ScriptError {
+                line: 1,
+                statement,
+                error,
+            }),
         }
     }
 

@@ -17,16 +17,11 @@ use super::super::scratch::ScratchDatabase;
 use super::super::snapshot::{Words, counted, differences, logical, shown};
 use super::super::trial::{Stumble, Trial, kind_name, snapshot};
 use super::super::{Error, parallel};
+use super::refusals::{Refusals, is_refusal};
 use super::{applies, told};
 use crate::catalog::{check_directory_inside, write_over};
 use crate::database::Content;
 use crate::engine::Command;
-
-/// How many kinds of rows a step may refuse before the rest is given up.
-const MOST_REFUSALS: usize = 12;
-
-/// How many of them are told.
-const MOST_REFUSALS_TOLD: usize = 2;
 
 const WORDS: Words = Words {
     extra: "is there in one and not in the other",
@@ -49,6 +44,15 @@ pub(in crate::rehearsal) struct DataCase<'g> {
     pub(in crate::rehearsal) empty: ScratchDatabase,
 }
 
+impl DataCase<'_> {
+    /// A copy of the empty database with the rows in it; none when it does not take them.
+    pub(super) fn filled(&self, rows: &[TableRows]) -> Result<Option<ScratchDatabase>, Error> {
+        let database = self.empty.copy()?;
+        let loaded = parallel::wait(fixture::load_tables(rows, &database))?;
+        Ok(loaded.is_ok().then_some(database))
+    }
+}
+
 /// Makes rows and tries the step on them.
 pub(in crate::rehearsal) fn check(
     data_cases: &[DataCase<'_>],
@@ -60,19 +64,8 @@ pub(in crate::rehearsal) fn check(
     let began = Instant::now();
     let mut part = Part::default();
     let mut rows = generate(data_cases, seed, known)?;
-    let mut refusals = Vec::new();
-    while refusals.len() < MOST_REFUSALS {
-        let Some(refusal) = refused(data_cases, &rows)? else {
-            break;
-        };
-        let fewest = shrink(
-            rows.clone(),
-            |some| matches!(refused(data_cases, some), Ok(Some(other)) if other == refusal),
-        );
-        refusals.push(format!("{}: {refusal}", described(&fewest)));
-        rows = without(rows, &fewest);
-    }
-    part.notes.extend(refusals_told(&refusals));
+    part.notes
+        .extend(Refusals::of(data_cases).leave_out(&mut rows)?);
     part.tried = rows.iter().map(|rows| rows.rows.len()).sum();
     part.of = rows.len();
     if let Some(trouble) = trouble(data_cases, &rows, declarations)?
@@ -110,23 +103,6 @@ fn is_always_there(
     Ok(without_rows.is_some_and(|other| other.signature == trouble.signature))
 }
 
-/// What a step's check refuses, in a line or two.
-fn refusals_told(refusals: &[String]) -> Vec<String> {
-    let mut notes: Vec<String> = refusals
-        .iter()
-        .take(MOST_REFUSALS_TOLD)
-        .map(|refusal| format!("left out, because its check refuses it: {refusal}"))
-        .collect();
-    let more = refusals.len().saturating_sub(MOST_REFUSALS_TOLD);
-    if more > 0 {
-        notes.push(format!(
-            "and {} more that its check refuses",
-            counted(more, "kind of rows", "kinds of rows")
-        ));
-    }
-    notes
-}
-
 /// Rows that every database takes. The last one, which is the strictest about types, has them made.
 fn generate(
     data_cases: &[DataCase<'_>],
@@ -146,33 +122,8 @@ fn generate(
     Ok(rows)
 }
 
-/// What the step's check says, when it refuses the rows before anything is changed.
-fn refused(data_cases: &[DataCase<'_>], rows: &[TableRows]) -> Result<Option<String>, Error> {
-    for data_case in data_cases {
-        let Some(database) = filled(data_case, rows)? else {
-            return Ok(None);
-        };
-        if let Err(stumble) = data_case.trial.run(database.database(), Command::Migrate)
-            && is_refusal(&stumble)
-        {
-            return Ok(Some(signature(&stumble)));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether the step itself said no, in its own words, before anything was changed.
-fn is_refusal(stumble: &Stumble) -> bool {
-    let in_own_words = |code: &str| code == "failed";
-    stumble.is_refused
-        && stumble
-            .failure
-            .as_ref()
-            .is_some_and(|failure| in_own_words(&failure.code))
-}
-
 /// A failure's message without its numbers, which differ from row to row.
-fn signature(stumble: &Stumble) -> String {
+pub(super) fn signature(stumble: &Stumble) -> String {
     let message = stumble
         .failure
         .as_ref()
@@ -191,13 +142,6 @@ fn signature(stumble: &Stumble) -> String {
     signature
 }
 
-/// A copy of the empty database with the rows in it; none when it does not take them.
-fn filled(data_case: &DataCase<'_>, rows: &[TableRows]) -> Result<Option<ScratchDatabase>, Error> {
-    let database = data_case.empty.copy()?;
-    let loaded = parallel::wait(fixture::load_tables(rows, &database))?;
-    Ok(loaded.is_ok().then_some(database))
-}
-
 /// The first thing that goes wrong with the rows.
 fn trouble(
     data_cases: &[DataCase<'_>],
@@ -206,7 +150,7 @@ fn trouble(
 ) -> Result<Option<Trouble>, Error> {
     let mut results: Vec<Content> = Vec::new();
     for data_case in data_cases {
-        let Some(base) = filled(data_case, rows)? else {
+        let Some(base) = data_case.filled(rows)? else {
             return Ok(None);
         };
         match trouble_on(data_case, base, declarations)? {
@@ -313,41 +257,8 @@ fn trouble_on(
     Ok(Ok(result))
 }
 
-/// The rows without some of them.
-fn without(rows: Vec<TableRows>, some: &[TableRows]) -> Vec<TableRows> {
-    rows.into_iter()
-        .map(|mut rows| {
-            if let Some(some) = some.iter().find(|some| some.table == rows.table) {
-                let is_same = |row: &Vec<crate::database::Value>,
-                               other: &Vec<crate::database::Value>| {
-                    // Shrinking makes cells plain: a row is told by what both have.
-                    row == other
-                        || row
-                            .iter()
-                            .zip(other)
-                            .filter(|(one, other)| one == other)
-                            .count()
-                            * 2
-                            > row.len()
-                };
-                let mut left = some.rows.clone();
-                rows.rows.retain(
-                    |row| match left.iter().position(|other| is_same(row, other)) {
-                        Some(place) => {
-                            left.remove(place);
-                            false
-                        }
-                        None => true,
-                    },
-                );
-            }
-            rows
-        })
-        .collect()
-}
-
 /// Rows in words: how many, and the first of them.
-fn described(rows: &[TableRows]) -> String {
+pub(super) fn described(rows: &[TableRows]) -> String {
     let count: usize = rows.iter().map(|rows| rows.rows.len()).sum();
     let first = rows.iter().find_map(|table| {
         let row = table.rows.first()?;

@@ -10,6 +10,7 @@ pub(super) mod deterministic;
 pub(super) mod everywhere;
 pub(super) mod generated;
 pub(super) mod memory;
+mod refusals;
 pub(super) mod reset;
 
 use std::collections::BTreeSet;

@@ -4,6 +4,7 @@
 //! through the pools so that each value is used, with foreign keys to rows that are there; what a constraint refuses is
 //! left out, so that checks need not be understood. The same seed makes the same rows.
 
+mod halves;
 mod pool;
 pub(super) mod shrink;
 
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use self::halves::Halves;
 use super::fixture::TableRows;
 use super::scratch::ScratchDatabase;
 use super::shape;
@@ -21,9 +23,6 @@ use crate::database::{
 
 /// How many rows a table gets beyond those that its pools need.
 const MORE_ROWS: usize = 8;
-
-/// Where so many plain rows are refused and none is taken, the others are not tried: they are alike.
-const MOST_REFUSED: usize = 50;
 
 /// How often a value is looked for that no other row has.
 const TRIES: usize = 8;
@@ -94,33 +93,16 @@ pub(super) async fn taken(
     Ok(taken)
 }
 
-/// The rows that the database takes, put in one after the other. Most are taken: they are tried together, and halved
-/// where one of them is refused.
+/// The rows that the database takes, put in one after the other.
 async fn accept(session: &mut dyn Session, rows: TableRows, kind: Kind) -> Result<TableRows> {
-    let mut accepted = TableRows {
-        rows: Vec::new(),
-        ..rows.clone()
-    };
-    let mut refused = 0;
-    let mut waiting = vec![rows];
-    while let Some(mut rows) = waiting.pop() {
-        let are_alike = matches!(kind, Kind::Plain(_)) && accepted.rows.is_empty();
-        if rows.rows.is_empty() || are_alike && refused == MOST_REFUSED {
-            continue;
-        }
-        if try_load(session, &rows).await? {
-            accepted.rows.append(&mut rows.rows);
-        } else if rows.rows.len() > 1 {
-            let second_half = TableRows {
-                rows: rows.rows.split_off(rows.rows.len() / 2),
-                ..rows.clone()
-            };
-            waiting.extend([second_half, rows]);
-        } else {
-            refused += 1;
+    let mut halves = Halves::of(rows, matches!(kind, Kind::Plain(_)));
+    while let Some(rows) = halves.next() {
+        match try_load(session, &rows).await? {
+            true => halves.taken(rows),
+            false => halves.refused(rows),
         }
     }
-    Ok(accepted)
+    Ok(halves.accepted())
 }
 
 async fn try_load(session: &mut dyn Session, rows: &TableRows) -> Result<bool> {

@@ -82,7 +82,7 @@ pub fn command(
     arguments: &[&str],
     host: &Host,
 ) -> Result<End, String> {
-    let mut child = place
+    let child = place
         .command(arguments)
         .arg("--json")
         .env(
@@ -93,17 +93,19 @@ pub fn command(
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    host.store(child.id(), Ordering::Release);
-    let give_up = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > give_up {
-            let _ = child.kill();
-            let said = Said::from(child.wait_with_output().unwrap());
+    let number = child.id();
+    host.store(number, Ordering::Release);
+    // To look again and again whether it has ended would take much of what the runs themselves take.
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || ended.send(child.wait_with_output().unwrap()));
+    let said = match end.recv_timeout(PATIENCE) {
+        Ok(output) => Said::from(output),
+        Err(_) => {
+            signal(number, "KILL");
+            let said = Said::from(end.recv().unwrap());
             return Err(format!("it does not end: {said:#?}"));
         }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let said = Said::from(child.wait_with_output().unwrap());
+    };
     Ok(End {
         is_done: said.status == Some(0),
         said: format!("{:?}\n{}{}", said.status, said.stdout, said.stderr),
