@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::checks::generated::DataCase;
+use super::checks::data_case::DataCase;
 use super::checks::{Case, place};
 use super::fixture::{self, Fixture};
 use super::report::Part;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::checks::generated::{self, DataCase};
+use super::checks::data_case::DataCase;
+use super::checks::generated;
 use super::checks::{
     Case, applies, confined, confined::Rules, crashes, deterministic, everywhere, memory, reset,
 };

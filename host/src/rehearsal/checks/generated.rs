@@ -14,9 +14,10 @@ use super::super::injection::InjectionPlan;
 use super::super::injector::FaultInjector;
 use super::super::report::{Finding, Part};
 use super::super::scratch::ScratchDatabase;
-use super::super::snapshot::{Words, counted, differences, logical, shown};
-use super::super::trial::{Stumble, Trial, kind_name, snapshot};
+use super::super::snapshot::{Words, differences, logical};
+use super::super::trial::{Stumble, kind_name, snapshot};
 use super::super::{Error, parallel};
+use super::data_case::{DataCase, described, signature};
 use super::refusals::{Refusals, is_refusal};
 use super::{applies, told};
 use crate::catalog::{check_directory_inside, write_over};
@@ -36,21 +37,6 @@ struct Trouble {
     message: String,
     details: Vec<String>,
     advice: String,
-}
-
-/// Where generated rows are tried: on the empty database before the step, of one kind each.
-pub(in crate::rehearsal) struct DataCase<'g> {
-    pub(in crate::rehearsal) trial: Trial<'g>,
-    pub(in crate::rehearsal) empty: ScratchDatabase,
-}
-
-impl DataCase<'_> {
-    /// A copy of the empty database with the rows in it; none when it does not take them.
-    pub(super) fn filled(&self, rows: &[TableRows]) -> Result<Option<ScratchDatabase>, Error> {
-        let database = self.empty.copy()?;
-        let loaded = parallel::wait(fixture::load_tables(rows, &database))?;
-        Ok(loaded.is_ok().then_some(database))
-    }
 }
 
 /// Makes rows and tries the step on them.
@@ -120,26 +106,6 @@ fn generate(
         rows = parallel::wait(generate::taken(&data_case.empty, rows))?.map_err(failed)?;
     }
     Ok(rows)
-}
-
-/// A failure's message without its numbers, which differ from row to row.
-pub(super) fn signature(stumble: &Stumble) -> String {
-    let message = stumble
-        .failure
-        .as_ref()
-        .map_or(&stumble.message, |failure| &failure.message);
-    let first_line = message.lines().next().unwrap_or_default();
-    let mut signature = String::with_capacity(first_line.len());
-    let mut is_in_number = false;
-    for character in first_line.chars() {
-        if !character.is_ascii_digit() {
-            signature.push(character);
-        } else if !is_in_number {
-            signature.push('N');
-        }
-        is_in_number = character.is_ascii_digit();
-    }
-    signature
 }
 
 /// The first thing that goes wrong with the rows.
@@ -255,28 +221,6 @@ fn trouble_on(
         return Ok(Err(different(what, &first.subject, told(&other), advice)));
     }
     Ok(Ok(result))
-}
-
-/// Rows in words: how many, and the first of them.
-pub(super) fn described(rows: &[TableRows]) -> String {
-    let count: usize = rows.iter().map(|rows| rows.rows.len()).sum();
-    let first = rows.iter().find_map(|table| {
-        let row = table.rows.first()?;
-        let cells = table
-            .columns
-            .iter()
-            .zip(row)
-            .map(|(column, value)| format!("{column}={}", shown(value)));
-        Some(format!(
-            "{} ({})",
-            table.table,
-            cells.collect::<Vec<_>>().join(", ")
-        ))
-    });
-    match first {
-        None => "no rows at all".to_owned(),
-        Some(first) => format!("{}, first: {first}", counted(count, "row", "rows")),
-    }
 }
 
 /// Writes the rows as a fixture of the step, named by what goes wrong, so that the same is kept once.

@@ -10,7 +10,7 @@ use super::super::report::Finding;
 use super::super::snapshot::counted;
 use super::super::trial::kind_name;
 use super::super::{Error, parallel};
-use super::generated::DataCase;
+use super::data_case::DataCase;
 use crate::database::Content;
 
 /// How many rows of each table some and many are.

@@ -6,6 +6,7 @@ pub(super) mod confined;
 mod crash_chain;
 pub(super) mod crashes;
 mod cut_off;
+pub(super) mod data_case;
 pub(super) mod deterministic;
 pub(super) mod everywhere;
 pub(super) mod generated;

@@ -7,7 +7,7 @@ use super::super::parallel;
 use super::super::scratch::ScratchDatabase;
 use super::super::snapshot::counted;
 use super::super::trial::{Stumble, snapshot};
-use super::generated::{DataCase, described, signature};
+use super::data_case::{DataCase, described, signature};
 use crate::database::{Content, Value};
 use crate::engine::Command;
 
