@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fs;
-use std::io::Seek as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,7 +29,15 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     let mut template = Cluster::start(Durability::None)?;
     template.stop()?;
     let server = Cluster::start(Durability::None)?;
-    let suite = |database: &str, skipped: &[&str], threads: usize| {
+    // What fails on one database does not hide what fails on the other.
+    let mut outcome = Ok(());
+    for database in ["sqlite", "postgres"] {
+        say(&format!("the black-box suite on {database}"));
+        // A module called `either` tests what is the same on each of them.
+        let skipped: &[&str] = match database {
+            "sqlite" => &["--skip", "postgres::"],
+            _ => &["--skip", "sqlite::", "--skip", "either::"],
+        };
         let mut suite = cargo::cargo();
         suite
             .args(["test", "--package", "wasmigrate-tests", "--"])
@@ -50,31 +57,12 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
             None => suite.args(["--skip", "python::"]),
         };
         if env::var_os(THREADS).is_none() {
-            suite.env(THREADS, threads.to_string());
+            suite.env(THREADS, threads().to_string());
         }
-        suite
-    };
-    // Both at once: that on SQLite waits for the disk and for clocks, and that on PostgreSQL takes longer. What fails on one does
-    // not hide what fails on the other. A module called `either` tests what is the same on each of them.
-    let mut said = tempfile::tempfile()?;
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let mut on_sqlite = suite("sqlite", &["--skip", "postgres::"], cores)
-        .stdout(said.try_clone()?)
-        .stderr(said.try_clone()?)
-        .spawn()?;
-    say("the black-box suite on postgres, and beside it on sqlite");
-    // Two tests a core: each waits about half of its time, for a lease that runs out, a lock that is not to be had, a clock.
-    let skipped = ["--skip", "sqlite::", "--skip", "either::"];
-    let on_postgres = cargo::run(&mut suite("postgres", &skipped, cores * 2));
-    let status = on_sqlite.wait()?;
-    say("the black-box suite on sqlite");
-    said.rewind()?;
-    std::io::copy(&mut said, &mut std::io::stdout())?;
-    drop(server);
-    on_postgres?;
-    if !status.success() {
-        bail!("the black-box suite on sqlite failed");
+        outcome = outcome.and(cargo::run(&mut suite));
     }
+    drop(server);
+    outcome?;
     let mut guest_tests = cargo::cargo();
     guest_tests
         .args(["test", "--"])
@@ -86,6 +74,11 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
 
 /// The variable that says how many tests run at the same time.
 const THREADS: &str = "RUST_TEST_THREADS";
+
+/// Two tests a core: each waits about half of its time, for a lease that runs out, a lock that is not to be had, a clock.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from) * 2
+}
 
 /// The database that the example steps are written for; each test takes a copy.
 fn legacy_database(target: &Path) -> Result<PathBuf> {
