@@ -263,7 +263,8 @@ pub(super) fn changed_on_server() -> String {
 /// may be touched in any, because it is another target's, or a later session could take it for this one's. What is renamed or
 /// removed is known by its number: $2 are the numbers that were found to be of no journal, and all journals are known that the
 /// snapshot $3 has. `own_schema` is the schema in which steps make their tables; from [`KEEP_SCHEMA`] it is known where the next
-/// one would.
+/// one would. What is asked of columns is asked table by table: the plan is kept, and one that reads all columns of the database was
+/// the cheaper as long as that was empty.
 pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) -> String {
     let schema = &home.journal;
     // What a step does to the schema that it works in is its own affair.
@@ -298,8 +299,8 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
                 ORDER BY relation LIMIT 1
             ), CASE WHEN changed IS NOT NULL AND (SELECT {RIGHTS} FROM pg_class WHERE {of_journal}) <> {rights}
                 THEN '{TAMPERED} {rights_of}' || changed END, (
-                SELECT '{TAMPERED} ' || regexp_replace(attrelid::regclass::text, '^.*[.]', '') FROM pg_attribute
-                WHERE attrelid = ANY ({tables}) AND attnum > 0 AND {IS_OURS} LIMIT 1
+                SELECT '{TAMPERED} ' || regexp_replace(own::regclass::text, '^.*[.]', '') FROM unnest({tables}) AS own
+                WHERE EXISTS (SELECT FROM pg_attribute WHERE attrelid = own AND attnum > 0 AND {IS_OURS} OFFSET 0) LIMIT 1
             ), (
                 SELECT '{TAMPERED} publication' FROM pg_publication_rel
                 WHERE {IS_OURS} AND (prrelid = ANY ({all}) OR prrelid::regclass::text ~ '{NAME}') LIMIT 1
