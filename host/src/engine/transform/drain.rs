@@ -276,7 +276,14 @@ impl<'d> Drain<'d> {
         loop {
             let said = output.last();
             let mut anew = self.compute(session, keys).await?;
+            let before = anew.captured.keys.len();
             let put_off = anew.put_off_bad_rows(room);
+            if let Some(row) = put_off.first()
+                && anew.captured.keys.len() == before
+            {
+                // By that key it was not captured, and would come again and again.
+                return Err(Failure::new("failed", Blame::Step, row.message.clone()));
+            }
             let numbers = numbers.get_or_insert_with(|| anew.captured.numbers.clone());
             if put_off.is_empty() {
                 anew.captured.numbers.clone_from(numbers);
