@@ -7,7 +7,6 @@ use clap::{Args, ValueEnum};
 use super::target::Target;
 use super::terminal::Terminal;
 use super::{AllowanceArguments, CommandError, FAILED, GlobalArguments, Manner, OVERDUE};
-use crate::client;
 use crate::engine::{Overview, RunError, State};
 
 /// How often to look.
@@ -100,7 +99,7 @@ async fn look(target: &Target) -> Result<Result<Overview, String>, CommandError>
         },
         Target::There { client, .. } => match client.overview() {
             Ok(overview) => Ok(Ok(overview)),
-            Err(error @ client::Error::Refused { status: ..500, .. }) => Err(error.into()),
+            Err(error) if error.is_final() => Err(error.into()),
             Err(error) => Ok(Err(error.to_string())),
         },
     }

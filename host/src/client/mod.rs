@@ -70,7 +70,7 @@ pub enum Error {
 
 impl Error {
     /// Whether it would be the same at another try. A host whose database is out of reach is there itself.
-    fn is_final(&self) -> bool {
+    pub fn is_final(&self) -> bool {
         matches!(self, Self::Refused { status: ..500, .. })
     }
 }
