@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::point::{self, Point};
+use super::point::{self, Point, Seed};
 use crate::application::{self, Application, Kind};
 use crate::place::Place;
 
@@ -120,6 +120,22 @@ impl Scenario {
         let count = killed.count();
         println!("{:?}: {count} kills at {} points", self.act, points.len());
         count
+    }
+
+    /// Kills the command at some of the points, chosen at random, and runs it again, until so many were killed in time.
+    ///
+    /// Not each point is met: how long a run takes, and how often it looks for an answer, differs from run to run.
+    pub fn survives_some(&self, seed: &Seed, points: Vec<Point>, kills: usize) {
+        let chosen = seed.choose(points, usize::MAX);
+        let killed = chosen.iter().filter(|point| self.survives_one(point));
+        let count = killed.take(kills).count();
+        assert_eq!(
+            count,
+            kills,
+            "{:?} was not killed more often at {} points",
+            self.act,
+            chosen.len()
+        );
     }
 
     fn survives_one(&self, point: &Point) -> bool {
