@@ -188,6 +188,16 @@ impl Failure {
         Self::new("cancelled", Blame::Operator, "cancelled by the operator")
     }
 
+    /// The run was cancelled before what failed was tried again: what is left is what this failure has left.
+    pub(super) fn cancelled_meanwhile(&self) -> Self {
+        Self {
+            step: self.step.clone(),
+            phase: self.phase,
+            is_kept: self.is_kept,
+            ..Self::cancelled()
+        }
+    }
+
     fn from_stop(reason: StopReason) -> Self {
         match reason {
             StopReason::Cancelled => Self::cancelled(),

@@ -10,7 +10,7 @@ use super::process::{Service, TOKEN};
 use super::proxy::{self, Events};
 use super::{applied, gated, held_in, open_gate, outcomes};
 use crate::hostile::component::Component;
-use crate::hosts::host::Host;
+use crate::hosts::host::{Host, until};
 use crate::place::{Place, Said};
 
 /// Where somebody sits who has neither the database nor the steps.
@@ -291,4 +291,33 @@ fn the_description_names_every_path_and_the_secrets() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_step_that_is_cancelled_before_its_next_try_keeps_its_last_checkpoint_and_says_so() {
+    let there = Place::new()
+        .with_variable("WASMIGRATE_RETRY_ATTEMPTS", "3")
+        .with_variable("WASMIGRATE_RETRY_DELAY_MILLISECONDS", "60000");
+    there.write_step(
+        "0001_later.js",
+        b"export function migrate(db, resume) {
+            if (resume === undefined) {
+                db.execute('CREATE TABLE kept (value INTEGER)');
+                db.checkpoint(1);
+            }
+            throw Object.assign(new Error('not now'), { retryable: true });
+        }",
+    );
+    let service = Service::start(&there);
+    let desk = Desk::of(&service);
+    let follower = desk.place.start(&desk.arguments(&["migrate"]));
+    let failed = "SELECT count(*) FROM wasmigrate_attempt";
+    until("it waits for its next try", || {
+        there.has_table("wasmigrate_attempt") && there.one::<i64>(failed) == 1
+    });
+    service.post("/api/v1/runs/1/cancel", &serde_json::Value::Null);
+    Said::from(follower.wait_with_output().unwrap())
+        .ends_with(1)
+        .and_says("was rolled back to its last checkpoint");
+    assert!(there.has_table("kept"));
 }

@@ -12,7 +12,7 @@ use crate::catalog::index_label;
 use crate::database::{Error, ErrorKind};
 use crate::engine::end::gap;
 use crate::engine::failure::Failure;
-use crate::engine::interruption::{Interruption, cancelled};
+use crate::engine::interruption::Interruption;
 use crate::engine::recover::{self, Lost};
 use crate::engine::retries::await_next_try;
 use crate::journal::{self, AttemptRecord, Phase, Snapshot};
@@ -58,9 +58,10 @@ impl Run<'_> {
             let label = label.unwrap_or("what was under way");
             let observer = &*self.context.observer;
             if !await_next_try(observer, label, failure, *attempt, pause, &self.stop).await {
+                let cancelled = failure.cancelled_meanwhile();
                 return Err(match is_disconnected {
-                    true => Interruption::Disconnected(cancelled()),
-                    false => Interruption::Failed(cancelled()),
+                    true => Interruption::Disconnected(cancelled),
+                    false => Interruption::Failed(cancelled),
                 });
             }
             if !is_disconnected {
