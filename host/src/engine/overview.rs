@@ -153,7 +153,7 @@ pub struct StepTenants {
 pub struct TenantsSummary {
     /// How many there are.
     pub tenants: u64,
-    /// How many lack nothing.
+    /// How many lack nothing, and have not failed.
     pub up_to_date: u64,
     /// How many lack something.
     pub behind: u64,

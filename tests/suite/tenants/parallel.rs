@@ -81,6 +81,16 @@ fn no_other_begins_when_a_canary_fails() {
 }
 
 #[test]
+fn a_canary_that_nobody_knows_is_told_even_when_there_is_nothing_to_do() {
+    let place = counting().with_tenants(&["acme"]);
+    place.run(&["finalize"]).ends_with(0);
+    place
+        .run(&["finalize", "--parallel", "1", "--canary", "nobody"])
+        .ends_with(2)
+        .and_says("there is no tenant `nobody`");
+}
+
+#[test]
 fn no_further_one_begins_when_too_many_failed() {
     let place = counting();
     let names = names(12);

@@ -226,6 +226,26 @@ fn what_failed_is_not_forgotten_for_a_tenant_that_goes() {
 }
 
 #[test]
+fn a_row_of_the_application_s_own_list_that_names_nobody_is_refused() {
+    let place = counting()
+        .with_data(
+            "CREATE TABLE customer (name TEXT); INSERT INTO customer VALUES ('acme'), (NULL);",
+        )
+        .with_variable(
+            "WASMIGRATE_TENANTS_SELECT",
+            "SELECT name FROM customer ORDER BY name IS NULL",
+        );
+    for command in ["migrate", "status"] {
+        place
+            .run(&[command])
+            .ends_with(2)
+            .and_says("`tenants.select`")
+            .and_says("its row 2 is NULL");
+    }
+    assert!(!place.has_table("wasmigrate_applied"));
+}
+
+#[test]
 fn the_application_s_own_list_says_who_is_a_tenant() {
     let place = counting()
         .with_data(

@@ -88,11 +88,8 @@ impl Job for TenantsJob<'_> {
             return Err(RunError::Refused(format!("{waiting}; nothing was run")).into());
         }
         under_final::refuse(&found.snapshot, &found.finalized, &schedule)?;
-        let has_work = self.request.new_tenant.is_some() || !schedule.is_empty();
-        if has_work {
-            select::refuse_canaries(&found.snapshot, &self.request.strategy)?;
-        }
-        Ok(has_work)
+        select::refuse_canaries(&found.snapshot, &self.request.strategy)?;
+        Ok(self.request.new_tenant.is_some() || !schedule.is_empty())
     }
 
     async fn permit(&mut self, found: &Found) -> Result<(), ApplyError> {

@@ -1,7 +1,7 @@
 //! The list of tenants: our own table, or whatever query the operator names.
 
 use super::{TenancyOptions, name};
-use crate::database::{Authority, Result, Session, Value, unquote};
+use crate::database::{Authority, Error, Result, Session, Value, unquote};
 use crate::engine::RunError;
 use crate::journal;
 
@@ -78,21 +78,29 @@ fn refuse_journal(session: &dyn Session, names: &[String]) -> std::result::Resul
 
 async fn select(session: &mut dyn Session, query: &str) -> Result<Vec<String>> {
     let cursor = session.query(Authority::Step, query, &[]).await?;
-    let mut names = Vec::new();
+    let mut names: Vec<String> = Vec::new();
     loop {
         let batch = session.fetch(cursor, BATCH_SIZE, 1 << 20).await?;
         if batch.row_count == 0 {
             break;
         }
-        names.extend(
-            batch
-                .into_rows()
-                .filter_map(|row| match row.into_iter().next()? {
-                    Value::Text(name) | Value::Other { text: name, .. } => Some(name),
-                    Value::Integer(number) => Some(number.to_string()),
-                    _ => None,
-                }),
-        );
+        for row in batch.into_rows() {
+            names.push(match row.into_iter().next() {
+                Some(Value::Text(name) | Value::Other { text: name, .. }) => name,
+                Some(Value::Integer(number)) => number.to_string(),
+                value => {
+                    let what = match value {
+                        None => "has no column",
+                        Some(Value::Null) => "is NULL",
+                        Some(_) => "is neither a text nor a whole number",
+                    };
+                    return Err(Error::invalid_argument(format!(
+                        "its row {} {what}, and so names no tenant; nothing was run",
+                        names.len() + 1
+                    )));
+                }
+            });
+        }
     }
     session.close(cursor).await;
     Ok(names)

@@ -39,11 +39,20 @@ pub(in crate::engine) async fn overview(
         .into_iter()
         .filter(|command| is_possible(&snapshot, state, *command) && problems.is_empty())
         .collect();
-    let behind = behind(&snapshot);
     let failed = read(engine, async |session| {
         standing::failures(session, &snapshot).await
     });
-    let failed = failed.await?.len() as u64;
+    let failed = failed.await?;
+    let lacking = snapshot.lacking(|_| true);
+    let behind = lacking.iter().filter(|files| **files > 0).count() as u64;
+    let is_up_to_date =
+        |(name, files): &(&String, &u64)| **files == 0 && !failed.contains_key(*name);
+    let up_to_date = snapshot
+        .tenants
+        .iter()
+        .zip(&lacking)
+        .filter(is_up_to_date)
+        .count() as u64;
     let migrations = || snapshot.files.iter().filter(|file| file.kind().runs_once());
     let mut steps: Vec<StepOverview> = (0..)
         .zip(&snapshot.files)
@@ -83,18 +92,12 @@ pub(in crate::engine) async fn overview(
         running: None,
         tenants: Some(TenantsSummary {
             tenants: snapshot.tenants.len() as u64,
-            up_to_date: (snapshot.tenants.len() as u64).saturating_sub(behind),
+            up_to_date,
             behind,
-            failed,
+            failed: failed.len() as u64,
         }),
         repairs: Vec::new(),
     })
-}
-
-/// How many tenants lack something.
-fn behind(snapshot: &TenantSnapshot) -> u64 {
-    let lacking = snapshot.lacking(|_| true);
-    lacking.iter().filter(|files| **files > 0).count() as u64
 }
 
 fn step(snapshot: &TenantSnapshot, place: usize, file: &File) -> StepOverview {
