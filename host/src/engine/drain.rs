@@ -2,6 +2,7 @@
 //! finds few of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::event::Unobserved;
 use super::loaded;
@@ -12,10 +13,10 @@ use crate::catalog::StepFile;
 use crate::database::{Access, Durability, Stop};
 use crate::journal::{self, Fenced, StepState};
 
-pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError> {
+pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<Option<Duration>, RunError> {
     let snapshot = engine.snapshot(stop).await?;
     if snapshot.lease.is_some() || snapshot.transformations.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
     let catalog = engine.catalog()?;
     let files: Vec<&StepFile> = snapshot
@@ -26,6 +27,7 @@ pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError
     let failed = |failure| RunError::Step(Box::new(failure));
     let steps = loaded::load(engine, &files, &Unobserved, stop).map_err(failed)?;
     let mut has_more = false;
+    let mut rows = 0;
     let mut refused = None;
     for step in &steps {
         let mut session = engine.database.open(Access::Write, stop).await?;
@@ -33,7 +35,7 @@ pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError
         // Whoever wants the lease waits for this lock.
         let Some(right) = journal::lock_idle(&mut *session).await? else {
             session.rollback().await?;
-            return Ok(false);
+            return Ok(None);
         };
         let snapshot = journal::read(&mut *session).await?;
         let record = snapshot.steps.get(&step.step.index);
@@ -64,6 +66,7 @@ pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError
         match drained {
             Ok(drained) => {
                 has_more |= drained.has_more;
+                rows += drained.rows;
                 refused = refused.or(drained.refused);
             }
             // The rows of others do not wait for it.
@@ -79,6 +82,15 @@ pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<bool, RunError
     }
     match refused {
         Some(failure) => Err(failed(failure)),
-        None => Ok(has_more),
+        None => Ok(has_more.then(|| time_of(rows, engine))),
     }
+}
+
+/// How long so many rows take by the operator's limit.
+fn time_of(rows: usize, engine: &Engine) -> Duration {
+    let limit = engine.options.transform.max_rows_per_second;
+    #[allow(clippy::cast_precision_loss, reason = "an estimate")]
+    limit.map_or(Duration::ZERO, |limit| {
+        Duration::from_secs_f64(rows as f64 / limit.max(1) as f64)
+    })
 }

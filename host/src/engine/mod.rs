@@ -309,8 +309,8 @@ impl Engine {
     }
 
     /// Computes anew what the application has changed of rows that wait for their finalize, as far as nobody is at work;
-    /// returns whether there is more to do at once. Each call is one short transaction.
-    pub async fn drain(&self, stop: &Stop) -> Result<bool, RunError> {
+    /// returns after which time there is more to do. Each call is one short transaction a transformation.
+    pub async fn drain(&self, stop: &Stop) -> Result<Option<Duration>, RunError> {
         drain::drain(self, stop).await
     }
 

@@ -25,6 +25,10 @@ pub(super) async fn request(engine: &Engine, pause: bool) -> Result<i64, RunErro
         .database
         .open(Access::Write, &Stop::default())
         .await?;
+    // Where there is one writer at a time, the transaction would be waited for otherwise.
+    if pause && is_closed(&mut *session, lease.run).await? {
+        return Err(closed(lease.run));
+    }
     let begun = Fenced::begin(&mut *session, &OperatorsWord, Durability::Flushed);
     let mut fenced = begun.await?;
     let asked = match journal::request_pause(fenced.session(), lease.run, pause).await {
@@ -34,37 +38,54 @@ pub(super) async fn request(engine: &Engine, pause: bool) -> Result<i64, RunErro
     };
     match asked {
         Ok(()) => Ok(lease.run),
-        // It has ended meanwhile.
         Err(error) if error.kind == ErrorKind::Conflict => {
-            Err(RunError::Refused(NO_RUN.to_owned()))
+            session.rollback().await?;
+            Err(match is_closed(&mut *session, lease.run).await? {
+                true => closed(lease.run),
+                // It has ended meanwhile.
+                false => RunError::Refused(NO_RUN.to_owned()),
+            })
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Why a run is to rest, when its operator said so.
+async fn is_closed(session: &mut dyn Session, run: i64) -> crate::database::Result<bool> {
+    session.begin_read().await?;
+    let is_closed = journal::is_closed_to_pauses(session, run).await?;
+    session.rollback().await?;
+    Ok(is_closed)
+}
+
+fn closed(run: i64) -> RunError {
+    RunError::Refused(format!(
+        "run {run} cannot be paused any more: what is left of it is one transaction; it can be cancelled"
+    ))
+}
+
+/// Why a run is to pause, when its operator said so.
 pub(super) fn reason(pause: Option<Pause>) -> Option<String> {
     let by = pause?.requested_by?;
     Some(format!("paused by {by}; `wasmigrate resume` continues it"))
 }
 
-/// Rests while the operator wants it. The session has no transaction open.
+/// Pauses while the operator wants it. The session has no transaction open.
 pub(super) async fn wait_while_paused(
     session: &mut dyn Session,
     observer: &dyn Observer,
     lease: &Lease,
     stop: &Stop,
 ) -> Result<(), Failure> {
-    let mut has_rested = false;
+    let mut has_paused = false;
     loop {
         let looked = look(session, lease.run).await;
         let reason = looked.map_err(Failure::from_database)?;
-        if reason.is_some() != has_rested {
-            has_rested = reason.is_some();
+        if reason.is_some() != has_paused {
+            has_paused = reason.is_some();
             let told = tell(session, observer, lease, reason.as_deref()).await;
             told.map_err(Failure::from_database)?;
         }
-        if !has_rested {
+        if !has_paused {
             return Ok(());
         }
         tokio::select! {
@@ -72,6 +93,28 @@ pub(super) async fn wait_while_paused(
             reason = stop.stopped() => {
                 return Err(Failure::from_sandbox(crate::sandbox::Error::Stopped(reason)));
             }
+        }
+    }
+}
+
+/// Waits while the operator wants the run paused, and lets it be paused no more: what follows is one transaction. The session
+/// has none open.
+pub(super) async fn close(
+    session: &mut dyn Session,
+    observer: &dyn Observer,
+    lease: &Lease,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    loop {
+        wait_while_paused(session, observer, lease, stop).await?;
+        let closed = async {
+            let mut fenced = Fenced::begin(session, lease, Durability::Deferred).await?;
+            let is_closed = journal::close_to_pauses(fenced.session(), lease.run).await?;
+            fenced.commit().await?;
+            crate::database::Result::Ok(is_closed)
+        };
+        if closed.await.map_err(Failure::from_database)? {
+            return Ok(());
         }
     }
 }

@@ -293,16 +293,19 @@ impl Supervisor {
         let mut told = None;
         loop {
             tokio::time::sleep(DRAIN_INTERVAL).await;
-            let mut has_more = self.live().is_none();
-            while has_more && !self.is_winding_up.load(Ordering::SeqCst) {
+            let mut next = self.live().is_none().then_some(Duration::ZERO);
+            while let Some(wait) = next
+                && !self.is_winding_up.load(Ordering::SeqCst)
+            {
+                tokio::time::sleep(wait).await;
                 let drained = self.ask(async |engine| engine.drain(&Stop::default()).await);
                 let failure = match drained.await {
                     Ok(more) => {
-                        has_more = more && self.live().is_none();
+                        next = more.filter(|_| self.live().is_none());
                         None
                     }
                     Err(error) => {
-                        has_more = false;
+                        next = None;
                         Some(error.to_string())
                     }
                 };

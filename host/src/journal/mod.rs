@@ -38,7 +38,9 @@ pub use history::{deciding, has_attempt, read_attempts, read_runs, runs_done, wr
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
 pub use output::{last_place, last_written, read_output, write_output};
-pub use pause::{Pause, read_pause, request_pause, write_waiting};
+pub use pause::{
+    Pause, close_to_pauses, is_closed_to_pauses, read_pause, request_pause, write_waiting,
+};
 pub use process::holder;
 pub use records::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, StepRecord, StepState};
 pub use repairs::{REPAIR, RepairRecord, read_repairs};

@@ -5,7 +5,7 @@ use crate::database::{Result, Session};
 
 /// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself, and
 /// adds to an older one what it lacks.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 
 /// The second version, which brought transformations, pauses, and the schema that a run leaves.
 pub(super) const SECOND: i64 = 2;
@@ -16,6 +16,9 @@ pub(super) const THIRD: i64 = 3;
 /// The fourth version, which tells lines of output apart by who wrote them, leases with the same token, and the versions of a
 /// step's row.
 pub(super) const FOURTH: i64 = 4;
+
+/// The fifth version, which says of a run that it cannot be paused any more.
+pub(super) const FIFTH: i64 = 5;
 
 /// Each has a primary key: a server that replicates all tables lets no row be changed that has none.
 /// Times are milliseconds since 1970 in UTC. Words in braces stand for what databases spell differently: `{KEY}` a whole
@@ -190,17 +193,21 @@ const TABLES_OF_VERSION_4: [&str; 4] = [
     "ALTER TABLE wasmigrate_step ADD COLUMN revision BIGINT NOT NULL DEFAULT 0",
 ];
 
+/// What version 5 adds.
+const TABLES_OF_VERSION_5: [&str; 1] = ["ALTER TABLE wasmigrate_pause ADD COLUMN closed_at BIGINT"];
+
 /// Makes the tables that are not there yet, in the open transaction. `version` is that of the journal, when there is one.
 pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> Result<()> {
     let columns = session.server().capabilities.columns;
     if version.is_none() {
         session.make_journal_schema().await?;
     }
-    let added: [(i64, &[&str]); 4] = [
+    let added: [(i64, &[&str]); 5] = [
         (1, &TABLES),
         (SECOND, &TABLES_OF_VERSION_2),
         (THIRD, &TABLES_OF_VERSION_3),
         (FOURTH, &TABLES_OF_VERSION_4),
+        (FIFTH, &TABLES_OF_VERSION_5),
     ];
     let missing = added
         .iter()

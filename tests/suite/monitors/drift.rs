@@ -114,11 +114,11 @@ fn a_journal_of_the_third_version_gets_what_it_lacks() {
     place.connect().run(
         "ALTER TABLE wasmigrate_lease DROP COLUMN nonce; ALTER TABLE wasmigrate_step DROP COLUMN revision;
          ALTER TABLE wasmigrate_output DROP COLUMN writer; ALTER TABLE wasmigrate_output DROP COLUMN number;
-         UPDATE wasmigrate_journal SET version = 3",
+         ALTER TABLE wasmigrate_pause DROP COLUMN closed_at; UPDATE wasmigrate_journal SET version = 3",
     );
     place.run(&["status"]).ends_with(0).and_says("migrated");
     place.run(&["finalize"]).ends_with(0);
     let states = "SELECT state FROM wasmigrate_step GROUP BY state";
     assert_eq!(place.texts(states), ["finalized"]);
-    assert_eq!(place.texts("SELECT version FROM wasmigrate_journal"), ["4"]);
+    assert_eq!(place.texts("SELECT version FROM wasmigrate_journal"), ["5"]);
 }

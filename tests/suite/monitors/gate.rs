@@ -1,10 +1,15 @@
 //! The gate before a finalize.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 
 use super::receiver::{Answers, Receiver};
-use crate::place::Place;
+use crate::hosts::host::until;
+use crate::place::{Place, Said};
 use crate::service::process::Service;
+use crate::transform::pause::wait_for;
 
 fn place(gate: &Receiver) -> Place {
     Place::new()
@@ -100,4 +105,28 @@ fn a_gate_that_does_not_answer_is_waited_for_no_longer_than_its_time_or_the_oper
     service.post(&format!("/api/v1/runs/{run}/cancel"), &Value::Null);
     assert_eq!(service.outcome(run), "cancelled");
     assert_eq!(service.state(), "finalization_required");
+}
+
+#[test]
+fn who_pauses_a_run_while_the_gate_is_asked_keeps_everything_as_it_is() {
+    let is_open = Arc::new(AtomicBool::new(false));
+    let opened = Arc::clone(&is_open);
+    let gate = Receiver::answering(move |_| {
+        until("the gate may open", || opened.load(Ordering::Relaxed));
+        Answers::With(204, String::new())
+    });
+    let place = place(&gate).with_sql(
+        "0002_once.sql",
+        "-- wasmigrate:migrate\nCREATE TABLE once (value INTEGER);\n-- wasmigrate:finalize\nINSERT INTO once VALUES (1);",
+    );
+    let run = place.start(&["finalize"]);
+    gate.until_received(1);
+    place.run(&["pause"]).ends_with(0);
+    is_open.store(true, Ordering::Relaxed);
+    wait_for(&place, &["status"], "on hold paused by");
+    let done = "SELECT count(*) FROM once";
+    assert_eq!(place.one::<i64>(done), 0);
+    place.run(&["resume"]).ends_with(0);
+    Said::from(run.wait_with_output().unwrap()).ends_with(0);
+    assert_eq!(place.one::<i64>(done), 1);
 }

@@ -7,7 +7,7 @@ use crate::place::{Place, Said};
 
 /// Waits until the answer to a command has a text.
 #[track_caller]
-fn wait_for(place: &Place, command: &[&str], text: &str) {
+pub fn wait_for(place: &Place, command: &[&str], text: &str) {
     let give_up = Instant::now() + Duration::from_secs(30);
     loop {
         let said = place.run(command);

@@ -346,3 +346,38 @@ fn a_capture_that_was_there_all_the_time_is_relied_on() {
     place.run(&["finalize"]).ends_with(0);
     are_spelled(&place, 10);
 }
+
+#[test]
+fn a_step_of_the_same_finalize_that_makes_the_table_anew_is_named_with_a_way_on() {
+    let rebuild = Place::in_sql_of(
+        "CREATE TABLE other (id BIGINT PRIMARY KEY NOT NULL, text TEXT, spelled TEXT);",
+        "CREATE TABLE other (LIKE word INCLUDING ALL);",
+    );
+    let place = words(10);
+    std::fs::rename(
+        place.step("0001_spelled.wasm"),
+        place.step("0002_spelled.wasm"),
+    )
+    .unwrap();
+    let place = place.with_sql(
+        "0001_rebuild.sql",
+        &format!(
+            "-- wasmigrate:migrate
+             CREATE TABLE one (value INTEGER);
+             -- wasmigrate:finalize
+             {rebuild}
+             INSERT INTO other SELECT id, text, spelled FROM word; DROP TABLE word;
+             ALTER TABLE other RENAME TO word;"
+        ),
+    );
+    place.run(&["migrate"]).ends_with(0);
+    place
+        .run(&["finalize"])
+        .ends_with(1)
+        .and_says("0001_rebuild")
+        .and_says("`wasmigrate finalize --to 1`");
+    place.run(&["finalize", "--to", "1"]).ends_with(0);
+    place.run(&["migrate", "--restart"]).ends_with(0);
+    place.run(&["finalize"]).ends_with(0);
+    are_spelled(&place, 10);
+}

@@ -181,6 +181,15 @@ impl<'e> Run<'e> {
         .await
     }
 
+    /// Pauses while the operator wants it, for the last time in this run: what follows is one transaction.
+    async fn pause_for_the_last_time(&mut self) -> Result<(), Interruption> {
+        let (context, stop) = (Arc::clone(&self.context), self.stop.clone());
+        let lease = self.lease.clone();
+        let session = self.session_mut()?;
+        let closed = pause::close(session, &*context.observer, &lease, &stop).await;
+        closed.map_err(Interruption::Failed)
+    }
+
     /// Prepares the pending steps that are to be migrated and says so, with as many tries as that is worth.
     async fn get_ready(&mut self) -> Result<Vec<Loaded>, Interruption> {
         let pending: Vec<StepFile> = overview::pending(&self.catalog, &self.snapshot)

@@ -122,6 +122,7 @@ impl Run<'_> {
         if phase == Phase::Finalize {
             self.before_cut_overs().await?;
         }
+        self.pause_for_the_last_time().await?;
         self.session_mut()?
             .begin(Durability::Deferred)
             .await
@@ -189,7 +190,10 @@ impl Run<'_> {
             let transaction = self.transaction(&loaded.step, phase, None, attempt)?;
             let (mut result, mut transaction) = match (&loaded.program, phase) {
                 (Program::Transformation(_), _) => {
-                    self.perform_transformation(loaded, transaction).await
+                    let before = number.checked_sub(2).and_then(|place| concerned.get(place));
+                    let before = before.copied();
+                    self.perform_transformation(loaded, before, transaction)
+                        .await
                 }
                 _ => loaded.perform(self.engine, transaction, &self.stop).await,
             };

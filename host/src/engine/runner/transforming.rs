@@ -127,10 +127,12 @@ impl Run<'_> {
         result
     }
 
-    /// The cut-over or the reset of a transformation, which is the host's own work.
+    /// The cut-over or the reset of a transformation, which is the host's own work. `before` is the step that came before it in
+    /// the transaction.
     pub(super) async fn perform_transformation(
         &self,
         loaded: &Loaded,
+        before: Option<&Loaded>,
         mut transaction: StepTransaction,
     ) -> (Result<(), Failure>, StepTransaction) {
         let session = &mut *transaction.session;
@@ -149,10 +151,7 @@ impl Run<'_> {
                     }
                 })
             }
-            _ => {
-                let (engine, context) = (self.engine, &self.context);
-                transform::cut_over(engine, context, loaded, begun, session, &self.stop).await
-            }
+            _ => transform::cut_over(&self.backfill(loaded), begun, before, session).await,
         };
         self.stop.set_deadline(None);
         (result, transaction)

@@ -19,6 +19,7 @@ use super::progress::ProgressReporter;
 use super::work::{Schedule, Task, Work, concerned};
 use crate::database::{Durability, Session, is_journal};
 use crate::engine::failure::Failure;
+use crate::engine::pause;
 use crate::engine::retries::await_next_try;
 use crate::engine::run_output::RunOutput;
 use crate::engine::step_output::RunContext;
@@ -189,13 +190,15 @@ impl<'a> AtomicRun<'a> {
         lease: &Lease,
         failures: &[AttemptRecord],
     ) -> Result<(), Failed> {
+        let TenancyContext { observer, stop, .. } = self.tenancy;
+        let (observer, stop) = (Arc::clone(observer), *stop);
         let session = self.session(0)?;
-        let started = async {
-            // It may have been lost while the gate was asked. The fence tells whether the beginning of the run was lost, too.
-            session.reconnect().await?;
-            session.begin(Durability::Flushed).await
-        };
-        started.await.map_err(without_task)?;
+        // It may have been lost while the gate was asked. The fence tells whether the beginning of the run was lost, too.
+        session.reconnect().await.map_err(without_task)?;
+        let closed = pause::close(session, &*observer, lease, stop).await;
+        closed.map_err(|failure| (None, failure))?;
+        let begun = session.begin(Durability::Flushed).await;
+        begun.map_err(without_task)?;
         self.perform(attempt).await?;
         self.look().await?;
         if self.tenancy.stop.is_cancelled() {

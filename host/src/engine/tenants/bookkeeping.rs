@@ -110,10 +110,11 @@ impl Worker<'_> {
 
     /// Pauses while the operator wants it; looks only now and then.
     pub(super) async fn pause_if_asked(&mut self) -> Result<(), Failure> {
-        if self.looked_for_pause_at.elapsed() < pause::INTERVAL {
+        let is_due = |looked_at: Instant| looked_at.elapsed() >= pause::INTERVAL;
+        if !self.looked_for_pause_at.is_none_or(is_due) {
             return Ok(());
         }
-        self.looked_for_pause_at = Instant::now();
+        self.looked_for_pause_at = Some(Instant::now());
         let tenancy = self.shared.tenancy;
         let mut of_target = None;
         if !self.writes_to_target() {

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use super::FileFailure;
 use super::context::TenancyContext;
@@ -59,7 +58,7 @@ pub(super) async fn run(
         lease: lease.clone(),
         part: None,
         is_certain: true,
-        looked_for_pause_at: Instant::now(),
+        looked_for_pause_at: None,
     };
     let mut why_over = waves(&shared, &mut target, options, &schedule.first).await;
     let mut not_finalized = None;
@@ -205,7 +204,7 @@ async fn tenants(
             return Some("a canary failed, so that no other tenant was started");
         }
         if shared.is_enough() {
-            return Some("so many failed that no further tenant was started");
+            return Some("so many failed that the run stopped there");
         }
         if tenancy.stop.is_cancelled() {
             return None;
@@ -234,7 +233,7 @@ fn work(
             lease: shared.lease.clone(),
             part: Some(shared.parts.fetch_add(1, Ordering::Relaxed)),
             is_certain: true,
-            looked_for_pause_at: Instant::now(),
+            looked_for_pause_at: None,
         };
         loop {
             let is_over = shared.tenancy.stop.is_cancelled()

@@ -28,7 +28,7 @@ pub(super) struct Worker<'w> {
     pub(super) part: Option<u32>,
     /// Whether it is known what was committed where the session is.
     pub(super) is_certain: bool,
-    pub(super) looked_for_pause_at: Instant,
+    pub(super) looked_for_pause_at: Option<Instant>,
 }
 
 impl Worker<'_> {

@@ -1,21 +1,20 @@
 //! finalize and reset of a transformation, in the transaction that all steps share.
 
-use std::sync::Arc;
-
 use super::context::Backfill;
-use super::drain::Drain;
+use super::drain::{AT_ONCE, Drain};
 use super::function::Function;
 use super::lock::{lock_table, lock_tables};
 use super::plan::{Plan, Stage};
 use super::questions::{refuse_left_out, refuse_nameless};
-use super::record::{demand_watch, recorded};
+use super::record::{demand_watch, recorded, unwatched, watch};
 use super::{bad_rows, left_out, proof};
 use crate::database::{Durability, Session, Stop};
 use crate::engine::Engine;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded::Loaded;
-use crate::engine::step_output::RunContext;
+use crate::engine::step_output::StepIdentity;
 use crate::journal::{self, Fenced, Phase, TransformationRecord};
+use crate::output::counted;
 
 /// What can be done before the table is locked: drains most of what changed, tries bad rows again, and finds out whether
 /// the cut-over would fail. In transactions of its own.
@@ -36,7 +35,8 @@ pub(in crate::engine) async fn before_cut_over(
     let (plan, watch) = plan?;
     secure(session, &plan, backfill).await?;
     let mut drain = Drain::new(backfill.function(backfill.stop), &plan);
-    drain.until_few(session, backfill.lease).await?;
+    let left = drain.until_few(session, backfill.lease).await?;
+    refuse_slow(backfill.engine, &plan, left)?;
     drain.retry_bad_rows(session, backfill.lease).await?;
     look_at(session, &plan, false).await?;
     left_out::take_up(&mut drain, session, backfill.lease, &watch.new_parts).await?;
@@ -51,6 +51,23 @@ pub(in crate::engine) async fn before_cut_over(
     }
     look_at(session, &plan, true).await?;
     proof::prove(&mut drain, session, backfill.lease).await
+}
+
+/// Changes that come faster than they are computed anew are computed while the table is locked. Where that is so by the
+/// operator's limit, the application would wait the longer for it.
+fn refuse_slow(engine: &Engine, plan: &Plan, left: usize) -> Result<(), Failure> {
+    match engine.options.transform.max_rows_per_second {
+        Some(limit) if left > AT_ONCE => Err(Failure::new(
+            "failed",
+            Blame::Operator,
+            format!(
+                "the application changes rows of the table {} faster than {limit} a second are computed anew, which is the limit                  `transform.max_rows_per_second`: it would have to wait for {} of them; raise the limit for the finalize, or run it                  when less is changed",
+                plan.table.name,
+                counted(left as u64, "row", "rows"),
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Gives the capture of an earlier version of the host what is new in it.
@@ -130,17 +147,22 @@ pub(in crate::engine) async fn lock_all(
     locked.map_err(|(place, error)| (place, Failure::from_database(error)))
 }
 
-/// Drains what is left of a table that is locked, and puts the derived columns in the place of the old ones.
+/// Drains what is left of a table that is locked, and puts the derived columns in the place of the old ones. `before` is
+/// the step that was finalized before it in the same transaction.
 pub(in crate::engine) async fn cut_over(
-    engine: &Engine,
-    context: &Arc<RunContext>,
-    loaded: &Loaded,
+    backfill: &Backfill<'_>,
     begun: &TransformationRecord,
+    before: Option<&Loaded>,
     session: &mut dyn Session,
-    stop: &Stop,
 ) -> Result<(), Failure> {
-    let plan = Plan::new(session, loaded.step.index, recorded(begun)?, Stage::SetUp).await?;
-    let watch = demand_watch(session, &plan, &begun.description).await?;
+    let index = backfill.loaded.step.index;
+    let plan = Plan::new(session, index, recorded(begun)?, Stage::SetUp).await?;
+    let watch = match (watch(session, &plan, &begun.description).await?, before) {
+        (Some(watch), _) => watch,
+        // It was unbroken before this transaction.
+        (None, Some(before)) => return Err(changed_by_another(&plan, &before.step)),
+        (None, None) => return Err(unwatched(&plan)),
+    };
     if !watch.new_parts.is_empty() {
         return Err(Failure::new(
             "failed",
@@ -152,6 +174,13 @@ pub(in crate::engine) async fn cut_over(
             ),
         ));
     }
+    let Backfill {
+        engine,
+        context,
+        loaded,
+        stop,
+        ..
+    } = *backfill;
     let function = Function::new(engine, context, loaded, Phase::Finalize, stop);
     Drain::new(function, &plan).all(session).await?;
     let changed = async {
@@ -161,6 +190,18 @@ pub(in crate::engine) async fn cut_over(
         session.verify().await
     };
     changed.await.map_err(Failure::from_database)
+}
+
+/// A step has rebuilt the table, or what captures its changes, in the finalize of both.
+fn changed_by_another(plan: &Plan, before: &StepIdentity) -> Failure {
+    Failure::new(
+        "failed",
+        Blame::Operator,
+        format!(
+            "a step that is finalized before it, {} or one before that, makes the table {} anew or drops what captures its changes;              nothing was changed. `wasmigrate finalize --to {}` finalizes these steps alone; then `wasmigrate migrate --restart`              computes all rows anew, and `wasmigrate finalize` finalizes the rest",
+            before.label, plan.table.name, before.index
+        ),
+    )
 }
 
 /// Removes all that migrate added to a table that is locked. Returns what the operator should know.

@@ -1,25 +1,24 @@
 //! Rows that changed while others were computed: their keys wait in the capture, and are computed anew.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::bad_rows;
+use super::captured::{Captured, HOWEVER_LARGE};
 use super::function::{Computed, Function};
+use super::holdup;
 use super::lock::LOCK_WAIT;
+use super::pace::{Throttle, within_limit};
 use super::plan::Plan;
 use super::refused::{self, Care, is_refusal};
-use crate::database::{Chunk, Durability, Session, Value};
-use crate::engine::OnBadRow;
+use crate::database::{Durability, Session, Value};
 use crate::engine::failure::{Blame, Failure};
+use crate::engine::{OnBadRow, pause};
 use crate::journal::{self, BadRow, Fenced, Lease};
 use crate::sandbox;
 
 /// How many captured changes are drained at once.
 pub(super) const AT_ONCE: usize = 1_000;
-
-/// So many rows are drained at once however large they are.
-const HOWEVER_LARGE: usize = 20;
 
 /// Fewer than these are left for the next drain: while the application works, there is always one more.
 pub(super) const FEW: usize = 100;
@@ -36,6 +35,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Drain<'d> {
     pub(super) function: Function<'d>,
     pub(super) plan: &'d Plan,
+    /// How many captured changes are drained at once beside the application.
+    pub(super) at_once: usize,
+    throttle: Throttle,
+    /// When it was looked last for what holds the drain up.
+    looked_at: Option<Instant>,
 }
 
 /// What one drain did.
@@ -68,27 +72,77 @@ impl Anew {
 
 impl<'d> Drain<'d> {
     pub(super) fn new(function: Function<'d>, plan: &'d Plan) -> Self {
-        Self { function, plan }
+        let limit = function.engine.options.transform.max_rows_per_second;
+        Self {
+            function,
+            plan,
+            at_once: within_limit(AT_ONCE, limit),
+            throttle: Throttle::new(limit),
+            looked_at: None,
+        }
     }
 
-    /// Drains in transactions of its own, until few changes are left.
+    /// Drains in transactions of its own, until few changes are left or they come faster than they are drained. Returns how
+    /// many are left because of that.
     pub(super) async fn until_few(
         &mut self,
         session: &mut dyn Session,
         lease: &Lease,
-    ) -> Result<(), Failure> {
+    ) -> Result<usize, Failure> {
         let mut passes = Passes::default();
         loop {
+            self.wait_for_turn(session, lease).await?;
             let drained = self.once(session, lease).await?.changes;
-            if drained < FEW {
-                return Ok(());
+            self.throttle.reserve(drained);
+            if drained < FEW.min(self.at_once) {
+                return Ok(0);
             }
             session.begin_read().await.map_err(Failure::from_database)?;
             let goes_on = passes.go_on(session, self.plan, drained).await;
             session.rollback().await.map_err(Failure::from_database)?;
-            // Where changes come faster than they are drained, the rest is drained under the lock.
             if !goes_on? || passes.is_falling_back() {
+                return Ok(passes.left);
+            }
+        }
+    }
+
+    /// Waits between two drains while anything holds the run up, and until the operator's limit of rows in a second allows the
+    /// next one.
+    async fn wait_for_turn(
+        &mut self,
+        session: &mut dyn Session,
+        lease: &Lease,
+    ) -> Result<(), Failure> {
+        let (engine, stop) = (self.function.engine, self.function.stop);
+        let observer = Arc::clone(&self.function.context.observer);
+        let mut held_up: Option<String> = None;
+        loop {
+            let is_due = |looked_at: Instant| looked_at.elapsed() >= pause::INTERVAL;
+            if self.looked_at.is_none_or(is_due) {
+                self.looked_at = Some(Instant::now());
+                let looked = async {
+                    session.begin_read().await?;
+                    let seen = holdup::look(engine, lease.run, session).await?;
+                    session.rollback().await?;
+                    if seen.why != held_up {
+                        pause::tell(session, &*observer, lease, seen.why.as_deref()).await?;
+                    }
+                    crate::database::Result::Ok(seen.why)
+                };
+                held_up = looked.await.map_err(Failure::from_database)?;
+            }
+            let wait = match held_up {
+                Some(_) => pause::INTERVAL,
+                None => self.throttle.wait().min(pause::INTERVAL),
+            };
+            if wait.is_zero() {
                 return Ok(());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                reason = stop.stopped() => {
+                    return Err(Failure::from_sandbox(sandbox::Error::Stopped(reason)));
+                }
             }
         }
     }
@@ -179,7 +233,7 @@ impl<'d> Drain<'d> {
         &mut self,
         session: &mut dyn Session,
     ) -> Result<Drained, Failure> {
-        let anew = self.compute(session, None).await?;
+        let anew = self.compute(session, None, AT_ONCE).await?;
         match anew.captured.is_nothing() {
             true => Ok(Drained::default()),
             false => self.write(session, anew, None).await,
@@ -242,7 +296,7 @@ impl<'d> Drain<'d> {
         };
         begun.map_err(Failure::from_database)?;
         give_way(session).await?;
-        let anew = self.compute(session, keys).await?;
+        let anew = self.compute(session, keys, self.at_once).await?;
         if anew.captured.is_nothing() {
             session.rollback().await.map_err(Failure::from_database)?;
             return Ok(Drained::default());
@@ -275,7 +329,7 @@ impl<'d> Drain<'d> {
         let mut keys = None;
         loop {
             let said = output.last();
-            let mut anew = self.compute(session, keys).await?;
+            let mut anew = self.compute(session, keys, self.at_once).await?;
             let before = anew.captured.keys.len();
             let put_off = anew.put_off_bad_rows(room);
             if let Some(row) = put_off.first()
@@ -299,18 +353,19 @@ impl<'d> Drain<'d> {
         &mut self,
         session: &mut dyn Session,
         keys: Option<Vec<Vec<Value>>>,
+        most: usize,
     ) -> Result<Anew, Failure> {
         let read = async {
             let mut captured = match keys {
                 Some(keys) => Captured::of(keys),
-                None => Captured::read(session, self.plan, AT_ONCE).await?,
+                None => Captured::read(session, self.plan, most).await?,
             };
-            let mut at_once = AT_ONCE;
+            let mut at_once = most;
             loop {
                 match captured.rows(session, self.plan).await? {
                     Some(chunk) => return Ok((captured, chunk)),
                     None => {
-                        at_once = (at_once / 4).max(HOWEVER_LARGE);
+                        at_once = (at_once / 4).max(HOWEVER_LARGE.min(most));
                         captured = Captured::read(session, self.plan, at_once).await?;
                     }
                 }
@@ -407,55 +462,5 @@ impl Passes {
     fn is_falling_back(&self) -> bool {
         let mut newest = self.began_with.iter().rev();
         matches!((newest.next(), newest.nth(1)), (Some(now), Some(before)) if now >= before)
-    }
-}
-
-/// Some captured changes, the oldest.
-pub(super) struct Captured {
-    numbers: Vec<i64>,
-    /// Each key once, by what the journal calls it.
-    keys: BTreeMap<String, Vec<Value>>,
-}
-
-impl Captured {
-    async fn read(
-        session: &mut dyn Session,
-        plan: &Plan,
-        most: usize,
-    ) -> crate::database::Result<Self> {
-        let captured = plan.table.captured(session, most).await?;
-        Ok(Self {
-            numbers: captured.numbers,
-            ..Self::of(captured.keys)
-        })
-    }
-
-    fn of(keys: Vec<Vec<Value>>) -> Self {
-        Self {
-            numbers: Vec::new(),
-            keys: keys
-                .into_iter()
-                .map(|key| (journal::write_key(&key), key))
-                .collect(),
-        }
-    }
-
-    pub(super) fn is_nothing(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    fn keys(&self) -> Vec<&[Value]> {
-        self.keys.values().map(Vec::as_slice).collect()
-    }
-
-    /// The rows that these keys name now; none when they are too many bytes.
-    async fn rows(
-        &self,
-        session: &mut dyn Session,
-        plan: &Plan,
-    ) -> crate::database::Result<Option<Chunk>> {
-        let keys = self.keys();
-        let however_large = keys.len() <= HOWEVER_LARGE;
-        plan.table.rows_of(session, &keys, however_large).await
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::bad_rows;
 use super::drain::{AT_ONCE, Drain, FEW, give_way};
 use super::function::Function;
+use super::holdup;
 use super::plan::{Plan, Stage};
 use super::record::recorded;
 use crate::database::{Session, Stop};
@@ -16,7 +17,10 @@ use crate::journal::{self, Phase, TransformationRecord};
 use crate::output::counted;
 
 /// What was drained between two runs.
+#[derive(Default)]
 pub(in crate::engine) struct DrainedIdle {
+    /// How many changed rows were drained.
+    pub(in crate::engine) rows: usize,
     /// Whether there is more to drain.
     pub(in crate::engine) has_more: bool,
     /// Why some rows wait for a run.
@@ -33,6 +37,10 @@ pub(in crate::engine) async fn drain_idle(
     session: &mut dyn Session,
     stop: &Stop,
 ) -> Result<DrainedIdle, Failure> {
+    let lag = session.replication_lag().await;
+    if holdup::lags(engine, lag.map_err(Failure::from_database)?).is_some() {
+        return Ok(DrainedIdle::default());
+    }
     let description = recorded(begun)?;
     let plan = Plan::new(session, loaded.step.index, description, Stage::SetUp).await?;
     let mut function = Function::new(engine, context, loaded, Phase::Migrate, stop);
@@ -54,8 +62,10 @@ pub(in crate::engine) async fn drain_idle(
         Failure::new("failed", Blame::Step, message).of(&loaded.step.label, Phase::Migrate)
     });
     if anew.captured.is_nothing() && waiting.len() < AT_ONCE {
-        let has_more = false;
-        return Ok(DrainedIdle { has_more, refused });
+        return Ok(DrainedIdle {
+            refused,
+            ..DrainedIdle::default()
+        });
     }
     // The oldest are read first: those that wait do not stand in the way of others.
     let mut keys = Vec::new();
@@ -69,7 +79,8 @@ pub(in crate::engine) async fn drain_idle(
     }
     let done = drained.changes.saturating_sub(drained.again);
     Ok(DrainedIdle {
-        has_more: done.saturating_sub(waiting.len()) >= FEW,
+        rows: drained.changes,
+        has_more: done.saturating_sub(waiting.len()) >= FEW.min(drain.at_once),
         refused,
     })
 }

@@ -11,10 +11,12 @@
 mod anew;
 mod backfill;
 mod bad_rows;
+mod captured;
 mod context;
 mod cutover;
 mod drain;
 mod function;
+mod holdup;
 mod idle;
 mod left_out;
 mod lock;

@@ -30,9 +30,7 @@ pub(super) struct ChunkSize {
 impl ChunkSize {
     /// Chunks that take about `target`, and are no more than a fifth of a second's rows where there is a limit on those.
     pub(super) fn new(target: Duration, most_rows_per_second: Option<u64>) -> Self {
-        let fifth =
-            most_rows_per_second.map(|rows| usize::try_from(rows / 5).unwrap_or(usize::MAX));
-        let largest = fifth.map_or(LARGEST_CHUNK, |fifth| fifth.clamp(1, LARGEST_CHUNK));
+        let largest = within_limit(LARGEST_CHUNK, most_rows_per_second);
         Self {
             target,
             largest,
@@ -64,6 +62,12 @@ impl ChunkSize {
     }
 }
 
+/// How many rows may be taken at once: as many as are `wanted`, but no more than a fifth of a second's where there is a limit.
+pub(super) fn within_limit(wanted: usize, most_rows_per_second: Option<u64>) -> usize {
+    let fifth = most_rows_per_second.map(|rows| usize::try_from(rows / 5).unwrap_or(usize::MAX));
+    fifth.map_or(wanted, |fifth| fifth.clamp(1, wanted))
+}
+
 /// Keeps all workers together below a rate.
 pub(super) struct Throttle {
     seconds_of_row: Option<f64>,
@@ -93,6 +97,11 @@ impl Throttle {
         let takes = Duration::from_secs_f64(seconds_of_row * rows as f64);
         *free_at = from + takes;
         from - now
+    }
+
+    /// How long to wait before the next rows are taken.
+    pub(super) fn wait(&self) -> Duration {
+        self.reserve(0)
     }
 }
 

@@ -60,6 +60,16 @@ pub(super) async fn demand_watch(
     plan: &Plan,
     record: &str,
 ) -> Result<Watch, Failure> {
+    let watch = watch(session, plan, record).await?;
+    watch.ok_or_else(|| unwatched(plan))
+}
+
+/// The same; none when changes were not captured all the time.
+pub(super) async fn watch(
+    session: &mut dyn Session,
+    plan: &Plan,
+    record: &str,
+) -> Result<Option<Watch>, Failure> {
     let transforming = session.server().transforming;
     let now = transforming.watched(session, &plan.table).await;
     let now = now.map_err(Failure::from_database)?;
@@ -68,17 +78,21 @@ pub(super) async fn demand_watch(
         Some(watched) => (watched.is_unbroken_until(&now), watched.new_parts(&now)),
         None => (now.is_complete, BTreeSet::new()),
     };
-    if is_unbroken {
+    Ok(is_unbroken.then(|| {
         let gone_through = Record {
             watched: Some(now),
             ..then
         };
-        return Ok(Watch {
+        Watch {
             new_parts,
             record: serde_json::to_string(&gone_through).unwrap_or_default(),
-        });
-    }
-    Err(Failure::new(
+        }
+    }))
+}
+
+/// Why nothing can be cut over of a table whose changes were not captured all the time.
+pub(super) fn unwatched(plan: &Plan) -> Failure {
+    Failure::new(
         "failed",
         Blame::Operator,
         format!(
@@ -89,5 +103,5 @@ pub(super) async fn demand_watch(
              `wasmigrate migrate` do",
             plan.table.name, plan.table.index
         ),
-    ))
+    )
 }

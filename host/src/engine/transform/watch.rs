@@ -7,14 +7,14 @@ use tokio::sync::mpsc;
 
 use super::context::Backfill;
 use super::drain::Drain;
+use super::holdup::{self, Holdup};
 use super::pace::Rates;
 use super::plan::Plan;
 use super::worker::Shared;
 use crate::database::{Access, Session};
 use crate::engine::failure::Failure;
-use crate::engine::pause::{self, tell};
+use crate::engine::pause::tell;
 use crate::engine::{Event, Pace};
-use crate::journal;
 
 /// How often to look.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -51,7 +51,7 @@ pub(super) async fn watch(
             let told = tell(&mut *session, observer, lease, holdup.as_deref()).await;
             told.map_err(Failure::from_database)?;
         }
-        if holdup.is_none() && captured_rows > 0 {
+        if holdup.is_none() && captured_rows > 0 && shared.throttle.wait().is_zero() {
             shared.drain(&mut drain, &mut *session, lease).await?;
         }
         if number % LOOKS_OF_PACE == 0 {
@@ -88,25 +88,13 @@ async fn look(
     plan: &Plan,
     session: &mut dyn Session,
 ) -> crate::database::Result<Look> {
-    let run = backfill.lease.run;
     session.begin_read().await?;
-    let pause = journal::read_pause(session, run).await?;
-    let waiting = session.waiting_for_run(run).await?;
-    let replica_lag = session.replication_lag().await?;
+    let Holdup { why, replica_lag } =
+        holdup::look(backfill.engine, backfill.lease.run, session).await?;
     let captured_rows = plan.table.count_captured(session, MOST_COUNTED).await?;
     session.rollback().await?;
-    let most = backfill.engine.options.transform.max_replica_lag;
-    let holdup = pause::reason(pause).or_else(|| match (replica_lag, most) {
-        _ if waiting > 0 => Some(format!("{waiting} others wait for locks of this run")),
-        (Some(lag), Some(most)) if lag > most => Some(format!(
-            "a replica is {} s behind: the limit `transform.max_replica_lag_seconds` is {}",
-            lag.as_secs(),
-            most.as_secs()
-        )),
-        _ => None,
-    });
     Ok(Look {
-        holdup,
+        holdup: why,
         captured_rows,
         replica_lag,
     })

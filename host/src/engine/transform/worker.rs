@@ -50,7 +50,7 @@ pub(super) struct Shared<'s> {
     pub(super) total: u64,
     pub(super) chunk_rows: AtomicU64,
     meter: Mutex<Meter>,
-    throttle: Throttle,
+    pub(super) throttle: Throttle,
     /// What holds the work up.
     gate: watch::Sender<Option<String>>,
     stop: &'s Stop,
@@ -102,7 +102,8 @@ impl<'s> Shared<'s> {
         self.drains.fetch_add(1, Ordering::SeqCst);
         let drained = drain.once(session, lease).await;
         self.drains.fetch_add(1, Ordering::SeqCst);
-        drained.map(|_| ())
+        self.throttle.reserve(drained?.changes);
+        Ok(())
     }
 
     /// How many drains there were, unless one is at work.
