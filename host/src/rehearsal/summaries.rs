@@ -57,9 +57,13 @@ pub(super) fn crashes_report(part: Part) -> CheckReport {
 
 /// Of the rows that were made.
 pub(super) fn generated_report(part: Part, seed: u64) -> CheckReport {
-    let summary = match part.tried {
-        0 => "there are no tables before it".to_owned(),
-        rows => format!(
+    let summary = match (part.tried, part.of) {
+        (0, 0) => "there are no tables before it".to_owned(),
+        (0, tables) => format!(
+            "nothing was tried: {} took no row, or its check refuses them all",
+            counted(tables, "table", "tables")
+        ),
+        (rows, _) => format!(
             "{} in {}, seed {seed}",
             counted(rows, "row", "rows"),
             counted(part.of, "table", "tables")

@@ -2,6 +2,7 @@
 
 use super::{caught, check, clean, fixture, people, test};
 use crate::application;
+use crate::hostile::component::{Component, sql};
 use crate::place::{Place, given};
 
 #[test]
@@ -81,6 +82,38 @@ fn what_is_wrong_with_a_fixture_is_told() {
         .and_says("is no rule");
 }
 
+/// A town without a name is refused; a street without one is what the step does not bear.
+#[test]
+fn rows_that_refer_to_what_is_refused_are_left_out_and_the_rest_is_tried() {
+    let place = Place::new().with_sql(
+        "0001_town.sql",
+        "-- wasmigrate:migrate
+CREATE TABLE town (id BIGINT PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE street (id BIGINT PRIMARY KEY, name TEXT, town BIGINT NOT NULL REFERENCES town (id));
+-- wasmigrate:reset
+DROP TABLE street;
+DROP TABLE town;
+",
+    );
+    let nameless = "$query_rows {{SELECT abs(CASE WHEN EXISTS (SELECT 1 FROM town WHERE name = '')
+        THEN -9223372036854775807 - 1 ELSE 1 END)}}";
+    let refuses = format!(
+        "(if (call {nameless}) (then (return (call $fail {{{{a town has no name}}}} (i32.const 0)))))"
+    );
+    let component = Component::migrating(
+        sql("CREATE TABLE label (name TEXT NOT NULL)")
+            + &sql("INSERT INTO label SELECT name FROM street"),
+    );
+    let component = component
+        .with("check", refuses)
+        .with("reset", sql("DROP TABLE label"));
+    place.write_step("0002_label.wasm", &component.build());
+    let said = test(&place, &["2", "--seed", "7"]);
+    let said = caught(said, "generated", "deal with NULL");
+    let notes = check(&said, "generated")["notes"].to_string();
+    assert!(notes.contains("a town has no name"), "{notes}");
+}
+
 #[test]
 fn a_step_is_named_by_its_file_too() {
     let place = people();
@@ -103,5 +136,9 @@ fn the_example_steps_pass() {
          DELETE FROM locale WHERE rowid % 20 > 0;
          DELETE FROM language WHERE rowid % 20 > 0 AND code NOT IN (SELECT language FROM locale);",
     );
-    clean(test(&place, &["--fixture", path.to_str().unwrap()]));
+    let said = clean(test(&place, &["--fixture", path.to_str().unwrap()]));
+    // The last step refuses languages without a name. Each is left out once.
+    let notes = check(&said, "generated")["notes"].to_string();
+    assert!(notes.contains("have no name"), "{notes}");
+    assert!(!notes.contains("10 kinds of rows more"), "{notes}");
 }

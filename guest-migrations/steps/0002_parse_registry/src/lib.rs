@@ -7,6 +7,8 @@ mod entry;
 mod range;
 mod record;
 
+use std::collections::BTreeSet;
+
 use wasmigrate_sdk::{Loader, prelude::*};
 
 use crate::entry::{Entry, Subtag};
@@ -17,9 +19,34 @@ impl Step for ParseRegistry {
     const SUMMARY: &'static str = "takes the text records of the language subtag registry apart";
 
     fn check(database: &Database) -> Result<()> {
+        for table in ["registry_release", "subtag"] {
+            let count = format!("SELECT count(*) FROM {table}");
+            let rows: i64 = database.query_value(&count, params![])?;
+            ensure!(
+                rows == 0,
+                "the table {table}, which the records are taken apart into, has {rows} rows already: remove them"
+            );
+        }
+        let mut releases = BTreeSet::new();
+        let mut subtags = BTreeSet::new();
         for row in database.query("SELECT id, body FROM registry_record", params![])? {
-            let row = row?;
-            parse(&row)?;
+            match parse(&row?)? {
+                Entry::Header { file_date } => {
+                    ensure!(
+                        releases.insert(file_date.clone()),
+                        "two records of the registry have the file date {file_date}"
+                    );
+                }
+                Entry::Subtag(subtag) => {
+                    for code in range::codes(&subtag.code)? {
+                        ensure!(
+                            subtags.insert((subtag.kind.clone(), code.clone())),
+                            "two records of the registry have the {} {code}",
+                            subtag.kind
+                        );
+                    }
+                }
+            }
         }
         Ok(())
     }

@@ -14,6 +14,11 @@ impl Step for SplitTerritories {
     const SUMMARY: &'static str = "takes the JSON documents about territories apart into tables";
 
     fn check(database: &Database) -> Result<()> {
+        let rows: i64 = database.query_value("SELECT count(*) FROM territory", params![])?;
+        ensure!(
+            rows == 0,
+            "the table territory, which the documents are split into, has {rows} rows already: remove them"
+        );
         for row in database.query("SELECT code, body FROM territory_document", params![])? {
             parse(&row?)?;
         }

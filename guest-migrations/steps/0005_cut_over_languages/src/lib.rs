@@ -33,6 +33,14 @@ impl Step for CutOverLanguages {
             nameless == 0,
             "{nameless} rows of the table language have no name: give them one"
         );
+        let alike: i64 = database.query_value(
+            "SELECT count(*) - count(DISTINCT name) FROM language",
+            params![],
+        )?;
+        ensure!(
+            alike == 0,
+            "{alike} rows of the table language have the name of another: give them one of their own"
+        );
         Ok(())
     }
 

@@ -1,25 +1,42 @@
-//! Rows that a step refuses in its `check`, before anything is changed: they are found one kind after the other, and left out.
+//! Rows that a step refuses in its `check`, before anything is changed, and those that refer to them: they are left out, and the
+//! step is tried on the rest.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::super::Error;
 use super::super::fixture::{self, TableRows};
-use super::super::generate::shrink::shrink;
+use super::super::generate::halves::Halves;
 use super::super::parallel;
 use super::super::scratch::ScratchDatabase;
 use super::super::snapshot::counted;
 use super::super::trial::{Stumble, snapshot};
 use super::data_case::{DataCase, described, signature};
-use crate::database::{Content, Value};
+use crate::database::Content;
 use crate::engine::Command;
 
-/// How many kinds of rows a step may refuse before the rest is given up.
-const MOST_REFUSALS: usize = 12;
-
-/// How many of them are told.
+/// How many kinds of refusals are told.
 const MOST_TOLD: usize = 2;
+
+/// How long it is looked for rows that are not refused, where more than [`FEWEST_TRIES`] are needed.
+const BUDGET: Duration = Duration::from_secs(10);
+
+/// How often it is tried however long it takes.
+const FEWEST_TRIES: usize = 100;
 
 /// The places in which a step is asked whether it refuses rows.
 pub(super) struct Refusals<'r> {
     places: Vec<Place<'r>>,
+}
+
+/// What comes of some rows.
+enum Answer {
+    /// The step takes them.
+    Accepted,
+    /// The step's check refuses them, in these words.
+    Refused(String),
+    /// A table does not take them.
+    NotTaken,
 }
 
 impl<'r> Refusals<'r> {
@@ -34,28 +51,22 @@ impl<'r> Refusals<'r> {
         }
     }
 
-    /// Leaves out what the step refuses, and tells it in a line or two.
-    pub(super) fn leave_out(&mut self, rows: &mut [TableRows]) -> Result<Vec<String>, Error> {
-        let mut notes = Vec::new();
-        let mut count = 0;
-        while count < MOST_REFUSALS {
-            let Some(refusal) = self.refused(rows)? else {
-                break;
-            };
-            let refused = shrink(
-                rows.to_vec(),
-                |some| matches!(self.refused(some), Ok(Some(other)) if other == refusal),
-            );
-            if count < MOST_TOLD {
-                notes.push(format!(
-                    "left out, because its check refuses it: {}: {refusal}",
-                    described(&refused)
-                ));
-            }
-            count += 1;
-            take_out(rows, &refused);
+    /// Leaves out what the step refuses and what refers to that, and tells it in a few lines.
+    pub(super) fn leave_out(&mut self, rows: &mut Vec<TableRows>) -> Result<Vec<String>, Error> {
+        if let Answer::Accepted = self.answer(rows)? {
+            return Ok(Vec::new());
         }
-        let more = count.saturating_sub(MOST_TOLD);
+        let (accepted, refused) = self.accepted(std::mem::take(rows))?;
+        *rows = accepted;
+        let mut notes: Vec<String> = refused
+            .iter()
+            .take(MOST_TOLD)
+            .map(|(words, refused)| {
+                let refused = described(refused);
+                format!("left out, because its check refuses it: {refused}: {words}")
+            })
+            .collect();
+        let more = refused.len().saturating_sub(MOST_TOLD);
         if more > 0 {
             notes.push(format!(
                 "and {} more that its check refuses",
@@ -65,11 +76,61 @@ impl<'r> Refusals<'r> {
         Ok(notes)
     }
 
-    /// What the step's check says, when it refuses the rows before anything is changed.
-    fn refused(&mut self, rows: &[TableRows]) -> Result<Option<String>, Error> {
+    /// As many of the rows as the step takes together, and those that it refuses beside them, by its words.
+    fn accepted(
+        &mut self,
+        rows: Vec<TableRows>,
+    ) -> Result<(Vec<TableRows>, BTreeMap<String, Vec<TableRows>>), Error> {
+        let end = Instant::now() + BUDGET;
+        let mut tries = 0;
+        let mut kept: Vec<TableRows> = rows.iter().map(without_rows).collect();
+        let mut left = rows;
+        let mut refused: BTreeMap<String, Vec<TableRows>> = BTreeMap::new();
+        loop {
+            let mut is_any_taken = false;
+            for (place, table) in left.iter_mut().enumerate() {
+                let empty = without_rows(table);
+                let mut halves = Halves::of(std::mem::replace(table, empty), false);
+                while let Some(some) = halves.next() {
+                    tries += 1;
+                    if tries > FEWEST_TRIES && Instant::now() > end {
+                        return Ok((kept, refused));
+                    }
+                    let mut together = kept.clone();
+                    if let Some(together) = together.get_mut(place) {
+                        together.rows.extend(some.rows.iter().cloned());
+                    }
+                    let answer = self.answer(&together)?;
+                    if let Answer::Accepted = answer {
+                        is_any_taken = true;
+                        kept = together;
+                        halves.taken(some);
+                        continue;
+                    }
+                    match answer {
+                        Answer::Refused(words) if some.rows.len() == 1 => {
+                            note(refused.entry(words).or_default(), &some);
+                        }
+                        // It may refer to a row of a table that comes after its own.
+                        Answer::NotTaken if some.rows.len() == 1 => {
+                            table.rows.extend(some.rows.iter().cloned());
+                        }
+                        _ => {}
+                    }
+                    halves.refused(some);
+                }
+            }
+            if !is_any_taken || left.iter().all(|table| table.rows.is_empty()) {
+                return Ok((kept, refused));
+            }
+        }
+    }
+
+    /// What comes of these rows, where the first place that does not take them says so.
+    fn answer(&mut self, rows: &[TableRows]) -> Result<Answer, Error> {
         for place in &mut self.places {
             let Some(database) = place.filled(rows)? else {
-                return Ok(None);
+                return Ok(Answer::NotTaken);
             };
             if let Err(stumble) = place
                 .data_case
@@ -78,10 +139,25 @@ impl<'r> Refusals<'r> {
                 && is_refusal(&stumble)
             {
                 place.keep(database, rows)?;
-                return Ok(Some(signature(&stumble)));
+                return Ok(Answer::Refused(signature(&stumble)));
             }
         }
-        Ok(None)
+        Ok(Answer::Accepted)
+    }
+}
+
+/// Adds rows of one table to others.
+fn note(tables: &mut Vec<TableRows>, some: &TableRows) {
+    match tables.iter_mut().find(|other| other.table == some.table) {
+        Some(other) => other.rows.extend(some.rows.iter().cloned()),
+        None => tables.push(some.clone()),
+    }
+}
+
+fn without_rows(table: &TableRows) -> TableRows {
+    TableRows {
+        rows: Vec::new(),
+        ..table.clone()
     }
 }
 
@@ -140,29 +216,4 @@ pub(super) fn is_refusal(stumble: &Stumble) -> bool {
             .failure
             .as_ref()
             .is_some_and(|failure| in_own_words(&failure.code))
-}
-
-/// Takes some of the rows out.
-fn take_out(rows: &mut [TableRows], some: &[TableRows]) {
-    for rows in rows {
-        let Some(some) = some.iter().find(|some| some.table == rows.table) else {
-            continue;
-        };
-        let mut left = some.rows.clone();
-        rows.rows.retain(
-            |row| match left.iter().position(|other| is_same(row, other)) {
-                Some(place) => {
-                    left.remove(place);
-                    false
-                }
-                None => true,
-            },
-        );
-    }
-}
-
-/// Shrinking makes cells plain: a row is told by what both have.
-fn is_same(row: &[Value], other: &[Value]) -> bool {
-    let same = row.iter().zip(other).filter(|(one, other)| one == other);
-    row == other || same.count() * 2 > row.len()
 }

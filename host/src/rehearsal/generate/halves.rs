@@ -7,7 +7,7 @@ use super::super::fixture::TableRows;
 const MOST_REFUSED: usize = 50;
 
 /// Rows of one table that are being tried.
-pub(super) struct Halves {
+pub(in crate::rehearsal) struct Halves {
     accepted: TableRows,
     /// The next ones last.
     waiting: Vec<TableRows>,
@@ -18,7 +18,7 @@ pub(super) struct Halves {
 
 impl Halves {
     /// Of these rows. Plain ones `are_alike`.
-    pub(super) fn of(rows: TableRows, are_alike: bool) -> Self {
+    pub(in crate::rehearsal) fn of(rows: TableRows, are_alike: bool) -> Self {
         Self {
             accepted: TableRows {
                 rows: Vec::new(),
@@ -31,19 +31,19 @@ impl Halves {
     }
 
     /// The next rows to be tried together.
-    pub(super) fn next(&mut self) -> Option<TableRows> {
+    pub(in crate::rehearsal) fn next(&mut self) -> Option<TableRows> {
         self.waiting.retain(|rows| !rows.rows.is_empty());
         self.waiting.pop()
     }
 
     /// These were taken.
-    pub(super) fn taken(&mut self, mut rows: TableRows) {
+    pub(in crate::rehearsal) fn taken(&mut self, mut rows: TableRows) {
         self.accepted.rows.append(&mut rows.rows);
         self.refused = 0;
     }
 
     /// One of these was refused.
-    pub(super) fn refused(&mut self, mut rows: TableRows) {
+    pub(in crate::rehearsal) fn refused(&mut self, mut rows: TableRows) {
         if rows.rows.len() <= 1 {
             self.refused += 1;
         } else if !self.are_alike || self.refused < MOST_REFUSED {

@@ -4,7 +4,7 @@
 //! through the pools so that each value is used, with foreign keys to rows that are there; what a constraint refuses is
 //! left out, so that checks need not be understood. The same seed makes the same rows.
 
-mod halves;
+pub(super) mod halves;
 mod pool;
 pub(super) mod shrink;
 
