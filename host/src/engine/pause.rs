@@ -106,7 +106,6 @@ pub(super) async fn close(
     stop: &Stop,
 ) -> Result<(), Failure> {
     loop {
-        wait_while_paused(session, observer, lease, stop).await?;
         let closed = async {
             let mut fenced = Fenced::begin(session, lease, Durability::Deferred).await?;
             let is_closed = journal::close_to_pauses(fenced.session(), lease.run).await?;
@@ -116,6 +115,7 @@ pub(super) async fn close(
         if closed.await.map_err(Failure::from_database)? {
             return Ok(());
         }
+        wait_while_paused(session, observer, lease, stop).await?;
     }
 }
 
