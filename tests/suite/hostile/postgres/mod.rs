@@ -16,6 +16,7 @@ mod outside;
 mod reach;
 mod schemas;
 mod shadows;
+mod tenants;
 mod texts;
 mod throwaway;
 mod transaction;
