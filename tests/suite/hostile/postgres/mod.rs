@@ -20,6 +20,7 @@ mod tenants;
 mod texts;
 mod throwaway;
 mod transaction;
+mod views;
 
 use super::component::{Component, sql, writes};
 use crate::place::{Place, Said};
