@@ -1,7 +1,7 @@
 //! What `wasmigrate test` leaves on the server of its throw-away databases: roles and other databases are not thrown away with
 //! them, whoever changes them.
 
-use crate::application::{self, Application};
+use crate::application::{self, Application, server_version};
 use crate::place::{Place, Said};
 
 /// A role that may make databases, and a database of its own that others use.
@@ -197,4 +197,37 @@ fn triggers_are_what_they_were_when_tables_were_emptied() {
     let mut command = place.command(&["test", "--on", "postgres", "--server", &server]);
     command.env("WASMIGRATE_TEST_CRASH_SECONDS", "1");
     Said::from(command.output().unwrap()).ends_with(0);
+}
+
+/// It would run in the next session, before the host can say anything there. The server marks the database that has one.
+#[test]
+fn an_event_trigger_that_waits_for_the_next_session() {
+    if server_version() < 17 {
+        return;
+    }
+    let trigger = format!(
+        "CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN {CHANGES} END $$;
+         CREATE EVENT TRIGGER e ON login EXECUTE FUNCTION f(); ALTER EVENT TRIGGER e ENABLE ALWAYS;"
+    );
+    let step = format!(
+        "-- wasmigrate:migrate\n{trigger}\n-- wasmigrate:reset\nDROP FUNCTION f() CASCADE;\n"
+    );
+    for (name, files) in [
+        (
+            "login_step",
+            [
+                ("0001_first.sql", &*step),
+                ("fixtures/b.sql", "CREATE TABLE b (i INTEGER);"),
+            ],
+        ),
+        (
+            "login_fixture",
+            [FIRST, ("fixtures/a.postgres.sql", &trigger)],
+        ),
+    ] {
+        let mut server = Server::new(name);
+        let superuser = format!("ALTER ROLE {} SUPERUSER", server.role);
+        server.superuser.run(&superuser);
+        server.is_kept_by_test_of(&files, "");
+    }
 }
