@@ -18,7 +18,7 @@ pub(crate) struct WebhookClient {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WebhookError {
     /// There was no answer in time, or none at all.
-    #[error("{0}")]
+    #[error("{}", crate::output::without_secrets(&.0.to_string()))]
     Unanswered(ureq::Error),
     /// The answer was another than 2xx.
     #[error("it answers {status}{}", said(.answer))]

@@ -228,3 +228,24 @@ fn without_the_databases_own_program_it_says_which_package_has_it() {
             .and_says("install the package `postgresql-client`"),
     };
 }
+
+mod sqlite {
+    use super::*;
+
+    /// Beside each view its columns are named, as SQLite's own shell does it. What a name says is no statement.
+    #[test]
+    fn a_dump_runs_nothing_that_names_say() {
+        let place = migrated();
+        place.connect().run(
+            "CREATE VIEW \"v */; DROP TABLE account; --\" AS SELECT name FROM account;
+             CREATE VIEW w AS SELECT 1 AS \"x */; DROP TABLE account; --\"",
+        );
+        let dump = place.run(&["schema", "dump"]).ends_with(0).stdout;
+        assert!(dump.contains("/* names(name) */"), "{dump}");
+        let other = rusqlite::Connection::open_in_memory().unwrap();
+        other.execute_batch(&dump).unwrap();
+        let made = "SELECT count(*) FROM sqlite_master WHERE type IN ('table', 'view')";
+        let made: u32 = other.query_row(made, [], |row| row.get(0)).unwrap();
+        assert_eq!(made, 4, "{dump}");
+    }
+}

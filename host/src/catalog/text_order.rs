@@ -4,7 +4,7 @@
 //! Diesel's names of two ages get indexes in its own order. Of other tools, a step that has another place here than there is refused
 //! until it is applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::content::read_step_file;
@@ -115,7 +115,7 @@ pub(super) struct DieselsTimes {
     /// The first time with a number.
     first: Option<u64>,
     /// The times that have the number 0.
-    zeros: Vec<u64>,
+    zeros: BTreeSet<u64>,
 }
 
 impl DieselsTimes {

@@ -119,6 +119,12 @@ pub(super) async fn run(
         SigningKey::of_this_process()
     });
     let migrator = migrator(&config, &serve, &watchers)?;
+    if migrator.as_ref().is_some_and(|migrator| migrator.is_open) && credentials.is_empty() {
+        tracing::warn!(
+            "every program on this machine may send commands to /v1/: name a file with a token (`--token-file`) or a password \
+             (`--password-file`) that they must send"
+        );
+    }
     // Without a secret of its own, only its name tells the service from one that a page of another site made up.
     let is_open = serve.listen.ip().is_loopback() && (serve.development || credentials.is_empty());
     let hosts = (is_open || !serve.hosts.is_empty()).then(|| http::Hosts::new(&serve.hosts));
@@ -251,6 +257,7 @@ fn migrator(
         path_prefix,
         base: config.sources.base.clone(),
         config: config::effective(&effective),
+        is_open: config.is_migrators,
         summaries: watchers.summaries(),
     }))
 }

@@ -2,11 +2,13 @@
 //!
 //! This file asks questions; `follow` starts a run and follows it to its end, `stream` reads the stream of events.
 
+mod address;
 mod follow;
 mod stream;
 
 use std::time::Duration;
 
+use address::Address;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -29,7 +31,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Client {
     agent: ureq::Agent,
-    base: String,
+    base: Address,
     authorization: Option<String>,
 }
 
@@ -81,16 +83,17 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Client {
     /// A client of the host at `base`, such as `http://127.0.0.1:9002`. `authorization` is the value of the header.
     pub fn new(base: &str, authorization: Option<String>) -> Self {
+        let base = Address::new(base);
         Self {
-            agent: agent(base, None),
-            base: base.trim_end_matches('/').to_owned(),
+            agent: agent(&base, None),
+            base,
             authorization,
         }
     }
 
     /// The host's address, without a secret.
     pub fn address(&self) -> String {
-        without_secrets(&self.base)
+        self.base.to_string()
     }
 
     /// Where the host's target stands.
@@ -285,7 +288,7 @@ impl Client {
     }
 
     fn url(&self, path: &str) -> String {
-        format!("{}/api/v1/{path}", self.base)
+        self.base.of(path)
     }
 
     fn unreachable(&self, message: impl std::fmt::Display) -> Error {
@@ -299,15 +302,15 @@ impl Client {
 /// The largest answer, in bytes. Stops a service that fills the memory of whoever asks it.
 const MOST_ANSWER: u64 = 256 << 20;
 
-fn agent(base: &str, answer_wait: Option<Duration>) -> ureq::Agent {
+fn agent(base: &Address, answer_wait: Option<Duration>) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(CONNECT_WAIT))
         .timeout_global(answer_wait);
     // The authorities of the system take their time to be read.
-    let config = match base.get(..8) {
-        Some(scheme) if scheme.eq_ignore_ascii_case("https://") => config.tls_config(tls()),
-        _ => config,
+    let config = match base.is_encrypted() {
+        true => config.tls_config(tls()),
+        false => config,
     };
     config.build().into()
 }

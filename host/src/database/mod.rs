@@ -51,7 +51,7 @@ pub use session::{
 pub use shape::{ColumnShape, ForeignKey, Shape};
 pub use sqlite::Sqlite;
 pub use stop::{Stop, StopReason};
-pub use table_query::{NamedTable, Read, TableName, TableQuery};
+pub use table_query::{NamedTable, Read, StrangeSchema, TableName, TableQuery};
 pub use transform::{
     Chunk, ColumnDefinition, Derivation, DerivedColumn, TableDefinition, TransformedTable,
     Transforming, Watched,

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use super::{
     Authority, Batch, Column, Content, CursorId, Deed, Durability, Error, ErrorKind, Form,
     Listener, LockHolder, NamedTable, Result, SavepointId, Schema, Script, ScriptError,
-    SequenceState, Server, Shape, TableName, TableQuery, Value,
+    SequenceState, Server, Shape, StrangeSchema, TableName, TableQuery, Value,
 };
 
 /// How many rows of the host's own questions are read at once.
@@ -262,6 +262,11 @@ pub trait Introspection: Send {
     /// What the catalog says of the journal's tables and what is hung onto them, as a short text. Who may read them, and where
     /// the database stores them, does not count.
     async fn journal_catalog(&mut self) -> Result<String>;
+
+    /// Which of these schemas are not there, or belong to somebody who is not trusted. None where there is one schema.
+    async fn strange_schemas(&mut self, _schemas: &[&str]) -> Result<Vec<StrangeSchema>> {
+        Ok(Vec::new())
+    }
 
     /// The tables of other targets' journals in the database, and what is said of them.
     async fn other_journals(&mut self) -> Result<Vec<String>>;

@@ -24,6 +24,15 @@ pub struct NamedTable {
     pub is_readable: bool,
 }
 
+/// A schema that the host does not know to be its own.
+#[derive(Clone, Debug)]
+pub struct StrangeSchema {
+    /// Its name.
+    pub name: String,
+    /// Whose it is; none where there is none of this name.
+    pub owner: Option<String>,
+}
+
 /// A column, and what to make of its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read<'n> {

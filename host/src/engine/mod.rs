@@ -37,6 +37,7 @@ mod event_buffer;
 mod extent;
 mod failure;
 mod gate;
+mod glance;
 mod heartbeat;
 mod history;
 mod inspect;
@@ -355,40 +356,6 @@ impl Engine {
             return tenants::rehearsal(self, tenancy, extent, observer, stop).await;
         }
         rehearse::rehearse(self, extent, observer, stop).await
-    }
-
-    /// Where the target stands. Changes nothing, and makes no target that is not there.
-    pub async fn overview(&self) -> Result<Overview, RunError> {
-        if let Some(tenancy) = &self.options.tenancy {
-            let mut overview = tenants::overview(self, tenancy).await?;
-            if let Some(why) = self.unadopted().await? {
-                overview.problems.push(why);
-                overview.commands.clear();
-            }
-            if overview.last_run.is_some() {
-                overview.repairs = self.repairs().await?;
-            }
-            return Ok(overview);
-        }
-        let catalog = self.catalog()?;
-        let mut snapshot = self.snapshot(&Stop::default()).await?;
-        let catalog = self.fitting(&catalog, &snapshot);
-        self.supersede(&catalog, &mut snapshot);
-        let problems = self.problems(&catalog, &snapshot, self.remembered_digests());
-        let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        problems.extend(adopt::unadopted(self, &snapshot, &Stop::default()).await?);
-        let is_pending = |file: &&StepFile| !snapshot.steps.contains_key(&file.index);
-        problems.extend(self.unfit(catalog.steps.values().filter(is_pending)));
-        let repairs = match snapshot.last_run {
-            None => Vec::new(),
-            Some(_) => self.repairs().await?,
-        };
-        Ok(Overview {
-            repairs,
-            ..overview::overview(self.database.name(), catalog, snapshot, problems, |lease| {
-                self.seems_at_work(lease)
-            })
-        })
     }
 
     /// Makes sure that the target can be reached.

@@ -30,6 +30,13 @@ const QUESTIONS: usize = 8;
 /// slow readers hold up none but each other.
 const LONG_QUESTIONS: usize = 4;
 
+/// How many questions are answered at the same time for which files are read, which take as long as these are. They hold up none
+/// but each other.
+const QUESTIONS_ABOUT_FILES: usize = 2;
+
+/// How many probes are answered at the same time. They wait for nothing else.
+const PROBES: usize = 2;
+
 /// How many components describe themselves at the same time. They are strangers' code, and may take their time: they hold up
 /// none but each other.
 const DESCRIPTIONS: usize = 2;
@@ -62,6 +69,8 @@ pub struct Supervisor {
     observer: Arc<dyn Observer>,
     questions: Arc<Semaphore>,
     long_questions: Arc<Semaphore>,
+    questions_about_files: Arc<Semaphore>,
+    probes: Arc<Semaphore>,
     descriptions: Arc<Semaphore>,
     rehearsing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -80,6 +89,8 @@ impl Supervisor {
             events: EventBuffer::default(),
             questions: Arc::new(Semaphore::new(QUESTIONS)),
             long_questions: Arc::new(Semaphore::new(LONG_QUESTIONS)),
+            questions_about_files: Arc::new(Semaphore::new(QUESTIONS_ABOUT_FILES)),
+            probes: Arc::new(Semaphore::new(PROBES)),
             descriptions: Arc::new(Semaphore::new(DESCRIPTIONS)),
             rehearsing: Arc::default(),
         })
@@ -179,12 +190,25 @@ impl Supervisor {
     /// Where the target stands.
     pub async fn overview(self: &Arc<Self>) -> Result<Overview, RunError> {
         let live = self.live();
-        let mut overview = self.ask(async |engine| engine.overview().await).await?;
+        let overview = self.ask(async |engine| engine.overview().await).await?;
+        Ok(Self::with_progress(overview, live))
+    }
+
+    /// The same for a probe: what is wrong with the text of pending files is not looked for.
+    pub async fn glance(self: &Arc<Self>) -> Result<Overview, RunError> {
+        let live = self.live();
+        // It is never closed.
+        let turn = Arc::clone(&self.probes).acquire_owned().await;
+        let overview = self.ask_in_turn(turn, async |engine| engine.glance().await);
+        Ok(Self::with_progress(overview.await?, live))
+    }
+
+    fn with_progress(mut overview: Overview, live: Option<Arc<Live>>) -> Overview {
         if let Some(live) = live.filter(|live| overview.is_at_work_on(live.run)) {
             overview.rows = live.rows();
             overview.running = Some(live.running());
         }
-        Ok(overview)
+        overview
     }
 
     /// The output of a run: at most `most` lines after the one numbered `after`, those that are not committed yet included as
@@ -239,6 +263,18 @@ impl Supervisor {
     ) -> Result<T, RunError> {
         // It is never closed.
         let turn = Arc::clone(&self.long_questions).acquire_owned().await;
+        self.ask_in_turn(turn, question).await
+    }
+
+    /// Asks the engine something for which it reads files.
+    pub async fn ask_about_files<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl AsyncFnOnce(&Engine) -> Result<T, RunError> + Send + 'static,
+    ) -> Result<T, RunError> {
+        // It is never closed.
+        let turn = Arc::clone(&self.questions_about_files)
+            .acquire_owned()
+            .await;
         self.ask_in_turn(turn, question).await
     }
 

@@ -4,7 +4,7 @@
 //! can, there is room for one that has none.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The connections that are served.
@@ -69,13 +69,13 @@ impl Drop for Seat {
     }
 }
 
-/// What counts as one client: of IPv6 the first half of the address, for a client chooses the other half itself.
+/// What counts as one client: of IPv6 the first half of the address, for a client chooses the other half itself; and all loopback
+/// addresses, of which every program of this machine has millions.
 pub(super) fn client(address: IpAddr) -> IpAddr {
     const NETWORK: u128 = u128::MAX << 64;
     match address.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            IpAddr::V6((u128::from(address) & NETWORK).into())
-        }
+        address if address.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & NETWORK).into()),
         address => address,
     }
 }
@@ -111,5 +111,15 @@ mod tests {
         let _second = take("2001:db8::2").unwrap();
         assert!(take("2001:db8::3").is_none());
         assert!(take("2001:db8:0:1::1").is_some());
+    }
+
+    #[test]
+    fn this_machine_is_one_client() {
+        let clients = ["127.0.0.1", "127.3.2.1", "::ffff:127.0.0.2", "::1"];
+        let mut clients = clients.map(|address| client(address.parse().unwrap()));
+        assert_eq!(clients, [clients[0]; 4]);
+        clients = ["127.0.0.1", "126.0.0.1", "128.0.0.1", "::2"]
+            .map(|address| client(address.parse().unwrap()));
+        assert!(clients.iter().skip(1).all(|client| *client != clients[0]));
     }
 }

@@ -27,7 +27,7 @@ pub(super) async fn healthy() -> Response {
 /// The target can be read; says what it is doing.
 #[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, description = "The target can be read"), (status = 503, description = "It cannot")))]
 pub(super) async fn ready(State(service): State<Arc<Service>>) -> Response {
-    match service.supervisor.overview().await {
+    match service.supervisor.glance().await {
         Ok(overview) => super::json(
             StatusCode::OK,
             &json!({

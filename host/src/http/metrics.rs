@@ -85,7 +85,7 @@ pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
     let up = Gauge::<i64>::default();
     registry.register("target_up", "Whether the target can be read", up.clone());
     let known = async {
-        let overview = service.supervisor.overview().await?;
+        let overview = service.supervisor.glance().await?;
         let last = service
             .supervisor
             .ask(async |engine| engine.history(i64::MAX, 1, false).await)

@@ -11,7 +11,8 @@ use super::points::{Point, named};
 use crate::database::{
     Access, Authority, Batch, Column, CommitPermit, Content, CursorId, Deed, Durability, Error,
     Form, Introspection, Listener, Moved, NamedTable, Rehearsing, Result, SavepointId, Script,
-    ScriptError, SequenceState, Server, Session, Shape, Statements, TableName, Transactions, Value,
+    ScriptError, SequenceState, Server, Session, Shape, Statements, StrangeSchema, TableName,
+    Transactions, Value,
 };
 
 /// The session of a [`super::injector::FaultInjector`].
@@ -386,6 +387,10 @@ impl Introspection for InjectedSession {
 
     async fn journal_catalog(&mut self) -> Result<String> {
         self.inner()?.journal_catalog().await
+    }
+
+    async fn strange_schemas(&mut self, schemas: &[&str]) -> Result<Vec<StrangeSchema>> {
+        self.inner()?.strange_schemas(schemas).await
     }
 
     async fn other_journals(&mut self) -> Result<Vec<String>> {

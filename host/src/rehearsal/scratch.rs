@@ -213,10 +213,10 @@ impl ScratchDatabase {
     }
 
     /// Deletes all rows that are in its content.
-    pub(super) fn clear(&self, content: &Content) -> Result<(), ScriptError> {
+    pub(super) async fn clear(&self, content: &Content) -> Result<(), ScriptError> {
         match &self.held {
             Held::File { database, .. } => database.clear(content),
-            Held::Database { database, .. } => database.clear(content),
+            Held::Database { database, .. } => database.clear(content).await,
         }
     }
 

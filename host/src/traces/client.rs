@@ -7,6 +7,7 @@ use bytes::Bytes;
 use opentelemetry_http::{HttpClient, HttpError};
 use ureq::http::{Request, Response};
 
+use crate::output::without_secrets;
 use crate::webhook_client;
 
 /// How long one batch may take to be sent.
@@ -45,7 +46,10 @@ impl HttpClient for Client {
                     "the collector refuses traces"
                 );
             }
-            Err(error) => tracing::warn!(%error, "the collector does not take traces"),
+            Err(error) => {
+                let error = without_secrets(&error.to_string());
+                tracing::warn!(%error, "the collector does not take traces");
+            }
         }
         Ok(sent?)
     }

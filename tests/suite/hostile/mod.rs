@@ -8,7 +8,7 @@ pub mod batches;
 mod cancel;
 pub mod component;
 mod contract;
-mod either;
+pub mod either;
 mod limits;
 mod postgres;
 mod sqlite;

@@ -94,6 +94,23 @@ pub fn connect(address: SocketAddr) -> Result<TcpStream> {
     Ok(connection)
 }
 
+/// A connection from another address of this machine.
+pub fn connect_from(source: &str, address: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let connection = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket
+            .bind(SocketAddr::new(source.parse().unwrap(), 0))
+            .unwrap();
+        socket.connect(address).await.unwrap().into_std().unwrap()
+    });
+    connection.set_nonblocking(false).unwrap();
+    connection
+}
+
 /// Reads an answer up to the end of the connection; none when it ends without one.
 pub fn read_answer(mut connection: TcpStream) -> Result<Option<Answer>> {
     let mut bytes = Vec::new();

@@ -246,6 +246,47 @@ fn what_another_tool_has_done_for_a_tenant_does_not_run_again() {
 mod sqlite {
     use super::*;
 
+    /// The superuser may give files away, and nobody else can try this.
+    #[test]
+    fn a_file_that_another_user_has_put_there_is_refused() {
+        use std::os::unix::fs::chown;
+        const STRANGER: u32 = 65_534;
+        let place = counting().with_tenants(&["acme", "beta"]);
+        place.write_step("tenants/002_more.sql", b"CREATE TABLE more (id INTEGER);");
+        let directory = place.path().join("wasmigrate.db.tenants");
+        let file = directory.join("acme.db");
+        if chown(&file, Some(STRANGER), None).is_err() {
+            return;
+        }
+        let commands = [
+            &["migrate"][..],
+            &["migrate", "--parallel", "2"],
+            &["plan", "--dry-run"],
+        ];
+        for command in commands {
+            let said = place.run(command);
+            assert_ne!(said.status, Some(0), "{command:?}: {said:#?}");
+            said.and_says("acme.db` belongs to another user (number 65534)");
+        }
+        chown(&file, Some(0), None).unwrap();
+        let adopted = directory.join("gamma.db");
+        std::fs::write(&adopted, "").unwrap();
+        chown(&adopted, Some(STRANGER), None).unwrap();
+        let said = place.run(&["tenants", "add", "gamma", "--adopt"]);
+        assert_ne!(said.status, Some(0), "{said:#?}");
+        said.and_says("gamma.db` belongs to another user");
+        std::fs::remove_file(adopted).unwrap();
+        // Whoever owns the directory could put other files there.
+        chown(&directory, Some(STRANGER), None).unwrap();
+        let said = place.run(&["migrate"]);
+        assert_ne!(said.status, Some(0), "{said:#?}");
+        said.and_says("wasmigrate.db.tenants` belongs to another user");
+        // The target may be theirs as well.
+        chown(&file, Some(STRANGER), None).unwrap();
+        chown(place.database(), Some(STRANGER), None).unwrap();
+        place.run(&["migrate"]).ends_with(0);
+    }
+
     #[test]
     fn a_file_that_exists_is_taken_over_only_when_that_is_said() {
         let place = counting().with_tenants(&["first"]);

@@ -103,3 +103,35 @@ fn tenants_that_are_added_at_once_are_each_added_once() {
         assert_eq!(place.sum(&name), "1", "{name}");
     }
 }
+
+mod postgres {
+    use super::*;
+    use crate::service::client::Request;
+
+    /// The API of the tool *migrator* is as closed as the host's own, unless the settings are that tool's.
+    #[test]
+    fn without_a_secret_nobody_gives_commands() {
+        let place = counting().with_tenants(&["acme"]);
+        place.write_step("tenants/002_add.sql", ADD.as_bytes());
+        let service = Service::start_without_secrets(&place);
+        let send = |request: Request| request.without("Authorization").send(service.address());
+        for mode in ["sync", "apply", "dry-run"] {
+            let order = json!({ "mode": mode, "response": "list" });
+            assert_eq!(send(Request::post("/v1/migrations", &order)).status, 401);
+        }
+        let order = json!({ "mode": "apply", "response": "list", "name": "beta" });
+        assert_eq!(send(Request::post("/v1/tenants", &order)).status, 401);
+        for path in [
+            "/v1/config",
+            "/v1/migrations/source",
+            "/v1/migrations/applied",
+            "/v1/tenants",
+        ] {
+            assert_eq!(send(Request::get(path)).status, 401, "{path}");
+        }
+        assert_eq!(place.sum("acme"), "1");
+        assert_eq!(place.sum("beta"), "");
+        drop(service);
+        place.run(&["status"]).ends_with(0).and_says("1 pending");
+    }
+}

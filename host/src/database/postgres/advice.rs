@@ -35,7 +35,7 @@ const IN_PARTS: &str = "change the rows in parts, in a component that sets check
 /// migration has made so far.
 pub(super) fn advise(script: &str, is_finalize: bool, made: &mut BTreeSet<String>) -> Vec<Advice> {
     let mut advice = Vec::new();
-    let mut before = 0;
+    let (mut before, mut line, mut untold) = (0, 1, 0);
     let mut validated = BTreeSet::new();
     // A script that cannot be taken apart is refused when it runs.
     for piece in statements::split(script, Rules::default()).unwrap_or_default() {
@@ -43,6 +43,9 @@ pub(super) fn advise(script: &str, is_finalize: bool, made: &mut BTreeSet<String
         let at = piece.at;
         let statement = script.get(at.clone()).unwrap_or_default();
         let comments = script.get(before..at.start).unwrap_or_default();
+        let lines = |text: &str| text.matches('\n').count();
+        let first_line = line + lines(comments);
+        line = first_line + lines(statement);
         before = at.end;
         let mut reader = Statement {
             tokens: &tokens,
@@ -50,15 +53,17 @@ pub(super) fn advise(script: &str, is_finalize: bool, made: &mut BTreeSet<String
             made,
             validated: &mut validated,
         };
+        if comments.contains(ACCEPT) {
+            reader.dangers();
+            continue;
+        }
         for (danger, recipe) in reader.dangers() {
-            if !comments.contains(ACCEPT) {
+            if advice.len() >= MOST_TOLD {
+                untold += 1;
+            } else {
                 advice.push(Advice {
-                    line: 1 + script
-                        .get(..at.start)
-                        .unwrap_or_default()
-                        .matches('\n')
-                        .count(),
-                    statement: statement.to_owned(),
+                    line: first_line,
+                    statement: shown(statement),
                     danger,
                     recipe: recipe.to_owned(),
                     is_remark: false,
@@ -66,7 +71,29 @@ pub(super) fn advise(script: &str, is_finalize: bool, made: &mut BTreeSet<String
             }
         }
     }
+    if untold > 0 {
+        advice.push(Advice {
+            line,
+            statement: String::new(),
+            danger: format!("there is as much to say about {untold} more parts of it"),
+            recipe: "write it in several files".to_owned(),
+            is_remark: false,
+        });
+    }
     advice
+}
+
+/// About how many parts of a script something is said.
+const MOST_TOLD: usize = 1_000;
+
+/// How much of a statement is shown, in bytes: it may be long, and there may be something to say about each part of it.
+const MOST_SHOWN: usize = 1 << 10;
+
+fn shown(statement: &str) -> String {
+    match statement.get(..statement.floor_char_boundary(MOST_SHOWN)) {
+        Some(start) if start.len() < statement.len() => format!("{start}…"),
+        _ => statement.to_owned(),
+    }
 }
 
 type Dangers = Vec<(String, &'static str)>;

@@ -4,7 +4,7 @@
 use super::home::Home;
 use super::hung::{HUNG, Hung};
 use super::text::quote_text;
-use super::verify::{RIGHTS, is_of_another_journal, is_of_journal};
+use super::verify::{RIGHTS, has_name_of_journal, is_of_another_journal, is_of_journal};
 
 /// A query for what the catalog says of the journal's tables and what is hung onto them, as one short text. Statistics and the
 /// places of files do not count, and who may read does not either.
@@ -37,8 +37,36 @@ pub(super) fn catalog(home: &Home, is_superuser: bool) -> String {
         false => "NULL",
     };
     format!(
-        "SELECT md5(concat_ws(';', {RIGHTS}, {}, {schema}, {AROUND}, {password})) FROM pg_class WHERE {of_journal}",
-        hung.join(", ")
+        "SELECT md5(concat_ws(';', {RIGHTS}, {}, {schema}, ({}), {AROUND}, {password})) FROM pg_class WHERE {of_journal}",
+        hung.join(", "),
+        views()
+    )
+}
+
+/// A query for what may be written through to any journal: views on it and on these, and what has rules that name it. Who may read
+/// does not count, and a materialized view writes nothing.
+fn views() -> String {
+    let given = |list: &str| {
+        format!(
+            "(SELECT string_agg(concat_ws(' ', grantee, privilege_type), ',' ORDER BY grantee, privilege_type)
+              FROM aclexplode({list}) WHERE privilege_type <> 'SELECT')"
+        )
+    };
+    format!(
+        "WITH RECURSIVE seen (oid, rule) AS (
+             SELECT ev_class, pg_rewrite.oid FROM pg_class AS own JOIN pg_depend ON refobjid = own.oid
+             JOIN pg_rewrite ON pg_rewrite.oid = objid
+             WHERE refclassid = 'pg_class'::regclass AND classid = 'pg_rewrite'::regclass AND {has_name} AND own.relkind IN ('r', 'p')
+             UNION SELECT ev_class, pg_rewrite.oid FROM seen JOIN pg_depend ON refobjid = seen.oid
+             JOIN pg_rewrite ON pg_rewrite.oid = objid
+             WHERE refclassid = 'pg_class'::regclass AND classid = 'pg_rewrite'::regclass
+         ) SELECT string_agg(concat_ws(' ', rule, seen.oid, relowner, {}, (
+             SELECT string_agg(concat_ws(' ', attnum, {}), ',' ORDER BY attnum) FROM pg_attribute
+             WHERE attrelid = seen.oid AND attacl IS NOT NULL)), ';' ORDER BY rule, seen.oid)
+         FROM seen JOIN pg_class AS view ON view.oid = seen.oid WHERE view.relkind <> 'm'",
+        given("relacl"),
+        given("attacl"),
+        has_name = has_name_of_journal().replace("relname", "own.relname"),
     )
 }
 

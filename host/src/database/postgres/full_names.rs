@@ -89,6 +89,7 @@ fn names_are_full(statement: &str) -> bool {
                     .any(|word| token.is(word));
                 let is_relation_named = next.is_some_and(|next| {
                     next.is_symbol("(")
+                        || is_query_in(&tokens, next)
                         || tokens
                             .get(position + 2)
                             .is_some_and(|dot| dot.is_symbol("."))
@@ -114,6 +115,19 @@ fn names_are_full(statement: &str) -> bool {
         position += 1;
     }
     true
+}
+
+/// Whether a statement calls a query of its own so, which comes before every relation of that name.
+fn is_query_in(tokens: &[Token<'_>], name: &Token<'_>) -> bool {
+    tokens.windows(4).any(|words| match words {
+        [recursive, query, of, begins] => {
+            recursive.is("RECURSIVE")
+                && query.text == name.text
+                && of.is("AS")
+                && begins.is_symbol("(")
+        }
+        _ => false,
+    })
 }
 
 fn is_type(token: &Token<'_>) -> bool {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::super::{
     Access, Authority, Error, ErrorKind, Form, Introspection, Moved, NamedTable, Result, Server,
-    Session, TableName, Value, texts, unquote,
+    Session, StrangeSchema, TableName, Value, texts, unquote,
 };
 use super::errors::NO_PRIVILEGE;
 use super::home::{self, Surroundings};
@@ -142,6 +142,26 @@ impl Introspection for PostgresSession {
         let rows = session.rows(&query, &[]).await?;
         let cell = rows.first().and_then(|row| row.first()?.as_text());
         Ok(cell.unwrap_or_default().to_owned())
+    }
+
+    async fn strange_schemas(&mut self, schemas: &[&str]) -> Result<Vec<StrangeSchema>> {
+        let role = self.database.0.options.role.as_deref();
+        let parameters = [
+            schemas.join(schema::SEPARATOR).into(),
+            schema::SEPARATOR.into(),
+            role.map_or(Value::Null, Value::from),
+        ];
+        let session: &mut dyn Session = self;
+        let rows = session
+            .rows(&trusted::strange_schemas(), &parameters)
+            .await?;
+        let strange = rows.iter().filter_map(|row| {
+            Some(StrangeSchema {
+                name: row.first()?.as_text()?.to_owned(),
+                owner: row.get(1)?.as_text().map(str::to_owned),
+            })
+        });
+        Ok(strange.collect())
     }
 
     async fn other_journals(&mut self) -> Result<Vec<String>> {

@@ -1,5 +1,7 @@
 //! What is known of a script before any of it is sent: what never ends, and what is never permitted.
 
+use std::collections::BTreeSet;
+
 use super::super::{Error, ScriptError, TransactionNeed};
 use super::guard::Host;
 use super::lexer::{Rules, Token};
@@ -57,13 +59,13 @@ fn judge_by(
     {
         return Err(asks_for_both(script, begin));
     }
-    let passed_over = match is_transactional {
+    let around_objects = match is_transactional {
         true => around::around_large_objects(script, &pieces),
         false => Vec::new(),
     };
-    let around: Vec<usize> = around.into_iter().flatten().collect();
+    let passed_over: BTreeSet<usize> = around.into_iter().flatten().chain(around_objects).collect();
     for (place, (piece, words)) in pieces.iter().zip(words).enumerate() {
-        if around.contains(&place) || passed_over.contains(&place) {
+        if passed_over.contains(&place) {
             continue;
         }
         let fits = match is_transactional {

@@ -65,6 +65,7 @@ mod throwaway;
 mod tls;
 mod transaction;
 mod transform;
+mod triggers_off;
 mod trust;
 mod trusted;
 mod under_way;

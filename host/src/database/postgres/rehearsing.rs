@@ -11,6 +11,7 @@ use super::super::{
 };
 use super::state::PostgresSession;
 use super::text::quote_text;
+use super::triggers_off::{self, On};
 use super::{content, shape};
 
 /// What the server's counters tell of a transaction.
@@ -181,15 +182,12 @@ impl Rehearsing for PostgresSession {
             };
             // A row that is updated goes after all others, wherever there is room. Triggers are the application's, and
             // would see a change where there is none.
-            let script = format!(
-                "DO $around$ DECLARE place tid; BEGIN
-                     ALTER TABLE {table} DISABLE TRIGGER USER;
-                     FOR place IN SELECT ctid FROM {table} ORDER BY ctid DESC LOOP
-                         UPDATE {table} SET {column} = {column} WHERE ctid = place;
-                     END LOOP;
-                     ALTER TABLE {table} ENABLE TRIGGER USER;
-                 END $around$"
+            let update = format!(
+                "FOR wasmigrate_place IN SELECT ctid FROM {table} ORDER BY ctid DESC LOOP
+                     UPDATE {table} SET {column} = {column} WHERE ctid = wasmigrate_place;
+                 END LOOP;"
             );
+            let script = triggers_off::around(std::slice::from_ref(table), On::Update, &update);
             self.run(authority, &script, std::iter::empty())?;
         }
         Ok(())

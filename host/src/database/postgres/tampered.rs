@@ -31,6 +31,10 @@ pub(super) fn tampered(message: &str) -> Error {
         }
         "schema" => "it changed the schema of the journal, which belongs to the host".to_owned(),
         "extension" => "it made the journal, which belongs to the host, a part of an extension".to_owned(),
+        "view" => {
+            "it made or changed a view on tables that belong to the host, or a rule that names them, through which others could write"
+                .to_owned()
+        }
         "publication" => {
             "it changed which tables are published of those that belong to the host".to_owned()
         },

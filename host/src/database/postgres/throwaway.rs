@@ -17,6 +17,7 @@ use super::pipeline;
 use super::pool::{Postgres, Shared};
 use super::state::PostgresSession;
 use super::statements::{self, Piece};
+use super::triggers_off::{self, On};
 use super::verify;
 
 /// Databases of this pattern that the role may drop, to which nobody is connected, and of whose beginning nobody says that it is
@@ -28,6 +29,56 @@ const STALE: &str = "
         SELECT FROM pg_catalog.pg_stat_activity AS session
         WHERE pg_catalog.left(stale.datname::pg_catalog.text, $2::pg_catalog.text::pg_catalog.int4) IN (
             session.application_name, pg_catalog.left(session.datname::pg_catalog.text, $2::pg_catalog.text::pg_catalog.int4)))";
+
+/// All that is done outside of a transaction that is looked at: nothing of it runs what a step or a fixture has made. Names of
+/// databases are identifiers in quotes, or need none.
+enum Administration<'a> {
+    CreateDatabase {
+        name: &'a str,
+        template: &'a str,
+        copies_files: bool,
+    },
+    DropDatabase(&'a str),
+    /// The same, whoever is connected to it.
+    DropUsedDatabase(&'a str),
+    /// In a database in which there is nothing yet; the name as it is.
+    CreateSchema(&'a str),
+    /// Lets all who connect find and make their tables there; both names as they are.
+    LiveIn {
+        database: &'a str,
+        schema: &'a str,
+    },
+    AskWhetherFilesAreCopiedQuickly,
+}
+
+impl Administration<'_> {
+    fn statement(&self) -> String {
+        match self {
+            Self::CreateDatabase {
+                name,
+                template,
+                copies_files,
+            } => {
+                let strategy = match copies_files {
+                    true => " STRATEGY file_copy",
+                    false => "",
+                };
+                format!("CREATE DATABASE {name} TEMPLATE {template}{strategy}")
+            }
+            Self::DropDatabase(name) => format!("DROP DATABASE IF EXISTS {name}"),
+            Self::DropUsedDatabase(name) => format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+            Self::CreateSchema(name) => format!("CREATE SCHEMA {}", quote(name)),
+            Self::LiveIn { database, schema } => format!(
+                "ALTER DATABASE {} SET search_path TO {}, public",
+                quote(database),
+                quote(schema)
+            ),
+            Self::AskWhetherFilesAreCopiedQuickly => "SELECT pg_catalog.current_setting('fsync') OPERATOR(pg_catalog.=) 'off'
+                AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.>=) 150000"
+                .to_owned(),
+        }
+    }
+}
 
 /// Says as long as it lives that databases are in use.
 pub struct Keeper {
@@ -53,25 +104,21 @@ impl Postgres {
 
     /// Makes a database on the same server: an empty one, or a copy of another one, to which nobody may be connected.
     pub fn create_sibling(&self, name: &str, template: Option<&str>) -> Result<Self> {
-        let strategy = match self.copies_files_quickly()? {
-            true => " STRATEGY file_copy",
-            false => "",
-        };
-        let template = template.unwrap_or("template0");
-        self.administer(&format!(
-            "CREATE DATABASE {name} TEMPLATE {template}{strategy}"
-        ))?;
+        self.administer(&Administration::CreateDatabase {
+            name,
+            template: template.unwrap_or("template0"),
+            copies_files: self.copies_files_quickly()?,
+        })?;
         Ok(self.sibling(name))
     }
 
     /// Makes a schema in this database, in which all who connect to it from now on find and make their tables.
     pub fn live_in(&self, schema: &str) -> Result<()> {
-        self.administer(&format!("CREATE SCHEMA {}", quote(schema)))?;
-        self.administer(&format!(
-            "ALTER DATABASE {} SET search_path TO {}, public",
-            quote(&self.0.address.database),
-            quote(schema)
-        ))?;
+        self.administer(&Administration::CreateSchema(schema))?;
+        self.administer(&Administration::LiveIn {
+            database: &self.0.address.database,
+            schema,
+        })?;
         self.disconnect();
         Ok(())
     }
@@ -92,7 +139,7 @@ impl Postgres {
         let stale = pipeline::ask_in_full_names(&mut connection, STALE, &parameters, &patience)?;
         for name in stale.into_iter().flatten().flatten() {
             // Somebody else may have done it, or may have connected meanwhile.
-            let _ = self.administer(&format!("DROP DATABASE IF EXISTS {}", quote(&name)));
+            let _ = self.administer(&Administration::DropDatabase(&quote(&name)));
         }
         Ok(Keeper {
             _connection: Mutex::new(connection),
@@ -101,10 +148,11 @@ impl Postgres {
 
     /// Drops a database of the same server, whoever is connected to it.
     pub fn drop_sibling(&self, name: &str) -> Result<()> {
-        let drop = format!("DROP DATABASE IF EXISTS {name}");
-        let dropped = match self.administer(&format!("{drop} WITH (FORCE)")) {
+        let dropped = match self.administer(&Administration::DropUsedDatabase(name)) {
             // Autovacuum is at work in it: an ordinary role may not end that by FORCE, but a plain DROP has the server end it.
-            Err(error) if error.code == NO_PRIVILEGE => self.administer(&drop),
+            Err(error) if error.code == NO_PRIVILEGE => {
+                self.administer(&Administration::DropDatabase(name))
+            }
             dropped => dropped,
         };
         dropped.map(|_| ())
@@ -114,19 +162,17 @@ impl Postgres {
     /// because the two checkpoints around the copy then cost nothing.
     /// <https://www.postgresql.org/docs/current/sql-createdatabase.html#CREATE-DATABASE-STRATEGY>
     fn copies_files_quickly(&self) -> Result<bool> {
-        let rows = self.administer(
-            "SELECT pg_catalog.current_setting('fsync') OPERATOR(pg_catalog.=) 'off'
-             AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.>=) 150000",
-        )?;
+        let rows = self.administer(&Administration::AskWhetherFilesAreCopiedQuickly)?;
         Ok(rows.into_iter().flatten().flatten().any(|cell| cell == "t"))
     }
 
-    /// Runs one statement of the operator's own outside of any transaction, such as `CREATE DATABASE`.
-    fn administer(&self, statement: &str) -> Result<Vec<Vec<Option<String>>>> {
+    /// Runs one statement of the operator's own outside of any transaction.
+    fn administer(&self, work: &Administration<'_>) -> Result<Vec<Vec<Option<String>>>> {
         // Copying a large database takes its time.
         let patience = Patience::new(&self.0.name, self.0.limits.deadline, &Stop::default());
         let mut connection = self.connect(&patience)?;
-        let rows = pipeline::ask_in_full_names(&mut connection, statement, &[], &patience)?;
+        let statement = work.statement();
+        let rows = pipeline::ask_in_full_names(&mut connection, &statement, &[], &patience)?;
         self.give_back(connection);
         Ok(rows)
     }
@@ -140,22 +186,30 @@ impl Postgres {
         }
     }
 
-    /// Deletes all rows of some tables, and lets their sequences begin anew.
-    pub fn clear(&self, content: &Content) -> std::result::Result<(), ScriptError> {
+    /// Deletes all rows of some tables, and lets their sequences begin anew. Triggers of the application do not run, and whatever runs
+    /// nevertheless is looked at before the commit.
+    pub async fn clear(&self, content: &Content) -> std::result::Result<(), ScriptError> {
         let tables = content.tables.keys();
         let names: Vec<String> = tables.map(|name| full_name(name)).collect();
         if names.is_empty() {
             return Ok(());
         }
-        let statement = format!("TRUNCATE {} RESTART IDENTITY", names.join(", "));
-        match self.administer(&statement) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(ScriptError {
-                line: 1,
-                statement,
-                error,
-            }),
-        }
+        let truncate = format!("TRUNCATE {} RESTART IDENTITY;", names.join(", "));
+        let statement = triggers_off::around(&names, On::Truncate, &truncate);
+        let cleared = async {
+            let mut opened = PostgresSession::open(self.clone(), Access::Write, &Stop::default())?;
+            opened.begin_to_write(Durability::Deferred)?;
+            let session: &mut dyn Session = &mut opened;
+            session
+                .execute(Authority::Application, &statement, &[])
+                .await?;
+            session.commit_throwaway().await
+        };
+        cleared.await.map_err(|error| ScriptError {
+            line: 1,
+            statement: statement.clone(),
+            error,
+        })
     }
 
     /// Runs a script of the operator's own in one transaction, such as a dump of `pg_dump`. What belongs to the whole server is

@@ -35,6 +35,17 @@ fn of_journal(home: &Home) -> String {
              UNION SELECT relname, grantee FROM relation
              JOIN pg_attribute ON attrelid = relation.oid AND attacl IS NOT NULL, aclexplode(attacl) AS entry
              WHERE privilege_type <> 'SELECT'
+         ), seen (oid) AS (
+             SELECT ev_class FROM relation JOIN pg_depend ON refobjid = relation.oid JOIN pg_rewrite ON pg_rewrite.oid = objid
+             WHERE refclassid = 'pg_class'::regclass AND classid = 'pg_rewrite'::regclass AND ev_class <> relation.oid
+             UNION SELECT ev_class FROM seen JOIN pg_depend ON refobjid = seen.oid JOIN pg_rewrite ON pg_rewrite.oid = objid
+             WHERE refclassid = 'pg_class'::regclass AND classid = 'pg_rewrite'::regclass
+         ), view_right AS (
+             SELECT view.oid::regclass::text AS name, relowner, grantee FROM pg_class AS view JOIN seen ON seen.oid = view.oid,
+                 aclexplode(relacl) AS entry WHERE privilege_type IN ('INSERT', 'UPDATE', 'DELETE')
+             UNION SELECT view.oid::regclass::text, relowner, grantee FROM pg_class AS view JOIN seen ON seen.oid = view.oid
+             JOIN pg_attribute ON attrelid = view.oid AND attacl IS NOT NULL, aclexplode(attacl) AS entry
+             WHERE privilege_type IN ('INSERT', 'UPDATE', 'DELETE')
          ), part (kind, name, extension) AS (
              SELECT 'part', relname, refobjid FROM relation JOIN pg_depend ON objid = relation.oid
              WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_extension'::regclass
@@ -63,7 +74,11 @@ fn of_journal(home: &Home) -> String {
              FROM space, aclexplode(nspacl) AS entry WHERE {is_apart} AND privilege_type = 'CREATE'
              AND grantee NOT IN (SELECT role FROM trusted) AND EXISTS (SELECT FROM writer)
              HAVING count(*) > 0
-             UNION ALL SELECT 7, kind, name, extname, quote_ident(extname)
+             UNION ALL SELECT 7, 'view', min(name), pg_get_userbyid(min(relowner)),
+                 string_agg(DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, ', ')
+             FROM view_right WHERE relowner IN (SELECT role FROM trusted) AND grantee NOT IN (SELECT role FROM trusted)
+             AND EXISTS (SELECT FROM writer) GROUP BY name
+             UNION ALL SELECT 8, kind, name, extname, quote_ident(extname)
              FROM part JOIN pg_extension ON pg_extension.oid = extension
          ) AS objection ORDER BY rank, name LIMIT 1",
         relations = is_of_journal(schema),
@@ -212,6 +227,10 @@ fn objection(schema: &str, kind: &str, name: &str, owner: &str, more: &str) -> S
         "create" => format!(
             "others than the owner of the schema {schema} may make tables in it, which could be taken for the journal's: `REVOKE CREATE \
              ON SCHEMA {schema} FROM {more}` (USAGE is no harm)"
+        ),
+        "view" => format!(
+            "{more} may write to the journal in {schema} through {name}, with the rights of its owner {owner}: look at what was written, \
+             and `REVOKE INSERT, UPDATE, DELETE ON {name} FROM {more}` (reading is no harm), or drop it"
         ),
         "part" => format!(
             "{schema}.{name} of the journal is a part of the extension {more}, so that a backup leaves it out, and whoever drops the \

@@ -13,3 +13,14 @@ pub(super) const TRUSTED: &str = "RECURSIVE member (role) AS (
     UNION SELECT oid FROM pg_roles WHERE rolsuper OR rolname = 'pg_database_owner'
     UNION SELECT datdba FROM pg_database WHERE datname = current_database()
 )";
+
+/// A query for which of the schemas $1, joined by $2, are not there, or belong to somebody who is neither trusted nor the role $3
+/// of the steps: the name, and the owner.
+pub(super) fn strange_schemas() -> String {
+    format!(
+        "WITH {TRUSTED} SELECT name::text, pg_get_userbyid(nspowner)::text
+         FROM unnest(string_to_array($1, $2)::name[]) AS name LEFT JOIN pg_namespace ON nspname = name
+         WHERE nspowner IS NULL OR nspowner NOT IN (SELECT role FROM trusted)
+         AND pg_get_userbyid(nspowner)::text <> coalesce($3, '') ORDER BY 1"
+    )
+}

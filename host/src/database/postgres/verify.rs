@@ -72,13 +72,15 @@ pub(super) struct JournalTables {
     publications: Vec<u32>,
     /// The schemas of all of them, each with its number and its name.
     schemas: Vec<(String, String)>,
+    /// The views on all of them, and on these.
+    views: Vec<u32>,
 }
 
 impl JournalTables {
     /// Reads what [`journal`] answers.
     pub(super) fn read(answer: &str) -> Result<Self> {
         let unexpected = || Error::new(ErrorKind::Other, "the server does not list its tables");
-        let cells: [Option<String>; 8] = serde_json::from_str(answer).map_err(|_| unexpected())?;
+        let cells: [Option<String>; 9] = serde_json::from_str(answer).map_err(|_| unexpected())?;
         let cells = cells.map(Option::unwrap_or_default);
         let [
             names,
@@ -89,6 +91,7 @@ impl JournalTables {
             comments,
             publications,
             schemas,
+            views,
         ] = cells;
         let numbers = |list: &str| {
             let numbers = list.split(',').filter(|number| !number.is_empty());
@@ -107,6 +110,7 @@ impl JournalTables {
                 "" => Vec::new(),
                 schemas => serde_json::from_str(schemas).map_err(|_| unexpected())?,
             },
+            views: numbers(&views)?,
         })
     }
 
@@ -147,12 +151,24 @@ pub(super) fn journal(schema: &str) -> String {
                 SELECT pg_catalog.string_agg(oid::pg_catalog.text, ',') FROM pg_catalog.pg_publication_rel
                 WHERE prrelid OPERATOR(pg_catalog.=) ANY (pg_catalog.array_agg(pg_class.oid))
             ), pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(
-                relnamespace::pg_catalog.text, relnamespace::pg_catalog.regnamespace::pg_catalog.text))::pg_catalog.text
+                relnamespace::pg_catalog.text, relnamespace::pg_catalog.regnamespace::pg_catalog.text))::pg_catalog.text, ({VIEWS})
         )::pg_catalog.text FROM pg_catalog.pg_class WHERE {}"#,
         has_name_of_journal(),
         comments = comments(&format!("pg_catalog.array_agg(pg_class.oid) {found_by}")),
     )
 }
+
+/// A query for the views on all journals, and on these: mostly none.
+const VIEWS: &str = "WITH RECURSIVE view AS (
+        SELECT ev_class AS oid FROM pg_catalog.pg_depend JOIN pg_catalog.pg_rewrite ON pg_rewrite.oid OPERATOR(pg_catalog.=) objid
+        WHERE refobjid OPERATOR(pg_catalog.=) ANY (pg_catalog.array_agg(pg_class.oid))
+        AND refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+        AND classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+        UNION SELECT ev_class FROM view JOIN pg_catalog.pg_depend ON refobjid OPERATOR(pg_catalog.=) view.oid
+        JOIN pg_catalog.pg_rewrite ON pg_rewrite.oid OPERATOR(pg_catalog.=) objid
+        WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+        AND classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+    ) SELECT pg_catalog.string_agg(oid::pg_catalog.text, ',') FROM view";
 
 /// A query for the comments on tables, which are given as an expression for an array of numbers.
 fn comments(tables: &str) -> String {
@@ -281,7 +297,8 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
     format!(
         "WITH held AS MATERIALIZED (
             SELECT relation, mode, relation::regclass::text AS name, classid, objid FROM pg_lock_status()
-            WHERE pid = pg_backend_pid() AND locktype IN ('relation', 'object') AND mode <> 'AccessShareLock'
+            WHERE pid = pg_backend_pid() AND locktype IN ('relation', 'object')
+            AND (mode <> 'AccessShareLock' OR relation >= 16384)
         )
         SELECT CAST(CASE
             WHEN txid_current() <> $1 THEN '{TAMPERED} transaction'
@@ -292,7 +309,7 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
                     WHEN name = relation::text THEN 'removed'
                     WHEN {by_others} THEN 'unknown'
                     ELSE regexp_replace(name, '^.*[.]', '') END FROM held
-                WHERE mode <> 'ShareUpdateExclusiveLock'
+                WHERE mode NOT IN ('ShareUpdateExclusiveLock', 'AccessShareLock')
                 AND (relation = ANY ({all}) OR relation = ANY ({OF_THE_SERVER}) OR name ~ '{NAME}'
                     OR mode = 'AccessExclusiveLock' AND relation <> ALL ($2::oid[])
                     AND (name = relation::text OR {by_others}))
@@ -310,7 +327,7 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
             ), (
                 SELECT '{TAMPERED} journal' FROM pg_description
                 WHERE objoid = ANY ({tables}) AND classoid = 'pg_class'::regclass AND {IS_OURS} LIMIT 1
-            ), ({schema_of_journal}), ({in_extension}), ({unpublished}), ({no_comment}), ({others}), (
+            ), ({schema_of_journal}), ({in_extension}), ({seen_through}), ({unpublished}), ({no_comment}), ({others}), (
                 SELECT '{TAMPERED} pg_database' FROM pg_database WHERE {IS_OURS} LIMIT 1
             ), (
                 SELECT '{TAMPERED} pg_tablespace' FROM pg_tablespace WHERE {IS_OURS} LIMIT 1
@@ -335,6 +352,7 @@ pub(super) fn statement(home: &Home, journal: &JournalTables, own_schema: &str) 
         tables = array(&journal.numbers),
         all = array(&all),
         in_extension = in_extension(home, journal, &array(&all)),
+        seen_through = seen_through(journal, &array(&all)),
         unpublished = unpublished(journal),
         no_comment = no_comment(journal),
         others = others(home, journal),
@@ -381,6 +399,28 @@ fn in_extension(home: &Home, journal: &JournalTables, all: &str) -> String {
         schemas.join(","),
         has_name_of_journal(),
         IS_OURS.replace("xmin", "part.xmin"),
+    )
+}
+
+/// A query that finds something when the transaction has made a view on a journal, or a rule that names one, or has changed a view
+/// on one: whoever may write through it writes with its owner's rights. What a view reads is locked until the transaction ends. A
+/// materialized view carries none.
+fn seen_through(journal: &JournalTables, all: &str) -> String {
+    let views = array(&journal.views);
+    let made = format!(
+        "SELECT '{TAMPERED} view' FROM held WHERE mode = 'AccessShareLock'
+         AND (relation = ANY ({all}) OR relation = ANY ({views}) OR name ~ '{NAME}') AND EXISTS (
+            SELECT FROM pg_depend AS named JOIN pg_rewrite ON pg_rewrite.oid = named.objid JOIN pg_class ON pg_class.oid = ev_class
+            WHERE named.refclassid = 'pg_class'::regclass AND named.refobjid = held.relation
+            AND named.classid = 'pg_rewrite'::regclass AND relkind <> 'm' AND {}) LIMIT 1",
+        IS_OURS.replace("xmin", "named.xmin"),
+    );
+    if journal.views.is_empty() {
+        return made;
+    }
+    format!(
+        "({made}) UNION ALL (SELECT '{TAMPERED} view' FROM pg_class WHERE oid = ANY ({views}) AND {IS_OURS} LIMIT 1)
+         UNION ALL (SELECT '{TAMPERED} view' FROM pg_attribute WHERE attrelid = ANY ({views}) AND {IS_OURS} LIMIT 1) LIMIT 1"
     )
 }
 

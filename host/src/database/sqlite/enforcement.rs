@@ -32,7 +32,7 @@ pub(super) fn switch(words: &[&str]) -> Option<Switch> {
 }
 
 /// The places of the statements that switch something here, as they would in SQLite's own shell: what enforces nothing yet can
-/// neither end nor wait, what comes between BEGIN and COMMIT does nothing, and neither does what nothing comes after.
+/// neither end nor wait, what comes between BEGIN and COMMIT does nothing, and neither does what nothing comes after. In order.
 pub(super) fn switches(
     pieces: &[Piece],
     around: Option<[usize; 2]>,

@@ -33,6 +33,7 @@ mod script;
 mod session;
 mod shape;
 mod statement;
+mod tenant_file;
 mod throwaway;
 mod transform;
 mod turn;
@@ -176,6 +177,9 @@ impl Sqlite {
 
     fn connect(&self, access: Access, stop: &Stop) -> Result<Connection> {
         self.refuse(access)?;
+        if self.is_tenant {
+            tenant_file::check(&self.path)?;
+        }
         if let Some(directory) = self.path.parent()
             && self.is_tenant
             && access == Access::Write

@@ -71,7 +71,11 @@ pub(super) async fn dump(session: &mut dyn Session) -> Result<String> {
         if kind == "view" && !sql.ends_with("*/") {
             let fields = pragmas::ask(session, "table_xinfo", &name).await?;
             let columns: Vec<String> = fields.iter().map(|field| text(field, 1)).collect();
-            dump.push_str(&format!("\n/* {name}({}) */", columns.join(",")));
+            let comment = format!("{name}({})", columns.join(","));
+            // What a name has after the end of the comment would run wherever the dump is read.
+            if !comment.contains("*/") {
+                dump.push_str(&format!("\n/* {comment} */"));
+            }
         }
         dump.push_str(";\n");
     }

@@ -204,7 +204,7 @@ impl OpenFile {
             if around.is_some_and(|around| around.contains(&place)) {
                 continue;
             }
-            if switches.contains(&place) {
+            if switches.binary_search(&place).is_ok() {
                 left.push(piece);
                 continue;
             }

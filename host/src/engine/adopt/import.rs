@@ -132,19 +132,9 @@ async fn plan<'c>(
     *catalog = std::mem::take(catalog).with_baseline_at(baseline.map(|(place, _)| place));
     let catalog: &'c Catalog = catalog;
     let files = catalog.steps.values();
-    let matched = files.filter_map(|file| Some((file, *applied.get(&file.index)?)));
-    let matched: Vec<_> = matched.collect();
-    let chosen = steps::missing(
-        engine,
-        catalog,
-        snapshot,
-        order.out_of_order,
-        matched.iter().map(|(file, _)| *file),
-    )?;
-    let time_of = |index| {
-        let found = matched.iter().find(|(file, _)| file.index == index);
-        found.and_then(|(_, applied_at)| *applied_at)
-    };
+    let matched = files.filter(|file| applied.contains_key(&file.index));
+    let chosen = steps::missing(engine, catalog, snapshot, order.out_of_order, matched)?;
+    let time_of = |index| applied.get(&index).copied().flatten();
     Ok(Plan {
         steps: chosen
             .into_iter()

@@ -1,6 +1,7 @@
 //! A new tenant: its schema, and its place in the list.
 
 use super::context::TenancyContext;
+use super::owners;
 use crate::database::{Authority, Durability, Result, Session};
 use crate::engine::failure::Failure;
 use crate::journal::{self, Fenced, Lease};
@@ -23,6 +24,7 @@ pub(super) async fn make(
             let is_there = tenancy.comes_back || tenancy.options.tenant_insert.is_some();
             let adopts = tenancy.adopts_schema || is_there;
             journal::make_schema(session, schema, adopts).await?;
+            owners::check_made(session, schema).await?;
         }
         if let Some(insert) = &tenancy.options.tenant_insert {
             session

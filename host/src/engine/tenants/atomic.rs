@@ -15,6 +15,7 @@ use super::end::{as_written, end, kept_in_part, was_committed};
 use super::failed::{Failed, cancelled, no_session, outcome_of, without_task};
 use super::known;
 use super::open_database::OpenDatabase;
+use super::owners;
 use super::progress::ProgressReporter;
 use super::work::{Schedule, Task, Work, concerned};
 use crate::database::{Durability, Session, is_journal};
@@ -367,6 +368,10 @@ impl<'a> AtomicRun<'a> {
                 session.settle().await.map_err(without_task)?;
             }
         }
+        let (tenancy, schedule) = (self.tenancy, self.schedule);
+        let target = self.session(0)?;
+        let checked = owners::check_again(tenancy, target, schedule.tasks()).await;
+        checked.map_err(without_task)?;
         Ok(())
     }
 

@@ -33,6 +33,8 @@ pub(super) struct TenancyContext<'c> {
     pub(super) tenants: Vec<Tenant>,
     /// The tenants that the target knows to have a file of their own.
     pub(super) known: &'c BTreeSet<String>,
+    /// The schemas that were not there when the run began.
+    pub(super) absent_schemas: BTreeSet<String>,
     /// The tenants whose own files were not there when the run began, where a run that fails leaves none.
     pub(super) absent: Vec<usize>,
     pub(super) observer: Arc<dyn Observer>,
@@ -273,22 +275,7 @@ impl<'c> TenancyContext<'c> {
         let tenant = match self.tenant(task) {
             Some(tenant) => tenant,
             None => {
-                let base_name = self.file(task).map_or("", |file| file.source.base_name());
-                name::check(base_name).map_err(|_| {
-                    Failure::new(
-                        "files",
-                        Blame::Operator,
-                        format!(
-                            "`{placeholder}` stands for the base name of the directory, and `{base_name}` cannot be a \
-                             schema's name: rename the directory"
-                        ),
-                    )
-                })?;
-                own = Tenant::new(
-                    base_name,
-                    self.engine.database.capabilities().tenants,
-                    &Default::default(),
-                );
+                own = self.of_directory(task)?;
                 &own
             }
         };
@@ -320,6 +307,37 @@ impl<'c> TenancyContext<'c> {
             Phase::Prepare | Phase::Migrate => rendered.migrate = section,
         }
         Ok(Some(rendered))
+    }
+
+    /// Whether the placeholder for the schema is in any section of a file.
+    pub(super) fn has_placeholder(&self, sql: &SqlStep) -> bool {
+        let placeholder = &*self.options.sources.placeholder;
+        let sections = [&sql.migrate, &sql.finalize, &sql.reset].into_iter();
+        !placeholder.is_empty()
+            && sections
+                .flatten()
+                .any(|section| section.text.contains(placeholder))
+    }
+
+    /// What stands for the schema in a file for the target itself: the base name of its directory.
+    pub(super) fn of_directory(&self, task: &Task) -> Result<Tenant, Failure> {
+        let placeholder = &self.options.sources.placeholder;
+        let base_name = self.file(task).map_or("", |file| file.source.base_name());
+        name::check(base_name).map_err(|_| {
+            Failure::new(
+                "files",
+                Blame::Operator,
+                format!(
+                    "`{placeholder}` stands for the base name of the directory, and `{base_name}` cannot be a schema's name: \
+                     rename the directory"
+                ),
+            )
+        })?;
+        Ok(Tenant::new(
+            base_name,
+            self.engine.database.capabilities().tenants,
+            &Default::default(),
+        ))
     }
 
     /// The failure, said of its file and tenant.

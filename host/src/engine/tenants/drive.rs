@@ -19,7 +19,7 @@ use super::select::{self, tenants};
 use super::snapshot::Comeback;
 use super::sources::write_new;
 use super::work::{Schedule, Work, concerned};
-use super::{ApplyError, RolloutStrategy, TenancyOptions, known, made, returning};
+use super::{ApplyError, RolloutStrategy, TenancyOptions, known, made, owners, returning};
 use crate::database::{Session, Stop};
 use crate::engine::acquire::{self, Acquired, Beginning, Locked, Turn};
 use crate::engine::event::{Event, Observer};
@@ -87,7 +87,8 @@ pub(super) async fn drive(
         adopts,
         runs_nothing: request.work == Work::Sync,
     };
-    let tenants = tenants(engine, &mut *session, &mut snapshot, name, manner).await?;
+    let (tenants, absent_schemas) =
+        tenants(engine, &mut *session, &mut snapshot, name, manner).await?;
     let only = request.new_tenant.map(|_| snapshot.tenants.len() - 1);
     let schedule = select::schedule(&snapshot, &found.failed, request, only)?;
     if only.is_some() {
@@ -121,6 +122,7 @@ pub(super) async fn drive(
     }
     let absent = made::absent(engine, &snapshot, &tenants, only);
     let tenancy = TenancyContext {
+        absent_schemas,
         engine,
         options,
         absent,
@@ -279,6 +281,10 @@ async fn get_ready(
             schedule,
             !is_parallel && request.new_tenant.is_none(),
         )?;
+        session.begin_read().await.map_err(Failure::from_database)?;
+        let checked = owners::check_directories(tenancy, schedule, session).await;
+        session.rollback().await.map_err(Failure::from_database)?;
+        checked?;
     }
     if work == Work::Reset {
         refuse_irreversible(tenancy, schedule).await?;

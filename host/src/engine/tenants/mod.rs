@@ -28,6 +28,7 @@ mod name;
 mod open_database;
 mod outside;
 mod overview;
+mod owners;
 mod parallel;
 mod phases;
 mod progress;

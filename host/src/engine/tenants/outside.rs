@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::context::finish;
 use super::forged::is_forged;
+use super::owners;
 use super::shared::lock;
 use super::work::Task;
 use super::worker::Worker;
@@ -46,6 +47,7 @@ impl Worker<'_> {
             }
             fenced.commit().await?;
             session.begin_read().await?;
+            owners::check_again(tenancy, &mut *session, std::iter::once(task)).await?;
             let before = self.look_at_journal(&mut *session, None).await?;
             session.rollback().await?;
             session.begin_without_transaction().await?;

@@ -11,6 +11,7 @@ use crate::catalog::{self, Catalog, Digests, StepFile};
 use crate::database::{Access, Session, Stop, TenantPlace};
 use crate::engine::Engine;
 use crate::engine::failure::Failure;
+use crate::engine::glance::Look;
 use crate::engine::open_run;
 use crate::engine::overview::{
     Overview, Progress, Repeatable, StepOverview, StepTenants, TenantsSummary,
@@ -22,6 +23,7 @@ use crate::journal::{self, LeaseRecord, TenantTally};
 pub(in crate::engine) async fn overview(
     engine: &Engine,
     options: &TenancyOptions,
+    look: Look,
 ) -> Result<Overview, RunError> {
     let snapshot = look::current(engine, options).await?;
     let is_at_work = |lease: &LeaseRecord| engine.seems_at_work(lease);
@@ -31,9 +33,11 @@ pub(in crate::engine) async fn overview(
         .iter()
         .map(ToString::to_string)
         .collect();
-    let new = snapshot.files.iter().filter(|file| file.applied == 0);
-    let new: Vec<StepFile> = new.map(|file| file.source.as_step(file.index)).collect();
-    problems.extend(engine.unfit(new.iter()));
+    if look == Look::All {
+        let new = snapshot.files.iter().filter(|file| file.applied == 0);
+        let new: Vec<StepFile> = new.map(|file| file.source.as_step(file.index)).collect();
+        problems.extend(engine.unfit(new.iter()));
+    }
     let failure = failure_of(&snapshot);
     let commands = [Command::Migrate, Command::Finalize, Command::Reset]
         .into_iter()

@@ -9,6 +9,7 @@ use super::context::TenancyContext;
 use super::forged::Announced;
 use super::load::{files, load};
 use super::look;
+use super::owners;
 use super::request::{TenancyReport, as_refusal, database};
 use super::returning;
 use super::select::{self, refuse, tenants, tenants_of, to_migrate};
@@ -78,7 +79,7 @@ pub(super) async fn rehearse(
     let digests = engine.remembered_digests();
     let mut snapshot = look::read(engine, options, digests, &mut *session).await?;
     refuse(engine, &snapshot, work)?;
-    let tenants = tenants(
+    let (tenants, absent_schemas) = tenants(
         engine,
         &mut *session,
         &mut snapshot,
@@ -93,6 +94,7 @@ pub(super) async fn rehearse(
         select::refuse_ahead(&snapshot, &schedule, work)?;
     }
     let mut tenancy = TenancyContext {
+        absent_schemas,
         absent: Vec::new(),
         engine,
         options,
@@ -115,7 +117,11 @@ pub(super) async fn rehearse(
     }
     report.tenants = tenants_of(&snapshot, only);
     let mut changed = BTreeMap::new();
-    match load(&mut tenancy, &schedule, true) {
+    let loaded = match load(&mut tenancy, &schedule, true) {
+        Ok(()) => owners::check_directories(&tenancy, &schedule, &mut *session).await,
+        refused => refused,
+    };
+    match loaded {
         Err(failure) => report.failure = Some(tenancy.unnamed(failure)),
         Ok(()) => {
             let mut atomic =

@@ -7,7 +7,8 @@ use super::request::{RunRequest, database};
 use super::snapshot::{File, Missing, TenantSnapshot};
 use super::work::{self, Schedule, Task, Wave, Work, concerned};
 use super::{
-    ApplyError, RolloutStrategy, Source, Tenant, gone, returning, sources, standing, waiting,
+    ApplyError, RolloutStrategy, Source, Tenant, gone, owners, returning, sources, standing,
+    waiting,
 };
 use crate::catalog::StepFile;
 use crate::database::{Session, TenantPlace};
@@ -231,14 +232,14 @@ pub(super) fn refuse_ahead(
     )))
 }
 
-/// The tenants, the new one after the others, of which is found out what it has already.
+/// The tenants, the new one after the others, of which is found out what it has already; and the schemas that are not there.
 pub(super) async fn tenants(
     engine: &Engine,
     session: &mut dyn Session,
     snapshot: &mut TenantSnapshot,
     new_tenant: Option<&str>,
     manner: returning::Manner,
-) -> Result<Vec<Tenant>, ApplyError> {
+) -> Result<(Vec<Tenant>, BTreeSet<String>), ApplyError> {
     let reserved = database(journal::reserved_words(session).await)?;
     let mut tenants: Vec<Tenant> = Vec::with_capacity(snapshot.tenants.len() + 1);
     let mut schemas = BTreeMap::new();
@@ -261,11 +262,17 @@ pub(super) async fn tenants(
         if exists || schemas.contains_key(&tenant.schema) {
             return Err(ApplyError::TenantExists(name.to_owned()));
         }
-        returning::read(snapshot, engine, session, &tenant, manner).await?;
-        snapshot.tenants.push(name.to_owned());
         tenants.push(tenant);
     }
-    Ok(tenants)
+    let absent = match snapshot.place {
+        TenantPlace::Schema => owners::check(session, &tenants).await?,
+        TenantPlace::Database => BTreeSet::new(),
+    };
+    if let Some((name, tenant)) = new_tenant.zip(tenants.last()) {
+        returning::read(snapshot, engine, session, tenant, manner).await?;
+        snapshot.tenants.push(name.to_owned());
+    }
+    Ok((tenants, absent))
 }
 
 pub(super) fn tenants_of(snapshot: &TenantSnapshot, only: Option<usize>) -> u64 {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::changes::JournalChanges;
 use super::failed::{cancelled, no_session, outcome_of};
+use super::owners;
 use super::shared::{Shared, lock};
 use super::tenant_database::enter;
 use super::work::Task;
@@ -184,7 +185,7 @@ impl Worker<'_> {
             }
         }
         ran.begin_commit();
-        let committed = self.commit(&mut *session, &changes).await;
+        let committed = self.commit(&mut *session, group, &changes).await;
         self.session = Some(session);
         committed.map_err(without_task)?;
         let kept = |task: &Task, record| (task.phases != [Phase::Reset]).then_some(record);
@@ -216,9 +217,11 @@ impl Worker<'_> {
     async fn commit(
         &self,
         session: &mut dyn Session,
+        group: &[Task],
         changes: &JournalChanges,
     ) -> crate::database::Result<()> {
         let mut fenced = Fenced::of_steps(session, &self.lease).verify().await?;
+        owners::check_again(self.shared.tenancy, fenced.session(), group.iter()).await?;
         changes.write(fenced.session(), self.lease.run).await?;
         if !self.writes_to_target() {
             journal::keep_tenant_schema(fenced.session(), self.lease.run).await?;

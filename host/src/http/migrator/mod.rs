@@ -55,6 +55,8 @@ pub struct MigratorApi {
     pub base: PathBuf,
     /// The settings that hold, in that tool's form and without secrets.
     pub config: String,
+    /// Whether it answers without a secret, as that tool did, where the service has none.
+    pub is_open: bool,
     /// Where the results of applies are sent.
     pub summaries: Option<Arc<Summaries>>,
 }
@@ -115,13 +117,13 @@ pub(super) fn over(own: Router, service: &Arc<Service>) -> Router {
         .fallback_service(own)
 }
 
-/// Lets in who has a secret. Where there is none, the service is on loopback, and lets in every program of this machine;
-/// but not the pages of other sites that its browsers show.
+/// Lets in who has a secret. Where there is none, the service is on loopback, and with the settings of that tool it lets in every
+/// program of this machine, as that did; but not the pages of other sites that its browsers show.
 async fn authenticate(State(api): State<Api>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let credentials = &api.service.settings.credentials;
     let is_look = matches!(*request.method(), Method::GET | Method::HEAD);
-    if credentials.is_empty() {
+    if credentials.is_empty() && api.settings.is_open {
         return match is_look || !headers.contains_key(header::ORIGIN) {
             true => next.run(request).await,
             false => Refusal::forbidden("pages of browsers give no commands here").into_response(),

@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 
 #[utoipa::path(get, path = "/v1/migrations/source", tag = "migrator", responses((status = 200, body = [Migration]), (status = 401, body = Refusal), (status = 500, body = Refusal)), security((), ("token" = []), ("password" = [])))]
 pub(in crate::http) async fn get(State(api): State<Api>) -> Result<Response, Refusal> {
-    let sources = api.service.supervisor.ask(async |engine| {
+    let sources = api.service.supervisor.ask_about_files(async |engine| {
         // Its clients take this answer for one that the database is there.
         engine.reach().await?;
         engine.sources().await

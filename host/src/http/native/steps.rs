@@ -30,7 +30,9 @@ pub(in crate::http) async fn status(
 pub(in crate::http) async fn steps(
     State(service): State<Arc<Service>>,
 ) -> Result<Json<Vec<StepOnDisk>>, Problem> {
-    let steps = service.supervisor.ask(async |engine| engine.steps().await);
+    let steps = service
+        .supervisor
+        .ask_about_files(async |engine| engine.steps().await);
     Ok(Json(steps.await?))
 }
 
@@ -52,7 +54,9 @@ pub(in crate::http) async fn step(
 pub(in crate::http) async fn advice(
     State(service): State<Arc<Service>>,
 ) -> Result<Json<Vec<StepAdvice>>, Problem> {
-    let advice = service.supervisor.ask(async |engine| engine.advice().await);
+    let advice = service
+        .supervisor
+        .ask_about_files(async |engine| engine.advice().await);
     Ok(Json(advice.await?))
 }
 
@@ -60,7 +64,9 @@ pub(in crate::http) async fn advice(
 pub(in crate::http) async fn verify(
     State(service): State<Arc<Service>>,
 ) -> Result<Json<Verified>, Problem> {
-    let verified = service.supervisor.ask(async |engine| engine.verify().await);
+    let verified = service
+        .supervisor
+        .ask_about_files(async |engine| engine.verify().await);
     Ok(Json(verified.await?))
 }
 
@@ -153,7 +159,7 @@ pub(in crate::http) async fn differences(
     State(service): State<Arc<Service>>,
 ) -> Result<Json<Repair>, Problem> {
     let order = RepairOrder::default();
-    let differences = service.supervisor.ask(async move |engine| {
+    let differences = service.supervisor.ask_about_files(async move |engine| {
         engine
             .repair(&order, Arc::new(Unobserved), &Stop::default())
             .await
@@ -168,7 +174,7 @@ pub(in crate::http) async fn repair(
     request: Request,
 ) -> Result<Json<Repair>, Problem> {
     let order: RepairOrder = read_body(request).await?;
-    let repair = service.supervisor.ask(async move |engine| {
+    let repair = service.supervisor.ask_about_files(async move |engine| {
         engine
             .repair(&order, Arc::new(Unobserved), &Stop::default())
             .await

@@ -192,7 +192,7 @@ impl Place<'_> {
             self.cleared = Some(has_only(&content, rows).then_some(content));
         }
         if let Some(Some(content)) = &self.cleared
-            && database.clear(content).is_ok()
+            && parallel::wait(database.clear(content))?.is_ok()
         {
             self.untouched = Some(database);
         }

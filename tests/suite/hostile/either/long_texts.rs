@@ -3,17 +3,19 @@
 
 use std::process::Stdio;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::hosts::host::signal;
 use crate::place::{Place, Said};
+use crate::service::client::{Request, exchange};
+use crate::service::process::Service;
 
 /// How long a command may take on some hundred kilobytes, on a machine that has much else to do.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Runs a command that ends in time.
 #[track_caller]
-fn ends_in_time(place: &Place, arguments: &[&str], what: &str) -> Said {
+pub fn ends_in_time(place: &Place, arguments: &[&str], what: &str) -> Said {
     let mut command = place.command(arguments);
     let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let process = command.spawn().unwrap();
@@ -32,6 +34,7 @@ fn ends_in_time(place: &Place, arguments: &[&str], what: &str) -> Said {
 #[test]
 fn a_script_is_read_once() {
     for text in [
+        "1;\nPRAGMA foreign_keys = on; PRAGMA foreign_keys = off; SELECT 1;\n",
         "[",
         "/* to undo */ -- how to undo\n",
         "-- how to undo\n",
@@ -52,6 +55,34 @@ fn a_script_is_read_once() {
         place.write_step("0001_long.sql", text.as_bytes());
         ends_in_time(&place, &["plan"], &text[..40]);
     }
+}
+
+/// Probes wait neither for texts to be judged nor for those who ask what is wrong with them.
+#[test]
+fn probes_are_answered_while_long_texts_are_judged() {
+    let place = Place::new();
+    let text = "SELECT 1 AS a;\n".repeat(500_000);
+    place.write_step("0001_long.sql", text.as_bytes());
+    let service = Service::start(&place);
+    let address = service.address();
+    let asking: Vec<_> = (0..10)
+        .map(|_| {
+            let advice = Request::get("/api/v1/advice").bytes();
+            std::thread::spawn(move || exchange(address, &advice))
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(300));
+    for path in ["/healthz", "/readyz"] {
+        let began = Instant::now();
+        assert_eq!(service.get(path).status, 200);
+        assert!(
+            began.elapsed() < Duration::from_secs(3),
+            "{path}: {:?}",
+            began.elapsed()
+        );
+    }
+    let still_ask = asking.iter().any(|asks| !asks.is_finished());
+    assert!(still_ask, "the texts are too short for this test");
 }
 
 /// Their ends are looked for, one within the other.

@@ -3,7 +3,7 @@
 mod cache;
 mod compile;
 mod files;
-mod long_texts;
+pub mod long_texts;
 mod toolchains;
 mod traps;
 mod wasi;

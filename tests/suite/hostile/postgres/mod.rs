@@ -16,9 +16,11 @@ mod outside;
 mod reach;
 mod schemas;
 mod shadows;
+mod tenants;
 mod texts;
 mod throwaway;
 mod transaction;
+mod views;
 
 use super::component::{Component, sql, writes};
 use crate::place::{Place, Said};

@@ -24,10 +24,15 @@ pub(super) const RAISE: &str = "CREATE FUNCTION raise() RETURNS trigger LANGUAGE
 impl Guest {
     /// The user may make tables and schemas.
     pub(super) fn called(name: &str) -> Self {
+        let place = Place::new().with_sql("0001_a.sql", "CREATE TABLE a (b INTEGER);");
+        Self::at(name, place)
+    }
+
+    /// The same at another place.
+    pub(super) fn at(name: &str, place: Place) -> Self {
         let name = format!("{name}_{}", process::id());
-        let place = Place::new()
-            .with_data("CREATE TABLE salary (amount INTEGER); INSERT INTO salary VALUES (100)")
-            .with_sql("0001_a.sql", "CREATE TABLE a (b INTEGER);");
+        let place = place
+            .with_data("CREATE TABLE salary (amount INTEGER); INSERT INTO salary VALUES (100)");
         let database = place.server_database();
         application::superuser(database).run(&format!(
             "CREATE ROLE {name} LOGIN; GRANT CREATE ON DATABASE {database} TO {name}; GRANT ALL ON SCHEMA public TO {name}"

@@ -29,6 +29,11 @@ fn a_change_of_the_journal_is_found_out() {
         "CREATE STATISTICS mine ON run, attempt FROM JOURNAL_attempt",
         "CREATE PUBLICATION mine FOR TABLE JOURNAL_attempt",
         "GRANT UPDATE ON JOURNAL_step TO PUBLIC",
+        "CREATE VIEW public.seen AS SELECT * FROM JOURNAL_step",
+        "CREATE TABLE public.ruled (i INTEGER); CREATE RULE seen AS ON INSERT TO public.ruled DO ALSO SELECT * FROM JOURNAL_step",
+        "GRANT UPDATE ON public.shown TO PUBLIC",
+        "GRANT UPDATE (name) ON public.shown TO PUBLIC",
+        "CREATE VIEW public.more AS SELECT * FROM public.shown",
         "UPDATE JOURNAL_lease SET expires_at = expires_at + 86400000",
         "UPDATE JOURNAL_lease SET expires_at = expires_at + 86400000, renewed_at = renewed_at + 86400000",
         "ALTER EXTENSION pg_trgm ADD TABLE JOURNAL_step",
@@ -39,6 +44,10 @@ fn a_change_of_the_journal_is_found_out() {
             true => "CREATE EXTENSION pg_trgm;",
             false => "",
         });
+        target
+            .place
+            .connect()
+            .run("CREATE VIEW shown AS SELECT * FROM wasmigrate.wasmigrate_step");
         run_outside(&target, &hidden(statement))
             .ends_with(1)
             .and_says("the step tampered with the host: it changed the journal")
@@ -60,6 +69,7 @@ fn a_change_of_another_targets_journal_is_found_out() {
         "DROP SCHEMA BARE_shop CASCADE",
         "ALTER TABLE BARE_shop.BARE_step RENAME TO aside",
         "GRANT ALL ON BARE_shop.BARE_step TO PUBLIC",
+        "CREATE VIEW public.seen AS SELECT * FROM BARE_shop.BARE_step",
     ] {
         let target = Target::new();
         target.place.connect().run("CREATE SCHEMA shop");

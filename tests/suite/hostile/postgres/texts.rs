@@ -1,5 +1,6 @@
 //! Texts of the server that quote whole values.
 
+use crate::hostile::either::long_texts::ends_in_time;
 use crate::place::Place;
 
 /// What all of a failure may come to.
@@ -69,4 +70,30 @@ fn a_notice_that_quotes_megabytes_is_cut() {
         .ends_with(0)
         .and_says("the database says more than 1024 KiB");
     assert!(place.one::<i64>(bytes) < 1_100_000);
+}
+
+#[test]
+fn a_script_is_judged_in_a_time_that_grows_with_its_length() {
+    for text in [
+        "BEGIN;\nCOMMIT;\n",
+        "DROP TABLE a;\n",
+        "SELECT pg_catalog.lo_create('1');\n",
+    ] {
+        let place = Place::new();
+        place.write_step(
+            "0001_long.sql",
+            text.repeat(1_000_000 / text.len()).as_bytes(),
+        );
+        ends_in_time(&place, &["plan"], text);
+    }
+}
+
+/// There may be something to say about each part of a statement, which is not said in full for each.
+#[test]
+fn what_is_said_of_a_statement_is_not_as_long_as_its_square() {
+    let parts = ", DROP a".repeat(50_000);
+    let place = Place::new().with_sql("0001_long.sql", &format!("ALTER TABLE t DROP b{parts};"));
+    let said = ends_in_time(&place, &["plan"], "ALTER TABLE");
+    let length = format!("{said:?}").len();
+    assert!(length < 10_000_000, "{length}");
 }

@@ -215,6 +215,9 @@ fn without_a_token_pages_of_browsers_give_no_commands_and_others_cannot_reach_it
         refused(&answer, 403, "pages of browsers");
     }
     assert!(!fleet.has_schema("ref"));
+    let warns =
+        |line: &String| line.contains("every program on this machine may send commands to /v1/");
+    assert!(service.logs().iter().any(warns), "{:#?}", service.logs());
     let said = fleet.place.run(&[
         "serve",
         "--config",

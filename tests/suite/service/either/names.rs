@@ -113,6 +113,23 @@ fn passwords_are_not_found_out_by_trying_them_in_headers() {
     });
 }
 
+/// Every program of this machine has millions of addresses.
+#[test]
+fn nobody_gets_more_tries_from_other_addresses_of_this_machine() {
+    let place = place();
+    let service = Service::start(&place);
+    let request = Request::get("/api/v1/status").with("Authorization", "d3Jvbmc=");
+    let judged = (1..=12).map(|last| {
+        let source = format!("127.0.1.{last}");
+        let mut connection = crate::service::client::connect_from(&source, service.address());
+        connection.write_all(&request.bytes()).unwrap();
+        let answer = crate::service::client::read_answer(connection).unwrap();
+        answer.unwrap().status
+    });
+    let judged: Vec<u16> = judged.collect();
+    assert_eq!(judged.last(), Some(&429), "{judged:?}");
+}
+
 #[test]
 fn nobody_gets_more_tries_by_sending_them_at_the_same_time() {
     let place = place();
