@@ -12,6 +12,7 @@ use super::file_name::{self, Parts};
 use super::inside::objection;
 use super::meant_for::MeantFor;
 use super::nearly::{Nearly, nearly};
+use super::other_database;
 use super::other_directory::{self, DEPTH, UP, first_file, is_hidden};
 use super::role::Role;
 use super::version::Version;
@@ -99,6 +100,9 @@ impl Listing {
             }
         }
         let mut undos = Vec::new();
+        listing
+            .strange
+            .extend(other_database::objection(directory, database));
         let mut elsewhere = BTreeSet::new();
         let mut metadata = BTreeMap::new();
         for file_name in names.clone() {

@@ -21,6 +21,7 @@ mod meant_for;
 mod nearly;
 mod new_project;
 mod new_step;
+mod other_database;
 mod other_directory;
 mod pair;
 mod python_imports;

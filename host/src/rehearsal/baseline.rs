@@ -64,7 +64,10 @@ impl Rehearsal {
         // One of another database was not tried, which is easily overlooked.
         let others = Kind::ALL.into_iter();
         for kind in others.filter(|kind| servers.iter().all(|server| server.kind() != *kind)) {
-            let catalog = Catalog::scan(&self.migrations, kind, &self.seeds())?;
+            // They may say that they are for one kind alone.
+            let Ok(catalog) = Catalog::scan(&self.migrations, kind, &self.seeds()) else {
+                continue;
+            };
             let baseline = catalog.baseline().filter(|baseline| {
                 self.is_target_of(kind) || !looked_at.contains(&baseline.file.file_name)
             });
