@@ -4,6 +4,8 @@
 //! `0001_name.sql`, `20240101090000_name.up.sql`, `2024-01-01-090000_name`, `0001-name.sql`, `0001.sql`: the number is the
 //! index. `V1_2__name.sql`: the version is. Endings are read in any case.
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::StepKind;
 use super::meant_for::MeantFor;
 use super::repeatable::{is_repeatable_name, repeatable_index};
@@ -86,7 +88,8 @@ impl Parts {
         let undone = postgrators_undone(stem);
         undoes |= undone.is_some();
         Some(Self {
-            stem: undone.unwrap_or_else(|| stem.to_owned()),
+            // One name is written in several ways by file systems and keyboards.
+            stem: undone.as_deref().unwrap_or(stem).nfc().collect(),
             form,
             meant_for,
             undoes,
