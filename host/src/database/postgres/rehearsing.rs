@@ -182,13 +182,22 @@ impl Rehearsing for PostgresSession {
             // A row that is updated goes after all others, wherever there is room. Triggers are the application's, and
             // would see a change where there is none.
             let script = format!(
-                "DO $around$ DECLARE place tid; BEGIN
+                "DO $around$ DECLARE place tid; own record; BEGIN
+                     CREATE TEMPORARY TABLE wasmigrate_firing ON COMMIT DROP AS
+                         SELECT tgname, tgenabled FROM pg_trigger
+                         WHERE tgrelid = {literal}::regclass AND NOT tgisinternal AND tgenabled <> 'O';
                      ALTER TABLE {table} DISABLE TRIGGER USER;
                      FOR place IN SELECT ctid FROM {table} ORDER BY ctid DESC LOOP
                          UPDATE {table} SET {column} = {column} WHERE ctid = place;
                      END LOOP;
                      ALTER TABLE {table} ENABLE TRIGGER USER;
-                 END $around$"
+                     FOR own IN SELECT * FROM wasmigrate_firing LOOP
+                         EXECUTE pg_catalog.format('ALTER TABLE %s %s TRIGGER %I', {literal}, CASE own.tgenabled
+                             WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, own.tgname);
+                     END LOOP;
+                     DROP TABLE wasmigrate_firing;
+                 END $around$",
+                literal = quote_text(table),
             );
             self.run(authority, &script, std::iter::empty())?;
         }
