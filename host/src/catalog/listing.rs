@@ -303,10 +303,15 @@ impl Listing {
     /// A file that says how another runs, which is none of those that run: that other may be called otherwise by mistake.
     fn refuse_metadata(&mut self, sql: &str, elsewhere: &BTreeSet<String>) {
         let file_name = format!("{sql}.conf");
-        let is_known = Parts::of(sql).is_some_and(|parts| {
-            parts.undoes
-                || file_name::undone_version(&parts.stem).is_some()
-                || self.baselines.iter().any(|file| file.file_name == sql)
+        let parts = Parts::of(sql);
+        // It is read with the file that undoes.
+        let is_undoing =
+            |parts: &Parts| parts.undoes || file_name::undone_version(&parts.stem).is_some();
+        if parts.as_ref().is_some_and(is_undoing) {
+            return;
+        }
+        let is_known = parts.is_some_and(|parts| {
+            self.baselines.iter().any(|file| file.file_name == sql)
                 || elsewhere.contains(&parts.stem)
         });
         match is_known {
