@@ -83,6 +83,7 @@ impl Listing {
         read_name: fn(&str) -> Option<Parts>,
     ) -> io::Result<Self> {
         let is_program = |name: &str| read_name(name).is_some();
+        let is_free = read_name("name.js").is_some();
         let mut names = BTreeSet::new();
         // What the directory itself says to be a file, and no link to one: nothing more needs to be asked of it.
         let mut plain_files = HashSet::new();
@@ -99,10 +100,10 @@ impl Listing {
                 Err(name) => listing.unreadable(&name.to_string_lossy()),
             }
         }
-        let mut undos = Vec::new();
         listing
             .strange
             .extend(other_database::objection(directory, database));
+        let mut undos = Vec::new();
         let mut elsewhere = BTreeSet::new();
         let mut metadata = BTreeMap::new();
         for file_name in names.clone() {
@@ -150,7 +151,7 @@ impl Listing {
             }
             let Some(parts) = read_name(&file_name) else {
                 let other = file_name::in_another_language(&file_name).map(Nearly::Strange);
-                match other.or_else(|| nearly(&file_name, &names)) {
+                match other.or_else(|| nearly(&file_name, &names, is_free)) {
                     Some(Nearly::Strange(why)) => listing.strange.push(Strange { file_name, why }),
                     Some(Nearly::Known(what)) => listing.ignore(file_name, what),
                     None => listing.ignore(
@@ -266,8 +267,11 @@ impl Listing {
             if inner == up || inner == DOWN || is_hidden(&inner) || is_companion(&inner) {
                 continue;
             }
-            let is_meant =
-                |name: &str| file_name::is_program(name) || file_name::could_migrate(name);
+            let is_meant = |name: &str| {
+                file_name::is_program(name)
+                    || file_name::could_migrate(name)
+                    || file_name::is_called_as_one(name)
+            };
             let found = match entry.path().is_dir() {
                 true => first_file(&entry.path(), DEPTH, &file_name::is_program)?
                     .and_then(|found| Some(found.strip_prefix(&path).ok()?.display().to_string())),
