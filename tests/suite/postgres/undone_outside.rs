@@ -163,7 +163,11 @@ fn what_failed_stays_begun_and_those_before_it_stay() {
         ["1migrated", "2started"]
     );
     place.write_step("2_index.down.sql", DOWN.as_bytes());
-    place.run(&["reset"]).ends_with(0);
+    place
+        .run(&["reset"])
+        .ends_with(2)
+        .and_says("`2_index.up.sql` has changed since it was begun");
+    place.run(&["reset", "--allow-changed"]).ends_with(0);
     assert!(!place.has_table("a") && !place.content().contains("by_balance"));
     place
         .run(&["migrate"])
