@@ -131,3 +131,23 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
         source,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_file_that_undoes_another_has_no_sections() {
+        let undoing = |text: &str| super::undoing("0001_a.down.sql", text.as_bytes());
+        let text = "DROP TABLE a;".to_owned();
+        assert_eq!(undoing(&text).unwrap(), (text, true));
+        assert!(undoing("-- migrate:up\nA;\n-- migrate:down\nB;\n").is_err());
+        assert!(undoing("-- +goose Down\nB;\n").is_err());
+        for mark in [
+            "-- no-transaction",
+            "-- wasmigrate:no-transaction",
+            "-- atlas:txmode none",
+        ] {
+            let text = format!("{mark}\nDROP TABLE a;");
+            assert_eq!(undoing(&text).unwrap(), (text, false));
+        }
+    }
+}

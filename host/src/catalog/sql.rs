@@ -442,14 +442,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_undoes_another_has_no_sections() {
-        let undoing = |text: &str| undoing("0001_a.down.sql", text.as_bytes());
-        assert_eq!(undoing("DROP TABLE a;").unwrap(), "DROP TABLE a;");
-        assert!(undoing("-- migrate:up\nA;\n-- migrate:down\nB;\n").is_err());
-        assert!(undoing("-- +goose Down\nB;\n").is_err());
-    }
-
-    #[test]
     fn mistakes_are_told_with_their_line() {
         let error = parse("-- migrate:up\nA;\n-- wasmigrate:reset\nB;").unwrap_err();
         assert!(error.contains("line 3") && error.contains("another tool"));
