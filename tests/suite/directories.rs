@@ -206,7 +206,7 @@ fn a_name_that_hides_a_step_is_an_error() {
         "20240104000000_e.sql~",
         "20240104000000_d.sql.disabled",
         "20240104000000_d.sql.tmpl",
-        "20240104000000_notes.txt",
+        "20240104000000_d.txt",
         "README",
         ".gitkeep",
         "schema.rb",

@@ -146,6 +146,51 @@ fn a_value_in_quotes_may_have_lines() {
 }
 
 #[test]
+fn a_carriage_return_alone_ends_a_line() {
+    let place = place(b"DATABASE_URL=sqlite:a.db?mode=rwc\rX=1\rY=2");
+    migrate(&place, &[])
+        .ends_with(0)
+        .and_says("target  sqlite:a.db (a new database");
+    assert!(place.path().join("a.db").exists());
+}
+
+#[test]
+fn an_address_has_no_control_characters() {
+    for url in [
+        "sqlite:a.db\rX=1",
+        "sqlite:a\u{1b}[31m.db",
+        "sqlite:a%0Db.db",
+        "postgres://127.0.0.1/a\nb",
+    ] {
+        let place = place(b"");
+        let said = migrate(
+            &place,
+            &[("DATABASE_URL", url), ("WASMIGRATE_CREATE", "true")],
+        )
+        .ends_with(2)
+        .and_says("the address of the database has a control character in it");
+        assert!(!said.stderr.contains(['\r', '\u{1b}']), "{said:#?}");
+    }
+}
+
+#[test]
+fn quotes_within_a_value_are_read_as_the_shell_does() {
+    for (line, target) in [
+        ("sqlite:'$X'.db?mode=rwc", "sqlite:$X.db"),
+        ("\"sqlite:\"a.db?mode=rwc", "sqlite:a.db"),
+        ("sqlite:\"$X\".db?mode=rwc", "sqlite:x.db"),
+    ] {
+        let place = place(format!("X=x\nDATABASE_URL={line}\n").as_bytes());
+        migrate(&place, &[])
+            .ends_with(0)
+            .and_says(&format!("target  {target} (a new database"));
+    }
+    migrate(&place(b"DATABASE_URL=sqlite:it's.db\n"), &[])
+        .ends_with(2)
+        .and_says("line 1, `DATABASE_URL`: its quotes are never closed");
+}
+
+#[test]
 fn variables_of_postgresql_count_here_too() {
     let place =
         place(b"PGUSER=ada\nPGPORT=1\nPGDATABASE=shop\nDATABASE_URL=postgres://127.0.0.1\n");

@@ -7,6 +7,7 @@
 mod adopt;
 mod application;
 mod baselines;
+mod beside_steps;
 mod commands;
 mod configuration;
 mod crash;

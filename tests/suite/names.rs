@@ -3,27 +3,27 @@
 use crate::place::Place;
 
 /// Writes a file of the directory, in one of its own where the name has a slash.
-fn with_file(place: Place, name: &str, text: &str) -> Place {
+pub fn with_file(place: Place, name: &str, text: &str) -> Place {
     let path = place.step(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
     place
 }
 
-fn with_files(files: &[(&str, &str)]) -> Place {
+pub fn with_files(files: &[(&str, &str)]) -> Place {
     files.iter().fold(Place::new(), |place, (name, text)| {
         with_file(place, name, text)
     })
 }
 
-fn with_sources(place: Place, more: &str) -> Place {
+pub fn with_sources(place: Place, more: &str) -> Place {
     let settings = format!("[sources]\nbase = \".\"\nsingle_migrations = [\"migrations\"]\n{more}");
     std::fs::write(place.path().join("wasmigrate.toml"), settings).unwrap();
     place
 }
 
-const MODE: &str = "CREATE TABLE mode (value VARCHAR(20)); INSERT INTO mode VALUES ('first');";
-const SECOND: &str = "UPDATE mode SET value = 'second' WHERE value = 'first';";
+pub const MODE: &str = "CREATE TABLE mode (value VARCHAR(20)); INSERT INTO mode VALUES ('first');";
+pub const SECOND: &str = "UPDATE mode SET value = 'second' WHERE value = 'first';";
 const TENTH: &str = "UPDATE mode SET value = 'tenth' WHERE value = 'second';";
 
 const DIRECTORIES: [(&str, &[(&str, &str)]); 14] = [
@@ -132,7 +132,10 @@ const DIRECTORIES: [(&str, &[(&str, &str)]); 14] = [
             ("20240101090000_a/migration.sql", MODE),
             ("20240102090000_b/migration.sql", SECOND),
             ("20240103090000_c/migration.sql", TENTH),
-            ("migration_lock.toml", "provider = \"sqlite\"\n"),
+            (
+                "migration_lock.toml",
+                "# It should be added in your version-control system\n",
+            ),
         ],
     ),
     (

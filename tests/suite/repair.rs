@@ -292,3 +292,65 @@ fn a_repair_takes_no_failure_away() {
         .ends_with(2)
         .and_says("the last finalize failed");
 }
+
+/// What undoes a step is a part of it, wherever it stands.
+#[test]
+fn a_changed_or_missing_undo_file_is_drift() {
+    let up = "CREATE TABLE a (b BIGINT);\n";
+    for (step, undo) in [
+        ("0001_a.up.sql", "0001_a.down.sql"),
+        ("V1__a.sql", "U1__a.sql"),
+        ("2024-01-01-000000_a/up.sql", "2024-01-01-000000_a/down.sql"),
+    ] {
+        let place = Place::new();
+        std::fs::create_dir_all(place.step(step).parent().unwrap()).unwrap();
+        let place = place.with_sql(step, up).with_sql(undo, "DROP TABLE a;\n");
+        place.run(&["migrate"]).ends_with(0);
+        // Line ends are no change.
+        place.write_step(undo, b"DROP TABLE a;\r\n");
+        place
+            .run(&["migrate"])
+            .ends_with(0)
+            .and_says("nothing to do");
+        place
+            .run(&["repair"])
+            .ends_with(0)
+            .and_says("nothing to repair");
+        place.write_step(undo, b"DROP TABLE IF EXISTS a;\n");
+        let said = format!("`{step}` has changed since it was applied");
+        for command in ["migrate", "finalize", "reset"] {
+            place
+                .run(&[command])
+                .ends_with(2)
+                .and_says(&said)
+                .and_says("(with the file that undoes it)");
+        }
+        place.run(&["plan"]).ends_with(2).and_says(&said);
+        std::fs::remove_file(place.step(undo)).unwrap();
+        place.run(&["migrate"]).ends_with(2).and_says(&said);
+        place.write_step(undo, b"DROP TABLE IF EXISTS a;\n");
+        place
+            .run(&["repair", "--accept", step, "--reason", "mended"])
+            .ends_with(0);
+        place.run(&["reset"]).ends_with(0);
+        assert!(!place.has_table("a"));
+    }
+}
+
+/// Earlier versions wrote down the digest of the file alone.
+#[test]
+fn a_journal_that_knows_nothing_of_undo_files_stands() {
+    let place = Place::new().with_sql("0001_a.sql", "CREATE TABLE a (b BIGINT);\n");
+    place.run(&["migrate"]).ends_with(0);
+    place.write_step("0001_a.down.sql", b"DROP TABLE a;\n");
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("nothing to do");
+    place
+        .run(&["repair"])
+        .ends_with(0)
+        .and_says("nothing to repair");
+    place.run(&["reset"]).ends_with(0);
+    assert!(!place.has_table("a"));
+}

@@ -20,6 +20,9 @@ use crate::private;
 /// How long a file must have been left alone before its digest is remembered.
 const SETTLED: Duration = Duration::from_secs(2);
 
+/// What stands between the digest of a file and that of the one beside it that undoes it, in the text of which the step's is made.
+const UNDONE_BY: &str = " undone by ";
+
 /// What tells one version of a file from another without reading it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
@@ -106,8 +109,13 @@ impl Digests {
         Script::read(&file.path).map_err(|source| unreadable(file, source))
     }
 
-    /// The digest of a file; the file is read only when it was not before, or has changed.
+    /// The digest of a step: of its file, and of the one beside it that undoes it.
     pub fn of(&self, file: &StepFile) -> Result<String, Error> {
+        Ok(with(&self.own(file)?, undo(file)?.as_deref()))
+    }
+
+    /// The digest of a file alone; it is read only when it was not before, or has changed.
+    fn own(&self, file: &StepFile) -> Result<String, Error> {
         if file.kind.is_script() {
             return Ok(self.script(file)?.digest);
         }
@@ -120,25 +128,38 @@ impl Digests {
     }
 
     /// Whether a file is the one that had this digest. How its lines end, a byte order mark and a missing last line end make
-    /// no other file of SQL.
+    /// no other file of SQL. Journals of earlier versions have the digest of the file alone.
     pub fn is_same(&self, file: &StepFile, digest: &str) -> Result<bool, Error> {
-        if self.of(file)? == digest {
+        let undo = undo(file)?;
+        let is_it = |own: &str| own == digest || with(own, undo.as_deref()) == digest;
+        if is_it(&self.own(file)?) {
             return Ok(true);
         }
         if file.kind != StepKind::Sql {
             return Ok(false);
         }
         let bytes = read_step_file(&file.path).map_err(|source| unreadable(file, source))?;
-        Ok(same_sql(&bytes).any(|same| sha256(&same) == digest))
+        Ok(same_sql(&bytes).any(|same| is_it(&sha256(&same))))
+    }
+
+    /// Whether this is the digest of a file as it is or in its normal form, so that nothing needs to be written down anew.
+    pub fn is_settled(&self, file: &StepFile, digest: &str) -> Result<bool, Error> {
+        let (own, normal, undo) = (self.own(file)?, self.own_normal(file)?, undo(file)?);
+        let is_it = |own: &str| own == digest || with(own, undo.as_deref()) == digest;
+        Ok(is_it(&own) || is_it(&normal))
     }
 
     /// The digest of a file in its normal form: of SQL without a byte order mark, with LF at the end of each line.
     pub fn normal(&self, file: &StepFile) -> Result<String, Error> {
+        Ok(with(&self.own_normal(file)?, undo(file)?.as_deref()))
+    }
+
+    fn own_normal(&self, file: &StepFile) -> Result<String, Error> {
         if file.kind != StepKind::Sql {
-            return self.of(file);
+            return self.own(file);
         }
         let bytes = read_step_file(&file.path).map_err(|source| unreadable(file, source))?;
-        Ok(sha256(&[&*lines(&bytes).join(&b"\n"[..]), b"\n"].concat()))
+        Ok(sha256_of_lines(&bytes))
     }
 
     /// The remembered digest of a file.
@@ -164,7 +185,7 @@ impl Digests {
             Ok(sha256(&bytes))
         });
         match digest {
-            Ok(digest) => Ok((bytes, digest)),
+            Ok(digest) => Ok((bytes, with(&digest, undo(file)?.as_deref()))),
             Err(source) => Err(unreadable(file, source)),
         }
     }
@@ -201,6 +222,30 @@ impl Digests {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The digest of the file beside a step that undoes it, in its normal form.
+fn undo(file: &StepFile) -> Result<Option<String>, Error> {
+    let Some(path) = &file.undo else {
+        return Ok(None);
+    };
+    let bytes = read_step_file(path).map_err(|source| Error::File {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Some(sha256_of_lines(&bytes)))
+}
+
+/// The digest of a step by those of its files.
+fn with(own: &str, undo: Option<&str>) -> String {
+    match undo {
+        None => own.to_owned(),
+        Some(undo) => sha256([own, UNDONE_BY, undo].concat().as_bytes()),
+    }
+}
+
+fn sha256_of_lines(bytes: &[u8]) -> String {
+    sha256(&[&*lines(bytes).join(&b"\n"[..]), b"\n"].concat())
 }
 
 /// A byte order mark.

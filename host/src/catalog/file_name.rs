@@ -4,8 +4,11 @@
 //! `0001_name.sql`, `20240101090000_name.up.sql`, `2024-01-01-090000_name`, `0001-name.sql`, `0001.sql`: the number is the
 //! index. `V1_2__name.sql`: the version is. Endings are read in any case.
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::StepKind;
 use super::meant_for::MeantFor;
+use super::nearly::stands_beside;
 use super::repeatable::{is_repeatable_name, repeatable_index};
 use super::script::is_declarations;
 use super::version::Version;
@@ -86,7 +89,8 @@ impl Parts {
         let undone = postgrators_undone(stem);
         undoes |= undone.is_some();
         Some(Self {
-            stem: undone.unwrap_or_else(|| stem.to_owned()),
+            // One name is written in several ways by file systems and keyboards.
+            stem: undone.as_deref().unwrap_or(stem).nfc().collect(),
             form,
             meant_for,
             undoes,
@@ -140,6 +144,18 @@ pub(super) fn is_numbered(stem: &str) -> bool {
         || stem.starts_with("R__")
 }
 
+/// Whether a name without its ending begins as that of a step: with a number, and with what parts it from more; with a version; or as
+/// that of a repeatable one.
+pub(super) fn begins_as_step(stem: &str) -> bool {
+    let rest = stem.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let is_parted = rest.is_empty() || rest.starts_with(['_', '-', '.', ' ']);
+    let is_versioned = || match flyway(stem) {
+        Some((prefix, Some(_))) => prefix != 'R',
+        _ => false,
+    };
+    (rest.len() < stem.len() && is_parted) || is_versioned() || stem.starts_with("R__")
+}
+
 /// Whether its ending is that of a language in which other tools have migrations.
 pub(super) fn is_in_another_language(file_name: &str) -> bool {
     let ending = file_name
@@ -148,6 +164,11 @@ pub(super) fn is_in_another_language(file_name: &str) -> bool {
     // Some of these stand everywhere.
     let is_common = |ending: &str| matches!(ending, "json" | "sh" | "yaml" | "yml" | "gz");
     ending.is_some_and(|ending| OTHER_LANGUAGES.contains(&&*ending) && !is_common(&ending))
+}
+
+/// Whether this is the ending of a language in which other tools have migrations, or may not be run here without a number.
+pub(super) fn is_other_language(ending: &str) -> bool {
+    OTHER_LANGUAGES.contains(&ending)
 }
 
 /// Whether a file in the directory of a step is no SQL and could be meant to migrate: a program, or anything that is called so.
@@ -167,6 +188,13 @@ pub(super) fn could_migrate(file_name: &str) -> bool {
     ending == "js"
         || is_in_another_language(file_name)
         || (OTHER_LANGUAGES.contains(&&*ending) && is_called_so)
+}
+
+/// Whether a file beside the SQL of a step is called as what migrates or undoes, and has no ending of what stands beside steps.
+pub(super) fn is_called_as_one(file_name: &str) -> bool {
+    let lower = file_name.to_ascii_lowercase();
+    let (stem, ending) = lower.rsplit_once('.').unwrap_or((&lower, ""));
+    ROLES.contains(&stem) && !stands_beside(ending)
 }
 
 /// Whether a directory is called as one of a step is: by a number or a version, and a name.

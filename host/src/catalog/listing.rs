@@ -12,6 +12,7 @@ use super::file_name::{self, Parts};
 use super::inside::objection;
 use super::meant_for::MeantFor;
 use super::nearly::{Nearly, nearly};
+use super::other_database;
 use super::other_directory::{self, DEPTH, UP, first_file, is_hidden};
 use super::role::Role;
 use super::version::Version;
@@ -82,6 +83,7 @@ impl Listing {
         read_name: fn(&str) -> Option<Parts>,
     ) -> io::Result<Self> {
         let is_program = |name: &str| read_name(name).is_some();
+        let is_free = read_name("name.js").is_some();
         let mut names = BTreeSet::new();
         // What the directory itself says to be a file, and no link to one: nothing more needs to be asked of it.
         let mut plain_files = HashSet::new();
@@ -98,6 +100,9 @@ impl Listing {
                 Err(name) => listing.unreadable(&name.to_string_lossy()),
             }
         }
+        listing
+            .strange
+            .extend(other_database::objection(directory, database));
         let mut undos = Vec::new();
         let mut elsewhere = BTreeSet::new();
         let mut metadata = BTreeMap::new();
@@ -146,7 +151,7 @@ impl Listing {
             }
             let Some(parts) = read_name(&file_name) else {
                 let other = file_name::in_another_language(&file_name).map(Nearly::Strange);
-                match other.or_else(|| nearly(&file_name, &names)) {
+                match other.or_else(|| nearly(&file_name, &names, is_free)) {
                     Some(Nearly::Strange(why)) => listing.strange.push(Strange { file_name, why }),
                     Some(Nearly::Known(what)) => listing.ignore(file_name, what),
                     None => listing.ignore(
@@ -262,8 +267,11 @@ impl Listing {
             if inner == up || inner == DOWN || is_hidden(&inner) || is_companion(&inner) {
                 continue;
             }
-            let is_meant =
-                |name: &str| file_name::is_program(name) || file_name::could_migrate(name);
+            let is_meant = |name: &str| {
+                file_name::is_program(name)
+                    || file_name::could_migrate(name)
+                    || file_name::is_called_as_one(name)
+            };
             let found = match entry.path().is_dir() {
                 true => first_file(&entry.path(), DEPTH, &file_name::is_program)?
                     .and_then(|found| Some(found.strip_prefix(&path).ok()?.display().to_string())),
@@ -299,10 +307,15 @@ impl Listing {
     /// A file that says how another runs, which is none of those that run: that other may be called otherwise by mistake.
     fn refuse_metadata(&mut self, sql: &str, elsewhere: &BTreeSet<String>) {
         let file_name = format!("{sql}.conf");
-        let is_known = Parts::of(sql).is_some_and(|parts| {
-            parts.undoes
-                || file_name::undone_version(&parts.stem).is_some()
-                || self.baselines.iter().any(|file| file.file_name == sql)
+        let parts = Parts::of(sql);
+        // It is read with the file that undoes.
+        let is_undoing =
+            |parts: &Parts| parts.undoes || file_name::undone_version(&parts.stem).is_some();
+        if parts.as_ref().is_some_and(is_undoing) {
+            return;
+        }
+        let is_known = parts.is_some_and(|parts| {
+            self.baselines.iter().any(|file| file.file_name == sql)
                 || elsewhere.contains(&parts.stem)
         });
         match is_known {

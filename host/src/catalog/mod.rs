@@ -21,6 +21,7 @@ mod meant_for;
 mod nearly;
 mod new_project;
 mod new_step;
+mod other_database;
 mod other_directory;
 mod pair;
 mod python_imports;
@@ -214,8 +215,13 @@ pub enum AppliedStanding {
 
 impl AppliedStanding {
     /// Why the command is refused when the step's file is another one now.
-    pub fn changed(self, step: &str, before: &str, now: String) -> Error {
-        let (step, before) = (step.to_owned(), before.to_owned());
+    pub fn changed(self, file: &StepFile, before: &str, now: String) -> Error {
+        let (step, before) = (file.file_name.clone(), before.to_owned());
+        let is_of_two = file.undo.is_some() || step.contains(".up.") || step.ends_with("/up.sql");
+        let now = match is_of_two {
+            true => format!("{now} (with the file that undoes it)"),
+            false => now,
+        };
         match self {
             Self::Applied => Error::Changed {
                 step,
@@ -404,7 +410,7 @@ impl Catalog {
                 Ok((true, _)) => {}
                 Ok((false, now)) => {
                     let standing = record.standing;
-                    problems.push(standing.changed(&step.file_name, record.digest, now));
+                    problems.push(standing.changed(step, record.digest, now));
                 }
                 Err(error) => problems.push(error),
             }

@@ -1,9 +1,11 @@
 //! Names that are those of steps but for their endings: a slip of the fingers, or what an editor or another program has left.
+//!
+//! What begins as the name of a step is one, or an error: only endings of what is known to stand beside steps are passed over.
 
 use std::collections::BTreeSet;
 
 use super::StepKind;
-use super::file_name::{is_numbered, is_of_a_step, is_program, without_ending};
+use super::file_name::{self, Parts, begins_as_step, is_program, without_ending};
 
 /// What editors and version control put after the name of a file of which they keep an earlier state, which may have another name
 /// by now.
@@ -23,6 +25,36 @@ const SWITCHED_OFF: [&str; 7] = [
 /// What stands beside a file and says something of it.
 const COMPANIONS: [&str; 11] = [
     "asc", "license", "map", "md", "md5", "meta", "sha1", "sha256", "sha512", "sig", "snap",
+];
+
+/// What people keep among migrations that nobody takes for one, whatever it is called: texts for readers, pictures, rows, files of
+/// databases.
+const PAPERS: [&str; 35] = [
+    "adoc", "csv", "db", "doc", "docx", "drawio", "eml", "gif", "htm", "html", "jpeg", "jpg",
+    "log", "markdown", "mmd", "odg", "ods", "odt", "org", "parquet", "pdf", "png", "pptx", "puml",
+    "rst", "rtf", "svg", "tsv", "webp", "xls", "xlsm", "xlsx", "xps", "zip", "7z",
+];
+
+/// What stands beside files of migrations whose names need no number, and is none: settings, and what tools keep.
+const SETTINGS: [&str; 18] = [
+    "bat",
+    "cfg",
+    "cmd",
+    "conf",
+    "env",
+    "ini",
+    "json",
+    "json5",
+    "lock",
+    "mod",
+    "properties",
+    "sum",
+    "tar",
+    "tgz",
+    "toml",
+    "txt",
+    "work",
+    "xml",
 ];
 
 /// Endings that are near enough to those of steps to be meant for one of them. Those of other languages are told before.
@@ -48,8 +80,14 @@ pub(super) enum Nearly {
     Known(&'static str),
 }
 
-/// What a file is by its name, among the others of its directory; none where it is nowhere near to that of a step.
-pub(super) fn nearly(file_name: &str, others: &BTreeSet<String>) -> Option<Nearly> {
+/// Whether a file with this ending stands among migrations without being one.
+pub(super) fn stands_beside(ending: &str) -> bool {
+    COMPANIONS.contains(&ending) || PAPERS.contains(&ending) || SETTINGS.contains(&ending)
+}
+
+/// What a file is by its name, among the others of its directory; none where it is nowhere near to that of a step. `is_free` says
+/// that names need no number.
+pub(super) fn nearly(file_name: &str, others: &BTreeSet<String>, is_free: bool) -> Option<Nearly> {
     let strange = |why: String| Some(Nearly::Strange(why));
     let trimmed = file_name.trim_end_matches([' ', '.']);
     if trimmed.len() < file_name.len() && is_program(trimmed) {
@@ -58,7 +96,7 @@ pub(super) fn nearly(file_name: &str, others: &BTreeSet<String>) -> Option<Nearl
         );
     }
     let Some((stem, ending)) = trimmed.rsplit_once('.') else {
-        return match is_of_a_step(trimmed) && !trimmed.contains(' ') {
+        return match begins_as_step(trimmed) {
             true => strange("is named as a step, and has no ending: write .sql, .wasm or .js after its name, or move it away".to_owned()),
             false => None,
         };
@@ -88,7 +126,17 @@ pub(super) fn nearly(file_name: &str, others: &BTreeSet<String>) -> Option<Nearl
             }
         ));
     }
-    if !is_numbered(stem) {
+    let is_meant = begins_as_step(stem);
+    let is_known = match is_meant {
+        true => COMPANIONS.contains(&&*ending) || PAPERS.contains(&&*ending),
+        false => stands_beside(&ending) || file_name::is_other_language(&ending),
+    };
+    if is_known || !(is_meant || is_free) {
+        return None;
+    }
+    // Notes on a step stand beside it.
+    let is_of_this = |other: &String| Parts::of_free(other).is_some_and(|parts| parts.stem == stem);
+    if ending == "txt" && (others.contains(stem) || others.iter().any(is_of_this)) {
         return None;
     }
     let of = |kind: &StepKind| {
@@ -96,7 +144,7 @@ pub(super) fn nearly(file_name: &str, others: &BTreeSet<String>) -> Option<Nearl
         let is_typo = known.len() > 2 && strsim::osa_distance(known, &ending) == 1;
         (is_typo || NEARLY.contains(&(&*ending, known))).then_some(known)
     };
-    let meant = StepKind::ALL.iter().find_map(of)?;
+    let meant = StepKind::ALL.iter().find_map(of).unwrap_or("sql");
     strange(format!(
         "ends in .{ending}, so that it is no step: call it .{meant} when it is one, or move it away"
     ))
@@ -109,7 +157,7 @@ mod tests {
     #[test]
     fn what_is_nearly_a_step_is_told_and_what_is_known_beside_them_is_not() {
         let others = BTreeSet::from(["0001_a.sql".to_owned()]);
-        let of = |name: &str| nearly(name, &others);
+        let of = |name: &str| nearly(name, &others, false);
         for name in [
             "0003_x.sq1",
             "0003_x.sqlx",
@@ -128,6 +176,29 @@ mod tests {
             "0003_x.sql.TMPL",
             "0003_x.sql ",
             "0003_x",
+            "0003_x.up",
+            "0003_x.up.txt",
+            "0003_x.do",
+            "0003_x.dml",
+            "0003_x.plpgsql",
+            "0003_x.UP",
+            "0003_x.wip",
+            "0003_x.1",
+            "0003_x.sql;1",
+            "0003_x.sql#",
+            "0003 x",
+            "0003_",
+            "0003.",
+            "0003",
+            "2",
+            "R__",
+            "R__x.tmpl",
+            "R__x.txt",
+            "V2__x.txt",
+            "B1__x.txt",
+            "V2__x.migration",
+            "0003_notes.txt",
+            "2024 plans",
         ] {
             assert!(matches!(of(name), Some(Nearly::Strange(_))), "{name}");
         }
@@ -143,16 +214,34 @@ mod tests {
             "README.md",
             "README",
             "schema.sq1",
-            "0003_notes.txt",
+            "0001_a.txt",
+            "3rd-party.txt",
+            "2fa.up",
             "0003_x.csv",
             "0003_x.md",
-            "2024 plans",
             "atlas.sum",
             "Makefile",
             "1.png",
-            "2024",
+            "b.dml",
+            "schema.dump",
         ] {
             assert_eq!(of(name), None, "{name}");
+        }
+        let of_free = |name: &str| nearly(name, &others, true);
+        for name in ["b.dml", "c.up", "002_b.plpgsql", "b.dump", "0002"] {
+            assert!(matches!(of_free(name), Some(Nearly::Strange(_))), "{name}");
+        }
+        for name in [
+            "README",
+            "LICENSE",
+            "README.txt",
+            "wasmigrate.toml",
+            "go.mod",
+            "embed.go",
+            "run.sh",
+            "people.csv",
+        ] {
+            assert_eq!(of_free(name), None, "{name}");
         }
     }
 }

@@ -113,5 +113,5 @@ pub(super) fn first_file(
 }
 
 pub(super) fn is_hidden(file_name: &str) -> bool {
-    file_name.starts_with(['.', '#']) || file_name.ends_with(['~', '#'])
+    file_name.starts_with(['.', '#']) || file_name.ends_with('~')
 }

@@ -1,7 +1,8 @@
 //! What stands beside a step: the file that undoes it, which is its reset section, and the one that says how it runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::annotation::Part;
 use super::content::read_step_file;
 use super::sql::{self, Section, SqlStep};
 use super::{Error, StepFile};
@@ -29,9 +30,12 @@ impl SqlStep {
                 why: format!("`{file_name}` undoes this step already: keep one of the two"),
             });
         }
+        let (text, is_transactional) = undoing(&file_name, &bytes)?;
+        step.is_undone_outside |= !is_transactional || !is_transactional_by_conf(undo)?;
         step.undo_by(Section {
-            text: sql::undoing(&file_name, &bytes)?,
+            text,
             first_line: 1,
+            file_name: Some(file_name.into_owned()),
         });
         Ok(step)
     }
@@ -56,6 +60,36 @@ impl SqlStep {
                 file.role.called()
             ),
         })
+    }
+}
+
+/// The text of a file that undoes another as a whole, and whether it runs in a transaction.
+fn undoing(label: &str, bytes: &[u8]) -> Result<(String, bool), Error> {
+    let step = SqlStep::parse_in(label, bytes, Some(Part::Reset))?;
+    match step {
+        SqlStep {
+            migrate: Some(section),
+            finalize: None,
+            reset: None,
+            transactional,
+            ..
+        } if section.first_line == 1 => Ok((section.text, transactional)),
+        _ => Err(Error::Sql {
+            label: label.to_owned(),
+            line: 1,
+            why: "the file undoes another by its name, and is taken apart into sections, too: keep to one".to_owned(),
+        }),
+    }
+}
+
+/// The same of a file that has Flyway's script configuration beside it.
+fn is_transactional_by_conf(file: &Path) -> Result<bool, Error> {
+    let mut conf = file.as_os_str().to_owned();
+    conf.push(".conf");
+    let conf = PathBuf::from(conf);
+    match conf.is_file() {
+        true => is_transactional(&conf),
+        false => Ok(true),
     }
 }
 
@@ -96,4 +130,24 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_file_that_undoes_another_has_no_sections() {
+        let undoing = |text: &str| super::undoing("0001_a.down.sql", text.as_bytes());
+        let text = "DROP TABLE a;".to_owned();
+        assert_eq!(undoing(&text).unwrap(), (text, true));
+        assert!(undoing("-- migrate:up\nA;\n-- migrate:down\nB;\n").is_err());
+        assert!(undoing("-- +goose Down\nB;\n").is_err());
+        for mark in [
+            "-- no-transaction",
+            "-- wasmigrate:no-transaction",
+            "-- atlas:txmode none",
+        ] {
+            let text = format!("{mark}\nDROP TABLE a;");
+            assert_eq!(undoing(&text).unwrap(), (text, false));
+        }
+    }
 }

@@ -60,6 +60,10 @@ pub(super) fn run(
     let location = Location::parse(&config.database, &config.database_settings());
     let location = location.map_err(anyhow::Error::msg)?;
     let is_on_a_server = matches!(location, Location::Server(_));
+    let on = match is_on_a_server {
+        true => " --on postgres",
+        false => "",
+    };
     let server = arguments.server.clone();
     let server = server.or_else(|| Some(config.test.server.clone()).filter(|url| !url.is_empty()));
     let migrations = config.migrations.clone();
@@ -98,7 +102,7 @@ pub(super) fn run(
     }
     terminal.line(&format!("made {}", path.display()));
     terminal.line(&format!(
-        "it stands for {} on new databases; `wasmigrate test` proves that it comes to the same",
+        "it stands for {} on new databases; `wasmigrate test{on}` proves that it comes to the same",
         match squashed.steps.as_slice() {
             [only] => only.clone(),
             all => format!("{} steps", all.len()),

@@ -9,7 +9,7 @@ use super::run::cancel_on_signal;
 use super::terminal::{Terminal, duration, printable_lines};
 use super::{CommandError, FAILED, GlobalArguments, REFUSED};
 use crate::catalog::write_where_told;
-use crate::database::Stop;
+use crate::database::{Kind, Stop};
 use crate::input;
 use crate::rehearsal::{self, CheckReport, Rehearsal, Report, Rule, Verdict};
 
@@ -22,13 +22,8 @@ pub(super) struct TestArguments {
     /// Those in the directory `fixtures` of the steps are taken, too
     #[arg(long = "fixture", value_name = "FILE")]
     fixtures: Vec<PathBuf>,
-    /// The databases to try the steps on
-    #[arg(
-        long,
-        value_name = "DATABASES",
-        value_delimiter = ',',
-        default_value = "sqlite"
-    )]
+    /// The databases to try the steps on [default: sqlite, or the one that all steps are for]
+    #[arg(long, value_name = "DATABASES", value_delimiter = ',')]
     on: Vec<On>,
     /// The PostgreSQL server on which databases may be made and dropped, such as postgres://app@127.0.0.1/postgres
     #[arg(long, value_name = "URL")]
@@ -113,13 +108,24 @@ fn rehearsal(
     for fixture in &arguments.fixtures {
         rehearsal = rehearsal.fixture(fixture);
     }
-    if !arguments.on.contains(&On::Sqlite) {
+    let on = match arguments.on.as_slice() {
+        [] => match rehearsal.only_kind() {
+            Some(Kind::Postgres) => vec![On::Postgres],
+            Some(Kind::Sqlite) | None => vec![On::Sqlite],
+        },
+        on => on.to_vec(),
+    };
+    if !on.contains(&On::Sqlite) {
         rehearsal = rehearsal.without_sqlite();
     }
-    if arguments.on.contains(&On::Postgres) {
+    if on.contains(&On::Postgres) {
+        let why = match arguments.on.is_empty() {
+            true => "there are steps for PostgreSQL alone: ",
+            false => "",
+        };
         let server = server.ok_or_else(|| {
             anyhow::anyhow!(
-                "name a PostgreSQL server on which throw-away databases may be made: `--server postgres://USER@HOST/NAME`, or \
+                "{why}name a PostgreSQL server on which throw-away databases may be made: `--server postgres://USER@HOST/NAME`, or \
                  WASMIGRATE_TEST_SERVER; its role needs CREATEDB"
             )
         })?;

@@ -96,7 +96,12 @@ fn is_utf16(bytes: &[u8]) -> bool {
 pub(super) fn parse(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> Dotenv {
     let mut read = Dotenv::default();
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    // As some editors write it, a carriage return ends a line, too.
+    let text = bytes.split(|byte| *byte == b'\n');
+    let text = text.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let lines: Vec<&[u8]> = text
+        .flat_map(|line| line.split(|byte| *byte == b'\r'))
+        .collect();
     let mut after = 0;
     for (place, line) in lines.iter().enumerate() {
         // The rest of a value in quotes.
@@ -124,11 +129,9 @@ pub(super) fn parse(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> 
             continue;
         }
         let value = value.trim_start();
-        let value = match value.strip_prefix('\'') {
-            _ if !is_text => Err("it is not UTF-8".to_owned()),
-            _ if begins_quotes(value) => Err("its quotes are never closed".to_owned()),
-            Some(literal) => Ok(literal.split('\'').next().unwrap_or_default().to_owned()),
-            None => {
+        let value = match is_text {
+            false => Err("it is not UTF-8".to_owned()),
+            true => {
                 let lookup = |name: &str| match read.faults.contains_key(name) {
                     true => None,
                     false => read.variables.get(name).cloned().or_else(|| variable(name)),
@@ -147,11 +150,6 @@ pub(super) fn parse(bytes: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> 
         }
     }
     read
-}
-
-/// Whether a value begins with quotes that are not closed in it.
-fn begins_quotes(value: &str) -> bool {
-    Quotes::begun(value).is_some()
 }
 
 /// Quotes that a value begins with and does not close.
@@ -201,19 +199,46 @@ fn end_of_quotes(line: &str, after: &[&[u8]]) -> Option<usize> {
     })
 }
 
-/// A value in double quotes, or without any to the end of the line or a comment; or why it cannot be known.
+/// Why a value cannot be known that has one of its quotes too few.
+const UNCLOSED: &str =
+    "its quotes are never closed; write `\\'` or `\\\"` for the character itself";
+
+/// A value as the shell reads it, with quotes anywhere in it, to the end of the line or a comment; or why it cannot be known.
 fn expanded(value: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
-    let quoted = value.strip_prefix('"');
+    let begins_quoted = value.starts_with(['"', '\'']);
+    let is_end =
+        |rest: &str| begins_quoted && (rest.is_empty() || rest.starts_with([' ', '\t', '\n', '#']));
     let mut text = String::new();
-    let mut characters = quoted.unwrap_or(value).chars();
+    // How much of the text stood in quotes, or before it: blanks in there count.
+    let mut kept = 0;
+    let mut is_quoted = false;
+    let mut characters = value.chars();
     loop {
         let rest = characters.as_str();
         match characters.next() {
+            None if is_quoted => return Err(UNCLOSED.to_owned()),
             None => break,
-            Some('"') if quoted.is_some() => return Ok(text),
-            Some('#') if quoted.is_none() && text.ends_with([' ', '\t']) => break,
+            Some('"') => {
+                is_quoted = !is_quoted;
+                kept = text.len();
+                if !is_quoted && is_end(characters.as_str()) {
+                    break;
+                }
+            }
+            Some('\'') if !is_quoted => {
+                let Some((literal, after)) = characters.as_str().split_once('\'') else {
+                    return Err(UNCLOSED.to_owned());
+                };
+                text.push_str(literal);
+                kept = text.len();
+                if is_end(after) {
+                    break;
+                }
+                characters = after.chars();
+            }
+            Some('#') if !is_quoted && text.len() > kept && text.ends_with([' ', '\t']) => break,
             Some('\\') => match characters.next() {
-                Some('n') if quoted.is_some() => text.push('\n'),
+                Some('n') if is_quoted => text.push('\n'),
                 escaped => text.extend(escaped),
             },
             Some('`') => return Err(a_command("`…`", "\\`")),
@@ -255,7 +280,9 @@ fn expanded(value: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<St
             Some(other) => text.push(other),
         }
     }
-    Ok(text.trim_end().to_owned())
+    let end = text.trim_end().len().max(kept);
+    text.truncate(end);
+    Ok(text)
 }
 
 /// Why a value cannot be known that a command of the shell is to make.
@@ -318,8 +345,41 @@ mod tests {
                 "I=2"
             ]
         );
-        assert_eq!(read.faults["F"], "line 7, `F`: its quotes are never closed");
+        assert!(read.faults["F"].contains("line 7, `F`: its quotes are never closed"));
         assert!(read.faults["H"].contains("line 9"), "{:?}", read.faults);
+    }
+
+    #[test]
+    fn quotes_count_wherever_they_stand_as_to_the_shell() {
+        let text = b"X=a\nA=sqlite:'$X'.db\nB=sqlite:\"$X\".db\nC=\"sqlite:\"a.db\nD='a '\"b \" # c\nE=it's\nF=it\\'s\nG=a\"b\nH='a'#b\n";
+        let read = parse(text, &|_| None);
+        let all = read.variables.iter();
+        let shown: Vec<String> = all.map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            shown,
+            [
+                "A=sqlite:$X.db",
+                "B=sqlite:a.db",
+                "C=sqlite:a.db",
+                "D=a b ",
+                "F=it's",
+                "H=a",
+                "X=a"
+            ]
+        );
+        let faults: Vec<&str> = read.faults.keys().map(String::as_str).collect();
+        assert_eq!(faults, ["E", "G"]);
+    }
+
+    #[test]
+    fn a_carriage_return_ends_a_line() {
+        for end in ["\r", "\r\n", "\n"] {
+            let text = ["A=a.db", "B=1", "C='x", "y'", "D"].join(end);
+            let read = parse(text.as_bytes(), &|_| None);
+            let all = read.variables.iter();
+            let shown: Vec<String> = all.map(|(name, value)| format!("{name}={value}")).collect();
+            assert_eq!(shown, ["A=a.db", "B=1", "C=x\ny"], "{end:?}");
+        }
     }
 
     #[test]

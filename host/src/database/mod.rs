@@ -9,6 +9,7 @@ mod batch;
 mod capabilities;
 mod content;
 mod content_reader;
+mod controls;
 mod error;
 mod open;
 mod placeholder;

@@ -31,6 +31,7 @@ impl Location {
     /// What a URL names. Connects to nothing yet; the error says what is wrong with the URL, and never quotes it.
     pub fn parse(url: &str, settings: &DatabaseSettings) -> Result<Self, String> {
         let url = url.trim();
+        super::controls::refuse_controls(url)?;
         if is_conninfo(url) {
             let opened = Postgres::new(url, settings.postgres.clone(), settings.limits);
             return opened.map(Self::Server);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::irreversible::ONE_BY_ONE;
 use super::overview;
 use super::{Engine, RunError, sql_step, tenants};
 use crate::catalog::{Digests, StepFile, StepKind};
@@ -89,16 +90,27 @@ impl Engine {
                 return Err(RunError::files(refusal.into_error(file)));
             }
             let step = read.step;
-            all.extend(read.remark.map(|remark| StepAdvice {
+            let remark = |phase, danger| StepAdvice {
                 step: file.label(),
-                phase: Phase::Migrate,
+                phase,
                 advice: Advice {
                     line: 1,
                     statement: String::new(),
-                    danger: remark.to_owned(),
+                    danger,
                     recipe: String::new(),
                     is_remark: true,
                 },
+            };
+            all.extend(read.remark.map(|it| remark(Phase::Migrate, it.to_owned())));
+            if tenancy.is_some() && step.is_undone_outside {
+                all.push(remark(
+                    Phase::Reset,
+                    format!("cannot be reset as it is: {ONE_BY_ONE}"),
+                ));
+            }
+            all.extend(read.bars_reset.map(|refused| {
+                let why = refused.into_error(file);
+                remark(Phase::Reset, format!("cannot be reset as it is: {why}"))
             }));
             for (phase, section) in [
                 (Phase::Migrate, &step.migrate),

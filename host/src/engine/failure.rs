@@ -227,6 +227,14 @@ impl Failure {
         }
     }
 
+    /// The same of a statement that stands in another file than the step's own.
+    pub(super) fn in_file(mut self, file_name: Option<&str>) -> Self {
+        if let Some((file_name, line)) = file_name.zip(self.line) {
+            self.message = format!("`{file_name}`, line {line}: {}", self.message);
+        }
+        self
+    }
+
     /// A failure of a component.
     pub fn from_sandbox(error: sandbox::Error) -> Self {
         let message = error.to_string();

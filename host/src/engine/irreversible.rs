@@ -20,6 +20,10 @@ use crate::journal::Phase;
 /// How long a `reset` may take to give up.
 const DEADLINE: Duration = Duration::from_secs(2);
 
+/// Why a file of sources is not undone outside a transaction.
+pub(super) const ONE_BY_ONE: &str = "what undoes it refuses a transaction, or asks for none, and files of sources are reset in \
+                                     transactions alone (write it without CONCURRENTLY)";
+
 /// Refuses a step that has no reset. `settings` are those with which it would be reset.
 pub(super) async fn refuse(
     engine: &Engine,
@@ -27,9 +31,20 @@ pub(super) async fn refuse(
     settings: &Arc<BTreeMap<String, String>>,
     stop: &Stop,
 ) -> Result<(), Failure> {
+    if let Some(failure) = &loaded.bars_reset {
+        let message = format!("{}; nothing was reset", failure.message);
+        return Err(Failure {
+            code: "refused".to_owned(),
+            message,
+            ..failure.clone()
+        });
+    }
     let why = match &loaded.program {
         // What it did the host has done, and can undo.
         Program::Transformation(_) => None,
+        Program::Sql(sql) if sql.is_undone_outside && engine.options.tenancy.is_some() => {
+            Some(format!("{ONE_BY_ONE}, so that"))
+        }
         Program::Sql(sql) => {
             let is_irreversible =
                 loaded.program.has(Phase::Migrate) && !loaded.program.has(Phase::Reset);
@@ -54,6 +69,15 @@ pub(super) async fn refuse(
         )
         .of(&loaded.step.label, Phase::Reset)),
     }
+}
+
+/// What is said of a step that was begun and is not done.
+pub(super) fn half_done(label: &str) -> String {
+    format!(
+        "{label} was begun and is not done: `migrate` runs it to its end, with `--allow-changed` after its file was corrected to \
+         what is left to do; `reset` undoes it, if it has a reset; or take its file away, and `wasmigrate repair --remove {label} \
+         --reason …` forgets it"
+    )
 }
 
 /// Why the `reset` of a component gives up by itself; none when it does not.

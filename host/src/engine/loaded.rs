@@ -22,6 +22,8 @@ pub(super) struct Loaded {
     pub(super) program: Program,
     /// Why it never runs to its end, as far as its text tells.
     pub(super) refusal: Option<Failure>,
+    /// Why it cannot be reset, as far as its text tells.
+    pub(super) bars_reset: Option<Failure>,
     /// Whether its `migrate` runs in a transaction.
     pub(super) transactional: bool,
     /// How many rows it said it will go through.
@@ -146,15 +148,19 @@ struct Loader<'l> {
 impl Loader<'_> {
     fn load(&self, file: &StepFile) -> Result<Loaded, Failure> {
         let label = file.label();
-        let mut refusal = None;
+        let (mut refusal, mut bars_reset) = (None, None);
         let loaded = match self.sandbox {
             Some(sandbox) if file.kind == StepKind::Wasm => {
                 self.load_component(sandbox, file, &label)
             }
             Some(sandbox) if file.kind.is_script() => self.load_script(sandbox, file, &label),
-            _ => self.load_sql(file, &mut refusal),
+            _ => self.load_sql(file, &mut refusal, &mut bars_reset),
         };
         let (program, digest) = loaded.map_err(|failure| failure.of(&label, Phase::Prepare))?;
+        let told = |refused: Refused| {
+            let phase = refused.phase;
+            refused.into_failure().of(&label, phase)
+        };
         Ok(Loaded {
             step: StepIdentity {
                 index: file.index,
@@ -165,10 +171,8 @@ impl Loader<'_> {
                 role: file.role,
             },
             program,
-            refusal: refusal.map(|refusal| {
-                let phase = refusal.phase;
-                refusal.into_failure().of(&label, phase)
-            }),
+            refusal: refusal.map(told),
+            bars_reset: bars_reset.map(told),
             transactional: true,
             rows: None,
             deferred: false,
@@ -179,11 +183,12 @@ impl Loader<'_> {
         &self,
         file: &StepFile,
         refusal: &mut Option<Refused>,
+        bars_reset: &mut Option<Refused>,
     ) -> Result<(Program, String), Failure> {
         let (bytes, digest) = self.read(file)?;
         let read = sql_step::read(self.database, self.options, file, &bytes)
             .map_err(|error| Failure::from_catalog(&error))?;
-        *refusal = read.refusal;
+        (*refusal, *bars_reset) = (read.refusal, read.bars_reset);
         if let Some(remark) = read.remark {
             let message = format!("{} {remark}", file.label());
             self.observer.notify(&Event::Warning { message });

@@ -210,7 +210,8 @@ async fn perform_sql(
     // What was told are bytes of the script; the journal keeps rows.
     transaction.meter.done = result.as_ref().ok().copied();
     let result = match (result, stop.reason()) {
-        (Err(error), reason) => Err(Failure::from_script(error, section.first_line, reason)),
+        (Err(error), reason) => Err(Failure::from_script(error, section.first_line, reason)
+            .in_file(section.file_name.as_deref())),
         (Ok(_), Some(reason)) => Err(Failure::from_sandbox(sandbox::Error::Stopped(reason))),
         (Ok(_), None) => Ok(()),
     };

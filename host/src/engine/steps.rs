@@ -156,9 +156,14 @@ fn describe_sql(
         (&sql.reset, "reset"),
     ] {
         if section.is_some() {
-            let place = match (phase, sql.transactional) {
-                ("migrate", false) => "outside a transaction",
-                _ => "inside the transaction that the host opens",
+            let is_outside = match phase {
+                "migrate" => !sql.transactional,
+                "reset" => sql.is_undone_outside,
+                _ => false,
+            };
+            let place = match is_outside {
+                true => "outside a transaction",
+                false => "inside the transaction that the host opens",
             };
             details
                 .abilities

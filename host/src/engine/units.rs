@@ -44,11 +44,12 @@ pub(super) enum Manner {
 }
 
 impl Manner {
-    pub(super) fn of(step: &Loaded) -> Self {
-        match (&step.program, step.transactional) {
+    pub(super) fn of(step: &Loaded, phase: Phase) -> Self {
+        match (&step.program, phase) {
             (Program::Transformation(_), _) => Self::Transformation,
-            (_, true) => Self::Transaction,
-            (_, false) => Self::Outside,
+            (Program::Sql(sql), Phase::Reset) if sql.is_undone_outside => Self::Outside,
+            (_, Phase::Migrate) if !step.transactional => Self::Outside,
+            _ => Self::Transaction,
         }
     }
 }
@@ -57,12 +58,7 @@ impl Manner {
 pub(super) fn units(phase: Phase, steps: &[Manner], capabilities: &Capabilities) -> Vec<Unit> {
     let rolls_back = capabilities.schema_changes == SchemaChanges::InTransaction;
     if phase != Phase::Migrate && rolls_back {
-        let all = Unit {
-            phase,
-            atomicity: Atomicity::All,
-            steps: 0..steps.len(),
-        };
-        return vec![all];
+        return together(phase, steps);
     }
     let atomicity = |manner: &Manner| match manner {
         Manner::Transformation if phase == Phase::Migrate => Atomicity::Chunk,
@@ -75,6 +71,33 @@ pub(super) fn units(phase: Phase, steps: &[Manner], capabilities: &Capabilities)
         steps: place..place + 1,
     });
     units.collect()
+}
+
+/// As much as can be in one transaction: all, but for what is undone outside of one.
+fn together(phase: Phase, steps: &[Manner]) -> Vec<Unit> {
+    let stands_alone = |manner: &Manner| phase == Phase::Reset && *manner == Manner::Outside;
+    let mut units = Vec::new();
+    let mut first = 0;
+    for chunk in steps.chunk_by(|one, next| !stands_alone(one) && !stands_alone(next)) {
+        let steps = first..first + chunk.len();
+        first = steps.end;
+        units.push(Unit {
+            phase,
+            atomicity: match chunk.iter().any(stands_alone) {
+                true => Atomicity::Statement,
+                false => Atomicity::All,
+            },
+            steps,
+        });
+    }
+    if units.is_empty() {
+        units.push(Unit {
+            phase,
+            atomicity: Atomicity::All,
+            steps: 0..0,
+        });
+    }
+    units
 }
 
 #[cfg(test)]
@@ -110,7 +133,9 @@ migrate Chunk 2..2
 migrate Statement 3..3
 migrate Step 4..4
 finalize All 1..4
-reset All 1..4
+reset All 1..2
+reset Statement 3..3
+reset All 4..4
 ";
 
     const COMMITS_IMPLICITLY: &str = "\

@@ -1,16 +1,18 @@
 //! Baselines, proven to come to the same as the steps that they stand for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::checks::told;
+use super::declarations::{Declarations, except};
 use super::report::{Check, Finding, Part, StepReport, skipped};
 use super::scratch::ScratchServer;
 use super::snapshot::{Words, counted, differences};
 use super::squash::run;
 use super::trial::{kind_name, snapshot};
 use super::{Error, Rehearsal, milliseconds};
-use crate::catalog::{Baseline, Catalog};
+use crate::catalog::{Baseline, Catalog, SquashedStep};
 use crate::database::{Database as _, Kind, Location};
 
 const WORDS: Words = Words {
@@ -46,7 +48,7 @@ impl Rehearsal {
             };
             part.tried += 1;
             part.findings
-                .extend(self.compare(server, baseline, begins)?);
+                .extend(self.compare(server, &catalog, baseline, begins)?);
             let included = catalog.fitting(std::iter::empty()).passed_over().len();
             proven = Some((baseline.clone(), included));
         }
@@ -64,7 +66,10 @@ impl Rehearsal {
         // One of another database was not tried, which is easily overlooked.
         let others = Kind::ALL.into_iter();
         for kind in others.filter(|kind| servers.iter().all(|server| server.kind() != *kind)) {
-            let catalog = Catalog::scan(&self.migrations, kind, &self.seeds())?;
+            // They may say that they are for one kind alone.
+            let Ok(catalog) = Catalog::scan(&self.migrations, kind, &self.seeds()) else {
+                continue;
+            };
             let baseline = catalog.baseline().filter(|baseline| {
                 self.is_target_of(kind) || !looked_at.contains(&baseline.file.file_name)
             });
@@ -91,9 +96,31 @@ impl Rehearsal {
         !url.is_empty() && location.is_ok_and(|location| kind_of(location) == kind)
     }
 
+    /// What is declared to differ from run to run, beside the baseline and beside the steps for which it stands.
+    fn volatile_up_to(
+        &self,
+        catalog: &Catalog,
+        baseline: &Baseline,
+    ) -> Result<BTreeSet<String>, Error> {
+        let steps = catalog.steps.range(..=baseline.file.index);
+        let steps = steps.map(|(_, step)| step.label());
+        let squashed = baseline.squashed.iter().map(SquashedStep::label);
+        let labels: BTreeSet<String> = steps
+            .chain(squashed)
+            .chain([baseline.file.label()])
+            .collect();
+        let mut volatile = BTreeSet::new();
+        for label in labels {
+            let declared = Declarations::read(&self.migrations, &label)?;
+            volatile.extend(declared.volatile().iter().cloned());
+        }
+        Ok(volatile)
+    }
+
     fn compare(
         &self,
         server: &Arc<ScratchServer>,
+        catalog: &Catalog,
         baseline: &Baseline,
         begins: Option<u64>,
     ) -> Result<Option<Finding>, Error> {
@@ -128,12 +155,14 @@ impl Rehearsal {
         }
         let expected = snapshot(&*by_steps.database())?;
         let found = snapshot(&*by_baseline.database())?;
-        let different = differences(&expected, &found, WORDS);
+        let mut different = differences(&expected, &found, WORDS);
+        except(&mut different, &self.volatile_up_to(catalog, baseline)?);
         match different.is_empty() {
             true => Ok(None),
             false => finding(
                 told(&different),
-                "let the baseline do all that the steps do, or make it anew with `wasmigrate squash`",
+                "let the baseline do all that the steps do, or make it anew with `wasmigrate squash`; what must hold a time or a \
+                 random value is named in `volatile` of the .test.toml of a step that it stands for",
             ),
         }
     }

@@ -283,6 +283,16 @@ impl Rehearsal {
         }
     }
 
+    /// The kind of database for which all steps are, where they are not for several.
+    pub fn only_kind(&self) -> Option<Kind> {
+        let has_steps = |kind: &Kind| {
+            Catalog::scan(&self.migrations, *kind, &self.seeds())
+                .is_ok_and(|catalog| !catalog.steps.is_empty() || !catalog.baselines.is_empty())
+        };
+        let mut kinds = Kind::ALL.into_iter().filter(has_steps);
+        kinds.next().filter(|_| kinds.next().is_none())
+    }
+
     /// Each step is tried by itself; where steps are in a baseline alone, those after it begin with that.
     fn first_baseline(&self) -> Option<u64> {
         let lacks_steps = |kind: Kind| {

@@ -39,13 +39,33 @@ impl Selection {
             Some(name) => {
                 let is_meant =
                     |(index, label): &&(u64, String)| label == name || name.parse() == Ok(*index);
-                let (index, _) = labels.iter().find(is_meant).ok_or_else(|| Error::NoStep {
-                    name: name.clone(),
-                    directory: rehearsal.migrations.clone(),
+                let (index, _) = labels.iter().find(is_meant).ok_or_else(|| {
+                    match elsewhere(rehearsal, servers, name) {
+                        Some(kind) => Error::Settings(format!(
+                            "the step {name} in `{}` is for {} alone: say `--on {}`",
+                            rehearsal.migrations.display(),
+                            kind.display_name(),
+                            kind.as_str()
+                        )),
+                        None => Error::NoStep {
+                            name: name.clone(),
+                            directory: rehearsal.migrations.clone(),
+                        },
+                    }
                 })?;
                 vec![*index]
             }
         };
+        if chosen.is_empty()
+            && let Some(kind) = rehearsal.only_kind()
+        {
+            return Err(Error::Settings(format!(
+                "the steps in `{}` are for {} alone: say `--on {}`",
+                rehearsal.migrations.display(),
+                kind.display_name(),
+                kind.as_str()
+            )));
+        }
         if chosen.is_empty() {
             return Err(Error::NoStep {
                 name: "NNNN_name.sql, .wasm, .js, .ts or .py".to_owned(),
@@ -58,6 +78,19 @@ impl Selection {
             chosen,
         })
     }
+}
+
+/// The kind of database that is not tried, and for which there is such a step.
+fn elsewhere(rehearsal: &Rehearsal, servers: &[Arc<ScratchServer>], name: &str) -> Option<Kind> {
+    let is_tried = |kind: &Kind| servers.iter().any(|server| server.kind() == *kind);
+    let mut others = Kind::ALL.into_iter().filter(|kind| !is_tried(kind));
+    others.find(|kind| {
+        let catalog = Catalog::scan(&rehearsal.migrations, *kind, &rehearsal.seeds());
+        catalog.is_ok_and(|catalog| {
+            let is_meant = |step: &StepFile| step.label() == name || name.parse() == Ok(step.index);
+            catalog.steps.values().any(is_meant)
+        })
+    })
 }
 
 /// `NNNN_name`.

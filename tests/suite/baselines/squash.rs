@@ -189,6 +189,30 @@ fn databases_that_were_left_behind_are_dropped_and_those_in_use_are_not() {
     assert_eq!(left.len(), 3, "{left:?}");
 }
 
+#[test]
+fn what_is_declared_to_differ_may_differ_from_the_baseline() {
+    let place = with_server(Place::new()).with_sql(
+        "0001_a.sql",
+        Place::in_sql_of(
+            "-- wasmigrate:migrate\nCREATE TABLE t (id INTEGER PRIMARY KEY, at TEXT);
+INSERT INTO t VALUES (1, strftime('%Y-%m-%d %H:%M:%f', 'now'));\n-- wasmigrate:reset\nDROP TABLE t;",
+            "-- wasmigrate:migrate\nCREATE TABLE t (id INTEGER PRIMARY KEY, at TIMESTAMPTZ DEFAULT now());
+INSERT INTO t VALUES (1);\n-- wasmigrate:reset\nDROP TABLE t;",
+        ),
+    );
+    place.run(&["squash", "--to", "1"]).ends_with(0);
+    place
+        .run(&["test", "--on", on()])
+        .ends_with(1)
+        .and_says("✗ same as steps")
+        .and_says("is named in `volatile` of the .test.toml of a step that it stands for");
+    place.write_step("0001_a.test.toml", b"volatile = [\"t.at\"]\n");
+    place
+        .run(&["test", "--on", on()])
+        .ends_with(0)
+        .and_says("✓ same as steps");
+}
+
 /// Where throw-away databases are made.
 pub(super) fn with_server(place: Place) -> Place {
     let place = place.with_variable("WASMIGRATE_TEST_CRASH_SECONDS", "1");

@@ -14,5 +14,6 @@ mod reading;
 mod replicated;
 mod role;
 mod search_path;
+mod undone_outside;
 mod values;
 mod whole_database;

@@ -336,3 +336,19 @@ fn names_and_texts_that_only_look_like_calls_are_none() {
             .and_says("not permitted: pg_read_file()");
     }
 }
+
+/// What sets everything back sets back how strings are read, too: the statement is refused, and not taken for half of a string.
+#[test]
+fn what_sets_all_settings_back_does_so_to_strings() {
+    for reset in ["RESET ALL", "DISCARD ALL"] {
+        let script = format!(
+            "SET standard_conforming_strings = off;\n{reset};\nCREATE TABLE t (a text);\nINSERT INTO t VALUES ('a\\');\n"
+        );
+        Place::new()
+            .with_sql("0001_a.sql", &script)
+            .run(&["migrate"])
+            .ends_with(2)
+            .and_says(reset)
+            .and_says("statement (line 2)");
+    }
+}

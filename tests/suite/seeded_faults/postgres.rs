@@ -2,6 +2,7 @@
 
 use super::{caught, clean, fixture, people, test, test_on};
 use crate::application;
+use crate::place::{Place, Said};
 
 const BOTH: &str = "sqlite,postgres";
 
@@ -176,4 +177,94 @@ ALTER TABLE ONLY public.city ADD CONSTRAINT city_pkey PRIMARY KEY (id);
     )
     .unwrap();
     clean(test(&place, &["2"]));
+}
+
+/// Whether a trigger fires is what the steps have made it, whatever order the rows are in.
+#[test]
+fn how_triggers_fire_is_kept_while_rows_are_stored_in_another_order() {
+    let place = Place::new()
+        .with_sql(
+            "0001_a.postgres.sql",
+            "-- wasmigrate:migrate
+CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER);
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE CONSTRAINT TRIGGER always AFTER INSERT ON t DEFERRABLE FOR EACH ROW EXECUTE FUNCTION f();
+CREATE TRIGGER never BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();
+CREATE TRIGGER replica BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();
+CREATE TRIGGER usual BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();
+ALTER TABLE t ENABLE ALWAYS TRIGGER always;
+ALTER TABLE t DISABLE TRIGGER never;
+ALTER TABLE t ENABLE REPLICA TRIGGER replica;
+INSERT INTO t VALUES (1, 1), (2, 2);
+-- wasmigrate:reset
+DROP TABLE t;
+DROP FUNCTION f;
+",
+        )
+        .with_sql(
+            "0002_b.postgres.sql",
+            "-- wasmigrate:migrate
+ALTER TABLE t ADD COLUMN c INTEGER;
+-- wasmigrate:reset
+ALTER TABLE t DROP COLUMN c;
+",
+        );
+    test_on(&place, "postgres", &["0002_b"]).ends_with(0);
+}
+
+/// Two long texts are told apart where they differ.
+#[test]
+fn a_difference_of_two_long_texts_is_shown() {
+    let place = Place::new().with_sql(
+        "0001_a.postgres.sql",
+        "-- wasmigrate:migrate
+CREATE TABLE t (id INTEGER PRIMARY KEY);
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER a_trigger_with_a_long_name BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();
+-- wasmigrate:reset
+DROP TABLE t;
+DROP FUNCTION f;
+",
+    );
+    let place = place.with_sql(
+        "0002_b.postgres.sql",
+        "-- wasmigrate:migrate
+ALTER TABLE t ENABLE ALWAYS TRIGGER a_trigger_with_a_long_name;
+-- wasmigrate:reset
+ALTER TABLE t DISABLE TRIGGER a_trigger_with_a_long_name;
+",
+    );
+    test_on(&place, "postgres", &["0002_b"])
+        .ends_with(1)
+        .and_says("is `…FUNCTION public.f() D` instead of `…FUNCTION public.f() O`");
+}
+
+/// Nobody has to say what the names of all files say.
+#[test]
+fn steps_for_one_database_alone_are_tried_there() {
+    let place = Place::new().with_sql(
+        "0001_a.postgres.sql",
+        "-- wasmigrate:migrate\nCREATE TABLE a (id INTEGER PRIMARY KEY);\n-- wasmigrate:reset\nDROP TABLE a;",
+    );
+    for arguments in [&["test"][..], &["test", "0001_a"]] {
+        place
+            .run(arguments)
+            .ends_with(2)
+            .and_says("there are steps for PostgreSQL alone: name a PostgreSQL server")
+            .and_says("--server postgres://USER@HOST/NAME");
+        let mut command = place.command(arguments);
+        command.env("WASMIGRATE_TEST_SERVER", crate::application::server_url());
+        Said::from(command.output().unwrap())
+            .ends_with(0)
+            .and_says("✓ reset undoes");
+    }
+    place
+        .run(&["test", "--on", "sqlite"])
+        .ends_with(2)
+        .and_says("are for PostgreSQL alone: say `--on postgres`");
+    place.write_step("0002_b.sql", b"SELECT 1;");
+    place
+        .run(&["test", "0001_a"])
+        .ends_with(2)
+        .and_says("the step 0001_a in `migrations` is for PostgreSQL alone: say `--on postgres`");
 }

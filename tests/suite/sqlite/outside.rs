@@ -48,6 +48,34 @@ fn a_file_of_vacuum_runs_outside_a_transaction_by_itself() {
 }
 
 #[test]
+fn what_undoes_with_vacuum_stops_nothing_but_a_reset_that_cannot_be() {
+    let place = filled()
+        .with_sql("1_a.up.sql", "VACUUM;")
+        .with_sql("1_a.down.sql", "-- no-transaction\nVACUUM;");
+    for command in ["plan", "status", "migrate", "reset"] {
+        place.run(&[command]).ends_with(0);
+    }
+    assert_eq!(place.texts("SELECT count(*) FROM wasmigrate_step"), ["0"]);
+    let place = filled()
+        .with_sql("1_c.up.sql", "CREATE TABLE c (d);")
+        .with_sql("1_c.down.sql", "DROP TABLE c;\nVACUUM;");
+    place
+        .run(&["plan"])
+        .ends_with(0)
+        .and_says("cannot be reset as it is: `1_c.down.sql`, line 2");
+    for command in ["status", "migrate"] {
+        place.run(&[command]).ends_with(0);
+    }
+    place
+        .run(&["reset"])
+        .ends_with(2)
+        .and_says("take VACUUM and pragmas of that kind out of it")
+        .and_says("nothing was reset");
+    assert!(place.has_table("c"));
+    place.run(&["finalize"]).ends_with(0);
+}
+
+#[test]
 fn what_fits_in_a_transaction_runs_in_one() {
     let place = Place::new().with_sql(
         "0001_a.sql",

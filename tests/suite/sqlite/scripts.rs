@@ -122,6 +122,78 @@ COMMIT;
         .and_says("statement (line 1)");
 }
 
+/// As the shell does, which checks nothing: the database had such rows. A file that does not ask for it is held to its keys.
+#[test]
+fn a_dump_may_hold_rows_without_their_parents() {
+    let rows = "CREATE TABLE a (id INTEGER PRIMARY KEY);
+CREATE TABLE b (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a);
+INSERT INTO b VALUES(1,7),(2,8);
+";
+    let dump = format!("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n{rows}COMMIT;\n");
+    let place = Place::new().with_sql("0001_base.sql", &dump).with_sql(
+        "0002_next.sql",
+        "UPDATE b SET id = 3 WHERE id = 2;\nUPDATE b SET id = 2 WHERE id = 3;",
+    );
+    place
+        .run(&["migrate"])
+        .ends_with(0)
+        .and_says("2 rows are left without the parent that a foreign key demands");
+    let expected = Place::new().with_data(&dump);
+    assert_eq!(place.content(), expected.content());
+    place.write_step("0003_more.sql", b"INSERT INTO b VALUES (9, 9);");
+    place
+        .run(&["migrate"])
+        .ends_with(1)
+        .and_says("the step leaves 1 row without the parent")
+        .and_says("a dump that begins with `PRAGMA foreign_keys=OFF; BEGIN TRANSACTION;` may leave such rows");
+    for text in [
+        rows,
+        &format!("PRAGMA foreign_keys=OFF;\n{rows}PRAGMA foreign_keys=ON;\n"),
+    ] {
+        Place::new()
+            .with_sql("0001_base.sql", text)
+            .run(&["migrate"])
+            .ends_with(1)
+            .and_says("the step leaves 2 rows without the parent");
+    }
+}
+
+/// None of it would run; nothing is made before that is known.
+#[test]
+fn what_is_for_a_shell_or_a_program_is_refused_before_anything_is_made() {
+    for (statement, words) in [
+        (
+            ".read other.sql",
+            "`.read` is a command of SQLite's shell, not SQL",
+        ),
+        (
+            ".mode csv\nSELECT 1;",
+            "`.mode` is a command of SQLite's shell",
+        ),
+        ("COPY a (b) FROM stdin;\n1\n\\.\n", "COPY is PostgreSQL's"),
+        ("\\i other.sql", "`\\i` is a command of psql"),
+        (
+            "INSERT INTO a VALUES (?1);",
+            "write the value in the place of `?1`",
+        ),
+        ("INSERT INTO a VALUES (:name);", "`:name`"),
+        ("INSERT INTO a VALUES (@name);", "`@name`"),
+        ("INSERT INTO a VALUES ($name);", "`$name`"),
+        ("INSERT INTO a VALUES (?);", "`?`"),
+    ] {
+        let place = Place::new().with_sql(
+            "0001_a.sql",
+            &format!("CREATE TABLE a (b);\nINSERT INTO a VALUES ('?1 :x .y'), (json('{{\"a\":1}}'));\n{statement}\n"),
+        );
+        place
+            .run(&["migrate"])
+            .ends_with(2)
+            .and_says(words)
+            .and_says("line 3");
+        assert!(place.is_untouched(), "{statement}");
+    }
+}
+
 #[test]
 fn mathematical_functions_are_there_as_in_every_distribution() {
     let place = Place::new().with_sql(

@@ -245,7 +245,10 @@ impl<'s> Splitter<'s> {
                 setting(rest)
             }
             [set, rest @ ..] if set.is("SET") => setting(rest),
-            [reset, name] if reset.is("RESET") && is_strings(name) => Some("default".to_owned()),
+            [reset, name] if reset.is("RESET") && (is_strings(name) || name.is("ALL")) => {
+                Some("default".to_owned())
+            }
+            [discard, all] if discard.is("DISCARD") && all.is("ALL") => Some("default".to_owned()),
             [select, rest @ ..] if select.is("SELECT") => set_by_call(rest),
             _ => None,
         };
@@ -436,22 +439,21 @@ mod tests {
 
     #[test]
     fn strings_are_read_as_the_script_has_set() {
-        for set in [
-            "SET standard_conforming_strings = off",
-            "SET SESSION standard_conforming_strings TO 'off'",
-            "SELECT pg_catalog.set_config('standard_conforming_strings', 'off', false)",
+        let on = "RESET standard_conforming_strings";
+        for (set, back) in [
+            ("SET standard_conforming_strings = off", on),
+            (
+                "SET SESSION standard_conforming_strings TO 'off'",
+                "reset all",
+            ),
+            (
+                "SELECT pg_catalog.set_config('standard_conforming_strings', 'off', false)",
+                "DISCARD ALL",
+            ),
         ] {
-            let script = format!(r"{set}; X 'a\';b'; RESET standard_conforming_strings; Y 'a\'; Z");
-            assert_eq!(
-                statements(&script)[1..],
-                [
-                    r"X 'a\';b'",
-                    "RESET standard_conforming_strings",
-                    r"Y 'a\'",
-                    "Z"
-                ],
-                "{set}"
-            );
+            let script = format!(r"{set}; X 'a\';b'; {back}; Y 'a\'; Z");
+            let expected = [r"X 'a\';b'", back, r"Y 'a\'", "Z"];
+            assert_eq!(statements(&script)[1..], expected, "{set}");
         }
     }
 

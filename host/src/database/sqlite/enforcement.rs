@@ -63,6 +63,18 @@ pub(super) fn switches(
     places
 }
 
+/// Whether a script begins as a dump of SQLite's own shell does, with the switch and a BEGIN, and never enforces foreign keys: it may leave rows without their
+/// parents, as the database had them.
+pub(super) fn may_orphan(pieces: &[Piece]) -> bool {
+    let [first, begin, rest @ ..] = pieces else {
+        return false;
+    };
+    let is_on = |piece: &Piece| switch(&piece.words()) == Some(Switch::Enforce(true));
+    switch(&first.words()) == Some(Switch::Enforce(false))
+        && begin.words().first() == Some(&"begin")
+        && !rest.iter().any(is_on)
+}
+
 impl OpenFile {
     /// Does what a statement asks for that `switches` has found.
     pub(super) fn switch(&mut self, switch: Switch) -> Result<()> {

@@ -24,6 +24,10 @@ type Violation = (String, Option<i64>, String);
 #[derive(Debug, Default)]
 pub(super) struct ForeignKeys {
     known: Option<Known>,
+    /// Whether the next violations may stay.
+    tolerates: bool,
+    /// Those of this transaction that may.
+    tolerated: BTreeMap<Violation, u64>,
 }
 
 #[derive(Debug)]
@@ -39,16 +43,17 @@ struct Known {
 
 impl ForeignKeys {
     /// Finds the violations in `connection`, with its open transaction, that the state `before` it does not have. Looks
-    /// only at tables that what was touched can have broken.
+    /// only at tables that what was touched can have broken. Returns how many may stay.
     pub(super) fn check(
         &mut self,
         connection: &Connection,
         before: impl FnOnce() -> rusqlite::Result<Connection>,
         touched: &Touched,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         let translate = super::errors::translate;
+        let tolerates = std::mem::take(&mut self.tolerates);
         if touched.tables.is_empty() && !touched.shape {
-            return Ok(());
+            return Ok(0);
         }
         let tables = self
             .tables_to_check(connection, touched)
@@ -58,7 +63,7 @@ impl ForeignKeys {
             count_violations(connection, table, &mut now).map_err(translate)?;
         }
         if now.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         // Rare: there are violations. Those that the database had before the transaction are not the step's.
         let before = before().map_err(translate)?;
@@ -66,15 +71,34 @@ impl ForeignKeys {
         for table in &tables {
             count_violations(&before, table, &mut known).map_err(translate)?;
         }
+        let is_known = |violation: &Violation, count: &u64| {
+            let before = [known.get(violation), self.tolerated.get(violation)];
+            before.into_iter().flatten().any(|before| before >= count)
+        };
         let new: Vec<&Violation> = now
             .iter()
-            .filter(|(violation, count)| known.get(*violation).is_none_or(|before| before < *count))
+            .filter(|(violation, count)| !is_known(violation, count))
             .map(|(violation, _)| violation)
             .collect();
+        let count = new.len();
         match new.first() {
-            None => Ok(()),
-            Some(first) => Err(violated(&first.0, &new)),
+            Some(first) if !tolerates => Err(violated(&first.0, &new)),
+            _ => {
+                self.tolerated = now;
+                Ok(count)
+            }
         }
+    }
+
+    /// Lets the script that runs next leave violations, in this transaction.
+    pub(super) fn tolerate(&mut self) {
+        self.tolerates = true;
+    }
+
+    /// A transaction begins, in which nothing is tolerated yet.
+    pub(super) fn begin(&mut self) {
+        self.tolerates = false;
+        self.tolerated.clear();
     }
 
     /// Forgets what is known: the transaction that it was learned in was rolled back.
@@ -198,8 +222,8 @@ fn violated(table: &str, violations: &[&Violation]) -> Error {
         code: "SQLITE_CONSTRAINT_FOREIGNKEY".to_owned(),
         table: Some(table.to_owned()),
         hint: Some(
-            "foreign keys do not cascade while a step runs, unless its file says `PRAGMA foreign_keys = ON` first: delete or change the \
-             child rows in the step"
+            "delete or change the child rows in the step: foreign keys do not cascade while it runs, unless its file says `PRAGMA \
+             foreign_keys = ON` first; a dump that begins with `PRAGMA foreign_keys=OFF; BEGIN TRANSACTION;` may leave such rows"
                 .to_owned(),
         ),
         ..Error::new(

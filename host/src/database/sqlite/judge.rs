@@ -1,6 +1,6 @@
 //! What is known of a script before any of it runs: what never ends, and what is never permitted.
 
-use super::super::{Error, Result, ScriptError, TransactionNeed};
+use super::super::{Error, ErrorKind, Result, ScriptError, TransactionNeed};
 use super::reading::{self, Piece};
 use super::{effect, guard, pragma};
 
@@ -42,10 +42,40 @@ pub(super) fn judge(
         if is_passed_over || may_end_a_body {
             continue;
         }
+        if let Some(why) = of_a_shell(script, piece) {
+            let error = Error::new(ErrorKind::Syntax, why);
+            return Err(ScriptError::at(script, piece.at.clone(), error));
+        }
         admit(piece, is_transactional)
             .map_err(|error| ScriptError::at(script, piece.at.clone(), error))?;
     }
     Ok(())
+}
+
+/// Why a statement is none of SQLite's, but of a shell or of a program that gives it values.
+fn of_a_shell(script: &str, piece: &Piece) -> Option<String> {
+    let text = script.get(piece.at.clone()).unwrap_or_default();
+    let command = || text.split_whitespace().next().unwrap_or_default();
+    match piece.words().as_slice() {
+        [".", ..] => Some(format!(
+            "`{}` is a command of SQLite's shell, not SQL: take it out, or say the same in SQL",
+            command()
+        )),
+        ["\\", ..] => Some(format!(
+            "`{}` is a command of psql, not SQL: take it out, or say the same in SQL",
+            command()
+        )),
+        ["copy", ..] => Some(
+            "COPY is PostgreSQL's: SQLite has no such statement; write the rows with INSERT"
+                .to_owned(),
+        ),
+        _ => piece.parameter.clone().map(|at| {
+            format!(
+                "a statement of a script takes no parameters: write the value in the place of `{}`",
+                script.get(at).unwrap_or_default()
+            )
+        }),
+    }
 }
 
 fn admit(piece: &Piece, is_transactional: bool) -> Result<()> {

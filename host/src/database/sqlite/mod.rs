@@ -121,6 +121,7 @@ impl Sqlite {
         limits: SessionLimits,
     ) -> std::result::Result<Self, String> {
         let parts = url::parse(rest, &|path| path.exists())?;
+        super::controls::refuse_controls(&parts.path.to_string_lossy())?;
         let mode = match (parts.mode, create) {
             (FileMode::Unsaid, true) => FileMode::OrNew,
             (mode, _) => mode,

@@ -148,6 +148,7 @@ impl OpenFile {
             self.reconnect()?;
         }
         self.touched = Touched::default();
+        self.foreign_keys.begin();
         self.is_verified = false;
         self.is_outside = false;
         self.guard.act_for(Authority::Host);

@@ -16,6 +16,8 @@ pub(super) struct Piece {
     pub(super) at: Range<usize>,
     /// Its first words, in lower case and without quotes.
     pub(super) words: Vec<String>,
+    /// The first place that asks for a value from outside.
+    pub(super) parameter: Option<Range<usize>>,
 }
 
 impl Piece {
@@ -47,10 +49,19 @@ pub(super) fn split(script: &str) -> Result<Vec<Piece>, ScriptError> {
                 text: begun..script.len(),
                 at: at.clone(),
                 words: Vec::new(),
+                parameter: None,
             });
             piece.at.end = at.end;
             if piece.words.len() < WORDS_THAT_TELL {
                 piece.words.push(plain(word));
+            }
+            if piece.parameter.is_none() && begins_parameter(script, &at) {
+                let after = script.get(at.end..).unwrap_or_default().bytes();
+                let length = match word {
+                    "?" | ":" | "@" => after.take_while(is_in_word).count(),
+                    _ => 0,
+                };
+                piece.parameter = Some(at.start..at.end + length);
             }
         }
         let is_end = word == ";"
@@ -79,6 +90,20 @@ pub(super) fn split(script: &str) -> Result<Vec<Piece>, ScriptError> {
     }
     pieces.extend(found);
     Ok(pieces)
+}
+
+/// Whether a word begins what stands for a value from outside: `?`, `?1`, `:name`, `@name`, `$name`.
+fn begins_parameter(script: &str, at: &Range<usize>) -> bool {
+    let is_named = || {
+        let before = script.as_bytes().get(..at.start).unwrap_or_default();
+        let after = script.as_bytes().get(at.end);
+        before.last() != Some(&b':') && after.is_some_and(is_in_word)
+    };
+    match script.get(at.clone()).unwrap_or_default() {
+        "?" => true,
+        ":" | "@" => is_named(),
+        word => word.len() > 1 && word.starts_with('$'),
+    }
 }
 
 fn makes_a_trigger(words: &[&str]) -> bool {

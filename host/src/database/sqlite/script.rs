@@ -11,7 +11,7 @@ use super::super::{Access, Authority, Error, ScriptError};
 use super::open_file::OpenFile;
 use super::reading::{self, Piece};
 use super::{effect, enforcement, pragma, retry_busy};
-use crate::output::Level;
+use crate::output::{Level, counted};
 
 /// What SQLite says of a statement that does not end where it was taken to.
 const INCOMPLETE: &str = "incomplete input";
@@ -36,7 +36,11 @@ impl OpenFile {
         script: &str,
         progress: &mut dyn FnMut(usize),
     ) -> Result<u64, ScriptError> {
-        let pieces = self.without_what_is(reading::split(script)?);
+        let pieces = reading::split(script)?;
+        if !self.is_outside && enforcement::may_orphan(&pieces) {
+            self.foreign_keys.tolerate();
+        }
+        let pieces = self.without_what_is(pieces);
         let result = match self.is_outside {
             true => self.run_outside(script, &pieces, progress),
             false => self.run_pieces(script, &pieces, progress),
@@ -241,6 +245,20 @@ impl OpenFile {
             }
         }
         left
+    }
+}
+
+impl OpenFile {
+    /// Says how many rows a script has left without their parents.
+    pub(super) fn tell_orphans(&self, count: usize) {
+        if let Some(listener) = self.listener.as_ref().filter(|_| count > 0) {
+            let said = format!(
+                "{} left without the parent that a foreign key demands, as in the database of which the file is a \
+                 dump: `PRAGMA foreign_key_check` lists them",
+                counted(count, "row is", "rows are")
+            );
+            listener.hear(Level::Warning, &said);
+        }
     }
 }
 

@@ -121,9 +121,10 @@ impl Transactions for SqliteSession {
         let stop = inner.stop.clone();
         let before = || super::connect(&database.path, Access::Read, &stop, &database.limits);
         let (connection, touched) = (&inner.connection, &inner.touched);
-        reserved::check(connection, before, touched)
+        let left = reserved::check(connection, before, touched)
             .and_then(|()| inner.foreign_keys.check(connection, before, touched))
             .map_err(|error| disk::explain(&inner.database.path, error))?;
+        inner.tell_orphans(left);
         inner.is_verified = true;
         Ok(())
     }

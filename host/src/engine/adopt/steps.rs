@@ -3,6 +3,7 @@
 use super::record::Record;
 use crate::catalog::{Applied, AppliedStanding, Catalog, StepFile, step_label};
 use crate::database::{self, Session};
+use crate::engine::irreversible::half_done;
 use crate::engine::{Engine, RunError, overview};
 use crate::journal::{self, Snapshot, StepRecord, StepState};
 
@@ -20,6 +21,11 @@ pub(super) fn missing<'c>(
         .values()
         .find(|step| step.state != StepState::Finalized);
     if let Some(step) = begun {
+        if step.state == StepState::Started && catalog.steps.contains_key(&step.index) {
+            return Err(RunError::Refused(half_done(&step_label(
+                step.index, &step.name,
+            ))));
+        }
         // Without it neither is possible, and a baseline may be there in its stead.
         let way = match catalog.steps.contains_key(&step.index) {
             true => "",

@@ -33,12 +33,15 @@ pub(super) async fn differences(
             Some(file) => {
                 let now = digests.of(file).map_err(RunError::files)?;
                 let normal = digests.normal(file).map_err(RunError::files)?;
+                let is_settled = digests
+                    .is_settled(file, &record.digest)
+                    .map_err(RunError::files)?;
                 let is_same = digests
                     .is_same(file, &record.digest)
                     .map_err(RunError::files)?;
                 match is_same {
                     false => (Differs::Changed, Some(now)),
-                    true if record.digest == now || record.digest == normal => continue,
+                    true if is_settled => continue,
                     true => (Differs::LineEnds, Some(normal)),
                 }
             }

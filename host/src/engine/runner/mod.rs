@@ -17,6 +17,7 @@ mod end;
 mod migrate;
 pub(super) mod outside;
 mod prepare;
+mod reset_outside;
 mod together;
 mod transforming;
 
@@ -161,7 +162,7 @@ impl<'e> Run<'e> {
 
     /// What commits as one in a phase of these steps.
     fn units(&self, phase: Phase, steps: &[Loaded]) -> Vec<Unit> {
-        let manners: Vec<Manner> = steps.iter().map(Manner::of).collect();
+        let manners: Vec<Manner> = steps.iter().map(|step| Manner::of(step, phase)).collect();
         units(phase, &manners, &self.engine.database.capabilities())
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::{Interruption, Loaded, Run, cancelled};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
-use crate::engine::program::Program;
+use crate::engine::program::{Program, section};
 use crate::engine::transaction::{Ran, StepTransaction};
 use crate::journal::{self, Lease, Phase};
 
@@ -60,8 +60,8 @@ impl Run<'_> {
         result
     }
 
-    /// Runs the step's statements, and looks at what they left. `known` are the indexes that were invalid before.
-    async fn perform_outside(
+    /// Runs the statements of one phase of the step, and looks at what they left. `known` are the indexes that were invalid before.
+    pub(super) async fn perform_outside(
         &self,
         loaded: &Loaded,
         mut transaction: StepTransaction,
@@ -102,7 +102,7 @@ impl Run<'_> {
         };
         let left: Vec<&str> = invalid
             .iter()
-            .filter(|index| !known.contains(*index) && may_be_of(loaded, index))
+            .filter(|index| !known.contains(*index) && may_be_of(loaded, transaction.phase, index))
             .map(String::as_str)
             .collect();
         if !left.is_empty() {
@@ -149,13 +149,12 @@ pub(in crate::engine) fn tampered_outside() -> Failure {
 }
 
 /// Whether an index may be one that the step makes: a component's text does not tell.
-pub(in crate::engine) fn may_be_of(loaded: &Loaded, index: &str) -> bool {
+pub(in crate::engine) fn may_be_of(loaded: &Loaded, phase: Phase, index: &str) -> bool {
     let name = index.rsplit('.').next().unwrap_or(index);
     match &loaded.program {
-        Program::Sql(sql) => sql
-            .migrate
-            .as_ref()
-            .is_some_and(|section| section.text.contains(name.trim_matches('"'))),
+        Program::Sql(sql) => {
+            section(sql, phase).is_some_and(|section| section.text.contains(name.trim_matches('"')))
+        }
         Program::Component(_) | Program::Transformation(_) => true,
     }
 }

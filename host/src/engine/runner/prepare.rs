@@ -76,7 +76,7 @@ impl Run<'_> {
             {
                 let standing = overview::standing(&self.snapshot, record);
                 let now = step.step.digest.clone();
-                let changed = standing.changed(&file.file_name, &record.digest, now);
+                let changed = standing.changed(file, &record.digest, now);
                 return Err(Interruption::Refused(Failure::from_catalog(&changed)));
             }
         }

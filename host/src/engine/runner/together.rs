@@ -1,19 +1,20 @@
-//! The finalize of all steps, and the reset of all: one transaction each.
+//! The finalize of all steps, and the reset of all: one transaction each, but for steps that are reset outside of one.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Atomicity, Interruption, Loaded, Run, cancelled, outcome_of};
-use crate::database::{Durability, Session};
+use crate::database::{Durability, SchemaChanges, Session};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::gate;
-use crate::engine::irreversible;
+use crate::engine::irreversible::{self, half_done};
 use crate::engine::program::Program;
 use crate::engine::step_output::RunContext;
 use crate::engine::uncommitted::Uncommitted;
-use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome, Phase, StepState};
+use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome, Phase, StepRecord, StepState};
 
 impl Run<'_> {
     /// Finalizes the steps that are migrated and planned for it, in one transaction.
@@ -49,7 +50,7 @@ impl Run<'_> {
             })
     }
 
-    /// Resets the planned steps, none of which is finalized, the newest first, in one transaction.
+    /// Resets the planned steps, none of which is finalized, the newest first, in one transaction, but for those that refuse one.
     pub(super) async fn reset(&mut self) -> Result<(), Interruption> {
         let order: HashMap<u64, usize> = self.plan.reset.iter().copied().zip(0..).collect();
         self.load_the_rest(|record| order.contains_key(&record.index))?;
@@ -58,7 +59,16 @@ impl Run<'_> {
         for step in &self.loaded {
             let settings = &self.context.settings;
             let refused = irreversible::refuse(self.engine, step, settings, &self.stop).await;
-            refused.map_err(Interruption::Refused)?;
+            refused.map_err(|failure| {
+                let is_begun = |record: &StepRecord| record.state == StepState::Started;
+                Interruption::Refused(match self.record_of(step).is_some_and(is_begun) {
+                    true => Failure {
+                        message: format!("{}; {}", failure.message, half_done(&step.step.label)),
+                        ..failure
+                    },
+                    false => failure,
+                })
+            })?;
         }
         self.each_unit(Phase::Reset).await
     }
@@ -67,7 +77,10 @@ impl Run<'_> {
     async fn each_unit(&mut self, phase: Phase) -> Result<(), Interruption> {
         for unit in self.units(phase, &self.loaded) {
             match unit.atomicity {
-                Atomicity::All => self.all_at_once(phase).await?,
+                Atomicity::All => self.all_at_once(phase, unit.steps).await?,
+                Atomicity::Statement if phase == Phase::Reset && self.rolls_back() => {
+                    self.reset_outside(unit.steps.start).await?;
+                }
                 // On a database that commits changes of the schema at once; there is none yet.
                 Atomicity::Step | Atomicity::Statement | Atomicity::Chunk => {
                     return Err(Interruption::Refused(Failure::new(
@@ -81,24 +94,32 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Runs one phase of all loaded steps in one transaction, with as many tries as it is worth.
-    async fn all_at_once(&mut self, phase: Phase) -> Result<(), Interruption> {
-        let concerned = self.left(phase);
+    /// Whether changes of the schema are a part of transactions.
+    fn rolls_back(&self) -> bool {
+        let capabilities = self.engine.database.capabilities();
+        capabilities.schema_changes == SchemaChanges::InTransaction
+    }
+
+    /// Runs one phase of these of the loaded steps in one transaction, with as many tries as it is worth.
+    async fn all_at_once(&mut self, phase: Phase, steps: Range<usize>) -> Result<(), Interruption> {
+        let concerned = self.left_of(phase, &self.loaded, &steps);
         let first = Instant::now();
         self.with_retries(None, async |run, attempt| {
             // The connection may have been lost after the commit.
-            if attempt > 1 && run.left(phase).is_empty() {
+            if attempt > 1 && run.left_of(phase, &run.loaded, &steps).is_empty() {
                 let observer = Arc::clone(&run.context.observer);
                 let mut done = Uncommitted::default();
-                for loaded in run.concerned(&run.loaded, phase) {
+                let tried = run.loaded.get(steps.clone()).unwrap_or_default();
+                for loaded in run.concerned(tried, phase) {
                     done.ran(&*observer, loaded.step.label.clone(), phase, first);
                 }
                 done.committed(&*observer);
                 return Ok(());
             }
-            run.try_all_at_once(phase, attempt).await
+            run.try_all_at_once(phase, &steps, attempt).await
         })
         .await?;
+        self.plan.repeat.clear();
         let state = (phase == Phase::Finalize).then_some(StepState::Finalized);
         for index in concerned {
             self.committed_steps.note(index, state);
@@ -118,7 +139,22 @@ impl Run<'_> {
         left.map(|step| step.index).collect()
     }
 
-    async fn try_all_at_once(&mut self, phase: Phase, attempt: u32) -> Result<(), Interruption> {
+    /// Those of them that one transaction is for. What is finalized may have no file any more.
+    fn left_of(&self, phase: Phase, loaded: &[Loaded], steps: &Range<usize>) -> Vec<u64> {
+        let mut left = self.left(phase);
+        if phase == Phase::Reset {
+            let steps = loaded.get(steps.clone()).unwrap_or_default();
+            left.retain(|index| steps.iter().any(|step| step.step.index == *index));
+        }
+        left
+    }
+
+    async fn try_all_at_once(
+        &mut self,
+        phase: Phase,
+        of: &Range<usize>,
+        attempt: u32,
+    ) -> Result<(), Interruption> {
         if phase == Phase::Finalize {
             self.before_cut_overs().await?;
         }
@@ -128,7 +164,7 @@ impl Run<'_> {
             .await
             .map_err(|error| Interruption::Failed(Failure::from_database(error)))?;
         let steps = std::mem::take(&mut self.loaded);
-        let result = self.run_all(&steps, phase, attempt).await;
+        let result = self.run_all(&steps, of, phase, attempt).await;
         self.loaded = steps;
         result
     }
@@ -147,12 +183,15 @@ impl Run<'_> {
     async fn run_all(
         &mut self,
         steps: &[Loaded],
+        of: &Range<usize>,
         phase: Phase,
         attempt: u32,
     ) -> Result<(), Interruption> {
         let observer = Arc::clone(&self.context.observer);
         let mut ran = Uncommitted::default();
-        let result = self.run_and_commit(steps, phase, attempt, &mut ran).await;
+        let result = self
+            .run_and_commit(steps, of, phase, attempt, &mut ran)
+            .await;
         match &result {
             Ok(()) => ran.committed(&*observer),
             Err(interruption) if interruption.is_disconnected() => {
@@ -168,11 +207,12 @@ impl Run<'_> {
     async fn run_and_commit(
         &mut self,
         steps: &[Loaded],
+        of: &Range<usize>,
         phase: Phase,
         attempt: u32,
         ran: &mut Uncommitted,
     ) -> Result<(), Interruption> {
-        let concerned = self.concerned(steps, phase);
+        let concerned = self.concerned(steps.get(of.clone()).unwrap_or_default(), phase);
         self.lock_transformed(&concerned, phase, attempt).await?;
         // Written when all steps are done: whatever the transaction did to the journal before then, a step did.
         let mut attempts = Vec::new();
@@ -221,7 +261,7 @@ impl Run<'_> {
             ran.ran(&*self.context.observer, label.clone(), phase, began);
         }
         ran.begin_commit();
-        let left = self.left(phase);
+        let left = self.left_of(phase, steps, of);
         let all = AllAtOnce {
             phase,
             steps: &left,

@@ -141,6 +141,7 @@ impl<'b> Batch<'b> {
         let turn = self.turns.get(place);
         let first_line = turn.map_or(1, |turn| turn.section.first_line);
         let failure = Failure::from_script(error, first_line, tenancy.stop.reason());
+        let failure = failure.in_file(turn.and_then(|turn| turn.section.file_name.as_deref()));
         self.of(tenancy, turn, failure)
     }
 

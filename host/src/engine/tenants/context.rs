@@ -290,6 +290,7 @@ impl<'c> TenancyContext<'c> {
         let section = Some(Section {
             text: text.into_owned(),
             first_line: section.first_line,
+            file_name: section.file_name.clone(),
         });
         let mut rendered = SqlStep {
             summary: String::new(),
@@ -300,6 +301,7 @@ impl<'c> TenancyContext<'c> {
             finalize: None,
             reset: None,
             reset_is_empty: false,
+            is_undone_outside: false,
         };
         match phase {
             Phase::Finalize => rendered.finalize = section,

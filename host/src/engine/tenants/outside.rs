@@ -168,7 +168,7 @@ impl Worker<'_> {
         let loaded = tenancy.loaded.get(&task.file);
         let mut invalid = session.invalid_indexes().await?;
         invalid.retain(|index| {
-            is_here(index) && loaded.is_some_and(|loaded| may_be_of(loaded, index))
+            is_here(index) && loaded.is_some_and(|loaded| may_be_of(loaded, Phase::Migrate, index))
         });
         Ok(invalid.into_iter().collect())
     }

@@ -65,7 +65,8 @@ pub(in crate::engine) async fn differences(
         let is_same = !file.has_changed();
         let now = digests.of(&step).map_err(RunError::files)?;
         let normal = digests.normal(&step).map_err(RunError::files)?;
-        if *applied == now || (is_same && *applied == normal) {
+        let is_settled = digests.is_settled(&step, applied);
+        if *applied == now || (is_same && is_settled.map_err(RunError::files)?) {
             continue;
         }
         differences.push(FileDifference {

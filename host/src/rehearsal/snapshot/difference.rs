@@ -1,5 +1,6 @@
 //! What differs between two contents, in words.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::database::{Content, Object, Row, Table, Value};
@@ -137,11 +138,14 @@ fn told(
     let text = match (before, now) {
         (None, _) => format!("{what} {}", words.extra),
         (_, None) => format!("{what} {}", words.missing),
-        (Some(before), Some(now)) => format!(
-            "{what} is `{}` instead of `{}`",
-            shortened(now),
-            shortened(before)
-        ),
+        (Some(before), Some(now)) => {
+            let (before, now) = apart(before, now);
+            format!(
+                "{what} is `{}` instead of `{}`",
+                shortened(&now),
+                shortened(&before)
+            )
+        }
     };
     Difference {
         subject: match kind.as_str() {
@@ -339,6 +343,21 @@ pub(in crate::rehearsal) fn shown(value: &Value) -> String {
         Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
         Value::Text(text) | Value::Other { text, .. } => format!("'{}'", shortened(text)),
     }
+}
+
+/// Two texts that differ, from shortly before the place where they do.
+fn apart<'t>(before: &'t str, now: &'t str) -> (Cow<'t, str>, Cow<'t, str>) {
+    let pairs = before.char_indices().zip(now.chars());
+    let mut places = pairs.map(|((place, one), other)| (place, one != other));
+    let differs = places.find_map(|(place, differs)| differs.then_some(place));
+    let place = differs.unwrap_or(before.len().min(now.len()));
+    let from = before.floor_char_boundary(place.saturating_sub(VALUE_BYTES / 3));
+    let is_long = before.len().max(now.len()) > VALUE_BYTES;
+    let part = |text: &'t str| match text.get(from..) {
+        Some(part) if is_long && from > 0 => Cow::Owned(format!("…{part}")),
+        _ => Cow::Borrowed(text),
+    };
+    (part(before), part(now))
 }
 
 fn shortened(text: &str) -> String {
