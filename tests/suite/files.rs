@@ -407,7 +407,7 @@ DROP TABLE c;
         .and_says("it is a link to a place outside of");
     symlink(&outside, place.step("lib")).unwrap();
     place
-        .run(&["new", "--js", "script"])
+        .run(&["new", "--lang", "js", "script"])
         .ends_with(2)
         .and_says("it is a link to a place outside of");
     symlink(&outside, place.path().join(".github")).unwrap();

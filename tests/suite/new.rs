@@ -195,7 +195,7 @@ fn where_there_is_no_room_nothing_is_left() {
         (plain, &["new", "b"][..]),
         (pair, &["new", "b", "--reset"]),
         (directory, &["new", "b"]),
-        (Place::new(), &["new", "b", "--py"]),
+        (Place::new(), &["new", "b", "--lang", "py"]),
     ] {
         let there = || walk(&place.path().join("migrations"));
         let before = there();
