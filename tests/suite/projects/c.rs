@@ -1,6 +1,6 @@
 //! C, by a clang with libc for WebAssembly.
 
-use super::{examples_do_the_same, place, sdk, templates_are_steps};
+use super::{examples_do_the_same, place, templates_are_steps};
 
 #[test]
 fn templates_in_c_are_steps() {
@@ -9,7 +9,7 @@ fn templates_in_c_are_steps() {
 
 #[test]
 fn examples_in_c_do_what_those_in_rust_do() {
-    examples_do_the_same("c", &sdk("c").join("examples"));
+    examples_do_the_same("c");
 }
 
 /// What fails in a step is told in its words and the database's.

@@ -5,7 +5,9 @@
 
 mod c;
 mod either;
+mod python;
 mod rust;
+mod scripts;
 mod zig;
 
 use std::path::{Path, PathBuf};
@@ -33,31 +35,48 @@ const CUSTOMERS: &str = "-- wasmigrate:migrate
     -- wasmigrate:reset
     DROP TABLE customer;";
 
-/// What `new` begins in a language is built, passes `test`, and runs: a step, and a transformation.
+/// What `new` begins in a compiled language is built, passes `test`, and runs: a step, and a transformation.
 fn templates_are_steps(language: &str, prepare: impl Fn(&Place)) {
     let place = place().with_sql("0001_customers.sql", CUSTOMERS);
     prepare(&place);
+    begin_both(&place, language);
     place
-        .run(&["new", "Add greetings", "--lang", language, "--reset"])
+        .run(&["build"])
         .ends_with(0)
-        .and_says("0002_add_greetings/");
-    place
-        .run(&["new", "split names", "--lang", language, "--transform"])
-        .ends_with(0)
-        .and_says("0003_split_names/");
-    let said = place.run(&["build"]).ends_with(0);
-    let built = said.and_says("built migrations/0002_add_greetings.wasm");
-    built.and_says("built migrations/0003_split_names.wasm");
+        .and_says("built migrations/0002_add_greetings.wasm")
+        .and_says("built migrations/0003_split_names.wasm");
     let said = place
         .run(&["build", "3"])
         .ends_with(0)
         .and_says("unchanged");
     assert!(!said.stdout.contains("0002"), "{said:#?}");
+    both_run(&place);
+}
+
+/// The same of a scripting language, where there is nothing to build.
+fn templates_are_scripts(place: Place, language: &str) {
+    let place = place.with_sql("0001_customers.sql", CUSTOMERS);
+    begin_both(&place, language);
+    both_run(&place);
+}
+
+fn begin_both(place: &Place, language: &str) {
+    place
+        .run(&["new", "Add greetings", "--lang", language, "--reset"])
+        .ends_with(0)
+        .and_says("0002_add_greetings");
+    place
+        .run(&["new", "split names", "--lang", language, "--transform"])
+        .ends_with(0)
+        .and_says("0003_split_names");
+}
+
+fn both_run(place: &Place) {
     place.run(&["test"]).ends_with(0);
     place
         .run(&["migrate"])
         .ends_with(0)
-        .and_says("nothing to do yet, 1 time");
+        .and_says("nothing to do yet");
     assert_eq!(
         place.texts("SELECT family_name FROM customer ORDER BY id"),
         ["Lovelace", "Kielan-Jaworowska", "Plato", ""]
@@ -80,23 +99,43 @@ const LINES: &str = "-- wasmigrate:migrate
     DROP TABLE person;
     DROP TABLE order_line;";
 
-/// The two examples of a language, after which all of its results are compared with those of Rust.
-fn examples_do_the_same(language: &str, sources: &Path) {
-    let place = place().with_sql("0001_lines.sql", LINES);
+/// The two examples of a compiled language.
+fn examples_do_the_same(language: &str) {
+    let place = place();
     // The SDK comes with the first step that is begun.
     place
         .run(&["new", "first", "--lang", language])
         .ends_with(0);
-    std::fs::remove_dir_all(place.path().join("steps/0002_first")).unwrap();
+    let steps = place.path().join("steps");
+    std::fs::remove_dir_all(steps.join("0001_first")).unwrap();
     for example in ["0002_parse_orders", "0003_people"] {
-        let project = place.path().join("steps").join(example);
-        std::fs::create_dir(&project).unwrap();
-        for file in std::fs::read_dir(sources.join(example)).unwrap() {
+        let (from, to) = (
+            sdk(language).join("examples").join(example),
+            steps.join(example),
+        );
+        std::fs::create_dir(&to).unwrap();
+        for file in std::fs::read_dir(from).unwrap() {
             let file = file.unwrap();
-            std::fs::copy(file.path(), project.join(file.file_name())).unwrap();
+            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
         }
     }
     place.run(&["build"]).ends_with(0);
+    the_same_as_in_rust(place);
+}
+
+/// The two examples of a scripting language.
+fn example_scripts_do_the_same(place: Place, directory: &str, ending: &str) {
+    for example in ["0002_parse_orders", "0003_people"] {
+        let name = format!("{example}.{ending}");
+        let script = sdk(directory).join("examples").join(&name);
+        place.write_step(&name, &std::fs::read(script).unwrap());
+    }
+    the_same_as_in_rust(place);
+}
+
+/// Both examples pass `test`, and leave behind what those in Rust do.
+fn the_same_as_in_rust(place: Place) {
+    let place = place.with_sql("0001_lines.sql", LINES);
     place.run(&["test"]).ends_with(0);
     let rust = in_rust();
     for place in [&place, &rust] {
@@ -105,8 +144,6 @@ fn examples_do_the_same(language: &str, sources: &Path) {
             .ends_with(0)
             .and_says("3 purchases, 11 bad lines")
             .and_says("3 customers");
-    }
-    for place in [&place, &rust] {
         place.run(&["finalize"]).ends_with(0);
     }
     assert_eq!(place.content(), rust.content());
@@ -126,8 +163,9 @@ fn examples_do_the_same(language: &str, sources: &Path) {
             "14 no quantity"
         ]
     );
+    let people = "SELECT coalesce(given_name, '-') || '/' || family_name || '/' || coalesce(phone, '-') FROM person ORDER BY id";
     assert_eq!(
-        place.texts("SELECT coalesce(given_name, '-') || '/' || family_name || '/' || coalesce(phone, '-') FROM person ORDER BY id"),
+        place.texts(people),
         [
             "Ada/Lovelace/+494412345",
             "-/Plato/-",

@@ -1,6 +1,6 @@
 //! Zig, and C by `zig cc`.
 
-use super::{examples_do_the_same, place, sdk, templates_are_steps};
+use super::{examples_do_the_same, place, templates_are_steps};
 
 #[test]
 fn templates_in_zig_are_steps() {
@@ -9,7 +9,7 @@ fn templates_in_zig_are_steps() {
 
 #[test]
 fn examples_in_zig_do_what_those_in_rust_do() {
-    examples_do_the_same("zig", &sdk("zig").join("examples"));
+    examples_do_the_same("zig");
 }
 
 /// What fails in a step is told in its words and the database's.

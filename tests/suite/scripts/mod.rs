@@ -2,7 +2,7 @@
 
 mod either;
 mod everywhere;
-mod python;
+pub mod python;
 mod transform;
 mod typescript;
 mod values;
