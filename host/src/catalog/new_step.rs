@@ -104,7 +104,7 @@ pub fn new_step(
         Language::TypeScript => script::typescript(&stem, &name, step),
         Language::Python => script::python(&stem, &name, step),
         Language::Rust | Language::C | Language::Zig => {
-            return project::make(directory, &projects, &stem, &name, step);
+            return project::make(&projects, &stem, &name, step);
         }
     };
     check_lengths(&name, files.iter().map(|(file_name, _)| file_name.as_str()))?;

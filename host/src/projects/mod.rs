@@ -13,6 +13,7 @@ mod zig;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::catalog::write_over;
 pub use error::Error;
 
 /// A compiled language.
@@ -132,11 +133,7 @@ impl Project {
         let is_new = !fs::read(&path).is_ok_and(|old| old == component);
         if is_new {
             fs::create_dir_all(migrations).map_err(Error::writing(migrations))?;
-            // Nothing that begins with a dot is taken for a step.
-            let partial = migrations.join(format!(".{}.partial", self.name));
-            fs::write(&partial, &component)
-                .and_then(|()| fs::rename(&partial, &path))
-                .map_err(Error::writing(&path))?;
+            write_over(&path, &component).map_err(Error::writing(&path))?;
         }
         Ok(Built {
             path,

@@ -70,10 +70,8 @@ fn artifact(messages: &str) -> Option<PathBuf> {
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let files = messages.filter_map(|message| message.get("filenames")?.as_array().cloned());
-    let names = files
+    let mut names = files
         .flatten()
         .filter_map(|file| file.as_str().map(PathBuf::from));
-    names
-        .filter(|name| name.extension().is_some_and(|ending| ending == "wasm"))
-        .last()
+    names.rfind(|name| name.extension().is_some_and(|ending| ending == "wasm"))
 }

@@ -49,7 +49,10 @@ pub(super) fn measure(place: &Place, built: &BuiltGuests) -> Result<()> {
     for (what, example, crate_name) in EXAMPLES {
         let rust = directory.join(example).join("rust");
         fs::create_dir_all(&rust)?;
-        fs::copy(built.bench(crate_name), rust.join(format!("{example}.wasm")))?;
+        fs::copy(
+            built.bench(crate_name),
+            rust.join(format!("{example}.wasm")),
+        )?;
         for (language, folder, ending) in [
             ("C", "c", None),
             ("Zig", "zig", None),
@@ -57,11 +60,16 @@ pub(super) fn measure(place: &Place, built: &BuiltGuests) -> Result<()> {
             ("Python", "python", Some("py")),
         ] {
             if folder == "python" && !has_python {
-                say(&format!("  {what}, {language}: left out: there is no runner of Python"));
+                say(&format!(
+                    "  {what}, {language}: left out: there is no runner of Python"
+                ));
                 continue;
             }
             let steps = directory.join(example).join(folder).join("migrations");
-            let sources = guests::sources().join("../sdk").join(folder).join("examples");
+            let sources = guests::sources()
+                .join("../sdk")
+                .join(folder)
+                .join("examples");
             let made = match ending {
                 None => build(place, folder, &sources.join(example), &steps),
                 Some(ending) => script(&sources, example, ending, &steps),

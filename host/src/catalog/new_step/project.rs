@@ -39,7 +39,6 @@ pub(super) fn names(projects: &Path) -> Vec<String> {
 
 /// Makes the sources of a step; returns the paths of its own files, and that of the SDK when it was not there.
 pub(super) fn make(
-    migrations: &Path,
     projects: &Path,
     stem: &str,
     name: &str,
@@ -83,13 +82,6 @@ pub(super) fn make(
     };
     check_lengths(name, std::iter::once(format!("{stem}.wasm").as_str()))?;
     let directory = projects.join(stem);
-    if migrations
-        .parent()
-        .is_some_and(|parent| !parent.as_os_str().is_empty())
-    {
-        let parent = projects.parent().unwrap_or(projects);
-        check_directory_inside(parent, projects).map_err(failed(projects))?;
-    }
     let mut new: Vec<(PathBuf, String)> = own
         .into_iter()
         .map(|(file, template)| (directory.join(file), filled(template)))
@@ -110,14 +102,21 @@ pub(super) fn make(
             new.push((path, text));
         }
     }
+    let root = projects.parent().unwrap_or(projects);
     for (path, _) in &new {
         let parent = path.parent().unwrap_or(projects);
-        fs::create_dir_all(parent).map_err(failed(parent))?;
+        check_directory_inside(root, parent)
+            .and_then(|()| fs::create_dir_all(parent))
+            .map_err(failed(parent))?;
     }
     let files = new
         .iter()
         .map(|(path, text)| (path.as_path(), text.as_str()));
-    write_all_new(files).map_err(|(path, error)| failed(path)(error))?;
+    write_all_new(files).map_err(|(path, error)| {
+        // A directory of the step's own goes with its files.
+        let _ = fs::remove_dir_all(&directory);
+        failed(path)(error)
+    })?;
     Ok(made)
 }
 
