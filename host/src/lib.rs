@@ -19,6 +19,8 @@
 //! - `traces`: runs as spans of OpenTelemetry.
 //! - [`rehearsal`]: steps, proven on throw-away databases.
 //! - [`cli`]: the commands.
+//! - `contract`: the text of the contract with steps.
+//! - `projects`: the sources of steps in compiled languages, and the tools that build them.
 //! - `config`: settings from the file, the environment and the flags.
 //! - `input`: files that others may have put there, read whole.
 //! - `private`: directories that are this user's alone.
@@ -36,6 +38,7 @@ mod catalog;
 pub mod cli;
 mod client;
 mod config;
+mod contract;
 mod database;
 mod engine;
 mod foreign;
@@ -47,6 +50,7 @@ mod journal;
 mod notifications;
 mod output;
 mod private;
+mod projects;
 pub mod rehearsal;
 mod sandbox;
 mod traces;

@@ -35,6 +35,7 @@ mod passwords;
 mod place;
 mod placeholders;
 mod postgres;
+mod projects;
 mod repair;
 mod repeatable;
 mod route;

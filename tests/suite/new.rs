@@ -195,16 +195,22 @@ fn where_there_is_no_room_nothing_is_left() {
         (plain, &["new", "b"][..]),
         (pair, &["new", "b", "--reset"]),
         (directory, &["new", "b"]),
-        (Place::new(), &["new", "b", "--py"]),
+        (Place::new(), &["new", "b", "--lang", "py"]),
+        (Place::new(), &["new", "b", "--lang", "rust"]),
     ] {
-        let there = || walk(&place.path().join("migrations"));
+        let there = || {
+            // Sources are beside the migrations.
+            let mut files = walk(place.path());
+            files.retain(|path| path.is_file());
+            (walk(&place.path().join("migrations")), files)
+        };
         let before = there();
         without_room(&place, arguments)
             .ends_with(2)
             .and_says("cannot make");
         assert_eq!(there(), before);
         place.run(arguments).ends_with(0);
-        assert!(there().len() > before.len());
+        assert!(there().1.len() > before.1.len());
     }
     let place = Place::new();
     std::fs::remove_dir(place.path().join("migrations")).unwrap();

@@ -15,6 +15,7 @@ mod python;
 #[cfg(test)]
 mod structure;
 mod test;
+mod zig;
 
 use clap::{Parser, Subcommand};
 

@@ -20,17 +20,24 @@ pub(crate) fn prepare(target: &Path) {
         return;
     }
     say("installing componentize-py, which makes the runner of scripts in Python");
-    let made = run(Command::new("python3").args(["-m", "venv"]).arg(&directory)).and_then(|()| {
-        let pip = directory.join("bin/pip");
-        run(Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check", PACKAGE]))
-    });
-    if let Err(why) = made {
-        // What is half there is not taken for whole.
-        let _ = std::fs::remove_dir_all(&directory);
+    if let Err(why) = install(&directory, PACKAGE) {
         say(&format!(
             "NO RUNNER OF PYTHON: steps in Python are neither built nor tested here, since componentize-py cannot be installed: {why}"
         ));
     }
+}
+
+/// Installs a package of Python in a directory of its own.
+pub(crate) fn install(directory: &Path, package: &str) -> Result<(), String> {
+    let made = run(Command::new("python3").args(["-m", "venv"]).arg(directory)).and_then(|()| {
+        let pip = directory.join("bin/pip");
+        run(Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check", package]))
+    });
+    if made.is_err() {
+        // What is half there is not taken for whole.
+        let _ = std::fs::remove_dir_all(directory);
+    }
+    made
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use wasmigrate_test_server::{Cluster, Durability, TEMPLATE};
 
 use crate::cargo::{self, say};
-use crate::{dataset, guests, python};
+use crate::{dataset, guests, python, zig};
 
 pub(crate) fn run(filter: &[String]) -> Result<()> {
     require_programs()?;
@@ -20,6 +20,7 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
     python::prepare(&target);
     cargo::build_host(false)?;
     let python = python::runner(&target);
+    let zig = zig::prepare(&target);
     let legacy = legacy_database(&target)?;
     let mut tests = cargo::cargo();
     tests
@@ -55,6 +56,10 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
         match &python {
             Some(runner) => suite.env("WASMIGRATE_PYTHON_RUNNER", runner),
             None => suite.args(["--skip", "python::"]),
+        };
+        match &zig {
+            Some(program) => suite.env(zig::VARIABLE, program),
+            None => suite.args(["--skip", "projects::zig::"]),
         };
         if env::var_os(THREADS).is_none() {
             suite.env(THREADS, threads().to_string());
@@ -93,13 +98,16 @@ fn legacy_database(target: &Path) -> Result<PathBuf> {
 }
 
 /// What the tests need beside Rust: strace, with which the crash tests kill the host at chosen system calls, a PostgreSQL
-/// server, a pooler for it, a browser with its driver, and what makes WebAssembly of the C in the runner of JavaScript.
+/// server, a pooler for it, a browser with its driver, and what makes WebAssembly of C: of that in the runner of JavaScript, and of
+/// steps.
 fn require_programs() -> Result<()> {
     let missing = |package: &&str| match *package {
         "postgresql" => !Path::new("/usr/lib/postgresql").exists(),
         "chromium-driver" => !Path::new("/usr/bin/chromedriver").exists(),
         "llvm" => !Path::new("/usr/bin/llvm-ar").exists(),
         "wasi-libc" => !Path::new("/usr/include/wasm32-wasi/stdlib.h").exists(),
+        "lld" => !Path::new("/usr/bin/wasm-ld").exists(),
+        "libclang-rt-dev-wasm32" => !has_builtins(),
         package => !["/usr/bin", "/usr/sbin"]
             .iter()
             .any(|path| Path::new(path).join(package).exists()),
@@ -113,6 +121,8 @@ fn require_programs() -> Result<()> {
         "clang",
         "llvm",
         "wasi-libc",
+        "lld",
+        "libclang-rt-dev-wasm32",
     ]
     .into_iter()
     .filter(missing)
@@ -148,4 +158,14 @@ fn require_programs() -> Result<()> {
             bail!("the tests need {package}: install it with the system's package manager")
         }
     }
+}
+
+/// Whether the clang that is installed has the functions that it calls in WebAssembly.
+fn has_builtins() -> bool {
+    let mut clang = Command::new("clang");
+    let clang = clang.args(["--target=wasm32-wasi", "--print-libgcc-file-name"]);
+    clang.output().is_ok_and(|said| {
+        let path = String::from_utf8_lossy(&said.stdout).into_owned();
+        Path::new(path.trim()).is_file()
+    })
 }

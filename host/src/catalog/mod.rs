@@ -56,7 +56,7 @@ pub use error::{Error, Strange};
 pub(crate) use file_name::diesels_version;
 pub use inside::{check_directory_inside, check_inside, read_text_inside};
 pub use new_project::{Ci, new_project};
-pub use new_step::{Language, NewStep, new_step};
+pub use new_step::{Language, NewStep, new_step, projects_beside};
 pub use repeatable::{is_seed, running_order, runs_last};
 pub use role::Role;
 pub use script::Script;

@@ -4,7 +4,9 @@
 //! time get two numbers.
 
 mod manner;
+mod project;
 mod script;
+mod sdk;
 mod sections;
 mod template;
 mod understood;
@@ -17,6 +19,7 @@ use super::inside::check_directory_inside;
 use super::whole_file::write_all_new;
 use super::{Error, Seeds, file_name, undoing};
 use manner::{Manner, Spread};
+pub use project::beside as projects_beside;
 
 /// How long the name of a file may be, on the file systems that there are.
 const MOST_NAME_BYTES: usize = 255;
@@ -25,17 +28,26 @@ const MOST_NAME_BYTES: usize = 255;
 const SHOWN_LETTERS: usize = 40;
 
 /// In which language a new step is begun.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Language {
-    /// SQL.
+    /// Statements, for each database or for all
     #[default]
     Sql,
-    /// A script in JavaScript.
+    /// A script in JavaScript
+    #[value(name = "js")]
     JavaScript,
-    /// A script in TypeScript.
+    /// A script in TypeScript
+    #[value(name = "ts")]
     TypeScript,
-    /// A script in Python.
+    /// A script in Python
+    #[value(name = "py")]
     Python,
+    /// A crate, which `wasmigrate build` makes a component of
+    Rust,
+    /// The same in C
+    C,
+    /// The same in Zig
+    Zig,
 }
 
 /// What a new step is to be.
@@ -43,6 +55,8 @@ pub enum Language {
 pub struct NewStep {
     /// Its language.
     pub language: Language,
+    /// A function that the host runs over all rows of a table.
+    pub is_transformation: bool,
     /// With a part that undoes it.
     pub with_reset: bool,
 }
@@ -65,7 +79,8 @@ pub fn new_step(
     let lock = File::open(directory).map_err(failed(directory))?;
     lock.lock().map_err(failed(directory))?;
     understood::check(directory, seeds)?;
-    let manner = Manner::of(directory).map_err(failed(directory))?;
+    let projects = project::beside(directory).map_err(failed(directory))?;
+    let manner = Manner::of(directory, &project::names(&projects)).map_err(failed(directory))?;
     let stem = manner.next(&name, now)?;
     // What it is to be called must be understood when it is read again.
     let undoes = undoing::undoing(&stem, &[]).map_or(Ok(()), Err);
@@ -78,21 +93,21 @@ pub fn new_step(
         understood::check_name(directory, &stem, seeds)?;
     }
     let files = match step.language {
+        Language::Sql if step.is_transformation => {
+            return Err(Error::NewName {
+                name,
+                why: "would be a transformation in SQL: it is a function, so choose another language by `--lang`".to_owned(),
+            });
+        }
         Language::Sql => template::files(&manner, &stem, step.with_reset),
-        Language::JavaScript => script::javascript(&stem, &name, step.with_reset),
-        Language::TypeScript => script::typescript(&stem, &name, step.with_reset),
-        Language::Python => script::python(&stem, &name, step.with_reset),
+        Language::JavaScript => script::javascript(&stem, &name, step),
+        Language::TypeScript => script::typescript(&stem, &name, step),
+        Language::Python => script::python(&stem, &name, step),
+        Language::Rust | Language::C | Language::Zig => {
+            return project::make(&projects, &stem, &name, step);
+        }
     };
-    let is_too_long = |name: &str| name.split('/').any(|part| part.len() > MOST_NAME_BYTES);
-    if files.iter().any(|(file_name, _)| is_too_long(file_name)) {
-        let start: String = name.chars().take(SHOWN_LETTERS).collect();
-        return Err(Error::NewName {
-            name: format!("{start}…"),
-            why: format!(
-                "is too long: with its number, the name of a file has at most {MOST_NAME_BYTES} bytes"
-            ),
-        });
-    }
+    check_lengths(&name, files.iter().map(|(file_name, _)| file_name.as_str()))?;
     let mut new: Vec<(PathBuf, String)> = Vec::new();
     for (file_name, text) in files {
         let path = directory.join(file_name);
@@ -117,6 +132,21 @@ pub fn new_step(
         failed(path)(error)
     })?;
     Ok(new.into_iter().map(|(path, _)| path).collect())
+}
+
+/// Refuses names that no file system has room for.
+fn check_lengths<'f>(name: &str, mut files: impl Iterator<Item = &'f str>) -> Result<(), Error> {
+    let is_too_long = |file: &str| file.split('/').any(|part| part.len() > MOST_NAME_BYTES);
+    if !files.any(is_too_long) {
+        return Ok(());
+    }
+    let start: String = name.chars().take(SHOWN_LETTERS).collect();
+    Err(Error::NewName {
+        name: format!("{start}…"),
+        why: format!(
+            "is too long: with its number, the name of a file has at most {MOST_NAME_BYTES} bytes"
+        ),
+    })
 }
 
 /// A name as files have it: small letters, digits and underscores.

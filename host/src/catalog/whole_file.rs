@@ -12,8 +12,8 @@ pub fn write_new(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Writes a file, which takes the place of the one that is there.
-pub fn write_over(path: &Path, text: &str) -> Result<()> {
-    let file = written(path, text)?;
+pub fn write_over(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    let file = written(path, content)?;
     if let Ok(there) = std::fs::metadata(path) {
         file.as_file().set_permissions(there.permissions())?;
     }
@@ -54,15 +54,15 @@ fn directory_of(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// The text in a file beside the place where it is to be, which goes when it does not come there. Nothing that begins with a dot
+/// The content in a file beside the place where it is to be, which goes when it does not come there. Nothing that begins with a dot
 /// is taken for a step.
-fn written(path: &Path, text: &str) -> Result<NamedTempFile> {
+fn written(path: &Path, content: impl AsRef<[u8]>) -> Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".").suffix(".new");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(directory_of(path))?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(content.as_ref())?;
     file.as_file().sync_all()?;
     Ok(file)
 }

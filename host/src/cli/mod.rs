@@ -6,6 +6,7 @@
 mod arguments;
 mod bad_rows;
 mod baseline;
+mod build;
 mod command_error;
 mod compile;
 mod completions;
@@ -94,6 +95,8 @@ enum Command {
     Init(init::InitArguments),
     /// Begin a step: the next file in the manner of those that are there
     New(new::NewArguments),
+    /// Build the components of steps in compiled languages, by the languages' own tools
+    Build(build::BuildArguments),
     /// Make a baseline of the first steps, with which new databases begin
     Squash(squash::SquashArguments),
     /// Show where the target stands
@@ -290,6 +293,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Serve(serve) => serve::run(global, serve).await,
         Command::Init(init) => init::run(global, init, terminal),
         Command::New(new) => new::run(global, new, terminal),
+        Command::Build(build) => build::run(global, build, terminal),
         Command::Squash(squash) => squash::run(global, squash, terminal),
         Command::Status(status) => status::run(global, status, terminal).await,
         Command::Plan(plan) => plan::run(global, plan, terminal).await,

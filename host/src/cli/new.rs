@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::terminal::Terminal;
 use super::{CommandError, GlobalArguments};
-use crate::catalog;
+use crate::catalog::{self, Language};
+use crate::config::Config;
 use crate::journal;
 use crate::sandbox;
 
@@ -14,32 +15,15 @@ use crate::sandbox;
 pub(super) struct NewArguments {
     /// What the step does, such as `add invoices`
     name: String,
+    /// In which language
+    #[arg(long, value_enum, default_value_t, value_name = "LANGUAGE")]
+    lang: Language,
+    /// Begin a function that the host runs over all rows of a table, while the application goes on
+    #[arg(long, conflicts_with = "reset")]
+    transform: bool,
     /// Begin a section that takes the step back
     #[arg(long)]
     reset: bool,
-    /// Begin a script in JavaScript instead of SQL, with the types of what it may call beside it
-    #[arg(long)]
-    js: bool,
-    /// The same in TypeScript
-    #[arg(long, conflicts_with = "js")]
-    ts: bool,
-    /// The same in Python
-    #[arg(long, conflicts_with_all = ["js", "ts"])]
-    py: bool,
-}
-
-impl NewArguments {
-    fn language(&self) -> catalog::Language {
-        if self.js {
-            catalog::Language::JavaScript
-        } else if self.ts {
-            catalog::Language::TypeScript
-        } else if self.py {
-            catalog::Language::Python
-        } else {
-            catalog::Language::Sql
-        }
-    }
 }
 
 pub(super) fn run(
@@ -53,25 +37,15 @@ pub(super) fn run(
         );
     }
     let config = global.config()?;
-    let sources = config
-        .tenancy(false)
-        .filter(|_| global.migrations.is_none())
-        .map(|tenancy| tenancy.sources);
-    let directory = match sources {
-        None => config.migrations.clone(),
-        Some(sources) => sources.only_directory().ok_or_else(|| {
-            anyhow::anyhow!(
-                "the files of `[sources]` have several directories: say in which one to begin a step with `--migrations DIR`"
-            )
-        })?,
-    };
+    let directory = directory(global, &config)?;
     let now = journal::now() / 1_000;
     let seeds = config.seeds();
     let made = catalog::new_step(
         &directory,
         &arguments.name,
         catalog::NewStep {
-            language: arguments.language(),
+            language: arguments.lang,
+            is_transformation: arguments.transform,
             with_reset: arguments.reset,
         },
         now,
@@ -81,16 +55,37 @@ pub(super) fn run(
         },
     )
     .map_err(|error| anyhow::anyhow!("{error}"))?;
-    let missing = match arguments.language() {
-        catalog::Language::Sql => None,
-        catalog::Language::JavaScript | catalog::Language::TypeScript => sandbox::without_scripts(),
-        catalog::Language::Python => sandbox::without_python(&config.cache),
+    let missing = match arguments.lang {
+        Language::Sql | Language::Rust | Language::C | Language::Zig => None,
+        Language::JavaScript | Language::TypeScript => sandbox::without_scripts(),
+        Language::Python => sandbox::without_python(&config.cache),
     };
     if let Some(why) = missing {
         terminal.warning(&why);
     }
     tell_of(&made, terminal);
+    let is_compiled = matches!(arguments.lang, Language::Rust | Language::C | Language::Zig);
+    if is_compiled && !terminal.json() {
+        terminal
+            .line("next: `wasmigrate build` makes the step of it, and `wasmigrate test` proves it");
+    }
     Ok(0)
+}
+
+/// The directory in which steps are begun and built.
+pub(super) fn directory(global: &GlobalArguments, config: &Config) -> anyhow::Result<PathBuf> {
+    let sources = config
+        .tenancy(false)
+        .filter(|_| global.migrations.is_none())
+        .map(|tenancy| tenancy.sources);
+    match sources {
+        None => Ok(config.migrations.clone()),
+        Some(sources) => sources.only_directory().ok_or_else(|| {
+            anyhow::anyhow!(
+                "the files of `[sources]` have several directories: say in which one to begin a step with `--migrations DIR`"
+            )
+        }),
+    }
 }
 
 /// Says which files were made.

@@ -11,6 +11,9 @@ const PREFIX: &str = "WASMIGRATE_";
 /// The variable that names the file.
 pub(super) const CONFIG: &str = "WASMIGRATE_CONFIG";
 
+/// Those that name the tools of languages: where they are is no setting of a project, and only `build` asks.
+const TOOLS: [&str; 2] = ["WASMIGRATE_CC", "WASMIGRATE_ZIG"];
+
 /// The tables of the file, all of whose keys have variables.
 const SECTIONS: [&str; 14] = [
     "gate",
@@ -40,7 +43,7 @@ pub(super) fn set_all(
         let Some(rest) = name.strip_prefix(PREFIX) else {
             continue;
         };
-        if name == CONFIG || name == ENVIRONMENT {
+        if name == CONFIG || name == ENVIRONMENT || TOOLS.contains(&name.as_str()) {
             continue;
         }
         match set(table, defaults, name, text) {

@@ -2,7 +2,7 @@
 
 mod either;
 mod everywhere;
-mod python;
+pub mod python;
 mod transform;
 mod typescript;
 mod values;
@@ -225,7 +225,7 @@ fn history_names_the_runner() {
 fn a_script_is_begun_with_its_types_and_runs() {
     let place = Place::new();
     place
-        .run(&["new", "It's Added", "--js", "--reset"])
+        .run(&["new", "It's Added", "--lang", "js", "--reset"])
         .ends_with(0)
         .and_says("made migrations/0001_it_s_added.js")
         .and_says("made migrations/lib/wasmigrate.d.ts");
@@ -236,7 +236,7 @@ fn a_script_is_begun_with_its_types_and_runs() {
     place.run(&["reset"]).ends_with(0);
     place.run(&["finalize"]).ends_with(0);
     let said = place
-        .run(&["new", "second", "--js"])
+        .run(&["new", "second", "--lang", "js"])
         .ends_with(0)
         .and_says("made migrations/0002_second.js");
     assert!(!said.stdout.contains("d.ts"), "{said:#?}");

@@ -231,7 +231,7 @@ fn scripts_in_typescript_run_for_each_tenant_and_in_a_service() {
 fn a_step_in_typescript_is_begun_with_its_types_and_runs() {
     let place = Place::new();
     place
-        .run(&["new", "It's Added", "--ts", "--reset"])
+        .run(&["new", "It's Added", "--lang", "ts", "--reset"])
         .ends_with(0)
         .and_says("made migrations/0001_it_s_added.ts")
         .and_says("made migrations/lib/wasmigrate.d.ts");
@@ -242,8 +242,10 @@ fn a_step_in_typescript_is_begun_with_its_types_and_runs() {
     place.run(&["reset"]).ends_with(0);
     place.run(&["finalize"]).ends_with(0);
     place
-        .run(&["new", "next.ts", "--ts"])
+        .run(&["new", "next.ts", "--lang", "ts"])
         .ends_with(0)
         .and_says("made migrations/0002_next.ts");
-    place.run(&["new", "both", "--ts", "--js"]).ends_with(2);
+    place
+        .run(&["new", "both", "--lang", "ts", "--lang", "js"])
+        .ends_with(2);
 }

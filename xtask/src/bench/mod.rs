@@ -3,6 +3,7 @@
 //! Each pair runs several times by turns, on a fresh database each time; the ratio is that of the medians. These figures
 //! depend on the machine and its disk: read the ratios, not the times.
 
+mod examples;
 mod languages;
 mod postgres;
 mod service;
@@ -61,7 +62,7 @@ pub(crate) enum Part {
     Transform,
     /// Many tenants on a PostgreSQL server
     Tenants,
-    /// The same work in JavaScript and in Rust
+    /// The same work in each language and in Rust
     Languages,
 }
 
@@ -107,6 +108,7 @@ pub(crate) fn run(parts: &[Part], sizes: &[Size]) -> Result<()> {
     }
     if is_meant(Part::Languages) {
         languages::measure(&place, &built)?;
+        examples::measure(&place, &built)?;
     }
     Ok(())
 }

@@ -49,8 +49,9 @@ pub(super) struct Manner {
 }
 
 impl Manner {
-    pub(super) fn of(directory: &Path) -> io::Result<Self> {
-        let mut names = Vec::new();
+    /// That of the files of a directory; `begun` are components that were not built yet.
+    pub(super) fn of(directory: &Path, begun: &[String]) -> io::Result<Self> {
+        let mut names = begun.to_vec();
         for entry in fs::read_dir(directory)? {
             names.push(entry?.file_name().to_string_lossy().into_owned());
         }

@@ -218,7 +218,7 @@ fn a_script_reaches_nothing_but_its_database() {
 fn a_step_in_python_is_begun_with_its_types_and_runs() {
     let place = place();
     place
-        .run(&["new", "It's Added", "--py", "--reset"])
+        .run(&["new", "It's Added", "--lang", "py", "--reset"])
         .ends_with(0)
         .and_says("made migrations/0001_it_s_added.py")
         .and_says("made migrations/wasmigrate.pyi");

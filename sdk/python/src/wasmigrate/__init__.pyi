@@ -1,0 +1,1 @@
+../../../../guest-migrations/runners/python/wasmigrate.pyi
