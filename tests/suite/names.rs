@@ -132,10 +132,7 @@ const DIRECTORIES: [(&str, &[(&str, &str)]); 14] = [
             ("20240101090000_a/migration.sql", MODE),
             ("20240102090000_b/migration.sql", SECOND),
             ("20240103090000_c/migration.sql", TENTH),
-            (
-                "migration_lock.toml",
-                "# It should be added in your version-control system\n",
-            ),
+            ("migration_lock.toml", "# Please do not edit.\n"),
         ],
     ),
     (

@@ -7,8 +7,8 @@
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::StepKind;
+use super::companions::stands_beside;
 use super::meant_for::MeantFor;
-use super::nearly::stands_beside;
 use super::repeatable::{is_repeatable_name, repeatable_index};
 use super::script::is_declarations;
 use super::version::Version;

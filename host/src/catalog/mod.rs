@@ -10,6 +10,7 @@ mod annotation;
 mod baseline;
 mod below;
 mod comment;
+mod companions;
 mod content;
 mod digest;
 mod error;

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::StepKind;
+use super::companions::{COMPANIONS, PAPERS, stands_beside};
 use super::file_name::{self, Parts, begins_as_step, is_program, without_ending};
 
 /// What editors and version control put after the name of a file of which they keep an earlier state, which may have another name
@@ -20,41 +21,6 @@ const COPIES: [&str; 10] = [
 /// to run may have been forgotten.
 const SWITCHED_OFF: [&str; 7] = [
     "disabled", "example", "off", "sample", "skip", "template", "tmpl",
-];
-
-/// What stands beside a file and says something of it.
-const COMPANIONS: [&str; 11] = [
-    "asc", "license", "map", "md", "md5", "meta", "sha1", "sha256", "sha512", "sig", "snap",
-];
-
-/// What people keep among migrations that nobody takes for one, whatever it is called: texts for readers, pictures, rows, files of
-/// databases.
-const PAPERS: [&str; 35] = [
-    "adoc", "csv", "db", "doc", "docx", "drawio", "eml", "gif", "htm", "html", "jpeg", "jpg",
-    "log", "markdown", "mmd", "odg", "ods", "odt", "org", "parquet", "pdf", "png", "pptx", "puml",
-    "rst", "rtf", "svg", "tsv", "webp", "xls", "xlsm", "xlsx", "xps", "zip", "7z",
-];
-
-/// What stands beside files of migrations whose names need no number, and is none: settings, and what tools keep.
-const SETTINGS: [&str; 18] = [
-    "bat",
-    "cfg",
-    "cmd",
-    "conf",
-    "env",
-    "ini",
-    "json",
-    "json5",
-    "lock",
-    "mod",
-    "properties",
-    "sum",
-    "tar",
-    "tgz",
-    "toml",
-    "txt",
-    "work",
-    "xml",
 ];
 
 /// Endings that are near enough to those of steps to be meant for one of them. Those of other languages are told before.
@@ -78,11 +44,6 @@ pub(super) enum Nearly {
     Strange(String),
     /// Something known beside steps, and what.
     Known(&'static str),
-}
-
-/// Whether a file with this ending stands among migrations without being one.
-pub(super) fn stands_beside(ending: &str) -> bool {
-    COMPANIONS.contains(&ending) || PAPERS.contains(&ending) || SETTINGS.contains(&ending)
 }
 
 /// What a file is by its name, among the others of its directory; none where it is nowhere near to that of a step. `is_free` says

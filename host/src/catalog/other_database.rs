@@ -7,14 +7,20 @@ use super::inside::read_text_inside;
 use crate::database::Kind;
 
 /// Prisma's: <https://www.prisma.io/docs/orm/prisma-migrate/understanding-prisma-migrate/migration-histories#committing-the-migration_locktoml-file>
-pub(super) const PRISMAS: &str = "migration_lock.toml";
+const PRISMAS: &str = "migration_lock.toml";
 
 /// Drizzle's.
 const DRIZZLES: &str = "meta/_journal.json";
 
-/// The names of databases that are one of ours to these tools.
-const SQLITE: [&str; 6] = ["d1", "libsql", "sqlite", "sqlite3", "sqlite-cloud", "turso"];
-const POSTGRES: [&str; 5] = ["pg", "pglite", "postgres", "postgresql", "neon"];
+/// What these tools call a database that is one of ours to its files.
+const KINDRED: [(&str, &str); 6] = [
+    ("d1", "sqlite"),
+    ("libsql", "sqlite"),
+    ("neon", "postgres"),
+    ("pglite", "postgres"),
+    ("sqlite-cloud", "sqlite"),
+    ("turso", "sqlite"),
+];
 
 /// The file that says that the migrations beside it are for another database than this.
 pub(super) fn objection(directory: &Path, database: Kind) -> Option<Strange> {
@@ -27,15 +33,13 @@ pub(super) fn objection(directory: &Path, database: Kind) -> Option<Strange> {
         let journal: serde_json::Value = serde_json::from_str(&read(DRIZZLES)?).ok()?;
         Some((DRIZZLES, journal.get("dialect")?.as_str()?.to_owned()))
     };
-    let ours: &[&str] = match database {
-        Kind::Sqlite => &SQLITE,
-        Kind::Postgres => &POSTGRES,
+    let is_ours = |said: &str| {
+        let said = said.to_ascii_lowercase();
+        let kindred = KINDRED.iter().find(|(name, _)| *name == said);
+        Kind::called(kindred.map_or(&*said, |(_, name)| *name)) == Some(database)
     };
     let mut said = prismas().into_iter().chain(drizzles());
-    let (file_name, said) = said.find(|(_, said)| {
-        let said = said.to_ascii_lowercase();
-        !said.is_empty() && !ours.contains(&&*said)
-    })?;
+    let (file_name, said) = said.find(|(_, said)| !said.is_empty() && !is_ours(said))?;
     Some(Strange {
         file_name: file_name.to_owned(),
         why: format!(

@@ -9,7 +9,7 @@ use super::run::cancel_on_signal;
 use super::terminal::{Terminal, duration, printable_lines};
 use super::{CommandError, FAILED, GlobalArguments, REFUSED};
 use crate::catalog::write_where_told;
-use crate::database::{Kind, Stop};
+use crate::database::Stop;
 use crate::input;
 use crate::rehearsal::{self, CheckReport, Rehearsal, Report, Rule, Verdict};
 
@@ -109,10 +109,11 @@ fn rehearsal(
         rehearsal = rehearsal.fixture(fixture);
     }
     let on = match arguments.on.as_slice() {
-        [] => match rehearsal.only_kind() {
-            Some(Kind::Postgres) => vec![On::Postgres],
-            Some(Kind::Sqlite) | None => vec![On::Sqlite],
-        },
+        [] => {
+            let only = rehearsal.only_kind();
+            let only = only.and_then(|kind| On::from_str(kind.as_str(), true).ok());
+            vec![only.unwrap_or(On::Sqlite)]
+        }
         on => on.to_vec(),
     };
     if !on.contains(&On::Sqlite) {
