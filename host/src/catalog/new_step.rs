@@ -3,6 +3,7 @@
 //! The directory is locked meanwhile, and a file that is there is never written over: two people who begin a step at the same
 //! time get two numbers.
 
+mod lengths;
 mod manner;
 mod project;
 mod script;
@@ -10,6 +11,7 @@ mod sdk;
 mod sections;
 mod template;
 mod understood;
+mod wanted;
 
 use std::fs::{self, File};
 use std::io;
@@ -18,48 +20,10 @@ use std::path::{Path, PathBuf};
 use super::inside::check_directory_inside;
 use super::whole_file::write_all_new;
 use super::{Error, Seeds, file_name, undoing};
+use lengths::check_lengths;
 use manner::{Manner, Spread};
 pub use project::beside as projects_beside;
-
-/// How long the name of a file may be, on the file systems that there are.
-const MOST_NAME_BYTES: usize = 255;
-
-/// How much of a name that is too long is shown.
-const SHOWN_LETTERS: usize = 40;
-
-/// In which language a new step is begun.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Language {
-    /// Statements, for each database or for all
-    #[default]
-    Sql,
-    /// A script in JavaScript
-    #[value(name = "js")]
-    JavaScript,
-    /// A script in TypeScript
-    #[value(name = "ts")]
-    TypeScript,
-    /// A script in Python
-    #[value(name = "py")]
-    Python,
-    /// A crate, which `wasmigrate build` makes a component of
-    Rust,
-    /// The same in C
-    C,
-    /// The same in Zig
-    Zig,
-}
-
-/// What a new step is to be.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NewStep {
-    /// Its language.
-    pub language: Language,
-    /// A function that the host runs over all rows of a table.
-    pub is_transformation: bool,
-    /// With a part that undoes it.
-    pub with_reset: bool,
-}
+pub use wanted::{Language, NewStep};
 
 /// Makes the files of a new step; returns their paths. `now` is in seconds since 1970; `seeds` may stand in the directory.
 pub fn new_step(
@@ -132,21 +96,6 @@ pub fn new_step(
         failed(path)(error)
     })?;
     Ok(new.into_iter().map(|(path, _)| path).collect())
-}
-
-/// Refuses names that no file system has room for.
-fn check_lengths<'f>(name: &str, mut files: impl Iterator<Item = &'f str>) -> Result<(), Error> {
-    let is_too_long = |file: &str| file.split('/').any(|part| part.len() > MOST_NAME_BYTES);
-    if !files.any(is_too_long) {
-        return Ok(());
-    }
-    let start: String = name.chars().take(SHOWN_LETTERS).collect();
-    Err(Error::NewName {
-        name: format!("{start}…"),
-        why: format!(
-            "is too long: with its number, the name of a file has at most {MOST_NAME_BYTES} bytes"
-        ),
-    })
 }
 
 /// A name as files have it: small letters, digits and underscores.

@@ -123,3 +123,25 @@ fn migrations_called_steps_have_their_sources_elsewhere() {
     place.run(&["build", "--migrations", "steps"]).ends_with(0);
     assert!(place.path().join("steps/0001_x.wasm").exists());
 }
+
+#[test]
+fn sources_are_not_written_through_a_link() {
+    let place = place();
+    let outside = place.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    let migrations = place.path().join("project/migrations");
+    std::fs::create_dir_all(&migrations).unwrap();
+    std::os::unix::fs::symlink(&outside, place.path().join("project/steps")).unwrap();
+    place
+        .run(&[
+            "new",
+            "x",
+            "--lang",
+            "c",
+            "--migrations",
+            "project/migrations",
+        ])
+        .ends_with(2)
+        .and_says("it is a link to a place outside of");
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+}

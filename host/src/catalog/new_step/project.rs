@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use super::super::Error;
 use super::super::inside::check_directory_inside;
 use super::super::whole_file::write_all_new;
-use super::{Language, NewStep, check_lengths, sdk};
+use super::lengths::check_lengths;
+use super::sdk;
+use super::wanted::{Language, NewStep};
 
 /// The directory of the sources, beside that of the migrations.
 const PROJECTS: &str = "steps";

@@ -1,6 +1,6 @@
 //! What a new script holds before anybody has written it, and the types that editors read.
 
-use super::NewStep;
+use super::wanted::NewStep;
 
 /// Where the types are that editors read: beside what JavaScript imports, and where Python finds them.
 pub(super) const TYPES: [&str; 2] = [JAVASCRIPT_TYPES, PYTHON_TYPES];
