@@ -29,6 +29,9 @@ pub(super) struct Refusals<'r> {
     places: Vec<Place<'r>>,
 }
 
+/// Rows that a step's check refuses, by its words.
+type Refused = BTreeMap<String, Vec<TableRows>>;
+
 /// What comes of some rows.
 enum Answer {
     /// The step takes them.
@@ -77,15 +80,12 @@ impl<'r> Refusals<'r> {
     }
 
     /// As many of the rows as the step takes together, and those that it refuses beside them, by its words.
-    fn accepted(
-        &mut self,
-        rows: Vec<TableRows>,
-    ) -> Result<(Vec<TableRows>, BTreeMap<String, Vec<TableRows>>), Error> {
+    fn accepted(&mut self, rows: Vec<TableRows>) -> Result<(Vec<TableRows>, Refused), Error> {
         let end = Instant::now() + BUDGET;
         let mut tries = 0;
         let mut kept: Vec<TableRows> = rows.iter().map(without_rows).collect();
         let mut left = rows;
-        let mut refused: BTreeMap<String, Vec<TableRows>> = BTreeMap::new();
+        let mut refused = Refused::new();
         loop {
             let mut is_any_taken = false;
             for (place, table) in left.iter_mut().enumerate() {
