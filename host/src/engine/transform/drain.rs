@@ -27,6 +27,9 @@ pub(super) const FEW: usize = 100;
 /// trigger that changes what the function is given whenever a derived column is written.
 const MOST_PASSES: u32 = 20;
 
+/// After so many drains there must be fewer changes left: else they come faster than they are drained.
+const GROWING: usize = 20;
+
 /// How often rows are tried that meet a lock of the application, and the pause before that.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -99,8 +102,12 @@ impl<'d> Drain<'d> {
             }
             session.begin_read().await.map_err(Failure::from_database)?;
             let goes_on = passes.go_on(session, self.plan, drained).await;
+            let is_slower = match self.throttle.is_limited() {
+                true => passes.grow(session, self.plan).await,
+                false => Ok(false),
+            };
             session.rollback().await.map_err(Failure::from_database)?;
-            if !goes_on? || passes.is_falling_back() {
+            if !goes_on? || passes.is_falling_back() || is_slower? {
                 return Ok(passes.left);
             }
         }
@@ -437,6 +444,8 @@ struct Passes {
     left: usize,
     /// How many changes the last passes began with, the newest last.
     began_with: Vec<usize>,
+    /// How many were left after each drain, the newest last. Where a limit holds drains back, one pass may take long.
+    left_after: Vec<usize>,
 }
 
 impl Passes {
@@ -456,6 +465,16 @@ impl Passes {
             self.began_with.push(self.left);
         }
         Ok(self.count <= MOST_PASSES)
+    }
+
+    /// Takes note of how many changes are left after a drain; returns whether there are as many as some drains ago.
+    async fn grow(&mut self, session: &mut dyn Session, plan: &Plan) -> Result<bool, Failure> {
+        let left = plan.table.count_captured(session, i64::MAX as u64).await;
+        let left = left.map_err(Failure::from_database)?;
+        self.left = usize::try_from(left).unwrap_or(usize::MAX);
+        let before = self.left_after.iter().rev().nth(GROWING - 1).copied();
+        self.left_after.push(self.left);
+        Ok(before.is_some_and(|before| self.left >= before))
     }
 
     /// Whether there is more to do than two passes ago.

@@ -99,6 +99,11 @@ impl Throttle {
         from - now
     }
 
+    /// Whether there is a limit.
+    pub(super) fn is_limited(&self) -> bool {
+        self.seconds_of_row.is_some()
+    }
+
     /// How long to wait before the next rows are taken.
     pub(super) fn wait(&self) -> Duration {
         self.reserve(0)
