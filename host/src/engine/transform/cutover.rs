@@ -61,7 +61,9 @@ fn refuse_slow(engine: &Engine, plan: &Plan, left: usize) -> Result<(), Failure>
             "failed",
             Blame::Operator,
             format!(
-                "the application changes rows of the table {} faster than {limit} a second are computed anew, which is the limit                  `transform.max_rows_per_second`: it would have to wait for {} of them; raise the limit for the finalize, or run it                  when less is changed",
+                "the application changes rows of the table {} faster than {limit} a second are computed anew, which is the limit \
+                 `transform.max_rows_per_second`: it would have to wait for {} of them; raise the limit for the \
+                 finalize, or run it when less is changed",
                 plan.table.name,
                 counted(left as u64, "row", "rows"),
             ),
@@ -198,7 +200,9 @@ fn changed_by_another(plan: &Plan, before: &StepIdentity) -> Failure {
         "failed",
         Blame::Operator,
         format!(
-            "a step that is finalized before it, {} or one before that, makes the table {} anew or drops what captures its changes;              nothing was changed. `wasmigrate finalize --to {}` finalizes these steps alone; then `wasmigrate migrate --restart`              computes all rows anew, and `wasmigrate finalize` finalizes the rest",
+            "a step that is finalized before it, {} or one before that, makes the table {} anew or drops what captures its \
+             changes; nothing was changed. `wasmigrate finalize --to {}` finalizes these steps alone; then `wasmigrate migrate \
+             --restart` computes all rows anew, and `wasmigrate finalize` finalizes the rest",
             before.label, plan.table.name, before.index
         ),
     )
