@@ -82,15 +82,9 @@ pub(super) async fn drain(engine: &Engine, stop: &Stop) -> Result<Option<Duratio
     }
     match refused {
         Some(failure) => Err(failed(failure)),
-        None => Ok(has_more.then(|| time_of(rows, engine))),
+        None => {
+            let limit = engine.options.transform.max_rows_per_second;
+            Ok(has_more.then(|| transform::time_of(rows, limit)))
+        }
     }
-}
-
-/// How long so many rows take by the operator's limit.
-fn time_of(rows: usize, engine: &Engine) -> Duration {
-    let limit = engine.options.transform.max_rows_per_second;
-    #[allow(clippy::cast_precision_loss, reason = "an estimate")]
-    limit.map_or(Duration::ZERO, |limit| {
-        Duration::from_secs_f64(rows as f64 / limit.max(1) as f64)
-    })
 }

@@ -47,6 +47,7 @@ pub(super) use cutover::{abandon, before_cut_over, cut_over, lock_all, reset};
 use function::Function;
 pub(super) use idle::drain_idle;
 pub(super) use neighbours::dependents;
+pub(super) use pace::time_of;
 use plan::{Plan, Stage};
 use questions::refuse_nameless;
 use record::recorded;

@@ -68,40 +68,44 @@ pub(super) fn within_limit(wanted: usize, most_rows_per_second: Option<u64>) -> 
     fifth.map_or(wanted, |fifth| fifth.clamp(1, wanted))
 }
 
+/// How long so many rows take where there is a limit.
+pub(in crate::engine) fn time_of(rows: usize, most_rows_per_second: Option<u64>) -> Duration {
+    #[allow(clippy::cast_precision_loss, reason = "an estimate")]
+    most_rows_per_second.map_or(Duration::ZERO, |most| {
+        Duration::from_secs_f64(rows as f64 / most.max(1) as f64)
+    })
+}
+
 /// Keeps all workers together below a rate.
 pub(super) struct Throttle {
-    seconds_of_row: Option<f64>,
+    most_rows_per_second: Option<u64>,
     /// From when on the next rows may be taken.
     free_at: Mutex<Instant>,
 }
 
 impl Throttle {
     pub(super) fn new(most_rows_per_second: Option<u64>) -> Self {
-        #[allow(clippy::cast_precision_loss, reason = "an estimate")]
-        let seconds_of_row = most_rows_per_second.map(|rows| 1.0 / rows.max(1) as f64);
         Self {
-            seconds_of_row,
+            most_rows_per_second,
             free_at: Mutex::new(Instant::now()),
         }
     }
 
     /// How long to wait before so many rows are taken.
     pub(super) fn reserve(&self, rows: usize) -> Duration {
-        let Some(seconds_of_row) = self.seconds_of_row else {
+        if !self.is_limited() {
             return Duration::ZERO;
-        };
+        }
         let now = Instant::now();
         let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
         let from = (*free_at).max(now);
-        #[allow(clippy::cast_precision_loss, reason = "an estimate")]
-        let takes = Duration::from_secs_f64(seconds_of_row * rows as f64);
-        *free_at = from + takes;
+        *free_at = from + time_of(rows, self.most_rows_per_second);
         from - now
     }
 
     /// Whether there is a limit.
     pub(super) fn is_limited(&self) -> bool {
-        self.seconds_of_row.is_some()
+        self.most_rows_per_second.is_some()
     }
 
     /// How long to wait before the next rows are taken.
