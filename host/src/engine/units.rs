@@ -15,6 +15,8 @@ use crate::journal::Phase;
 pub(super) enum Atomicity {
     /// All steps of the unit, in one transaction.
     All,
+    /// As many steps as are over in a moment, in one transaction: told as done when it is committed.
+    Group,
     /// One step, in a transaction of its own.
     Step,
     /// Each statement of one step by itself: the journal says *started* before the first and *migrated* after the last.
@@ -35,6 +37,8 @@ pub(super) struct Unit {
 /// What decides how a step's `migrate` commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
+    /// It is over at once, and may share a transaction.
+    Brief,
     /// It wants a transaction.
     Transaction,
     /// It wants none.
@@ -62,13 +66,24 @@ pub(super) fn units(phase: Phase, steps: &[Manner], capabilities: &Capabilities)
     }
     let atomicity = |manner: &Manner| match manner {
         Manner::Transformation if phase == Phase::Migrate => Atomicity::Chunk,
-        Manner::Transaction if rolls_back => Atomicity::Step,
+        Manner::Brief | Manner::Transaction if rolls_back => Atomicity::Step,
         _ => Atomicity::Statement,
     };
-    let units = steps.iter().enumerate().map(|(place, manner)| Unit {
-        phase,
-        atomicity: atomicity(manner),
-        steps: place..place + 1,
+    let are_brief =
+        |one: &Manner, next: &Manner| rolls_back && *one == Manner::Brief && one == next;
+    let mut first = 0;
+    let units = steps.chunk_by(are_brief).map(|chunk| {
+        let steps = first..first + chunk.len();
+        first = steps.end;
+        let atomicity = match chunk {
+            [manner] => atomicity(manner),
+            _ => Atomicity::Group,
+        };
+        Unit {
+            phase,
+            atomicity,
+            steps,
+        }
     });
     units.collect()
 }
