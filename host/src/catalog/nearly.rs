@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::StepKind;
 use super::companions::{COMPANIONS, PAPERS, stands_beside};
 use super::file_name::{self, Parts, begins_as_step, is_program, without_ending};
+use super::script::is_declarations;
 
 /// What editors and version control put after the name of a file of which they keep an earlier state, which may have another name
 /// by now.
@@ -63,6 +64,11 @@ pub(super) fn nearly(file_name: &str, others: &BTreeSet<String>, is_free: bool) 
         };
     };
     let ending = ending.to_ascii_lowercase();
+    if is_declarations(trimmed) || ending == "pyi" {
+        return Some(Nearly::Known(
+            "holds types for editors, and nothing that runs",
+        ));
+    }
     if is_program(stem) {
         if without_ending(trimmed, ".txt").is_some() {
             return strange(
