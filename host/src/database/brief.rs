@@ -13,13 +13,10 @@ const MOST_BYTES: usize = 64 << 10;
 /// punctuation among them. Tables that it makes are added to those that were `made` before.
 pub(super) fn is_brief(
     bytes: usize,
-    statements: impl Iterator<Item = Vec<String>>,
+    mut statements: impl Iterator<Item = Vec<String>>,
     made: &mut BTreeSet<String>,
 ) -> bool {
-    bytes <= MOST_BYTES
-        && statements
-            .map(|words| is_brief_statement(&words, made))
-            .all(|is| is)
+    bytes <= MOST_BYTES && statements.all(|words| is_brief_statement(&words, made))
 }
 
 fn is_brief_statement(words: &[String], made: &mut BTreeSet<String>) -> bool {
@@ -35,7 +32,7 @@ fn is_brief_statement(words: &[String], made: &mut BTreeSet<String>) -> bool {
         .take(3)
         .collect();
     match *without_options {
-        ["create", "table", ..] if !has("as") && !has("like") && !has("inherits") && !has("of") => {
+        ["create", "table", ..] if !takes_rows(&words) && !has("inherits") && !has("partition") => {
             made.extend(name_after(&words, "table"));
             let mut referred = words
                 .iter()
@@ -60,6 +57,15 @@ fn is_brief_statement(words: &[String], made: &mut BTreeSet<String>) -> bool {
         ["delete", "from", ..] => is_made("from", made) && !has("select") && !has("using"),
         _ => false,
     }
+}
+
+/// Whether a table is made with rows of others: `AS` stands before a column's own value, too.
+fn takes_rows(words: &[&str]) -> bool {
+    let sources = ["execute", "select", "table", "values", "with"];
+    words.contains(&"select")
+        || words
+            .windows(2)
+            .any(|pair| matches!(pair, ["as", source] if sources.contains(source)))
 }
 
 /// The last part of the name after a word.
@@ -106,8 +112,9 @@ mod tests {
                 "CREATE TABLE b (a int REFERENCES a (id)); CREATE UNIQUE INDEX i ON b (a)",
                 "ALTER TABLE ONLY a ADD COLUMN c int; UPDATE a SET c = 1; CREATE OR REPLACE VIEW v AS SELECT * FROM a",
                 "INSERT INTO old (id) VALUES (1), (2)",
+                "CREATE TABLE c (id int GENERATED ALWAYS AS IDENTITY, d int GENERATED ALWAYS AS (id + 1) STORED)",
             ]),
-            [true; 4]
+            [true; 5]
         );
     }
 
@@ -120,6 +127,8 @@ mod tests {
             "CREATE INDEX i ON old (c)",
             "CREATE TABLE a (o int REFERENCES old (id))",
             "CREATE TABLE a AS SELECT * FROM old",
+            "CREATE TABLE a AS TABLE old",
+            "CREATE TABLE a PARTITION OF old DEFAULT",
             "INSERT INTO old SELECT * FROM old",
             "SELECT pg_sleep(10)",
             "DROP TABLE old",

@@ -168,18 +168,39 @@ reset Statement 3..3
 reset Statement 4..4
 ";
 
+    const LIMITS: SessionLimits = SessionLimits {
+        value_bytes: 0,
+        lock_wait: Duration::ZERO,
+        deadline: Duration::ZERO,
+    };
+
+    #[test]
+    fn brief_steps_that_follow_each_other_are_one_unit() {
+        use Manner::{Brief, Transaction};
+        let sqlite = Sqlite::empty(LIMITS).capabilities();
+        let steps = [Transaction, Brief, Brief, Transaction, Brief];
+        let cut: Vec<(Atomicity, Range<usize>)> = units(Phase::Migrate, &steps, &sqlite)
+            .into_iter()
+            .map(|unit| (unit.atomicity, unit.steps))
+            .collect();
+        assert_eq!(
+            cut,
+            [
+                (Atomicity::Step, 0..1),
+                (Atomicity::Group, 1..3),
+                (Atomicity::Step, 3..4),
+                (Atomicity::Step, 4..5)
+            ]
+        );
+    }
+
     #[test]
     fn what_commits_as_one() {
-        let limits = SessionLimits {
-            value_bytes: 0,
-            lock_wait: Duration::ZERO,
-            deadline: Duration::ZERO,
-        };
         let url = "postgres://user@localhost/target";
-        let postgres = Postgres::new(url, PostgresOptions::default(), limits).unwrap();
+        let postgres = Postgres::new(url, PostgresOptions::default(), LIMITS).unwrap();
         let postgres = postgres.capabilities();
         assert_eq!(table(&postgres), ROLLS_BACK);
-        assert_eq!(table(&Sqlite::empty(limits).capabilities()), ROLLS_BACK);
+        assert_eq!(table(&Sqlite::empty(LIMITS).capabilities()), ROLLS_BACK);
         let implicit = Capabilities {
             schema_changes: SchemaChanges::CommitImplicitly,
             ..postgres
