@@ -91,7 +91,13 @@ mod tests {
     fn brief(scripts: &[&str]) -> Vec<bool> {
         let mut made = BTreeSet::new();
         let words = |statement: &str| {
-            let spaced = statement.replace(['(', ')', ',', '.'], " . ");
+            let spaced: String = statement
+                .chars()
+                .map(|letter| match letter {
+                    '(' | ')' | ',' | '.' => format!(" {letter} "),
+                    _ => letter.to_string(),
+                })
+                .collect();
             spaced
                 .split_whitespace()
                 .map(str::to_ascii_lowercase)
