@@ -19,6 +19,7 @@ mod examples;
 mod faults;
 mod files;
 mod foreign_keys;
+mod groups;
 mod hostile;
 mod hosts;
 mod init;

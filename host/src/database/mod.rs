@@ -6,6 +6,7 @@
 //! transaction. This room knows neither the journal's tables (but for the prefix of their names) nor components.
 
 mod batch;
+mod brief;
 mod capabilities;
 mod content;
 mod content_reader;
@@ -298,6 +299,10 @@ pub trait Database: Send + Sync {
     /// What to say about a script before it runs. `is_finalize` says that the application is about to change; `made` are the
     /// tables that the scripts before have made, to which those of this one are added.
     fn advise(&self, script: &str, is_finalize: bool, made: &mut BTreeSet<String>) -> Vec<Advice>;
+
+    /// Whether all that a script does is over at once and holds nobody up: it makes things, puts a few rows in, and changes only
+    /// tables that it or the scripts before it have `made`. What it makes itself is added to them.
+    fn is_brief(&self, script: &str, made: &mut BTreeSet<String>) -> bool;
 
     /// Judges a script by its text alone, which is read once: the error says what keeps it from ever running. `decide` is told
     /// what its statements need, and says whether they run in a transaction.

@@ -1,12 +1,13 @@
 //! Steps, read from their files and made ready to run.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::event::{Event, Observer};
 use super::failure::{Blame, Failure};
-use super::program::{Answers, Circumstances, Program};
+use super::program::{self, Answers, Circumstances, Program};
 use super::sql_step::Refused;
 use super::step_output::StepIdentity;
 use super::transaction::StepTransaction;
@@ -36,6 +37,20 @@ impl Loaded {
     /// Whether it is SQL whose `migrate` runs outside a transaction. Of a component only a call can tell.
     pub(super) fn is_outside(&self) -> bool {
         matches!(&self.program, Program::Sql(sql) if !sql.transactional)
+    }
+
+    /// Whether its `migrate` is SQL that is over at once, after steps that have `made` these tables.
+    pub(super) fn is_brief(&self, database: &dyn Database, made: &mut BTreeSet<String>) -> bool {
+        let is_brief = match &self.program {
+            Program::Sql(sql) if !self.deferred => program::section(sql, Phase::Migrate)
+                .is_some_and(|section| database.is_brief(&section.text, made)),
+            _ => false,
+        };
+        if !is_brief {
+            // Nobody knows what it has done to them.
+            made.clear();
+        }
+        is_brief
     }
 
     /// Asks the step whether it could run, within the deadline. See [`Program::inquire`].
@@ -73,6 +88,20 @@ impl Loaded {
         }
         stop.set_deadline(None);
         (result, transaction)
+    }
+
+    /// The same for a step that shares its transaction, where what was done is looked at before the commit of all.
+    pub(super) async fn run(
+        &self,
+        engine: &Engine,
+        transaction: StepTransaction,
+        stop: &Stop,
+    ) -> (Result<(), Failure>, StepTransaction) {
+        stop.set_deadline(Some(engine.deadline()));
+        let sandbox = engine.started_sandbox();
+        let ran = self.program.perform(sandbox, transaction, stop).await;
+        stop.set_deadline(None);
+        ran
     }
 }
 

@@ -169,6 +169,21 @@ impl StepTransaction {
         committed
     }
 
+    /// Gives the session back, with what the journal is to know of the step, which is migrated as soon as that is committed.
+    pub(super) fn migrated(mut self) -> (Box<dyn Session>, Migrated) {
+        self.record.rows_done = self.rows_done();
+        self.record.state = migrated(self.step.role);
+        self.record.migrated_at = Some(journal::now());
+        self.record.revision = self.version.map_or(0, |version| version.revision) + 1;
+        let migrated = Migrated {
+            kind: self.step.kind,
+            before: self.version,
+            attempt: self.attempt(Outcome::Done, None),
+            record: self.record,
+        };
+        (self.session, migrated)
+    }
+
     /// Rolls back, and commits how this try ended, with its output.
     pub(super) async fn commit_failure(
         &mut self,
@@ -303,6 +318,34 @@ impl StepHost for StepTransaction {
         });
         Ok(())
     }
+}
+
+/// What the journal is to know of a step whose `migrate` has run in a transaction that others share.
+pub(super) struct Migrated {
+    kind: StepKind,
+    pub(super) record: StepRecord,
+    before: Option<StepVersion>,
+    attempt: AttemptRecord,
+}
+
+/// Commits the open transaction, in which these steps have run; the step `after` which they come must be in its state.
+pub(super) async fn commit_migrated(
+    session: &mut dyn Session,
+    right: &dyn Right,
+    after: Option<(u64, StepState)>,
+    steps: &[Migrated],
+    output: &RunOutput,
+) -> Result<()> {
+    let mut fenced = Fenced::of_steps(session, right).verify().await?;
+    let session = fenced.session();
+    if let Some((step, state)) = after {
+        journal::require_step(session, step, state).await?;
+    }
+    for step in steps {
+        journal::write_step(session, step.kind.as_str(), &step.record, step.before).await?;
+        journal::write_attempt(session, &step.attempt).await?;
+    }
+    fenced.with_output(output).commit().await
 }
 
 /// The state in which its `migrate` leaves a step.

@@ -15,6 +15,8 @@ use crate::journal::Phase;
 pub(super) enum Atomicity {
     /// All steps of the unit, in one transaction.
     All,
+    /// As many steps as are over in a moment, in one transaction: told as done when it is committed.
+    Group,
     /// One step, in a transaction of its own.
     Step,
     /// Each statement of one step by itself: the journal says *started* before the first and *migrated* after the last.
@@ -35,6 +37,8 @@ pub(super) struct Unit {
 /// What decides how a step's `migrate` commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
+    /// It is over at once, and may share a transaction.
+    Brief,
     /// It wants a transaction.
     Transaction,
     /// It wants none.
@@ -62,13 +66,24 @@ pub(super) fn units(phase: Phase, steps: &[Manner], capabilities: &Capabilities)
     }
     let atomicity = |manner: &Manner| match manner {
         Manner::Transformation if phase == Phase::Migrate => Atomicity::Chunk,
-        Manner::Transaction if rolls_back => Atomicity::Step,
+        Manner::Brief | Manner::Transaction if rolls_back => Atomicity::Step,
         _ => Atomicity::Statement,
     };
-    let units = steps.iter().enumerate().map(|(place, manner)| Unit {
-        phase,
-        atomicity: atomicity(manner),
-        steps: place..place + 1,
+    let are_brief =
+        |one: &Manner, next: &Manner| rolls_back && *one == Manner::Brief && one == next;
+    let mut first = 0;
+    let units = steps.chunk_by(are_brief).map(|chunk| {
+        let steps = first..first + chunk.len();
+        first = steps.end;
+        let atomicity = match chunk {
+            [manner] => atomicity(manner),
+            _ => Atomicity::Group,
+        };
+        Unit {
+            phase,
+            atomicity,
+            steps,
+        }
     });
     units.collect()
 }
@@ -153,18 +168,39 @@ reset Statement 3..3
 reset Statement 4..4
 ";
 
+    const LIMITS: SessionLimits = SessionLimits {
+        value_bytes: 0,
+        lock_wait: Duration::ZERO,
+        deadline: Duration::ZERO,
+    };
+
+    #[test]
+    fn brief_steps_that_follow_each_other_are_one_unit() {
+        use Manner::{Brief, Transaction};
+        let sqlite = Sqlite::empty(LIMITS).capabilities();
+        let steps = [Transaction, Brief, Brief, Transaction, Brief];
+        let cut: Vec<(Atomicity, Range<usize>)> = units(Phase::Migrate, &steps, &sqlite)
+            .into_iter()
+            .map(|unit| (unit.atomicity, unit.steps))
+            .collect();
+        assert_eq!(
+            cut,
+            [
+                (Atomicity::Step, 0..1),
+                (Atomicity::Group, 1..3),
+                (Atomicity::Step, 3..4),
+                (Atomicity::Step, 4..5)
+            ]
+        );
+    }
+
     #[test]
     fn what_commits_as_one() {
-        let limits = SessionLimits {
-            value_bytes: 0,
-            lock_wait: Duration::ZERO,
-            deadline: Duration::ZERO,
-        };
         let url = "postgres://user@localhost/target";
-        let postgres = Postgres::new(url, PostgresOptions::default(), limits).unwrap();
+        let postgres = Postgres::new(url, PostgresOptions::default(), LIMITS).unwrap();
         let postgres = postgres.capabilities();
         assert_eq!(table(&postgres), ROLLS_BACK);
-        assert_eq!(table(&Sqlite::empty(limits).capabilities()), ROLLS_BACK);
+        assert_eq!(table(&Sqlite::empty(LIMITS).capabilities()), ROLLS_BACK);
         let implicit = Capabilities {
             schema_changes: SchemaChanges::CommitImplicitly,
             ..postgres

@@ -83,6 +83,11 @@ impl Database for FaultInjector {
         self.inner.advise(script, is_finalize, made)
     }
 
+    /// Each step is tried by itself.
+    fn is_brief(&self, _: &str, _: &mut BTreeSet<String>) -> bool {
+        false
+    }
+
     fn judge(
         &self,
         script: &str,

@@ -68,6 +68,23 @@ pub fn sql_steps(place: Place) -> Place {
         )
 }
 
+/// Steps that are over at once, and share commits; and one that does not.
+pub fn brief_steps(place: Place) -> Place {
+    let place = place.with_sql("0001_noted.sql", "CREATE TABLE noted (what TEXT NOT NULL);");
+    let place = (2..=6).fold(place, |place, number| {
+        place.with_sql(
+            &format!("000{number}_step.sql"),
+            &format!(
+                "CREATE TABLE made_{number} (id INTEGER);\nINSERT INTO noted VALUES ('{number}');"
+            ),
+        )
+    });
+    place.with_sql(
+        "0007_more.sql",
+        "CREATE TABLE more AS SELECT what FROM noted;\nINSERT INTO noted VALUES ('7');",
+    )
+}
+
 /// The example steps, the long one with many checkpoints, on a part of their data.
 pub fn example_steps(place: Place) -> Place {
     place
@@ -86,6 +103,13 @@ fn migrate_is_killed_before_every_write() {
     let scenario = Scenario::new(sql_steps(Place::new()), &[], &["migrate"]);
     let points = scenario.decisive_calls();
     assert!(scenario.survives(&points) > many(100));
+}
+
+#[test]
+fn steps_that_share_a_commit_are_killed_before_every_write() {
+    let scenario = Scenario::new(brief_steps(Place::new()), &[], &["migrate"]);
+    let points = scenario.decisive_calls();
+    assert!(scenario.survives(&points) > many(60));
 }
 
 #[test]

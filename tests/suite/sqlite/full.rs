@@ -132,10 +132,8 @@ fn a_disk_without_room_for_the_end_of_the_run_leaves_the_state_that_is_told() {
     for number in 1..=6 {
         place.write_step(
             &format!("000{number}_x.sql"),
-            format!(
-                "CREATE TABLE t{number} (a); INSERT INTO t{number} VALUES (randomblob(15000));"
-            )
-            .as_bytes(),
+            format!("CREATE TABLE t{number} (a); INSERT INTO t{number} SELECT randomblob(15000);")
+                .as_bytes(),
         );
     }
     let at = place.path().join("small");

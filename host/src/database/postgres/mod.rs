@@ -12,6 +12,7 @@ mod advice;
 mod around;
 mod begun;
 mod binding;
+mod brief;
 mod capabilities;
 mod catalog;
 mod chain;
@@ -131,6 +132,10 @@ impl Database for Postgres {
 
     fn advise(&self, script: &str, is_finalize: bool, made: &mut BTreeSet<String>) -> Vec<Advice> {
         advice::advise(script, is_finalize, made)
+    }
+
+    fn is_brief(&self, script: &str, made: &mut BTreeSet<String>) -> bool {
+        brief::is_brief(script, made)
     }
 
     fn judge(

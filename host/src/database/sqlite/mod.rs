@@ -5,6 +5,7 @@
 //! long statement ends with the run. What SQLite rolls back by itself (`ON CONFLICT ROLLBACK`, a full disk) is noticed
 //! before the next statement: nothing of a step ever runs outside its transaction.
 
+mod brief;
 mod capabilities;
 mod changes;
 mod content;
@@ -280,6 +281,10 @@ impl Database for Sqlite {
     ) -> Vec<Advice> {
         // There is one writer, and a change of the schema takes as long as any other.
         Vec::new()
+    }
+
+    fn is_brief(&self, script: &str, made: &mut BTreeSet<String>) -> bool {
+        brief::is_brief(script, made)
     }
 
     fn judge(

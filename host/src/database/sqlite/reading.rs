@@ -92,6 +92,19 @@ pub(super) fn split(script: &str) -> Result<Vec<Piece>, ScriptError> {
     Ok(pieces)
 }
 
+/// All words of a statement, in lower case and without quotes.
+pub(super) fn words(script: &str, piece: &Piece) -> Vec<String> {
+    let text = script.get(piece.at.clone()).unwrap_or_default();
+    let tokens = Tokens {
+        text,
+        at: 0,
+        unclosed: None,
+    };
+    tokens
+        .map(|at| plain(text.get(at).unwrap_or_default()))
+        .collect()
+}
+
 /// Whether a word begins what stands for a value from outside: `?`, `?1`, `:name`, `@name`, `$name`.
 fn begins_parameter(script: &str, at: &Range<usize>) -> bool {
     let is_named = || {

@@ -46,18 +46,22 @@ impl Run<'_> {
                 run.say_what_came_before(loaded);
             }
             let began = Instant::now();
-            run.context.observer.notify(&Event::StepStarted {
-                step: loaded.step.label.clone(),
-                phase: Phase::Migrate,
-                attempt,
-                number,
-                of,
-                resumed: run.continues(loaded),
-            });
+            if run.started.take() != Some(loaded.step.index) {
+                run.context.observer.notify(&Event::StepStarted {
+                    step: loaded.step.label.clone(),
+                    phase: Phase::Migrate,
+                    attempt,
+                    number,
+                    of,
+                    resumed: run.continues(loaded),
+                });
+            }
             let tried = match atomicity {
                 Atomicity::Chunk => run.try_transform(loaded, attempt).await,
                 Atomicity::Statement => run.try_migrate_outside(loaded, attempt).await,
-                Atomicity::All | Atomicity::Step => run.try_migrate(loaded, attempt).await,
+                Atomicity::All | Atomicity::Group | Atomicity::Step => {
+                    run.try_migrate(loaded, attempt).await
+                }
             };
             match &tried {
                 Ok(()) => run.step_ended(loaded, Phase::Migrate, Outcome::Done, began),
@@ -79,7 +83,7 @@ impl Run<'_> {
     }
 
     /// Says of a step that comes late that it does, where those who read the run's output later find it.
-    fn say_what_came_before(&self, loaded: &Loaded) {
+    pub(super) fn say_what_came_before(&self, loaded: &Loaded) {
         let index = loaded.step.index;
         let before = |step: &&StepRecord| step.run != self.lease.run && !runs_last(step.index);
         let Some(last) = self.snapshot.steps.values().rfind(before) else {

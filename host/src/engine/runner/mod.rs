@@ -14,6 +14,7 @@
 mod again;
 mod command;
 mod end;
+mod group;
 mod migrate;
 pub(super) mod outside;
 mod prepare;
@@ -21,6 +22,7 @@ mod reset_outside;
 mod together;
 mod transforming;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -83,6 +85,8 @@ struct Run<'e> {
     last_migrated: Option<(u64, StepState)>,
     /// How tries ended that could not be written down when they did.
     unwritten: Vec<AttemptRecord>,
+    /// The step that failed beside others, and is told to have started already when it runs by itself.
+    started: Option<u64>,
 }
 
 impl<'e> Run<'e> {
@@ -113,6 +117,7 @@ impl<'e> Run<'e> {
             committed_steps: Acknowledged::default(),
             last_migrated: None,
             unwritten: Vec::new(),
+            started: None,
         }
     }
 
@@ -143,27 +148,52 @@ impl<'e> Run<'e> {
         let units = self.units(Phase::Migrate, &loaded);
         let mut loaded = loaded.into_iter();
         for unit in units {
-            for (place, mut step) in unit.steps.zip(loaded.by_ref()) {
-                if place > 0 {
-                    self.pause().await?;
-                }
-                self.migrate_step(&mut step, unit.atomicity, place + 1, of)
-                    .await?;
-                let (index, state) = (step.step.index, migrated(step.step.role));
-                self.committed_steps.note(index, Some(state));
-                self.last_migrated = Some((index, state));
-                if step.step.role.has_phases() {
-                    self.loaded.push(step);
+            let mut steps: Vec<Loaded> = loaded.by_ref().take(unit.steps.len()).collect();
+            if unit.atomicity == Atomicity::Group {
+                self.migrate_group(&mut steps, unit.steps.start, of).await?;
+            } else {
+                for (place, step) in unit.steps.zip(&mut steps) {
+                    if place > 0 {
+                        self.pause().await?;
+                    }
+                    self.migrate_step(step, unit.atomicity, place + 1, of)
+                        .await?;
+                    self.note_migrated(&step.step);
                 }
             }
+            steps.retain(|step| step.step.role.has_phases());
+            self.loaded.append(&mut steps);
         }
         Ok(())
     }
 
+    /// Takes note that a step's `migrate` was committed.
+    fn note_migrated(&mut self, step: &StepIdentity) {
+        let (index, state) = (step.index, migrated(step.role));
+        self.committed_steps.note(index, Some(state));
+        self.last_migrated = Some((index, state));
+    }
+
     /// What commits as one in a phase of these steps.
     fn units(&self, phase: Phase, steps: &[Loaded]) -> Vec<Unit> {
-        let manners: Vec<Manner> = steps.iter().map(|step| Manner::of(step, phase)).collect();
-        units(phase, &manners, &self.engine.database.capabilities())
+        let database = &*self.engine.database;
+        let mut made = BTreeSet::new();
+        let manners: Vec<Manner> = steps
+            .iter()
+            .map(|step| match Manner::of(step, phase) {
+                Manner::Transaction if phase == Phase::Migrate => {
+                    // What was begun before, or stands for others, is written down in another way.
+                    let is_new =
+                        step.step.role == Role::Migration && self.record_of(step).is_none();
+                    match is_new && step.is_brief(database, &mut made) {
+                        true => Manner::Brief,
+                        false => Manner::Transaction,
+                    }
+                }
+                manner => manner,
+            })
+            .collect();
+        units(phase, &manners, &database.capabilities())
     }
 
     /// Pauses while the operator wants it; looks only now and then, because steps may be short.

@@ -82,7 +82,7 @@ impl Run<'_> {
                     self.reset_outside(unit.steps.start).await?;
                 }
                 // On a database that commits changes of the schema at once; there is none yet.
-                Atomicity::Step | Atomicity::Statement | Atomicity::Chunk => {
+                Atomicity::Group | Atomicity::Step | Atomicity::Statement | Atomicity::Chunk => {
                     return Err(Interruption::Refused(Failure::new(
                         "refused",
                         Blame::Host,

@@ -62,6 +62,15 @@ fn steps_in_sql() {
 }
 
 #[test]
+fn steps_that_share_a_commit() {
+    survives(
+        Scenario::new("brief steps", steps::brief, &[], &["migrate"]),
+        120,
+        60,
+    );
+}
+
+#[test]
 fn the_finalize_of_several_steps() {
     let scenario = Scenario::new("finalize", steps::sql, &[&["migrate"]], &["finalize"]);
     survives(scenario, 200, 100);

@@ -43,6 +43,19 @@ pub fn sql(place: Place) -> Place {
     })
 }
 
+/// Five steps that are over at once, and share commits, before and after one that does not.
+pub fn brief(place: Place) -> Place {
+    let place = migrated_before(place).with_data(EFFECTS);
+    let place = (1..=5).fold(place, |place, number| {
+        let effect = format!("INSERT INTO public.effect VALUES ('migrate {number}');");
+        place.with_sql(
+            &format!("000{number}_step.sql"),
+            &format!("CREATE TABLE made_{number} (id BIGINT);\n{effect}"),
+        )
+    });
+    place.with_sql("0003_step.sql", &step(3))
+}
+
 /// A component with three checkpoints, which begins where the last one was, and a step after it.
 pub fn checkpoints(place: Place) -> Place {
     let mut body =
