@@ -59,7 +59,7 @@ async fn is_closed(session: &mut dyn Session, run: i64) -> crate::database::Resu
 
 fn closed(run: i64) -> RunError {
     RunError::Refused(format!(
-        "run {run} cannot be paused any more: what is left of it is one transaction; it can be cancelled"
+        "run {run} cannot be paused any more: it is doing the last of its work; it can be cancelled"
     ))
 }
 

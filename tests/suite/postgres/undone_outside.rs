@@ -4,6 +4,7 @@ use super::outside::state;
 use crate::application;
 use crate::hosts::host::{Host, until};
 use crate::place::{Place, Said};
+use crate::transform::pause::wait_for;
 
 const UP: &str = "CREATE INDEX CONCURRENTLY by_balance ON account (balance);\n";
 const DOWN: &str = "DROP INDEX CONCURRENTLY IF EXISTS by_balance;\n";
@@ -197,6 +198,48 @@ fn a_killed_host_leaves_it_begun_and_the_next_reset_begins_again() {
     place.run(&["reset"]).ends_with(0);
     assert!(!place.content().contains("by_balance"));
     assert_eq!(place.one::<i64>("SELECT count(*) FROM wasmigrate_step"), 0);
+}
+
+/// A run can be paused as long as something is left of it that has not begun.
+#[test]
+fn a_reset_in_parts_pauses_between_them() {
+    let place = with_files(&[
+        ("1_a.up.sql", "CREATE TABLE a (b int);"),
+        ("1_a.down.sql", "DROP TABLE a;"),
+        ("2_index.up.sql", UP),
+        ("2_index.down.sql", DOWN),
+        ("3_c.up.sql", "CREATE TABLE c (d int);"),
+        ("3_c.down.sql", "DROP TABLE c;"),
+    ]);
+    place.run(&["migrate"]).ends_with(0);
+    let reset_until_the_index = |arguments: &[&str]| {
+        let mut application = place.connect();
+        application.run("BEGIN; UPDATE account SET balance = balance + 1 WHERE id = 1");
+        let host = Host::start(&place, arguments);
+        let mut server = place.connect_as_superuser();
+        until("the index is being dropped", || {
+            !server.rows(DROPPING).is_empty()
+        });
+        (host, application)
+    };
+    let (host, mut application) = reset_until_the_index(&["reset"]);
+    place.run(&["pause"]).ends_with(0);
+    application.run("COMMIT");
+    wait_for(&place, &["status"], "on hold paused by");
+    assert!(place.has_table("a") && !place.content().contains("by_balance"));
+    place.run(&["resume"]).ends_with(0);
+    host.end().ends_with(0);
+    assert!(!place.has_table("a"));
+
+    place.run(&["migrate"]).ends_with(0);
+    let (host, mut application) = reset_until_the_index(&["reset", "--to", "1"]);
+    place
+        .run(&["pause"])
+        .ends_with(2)
+        .and_says("cannot be paused any more");
+    application.run("COMMIT");
+    host.end().ends_with(0);
+    assert!(place.has_table("a"));
 }
 
 #[test]

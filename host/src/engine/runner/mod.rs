@@ -212,13 +212,16 @@ impl<'e> Run<'e> {
         .await
     }
 
-    /// Pauses while the operator wants it, for the last time in this run: what follows is one transaction.
-    async fn pause_for_the_last_time(&mut self) -> Result<(), Interruption> {
+    /// Pauses while the operator wants it, before a unit that no pause interrupts: before the last one, for the last time in this run.
+    async fn pause_before_unit(&mut self, is_last: bool) -> Result<(), Interruption> {
         let (context, stop) = (Arc::clone(&self.context), self.stop.clone());
         let lease = self.lease.clone();
         let session = self.session_mut()?;
-        let closed = pause::close(session, &*context.observer, &lease, &stop).await;
-        closed.map_err(Interruption::Failed)
+        let paused = match is_last {
+            true => pause::close(session, &*context.observer, &lease, &stop).await,
+            false => pause::wait_while_paused(session, &*context.observer, &lease, &stop).await,
+        };
+        paused.map_err(Interruption::Failed)
     }
 
     /// Prepares the pending steps that are to be migrated and says so, with as many tries as that is worth.

@@ -14,10 +14,17 @@ use crate::journal::{self, AttemptRecord, Fenced, Lease, Outcome, Phase, StepSta
 
 impl Run<'_> {
     /// Resets the step at a place among those that are loaded, with as many tries as it is worth.
-    pub(super) async fn reset_outside(&mut self, place: usize) -> Result<(), Interruption> {
+    pub(super) async fn reset_outside(
+        &mut self,
+        place: usize,
+        is_last: bool,
+    ) -> Result<(), Interruption> {
         let steps = std::mem::take(&mut self.loaded);
         let result = match steps.get(place) {
-            Some(loaded) => self.reset_one(loaded, place + 1, steps.len()).await,
+            Some(loaded) => {
+                let of = steps.len();
+                self.reset_one(loaded, place + 1, of, is_last).await
+            }
             None => Ok(()),
         };
         self.loaded = steps;
@@ -29,6 +36,7 @@ impl Run<'_> {
         loaded: &Loaded,
         number: usize,
         of: usize,
+        is_last: bool,
     ) -> Result<(), Interruption> {
         let (label, index) = (loaded.step.label.clone(), loaded.step.index);
         let first = Instant::now();
@@ -38,6 +46,7 @@ impl Run<'_> {
                 run.step_ended(loaded, Phase::Reset, Outcome::Done, first);
                 return Ok(());
             }
+            run.pause_before_unit(is_last).await?;
             let began = Instant::now();
             run.context.observer.notify(&Event::StepStarted {
                 step: loaded.step.label.clone(),

@@ -75,11 +75,13 @@ impl Run<'_> {
 
     /// Runs one phase of all loaded steps.
     async fn each_unit(&mut self, phase: Phase) -> Result<(), Interruption> {
-        for unit in self.units(phase, &self.loaded) {
+        let mut units = self.units(phase, &self.loaded).into_iter().peekable();
+        while let Some(unit) = units.next() {
+            let is_last = units.peek().is_none();
             match unit.atomicity {
-                Atomicity::All => self.all_at_once(phase, unit.steps).await?,
+                Atomicity::All => self.all_at_once(phase, unit.steps, is_last).await?,
                 Atomicity::Statement if phase == Phase::Reset && self.rolls_back() => {
-                    self.reset_outside(unit.steps.start).await?;
+                    self.reset_outside(unit.steps.start, is_last).await?;
                 }
                 // On a database that commits changes of the schema at once; there is none yet.
                 Atomicity::Group | Atomicity::Step | Atomicity::Statement | Atomicity::Chunk => {
@@ -101,7 +103,12 @@ impl Run<'_> {
     }
 
     /// Runs one phase of these of the loaded steps in one transaction, with as many tries as it is worth.
-    async fn all_at_once(&mut self, phase: Phase, steps: Range<usize>) -> Result<(), Interruption> {
+    async fn all_at_once(
+        &mut self,
+        phase: Phase,
+        steps: Range<usize>,
+        is_last: bool,
+    ) -> Result<(), Interruption> {
         let concerned = self.left_of(phase, &self.loaded, &steps);
         let first = Instant::now();
         self.with_retries(None, async |run, attempt| {
@@ -116,7 +123,7 @@ impl Run<'_> {
                 done.committed(&*observer);
                 return Ok(());
             }
-            run.try_all_at_once(phase, &steps, attempt).await
+            run.try_all_at_once(phase, &steps, attempt, is_last).await
         })
         .await?;
         self.plan.repeat.clear();
@@ -154,11 +161,12 @@ impl Run<'_> {
         phase: Phase,
         of: &Range<usize>,
         attempt: u32,
+        is_last: bool,
     ) -> Result<(), Interruption> {
         if phase == Phase::Finalize {
             self.before_cut_overs().await?;
         }
-        self.pause_for_the_last_time().await?;
+        self.pause_before_unit(is_last).await?;
         self.session_mut()?
             .begin(Durability::Deferred)
             .await
