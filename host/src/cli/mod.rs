@@ -5,6 +5,7 @@
 
 mod arguments;
 mod bad_rows;
+mod bars;
 mod baseline;
 mod build;
 mod command_error;

@@ -2,12 +2,12 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use console::style;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::MultiProgress;
 use serde::Serialize;
 
+use super::bars::Bars;
 use super::shown;
 use super::standard_output;
 use crate::engine::{Event, Failure, Observer};
@@ -259,7 +259,7 @@ impl Lines {
     fn line(&self, text: &str) {
         let text = shown::text(text);
         match &self.bars {
-            Some(bars) => bars.all.suspend(|| standard_output::line(&text)),
+            Some(bars) => bars.suspend(|| standard_output::line(&text)),
             None => standard_output::line(&text),
         }
     }
@@ -367,100 +367,6 @@ impl Observer for Lines {
             | Event::Pace { .. }
             | Event::Checkpoint { .. }
             | Event::RunEnded { .. } => {}
-        }
-    }
-}
-
-/// One bar for the steps, one for the rows of the step that runs.
-struct Bars {
-    all: MultiProgress,
-    steps: ProgressBar,
-    rows: ProgressBar,
-}
-
-impl Bars {
-    fn new(all: MultiProgress) -> Self {
-        Self {
-            all,
-            steps: ProgressBar::hidden(),
-            rows: ProgressBar::hidden(),
-        }
-    }
-
-    fn notify(&self, event: &Event) {
-        match event {
-            Event::Loading {
-                step, number, of, ..
-            } => {
-                self.show(&self.steps, "{prefix:12} {bar:30} {pos}/{len} {wide_msg}");
-                self.steps.set_prefix("preparing");
-                self.steps.set_length(*of as u64);
-                self.steps.set_position(*number as u64);
-                self.steps.set_message(step.clone());
-            }
-            Event::StepStarted {
-                step,
-                phase,
-                number,
-                of,
-                ..
-            } => {
-                self.show(&self.steps, "{prefix:12} {bar:30} {pos}/{len} {wide_msg}");
-                self.steps.set_prefix(phase.as_str());
-                self.steps.set_length(*of as u64);
-                self.steps.set_position(number.saturating_sub(1) as u64);
-                self.steps.set_message(step.clone());
-            }
-            Event::Progress {
-                step, done, total, ..
-            } => {
-                if self.rows.is_hidden() || self.rows.prefix() != *step {
-                    self.rows.reset();
-                    self.rows.set_prefix(step.clone());
-                }
-                match total {
-                    Some(total) => {
-                        self.show(
-                            &self.rows,
-                            "{spinner} {bar:30} {human_pos}/{human_len} {per_sec}, {eta} left {msg}",
-                        );
-                        self.rows.set_length(*total);
-                    }
-                    None => self.show(&self.rows, "{spinner} {human_pos} {per_sec}"),
-                }
-                self.rows.set_position(*done);
-            }
-            Event::Pace { pace, .. } => {
-                let left = pace
-                    .seconds_left
-                    .map_or_else(String::new, |(best, worst)| format!("({best}–{worst} s) "));
-                self.rows
-                    .set_message(format!("{left}{} rows a chunk", pace.chunk_rows));
-            }
-            Event::StepRan { .. } | Event::StepEnded { .. } => {
-                // Steps of one transaction end together.
-                let done = self.steps.position() + 1;
-                self.steps
-                    .set_position(done.min(self.steps.length().unwrap_or(done)));
-                self.rows.set_message("");
-                self.rows.finish_and_clear();
-                self.rows.set_prefix("");
-            }
-            Event::RunEnded { .. } => {
-                self.rows.finish_and_clear();
-                self.steps.finish_and_clear();
-            }
-            _ => {}
-        }
-    }
-
-    fn show(&self, bar: &ProgressBar, template: &str) {
-        if bar.is_hidden() {
-            self.all.add(bar.clone());
-            bar.enable_steady_tick(Duration::from_millis(200));
-        }
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What the other commands say of transformations.
 
+use std::process::Command;
+
 use super::{customers, place_with};
-use crate::place::built_guest;
+use crate::place::{Said, built_guest};
 
 #[test]
 fn inspect_tells_the_table_and_its_columns() {
@@ -71,4 +73,36 @@ fn progress_and_pace_are_told() {
     assert_eq!(status["rows"]["expected"], 3_000);
     assert_eq!(status["rows"]["done"], 3_000);
     assert_eq!(status["steps"][0]["rows_done"], 3_000);
+}
+
+/// On a terminal there is one estimate at a time, rows have separators, and rates are whole rows.
+#[test]
+fn bars_on_a_terminal_say_it_once() {
+    let place = place_with(&customers(3_000))
+        .with_variable("WASMIGRATE_TRANSFORM_CHUNK_MILLISECONDS", "60000");
+    let migrate = place.command(&["migrate", "--max-rows-per-second", "1500"]);
+    let words: Vec<&str> = std::iter::once(migrate.get_program())
+        .chain(migrate.get_args())
+        .map(|word| word.to_str().unwrap())
+        .collect();
+    let mut terminal = Command::new("script");
+    terminal
+        .args(["-qec", &words.join(" "), "/dev/null"])
+        .current_dir(migrate.get_current_dir().unwrap())
+        .env_clear()
+        .env("TERM", "xterm");
+    for (name, value) in migrate.get_envs() {
+        terminal.env(name, value.unwrap_or_default());
+    }
+    let said = Said::from(terminal.output().unwrap()).ends_with(0);
+    let mut has_rows = false;
+    for frame in said.stdout.split(['\r', '\n']) {
+        assert!(frame.matches(" left").count() <= 1, "{frame}");
+        if let Some((before, _)) = frame.split_once("/s, ") {
+            let rate = before.rsplit(' ').next().unwrap();
+            assert!(!rate.contains('.'), "{frame}");
+            has_rows |= before.contains("/3,000");
+        }
+    }
+    assert!(has_rows, "{}", said.stdout);
 }
