@@ -6,8 +6,9 @@
 //! was lost is not done ([`Acknowledged::gap`]).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::database::{Durability, ErrorKind, Result, Session};
+use crate::database::{Durability, ErrorKind, Result, Session, Stop};
 use crate::journal::{self, Fenced, Lease, NoStep, PendingOutput, StepState};
 
 /// What connection was lost.
@@ -17,6 +18,15 @@ pub(super) enum Lost {
     OfRun,
     /// That of one part, by its label; the others continue.
     OfPart(u32),
+}
+
+impl Lost {
+    fn part(self) -> Option<u32> {
+        match self {
+            Self::OfRun => None,
+            Self::OfPart(part) => Some(part),
+        }
+    }
 }
 
 /// Finds out what was committed before the connection was lost, and writes down what could not be written then. `settle` reads
@@ -31,15 +41,50 @@ pub(super) async fn recover<T>(
 ) -> Result<T> {
     output.connection_lost();
     begin_again(session).await?;
-    let part = match lost {
-        Lost::OfRun => None,
-        Lost::OfPart(part) => Some(part),
-    };
-    journal::end_lost_transactions(session, lease, part).await?;
+    journal::end_lost_transactions(session, lease, lost.part()).await?;
     let mut fenced = Fenced::join(session, lease).await?;
     let found = settle(&mut fenced).await?;
     fenced.with_output(output).commit().await?;
     Ok(found)
+}
+
+/// How often a server that does not answer is asked again before nobody looks, and how long after each time.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+/// Looks at what a step left that ran outside a transaction. Where it has lost its connection, which it can bring about, that is done on
+/// another one, when nothing of it runs any more, before anybody takes what it left for what there always was.
+pub(super) async fn look_after_step<T>(
+    session: &mut dyn Session,
+    lease: &Lease,
+    lost: Lost,
+    stop: &Stop,
+    mut look: impl AsyncFnMut(&mut dyn Session) -> Result<T>,
+) -> Result<T> {
+    let mut tries = 0;
+    loop {
+        let looked = async {
+            if tries > 0 {
+                begin_again(session).await?;
+                journal::end_lost_transactions(session, lease, lost.part()).await?;
+            }
+            session.rollback().await?;
+            look(session).await
+        };
+        match looked.await {
+            Err(error)
+                if error.kind == ErrorKind::Unavailable
+                    && tries < LOOKS
+                    && !stop.is_cancelled() =>
+            {
+                if tries > 0 {
+                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                }
+                tries += 1;
+            }
+            looked => return looked,
+        }
+    }
 }
 
 /// Opens a transaction after a lost connection. This one may be lost, too, without anybody having noticed, if nothing was said on

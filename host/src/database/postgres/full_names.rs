@@ -174,6 +174,7 @@ mod tests {
             verify::KEEP_NAMES.to_owned(),
             verify::GIVE_NAMES_BACK.to_owned(),
             verify::JOURNALS.to_owned(),
+            prepared::look(),
             removed::removed(true),
             removed::removed(false),
             prepared::look_after_commit(),

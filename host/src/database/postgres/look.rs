@@ -68,8 +68,7 @@ impl PostgresSession {
             .as_ref()
             .is_some_and(|connection| i64::from(connection.canceller.process) == begun.process);
         if is_direct {
-            let look = prepared::look();
-            self.ask(Asked::Verify, &Request::once(&look), std::iter::empty())?;
+            self.look_for_replaced_statements()?;
         }
         if let Some(transaction) = self.transaction.as_mut() {
             transaction.is_verified = true;

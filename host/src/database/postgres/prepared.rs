@@ -118,10 +118,12 @@ pub(super) fn look_after_commit() -> String {
     )
 }
 
-/// A statement that fails, with one of their names, when something else goes by the name of a statement that is kept.
+/// A statement that fails, with one of their names, when something else goes by the name of a statement that is kept. It is asked
+/// before any of them is, wherever a step may have run since. Names may be anybody's here.
 pub(super) fn look() -> String {
     format!(
-        "SELECT CAST(name AS integer) FROM pg_prepared_statement() WHERE from_sql AND left(name, {length}) = '{PREFIX}'",
+        "SELECT CAST(name AS integer) FROM pg_catalog.pg_prepared_statement()
+         WHERE from_sql AND pg_catalog.left(name, {length}) OPERATOR(pg_catalog.=) '{PREFIX}'",
         length = PREFIX.len(),
     )
 }

@@ -5,11 +5,11 @@
 
 use super::super::{Authority, Cell, Error, Result};
 use super::begun::Removed;
-use super::pipeline::{self, Asked};
+use super::pipeline::{self, Asked, Request};
 use super::state::PostgresSession;
 use super::tampered::tampered;
 use super::verify::has_name_of_journal;
-use super::{full_names, waiting};
+use super::{full_names, prepared, waiting};
 
 /// A query for the numbers of the relations that the transaction has removed, and of the temporary ones that end with it; if
 /// `waits`, also for whether a trigger may wait for its end, because a table that has such triggers may have been changed.
@@ -33,13 +33,23 @@ const IS_GONE: &str = "CASE WHEN mode OPERATOR(pg_catalog.=) 'AccessExclusiveLoc
     THEN relation::pg_catalog.regclass::pg_catalog.text OPERATOR(pg_catalog.=) relation::pg_catalog.text ELSE false END";
 
 impl PostgresSession {
-    /// Asks, with what is sent next, what the transaction has removed so far. A step that puts a statement of its own in the
-    /// place of this one, which is kept, can run nothing by it that it could not anyway, and does not pass the look.
+    /// Asks, with what is sent next, what the transaction has removed so far. Where the statement is kept, a step may have put one of
+    /// its own in its place, which would answer as it likes, and take itself away before the look.
     pub(super) fn ask_what_was_removed(&mut self) -> Result<()> {
         let removed = removed(self.major_version() < waiting::KEEPS_READ_ONLY);
         debug_assert!(full_names::is_in_full(&removed), "{removed}");
+        if self.is_direct() {
+            self.look_for_replaced_statements()?;
+        }
         let none = std::iter::empty();
         self.ask_by_name(self.is_direct(), Asked::Removed, &removed, none)
+    }
+
+    /// Fails where something else goes by the name of a statement that is kept.
+    pub(super) fn look_for_replaced_statements(&mut self) -> Result<()> {
+        let look = prepared::look();
+        debug_assert!(full_names::is_in_full(&look), "{look}");
+        self.ask(Asked::Verify, &Request::once(&look), std::iter::empty())
     }
 
     /// The numbers of what the transaction has removed, as an array in text. An error when something of a journal is among it.

@@ -248,9 +248,34 @@ impl<'e> Run<'e> {
         rows: Option<u64>,
         attempt: u32,
     ) -> Result<StepTransaction, Failure> {
+        self.begin_durably(Durability::Deferred, step, phase, rows, attempt)
+            .await
+    }
+
+    /// The same, for a transaction after which the step runs outside of one: all that was committed before is on the disk then, so
+    /// that whatever the journal lacks afterwards was not lost by a server that went down.
+    async fn begin_flushed(
+        &mut self,
+        step: &StepIdentity,
+        phase: Phase,
+        rows: Option<u64>,
+        attempt: u32,
+    ) -> Result<StepTransaction, Failure> {
+        self.begin_durably(Durability::Flushed, step, phase, rows, attempt)
+            .await
+    }
+
+    async fn begin_durably(
+        &mut self,
+        durability: Durability,
+        step: &StepIdentity,
+        phase: Phase,
+        rows: Option<u64>,
+        attempt: u32,
+    ) -> Result<StepTransaction, Failure> {
         self.session_mut()
             .map_err(|_| no_session())?
-            .begin(Durability::Deferred)
+            .begin(durability)
             .await
             .map_err(|error| match self.stop.is_cancelled() {
                 true if error.kind != ErrorKind::Unavailable => cancelled(),

@@ -7,9 +7,11 @@
 use std::collections::BTreeSet;
 
 use super::{Interruption, Loaded, Run, cancelled};
+use crate::database::Error;
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::program::{Program, section};
+use crate::engine::recover::{self, Lost};
 use crate::engine::transaction::{Ran, StepTransaction};
 use crate::journal::{self, Lease, Phase};
 
@@ -30,7 +32,7 @@ impl Run<'_> {
             });
         }
         let mut transaction = self
-            .begin(&loaded.step, Phase::Migrate, loaded.rows, attempt)
+            .begin_flushed(&loaded.step, Phase::Migrate, loaded.rows, attempt)
             .await
             .map_err(failed)?;
         let result = match start(&mut transaction, &self.lease).await {
@@ -85,20 +87,22 @@ impl Run<'_> {
         if self.stop.is_cancelled() {
             result = Err(cancelled());
         }
-        let looked = async {
-            transaction.session.rollback().await?;
-            transaction.session.begin_read().await?;
-            let invalid = transaction.session.invalid_indexes().await?;
-            let after =
-                journal::fingerprint(&mut *transaction.session, &self.lease, None, Some(&before))
-                    .await?;
-            transaction.session.rollback().await?;
-            crate::database::Result::Ok((invalid, after))
-        }
-        .await;
-        let (invalid, after) = match looked {
+        let looked = recover::look_after_step(
+            &mut *transaction.session,
+            &self.lease,
+            Lost::OfRun,
+            &self.stop,
+            async |session| {
+                session.begin_read().await?;
+                let invalid = session.invalid_indexes().await?;
+                let after = journal::fingerprint(session, &self.lease, None, Some(&before)).await?;
+                session.rollback().await?;
+                Ok((invalid, after))
+            },
+        );
+        let (invalid, after) = match looked.await {
             Ok(looked) => looked,
-            Err(error) => return (result.and(Err(Failure::from_database(error))), transaction),
+            Err(error) => return (Err(not_looked_at(result, error)), transaction),
         };
         let left: Vec<&str> = invalid
             .iter()
@@ -135,6 +139,20 @@ async fn finish(transaction: &mut StepTransaction, lease: &Lease) -> Result<(), 
         .map_err(Failure::from_database)?;
     let committed = transaction.commit_migrated(lease, Ran::Nothing).await;
     committed.map_err(Failure::from_database)
+}
+
+/// The failure of a step after which nobody could look at the journal.
+pub(in crate::engine) fn not_looked_at(result: Result<(), Failure>, error: Error) -> Failure {
+    let failure = result
+        .err()
+        .unwrap_or_else(|| Failure::from_database(error));
+    Failure {
+        message: format!(
+            "{}; whether the step has changed the journal could not be looked at afterwards",
+            failure.message
+        ),
+        ..failure
+    }
 }
 
 /// The journal is another one after a step that nothing can roll back.

@@ -11,7 +11,8 @@ use super::work::Task;
 use super::worker::Worker;
 use crate::database::{Durability, Session, quote};
 use crate::engine::failure::Failure;
-use crate::engine::runner::outside::{may_be_of, name_invalid, tampered_outside};
+use crate::engine::recover;
+use crate::engine::runner::outside::{may_be_of, name_invalid, not_looked_at, tampered_outside};
 use crate::journal::{self, AppliedRecord, Fenced, Fingerprint, Phase};
 
 /// What the journal held at a look.
@@ -76,13 +77,18 @@ impl Worker<'_> {
             ..failure
         };
         let mut result = performed.result.map(|_| ());
-        let looked = async {
-            session.rollback().await?;
-            session.begin(Durability::Deferred).await?;
-            let invalid = self.invalid_indexes(&mut *session, &task).await?;
-            let after = self.look_at_journal(&mut *session, Some(&before)).await?;
-            crate::database::Result::Ok((invalid, after))
-        };
+        let looked = recover::look_after_step(
+            &mut *session,
+            &self.lease,
+            self.lost(),
+            &self.stop,
+            async |session| {
+                session.begin(Durability::Deferred).await?;
+                let invalid = self.invalid_indexes(session, &task).await?;
+                let after = self.look_at_journal(session, Some(&before)).await?;
+                Ok((invalid, after))
+            },
+        );
         match looked.await {
             Ok((_, after)) if self.is_other(&before, &after, &record.tenant) => {
                 let failure = tampered_outside();
@@ -95,7 +101,7 @@ impl Worker<'_> {
                     result = Err(tenancy.say(failure, &task, Phase::Migrate, &self.stop));
                 }
             }
-            Err(error) => result = result.and(Err(Failure::from_database(error))),
+            Err(error) => result = Err(not_looked_at(result, error)),
         }
         if let Err(failure) = result {
             return (Err(kept(failure)), session);

@@ -42,6 +42,14 @@ impl Worker<'_> {
         Ok(left)
     }
 
+    /// What of the run a lost connection of this worker is.
+    pub(super) fn lost(&self) -> Lost {
+        match self.part {
+            Some(part) => Lost::OfPart(part),
+            None => Lost::OfRun,
+        }
+    }
+
     async fn read_again(&mut self, tasks: &[Task]) -> crate::database::Result<Rows> {
         self.open(tasks).await?;
         let tenancy = self.shared.tenancy;
@@ -49,10 +57,7 @@ impl Worker<'_> {
         let tenant = tasks.first().and_then(|task| tenancy.tenant(task));
         let tenant = tenant.map_or("", |tenant| &*tenant.name);
         let is_in_target = self.writes_to_target();
-        let lost = match self.part {
-            Some(part) => Lost::OfPart(part),
-            None => Lost::OfRun,
-        };
+        let lost = self.lost();
         // In a tenant's own file there is no output.
         let nothing = RunOutput::default();
         let output = if is_in_target {

@@ -123,7 +123,12 @@ impl Worker<'_> {
             .await
             .map_err(|failure| (None, failure))?;
         let mut session = self.session.take().ok_or_else(|| (None, no_session()))?;
-        if let Err(error) = session.begin(Durability::Deferred).await {
+        // What runs outside a transaction stands alone, and finds on the disk all that was committed before it.
+        let durability = match group.first().is_some_and(|task| self.is_outside(task)) {
+            true => Durability::Flushed,
+            false => Durability::Deferred,
+        };
+        if let Err(error) = session.begin(durability).await {
             self.session = Some(session);
             return Err(without_task(error));
         }
@@ -147,12 +152,7 @@ impl Worker<'_> {
                 resumed: false,
             });
             let context = tenancy.context(tenancy.tenant(&task), &self.output);
-            let is_outside = task.phases.contains(&Phase::Migrate)
-                && tenancy
-                    .loaded
-                    .get(&task.file)
-                    .is_some_and(|loaded| loaded.is_outside());
-            let performed = match is_outside {
+            let performed = match self.is_outside(&task) {
                 true => self.outside(&context, session, &task, attempt).await,
                 false => {
                     let performed = tenancy
@@ -268,6 +268,11 @@ impl Worker<'_> {
         }
         self.session = Some(session);
         Ok(())
+    }
+
+    fn is_outside(&self, task: &Task) -> bool {
+        let loaded = self.shared.tenancy.loaded.get(&task.file);
+        task.phases.contains(&Phase::Migrate) && loaded.is_some_and(|loaded| loaded.is_outside())
     }
 
     /// Rolls back; what cannot be rolled back is given up. After a lost connection nobody knows what was committed.

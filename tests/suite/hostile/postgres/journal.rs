@@ -353,45 +353,6 @@ fn nothing_is_hidden_under_a_savepoint() {
     target.and_works_on();
 }
 
-/// What the host has prepared stays in the session, where a block can put its own under the same names.
-#[test]
-fn what_the_host_has_prepared_is_not_replaced() {
-    let forge = "DO $$ DECLARE one record; forged integer := 0; BEGIN
-         FOR one IN SELECT * FROM pg_prepared_statements WHERE NOT from_sql LOOP
-             EXECUTE 'DEALLOCATE ' || one.name;
-             EXECUTE format('PREPARE %I%s AS SELECT 0, 0', one.name,
-                 replace(replace(nullif(one.parameter_types::text, '{}'), '{', '('), '}', ')'));
-             forged := forged + 1;
-         END LOOP;
-         IF forged = 0 THEN RAISE 'the host has prepared nothing'; END IF;
-         EXECUTE 'UPDATE wasmi' || 'grate.wasmi' || 'grate_step SET name = ''forged''';
-         END $$";
-    let forget = "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; EXECUTE 'DELETE FROM wasmi' || 'grate.wasmi' || 'grate_step'; END $$";
-    for hostile in [forge, forget] {
-        let target = Target::new();
-        target
-            .place
-            .write_step("0002_before.sql", b"CREATE TABLE before (id INTEGER)");
-        target
-            .place
-            .write_step("0003_hostile.sql", hostile.as_bytes());
-        target
-            .place
-            .run(&["migrate"])
-            .ends_with(1)
-            .and_says("0002_before migrated")
-            .and_says(
-                "it removed or replaced statements that the host had prepared in the session",
-            );
-        assert_eq!(
-            target
-                .place
-                .texts("SELECT name FROM wasmigrate_step ORDER BY step_index"),
-            ["first", "before"]
-        );
-    }
-}
-
 #[test]
 fn what_was_undone_is_not_held_against_the_step() {
     let undone = "DO $$ BEGIN

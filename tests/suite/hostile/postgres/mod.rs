@@ -13,6 +13,7 @@ mod names;
 mod neighbours;
 mod others;
 mod outside;
+mod prepared;
 mod reach;
 mod schemas;
 mod shadows;

@@ -174,3 +174,45 @@ fn what_is_forged_for_a_tenant_is_found_out() {
             .and_says("the step tampered with the host: it changed the journal");
     }
 }
+
+/// Its own connection is the step's to end, and what it did before is looked at all the same.
+#[test]
+fn a_step_that_ends_its_connection_is_looked_at() {
+    let once = "IF to_regclass('public.marker') IS NULL THEN";
+    let ending = format!(
+        "DO $$ BEGIN {once} EXECUTE 'UPDATE wasmi' || 'grate.wasmi' || 'grate_step SET digest = ''forged'' WHERE step_index = 1'; END IF; END $$;
+         DO $$ BEGIN {once} CREATE TABLE public.marker (i int); COMMIT;
+             EXECUTE 'SELECT pg_termi' || 'nate_backend(pg_backend_pid())'; END IF; END $$;
+         SELECT 1"
+    );
+    let target = Target::new();
+    let said = "the step tampered with the host: it changed the journal";
+    run_outside(&target, &ending).ends_with(1).and_says(said);
+
+    let target = Target::new();
+    let place = &target.place;
+    place.write_step(
+        "0002_undone.up.sql",
+        b"CREATE TABLE IF NOT EXISTS undone (i int);",
+    );
+    let undo = format!("-- wasmigrate:no-transaction\n{ending};");
+    place.write_step("0002_undone.down.sql", undo.as_bytes());
+    place.run(&["migrate"]).ends_with(0);
+    place
+        .run(&["reset", "--steps", "1"])
+        .ends_with(1)
+        .and_says(said);
+
+    let place = counting().with_tenants(&["acme", "beta"]);
+    place.run(&["migrate"]).ends_with(0);
+    let forging = ending.replace(
+        "grate_step SET digest = ''forged'' WHERE step_index = 1",
+        "grate_run SET host = ''forged''",
+    );
+    let text = format!("-- wasmigrate:no-transaction\n{forging};");
+    place.write_step("tenants/002_evil.sql", text.as_bytes());
+    place
+        .run(&["migrate", "--parallel", "1"])
+        .ends_with(1)
+        .and_says(said);
+}
