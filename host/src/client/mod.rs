@@ -27,6 +27,12 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// How long a short answer may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 
+/// How long an answer to a question may take, until its last byte.
+const LONGEST_ANSWER: Duration = Duration::from_secs(300);
+
+/// So many characters of another address are shown.
+const MOST_LOCATION: usize = 200;
+
 /// A host's address and what it accepts for a proof.
 #[derive(Clone)]
 pub struct Client {
@@ -213,10 +219,15 @@ impl Client {
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let answer_wait = self.agent.config().timeouts().global;
         let mut request = self.agent.get(self.url(path));
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
+        let request = request
+            .config()
+            .timeout_global(answer_wait.or(Some(LONGEST_ANSWER)))
+            .build();
         let response = request.call().map_err(|error| self.unreachable(error))?;
         self.read(response)
     }
@@ -258,6 +269,17 @@ impl Client {
         let status = response.status();
         if status.is_success() {
             return Ok(response);
+        }
+        if status.is_redirection() {
+            let location = response.headers().get("location");
+            let location = location.and_then(|location| location.to_str().ok());
+            return Err(self.unreachable(match location {
+                Some(location) => format!(
+                    "it sends to another address, `{}`; if that is the host's, name it with `--host`",
+                    location.chars().take(MOST_LOCATION).collect::<String>()
+                ),
+                None => format!("it answers with status {status}"),
+            }));
         }
         if status == ureq::http::StatusCode::UNAUTHORIZED {
             return Err(Error::Refused {
@@ -305,6 +327,9 @@ const MOST_ANSWER: u64 = 256 << 20;
 fn agent(base: &Address, answer_wait: Option<Duration>) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
+        // Nobody is asked but whom the operator named.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
         .timeout_connect(Some(CONNECT_WAIT))
         .timeout_global(answer_wait);
     // The authorities of the system take their time to be read.

@@ -43,6 +43,14 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often it asks before the connection is given up.
 const KEEP_ALIVE_TRIES: u32 = 3;
 
+const STANDARD_STRINGS: &str = "standard_conforming_strings";
+
+/// Whether transactions may not write unless they ask for it.
+pub(super) const READ_ONLY: &str = "default_transaction_read_only";
+
+/// The settings of which the host remembers whether they are on, as the server tells.
+const PARAMETERS: [&str; 2] = [STANDARD_STRINGS, READ_ONLY];
+
 /// How long a server's process may take to end after it was said good-bye to.
 const HANGING_UP: Duration = Duration::from_secs(1);
 
@@ -60,7 +68,7 @@ pub(super) struct Connection {
     pub(super) wire: Wire,
     pub(super) canceller: Canceller,
     /// What the server told of its settings.
-    pub(super) parameters: HashMap<String, String>,
+    pub(super) parameters: HashMap<&'static str, bool>,
     /// How the server reads strings where no step has set anything else.
     pub(super) rules: Rules,
     /// The state of the transaction when the server was last ready: `I` none, `T` open, `E` failed.
@@ -242,15 +250,18 @@ impl Connection {
         }
     }
 
+    /// Takes note of one of the [`PARAMETERS`]; a server may tell of as many others as it likes.
     pub(super) fn note_parameter(&mut self, name: &str, value: &str) {
-        self.parameters.insert(name.to_owned(), value.to_owned());
+        if let Some(name) = PARAMETERS.iter().find(|known| **known == name) {
+            self.parameters.insert(name, value == "on");
+        }
     }
 
     /// How the server reads strings now.
     pub(super) fn current_rules(&self) -> Rules {
-        let strings = self.parameters.get("standard_conforming_strings");
+        let strings = self.parameters.get(STANDARD_STRINGS);
         Rules {
-            standard_strings: strings.is_none_or(|value| value != "off"),
+            standard_strings: strings.is_none_or(|is_on| *is_on),
         }
     }
 

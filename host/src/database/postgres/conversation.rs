@@ -18,6 +18,9 @@ const MOST_PREPARED: usize = 64;
 /// to wait as long as a step may take.
 const LONGEST_SILENCE_TO_A_QUESTION: Duration = Duration::from_secs(60);
 
+/// How long the whole answer to it may take.
+const LONGEST_ANSWER_TO_A_QUESTION: Duration = Duration::from_secs(600);
+
 /// How long the server may take to end a commit by itself that has reached the deadline.
 const OWN_END: Duration = Duration::from_secs(1);
 
@@ -166,6 +169,9 @@ impl PostgresSession {
             runs_step.then_some(self.database.0.limits.deadline + OWN_END),
             connection,
         );
+        if (authority, self.access) == (Authority::Host, Access::Read) {
+            under_way.at_longest = Some(LONGEST_ANSWER_TO_A_QUESTION);
+        }
         let mut look = |process| under_way.look(process);
         // What the server says to the host's own statements, such as that a process has just ended, is no line of the step.
         let deaf = match authority {

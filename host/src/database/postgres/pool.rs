@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::super::{Cell, Error, ErrorKind, Result, SessionLimits, Stop};
 use super::address::Address;
-use super::connection::{Bounds, Connection};
+use super::connection::{Bounds, Connection, READ_ONLY};
 use super::home::{self, Home, Surroundings};
 use super::path::{self, WrittenPath};
 use super::patience::Patience;
@@ -300,8 +300,8 @@ impl Postgres {
 /// Whether the session's transactions may not write unless they ask for it.
 fn is_read_only(connection: &mut Connection, patience: &Patience) -> Result<bool> {
     // Servers before version 14 do not tell of it, and poolers may not.
-    if let Some(told) = connection.parameters.get("default_transaction_read_only") {
-        return Ok(told == "on");
+    if let Some(is_on) = connection.parameters.get(READ_ONLY) {
+        return Ok(*is_on);
     }
     let setting = "SELECT pg_catalog.current_setting('default_transaction_read_only')";
     let rows = pipeline::ask_in_full_names(connection, setting, &[], patience)?;

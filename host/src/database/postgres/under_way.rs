@@ -53,8 +53,10 @@ pub(super) struct UnderWay {
     label: Option<String>,
     /// How long a commit may take that runs what a step has left for it.
     deadline: Option<Duration>,
-    /// How long it may take without a word of the server.
+    /// How long it may take without an answer of the server.
     pub(super) at_most: Duration,
+    /// How long it may take, however much the server answers.
+    pub(super) at_longest: Option<Duration>,
     interruptions: Interruptions,
     /// Who kept it waiting when that was looked at last.
     pub(super) holders: Option<String>,
@@ -89,6 +91,7 @@ impl UnderWay {
             label,
             deadline,
             at_most,
+            at_longest: None,
             interruptions: Interruptions::new(connection.canceller.clone()),
             holders: None,
             waited: Waited::new(),
@@ -130,6 +133,18 @@ impl UnderWay {
             // The server has cancelled it, and it has gone on: a trigger can catch that.
             self.interruptions.interrupt(&self.database, process);
             return Ok(());
+        }
+        if self
+            .at_longest
+            .is_some_and(|most| self.waited.time() > most)
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!(
+                    "the server has not come to the end of its answer in {:?}",
+                    self.waited.time()
+                ),
+            ));
         }
         if self.probed.elapsed() > self.pause {
             let is_late = Wait::is_worth_telling(self.waited.time(), self.told);

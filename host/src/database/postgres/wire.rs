@@ -35,7 +35,7 @@ pub(super) struct Wire {
     most_message: usize,
     /// When whoever waits was asked last.
     asked: Instant,
-    /// When the server said something, or was asked something.
+    /// When the server answered something, or was asked something.
     heard: Instant,
     pub(super) longest_silence: Duration,
 }
@@ -106,12 +106,30 @@ impl Wire {
             if self.asked.elapsed() >= SLICE {
                 self.asked = Instant::now();
                 wait()?;
+                self.demand_answer()?;
             }
             if let Some(message) = self.parse()? {
+                if !is_aside(&message) {
+                    self.heard = Instant::now();
+                }
                 return Ok(message);
             }
             self.exchange(wait)?;
         }
+    }
+
+    /// Gives a server up that has answered nothing for too long, whatever else it says.
+    fn demand_answer(&self) -> io::Result<()> {
+        if self.heard.elapsed() <= self.longest_silence {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            ErrorKind::TimedOut,
+            format!(
+                "the server has answered nothing for {:?}",
+                self.longest_silence
+            ),
+        ))
     }
 
     /// Whether there is something that the server said without being asked, or it has hung up.
@@ -162,12 +180,7 @@ impl Wire {
             };
             if !is_ready(self.descriptor(), flags)? {
                 wait()?;
-                if self.heard.elapsed() > self.longest_silence {
-                    return Err(io::Error::new(
-                        ErrorKind::TimedOut,
-                        format!("the server has said nothing for {:?}", self.longest_silence),
-                    ));
-                }
+                self.demand_answer()?;
             }
         }
     }
@@ -204,7 +217,10 @@ impl Wire {
             Stream::Plain(socket) => socket.read(&mut self.scratch),
             Stream::Tls(stream) => stream.read(&mut self.scratch),
         }?;
-        self.heard = Instant::now();
+        // A long message takes its time.
+        if !self.incoming.is_empty() {
+            self.heard = Instant::now();
+        }
         self.incoming
             .extend_from_slice(self.scratch.get(..count).unwrap_or_default());
         Ok(count)
@@ -225,6 +241,46 @@ impl Wire {
     }
 }
 
+/// Whether it is something that a server says without being asked: whoever waits for an answer is no further by it.
+fn is_aside(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::NoticeResponse(_) | Message::ParameterStatus(_) | Message::NotificationResponse(_)
+    )
+}
+
 fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    /// A notice that says nothing.
+    const NOTICE: &[u8] = b"N\0\0\0\x05\0";
+
+    #[test]
+    fn a_server_that_says_much_and_answers_nothing_is_given_up() {
+        for pause in [Duration::ZERO, Duration::from_millis(30)] {
+            let (client, mut server) = UnixStream::pair().unwrap();
+            client.set_nonblocking(true).unwrap();
+            std::thread::spawn(move || {
+                while server.write_all(NOTICE).is_ok() {
+                    std::thread::sleep(pause);
+                }
+            });
+            let silence = Duration::from_millis(300);
+            let mut wire = Wire::new(Socket::Unix(client), None, 1 << 20, silence);
+            wire.ask();
+            let error = loop {
+                match wire.receive(&mut || Ok(())) {
+                    Ok(message) => assert!(matches!(message, Message::NoticeResponse(_))),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        }
+    }
 }
