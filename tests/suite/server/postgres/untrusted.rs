@@ -148,3 +148,23 @@ fn one_that_sends_rows_without_end_does_not_fill_the_memory() {
     assert_eq!(status, Some(2));
     assert!(peak < 150 << 10, "{peak} KiB at the peak");
 }
+
+/// Tells of one setting after another, each with another name.
+fn settings(client: &mut TcpStream) -> Option<Vec<u8>> {
+    let value = "x".repeat(500_000);
+    for number in 0.. {
+        let setting = format!("name{number}\0{value}\0");
+        client.write_all(&message(b'S', setting.as_bytes())).ok()?;
+    }
+    None
+}
+
+#[test]
+fn one_that_tells_settings_without_end_does_not_fill_the_memory() {
+    let (port, _) = server(settings);
+    let place = Place::new();
+    let url = format!("postgres://app@127.0.0.1:{port}/app?connect_timeout=3");
+    let (status, peak) = watched(&place, &["status", "--database", &url]);
+    assert_eq!(status, Some(2));
+    assert!(peak < 150 << 10, "{peak} KiB at the peak");
+}

@@ -97,3 +97,26 @@ fn what_it_sends_without_an_end_is_not_kept() {
     assert_ne!(said.status, Some(0), "{said:#?}");
     said.and_says("a line that does not end");
 }
+
+/// It would have whoever asks it ask another host, with or without a token.
+#[test]
+fn nobody_is_sent_to_another_address() {
+    let elsewhere = answering(String::new());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let _ = write!(
+                client,
+                "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{elsewhere}/api/v1/status\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+        }
+    });
+    for command in ["status", "migrate"] {
+        Place::new()
+            .run(&["--host", &host, command])
+            .ends_with(2)
+            .and_says("it sends to another address, `http://127.0.0.1:");
+    }
+}
