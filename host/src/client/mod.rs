@@ -273,13 +273,17 @@ impl Client {
         if status.is_redirection() {
             let location = response.headers().get("location");
             let location = location.and_then(|location| location.to_str().ok());
-            return Err(self.unreachable(match location {
-                Some(location) => format!(
-                    "it sends to another address, `{}`; if that is the host's, name it with `--host`",
-                    location.chars().take(MOST_LOCATION).collect::<String>()
+            let elsewhere = location.map_or_else(String::new, |location| {
+                let location: String = location.chars().take(MOST_LOCATION).collect();
+                format!(", `{}`", without_secrets(&location))
+            });
+            return Err(Error::Refused {
+                status: status.as_u16(),
+                detail: format!(
+                    "{}: it sends to another address{elsewhere}; if that is the host's, name it with `--host`",
+                    self.address()
                 ),
-                None => format!("it answers with status {status}"),
-            }));
+            });
         }
         if status == ureq::http::StatusCode::UNAUTHORIZED {
             return Err(Error::Refused {

@@ -61,3 +61,16 @@ fn a_server_must_be_named() {
     said.ends_with(2)
         .and_says("--server postgres://USER@HOST/NAME");
 }
+
+#[test]
+fn nothing_is_said_of_a_step_after_one_that_failed() {
+    let place = Place::new()
+        .with_sql("0001_first.sql", "SELECT * FROM missing;")
+        .with_sql("0002_second.sql", "CREATE TABLE second (id INTEGER);");
+    let report = test(&place, &[]).ends_with(1).json();
+    let second = report["steps"][1]["checks"].as_array().unwrap();
+    assert!(!second.is_empty(), "{report}");
+    for check in second {
+        assert_eq!(check["verdict"], "skipped", "{check}");
+    }
+}

@@ -14,9 +14,7 @@ fn answering(body: String) -> SocketAddr {
     std::thread::spawn(move || {
         for client in listener.incoming() {
             let mut client = client.unwrap();
-            let reader = BufReader::new(client.try_clone().unwrap());
-            let head = reader.lines().map_while(Result::ok);
-            head.take_while(|line| !line.is_empty()).for_each(drop);
+            read_request(&mut client);
             let _ = write!(
                 client,
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -50,6 +48,22 @@ fn what_it_says_does_not_steer_the_terminal() {
     }
 }
 
+/// What a client asks: the head, with the line that ends it, and the body.
+fn read_request(client: &mut TcpStream) -> (String, Vec<u8>) {
+    let mut reader = BufReader::new(client.try_clone().unwrap());
+    let mut head = String::new();
+    while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
+    let length = head.lines().find_map(|line| {
+        line.to_ascii_lowercase()
+            .strip_prefix("content-length: ")?
+            .parse()
+            .ok()
+    });
+    let mut body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut body).unwrap();
+    (head, body)
+}
+
 /// Stands before a service, and sends events without an end in its place.
 fn without_end(genuine: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -64,23 +78,13 @@ fn without_end(genuine: SocketAddr) -> SocketAddr {
 }
 
 fn stand_between(mut client: TcpStream, genuine: SocketAddr) {
-    let mut reader = BufReader::new(client.try_clone().unwrap());
-    let mut head = String::new();
-    while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
+    let (head, body) = read_request(&mut client);
     if head.contains("/api/v1/events") {
         let _ =
             client.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: ");
         while client.write_all(&[b'a'; 1 << 16]).is_ok() {}
         return;
     }
-    let length = head.lines().find_map(|line| {
-        line.to_ascii_lowercase()
-            .strip_prefix("content-length: ")?
-            .parse()
-            .ok()
-    });
-    let mut body = vec![0; length.unwrap_or(0)];
-    reader.read_exact(&mut body).unwrap();
     let mut server = TcpStream::connect(genuine).unwrap();
     let head = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
     server.write_all(head.as_bytes()).unwrap();
@@ -107,6 +111,7 @@ fn nobody_is_sent_to_another_address() {
     std::thread::spawn(move || {
         for client in listener.incoming() {
             let mut client = client.unwrap();
+            read_request(&mut client);
             let _ = write!(
                 client,
                 "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{elsewhere}/api/v1/status\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
