@@ -157,8 +157,8 @@ impl PostgresSession {
             }
             self.send_ahead();
         }
-        if !is_one_by_one && !sent.waiting.is_empty() {
-            // The look before the commit goes by it.
+        // The look before the commit goes by it; after a savepoint more comes before that.
+        if !is_one_by_one && !sent.waiting.is_empty() && self.savepoints.is_empty() {
             let asked = self.ask_what_was_removed();
             asked
                 .map_err(|error| (scripts.len().saturating_sub(1), ScriptError::of_none(error)))?;
