@@ -34,10 +34,15 @@ use tables::tables;
 
 pub use commit::{Committable, Fenced, NoStep, PendingOutput, Sealed};
 pub use fingerprint::{Fingerprint, fingerprint};
-pub use history::{deciding, has_attempt, read_attempts, read_runs, runs_done, write_attempt};
+pub use history::{
+    deciding, has_attempt, interrupted_runs, read_attempts, read_runs, runs_done, write_attempt,
+};
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
-pub use output::{last_place, last_written, read_output, write_output};
+pub use output::{
+    CopiedLine, forget_copied_output, last_place, last_written, read_copied_output, read_output,
+    write_output, written_lines,
+};
 pub use pause::{
     Pause, close_to_pauses, is_closed_to_pauses, read_pause, request_pause, write_waiting,
 };
