@@ -16,6 +16,8 @@ struct Ended {
     is_any_done: bool,
     /// Those that did not fail themselves, but were rolled back with the transaction that they share.
     rolled_back: BTreeSet<String>,
+    /// Those that are running, or ended before they were done.
+    unfinished: BTreeSet<String>,
     /// Those that have committed a part of what they do.
     checkpointed: BTreeSet<String>,
 }
@@ -41,6 +43,28 @@ impl EndedSteps {
             }
             Some(failure) if failure.is_kept => {
                 format!("the {which} step keeps what it has done and is run again")
+            }
+            // It was between two steps, or waited for an answer or for others.
+            Some(failure)
+                if failure.code == "cancelled"
+                    && failure.step.is_none()
+                    && others == 0
+                    && ended.unfinished.is_empty() =>
+            {
+                match ended.is_any_done {
+                    true => "no step was running, and what was done before stays".to_owned(),
+                    false => "no step was running".to_owned(),
+                }
+            }
+            // It was found out before any step of the finalize began.
+            Some(failure)
+                if failure.phase == Some(Phase::Finalize)
+                    && failure.step.is_some()
+                    && !failure.is_lost_connection()
+                    && others == 0
+                    && ended.unfinished.is_empty() =>
+            {
+                "what was migrated stays, and nothing was finalized".to_owned()
             }
             Some(failure) if failure.is_closed_gate() => {
                 "what was migrated stays, and nothing was finalized".to_owned()
@@ -82,13 +106,15 @@ impl EndedSteps {
 impl Observer for EndedSteps {
     fn notify(&self, event: &Event) {
         match event {
-            Event::Checkpoint { step }
-            | Event::StepStarted {
-                step,
-                resumed: true,
-                ..
-            } => {
+            Event::Checkpoint { step } => {
                 self.lock().checkpointed.insert(step.clone());
+            }
+            Event::StepStarted { step, resumed, .. } => {
+                let mut ended = self.lock();
+                if *resumed {
+                    ended.checkpointed.insert(step.clone());
+                }
+                ended.unfinished.insert(step.clone());
             }
             Event::StepEnded {
                 step,
@@ -101,6 +127,9 @@ impl Observer for EndedSteps {
                     ended.rolled_back.insert(step.clone());
                 } else {
                     ended.rolled_back.remove(step);
+                }
+                if *outcome == Outcome::Done {
+                    ended.unfinished.remove(step);
                 }
                 ended.is_any_done |= *outcome == Outcome::Done;
             }

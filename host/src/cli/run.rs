@@ -259,8 +259,8 @@ async fn tenants_left(target: &Target) -> Option<String> {
 
 /// What a run of some of the steps has left.
 fn pending(overview: &Overview) -> String {
-    let mut pending = overview.planned(&Extent::All).unwrap_or_default();
-    pending.retain(|step| !step.is_script() || step.is_due());
+    // As `status` counts them, and the next run: with the scripts that it runs, too.
+    let pending = overview.planned(&Extent::All).unwrap_or_default();
     let mut steps = overview.steps.iter();
     let last = steps.rposition(|step| step.progress == Progress::Migrated);
     let them = match pending.len() {

@@ -131,6 +131,34 @@ impl Error {
         }
     }
 
+    /// What stands on something that was to be dropped, in the database's own words; none where that is not why.
+    pub fn dependent(&self) -> Option<String> {
+        // SQLite: `error in view debts after drop column: no such column: debit`.
+        let of_sqlite = || {
+            let (object, _) = self
+                .message
+                .strip_prefix("error in ")?
+                .split_once(" after drop column")?;
+            Some(object.to_owned())
+        };
+        // https://www.postgresql.org/docs/current/errcodes-appendix.html: dependent_objects_still_exist
+        match self.code.as_str() {
+            "2BP01" => {
+                let detail = self.detail.as_deref().unwrap_or_default();
+                let mut objects: Vec<&str> = detail
+                    .lines()
+                    .filter_map(|line| Some(line.split_once(" depends on ")?.0))
+                    .collect();
+                objects.dedup();
+                Some(match objects.is_empty() {
+                    true => "something else".to_owned(),
+                    false => objects.join(", "),
+                })
+            }
+            _ => of_sqlite(),
+        }
+    }
+
     /// An argument makes no sense; `message` says which.
     pub fn invalid_argument(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidArgument, message)

@@ -41,6 +41,15 @@ pub(super) trait Job {
     /// What holds up the run of whoever holds it, by what was found.
     fn pause(found: &Self::Found) -> Option<&Pause>;
 
+    /// Writes down, in the open transaction of whoever has locked the target, what a host has left that died.
+    async fn settle(
+        &mut self,
+        _found: &Self::Found,
+        _session: &mut dyn Session,
+    ) -> Result<(), Self::Refusal> {
+        Ok(())
+    }
+
     /// Whether there is anything to do; refuses what is not possible.
     fn wants(&mut self, found: &Self::Found) -> Result<bool, Self::Refusal>;
 
@@ -140,6 +149,7 @@ pub(super) async fn lock<J: Job>(
         if J::lease(&found).is_some_and(LeaseRecord::is_live) {
             continue;
         }
+        job.settle(&found, &mut *session).await?;
         if job.wants(&found)? {
             return Ok(Turn::Locked(Locked { session, found }));
         }

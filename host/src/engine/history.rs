@@ -73,7 +73,16 @@ impl Engine {
             // What a repair did is its output, and nothing else.
             let (output, more_output_after) = match output || run.command == journal::REPAIR {
                 true => {
-                    let lines = journal::read_output(&mut *session, run.id, 0, lines_left).await?;
+                    let mut lines =
+                        journal::read_output(&mut *session, run.id, 0, lines_left).await?;
+                    let left = lines_left - u32::try_from(lines.len()).unwrap_or(lines_left);
+                    let is_over = lease.as_ref().is_none_or(|lease| lease.run != run.id);
+                    if let Some(tenancy) = self.options.tenancy.as_ref().filter(|_| is_over) {
+                        let part = (0, left);
+                        let waiting =
+                            tenants::lines_waiting(self, tenancy, &run, part, &mut *session);
+                        lines.extend(waiting.await?);
+                    }
                     lines_left -= u32::try_from(lines.len()).unwrap_or(lines_left);
                     let last = lines.last().map_or(0, |line| line.sequence);
                     (Some(lines), (lines_left == 0).then_some(last))
@@ -106,7 +115,20 @@ impl Engine {
     ) -> Result<Vec<OutputLine>, RunError> {
         let mut session = self.database.open(Access::Read, &Stop::default()).await?;
         session.begin_read().await?;
-        let lines = journal::read_output(&mut *session, run, after, most).await?;
+        let mut lines = journal::read_output(&mut *session, run, after, most).await?;
+        let left = most - u32::try_from(lines.len()).unwrap_or(most);
+        if let Some(tenancy) = self.options.tenancy.as_ref().filter(|_| left > 0) {
+            let lease = journal::read(&mut *session).await?.lease;
+            let lease = lease.filter(|lease| self.seems_at_work(lease));
+            let record = journal::read_runs(&mut *session, run + 1, 1).await?.pop();
+            let is_over =
+                |record: &RunRecord| record.id == run && lease.is_none_or(|lease| lease.run != run);
+            if let Some(record) = record.filter(is_over) {
+                let part = (after, left);
+                let waiting = tenants::lines_waiting(self, tenancy, &record, part, &mut *session);
+                lines.extend(waiting.await?);
+            }
+        }
         session.rollback().await?;
         Ok(lines)
     }

@@ -18,7 +18,7 @@ use super::state::Command;
 use super::step_output::RunContext;
 use super::transaction::StepTransaction;
 use super::transform;
-use crate::catalog::SqlStep;
+use crate::catalog::{SqlStep, StepFile};
 use crate::database::{Access, Durability, Session, Stop, is_journal};
 use crate::journal::{self, Phase};
 
@@ -82,15 +82,20 @@ pub(super) async fn rehearse(
             return Ok(rehearsal);
         }
     };
+    // Those that are migrated already, and those that this run migrates.
+    let mut described = transform::migrated(&snapshot);
     for step in &loaded {
         let record = snapshot.steps.get(&step.step.index).cloned();
         if let Program::Transformation(_) = &step.program {
             let begun = snapshot.transformations.get(&step.step.index);
             let result = transform::rehearse(engine, &context, step, begun, &mut *session, stop);
             rehearsal.steps.push(step.step.label.clone());
-            if let Err(failure) = result.await {
-                rehearsal.failure = Some(failure.of(&step.step.label, Phase::Migrate));
-                break;
+            match result.await {
+                Ok(description) => described.push((step.step.index, description)),
+                Err(failure) => {
+                    rehearsal.failure = Some(failure.of(&step.step.label, Phase::Migrate));
+                    break;
+                }
             }
             continue;
         }
@@ -115,6 +120,16 @@ pub(super) async fn rehearse(
         }
     }
     rehearsal.rows_changed = session.rows_changed().await?;
+    if rehearsal.failure.is_none() {
+        described.sort_by_key(|(index, _)| *index);
+        let tried = transform::try_in_transaction(&described, &mut *session, stop).await;
+        rehearsal.failure = tried.err().map(|(place, failure)| {
+            let step = described.get(place);
+            let step = step.and_then(|(index, _)| catalog.steps.get(index));
+            let label = step.map(StepFile::label).unwrap_or_default();
+            failure.of(&label, Phase::Finalize)
+        });
+    }
     rehearsal.rows_changed.retain(|table, _| !is_journal(table));
     session.rollback().await?;
     Ok(rehearsal)

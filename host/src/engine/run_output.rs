@@ -201,6 +201,22 @@ impl RunOutput {
         new.take(most as usize).cloned().collect()
     }
 
+    /// Who writes its lines.
+    pub(super) fn writer(&self) -> i64 {
+        self.writer
+    }
+
+    /// The lines of a tenant after the one with this count, of those that no commit has kept yet.
+    pub(super) fn lines_of(&self, tenant: &str, after: i64) -> Vec<OutputLine> {
+        let lines = self.lock();
+        let new = lines.lines.iter().skip(lines.committed);
+        let of_tenant = new.filter(|line| line.tenant.as_deref() == Some(tenant));
+        of_tenant
+            .filter(|line| line.sequence > after)
+            .cloned()
+            .collect()
+    }
+
     /// Writes into the open transaction what it does not hold yet.
     async fn write_for(&self, session: &mut dyn Session, run: i64) -> Result<()> {
         let is_in_doubt = std::mem::take(&mut self.lock().is_in_doubt);

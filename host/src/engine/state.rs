@@ -173,6 +173,7 @@ pub(super) fn of_run(
             .filter(|run| run.outcome == Some(Outcome::Failed) && run.phase != Phase::Reset)
             .filter(|run| match run.phase {
                 Phase::Finalize => pending || unfinalized,
+                _ if is_in_the_way(run) => pending || unfinalized,
                 _ => pending && !met_a_closed_gate(run),
             })
             .map(activity),
@@ -185,6 +186,12 @@ pub(super) fn of_run(
 fn met_a_closed_gate(run: &RunRecord) -> bool {
     let failure = run.error.as_ref().and_then(Failure::from_json);
     failure.is_some_and(|failure| failure.is_closed_gate())
+}
+
+/// Whether a run has migrated all that it was to, and found that the finalize of a step could not succeed.
+fn is_in_the_way(run: &RunRecord) -> bool {
+    let failure = run.error.as_ref().and_then(Failure::from_json);
+    failure.is_some_and(|failure| failure.phase == Some(Phase::Finalize) && failure.step.is_some())
 }
 
 /// The state that the facts add up to.

@@ -132,6 +132,20 @@ pub async fn runs_done(session: &mut dyn Session, commands: &[&str]) -> Result<V
     Ok(rows.iter().flatten().map(number).collect())
 }
 
+/// The runs whose host was cut off before their end.
+pub async fn interrupted_runs(session: &mut dyn Session) -> Result<Vec<i64>> {
+    if schema::version(session).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let rows = tables(session)
+        .rows(
+            "SELECT id FROM wasmigrate_run WHERE outcome IS NULL OR outcome = $1 ORDER BY id",
+            &[Outcome::Interrupted.as_str().into()],
+        )
+        .await?;
+    Ok(rows.iter().flatten().map(number).collect())
+}
+
 /// The attempts of one run, in their order.
 pub async fn read_attempts(session: &mut dyn Session, run: i64) -> Result<Vec<AttemptRecord>> {
     let rows = tables(session)

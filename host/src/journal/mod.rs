@@ -34,10 +34,15 @@ use tables::tables;
 
 pub use commit::{Committable, Fenced, NoStep, PendingOutput, Sealed};
 pub use fingerprint::{Fingerprint, fingerprint};
-pub use history::{deciding, has_attempt, read_attempts, read_runs, runs_done, write_attempt};
+pub use history::{
+    deciding, has_attempt, interrupted_runs, read_attempts, read_runs, runs_done, write_attempt,
+};
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
-pub use output::{last_place, last_written, read_output, write_output};
+pub use output::{
+    CopiedLine, forget_copied_output, last_place, last_written, read_copied_output, read_output,
+    write_output, written_lines,
+};
 pub use pause::{
     Pause, close_to_pauses, is_closed_to_pauses, read_pause, request_pause, write_waiting,
 };
@@ -57,13 +62,13 @@ pub use tenants::{
     ADD_TENANT, AppliedEntry, AppliedRecord, LastFailure, REMOVE_TENANT, SourceRecord, TenantTally,
     count_by_run, count_by_source, count_by_tenant, count_repeated, demand_schema, fetch_applied,
     finalize_applied, has_tenants, has_unfinished, holds_anything, keep_tenant_schema,
-    last_applied, last_failures, last_reset, last_unfinished, last_whole_reset, make_schema,
-    migrating_runs, query_applied, read_all_of_tenant, read_applied, read_applied_beside,
-    read_applied_by, read_applied_for, read_applied_of, read_failures, read_finalized_after,
-    read_repeated, read_scripts_since, read_sources, read_tenants, read_unfinalized, remove_tenant,
-    removed_tenants, reserved_words, serves_anybody, set_applied_aside, set_begun_aside,
-    set_source_kind, set_tenant_aside, update_applied, whole_schema, whole_schema_in,
-    write_applied, write_failure, write_source, write_tenant,
+    last_applied, last_failures, last_reset, last_resets, last_unfinished, last_whole_reset,
+    make_schema, migrating_runs, query_applied, read_all_of_tenant, read_applied,
+    read_applied_beside, read_applied_by, read_applied_for, read_applied_of, read_failures,
+    read_finalized_after, read_repeated, read_scripts_since, read_sources, read_tenants,
+    read_unfinalized, remove_tenant, removed_tenants, reserved_words, serves_anybody,
+    set_applied_aside, set_begun_aside, set_source_kind, set_tenant_aside, update_applied,
+    whole_schema, whole_schema_in, write_applied, write_failure, write_source, write_tenant,
 };
 pub use transformations::{
     BadRow, Range, TransformationRecord, advance_range, begin_transformation, count_bad_rows,

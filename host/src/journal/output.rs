@@ -6,9 +6,22 @@
 
 use super::cells::{columns, index as index_of, number, of_index, spelled, text};
 use super::tables::tables;
-use super::{OutputLine, Phase, conflict, has_tenants, integer, runs};
+use super::{OutputLine, Phase, conflict, has_tenants, integer, runs, schema};
+use std::collections::HashSet;
+
 use crate::database::{Result, Session, Value};
 use crate::output::Level;
+
+/// A line as a tenant's own database keeps it beside what it tells of. Its `sequence` is the writer's own count.
+#[derive(Clone, Debug)]
+pub struct CopiedLine {
+    /// The run.
+    pub run: i64,
+    /// Who wrote it.
+    pub writer: i64,
+    /// What it says.
+    pub line: OutputLine,
+}
 
 /// A line as it is read: an earlier version kept some that are longer than a session may read.
 const LINE: &str = "substr(line, 1, 100000)";
@@ -33,33 +46,33 @@ pub async fn read_output(
             &[run.into(), after.into(), most.into()],
         )
         .await?;
-    let mut lines = Vec::with_capacity(rows.len());
-    for row in rows {
-        let [
-            sequence,
-            index,
-            phase,
-            written_at,
-            level,
-            line,
-            tenant,
-            file,
-        ] = columns(row)?;
-        lines.push(OutputLine {
-            sequence: number(&sequence),
-            index: match index {
-                Value::Null => None,
-                index => Some(index_of(&index)),
-            },
-            phase: spelled(&phase, Phase::from_journal)?,
-            written_at: number(&written_at),
-            level: spelled(&level, Level::from_journal)?,
-            line: text(&line),
-            tenant: tenant.as_text().map(str::to_owned),
-            file: file.as_text().map(str::to_owned),
-        });
-    }
-    Ok(lines)
+    rows.into_iter().map(line_of).collect()
+}
+
+fn line_of(row: Vec<Value>) -> Result<OutputLine> {
+    let [
+        sequence,
+        index,
+        phase,
+        written_at,
+        level,
+        line,
+        tenant,
+        file,
+    ] = columns(row)?;
+    Ok(OutputLine {
+        sequence: number(&sequence),
+        index: match index {
+            Value::Null => None,
+            index => Some(index_of(&index)),
+        },
+        phase: spelled(&phase, Phase::from_journal)?,
+        written_at: number(&written_at),
+        level: spelled(&level, Level::from_journal)?,
+        line: text(&line),
+        tenant: tenant.as_text().map(str::to_owned),
+        file: file.as_text().map(str::to_owned),
+    })
 }
 
 /// Writes lines of output into the open transaction, after all that are committed. `writer` has counted them in `sequence`:
@@ -127,6 +140,64 @@ pub async fn last_place(session: &mut dyn Session, run: i64) -> Result<i64> {
     let last = "SELECT coalesce(max(sequence), 0) FROM wasmigrate_output WHERE run = $1";
     let rows = tables(session).rows(last, &[run.into()]).await?;
     Ok(integer(&rows, 0))
+}
+
+/// The lines of these runs that a tenant's own database keeps, in the order in which they were committed there.
+pub async fn read_copied_output(
+    session: &mut dyn Session,
+    runs: &[i64],
+) -> Result<Vec<CopiedLine>> {
+    if schema::version(session).await?.unwrap_or(0) < schema::FOURTH {
+        return Ok(Vec::new());
+    }
+    let query = format!(
+        "SELECT run, writer, number, step_index, phase, written_at, level, {LINE}, tenant, file_key
+         FROM wasmigrate_output WHERE run = $1 AND writer IS NOT NULL ORDER BY sequence"
+    );
+    let mut lines = Vec::new();
+    for run in runs {
+        for mut row in tables(session).rows(&query, &[(*run).into()]).await? {
+            let line = line_of(row.split_off(2.min(row.len())))?;
+            let [run, writer] = columns(row)?;
+            lines.push(CopiedLine {
+                run: number(&run),
+                writer: number(&writer),
+                line,
+            });
+        }
+    }
+    Ok(lines)
+}
+
+/// Who wrote the lines of a run, each with the writer's own count.
+pub async fn written_lines(session: &mut dyn Session, run: i64) -> Result<HashSet<(i64, i64)>> {
+    if schema::version(session).await?.unwrap_or(0) < schema::FOURTH {
+        return Ok(HashSet::new());
+    }
+    let query =
+        "SELECT writer, number FROM wasmigrate_output WHERE run = $1 AND writer IS NOT NULL";
+    let rows = tables(session).rows(query, &[run.into()]).await?;
+    rows.into_iter()
+        .map(|row| {
+            let [writer, count] = columns(row)?;
+            Ok((number(&writer), number(&count)))
+        })
+        .collect()
+}
+
+/// Forgets, in a tenant's own database, the lines of the runs before this one that came to their own end: the target has them.
+pub async fn forget_copied_output(
+    session: &mut dyn Session,
+    before: i64,
+    interrupted: &[i64],
+) -> Result<()> {
+    let kept: String = interrupted.iter().map(|run| format!(", {run}")).collect();
+    tables(session)
+        .execute_later(
+            &format!("DELETE FROM wasmigrate_output WHERE run < $1 AND run NOT IN (0{kept})"),
+            &[before.into()],
+        )
+        .await
 }
 
 /// Lets those who write lines of a run commit one after the other: the open transaction waits for its turn, and has it until it

@@ -108,6 +108,28 @@ fn a_gate_that_does_not_answer_is_waited_for_no_longer_than_its_time_or_the_oper
 }
 
 #[test]
+fn who_cancels_a_run_while_the_gate_is_asked_rolls_no_step_back() {
+    let gate = Receiver::answering(|_| Answers::Never);
+    let place = place(&gate).with_variable("WASMIGRATE_GATE_TIMEOUT_MILLISECONDS", "3600000");
+    for (asked, left) in [
+        (
+            1,
+            "cancelled; no step was running, and what was done before stays, the state is",
+        ),
+        (2, "cancelled; no step was running, the state is"),
+    ] {
+        let run = place.start(&["finalize"]);
+        gate.until_received(asked);
+        let interrupt = ["-INT", &run.id().to_string()];
+        let sent = std::process::Command::new("kill").args(interrupt).status();
+        assert!(sent.unwrap().success());
+        Said::from(run.wait_with_output().unwrap())
+            .ends_with(1)
+            .and_says(left);
+    }
+}
+
+#[test]
 fn who_pauses_a_run_while_the_gate_is_asked_keeps_everything_as_it_is() {
     let is_open = Arc::new(AtomicBool::new(false));
     let opened = Arc::clone(&is_open);

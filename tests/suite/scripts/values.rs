@@ -1,5 +1,6 @@
 //! Values on their way between scripts and the database.
 
+use crate::application::{self, Kind};
 use crate::place::Place;
 
 #[test]
@@ -79,6 +80,64 @@ fn a_value_that_means_nothing_to_a_database_is_refused() {
             .and_says("$1")
             .and_says("0001_v.js, line 2");
     }
+}
+
+#[test]
+fn what_a_database_cannot_store_is_no_null() {
+    for (call, says) in [
+        (
+            "db.load('v', ['id', 'f'], [[1, 2], [2, NaN]])",
+            "row 2 of the batch: the value of the column `f` is NaN",
+        ),
+        (
+            "db.executeMany('INSERT INTO v VALUES ($1, $2)', [[1, NaN]])",
+            "row 1 of the batch: the value of parameter 2 is NaN",
+        ),
+        (
+            "db.execute('INSERT INTO v (f, id) VALUES ($2, $1)', [1, NaN])",
+            "the value of parameter 2 is NaN",
+        ),
+        (
+            "db.query('SELECT $1', [NaN])",
+            "the value of parameter 1 is NaN",
+        ),
+    ] {
+        let place = Place::new().with_data("CREATE TABLE v (id BIGINT, f DOUBLE PRECISION)");
+        let place = place.with_sql(
+            "0001_v.js",
+            &format!("export function migrate(db) {{\n  {call};\n}}\n"),
+        );
+        let said = place.run(&["migrate"]);
+        match application::kind() {
+            Kind::Sqlite => {
+                _ = said
+                    .ends_with(1)
+                    .and_says(says)
+                    .and_says("which SQLite cannot store")
+            }
+            Kind::Postgres => _ = said.ends_with(0),
+        }
+        assert_eq!(
+            place.one::<i64>("SELECT count(*) FROM v WHERE f IS NULL"),
+            0
+        );
+    }
+}
+
+#[test]
+fn infinities_and_the_smallest_numbers_come_back() {
+    let place = Place::new().with_sql(
+        "0001_v.js",
+        "export function migrate(db) {
+  db.execute('CREATE TABLE v (id BIGINT, f DOUBLE PRECISION)');
+  const all = [Infinity, -Infinity, 5e-324, 1.7976931348623157e308];
+  db.load('v', ['id', 'f'], all.map((value, id) => [id, value]));
+  const read = db.query('SELECT f FROM v ORDER BY id').map(row => row.f);
+  if (!all.every((value, place) => Object.is(value, read[place]))) throw new Error(read.join());
+}
+",
+    );
+    place.run(&["migrate"]).ends_with(0);
 }
 
 #[test]

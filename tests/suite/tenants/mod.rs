@@ -9,6 +9,7 @@ mod gone;
 mod history;
 mod killed;
 mod late;
+mod left_lines;
 mod lines;
 mod once;
 mod only_failed;

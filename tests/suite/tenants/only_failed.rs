@@ -44,6 +44,29 @@ fn is_failed(place: &Place, failed: u64) {
 }
 
 #[test]
+fn a_tenant_that_was_reset_has_not_failed_though_the_reset_of_another_has() {
+    let place = counting().with_tenants(&["acme", "bravo"]);
+    let first = |undo: &str| {
+        let sql = format!("-- wasmigrate:migrate\n{ADD}\n-- wasmigrate:reset\n{undo}");
+        place.write_step("tenants/002_add.sql", sql.as_bytes());
+    };
+    // It can be undone for one of them.
+    first("INSERT INTO {schema}.counted SELECT -10, NULLIF('{schema}', 'bravo');");
+    place.write_step(
+        "tenants/003_fails.sql",
+        b"INSERT INTO {schema}.counted VALUES (1, NULL);",
+    );
+    place.run(&["migrate", "--parallel", "2"]).ends_with(1);
+    place.run(&["status"]).and_says("2 failed");
+    place.run(&["reset", "--parallel", "2"]).ends_with(1);
+    assert_eq!(
+        (place.sum("acme"), place.sum("bravo")),
+        ("1".to_owned(), "11".to_owned())
+    );
+    place.run(&["status"]).and_says("1 failed");
+}
+
+#[test]
 fn they_are_known_after_a_tenant_came_or_went() {
     let place = failed();
     place.run(&["tenants", "add", "zoe"]).ends_with(0);

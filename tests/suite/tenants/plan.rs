@@ -1,6 +1,6 @@
 //! What is said before a run, and the commands that pause a run or take its lease.
 
-use super::{ADD, Tenants as _, counting, names, register};
+use super::{ADD, Tenants as _, counting, names, register, target};
 use crate::hosts::host::{Host, until};
 use crate::place::Place;
 
@@ -28,6 +28,49 @@ fn the_plan_tells_what_migrate_would_run() {
     place.run(&["finalize"]).ends_with(0);
     place.run(&["plan"]).and_says("nothing is pending");
     assert_eq!(place.sum("acme"), "11");
+}
+
+#[test]
+fn a_number_of_steps_counts_no_file_that_nobody_lacks() {
+    let place = target()
+        .with_sql("single/001_a.sql", "CREATE TABLE a (id INTEGER);")
+        .with_sql("tenants/002_b.sql", "CREATE TABLE {schema}.b (id INTEGER);")
+        .with_sql("single/003_c.sql", "CREATE TABLE c (id INTEGER);");
+    place.run(&["migrate", "--steps", "1"]).ends_with(0);
+    let shown = place.run(&["plan", "--steps", "1"]).ends_with(0);
+    shown.and_says("single/003_c.sql");
+    place
+        .run(&["plan", "--dry-run", "--steps", "1"])
+        .ends_with(0)
+        .and_says("1 step ran");
+    place
+        .run(&["migrate", "--steps", "1"])
+        .ends_with(0)
+        .and_says("single/003_c.sql migrated");
+    assert!(place.has_table("c"));
+    place
+        .run(&["finalize", "--to", "tenants/002_b.sql"])
+        .ends_with(0);
+    place
+        .run(&["finalize"])
+        .ends_with(0)
+        .and_says("the state is finalized");
+}
+
+/// Counts as `status` does, and as the next run does.
+#[test]
+fn a_part_that_is_left_is_counted_in_one_way() {
+    let place = counting().with_tenants(&["acme"]);
+    place.write_step("tenants/002_add.sql", ADD.as_bytes());
+    place.write_step("tenants/003_add.sql", ADD.as_bytes());
+    place.write_step("views/view.sql", b"SELECT 1;");
+    place
+        .run(&["migrate", "--steps", "1"])
+        .ends_with(0)
+        .and_says("2 steps are pending");
+    place.run(&["status"]).and_says("2 pending");
+    place.run(&["plan"]).and_says("2 pending");
+    place.run(&["migrate"]).ends_with(0).and_says(", 2 steps");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod refusals;
 mod refused;
 pub mod replace;
 mod sqlite;
+mod stands_on;
 mod swapped;
 mod touched;
 mod types;

@@ -162,6 +162,42 @@ fn a_row_that_is_larger_than_a_call_may_be_is_named() {
     place.run(&["bad-rows"]).ends_with(0).and_says("key [42]");
 }
 
+mod sqlite {
+    use super::*;
+
+    #[test]
+    fn no_number_is_no_null() {
+        let place = Place::new()
+            .with_data(
+                "CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
+                 INSERT INTO word VALUES (1, '1'), (2, 'two'), (3, '3')",
+            )
+            .with_sql(
+                "0001_count.js",
+                &COUNTS
+                    .replace("TYPE", "REAL")
+                    .replace("u: text", "u: Number(text)"),
+            );
+        let says = "the value of the column `u` is NaN, which SQLite cannot store";
+        for command in [&["plan", "--dry-run"][..], &["migrate"]] {
+            let said = place.run(command).ends_with(1);
+            said.and_says("the row with id = 2: ").and_says(says);
+        }
+        place
+            .run(&["migrate", "--on-bad-row", "quarantine"])
+            .ends_with(0);
+        place.run(&["bad-rows"]).and_says("key [2]").and_says(says);
+        place
+            .connect()
+            .run("UPDATE word SET text = '9e999' WHERE id = 2");
+        place.run(&["finalize"]).ends_with(0);
+        assert_eq!(
+            place.one::<f64>("SELECT u FROM word WHERE id = 2"),
+            f64::INFINITY
+        );
+    }
+}
+
 mod postgres {
     use super::*;
 

@@ -63,6 +63,32 @@ fn a_reset_that_asks_the_database_first_is_tried() {
 }
 
 #[test]
+fn a_reset_that_is_refused_for_one_tenant_changes_nothing_for_the_others() {
+    for how in [&["reset", "--atomic"][..], &["reset", "--parallel", "1"]] {
+        for stays in ["acme", "beta", "zoe"] {
+            let place = tenants::target()
+                .with_tenants(&["acme", "beta", "zoe"])
+                .with_sql(
+                    "tenants/001_kept.js",
+                    &format!(
+                        "import {{ setting }} from 'wasmigrate';
+export function migrate(db) {{ db.execute('CREATE TABLE kept (a INTEGER)'); }}
+export function reset(db) {{
+  if (setting('tenant') === '{stays}') throw new Error('not this one');
+  db.execute('DROP TABLE kept');
+}}"
+                    ),
+                );
+            place.run(&["migrate"]).ends_with(0);
+            place.run(how).ends_with(2).and_says("not this one");
+            for tenant in ["acme", "beta", "zoe"] {
+                assert!(place.of_tenant(tenant).has_table("kept"), "{tenant}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_reset_of_tenants_is_refused_too() {
     for how in [&["reset", "--atomic"][..], &["reset", "--parallel", "2"]] {
         let place = tenants::target().with_tenants(&["acme", "beta"]);

@@ -5,8 +5,12 @@
 
 use rusqlite::{Statement, types::Null};
 
-use super::super::Cell;
+use super::super::{Batch, Cell, ColumnValues, Error, Result};
 use super::errors::misuse;
+
+/// Why it is refused. <https://www.sqlite.org/floatingpoint.html>
+pub(in crate::database::sqlite) const NO_NAN: &str =
+    "which SQLite cannot store: it would make it null";
 
 /// The parameters of a statement.
 pub(super) struct Parameters {
@@ -56,9 +60,21 @@ impl Parameters {
         })
     }
 
-    /// How many values the statement takes.
-    pub(super) fn count(&self) -> usize {
-        self.count
+    /// Whether so many values are what the statement takes.
+    pub(super) fn expect(&self, given: usize) -> Result<()> {
+        if self.count == given {
+            return Ok(());
+        }
+        Err(Error::invalid_argument(format!(
+            "the statement has {} parameters, but {given} values were given",
+            self.count
+        )))
+    }
+
+    /// Whether each of these rows has the values that the statement takes.
+    pub(super) fn expect_rows(&self, rows: &Batch) -> Result<()> {
+        self.expect(rows.columns.len())?;
+        refuse_nan(rows, &[])
     }
 
     /// Binds the values, from the first on.
@@ -68,30 +84,67 @@ impl Parameters {
         cells: impl Iterator<Item = Cell<'a>>,
     ) -> rusqlite::Result<()> {
         let Some(order) = &self.order else {
-            for (number, cell) in (1..).zip(cells) {
-                bind(statement, number, cell)?;
+            for (place, cell) in cells.enumerate() {
+                bind(statement, place + 1, place, cell)?;
             }
             return Ok(());
         };
         let cells: Vec<Cell<'a>> = cells.collect();
         for (number, value) in (1..).zip(order) {
-            bind(
-                statement,
-                number,
-                cells.get(*value).copied().unwrap_or(Cell::Null),
-            )?;
+            let cell = cells.get(*value).copied().unwrap_or(Cell::Null);
+            bind(statement, number, *value, cell)?;
         }
         Ok(())
     }
 }
 
-fn bind(statement: &mut Statement<'_>, number: usize, cell: Cell<'_>) -> rusqlite::Result<()> {
+/// Binds the value with this place among those given to the parameter with SQLite's own number.
+fn bind(
+    statement: &mut Statement<'_>,
+    number: usize,
+    place: usize,
+    cell: Cell<'_>,
+) -> rusqlite::Result<()> {
     match cell {
         Cell::Null => statement.raw_bind_parameter(number, Null),
         Cell::Boolean(value) => statement.raw_bind_parameter(number, value),
         Cell::Integer(value) => statement.raw_bind_parameter(number, value),
+        Cell::Float(value) if value.is_nan() => Err(misuse(&format!(
+            "the value of parameter {} is NaN, {NO_NAN}",
+            place + 1
+        ))),
         Cell::Float(value) => statement.raw_bind_parameter(number, value),
         Cell::Text(text) => statement.raw_bind_parameter(number, text),
         Cell::Bytes(bytes) => statement.raw_bind_parameter(number, bytes),
     }
+}
+
+/// The row and the column of the first NaN among these values.
+pub(in crate::database::sqlite) fn find_nan(rows: &Batch) -> Option<(usize, usize)> {
+    let mut columns = rows.columns.iter().enumerate();
+    columns.find_map(|(place, column)| {
+        let may_have = matches!(
+            column.values,
+            ColumnValues::Floats(_) | ColumnValues::Mixed(_)
+        );
+        let mut all = 0..if may_have { rows.row_count } else { 0 };
+        let is_nan =
+            |row: &usize| matches!(column.cell(*row), Cell::Float(value) if value.is_nan());
+        all.find(is_nan).map(|row| (row, place))
+    })
+}
+
+/// Refuses a NaN among the values for these columns, or for parameters where there are none.
+pub(super) fn refuse_nan(rows: &Batch, columns: &[String]) -> Result<()> {
+    let Some((row, column)) = find_nan(rows) else {
+        return Ok(());
+    };
+    let name = match columns.get(column) {
+        Some(name) => format!("the column `{name}`"),
+        None => format!("parameter {}", column + 1),
+    };
+    Err(Error::invalid_argument(format!(
+        "row {} of the batch: the value of {name} is NaN, {NO_NAN}",
+        row + 1
+    )))
 }

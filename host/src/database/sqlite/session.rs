@@ -19,11 +19,11 @@ use super::content;
 use super::foreign_keys;
 use super::guard::Touched;
 use super::open_file::{Failed, OpenCursor, OpenFile};
+use super::parameters::refuse_nan;
 use super::pragmas;
 use super::reserved;
 use super::schema;
 use super::shape;
-use super::statement::Prepared;
 use super::transform::SqliteTransforming;
 use super::{Sqlite, disk, retry_busy};
 
@@ -47,16 +47,6 @@ impl SqliteSession {
             inner: SendWrapper::new(OpenFile::new(database, access, stop)?),
         })
     }
-}
-
-fn expect_parameters(prepared: &Prepared, given: usize) -> Result<()> {
-    if prepared.parameters.count() == given {
-        return Ok(());
-    }
-    Err(Error::invalid_argument(format!(
-        "the statement has {} parameters, but {given} values were given",
-        prepared.parameters.count()
-    )))
 }
 
 #[async_trait]
@@ -204,7 +194,8 @@ impl Statements for SqliteSession {
         parameters: &[Value],
     ) -> Result<u64> {
         self.inner.change(authority, statement, |prepared| {
-            expect_parameters(prepared, parameters.len()).map_err(Failed::Refused)?;
+            let expected = prepared.parameters.expect(parameters.len());
+            expected.map_err(Failed::Refused)?;
             prepared.bind(parameters.iter().map(Cell::from))?;
             prepared.run()?;
             Ok(())
@@ -233,7 +224,8 @@ impl Statements for SqliteSession {
 
     async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64> {
         self.inner.change(Authority::Step, statement, |prepared| {
-            expect_parameters(prepared, parameters.columns.len()).map_err(Failed::Refused)?;
+            let expected = prepared.parameters.expect_rows(parameters);
+            expected.map_err(Failed::Refused)?;
             for row in 0..parameters.row_count {
                 prepared.bind(parameters.columns.iter().map(|column| column.cell(row)))?;
                 prepared.run()?;
@@ -246,7 +238,8 @@ impl Statements for SqliteSession {
         let connection = Rc::clone(&self.inner.connection);
         let mut without = Vec::new();
         self.inner.change(Authority::Step, statement, |prepared| {
-            expect_parameters(prepared, parameters.columns.len()).map_err(Failed::Refused)?;
+            let expected = prepared.parameters.expect_rows(parameters);
+            expected.map_err(Failed::Refused)?;
             for row in 0..parameters.row_count {
                 prepared.bind(parameters.columns.iter().map(|column| column.cell(row)))?;
                 prepared.run()?;
@@ -261,6 +254,7 @@ impl Statements for SqliteSession {
 
     async fn load(&mut self, table: &str, columns: &[String], rows: &Batch) -> Result<u64> {
         expect_columns(columns, rows)?;
+        refuse_nan(rows, columns)?;
         let names: Vec<String> = columns.iter().map(|name| quote(name)).collect();
         let statement = format!(
             "INSERT INTO {} ({}) VALUES ({})",
@@ -296,7 +290,7 @@ impl Statements for SqliteSession {
     ) -> Result<CursorId> {
         let inner = &mut *self.inner;
         let (sql, prepared) = inner.prepare(authority, statement)?;
-        expect_parameters(&prepared, parameters.len())?;
+        prepared.parameters.expect(parameters.len())?;
         let running = prepared
             .open(parameters.iter().map(Cell::from))
             .map_err(|error| inner.explain(error))?;

@@ -10,7 +10,7 @@ use super::chunk::Chunk;
 use super::definition::TableDefinition;
 use super::table::TransformedTable;
 use super::watched::Watched;
-use crate::database::{Batch, Result, Session, Value};
+use crate::database::{Batch, Error, Result, Session, Value};
 
 /// One database's own words for transformations.
 #[async_trait]
@@ -92,6 +92,16 @@ pub trait Transforming: fmt::Debug + Send + Sync {
 
     /// Demands values where there must be some from now on.
     fn demand_values(&self, table: &TransformedTable) -> Vec<String>;
+
+    /// Tries statements on an empty copy of the schema, which is thrown away, where a change of a table's shape writes all of its
+    /// rows anew. An error comes with the place of its statement.
+    async fn try_on_empty_copy(
+        &self,
+        _session: &mut dyn Session,
+        _statements: &[String],
+    ) -> std::result::Result<(), (usize, Error)> {
+        Ok(())
+    }
 
     /// What the cut-over takes along with the columns that go, and does not put onto those that come, in words: indexes,
     /// constraints, sequences; of a column that is replaced also its default, NOT NULL, comment and rights.

@@ -86,6 +86,17 @@ impl TransformedTable {
 
     /// The same before there are any values.
     pub async fn cut_over_empty(&self, session: &mut dyn Session) -> Result<()> {
+        send(session, self.exchange_columns()).await
+    }
+
+    /// What the cut-over does to the schema, and nothing else.
+    pub fn cut_over_of_schema(&self, session: &dyn Session) -> Vec<String> {
+        let mut statements = session.server().transforming.remove_triggers(self);
+        statements.extend(self.exchange_columns());
+        statements
+    }
+
+    fn exchange_columns(&self) -> Vec<String> {
         let alter = format!("ALTER TABLE {}", self.name);
         let replaced = self
             .derived
@@ -101,7 +112,7 @@ impl TransformedTable {
                 statements.push(format!("{alter} RENAME COLUMN {name} TO {replaced}"));
             }
         }
-        send(session, statements).await
+        statements
     }
 
     /// Inserts the key of a trigger's row into the capture.

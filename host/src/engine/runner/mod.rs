@@ -145,6 +145,7 @@ impl<'e> Run<'e> {
     async fn migrate(&mut self) -> Result<(), Interruption> {
         let loaded = self.get_ready().await?;
         let of = loaded.len();
+        let order: Vec<u64> = loaded.iter().map(|step| step.step.index).collect();
         let units = self.units(Phase::Migrate, &loaded);
         let mut loaded = loaded.into_iter();
         for unit in units {
@@ -164,7 +165,7 @@ impl<'e> Run<'e> {
             steps.retain(|step| step.step.role.has_phases());
             self.loaded.append(&mut steps);
         }
-        Ok(())
+        self.try_cut_overs(&order).await
     }
 
     /// Takes note that a step's `migrate` was committed.

@@ -2,6 +2,7 @@
 //! steps share.
 
 use super::{Interruption, Loaded, Run, cancelled};
+use crate::catalog::step_label;
 use crate::database::Durability;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::program::Program;
@@ -48,6 +49,37 @@ impl Run<'_> {
                 result
             }
         }
+    }
+
+    /// Tries the cut-overs of all transformations that are migrated, when `ran` says that something ran after their set-up, or
+    /// nothing did in this run: a step may have made something that stands on a column that goes.
+    pub(super) async fn try_cut_overs(&mut self, ran: &[u64]) -> Result<(), Interruption> {
+        let is_last = |index: &u64| ran.last() == Some(index);
+        let is_migrated = |index: &&u64| {
+            let record = self.snapshot.steps.get(*index);
+            record.is_some_and(|record| record.state == StepState::Migrated)
+        };
+        let migrated = self.snapshot.transformations.keys().filter(is_migrated);
+        if migrated.clone().all(is_last) {
+            return Ok(());
+        }
+        let migrated: Vec<u64> = migrated.copied().collect();
+        self.with_retries(None, async |run, _| {
+            let (snapshot, stop) = (run.snapshot.clone(), run.stop.clone());
+            let begun = migrated
+                .iter()
+                .filter_map(|index| Some((*index, snapshot.transformations.get(index)?)));
+            let begun: Vec<(u64, &TransformationRecord)> = begun.collect();
+            let tried = transform::try_cut_overs(&begun, run.session_mut()?, &stop).await;
+            tried.map_err(|(place, failure)| {
+                let step = begun
+                    .get(place)
+                    .and_then(|(index, _)| snapshot.steps.get(index));
+                let label = step.map(|step| step_label(step.index, &step.name));
+                Interruption::Failed(failure.of(&label.unwrap_or_default(), Phase::Finalize))
+            })
+        })
+        .await
     }
 
     /// Does for all transformations what can be done before the transaction of the finalize.

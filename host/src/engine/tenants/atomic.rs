@@ -154,6 +154,7 @@ impl<'a> AtomicRun<'a> {
             changes: JournalChanges::default(),
             lease: tenancy.lease.clone(),
             rows: None,
+            lines: None,
         };
         Self {
             tenancy,
@@ -339,7 +340,13 @@ impl<'a> AtomicRun<'a> {
             return Ok(0);
         };
         if !self.databases.contains_key(&number) {
-            let opened = OpenDatabase::of_tenant(&*database, tenant, self.tenancy, self.schedule);
+            let opened = OpenDatabase::of_tenant(
+                &*database,
+                tenant,
+                self.tenancy,
+                self.schedule,
+                &self.output,
+            );
             let opened = opened.await.map_err(Failure::from_database)?;
             self.databases.insert(number, opened);
         }
@@ -422,6 +429,10 @@ impl<'a> AtomicRun<'a> {
                 .await?;
             if !is_target(number) {
                 journal::keep_tenant_schema(fenced.session(), tenancy.run()).await?;
+                let fenced = match &database.lines {
+                    Some(lines) => fenced.with_output(lines),
+                    None => fenced,
+                };
                 sealed.push((*number, fenced.seal().await?));
                 continue;
             }

@@ -12,7 +12,7 @@ use crate::database::{Access, Durability};
 use crate::engine::failure::Failure;
 use crate::engine::pause;
 use crate::engine::run_output::RunOutput;
-use crate::journal::{self, Fenced, Outcome, Phase};
+use crate::journal::{self, AttemptRecord, Fenced, Outcome, Phase};
 
 impl Worker<'_> {
     /// Writes down, in the target, what the run does now, with as many tries as that is worth.
@@ -42,29 +42,51 @@ impl Worker<'_> {
         set_phase(&mut **session, phase, self.shared.lease).await
     }
 
-    /// Writes down what failed, where that is in the target itself; else it is left to the end.
+    /// Writes down what failed, in the target; what cannot be written now is left to the next time, or the end.
     pub(super) async fn write_failures(&mut self) {
-        if !self.writes_to_target() {
-            return;
-        }
         let failures = std::mem::take(&mut *lock(&self.shared.unwritten));
-        let Some(session) = &mut self.session else {
-            lock(&self.shared.unwritten).extend(failures);
+        let written = match self.writes_to_target() {
+            true => self.write_with_output(&failures).await,
+            false => self.write_beside(&failures).await,
+        };
+        let Err(error) = written else {
             return;
         };
-        let written = async {
-            let lease = self.shared.lease;
-            let mut fenced = Fenced::begin(&mut **session, lease, Durability::Deferred).await?;
-            for failure in &failures {
-                journal::write_failure(fenced.session(), failure).await?;
-            }
-            fenced.with_output(&*self.output).commit().await
-        };
-        let written: crate::database::Result<()> = written.await;
-        if let Err(error) = written {
-            lock(&self.shared.unwritten).extend(failures);
+        lock(&self.shared.unwritten).extend(failures);
+        if let Some(error) = error.filter(|_| self.writes_to_target()) {
             self.give_up(&Failure::from_database(error)).await;
         }
+    }
+
+    /// Writes it in the worker's own session; no error when it has none.
+    async fn write_with_output(
+        &mut self,
+        failures: &[AttemptRecord],
+    ) -> Result<(), Option<crate::database::Error>> {
+        let Some(session) = &mut self.session else {
+            return Err(None);
+        };
+        let lease = self.shared.lease;
+        let mut fenced = Fenced::begin(&mut **session, lease, Durability::Deferred).await?;
+        for failure in failures {
+            journal::write_failure(fenced.session(), failure).await?;
+        }
+        Ok(fenced.with_output(&*self.output).commit().await?)
+    }
+
+    /// Writes it beside the worker's session, which is in a tenant's own database.
+    async fn write_beside(
+        &self,
+        failures: &[AttemptRecord],
+    ) -> Result<(), Option<crate::database::Error>> {
+        let database = &self.shared.tenancy.engine.database;
+        let mut target = database.open(Access::Write, &self.stop).await?;
+        let lease = self.shared.lease;
+        let mut fenced = Fenced::begin(&mut *target, lease, Durability::Deferred).await?;
+        for failure in failures {
+            journal::write_failure(fenced.session(), failure).await?;
+        }
+        Ok(fenced.commit().await?)
     }
 
     /// The outputs of so many workers.

@@ -44,6 +44,8 @@ pub(super) struct TenancyContext<'c> {
     /// The number of what was applied last.
     pub(super) last_applied: AtomicI64,
     pub(super) announced: Announced,
+    /// The runs before it whose host was cut off.
+    pub(super) interrupted: Vec<i64>,
     /// Whether a new tenant takes over a schema, which must exist.
     pub(super) adopts_schema: bool,
     /// Whether a new tenant was one before, so that its schema may exist.

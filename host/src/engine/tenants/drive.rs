@@ -101,6 +101,7 @@ pub(super) async fn drive(
     if let Some(name) = name {
         database(returning::write(&snapshot, options, name, &mut *session).await)?;
     }
+    let interrupted = database(journal::interrupted_runs(&mut *session).await)?;
     let had = snapshot.had_by_new.len() as u64;
     let beginning = Beginning {
         command: match only {
@@ -136,6 +137,7 @@ pub(super) async fn drive(
         lease: Some(lease.clone()),
         last_applied: AtomicI64::new(snapshot.last_applied),
         announced: Announced::default(),
+        interrupted,
         adopts_schema: adopts,
         comes_back: snapshot.comeback != Comeback::None,
     };

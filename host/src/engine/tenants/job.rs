@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::lines;
 use super::load::refuse_unsuited;
 use super::look;
 use super::overview;
@@ -75,6 +76,12 @@ impl Job for TenantsJob<'_> {
 
     fn lease(found: &Found) -> Option<&LeaseRecord> {
         found.snapshot.lease.as_ref()
+    }
+
+    async fn settle(&mut self, found: &Found, session: &mut dyn Session) -> Result<(), ApplyError> {
+        let tenants = found.snapshot.tenants.iter().map(String::as_str);
+        let tenants = tenants.chain(self.request.new_tenant);
+        Ok(lines::gather(self.engine, tenants, session).await?)
     }
 
     fn wants(&mut self, found: &Found) -> Result<bool, ApplyError> {

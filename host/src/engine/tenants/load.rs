@@ -12,16 +12,22 @@ use crate::engine::program::Program;
 use crate::engine::{RunError, irreversible, loaded};
 use crate::journal::Phase;
 
-/// Refuses files that are to be reset and cannot be.
+/// Refuses files that are to be reset and cannot be. A component is asked for each tenant: what it says may depend on whose reset
+/// it is.
 pub(super) async fn refuse_irreversible(
     tenancy: &TenancyContext<'_>,
     schedule: &Schedule,
 ) -> Result<(), Failure> {
     let mut asked = BTreeSet::new();
     for task in schedule.tasks() {
-        if let Some(step) = tenancy.loaded.get(&task.file)
-            && asked.insert(task.file)
-        {
+        let Some(step) = tenancy.loaded.get(&task.file) else {
+            continue;
+        };
+        let whose = match &step.program {
+            Program::Component(_) => task.tenant,
+            Program::Sql(_) | Program::Transformation(_) => None,
+        };
+        if asked.insert((task.file, whose)) {
             let context = tenancy.context(tenancy.tenant(task), &Arc::default());
             irreversible::refuse(tenancy.engine, step, &context.settings, tenancy.stop).await?;
         }

@@ -71,6 +71,7 @@ pub(super) async fn read(
         unknown: Vec::new(),
         migrating_runs: BTreeSet::new(),
         tallies: Vec::new(),
+        resets: BTreeMap::new(),
         had_by_new: BTreeSet::new(),
         comeback: Comeback::None,
         place: engine.database.capabilities().tenants,
@@ -278,7 +279,7 @@ async fn read_files(
 ) -> Result<(), RunError> {
     let mut lacking: Vec<Vec<usize>> = vec![Vec::new(); snapshot.files.len()];
     let own = read_own(session, snapshot.last_reset).await?;
-    let had = add(snapshot, own, false);
+    let had = add(snapshot, (own.rows, own.last), false);
     for (place, file) in snapshot.files.iter().enumerate() {
         let is_missing = !file.kind().is_script() && !had.contains(&place);
         if !file.kind().is_for_tenants()
@@ -294,13 +295,16 @@ async fn read_files(
             known::refuse_gone(engine, &tenant)?;
         }
         let own = read_tenant(engine, &tenant, snapshot.last_reset).await?;
-        if is_known && own.0.is_empty() {
+        if is_known && own.rows.is_empty() {
             known::refuse_another(engine, &tenant).await?;
         }
-        if own.1 > 0 && !is_known {
+        if own.last > 0 && !is_known {
             snapshot.unknown.push(tenant.clone());
         }
-        let migrated_by = own.0.iter().filter(|record| record.migrated_at.is_some());
+        let migrated_by = own
+            .rows
+            .iter()
+            .filter(|record| record.migrated_at.is_some());
         snapshot
             .migrating_runs
             .extend(migrated_by.map(|record| record.run));
@@ -309,10 +313,11 @@ async fn read_files(
         };
         let when = |record: &AppliedRecord| record.finalized_at.or(record.migrated_at);
         let (unfinalized, applied_at) = (
-            own.0.iter().filter(migrated).count() as u64,
-            own.0.iter().filter_map(when).max(),
+            own.rows.iter().filter(migrated).count() as u64,
+            own.rows.iter().filter_map(when).max(),
         );
-        let had = add(snapshot, own, true);
+        snapshot.resets.extend(own.resets);
+        let had = add(snapshot, (own.rows, own.last), true);
         snapshot.tallies.push(TenantTally {
             tenant,
             unfinalized,
@@ -338,30 +343,43 @@ async fn read_files(
     Ok(())
 }
 
+/// What one file's own tables say; nothing when it has none.
+#[derive(Default)]
+pub(super) struct OwnJournal {
+    pub(super) rows: Vec<AppliedRecord>,
+    /// The last number in them.
+    pub(super) last: i64,
+    /// The last run that has reset something, by tenant.
+    pub(super) resets: BTreeMap<String, i64>,
+}
+
 pub(super) async fn read_tenant(
     engine: &Engine,
     tenant: &str,
     last_reset: i64,
-) -> Result<(Vec<AppliedRecord>, i64), RunError> {
+) -> Result<OwnJournal, RunError> {
     let Some(mut session) = open_tenant(engine, tenant).await? else {
-        return Ok((Vec::new(), 0));
+        return Ok(OwnJournal::default());
     };
     let own = read_own(&mut *session, last_reset).await?;
     session.rollback().await?;
     Ok(own)
 }
 
-/// What one file's own tables say, and the last number in them; nothing when it has none.
 async fn read_own(
     session: &mut dyn Session,
     last_reset: i64,
-) -> crate::database::Result<(Vec<AppliedRecord>, i64)> {
+) -> crate::database::Result<OwnJournal> {
     if !journal::has_tenants(session).await? {
-        return Ok((Vec::new(), 0));
+        return Ok(OwnJournal::default());
     }
     let mut rows = journal::read_applied(session).await?;
     rows.extend(journal::read_repeated(session, None, last_reset).await?);
-    Ok((rows, journal::last_applied(session).await?))
+    Ok(OwnJournal {
+        rows,
+        last: journal::last_applied(session).await?,
+        resets: journal::last_resets(session).await?,
+    })
 }
 
 /// Adds what one file's tables say; returns the places of what needs no further run there.

@@ -35,7 +35,7 @@ impl TenancyContext<'_> {
                 continue;
             }
             let kept = read_tenant(self.engine, &tenant.name, 0).await;
-            if kept.is_ok_and(|(rows, _)| rows.is_empty())
+            if kept.is_ok_and(|kept| kept.rows.is_empty())
                 && let Err(error) = own.discard()
             {
                 tracing::warn!("{} stays, with nothing in it: {error}", own.name());

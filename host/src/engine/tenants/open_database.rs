@@ -1,12 +1,16 @@
 //! A database that a run changes in one transaction with others.
 
+use std::sync::Arc;
+
 use super::Tenant;
 use super::changes::JournalChanges;
 use super::context::TenancyContext;
+use super::lines::OwnLines;
 use super::remaining::Rows;
 use super::tenant_database::enter;
 use super::work::Schedule;
 use crate::database::{Access, Database, Durability, Result, Session};
+use crate::engine::run_output::RunOutput;
 use crate::journal::{self, Lease};
 
 /// One of the databases that a run changes together.
@@ -18,6 +22,8 @@ pub(super) struct OpenDatabase {
     pub(super) lease: Option<Lease>,
     /// What the tenant's own journal says of it; none of what is in the target, whose journal nobody else could change.
     pub(super) rows: Option<Rows>,
+    /// The lines that go with its commit; none of the target, whose commit takes all along.
+    pub(super) lines: Option<OwnLines>,
 }
 
 impl OpenDatabase {
@@ -27,6 +33,7 @@ impl OpenDatabase {
         tenant: &Tenant,
         tenancy: &TenancyContext<'_>,
         schedule: &Schedule,
+        output: &Arc<RunOutput>,
     ) -> Result<Self> {
         let lease = tenancy.lease.as_ref().map(Lease::for_tenant);
         let access = match lease {
@@ -50,6 +57,10 @@ impl OpenDatabase {
             changes: JournalChanges::default(),
             rows: lease.is_some().then(|| Rows::new(rows)),
             lease,
+            lines: Some(OwnLines {
+                output: Arc::clone(output),
+                tenant: tenant.name.clone(),
+            }),
         })
     }
 }

@@ -108,6 +108,7 @@ pub(super) async fn rehearse(
         lease: None,
         last_applied: AtomicI64::new(0),
         announced: Announced::default(),
+        interrupted: Vec::new(),
         adopts_schema: false,
         comes_back: snapshot.comeback != Comeback::None,
     };

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::lines;
 use super::tenant_database::open_tenant;
 use super::{RunError, SourceKind, TenancyOptions, Tenant, TenantRemoved, list};
 use crate::database::{self, Access, Session, Stop, TenantPlace};
@@ -28,6 +29,7 @@ pub(in crate::engine) async fn remove(
     }
     let (mut session, snapshot) = adopt::take_turn(engine, &*observer, stop).await?;
     refuse(engine, options, name, &mut *session).await?;
+    lines::gather(engine, std::iter::once(name), &mut *session).await?;
     // What else the target should look like is what the last run left.
     let last = snapshot.last_run.as_ref().map(|run| run.id);
     let kept = journal::read_schema(&mut *session).await?;

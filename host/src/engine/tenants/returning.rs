@@ -1,6 +1,6 @@
 //! A new tenant that was one before: what the journal knows of it holds as long as its data is still there.
 
-use super::look::read_tenant;
+use super::look::{OwnJournal, read_tenant};
 use super::snapshot::{Comeback, TenantSnapshot};
 use super::tenant_database::open_tenant;
 use super::{RunError, TenancyOptions, Tenant};
@@ -110,7 +110,7 @@ async fn read_file(
             file.name()
         )));
     }
-    let (rows, last) = read_tenant(engine, name, snapshot.last_reset).await?;
+    let OwnJournal { rows, last, .. } = read_tenant(engine, name, snapshot.last_reset).await?;
     if rows.is_empty() && !was_one {
         refuse_file(engine, tenant, file.name(), manner).await?;
     }

@@ -48,7 +48,6 @@ pub(super) fn schedule(
     only: Option<usize>,
 ) -> Result<Schedule, RunError> {
     let mut schedule = work::schedule(snapshot, request.work, only);
-    cut(&mut schedule, snapshot, request.work, &request.extent)?;
     if let Some(failed) = failed {
         let is_wanted = |tenant: usize| {
             let name = snapshot.tenants.get(tenant);
@@ -56,6 +55,8 @@ pub(super) fn schedule(
         };
         schedule.keep_tenants(is_wanted);
     }
+    // What nobody lacks of those who are wanted is no step that counts.
+    cut(&mut schedule, snapshot, request.work, &request.extent)?;
     Ok(schedule)
 }
 
@@ -83,6 +84,11 @@ pub(super) fn cut(
         tasks.map(|task| task.file).collect()
     };
     let (first, last) = (places(&schedule.first), places(&schedule.finalize));
+    let waiting = schedule.waiting.as_ref().map(|waiting| waiting.file);
+    let is_missing = |place: &usize| {
+        let missing = snapshot.missing.get(*place);
+        missing.is_some_and(|missing| *missing != Missing::Nobody)
+    };
     let files = (0..).zip(&snapshot.files);
     let migrations: Vec<(usize, &File)> =
         files.filter(|(_, file)| file.kind().runs_once()).collect();
@@ -93,7 +99,11 @@ pub(super) fn cut(
             name: &file.source.key,
             standing: match (first.contains(place), last.contains(place)) {
                 (true, _) if work != Work::Reset => Standing::Pending,
-                (false, false) if file.applied == 0 => Standing::Pending,
+                (false, false) if waiting == Some(*place) => match is_missing(place) {
+                    true => Standing::Pending,
+                    false => Standing::Migrated,
+                },
+                // Nobody is left who lacks it.
                 (false, false) => Standing::Finalized,
                 _ => Standing::Migrated,
             },
@@ -105,6 +115,13 @@ pub(super) fn cut(
     let plan = Plan::of(command, extent, &candidates, &applied).map_err(RunError::Refused)?;
     let all = Plan::of(command, &Extent::All, &candidates, &applied).map_err(RunError::Refused)?;
     let is_whole = plan.migrate == all.migrate;
+    let is_taken = |place: &usize| {
+        let file = snapshot.files.get(*place);
+        file.is_some_and(|file| {
+            plan.migrate.contains(&file.index) || plan.finalize.contains(&file.index)
+        })
+    };
+    schedule.waiting.take_if(|waiting| !is_taken(&waiting.file));
     schedule.retain(|task| {
         let Some(file) = snapshot.files.get(task.file) else {
             return false;
@@ -326,6 +343,34 @@ mod tests {
         let beta = BTreeSet::from(["beta".to_owned()]);
         assert_eq!(tenants(Some(beta)), [None, Some(1)]);
         assert_eq!(tenants(Some(BTreeSet::new())), [None]);
+    }
+
+    #[test]
+    fn a_number_of_steps_counts_those_that_somebody_lacks() {
+        let mut snapshot = snapshot();
+        snapshot.missing[0] = Missing::Nobody;
+        let one = Extent::new(None, std::num::NonZero::new(1)).unwrap();
+        let request = RunRequest {
+            extent: one,
+            ..request(&[])
+        };
+        let files = |snapshot: &TenantSnapshot, failed: Option<BTreeSet<String>>| {
+            let schedule = schedule(snapshot, &failed, &request, None).unwrap();
+            let waiting = schedule.waiting.as_ref().map(|waiting| waiting.file);
+            let files: Vec<usize> = schedule.tasks().map(|task| task.file).collect();
+            (files, waiting)
+        };
+        assert_eq!(files(&snapshot, None), (vec![1, 1], None));
+        // `acme` alone lacks the first one for tenants, and the other one waits for it.
+        let kinds = [
+            ("one", SourceKind::TenantMigration),
+            ("shared", SourceKind::SingleMigration),
+        ];
+        let mut snapshot = TenantSnapshot::of(&kinds, &["acme", "beta"]);
+        snapshot.missing = vec![Missing::Some(vec![0]), Missing::All];
+        let only = |name: &str| Some(BTreeSet::from([name.to_owned()]));
+        assert_eq!(files(&snapshot, only("acme")), (vec![0], None));
+        assert_eq!(files(&snapshot, only("beta")), (vec![], Some(1)));
     }
 
     #[test]

@@ -158,6 +158,8 @@ pub(super) struct TenantSnapshot {
     pub(super) migrating_runs: BTreeSet<i64>,
     /// How far each tenant came, where each has a file of its own.
     pub(super) tallies: Vec<TenantTally>,
+    /// The last run that has reset something for a tenant, where each has a file of its own.
+    pub(super) resets: BTreeMap<String, i64>,
     /// The places of what the new tenant has already.
     pub(super) had_by_new: BTreeSet<usize>,
     /// Whether the new tenant was one before.
@@ -285,6 +287,7 @@ impl TenantSnapshot {
             unknown: Vec::new(),
             migrating_runs: BTreeSet::new(),
             tallies: Vec::new(),
+            resets: BTreeMap::new(),
             had_by_new: BTreeSet::new(),
             comeback: Comeback::None,
             place: TenantPlace::Schema,

@@ -18,8 +18,11 @@ pub(super) async fn failures(
         return Ok(BTreeMap::new());
     }
     let all = journal::last_failures(session).await?;
-    let reset = journal::last_whole_reset(session).await?;
-    Ok(among(all, snapshot, reset))
+    let whole = journal::last_whole_reset(session).await?;
+    let mut resets = snapshot.resets.clone();
+    resets.extend(journal::last_resets(session).await?);
+    let last_reset = |tenant: &str| resets.get(tenant).map_or(whole, |run| whole.max(*run));
+    Ok(among(all, snapshot, last_reset))
 }
 
 /// Why each of them has failed.
@@ -47,11 +50,11 @@ pub(super) async fn reasons(
     Ok(reasons)
 }
 
-/// Those of the failures that stand, after this last reset.
+/// Those of the failures that stand, after the last reset of each tenant.
 fn among(
     failures: impl IntoIterator<Item = LastFailure>,
     snapshot: &TenantSnapshot,
-    last_reset: i64,
+    last_reset: impl Fn(&str) -> i64,
 ) -> BTreeMap<String, LastFailure> {
     let files = snapshot.files.iter().enumerate();
     let places: BTreeMap<&str, usize> = files
@@ -80,7 +83,7 @@ fn among(
         };
         match (lacks, migrated.get(&(*place, name))) {
             // A reset has begun anew.
-            (true, _) => failure.run > last_reset,
+            (true, _) => failure.run > last_reset(name),
             (false, Some(run)) => {
                 failure.run >= *run && matches!(failure.phase, Phase::Finalize | Phase::Reset)
             }
@@ -122,7 +125,7 @@ mod tests {
             phase,
             run: 5,
         };
-        among([failure], &snapshot, last_reset).contains_key("acme")
+        among([failure], &snapshot, |_| last_reset).contains_key("acme")
     }
 
     #[test]

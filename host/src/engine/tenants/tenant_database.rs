@@ -35,6 +35,7 @@ pub(super) async fn enter(
     journal::prepare(session).await?;
     lease.enter_tenant(session).await?;
     let mut fenced = Fenced::join(session, lease).await?;
+    journal::forget_copied_output(fenced.session(), lease.run, &tenancy.interrupted).await?;
     write_sources(tenancy, schedule, fenced.session()).await?;
     fenced.commit().await
 }

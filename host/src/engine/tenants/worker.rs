@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::changes::JournalChanges;
 use super::failed::{cancelled, no_session, outcome_of};
+use super::lines::OwnLines;
 use super::owners;
 use super::shared::{Shared, lock};
 use super::tenant_database::enter;
@@ -226,9 +227,18 @@ impl Worker<'_> {
         if !self.writes_to_target() {
             journal::keep_tenant_schema(fenced.session(), self.lease.run).await?;
         }
-        match self.writes_to_target() {
-            true => fenced.with_output(&*self.output).commit().await,
-            false => fenced.commit().await,
+        let tenant = group
+            .first()
+            .and_then(|task| self.shared.tenancy.tenant(task));
+        match tenant.filter(|_| !self.writes_to_target()) {
+            None => fenced.with_output(&*self.output).commit().await,
+            Some(tenant) => {
+                let lines = OwnLines {
+                    output: Arc::clone(&self.output),
+                    tenant: tenant.name.clone(),
+                };
+                fenced.with_output(&lines).commit().await
+            }
         }
     }
 

@@ -8,11 +8,12 @@ use super::context::Backfill;
 use super::cutover::{remove, secure};
 use super::drain::Drain;
 use super::lock::lock_table;
-use super::neighbours::{dependents, earlier, refuse_conflicts};
+use super::neighbours::{dependents, refuse_conflicts};
 use super::pace::SMALLEST_CHUNK;
 use super::plan::{Plan, Stage};
 use super::questions::{goes_along, refuse_left_out, refuse_nameless};
 use super::record::{self, demand_watch, recorded};
+use super::trial::{remove_triggers_of, try_cut_over};
 use super::watch;
 use super::worker::{Shared, Worker};
 use crate::database::{Durability, Session};
@@ -368,45 +369,4 @@ fn finished(
         shared.fail();
     }
     worked
-}
-
-/// Does what finalize will do to the schema, and undoes it: what depends on a column that goes is better reported now. (Not
-/// where that writes the whole table anew.)
-async fn try_cut_over(
-    session: &mut dyn Session,
-    plan: &Plan,
-    begun: &BTreeMap<u64, TransformationRecord>,
-) -> Result<(), Failure> {
-    if session.server().capabilities.schema_change_rewrites_table {
-        return Ok(());
-    }
-    let savepoint = session.savepoint().await;
-    let savepoint = savepoint.map_err(Failure::from_database)?;
-    // Those before are final by then.
-    let earlier = earlier(plan.table.index, &plan.description, begun);
-    remove_triggers_of(session, &earlier, begun).await?;
-    let tried = async {
-        plan.table.remove_triggers(session).await?;
-        plan.table.cut_over_empty(session).await?;
-        session.settle().await?;
-        session.roll_back_to(savepoint).await
-    };
-    tried.await.map_err(Failure::from_database)
-}
-
-/// Removes the triggers of other transformations.
-async fn remove_triggers_of(
-    session: &mut dyn Session,
-    others: &[u64],
-    begun: &BTreeMap<u64, TransformationRecord>,
-) -> Result<(), Failure> {
-    for other in others {
-        let Some(described) = begun.get(other).map(recorded).transpose()? else {
-            continue;
-        };
-        let plan = Plan::new(session, *other, described, Stage::Either).await?;
-        let removed = plan.table.remove_triggers(session).await;
-        removed.map_err(Failure::from_database)?;
-    }
-    Ok(())
 }

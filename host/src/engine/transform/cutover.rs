@@ -7,6 +7,7 @@ use super::lock::{lock_table, lock_tables};
 use super::plan::{Plan, Stage};
 use super::questions::{refuse_left_out, refuse_nameless};
 use super::record::{demand_watch, recorded, unwatched, watch};
+use super::trial::hindered;
 use super::{bad_rows, left_out, proof};
 use crate::database::{Durability, Session, Stop};
 use crate::engine::Engine;
@@ -191,7 +192,7 @@ pub(in crate::engine) async fn cut_over(
         // Which also puts the settings back, for the steps after this one.
         session.verify().await
     };
-    changed.await.map_err(Failure::from_database)
+    changed.await.map_err(|error| hindered(error, "finalize"))
 }
 
 /// A step has rebuilt the table, or what captures its changes, in the finalize of both.
@@ -220,7 +221,7 @@ pub(in crate::engine) async fn reset(
         session.verify().await?;
         Ok(told)
     };
-    removed.await.map_err(Failure::from_database)
+    removed.await.map_err(|error| hindered(error, "reset"))
 }
 
 /// Removes all that migrate added for a step whose file is gone for good, and what the journal keeps of it, in the open

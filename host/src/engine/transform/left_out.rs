@@ -53,7 +53,8 @@ pub(super) async fn take_up(
         Blame::Operator,
         format!(
             "{} of the table {} {} no derived values, though the function has some, which cannot be written: keys {}{more}; \
-             nothing was dropped",
+             nothing was dropped. Something takes the values away again, such as a trigger of the table: let it leave them, and run \
+             the command again; or `wasmigrate reset` undoes the step",
             counted(left.count, "row", "rows"),
             drain.plan.table.name,
             has_or_have(left.count),

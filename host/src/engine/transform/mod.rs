@@ -29,6 +29,7 @@ mod range;
 mod record;
 mod refused;
 mod rehearse;
+mod trial;
 mod watch;
 mod worker;
 
@@ -52,6 +53,7 @@ use plan::{Plan, Stage};
 use questions::refuse_nameless;
 use record::recorded;
 pub(super) use rehearse::rehearse;
+pub(super) use trial::{migrated, try_cut_overs, try_in_transaction};
 
 /// How many rows a transformation will go through.
 pub(super) async fn rows(

@@ -15,6 +15,7 @@ use crate::engine::meter::Meter;
 use crate::engine::step_output::RunContext;
 use crate::engine::{Engine, Event, Unit};
 use crate::journal::{self, Phase, Range, TransformationRecord};
+use crate::sandbox::Transformation;
 
 /// How many rows are computed at once.
 const AT_ONCE: usize = 5_000;
@@ -27,7 +28,7 @@ pub(in crate::engine) async fn rehearse(
     begun: Option<&TransformationRecord>,
     session: &mut dyn Session,
     stop: &Stop,
-) -> Result<(), Failure> {
+) -> Result<Transformation, Failure> {
     let index = loaded.step.index;
     let mut function = Function::new(engine, context, loaded, Phase::Migrate, stop);
     let ranges = match begun {
@@ -58,7 +59,7 @@ pub(in crate::engine) async fn rehearse(
         Some(begun) => recorded(begun)?,
         None => function.describe().await?,
     };
-    let plan = Plan::new(session, index, description, Stage::SetUp).await?;
+    let plan = Plan::new(session, index, description.clone(), Stage::SetUp).await?;
     let total = plan.table.count(session).await;
     let total = total.map_err(Failure::from_database)?;
     let mut meter = Meter::new(&context.observer, &loaded.step.label, Some(total));
@@ -73,7 +74,8 @@ pub(in crate::engine) async fn rehearse(
     }
     refuse_left_out(session, &plan, true).await?;
     let verified = session.verify().await;
-    verified.map_err(Failure::from_database)
+    verified.map_err(Failure::from_database)?;
+    Ok(description)
 }
 
 async fn chunk(

@@ -29,7 +29,7 @@ pub use removed::{
     ADD_TENANT, REMOVE_TENANT, holds_anything, read_all_of_tenant, remove_tenant, removed_tenants,
     set_begun_aside, set_tenant_aside,
 };
-pub use repeated::{count_repeated, last_reset, last_whole_reset, read_repeated};
+pub use repeated::{count_repeated, last_reset, last_resets, last_whole_reset, read_repeated};
 pub use report::{count_by_run, count_by_source, count_by_tenant, fetch_applied, query_applied};
 pub use schemas::{
     demand_schema, keep_tenant_schema, make_schema, reserved_words, whole_schema, whole_schema_in,

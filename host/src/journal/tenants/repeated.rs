@@ -1,6 +1,8 @@
 //! Repeatable files: of each, the last row for a tenant says which content the tenant has.
 
-use super::super::cells::integer;
+use std::collections::BTreeMap;
+
+use super::super::cells::{columns, integer, number, text};
 use super::applied::read;
 use super::report::count_where;
 use super::{AppliedRecord, Tally, list};
@@ -33,6 +35,20 @@ pub async fn last_reset(session: &mut dyn Session) -> Result<i64> {
 pub async fn last_whole_reset(session: &mut dyn Session) -> Result<i64> {
     let query = "SELECT coalesce(max(id), 0) FROM wasmigrate_run WHERE command = 'reset' AND outcome = 'done'";
     Ok(integer(&tables(session).rows(query, &[]).await?, 0))
+}
+
+/// The last run that has reset something for a tenant, be it only for some of them.
+pub async fn last_resets(session: &mut dyn Session) -> Result<BTreeMap<String, i64>> {
+    // What is set aside names the run that did that.
+    let query = "SELECT tenant, max(finalized_by) FROM wasmigrate_applied
+                 WHERE once < 0 AND tenant <> '' AND finalized_by IS NOT NULL GROUP BY tenant";
+    let rows = tables(session).rows(query, &[]).await?;
+    rows.into_iter()
+        .map(|row| {
+            let [tenant, run] = columns(row)?;
+            Ok((text(&tenant), number(&run)))
+        })
+        .collect()
 }
 
 /// How many tenants have which content of the repeatable files; of these, or of those of our own table.

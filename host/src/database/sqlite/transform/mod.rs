@@ -1,6 +1,7 @@
 //! Transformations on SQLite.
 
 mod definition;
+mod empty_copy;
 mod goes_along;
 mod triggers;
 mod write;
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 
 use super::readable::IS_NO_TEXT;
 use crate::database::transform::{Chunk, TableDefinition, TransformedTable, Transforming, Watched};
-use crate::database::{Authority, Batch, Result, Session, Value, quote};
+use crate::database::{Authority, Batch, Error, Result, Session, Value, quote};
 
 /// SQLite's words for transformations.
 #[derive(Debug)]
@@ -100,6 +101,14 @@ impl Transforming for SqliteTransforming {
             )
         });
         demand.collect()
+    }
+
+    async fn try_on_empty_copy(
+        &self,
+        session: &mut dyn Session,
+        statements: &[String],
+    ) -> std::result::Result<(), (usize, Error)> {
+        empty_copy::run(session, statements).await
     }
 
     async fn goes_along(

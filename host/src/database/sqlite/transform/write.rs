@@ -1,7 +1,8 @@
 //! Writes derived columns, row by row.
 
+use crate::database::sqlite::parameters::{NO_NAN, find_nan};
 use crate::database::transform::{Chunk, TransformedTable};
-use crate::database::{Batch, ColumnData, Result, Session, quote};
+use crate::database::{Batch, ColumnData, Error, ErrorKind, Result, Session, quote};
 
 /// Writes the rows that are still as they were read, and captures the others.
 pub(super) async fn write(
@@ -11,6 +12,7 @@ pub(super) async fn write(
     derived: Batch,
     is_captured: bool,
 ) -> Result<u64> {
+    refuse_nan(table, &derived)?;
     let row_count = chunk.row_count();
     let inputs = chunk.inputs.columns;
     let columns: Vec<ColumnData> = derived
@@ -36,6 +38,25 @@ pub(super) async fn write(
     }
     let unwritten = batch.select(&unwritten);
     session.execute_many(&capture(table), &unwritten).await
+}
+
+/// Refuses rows with a value that SQLite would store as null.
+fn refuse_nan(table: &TransformedTable, derived: &Batch) -> Result<()> {
+    let Some((_, column)) = find_nan(derived) else {
+        return Ok(());
+    };
+    let name = table.derived.get(column).map(|column| column.name.clone());
+    Err(Error {
+        code: "SQLITE_MISMATCH".to_owned(),
+        column: name.clone(),
+        ..Error::new(
+            ErrorKind::Other,
+            format!(
+                "the value of the column `{}` is NaN, {NO_NAN}",
+                name.unwrap_or_default()
+            ),
+        )
+    })
 }
 
 /// Without a look at what is there: the derived values, then the key.
