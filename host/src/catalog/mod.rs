@@ -41,6 +41,7 @@ mod version;
 mod whole_file;
 
 use std::collections::BTreeMap;
+mod words_of_parts;
 use std::path::{Path, PathBuf};
 
 use baseline::begun_with;
