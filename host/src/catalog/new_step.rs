@@ -47,14 +47,15 @@ pub fn new_step(
     let manner = Manner::of(directory, &project::names(&projects)).map_err(failed(directory))?;
     let stem = manner.next(&name, now)?;
     // What it is to be called must be understood when it is read again.
-    let undoes = undoing::undoing(&stem, &[]).map_or(Ok(()), Err);
+    let form = step.language.form();
+    let undoes = undoing::undoing(&stem, form, &[]).map_or(Ok(()), Err);
     let understood = file_name::index_and_name(&stem).and(undoes);
     understood.map_err(|why| Error::NewName {
         name: stem.clone(),
         why,
     })?;
-    if step.language == Language::Sql && matches!(manner.spread, Spread::File { .. }) {
-        understood::check_name(directory, &stem, seeds)?;
+    if step.language != Language::Sql || matches!(manner.spread, Spread::File { .. }) {
+        understood::check_name(directory, &stem, form, seeds)?;
     }
     let files = match step.language {
         Language::Sql if step.is_transformation => {
