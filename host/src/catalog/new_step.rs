@@ -17,8 +17,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::inside::check_directory_inside;
-use super::whole_file::write_all_new;
+use super::whole_file::make_all;
 use super::{Error, Seeds, file_name, undoing};
 use lengths::check_lengths;
 use manner::{Manner, Spread};
@@ -81,21 +80,12 @@ pub fn new_step(
         if is_types && path.exists() {
             continue;
         }
-        if let Some(parent) = path.parent().filter(|parent| *parent != directory) {
-            check_directory_inside(directory, parent).map_err(failed(parent))?;
-            fs::create_dir_all(parent).map_err(failed(parent))?;
-        }
         new.push((path, text));
     }
     let files = new
         .iter()
         .map(|(path, text)| (path.as_path(), text.as_str()));
-    write_all_new(files).map_err(|(path, error)| {
-        // A directory of the step's own goes with its files.
-        let own = path.parent().filter(|parent| *parent != directory);
-        let _ = own.map(fs::remove_dir);
-        failed(path)(error)
-    })?;
+    make_all(directory, files).map_err(|(path, source)| Error::New { path, source })?;
     Ok(new.into_iter().map(|(path, _)| path).collect())
 }
 

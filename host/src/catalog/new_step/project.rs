@@ -5,8 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::Error;
-use super::super::inside::check_directory_inside;
-use super::super::whole_file::write_all_new;
+use super::super::whole_file::make_all;
 use super::lengths::check_lengths;
 use super::sdk;
 use super::wanted::{Language, NewStep};
@@ -46,10 +45,6 @@ pub(super) fn make(
     name: &str,
     step: NewStep,
 ) -> Result<Vec<PathBuf>, Error> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source: io::Error| Error::New { path, source }
-    };
     let summary = name.replace('_', " ");
     let filled = |template: &str| {
         parts(template, step.with_reset)
@@ -105,20 +100,10 @@ pub(super) fn make(
         }
     }
     let root = projects.parent().unwrap_or(projects);
-    for (path, _) in &new {
-        let parent = path.parent().unwrap_or(projects);
-        check_directory_inside(root, parent)
-            .and_then(|()| fs::create_dir_all(parent))
-            .map_err(failed(parent))?;
-    }
     let files = new
         .iter()
         .map(|(path, text)| (path.as_path(), text.as_str()));
-    write_all_new(files).map_err(|(path, error)| {
-        // A directory of the step's own goes with its files.
-        let _ = fs::remove_dir_all(&directory);
-        failed(path)(error)
-    })?;
+    make_all(root, files).map_err(|(path, source)| Error::New { path, source })?;
     Ok(made)
 }
 
