@@ -17,11 +17,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::step_sources::{components, name_of_migrations, projects_beside};
 use super::whole_file::make_all;
 use super::{Error, Seeds, file_name, undoing};
 use lengths::check_lengths;
 use manner::{Manner, Spread};
-pub use project::beside as projects_beside;
 pub use wanted::{Language, NewStep};
 
 /// Makes the files of a new step; returns their paths. `now` is in seconds since 1970; `seeds` may stand in the directory.
@@ -42,8 +42,8 @@ pub fn new_step(
     let lock = File::open(directory).map_err(failed(directory))?;
     lock.lock().map_err(failed(directory))?;
     understood::check(directory, seeds)?;
-    let projects = project::beside(directory).map_err(failed(directory))?;
-    let manner = Manner::of(directory, &project::names(&projects)).map_err(failed(directory))?;
+    let begun = components(directory).map_err(Error::StepSources)?;
+    let manner = Manner::of(directory, &begun).map_err(failed(directory))?;
     let stem = manner.next(&name, now)?;
     // What it is to be called must be understood when it is read again.
     let form = step.language.form();
@@ -68,7 +68,9 @@ pub fn new_step(
         Language::TypeScript => script::typescript(&stem, &name, step),
         Language::Python => script::python(&stem, &name, step),
         Language::Rust | Language::C | Language::Zig => {
-            return project::make(&projects, &stem, &name, step);
+            let projects = projects_beside(directory).map_err(failed(directory))?;
+            let migrations = name_of_migrations(directory).unwrap_or_default();
+            return project::make(&projects, &migrations, &stem, &name, step);
         }
     };
     check_lengths(&name, files.iter().map(|(file_name, _)| file_name.as_str()))?;
@@ -155,6 +157,13 @@ mod tests {
             (&["9999_a.sql"], &["10000_add_the_users.sql"]),
             (&["0001_a.postgres.sql"], &["0002_add_the_users.sql"]),
             (
+                &["20240101090000_a.sql"],
+                &["20261231235959_add_the_users.sql"],
+            ),
+            (
+                &["20240101090000123_a.sql"],
+                &["20261231235959000_add_the_users.sql"],
+            ),
             (
                 &["20201110175414000001_a.up.sql"],
                 &["20261231235959000000_add_the_users.up.sql"],
@@ -162,13 +171,6 @@ mod tests {
             (
                 &["0007_a.sql", "20991110175414000001_b.sql"],
                 &["20991110175414000002_add_the_users.sql"],
-            ),
-                &["20240101090000_a.sql"],
-                &["20261231235959_add_the_users.sql"],
-            ),
-            (
-                &["20240101090000123_a.sql"],
-                &["20261231235959000_add_the_users.sql"],
             ),
             (
                 &["20991231235959_a.sql"],
