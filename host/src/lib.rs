@@ -53,6 +53,7 @@ mod private;
 mod projects;
 pub mod rehearsal;
 mod sandbox;
+mod temporary;
 mod traces;
 mod webhook_client;
 

@@ -67,6 +67,28 @@ fn a_directory_is_made_and_named() {
     assert!(!place.path().join("other").exists());
 }
 
+/// What fails in the middle leaves nothing, so that it can be done again.
+#[test]
+fn a_project_that_cannot_be_made_leaves_nothing() {
+    let place = empty();
+    std::fs::create_dir(place.path().join(".github")).unwrap();
+    std::fs::write(place.path().join(".github/workflows"), "").unwrap();
+    place
+        .run(&["init", "--ci", "github"])
+        .ends_with(2)
+        .and_says(
+            "cannot make `.github/workflows/migrations.yml`: `.github/workflows` is no directory",
+        );
+    for name in ["wasmigrate.toml", "migrations"] {
+        assert!(!place.path().join(name).exists(), "{name}");
+    }
+    place
+        .run(&["init", ".github/workflows/shop"])
+        .ends_with(2)
+        .and_says("`.github/workflows` is no directory");
+    place.run(&["init"]).ends_with(0);
+}
+
 /// What `init --ci` writes is what the page on CI shows.
 #[test]
 fn the_recipes_are_those_of_the_docs() {

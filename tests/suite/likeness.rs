@@ -2,7 +2,24 @@
 
 use crate::place::Place;
 
-const LINES: [&str; 45] = [
+const LINES: [&str; 62] = [
+    "-- BEGIN DOWN",
+    "-- START DOWN",
+    "-- END UP",
+    "--region Down",
+    "-- #region Down",
+    "-- BEGIN ROLLBACK",
+    "-- MIGRATE BACK",
+    "-- rolling back",
+    "-- For rollback run:",
+    "-- on rollback",
+    "-- reversal",
+    "-- inverse",
+    "-- The following undoes this migration",
+    "-- SQL in this section is executed when the migration is rolled back",
+    "-- SQL section 'Down' is executed when this migration is rolled back",
+    "/* To be run on rollback */",
+    "-- tearing down",
     "-- downwards",
     "-- uninstall",
     "-- revert app from pg",
@@ -93,7 +110,15 @@ UPDATE a SET b = 0;
 -- order: reverse
 -- Drop down list
 -- done
+-- reset everything
+UPDATE a
+   -- reversal
+   SET b = 2;
+-- so that what is in the table is not lost
+-- on rollback
 UPDATE a SET b = 2;
+-- reversals
+-- roll back to the savepoint
 INSERT INTO a SELECT 3 WHERE '
 -- reset
 ' <> '';

@@ -131,6 +131,45 @@ fn a_directory_that_is_not_understood_is_left_alone() {
         .and_says("0001_next.sql");
 }
 
+/// A time with six digits after it is larger than any other number, and has a place in the order nevertheless.
+#[test]
+fn the_next_name_after_a_time_with_microseconds_is_one() {
+    let place = Place::new().with_sql(
+        "20201110175414000001_a.up.sql",
+        "CREATE TABLE a (b INTEGER);",
+    );
+    let said = place.run(&["new", "next"]).ends_with(0);
+    let made = said.stdout.lines().next().unwrap();
+    let (_, made) = made.rsplit_once('/').unwrap();
+    assert!(
+        made.len() == "20201110175414000001_next.up.sql".len()
+            && made.ends_with("000000_next.up.sql"),
+        "{made}"
+    );
+    place.run(&["plan"]).ends_with(0).and_says("2 pending");
+}
+
+/// What undoes is a part of a step, in any language.
+#[test]
+fn a_script_is_not_called_as_what_undoes_another() {
+    let place = Place::new().with_sql("0001_users.sql", "CREATE TABLE users (a INTEGER);");
+    for language in ["js", "ts", "py", "c"] {
+        place
+            .run(&["new", "users down", "--lang", language])
+            .ends_with(2)
+            .and_says("undoes `0001_users` by its name")
+            .and_says("`reset`");
+    }
+}
+
+#[test]
+fn a_failure_names_no_file_that_is_gone() {
+    let said = Place::new()
+        .run(&["new", "a", "--migrations", "/proc/sys"])
+        .ends_with(2);
+    assert!(!said.stderr.contains("at path"), "{said:#?}");
+}
+
 #[test]
 fn a_name_that_no_file_can_have_is_refused_in_words() {
     let place = Place::new();

@@ -157,6 +157,19 @@ fn what_undoes_by_its_name_does_not_run() {
             "0001_a_down.sql",
             "`0001_a_down.sql` undoes `0001_a` by its name",
         ),
+        (
+            "0002_aDown.js",
+            "`0002_aDown.js` undoes `0001_a` by its name, and would run to migrate: put that into the `reset`",
+        ),
+        ("0002_down.ts", "`0002_down.ts` is called `down`"),
+        (
+            "0002_rollback_a.py",
+            "`0002_rollback_a.py` undoes `0001_a` by its name",
+        ),
+        (
+            "0002_a_teardown.wasm",
+            "`0002_a_teardown.wasm` undoes `0001_a` by its name",
+        ),
     ] {
         let place = Place::new()
             .with_sql("0001_a.sql", "CREATE TABLE a (b INTEGER);")

@@ -152,7 +152,10 @@ fn urls_of_sqlite_name_the_file_that_their_other_users_mean() {
             "sqlite:x.db?key=geheim",
             "`key` of the SQLite URL is not known",
         ),
-        ("sqlite:x.db?mode=rw", "there is no such file"),
+        (
+            "sqlite:x.db?mode=rw",
+            "there is no such file, and none is made: its URL says mode=rw",
+        ),
         ("sqlite:one.db?mode=ro", "its URL says mode=ro"),
         ("file:./one.db", "its scheme is `file`"),
         ("mysql://app:geheim@h/d", "its scheme is `mysql`"),

@@ -9,6 +9,8 @@ pub(super) struct Below<'t> {
     lines: Vec<&'t str>,
     /// Those on which there is something of a statement.
     statements: Vec<usize>,
+    /// Those that begin with a comment in the middle of a statement.
+    within: Vec<usize>,
     /// Those with which a section begins.
     sections: Vec<usize>,
     /// Those that say anything.
@@ -30,6 +32,7 @@ impl<'t> Below<'t> {
         };
         Self {
             statements: scan.statements.clone(),
+            within: scan.within.clone(),
             sections: numbers(&begins_section),
             words: numbers(&|line| line.contains(char::is_alphanumeric)),
             lines,
@@ -49,6 +52,11 @@ impl<'t> Below<'t> {
         let section = next(&self.sections, line);
         next(&self.statements, line)
             .is_some_and(|statement| section.is_none_or(|section| statement < section))
+    }
+
+    /// Whether a line begins with a comment in the middle of a statement.
+    pub(super) fn is_within_statement(&self, line: usize) -> bool {
+        self.within.binary_search(&line).is_ok()
     }
 
     /// Whether a statement is what says anything next.

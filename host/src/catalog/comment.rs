@@ -22,6 +22,8 @@ pub(super) struct Scan<'t> {
     pub(super) inner: Vec<Comment<'t>>,
     /// The lines on which there is something of a statement.
     pub(super) statements: Vec<usize>,
+    /// The lines that begin with a comment in the middle of a statement.
+    pub(super) within: Vec<usize>,
     /// The lines that begin inside a string or a quoted name, or are rows of a `COPY`.
     data: Vec<RangeInclusive<usize>>,
     /// The first line from which on the database may read strings otherwise.
@@ -49,8 +51,12 @@ pub(super) fn scan(text: &str) -> Scan<'_> {
     let mut brackets_end = 0;
     // The words of the statement so far, without what is quoted.
     let mut statement = String::new();
+    let mut is_within = false;
     while let Some(first) = rest.chars().next() {
         let mut is_quoted = false;
+        if is_within && begins_line && (rest.starts_with("--") || rest.starts_with("/*")) {
+            scan.within.push(line);
+        }
         let length = match first {
             '-' if rest.starts_with("--") => {
                 let end = rest.find(['\n', '\r']).unwrap_or(rest.len());
@@ -81,6 +87,7 @@ pub(super) fn scan(text: &str) -> Scan<'_> {
             _ => {
                 if !first.is_whitespace() && first != ';' && first != '\u{feff}' {
                     scan.add_statement(line);
+                    is_within = true;
                 }
                 let end = match first {
                     '\'' => {
@@ -114,6 +121,7 @@ pub(super) fn scan(text: &str) -> Scan<'_> {
                     None if first == ';' => {
                         let rows = copied_rows(&statement, rest);
                         statement.clear();
+                        is_within = false;
                         rows.unwrap_or_else(|| {
                             scan.uncertain.get_or_insert(line);
                             rest.len()

@@ -135,6 +135,15 @@ pub enum Error {
         squashed: String,
         now: String,
     },
+    /// It cannot be told which sources of steps there are.
+    #[error("the sources of steps beside the migrations cannot be read: {0}")]
+    StepSources(std::io::Error),
+    /// There are sources of a step, and no component of them.
+    #[error(
+        "`{}` was never built, so that its step would be left out: run `wasmigrate build`, or move the sources away",
+        .directory.display()
+    )]
+    NotBuilt { directory: PathBuf },
     /// A step was applied, and its file is gone.
     #[error(
         "step {label} was applied, but its file is gone: put it back, or pass `--allow-missing`; when it is gone for good, \

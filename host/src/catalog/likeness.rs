@@ -5,29 +5,10 @@
 
 use super::annotation::Part;
 use super::below::Below;
-
-/// Words for the part that undoes.
-const UNDO: [&str; 16] = [
-    "down",
-    "downs",
-    "downgrade",
-    "undo",
-    "rollback",
-    "revert",
-    "backout",
-    "unapply",
-    "reset",
-    "teardown",
-    "backward",
-    "backwards",
-    "reverse",
-    "downward",
-    "downwards",
-    "uninstall",
-];
-
-/// Those of them that are said of orders and of ways through data, too.
-const DIRECTIONS: [&str; 5] = ["backward", "backwards", "downward", "downwards", "reverse"];
+use super::words_of_parts::{
+    ALONE, AROUND, BORDERS, FINALIZE, IN_DATA, OF_DATA, PARTS, RUNS, TOOLS, UNDO, UNDOING, UP,
+    words_in,
+};
 
 /// What Sqitch calls databases on the first line of its files, `-- Revert app:name from pg`.
 const ENGINES: [&str; 12] = [
@@ -43,68 +24,6 @@ const ENGINES: [&str; 12] = [
     "sqlite",
     "sqlite3",
     "vertica",
-];
-
-/// Parts that are one of SQL as well, in which such a word says something else.
-const OF_DATA: [&str; 6] = ["code", "part", "plan", "procedure", "queries", "query"];
-
-/// Words for the part that cuts over.
-const FINALIZE: [&str; 2] = ["finalize", "finalise"];
-
-/// Programs, and what stands for one, before such a word.
-const TOOLS: [&str; 27] = [
-    "alembic",
-    "atlas",
-    "dbmate",
-    "dbmigrate",
-    "diesel",
-    "drizzle",
-    "evolution",
-    "evolutions",
-    "flyway",
-    "goose",
-    "knex",
-    "micrate",
-    "migrate",
-    "migration",
-    "migrations",
-    "pgmigrate",
-    "play",
-    "prisma",
-    "rambler",
-    "refinery",
-    "section",
-    "shmig",
-    "sqlmigrate",
-    "sqlx",
-    "tern",
-    "umzug",
-    "yoyo",
-];
-
-/// What a part is called after such a word.
-const PARTS: [&str; 21] = [
-    "block",
-    "changes",
-    "code",
-    "commands",
-    "instructions",
-    "migration",
-    "migrations",
-    "part",
-    "phase",
-    "plan",
-    "procedure",
-    "queries",
-    "query",
-    "script",
-    "scripts",
-    "section",
-    "sections",
-    "sql",
-    "statements",
-    "step",
-    "steps",
 ];
 
 /// What comes before a colon in remarks.
@@ -128,7 +47,11 @@ pub(super) fn objection(
     inside: Option<Part>,
 ) -> Option<String> {
     let comment = line.trim().strip_prefix("--")?;
-    let likeness = likeness(comment)?;
+    // In the middle of a statement no part begins.
+    let likeness = likeness(comment).filter(|_| !below.is_within_statement(number))?;
+    if likeness.is_heading && goes_on(below.line(number.saturating_sub(1)), comment) {
+        return None;
+    }
     if inside.is_some_and(|inside| likeness.part == Some(inside)) {
         return None;
     }
@@ -148,33 +71,36 @@ pub(super) fn objection(
     })
 }
 
-/// The same of a comment of another form, on a line of the text: in `/*` and `*/` alone on it, or after a statement.
+/// The same of a comment of another form that begins on a line of the text: in `/*` and `*/` alone on its lines, or after a statement.
 pub(super) fn of_inner(below: &Below<'_>, line: usize, comment: &str) -> Option<String> {
-    let here = below.line(line).trim();
-    let is_alone = here.starts_with("/*") && here.ends_with("*/");
+    let last = line + comment.matches('\n').count();
+    let is_alone =
+        below.line(line).trim().starts_with("/*") && below.line(last).trim().ends_with("*/");
+    let is_long = last > line;
     // A word after a statement says something of that.
-    if comment.contains('\n') || !(is_alone || comment.contains(':')) {
+    if !(is_alone || (comment.contains(':') && !is_long)) || below.is_within_statement(line) {
         return None;
     }
-    let comment = comment.trim_matches(|letter: char| letter.is_whitespace() || letter == '*');
-    objection(&format!("--{comment}"), below, line, None)
+    let comment = comment.split(|letter: char| letter.is_whitespace() || letter == '*');
+    let comment = comment.filter(|word| !word.is_empty()).collect::<Vec<_>>();
+    objection(&format!("--{}", comment.join(" ")), below, last, None)
 }
 
 fn likeness(comment: &str) -> Option<Likeness> {
     let lower = comment.to_ascii_lowercase();
-    let words = words(&lower);
+    let all = words_in(&lower);
     let exact = |part| Likeness {
         part: Some(part),
         is_heading: false,
     };
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let words: Vec<&str> = all.iter().map(String::as_str).collect();
     if let ["revert", _, "from", engine] = *lower.split_whitespace().collect::<Vec<_>>()
         && ENGINES.contains(&engine)
     {
         return Some(exact(Part::Reset));
     }
     if let Some((key, value)) = lower.split_once(':') {
-        let value = self::words(value);
+        let value = words_in(value);
         let key: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
         let is_ours = is_nearly_ours(&key);
         if let [first, ..] = value.as_slice()
@@ -182,7 +108,7 @@ fn likeness(comment: &str) -> Option<Likeness> {
             && !REMARKS.contains(&&*key)
         {
             let is_tools = is_ours || TOOLS.contains(&&*key);
-            let says_it = value.len() == 1 && (is_tools || !DIRECTIONS.contains(&&**first));
+            let says_it = value.len() == 1 && (is_tools || !IN_DATA.contains(&&**first));
             match part(first, is_tools).filter(|_| says_it) {
                 Some(part) => return Some(exact(part)),
                 None if is_ours => {
@@ -196,7 +122,12 @@ fn likeness(comment: &str) -> Option<Likeness> {
         }
     }
     if let [only] = words.as_slice() {
-        return part(only, false).map(exact);
+        let is_alone = UNDOING.contains(only) && (ALONE.contains(only) || !IN_DATA.contains(only));
+        let heading = Likeness {
+            part: Some(Part::Reset),
+            is_heading: true,
+        };
+        return part(only, false).map(exact).or(is_alone.then_some(heading));
     }
     if let Some((word, tool)) = words.split_last() {
         let tool = tool.concat();
@@ -204,63 +135,96 @@ fn likeness(comment: &str) -> Option<Likeness> {
             return part(word, true).map(exact);
         }
     }
-    let undoes = |word: &str| UNDO.contains(&word) && word != "reset";
-    let is_heading = match words.as_slice() {
-        [word, part] => {
-            let is_of_data = DIRECTIONS.contains(word) && OF_DATA.contains(part);
-            PARTS.contains(part) && !is_of_data && (UNDO.contains(word) || FINALIZE.contains(word))
-                || (matches!(*word, "to" | "for") && undoes(part))
-                || (matches!(*part, "above" | "below") && undoes(word))
-        }
-        ["to" | "how", word, "it"]
-        | ["to", word, "this" | "the", "migration" | "change" | "step"]
-        | [word, "this" | "the", "migration"]
-        | [word, "the" | "all" | "everything", "above"]
-        | [word, "the", "changes" | "statements", "above"]
-        | ["to", word, "run" | "execute" | "use"]
-        | ["to", word, "it" | "this", "run" | "execute" | "use"]
-        | ["to", word, "run" | "execute" | "use", "this" | "these"]
-        | ["how", "to", word] => undoes(word),
-        _ => false,
-    };
+    if let Some(heading) = heading(&words) {
+        return Some(heading);
+    }
     // Such as `Down (0001_name)`.
+    let undoes = |word: &str| UNDO.contains(&word) && !IN_DATA.contains(&word);
     let in_brackets = lower
         .trim_matches(|letter: char| {
             letter.is_whitespace() || matches!(letter, '-' | '=' | '*' | '#' | ':')
         })
         .strip_suffix([')', ']'])
         .and_then(|text| text.split_once(['(', '[']))
-        .is_some_and(|(word, _)| undoes(word.trim()) && !DIRECTIONS.contains(&word.trim()));
-    (is_heading || in_brackets).then(|| {
-        let is_finalize = words.iter().any(|word| FINALIZE.contains(word));
-        Likeness {
-            part: Some(match is_finalize {
-                true => Part::Finalize,
-                false => Part::Reset,
-            }),
-            is_heading: true,
-        }
+        .is_some_and(|(word, _)| undoes(word.trim()));
+    in_brackets.then_some(Likeness {
+        part: Some(Part::Reset),
+        is_heading: true,
     })
 }
 
-/// The words of a text, with those in one that may be written as two.
-fn words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let all = text.split(|letter: char| !letter.is_alphanumeric());
-    for word in all.filter(|word| !word.is_empty()) {
-        match words.last_mut() {
-            Some(last)
-                if matches!(
-                    (&**last, word),
-                    ("roll" | "back", "back" | "out") | ("tear", "down")
-                ) =>
-            {
-                last.push_str(word);
-            }
-            _ => words.push(word.to_owned()),
-        }
+/// What words say of which each is about undoing, or says of which part of the file that is: `BEGIN DOWN`, `to roll back, run`.
+fn heading(words: &[&str]) -> Option<Likeness> {
+    let is_said_so =
+        |word: &&str| UNDO.contains(word) || UNDOING.contains(word) || FINALIZE.contains(word);
+    let is_part = |word: &&str| PARTS.contains(word) || TOOLS.contains(word);
+    let is_border = |word: &&str| BORDERS.contains(word);
+    let is_about_it = |word: &&str| {
+        is_part(word) || is_border(word) || RUNS.contains(word) || AROUND.contains(word)
+    };
+    let others: Vec<&str> = words
+        .iter()
+        .copied()
+        .filter(|word| !is_said_so(word))
+        .collect();
+    let said: Vec<&str> = words.iter().copied().filter(is_said_so).collect();
+    let begins_with_border = words.first().is_some_and(is_border);
+    let likeness = |part| {
+        Some(Likeness {
+            part: Some(part),
+            is_heading: !begins_with_border,
+        })
+    };
+    // After the end of what migrates comes what undoes it.
+    if let ["end" | "endregion", rest @ ..] = words
+        && rest.iter().any(|word| UP.contains(word))
+        && rest
+            .iter()
+            .all(|word| UP.contains(word) || is_about_it(word))
+    {
+        return likeness(Part::Reset);
     }
-    words
+    let (first, _) = said.split_first()?;
+    if !others.iter().all(is_about_it) {
+        return None;
+    }
+    let of_file = |word: &&str| is_border(word) || (is_part(word) && !OF_DATA.contains(word));
+    let counts = match *first {
+        // What is set back or finished is data, unless it is a part by its name.
+        word if word == "reset" || FINALIZE.contains(&word) => {
+            let plain = others.iter().filter(|word| !matches!(**word, "the" | "of"));
+            let plain: Vec<&&str> = plain.collect();
+            !plain.is_empty() && plain.iter().all(|word| is_border(word) || is_part(word))
+        }
+        word if IN_DATA.contains(&word) => {
+            let is_order = matches!(words.first(), Some(&("to" | "how" | "for")));
+            is_order
+                || others
+                    .iter()
+                    .any(|word| of_file(word) || RUNS.contains(word))
+        }
+        _ => true,
+    };
+    let is_finalize = FINALIZE.contains(first);
+    counts.then_some(())?;
+    likeness(match is_finalize {
+        true => Part::Finalize,
+        false => Part::Reset,
+    })
+}
+
+/// Whether a line goes on with the sentence of the comment above it.
+fn goes_on(above: &str, comment: &str) -> bool {
+    const FEWEST_WORDS: usize = 4;
+    let Some(above) = above.trim().strip_prefix("--") else {
+        return false;
+    };
+    let begins_small = comment
+        .chars()
+        .find(|letter| letter.is_alphabetic())
+        .is_some_and(char::is_lowercase);
+    let is_sentence = words_in(above).len() >= FEWEST_WORDS;
+    begins_small && is_sentence && !above.ends_with(['.', ':', ';', '!', '?', '-', '=', '*', '#'])
 }
 
 /// The part for which a word stands. Letters that have changed places are a mistake; with the name of a tool before it, so is one
@@ -350,6 +314,24 @@ mod tests {
             "-- uninstall",
             "-- Revert app:users from pg",
             "-- revert users from sqlite",
+            "-- BEGIN DOWN",
+            "-- START DOWN",
+            "-- END UP",
+            "--region Down",
+            "-- #region Down",
+            "-- BEGIN ROLLBACK",
+            "-- MIGRATE BACK",
+            "-- rolling back",
+            "-- For rollback run:",
+            "-- on rollback",
+            "-- reversal",
+            "-- inverse",
+            "-- The following undoes this migration",
+            "-- SQL in this section is executed when the migration is rolled back",
+            "-- SQL section 'Down' is executed when this migration is rolled back",
+            "-- ---- what undoes it ----",
+            "-- To be run on rollback only",
+            "-- Script for reverting the migration",
         ] {
             assert!(is_refused(line, "\nDROP TABLE a;\n"), "{line}");
             assert!(!is_refused(line, "\n-- DROP TABLE a;\n"), "{line}");
@@ -387,6 +369,22 @@ mod tests {
             "-- direction: downward",
             "-- revert it from here",
             "-- Deploy app:users to pg",
+            "-- roll back to savepoint",
+            "-- Roll back to the savepoint before the import",
+            "-- reversals",
+            "-- inverse of the matrix",
+            "-- reset all steps",
+            "-- reset everything",
+            "-- in reverse",
+            "-- Undo step 5",
+            "-- revert to the old names",
+            "-- undo log of the editor",
+            "-- the reversal of an entry",
+            "-- shut down",
+            "-- end up with one row each",
+            "-- start over",
+            "-- end of the migration",
+            "-- rolled back orders are kept",
         ] {
             assert!(!is_refused(line, "DROP TABLE a;\n"), "{line}");
         }
@@ -403,6 +401,28 @@ mod tests {
             "\n-- wasmigrate:reset\nDROP TABLE a;\n"
         ));
         assert!(is_refused("-- reset", "-- the table\nDROP TABLE a;\n"));
+        assert!(is_refused("-- BEGIN DOWN", "-- the table\nDROP TABLE a;\n"));
+        let refused = |above: &str, line: &str| {
+            let text = format!("{above}{line}\nDROP TABLE a;\n");
+            let number = 1 + above.lines().count();
+            objection(line, &Below::of(&text, &comment::scan(&text)), number, None).is_some()
+        };
+        assert!(refused("-- =====\n", "-- on rollback"));
+        assert!(refused("-- Undo:\n", "-- what is used on rollback"));
+        assert!(!refused(
+            "-- so that no row of the table is lost\n",
+            "-- on rollback"
+        ));
+        assert!(!refused("CREATE TABLE a (\n", "-- reversal"));
+        let long = |text: &str| {
+            let below = format!("{text}\nDROP TABLE a;\n");
+            let scan = comment::scan(&below);
+            let inner = scan.inner.first().unwrap();
+            of_inner(&Below::of(&below, &scan), inner.line, inner.text).is_some()
+        };
+        assert!(long("/*\n * To roll back,\n * run:\n */"));
+        assert!(!long("/*\n * To roll back,\n * drop the table\n */"));
+        assert!(!long("/*\nreset\nDROP TABLE a;\n*/"));
         let inner = |line: &str, comment| {
             let text = format!("\n{line}\nDROP TABLE a;\n");
             of_inner(&Below::of(&text, &comment::scan(&text)), 2, comment)

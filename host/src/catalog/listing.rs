@@ -327,15 +327,13 @@ impl Listing {
         }
     }
 
-    /// Refuses files of SQL that undo others by their names, and not in a form that is known here.
+    /// Refuses files that undo others by their names, and not in a form that is known here.
     fn refuse_undos(&mut self) {
         let stems: Vec<String> = self.listed.iter().map(|file| file.stem.clone()).collect();
         let (undos, listed) = std::mem::take(&mut self.listed)
             .into_iter()
-            .map(|file| (undoing::undoing(&file.stem, &stems), file))
-            .partition::<Vec<_>, _>(|(why, file)| {
-                why.is_some() && file.form == StepKind::Sql && !file.file_name.contains('/')
-            });
+            .map(|file| (undoing::undoing(&file.stem, file.form, &stems), file))
+            .partition::<Vec<_>, _>(|(why, file)| why.is_some() && !file.file_name.contains('/'));
         self.listed = listed.into_iter().map(|(_, file)| file).collect();
         self.strange
             .extend(undos.into_iter().filter_map(|(why, file)| {

@@ -11,6 +11,7 @@ mod baseline;
 mod below;
 mod comment;
 mod companions;
+mod components;
 mod content;
 mod digest;
 mod error;
@@ -35,10 +36,12 @@ mod source_order;
 mod sources;
 mod sql;
 mod squashed;
+mod step_sources;
 mod text_order;
 mod undoing;
 mod version;
 mod whole_file;
+mod words_of_parts;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,18 +49,20 @@ use std::path::{Path, PathBuf};
 use baseline::begun_with;
 use file_name::Parts;
 use listing::{Listed, Listing};
+use step_sources::Unbuilt;
 use text_order::{DieselsTimes, TextOrder};
 
 use crate::database::Kind;
 
 pub use baseline::{Baseline, baseline_name, is_of_baseline};
+pub use components::check_components;
 pub use content::{hexadecimal, read_step_file, sha256};
 pub use digest::Digests;
 pub use error::{Error, Strange};
 pub(crate) use file_name::diesels_version;
 pub use inside::{check_directory_inside, check_inside, read_text_inside};
 pub use new_project::{Ci, new_project};
-pub use new_step::{Language, NewStep, new_step, projects_beside};
+pub use new_step::{Language, NewStep, new_step};
 pub use repeatable::{is_seed, running_order, runs_last};
 pub use role::Role;
 pub use script::Script;
@@ -66,6 +71,7 @@ pub use source_file::{SourceFile, SourceKind, SourceOrder};
 pub use sources::Sources;
 pub use sql::{Section, SqlStep};
 pub use squashed::SquashedStep;
+pub use step_sources::{StepSources, changed_since_built, name_of_migrations, projects_beside};
 pub use version::{Version, index_label, step_label};
 pub use whole_file::{write_new, write_over, write_where_told};
 
@@ -186,6 +192,8 @@ pub struct Catalog {
     pub(crate) text_order: Option<TextOrder>,
     /// The other files.
     pub ignored: Vec<Ignored>,
+    /// What has sources beside the directory, and was never built.
+    pub(crate) unbuilt: Vec<Unbuilt>,
 }
 
 /// A step that was applied, as far as the catalog cares.
@@ -325,6 +333,12 @@ impl Catalog {
         if let (Some(number), Some(version)) = (number, version) {
             return Err(Error::TwoManners { number, version });
         }
+        let unbuilt = step_sources::unbuilt(directory, database);
+        catalog.unbuilt = unbuilt.map_err(Error::StepSources)?;
+        // What a baseline stands for may be gone.
+        let squashed = catalog.baselines.keys().next_back().copied();
+        let is_squashed = |index| Some(index) <= squashed;
+        (catalog.unbuilt).retain(|step| !step.index.is_some_and(is_squashed));
         catalog.refuse_nothing(directory)?;
         if let Some(directory) = &seeds.directory {
             catalog.add_seeds(seeds, directory, database)?;
@@ -337,6 +351,7 @@ impl Catalog {
         let is_elsewhere = |ignored: &Ignored| ignored.is_for_another_database;
         if !self.steps.is_empty()
             || !self.baselines.is_empty()
+            || !self.unbuilt.is_empty()
             || self.ignored.iter().any(is_elsewhere)
         {
             return Ok(());
@@ -416,9 +431,18 @@ impl Catalog {
                 Err(error) => problems.push(error),
             }
         }
+        // What was applied is gone, and told of as that.
+        problems.extend(self.not_built(|index| applied.contains_key(&index)));
         digests.save();
         problems
     }
+}
+
+/// How the step is called that a file of this name is; none when it is none.
+pub fn label_of_file(file_name: &str) -> Option<String> {
+    let parts = Parts::of(file_name)?;
+    let (index, name) = file_name::index_and_name(&parts.stem).ok()?;
+    Some(step_label(index, &name))
 }
 
 fn step(file: Listed, index: u64, name: String) -> StepFile {

@@ -1,11 +1,9 @@
 //! A new project: a configuration, a first step with rows to test the next ones on, and what runs both in CI.
 
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use super::Error;
-use super::inside::check_directory_inside;
-use super::whole_file::write_all_new;
+use super::whole_file::make_all;
 
 /// Where the steps of a new project are.
 const MIGRATIONS: &str = "migrations";
@@ -61,24 +59,11 @@ pub fn new_project(directory: &Path, ci: Option<Ci>) -> Result<Vec<PathBuf>, Err
             return Err(Error::ProjectExists { path });
         }
     }
-    let mut new: Vec<(PathBuf, &str)> = Vec::new();
-    for (name, text) in files {
-        let path = directory.join(name);
-        if let Some(parent) = path.parent() {
-            check_directory_inside(directory, parent)
-                .and_then(|()| fs::create_dir_all(parent))
-                .map_err(|source| failed(&path, source))?;
-        }
-        new.push((path, text));
-    }
+    let new: Vec<(PathBuf, &str)> = files
+        .into_iter()
+        .map(|(name, text)| (directory.join(name), text))
+        .collect();
     let files = new.iter().map(|(path, text)| (path.as_path(), *text));
-    write_all_new(files).map_err(|(path, source)| failed(path, source))?;
+    make_all(directory, files).map_err(|(path, source)| Error::New { path, source })?;
     Ok(new.into_iter().map(|(path, _)| path).collect())
-}
-
-fn failed(path: &Path, source: io::Error) -> Error {
-    Error::New {
-        path: path.to_owned(),
-        source,
-    }
 }

@@ -17,12 +17,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::inside::check_directory_inside;
-use super::whole_file::write_all_new;
+use super::step_sources::{components, name_of_migrations, projects_beside};
+use super::whole_file::make_all;
 use super::{Error, Seeds, file_name, undoing};
 use lengths::check_lengths;
 use manner::{Manner, Spread};
-pub use project::beside as projects_beside;
 pub use wanted::{Language, NewStep};
 
 /// Makes the files of a new step; returns their paths. `now` is in seconds since 1970; `seeds` may stand in the directory.
@@ -43,18 +42,19 @@ pub fn new_step(
     let lock = File::open(directory).map_err(failed(directory))?;
     lock.lock().map_err(failed(directory))?;
     understood::check(directory, seeds)?;
-    let projects = project::beside(directory).map_err(failed(directory))?;
-    let manner = Manner::of(directory, &project::names(&projects)).map_err(failed(directory))?;
+    let begun = components(directory).map_err(Error::StepSources)?;
+    let manner = Manner::of(directory, &begun).map_err(failed(directory))?;
     let stem = manner.next(&name, now)?;
     // What it is to be called must be understood when it is read again.
-    let undoes = undoing::undoing(&stem, &[]).map_or(Ok(()), Err);
+    let form = step.language.form();
+    let undoes = undoing::undoing(&stem, form, &[]).map_or(Ok(()), Err);
     let understood = file_name::index_and_name(&stem).and(undoes);
     understood.map_err(|why| Error::NewName {
         name: stem.clone(),
         why,
     })?;
-    if step.language == Language::Sql && matches!(manner.spread, Spread::File { .. }) {
-        understood::check_name(directory, &stem, seeds)?;
+    if step.language != Language::Sql || matches!(manner.spread, Spread::File { .. }) {
+        understood::check_name(directory, &stem, form, seeds)?;
     }
     let files = match step.language {
         Language::Sql if step.is_transformation => {
@@ -68,7 +68,9 @@ pub fn new_step(
         Language::TypeScript => script::typescript(&stem, &name, step),
         Language::Python => script::python(&stem, &name, step),
         Language::Rust | Language::C | Language::Zig => {
-            return project::make(&projects, &stem, &name, step);
+            let projects = projects_beside(directory).map_err(failed(directory))?;
+            let migrations = name_of_migrations(directory).unwrap_or_default();
+            return project::make(&projects, &migrations, &stem, &name, step);
         }
     };
     check_lengths(&name, files.iter().map(|(file_name, _)| file_name.as_str()))?;
@@ -80,21 +82,12 @@ pub fn new_step(
         if is_types && path.exists() {
             continue;
         }
-        if let Some(parent) = path.parent().filter(|parent| *parent != directory) {
-            check_directory_inside(directory, parent).map_err(failed(parent))?;
-            fs::create_dir_all(parent).map_err(failed(parent))?;
-        }
         new.push((path, text));
     }
     let files = new
         .iter()
         .map(|(path, text)| (path.as_path(), text.as_str()));
-    write_all_new(files).map_err(|(path, error)| {
-        // A directory of the step's own goes with its files.
-        let own = path.parent().filter(|parent| *parent != directory);
-        let _ = own.map(fs::remove_dir);
-        failed(path)(error)
-    })?;
+    make_all(directory, files).map_err(|(path, source)| Error::New { path, source })?;
     Ok(new.into_iter().map(|(path, _)| path).collect())
 }
 
@@ -170,6 +163,14 @@ mod tests {
             (
                 &["20240101090000123_a.sql"],
                 &["20261231235959000_add_the_users.sql"],
+            ),
+            (
+                &["20201110175414000001_a.up.sql"],
+                &["20261231235959000000_add_the_users.up.sql"],
+            ),
+            (
+                &["0007_a.sql", "20991110175414000001_b.sql"],
+                &["20991110175414000002_add_the_users.sql"],
             ),
             (
                 &["20991231235959_a.sql"],

@@ -77,6 +77,9 @@ impl Catalog {
     /// Leaves out what comes after `last`, which may be one before a repeatable step, and baselines that go further.
     pub(crate) fn cut_after(&mut self, last: u64) {
         self.baselines.retain(|index, _| *index <= last);
+        let is_after = |index: u64| index > last;
+        self.unbuilt
+            .retain(|step| !step.index.is_some_and(is_after));
         if !runs_last(last) {
             self.steps.retain(|index, _| *index <= last);
             return;

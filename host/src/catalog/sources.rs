@@ -12,7 +12,7 @@ use super::listing::{self, Listing};
 use super::repeatable::is_repeatable_name;
 use super::source_file::{SourceFile, SourceKind, SourceOrder};
 use super::text_order::TextOrder;
-use super::{Error, Ignored, StepFile, Strange, source_order};
+use super::{Error, Ignored, StepFile, Strange, source_order, step_sources};
 use crate::database::Kind;
 
 /// Where the files for the target and its tenants are.
@@ -168,6 +168,9 @@ impl Sources {
             directory: path.clone(),
             source,
         })?;
+        if let Some(unbuilt) = step_sources::first_unbuilt(&path, database)? {
+            return Err(unbuilt);
+        }
         strange.extend(baselines.into_iter().map(|file| Strange {
             file_name: file.file_name,
             why: file_name::BASELINE.to_owned(),

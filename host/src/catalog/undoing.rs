@@ -1,9 +1,10 @@
 //! Files that undo others by their names, in no form that is known here.
 
+use super::StepKind;
 use super::file_name::{named, version};
 
-/// Why a file is no step that undoes another by its name, among others with these stems; none when it may be one.
-pub(super) fn undoing(stem: &str, stems: &[String]) -> Option<String> {
+/// Why a file of this form is no step but undoes another by its name, among others with these stems; none when it may be one.
+pub(super) fn undoing(stem: &str, form: StepKind, stems: &[String]) -> Option<String> {
     const WORDS: [&str; 10] = [
         "backout",
         "dn",
@@ -17,11 +18,16 @@ pub(super) fn undoing(stem: &str, stems: &[String]) -> Option<String> {
         "unapply",
     ];
     const SEPARATORS: [char; 4] = ['_', '-', '.', ' '];
+    // What undoes beside a step is SQL.
+    let is_sql = form == StepKind::Sql;
     let name = named(stem);
     if WORDS.contains(&&*name.to_ascii_lowercase()) {
+        let way_on = match is_sql {
+            true => "name it as the step that it undoes, with `.down.sql` at the end",
+            false => "put that into the `reset` of the step that it undoes",
+        };
         return Some(format!(
-            "is called `{name}`, and would run to migrate: name it as the step that it undoes, with `.down.sql` at the end, or \
-             otherwise when it migrates"
+            "is called `{name}`, and would run to migrate: {way_on}, or name it otherwise when it migrates"
         ));
     }
     let name = in_words(name);
@@ -51,10 +57,15 @@ pub(super) fn undoing(stem: &str, stems: &[String]) -> Option<String> {
         let is_undoing = WORDS.contains(&word);
         is_undoing.then(|| stems.iter().find(is_undone)).flatten()
     })?;
+    let way_on = match is_sql {
+        true => format!(
+            "call it `{}.down.sql` when it undoes that",
+            other.trim_end_matches("_up").trim_end_matches("-up")
+        ),
+        false => "put that into the `reset` of the other".to_owned(),
+    };
     Some(format!(
-        "undoes `{other}` by its name, and would run to migrate: call it `{}.down.sql` when it undoes that, or otherwise when it \
-         migrates",
-        other.trim_end_matches("_up").trim_end_matches("-up")
+        "undoes `{other}` by its name, and would run to migrate: {way_on}, or name it otherwise when it migrates"
     ))
 }
 

@@ -1,9 +1,12 @@
 //! Files that are written as a whole or not at all: half of a step would be taken for one.
 
-use std::io::{Result, Write as _};
-use std::path::Path;
+use std::io::{Error, ErrorKind, Result, Write as _};
+use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+
+use super::inside::check_directory_inside;
+use crate::temporary::without_temporary_path;
 
 /// Makes a file that is not there yet.
 pub fn write_new(path: &Path, text: &str) -> Result<()> {
@@ -34,8 +37,8 @@ pub fn write_where_told(path: &Path, text: &str) -> Result<()> {
         place = path.canonicalize()?;
         let directory = directory_of(path).canonicalize()?;
         if !place.starts_with(directory) {
-            return Err(std::io::Error::new(
-                std::io::ErrorKind::InvalidInput,
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
                 "it is a link to a file outside of its directory, which is not followed: name that file instead",
             ));
         }
@@ -61,26 +64,82 @@ fn written(path: &Path, content: impl AsRef<[u8]>) -> Result<NamedTempFile> {
     builder.prefix(".").suffix(".new");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(directory_of(path))?;
-    file.write_all(content.as_ref())?;
-    file.as_file().sync_all()?;
-    Ok(file)
+    let file = builder
+        .tempfile_in(directory_of(path))
+        .and_then(|mut file| {
+            file.write_all(content.as_ref())?;
+            file.as_file().sync_all()?;
+            Ok(file)
+        });
+    file.map_err(without_temporary_path)
 }
 
-/// Makes several files, or none of them.
-pub(super) fn write_all_new<'f>(
+/// Makes several files, and the directories in which they are to be, or nothing at all. No directory is made where a link leads out of
+/// `root`. An error comes with the path of what could not be made.
+pub(super) fn make_all<'f>(
+    root: &Path,
     files: impl IntoIterator<Item = (&'f Path, &'f str)>,
-) -> std::result::Result<(), (&'f Path, std::io::Error)> {
-    let mut made: Vec<&Path> = Vec::new();
+) -> std::result::Result<(), (PathBuf, Error)> {
+    let mut made = Made::default();
     for (path, text) in files {
-        if let Err(error) = write_new(path, text) {
-            for path in made {
-                // The error is what matters.
-                let _ = std::fs::remove_file(path);
-            }
-            return Err((path, error));
-        }
-        made.push(path);
+        let failed = |error| (path.to_owned(), error);
+        made.directories_of(root, path).map_err(failed)?;
+        write_new(path, text).map_err(failed)?;
+        made.files.push(path.to_owned());
     }
+    made.keep();
     Ok(())
+}
+
+/// What was made so far, and goes again unless it is to be kept.
+#[derive(Default)]
+struct Made {
+    files: Vec<PathBuf>,
+    directories: Vec<PathBuf>,
+}
+
+impl Made {
+    /// Makes the directories in which a file is to be.
+    fn directories_of(&mut self, root: &Path, file: &Path) -> Result<()> {
+        let parent = directory_of(file);
+        let is_missing = |directory: &&Path| {
+            !directory.as_os_str().is_empty() && directory.symlink_metadata().is_err()
+        };
+        let missing: Vec<&Path> = parent.ancestors().take_while(is_missing).collect();
+        let there = parent.ancestors().nth(missing.len());
+        if let Some(there) = there.filter(|there| !there.as_os_str().is_empty() && !there.is_dir())
+        {
+            let why = format!("`{}` is no directory", there.display());
+            return Err(Error::new(ErrorKind::NotADirectory, why));
+        }
+        check_directory_inside(root, parent)?;
+        for directory in missing.into_iter().rev() {
+            match std::fs::create_dir(directory) {
+                // Somebody else has made it meanwhile.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => {}
+                made => {
+                    made?;
+                    self.directories.push(directory.to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(mut self) {
+        self.files.clear();
+        self.directories.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // The error before is what matters; a directory in which somebody has put something else stays.
+        for file in &self.files {
+            let _ = std::fs::remove_file(file);
+        }
+        for directory in self.directories.iter().rev() {
+            let _ = std::fs::remove_dir(directory);
+        }
+    }
 }

@@ -1,12 +1,14 @@
 //! `build`: makes components of the sources of steps.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
 use super::new::directory;
 use super::terminal::Terminal;
 use super::{CommandError, GlobalArguments};
-use crate::catalog::projects_beside;
-use crate::projects::{Built, Project};
+use crate::catalog::{changed_since_built, projects_beside};
+use crate::projects::{Built, Wanted};
 
 #[derive(Debug, Args)]
 pub(super) struct BuildArguments {
@@ -25,17 +27,26 @@ pub(super) fn run(
             anyhow::anyhow!("a step is built where its sources are: leave out `--host`").into(),
         );
     }
-    let migrations = directory(global, &global.config()?)?;
+    let config = global.config()?;
+    let migrations = directory(global, &config)?;
     let sources = projects_beside(&migrations).map_err(anyhow::Error::from)?;
-    let projects = match arguments.steps.is_empty() {
-        true => Project::all(&sources),
-        false => {
-            let named = arguments.steps.iter();
-            named.map(|name| Project::named(&sources, name)).collect()
-        }
+    let whole = |path: &Path| std::path::absolute(path).ok();
+    let has_same_sources = |known: &&PathBuf| {
+        projects_beside(known).is_ok_and(|beside| whole(&beside) == whole(&sources))
+    };
+    let known = config.all_migrations.iter().filter(has_same_sources);
+    let has_free_names = global.migrations.is_none() && config.tenancy(false).is_some();
+    let seeds = config.seeds();
+    let wanted = Wanted {
+        steps: &arguments.steps,
+        sources: &sources,
+        migrations: &migrations,
+        is_named: global.migrations.is_some(),
+        known: &known.cloned().collect::<Vec<_>>(),
+        seeds: Some(&seeds).filter(|_| !has_free_names),
     };
     let mut files = Vec::new();
-    for project in projects.map_err(anyhow::Error::from)? {
+    for (project, migrations) in wanted.choose().map_err(anyhow::Error::from)? {
         let built = project.build(&migrations).map_err(anyhow::Error::from)?;
         if !terminal.json() {
             terminal.line(&said(&built));
@@ -46,6 +57,22 @@ pub(super) fn run(
         terminal.document(&serde_json::json!({ "files": files }));
     }
     Ok(0)
+}
+
+/// What to say of sources that have changed since they were built.
+pub(super) fn warnings(migrations: &Path) -> Vec<String> {
+    let changed = match changed_since_built(migrations) {
+        Ok(changed) => changed,
+        // Whoever reads the steps says it.
+        Err(_) => Vec::new(),
+    };
+    let warning = |sources: PathBuf| {
+        format!(
+            "{} has changed since its step was built, which is what counts: `wasmigrate build` makes it anew",
+            sources.display()
+        )
+    };
+    changed.into_iter().map(warning).collect()
 }
 
 fn said(built: &Built) -> String {

@@ -80,8 +80,21 @@ impl From<anyhow::Error> for CommandError {
     fn from(error: anyhow::Error) -> Self {
         Self {
             status: REFUSED,
-            message: format!("{error:#}"),
+            message: in_words(&error),
             failure: None,
         }
     }
+}
+
+/// An error with its causes, each of them once: many say theirs themselves.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.ends_with(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }

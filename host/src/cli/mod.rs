@@ -140,6 +140,25 @@ enum Command {
     Compile(compile::CompileArguments),
 }
 
+impl Command {
+    /// Whether what it does depends on which steps there are.
+    fn reads_steps(&self) -> bool {
+        matches!(
+            self,
+            Self::Migrate(_)
+                | Self::Finalize(_)
+                | Self::Reset(_)
+                | Self::Squash(_)
+                | Self::Status(_)
+                | Self::Plan(_)
+                | Self::Test(_)
+                | Self::Verify(_)
+                | Self::Baseline(_)
+                | Self::Import(_)
+        )
+    }
+}
+
 impl Arguments {
     /// The same, in a program that has the function of its transformations built in.
     pub fn with_native_function(mut self, function: NativeFunction) -> Self {
@@ -284,6 +303,11 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         }
         for warning in &config.warnings {
             terminal.warning(warning);
+        }
+        if global.host.is_none() && arguments.command.reads_steps() {
+            for warning in build::warnings(&config.migrations) {
+                terminal.warning(&warning);
+            }
         }
     }
     arguments.refuse_without_effect()?;

@@ -1,5 +1,7 @@
 //! Environments: tables `[env.NAME]` of our own file, one of which is laid over the rest of it.
 
+use std::path::{Path, PathBuf};
+
 use toml::{Table, Value};
 
 use super::variables::lay_over;
@@ -40,12 +42,13 @@ pub(super) fn choose(file: &mut Table, chosen: Option<&str>) -> Result<(), Strin
     Ok(())
 }
 
-/// The directories of seeds that a file names, for whichever environment.
-pub(super) fn seeds(file: &Table) -> impl Iterator<Item = &str> {
+/// The directories that a file in `directory` names under a key, for whichever environment.
+pub(super) fn directories(file: &Table, key: &str, directory: &Path) -> Vec<PathBuf> {
     let environments = file.get(KEY).and_then(Value::as_table);
     let environments = environments.into_iter().flat_map(Table::values);
     let tables = environments.filter_map(Value::as_table).chain([file]);
-    tables.filter_map(|table| table.get("seeds")?.as_str())
+    let named = tables.filter_map(|table| table.get(key)?.as_str());
+    named.map(|named| directory.join(named)).collect()
 }
 
 /// Refuses an environment where there can be none.

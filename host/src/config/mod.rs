@@ -77,6 +77,9 @@ pub struct Config {
     /// The directories of seeds that the file names for any environment.
     #[serde(skip)]
     pub all_seeds: Vec<PathBuf>,
+    /// The same of steps.
+    #[serde(skip)]
+    pub all_migrations: Vec<PathBuf>,
     /// What `serve` answers at the paths of the tool *migrator*.
     pub migrator: MigratorConfig,
     /// The file to which a command that changed something writes the schema; empty for none.
@@ -160,6 +163,7 @@ impl Default for Config {
             migrations: PathBuf::from("migrations"),
             seeds: PathBuf::new(),
             all_seeds: Vec::new(),
+            all_migrations: Vec::new(),
             migrator: MigratorConfig::default(),
             schema_file: PathBuf::new(),
             cache: PathBuf::new(),
@@ -274,7 +278,7 @@ impl Config {
         beside.settle(Path::new(dotenv::FILE), Ok(()))?;
         let path = named.clone().unwrap_or_else(paths::default_file);
         let mut warnings = Vec::new();
-        let mut all_seeds = Vec::new();
+        let (mut all_seeds, mut all_migrations) = (Vec::new(), Vec::new());
         let is_migrators = migrator::is_one(&path);
         let failed = |message: String| Error::File {
             path: path.clone(),
@@ -299,8 +303,8 @@ impl Config {
             Ok(text) => {
                 let mut table = parse(&path, &text)?;
                 let directory = path.parent().unwrap_or(Path::new(""));
-                let seeds = environment::seeds(&table);
-                all_seeds.extend(seeds.map(|seeds| directory.join(seeds)));
+                all_seeds.extend(environment::directories(&table, "seeds", directory));
+                all_migrations.extend(environment::directories(&table, "migrations", directory));
                 environment::choose(&mut table, environment.as_deref()).map_err(failed)?;
                 beside.settle(&path, substitute::substitute(&mut table, &variable))?;
                 paths::begin_at(&mut table, directory);
@@ -383,7 +387,7 @@ impl Config {
             config.serve.password_file = PathBuf::from(file);
         }
         beside.settle(Path::new(dotenv::FILE), Ok(()))?;
-        config.all_seeds = all_seeds;
+        (config.all_seeds, config.all_migrations) = (all_seeds, all_migrations);
         config.is_migrators = is_migrators;
         config.environment = environment;
         config.database_origin = origin;
@@ -392,6 +396,9 @@ impl Config {
         config.beside = beside.variables;
         config.settle_cache();
         config.check_steps(migrations)?;
+        if migrations.is_some() || config.migrations.is_dir() {
+            config.all_migrations.push(config.migrations.clone());
+        }
         if config.lease_seconds < 3 {
             return Err(Error::ShortLease(config.lease_seconds));
         }
@@ -410,7 +417,7 @@ impl Config {
     /// Names the directory of caches where none was named. A user without a home has none.
     pub fn settle_cache(&mut self) {
         if self.cache.as_os_str().is_empty() {
-            self.cache = user_cache().unwrap_or_default();
+            self.cache = paths::user_cache().unwrap_or_default();
         }
     }
 }
@@ -436,19 +443,6 @@ fn parse(path: &Path, text: &str) -> Result<Table, Error> {
     };
     toml::from_str::<Config>(text).map_err(failed)?;
     toml::from_str(text).map_err(failed)
-}
-
-/// `$XDG_CACHE_HOME/wasmigrate`, or `~/.cache/wasmigrate`:
-/// <https://specifications.freedesktop.org/basedir-spec/latest/>
-fn user_cache() -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("wasmigrate"))
 }
 
 #[cfg(test)]

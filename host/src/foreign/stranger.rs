@@ -33,7 +33,7 @@ const fn bare(name: &'static str, table: &'static str, marks: &'static [&'static
 }
 
 /// All that are known.
-pub(super) const STRANGERS: [Stranger; 59] = [
+pub(super) const STRANGERS: [Stranger; 66] = [
     stranger("Alembic", "alembic_version", &["version_num"]),
     stranger(
         "Drizzle",
@@ -62,6 +62,11 @@ pub(super) const STRANGERS: [Stranger; 59] = [
     stranger("Laravel", "migrations", &["migration", "batch"]),
     stranger("TypeORM", "migrations", &["timestamp", "name"]),
     stranger("node-sqlite", "migrations", &["name", "up", "down"]),
+    stranger(
+        "better-sqlite3-helper",
+        "migration",
+        &["name", "up", "down"],
+    ),
     stranger("Sequelize", "SequelizeMeta", &["name"]),
     stranger("MikroORM", "mikro_orm_migrations", &["name", "executed_at"]),
     stranger("Kysely", "kysely_migration", &["name", "timestamp"]),
@@ -184,6 +189,20 @@ pub(super) const STRANGERS: [Stranger; 59] = [
     stranger("grate", "grate.ScriptsRun", &["script_name", "text_hash"]),
     stranger("grate", "grate_ScriptsRun", &["script_name", "text_hash"]),
     stranger("dbdeploy", "changelog", &["change_number", "complete_dt"]),
+    bare("morph", "db_migrations", &["version", "name"]),
+    stranger(
+        "Directus",
+        "directus_migrations",
+        &["version", "name", "timestamp"],
+    ),
+    bare("geni", "schema_migrations", &["id"]),
+    stranger("Room", "room_master_table", &["id", "identity_hash"]),
+    stranger("Propel", "propel_migration", &["version"]),
+    stranger(
+        "Grafana",
+        "migration_log",
+        &["migration_id", "sql", "success"],
+    ),
     stranger(
         "Effect",
         "effect_sql_migrations",

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use crate::catalog;
+
 /// Why a step could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -13,6 +15,46 @@ pub enum Error {
     /// A directory holds nothing that is known.
     #[error("{} is no step to build: it has neither Cargo.toml nor step.c nor step.zig", directory.display())]
     NoProject { directory: PathBuf },
+    /// A number is that of several steps.
+    #[error("`{name}` may be `{first}` or `{last}`: give the whole name")]
+    Several {
+        name: String,
+        first: String,
+        last: String,
+    },
+    /// Sources are not for the directory of migrations that was named.
+    #[error(
+        "{} was begun for `{}`: leave out `--migrations`, or move the sources beside the directory for which they are",
+        directory.display(),
+        migrations.display()
+    )]
+    BegunForAnother {
+        directory: PathBuf,
+        migrations: PathBuf,
+    },
+    /// Sources that were begun by hand may be for several directories of migrations.
+    #[error(
+        "{} does not say whether it is for `{}` or for `{}`: `wasmigrate build {} --migrations DIR` builds it for one of them, and \
+         writes that down",
+        directory.display(),
+        one.display(),
+        other.display(),
+        directory.file_name().unwrap_or_default().to_string_lossy()
+    )]
+    SeveralDirectories {
+        directory: PathBuf,
+        one: PathBuf,
+        other: PathBuf,
+    },
+    /// Two steps would be one file.
+    #[error("{} and {} would be built into the same file, and nothing was built: give one of them another name", first.display(), second.display())]
+    OneOutput { first: PathBuf, second: PathBuf },
+    /// What would be built would be refused by every other command.
+    #[error("nothing was built, because `{}` would be refused with it: {why}", directory.display())]
+    Refused {
+        directory: PathBuf,
+        why: Box<catalog::Error>,
+    },
     /// What the sources are compiled against is gone.
     #[error("{} is not there, which the step is compiled with: `wasmigrate new` writes it with the next step in this language", directory.display())]
     NoSdk { directory: PathBuf },

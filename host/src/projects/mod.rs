@@ -4,6 +4,7 @@
 //! the user has installed, and nothing of what they make; it fetches nothing.
 
 mod c;
+mod choice;
 mod component;
 mod error;
 mod rust;
@@ -13,7 +14,8 @@ mod zig;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::catalog::write_over;
+use crate::catalog::{StepSources, name_of_migrations, write_over};
+pub use choice::Wanted;
 pub use error::Error;
 
 /// A compiled language.
@@ -27,8 +29,7 @@ enum Language {
 /// The sources of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Project {
-    directory: PathBuf,
-    name: String,
+    sources: StepSources,
     language: Language,
 }
 
@@ -44,81 +45,27 @@ pub struct Built {
 }
 
 impl Project {
-    /// The sources in a directory.
-    pub fn at(directory: &Path) -> Result<Self, Error> {
-        let no_project = || Error::NoProject {
-            directory: directory.to_owned(),
-        };
-        let name = directory.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(no_project)?.to_owned();
-        let language = [
-            ("Cargo.toml", Language::Rust),
-            ("step.c", Language::C),
-            ("step.zig", Language::Zig),
-        ]
-        .into_iter()
-        .find(|(file, _)| directory.join(file).is_file())
-        .map(|(_, language)| language)
-        .ok_or_else(no_project)?;
-        Ok(Self {
-            directory: directory.to_owned(),
-            name,
-            language,
-        })
-    }
-
-    /// All in a directory of projects, by name.
-    pub fn all(projects: &Path) -> Result<Vec<Self>, Error> {
-        let entries = fs::read_dir(projects).map_err(|_| Error::Nothing {
-            directory: projects.to_owned(),
-        })?;
-        let mut found = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(Error::reading(projects))?.path();
-            let is_numbered = path
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes().iter().any(u8::is_ascii_digit));
-            if path.is_dir() && is_numbered {
-                found.extend(Self::at(&path).ok());
+    /// What is built of these sources.
+    fn of(sources: StepSources) -> Result<Self, Error> {
+        let language = match sources.first_file() {
+            Some("Cargo.toml") => Language::Rust,
+            Some("step.c") => Language::C,
+            Some("step.zig") => Language::Zig,
+            _ => {
+                return Err(Error::NoProject {
+                    directory: sources.directory,
+                });
             }
-        }
-        found.sort_by(|one, other| one.name.cmp(&other.name));
-        match found.is_empty() {
-            true => Err(Error::Nothing {
-                directory: projects.to_owned(),
-            }),
-            false => Ok(found),
-        }
-    }
-
-    /// The one that is meant: by its directory, its name or its number.
-    pub fn named(projects: &Path, name: &str) -> Result<Self, Error> {
-        if Path::new(name).is_dir() {
-            return Self::at(Path::new(name));
-        }
-        let number = name.trim_start_matches('0');
-        let all = Self::all(projects)?;
-        let mut meant = all.into_iter().filter(|project| {
-            let digits: String = project
-                .name
-                .chars()
-                .take_while(char::is_ascii_digit)
-                .collect();
-            project.name == name || (!number.is_empty() && digits.trim_start_matches('0') == number)
-        });
-        match (meant.next(), meant.next()) {
-            (Some(project), None) => Ok(project),
-            _ => Err(Error::NoProject {
-                directory: projects.join(name),
-            }),
-        }
+        };
+        Ok(Self { sources, language })
     }
 
     /// Builds it, and puts the component among the migrations.
     pub fn build(&self, migrations: &Path) -> Result<Built, Error> {
-        let projects = self.directory.join("..");
+        let directory = &self.sources.directory;
+        let projects = directory.join("..");
         let place = Place {
-            sources: std::path::absolute(&self.directory).map_err(Error::reading(&projects))?,
+            sources: std::path::absolute(directory).map_err(Error::reading(&projects))?,
             sdk: projects.join("sdk"),
             target: projects.join("target"),
         };
@@ -128,13 +75,16 @@ impl Project {
             Language::C => c::compile(&place),
             Language::Zig => zig::compile(&place),
         }?;
-        let component = component::of(compiled, &self.name)?;
-        let path = migrations.join(&self.name).with_extension("wasm");
+        let component = component::of(compiled, &self.sources.name)?;
+        let path = migrations.join(self.sources.component());
         let is_new = !fs::read(&path).is_ok_and(|old| old == component);
         if is_new {
             fs::create_dir_all(migrations).map_err(Error::writing(migrations))?;
             write_over(&path, &component).map_err(Error::writing(&path))?;
         }
+        let name = name_of_migrations(migrations).unwrap_or_default();
+        let noted = self.sources.note_built(&name);
+        noted.map_err(Error::writing(directory))?;
         Ok(Built {
             path,
             bytes: component.len(),

@@ -46,7 +46,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::catalog::{self, Allowances, Catalog, Seeds};
+use crate::catalog::{self, Allowances, Catalog, Seeds, label_of_file};
 use crate::config::Config;
 use crate::database::{Database as _, Kind, Location, Postgres, SessionLimits, Sqlite, Stop};
 use crate::engine::{self, Engine, Replacement, Retries, TransformOptions};
@@ -345,11 +345,11 @@ pub fn located(path: &Path) -> Option<(PathBuf, Option<String>)> {
         return None;
     }
     let name = path.file_name()?.to_string_lossy();
-    let stem = name.split('.').next()?.to_owned();
+    let step = label_of_file(&name).unwrap_or_else(|| name.into_owned());
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
-    Some((parent.unwrap_or(Path::new(".")).to_owned(), Some(stem)))
+    Some((parent.unwrap_or(Path::new(".")).to_owned(), Some(step)))
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -25,6 +25,7 @@ impl Selection {
         let mut labels: BTreeMap<u64, String> = BTreeMap::new();
         for server in servers {
             let catalog = Catalog::scan(&rehearsal.migrations, server.kind(), &rehearsal.seeds())?;
+            catalog.refuse_unbuilt(u64::MAX)?;
             for step in catalog.steps.values() {
                 labels.insert(step.index, label(step));
             }

@@ -39,6 +39,7 @@ impl Rehearsal {
         let server = Arc::new(server);
         let catalog = Catalog::scan(&self.migrations, server.kind(), &self.seeds())?;
         let last = self.last(&catalog, through)?;
+        catalog.refuse_unbuilt(last.index)?;
         let file_name =
             baseline_name(last, name, server.kind().as_str()).map_err(Error::Settings)?;
         if let Some(there) = catalog.baselines.get(&last.index) {

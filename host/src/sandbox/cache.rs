@@ -17,6 +17,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::private;
+use crate::temporary::without_temporary_path;
 
 thread_local! {
     /// What files are read into to be checked: fresh memory for each would cost more than the check.
@@ -93,8 +94,9 @@ impl Cache {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
-        file.write_all(bytes)?;
+        let mut file =
+            tempfile::NamedTempFile::new_in(&self.directory).map_err(without_temporary_path)?;
+        file.write_all(bytes).map_err(without_temporary_path)?;
         file.as_file().sync_all()?;
         file.persist(path)?;
         Ok(())

@@ -83,7 +83,10 @@ pub fn install(cache: &Path, bytes: &[u8]) -> Result<PathBuf, String> {
         return Err("the user has no home directory: name a directory with `--cache`".to_owned());
     }
     let directory = directory(cache);
-    let failed = |error: std::io::Error| format!("`{}`: {error}", directory.display());
+    let failed = |error: std::io::Error| {
+        let error = crate::temporary::without_temporary_path(error);
+        format!("`{}`: {error}", directory.display())
+    };
     crate::private::make(&directory).map_err(failed)?;
     let mut kept = tempfile::NamedTempFile::new_in(&directory).map_err(failed)?;
     kept.write_all(bytes).map_err(failed)?;

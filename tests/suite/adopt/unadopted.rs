@@ -97,6 +97,22 @@ fn tools_that_cannot_be_taken_over_are_noticed() {
         ),
         ("pop", "schema_migration (version VARCHAR(14))"),
         (
+            "better-sqlite3-helper",
+            "migration (id INTEGER, name TEXT, up TEXT, down TEXT)",
+        ),
+        ("morph", "db_migrations (version BIGINT, name VARCHAR(64))"),
+        (
+            "Directus",
+            "directus_migrations (version VARCHAR(255), name VARCHAR(255), timestamp TIMESTAMP)",
+        ),
+        ("geni", "schema_migrations (id VARCHAR(255))"),
+        ("Room", "room_master_table (id INTEGER, identity_hash TEXT)"),
+        ("Propel", "propel_migration (version INTEGER)"),
+        (
+            "Grafana",
+            "migration_log (id INTEGER, migration_id VARCHAR(255), sql TEXT, success BOOLEAN, error TEXT, timestamp TIMESTAMP)",
+        ),
+        (
             "Yii",
             "migration (version VARCHAR(180), apply_time INTEGER)",
         ),

@@ -5,9 +5,12 @@
 
 mod c;
 mod either;
+mod environments;
+mod names;
 mod python;
 mod rust;
 mod scripts;
+mod unbuilt;
 mod zig;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +29,15 @@ fn place() -> Place {
         Ok(zig) => place.with_variable("WASMIGRATE_ZIG", &zig),
         Err(_) => place,
     }
+}
+
+/// Begins a step in C; returns the directory of its sources.
+fn begin(place: &Place, name: &str) -> PathBuf {
+    let said = place
+        .run(&["new", name, "--lang", "c", "--reset", "--json"])
+        .ends_with(0);
+    let made = said.json()["files"][0].as_str().unwrap().to_owned();
+    place.path().join(made).parent().unwrap().to_owned()
 }
 
 /// The tables that steps of this language begin with.

@@ -271,19 +271,20 @@ fn undo_of(stem: &str, names: &[String]) -> Undo {
     }
 }
 
-/// The number after one, as wide as it is; the time where it is one.
+/// The number after one, as wide as it is; the time where it is one. Whether it has a place in the order is another question: one with
+/// microseconds is larger than that.
 fn after(number: &str, now: i64) -> Option<String> {
-    let next = number.parse::<u64>().ok()?.checked_add(1)?;
+    let next = number.parse::<u128>().ok()?.checked_add(1)?;
     let width = number.len();
     let time = match width {
-        8 | 14 | 17 if is_day(number) => digits_of(now).get(..width).map(str::to_owned),
+        8 | 14 | 17 | 20 if is_day(number) => digits_of(now).get(..width).map(str::to_owned),
         10 if number.starts_with('1') => Some(now.to_string()),
         _ => None,
     };
-    let time = time.and_then(|time| time.parse::<u64>().ok());
+    let time = time.and_then(|time| time.parse::<u128>().ok());
     let number = time.map_or(next, |time| time.max(next));
-    i64::try_from(number).ok()?;
-    Some(format!("{number:0width$}"))
+    let is_readable = i64::try_from(number).is_ok() || width == 20;
+    is_readable.then(|| format!("{number:0width$}"))
 }
 
 /// Whether a number begins with a day.
@@ -299,10 +300,10 @@ fn is_day(number: &str) -> bool {
         && day.is_some_and(|day| (1..=31).contains(&day))
 }
 
-/// A time in UTC as `YYYYMMDDHHMMSSmmm`.
+/// A time in UTC as `YYYYMMDDHHMMSSuuuuuu`.
 fn digits_of(now: i64) -> String {
     jiff::Timestamp::from_second(now).map_or_else(
         |_| String::new(),
-        |time| time.strftime("%Y%m%d%H%M%S000").to_string(),
+        |time| time.strftime("%Y%m%d%H%M%S000000").to_string(),
     )
 }

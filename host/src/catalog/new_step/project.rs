@@ -1,55 +1,26 @@
 //! A new step in a compiled language: a directory of sources beside the migrations, and what they are compiled with.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::Error;
-use super::super::inside::check_directory_inside;
-use super::super::whole_file::write_all_new;
+use super::super::step_sources::note_of;
+use super::super::whole_file::make_all;
 use super::lengths::check_lengths;
 use super::sdk;
 use super::wanted::{Language, NewStep};
 
-/// The directory of the sources, beside that of the migrations.
-const PROJECTS: &str = "steps";
-
 /// What tools keep is not for others.
 const IGNORED: (&str, &str) = (".gitignore", "/target/\n");
 
-/// Where the sources of the steps of a directory are.
-pub fn beside(migrations: &Path) -> io::Result<PathBuf> {
-    let whole = std::path::absolute(migrations)?;
-    let name = migrations.file_name();
-    if whole.file_name().is_some_and(|name| name == PROJECTS) {
-        return Ok(whole.with_file_name(format!("{PROJECTS}-sources")));
-    }
-    Ok(match (name, migrations.parent()) {
-        (Some(_), Some(parent)) => parent.join(PROJECTS),
-        _ => whole.with_file_name(PROJECTS),
-    })
-}
-
-/// What the components of the sources will be called that are there.
-pub(super) fn names(projects: &Path) -> Vec<String> {
-    let entries = fs::read_dir(projects).into_iter().flatten().flatten();
-    let directories = entries.filter(|entry| entry.path().is_dir());
-    directories
-        .map(|entry| format!("{}.wasm", entry.file_name().to_string_lossy()))
-        .collect()
-}
-
-/// Makes the sources of a step; returns the paths of its own files, and that of the SDK when it was not there.
+/// Makes the sources of a step for a directory of migrations of this name; returns the paths of its own files, and that of the SDK
+/// when it was not there.
 pub(super) fn make(
     projects: &Path,
+    migrations: &str,
     stem: &str,
     name: &str,
     step: NewStep,
 ) -> Result<Vec<PathBuf>, Error> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source: io::Error| Error::New { path, source }
-    };
     let summary = name.replace('_', " ");
     let filled = |template: &str| {
         parts(template, step.with_reset)
@@ -88,6 +59,8 @@ pub(super) fn make(
         .into_iter()
         .map(|(file, template)| (directory.join(file), filled(template)))
         .collect();
+    let (note, text) = note_of(migrations);
+    new.push((directory.join(note), text));
     let mut made: Vec<PathBuf> = new.iter().map(|(path, _)| path.clone()).collect();
     shared.push((IGNORED.0.to_owned(), IGNORED.1.to_owned()));
     for (file, text) in shared {
@@ -105,20 +78,10 @@ pub(super) fn make(
         }
     }
     let root = projects.parent().unwrap_or(projects);
-    for (path, _) in &new {
-        let parent = path.parent().unwrap_or(projects);
-        check_directory_inside(root, parent)
-            .and_then(|()| fs::create_dir_all(parent))
-            .map_err(failed(parent))?;
-    }
     let files = new
         .iter()
         .map(|(path, text)| (path.as_path(), text.as_str()));
-    write_all_new(files).map_err(|(path, error)| {
-        // A directory of the step's own goes with its files.
-        let _ = fs::remove_dir_all(&directory);
-        failed(path)(error)
-    })?;
+    make_all(root, files).map_err(|(path, source)| Error::New { path, source })?;
     Ok(made)
 }
 
@@ -152,19 +115,6 @@ fn package(stem: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sources_are_beside_the_migrations() {
-        for (migrations, projects) in [
-            ("migrations", "steps"),
-            ("db/migrations", "db/steps"),
-            ("/a/b", "/a/steps"),
-        ] {
-            assert_eq!(beside(Path::new(migrations)).unwrap(), Path::new(projects));
-        }
-        let same = beside(Path::new("/a/steps")).unwrap();
-        assert_eq!(same, Path::new("/a/steps-sources"));
-    }
 
     #[test]
     fn a_crate_has_a_name_of_letters() {

@@ -31,8 +31,13 @@ const MARKS: [&str; 14] = [
 /// What a script has that is a step.
 const OURS: [&str; 2] = ["migrate", "transform"];
 
-/// Refuses a name of a new file of SQL by which that, or one that is there, would be taken for what undoes the other.
-pub(super) fn check_name(directory: &Path, stem: &str, seeds: &Seeds) -> Result<(), Error> {
+/// Refuses a name of a new file by which that, or one that is there, would be taken for what undoes the other.
+pub(super) fn check_name(
+    directory: &Path,
+    stem: &str,
+    form: StepKind,
+    seeds: &Seeds,
+) -> Result<(), Error> {
     let new = [stem.to_owned()];
     for kind in Kind::ALL {
         let catalog = match Catalog::scan(directory, kind, seeds) {
@@ -46,7 +51,7 @@ pub(super) fn check_name(directory: &Path, stem: &str, seeds: &Seeds) -> Result<
             let Some(parts) = Parts::of(&step.file_name) else {
                 continue;
             };
-            if step.kind == StepKind::Sql && undoing(&parts.stem, &new).is_some() {
+            if undoing(&parts.stem, step.kind, &new).is_some() {
                 let why = format!(
                     "would be taken for what `{}` undoes, which would run no more: choose another name",
                     step.file_name
@@ -56,7 +61,7 @@ pub(super) fn check_name(directory: &Path, stem: &str, seeds: &Seeds) -> Result<
             }
             others.push(parts.stem);
         }
-        if let Some(why) = undoing(stem, &others) {
+        if let Some(why) = undoing(stem, form, &others) {
             let name = stem.to_owned();
             return Err(Error::NewName { name, why });
         }

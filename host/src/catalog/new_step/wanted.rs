@@ -1,5 +1,7 @@
 //! What a new step is to be.
 
+use super::super::StepKind;
+
 /// In which language a new step is begun.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Language {
@@ -21,6 +23,19 @@ pub enum Language {
     C,
     /// The same in Zig
     Zig,
+}
+
+impl Language {
+    /// What form a step in it has.
+    pub(in crate::catalog) fn form(self) -> StepKind {
+        match self {
+            Self::Sql => StepKind::Sql,
+            Self::JavaScript => StepKind::JavaScript,
+            Self::TypeScript => StepKind::TypeScript,
+            Self::Python => StepKind::Python,
+            Self::Rust | Self::C | Self::Zig => StepKind::Wasm,
+        }
+    }
 }
 
 /// What a new step is to be.

@@ -155,7 +155,16 @@ impl Sqlite {
             )),
             // A tenant's is made when the tenant is.
             _ if self.is_tenant || self.path.exists() => Ok(()),
-            _ => refused(format!(
+            FileMode::Existing | FileMode::ToRead => refused(format!(
+                "{}: there is no such file, and none is made: its URL says mode={}; check the path, or leave that out to begin a new \
+                 database",
+                self.name,
+                match self.mode {
+                    FileMode::ToRead => "ro",
+                    _ => "rw",
+                }
+            )),
+            FileMode::Unsaid => refused(format!(
                 "{}: there is no such file; check the path, or pass `--create` to begin a new database",
                 self.name
             )),
