@@ -154,7 +154,7 @@ struct wm_writer {
     growing_column *columns;
     column_data *whole;
     size_t rows, room, bytes;
-    uint64_t sent;
+    uint64_t changed;
 };
 
 extern size_t wm_waiting; /* writers that were not finished */

@@ -80,6 +80,26 @@ fn a_step_in_c_goes_on_after_a_failure() {
 /// A place with a step in C that does this.
 fn failing(body: &str) -> crate::place::Place {
     let place = place().with_sql(
+/// Of a row that does not fit nothing is kept, and what is counted are the rows that were changed.
+#[test]
+fn a_step_in_c_goes_on_after_a_row_that_does_not_fit() {
+    let place = failing(
+        "wm_writer *rows = wm_load(\"a\", \"c\", \"b\");
+         WM_TRY(wm_push(rows, wm_literal(\"one\"), wm_integer(1)));
+         if (wm_push(rows, wm_literal(\"lost\"), wm_literal(\"x\"))) return wm_fail(\"it fits\");
+         wm_recover();
+         WM_TRY(wm_push(rows, wm_literal(\"two\"), wm_integer(2)));
+         WM_TRY(wm_finish(rows));
+         rows = wm_execute_many(\"UPDATE a SET c = c || $2 WHERE b >= $1\", 2);
+         WM_TRY(wm_push(rows, wm_integer(1), wm_literal(\"!\")));
+         WM_TRY(wm_push(rows, wm_integer(7), wm_literal(\"?\")));
+         WM_TRY(wm_finish(rows));
+         return wm_changed() == 2 || wm_fail(\"%llu were changed\", (unsigned long long)wm_changed());",
+    );
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(place.texts("SELECT c FROM a ORDER BY b"), ["one!", "two!"]);
+}
+
         "0001_a.sql",
         "CREATE TABLE a (b BIGINT PRIMARY KEY, c TEXT);",
     );
