@@ -226,12 +226,15 @@ typedef struct {
     bool (*row)(wm_rows *row, wm_writer *derived); /* pushes one row; false rejects it */
 } wm_transform;
 
-#define WM_EXPORT(name, type, parameters) \
-    __attribute__((export_name(#name), used)) type wm_export_##name parameters
+#define WM_EXPORT_AS(export, name, type, parameters) \
+    __attribute__((export_name(export), used)) type wm_export_##name parameters
+#define WM_EXPORT(name, type, parameters) WM_EXPORT_AS(#name, name, type, parameters)
 
 #define WASMIGRATE_STEP                                                                                       \
     extern const wm_step wm_this_step;                                                                        \
     WM_EXPORT(describe, void *, (void)) { return wm_run_describe(&wm_this_step); }                            \
+    WM_EXPORT_AS("has-finalize", has_finalize, bool, (void)) { return wm_this_step.finalize != NULL; }        \
+    WM_EXPORT_AS("has-reset", has_reset, bool, (void)) { return wm_this_step.reset != NULL; }                 \
     WM_EXPORT(check, void *, (void)) { return wm_run_phase(wm_this_step.check, ""); }                         \
     WM_EXPORT(count, void *, (void)) { return wm_run_count(&wm_this_step); }                                  \
     WM_EXPORT(migrate, void *, (uint32_t resumes, const uint8_t *position, size_t length)) {                  \

@@ -103,6 +103,7 @@ fn make(program: &str, zones: &Path, directory: &Path, component: &Path) -> Resu
         ("runners/python/wit", "wit"),
         ("runners/wit", "wit/deps/runner"),
         ("../wit", "wit/deps/migration"),
+        ("../wit/0.2", "wit/deps/migration-0.2"),
     ];
     for (from, to) in copies {
         copy(&guests.join(from), &directory.join(to)).map_err(failed)?;
@@ -113,8 +114,8 @@ fn make(program: &str, zones: &Path, directory: &Path, component: &Path) -> Resu
         directory.join("app").join(main),
     )
     .map_err(failed)?;
-    let made = directory.join("made.wasm");
     copy_whole(zones, &directory.join("app/zones")).map_err(failed)?;
+    let made = directory.join("made.wasm");
     let output = Command::new(program)
         .current_dir(directory)
         .args(["--wit-path", "wit", "--world", "python", "componentize"])

@@ -55,7 +55,10 @@ fn a_step_in_c_fails_with_its_reason() {
 fn a_step_in_c_without_a_reset_is_not_reset() {
     let place = failing("return true;");
     place.run(&["migrate"]).ends_with(0);
-    place.run(&["reset"]).ends_with(2).and_says("has no reset");
+    place
+        .run(&["reset"])
+        .ends_with(2)
+        .and_says("0002_work, reset: it has no reset");
 }
 
 /// A failure that is looked at is none, and a savepoint undoes what came before it.
@@ -77,9 +80,6 @@ fn a_step_in_c_goes_on_after_a_failure() {
     assert_eq!(place.texts("SELECT b || '' FROM a ORDER BY b"), ["1", "2"]);
 }
 
-/// A place with a step in C that does this.
-fn failing(body: &str) -> crate::place::Place {
-    let place = place().with_sql(
 /// Of a row that does not fit nothing is kept, and what is counted are the rows that were changed.
 #[test]
 fn a_step_in_c_goes_on_after_a_row_that_does_not_fit() {
@@ -100,6 +100,9 @@ fn a_step_in_c_goes_on_after_a_row_that_does_not_fit() {
     assert_eq!(place.texts("SELECT c FROM a ORDER BY b"), ["one!", "two!"]);
 }
 
+/// A place with a step in C that does this.
+fn failing(body: &str) -> crate::place::Place {
+    let place = place().with_sql(
         "0001_a.sql",
         "CREATE TABLE a (b BIGINT PRIMARY KEY, c TEXT);",
     );

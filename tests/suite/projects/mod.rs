@@ -5,6 +5,7 @@
 
 mod c;
 mod either;
+mod old_contract;
 mod python;
 mod rust;
 mod scripts;
