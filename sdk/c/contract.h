@@ -1,5 +1,5 @@
-/* The contract `wasmigrate:migration@0.1.0` below wasmigrate.h, and what the files of this package share. Every structure here and
- * there has the layout that the canonical ABI of components gives its type in `wit/`. */
+/* The contract `wasmigrate:migration` below wasmigrate.h, and what the files of this package share. Every structure here and there has
+ * the layout that the canonical ABI of components gives its type in `wit/`. */
 #ifndef WASMIGRATE_CONTRACT_H
 #define WASMIGRATE_CONTRACT_H
 
@@ -154,7 +154,7 @@ struct wm_writer {
     growing_column *columns;
     column_data *whole;
     size_t rows, room, bytes;
-    uint64_t sent;
+    uint64_t changed;
 };
 
 extern size_t wm_waiting; /* writers that were not finished */

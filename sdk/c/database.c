@@ -67,6 +67,8 @@ void wm_progress(uint64_t done) { host_progress(done, 0, 0); }
 bool wm_setting(const char *name, wm_text *value) {
     wm_optional_text found;
     host_setting(name, strlen(name), &found);
-    *value = found.text;
+    if (found.is_some) {
+        *value = found.text;
+    }
     return found.is_some;
 }

@@ -164,7 +164,7 @@ wm_writer *wm_execute_many(const char *statement, size_t parameters);
 /* Adds a row: wm_push(people, wm_integer(1), wm_literal("Ada")). What it points to may change afterwards. */
 #define wm_push(writer, ...) wm_push_values(writer, WM_VALUES(__VA_ARGS__))
 bool wm_push_values(wm_writer *writer, const wm_value *values, size_t count);
-/* Sends the rows that wait, and ends it; wm_changed tells how many there were in all. A step fails that leaves this out. */
+/* Sends the rows that wait, and ends it; wm_changed tells how many rows were changed in all. A step that leaves this out fails. */
 bool wm_finish(wm_writer *writer);
 
 /* ---- Transaction and report ------------------------------------------------------------------------------------ */
@@ -188,7 +188,7 @@ void wm_output(wm_level level, const char *format, ...) __attribute__((format(pr
 /* How far the step is, in rows or whatever it counts; the total is that of `count`. */
 void wm_progress(uint64_t done);
 
-/* One of the operator's [settings]; false when there is none. */
+/* One of the operator's [settings]; false, and nothing is written, when there is none. */
 bool wm_setting(const char *name, wm_text *value);
 
 /* ---- What a component is ---------------------------------------------------------------------------------------- */
@@ -226,12 +226,15 @@ typedef struct {
     bool (*row)(wm_rows *row, wm_writer *derived); /* pushes one row; false rejects it */
 } wm_transform;
 
-#define WM_EXPORT(name, type, parameters) \
-    __attribute__((export_name(#name), used)) type wm_export_##name parameters
+#define WM_EXPORT_AS(export, name, type, parameters) \
+    __attribute__((export_name(export), used)) type wm_export_##name parameters
+#define WM_EXPORT(name, type, parameters) WM_EXPORT_AS(#name, name, type, parameters)
 
 #define WASMIGRATE_STEP                                                                                       \
     extern const wm_step wm_this_step;                                                                        \
     WM_EXPORT(describe, void *, (void)) { return wm_run_describe(&wm_this_step); }                            \
+    WM_EXPORT_AS("has-finalize", has_finalize, bool, (void)) { return wm_this_step.finalize != NULL; }        \
+    WM_EXPORT_AS("has-reset", has_reset, bool, (void)) { return wm_this_step.reset != NULL; }                 \
     WM_EXPORT(check, void *, (void)) { return wm_run_phase(wm_this_step.check, ""); }                         \
     WM_EXPORT(count, void *, (void)) { return wm_run_count(&wm_this_step); }                                  \
     WM_EXPORT(migrate, void *, (uint32_t resumes, const uint8_t *position, size_t length)) {                  \

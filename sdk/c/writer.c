@@ -100,7 +100,7 @@ static bool flush(wm_writer *writer) {
         return true;
     }
     WM_TRY(writer->send(writer, wm_whole(writer)));
-    writer->sent += writer->rows;
+    writer->changed += wm_rows_changed;
     wm_empty(writer);
     return true;
 }
@@ -151,26 +151,40 @@ static void append(growing_column *column, size_t row, const wm_value *value) {
     }
 }
 
-bool wm_push_values(wm_writer *writer, const wm_value *values, size_t count) {
-    if (wm_failure.message != NULL) {
-        return false;
+/* A value in one of the forms that a column has. */
+static wm_value plain(wm_value value) {
+    if (value.kind == WM_OTHER) {
+        return wm_string(value.as.other.text);
     }
+    if (value.kind == WM_NULL) {
+        memset(&value, 0, sizeof value);
+    }
+    return value;
+}
+
+/* Whether a row fits those that wait. */
+static bool fits(const wm_writer *writer, const wm_value *values, size_t count) {
     if (count != writer->width) {
         return wm_fail("a row of %zu cells does not fit %zu columns", count, writer->width);
     }
-    make_room(writer);
     for (size_t column = 0; column < count; column++) {
-        growing_column *it = &writer->columns[column];
-        wm_value value = values[column];
-        if (value.kind == WM_OTHER) {
-            value = wm_string(value.as.other.text);
-        }
-        if (value.kind == WM_NULL) {
-            memset(&value, 0, sizeof value);
-        } else if (it->kind != WM_NULL && it->kind != value.kind) {
+        uint8_t before = writer->columns[column].kind, kind = plain(values[column]).kind;
+        if (before != WM_NULL && kind != WM_NULL && before != kind) {
             return wm_fail("column %zu has values of two types", column);
         }
-        append(it, writer->rows, &value);
+    }
+    return true;
+}
+
+bool wm_push_values(wm_writer *writer, const wm_value *values, size_t count) {
+    /* Of a row that does not fit nothing is kept: the step may go on without it. */
+    if (wm_failure.message != NULL || !fits(writer, values, count)) {
+        return false;
+    }
+    make_room(writer);
+    for (size_t column = 0; column < count; column++) {
+        wm_value value = plain(values[column]);
+        append(&writer->columns[column], writer->rows, &value);
         if (value.kind == WM_TEXT || value.kind == WM_BYTES) {
             writer->bytes += value.as.bytes.length;
         }
@@ -185,7 +199,7 @@ bool wm_push_values(wm_writer *writer, const wm_value *values, size_t count) {
 
 bool wm_finish(wm_writer *writer) {
     bool done = wm_failure.message == NULL && flush(writer);
-    wm_rows_changed = writer->sent;
+    wm_rows_changed = writer->changed;
     wm_waiting--;
     for (size_t column = 0; column < writer->width; column++) {
         free(writer->columns[column].validity);

@@ -1,5 +1,5 @@
-//! The contract `wasmigrate:migration@0.1.0`: what crosses the boundary to the host, laid out as the canonical ABI of components lays
-//! out the types in `wit/`, and the functions that the host offers.
+//! The contract `wasmigrate:migration`: what crosses the boundary to the host, laid out as the canonical ABI of components lays out the
+//! types in `wit/`, and the functions that the host offers.
 
 /// A list, or a text in UTF-8, as the host sees it.
 pub fn List(comptime T: type) type {
@@ -155,7 +155,6 @@ comptime {
         if (@sizeOf(layout[0]) != layout[1]) @compileError(@typeName(layout[0]) ++ " has another size in the contract");
     }
 }
-
 
 pub extern "wasmigrate:migration/database@0.1.0" fn server(*Product) void;
 pub extern "wasmigrate:migration/database@0.1.0" fn execute([*]const u8, usize, [*]const Value, usize, *Answer) void;

@@ -46,6 +46,14 @@ pub fn step(comptime S: type) void {
             return &description;
         }
 
+        fn hasFinalize() callconv(.c) bool {
+            return @hasDecl(S, "finalize");
+        }
+
+        fn hasReset() callconv(.c) bool {
+            return @hasDecl(S, "reset");
+        }
+
         fn check() callconv(.c) *contract.Outcome {
             const db = begin();
             return ended(if (@hasDecl(S, "check")) S.check(db) else {});
@@ -78,6 +86,8 @@ pub fn step(comptime S: type) void {
         }
     };
     @export(&Exports.describe, .{ .name = "describe" });
+    @export(&Exports.hasFinalize, .{ .name = "has-finalize" });
+    @export(&Exports.hasReset, .{ .name = "has-reset" });
     @export(&Exports.check, .{ .name = "check" });
     @export(&Exports.count, .{ .name = "count" });
     @export(&Exports.migrate, .{ .name = "migrate" });

@@ -86,6 +86,11 @@ const Column = struct {
     }
 };
 
+/// A value in one of the forms that a column has.
+fn plain(cell: contract.Value) contract.Value {
+    return if (cell.kind == .other) rows.value(cell.as.other.text.slice()) else cell;
+}
+
 /// Rows in the making.
 pub const Batch = struct {
     columns: []Column,
@@ -105,11 +110,15 @@ pub const Batch = struct {
         if (cells.len != self.columns.len) {
             return failure.fail("a row of {d} cells does not fit {d} columns", .{ cells.len, self.columns.len });
         }
-        for (self.columns, cells, 0..) |*column, cell, place| {
-            const kept: contract.Value = if (cell.kind == .other) rows.value(cell.as.other.text.slice()) else cell;
-            if (kept.kind != .null and column.kind != .null and kept.kind != column.kind) {
+        // Of a row that does not fit nothing is kept: the step may go on without it.
+        for (self.columns, cells, 0..) |column, cell, place| {
+            const kind = plain(cell).kind;
+            if (kind != .null and column.kind != .null and kind != column.kind) {
                 return failure.fail("column {d} has values of two types", .{place});
             }
+        }
+        for (self.columns, cells) |*column, cell| {
+            const kept = plain(cell);
             column.push(kept) catch @trap();
             self.bytes += 8;
             if (kept.kind == .text or kept.kind == .bytes) self.bytes += kept.as.text.length;
@@ -137,11 +146,11 @@ const Target = union(enum) {
     statement: []const u8,
 };
 
-/// Takes rows, and sends them in batches. A step fails that does not `finish` it.
+/// Takes rows, and sends them in batches. A step that does not `finish` it fails.
 pub const Writer = struct {
     batch: Batch,
     target: Target,
-    sent: u64 = 0,
+    changed: u64 = 0,
 
     pub fn of(target: Target, width: usize) Writer {
         waiting += 1;
@@ -154,11 +163,11 @@ pub const Writer = struct {
         if (self.batch.rows >= most_rows or self.batch.bytes >= most_bytes) try self.send();
     }
 
-    /// Sends the rows that wait; returns how many there were in all.
+    /// Sends the rows that wait; returns how many rows were changed in all.
     pub fn finish(self: *Writer) failure.Error!u64 {
         try self.send();
         waiting -= 1;
-        return self.sent;
+        return self.changed;
     }
 
     fn send(self: *Writer) failure.Error!void {
@@ -192,7 +201,7 @@ pub const Writer = struct {
                 .statement => failed,
             };
         }
-        self.sent += answer.as.count;
+        self.changed += answer.as.count;
         self.batch.empty();
     }
 };

@@ -1,13 +1,14 @@
 //! What makes the runner of scripts in Python: componentize-py, in a directory of its own.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::cargo::say;
 
-/// The package, and the version that the runner was tried with.
-const PACKAGE: &str = "componentize-py==0.25.1";
+/// The packages, in the versions that the runner was tried with: what makes it, and the time zones that are in it.
+const PACKAGES: [&str; 2] = ["componentize-py==0.25.1", "tzdata==2026.6"];
 
 /// Installs it below a target directory, where the host's build looks for it. Without Python or its packages everything else is built
 /// and tested all the same.
@@ -16,26 +17,35 @@ pub(crate) fn prepare(target: &Path) {
         return;
     }
     let directory = target.join("runners/tools/python");
-    if directory.join("bin/componentize-py").exists() {
+    // A directory of an earlier version has no time zones.
+    if directory.join("bin/componentize-py").exists() && has_zones(&directory) {
         return;
     }
     say("installing componentize-py, which makes the runner of scripts in Python");
-    if let Err(why) = install(&directory, PACKAGE) {
+    if let Err(why) = install(&directory, &PACKAGES) {
         say(&format!(
             "NO RUNNER OF PYTHON: steps in Python are neither built nor tested here, since componentize-py cannot be installed: {why}"
         ));
     }
 }
 
-/// Installs a package of Python in a directory of its own.
-pub(crate) fn install(directory: &Path, package: &str) -> Result<(), String> {
+fn has_zones(directory: &Path) -> bool {
+    let libraries = fs::read_dir(directory.join("lib"));
+    let mut libraries = libraries.into_iter().flatten().flatten();
+    libraries.any(|library| library.path().join("site-packages/tzdata").exists())
+}
+
+/// Installs packages of Python in a directory of their own.
+pub(crate) fn install(directory: &Path, packages: &[&str]) -> Result<(), String> {
     let made = run(Command::new("python3").args(["-m", "venv"]).arg(directory)).and_then(|()| {
         let pip = directory.join("bin/pip");
-        run(Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check", package]))
+        run(Command::new(pip)
+            .args(["install", "--quiet", "--disable-pip-version-check"])
+            .args(packages))
     });
     if made.is_err() {
         // What is half there is not taken for whole.
-        let _ = std::fs::remove_dir_all(directory);
+        let _ = fs::remove_dir_all(directory);
     }
     made
 }

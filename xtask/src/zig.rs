@@ -21,7 +21,7 @@ pub(crate) fn prepare(target: &Path) -> Option<String> {
     let directory = target.join("tools/zig");
     if !directory.join("bin/python-zig").exists() {
         say("installing Zig, in which the tests write steps");
-        if let Err(why) = python::install(&directory, PACKAGE) {
+        if let Err(why) = python::install(&directory, &[PACKAGE]) {
             say(&format!(
                 "NO ZIG: steps in Zig are not tested here, since {PACKAGE} cannot be installed: {why}"
             ));

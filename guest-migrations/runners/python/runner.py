@@ -99,6 +99,12 @@ class WitWorld(wit_world.WitWorld):
         script = Running.load()
         return types.Description(script.summary, script.transactional)
 
+    def has_finalize(self):
+        return Running.load().function("finalize") is not None
+
+    def has_reset(self):
+        return Running.load().function("reset") is not None
+
     def check(self):
         called("check", Database())
 
@@ -118,10 +124,9 @@ class WitWorld(wit_world.WitWorld):
         called("finalize", Database())
 
     def reset(self):
-        if Running.load().function("reset") is None:
+        if not self.has_reset():
             raise failed("has no reset")
         called("reset", Database())
-
 
     def describe_transformation(self):
         described = Running.load(is_transformation=True).transformation

@@ -21,6 +21,17 @@ wit_bindgen::generate!({
     default_bindings_module: "wasmigrate_sdk::bindings",
 });
 
+/// What a step has since 0.2 of the contract.
+pub mod phases {
+    wit_bindgen::generate!({
+        path: ["../../wit", "../../wit/0.2"],
+        world: "wasmigrate:migration/phases@0.2.0",
+        pub_export_macro: true,
+        export_macro_name: "export_phases_world",
+        default_bindings_module: "wasmigrate_sdk::bindings::phases",
+    });
+}
+
 /// The world of transformations, with the types of the other.
 pub mod transform {
     wit_bindgen::generate!({

@@ -42,7 +42,7 @@ pub use report::{Level, progress};
 pub use row::{ColumnIndex, Row};
 pub use rows::Rows;
 pub use savepoint::Savepoint;
-pub use step::Step;
+pub use step::{Finalize, Reset, Step};
 pub use texts::{Blobs, Texts};
 pub use validity::Validity;
 pub use value::{ToValue, ValueRef};
@@ -50,7 +50,8 @@ pub use value::{ToValue, ValueRef};
 /// What nearly every step needs: `use wasmigrate_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        BatchBuilder, Cause, Context, Database, Error, Kind, Result, Resume, Row, Step, ValueRef,
-        bail, debug, ensure, error, export, info, output, params, progress, warning,
+        BatchBuilder, Cause, Context, Database, Error, Finalize, Kind, Reset, Result, Resume, Row,
+        Step, ValueRef, bail, debug, ensure, error, export, info, output, params, progress,
+        warning,
     };
 }

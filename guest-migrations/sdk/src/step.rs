@@ -1,11 +1,11 @@
 //! The trait that a migration implements.
 
-use crate::bail;
 use crate::database::Database;
 use crate::error::Result;
 use crate::position::Resume;
 
-/// One migration step. Only [`migrate`](Step::migrate) must be written; `export!` makes a component of it.
+/// One migration step. Only [`migrate`](Step::migrate) must be written; a step with more phases implements [`Finalize`] and
+/// [`Reset`], too. `export!` makes a component of it.
 ///
 /// Every function runs inside a transaction that the host opened and that the host ends: committed together with the
 /// record that the step ran when it returns `Ok`, rolled back when it returns an error or panics.
@@ -44,25 +44,23 @@ pub trait Step {
     /// # Errors
     /// When the step gives up; its changes since the last checkpoint are rolled back.
     fn migrate(database: &mut Database, resume: Resume) -> Result<()>;
+}
 
+/// The second phase of a step that has one.
+pub trait Finalize: Step {
     /// The short cut-over: constraints, renames, drops. All pending steps are finalized in one transaction.
     ///
     /// # Errors
     /// When the cut-over is not possible; nothing of it is kept then.
-    fn finalize(database: &Database) -> Result<()> {
-        let _ = database;
-        Ok(())
-    }
+    fn finalize(database: &Database) -> Result<()>;
+}
 
+/// A step that can be undone. The host refuses to reset any other, before it undoes anything.
+pub trait Reset: Step {
     /// Undoes what [`migrate`](Step::migrate) did, also when it got only as far as a checkpoint.
     ///
-    /// A step that gives up here without asking the database anything has no reset: the host finds that before it undoes
-    /// anything, and refuses.
-    ///
     /// # Errors
-    /// When the step cannot be undone, as it is where this is not written.
-    fn reset(database: &Database) -> Result<()> {
-        let _ = database;
-        bail!("has no reset")
-    }
+    /// When the step cannot be undone after all. One that finds so without asking the database anything is refused like a
+    /// step that has no reset.
+    fn reset(database: &Database) -> Result<()>;
 }

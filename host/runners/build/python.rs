@@ -15,6 +15,10 @@ use crate::{GUESTS, digest_of, hexadecimal};
 /// What it is made of, below `guest-migrations`.
 const SOURCES: [&str; 3] = ["runners/python", "runners/wit", "../wit"];
 
+/// The package with IANA's time zones, and where it has them.
+const ZONES: &str = "tzdata";
+const ZONES_WITHIN: &str = "tzdata/zoneinfo";
+
 /// The variable that names the program, and its name elsewhere.
 const VARIABLE: &str = "WASMIGRATE_COMPONENTIZE_PY";
 const PROGRAM: &str = "componentize-py";
@@ -34,10 +38,11 @@ pub(crate) fn build(shared: &Path) -> Result<String, String> {
     fs::create_dir_all(&tools).map_err(failed(&tools))?;
     println!("cargo:rerun-if-changed={}", tools.display());
     let program = program(&tools)?;
+    let zones = zones(&program)?;
     let key = digest_of(&SOURCES, "build/python.rs", &[&program]).map_err(failed(shared))?;
     let kept = shared.join(format!("python-{key}.wasm"));
     if !kept.exists() {
-        make(&program, &shared.join("python"), &kept)?;
+        make(&program, &zones, &shared.join("python"), &kept)?;
     }
     let component = fs::read(&kept).map_err(failed(&kept))?;
     let current = shared.join("python.wasm");
@@ -67,8 +72,28 @@ fn program(tools: &Path) -> Result<String, String> {
     })
 }
 
+/// The time zones, in a package that is installed beside the program.
+fn zones(program: &str) -> Result<PathBuf, String> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut programs = env::split_paths(&path).map(|directory| directory.join(program));
+    let program = programs.find_map(|program| program.canonicalize().ok());
+    let installation = program
+        .as_deref()
+        .and_then(|program| program.ancestors().nth(2));
+    let libraries = installation.and_then(|directory| fs::read_dir(directory.join("lib")).ok());
+    let libraries = libraries.into_iter().flatten().flatten();
+    let mut zones = libraries.flat_map(|library| {
+        // Debian has its own name for the second.
+        ["site-packages", "dist-packages"]
+            .map(|packages| library.path().join(packages).join(ZONES_WITHIN))
+    });
+    zones
+        .find(|zones| zones.is_dir())
+        .ok_or_else(|| format!("there is no `{ZONES}` beside `{PROGRAM}` (`pip install {ZONES}`)"))
+}
+
 /// Makes the component, in a directory of its own: nothing else on this machine is taken for a part of it.
-fn make(program: &str, directory: &Path, component: &Path) -> Result<(), String> {
+fn make(program: &str, zones: &Path, directory: &Path, component: &Path) -> Result<(), String> {
     let failed = |error: io::Error| format!("the runner of Python cannot be built: {error}");
     let _ = fs::remove_dir_all(directory);
     let guests = Path::new(GUESTS);
@@ -78,6 +103,7 @@ fn make(program: &str, directory: &Path, component: &Path) -> Result<(), String>
         ("runners/python/wit", "wit"),
         ("runners/wit", "wit/deps/runner"),
         ("../wit", "wit/deps/migration"),
+        ("../wit/0.2", "wit/deps/migration-0.2"),
     ];
     for (from, to) in copies {
         copy(&guests.join(from), &directory.join(to)).map_err(failed)?;
@@ -88,6 +114,7 @@ fn make(program: &str, directory: &Path, component: &Path) -> Result<(), String>
         directory.join("app").join(main),
     )
     .map_err(failed)?;
+    copy_whole(zones, &directory.join("app/zones")).map_err(failed)?;
     let made = directory.join("made.wasm");
     let output = Command::new(program)
         .current_dir(directory)
@@ -109,13 +136,29 @@ fn make(program: &str, directory: &Path, component: &Path) -> Result<(), String>
 /// Copies the files of a directory; what Python keeps beside them is none of them.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
-    let files: Vec<PathBuf> = fs::read_dir(from)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<_>>()?;
+    let files = entries(from)?;
     for file in files.iter().filter(|file| file.is_file()) {
         if let Some(name) = file.file_name() {
             fs::copy(file, to.join(name))?;
         }
     }
     Ok(())
+}
+
+/// Copies a directory with those in it.
+fn copy_whole(from: &Path, to: &Path) -> io::Result<()> {
+    copy(from, to)?;
+    for directory in entries(from)?.iter().filter(|entry| entry.is_dir()) {
+        if let Some(name) = directory.file_name() {
+            copy_whole(directory, &to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory)?;
+    entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect()
 }

@@ -10,7 +10,7 @@ use super::{CommandError, GlobalArguments, Manner, REFUSED};
 use crate::catalog::{Allowances, Role, StepFile, StepKind};
 use crate::database::Sqlite;
 use crate::engine::Inspection;
-use crate::sandbox::{Transformation, is_wasi};
+use crate::sandbox::{Phases, Transformation, is_wasi};
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArguments {
@@ -86,6 +86,9 @@ fn show(file_name: &str, inspection: &Inspection, with_wit: bool, terminal: &Ter
     terminal.line(&format!("size         {} bytes", inspection.size));
     terminal.line(&format!("sha256       {}", inspection.digest));
     terminal.line(&format!("transaction  {transaction}"));
+    if let Some(phases) = inspection.phases {
+        terminal.line(&format!("phases       {}", names(phases)));
+    }
     if let Some(transformation) = &inspection.transformation {
         terminal.line(&format!("transforms   {}", columns(transformation)));
     }
@@ -123,6 +126,14 @@ fn show(file_name: &str, inspection: &Inspection, with_wit: bool, terminal: &Ter
     for line in inspection.world.lines() {
         terminal.line(format!("  {}", printable_lines(line)).trim_end());
     }
+}
+
+/// The phases that a step has.
+fn names(phases: Phases) -> String {
+    let mut names = vec!["migrate"];
+    names.extend(phases.finalize.then_some("finalize"));
+    names.push(if phases.reset { "reset" } else { "no reset" });
+    names.join(", ")
 }
 
 /// The columns that a transformation makes of which.

@@ -11,7 +11,7 @@ use super::transaction::StepTransaction;
 use crate::catalog::{Digests, Error, StepFile};
 use crate::database::Stop;
 use crate::journal::Phase;
-use crate::sandbox::{self, Interface, Recorded, Transformation};
+use crate::sandbox::{self, Interface, Phases, Recorded, Transformation};
 
 /// What is known of a component without running it on real data.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -24,6 +24,8 @@ pub struct Inspection {
     pub summary: String,
     /// Whether it runs inside a transaction.
     pub transactional: bool,
+    /// Which phases it says it has beside `migrate`, when it is a step that tells.
+    pub phases: Option<Phases>,
     /// What it does to which table, when it is a transformation.
     pub transformation: Option<Transformation>,
     /// What it imports and exports.
@@ -90,6 +92,7 @@ pub(super) async fn inspect(
             digest,
             summary: transformation.summary.clone(),
             transactional: false,
+            phases: None,
             transformation: Some(transformation),
             interface: component.interface().clone(),
             world,
@@ -109,6 +112,7 @@ pub(super) async fn inspect(
         digest,
         summary: description.summary,
         transactional: description.transactional,
+        phases: description.phases,
         transformation: None,
         interface: component.interface().clone(),
         world,

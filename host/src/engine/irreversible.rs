@@ -1,8 +1,8 @@
 //! Steps that cannot be undone, found before anything is.
 //!
-//! SQL says it by having no reset section. A component says it when it is called: one whose `reset` gives up without having
-//! asked the database anything gives up whatever the database holds. So it is called once on an empty database of its own,
-//! which shows it for components of every age and language, and changes nothing.
+//! SQL says it by having no reset section, and a component by `has-reset`, which those that were built against 0.1 of the
+//! contract have not. But a `reset` that gives up without having asked the database anything gives up whatever the database
+//! holds. So it is called once on an empty database of its own, which changes nothing and shows it for components of every age.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use super::program::Program;
 use super::transaction::StepTransaction;
 use crate::database::Stop;
 use crate::journal::Phase;
+use crate::sandbox::Phases;
 
 /// How long a `reset` may take to give up.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -56,9 +57,7 @@ pub(super) async fn refuse(
             };
             is_irreversible.then(|| why.to_owned())
         }
-        Program::Component(_) => gives_up(engine, loaded, settings, stop)
-            .await?
-            .map(|why| format!("it says \"{why}\", so that")),
+        Program::Component(_) => lacking(engine, loaded, settings, stop).await?,
     };
     match why {
         None => Ok(()),
@@ -80,8 +79,8 @@ pub(super) fn half_done(label: &str) -> String {
     )
 }
 
-/// Why the `reset` of a component gives up by itself; none when it does not.
-async fn gives_up(
+/// Why a component cannot be undone, by its own word; none when it does not say so.
+async fn lacking(
     engine: &Engine,
     loaded: &Loaded,
     settings: &Arc<BTreeMap<String, String>>,
@@ -93,19 +92,28 @@ async fn gives_up(
         StepTransaction::open(&context, session, &loaded.step, Phase::Reset, None, 1, None);
     stop.set_deadline(Some(deadline));
     let sandbox = engine.started_sandbox();
-    let (result, mut transaction) = loaded.program.perform(sandbox, transaction, stop).await;
-    stop.set_deadline(None);
-    let has_asked = transaction.has_asked;
-    transaction
-        .session
-        .rollback()
-        .await
-        .map_err(Failure::from_database)?;
-    Ok(match result {
-        Err(failure) if failure.code == "failed" && !failure.retryable && !has_asked => {
-            Some(failure.message)
+    let program = &loaded.program;
+    let (phases, transaction) = program.phases(sandbox, transaction, stop).await;
+    let (why, mut transaction) = match phases {
+        Some(Phases { reset: false, .. }) => {
+            (Some("it has no reset, so that".to_owned()), transaction)
         }
-        // What it is, the reset itself will show.
-        _ => None,
-    })
+        _ => match program.perform(sandbox, transaction, stop).await {
+            (Err(failure), transaction) if gives_up(&failure, &transaction) => {
+                let why = format!("it says \"{}\", so that", failure.message);
+                (Some(why), transaction)
+            }
+            // What it is, the reset itself will show.
+            (_, transaction) => (None, transaction),
+        },
+    };
+    stop.set_deadline(None);
+    let rolled_back = transaction.session.rollback().await;
+    rolled_back.map_err(Failure::from_database)?;
+    Ok(why)
+}
+
+/// Whether a `reset` has failed by itself, whatever the database holds.
+fn gives_up(failure: &Failure, transaction: &StepTransaction) -> bool {
+    failure.code == "failed" && !failure.retryable && !transaction.has_asked
 }

@@ -10,7 +10,7 @@ use crate::catalog::{Section, SqlStep};
 use crate::database::Stop;
 use crate::journal::Phase;
 use crate::output::Level;
-use crate::sandbox::{self, Component, OutputWriter as _, Sandbox, StepHost as _};
+use crate::sandbox::{self, Component, OutputWriter as _, Phases, Sandbox, StepHost as _};
 
 /// A step, loaded and ready to run.
 pub(super) enum Program {
@@ -119,6 +119,24 @@ impl Program {
                 transaction,
             ),
         }
+    }
+
+    /// Asks a component which phases it has; none when it does not tell.
+    pub(super) async fn phases(
+        &self,
+        sandbox: Option<&Sandbox<StepTransaction>>,
+        transaction: StepTransaction,
+        stop: &Stop,
+    ) -> (Option<Phases>, StepTransaction) {
+        let (Self::Component(component), Some(sandbox)) = (self, sandbox) else {
+            return (None, transaction);
+        };
+        let recorded = transaction.recorded();
+        let output = std::sync::Arc::clone(&transaction.output);
+        let mut instance = sandbox.instance(component, transaction, output, recorded, stop);
+        let described = instance.describe().await;
+        let phases = described.ok().and_then(|description| description.phases);
+        (phases, instance.into_host())
     }
 
     /// Whether there is something to run in this phase. Of a component only a call can tell.

@@ -21,7 +21,7 @@ const ARGUMENTS: [&str; 6] = [
     "-o",
 ];
 
-pub(super) fn compile(place: &Place) -> Result<Vec<u8>, Error> {
+pub(super) fn compile(place: &Place<'_>) -> Result<Vec<u8>, Error> {
     let (compiler, libraries) = compiler()?;
     let sdk = place.sdk_of("c")?;
     let output = place.output()?;
@@ -36,7 +36,7 @@ pub(super) fn compile(place: &Place) -> Result<Vec<u8>, Error> {
         .args(sources(&sdk)?)
         .args(libraries);
     zig::keep_in(&mut command, place)?;
-    run(&mut command, &place.sources)?;
+    run(&mut command, place)?;
     fs::read(&output).map_err(Error::reading(&output))
 }
 

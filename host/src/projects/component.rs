@@ -11,14 +11,29 @@ use wit_parser::Resolve;
 use super::Error;
 use crate::contract;
 
-/// What tells that a module is of a world: its exports.
-const WORLDS: [(&str, &[&str]); 2] = [
+/// What tells that a module is of a world: its exports. The first that fits is the one.
+const WORLDS: [(&str, &[&str]); 3] = [
     (
-        "step",
+        "wasmigrate:migration/step@0.2.0",
+        &[
+            "describe",
+            "has-finalize",
+            "has-reset",
+            "check",
+            "count",
+            "migrate",
+            "finalize",
+            "reset",
+        ],
+    ),
+    (
+        "wasmigrate:migration/step@0.1.0",
         &["describe", "check", "count", "migrate", "finalize", "reset"],
     ),
-    ("transform", &["describe", "transform"]),
+    (TRANSFORM, &["describe", "transform"]),
 ];
+
+const TRANSFORM: &str = "wasmigrate:migration/transform@0.1.0";
 
 /// The component of what a compiler has made.
 pub(super) fn of(compiled: Vec<u8>, name: &str) -> Result<Vec<u8>, Error> {
@@ -47,14 +62,17 @@ fn encoded(mut module: Vec<u8>) -> anyhow::Result<Vec<u8>> {
             )
         })?;
     let ours = |import: &&String| import.starts_with("wasmigrate:migration/");
-    if let Some(import) = imports.iter().find(ours).filter(|_| world == "transform") {
+    if let Some(import) = imports.iter().find(ours).filter(|_| world == TRANSFORM) {
         anyhow::bail!(
             "a transformation is a function of its row alone, and this one calls `{import}`"
         );
     }
     let mut resolve = Resolve::default();
-    let package = resolve.push_str("wasmigrate.wit", &contract::whole())?;
-    let world = resolve.select_world(&[package], Some(world))?;
+    let mut packages = Vec::new();
+    for package in contract::packages() {
+        packages.push(resolve.push_str("wasmigrate.wit", &package)?);
+    }
+    let world = resolve.select_world(&packages, Some(world))?;
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
     let mut encoder = ComponentEncoder::default();
     encoder.validate(true).module(&module)?;

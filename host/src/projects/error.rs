@@ -56,7 +56,7 @@ pub enum Error {
         why: Box<catalog::Error>,
     },
     /// What the sources are compiled against is gone.
-    #[error("{} is not there, which the step is compiled with: `wasmigrate new` writes it with the next step in this language", directory.display())]
+    #[error("{} is missing, and the step is compiled with it: `wasmigrate new` writes it with the next step in this language", directory.display())]
     NoSdk { directory: PathBuf },
     /// A tool is not installed.
     #[error("{what} is needed, and not found: {install} (tested with {tested})")]

@@ -11,7 +11,8 @@ mod rust;
 mod tool;
 mod zig;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{StepSources, name_of_migrations, write_over};
@@ -65,11 +66,15 @@ impl Project {
         let directory = &self.sources.directory;
         let projects = directory.join("..");
         let place = Place {
+            name: &self.sources.name,
             sources: std::path::absolute(directory).map_err(Error::reading(&projects))?,
             sdk: projects.join("sdk"),
             target: projects.join("target"),
         };
         fs::create_dir_all(&place.target).map_err(Error::writing(&place.target))?;
+        // Two builds at once would write to the same files. Given back when the file is closed.
+        let lock = File::open(&place.target).map_err(Error::reading(&place.target))?;
+        lock.lock().map_err(Error::reading(&place.target))?;
         let compiled = match self.language {
             Language::Rust => rust::compile(&place),
             Language::C => c::compile(&place),
@@ -94,7 +99,9 @@ impl Project {
 }
 
 /// Where the tool of a language finds what it needs.
-struct Place {
+struct Place<'p> {
+    /// What the step is called.
+    name: &'p str,
     /// The sources, as an absolute path.
     sources: PathBuf,
     /// The SDKs of all languages.
@@ -103,7 +110,7 @@ struct Place {
     target: PathBuf,
 }
 
-impl Place {
+impl Place<'_> {
     /// The SDK of a language, as an absolute path.
     fn sdk_of(&self, language: &str) -> Result<PathBuf, Error> {
         let directory = self.sdk.join(language);
@@ -112,11 +119,20 @@ impl Place {
         })
     }
 
-    /// A file that a tool is to write.
-    fn output(&self) -> Result<PathBuf, Error> {
+    /// The directory of what tools keep, as an absolute path.
+    fn target(&self) -> Result<PathBuf, Error> {
         let target = self.target.canonicalize();
-        Ok(target
-            .map_err(Error::reading(&self.target))?
-            .join("made.wasm"))
+        target.map_err(Error::reading(&self.target))
+    }
+
+    /// A file that a tool is to write. What the last one has written there is of another step.
+    fn output(&self) -> Result<PathBuf, Error> {
+        let output = self.target()?.join("made.wasm");
+        match fs::remove_file(&output) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error::writing(&output)(error))
+            }
+            _ => Ok(output),
+        }
     }
 }

@@ -18,7 +18,7 @@ const VARIABLES: [&str; 6] = [
     "RUSTFLAGS",
 ];
 
-pub(super) fn compile(place: &Place) -> Result<Vec<u8>, Error> {
+pub(super) fn compile(place: &Place<'_>) -> Result<Vec<u8>, Error> {
     let missing = |what, install: String| Error::MissingTool {
         what,
         install,
@@ -44,20 +44,18 @@ pub(super) fn compile(place: &Place) -> Result<Vec<u8>, Error> {
             format!("`rustup target add {TARGET}`"),
         ));
     }
-    let target = place.target.canonicalize();
-    let target = target.map_err(Error::reading(&place.target))?;
     let mut build = cargo.command();
     build
         .args(["build", "--release", "--target", TARGET])
         .args(["--message-format", "json-render-diagnostics"])
         .arg("--target-dir")
-        .arg(target);
+        .arg(place.target()?);
     for variable in VARIABLES {
         build.env_remove(variable);
     }
-    let messages = run(&mut build, &place.sources)?;
+    let messages = run(&mut build, place)?;
     let path = artifact(&String::from_utf8_lossy(&messages)).ok_or_else(|| Error::NoStep {
-        name: place.sources.display().to_string(),
+        name: place.name.to_owned(),
         why: "cargo has made no .wasm file: does Cargo.toml say `crate-type = [\"cdylib\"]`?"
             .to_owned(),
     })?;

@@ -1,10 +1,9 @@
 //! The tools of languages: found, run, and named when they are missing.
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::Error;
+use super::{Error, Place};
 
 /// A program with its first arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,12 +44,12 @@ impl Tool {
 }
 
 /// Runs a tool in the directory of the sources. What it says is for the user, and its output is returned.
-pub(super) fn run(command: &mut Command, sources: &Path) -> Result<Vec<u8>, Error> {
+pub(super) fn run(command: &mut Command, place: &Place<'_>) -> Result<Vec<u8>, Error> {
     let tool = Path::new(command.get_program());
     let tool = tool.file_stem().unwrap_or(tool.as_os_str());
     let tool = tool.to_string_lossy().into_owned();
     let output = command
-        .current_dir(sources)
+        .current_dir(&place.sources)
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .output()
@@ -61,9 +60,8 @@ pub(super) fn run(command: &mut Command, sources: &Path) -> Result<Vec<u8>, Erro
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let name = sources.file_name().map(OsStr::to_string_lossy);
     Err(Error::Failed {
-        name: name.unwrap_or_default().into_owned(),
+        name: place.name.to_owned(),
         tool,
         status: output.status,
     })

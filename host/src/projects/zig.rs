@@ -9,7 +9,7 @@ use super::{Error, Place};
 const VARIABLE: &str = "WASMIGRATE_ZIG";
 const TESTED: &str = "Zig 0.17";
 
-pub(super) fn compile(place: &Place) -> Result<Vec<u8>, Error> {
+pub(super) fn compile(place: &Place<'_>) -> Result<Vec<u8>, Error> {
     let zig = tool().ok_or_else(|| Error::MissingTool {
         what: "Zig",
         install: format!("`pip install ziglang`; {VARIABLE} may name another"),
@@ -25,7 +25,7 @@ pub(super) fn compile(place: &Place) -> Result<Vec<u8>, Error> {
         .arg(format!("-Mwasmigrate={}", sdk.display()))
         .arg(format!("-femit-bin={}", output.display()));
     keep_in(&mut command, place)?;
-    run(&mut command, &place.sources)?;
+    run(&mut command, place)?;
     std::fs::read(&output).map_err(Error::reading(&output))
 }
 
@@ -43,9 +43,7 @@ pub(super) fn tool() -> Option<Tool> {
 }
 
 /// What it keeps goes where everything else is kept, not among the sources.
-pub(super) fn keep_in(command: &mut Command, place: &Place) -> Result<(), Error> {
-    let target = place.target.canonicalize();
-    let target = target.map_err(Error::reading(&place.target))?;
-    command.env("ZIG_LOCAL_CACHE_DIR", target.join("zig"));
+pub(super) fn keep_in(command: &mut Command, place: &Place<'_>) -> Result<(), Error> {
+    command.env("ZIG_LOCAL_CACHE_DIR", place.target()?.join("zig"));
     Ok(())
 }

@@ -25,6 +25,15 @@ wasmtime::component::bindgen!({
     trappable_error_type: { "wasmigrate:migration/types.error" => crate::database::Error },
 });
 
+/// What a step has since 0.2.
+pub mod phases {
+    wasmtime::component::bindgen!({
+        path: ["../wit", "../wit/0.2"],
+        world: "wasmigrate:migration/phases@0.2.0",
+        exports: { default: async },
+    });
+}
+
 /// What runners of scripts have beside the exports of the other worlds.
 pub mod runner {
     wasmtime::component::bindgen!({
@@ -46,7 +55,7 @@ pub mod eraser {
 /// What a runner has for transformations beside the exports of a step.
 pub mod transformer {
     wasmtime::component::bindgen!({
-        path: ["../wit", "../guest-migrations/runners/wit", "../guest-migrations/runners/python/wit"],
+        path: ["../wit", "../wit/0.2", "../guest-migrations/runners/wit", "../guest-migrations/runners/python/wit"],
         world: "wasmigrate:python/transformer",
         exports: { default: async },
         with: {

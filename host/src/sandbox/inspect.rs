@@ -25,7 +25,16 @@ impl Interface {
     pub(super) fn hide_the_runner(&mut self) {
         self.imports
             .retain(|import| import.starts_with("wasmigrate:migration/"));
-        const STEP: [&str; 6] = ["describe", "check", "count", "migrate", "finalize", "reset"];
+        const STEP: [&str; 8] = [
+            "describe",
+            "has-finalize",
+            "has-reset",
+            "check",
+            "count",
+            "migrate",
+            "finalize",
+            "reset",
+        ];
         let is_step = self.exports.iter().any(|export| export == "migrate");
         self.exports.retain(|export| match is_step {
             true => STEP.contains(&&**export),

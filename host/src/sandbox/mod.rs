@@ -23,6 +23,7 @@ mod report;
 mod runners;
 mod script;
 mod state;
+mod step;
 mod ticker;
 mod transform;
 mod typescript;
@@ -40,7 +41,6 @@ use wasmtime::{
 };
 
 use crate::database::{Error as DatabaseError, Limit, Result as DatabaseResult, Session, Stop};
-use bindings::StepPre;
 use bindings::wasmigrate::migration::types::Failure;
 use cache::{Cache, Unusable};
 use error::StopError;
@@ -50,6 +50,7 @@ use output::Output;
 use python::Installed;
 use runners::Runners;
 use state::State;
+use step::{LinkedStep, StepInstance};
 use transform::TransformState;
 
 pub use compiler::{Bounds as CompilerBounds, COMMAND as COMPILE_COMMAND, run as run_compiler};
@@ -60,6 +61,7 @@ pub use limits::Limits;
 pub use output::OutputWriter;
 pub use python::{install as install_runner, without_python};
 pub use runners::{RunnerOverview, without_scripts};
+pub use step::{Description, Phases};
 pub use transform::{Rejected, TransformInstance, Transformation, Transformed};
 pub use wasi::Recorded;
 
@@ -88,15 +90,6 @@ pub trait StepHost: Send + 'static {
     async fn checkpoint(&mut self, cursor: Vec<u8>) -> DatabaseResult<()>;
 }
 
-/// What a component says of itself.
-#[derive(Clone, Debug)]
-pub struct Description {
-    /// What it does, in one sentence.
-    pub summary: String,
-    /// Whether it runs inside a transaction.
-    pub transactional: bool,
-}
-
 /// The engine, the linker and the cache: one for the whole process.
 pub struct Sandbox<H: 'static> {
     engine: Engine,
@@ -122,7 +115,7 @@ pub struct Component<H: 'static> {
 
 /// Which world of the contract a component fits.
 enum World<H: 'static> {
-    Step(StepPre<State<H>>),
+    Step(LinkedStep<H>),
     Transform(Arc<transform::Linked>),
 }
 
@@ -208,15 +201,11 @@ impl<H: StepHost> Sandbox<H> {
         let linked = match transform::is_transformation(&interface.exports) {
             true => transform::link(&self.transform_linker, component)
                 .map(|linked| World::Transform(Arc::new(linked))),
-            false => self
-                .linker
-                .instantiate_pre(component)
-                .and_then(StepPre::new)
-                .map(World::Step),
+            false => LinkedStep::new(&self.linker, component).map(World::Step),
         };
         let world = linked.map_err(|error| {
             Error::Incompatible(format!(
-                "it does not fit the contract wasmigrate:migration@0.1: {error:#}"
+                "it does not fit the contract wasmigrate:migration: {error:#}"
             ))
         })?;
         Ok(Component {
@@ -312,7 +301,7 @@ impl<H> Component<H> {
 /// A component at work, in a store of its own.
 pub struct Instance<'c, H: 'static> {
     store: Store<State<H>>,
-    step: Option<bindings::Step>,
+    step: Option<StepInstance>,
     component: &'c Component<H>,
     stop: Stop,
 }
@@ -349,40 +338,40 @@ macro_rules! call {
 impl<H: StepHost> Instance<'_, H> {
     /// Asks the component what it is.
     pub async fn describe(&mut self) -> Result<Description, Error> {
-        let description = call!(self, |step, store| step.call_describe(store))?;
+        let description = call!(self, |step, store| step.describe(store))?;
         Ok(Description {
             summary: self.bounded(&description.summary),
-            transactional: description.transactional,
+            ..description
         })
     }
 
     /// Asks whether it could run.
     pub async fn check(&mut self) -> Result<(), Error> {
-        let result = call!(self, |step, store| step.call_check(store))?;
+        let result = call!(self, |step, store| step.exports.call_check(store))?;
         result.map_err(|failure| self.failed(failure))
     }
 
     /// Asks how many rows it will go through.
     pub async fn count(&mut self) -> Result<Option<u64>, Error> {
-        let result = call!(self, |step, store| step.call_count(store))?;
+        let result = call!(self, |step, store| step.exports.call_count(store))?;
         result.map_err(|failure| self.failed(failure))
     }
 
     /// Runs `migrate`, from the cursor of the last checkpoint.
     pub async fn migrate(&mut self, resume: Option<&[u8]>) -> Result<(), Error> {
-        let result = call!(self, |step, store| step.call_migrate(store, resume))?;
+        let result = call!(self, |step, store| step.exports.call_migrate(store, resume))?;
         result.map_err(|failure| self.failed(failure))
     }
 
     /// Runs `finalize`.
     pub async fn finalize(&mut self) -> Result<(), Error> {
-        let result = call!(self, |step, store| step.call_finalize(store))?;
+        let result = call!(self, |step, store| step.exports.call_finalize(store))?;
         result.map_err(|failure| self.failed(failure))
     }
 
     /// Runs `reset`.
     pub async fn reset(&mut self) -> Result<(), Error> {
-        let result = call!(self, |step, store| step.call_reset(store))?;
+        let result = call!(self, |step, store| step.exports.call_reset(store))?;
         result.map_err(|failure| self.failed(failure))
     }
 
@@ -406,7 +395,7 @@ impl<H: StepHost> Instance<'_, H> {
         let limits = self.store.data().limits.clone();
         let instantiated = tokio::select! {
             biased;
-            step = step.instantiate_async(&mut self.store) => step,
+            step = step.instantiate(&mut self.store) => step,
             reason = self.stop.stopped() => Err(StopError(reason).into()),
         };
         let output = &self.store.data().output;

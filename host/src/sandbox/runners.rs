@@ -7,7 +7,6 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{HasSelf, Linker, ResourceType};
 
 use super::asked::Asked;
-use super::bindings::StepPre;
 use super::bindings::eraser::EraserPre;
 use super::bindings::runner::RunnerPre;
 use super::bindings::runner::wasmigrate::runner::script;
@@ -16,6 +15,7 @@ use super::bindings::wasmigrate::migration::{report, settings, types};
 use super::inspect::Interface;
 use super::modules::RunBy;
 use super::state::State;
+use super::step::LinkedStep;
 use super::transform::{self, Linked, TransformState};
 use super::{Error, Sandbox, StepHost, inspect, python};
 use crate::database::Stop;
@@ -59,7 +59,7 @@ pub(super) struct Runners<H: 'static> {
 
 /// What runs scripts that are steps, and tells what a script is.
 pub(super) struct StepRunner<H: 'static> {
-    pub(super) linked: StepPre<State<H>>,
+    pub(super) linked: LinkedStep<H>,
     pub(super) asked: RunnerPre<Asked>,
     /// The same for transformations, where it is one runner for both.
     pub(super) transforms: Option<Arc<Linked>>,
@@ -175,7 +175,7 @@ impl<H: StepHost> Sandbox<H> {
     ) -> wasmtime::Result<StepRunner<H>> {
         let mut linker = self.linker.clone();
         script::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State<H>| state)?;
-        let linked = StepPre::new(linker.instantiate_pre(component)?)?;
+        let linked = LinkedStep::new(&linker, component)?;
         let mut linker = Linker::new(&self.engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         script::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut Asked| state)?;

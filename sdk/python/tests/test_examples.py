@@ -37,6 +37,9 @@ class Examples(unittest.TestCase):
         with self.assertRaises(wasmigrate.DatabaseError), db.savepoint():
             db.execute_many("INSERT INTO a VALUES ($1)", [[1], [1]])
         self.assertEqual(db.value("SELECT count(*) FROM a"), 0)
+        db.execute("CREATE TABLE c (d BLOB)")
+        db.execute("INSERT INTO c VALUES ($1)", [bytearray(b"bytes")])
+        self.assertEqual(db.value("SELECT d FROM c"), b"bytes")
         with settings(region="north"):
             self.assertEqual(wasmigrate.setting("region"), "north")
         self.assertIsNone(wasmigrate.setting("region"))

@@ -18,6 +18,14 @@ pub struct Component {
     data: Data,
     packages: Vec<&'static str>,
     pages: usize,
+    phases: Option<Phases>,
+}
+
+/// What a component of 0.2 of the contract says.
+#[derive(Clone, Copy)]
+pub struct Phases {
+    pub finalize: bool,
+    pub reset: bool,
 }
 
 /// The exports, the parameters of their core functions, and where the answer lies that is given at the end of a body:
@@ -77,6 +85,12 @@ impl Component {
         self
     }
 
+    /// Says which phases it has, as 0.2 of the contract lets it.
+    pub fn with_phases(mut self, phases: Phases) -> Self {
+        self.phases = Some(phases);
+        self
+    }
+
     /// Puts bytes into the memory and returns their address.
     pub fn put(&mut self, bytes: &[u8]) -> usize {
         self.data.put(bytes)
@@ -88,11 +102,16 @@ impl Component {
         let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let mut resolve = Resolve::default();
         let contract = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-        let (contract, _) = resolve.push_dir(contract).unwrap();
-        let mut world = resolve.select_world(&[contract], Some("step")).unwrap();
+        let (first, _) = resolve.push_dir(&contract).unwrap();
+        let (second, _) = resolve.push_dir(contract.join("0.2")).unwrap();
+        let step = match self.phases {
+            Some(_) => "wasmigrate:migration/step@0.2.0",
+            None => "wasmigrate:migration/step@0.1.0",
+        };
+        let mut world = resolve.select_world(&[first, second], Some(step)).unwrap();
         if !self.packages.is_empty() {
             // A world of its own, which has the step's and the foreign imports.
-            let mut includes = String::from("include wasmigrate:migration/step@0.1.0;");
+            let mut includes = format!("include {step};");
             for package in &self.packages {
                 let id = resolve.push_str("foreign.wit", package).unwrap();
                 let package = &resolve.packages[id];
@@ -131,6 +150,14 @@ impl Component {
                 "\n(func ${name} (export \"{name}\") {parameters} (result i32) (local $i i32) (local $handle i32)\n\
                  {body}\n(i32.const {answer}))"
             ));
+        }
+        if let Some(Phases { finalize, reset }) = self.phases {
+            for (name, has_it) in [("has-finalize", finalize), ("has-reset", reset)] {
+                let answer = i32::from(has_it);
+                text.push_str(&format!(
+                    "\n(func (export \"{name}\") (result i32) (i32.const {answer}))"
+                ));
+            }
         }
         let end = DATA + self.data.bytes.len();
         text.push_str(&format!(

@@ -55,7 +55,10 @@ fn a_step_in_c_fails_with_its_reason() {
 fn a_step_in_c_without_a_reset_is_not_reset() {
     let place = failing("return true;");
     place.run(&["migrate"]).ends_with(0);
-    place.run(&["reset"]).ends_with(2).and_says("has no reset");
+    place
+        .run(&["reset"])
+        .ends_with(2)
+        .and_says("0002_work, reset: it has no reset");
 }
 
 /// A failure that is looked at is none, and a savepoint undoes what came before it.
@@ -75,6 +78,26 @@ fn a_step_in_c_goes_on_after_a_failure() {
     );
     place.run(&["migrate"]).ends_with(0);
     assert_eq!(place.texts("SELECT b || '' FROM a ORDER BY b"), ["1", "2"]);
+}
+
+/// Of a row that does not fit nothing is kept, and what is counted are the rows that were changed.
+#[test]
+fn a_step_in_c_goes_on_after_a_row_that_does_not_fit() {
+    let place = failing(
+        "wm_writer *rows = wm_load(\"a\", \"c\", \"b\");
+         WM_TRY(wm_push(rows, wm_literal(\"one\"), wm_integer(1)));
+         if (wm_push(rows, wm_literal(\"lost\"), wm_literal(\"x\"))) return wm_fail(\"it fits\");
+         wm_recover();
+         WM_TRY(wm_push(rows, wm_literal(\"two\"), wm_integer(2)));
+         WM_TRY(wm_finish(rows));
+         rows = wm_execute_many(\"UPDATE a SET c = c || $2 WHERE b >= $1\", 2);
+         WM_TRY(wm_push(rows, wm_integer(1), wm_literal(\"!\")));
+         WM_TRY(wm_push(rows, wm_integer(7), wm_literal(\"?\")));
+         WM_TRY(wm_finish(rows));
+         return wm_changed() == 2 || wm_fail(\"%llu were changed\", (unsigned long long)wm_changed());",
+    );
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(place.texts("SELECT c FROM a ORDER BY b"), ["one!", "two!"]);
 }
 
 /// A place with a step in C that does this.

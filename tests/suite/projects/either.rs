@@ -72,6 +72,21 @@ fn what_cannot_be_built_is_refused_in_words() {
         .and_says("a transformation is a function of its row alone");
 }
 
+/// What a tool has made of one step is never taken for another.
+#[test]
+fn a_compiler_that_makes_nothing_makes_no_step() {
+    let place = place();
+    place.run(&["new", "one", "--lang", "c"]).ends_with(0);
+    place.run(&["build"]).ends_with(0);
+    let place = place.with_variable("WASMIGRATE_CC", "true");
+    place.run(&["new", "two", "--lang", "c"]).ends_with(0);
+    place
+        .run(&["build", "2"])
+        .ends_with(2)
+        .and_says("made.wasm cannot be read");
+    assert!(!place.step("0002_two.wasm").exists());
+}
+
 /// A tool that is not there is named with what installs it.
 #[test]
 fn a_missing_tool_is_named_with_what_installs_it() {

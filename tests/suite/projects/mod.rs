@@ -7,6 +7,7 @@ mod c;
 mod either;
 mod environments;
 mod names;
+mod old_contract;
 mod python;
 mod rust;
 mod scripts;

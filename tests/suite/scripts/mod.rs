@@ -137,6 +137,8 @@ fn inspect_says_what_a_script_is_without_a_database() {
     let inspection = place.run(&["inspect", "--json", step]).ends_with(0).json();
     assert_eq!(inspection["summary"], "parses order lines");
     assert_eq!(inspection["transactional"], true);
+    let phases = serde_json::json!({"finalize": true, "reset": true});
+    assert_eq!(inspection["phases"], phases);
 }
 
 #[test]

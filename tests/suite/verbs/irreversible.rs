@@ -1,6 +1,6 @@
 //! A step that cannot be undone is found before anything is.
 
-use crate::hostile::component::{Component, sql};
+use crate::hostile::component::{Component, Phases, sql};
 use crate::place::Place;
 use crate::route::steps::{obeyed, obeys};
 use crate::service::process::Service;
@@ -31,7 +31,7 @@ fn a_component_without_a_reset_is_refused_and_nothing_changes() {
         .run(&["reset"])
         .ends_with(2)
         .and_says(
-            "0001_one, reset: it says \"has no reset\", so that what it did cannot be undone; nothing was reset",
+            "0001_one, reset: it has no reset, so that what it did cannot be undone; nothing was reset",
         )
         .and_says("nothing was changed; the state is finalization_required");
     // Not even for a moment.
@@ -62,6 +62,36 @@ fn a_reset_that_asks_the_database_first_is_tried() {
     place.run(&["finalize"]).ends_with(0);
 }
 
+/// Its reset would ask the database first: only its own word tells that there is none.
+#[test]
+fn a_component_that_says_that_it_has_no_reset_is_not_called() {
+    let asks = sql("DELETE FROM kept") + &gives_up("the rows are needed");
+    for (has_reset, status, words) in [
+        (
+            false,
+            2,
+            "0002_asks, reset: it has no reset, so that what it did cannot be undone; nothing was reset",
+        ),
+        (true, 1, "0002_asks, reset: the rows are needed"),
+    ] {
+        let component = one_way().with("reset", asks.clone()).with_phases(Phases {
+            finalize: true,
+            reset: has_reset,
+        });
+        let place = Place::new().with_sql("0001_undone.sql", UNDONE);
+        place.write_step("0002_asks.wasm", &component.build());
+        place.run(&["migrate"]).ends_with(0);
+        let before = place.content();
+        let said = place
+            .run(&["reset"])
+            .ends_with(status)
+            .and_says(words)
+            .and_says("the state is finalization_required");
+        assert_eq!(place.content(), before, "{said:#?}");
+        place.run(&["finalize"]).ends_with(0);
+    }
+}
+
 #[test]
 fn a_reset_that_is_refused_for_one_tenant_changes_nothing_for_the_others() {
     for how in [&["reset", "--atomic"][..], &["reset", "--parallel", "1"]] {
@@ -90,15 +120,31 @@ export function reset(db) {{
 
 #[test]
 fn a_reset_of_tenants_is_refused_too() {
-    for how in [&["reset", "--atomic"][..], &["reset", "--parallel", "2"]] {
+    let says_so = Phases {
+        finalize: false,
+        reset: false,
+    };
+    let silent = Component::new().with("reset", gives_up("has no reset"));
+    let telling = Component::new().with_phases(says_so);
+    for (how, component, words) in [
+        (
+            &["reset", "--atomic"][..],
+            silent,
+            "it says \"has no reset\", so that what it did cannot be undone",
+        ),
+        (
+            &["reset", "--parallel", "2"],
+            telling,
+            "it has no reset, so that what it did cannot be undone",
+        ),
+    ] {
         let place = tenants::target().with_tenants(&["acme", "beta"]);
-        let component = Component::new().with("reset", gives_up("has no reset"));
         place.write_step("tenants/001_kept.wasm", &component.build());
         place.run(&["migrate"]).ends_with(0);
         place
             .run(how)
             .ends_with(2)
-            .and_says("it says \"has no reset\", so that what it did cannot be undone")
+            .and_says(words)
             .and_says("the state is finalization_required");
         place.run(&["finalize"]).ends_with(0);
     }

@@ -43,7 +43,9 @@ impl Step for Gallery {
             other => bail!("there is no step {other}"),
         }
     }
+}
 
+impl Reset for Gallery {
     fn reset(database: &Database) -> Result<()> {
         let is_wrong = settings::get("gallery.mistake").as_deref() == Some("yes");
         if settings::get("gallery.step").as_deref() == Some("reset_of_a_whole_migrate") {

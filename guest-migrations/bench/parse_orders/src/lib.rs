@@ -24,12 +24,16 @@ impl Step for ParseOrders {
         info!("{customers} customers");
         Ok(())
     }
+}
 
+impl Finalize for ParseOrders {
     fn finalize(database: &Database) -> Result<()> {
         database.execute("DROP TABLE order_line", params![])?;
         Ok(())
     }
+}
 
+impl Reset for ParseOrders {
     fn reset(database: &Database) -> Result<()> {
         for table in ["customer_total", "bad_line", "purchase"] {
             database.execute(&format!("DROP TABLE IF EXISTS {table}"), params![])?;

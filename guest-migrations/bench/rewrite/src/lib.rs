@@ -37,7 +37,9 @@ impl Step for Rewrite {
         }
         Ok(())
     }
+}
 
+impl Reset for Rewrite {
     fn reset(database: &Database) -> Result<()> {
         database.execute("DELETE FROM target", params![])?;
         Ok(())

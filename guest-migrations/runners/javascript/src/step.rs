@@ -1,8 +1,8 @@
 //! A script as a step.
 
 use rquickjs::{Coerced, Ctx, Exception, Function, Result, Value};
-use wasmigrate_sdk::bindings::Guest;
 use wasmigrate_sdk::bindings::wasmigrate::migration::types::{Description, Failure};
+use wasmigrate_sdk::bindings::{Guest, phases};
 
 use crate::Runner;
 use crate::script::{Restored, Script, finish, function};
@@ -20,12 +20,7 @@ impl Guest for Runner {
                 transactional: transactional.unwrap_or(true),
             })
         });
-        match described {
-            Ok(described) => described,
-            // The contract has no failure here: the message becomes part of the trap's.
-            #[allow(clippy::panic, reason = "a trap is the only way to say that")]
-            Err(failure) => panic!("{}", failure.message),
-        }
+        or_trap(described)
     }
 
     fn check() -> std::result::Result<(), Failure> {
@@ -107,6 +102,29 @@ impl Guest for Runner {
     }
 }
 
+impl phases::Guest for Runner {
+    fn has_finalize() -> bool {
+        exports("finalize")
+    }
+
+    fn has_reset() -> bool {
+        exports("reset")
+    }
+}
+
+/// Whether the script exports this function.
+fn exports(name: &str) -> bool {
+    or_trap(with_script(|_, script| {
+        Ok(function(&script.exports, name)?.is_some())
+    }))
+}
+
+/// What a function of the contract returns that has no failure: the message becomes part of the trap's.
+#[allow(clippy::panic, reason = "a trap is the only way to say that")]
+fn or_trap<T>(told: std::result::Result<T, Failure>) -> T {
+    told.unwrap_or_else(|failure| panic!("{}", failure.message))
+}
+
 fn with_script<T>(
     act: impl for<'js> FnOnce(&Ctx<'js>, Restored<'js>) -> Result<T>,
 ) -> std::result::Result<T, Failure> {
@@ -130,3 +148,4 @@ where
 }
 
 wasmigrate_sdk::bindings::export_world!(Runner with_types_in wasmigrate_sdk::bindings);
+wasmigrate_sdk::bindings::phases::export_phases_world!(Runner with_types_in wasmigrate_sdk::bindings::phases);

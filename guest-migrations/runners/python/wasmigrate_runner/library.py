@@ -51,6 +51,9 @@ import uuid  # noqa: F401
 import warnings  # noqa: F401
 import weakref  # noqa: F401
 import xml.etree.ElementTree  # noqa: F401
+import zoneinfo  # noqa: F401
+
+from . import zones  # noqa: F401
 
 # What these load when they are first used.
 import _strptime  # noqa: F401

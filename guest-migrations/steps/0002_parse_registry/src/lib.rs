@@ -63,7 +63,9 @@ impl Step for ParseRegistry {
         }
         Ok(())
     }
+}
 
+impl Finalize for ParseRegistry {
     fn finalize(database: &Database) -> Result<()> {
         // The application went on writing to the old table until now. Records are only ever added to it.
         let last: Option<i64> =
@@ -75,7 +77,9 @@ impl Step for ParseRegistry {
         database.execute("DROP TABLE registry_record", params![])?;
         Ok(())
     }
+}
 
+impl Reset for ParseRegistry {
     fn reset(database: &Database) -> Result<()> {
         for table in [
             "subtag_prefix",

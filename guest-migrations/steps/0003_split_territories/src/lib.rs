@@ -49,7 +49,9 @@ impl Step for SplitTerritories {
         }
         Ok(())
     }
+}
 
+impl Finalize for SplitTerritories {
     fn finalize(database: &Database) -> Result<()> {
         // The application went on changing documents until now, and they are few: take them apart again.
         clear(database)?;
@@ -58,7 +60,9 @@ impl Step for SplitTerritories {
         info!("{} territories were taken over", split.territories);
         Ok(())
     }
+}
 
+impl Reset for SplitTerritories {
     fn reset(database: &Database) -> Result<()> {
         clear(database)
     }

@@ -66,7 +66,9 @@ impl Step for IndexDescriptions {
         info!("{done} subtags are searchable");
         Ok(())
     }
+}
 
+impl Finalize for IndexDescriptions {
     fn finalize(database: &Database) -> Result<()> {
         // Earlier steps may have added subtags in their own cut-over.
         let last: Option<i64> =
@@ -85,7 +87,9 @@ impl Step for IndexDescriptions {
         }
         Ok(())
     }
+}
 
+impl Reset for IndexDescriptions {
     fn reset(database: &Database) -> Result<()> {
         database.execute("DROP TABLE IF EXISTS search_trigram", params![])?;
         database.execute("DROP TABLE IF EXISTS search_word", params![])?;

@@ -63,7 +63,9 @@ impl Step for CutOverLanguages {
         info!("{added} languages instead of {}", legacy_count(database)?);
         Ok(())
     }
+}
 
+impl Finalize for CutOverLanguages {
     fn finalize(database: &Database) -> Result<()> {
         let added = add_missing(database)?;
         if added > 0 {
@@ -81,7 +83,9 @@ impl Step for CutOverLanguages {
         info!("the table language has {languages} rows now");
         Ok(())
     }
+}
 
+impl Reset for CutOverLanguages {
     fn reset(database: &Database) -> Result<()> {
         database.execute("DROP TABLE IF EXISTS language_new", params![])?;
         Ok(())

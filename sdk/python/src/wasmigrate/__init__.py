@@ -33,28 +33,24 @@ class DatabaseError(Exception):
         self.retryable = kind == "busy"
 
 
-def _say(level, values):
-    print(level, *values, sep=" ") if level else print(*values)
-
-
 def debug(*values):
     """Writes output that is shown on request only."""
-    _say("debug:", values)
+    print("debug:", *values)
 
 
 def info(*values):
     """Writes output; `print` does the same."""
-    _say("", values)
+    print(*values)
 
 
 def warning(*values):
     """Writes what the operator should look at."""
-    _say("warning:", values)
+    print("warning:", *values)
 
 
 def error(*values):
     """Writes what went wrong."""
-    _say("error:", values)
+    print("error:", *values)
 
 
 def progress(done, total=None):

@@ -117,6 +117,8 @@ def _plain(value):
     """A value as SQLite takes it."""
     if value is None or isinstance(value, (bool, int, float, str, bytes)):
         return value
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
     if isinstance(value, (list, dict, set, tuple)):
         raise TypeError(f"a {type(value).__name__} is no value of a database: write json.dumps(value)")
     return str(value)

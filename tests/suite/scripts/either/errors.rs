@@ -143,7 +143,7 @@ fn a_script_without_reset_is_told_before_anything_is_undone() {
     let place =
         migrating("export function migrate(db) { db.execute('INSERT INTO t VALUES (1)'); }");
     place.run(&["migrate"]).ends_with(0);
-    place.run(&["reset"]).and_says("has no reset");
+    place.run(&["reset"]).and_says("it has no reset");
     assert_eq!(place.one::<i64>("SELECT count(*) FROM t"), 1);
     let status = place.run(&["status", "--json"]).json();
     assert_eq!(status["state"], "finalization_required", "{status}");

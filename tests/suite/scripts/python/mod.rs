@@ -251,3 +251,37 @@ fn what_a_run_has_recorded_is_the_same_when_it_runs_again() {
     place.run(&["migrate"]).ends_with(1).and_says("again");
     place.run(&["migrate"]).ends_with(0);
 }
+
+/// There are no files of zones that could be read: they are in the runner.
+#[test]
+fn time_zones_are_there() {
+    let place = place().with_sql(
+        "0001_zones.py",
+        r#"from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+
+def migrate(db):
+    db.execute("CREATE TABLE v (at TEXT)")
+    for zone in "Europe/Berlin", "America/Argentina/Buenos_Aires", "Japan":
+        summer = datetime(2026, 7, 1, 12, tzinfo=ZoneInfo(zone))
+        db.execute("INSERT INTO v VALUES ($1)", [summer.astimezone(ZoneInfo("UTC")).isoformat()])
+    assert {"Europe/Berlin", "Japan"} < available_timezones()
+    for nowhere in "Europe/Nowhere", "zone.tab", "../lib/names.py":
+        try:
+            ZoneInfo(nowhere)
+        except (ZoneInfoNotFoundError, ValueError):
+            continue
+        raise AssertionError(nowhere)
+"#,
+    );
+    place.run(&["migrate"]).ends_with(0);
+    assert_eq!(
+        place.texts("SELECT at FROM v ORDER BY at"),
+        [
+            "2026-07-01T03:00:00+00:00",
+            "2026-07-01T10:00:00+00:00",
+            "2026-07-01T15:00:00+00:00"
+        ]
+    );
+}
