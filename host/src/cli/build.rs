@@ -61,11 +61,8 @@ pub(super) fn run(
 
 /// What to say of sources that have changed since they were built.
 pub(super) fn warnings(migrations: &Path) -> Vec<String> {
-    let changed = match changed_since_built(migrations) {
-        Ok(changed) => changed,
-        // Whoever reads the steps says it.
-        Err(_) => Vec::new(),
-    };
+    // Whoever reads the steps says what cannot be read.
+    let changed = changed_since_built(migrations).unwrap_or_default();
     let warning = |sources: PathBuf| {
         format!(
             "{} has changed since its step was built, which is what counts: `wasmigrate build` makes it anew",
