@@ -131,6 +131,9 @@ impl Program {
         let (Self::Component(component), Some(sandbox)) = (self, sandbox) else {
             return (None, transaction);
         };
+        if !component.tells_phases() {
+            return (None, transaction);
+        }
         let recorded = transaction.recorded();
         let output = std::sync::Arc::clone(&transaction.output);
         let mut instance = sandbox.instance(component, transaction, output, recorded, stop);

@@ -298,6 +298,13 @@ impl<H> Component<H> {
     }
 }
 
+impl<H: StepHost> Component<H> {
+    /// Whether it is a step that says which phases it has.
+    pub fn tells_phases(&self) -> bool {
+        matches!(&self.world, World::Step(step) if step.tells_phases())
+    }
+}
+
 /// A component at work, in a store of its own.
 pub struct Instance<'c, H: 'static> {
     store: Store<State<H>>,

@@ -63,6 +63,11 @@ impl<H: StepHost> LinkedStep<H> {
         })
     }
 
+    /// Whether it says which phases it has.
+    pub(super) fn tells_phases(&self) -> bool {
+        self.phases.is_some()
+    }
+
     pub(super) async fn instantiate(
         &self,
         store: &mut Store<State<H>>,
