@@ -23,6 +23,7 @@ mod new;
 mod pause;
 mod peers;
 mod plan;
+mod release;
 mod repair;
 mod run;
 mod runner;
@@ -133,6 +134,8 @@ enum Command {
     Tenants(tenants::TenantsArguments),
     /// Show, install and compile what runs scripts
     Runner(runner::RunnerArguments),
+    /// Push, pull and copy releases: migrations as artifacts in registries of container images
+    Release(release::ReleaseArguments),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArguments),
     #[command(name = COMPILE_COMMAND, hide = true)]
@@ -312,6 +315,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Lease(lease) => lease::run(global, lease, terminal).await,
         Command::Tenants(tenants) => tenants::run(global, tenants, terminal).await,
         Command::Runner(runner) => runner::run(global, runner, terminal).await,
+        Command::Release(release) => release::run(global, release, terminal),
         Command::Completions(completions) => completions::run(completions, terminal),
         // It needs no more than its arguments: see `run`.
         Command::Compile(_) => Ok(REFUSED),

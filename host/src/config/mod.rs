@@ -31,6 +31,7 @@ use toml::{Table, Value};
 
 use crate::engine::Retries;
 use crate::output::without_secrets;
+use crate::releases::RegistryConfig;
 use crate::sandbox::Limits;
 
 use dotenv::Dotenv;
@@ -111,6 +112,8 @@ pub struct Config {
     pub gate: GateConfig,
     /// Where traces are sent.
     pub traces: TracesConfig,
+    /// How registries are reached, by their hosts.
+    pub registry: BTreeMap<String, RegistryConfig>,
     /// Where the files are of a target that has tenants, in the place of `migrations`.
     pub sources: SourcesConfig,
     /// How its tenants are found, and how a run goes from one to the next.
@@ -177,6 +180,7 @@ impl Default for Config {
             webhook: Vec::new(),
             gate: GateConfig::default(),
             traces: TracesConfig::default(),
+            registry: BTreeMap::new(),
             sources: SourcesConfig::default(),
             tenants: TenantsConfig::default(),
             test: TestConfig::default(),
@@ -410,7 +414,7 @@ impl Config {
     /// Names the directory of caches where none was named. A user without a home has none.
     pub fn settle_cache(&mut self) {
         if self.cache.as_os_str().is_empty() {
-            self.cache = user_cache().unwrap_or_default();
+            self.cache = paths::user_cache().unwrap_or_default();
         }
     }
 }
@@ -436,19 +440,6 @@ fn parse(path: &Path, text: &str) -> Result<Table, Error> {
     };
     toml::from_str::<Config>(text).map_err(failed)?;
     toml::from_str(text).map_err(failed)
-}
-
-/// `$XDG_CACHE_HOME/wasmigrate`, or `~/.cache/wasmigrate`:
-/// <https://specifications.freedesktop.org/basedir-spec/latest/>
-fn user_cache() -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("wasmigrate"))
 }
 
 #[cfg(test)]

@@ -87,3 +87,16 @@ fn database(url: &str, directory: &Path) -> Option<String> {
     (matches!(scheme, "sqlite" | "sqlite3") && is_relative)
         .then(|| format!("{scheme}:{}", directory.join(path).display()))
 }
+
+/// `$XDG_CACHE_HOME/wasmigrate`, or `~/.cache/wasmigrate`:
+/// <https://specifications.freedesktop.org/basedir-spec/latest/>
+pub(super) fn user_cache() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+        .map(|cache| cache.join("wasmigrate"))
+}
