@@ -57,7 +57,8 @@ use crate::foreign::Tool;
 use crate::output::without_secrets;
 use crate::sandbox::COMPILE_COMMAND;
 use arguments::{
-    AllowanceArguments, ExtentArguments, Manner, TenancyArguments, TransformArguments,
+    AllowanceArguments, ExtentArguments, Manner, ReleaseAllowances, TenancyArguments,
+    TransformArguments,
 };
 use command_error::CommandError;
 use global::GlobalArguments;
@@ -336,6 +337,7 @@ fn engine(
     };
     let tenancy = config.tenancy(manner.tenancy.only_failed);
     let is_migrators = config.is_migrators;
+    let release = config.release.clone();
     let seeds = config.seeds();
     let engine = Engine::new(
         database,
@@ -363,6 +365,7 @@ fn engine(
             },
             replacement: manner.transform.replacement(),
             gate,
+            release,
         },
     );
     match is_migrators {

@@ -66,6 +66,13 @@ impl Terminal {
         }
     }
 
+    /// Says of which release the steps are. In JSON, each command says it in its own way.
+    pub(super) fn source(&self, reference: &str) {
+        if !self.json {
+            self.line(&format!("source  {reference}"));
+        }
+    }
+
     /// Takes note of the environment that is in force.
     pub(super) fn in_environment(&self, name: Option<&str>) {
         if let Some(name) = name {

@@ -29,7 +29,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::engine::Retries;
+use crate::engine::{Retries, RunRelease};
 use crate::output::without_secrets;
 use crate::releases::RegistryConfig;
 use crate::sandbox::Limits;
@@ -150,6 +150,9 @@ pub struct Config {
     /// What in the file means nothing, for whoever starts the program.
     #[serde(skip)]
     pub warnings: Vec<String>,
+    /// The release that `migrations` holds, when it was named as one.
+    #[serde(skip)]
+    pub release: Option<RunRelease>,
     /// Whether the file is one of the tool *migrator*, whose history is then taken over by itself.
     #[serde(skip)]
     pub is_migrators: bool,
@@ -195,6 +198,7 @@ impl Default for Config {
             file: PathBuf::new(),
             directory: PathBuf::new(),
             warnings: Vec::new(),
+            release: None,
             is_migrators: false,
         }
     }

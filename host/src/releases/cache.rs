@@ -4,7 +4,7 @@
 //! hashed before it is used, and made anew when it is not right.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,9 +13,10 @@ use tempfile::NamedTempFile;
 use super::content_digest::ContentDigest;
 use super::error::ReleaseError;
 use super::index::{PackedFile, ReleaseIndex};
+use super::limits;
 use super::store::{Store, at_the_same_time};
 use crate::catalog::read_step_file;
-use crate::private;
+use crate::{input, private};
 
 /// The cache of releases.
 #[derive(Debug)]
@@ -50,13 +51,32 @@ impl ReleaseCache {
         self.blobs.join(digest.hexadecimal())
     }
 
+    /// The bytes of an index; none when they are not here, or not right.
+    pub(super) fn index(&self, digest: &ContentDigest) -> Option<Vec<u8>> {
+        let bytes = input::read_at_most(&self.blob(digest), limits::MANIFEST_BYTES).ok()?;
+        (ContentDigest::of(&bytes) == *digest).then_some(bytes)
+    }
+
+    /// The directory with the steps of a release, when all of it is here.
+    pub(super) fn whole(&self, digest: &ContentDigest, index: &ReleaseIndex) -> Option<PathBuf> {
+        let directory = self.releases.join(digest.hexadecimal());
+        is_right(&directory, index).then_some(directory)
+    }
+
     /// The directory with the steps of a release: what is missing is fetched, and all is compared with the index.
     pub(super) fn steps(
         &self,
         store: &Store,
-        digest: &ContentDigest,
+        (digest, bytes): (&ContentDigest, &[u8]),
         index: &ReleaseIndex,
     ) -> Result<PathBuf, ReleaseError> {
+        if self.index(digest).is_none() {
+            let path = self.blob(digest);
+            self.keep(&path, |file| {
+                let written = file.write_all(bytes);
+                written.map_err(ReleaseError::file("write", &path))
+            })?;
+        }
         let directory = self.releases.join(digest.hexadecimal());
         if is_right(&directory, index) {
             return Ok(directory);
@@ -80,16 +100,27 @@ impl ReleaseCache {
         if has(&path, &file.digest) {
             return Ok(());
         }
-        let failed = |error| ReleaseError::file("write", &path)(error);
-        let mut temporary = NamedTempFile::new_in(&self.blobs).map_err(failed)?;
         let what = format!("`{}`", file.file);
-        store.download(&what, &file.digest, file.size, temporary.as_file_mut())?;
+        self.keep(&path, |to| {
+            store.download(&what, &file.digest, file.size, to)
+        })
+    }
+
+    /// Writes a file that comes into its place whole or not at all.
+    fn keep(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut fs::File) -> Result<(), ReleaseError>,
+    ) -> Result<(), ReleaseError> {
+        let failed = |error| ReleaseError::file("write", path)(error);
+        let mut temporary = NamedTempFile::new_in(&self.blobs).map_err(failed)?;
+        write(temporary.as_file_mut())?;
         let kept = || {
             temporary
                 .as_file()
                 .set_permissions(fs::Permissions::from_mode(0o400))?;
             temporary.as_file().sync_all()?;
-            temporary.persist(&path)?;
+            temporary.persist(path)?;
             fs::File::open(&self.blobs)?.sync_all()
         };
         kept().map_err(failed)

@@ -25,6 +25,7 @@ mod push;
 mod reference;
 mod registry;
 mod settings;
+mod source;
 mod step_manifest;
 mod store;
 
@@ -35,3 +36,4 @@ pub use pull::{ReleaseOptions, ResolvedRelease};
 pub use push::{PushOptions, Pushed, push, push_component};
 pub use reference::{ReleaseReference, is_reference};
 pub use settings::{RegistryAccess, RegistryConfig};
+pub use source::ReleaseSource;

@@ -58,7 +58,7 @@ impl ResolvedRelease {
     /// The directory with its steps, in the cache.
     pub fn steps(&self, options: &ReleaseOptions) -> Result<PathBuf, ReleaseError> {
         let cache = ReleaseCache::open(&options.cache)?;
-        cache.steps(&self.store, &self.digest, &self.index)
+        cache.steps(&self.store, (&self.digest, &self.bytes), &self.index)
     }
 
     /// Copies its steps into a directory that is not there or empty; it comes whole or not at all.

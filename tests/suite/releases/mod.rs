@@ -3,6 +3,7 @@
 mod either;
 mod hostile;
 mod registry;
+mod running;
 
 use crate::place::Place;
 

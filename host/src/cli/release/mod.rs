@@ -4,6 +4,7 @@ mod copy;
 mod pull;
 mod push;
 mod shown_release;
+mod steps;
 
 use clap::{Args, Subcommand};
 
@@ -14,6 +15,7 @@ use crate::output::counted;
 use crate::releases::{Pushed, RegistryAccess, ReleaseOptions};
 
 pub(super) use shown_release::{show, show_sql, step};
+pub(super) use steps::{fetch_steps, refuse_release};
 
 #[derive(Debug, Args)]
 pub(super) struct ReleaseArguments {
