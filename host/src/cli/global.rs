@@ -34,6 +34,12 @@ pub(super) struct GlobalArguments {
     /// [default: migrations]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) migrations: Option<PathBuf>,
+    /// The rules that say who must have signed a release; `trust` in the configuration names them, too
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) trust: Option<PathBuf>,
+    /// The public key that must have signed a release; of `release sign`, the private one that signs
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
     /// Take the steps of a release from the cache, and ask no registry
     #[arg(long, global = true)]
     pub(super) offline: bool,
@@ -80,6 +86,9 @@ impl GlobalArguments {
         }
         if let Some(migrations) = &self.migrations {
             config.migrations.clone_from(migrations);
+        }
+        if let Some(trust) = &self.trust {
+            config.trust.clone_from(trust);
         }
         if let Some(cache) = &self.cache {
             config.cache.clone_from(cache);
@@ -154,6 +163,11 @@ impl GlobalArguments {
         }
         if self.cache.is_some() {
             bail!("a running host has caches of its own: `--cache` is for runs in this process");
+        }
+        if self.trust.is_some() || self.key.is_some() {
+            bail!(
+                "a running host trusts whom its settings say: `--trust` and `--key` are for runs in this process"
+            );
         }
         if self.offline || manner.release != ReleaseAllowances::default() {
             bail!(

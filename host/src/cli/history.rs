@@ -81,6 +81,9 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
     if let Some(release) = &entry.release {
         let (lineage, version) = (&release.lineage, &release.version);
         terminal.line(&format!("  {lineage} {version}  {}", release.reference));
+        for signer in &release.signers {
+            terminal.line(&format!("  signed by {signer}"));
+        }
     }
     for file in &entry.files {
         terminal.line(&format!("  {}  {}", file.name, done(file)));

@@ -103,7 +103,7 @@ fn path(
             Ok(None)
         }
         None => {
-            release::show(&resolved, terminal);
+            release::show(&resolved, terminal)?;
             Ok(None)
         }
     }

@@ -79,7 +79,7 @@ impl Target {
         };
         terminal.target(&format!("{}{new}", place(&self.name(), known)));
         if let Some(source) = self.source() {
-            terminal.source(&source.reference);
+            terminal.source(source);
         }
         match schema {
             // What the command does next ends for the same reason, and says it.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::shown;
 use super::standard_output;
 use crate::engine::{Event, Failure, Observer};
-use crate::journal::{Outcome, Phase};
+use crate::journal::{Outcome, Phase, ReleaseRecord};
 use crate::output::{Level, counted, printable};
 
 /// Where a command writes.
@@ -67,9 +67,13 @@ impl Terminal {
     }
 
     /// Says of which release the steps are. In JSON, each command says it in its own way.
-    pub(super) fn source(&self, reference: &str) {
+    pub(super) fn source(&self, release: &ReleaseRecord) {
         if !self.json {
-            self.line(&format!("source  {reference}"));
+            let signed = match release.signers.as_slice() {
+                [] => String::new(),
+                signers => format!("  signed by {}", signers.join(", ")),
+            };
+            self.line(&format!("source  {}{signed}", release.reference));
         }
     }
 

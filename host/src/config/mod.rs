@@ -112,6 +112,8 @@ pub struct Config {
     pub gate: GateConfig,
     /// Where traces are sent.
     pub traces: TracesConfig,
+    /// The file of rules that say who must have signed a release; empty for none.
+    pub trust: PathBuf,
     /// How registries are reached, by their hosts.
     pub registry: BTreeMap<String, RegistryConfig>,
     /// Where the files are of a target that has tenants, in the place of `migrations`.
@@ -183,6 +185,7 @@ impl Default for Config {
             webhook: Vec::new(),
             gate: GateConfig::default(),
             traces: TracesConfig::default(),
+            trust: PathBuf::new(),
             registry: BTreeMap::new(),
             sources: SourcesConfig::default(),
             tenants: TenantsConfig::default(),

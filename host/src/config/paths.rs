@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::{DEFAULT_FILE, migrator, variables};
 
 /// What the names of settings with paths end with, or are.
-const PATHS: [&str; 4] = ["migrations", "seeds", "cache", "base"];
+const PATHS: [&str; 5] = ["migrations", "seeds", "cache", "base", "trust"];
 
 /// Where steps are when nothing says so.
 const STEPS: &str = "migrations";

@@ -18,9 +18,13 @@ pub struct ReleaseRecord {
     pub lineage: String,
     /// Its version.
     pub version: String,
+    /// Who has signed it, of those who had to: each with its key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
 }
 
-const COLUMNS: &str = "release.reference, release.digest, release.lineage, release.version";
+const COLUMNS: &str =
+    "release.reference, release.digest, release.lineage, release.version, release.signers";
 
 /// Writes down that a run is of a release.
 pub async fn write_release(
@@ -28,15 +32,18 @@ pub async fn write_release(
     run: i64,
     release: &ReleaseRecord,
 ) -> Result<()> {
+    let signers = release.signers.join("\n");
     let rows = tables(session)
         .rows(
             "SELECT id FROM wasmigrate_release
-             WHERE reference = $1 AND digest = $2 AND lineage = $3 AND version = $4 ORDER BY id LIMIT 1",
+             WHERE reference = $1 AND digest = $2 AND lineage = $3 AND version = $4 AND coalesce(signers, '') = $5
+             ORDER BY id LIMIT 1",
             &[
                 release.reference.clone().into(),
                 release.digest.clone().into(),
                 release.lineage.clone().into(),
                 release.version.clone().into(),
+                signers.clone().into(),
             ],
         )
         .await?;
@@ -54,14 +61,15 @@ pub async fn write_release(
             let id = integer(&tables(session).rows(next, &[]).await?, 0);
             tables(session)
                 .execute_later(
-                    "INSERT INTO wasmigrate_release (id, reference, digest, lineage, version, first_run, used_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    "INSERT INTO wasmigrate_release (id, reference, digest, lineage, version, signers, first_run, used_at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                     &[
                         id.into(),
                         release.reference.clone().into(),
                         release.digest.clone().into(),
                         release.lineage.clone().into(),
                         release.version.clone().into(),
+                        signers.into(),
                         run.into(),
                         now().into(),
                     ],
@@ -112,12 +120,14 @@ async fn read(
         )
         .await?;
     let read = |row| {
-        let [reference, digest, lineage, version] = columns(row)?;
+        let [reference, digest, lineage, version, signers] = columns(row)?;
+        let signers = signers.as_text().unwrap_or_default().lines();
         Ok(ReleaseRecord {
             reference: text(&reference),
             digest: text(&digest),
             lineage: text(&lineage),
             version: text(&version),
+            signers: signers.map(str::to_owned).collect(),
         })
     };
     rows.into_iter().map(read).collect()

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::content_digest::ContentDigest;
+use super::document::json;
 use super::error::ReleaseError;
 use super::index::{PackedFile, ReleaseIndex};
 use super::limits;
+use super::signing::SignatureMaterial;
 use super::store::{Store, at_the_same_time};
 use crate::catalog::read_step_file;
 use crate::{input, private};
@@ -55,6 +57,31 @@ impl ReleaseCache {
     pub(super) fn index(&self, digest: &ContentDigest) -> Option<Vec<u8>> {
         let bytes = input::read_at_most(&self.blob(digest), limits::MANIFEST_BYTES).ok()?;
         (ContentDigest::of(&bytes) == *digest).then_some(bytes)
+    }
+
+    /// What was found beside a manifest when its signatures were enough; none when that is not here. It is verified whenever it is used.
+    pub(super) fn signatures(&self, digest: &ContentDigest) -> Option<SignatureMaterial> {
+        let bytes = input::read(&self.signature_file(digest)).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Keeps what was found beside a manifest.
+    pub(super) fn keep_signatures(
+        &self,
+        digest: &ContentDigest,
+        material: &SignatureMaterial,
+    ) -> Result<(), ReleaseError> {
+        let path = self.signature_file(digest);
+        let bytes = json(material)?;
+        self.keep(&path, |file| {
+            let written = file.write_all(&bytes);
+            written.map_err(ReleaseError::file("write", &path))
+        })
+    }
+
+    fn signature_file(&self, digest: &ContentDigest) -> PathBuf {
+        self.blobs
+            .join(format!("{}.signatures", digest.hexadecimal()))
     }
 
     /// The directory with the steps of a release, when all of it is here.

@@ -1,16 +1,18 @@
 //! Copying a release from one place to another, with the tags of its steps: not one digest changes.
 
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::document::{Descriptor, INDEX};
+use super::content_digest::ContentDigest;
+use super::document::{Descriptor, Document, INDEX, MANIFEST};
 use super::error::ReleaseError;
-use super::index::PackedStep;
+use super::index::{PackedStep, check_size};
+use super::limits;
 use super::packing::step_tag;
 use super::pull::{ReleaseOptions, ResolvedRelease};
 use super::push::{Pushed, check_tag};
 use super::reference::ReleaseReference;
+use super::signing::signature_tag;
 use super::step_manifest::StepManifest;
 use super::store::{Store, at_the_same_time};
 
@@ -50,6 +52,9 @@ pub fn copy(
     blobs.dedup_by(|(_, one), (_, other)| one.digest == other.digest);
     at_the_same_time(&blobs, |(file, blob)| work.blob(file, blob))?;
     at_the_same_time(&manifests, |(step, bytes, _)| work.put(step, bytes))?;
+    let all = release.index.steps.iter().map(|step| &step.manifest);
+    let all: Vec<&ContentDigest> = all.chain([&release.digest]).collect();
+    at_the_same_time(&all, |digest| work.signatures(digest))?;
     let is_there = check_tag(&store, to, tag, &release.digest, force)?;
     if !is_there {
         store.put_manifest(tag, INDEX, &release.bytes)?;
@@ -106,15 +111,51 @@ impl Copying<'_> {
         Ok(())
     }
 
+    /// What signs a manifest and is said of it, in whichever form.
+    fn signatures(&self, digest: &ContentDigest) -> Result<(), ReleaseError> {
+        let tag = signature_tag(digest);
+        if let Some(found) = self.from.tagged(&tag)?
+            && self.to.digest_of(&tag)?.as_ref() != Some(&found.digest)
+        {
+            self.named_by(&found.bytes)?;
+            self.to.put_manifest(&tag, MANIFEST, &found.bytes)?;
+            self.sent.fetch_add(1, Ordering::Relaxed);
+        }
+        let known = self.to.referrers(digest)?;
+        for referrer in self.from.referrers(digest)? {
+            if known.iter().any(|one| one.digest == referrer.digest) {
+                continue;
+            }
+            // One that is listed and gone is of no use to anybody.
+            let Some(found) = self.from.manifest(&referrer.digest)? else {
+                continue;
+            };
+            self.named_by(&found.bytes)?;
+            self.to.put_referrer(digest, &found.bytes)?;
+            self.sent.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The blobs that a manifest beside the release names.
+    fn named_by(&self, manifest: &[u8]) -> Result<(), ReleaseError> {
+        let what = "a signature";
+        let document = Document::read(manifest, what)?;
+        let layers = document.layers.unwrap_or_default();
+        let total: u64 = document
+            .config
+            .iter()
+            .chain(&layers)
+            .map(|blob| blob.size)
+            .sum();
+        check_size(what, total, "the bytes of a release", limits::RELEASE_BYTES)?;
+        let mut blobs = document.config.iter().chain(&layers);
+        blobs.try_for_each(|blob| self.blob(what, blob))
+    }
+
     fn blob(&self, file: &str, blob: &Descriptor) -> Result<(), ReleaseError> {
         let what = format!("a blob of `{file}`");
-        let failed = |error| ReleaseError::file("write a file in", std::env::temp_dir())(error);
-        let mut temporary = tempfile::tempfile().map_err(failed)?;
-        self.from
-            .download(&what, &blob.digest, blob.size, &mut temporary)?;
-        let mut bytes = Vec::new();
-        temporary.seek(SeekFrom::Start(0)).map_err(failed)?;
-        temporary.read_to_end(&mut bytes).map_err(failed)?;
+        let bytes = self.from.blob(&what, &blob.digest, blob.size)?;
         let is_sent = self.to.put_blob(&blob.digest, &bytes, None)?;
         self.sent.fetch_add(usize::from(is_sent), Ordering::Relaxed);
         Ok(())

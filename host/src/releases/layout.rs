@@ -181,6 +181,52 @@ impl OciLayout {
         Ok(())
     }
 
+    /// What refers to the manifest with this digest.
+    pub(super) fn referrers(
+        &self,
+        digest: &ContentDigest,
+    ) -> Result<Vec<Descriptor>, ReleaseError> {
+        let all = {
+            let references = self
+                .references
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            references.manifests.clone().unwrap_or_default()
+        };
+        let is_unnamed = |one: &&Descriptor| one.annotations.get(REFERENCE_NAME).is_none();
+        let mut referrers = Vec::new();
+        for one in all.iter().filter(is_unnamed) {
+            let Some(bytes) = self.manifest(&one.digest)? else {
+                continue;
+            };
+            let subject = Document::read(&bytes, "a manifest")
+                .ok()
+                .and_then(|read| read.subject);
+            if subject.is_some_and(|subject| subject.digest == *digest) {
+                referrers.push(one.clone());
+            }
+        }
+        Ok(referrers)
+    }
+
+    /// Keeps a manifest that refers to another one; it has no name.
+    pub(super) fn put_referrer(
+        &self,
+        bytes: &[u8],
+        referrer: &Descriptor,
+    ) -> Result<(), ReleaseError> {
+        self.put_blob(&referrer.digest, bytes)?;
+        let mut references = self
+            .references
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let all = references.manifests.get_or_insert_default();
+        if !all.iter().any(|one| one.digest == referrer.digest) {
+            all.push(referrer.clone());
+        }
+        Ok(())
+    }
+
     /// Writes down what was named, and an archive as a whole. Until then, readers see what was there before.
     pub(super) fn finish(&self) -> Result<(), ReleaseError> {
         let mut references = self

@@ -17,6 +17,18 @@ pub(super) const RELEASE_BYTES: u64 = 1 << 30;
 /// The most steps of a release.
 pub(super) const STEPS: usize = 5_000;
 
+/// The most manifests that refer to another one, of which any may be a signature.
+pub(super) const REFERRERS: usize = 64;
+
+/// The most signatures in the older form.
+pub(super) const SIGNATURES: usize = 64;
+
+/// The most bytes of a bundle with a signature.
+pub(super) const BUNDLE_BYTES: u64 = 1 << 20;
+
+/// The most bytes of what a signature in the older form is over.
+pub(super) const PAYLOAD_BYTES: u64 = 64 << 10;
+
 /// The most bytes of a token, and of the answer that holds it.
 pub(super) const TOKEN_BYTES: u64 = 64 << 10;
 

@@ -151,6 +151,11 @@ impl ReleaseReference {
         })
     }
 
+    /// Whether it leads to another machine, so that what it names may change.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.place, Place::Registry(_))
+    }
+
     /// The same with another digest.
     pub fn pinned(&self, digest: ContentDigest) -> Self {
         Self {

@@ -8,7 +8,9 @@ use super::content_digest::ContentDigest;
 use super::error::ReleaseError;
 use super::index::{Identity, ReleaseIndex};
 use super::pull::{ReleaseOptions, ResolvedRelease};
-use super::reference::{Place, ReleaseReference};
+use super::reference::ReleaseReference;
+use super::signing::SignatureMaterial;
+use super::trust::{Signers, TrustPolicy};
 
 /// A release whose steps are on this machine.
 #[derive(Clone, Debug)]
@@ -23,46 +25,75 @@ pub struct ReleaseSource {
     pub directory: PathBuf,
     /// The SHA-256 of each file, in hexadecimal.
     pub files: BTreeMap<String, String>,
+    /// Who has signed it, of those who must.
+    pub signers: Signers,
 }
 
 impl ReleaseSource {
-    /// The steps of a release. What is in the cache is not asked for again; `offline`, nothing is asked for at all.
+    /// The steps of a release, when all who must have signed it. What is in the cache is not asked for again; `offline`, nothing is
+    /// asked for at all.
     pub fn of(
         reference: &ReleaseReference,
         offline: bool,
+        trust: Option<&TrustPolicy>,
         options: &ReleaseOptions,
     ) -> Result<Self, ReleaseError> {
-        let is_remote = matches!(reference.place, Place::Registry(_));
+        let is_remote = reference.is_remote();
+        // What is wrong with the rules is said before anything is fetched.
+        let demands = trust.map_or(Ok(false), |trust| trust.demands(reference))?;
+        let trust = trust.filter(|_| demands);
         let cache = ReleaseCache::open(&options.cache)?;
         if let Some(digest) = &reference.digest
             && let Some((index, directory)) = cached(&cache, digest, options)?
         {
-            return Ok(Self::new(
-                reference.pinned(digest.clone()),
-                digest,
-                index,
-                directory,
-            ));
+            let known = |digest: &ContentDigest| {
+                let known = cache.signatures(digest);
+                known.ok_or_else(|| ReleaseError::NotFound("signature in the cache".to_owned()))
+            };
+            let verified = match trust {
+                Some(trust) => trust.verify(reference, (digest, &index), &known),
+                None => Ok(Signers::new()),
+            };
+            match verified {
+                Ok(signers) => {
+                    let reference = reference.pinned(digest.clone());
+                    return Ok(Self::new(reference, digest, index, directory, signers));
+                }
+                Err(error) if offline && is_remote => return Err(error),
+                // There may be others by now.
+                Err(_) => {}
+            }
         }
-        if is_remote && reference.digest.is_none() {
+        if is_remote && reference.digest.is_none() && !demands {
             return Err(ReleaseError::Refused(format!(
                 "`{reference}` is a tag, which can become another release at any time: name the digest that was reviewed, \
-                 `{reference}@sha256:…`, which `wasmigrate inspect {reference}` tells"
+                 `{reference}@sha256:…`, which `wasmigrate inspect {reference}` tells, lock it by `wasmigrate release lock`, or \
+                 say by `--trust` or `--key` who must have signed it"
             )));
         }
         if is_remote && offline {
             return Err(ReleaseError::Refused(format!(
                 "`{reference}` is not whole in the cache, and `--offline` forbids to ask for it: pull it first, by \
-                 `wasmigrate release pull {reference}`"
+                 `wasmigrate release pull {reference}`, and name its digest"
             )));
         }
         let release = ResolvedRelease::of(reference, options)?;
+        let material = |digest: &ContentDigest| {
+            let material = SignatureMaterial::fetch(&release.store, digest)?;
+            cache.keep_signatures(digest, &material)?;
+            Ok(material)
+        };
+        let signers = match trust {
+            Some(trust) => trust.verify(reference, (&release.digest, &release.index), &material)?,
+            None => Signers::new(),
+        };
         let directory = release.steps(options)?;
         Ok(Self::new(
             release.reference,
             &release.digest,
             release.index,
             directory,
+            signers,
         ))
     }
 
@@ -71,6 +102,7 @@ impl ReleaseSource {
         digest: &ContentDigest,
         index: ReleaseIndex,
         directory: PathBuf,
+        signers: Signers,
     ) -> Self {
         let files = index.steps.iter().flat_map(|step| step.files());
         let digests = files.map(|file| (file.file.clone(), file.digest.hexadecimal().to_owned()));
@@ -80,6 +112,7 @@ impl ReleaseSource {
             files: digests.collect(),
             identity: index.identity,
             directory,
+            signers,
         }
     }
 }

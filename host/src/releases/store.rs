@@ -1,12 +1,13 @@
 //! A place that keeps releases, whichever it is.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::content_digest::ContentDigest;
+use super::document::{Descriptor, Document, MANIFEST};
 use super::download::{DownloadError, copy_checked};
 use super::error::ReleaseError;
 use super::layout::OciLayout;
@@ -68,7 +69,8 @@ impl Store {
         found.ok_or_else(|| ReleaseError::NotFound(format!("`{reference}`")))
     }
 
-    fn tagged(&self, tag: &str) -> Result<Option<FetchedManifest>, ReleaseError> {
+    /// What has a tag; none when nothing has it.
+    pub(super) fn tagged(&self, tag: &str) -> Result<Option<FetchedManifest>, ReleaseError> {
         match self {
             Self::Registry(client) => client.tagged(tag),
             Self::Layout(layout) => match layout.digest_of(tag) {
@@ -136,6 +138,49 @@ impl Store {
         }
     }
 
+    /// The bytes of a blob, called `what` in errors.
+    pub(super) fn blob(
+        &self,
+        what: &str,
+        digest: &ContentDigest,
+        size: u64,
+    ) -> Result<Vec<u8>, ReleaseError> {
+        let failed = |error| ReleaseError::file("write a file in", std::env::temp_dir())(error);
+        let mut temporary = tempfile::tempfile().map_err(failed)?;
+        self.download(what, digest, size, &mut temporary)?;
+        let mut bytes = Vec::new();
+        temporary.seek(SeekFrom::Start(0)).map_err(failed)?;
+        temporary.read_to_end(&mut bytes).map_err(failed)?;
+        Ok(bytes)
+    }
+
+    /// What refers to the manifest with this digest.
+    pub(super) fn referrers(
+        &self,
+        digest: &ContentDigest,
+    ) -> Result<Vec<Descriptor>, ReleaseError> {
+        match self {
+            Self::Registry(client) => client.referrers(digest),
+            Self::Layout(layout) => layout.referrers(digest),
+        }
+    }
+
+    /// Keeps the bytes of a manifest that refers to the one with this digest.
+    pub(super) fn put_referrer(
+        &self,
+        digest: &ContentDigest,
+        bytes: &[u8],
+    ) -> Result<(), ReleaseError> {
+        let manifest = Document::read(bytes, "what refers to the release")?;
+        let mut referrer = Descriptor::of(MANIFEST, bytes);
+        referrer.artifact_type = manifest.artifact_type;
+        referrer.annotations = manifest.annotations;
+        match self {
+            Self::Registry(client) => client.put_referrer(digest, MANIFEST, bytes, &referrer),
+            Self::Layout(layout) => layout.put_referrer(bytes, &referrer),
+        }
+    }
+
     /// Keeps a blob. Whether it had to be sent.
     pub(super) fn put_blob(
         &self,
@@ -157,7 +202,7 @@ impl Store {
         bytes: &[u8],
     ) -> Result<(), ReleaseError> {
         match self {
-            Self::Registry(client) => client.put_manifest(tag, media_type, bytes),
+            Self::Registry(client) => client.put_manifest(tag, media_type, bytes).map(|_| ()),
             Self::Layout(layout) => layout.put_manifest(tag, media_type, bytes),
         }
     }

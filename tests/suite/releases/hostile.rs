@@ -170,6 +170,8 @@ fn write(connection: &mut TcpStream, request: &Request, answer: &Answer) {
 pub(super) struct Content {
     pub(super) blobs: BTreeMap<String, Vec<u8>>,
     pub(super) index: Value,
+    /// Its bytes, to the letter: they have a digest.
+    bytes: Vec<u8>,
 }
 
 impl Content {
@@ -185,14 +187,20 @@ impl Content {
             bytes.starts_with(br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index"#)
         };
         let index = blobs.values().find(is_index).unwrap();
-        let index = serde_json::from_slice(index).unwrap();
-        Self { blobs, index }
+        let bytes = index.clone();
+        let index = serde_json::from_slice(&bytes).unwrap();
+        Self {
+            blobs,
+            index,
+            bytes,
+        }
     }
 
     /// The same with another index.
     pub(super) fn changed(&self, change: impl FnOnce(&mut Value)) -> Self {
         let mut content = self.clone();
         change(&mut content.index);
+        content.bytes = content.index.to_string().into_bytes();
         content
     }
 
@@ -204,7 +212,7 @@ impl Content {
         }
         let bytes = match self.blobs.get(last) {
             Some(bytes) => bytes.clone(),
-            None if request.path.contains("/manifests/") => self.index.to_string().into_bytes(),
+            None if request.path.contains("/manifests/") => self.bytes.clone(),
             None => return Answer::new(404, "{}"),
         };
         Answer::new(200, bytes)

@@ -238,29 +238,27 @@ fn a_kill_at_any_moment_of_a_pull_leaves_a_cache_that_is_right_or_absent() {
     let mut kills = 0;
     let place = Place::new().with_own_cache();
     for number in 1.. {
-        // Of a cache in which nothing is, and of what the last kill has left.
-        let is_new = number % 2 == 1;
-        if is_new {
-            let _ = std::fs::remove_dir_all(place.path().join("cache"));
-        }
-        let kill = format!(
-            "inject=/rename|link|fsync|mkdir|unlink|chmod|write|recvfrom|sendto:signal=SIGKILL:when={number}"
-        );
-        let output = place
-            .command_under_strace(
-                &["-f", "-qq", "-o", "/dev/null", "-e", &kill],
-                &["release", "pull", &reference],
-            )
-            .output()
-            .unwrap();
-        for directory in releases(&place) {
-            assert_eq!(super::files(&directory), expected, "after {kills} kills");
-        }
-        blobs_are_right(&place);
-        match output.status.success() {
-            true if is_new => break,
-            true => {}
-            false => kills += 1,
+        let _ = std::fs::remove_dir_all(place.path().join("cache"));
+        let calls = "/rename|link|fsync|mkdir|unlink|chmod|write|recvfrom|sendto";
+        let kill = format!("inject={calls}:signal=SIGKILL:when={number}");
+        // Of a cache in which nothing is, and of what that has left.
+        let ended = [(); 2].map(|()| {
+            let output = place
+                .command_under_strace(
+                    &["-f", "-qq", "-o", "/dev/null", "-e", &kill],
+                    &["release", "pull", &reference],
+                )
+                .output()
+                .unwrap();
+            for directory in releases(&place) {
+                assert_eq!(super::files(&directory), expected, "after {kills} kills");
+            }
+            blobs_are_right(&place);
+            kills += usize::from(!output.status.success());
+            output.status.success()
+        });
+        if ended[0] {
+            break;
         }
     }
     assert!(kills > 10, "only {kills} moments");
@@ -299,4 +297,95 @@ fn a_service_says_which_release_it_runs() {
     desk.run(&["migrate", "--allow-older"])
         .ends_with(2)
         .and_says("where its settings say");
+}
+
+#[test]
+fn a_tag_runs_when_it_is_signed_and_the_history_says_by_whom() {
+    let (place, registry) = (
+        place().with_variable("COSIGN_PASSWORD", ""),
+        Registry::plain(),
+    );
+    place.run(&["release", "keys", "release"]).ends_with(0);
+    let tag = registry.at("shop/migrations:1.0.0");
+    let release = pinned(&place, &tag);
+    let migrate = ["migrate", "--migrations", &tag, "--key", "release.pub"];
+    place.run(&migrate).ends_with(2).and_says("is not signed");
+    assert!(place.is_untouched());
+    place
+        .run(&["release", "sign", &tag, "--key", "release.key"])
+        .ends_with(0);
+    place
+        .run(&migrate)
+        .ends_with(0)
+        .and_says(&format!("source  {release}  signed by release (sha256:"));
+    place
+        .run(&["history"])
+        .ends_with(0)
+        .and_says("signed by release (sha256:");
+
+    // A tag that was moved to what nobody has signed.
+    place.write_step("0003_evil.sql", b"CREATE TABLE evil (id INTEGER);");
+    let mut moved = push(&tag);
+    moved.push("--force");
+    place.run(&moved).ends_with(0);
+    place.run(&migrate).ends_with(2).and_says("is not signed");
+    assert!(!place.has_table("evil"));
+
+    // What was verified is verified again from the cache, by the rules of now.
+    let mut registry = registry;
+    registry.stop();
+    let finalize = [
+        "finalize",
+        "--offline",
+        "--migrations",
+        &release,
+        "--key",
+        "release.pub",
+    ];
+    place.run(&["release", "keys", "other"]).ends_with(0);
+    let mut other = finalize;
+    other[5] = "other.pub";
+    place.run(&other).ends_with(2).and_says("of nobody whom");
+    place.run(&finalize).ends_with(0).and_says("finalized");
+}
+
+#[test]
+fn a_lock_says_which_release_a_tag_is() {
+    let (place, registry) = (place(), Registry::plain());
+    let tag = registry.at("shop/migrations:1.0.0");
+    let release = pinned(&place, &tag);
+    place
+        .run(&["release", "lock", &tag])
+        .ends_with(0)
+        .and_says(&release);
+    let lock = std::fs::read_to_string(place.path().join("wasmigrate.lock")).unwrap();
+    assert!(lock.contains(&format!("reference = \"{tag}\"")), "{lock}");
+    assert!(lock.contains("file = \"0002_notes.sql\""), "{lock}");
+    place.write_step("0003_evil.sql", b"CREATE TABLE evil (id INTEGER);");
+    let mut moved = push(&tag);
+    moved.push("--force");
+    let other = place.run(&moved).ends_with(0).json()["reference"].clone();
+    place
+        .run(&["migrate", "--migrations", &tag])
+        .ends_with(0)
+        .and_says(&release);
+    assert!(place.has_table("notes") && !place.has_table("evil"));
+    for named in [
+        other.as_str().unwrap(),
+        &registry.at("shop/migrations:2.0.0"),
+    ] {
+        place
+            .run(&["migrate", "--migrations", named])
+            .ends_with(2)
+            .and_says("is not the release of `wasmigrate.lock`");
+    }
+    // The same files make the same lock.
+    place.run(&["release", "lock", &release]).ends_with(0);
+    let again = std::fs::read_to_string(place.path().join("wasmigrate.lock")).unwrap();
+    assert_eq!(again, lock);
+    std::fs::write(place.path().join("wasmigrate.lock"), "version = 2").unwrap();
+    place
+        .run(&["migrate", "--migrations", &release])
+        .ends_with(2)
+        .and_says("wasmigrate.lock");
 }

@@ -7,10 +7,16 @@ use anyhow::Context as _;
 use crate::catalog::{PackedName, packed_name};
 use crate::cli::terminal::Terminal;
 use crate::input;
-use crate::releases::{PackedFile, PackedStep, ReleaseOptions, ResolvedRelease};
+use crate::releases::{
+    PackedFile, PackedStep, ReleaseError, ReleaseOptions, ResolvedRelease, signatures,
+};
 
 /// Shows a release: what it is, and its steps.
-pub(in crate::cli) fn show(release: &ResolvedRelease, terminal: &Terminal) {
+pub(in crate::cli) fn show(
+    release: &ResolvedRelease,
+    terminal: &Terminal,
+) -> Result<(), ReleaseError> {
+    let (count, others) = signatures(release)?;
     let identity = &release.index.identity;
     if terminal.json() {
         let steps = release.index.steps.iter().map(|step| {
@@ -25,8 +31,10 @@ pub(in crate::cli) fn show(release: &ResolvedRelease, terminal: &Terminal) {
             "revision": identity.revision,
             "created": identity.created,
             "steps": steps.collect::<Vec<_>>(),
+            "signatures": count,
+            "others": others,
         }));
-        return;
+        return Ok(());
     }
     terminal.line(&format!("release   {}", release.reference));
     terminal.line(&format!("lineage   {}", identity.lineage));
@@ -40,16 +48,25 @@ pub(in crate::cli) fn show(release: &ResolvedRelease, terminal: &Terminal) {
             terminal.line(&format!("{name}  {text}"));
         }
     }
+    let told = match count {
+        0 => "none".to_owned(),
+        count => format!("{count}, which `wasmigrate release verify` compares with a key"),
+    };
+    terminal.line(&format!("signed    {told}"));
+    for other in &others {
+        terminal.line(&format!("          {other}"));
+    }
     terminal.line("steps");
     for step in &release.index.steps {
-        terminal.line(&format!("  {}", told(&step.file)));
+        terminal.line(&format!("  {}", described(&step.file)));
         if let Some(undo) = &step.undo {
-            terminal.line(&format!("    undone by {}", told(undo)));
+            terminal.line(&format!("    undone by {}", described(undo)));
         }
     }
+    Ok(())
 }
 
-fn told(file: &PackedFile) -> String {
+fn described(file: &PackedFile) -> String {
     format!("{}  {}  {} bytes", file.file, file.digest, file.size)
 }
 

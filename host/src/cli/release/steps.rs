@@ -4,7 +4,7 @@ use crate::cli::GlobalArguments;
 use crate::config::Config;
 use crate::engine::RunRelease;
 use crate::journal::ReleaseRecord;
-use crate::releases::{ReleaseReference, ReleaseSource, is_reference};
+use crate::releases::{ReleaseLock, ReleaseReference, ReleaseSource, is_reference};
 
 /// Fetches and verifies the release that is named in the place of a directory, when one is: from then on it is a directory.
 pub(in crate::cli) fn fetch_steps(
@@ -20,8 +20,15 @@ pub(in crate::cli) fn fetch_steps(
             false => Ok(()),
         };
     };
-    let reference = ReleaseReference::parse(&named)?;
-    let source = ReleaseSource::of(&reference, global.offline, &super::options(config))?;
+    let mut reference = ReleaseReference::parse(&named)?;
+    if reference.is_remote()
+        && let Some(lock) = ReleaseLock::read(&config.directory)?
+    {
+        reference = lock.pin(&reference)?;
+    }
+    let trust = super::trust(global, config)?;
+    let options = super::options(config);
+    let source = ReleaseSource::of(&reference, global.offline, trust.as_ref(), &options)?;
     config.migrations = source.directory;
     config.release = Some(RunRelease {
         record: ReleaseRecord {
@@ -29,6 +36,7 @@ pub(in crate::cli) fn fetch_steps(
             digest: source.digest.to_string(),
             lineage: source.identity.lineage,
             version: source.identity.version.to_string(),
+            signers: source.signers,
         },
         files: source.files,
         allow_older: false,

@@ -5,6 +5,7 @@
 
 mod challenge;
 mod connection;
+mod referrers;
 mod session;
 mod upload;
 
@@ -90,16 +91,7 @@ impl RegistryClient {
         let Some(mut answer) = self.get(url, &self.accepted)? else {
             return Ok(None);
         };
-        let bytes = answer
-            .bytes(limits::MANIFEST_BYTES)
-            .map_err(|error| match error {
-                ureq::Error::BodyExceedsLimit(_) => ReleaseError::OverLimit {
-                    what: what(),
-                    limit: "the bytes of a manifest",
-                    most: limits::MANIFEST_BYTES.to_string(),
-                },
-                error => self.session.connection.unreachable(&error),
-            })?;
+        let bytes = self.manifest_bytes(&mut answer, &what)?;
         let digest = ContentDigest::of(&bytes);
         let said = answer.header(DIGEST_HEADER).and_then(ContentDigest::parse);
         for expected in expected.into_iter().chain(&said) {
@@ -112,6 +104,23 @@ impl RegistryClient {
             }
         }
         Ok(Some(FetchedManifest { bytes, digest }))
+    }
+
+    fn manifest_bytes(
+        &self,
+        answer: &mut Answer,
+        what: &dyn Fn() -> String,
+    ) -> Result<Vec<u8>, ReleaseError> {
+        answer
+            .bytes(limits::MANIFEST_BYTES)
+            .map_err(|error| match error {
+                ureq::Error::BodyExceedsLimit(_) => ReleaseError::OverLimit {
+                    what: what(),
+                    limit: "the bytes of a manifest",
+                    most: limits::MANIFEST_BYTES.to_string(),
+                },
+                error => self.session.connection.unreachable(&error),
+            })
     }
 
     /// The digest of what has a tag; none when nothing has it.
@@ -157,13 +166,13 @@ impl RegistryClient {
         }))
     }
 
-    /// Puts a manifest under a tag.
+    /// Puts a manifest under a tag, or under its digest. Whether the registry has taken note of what the manifest refers to.
     pub(super) fn put_manifest(
         &self,
         tag: &str,
         media_type: &str,
         bytes: &[u8],
-    ) -> Result<(), ReleaseError> {
+    ) -> Result<bool, ReleaseError> {
         let call = Call::new(Method::PUT, self.url("manifests", tag)?)
             .with_header("content-type", media_type)
             .with_body(bytes);
@@ -171,6 +180,7 @@ impl RegistryClient {
         if !answer.is_good() {
             return Err(self.session.connection.unexpected(&call, answer));
         }
+        let knows_subject = answer.header("oci-subject").is_some();
         let actual = answer.header(DIGEST_HEADER).and_then(ContentDigest::parse);
         let expected = ContentDigest::of(bytes);
         match actual {
@@ -179,7 +189,7 @@ impl RegistryClient {
                 expected,
                 actual,
             }),
-            _ => Ok(()),
+            _ => Ok(knows_subject),
         }
     }
 

@@ -5,3 +5,4 @@ mod copied;
 mod logins;
 mod pushed;
 mod references;
+mod signed;
