@@ -20,7 +20,7 @@ use super::settings::RegistryAccess;
 #[derive(Debug)]
 pub(super) enum Store {
     Registry(Box<RegistryClient>),
-    Layout(OciLayout),
+    Layout(Box<OciLayout>),
 }
 
 impl Store {
@@ -33,7 +33,7 @@ impl Store {
             return Err(names_nothing(reference));
         }
         Ok(match &reference.place {
-            Place::Layout(path) => Self::Layout(OciLayout::open(path)?),
+            Place::Layout(path) => Self::Layout(Box::new(OciLayout::open(path)?)),
             Place::Registry(repository) => {
                 let client = RegistryClient::new(repository, Action::Pull, None, access)?;
                 Self::Registry(Box::new(client))
@@ -48,7 +48,7 @@ impl Store {
         access: &RegistryAccess,
     ) -> Result<Self, ReleaseError> {
         Ok(match &reference.place {
-            Place::Layout(path) => Self::Layout(OciLayout::open_or_begin(path)?),
+            Place::Layout(path) => Self::Layout(Box::new(OciLayout::open_or_begin(path)?)),
             Place::Registry(repository) => {
                 let client = RegistryClient::new(repository, Action::Push, from, access)?;
                 Self::Registry(Box::new(client))

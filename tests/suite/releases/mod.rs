@@ -46,6 +46,6 @@ fn files(directory: &std::path::Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The arguments of a push of the place's steps.
-fn push<'a>(to: &'a str) -> Vec<&'a str> {
+fn push(to: &str) -> Vec<&str> {
     vec!["release", "push", to, "--lineage", "shop", "--json"]
 }

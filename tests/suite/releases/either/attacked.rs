@@ -6,6 +6,9 @@ use crate::place::{Place, Said};
 use crate::releases::hostile::{Answer, Content, End, Hostile};
 use crate::releases::{push, shop};
 
+/// What is changed in an index.
+type Change = Box<dyn FnOnce(&mut Value)>;
+
 /// A place, and a release of its steps.
 fn released() -> (Place, Content) {
     let place = shop();
@@ -107,7 +110,7 @@ fn an_index_that_is_not_well_made_is_refused() {
         }
     };
     let long: &'static str = Box::leak(format!("0001_{}.sql", "x".repeat(250)).into_boxed_str());
-    let changes: Vec<(Box<dyn FnOnce(&mut Value)>, &str)> = vec![
+    let changes: Vec<(Change, &str)> = vec![
         (Box::new(step(0, "file", "../x.sql")), "is refused"),
         (Box::new(step(0, "file", "a\\0001_x.sql")), "is refused"),
         (Box::new(step(0, "file", ".0001_x.sql")), "is refused"),
