@@ -18,6 +18,7 @@
 //! - `notifications`: what is sent to those who do not watch.
 //! - `traces`: runs as spans of OpenTelemetry.
 //! - [`rehearsal`]: steps, proven on throw-away databases.
+//! - `releases`: steps in registries, and the way from there to a directory.
 //! - [`cli`]: the commands.
 //! - `contract`: the text of the contract with steps.
 //! - `projects`: the sources of steps in compiled languages, and the tools that build them.
@@ -52,6 +53,7 @@ mod output;
 mod private;
 mod projects;
 pub mod rehearsal;
+mod releases;
 mod sandbox;
 mod temporary;
 mod traces;

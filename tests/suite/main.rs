@@ -37,6 +37,7 @@ mod place;
 mod placeholders;
 mod postgres;
 mod projects;
+mod releases;
 mod repair;
 mod repeatable;
 mod route;

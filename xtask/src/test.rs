@@ -98,8 +98,8 @@ fn legacy_database(target: &Path) -> Result<PathBuf> {
 }
 
 /// What the tests need beside Rust: strace, with which the crash tests kill the host at chosen system calls, a PostgreSQL
-/// server, a pooler for it, a browser with its driver, and what makes WebAssembly of C: of that in the runner of JavaScript, and of
-/// steps.
+/// server, a pooler for it, a browser with its driver, what makes WebAssembly of C: of that in the runner of JavaScript, and of
+/// steps; a registry of container images with what keeps its passwords, and a tool that copies images.
 fn require_programs() -> Result<()> {
     let missing = |package: &&str| match *package {
         "postgresql" => !Path::new("/usr/lib/postgresql").exists(),
@@ -108,6 +108,7 @@ fn require_programs() -> Result<()> {
         "wasi-libc" => !Path::new("/usr/include/wasm32-wasi/stdlib.h").exists(),
         "lld" => !Path::new("/usr/bin/wasm-ld").exists(),
         "libclang-rt-dev-wasm32" => !has_builtins(),
+        "apache2-utils" => !Path::new("/usr/bin/htpasswd").exists(),
         package => !["/usr/bin", "/usr/sbin"]
             .iter()
             .any(|path| Path::new(path).join(package).exists()),
@@ -123,6 +124,9 @@ fn require_programs() -> Result<()> {
         "wasi-libc",
         "lld",
         "libclang-rt-dev-wasm32",
+        "docker-registry",
+        "skopeo",
+        "apache2-utils",
     ]
     .into_iter()
     .filter(missing)

@@ -58,6 +58,8 @@ pub struct Digests {
     /// Where they are remembered; none to remember nothing.
     memory: Option<PathBuf>,
     known: Mutex<Known>,
+    /// What files must have, by their names.
+    expected: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +95,7 @@ impl Digests {
                 files,
                 changed: false,
             }),
+            expected: BTreeMap::new(),
         }
     }
 
@@ -101,7 +104,13 @@ impl Digests {
         Self {
             memory: None,
             known: Mutex::default(),
+            expected: BTreeMap::new(),
         }
+    }
+
+    /// The same, where files with these names must have these digests whenever they are read.
+    pub fn expecting(self, expected: BTreeMap<String, String>) -> Self {
+        Self { expected, ..self }
     }
 
     /// Reads a script and what it imports. Nothing of it is remembered: it is short, and has many files.
@@ -167,7 +176,9 @@ impl Digests {
         let metadata = fs::metadata(&file.path).map_err(|source| unreadable(file, source))?;
         let stamp = Stamp::of(&metadata);
         Ok(match self.known().files.get(&file.file_name) {
-            Some((known, digest)) if *known == stamp => Some(digest.clone()),
+            Some((known, digest)) if *known == stamp && self.is_expected(file, digest) => {
+                Some(digest.clone())
+            }
             _ => None,
         })
     }
@@ -198,6 +209,12 @@ impl Digests {
     ) -> io::Result<String> {
         let stamp = Stamp::of(&fs::metadata(&file.path)?);
         let digest = digest()?;
+        if !self.is_expected(file, &digest) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "its bytes are not those of the release any more: another program has changed the cache",
+            ));
+        }
         if self.memory.is_some()
             && stamp.is_settled()
             && Stamp::of(&fs::metadata(&file.path)?) == stamp
@@ -209,6 +226,11 @@ impl Digests {
             known.changed = true;
         }
         Ok(digest)
+    }
+
+    fn is_expected(&self, file: &StepFile, digest: &str) -> bool {
+        let expected = self.expected.get(&file.file_name);
+        expected.is_none_or(|expected| expected == digest)
     }
 
     /// Writes down what was learned. Failing to is no harm.

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::catalog::Allowances;
 use crate::config::{TenantsConfig, TransformConfig};
-use crate::engine::{Extent, OnBadRow, Replacement, StepReference};
+use crate::engine::{Extent, OnBadRow, Replacement, RunRelease, StepReference};
 
 /// Differences between files and journal that the operator knows of.
 #[derive(Clone, Copy, Debug, Default, Args)]
@@ -62,10 +62,43 @@ pub(super) struct Manner {
     pub(super) becomes_run: bool,
     /// Whether nobody waits for the command, so that what failed may be tried again later.
     pub(super) is_service: bool,
+    /// Whether the command looks at the journal alone, so that the steps need not be there.
+    pub(super) without_steps: bool,
+    /// Which releases may run.
+    pub(super) release: ReleaseAllowances,
     /// How transformations do theirs.
     pub(super) transform: TransformArguments,
     /// How it goes from tenant to tenant.
     pub(super) tenancy: TenancyArguments,
+}
+
+/// Which releases may run that would be refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Releases")]
+pub(super) struct ReleaseAllowances {
+    /// Run a release that is older than one that has run
+    #[arg(long)]
+    allow_older: bool,
+    /// Run a release of another application than those that have run; from then on the database takes that one's
+    #[arg(long)]
+    adopt_lineage: bool,
+}
+
+impl ReleaseAllowances {
+    /// Lets the release run, when there is one.
+    pub(super) fn override_in(self, release: &mut Option<RunRelease>) -> anyhow::Result<()> {
+        match release {
+            Some(release) => {
+                release.allow_older = self.allow_older;
+                release.adopt_lineage = self.adopt_lineage;
+            }
+            None if self != Self::default() => anyhow::bail!(
+                "`--allow-older` and `--adopt-lineage` are for steps of a release, and these are in a directory: leave them out"
+            ),
+            None => {}
+        }
+        Ok(())
+    }
 }
 
 /// How a run goes from tenant to tenant: over the settings.

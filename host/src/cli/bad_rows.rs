@@ -22,7 +22,11 @@ pub(super) async fn run(
     arguments: &BadRowsArguments,
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
-    let target = global.target(AllowanceArguments::default(), Manner::default())?;
+    let manner = Manner {
+        without_steps: true,
+        ..Manner::default()
+    };
+    let target = global.target(AllowanceArguments::default(), manner)?;
     if arguments.csv {
         write(
             terminal,

@@ -4,6 +4,7 @@ use super::{FAILED, REFUSED};
 use crate::client;
 use crate::database::ErrorKind;
 use crate::engine::{ApplyError, Failure, RunError};
+use crate::releases::ReleaseError;
 
 /// Why a command ended without doing what it was asked to, with its exit status.
 #[derive(Debug)]
@@ -70,6 +71,16 @@ impl From<client::Error> for CommandError {
         };
         Self {
             status,
+            message: error.to_string(),
+            failure: None,
+        }
+    }
+}
+
+impl From<ReleaseError> for CommandError {
+    fn from(error: ReleaseError) -> Self {
+        Self {
+            status: REFUSED,
             message: error.to_string(),
             failure: None,
         }

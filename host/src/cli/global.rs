@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use super::arguments::{AllowanceArguments, Manner, TenancyArguments, TransformArguments};
+use super::arguments::{
+    AllowanceArguments, Manner, ReleaseAllowances, TenancyArguments, TransformArguments,
+};
 use super::target::Target;
-use super::{credentials, watchers};
+use super::{credentials, release, watchers};
 use crate::catalog::Allowances;
 use crate::client::Client;
 use crate::config::{Config, ENVIRONMENT};
@@ -28,9 +30,19 @@ pub(super) struct GlobalArguments {
     /// Make the SQLite file when it is not there; implied where `--database` names it for a command that runs steps
     #[arg(long, global = true)]
     pub(super) create: bool,
-    /// The directory of the steps [default: migrations]
+    /// The directory of the steps, or a release, as oci://HOST/REPOSITORY:VERSION@sha256:… or oci-layout:PATH:VERSION
+    /// [default: migrations]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) migrations: Option<PathBuf>,
+    /// The rules that say who must have signed a release; `trust` in the configuration names them, too
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) trust: Option<PathBuf>,
+    /// The public key that must have signed a release; of `release sign`, the private one that signs
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+    /// Take the steps of a release from the cache, and ask no registry
+    #[arg(long, global = true)]
+    pub(super) offline: bool,
     /// The directory of compiled components and other caches
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) cache: Option<PathBuf>,
@@ -74,6 +86,9 @@ impl GlobalArguments {
         }
         if let Some(migrations) = &self.migrations {
             config.migrations.clone_from(migrations);
+        }
+        if let Some(trust) = &self.trust {
+            config.trust.clone_from(trust);
         }
         if let Some(cache) = &self.cache {
             config.cache.clone_from(cache);
@@ -149,6 +164,17 @@ impl GlobalArguments {
         if self.cache.is_some() {
             bail!("a running host has caches of its own: `--cache` is for runs in this process");
         }
+        if self.trust.is_some() || self.key.is_some() {
+            bail!(
+                "a running host trusts whom its settings say: `--trust` and `--key` are for runs in this process"
+            );
+        }
+        if self.offline || manner.release != ReleaseAllowances::default() {
+            bail!(
+                "a running host takes its steps from where its settings say: `--offline`, `--allow-older` and `--adopt-lineage` are for \
+                 runs in this process"
+            );
+        }
         if self.create {
             bail!("`--create` makes a SQLite file in this process: leave it out with `--host`");
         }
@@ -201,6 +227,10 @@ impl GlobalArguments {
         let database = database::open(&config.database, &config.database_settings())
             .map_err(|why| anyhow::anyhow!("{}: {why}", config.database_origin))?;
         let gate = watchers::gate(&config.gate)?;
+        if !manner.without_steps {
+            release::fetch_steps(self, &mut config)?;
+        }
+        manner.release.override_in(&mut config.release)?;
         Ok(super::engine(
             config,
             database,

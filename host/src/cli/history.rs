@@ -25,7 +25,11 @@ pub(super) async fn run(
     arguments: &HistoryArguments,
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
-    let target = global.target(AllowanceArguments::default(), Manner::default())?;
+    let manner = Manner {
+        without_steps: true,
+        ..Manner::default()
+    };
+    let target = global.target(AllowanceArguments::default(), manner)?;
     let mut entries = target.history(arguments.last, arguments.output).await?;
     if terminal.json() {
         for entry in &mut entries {
@@ -74,6 +78,13 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
         time(run.started_at),
         run.host
     ));
+    if let Some(release) = &entry.release {
+        let (lineage, version) = (&release.lineage, &release.version);
+        terminal.line(&format!("  {lineage} {version}  {}", release.reference));
+        for signer in &release.signers {
+            terminal.line(&format!("  signed by {signer}"));
+        }
+    }
     for file in &entry.files {
         terminal.line(&format!("  {}  {}", file.name, done(file)));
     }

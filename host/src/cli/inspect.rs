@@ -6,17 +6,22 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::terminal::{Terminal, printable_lines};
-use super::{CommandError, GlobalArguments, Manner, REFUSED};
+use super::{CommandError, GlobalArguments, Manner, REFUSED, release};
 use crate::catalog::{Allowances, Role, StepFile, StepKind};
+use crate::config::Config;
 use crate::database::Sqlite;
 use crate::engine::Inspection;
+use crate::releases::{ReleaseReference, ResolvedRelease, is_reference};
 use crate::sandbox::{Phases, Transformation, is_wasi};
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArguments {
-    /// The component, or the script
+    /// The component or the script, or a release such as oci://HOST/REPOSITORY:VERSION
     #[arg(value_name = "STEP")]
     step: PathBuf,
+    /// The step of a release to look at: its number or its name
+    #[arg(long = "step", value_name = "STEP")]
+    of_release: Option<String>,
     /// Print the world that the component was built for, with all its types
     #[arg(long)]
     wit: bool,
@@ -28,6 +33,9 @@ pub(super) async fn run(
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
     let config = global.config()?;
+    let Some(path) = path(&config, arguments, terminal)? else {
+        return Ok(0);
+    };
     let empty = Arc::new(Sqlite::empty(config.session_limits()));
     let engine = super::engine(
         config,
@@ -37,13 +45,13 @@ pub(super) async fn run(
         None,
         None,
     );
-    let file_name = arguments.step.display().to_string();
+    let file_name = path.display().to_string();
     let file = StepFile {
         index: 0,
         name: file_name.clone(),
-        kind: form(&arguments.step),
+        kind: form(&path),
         file_name,
-        path: arguments.step.clone(),
+        path,
         undo: None,
         metadata: None,
         role: Role::default(),
@@ -62,6 +70,43 @@ pub(super) async fn run(
         show(&file.file_name, &inspection, arguments.wit, terminal);
     }
     Ok(0)
+}
+
+/// The file to look at; none where a release was named, which is shown.
+fn path(
+    config: &Config,
+    arguments: &InspectArguments,
+    terminal: &Terminal,
+) -> Result<Option<PathBuf>, CommandError> {
+    let named = arguments.step.to_string_lossy();
+    if !is_reference(&named) {
+        return match arguments.of_release {
+            None => Ok(Some(arguments.step.clone())),
+            Some(_) => Err(anyhow::anyhow!(
+                "`--step` is for releases such as oci://HOST/REPOSITORY:VERSION: leave it out"
+            )
+            .into()),
+        };
+    }
+    let options = release::options(config);
+    let resolved = ResolvedRelease::of(&ReleaseReference::parse(&named)?, &options)?;
+    match &arguments.of_release {
+        Some(step) => {
+            let path = release::step(&resolved, step, &options)?;
+            let is_component = path
+                .extension()
+                .is_some_and(|ending| ending.eq_ignore_ascii_case("wasm"));
+            if is_component {
+                return Ok(Some(path));
+            }
+            release::show_sql(&path, terminal)?;
+            Ok(None)
+        }
+        None => {
+            release::show(&resolved, terminal)?;
+            Ok(None)
+        }
+    }
 }
 
 /// The form of a file by its ending; what has none of a script is taken for a component.

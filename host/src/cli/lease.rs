@@ -38,7 +38,11 @@ pub(super) async fn run(
         )
         .into());
     }
-    let engine = global.engine(Allowances::default(), Manner::default())?;
+    let manner = Manner {
+        without_steps: true,
+        ..Manner::default()
+    };
+    let engine = global.engine(Allowances::default(), manner)?;
     if arguments.command.is_some() {
         let schema = engine
             .target_schema(&terminal.observer(), &Stop::default())

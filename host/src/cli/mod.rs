@@ -24,6 +24,7 @@ mod new;
 mod pause;
 mod peers;
 mod plan;
+mod release;
 mod repair;
 mod run;
 mod runner;
@@ -57,7 +58,8 @@ use crate::foreign::Tool;
 use crate::output::without_secrets;
 use crate::sandbox::COMPILE_COMMAND;
 use arguments::{
-    AllowanceArguments, ExtentArguments, Manner, TenancyArguments, TransformArguments,
+    AllowanceArguments, ExtentArguments, Manner, ReleaseAllowances, TenancyArguments,
+    TransformArguments,
 };
 use command_error::CommandError;
 use global::GlobalArguments;
@@ -134,6 +136,8 @@ enum Command {
     Tenants(tenants::TenantsArguments),
     /// Show, install and compile what runs scripts
     Runner(runner::RunnerArguments),
+    /// Push, pull and copy releases: migrations as artifacts in registries of container images
+    Release(release::ReleaseArguments),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArguments),
     #[command(name = COMPILE_COMMAND, hide = true)]
@@ -337,6 +341,7 @@ async fn dispatch(arguments: &Arguments, terminal: &Terminal) -> Result<u8, Comm
         Command::Lease(lease) => lease::run(global, lease, terminal).await,
         Command::Tenants(tenants) => tenants::run(global, tenants, terminal).await,
         Command::Runner(runner) => runner::run(global, runner, terminal).await,
+        Command::Release(release) => release::run(global, release, terminal),
         Command::Completions(completions) => completions::run(completions, terminal),
         // It needs no more than its arguments: see `run`.
         Command::Compile(_) => Ok(REFUSED),
@@ -357,6 +362,7 @@ fn engine(
     };
     let tenancy = config.tenancy(manner.tenancy.only_failed);
     let is_migrators = config.is_migrators;
+    let release = config.release.clone();
     let seeds = config.seeds();
     let engine = Engine::new(
         database,
@@ -384,6 +390,7 @@ fn engine(
             },
             replacement: manner.transform.replacement(),
             gate,
+            release,
         },
     );
     match is_migrators {

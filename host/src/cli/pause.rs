@@ -15,7 +15,11 @@ pub(super) async fn run(
     pause: bool,
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
-    let target = global.target(AllowanceArguments::default(), Manner::default())?;
+    let manner = Manner {
+        without_steps: true,
+        ..Manner::default()
+    };
+    let target = global.target(AllowanceArguments::default(), manner)?;
     target.announce(terminal, &Stop::default()).await?;
     let run = target.pause(pause).await?;
     if terminal.json() {

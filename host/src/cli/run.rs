@@ -10,14 +10,14 @@ use super::terminal::Terminal;
 use super::watchers::Watchers;
 use super::{
     AllowanceArguments, CommandError, ExtentArguments, FAILED, GlobalArguments, Manner, REFUSED,
-    TenancyArguments, TransformArguments,
+    ReleaseAllowances, TenancyArguments, TransformArguments,
 };
 use crate::catalog::{index_label, step_label};
 use crate::database::Stop;
 use crate::engine::{
     Command, Extent, Observer, Order, Overview, Progress, Report, Several, State, StepOverview,
 };
-use crate::journal::Outcome;
+use crate::journal::{Outcome, ReleaseRecord};
 use crate::output::counted;
 
 /// The exit status of a process that Ctrl-C ended, as shells count: 128 and the number of SIGINT.
@@ -36,6 +36,8 @@ pub(super) struct RunArguments {
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
+    release: ReleaseAllowances,
+    #[command(flatten)]
     transform: TransformArguments,
     #[command(flatten)]
     tenancy: TenancyArguments,
@@ -50,6 +52,8 @@ struct TargetSaid<'s> {
     schema: Option<&'s str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<&'s str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'s ReleaseRecord>,
 }
 
 pub(super) async fn run(
@@ -73,6 +77,8 @@ pub(super) async fn run(
         transform: arguments.transform,
         tenancy: arguments.tenancy.clone(),
         becomes_run: true,
+        without_steps: false,
+        release: arguments.release,
         is_service: false,
     };
     let target = global.target(arguments.allowances, manner)?;
@@ -110,6 +116,7 @@ pub(super) async fn run(
             target: &target.name(),
             schema: schema.as_deref(),
             environment: terminal.environment(),
+            source: target.source(),
         });
     }
     let watchers = match (&target, &config) {

@@ -105,6 +105,9 @@ pub(super) async fn run(
     };
     let engine = global.engine(Allowances::default(), manner)?;
     tracing::info!(target = %engine.target_name(), "serving");
+    if let Some(source) = engine.source() {
+        tracing::info!(source = %source.reference, lineage = %source.lineage, version = %source.version, "steps of a release");
+    }
     let watchers = Watchers::start(&config, &engine)?;
     let supervisor = Supervisor::new(engine, watchers.observer());
     let watched = Arc::clone(&supervisor);

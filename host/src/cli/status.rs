@@ -79,6 +79,9 @@ fn show(overview: &Overview, terminal: &Terminal) {
     };
     terminal.line(&format!("target  {}", overview.target));
     terminal.say_environment();
+    if let Some(source) = &overview.source {
+        terminal.source(source);
+    }
     terminal.line(&format!("state   {}", overview.state.as_str()));
     terminal.line(&format!(
         "steps   {}: {} finalized, {} migrated, {} pending",

@@ -11,7 +11,7 @@ use crate::engine::{
     Overview, Rehearsal, Repair, RepairOrder, Report, StepAdvice, TenantAdded, TenantOverview,
     TenantRemoved, Verified,
 };
-use crate::journal::{BadRow, OutputLine};
+use crate::journal::{BadRow, OutputLine, ReleaseRecord};
 
 /// How many lines of output are read at once.
 const PAGE: u32 = 1_000;
@@ -45,6 +45,14 @@ impl Target {
         }
     }
 
+    /// The release that the steps are of, where that is known here.
+    pub(super) fn source(&self) -> Option<&ReleaseRecord> {
+        match self {
+            Self::Here(engine) => engine.source(),
+            Self::There { .. } => None,
+        }
+    }
+
     /// Whether the command begins a new database.
     pub(super) fn is_new(&self) -> bool {
         match self {
@@ -70,6 +78,9 @@ impl Target {
             false => "",
         };
         terminal.target(&format!("{}{new}", place(&self.name(), known)));
+        if let Some(source) = self.source() {
+            terminal.source(source);
+        }
         match schema {
             // What the command does next ends for the same reason, and says it.
             Err(_) if stop.is_cancelled() => Ok(None),

@@ -11,7 +11,7 @@ use super::bars::Bars;
 use super::shown;
 use super::standard_output;
 use crate::engine::{Event, Failure, Observer};
-use crate::journal::{Outcome, Phase};
+use crate::journal::{Outcome, Phase, ReleaseRecord};
 use crate::output::{Level, counted, printable};
 
 /// Where a command writes.
@@ -63,6 +63,17 @@ impl Terminal {
         if !self.json {
             self.line(&format!("target  {name}"));
             self.say_environment();
+        }
+    }
+
+    /// Says of which release the steps are. In JSON, each command says it in its own way.
+    pub(super) fn source(&self, release: &ReleaseRecord) {
+        if !self.json {
+            let signed = match release.signers.as_slice() {
+                [] => String::new(),
+                signers => format!("  signed by {}", signers.join(", ")),
+            };
+            self.line(&format!("source  {}{signed}", release.reference));
         }
     }
 

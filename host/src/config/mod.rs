@@ -29,8 +29,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::engine::Retries;
+use crate::engine::{Retries, RunRelease};
 use crate::output::without_secrets;
+use crate::releases::RegistryConfig;
 use crate::sandbox::Limits;
 
 use dotenv::Dotenv;
@@ -114,6 +115,10 @@ pub struct Config {
     pub gate: GateConfig,
     /// Where traces are sent.
     pub traces: TracesConfig,
+    /// The file of rules that say who must have signed a release; empty for none.
+    pub trust: PathBuf,
+    /// How registries are reached, by their hosts.
+    pub registry: BTreeMap<String, RegistryConfig>,
     /// Where the files are of a target that has tenants, in the place of `migrations`.
     pub sources: SourcesConfig,
     /// How its tenants are found, and how a run goes from one to the next.
@@ -150,6 +155,9 @@ pub struct Config {
     /// What in the file means nothing, for whoever starts the program.
     #[serde(skip)]
     pub warnings: Vec<String>,
+    /// The release that `migrations` holds, when it was named as one.
+    #[serde(skip)]
+    pub release: Option<RunRelease>,
     /// Whether the file is one of the tool *migrator*, whose history is then taken over by itself.
     #[serde(skip)]
     pub is_migrators: bool,
@@ -181,6 +189,8 @@ impl Default for Config {
             webhook: Vec::new(),
             gate: GateConfig::default(),
             traces: TracesConfig::default(),
+            trust: PathBuf::new(),
+            registry: BTreeMap::new(),
             sources: SourcesConfig::default(),
             tenants: TenantsConfig::default(),
             test: TestConfig::default(),
@@ -195,6 +205,7 @@ impl Default for Config {
             file: PathBuf::new(),
             directory: PathBuf::new(),
             warnings: Vec::new(),
+            release: None,
             is_migrators: false,
         }
     }

@@ -7,10 +7,13 @@ use toml::{Table, Value};
 use super::{DEFAULT_FILE, migrator, variables};
 
 /// What the names of settings with paths end with, or are.
-const PATHS: [&str; 4] = ["migrations", "seeds", "cache", "base"];
+const PATHS: [&str; 5] = ["migrations", "seeds", "cache", "base", "trust"];
 
 /// Where steps are when nothing says so.
 const STEPS: &str = "migrations";
+
+/// What a release in a directory or an archive begins with.
+const LAYOUT: &str = "oci-layout:";
 
 /// The section of values for steps, which are no settings of the host.
 const OF_STEPS: &str = "settings";
@@ -43,6 +46,11 @@ pub(super) fn begin_at(table: &mut Table, directory: &Path) {
                 for section in sections.iter_mut().filter_map(Value::as_table_mut) {
                     begin_at(section, directory);
                 }
+            }
+            // A release in a directory or an archive.
+            Value::String(text) if name == "migrations" && text.starts_with(LAYOUT) => {
+                let path = directory.join(text.split_off(LAYOUT.len()));
+                text.push_str(&path.display().to_string());
             }
             Value::String(text) if name == "database" => {
                 if let Some(moved) = database(text, directory) {

@@ -14,6 +14,8 @@ impl Config {
     /// is given its secrets like that: so it is no error.
     pub fn open_secrets(&self) -> Vec<String> {
         let webhooks = self.webhook.iter().map(|webhook| &webhook.secret_file);
+        let registries = self.registry.values();
+        let registries = registries.map(|registry| &registry.password_file);
         [
             &self.serve.password_file,
             &self.serve.token_file,
@@ -24,6 +26,7 @@ impl Config {
         ]
         .into_iter()
         .chain(webhooks)
+        .chain(registries)
         .filter_map(|file| open_secret(file))
         .collect()
     }

@@ -14,6 +14,14 @@ pub(super) const CONFIG: &str = "WASMIGRATE_CONFIG";
 /// Those that name the tools of languages: where they are is no setting of a project, and only `build` asks.
 const TOOLS: [&str; 2] = ["WASMIGRATE_CC", "WASMIGRATE_ZIG"];
 
+/// Those that say who asks a registry: they are looked at where one is asked, and a password is no setting.
+const REGISTRY_LOGIN: [&str; 4] = [
+    "WASMIGRATE_REGISTRY_HOST",
+    "WASMIGRATE_REGISTRY_USERNAME",
+    "WASMIGRATE_REGISTRY_PASSWORD",
+    "WASMIGRATE_REGISTRY_PASSWORD_FILE",
+];
+
 /// The tables of the file, all of whose keys have variables.
 const SECTIONS: [&str; 14] = [
     "gate",
@@ -43,7 +51,9 @@ pub(super) fn set_all(
         let Some(rest) = name.strip_prefix(PREFIX) else {
             continue;
         };
-        if name == CONFIG || name == ENVIRONMENT || TOOLS.contains(&name.as_str()) {
+        let is_of_registry = REGISTRY_LOGIN.contains(&name.as_str());
+        if name == CONFIG || name == ENVIRONMENT || is_of_registry || TOOLS.contains(&name.as_str())
+        {
             continue;
         }
         match set(table, defaults, name, text) {

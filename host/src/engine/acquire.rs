@@ -151,6 +151,9 @@ pub(super) async fn lock<J: Job>(
         }
         job.settle(&found, &mut *session).await?;
         if job.wants(&found)? {
+            if let Some(release) = &engine.options.release {
+                release.check(&mut *session).await?;
+            }
             return Ok(Turn::Locked(Locked { session, found }));
         }
         // A host died between its last commit and the end of its run, or another has done it all.
@@ -176,6 +179,10 @@ pub(super) async fn begin<'e>(
         engine.options.lease,
     )
     .await?;
+    let warning = match &engine.options.release {
+        Some(release) => release.write(&mut *session, lease.run).await?,
+        None => None,
+    };
     Fenced::join(&mut *session, &lease).await?.commit().await?;
     session.label(lease.run());
     let presence = Presence::of(engine, &lease, stop);
@@ -184,6 +191,9 @@ pub(super) async fn begin<'e>(
         command: beginning.command.to_owned(),
         steps: beginning.steps,
     });
+    if let Some(message) = warning {
+        observer.notify(&Event::Warning { message });
+    }
     if session.server().is_superuser {
         observer.notify(&Event::Warning {
             message: SUPERUSER.to_owned(),

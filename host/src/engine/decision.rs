@@ -156,7 +156,11 @@ impl Engine {
                 Some(tenancy) => &tenancy.sources.base,
                 None => &self.options.migrations,
             };
-            Digests::load(&self.options.cache, directory)
+            let digests = Digests::load(&self.options.cache, directory);
+            match &self.options.release {
+                Some(release) => digests.expecting(release.files.clone()),
+                None => digests,
+            }
         })
     }
 

@@ -52,6 +52,7 @@ impl Engine {
         };
         Ok(Overview {
             repairs,
+            source: self.source().cloned(),
             ..overview::overview(self.database.name(), catalog, snapshot, problems, |lease| {
                 self.seems_at_work(lease)
             })

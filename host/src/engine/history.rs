@@ -6,7 +6,7 @@ use super::application_order::ApplicationOrder;
 use super::open_run;
 use super::{Engine, RunError, RunFile, tenants};
 use crate::database::{Access, Stop};
-use crate::journal::{self, AttemptRecord, BadRow, OutputLine, RunRecord};
+use crate::journal::{self, AttemptRecord, BadRow, OutputLine, ReleaseRecord, RunRecord};
 
 /// One run as history shows it.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -14,6 +14,9 @@ pub struct HistoryEntry {
     /// The run.
     #[serde(flatten)]
     pub run: RunRecord,
+    /// The release that its steps were of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseRecord>,
     /// Its tries at steps, in their order.
     pub attempts: Vec<AttemptRecord>,
     /// The indexes of the steps that it ran after one with a higher index.
@@ -93,7 +96,9 @@ impl Engine {
                 let step = steps.get(index);
                 step.is_some_and(|step| step.run == run.id)
             };
+            let release = journal::read_release_of(&mut *session, run.id).await?;
             entries.push(HistoryEntry {
+                release,
                 out_of_order: late.keys().copied().filter(is_of_run).collect(),
                 files: files.remove(&run.id).unwrap_or_default(),
                 run: open_run::seen(run, lease.as_ref()),

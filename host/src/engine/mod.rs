@@ -58,6 +58,7 @@ mod pause;
 mod program;
 mod recover;
 mod rehearse;
+mod release;
 mod repair;
 mod retries;
 mod run_error;
@@ -107,6 +108,7 @@ pub use overview::{
     BaselineOverview, Overview, Progress, Repeatable, StepOverview, TenantsSummary,
 };
 pub use rehearse::Rehearsal;
+pub use release::RunRelease;
 pub use repair::{Difference, Differs, Repair, RepairOrder};
 pub use retries::Retries;
 pub use run_error::RunError;

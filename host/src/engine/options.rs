@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Gate, Retries, TenancyOptions};
+use super::{Gate, Retries, RunRelease, TenancyOptions};
 use crate::catalog::{Allowances, Seeds};
 use crate::database::Batch;
 use crate::sandbox::{Limits, Transformed};
@@ -49,6 +49,8 @@ pub struct Options {
     pub gate: Option<Arc<dyn Gate>>,
     /// Files for the target and its tenants, in the place of `migrations`.
     pub tenancy: Option<TenancyOptions>,
+    /// The release that `migrations` holds; none for a directory of the user's.
+    pub release: Option<RunRelease>,
 }
 
 /// How transformations go about their work.

@@ -15,7 +15,7 @@ use crate::catalog::{
     runs_last, step_label,
 };
 use crate::journal::{
-    LeaseRecord, Pause, RepairRecord, RunRecord, Snapshot, StepRecord, StepState,
+    LeaseRecord, Pause, ReleaseRecord, RepairRecord, RunRecord, Snapshot, StepRecord, StepState,
 };
 
 /// How far one step is.
@@ -185,6 +185,9 @@ impl StepOverview {
 pub struct Overview {
     /// The target's name.
     pub target: String,
+    /// The release that its steps are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ReleaseRecord>,
     /// Its state.
     pub state: State,
     /// The highest finalized index; 0 when there is none.
@@ -456,6 +459,7 @@ pub(super) fn overview(
         })
         .collect();
     Overview {
+        source: None,
         target: target.to_owned(),
         state,
         current_index: snapshot

@@ -15,6 +15,7 @@ mod output;
 mod pause;
 mod process;
 mod records;
+mod releases;
 mod repairs;
 mod right;
 mod runs;
@@ -48,6 +49,9 @@ pub use pause::{
 };
 pub use process::holder;
 pub use records::{AttemptRecord, Outcome, OutputLine, Phase, RunRecord, StepRecord, StepState};
+pub use releases::{
+    ReleaseRecord, read_last_release, read_release_of, read_releases, write_release,
+};
 pub use repairs::{REPAIR, RepairRecord, read_repairs};
 pub use right::{OperatorsWord, Right, TargetLock};
 pub use runs::{

@@ -5,7 +5,7 @@ use crate::database::{Result, Session};
 
 /// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself, and
 /// adds to an older one what it lacks.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 
 /// The second version, which brought transformations, pauses, and the schema that a run leaves.
 pub(super) const SECOND: i64 = 2;
@@ -19,6 +19,9 @@ pub(super) const FOURTH: i64 = 4;
 
 /// The fifth version, which says of a run that it cannot be paused any more.
 pub(super) const FIFTH: i64 = 5;
+
+/// The sixth version, which says of which release a run is.
+pub(super) const SIXTH: i64 = 6;
 
 /// Each has a primary key: a server that replicates all tables lets no row be changed that has none.
 /// Times are milliseconds since 1970 in UTC. Words in braces stand for what databases spell differently: `{KEY}` a whole
@@ -196,18 +199,36 @@ const TABLES_OF_VERSION_4: [&str; 4] = [
 /// What version 5 adds.
 const TABLES_OF_VERSION_5: [&str; 1] = ["ALTER TABLE wasmigrate_pause ADD COLUMN closed_at BIGINT"];
 
+/// What version 6 adds. `signers` and `policy_digest` are for releases whose signatures were demanded.
+const TABLES_OF_VERSION_6: [&str; 3] = [
+    "CREATE TABLE wasmigrate_release (
+        id {KEY},
+        reference TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        lineage TEXT NOT NULL,
+        version TEXT NOT NULL,
+        signers TEXT,
+        policy_digest TEXT,
+        first_run BIGINT NOT NULL,
+        used_at BIGINT NOT NULL
+    )",
+    "ALTER TABLE wasmigrate_run ADD COLUMN release BIGINT",
+    "ALTER TABLE wasmigrate_step ADD COLUMN signer TEXT",
+];
+
 /// Makes the tables that are not there yet, in the open transaction. `version` is that of the journal, when there is one.
 pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> Result<()> {
     let columns = session.server().capabilities.columns;
     if version.is_none() {
         session.make_journal_schema().await?;
     }
-    let added: [(i64, &[&str]); 5] = [
+    let added: [(i64, &[&str]); 6] = [
         (1, &TABLES),
         (SECOND, &TABLES_OF_VERSION_2),
         (THIRD, &TABLES_OF_VERSION_3),
         (FOURTH, &TABLES_OF_VERSION_4),
         (FIFTH, &TABLES_OF_VERSION_5),
+        (SIXTH, &TABLES_OF_VERSION_6),
     ];
     let missing = added
         .iter()

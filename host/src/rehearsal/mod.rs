@@ -331,6 +331,7 @@ impl Rehearsal {
             replacement: Replacement::Refuse,
             gate: None,
             tenancy: None,
+            release: self.config.release.clone(),
         };
         Ok(Engine::new(Arc::new(Sqlite::empty(self.limits())), options))
     }

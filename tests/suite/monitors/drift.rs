@@ -90,7 +90,9 @@ fn a_journal_of_an_earlier_host_is_completed() {
     let place = place();
     place.run(&["migrate"]).ends_with(0);
     place.connect().run(
-        "ALTER TABLE wasmigrate_lease DROP COLUMN nonce; ALTER TABLE wasmigrate_step DROP COLUMN revision;
+        "DROP TABLE wasmigrate_release;
+         ALTER TABLE wasmigrate_run DROP COLUMN release; ALTER TABLE wasmigrate_step DROP COLUMN signer;
+         ALTER TABLE wasmigrate_lease DROP COLUMN nonce; ALTER TABLE wasmigrate_step DROP COLUMN revision;
          ALTER TABLE wasmigrate_output DROP COLUMN writer; ALTER TABLE wasmigrate_output DROP COLUMN number;
          DROP TABLE wasmigrate_failure; DROP TABLE wasmigrate_applied; DROP TABLE wasmigrate_source;
          DROP TABLE wasmigrate_tenant; ALTER TABLE wasmigrate_output DROP COLUMN tenant;
@@ -112,7 +114,9 @@ fn a_journal_of_the_third_version_gets_what_it_lacks() {
     let place = place();
     place.run(&["migrate"]).ends_with(0);
     place.connect().run(
-        "ALTER TABLE wasmigrate_lease DROP COLUMN nonce; ALTER TABLE wasmigrate_step DROP COLUMN revision;
+        "DROP TABLE wasmigrate_release;
+         ALTER TABLE wasmigrate_run DROP COLUMN release; ALTER TABLE wasmigrate_step DROP COLUMN signer;
+         ALTER TABLE wasmigrate_lease DROP COLUMN nonce; ALTER TABLE wasmigrate_step DROP COLUMN revision;
          ALTER TABLE wasmigrate_output DROP COLUMN writer; ALTER TABLE wasmigrate_output DROP COLUMN number;
          ALTER TABLE wasmigrate_pause DROP COLUMN closed_at; UPDATE wasmigrate_journal SET version = 3",
     );
@@ -120,5 +124,5 @@ fn a_journal_of_the_third_version_gets_what_it_lacks() {
     place.run(&["finalize"]).ends_with(0);
     let states = "SELECT state FROM wasmigrate_step GROUP BY state";
     assert_eq!(place.texts(states), ["finalized"]);
-    assert_eq!(place.texts("SELECT version FROM wasmigrate_journal"), ["5"]);
+    assert_eq!(place.texts("SELECT version FROM wasmigrate_journal"), ["6"]);
 }

@@ -52,6 +52,7 @@ fn engine(directory: &Path) -> Engine {
         replacement: Replacement::default(),
         gate: None,
         tenancy: None,
+        release: None,
     };
     Engine::new(
         Arc::new(Sqlite::new(directory.join("target.db"), limits)),

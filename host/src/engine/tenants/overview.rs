@@ -65,6 +65,7 @@ pub(in crate::engine) async fn overview(
     steps.extend(gone_repeatable(&snapshot));
     Ok(Overview {
         target: engine.target_name().to_owned(),
+        source: None,
         state,
         current_index: migrations()
             .zip(&steps)

@@ -1,0 +1,91 @@
+//! The release that the steps are of: a database takes releases of one application, in the order of their versions.
+
+use std::collections::BTreeMap;
+
+use semver::Version;
+
+use super::{Engine, RunError};
+use crate::database::Session;
+use crate::journal::{self, ReleaseRecord};
+
+/// The release that the steps are of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRelease {
+    /// What is written down of it.
+    pub record: ReleaseRecord,
+    /// The SHA-256 of each of its files, in hexadecimal.
+    pub files: BTreeMap<String, String>,
+    /// Whether it may be older than one that has run.
+    pub allow_older: bool,
+    /// Whether it may be of another application than those that have run.
+    pub adopt_lineage: bool,
+}
+
+impl Engine {
+    /// The release that the steps are of; none where they are of a directory.
+    pub fn source(&self) -> Option<&ReleaseRecord> {
+        self.options.release.as_ref().map(|release| &release.record)
+    }
+}
+
+impl RunRelease {
+    /// Refuses a release that is not the next one of the target's application. The journal is locked.
+    pub(super) async fn check(&self, session: &mut dyn Session) -> Result<(), RunError> {
+        let Some(last) = journal::read_last_release(session).await? else {
+            return Ok(());
+        };
+        let ReleaseRecord {
+            lineage, version, ..
+        } = &self.record;
+        if last.lineage != *lineage {
+            return match self.adopt_lineage {
+                true => Ok(()),
+                false => Err(RunError::Refused(format!(
+                    "the release {version} is of `{lineage}`, and this database takes releases of `{}`: name the right release or the \
+                     right database; where the application has a new name, pass `--adopt-lineage`",
+                    last.lineage
+                ))),
+            };
+        }
+        let known = journal::read_releases(session, lineage).await?;
+        let versions = known
+            .iter()
+            .filter_map(|release| Version::parse(&release.version).ok());
+        let highest = versions.max();
+        let own = Version::parse(version).ok();
+        match (own, highest) {
+            (Some(own), Some(highest)) if own < highest && !self.allow_older => {
+                Err(RunError::Refused(format!(
+                    "the release {own} of `{lineage}` is older than {highest}, which this database has seen: name the newer one, or pass \
+                     `--allow-older`"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes down that a run is of this release; returns what the operator should know.
+    pub(super) async fn write(
+        &self,
+        session: &mut dyn Session,
+        run: i64,
+    ) -> Result<Option<String>, crate::database::Error> {
+        let ReleaseRecord {
+            lineage,
+            version,
+            digest,
+            ..
+        } = &self.record;
+        let known = journal::read_releases(session, lineage).await?;
+        let is_changed =
+            |release: &&ReleaseRecord| release.version == *version && release.digest != *digest;
+        let warning = known.iter().rev().find(is_changed).map(|before| {
+            format!(
+                "the release {version} of `{lineage}` had the digest {} before, and has {digest} now: its steps are compared one by one",
+                before.digest
+            )
+        });
+        journal::write_release(session, run, &self.record).await?;
+        Ok(warning)
+    }
+}

@@ -1,0 +1,194 @@
+//! What was pulled: the bytes by their digests, and a directory of steps for each release.
+//!
+//! All of it is this user's alone. A file comes into its place whole or not at all, and so does a directory; what is found there is
+//! hashed before it is used, and made anew when it is not right.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::content_digest::ContentDigest;
+use super::document::json;
+use super::error::ReleaseError;
+use super::index::{PackedFile, ReleaseIndex};
+use super::limits;
+use super::signing::SignatureMaterial;
+use super::store::{Store, at_the_same_time};
+use crate::catalog::read_step_file;
+use crate::{input, private};
+
+/// The cache of releases.
+#[derive(Debug)]
+pub(super) struct ReleaseCache {
+    blobs: PathBuf,
+    releases: PathBuf,
+}
+
+impl ReleaseCache {
+    /// Opens the one in the host's directory of caches, or begins it.
+    pub(super) fn open(cache: &Path) -> Result<Self, ReleaseError> {
+        if cache.as_os_str().is_empty() {
+            return Err(ReleaseError::Refused(
+                "there is no directory for what is pulled: name one with `--cache`".to_owned(),
+            ));
+        }
+        let root = cache.join("oci");
+        let opened = || {
+            for directory in ["blobs/sha256", "releases"] {
+                private::make(&root.join(directory))?;
+            }
+            private::check(&root)
+        };
+        let root = opened().map_err(ReleaseError::file("use the cache in", &root))?;
+        Ok(Self {
+            blobs: root.join("blobs/sha256"),
+            releases: root.join("releases"),
+        })
+    }
+
+    fn blob(&self, digest: &ContentDigest) -> PathBuf {
+        self.blobs.join(digest.hexadecimal())
+    }
+
+    /// The bytes of an index; none when they are not here, or not right.
+    pub(super) fn index(&self, digest: &ContentDigest) -> Option<Vec<u8>> {
+        let bytes = input::read_at_most(&self.blob(digest), limits::MANIFEST_BYTES).ok()?;
+        (ContentDigest::of(&bytes) == *digest).then_some(bytes)
+    }
+
+    /// What was found beside a manifest when its signatures were enough; none when that is not here. It is verified whenever it is used.
+    pub(super) fn signatures(&self, digest: &ContentDigest) -> Option<SignatureMaterial> {
+        let bytes = input::read(&self.signature_file(digest)).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Keeps what was found beside a manifest.
+    pub(super) fn keep_signatures(
+        &self,
+        digest: &ContentDigest,
+        material: &SignatureMaterial,
+    ) -> Result<(), ReleaseError> {
+        let path = self.signature_file(digest);
+        let bytes = json(material)?;
+        self.keep(&path, |file| {
+            let written = file.write_all(&bytes);
+            written.map_err(ReleaseError::file("write", &path))
+        })
+    }
+
+    fn signature_file(&self, digest: &ContentDigest) -> PathBuf {
+        self.blobs
+            .join(format!("{}.signatures", digest.hexadecimal()))
+    }
+
+    /// The directory with the steps of a release, when all of it is here.
+    pub(super) fn whole(&self, digest: &ContentDigest, index: &ReleaseIndex) -> Option<PathBuf> {
+        let directory = self.releases.join(digest.hexadecimal());
+        is_right(&directory, index).then_some(directory)
+    }
+
+    /// The directory with the steps of a release: what is missing is fetched, and all is compared with the index.
+    pub(super) fn steps(
+        &self,
+        store: &Store,
+        (digest, bytes): (&ContentDigest, &[u8]),
+        index: &ReleaseIndex,
+    ) -> Result<PathBuf, ReleaseError> {
+        if self.index(digest).is_none() {
+            let path = self.blob(digest);
+            self.keep(&path, |file| {
+                let written = file.write_all(bytes);
+                written.map_err(ReleaseError::file("write", &path))
+            })?;
+        }
+        let directory = self.releases.join(digest.hexadecimal());
+        if is_right(&directory, index) {
+            return Ok(directory);
+        }
+        let files: Vec<&PackedFile> = index.steps.iter().flat_map(|step| step.files()).collect();
+        at_the_same_time(&files, |file| self.fetch(store, file))?;
+        let made = self.link(&files, &directory);
+        made.map_err(ReleaseError::file("write", &directory))?;
+        match is_right(&directory, index) {
+            true => Ok(directory),
+            false => Err(ReleaseError::Refused(format!(
+                "the files in `{}` change while they are read: another program works on them",
+                directory.display()
+            ))),
+        }
+    }
+
+    /// Gets a file that is not here, or not right.
+    fn fetch(&self, store: &Store, file: &PackedFile) -> Result<(), ReleaseError> {
+        let path = self.blob(&file.digest);
+        if has(&path, &file.digest) {
+            return Ok(());
+        }
+        let what = format!("`{}`", file.file);
+        self.keep(&path, |to| {
+            store.download(&what, &file.digest, file.size, to)
+        })
+    }
+
+    /// Writes a file that comes into its place whole or not at all.
+    fn keep(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut fs::File) -> Result<(), ReleaseError>,
+    ) -> Result<(), ReleaseError> {
+        let failed = |error| ReleaseError::file("write", path)(error);
+        let mut temporary = NamedTempFile::new_in(&self.blobs).map_err(failed)?;
+        write(temporary.as_file_mut())?;
+        let kept = || {
+            temporary
+                .as_file()
+                .set_permissions(fs::Permissions::from_mode(0o400))?;
+            temporary.as_file().sync_all()?;
+            temporary.persist(path)?;
+            fs::File::open(&self.blobs)?.sync_all()
+        };
+        kept().map_err(failed)
+    }
+
+    /// Makes the directory of a release, in the place of one that is not right.
+    fn link(&self, files: &[&PackedFile], directory: &Path) -> io::Result<()> {
+        let temporary = tempfile::Builder::new()
+            .prefix(".new")
+            .tempdir_in(&self.releases)?;
+        for file in files {
+            fs::hard_link(self.blob(&file.digest), temporary.path().join(&file.file))?;
+        }
+        fs::File::open(temporary.path())?.sync_all()?;
+        if directory.exists() {
+            // It goes out of the way first: a part of it must not look like the whole.
+            let old = tempfile::Builder::new()
+                .prefix(".old")
+                .tempdir_in(&self.releases)?;
+            fs::rename(directory, old.path().join("it"))?;
+        }
+        match fs::rename(temporary.keep(), directory) {
+            Ok(()) => fs::File::open(&self.releases)?.sync_all(),
+            // Another process was faster; what it made is looked at.
+            Err(_) if directory.exists() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a file has these bytes.
+fn has(path: &Path, digest: &ContentDigest) -> bool {
+    read_step_file(path).is_ok_and(|bytes| ContentDigest::of(&bytes) == *digest)
+}
+
+/// Whether a directory holds the files of a release, each as it is to be, and no other.
+fn is_right(directory: &Path, index: &ReleaseIndex) -> bool {
+    let files: Vec<&PackedFile> = index.steps.iter().flat_map(|step| step.files()).collect();
+    let is_whole = fs::read_dir(directory).is_ok_and(|entries| entries.count() == files.len());
+    is_whole
+        && files
+            .iter()
+            .all(|file| has(&directory.join(&file.file), &file.digest))
+}

@@ -1,0 +1,111 @@
+//! `wasmigrate.lock`: the release that was reviewed, beside the configuration. Who names its tag gets its digest.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::content_digest::ContentDigest;
+use super::error::ReleaseError;
+use super::pull::ResolvedRelease;
+use super::reference::ReleaseReference;
+use super::trust::Signers;
+use crate::catalog::write_over;
+use crate::input;
+
+/// The file, in the directory of the configuration.
+const FILE: &str = "wasmigrate.lock";
+
+/// The version of its form.
+const VERSION: u64 = 1;
+
+/// A release that was reviewed. What else stands in the file is for people, who compare two of them.
+#[derive(Debug, Deserialize)]
+pub struct ReleaseLock {
+    version: u64,
+    release: LockedRelease,
+}
+
+#[derive(Debug, Deserialize)]
+struct LockedRelease {
+    reference: String,
+    digest: ContentDigest,
+}
+
+impl ReleaseLock {
+    /// Reads the lock in a directory; none when there is none.
+    pub fn read(directory: &Path) -> Result<Option<Self>, ReleaseError> {
+        let path = directory.join(FILE);
+        let text = match input::read_text(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(ReleaseError::file("read", path)(error)),
+        };
+        let wrong = |why: String| ReleaseError::Refused(format!("`{}`: {why}", path.display()));
+        let lock: Self =
+            toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))?;
+        match lock.version {
+            VERSION => Ok(Some(lock)),
+            other => Err(wrong(format!(
+                "its version is {other}, and {VERSION} is known here"
+            ))),
+        }
+    }
+
+    /// The reference with the digest that is locked. Another release is refused.
+    pub fn pin(&self, reference: &ReleaseReference) -> Result<ReleaseReference, ReleaseError> {
+        let locked = ReleaseReference::parse(&self.release.reference)?;
+        let is_it = match &reference.digest {
+            Some(digest) => *digest == self.release.digest,
+            None => locked.tag == reference.tag,
+        };
+        match is_it && locked.place == reference.place {
+            true => Ok(reference.pinned(self.release.digest.clone())),
+            false => Err(ReleaseError::Refused(format!(
+                "`{reference}` is not the release of `{FILE}`, which is {}@{}: run `wasmigrate release lock {reference}` once it is \
+                 reviewed, or name the other one",
+                self.release.reference, self.release.digest
+            ))),
+        }
+    }
+}
+
+/// Writes down in a directory that a release was reviewed; returns the file.
+pub fn lock(
+    directory: &Path,
+    release: &ResolvedRelease,
+    signers: &Signers,
+) -> Result<PathBuf, ReleaseError> {
+    let named = ReleaseReference {
+        digest: None,
+        ..release.reference.clone()
+    };
+    let identity = &release.index.identity;
+    let mut text = format!(
+        "# Written by `wasmigrate release lock`.\nversion = {VERSION}\n\n[release]\nreference = {}\ndigest = {}\nlineage = {}\nrelease = {}\n",
+        quoted(&named.to_string())?,
+        quoted(&release.digest.to_string())?,
+        quoted(&identity.lineage)?,
+        quoted(&identity.version.to_string())?,
+    );
+    let signers = signers.iter().map(|signer| quoted(signer));
+    let signers = signers.collect::<Result<Vec<_>, _>>()?;
+    text.push_str(&format!("signers = [{}]\n", signers.join(", ")));
+    for step in &release.index.steps {
+        text.push_str(&format!(
+            "\n[[step]]\nfile = {}\nsha256 = {}\nmanifest = {}\n",
+            quoted(&step.file.file)?,
+            quoted(step.file.digest.hexadecimal())?,
+            quoted(&step.manifest.to_string())?,
+        ));
+    }
+    let path = directory.join(FILE);
+    write_over(&path, text).map_err(ReleaseError::file("write", &path))?;
+    Ok(path)
+}
+
+/// A text as TOML takes it, which is as JSON has it.
+fn quoted(text: &str) -> Result<String, ReleaseError> {
+    serde_json::to_string(text)
+        .map_err(|error| ReleaseError::Refused(format!("`{FILE}` cannot be written: {error}")))
+}

@@ -1,0 +1,445 @@
+//! Who may sign what: a file of rules, or one key. What a rule is for never runs without its signatures.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use jiff::civil::Date;
+use jiff::{Timestamp, Zoned};
+use serde::Deserialize;
+
+use super::content_digest::ContentDigest;
+use super::error::ReleaseError;
+use super::index::ReleaseIndex;
+use super::reference::{Place, ReleaseReference};
+use super::signing::{KeyId, PublicKey, SignatureMaterial};
+use crate::input;
+use crate::output::counted;
+
+/// The version of the form of the file.
+const VERSION: u64 = 1;
+
+/// What layouts on this machine are called in rules.
+const LOCAL: &str = "local";
+
+/// The seconds of a day.
+const DAY: i64 = 24 * 60 * 60;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
+    version: u64,
+    default: Otherwise,
+    #[serde(default)]
+    key: Vec<KeyEntry>,
+    #[serde(default)]
+    rule: Vec<RuleEntry>,
+}
+
+/// What becomes of a release that no rule is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Otherwise {
+    Reject,
+    Accept,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyEntry {
+    id: String,
+    public_key_file: Option<PathBuf>,
+    public_key: Option<String>,
+    not_after: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleEntry {
+    repository: String,
+    lineage: Option<String>,
+    keys: Vec<String>,
+    #[serde(default = "one")]
+    threshold: usize,
+    #[serde(default)]
+    max_age_days: i64,
+    #[serde(default)]
+    step: Vec<StepEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepEntry {
+    #[serde(rename = "match")]
+    pattern: String,
+    keys: Vec<String>,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// A key that somebody has named.
+#[derive(Clone, Debug)]
+struct NamedKey {
+    name: String,
+    key: PublicKey,
+    not_after: Option<Date>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    repository: String,
+    lineage: Option<String>,
+    keys: Vec<NamedKey>,
+    threshold: usize,
+    max_age_days: i64,
+    steps: Vec<StepRule>,
+}
+
+#[derive(Clone, Debug)]
+struct StepRule {
+    pattern: String,
+    keys: Vec<NamedKey>,
+}
+
+/// Who may sign what.
+#[derive(Clone, Debug)]
+pub struct TrustPolicy {
+    /// Where it stands, for messages.
+    name: String,
+    otherwise: Otherwise,
+    rules: Vec<Rule>,
+}
+
+/// Who has signed a release, of those who may.
+pub type Signers = Vec<String>;
+
+impl TrustPolicy {
+    /// That one key must have signed, whatever it is.
+    pub fn of_key(file: &Path) -> Result<Self, ReleaseError> {
+        let key = PublicKey::read(file)?;
+        Ok(Self {
+            name: file.display().to_string(),
+            otherwise: Otherwise::Reject,
+            rules: vec![Rule {
+                repository: "*".to_owned(),
+                lineage: None,
+                keys: vec![NamedKey {
+                    name: file
+                        .file_stem()
+                        .unwrap_or_default()
+                        .to_string_lossy()
+                        .into_owned(),
+                    key,
+                    not_after: None,
+                }],
+                threshold: 1,
+                max_age_days: 0,
+                steps: Vec::new(),
+            }],
+        })
+    }
+
+    /// Reads a file of rules; the files of keys stand beside it.
+    pub fn read(file: &Path) -> Result<Self, ReleaseError> {
+        let text = input::read_text(file).map_err(ReleaseError::file("read the rules in", file))?;
+        let directory = file.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, directory, &file.display().to_string())
+    }
+
+    fn parse(text: &str, directory: &Path, name: &str) -> Result<Self, ReleaseError> {
+        let wrong = |why: String| ReleaseError::Refused(format!("the rules in `{name}`: {why}"));
+        let file: PolicyFile =
+            toml::from_str(text).map_err(|error| wrong(error.message().to_owned()))?;
+        if file.version != VERSION {
+            return Err(wrong(format!(
+                "their version is {}, and {VERSION} is known here",
+                file.version
+            )));
+        }
+        let mut keys: Vec<NamedKey> = Vec::new();
+        for entry in file.key {
+            let key = match (&entry.public_key_file, &entry.public_key) {
+                (Some(file), None) => PublicKey::read(&directory.join(file))?,
+                (None, Some(text)) => PublicKey::parse(text).ok_or_else(|| {
+                    wrong(format!("the key `{}` is none on P-256 in PEM", entry.id))
+                })?,
+                _ => {
+                    return Err(wrong(format!(
+                        "the key `{}` needs one of `public_key_file` and `public_key`",
+                        entry.id
+                    )));
+                }
+            };
+            if keys.iter().any(|known| known.name == entry.id) {
+                return Err(wrong(format!("two keys are called `{}`", entry.id)));
+            }
+            let not_after = entry
+                .not_after
+                .as_deref()
+                .map(str::parse::<Date>)
+                .transpose();
+            let not_after = not_after.map_err(|_| {
+                wrong(format!(
+                    "`not_after` of the key `{}` is no day such as 2027-12-31",
+                    entry.id
+                ))
+            })?;
+            keys.push(NamedKey {
+                name: entry.id,
+                key,
+                not_after,
+            });
+        }
+        let named = |names: &[String]| {
+            let find = |name: &String| {
+                let found = keys.iter().find(|key| key.name == *name).cloned();
+                found.ok_or_else(|| {
+                    wrong(format!("a rule names the key `{name}`, which is not there"))
+                })
+            };
+            names
+                .iter()
+                .map(find)
+                .collect::<Result<Vec<NamedKey>, ReleaseError>>()
+        };
+        let mut rules = Vec::new();
+        for entry in file.rule {
+            let keys = named(&entry.keys)?;
+            if entry.threshold == 0 || entry.threshold > keys.len() {
+                return Err(wrong(format!(
+                    "the rule for `{}` has the threshold {} and {}: a threshold is at least 1 and no more than the keys",
+                    entry.repository,
+                    entry.threshold,
+                    counted(keys.len() as u64, "key", "keys")
+                )));
+            }
+            let steps = entry.step.into_iter().map(|step| {
+                Ok(StepRule {
+                    keys: named(&step.keys)?,
+                    pattern: step.pattern,
+                })
+            });
+            rules.push(Rule {
+                steps: steps.collect::<Result<_, ReleaseError>>()?,
+                repository: entry.repository,
+                lineage: entry.lineage,
+                keys,
+                threshold: entry.threshold,
+                max_age_days: entry.max_age_days,
+            });
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            otherwise: file.default,
+            rules,
+        })
+    }
+
+    /// The rule for a reference; none when the file accepts what it has no rule for.
+    fn rule(&self, reference: &ReleaseReference) -> Result<Option<&Rule>, ReleaseError> {
+        let place = match &reference.place {
+            Place::Registry(repository) => repository.to_string(),
+            Place::Layout(_) => LOCAL.to_owned(),
+        };
+        let fitting = self
+            .rules
+            .iter()
+            .filter(|rule| fits(&rule.repository, &place));
+        match (
+            fitting.max_by_key(|rule| rule.repository.len()),
+            self.otherwise,
+        ) {
+            (Some(rule), _) => Ok(Some(rule)),
+            (None, Otherwise::Accept) => Ok(None),
+            (None, Otherwise::Reject) => Err(ReleaseError::Refused(format!(
+                "no rule of `{}` is for `{place}`: nobody may sign what runs from there",
+                self.name
+            ))),
+        }
+    }
+
+    /// Whether it demands signatures of what this leads to.
+    pub(super) fn demands(&self, reference: &ReleaseReference) -> Result<bool, ReleaseError> {
+        Ok(self.rule(reference)?.is_some())
+    }
+
+    /// Who has signed a release, when enough of those have who must; `material` finds what stands beside a manifest.
+    pub(super) fn verify(
+        &self,
+        reference: &ReleaseReference,
+        (digest, index): (&ContentDigest, &ReleaseIndex),
+        material: &dyn Fn(&ContentDigest) -> Result<SignatureMaterial, ReleaseError>,
+    ) -> Result<Signers, ReleaseError> {
+        let Some(rule) = self.rule(reference)? else {
+            return Ok(Vec::new());
+        };
+        let refused = |why: String| ReleaseError::Refused(format!("`{reference}` {why}"));
+        let identity = &index.identity;
+        if let Some(lineage) = rule
+            .lineage
+            .as_ref()
+            .filter(|lineage| **lineage != identity.lineage)
+        {
+            return Err(refused(format!(
+                "is a release of `{}`, and the rule of `{}` is for `{lineage}`",
+                identity.lineage, self.name
+            )));
+        }
+        let found = material(digest)?;
+        let signers = signers(&rule.keys, &found, digest);
+        if signers.len() < rule.threshold {
+            return Err(refused(self.lacks(rule, &found, digest, &signers)));
+        }
+        if rule.max_age_days > 0 {
+            let created = identity
+                .created
+                .as_deref()
+                .and_then(|time| time.parse::<Timestamp>().ok());
+            let created = created.ok_or_else(|| {
+                refused(format!(
+                    "does not say when it was made, and the rule of `{}` has `max_age_days`",
+                    self.name
+                ))
+            })?;
+            let age = (Timestamp::now().as_second() - created.as_second()) / DAY;
+            if age >= rule.max_age_days {
+                return Err(refused(format!(
+                    "was made {age} days ago, and `max_age_days` of `{}` is {}",
+                    self.name, rule.max_age_days
+                )));
+            }
+        }
+        for step in &index.steps {
+            for wanted in rule
+                .steps
+                .iter()
+                .filter(|rule| fits(&rule.pattern, &step.file.file))
+            {
+                let found = material(&step.manifest)?;
+                if self::signers(&wanted.keys, &found, &step.manifest).is_empty() {
+                    return Err(refused(format!(
+                        "has the step `{}`, which needs a signature of its own by {}: `wasmigrate release sign --steps`",
+                        step.file.file,
+                        names(&wanted.keys)
+                    )));
+                }
+            }
+        }
+        Ok(signers.into_iter().collect())
+    }
+
+    /// Why signatures are not enough.
+    fn lacks(
+        &self,
+        rule: &Rule,
+        found: &SignatureMaterial,
+        digest: &ContentDigest,
+        signers: &BTreeSet<String>,
+    ) -> String {
+        let expired = rule.keys.iter().filter(|key| has_expired(key));
+        let expired: Vec<NamedKey> = expired.cloned().collect();
+        let all: Vec<PublicKey> = expired.iter().map(|key| key.key.clone()).collect();
+        let wanted = names(&rule.keys);
+        let late = found.signers(digest, &all);
+        if found.count() == 0 {
+            return format!("is not signed, and `{}` demands {wanted}", self.name);
+        }
+        if !late.is_empty() {
+            let keys: Vec<String> = late.iter().map(KeyId::to_string).collect();
+            return format!(
+                "is signed by a key that counts for nothing since its `not_after` ({})",
+                keys.join(", ")
+            );
+        }
+        if signers.is_empty() {
+            return format!(
+                "has {} of nobody whom `{}` trusts, which demands {wanted}",
+                counted(found.count() as u64, "signature", "signatures"),
+                self.name
+            );
+        }
+        format!(
+            "is signed by {} of the {} that must, of {wanted}",
+            signers.len(),
+            rule.threshold
+        )
+    }
+}
+
+fn has_expired(key: &NamedKey) -> bool {
+    key.not_after.is_some_and(|last| Zoned::now().date() > last)
+}
+
+/// Who of these has signed a manifest: each key counts once, whatever it is called.
+fn signers(
+    keys: &[NamedKey],
+    material: &SignatureMaterial,
+    digest: &ContentDigest,
+) -> BTreeSet<String> {
+    let valid: Vec<&NamedKey> = keys.iter().filter(|key| !has_expired(key)).collect();
+    let all: Vec<PublicKey> = valid.iter().map(|key| key.key.clone()).collect();
+    let signed = material.signers(digest, &all);
+    let name = |id: &KeyId| {
+        let named = valid.iter().find(|key| key.key.id() == *id);
+        named.map(|key| format!("{} ({id})", key.name))
+    };
+    signed.iter().filter_map(name).collect()
+}
+
+fn names(keys: &[NamedKey]) -> String {
+    let names = keys
+        .iter()
+        .map(|key| format!("`{}` ({})", key.name, key.key.id()));
+    names.collect::<Vec<_>>().join(" or ")
+}
+
+/// Whether a text fits a pattern, in which `*` stands for any letters.
+fn fits(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(text) = text.strip_prefix(first) else {
+        return false;
+    };
+    let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    ends.into_iter()
+        .any(|at| text.get(at..).is_some_and(|text| fits(rest, text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_fits_what_it_is_written_for() {
+        assert!(fits("registry.example/shop/*", "registry.example/shop/a/b"));
+        assert!(!fits(
+            "registry.example/shop/*",
+            "registry.example/shopping"
+        ));
+        assert!(fits("*.sql", "0001_a.sql") && !fits("*.sql", "0001_a.wasm"));
+        assert!(fits("*", "") && fits("a*b*c", "a-b-b-c") && !fits("a*b", "ac"));
+    }
+
+    #[test]
+    fn rules_that_would_demand_nothing_are_refused() {
+        let said = |text: &str| {
+            let parsed = TrustPolicy::parse(text, Path::new(""), "trust.toml");
+            parsed.unwrap_err().to_string()
+        };
+        let head = "version = 1\ndefault = \"reject\"\n";
+        assert!(said("version = 2\ndefault = \"reject\"").contains("version"));
+        assert!(
+            said(&format!("{head}[[rule]]\nrepository = \"*\"\nkeys = []")).contains("threshold")
+        );
+        assert!(
+            said(&format!(
+                "{head}[[rule]]\nrepository = \"*\"\nkeys = [\"a\"]"
+            ))
+            .contains("`a`")
+        );
+        assert!(said(&format!("{head}[[key]]\nid = \"a\"")).contains("public_key"));
+        assert!(said(&format!("{head}typo = 1")).contains("typo"));
+    }
+}

@@ -1,0 +1,8 @@
+//! What a release is has nothing to do with a database.
+
+mod attacked;
+mod copied;
+mod logins;
+mod pushed;
+mod references;
+mod signed;
