@@ -209,12 +209,10 @@ impl RunOutput {
     /// The lines of a tenant after the one with this count, of those that no commit has kept yet.
     pub(super) fn lines_of(&self, tenant: &str, after: i64) -> Vec<OutputLine> {
         let lines = self.lock();
-        let new = lines.lines.iter().skip(lines.committed);
+        let first = lines.lines.partition_point(|line| line.sequence <= after);
+        let new = lines.lines.iter().skip(first.max(lines.committed));
         let of_tenant = new.filter(|line| line.tenant.as_deref() == Some(tenant));
-        of_tenant
-            .filter(|line| line.sequence > after)
-            .cloned()
-            .collect()
+        of_tenant.cloned().collect()
     }
 
     /// Writes into the open transaction what it does not hold yet.

@@ -41,8 +41,8 @@ pub use history::{
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
 pub use output::{
-    CopiedLine, forget_copied_output, last_place, last_written, read_copied_output, read_output,
-    write_output, written_lines,
+    CopiedLine, forget_copied_output, gather_output, last_place, last_written, read_copied_output,
+    read_output, write_output, written_lines,
 };
 pub use pause::{
     Pause, close_to_pauses, is_closed_to_pauses, read_pause, request_pause, write_waiting,

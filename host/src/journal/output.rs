@@ -97,31 +97,49 @@ pub async fn write_output(
             }
             _ => "",
         };
-        let statement = format!(
+        insert(session, run, writer, line, unless_written).await?;
+    }
+    Ok(())
+}
+
+/// Writes lines that tenants' own databases keep, and of which the target has none, after all that it has of their runs.
+pub async fn gather_output(session: &mut dyn Session, lines: &[CopiedLine]) -> Result<()> {
+    for CopiedLine { run, writer, line } in lines {
+        insert(session, *run, *writer, line, "").await?;
+    }
+    Ok(())
+}
+
+async fn insert(
+    session: &mut dyn Session,
+    run: i64,
+    writer: i64,
+    line: &OutputLine,
+    condition: &str,
+) -> Result<()> {
+    let statement = format!(
             "INSERT INTO wasmigrate_output
              (run, sequence, number, writer, step_index, phase, written_at, level, line, tenant, file_key)
              SELECT $1, CASE WHEN newest < $2 THEN $2 ELSE newest + 1 END, $2, $3, $4, $5, $6, $7, $8, $9, $10
-             FROM (SELECT coalesce(max(sequence), 0) AS newest FROM wasmigrate_output WHERE run = $1) AS before{unless_written}
+             FROM (SELECT coalesce(max(sequence), 0) AS newest FROM wasmigrate_output WHERE run = $1) AS before{condition}
              RETURNING sequence"
         );
-        let parameters = [
-            run.into(),
-            line.sequence.into(),
-            writer.into(),
-            line.index.map(of_index).into(),
-            line.phase.as_str().into(),
-            line.written_at.into(),
-            line.level.as_str().into(),
-            line.line.as_str().into(),
-            line.tenant.clone().into(),
-            line.file.clone().into(),
-        ];
-        let otherwise = conflict("that these lines of output are new");
-        tables(session)
-            .require(&statement, &parameters, 1, otherwise)
-            .await?;
-    }
-    Ok(())
+    let parameters = [
+        run.into(),
+        line.sequence.into(),
+        writer.into(),
+        line.index.map(of_index).into(),
+        line.phase.as_str().into(),
+        line.written_at.into(),
+        line.level.as_str().into(),
+        line.line.as_str().into(),
+        line.tenant.clone().into(),
+        line.file.clone().into(),
+    ];
+    let otherwise = conflict("that these lines of output are new");
+    tables(session)
+        .require(&statement, &parameters, 1, otherwise)
+        .await
 }
 
 /// The count of the last line that a writer has committed; 0 when there is none. Waits for a commit that is under way.

@@ -63,6 +63,34 @@ fn of_a_host_that_was_killed_none_is_lost_and_none_is_there_twice() {
     }
 }
 
+/// A host that slept may commit in a tenant's file when the lines of others were gathered already.
+#[test]
+fn one_that_comes_late_is_gathered_after_the_others() {
+    if application::kind() == Kind::Postgres {
+        // The lines are in the target.
+        return;
+    }
+    let place = place();
+    endless(&place);
+    kill(&place, &["migrate", "--parallel", "2"], 2);
+    place.write_step(
+        "tenants/003_endless.wasm",
+        &Component::migrating("").build(),
+    );
+    place.run(&["migrate"]).ends_with(0);
+    place.of_tenant("acme").run(
+        "INSERT INTO wasmigrate_output SELECT run, sequence + 100, step_index, phase, written_at, level, 'late', tenant, file_key,
+         writer, 0 FROM wasmigrate_output WHERE line = 'done here'",
+    );
+    for command in ["finalize", "migrate"] {
+        place.write_step(&format!("tenants/004_{command}.sql"), b"SELECT 1;");
+        place.run(&[command]).ends_with(0);
+        let late = "SELECT count(*) FROM wasmigrate_output WHERE line = 'late'";
+        assert_eq!(place.one::<i64>(late), 1);
+    }
+    assert_eq!(kept(&place), ["acme done here", "beta done here"]);
+}
+
 #[test]
 fn they_are_gathered_when_nothing_is_left_to_do_and_when_a_tenant_goes() {
     for then in [&["migrate"][..], &["tenants", "remove", "acme"]] {

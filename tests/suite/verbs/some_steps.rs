@@ -307,9 +307,10 @@ fn tenants_take_a_part_and_scripts_wait_for_the_last() {
             .run(&["plan", "--steps", "1"])
             .ends_with(0)
             .and_says("tenants/001_one.sql");
+        // The other file, and the script that runs with it.
         run(&["migrate", "--to", "1"])
             .ends_with(0)
-            .and_says("the state is migration_required: 1 step is pending");
+            .and_says("the state is migration_required: 2 steps are pending");
         there("1");
         run(&["migrate", "--to", "tenants/009_none.sql"])
             .ends_with(2)

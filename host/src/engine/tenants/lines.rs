@@ -21,6 +21,8 @@ use crate::journal::{self, CopiedLine, Outcome, OutputLine, PendingOutput, RunRe
 pub(super) struct OwnLines {
     pub(super) output: Arc<RunOutput>,
     pub(super) tenant: String,
+    /// The count of the last line before the tenant's first.
+    pub(super) after: i64,
 }
 
 #[async_trait]
@@ -28,7 +30,7 @@ impl PendingOutput for OwnLines {
     async fn write(&self, session: &mut dyn Session, run: i64) -> Result<()> {
         let writer = self.output.writer();
         let last = journal::last_written(session, run, writer).await?;
-        let lines = self.output.lines_of(&self.tenant, last);
+        let lines = self.output.lines_of(&self.tenant, last.max(self.after));
         journal::write_output(session, run, writer, &lines).await
     }
 
@@ -50,10 +52,8 @@ pub(super) async fn gather<'n>(
         return Ok(());
     }
     let runs = journal::interrupted_runs(session).await?;
-    for (run, lines) in left(engine, tenants, &runs, session).await? {
-        for CopiedLine { writer, line, .. } in lines {
-            journal::write_output(session, run, writer, &[line]).await?;
-        }
+    for lines in left(engine, tenants, &runs, session).await?.values() {
+        journal::gather_output(session, lines).await?;
     }
     Ok(())
 }

@@ -60,6 +60,7 @@ impl OpenDatabase {
             lines: Some(OwnLines {
                 output: Arc::clone(output),
                 tenant: tenant.name.clone(),
+                after: 0,
             }),
         })
     }

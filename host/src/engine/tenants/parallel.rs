@@ -59,6 +59,7 @@ pub(super) async fn run(
         part: None,
         is_certain: true,
         looked_for_pause_at: None,
+        said_before: 0,
     };
     let mut why_over = waves(&shared, &mut target, options, &schedule.first).await;
     let mut not_finalized = None;
@@ -234,6 +235,7 @@ fn work(
             part: Some(shared.parts.fetch_add(1, Ordering::Relaxed)),
             is_certain: true,
             looked_for_pause_at: None,
+            said_before: 0,
         };
         loop {
             let is_over = shared.tenancy.stop.is_cancelled()

@@ -31,12 +31,15 @@ pub(super) struct Worker<'w> {
     /// Whether it is known what was committed where the session is.
     pub(super) is_certain: bool,
     pub(super) looked_for_pause_at: Option<Instant>,
+    /// The count of the last line before those of the tenant that it is at.
+    pub(super) said_before: i64,
 }
 
 impl Worker<'_> {
     /// Runs the tasks of one tenant, or of the target itself, with as many tries as they are worth.
     pub(super) async fn tenant(&mut self, tasks: &[Task]) -> Result<(), (Task, Failure)> {
         let tenancy = self.shared.tenancy;
+        self.said_before = self.output.last();
         // A host that sleeps may have committed in a tenant's own file since it was read, until this run has entered it.
         self.is_certain &= !self.has_own_database(tasks);
         let mut left: Vec<Task> = tasks
@@ -236,6 +239,7 @@ impl Worker<'_> {
                 let lines = OwnLines {
                     output: Arc::clone(&self.output),
                     tenant: tenant.name.clone(),
+                    after: self.said_before,
                 };
                 fenced.with_output(&lines).commit().await
             }
