@@ -8,8 +8,9 @@ use clap::Args;
 use super::arguments::{
     AllowanceArguments, Manner, ReleaseAllowances, TenancyArguments, TransformArguments,
 };
+use super::release_steps::SourceArguments;
 use super::target::Target;
-use super::{credentials, release, watchers};
+use super::{credentials, watchers};
 use crate::catalog::Allowances;
 use crate::client::Client;
 use crate::config::{Config, ENVIRONMENT};
@@ -34,15 +35,8 @@ pub(super) struct GlobalArguments {
     /// [default: migrations]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) migrations: Option<PathBuf>,
-    /// The rules that say who must have signed a release; `trust` in the configuration names them, too
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(super) trust: Option<PathBuf>,
-    /// The public key that must have signed a release; of `release sign`, the private one that signs
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(super) key: Option<PathBuf>,
-    /// Take the steps of a release from the cache, and ask no registry
-    #[arg(long, global = true)]
-    pub(super) offline: bool,
+    #[command(flatten)]
+    pub(super) source: SourceArguments,
     /// The directory of compiled components and other caches
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) cache: Option<PathBuf>,
@@ -87,7 +81,7 @@ impl GlobalArguments {
         if let Some(migrations) = &self.migrations {
             config.migrations.clone_from(migrations);
         }
-        if let Some(trust) = &self.trust {
+        if let Some(trust) = &self.source.trust {
             config.trust.clone_from(trust);
         }
         if let Some(cache) = &self.cache {
@@ -164,12 +158,12 @@ impl GlobalArguments {
         if self.cache.is_some() {
             bail!("a running host has caches of its own: `--cache` is for runs in this process");
         }
-        if self.trust.is_some() || self.key.is_some() {
+        if self.source.trust.is_some() || self.source.key.is_some() {
             bail!(
                 "a running host trusts whom its settings say: `--trust` and `--key` are for runs in this process"
             );
         }
-        if self.offline || manner.release != ReleaseAllowances::default() {
+        if self.source.offline || manner.release != ReleaseAllowances::default() {
             bail!(
                 "a running host takes its steps from where its settings say: `--offline`, `--allow-older` and `--adopt-lineage` are for \
                  runs in this process"
@@ -228,7 +222,7 @@ impl GlobalArguments {
             .map_err(|why| anyhow::anyhow!("{}: {why}", config.database_origin))?;
         let gate = watchers::gate(&config.gate)?;
         if !manner.without_steps {
-            release::fetch_steps(self, &mut config)?;
+            self.source.fetch_steps(&mut config)?;
         }
         manner.release.override_in(&mut config.release)?;
         Ok(super::engine(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::release_steps::options;
 use super::terminal::{Terminal, printable_lines};
 use super::{CommandError, GlobalArguments, Manner, REFUSED, release};
 use crate::catalog::{Allowances, Role, StepFile, StepKind};
@@ -88,7 +89,7 @@ fn path(
             .into()),
         };
     }
-    let options = release::options(config);
+    let options = options(config);
     let resolved = ResolvedRelease::of(&ReleaseReference::parse(&named)?, &options)?;
     match &arguments.of_release {
         Some(step) => {

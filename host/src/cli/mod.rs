@@ -25,6 +25,7 @@ mod pause;
 mod peers;
 mod plan;
 mod release;
+mod release_steps;
 mod repair;
 mod run;
 mod runner;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::release_steps::refuse_release;
 use super::terminal::Terminal;
-use super::{CommandError, GlobalArguments, release};
+use super::{CommandError, GlobalArguments};
 use crate::catalog::{self, Language};
 use crate::config::Config;
 use crate::journal;
@@ -74,7 +75,7 @@ pub(super) fn run(
 
 /// The directory in which steps are begun and built.
 pub(super) fn directory(global: &GlobalArguments, config: &Config) -> anyhow::Result<PathBuf> {
-    release::refuse_release(config)?;
+    refuse_release(config)?;
     let sources = config
         .tenancy(false)
         .filter(|_| global.migrations.is_none())

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use clap::Args;
 
+use super::release_steps::refuse_release;
 use super::run::cancel_on_signal;
 use super::terminal::Terminal;
-use super::{CommandError, GlobalArguments, REFUSED, release};
+use super::{CommandError, GlobalArguments, REFUSED};
 use crate::catalog::write_new;
 use crate::database::{Location, Stop};
 use crate::engine::StepReference;
@@ -36,7 +37,7 @@ pub(super) fn run(
         );
     }
     let config = global.config()?;
-    release::refuse_release(&config)?;
+    refuse_release(&config)?;
     if config.tenancy(false).is_some() {
         return Err(anyhow::anyhow!(
             "a baseline is for steps of one directory: there is none for `[sources]`"

@@ -7,7 +7,7 @@ use console::style;
 
 use super::run::cancel_on_signal;
 use super::terminal::{Terminal, duration, printable_lines};
-use super::{CommandError, FAILED, GlobalArguments, REFUSED, release};
+use super::{CommandError, FAILED, GlobalArguments, REFUSED};
 use crate::catalog::write_where_told;
 use crate::database::Stop;
 use crate::input;
@@ -90,7 +90,7 @@ fn rehearsal(
 ) -> Result<Rehearsal, CommandError> {
     let mut config = global.config()?;
     global.refuse_other_steps(&config)?;
-    release::fetch_steps(global, &mut config)?;
+    global.source.fetch_steps(&mut config)?;
     let (migrations, step) = match &arguments.what {
         None => (config.migrations.clone(), None),
         Some(what) => match rehearsal::located(what.as_ref()) {

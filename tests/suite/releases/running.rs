@@ -323,6 +323,24 @@ fn a_tag_runs_when_it_is_signed_and_the_history_says_by_whom() {
         .ends_with(0)
         .and_says("signed by release (sha256:");
 
+    // No switch takes the place of rules.
+    let rules = "version = 1\ndefault = \"reject\"\n";
+    std::fs::write(place.path().join("rules.toml"), rules).unwrap();
+    std::fs::write(
+        place.path().join("wasmigrate.toml"),
+        "trust = \"rules.toml\"\n",
+    )
+    .unwrap();
+    place
+        .run(&migrate)
+        .ends_with(2)
+        .and_says("has others, which hold");
+    place
+        .run(&["status", "--migrations", &release])
+        .ends_with(2)
+        .and_says("no rule of `rules.toml`");
+    std::fs::remove_file(place.path().join("wasmigrate.toml")).unwrap();
+
     // A tag that was moved to what nobody has signed.
     place.write_step("0003_evil.sql", b"CREATE TABLE evil (id INTEGER);");
     let mut moved = push(&tag);

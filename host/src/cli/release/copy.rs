@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{options, tell};
+use super::tell;
+use crate::cli::release_steps::options;
 use crate::cli::terminal::Terminal;
 use crate::cli::{CommandError, GlobalArguments};
 use crate::releases::{ReleaseReference, copy};

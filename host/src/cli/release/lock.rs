@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{options, trust};
+use crate::cli::release_steps::options;
 use crate::cli::terminal::Terminal;
 use crate::cli::{CommandError, GlobalArguments};
 use crate::releases::{ReleaseReference, ResolvedRelease, lock, verify};
@@ -24,7 +24,7 @@ pub(in crate::cli) fn run(
     let reference = ReleaseReference::parse(&arguments.reference)?;
     let release = ResolvedRelease::of(&reference, &options)?;
     let mut signers = Vec::new();
-    if let Some(trust) = trust(global, &config)? {
+    if let Some(trust) = global.source.policy(&config)? {
         // By its digest: a tag may have moved since.
         let verified = verify(&release.reference, &trust, &options)?;
         if let Some(warning) = &verified.warning {

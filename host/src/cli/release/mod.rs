@@ -8,18 +8,15 @@ mod pull;
 mod push;
 mod shown_release;
 mod sign;
-mod steps;
 
 use clap::{Args, Subcommand};
 
 use super::terminal::Terminal;
 use super::{CommandError, GlobalArguments};
-use crate::config::Config;
 use crate::output::counted;
-use crate::releases::{Pushed, RegistryAccess, ReleaseOptions, TrustPolicy};
+use crate::releases::Pushed;
 
 pub(super) use shown_release::{show, show_sql, step};
-pub(super) use steps::{fetch_steps, refuse_release};
 
 #[derive(Debug, Args)]
 pub(super) struct ReleaseArguments {
@@ -64,39 +61,6 @@ pub(super) fn run(
         ReleaseCommand::Verify(verify) => sign::run_verify(global, verify, terminal),
         ReleaseCommand::Lock(lock) => lock::run(global, lock, terminal),
         ReleaseCommand::Keys(keys) => keys::run(keys, terminal),
-    }
-}
-
-/// What is needed to work with releases, as the settings say it.
-pub(super) fn options(config: &Config) -> ReleaseOptions {
-    let mut variables = config.beside.clone();
-    variables.extend(std::env::vars());
-    ReleaseOptions {
-        access: RegistryAccess {
-            registries: config.registry.clone(),
-            variables,
-        },
-        cache: config.cache.clone(),
-        most_component: config.limits.component_mib.saturating_mul(1 << 20),
-    }
-}
-
-/// Who must have signed what runs; none where nobody must.
-pub(super) fn trust(
-    global: &GlobalArguments,
-    config: &Config,
-) -> anyhow::Result<Option<TrustPolicy>> {
-    if let Some(file) = &global.key {
-        if global.trust.is_some() {
-            anyhow::bail!(
-                "`--key` is a rule of its own, and `--trust` names others: pass one of them"
-            );
-        }
-        return Ok(Some(TrustPolicy::of_key(file)?));
-    }
-    match config.trust.as_os_str().is_empty() {
-        true => Ok(None),
-        false => Ok(Some(TrustPolicy::read(&config.trust)?)),
     }
 }
 

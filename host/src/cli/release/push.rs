@@ -6,7 +6,8 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use semver::Version;
 
-use super::{options, tell};
+use super::tell;
+use crate::cli::release_steps::options;
 use crate::cli::terminal::Terminal;
 use crate::cli::{CommandError, GlobalArguments};
 use crate::releases::{Identity, PushOptions, ReleaseReference, push, push_component};

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::passphrase::PassphraseArguments;
-use super::{options, trust};
+use crate::cli::release_steps::options;
 use crate::cli::terminal::Terminal;
 use crate::cli::{CommandError, GlobalArguments};
 use crate::output::counted;
@@ -35,7 +35,7 @@ pub(in crate::cli) fn run(
 ) -> Result<u8, CommandError> {
     let options = options(&global.config()?);
     let reference = ReleaseReference::parse(&arguments.reference)?;
-    let Some(file) = &global.key else {
+    let Some(file) = &global.source.key else {
         return Err(anyhow::anyhow!(
             "`release sign` needs the key that signs: pass `--key FILE`; `wasmigrate release keys NAME` makes one"
         )
@@ -60,7 +60,7 @@ pub(in crate::cli) fn run_verify(
 ) -> Result<u8, CommandError> {
     let config = global.config()?;
     let reference = ReleaseReference::parse(&arguments.reference)?;
-    let Some(trust) = trust(global, &config)? else {
+    let Some(trust) = global.source.policy(&config)? else {
         return Err(anyhow::anyhow!(
             "nothing says who must have signed: pass `--key FILE` or `--trust FILE`, or set `trust` in the configuration"
         )

@@ -271,7 +271,16 @@ fn rules_say_who_must_have_signed_what() {
 
 /// A release in a layout that is signed, and what the layout holds beside the release.
 fn signed() -> (Place, Content, Value) {
-    let place = with_keys(shop(), &["release"]);
+    // A key that openssl can use, too.
+    let place = shop();
+    let make = "openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt > release.key
+        openssl pkey -in release.key -pubout > release.pub";
+    let made = Command::new("sh")
+        .args(["-ec", make])
+        .current_dir(place.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
     place.run(&push("oci-layout:layout:1.4.0")).ends_with(0);
     sign(&place, "oci-layout:layout:1.4.0", "release").ends_with(0);
     let layout = place.path().join("layout");
@@ -340,7 +349,17 @@ fn what_only_looks_like_a_signature_of_the_release_does_not_count() {
         .unwrap();
     let mut statement: Value = serde_json::from_slice(&payload).unwrap();
     statement["predicateType"] = json!("https://slsa.dev/provenance/v1");
-    inner["dsseEnvelope"]["payload"] = json!(STANDARD.encode(statement.to_string()));
+    let payload = statement.to_string();
+    let kind = "application/vnd.in-toto+json";
+    let message = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
+    std::fs::write(place.path().join("message"), message).unwrap();
+    let signature = Command::new("openssl")
+        .args(["dgst", "-sha256", "-sign", "release.key", "message"])
+        .current_dir(place.path())
+        .output()
+        .unwrap();
+    inner["dsseEnvelope"]["payload"] = json!(STANDARD.encode(payload));
+    inner["dsseEnvelope"]["signatures"][0]["sig"] = json!(STANDARD.encode(signature.stdout));
     let mut foreign = content.clone();
     let bytes = inner.to_string().into_bytes();
     let mut outer = manifest.clone();
