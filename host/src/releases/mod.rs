@@ -13,6 +13,7 @@ mod component;
 mod content_digest;
 mod copy;
 mod credentials;
+mod diff;
 mod document;
 mod download;
 mod error;
@@ -34,6 +35,7 @@ mod trust;
 mod verify;
 
 pub use copy::copy;
+pub use diff::{ReleaseDifference, StepChange, StepDifference, diff};
 pub use error::ReleaseError;
 pub use index::{Identity, PackedFile, PackedStep};
 pub use lock::{ReleaseLock, lock};

@@ -1,6 +1,7 @@
 //! `release`: migrations as artifacts in registries of container images.
 
 mod copy;
+mod diff;
 mod keys;
 mod lock;
 mod passphrase;
@@ -32,6 +33,8 @@ enum ReleaseCommand {
     Pull(pull::PullArguments),
     /// Copy a release between registries, directories and archives, without a change of its digest
     Copy(copy::CopyArguments),
+    /// Show what differs between two releases: steps, and what their components ask for
+    Diff(diff::DiffArguments),
     /// Sign a release with the key that `--key` names, as cosign does
     Sign(sign::SignArguments),
     /// Demand that all who must have signed a release, by `--key` or `--trust`
@@ -57,6 +60,7 @@ pub(super) fn run(
         ReleaseCommand::Push(push) => push::run(global, push, terminal),
         ReleaseCommand::Pull(pull) => pull::run(global, pull, terminal),
         ReleaseCommand::Copy(copy) => copy::run(global, copy, terminal),
+        ReleaseCommand::Diff(difference) => diff::run(global, difference, terminal),
         ReleaseCommand::Sign(sign) => sign::run(global, sign, terminal),
         ReleaseCommand::Verify(verify) => sign::run_verify(global, verify, terminal),
         ReleaseCommand::Lock(lock) => lock::run(global, lock, terminal),

@@ -2,6 +2,7 @@
 
 mod attacked;
 mod copied;
+mod differing;
 mod logins;
 mod pushed;
 mod references;
