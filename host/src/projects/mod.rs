@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::catalog::{StepSources, check_directory_inside, name_of_migrations, write_over};
+use crate::catalog::{StepSources, name_of_migrations, write_over};
 pub use choice::Wanted;
 pub use error::Error;
 
@@ -71,7 +71,6 @@ impl Project {
             sdk: projects.join("sdk"),
             target: projects.join("target"),
         };
-        check_directory_inside(&projects, &place.target).map_err(Error::writing(&place.target))?;
         fs::create_dir_all(&place.target).map_err(Error::writing(&place.target))?;
         // Two builds at once would write to the same files. Given back when the file is closed.
         let lock = File::open(&place.target).map_err(Error::reading(&place.target))?;
