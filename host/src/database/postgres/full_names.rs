@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_before_names_are_set_is_in_full_names() {
-        use super::super::{prepared, removed, verify, waiting};
+        use super::super::{prepared, removed, verify};
         for statement in [
             verify::journal("\"a\"\"b'c\""),
             verify::OWN_NAMES.to_owned(),
@@ -181,7 +181,5 @@ mod tests {
         ] {
             assert!(is_in_full(&statement), "{statement}");
         }
-        // What is asked after need not be.
-        assert!(!is_in_full(waiting::NOTHING_WAITS));
     }
 }
