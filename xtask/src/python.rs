@@ -38,9 +38,16 @@ fn has_zones(directory: &Path) -> bool {
 /// Installs packages of Python in a directory of their own.
 pub(crate) fn install(directory: &Path, packages: &[&str]) -> Result<(), String> {
     let made = run(Command::new("python3").args(["-m", "venv"]).arg(directory)).and_then(|()| {
-        let pip = directory.join("bin/pip");
-        run(Command::new(pip)
-            .args(["install", "--quiet", "--disable-pip-version-check"])
+        // Its own `pip` names the directory in which it was made, which may have been copied since.
+        let python = directory.join("bin/python");
+        run(Command::new(python)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ])
             .args(packages))
     });
     if made.is_err() {
