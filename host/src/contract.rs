@@ -17,6 +17,18 @@ const PACKAGES: [&str; 2] = [
     "package wasmigrate:migration@0.2.0;\n",
 ];
 
+/// What a step exports, of all versions together.
+pub const STEP_EXPORTS: [&str; 8] = [
+    "describe",
+    "has-finalize",
+    "has-reset",
+    "check",
+    "count",
+    "migrate",
+    "finalize",
+    "reset",
+];
+
 /// Each version as one text.
 pub fn packages() -> [String; 2] {
     PACKAGES.map(|package| {

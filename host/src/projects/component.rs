@@ -13,19 +13,7 @@ use crate::contract;
 
 /// What tells that a module is of a world: its exports. The first that fits is the one.
 const WORLDS: [(&str, &[&str]); 3] = [
-    (
-        "wasmigrate:migration/step@0.2.0",
-        &[
-            "describe",
-            "has-finalize",
-            "has-reset",
-            "check",
-            "count",
-            "migrate",
-            "finalize",
-            "reset",
-        ],
-    ),
+    ("wasmigrate:migration/step@0.2.0", &contract::STEP_EXPORTS),
     (
         "wasmigrate:migration/step@0.1.0",
         &["describe", "check", "count", "migrate", "finalize", "reset"],

@@ -7,6 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wit_component::WitPrinter;
 
+use crate::contract::STEP_EXPORTS;
 use crate::output::cut;
 
 /// What a component imports and exports.
@@ -25,19 +26,9 @@ impl Interface {
     pub(super) fn hide_the_runner(&mut self) {
         self.imports
             .retain(|import| import.starts_with("wasmigrate:migration/"));
-        const STEP: [&str; 8] = [
-            "describe",
-            "has-finalize",
-            "has-reset",
-            "check",
-            "count",
-            "migrate",
-            "finalize",
-            "reset",
-        ];
         let is_step = self.exports.iter().any(|export| export == "migrate");
         self.exports.retain(|export| match is_step {
-            true => STEP.contains(&&**export),
+            true => STEP_EXPORTS.contains(&&**export),
             false => export != "inspect",
         });
         self.abilities = abilities(&self.imports, &self.exports);

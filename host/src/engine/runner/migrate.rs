@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Atomicity, Interruption, Loaded, Run, cancelled, outcome_of};
 use crate::catalog::{runs_last, step_label};
+use crate::database::Durability;
 use crate::engine::Replacement;
 use crate::engine::event::Event;
 use crate::engine::failure::Failure;
@@ -101,7 +102,13 @@ impl Run<'_> {
         let label = &loaded.step.label;
         let failed = |failure: Failure| Interruption::Failed(failure.of(label, Phase::Migrate));
         let transaction = self
-            .begin(&loaded.step, Phase::Migrate, loaded.rows, attempt)
+            .begin(
+                Durability::Deferred,
+                &loaded.step,
+                Phase::Migrate,
+                loaded.rows,
+                attempt,
+            )
             .await
             .map_err(failed)?;
         let (mut result, mut transaction) =

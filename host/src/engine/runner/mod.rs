@@ -241,32 +241,9 @@ impl<'e> Run<'e> {
         .await
     }
 
-    /// Opens a transaction for one phase of one step.
+    /// Opens a transaction for one phase of one step. One after which the step runs outside of a transaction is flushed: all that was
+    /// committed before is on the disk then, so that whatever the journal lacks afterwards was not lost by a server that went down.
     async fn begin(
-        &mut self,
-        step: &StepIdentity,
-        phase: Phase,
-        rows: Option<u64>,
-        attempt: u32,
-    ) -> Result<StepTransaction, Failure> {
-        self.begin_durably(Durability::Deferred, step, phase, rows, attempt)
-            .await
-    }
-
-    /// The same, for a transaction after which the step runs outside of one: all that was committed before is on the disk then, so
-    /// that whatever the journal lacks afterwards was not lost by a server that went down.
-    async fn begin_flushed(
-        &mut self,
-        step: &StepIdentity,
-        phase: Phase,
-        rows: Option<u64>,
-        attempt: u32,
-    ) -> Result<StepTransaction, Failure> {
-        self.begin_durably(Durability::Flushed, step, phase, rows, attempt)
-            .await
-    }
-
-    async fn begin_durably(
         &mut self,
         durability: Durability,
         step: &StepIdentity,

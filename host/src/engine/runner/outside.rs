@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::{Interruption, Loaded, Run, cancelled};
-use crate::database::Error;
+use crate::database::{Durability, Error};
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::program::{Program, section};
@@ -32,7 +32,13 @@ impl Run<'_> {
             });
         }
         let mut transaction = self
-            .begin_flushed(&loaded.step, Phase::Migrate, loaded.rows, attempt)
+            .begin(
+                Durability::Flushed,
+                &loaded.step,
+                Phase::Migrate,
+                loaded.rows,
+                attempt,
+            )
             .await
             .map_err(failed)?;
         let result = match start(&mut transaction, &self.lease).await {
@@ -131,7 +137,7 @@ async fn start(
 }
 
 async fn finish(transaction: &mut StepTransaction, lease: &Lease) -> Result<(), Failure> {
-    let durability = crate::database::Durability::Deferred;
+    let durability = Durability::Deferred;
     transaction
         .session
         .begin(durability)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Interruption, Loaded, Run};
 use crate::catalog::{self, Role, StepFile, step_label};
+use crate::database::Durability;
 use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::loaded;
@@ -103,7 +104,7 @@ impl Run<'_> {
         }
         let refused = |failure: Failure| refused(failure.of(&loaded.step.label, Phase::Prepare));
         let transaction = self
-            .begin(&loaded.step, Phase::Prepare, None, 1)
+            .begin(Durability::Deferred, &loaded.step, Phase::Prepare, None, 1)
             .await
             .map_err(refused)?;
         let (answers, mut transaction) = loaded

@@ -80,7 +80,13 @@ impl Run<'_> {
     ) -> Result<(), Interruption> {
         let (label, index) = (&loaded.step.label, loaded.step.index);
         let mut transaction = self
-            .begin_flushed(&loaded.step, Phase::Reset, None, attempt)
+            .begin(
+                Durability::Flushed,
+                &loaded.step,
+                Phase::Reset,
+                None,
+                attempt,
+            )
             .await
             .map_err(|failure| Interruption::Failed(failure.of(label, Phase::Reset)))?;
         let mut result = match start(&mut transaction, &self.lease).await {

@@ -7,8 +7,10 @@ use crate::place::Place;
 use crate::service::gated;
 use crate::service::process::Service;
 
-/// One that gives each request the same answer.
-fn answering(body: String) -> SocketAddr {
+const JSON: &str = "Content-Type: application/json";
+
+/// One that gives each request the same answer: a status, what stands in the head beside the usual, and a body.
+fn answering(status: &'static str, head: String, body: String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -17,7 +19,7 @@ fn answering(body: String) -> SocketAddr {
             read_request(&mut client);
             let _ = write!(
                 client,
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                "HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 body.len()
             );
         }
@@ -34,7 +36,7 @@ fn what_it_says_does_not_steer_the_terminal() {
         let sly = answer
             .replace("first", "\\u001b[2J\\u202e\\u009b1m\\nall is well")
             .replace("migration_required\",\"", "\\u001b[2J\",\"");
-        let host = answering(sly).to_string();
+        let host = answering("200 OK", JSON.to_owned(), sly).to_string();
         let place = Place::new();
         for command in ["status", "plan", "history", "verify"] {
             let said = place.run(&["--host", &host, command]);
@@ -105,19 +107,9 @@ fn what_it_sends_without_an_end_is_not_kept() {
 /// It would have whoever asks it ask another host, with or without a token.
 #[test]
 fn nobody_is_sent_to_another_address() {
-    let elsewhere = answering(String::new());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for client in listener.incoming() {
-            let mut client = client.unwrap();
-            read_request(&mut client);
-            let _ = write!(
-                client,
-                "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{elsewhere}/api/v1/status\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            );
-        }
-    });
+    let elsewhere = answering("200 OK", JSON.to_owned(), String::new());
+    let location = format!("Location: http://{elsewhere}/api/v1/status");
+    let host = answering("307 Temporary Redirect", location, String::new()).to_string();
     for command in ["status", "migrate"] {
         Place::new()
             .run(&["--host", &host, command])
