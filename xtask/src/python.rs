@@ -13,7 +13,7 @@ const PACKAGES: [&str; 2] = ["componentize-py==0.25.1", "tzdata==2026.6"];
 /// Installs it below a target directory, where the host's build looks for it. Without Python or its packages everything else is built
 /// and tested all the same.
 pub(crate) fn prepare(target: &Path) {
-    if env::var_os("WASMIGRATE_COMPONENTIZE_PY").is_some() {
+    if env::var_os("COMPONENTIZE_PY").is_some() {
         return;
     }
     let directory = target.join("runners/tools/python");
@@ -74,6 +74,6 @@ fn run(command: &mut Command) -> Result<(), String> {
 pub(crate) fn runner(target: &Path) -> Option<PathBuf> {
     let runner = target.join("runners/python.wasm");
     let tools = target.join("runners/tools/python");
-    let can_be_built = env::var_os("WASMIGRATE_COMPONENTIZE_PY").is_some() || tools.exists();
+    let can_be_built = env::var_os("COMPONENTIZE_PY").is_some() || tools.exists();
     (can_be_built && runner.exists()).then_some(runner)
 }

@@ -20,7 +20,7 @@ const ZONES: &str = "tzdata";
 const ZONES_WITHIN: &str = "tzdata/zoneinfo";
 
 /// The variable that names the program, and its name elsewhere.
-const VARIABLE: &str = "WASMIGRATE_COMPONENTIZE_PY";
+const VARIABLE: &str = "COMPONENTIZE_PY";
 const PROGRAM: &str = "componentize-py";
 
 /// Builds it into the directory that all profiles share, and returns its digest; otherwise says why not.
