@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use postgres::{Client, NoTls, SimpleQueryMessage};
 use rusqlite::Connection;
@@ -10,6 +11,9 @@ use rusqlite::types::ValueRef;
 use wasmigrate_test_server::Cluster;
 
 use crate::place::given;
+
+/// How long a server may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The databases that the suite runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +58,14 @@ impl Application {
             "SELECT set_config('search_path', current_setting('search_path') || ', wasmigrate', false)",
         );
         application
+    }
+
+    /// Whether its server still answers.
+    pub fn is_open(&mut self) -> bool {
+        match self {
+            Self::Sqlite(_) => true,
+            Self::Postgres(client) => client.is_valid(PATIENCE).is_ok(),
+        }
     }
 
     /// Runs statements, the first failure of which is told.

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 use wasmigrate_test_server::Cluster;
@@ -17,6 +17,8 @@ pub struct Place {
     directory: TempDir,
     cache: PathBuf,
     variables: Vec<(String, String)>,
+    /// A connection to a server that only reads, and stays open: a new one costs the server as much as a small test.
+    reader: Mutex<Option<Application>>,
     /// On a server, the database of this place.
     server: Option<application::Database>,
 }
@@ -50,6 +52,7 @@ impl Place {
             directory,
             cache: built().join("test-cache"),
             variables: Vec::new(),
+            reader: Mutex::default(),
             server,
         }
     }
@@ -115,6 +118,8 @@ impl Place {
 
     /// Another place that is the same in all.
     pub fn copy(&self) -> Self {
+        // Nobody may be connected to what is copied.
+        self.reader().take();
         let copy = Self {
             variables: self.variables.clone(),
             ..Self::with_database(self.server.as_ref().map(application::Database::copy))
@@ -194,18 +199,36 @@ impl Place {
     /// The first cell of each row, as text.
     #[track_caller]
     pub fn texts(&self, query: &str) -> Vec<String> {
-        self.connect().texts(query)
+        self.read(|application| application.texts(query))
     }
 
     /// Whether there is such a table.
     pub fn has_table(&self, name: &str) -> bool {
-        self.connect().has_table(name)
+        self.read(|application| application.has_table(name))
     }
 
     /// Demands that the database finds nothing wrong with itself.
     #[track_caller]
     pub fn is_whole(&self) {
-        self.connect().is_whole();
+        self.read(Application::is_whole);
+    }
+
+    /// Reads on a connection that stays open for the next time, where that saves the server work.
+    #[track_caller]
+    fn read<T>(&self, read: impl FnOnce(&mut Application) -> T) -> T {
+        let kept = self.reader().take();
+        let mut application = kept
+            .and_then(|mut kept| kept.is_open().then_some(kept))
+            .unwrap_or_else(|| self.connect());
+        let found = read(&mut application);
+        if self.server.is_some() {
+            *self.reader() = Some(application);
+        }
+        found
+    }
+
+    fn reader(&self) -> std::sync::MutexGuard<'_, Option<Application>> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether nobody has written anything yet, not even the host.
@@ -220,13 +243,13 @@ impl Place {
     pub fn everything(&self) -> Vec<u8> {
         match &self.server {
             None => std::fs::read(self.database()).unwrap(),
-            Some(server) => server.connect().versions_of_rows().into_bytes(),
+            Some(_) => self.read(Application::versions_of_rows).into_bytes(),
         }
     }
 
     /// All that the application owns: schema and rows of every table but the journal's, as text.
     pub fn content(&self) -> String {
-        self.connect().content()
+        self.read(Application::content)
     }
 
     /// A command that is about to run here.
