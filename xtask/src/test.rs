@@ -27,6 +27,10 @@ pub(crate) fn run(filter: &[String]) -> Result<()> {
         .args(["test", "--workspace", "--exclude", "wasmigrate-tests", "--"])
         .args(filter);
     cargo::run(&mut tests)?;
+    // A few tests are sooner done with the build that is there.
+    if filter.is_empty() {
+        cargo::build_host_of_suite()?;
+    }
     let mut template = Cluster::start(Durability::None)?;
     template.stop()?;
     let server = Cluster::start(Durability::None)?;
