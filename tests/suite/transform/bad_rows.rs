@@ -159,6 +159,32 @@ fn a_mended_component_takes_the_bad_rows_up_again() {
 }
 
 #[test]
+fn whoever_finalizes_with_another_component_is_told_what_that_means() {
+    let place = words(&["one", "two"]);
+    place.run(&["migrate"]).ends_with(0);
+    std::fs::copy(
+        crate::place::built_guest("shout_mended"),
+        place.step("0001_shout.wasm"),
+    )
+    .unwrap();
+    place
+        .connect()
+        .run("UPDATE word SET text = '' WHERE id = 1");
+    place
+        .run(&["finalize"])
+        .ends_with(2)
+        .and_says("has changed since");
+    place
+        .run(&["finalize", "--allow-changed"])
+        .ends_with(0)
+        .and_says("is finalized with another component than it was migrated with");
+    assert_eq!(
+        place.texts("SELECT shout FROM word ORDER BY id"),
+        ["!", "TWO"]
+    );
+}
+
+#[test]
 fn workers_keep_to_the_limit_together() {
     let many: Vec<&str> = (0..2_000)
         .map(|number| if number % 10 == 3 { "" } else { "a" })

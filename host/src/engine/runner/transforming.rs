@@ -4,6 +4,7 @@
 use super::{Interruption, Loaded, Run, cancelled};
 use crate::catalog::step_label;
 use crate::database::Durability;
+use crate::engine::event::Event;
 use crate::engine::failure::{Blame, Failure};
 use crate::engine::program::Program;
 use crate::engine::transaction::{Ran, StepTransaction};
@@ -20,9 +21,7 @@ impl Run<'_> {
     ) -> Result<(), Interruption> {
         let label = &loaded.step.label;
         let begun = self.begun(loaded).cloned();
-        let is_replaced = self
-            .record_of(loaded)
-            .is_some_and(|record| record.digest != loaded.step.digest);
+        let is_replaced = self.has_another_component(loaded);
         let mut transaction = self
             .transaction(&loaded.step, Phase::Migrate, loaded.rows, attempt)
             .map_err(|_| Interruption::Over(super::no_session()))?;
@@ -49,6 +48,12 @@ impl Run<'_> {
                 result
             }
         }
+    }
+
+    /// Whether a step is not what it was when it began.
+    fn has_another_component(&self, loaded: &Loaded) -> bool {
+        self.record_of(loaded)
+            .is_some_and(|record| record.digest != loaded.step.digest)
     }
 
     /// Tries the cut-overs of all transformations that are migrated, when `ran` says that something ran after their set-up, or
@@ -110,6 +115,14 @@ impl Run<'_> {
         loaded: &Loaded,
         begun: &TransformationRecord,
     ) -> Result<(), Interruption> {
+        if self.has_another_component(loaded) {
+            let label = &loaded.step.label;
+            let message = format!(
+                "{label} is finalized with another component than it was migrated with: rows that change until then, and bad rows, \
+                 get their values from this one, all others keep those that they have"
+            );
+            self.context.observer.notify(&Event::Warning { message });
+        }
         let mut transaction = self.transaction(&loaded.step, Phase::Finalize, None, 1)?;
         let backfill = self.backfill(loaded);
         let looked = transform::before_cut_over(&backfill, begun, &mut *transaction.session).await;
