@@ -61,12 +61,6 @@ impl ScratchServer {
         }
     }
 
-    /// How many databases were made.
-    #[cfg(test)]
-    pub(super) fn made(&self) -> u32 {
-        self.made.load(Ordering::Relaxed)
-    }
-
     /// Of which kind the databases are.
     pub(super) fn kind(&self) -> Kind {
         match self.place {

@@ -35,7 +35,7 @@ pub(super) struct Trials<'r> {
 }
 
 /// Something to do beside others.
-enum Job<'c> {
+enum Round<'c> {
     Disturb(&'c Case),
     Generate,
     Measure,
@@ -181,8 +181,8 @@ impl<'r> Trials<'r> {
             is_transformation: self.is_transformation(step)?,
             is_reversible,
         };
-        let disturbed = cases.iter().map(Job::Disturb);
-        let jobs: Vec<Job<'_>> = disturbed.chain([Job::Generate, Job::Measure]).collect();
+        let disturbed = cases.iter().map(Round::Disturb);
+        let jobs: Vec<Round<'_>> = disturbed.chain([Round::Generate, Round::Measure]).collect();
         let known: Vec<&Content> = cases.iter().map(|case| &case.before).collect();
         let kept = self
             .rehearsal
@@ -190,17 +190,17 @@ impl<'r> Trials<'r> {
             .join(fixture::DIRECTORY)
             .join(label(step));
         let done = parallel::each(jobs, |job| match job {
-            Job::Disturb(case) => {
+            Round::Disturb(case) => {
                 let step = self.step(step.index, case.kind).unwrap_or(step);
                 let first = cases.iter().find(|other| other.kind == case.kind);
                 let is_first = first.is_some_and(|first| std::ptr::eq(first, case));
                 disturbed::check(&self.trial(step), case, declarations, nature, is_first)
             }
-            Job::Generate => {
+            Round::Generate => {
                 let part = generated::check(data_cases, seed, &known, declarations, &kept)?;
                 Ok(vec![(Check::Generated, part)])
             }
-            Job::Measure => Ok(vec![(
+            Round::Measure => Ok(vec![(
                 Check::Confined,
                 self.measure(data_cases, seed, &known)?,
             )]),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use super::super::declarations::Declarations;
 use super::super::injection::InjectionPlan;
@@ -12,10 +12,11 @@ use super::super::points::FETCH;
 use super::super::report::{Finding, Part};
 use super::super::snapshot::{Words, differences};
 use super::super::trial::{Trial, snapshot};
-use super::super::{Error, milliseconds, parallel};
+use super::super::{Error, milliseconds};
 use super::in_turn::Turned;
+use super::otherwise::{turn_around, wait_for_another_time};
 use super::{Case, told};
-use crate::database::{Access, Database, Durability, Stop};
+use crate::database::Database;
 use crate::engine::Command;
 
 const WORDS: Words = Words {
@@ -42,16 +43,6 @@ pub(super) fn unstable(trial: &Trial<'_>, case: &Case) -> Result<BTreeSet<String
         .into_iter()
         .map(|difference| difference.subject)
         .collect())
-}
-
-/// Where the clock counts seconds, a time that a step keeps differs only in another one than that of the undisturbed run.
-pub(super) fn wait_for_another_time(case: &Case) {
-    if !case.base.database().capabilities().clock_counts_seconds {
-        return;
-    }
-    let since_1970 = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let next = Duration::from_secs(since_1970(case.undisturbed.ended).as_secs() + 1);
-    std::thread::sleep(next.saturating_sub(since_1970(SystemTime::now())));
 }
 
 /// Tries one place. `has_workers` says that the step is a transformation, on which several may work.
@@ -173,17 +164,4 @@ fn differs(
         details: Vec::new(),
         advice: advice.to_owned(),
     }))
-}
-
-/// Stores the rows of every table again, the last first.
-pub(super) fn turn_around(database: &dyn Database) -> Result<(), Error> {
-    let turned = parallel::wait(async {
-        let mut session = database.open(Access::Write, &Stop::default()).await?;
-        session.begin(Durability::Deferred).await?;
-        session.reverse_stored_rows().await?;
-        session.commit_throwaway().await
-    });
-    turned?.map_err(|error: crate::database::Error| {
-        Error::Setup(format!("cannot store rows in another order: {error}"))
-    })
 }

@@ -19,7 +19,7 @@ use super::super::snapshot::{Words, differences};
 use super::super::trial::{Trial, snapshot};
 use super::Case;
 use super::cut_off::cut_off;
-use super::deterministic::{turn_around, wait_for_another_time};
+use super::otherwise::{turn_around, wait_for_another_time};
 use crate::database::{Content, Database};
 use crate::engine::Command;
 
@@ -93,7 +93,7 @@ impl InTurn<'_> {
         let (in_migrate, in_finalize): (Vec<usize>, Vec<usize>) =
             turns.points.iter().partition(|number| **number <= first);
         let mut turned = Turned::default();
-        let migrate = Phase {
+        let migrate = Stretch {
             command: Command::Migrate,
             points: migrate,
             first: 0,
@@ -114,7 +114,7 @@ impl InTurn<'_> {
             turned.undone_after = survived;
             turned.undone = began.elapsed();
         }
-        let finalize = Phase {
+        let finalize = Stretch {
             command: Command::Finalize,
             points: finalize,
             first,
@@ -141,7 +141,7 @@ impl InTurn<'_> {
     /// the last points, when everything is done.
     fn is_undone_and_done_again(
         &self,
-        migrate: &Phase<'_>,
+        migrate: &Stretch<'_>,
         last: Vec<usize>,
         turned: &mut Turned,
     ) -> Result<bool, Error> {
@@ -186,7 +186,7 @@ impl InTurn<'_> {
     /// host comes to any more, because one that died before them had done everything.
     fn die(
         &self,
-        phase: &Phase<'_>,
+        phase: &Stretch<'_>,
         numbers: &[usize],
         turned: &mut Turned,
     ) -> Result<Vec<usize>, Error> {
@@ -216,7 +216,7 @@ impl InTurn<'_> {
     /// Lets a host die at the end of a way, which is the point with this number of the whole run.
     fn dies_at_end(
         &self,
-        phase: &Phase<'_>,
+        phase: &Stretch<'_>,
         way: &[&Point],
         number: usize,
     ) -> Result<Death, Error> {
@@ -237,7 +237,7 @@ impl InTurn<'_> {
 }
 
 /// A part of the run.
-struct Phase<'p> {
+struct Stretch<'p> {
     command: Command,
     points: &'p [Point],
     /// How many points of the run come before it.

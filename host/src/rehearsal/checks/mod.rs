@@ -12,6 +12,7 @@ pub(super) mod everywhere;
 pub(super) mod generated;
 mod in_turn;
 pub(super) mod memory;
+mod otherwise;
 mod quick;
 mod refusals;
 mod reset;
