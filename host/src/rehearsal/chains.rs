@@ -11,7 +11,7 @@ use super::scratch::ScratchDatabase;
 use super::trial::kind_name;
 use super::trials::{Chain, Trials};
 use super::{Error, parallel};
-use crate::catalog::StepFile;
+use crate::catalog::{StepFile, StepKind};
 
 impl Trials<'_> {
     /// The databases before the first step: each fixture that makes tables, and one without rows.
@@ -102,7 +102,11 @@ impl Trials<'_> {
     }
 
     /// The empty databases before the step, for rows that are made.
-    pub(super) fn data_cases<'t>(&'t self, step: &'t StepFile) -> Result<Vec<DataCase<'t>>, Error> {
+    pub(super) fn data_cases<'t>(
+        &'t self,
+        step: &'t StepFile,
+        cases: &[Case],
+    ) -> Vec<DataCase<'t>> {
         let mut data_cases = Vec::new();
         for chain in self
             .chains
@@ -115,11 +119,15 @@ impl Trials<'_> {
             if let Some(step) = self.step(step.index, at.kind()) {
                 data_cases.push(DataCase {
                     trial: self.trial(step),
-                    empty: at.copy()?,
+                    empty: Arc::clone(at),
+                    has_tables: cases.iter().any(|case| !case.before.tables.is_empty()),
+                    // What a component does may depend on the data.
+                    changes_in_finalize: step.kind != StepKind::Sql
+                        || cases.iter().any(Case::finalize_has_calls),
                 });
             }
         }
-        Ok(data_cases)
+        data_cases
     }
 
     /// Lets the chains continue from where the step has left them.

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::checks::Case;
-use super::declarations::except;
+use super::declarations::Declarations;
 use super::fixture::{self, TableRows};
 use super::report::Finding;
 use super::scratch::ScratchServer;
 use super::snapshot::{Words, canonical, differences, logical};
-use super::trial::snapshot;
+use super::trial::{Trial, snapshot};
 use super::{Error, parallel};
 use crate::catalog::write_over;
 use crate::database::{Access, Authority, Content, Database, Row, Stop, Table, Value};
@@ -42,17 +42,18 @@ pub(super) struct Compared {
 }
 
 pub(super) fn compare(
+    trial: &Trial<'_>,
     case: &Case,
-    step: u64,
-    incomparable: &BTreeSet<String>,
+    declarations: &Declarations,
     accept: bool,
 ) -> Result<Compared, Error> {
     let mut compared = Compared::default();
     let mut texts = Vec::new();
+    let step = trial.step.index;
     let json = case.fixture.expected(step, "json");
     if let Some(path) = json.as_ref().filter(|path| path.exists()) {
         compared.is_expected = true;
-        texts.extend(differences_from_json(case, path, incomparable)?);
+        texts.extend(differences_from_json(trial, case, declarations, path)?);
     }
     if let Some(path) = case
         .fixture
@@ -60,7 +61,7 @@ pub(super) fn compare(
         .filter(|path| path.exists())
     {
         compared.is_expected = true;
-        texts.extend(differences_from_script(case, &path, incomparable)?);
+        texts.extend(differences_from_script(trial, case, declarations, &path)?);
     }
     let Some(path) = json.filter(|_| accept) else {
         if !texts.is_empty() {
@@ -76,7 +77,7 @@ pub(super) fn compare(
     if path.exists() && texts.is_empty() {
         return Ok(compared);
     }
-    write(case, &path)?;
+    write(trial, case, &path)?;
     compared.notes.push(match texts.is_empty() {
         true => format!("accepted into {}", path.display()),
         false => format!("accepted into {}: {}", path.display(), texts.join("; ")),
@@ -114,9 +115,10 @@ fn refused(path: &Path, why: String) -> Error {
 }
 
 fn differences_from_json(
+    trial: &Trial<'_>,
     case: &Case,
+    declarations: &Declarations,
     path: &Path,
-    incomparable: &BTreeSet<String>,
 ) -> Result<Vec<String>, Error> {
     let failed = |why: String| refused(path, why);
     let Entries { queries, tables } = Entries::read(case, path)?;
@@ -142,7 +144,7 @@ fn differences_from_json(
             .insert(name.clone(), narrowed(whole, &table.columns));
     }
     let mut different = differences(&logical(&expected), &logical(&found), WORDS);
-    except(&mut different, incomparable);
+    case.except_incomparable(trial, declarations, &mut different)?;
     texts.extend(different.into_iter().map(|difference| difference.text));
     for (query, rows) in queries {
         let found: Vec<Vec<Option<String>>> = ask(case, path, &query)?
@@ -206,9 +208,10 @@ async fn rows_of(database: &dyn Database, query: &str) -> crate::database::Resul
 
 /// Makes the database that a script describes, and compares all of it.
 fn differences_from_script(
+    trial: &Trial<'_>,
     case: &Case,
+    declarations: &Declarations,
     path: &Path,
-    incomparable: &BTreeSet<String>,
 ) -> Result<Vec<String>, Error> {
     let failed = |why: String| Error::Fixture(format!("`{}`: {why}", path.display()));
     let text = (case.fixture.read(path)).map_err(|error| failed(error.to_string()))?;
@@ -218,7 +221,7 @@ fn differences_from_script(
         .map_err(|error| failed(format!("line {}: {}", error.line, error.error.message)))?;
     let expected = snapshot(&*database.database())?;
     let mut different = differences(&expected, &case.undisturbed.finalized, WORDS);
-    except(&mut different, incomparable);
+    case.except_incomparable(trial, declarations, &mut different)?;
     Ok(different
         .into_iter()
         .map(|difference| difference.text)
@@ -264,11 +267,12 @@ fn narrowed(table: &Table, columns: &[String]) -> Table {
 }
 
 /// Writes what the step made or changed as what is expected, and what the file named before, with its new values.
-fn write(case: &Case, path: &Path) -> Result<(), Error> {
+fn write(trial: &Trial<'_>, case: &Case, path: &Path) -> Result<(), Error> {
     let named = match path.exists() {
         true => Entries::read(case, path)?,
         false => Entries::default(),
     };
+    let unstable = case.unstable(trial)?;
     let mut document: BTreeMap<String, Json> = BTreeMap::new();
     for (name, table) in &case.undisturbed.finalized.tables {
         let named = named.tables.get(name);
@@ -278,7 +282,7 @@ fn write(case: &Case, path: &Path) -> Result<(), Error> {
         let named = named.and_then(columns_of);
         let is_kept = |column: &String| match &named {
             Some(named) => named.contains(column),
-            None => !case.unstable.contains(&format!("{name}.{column}")),
+            None => !unstable.contains(&format!("{name}.{column}")),
         };
         let columns: Vec<String> = table
             .columns

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::injection::{Injection, dead};
-use super::points::{Point, named};
+use super::points::{FETCH, Point, named};
 use crate::database::{
     Access, Authority, Batch, Column, CommitPermit, Content, CursorId, Deed, Durability, Error,
     Form, Introspection, Listener, Moved, NamedTable, Rehearsing, Result, SavepointId, Script,
@@ -338,7 +338,7 @@ impl Statements for InjectedSession {
             .map_or(max_rows, |most| most.min(max_rows));
         let batch = self.inner()?.fetch(cursor, most, max_bytes).await?;
         self.injection.count(&batch);
-        self.note(Point::call("fetching rows"));
+        self.note(Point::call(FETCH));
         Ok(batch)
     }
 

@@ -366,6 +366,41 @@ fn random_seed() -> u64 {
 mod tests {
     use super::*;
 
+    /// A new database is what a check costs most on a server.
+    #[test]
+    fn small_steps_are_tried_on_few_databases() {
+        let migrations = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, sql: &str| std::fs::write(migrations.path().join(name), sql).unwrap();
+        write(
+            "0001_user.sql",
+            "-- wasmigrate:migrate\nCREATE TABLE user (id INTEGER PRIMARY KEY, name TEXT);
+             -- wasmigrate:reset\nDROP TABLE user;",
+        );
+        write(
+            "0002_nick.sql",
+            "-- wasmigrate:migrate\nALTER TABLE user ADD COLUMN nick TEXT; UPDATE user SET nick = name;
+             -- wasmigrate:reset\nALTER TABLE user DROP COLUMN nick;",
+        );
+        let config = Config {
+            cache: migrations.path().join("cache"),
+            ..Config::default()
+        };
+        let rehearsal = Rehearsal::of(migrations.path()).with_config(config);
+        let server = Arc::new(ScratchServer::of_files(rehearsal.limits()).unwrap());
+        let mut trials = Trials::begin(&rehearsal, vec![Arc::clone(&server)]).unwrap();
+        for index in trials.chosen.clone() {
+            let report = trials.try_step(index, 1).unwrap();
+            let failed = |check: &CheckReport| check.verdict == Verdict::Failed;
+            assert!(!report.checks.iter().any(failed), "{report:?}");
+        }
+        // They are numbered.
+        let next = server.make().unwrap();
+        let name = next.file().unwrap().file_stem().unwrap();
+        let made: u32 = name.to_str().unwrap().parse().unwrap();
+        assert!(made <= 8, "{made}");
+    }
+
     /// As a project would do it for its own steps.
     #[test]
     fn the_steps_of_a_project_are_right() {

@@ -7,6 +7,9 @@ use crate::database::{Deed, SequenceState};
 /// How much of a statement is kept to name a call.
 const NAME_BYTES: usize = 100;
 
+/// What it is called that a step takes rows from an open result.
+pub(super) const FETCH: &str = "fetching rows";
+
 /// Something after which a host can die.
 #[derive(Clone, Debug)]
 pub(super) struct Point {

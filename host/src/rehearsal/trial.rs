@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::injection::InjectionPlan;
 use super::injector::FaultInjector;
@@ -104,6 +104,8 @@ pub(super) struct Undisturbed {
     /// The most memory that a component had, in bytes.
     pub(super) memory: u64,
     pub(super) duration: Duration,
+    /// When it came to its end.
+    pub(super) ended: SystemTime,
     /// How long it took to read the content.
     pub(super) looked: Duration,
 }
@@ -213,6 +215,7 @@ impl Trial<'_> {
             return Ok(Err(("finalize", stumble)));
         }
         duration += began.elapsed();
+        let ended = SystemTime::now();
         Ok(Ok(Undisturbed {
             migrated,
             finalized: snapshot(&*database.database())?,
@@ -220,6 +223,7 @@ impl Trial<'_> {
             migrate_points,
             memory: gauge.memory.load(Ordering::Relaxed),
             duration,
+            ended,
             looked,
             database,
         }))

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::checks::data_case::DataCase;
 use super::checks::generated;
 use super::checks::{
-    Case, applies, confined, confined::Rules, crashes, deterministic, everywhere, memory, reset,
+    Case, applies, confined, confined::Rules, deterministic, disturbed, disturbed::Nature,
+    everywhere, memory,
 };
 use super::declarations::Declarations;
 use super::fixture::{self, Fixture};
@@ -31,6 +32,13 @@ pub(super) struct Trials<'r> {
     pub(super) chosen: Vec<u64>,
     pub(super) fixtures: Vec<Fixture>,
     pub(super) chains: Vec<Chain>,
+}
+
+/// Something to do beside others.
+enum Round<'c> {
+    Disturb(&'c Case),
+    Generate,
+    Measure,
 }
 
 /// A chain of steps on one database with one fixture, as far as it has come.
@@ -126,7 +134,7 @@ impl<'r> Trials<'r> {
             true => applied.report(Check::Applies, summary),
             false => skipped(Check::Applies, "a step before it failed wherever it runs"),
         }];
-        let data_cases = self.data_cases(&step)?;
+        let data_cases = self.data_cases(&step, &cases);
         checks.extend(self.try_disturbed(&step, &cases, &data_cases, &declarations, seed)?);
         drop(data_cases);
         self.advance(cases, &failed);
@@ -169,49 +177,49 @@ impl<'r> Trials<'r> {
             return Ok(all.into_iter().map(|check| skipped(check, why)).collect());
         }
         let is_reversible = declarations.is_reversible() && step.role.has_phases();
-        let jobs: Vec<(Option<&Case>, Check)> =
-            [Check::Crashes, Check::Reset, Check::Deterministic]
-                .into_iter()
-                .filter(|check| *check != Check::Reset || is_reversible)
-                .flat_map(|check| cases.iter().map(move |case| (Some(case), check)))
-                .chain([(None, Check::Generated), (None, Check::Confined)])
-                .collect();
-        let is_transformation = self.is_transformation(step)?;
+        let nature = Nature {
+            is_transformation: self.is_transformation(step)?,
+            is_reversible,
+        };
+        let disturbed = cases.iter().map(Round::Disturb);
+        let jobs: Vec<Round<'_>> = disturbed.chain([Round::Generate, Round::Measure]).collect();
         let known: Vec<&Content> = cases.iter().map(|case| &case.before).collect();
         let kept = self
             .rehearsal
             .migrations
             .join(fixture::DIRECTORY)
             .join(label(step));
-        let done = parallel::each(jobs, |(case, check)| {
-            let part = match (check, case) {
-                (Check::Generated, _) => {
-                    generated::check(data_cases, seed, &known, declarations, &kept)
-                }
-                (_, None) => self.measure(data_cases, seed, &known),
-                (_, Some(case)) => {
-                    let step = self.step(step.index, case.kind).unwrap_or(step);
-                    let trial = self.trial(step);
-                    match check {
-                        Check::Crashes => {
-                            crashes::check(&trial, case, declarations, !is_transformation)
-                        }
-                        Check::Reset => reset::check(&trial, case, declarations),
-                        _ => deterministic::check(&trial, case, declarations, is_transformation),
-                    }
-                }
-            };
-            (check, part)
+        let done = parallel::each(jobs, |job| match job {
+            Round::Disturb(case) => {
+                let step = self.step(step.index, case.kind).unwrap_or(step);
+                let first = cases.iter().find(|other| other.kind == case.kind);
+                let is_first = first.is_some_and(|first| std::ptr::eq(first, case));
+                disturbed::check(&self.trial(step), case, declarations, nature, is_first)
+            }
+            Round::Generate => {
+                let part = generated::check(data_cases, seed, &known, declarations, &kept)?;
+                Ok(vec![(Check::Generated, part)])
+            }
+            Round::Measure => Ok(vec![(
+                Check::Confined,
+                self.measure(data_cases, seed, &known)?,
+            )]),
         });
         let mut parts: BTreeMap<Check, Part> = BTreeMap::new();
-        for (check, part) in done {
-            parts.entry(check).or_default().add(part?);
+        for done in done {
+            for (check, part) in done? {
+                parts.entry(check).or_default().add(part);
+            }
         }
+        let batches =
+            match nature.is_transformation || cases.iter().any(deterministic::reads_batches) {
+                true => ", batches of 1 and of 7 rows",
+                false => "",
+            };
         let mut take = |check| parts.remove(&check).unwrap_or_default();
         let crashed = take(Check::Crashes);
         let reset = take(Check::Reset);
-        let reports =
-            vec![
+        let reports = vec![
             crashes_report(crashed),
             match is_reversible {
                 true => reset.report(
@@ -227,11 +235,14 @@ impl<'r> Trials<'r> {
             take(Check::Deterministic).report(
                 Check::Deterministic,
                 format!(
-                    "twice, rows stored in another order, batches of 1 and of 7 rows{}",
-                    if is_transformation { ", four workers" } else { "" }
+                    "twice, rows stored in another order{batches}{}",
+                    match nature.is_transformation {
+                        true => ", four workers",
+                        false => "",
+                    }
                 ),
             ),
-            self.compare_kinds(cases, declarations),
+            self.compare_kinds(step, cases, declarations)?,
             generated_report(take(Check::Generated), seed),
             self.confine(step, cases, take(Check::Confined))?,
         ];
@@ -268,14 +279,20 @@ impl<'r> Trials<'r> {
         Ok(part)
     }
 
-    fn compare_kinds(&self, cases: &[Case], declarations: &Declarations) -> CheckReport {
+    fn compare_kinds(
+        &self,
+        step: &StepFile,
+        cases: &[Case],
+        declarations: &Declarations,
+    ) -> Result<CheckReport, Error> {
         let began = Instant::now();
         if self.servers.len() < 2 {
             let only = self
                 .servers
                 .first()
                 .map_or("one", |server| kind_name(server.kind()));
-            return skipped(Check::Everywhere, format!("tried on {only} alone"));
+            let why = format!("tried on {only} alone");
+            return Ok(skipped(Check::Everywhere, why));
         }
         let mut part = Part::default();
         for (place, one) in cases.iter().enumerate() {
@@ -284,18 +301,22 @@ impl<'r> Trials<'r> {
                 .skip(place + 1)
                 .find(|case| case.kind != one.kind && case.fixture.name == one.fixture.name);
             if let Some(other) = same {
-                part.add(everywhere::check(one, other, declarations));
+                let trial =
+                    |case: &Case| self.trial(self.step(step.index, case.kind).unwrap_or(step));
+                let (one, other) = ((one, &trial(one)), (other, &trial(other)));
+                part.add(everywhere::check(one, other, declarations)?);
             }
         }
         if part.tried == 0 {
-            return skipped(Check::Everywhere, "it ran nowhere on both databases");
+            let why = "it ran nowhere on both databases";
+            return Ok(skipped(Check::Everywhere, why));
         }
         part.milliseconds = milliseconds(began.elapsed());
         let summary = format!(
             "SQLite and PostgreSQL agree on {}",
             counted(part.tried, "fixture", "fixtures")
         );
-        part.report(Check::Everywhere, summary)
+        Ok(part.report(Check::Everywhere, summary))
     }
 
     fn confine(

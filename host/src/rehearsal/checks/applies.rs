@@ -1,6 +1,6 @@
 //! Applies: migrate and finalize succeed, and what is there afterwards is what was expected.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::super::Error;
@@ -11,7 +11,7 @@ use super::super::injection::InjectionPlan;
 use super::super::report::Finding;
 use super::super::scratch::ScratchDatabase;
 use super::super::trial::{Trial, snapshot};
-use super::{Case, deterministic, place};
+use super::{Case, place};
 use crate::engine::Failure;
 
 /// Tries the step on a base, which becomes the case's.
@@ -40,7 +40,6 @@ pub(in crate::rehearsal) fn apply(
             return Ok(Err(stumble.finding(&place(kind, &fixture), &what, advice)));
         }
     };
-    let unstable = deterministic::unstable(trial, &base, &undisturbed.finalized)?;
     Ok(Ok(Case {
         kind,
         fixture,
@@ -48,7 +47,7 @@ pub(in crate::rehearsal) fn apply(
         before,
         copied,
         undisturbed,
-        unstable,
+        unstable: OnceLock::new(),
     }))
 }
 
@@ -59,8 +58,7 @@ pub(in crate::rehearsal) fn compare(
     declarations: &Declarations,
     accept: bool,
 ) -> Result<expected::Compared, Error> {
-    let incomparable = case.incomparable(declarations);
-    expected::compare(case, trial.step.index, &incomparable, accept)
+    expected::compare(trial, case, declarations, accept)
 }
 
 /// What to do about a failure.

@@ -3,17 +3,16 @@
 //! A call that was not committed leaves nothing; a commit in the middle leaves what the step must find again. Whatever
 //! the moment, the end must be the same.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::super::Error;
 use super::super::declarations::Declarations;
-use super::super::parallel;
 use super::super::points::Point;
 use super::super::report::{Finding, Part};
 use super::super::trial::Trial;
+use super::super::{Error, milliseconds, parallel};
 use super::Case;
-use super::crash_chain::{chains, survive_in_turn};
 use super::cut_off::{cut_off, ends_differently};
+use super::in_turn::Turned;
 use crate::engine::Command;
 
 /// The most points that are tried in one place in a limited time.
@@ -28,45 +27,46 @@ const ADVICE: &str = "a checkpoint must cover all rows before it and none after 
 const ADVICE_OUTSIDE: &str = "outside a transaction every statement stays: let each find out whether it was done (`IF NOT EXISTS`, \
                               `ON CONFLICT DO NOTHING`)";
 
-/// Tries the points of one place. `commits_once` says that a finalize commits all that it does at once, which a
-/// transformation's does not.
-pub(in crate::rehearsal) fn check(
+/// The points of one place that there is time for.
+pub(super) fn chosen(trial: &Trial<'_>, case: &Case) -> Vec<usize> {
+    choose(&case.undisturbed.seen.points, most(trial, case))
+}
+
+/// Tries the points that were chosen, but for those that were survived in turn, which took so long.
+pub(super) fn check(
     trial: &Trial<'_>,
     case: &Case,
     declarations: &Declarations,
-    commits_once: bool,
+    chosen: &[usize],
+    turned: &Turned,
+    in_turn: Duration,
 ) -> Result<Part, Error> {
     let began = Instant::now();
-    let points = &case.undisturbed.seen.points;
-    let chosen = choose(points, most(trial, case));
-    let tried = chosen.len();
-    let chains = match commits_once {
-        true => chains(points, case.undisturbed.migrate_points, chosen),
-        false => chosen.into_iter().map(|number| vec![number]).collect(),
-    };
-    let results = parallel::each(chains, |chain| survive(trial, case, declarations, &chain));
+    let alone = chosen.iter().copied();
+    let alone = alone.filter(|number| !turned.survived.contains(number));
+    let results = parallel::each(alone.collect(), |number| {
+        survive(trial, case, declarations, number)
+    });
     let mut part = Part {
-        tried,
-        of: points.len(),
+        tried: chosen.len(),
+        of: case.undisturbed.seen.points.len(),
         ..Part::default()
     };
-    let mut findings = Vec::new();
     for result in results {
-        findings.extend(result?);
+        part.findings.extend(result?);
     }
-    findings.sort_by_key(|(number, _)| *number);
-    part.findings = findings.into_iter().map(|(_, finding)| finding).collect();
     let broken = part.findings.len();
     // They have the same cause, most of the time.
     part.findings.truncate(2);
     if broken > part.findings.len()
         && let Some(first) = part.findings.first_mut()
     {
-        first
-            .details
-            .push(format!("{broken} of {tried} crash points end differently"));
+        first.details.push(format!(
+            "{broken} of {} crash points end differently",
+            chosen.len()
+        ));
     }
-    part.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    part.milliseconds = milliseconds(began.elapsed() + in_turn);
     Ok(part)
 }
 
@@ -112,26 +112,8 @@ fn evenly(numbers: &[usize], most: usize) -> Vec<usize> {
         .collect()
 }
 
-/// Cuts the run off after each of some points, continues it, and compares. What is found comes with the point's number.
+/// Cuts the run off after a point, continues it, and compares.
 fn survive(
-    trial: &Trial<'_>,
-    case: &Case,
-    declarations: &Declarations,
-    chain: &[usize],
-) -> Result<Vec<(usize, Finding)>, Error> {
-    let alone = match chain {
-        [_] => chain.to_vec(),
-        _ => survive_in_turn(trial, case, declarations, chain)?,
-    };
-    let mut findings = Vec::new();
-    for number in alone {
-        let finding = survive_one(trial, case, declarations, number)?;
-        findings.extend(finding.map(|finding| (number, finding)));
-    }
-    Ok(findings)
-}
-
-fn survive_one(
     trial: &Trial<'_>,
     case: &Case,
     declarations: &Declarations,
@@ -141,7 +123,8 @@ fn survive_one(
     let Some(point) = points.get(number - 1) else {
         return Ok(None);
     };
-    let database = case.base.copy()?;
+    let copy = case.base.copy()?;
+    let database = copy.database();
     cut_off(
         trial,
         &database,

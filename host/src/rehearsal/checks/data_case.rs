@@ -1,15 +1,22 @@
 //! Where generated rows are tried, and how they are told of.
 
+use std::sync::Arc;
+
 use super::super::fixture::{self, TableRows};
 use super::super::scratch::ScratchDatabase;
 use super::super::snapshot::{counted, shown};
 use super::super::trial::{Stumble, Trial};
 use super::super::{Error, parallel};
 
-/// Where generated rows are tried: on the empty database before the step, of one kind each.
+/// Where generated rows are tried: on copies of the empty database before the step, of one kind each.
 pub(in crate::rehearsal) struct DataCase<'g> {
     pub(in crate::rehearsal) trial: Trial<'g>,
-    pub(in crate::rehearsal) empty: ScratchDatabase,
+    /// Nobody works on it.
+    pub(in crate::rehearsal) empty: Arc<ScratchDatabase>,
+    /// Whether there are tables before the step.
+    pub(in crate::rehearsal) has_tables: bool,
+    /// Whether the step may change something in finalize, too.
+    pub(in crate::rehearsal) changes_in_finalize: bool,
 }
 
 impl DataCase<'_> {

@@ -3,18 +3,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use super::super::declarations::{Declarations, except};
+use super::super::declarations::Declarations;
 use super::super::injection::InjectionPlan;
 use super::super::injector::FaultInjector;
+use super::super::points::FETCH;
 use super::super::report::{Finding, Part};
-use super::super::scratch::ScratchDatabase;
 use super::super::snapshot::{Words, differences};
 use super::super::trial::{Trial, snapshot};
-use super::super::{Error, parallel};
+use super::super::{Error, milliseconds};
+use super::in_turn::Turned;
+use super::otherwise::{turn_around, wait_for_another_time};
 use super::{Case, told};
-use crate::database::{Access, Content, Database, Durability, Stop};
+use crate::database::Database;
 use crate::engine::Command;
 
 const WORDS: Words = Words {
@@ -29,47 +31,32 @@ const WORKERS: usize = 4;
 const BATCHES: [usize; 2] = [1, 7];
 
 /// What differs between two runs at different times, with nothing else changed.
-pub(in crate::rehearsal) fn unstable(
-    trial: &Trial<'_>,
-    base: &ScratchDatabase,
-    finalized: &Content,
-) -> Result<BTreeSet<String>, Error> {
-    if base.database().capabilities().clock_counts_seconds {
-        wait_for_the_next_second();
-    }
-    let database = base.copy()?;
+pub(super) fn unstable(trial: &Trial<'_>, case: &Case) -> Result<BTreeSet<String>, Error> {
+    wait_for_another_time(case);
+    let database = case.base.copy()?;
     if trial.run(database.database(), Command::Finalize).is_err() {
         return Ok(BTreeSet::new());
     }
     let found = snapshot(&*database.database())?;
-    let different = differences(finalized, &found, WORDS);
+    let different = differences(&case.undisturbed.finalized, &found, WORDS);
     Ok(different
         .into_iter()
         .map(|difference| difference.subject)
         .collect())
 }
 
-/// Where the clock counts seconds, a time that a step keeps differs only in another one.
-fn wait_for_the_next_second() {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let rest =
-        Duration::from_secs(1).saturating_sub(Duration::from_nanos(now.subsec_nanos().into()));
-    std::thread::sleep(rest);
-}
-
 /// Tries one place. `has_workers` says that the step is a transformation, on which several may work.
-pub(in crate::rehearsal) fn check(
+pub(super) fn check(
     trial: &Trial<'_>,
     case: &Case,
     declarations: &Declarations,
     has_workers: bool,
+    turned: &Turned,
 ) -> Result<Part, Error> {
     let began = Instant::now();
     let mut part = Part::default();
     let mut unstable: Vec<String> = case
-        .unstable
+        .unstable(trial)?
         .difference(declarations.volatile())
         .cloned()
         .collect();
@@ -84,21 +71,23 @@ pub(in crate::rehearsal) fn check(
                 .to_owned(),
         });
     }
-    let reversed = case.base.copy()?;
-    if !reversed.database().capabilities().reverses_unordered_rows {
-        parallel::wait(turn_around(&*reversed.database()))?.map_err(|error| {
-            Error::Setup(format!("cannot store rows in another order: {error}"))
-        })?;
+    if !turned.is_steady {
+        let reversed = case.base.copy()?;
+        if !reversed.database().capabilities().reverses_unordered_rows {
+            turn_around(&*reversed.database())?;
+        }
+        part.findings.extend(differs(
+            trial,
+            case,
+            declarations,
+            reversed.reversed(),
+            "with its rows stored in another order",
+            "without `ORDER BY` a database gives rows in any order: add one wherever the order matters, with a unique column at its end",
+        )?);
     }
-    part.findings.extend(differs(
-        trial,
-        case,
-        declarations,
-        reversed.reversed(),
-        "with its rows stored in another order",
-        "without `ORDER BY` a database gives rows in any order: add one wherever the order matters, with a unique column at its end",
-    )?);
-    for most in BATCHES {
+    // Nothing else changes with the size of batches.
+    let has_batches = has_workers || reads_batches(case);
+    for most in BATCHES.into_iter().filter(|_| has_batches) {
         if !part.findings.is_empty() {
             break;
         }
@@ -118,7 +107,7 @@ pub(in crate::rehearsal) fn check(
              empty",
         )?);
     }
-    part.tried = 2 + BATCHES.len();
+    part.tried = 2 + if has_batches { BATCHES.len() } else { 0 };
     if has_workers && part.findings.is_empty() {
         let copy = case.base.copy()?;
         let plan = InjectionPlan {
@@ -141,8 +130,13 @@ pub(in crate::rehearsal) fn check(
         )?);
         part.tried += 1;
     }
-    part.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    part.milliseconds = milliseconds(began.elapsed());
     Ok(part)
+}
+
+/// Whether the step asks for rows, which it then gets in batches.
+pub(in crate::rehearsal) fn reads_batches(case: &Case) -> bool {
+    (case.undisturbed.seen.points.iter()).any(|point| point.what == FETCH)
 }
 
 /// Runs the step under other circumstances and compares.
@@ -160,7 +154,7 @@ fn differs(
     }
     let found = snapshot(&*database)?;
     let mut different = differences(&case.undisturbed.finalized, &found, WORDS);
-    except(&mut different, &case.incomparable(declarations));
+    case.except_incomparable(trial, declarations, &mut different)?;
     Ok((!different.is_empty()).then(|| Finding {
         place: case.place(),
         message: format!(
@@ -170,12 +164,4 @@ fn differs(
         details: Vec::new(),
         advice: advice.to_owned(),
     }))
-}
-
-/// Stores the rows of every table again, the last first.
-async fn turn_around(database: &dyn Database) -> crate::database::Result<()> {
-    let mut session = database.open(Access::Write, &Stop::default()).await?;
-    session.begin(Durability::Deferred).await?;
-    session.reverse_stored_rows().await?;
-    session.commit_throwaway().await
 }

@@ -1,8 +1,10 @@
 //! Same everywhere: SQLite and PostgreSQL give results that mean the same.
 
-use super::super::declarations::{Declarations, except};
+use super::super::Error;
+use super::super::declarations::Declarations;
 use super::super::report::{Finding, Part};
 use super::super::snapshot::{Words, differences, logical};
+use super::super::trial::Trial;
 use super::{Case, told};
 
 const WORDS: Words = Words {
@@ -12,10 +14,10 @@ const WORDS: Words = Words {
 
 /// Compares two places that differ in the database alone.
 pub(in crate::rehearsal) fn check(
-    sqlite: &Case,
-    postgres: &Case,
+    (sqlite, on_sqlite): (&Case, &Trial<'_>),
+    (postgres, on_postgres): (&Case, &Trial<'_>),
     declarations: &Declarations,
-) -> Part {
+) -> Result<Part, Error> {
     let mut part = Part {
         tried: 1,
         ..Part::default()
@@ -42,9 +44,8 @@ pub(in crate::rehearsal) fn check(
             }
         }
     }
-    let mut incomparable = sqlite.incomparable(declarations);
-    incomparable.extend(postgres.incomparable(declarations));
-    except(&mut different, &incomparable);
+    sqlite.except_incomparable(on_sqlite, declarations, &mut different)?;
+    postgres.except_incomparable(on_postgres, declarations, &mut different)?;
     if !different.is_empty() {
         part.findings.push(Finding {
             place: sqlite.fixture.name.clone(),
@@ -55,5 +56,5 @@ pub(in crate::rehearsal) fn check(
                 .to_owned(),
         });
     }
-    part
+    Ok(part)
 }

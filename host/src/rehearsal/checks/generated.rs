@@ -14,12 +14,12 @@ use super::super::injection::InjectionPlan;
 use super::super::injector::FaultInjector;
 use super::super::report::{Finding, Part};
 use super::super::scratch::ScratchDatabase;
-use super::super::snapshot::{Words, differences, logical};
+use super::super::snapshot::{Difference, Words, differences, logical};
 use super::super::trial::{Stumble, kind_name, snapshot};
-use super::super::{Error, parallel};
+use super::super::{Error, milliseconds, parallel};
 use super::data_case::{DataCase, described, signature};
 use super::refusals::{Refusals, is_refusal};
-use super::{applies, told};
+use super::{applies, quick, told};
 use crate::catalog::{check_directory_inside, write_over};
 use crate::database::Content;
 use crate::engine::Command;
@@ -49,11 +49,23 @@ pub(in crate::rehearsal) fn check(
 ) -> Result<Part, Error> {
     let began = Instant::now();
     let mut part = Part::default();
-    let mut rows = generate(data_cases, seed, known)?;
+    if !data_cases.iter().any(|data_case| data_case.has_tables) {
+        return Ok(part);
+    }
+    let empty = data_cases.iter().map(|data_case| data_case.empty.copy());
+    let empty: Vec<ScratchDatabase> = empty.collect::<Result<_, Error>>()?;
+    let mut rows = generate(&empty, seed, known)?;
+    part.of = rows.len();
+    // Without rows this is the empty database, which is tried anyway.
+    let has_rows = rows.iter().any(|table| !table.rows.is_empty());
+    if !has_rows || goes_well(data_cases, empty, &rows, declarations)? {
+        part.tried = rows.iter().map(|rows| rows.rows.len()).sum();
+        part.milliseconds = milliseconds(began.elapsed());
+        return Ok(part);
+    }
     part.notes
         .extend(Refusals::of(data_cases).leave_out(&mut rows)?);
     part.tried = rows.iter().map(|rows| rows.rows.len()).sum();
-    part.of = rows.len();
     if let Some(trouble) = trouble(data_cases, &rows, declarations)?
         && !is_always_there(data_cases, &trouble, declarations)?
     {
@@ -75,7 +87,7 @@ pub(in crate::rehearsal) fn check(
             advice: least.advice,
         });
     }
-    part.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    part.milliseconds = milliseconds(began.elapsed());
     Ok(part)
 }
 
@@ -91,19 +103,19 @@ fn is_always_there(
 
 /// Rows that every database takes. The last one, which is the strictest about types, has them made.
 fn generate(
-    data_cases: &[DataCase<'_>],
+    empty: &[ScratchDatabase],
     seed: u64,
     known: &[&Content],
 ) -> Result<Vec<TableRows>, Error> {
-    let Some((strictest, others)) = data_cases.split_last() else {
+    let Some((strictest, others)) = empty.split_last() else {
         return Ok(Vec::new());
     };
     let failed = |error: crate::database::Error| Error::Setup(format!("cannot make rows: {error}"));
     let edges = generate::Kind::Edges;
-    let made = generate::generate(&strictest.empty, seed, edges, known);
+    let made = generate::generate(strictest, seed, edges, known);
     let mut rows = parallel::wait(made)?.map_err(failed)?;
-    for data_case in others {
-        rows = parallel::wait(generate::taken(&data_case.empty, rows))?.map_err(failed)?;
+    for other in others {
+        rows = parallel::wait(generate::taken(other, rows))?.map_err(failed)?;
     }
     Ok(rows)
 }
@@ -124,22 +136,42 @@ fn trouble(
             Err(trouble) => return Ok(Some(trouble)),
         }
     }
-    if let [sqlite, postgres] = &*results {
-        let mut different = differences(&logical(sqlite), &logical(postgres), WORDS);
-        except(&mut different, declarations.volatile());
-        if let Some(first) = different.first() {
-            return Ok(Some(Trouble {
-                signature: format!("everywhere {}", first.subject),
-                place: "SQLite and PostgreSQL".to_owned(),
-                message: format!("they do not give the same: {}", told(&different)),
-                details: Vec::new(),
-                advice:
-                    "compute it in the component, or write what both databases understand the same"
-                        .to_owned(),
-            }));
+    let different = disagreement(&results, declarations);
+    Ok(different.first().map(|first| Trouble {
+        signature: format!("everywhere {}", first.subject),
+        place: "SQLite and PostgreSQL".to_owned(),
+        message: format!("they do not give the same: {}", told(&different)),
+        details: Vec::new(),
+        advice: "compute it in the component, or write what both databases understand the same"
+            .to_owned(),
+    }))
+}
+
+/// What the results of two databases differ in.
+fn disagreement(results: &[Content], declarations: &Declarations) -> Vec<Difference> {
+    let [sqlite, postgres] = results else {
+        return Vec::new();
+    };
+    let mut different = differences(&logical(sqlite), &logical(postgres), WORDS);
+    except(&mut different, declarations.volatile());
+    different
+}
+
+/// Whether nothing at all goes wrong with the rows, and none is refused, in these empty databases before the step.
+fn goes_well(
+    data_cases: &[DataCase<'_>],
+    empty: Vec<ScratchDatabase>,
+    rows: &[TableRows],
+    declarations: &Declarations,
+) -> Result<bool, Error> {
+    let mut results = Vec::new();
+    for (data_case, database) in data_cases.iter().zip(empty) {
+        match quick::result(data_case, &database, rows, declarations)? {
+            Some(result) => results.push(result),
+            None => return Ok(false),
         }
     }
-    Ok(None)
+    Ok(disagreement(&results, declarations).is_empty())
 }
 
 /// What goes wrong on one database, or what the step leaves there.

@@ -3,26 +3,30 @@
 
 pub(super) mod applies;
 pub(super) mod confined;
-mod crash_chain;
-pub(super) mod crashes;
+mod crashes;
 mod cut_off;
 pub(super) mod data_case;
 pub(super) mod deterministic;
+pub(super) mod disturbed;
 pub(super) mod everywhere;
 pub(super) mod generated;
+mod in_turn;
 pub(super) mod memory;
+mod otherwise;
+mod quick;
 mod refusals;
-pub(super) mod reset;
+mod reset;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::declarations::Declarations;
+use super::Error;
+use super::declarations::{Declarations, except};
 use super::fixture::Fixture;
 use super::scratch::ScratchDatabase;
 use super::snapshot::Difference;
-use super::trial::Undisturbed;
+use super::trial::{Trial, Undisturbed};
 use crate::database::{Content, Kind};
 
 /// How many differences of one kind are told.
@@ -38,8 +42,8 @@ pub(super) struct Case {
     /// How long it took to copy the base.
     pub(super) copied: Duration,
     pub(super) undisturbed: Undisturbed,
-    /// What differs from run to run although nothing disturbs it.
-    pub(super) unstable: BTreeSet<String>,
+    /// What differs from run to run although nothing disturbs it, once that is known.
+    unstable: OnceLock<BTreeSet<String>>,
 }
 
 impl Case {
@@ -48,12 +52,36 @@ impl Case {
         place(self.kind, &self.fixture)
     }
 
-    /// What is not to be compared between two runs.
-    fn incomparable(&self, declarations: &Declarations) -> BTreeSet<String> {
-        self.unstable
-            .union(declarations.volatile())
-            .cloned()
-            .collect()
+    /// Whether finalize does anything beside what the host does.
+    pub(super) fn finalize_has_calls(&self) -> bool {
+        let points = self.undisturbed.seen.points.iter();
+        points
+            .skip(self.undisturbed.migrate_points)
+            .any(|point| !point.is_commit || point.script.is_some())
+    }
+
+    /// What differs from run to run although nothing disturbs it. That takes a run of its own, which is made when it is asked
+    /// for: where all runs come to the same anyway, nothing does.
+    pub(super) fn unstable(&self, trial: &Trial<'_>) -> Result<&BTreeSet<String>, Error> {
+        if let Some(unstable) = self.unstable.get() {
+            return Ok(unstable);
+        }
+        let unstable = deterministic::unstable(trial, self)?;
+        Ok(self.unstable.get_or_init(|| unstable))
+    }
+
+    /// Takes out what is not to be compared between two runs.
+    pub(super) fn except_incomparable(
+        &self,
+        trial: &Trial<'_>,
+        declarations: &Declarations,
+        differences: &mut Vec<Difference>,
+    ) -> Result<(), Error> {
+        except(differences, declarations.volatile());
+        if !differences.is_empty() {
+            except(differences, self.unstable(trial)?);
+        }
+        Ok(())
     }
 }
 

@@ -3,12 +3,13 @@
 
 use std::time::Instant;
 
-use super::super::Error;
 use super::super::declarations::{Declarations, except};
 use super::super::report::{Finding, Part};
 use super::super::snapshot::{Words, differences};
 use super::super::trial::{Trial, snapshot};
+use super::super::{Error, milliseconds};
 use super::cut_off::cut_off;
+use super::in_turn::Turned;
 use super::{Case, told};
 use crate::engine::Command;
 
@@ -26,12 +27,27 @@ const AGAIN: Words = Words {
 };
 
 /// Tries the reset of one place.
-pub(in crate::rehearsal) fn check(
+pub(super) fn check(
     trial: &Trial<'_>,
     case: &Case,
     declarations: &Declarations,
+    turned: &Turned,
 ) -> Result<Part, Error> {
     let began = Instant::now();
+    let mut part = match turned.is_undone {
+        true => Part::default(),
+        false => check_whole(trial, case, declarations)?,
+    };
+    if part.findings.is_empty() {
+        part.findings
+            .extend(check_after_checkpoints(trial, case, declarations, turned)?);
+    }
+    part.tried = 1;
+    part.milliseconds = milliseconds(began.elapsed() + turned.undone);
+    Ok(part)
+}
+
+fn check_whole(trial: &Trial<'_>, case: &Case, declarations: &Declarations) -> Result<Part, Error> {
     let mut part = Part::default();
     let database = case.base.copy()?;
     let finding = |message: String, advice: &str| Finding {
@@ -82,8 +98,8 @@ pub(in crate::rehearsal) fn check(
     } else {
         let found = snapshot(&*database.database())?;
         let mut different = differences(&case.undisturbed.migrated, &found, AGAIN);
-        except(&mut different, &case.incomparable(declarations));
         except(&mut different, declarations.lossy());
+        case.except_incomparable(trial, declarations, &mut different)?;
         // What reset left behind was told already.
         if !different.is_empty() && part.findings.is_empty() {
             part.findings.push(finding(
@@ -92,12 +108,6 @@ pub(in crate::rehearsal) fn check(
             ));
         }
     }
-    if part.findings.is_empty() {
-        part.findings
-            .extend(check_after_checkpoints(trial, case, declarations)?);
-    }
-    part.tried = 1;
-    part.milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(part)
 }
 
@@ -105,6 +115,7 @@ fn check_after_checkpoints(
     trial: &Trial<'_>,
     case: &Case,
     declarations: &Declarations,
+    turned: &Turned,
 ) -> Result<Option<Finding>, Error> {
     let points = &case.undisturbed.seen.points;
     let commits: Vec<usize> = (1..=case.undisturbed.migrate_points)
@@ -115,12 +126,18 @@ fn check_after_checkpoints(
         .get(2..commits.len().saturating_sub(2))
         .unwrap_or_default();
     let stride = checkpoints.len().div_ceil(MOST_CHECKPOINTS).max(1);
-    for number in checkpoints.iter().step_by(stride) {
+    let undone = |number: &&usize| turned.undone_after == Some(**number);
+    for number in checkpoints
+        .iter()
+        .step_by(stride)
+        .filter(|number| !undone(number))
+    {
         let Some(point) = points.get(number - 1) else {
             continue;
         };
         let database = case.base.copy()?;
-        cut_off(trial, &database, *number, point, &[Command::Migrate])?;
+        let commands = [Command::Migrate];
+        cut_off(trial, &database.database(), *number, point, &commands)?;
         let advice = "let reset undo what is there, not what a whole migrate would have left";
         let place = case.place();
         if let Err(stumble) = trial.run(database.database(), Command::Reset) {
