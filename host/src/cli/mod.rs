@@ -392,6 +392,9 @@ fn engine(
             replacement: manner.transform.replacement(),
             gate,
             release,
+            commander: crate::journal::Commander::of_this_process(),
+            request: None,
+            hears_cancels: true,
         },
     );
     match is_migrators {

@@ -90,7 +90,9 @@ fn a_journal_of_an_earlier_host_is_completed() {
     let place = place();
     place.run(&["migrate"]).ends_with(0);
     place.connect().run(
-        "DROP TABLE wasmigrate_release;
+        "DROP TABLE wasmigrate_order; ALTER TABLE wasmigrate_run DROP COLUMN commanded_by;
+         ALTER TABLE wasmigrate_run DROP COLUMN request_key; ALTER TABLE wasmigrate_run DROP COLUMN request;
+         DROP TABLE wasmigrate_release;
          ALTER TABLE wasmigrate_run DROP COLUMN release; ALTER TABLE wasmigrate_step DROP COLUMN signer;
          ALTER TABLE wasmigrate_lease DROP COLUMN nonce; ALTER TABLE wasmigrate_step DROP COLUMN revision;
          ALTER TABLE wasmigrate_output DROP COLUMN writer; ALTER TABLE wasmigrate_output DROP COLUMN number;
@@ -114,15 +116,18 @@ fn a_journal_of_the_third_version_gets_what_it_lacks() {
     let place = place();
     place.run(&["migrate"]).ends_with(0);
     place.connect().run(
-        "DROP TABLE wasmigrate_release;
+        "DROP TABLE wasmigrate_order; ALTER TABLE wasmigrate_run DROP COLUMN commanded_by;
+         ALTER TABLE wasmigrate_run DROP COLUMN request_key; ALTER TABLE wasmigrate_run DROP COLUMN request;
+         DROP TABLE wasmigrate_release;
          ALTER TABLE wasmigrate_run DROP COLUMN release; ALTER TABLE wasmigrate_step DROP COLUMN signer;
          ALTER TABLE wasmigrate_lease DROP COLUMN nonce; ALTER TABLE wasmigrate_step DROP COLUMN revision;
          ALTER TABLE wasmigrate_output DROP COLUMN writer; ALTER TABLE wasmigrate_output DROP COLUMN number;
-         ALTER TABLE wasmigrate_pause DROP COLUMN closed_at; UPDATE wasmigrate_journal SET version = 3",
+         ALTER TABLE wasmigrate_pause DROP COLUMN closed_at;
+         ALTER TABLE wasmigrate_pause DROP COLUMN cancel_requested_at; UPDATE wasmigrate_journal SET version = 3",
     );
     place.run(&["status"]).ends_with(0).and_says("migrated");
     place.run(&["finalize"]).ends_with(0);
     let states = "SELECT state FROM wasmigrate_step GROUP BY state";
     assert_eq!(place.texts(states), ["finalized"]);
-    assert_eq!(place.texts("SELECT version FROM wasmigrate_journal"), ["6"]);
+    assert_eq!(place.texts("SELECT version FROM wasmigrate_journal"), ["7"]);
 }

@@ -5,6 +5,7 @@
 //! way of the migration, and the service says what goes on.
 
 mod allowances;
+mod audit;
 pub mod client;
 mod commands;
 mod either;
@@ -15,6 +16,7 @@ mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod remote;
+mod replicas;
 mod restarted;
 mod simultaneous;
 mod steps;
