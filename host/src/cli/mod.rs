@@ -8,6 +8,7 @@ mod bad_rows;
 mod bars;
 mod baseline;
 mod build;
+mod collector;
 mod command_error;
 mod compile;
 mod completions;

@@ -2,6 +2,7 @@
 
 use crate::place::Place;
 use crate::service::process::Service;
+use crate::service::{held_in, open_gate};
 
 fn place() -> Place {
     Place::new()
@@ -86,6 +87,25 @@ fn what_a_run_does_is_no_drift_however_it_ends() {
 }
 
 #[test]
+fn drift_that_nobody_can_judge_is_not_called_none() {
+    let place = held_in("migrate");
+    let service = Service::start(&place);
+    let run = service.run("migrate");
+    service.until_output(run, "ready");
+    service
+        .get("/api/v1/verify")
+        .is_problem(409, "run 1 was interrupted or is in progress");
+    service.kill();
+    place
+        .run(&["verify"])
+        .ends_with(2)
+        .and_says("what the schema was is not known, and so not whether it was changed: run 1 was interrupted");
+    open_gate(&place);
+    place.run(&["migrate"]).ends_with(0);
+    place.run(&["verify"]).ends_with(0);
+}
+
+#[test]
 fn a_journal_of_an_earlier_host_is_completed() {
     let place = place();
     place.run(&["migrate"]).ends_with(0);
@@ -102,7 +122,7 @@ fn a_journal_of_an_earlier_host_is_completed() {
          DROP TABLE wasmigrate_range; DROP TABLE wasmigrate_transformation; UPDATE wasmigrate_journal SET version = 1",
     );
     place.run(&["status"]).ends_with(0).and_says("migrated");
-    place.run(&["verify"]).ends_with(0).and_says("is not known");
+    place.run(&["verify"]).ends_with(2).and_says("is not known");
     place.run(&["finalize"]).ends_with(0);
     place
         .run(&["verify"])
