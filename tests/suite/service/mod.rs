@@ -11,6 +11,7 @@ mod commands;
 mod either;
 pub mod events;
 mod killed;
+mod manifests;
 mod observed;
 mod postgres;
 pub mod process;
