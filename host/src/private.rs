@@ -5,8 +5,6 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::input;
-
 /// The bit of a directory in which nobody removes or renames what is not his own, such as `/tmp`.
 const STICKY: u32 = 0o1000;
 
@@ -69,19 +67,6 @@ pub(crate) fn check(directory: &Path) -> io::Result<PathBuf> {
         }
     }
     Ok(directory)
-}
-
-/// The bytes of a file in a directory that was checked, when the file itself is this user's, and nobody else may read or write it.
-pub(crate) fn read(file: &Path) -> io::Result<Vec<u8>> {
-    let its = fs::metadata(file)?;
-    if !is_own(&its) || its.permissions().mode() & 0o077 != 0 {
-        return Err(refused(format!(
-            "`{}` belongs to another user or is open to others (mode {:o}): remove it, and another one is made",
-            file.display(),
-            its.permissions().mode() & 0o777
-        )));
-    }
-    input::read(file)
 }
 
 /// Whether a file is this user's.

@@ -103,7 +103,9 @@ fn legacy_database(target: &Path) -> Result<PathBuf> {
 
 /// What the tests need beside Rust: strace, with which the crash tests kill the host at chosen system calls, a PostgreSQL
 /// server, a pooler for it, a browser with its driver, what makes WebAssembly of C: of that in the runner of JavaScript, and of
-/// steps; a registry of container images with what keeps its passwords, and a tool that copies images.
+/// steps; a registry of container images with what keeps its passwords, a tool that copies images; a proxy before several
+/// services, what judges the rules of alerts, and what
+/// renders manifests.
 fn require_programs() -> Result<()> {
     let missing = |package: &&str| match *package {
         "postgresql" => !Path::new("/usr/lib/postgresql").exists(),
@@ -112,6 +114,9 @@ fn require_programs() -> Result<()> {
         "wasi-libc" => !Path::new("/usr/include/wasm32-wasi/stdlib.h").exists(),
         "lld" => !Path::new("/usr/bin/wasm-ld").exists(),
         "libclang-rt-dev-wasm32" => !has_builtins(),
+        "prometheus" => !Path::new("/usr/bin/promtool").exists(),
+        "kubernetes-client" => !Path::new("/usr/bin/kubectl").exists(),
+        "nginx-light" => !Path::new("/usr/sbin/nginx").exists(),
         "apache2-utils" => !Path::new("/usr/bin/htpasswd").exists(),
         package => !["/usr/bin", "/usr/sbin"]
             .iter()
@@ -131,6 +136,9 @@ fn require_programs() -> Result<()> {
         "docker-registry",
         "skopeo",
         "apache2-utils",
+        "nginx-light",
+        "prometheus",
+        "kubernetes-client",
     ]
     .into_iter()
     .filter(missing)

@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::config::{Config, ENVIRONMENT};
 use crate::database;
 use crate::engine::{Engine, NativeFunction};
+use crate::http::Credentials;
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct GlobalArguments {
@@ -186,7 +187,7 @@ impl GlobalArguments {
         let mut serve = self.config()?.serve;
         // What readers of a service may have is nothing to a client.
         serve.read_token_file = PathBuf::new();
-        let credentials = credentials::credentials(&serve)?;
+        let credentials = Credentials::new(credentials::secrets(&serve, &[])?);
         Ok(Target::There {
             client: Client::new(&host, credentials.header()),
             wait: manner.wait,

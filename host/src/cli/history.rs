@@ -8,7 +8,7 @@ use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::catalog::step_label;
 use crate::engine::{Failure, HistoryEntry, RunFile};
 use crate::journal::{OutputLine, Phase};
-use crate::output::counted;
+use crate::output::{counted, printable};
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArguments {
@@ -78,6 +78,16 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
         time(run.started_at),
         run.host
     ));
+    if let Some(by) = &run.commanded_by {
+        terminal.line(&format!("  commanded by {}", printable(&by.in_words())));
+    }
+    for order in &entry.orders {
+        let by = order.commanded_by.as_ref();
+        let by = by.map_or_else(String::new, |by| {
+            format!(" by {}", printable(&by.in_words()))
+        });
+        terminal.line(&format!("  {} {}{by}", time(order.at), order.command));
+    }
     if let Some(release) = &entry.release {
         let (lineage, version) = (&release.lineage, &release.version);
         terminal.line(&format!("  {lineage} {version}  {}", release.reference));

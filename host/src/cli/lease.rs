@@ -2,10 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::target::place;
 use super::terminal::{Terminal, time};
-use super::{CommandError, GlobalArguments, Manner};
-use crate::catalog::Allowances;
+use super::{AllowanceArguments, CommandError, GlobalArguments, Manner};
 use crate::database::Stop;
 use crate::engine::Broken;
 use crate::journal::LeaseRecord;
@@ -32,32 +30,17 @@ pub(super) async fn run(
     arguments: &LeaseArguments,
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
-    if global.host.is_some() {
-        return Err(anyhow::anyhow!(
-            "the lease is looked at and broken in the database itself: give `--database` instead of `--host`"
-        )
-        .into());
-    }
     let manner = Manner {
         without_steps: true,
         ..Manner::default()
     };
-    let engine = global.engine(Allowances::default(), manner)?;
+    let target = global.target(AllowanceArguments::default(), manner)?;
     if arguments.command.is_some() {
-        let schema = engine
-            .target_schema(&terminal.observer(), &Stop::default())
-            .await;
-        let known = schema.as_ref().ok().and_then(Option::as_deref);
-        terminal.target(&place(engine.target_name(), known));
-        schema?;
+        target.announce(terminal, &Stop::default()).await?;
     }
     let (broken, is_broken) = match &arguments.command {
-        None => {
-            let lease = engine.lease().await?;
-            let beginning = engine.lock_holders().await?;
-            (Broken { lease, beginning }, false)
-        }
-        Some(LeaseCommand::Break { reason }) => (engine.break_lease(reason).await?, true),
+        None => (target.lease().await?, false),
+        Some(LeaseCommand::Break { reason }) => (target.break_lease(reason).await?, true),
     };
     let Broken { lease, beginning } = broken;
     if terminal.json() {

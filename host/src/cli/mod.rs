@@ -8,6 +8,7 @@ mod bad_rows;
 mod bars;
 mod baseline;
 mod build;
+mod collector;
 mod command_error;
 mod compile;
 mod completions;
@@ -392,6 +393,9 @@ fn engine(
             replacement: manner.transform.replacement(),
             gate,
             release,
+            commander: crate::journal::Commander::of_this_process(),
+            request: None,
+            hears_cancels: true,
         },
     );
     match is_migrators {

@@ -14,14 +14,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::credentials::{credentials, token};
+use super::credentials::{self, token};
 use super::log_lines::LogLines;
 use super::watchers::Watchers;
 use super::{CommandError, GlobalArguments, Manner};
 use crate::catalog::Allowances;
 use crate::config::{self, Config, MigrateResultConfig, PASSWORD_FILE, ServeConfig};
 use crate::engine::Supervisor;
-use crate::http::{self, Dialect, MigrateResult, MigratorApi, PathPrefix, Settings, SigningKey};
+use crate::http::{self, Credentials, Dialect, MigrateResult, MigratorApi, PathPrefix, Settings};
 
 /// Connections that wait to be accepted; the system may allow fewer. In a flood, those that do not fit get no answer at
 /// all for a second or more, not even that there are too many.
@@ -81,7 +81,7 @@ pub(super) async fn run(
     if let Some(file) = &arguments.read_token_file {
         serve.read_token_file.clone_from(file);
     }
-    let credentials = credentials(&serve)?;
+    let credentials = Credentials::new(credentials::secrets(&serve, &config.token)?);
     if credentials.is_empty() && !serve.listen.ip().is_loopback() {
         return Err(anyhow::anyhow!(
             "{} can be reached from other machines: name a file with a password (`--password-file`, {PASSWORD_FILE}) \
@@ -116,11 +116,6 @@ pub(super) async fn run(
         |message| tracing::error!("{message}"),
     )
     .context("cannot start the watchdog")?;
-    let signing_key = SigningKey::of(&config.cache, &credentials).unwrap_or_else(|error| {
-        let cache = config.cache.display();
-        tracing::warn!(%error, %cache, "no key of sessions is kept: they end with this process");
-        SigningKey::of_this_process()
-    });
     let migrator = migrator(&config, &serve, &watchers)?;
     if migrator.as_ref().is_some_and(|migrator| migrator.is_open) && credentials.is_empty() {
         tracing::warn!(
@@ -131,9 +126,10 @@ pub(super) async fn run(
     // Without a secret of its own, only its name tells the service from one that a page of another site made up.
     let is_open = serve.listen.ip().is_loopback() && (serve.development || credentials.is_empty());
     let hosts = (is_open || !serve.hosts.is_empty()).then(|| http::Hosts::new(&serve.hosts));
+    let rotation =
+        credentials::keep_up_to_date(credentials.clone(), serve.clone(), config.token.clone());
     let settings = Settings {
         hosts,
-        signing_key,
         migrator,
         dialect: serve.dialect,
         answer_wait: Duration::from_millis(serve.answer_wait_milliseconds),
@@ -158,6 +154,8 @@ pub(super) async fn run(
         tokio::spawn(http::log_runs(Arc::clone(&supervisor)));
         tokio::spawn(warn_of_history(Arc::clone(&supervisor)));
         tokio::spawn(Arc::clone(&supervisor).keep_drained());
+        tokio::spawn(Arc::clone(&supervisor).watch_others());
+        tokio::spawn(rotation);
         let routers = http::routers(Arc::clone(&supervisor), settings);
         let stopped = async {
             tokio::select! {

@@ -7,9 +7,9 @@ use super::terminal::Terminal;
 use crate::client::Client;
 use crate::database::Stop;
 use crate::engine::{
-    Adoption, BaselineOrder, Engine, Extent, HistoryEntry, ImportOrder, NewTenant, Observer, Order,
-    Overview, Rehearsal, Repair, RepairOrder, Report, StepAdvice, TenantAdded, TenantOverview,
-    TenantRemoved, Verified,
+    Adoption, BaselineOrder, Broken, Engine, Extent, HistoryEntry, ImportOrder, NewTenant,
+    Observer, Order, Overview, Rehearsal, Repair, RepairOrder, Report, StepAdvice, TenantAdded,
+    TenantOverview, TenantRemoved, Verified,
 };
 use crate::journal::{BadRow, OutputLine, ReleaseRecord};
 
@@ -131,6 +131,22 @@ impl Target {
             (Self::Here(engine), true) => engine.pause().await?,
             (Self::Here(engine), false) => engine.resume().await?,
             (Self::There { client, .. }, _) => client.pause(pause)?,
+        })
+    }
+
+    /// Who holds the lease, and who is about to begin a run.
+    pub(super) async fn lease(&self) -> Result<Broken, CommandError> {
+        Ok(match self {
+            Self::Here(engine) => engine.lease_and_beginning().await?,
+            Self::There { client, .. } => client.lease()?,
+        })
+    }
+
+    /// Takes the lease from whoever holds it.
+    pub(super) async fn break_lease(&self, reason: &str) -> Result<Broken, CommandError> {
+        Ok(match self {
+            Self::Here(engine) => engine.break_lease(reason).await?,
+            Self::There { client, .. } => client.break_lease(reason)?,
         })
     }
 

@@ -37,7 +37,7 @@ pub(super) async fn run(
     } else {
         let schema = match verified.schema_of_run {
             Some(run) => format!("the schema is what run {run} left"),
-            None => "what the schema was is not known: the last run did not keep it".to_owned(),
+            None => "what the schema was is not known: there was no run".to_owned(),
         };
         terminal.line(&format!(
             "{} what {} ran; {schema}",

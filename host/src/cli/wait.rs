@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use serde_json::json;
 
 use super::target::Target;
 use super::terminal::Terminal;
@@ -47,6 +48,7 @@ pub(super) async fn run(
     let target = global.target(AllowanceArguments::default(), Manner::default())?;
     let give_up = Instant::now() + arguments.timeout;
     let mut last = None;
+    let mut is_paused = false;
     loop {
         let looked = look(&target).await?;
         if let Ok(overview) = &looked {
@@ -68,14 +70,15 @@ pub(super) async fn run(
                     failure,
                 });
             }
-            if last != Some(overview.state) {
+            if last != Some(overview.state) || is_paused != paused_by(overview).is_some() {
                 tell(overview, terminal);
                 last = Some(overview.state);
+                is_paused = paused_by(overview).is_some();
             }
         }
         if Instant::now() >= give_up {
             let seen = match looked {
-                Ok(overview) => format!("the state is {}", overview.state.as_str()),
+                Ok(overview) => in_words(&overview),
                 Err(error) => error,
             };
             return Err(CommandError {
@@ -107,10 +110,26 @@ async fn look(target: &Target) -> Result<Result<Overview, String>, CommandError>
 
 fn tell(overview: &Overview, terminal: &Terminal) {
     if terminal.json() {
-        terminal.document(&serde_json::json!({ "state": overview.state }));
+        let mut said = serde_json::Map::from_iter([("state".to_owned(), json!(overview.state))]);
+        if let Some(by) = paused_by(overview) {
+            said.insert("paused_by".to_owned(), json!(by));
+        }
+        terminal.document(&said);
     } else {
-        terminal.line(&format!("the state is {}", overview.state.as_str()));
+        terminal.line(&in_words(overview));
     }
+}
+
+/// Who keeps the run from going on.
+fn paused_by(overview: &Overview) -> Option<&str> {
+    overview.pause.as_ref()?.requested_by.as_deref()
+}
+
+fn in_words(overview: &Overview) -> String {
+    let paused = paused_by(overview).map_or_else(String::new, |by| {
+        format!(", and the run is paused by {by}: `wasmigrate resume` continues it")
+    });
+    format!("the state is {}{paused}", overview.state.as_str())
 }
 
 fn time(text: &str) -> Result<Duration, String> {

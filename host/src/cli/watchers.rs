@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use axum::http::{HeaderName, HeaderValue};
 
+use super::collector::collector;
 use crate::config::{Config, GateConfig, MigratorConfig, WebhookConfig};
 use crate::engine::{Engine, Gate, Observer, Several};
 use crate::input;
@@ -85,11 +86,11 @@ impl Watchers {
 }
 
 fn traces(endpoint: &str, engine: &Engine) -> anyhow::Result<Option<Arc<Traces>>> {
-    if endpoint.is_empty() {
+    let Some((endpoint, origin)) = collector(endpoint, |name| std::env::var(name).ok()) else {
         return Ok(None);
-    }
-    check_url(endpoint).context("the collector of traces")?;
-    let traces = Traces::start(endpoint, engine.target_name(), engine.target_kind())
+    };
+    check_url(&endpoint).with_context(|| format!("the collector of traces ({origin})"))?;
+    let traces = Traces::start(&endpoint, engine.target_name(), engine.target_kind())
         .context("cannot start the traces")?;
     Ok(Some(Arc::new(traces)))
 }

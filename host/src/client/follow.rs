@@ -13,14 +13,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::stream::Received;
+use super::told::Told;
 use super::{Client, Error, Result};
-use crate::catalog::index_label;
+use crate::catalog::{index_label, step_label};
 use crate::database::Stop;
 use crate::engine::{
-    Blame, Command, Event, Extent, Failure, Observer, Order, Overview, Replacement, Report, State,
+    Command, Event, Extent, Failure, Observer, Order, Overview, Replacement, Report, State,
     StepReference,
 };
-use crate::journal::{Outcome, OutputLine, RunRecord};
+use crate::journal::Outcome;
 
 /// How long to wait before asking again for a run that is not accepted yet.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -36,6 +37,9 @@ const LATE: Duration = Duration::from_secs(1);
 
 /// How often in a row the host may fail to answer.
 const FAILURES: u32 = 5;
+
+/// How long another host may take to end a run that it was told to end.
+const DEATH_WAIT: Duration = Duration::from_secs(10);
 
 /// How long the answer to a command may take once the operator has had enough.
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
@@ -82,11 +86,14 @@ impl Client {
             run,
             stream,
             is_ours: false,
+            has_heard: false,
             last_line: 0,
             failures: 0,
             is_cancelled: false,
             not_cancelled: None,
-            is_elsewhere: false,
+            elsewhere: None,
+            ended_steps: 0,
+            cancelled_at: None,
         };
         let followed = following.follow_to_end(stop).await;
         followed.map_err(|error| Error::NotFollowed {
@@ -228,6 +235,8 @@ struct Following<'f> {
     stream: Option<mpsc::Receiver<Received>>,
     /// Whether what the stream tells is about the run.
     is_ours: bool,
+    /// Whether it has told that the run began.
+    has_heard: bool,
     /// The number of the last line that was shown.
     last_line: i64,
     /// How often in a row the host did not answer.
@@ -235,17 +244,12 @@ struct Following<'f> {
     is_cancelled: bool,
     /// Why the host did not cancel it.
     not_cancelled: Option<Error>,
-    /// Whether the host that answers is known not to run it.
-    is_elsewhere: bool,
-}
-
-/// What the host says of the run when it is asked.
-struct Told {
-    /// None while it is running.
-    outcome: Option<Outcome>,
-    failure: Option<Failure>,
-    state: Option<State>,
-    lines: Vec<OutputLine>,
+    /// The host that runs it, when that is not the one that answers.
+    elsewhere: Option<String>,
+    /// How many ends of steps were shown.
+    ended_steps: usize,
+    /// When it was told to end in another host.
+    cancelled_at: Option<Instant>,
 }
 
 impl Following<'_> {
@@ -280,6 +284,7 @@ impl Following<'_> {
                     if self.not_cancelled.is_some() {
                         due = Instant::now();
                     }
+                    self.cancelled_at = Some(Instant::now());
                 }
                 () = sleep_until(due) => {
                     if let Some(report) = ended {
@@ -296,8 +301,8 @@ impl Following<'_> {
                         Ok(told) => {
                             self.failures = 0;
                             ended = self.take(told);
-                            if ended.is_none() && let Some(error) = self.not_cancelled.take() {
-                                return Err(error);
+                            if ended.is_none() {
+                                self.give_up()?;
                             }
                         }
                         Err(error) if error.is_final() => return Err(error),
@@ -320,18 +325,44 @@ impl Following<'_> {
         }
     }
 
+    /// Whether the stream tells of the run: that of another host than the one that runs it does not.
+    fn is_told(&self) -> bool {
+        self.stream.is_some() && self.elsewhere.is_none() && self.has_heard
+    }
+
+    /// Whether nothing more is heard of a run that was cancelled.
+    fn give_up(&mut self) -> Result<()> {
+        if let Some(error) = self.not_cancelled.take() {
+            return Err(error);
+        }
+        let is_late = self
+            .cancelled_at
+            .is_some_and(|at| at.elapsed() > DEATH_WAIT);
+        match &self.elsewhere {
+            Some(holder) if is_late => Err(Error::Refused {
+                status: 409,
+                detail: format!(
+                    "run {} was told to end, and {holder}, which runs it, is not heard of",
+                    self.run
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes note of where the target stands when the stream begins, again after it was cut off: maybe to another process, which
     /// has no events of the run.
     fn look(&mut self, overview: &Overview) {
         let last = overview.last_run.as_ref();
         self.is_ours = last.is_some_and(|last| last.id == self.run);
         let is_here = overview.running.is_some() || !overview.is_at_work_on(self.run);
-        if let (false, false, Some(lease)) = (is_here, self.is_elsewhere, &overview.lease) {
-            self.is_elsewhere = true;
+        let lease = overview.lease.as_ref().filter(|_| !is_here);
+        if let (Some(lease), None) = (lease, &self.elsewhere) {
+            self.elsewhere = Some(lease.holder.clone());
             self.observer.notify(&Event::Warning {
                 message: format!(
-                    "run {} is not one of the host that answers at {}, which was started anew or answers in the place of {}: that \
-                     one is taken for dead when its lease runs out, in {} s if it is not renewed",
+                    "run {} is not one of the host that answers at {}, but of {}: what it does is shown once it is committed; if it has \
+                     died, its run ends when its lease runs out, in {} s if it is not renewed",
                     self.run,
                     self.client.address(),
                     lease.holder,
@@ -345,12 +376,19 @@ impl Following<'_> {
     fn show(&mut self, event: &Event) -> Option<Report> {
         if let Event::RunStarted { run, .. } = event {
             self.is_ours = *run == self.run;
+            self.has_heard |= self.is_ours;
         }
         if !self.is_ours {
             return None;
         }
-        if let Event::Output { line, .. } = event {
-            self.last_line = self.last_line.max(line.sequence);
+        match event {
+            // Shown when the run was asked for.
+            Event::Output { line, .. } if (1..=self.last_line).contains(&line.sequence) => {
+                return None;
+            }
+            Event::Output { line, .. } => self.last_line = self.last_line.max(line.sequence),
+            Event::StepEnded { .. } => self.ended_steps += 1,
+            _ => {}
         }
         self.observer.notify(event);
         match event {
@@ -370,7 +408,7 @@ impl Following<'_> {
     /// Asks for the run, and for its new lines where no stream brings them. A signal is heard meanwhile.
     async fn ask(&self, stop: &Stop) -> Result<Told> {
         let (run, after) = (self.run, self.last_line);
-        let wants_lines = self.stream.is_none();
+        let wants_lines = !self.is_told();
         let told = self
             .client
             .aside(move |client| client.told(run, wants_lines.then_some(after)));
@@ -381,6 +419,7 @@ impl Following<'_> {
                 failure: None,
                 state: None,
                 lines: Vec::new(),
+                attempts: Vec::new(),
             }),
         }
     }
@@ -395,6 +434,18 @@ impl Following<'_> {
                 line,
             });
         }
+        if !self.is_told() {
+            for attempt in told.attempts.iter().skip(self.ended_steps) {
+                self.observer.notify(&Event::StepEnded {
+                    step: step_label(attempt.index, &attempt.name),
+                    phase: attempt.phase,
+                    outcome: attempt.outcome,
+                    milliseconds: attempt.ended_at - attempt.started_at,
+                    rolled_back: false,
+                });
+            }
+            self.ended_steps = self.ended_steps.max(told.attempts.len());
+        }
         let outcome = told.outcome?;
         Some(report(Some(self.run), outcome, told.state, told.failure))
     }
@@ -406,48 +457,6 @@ async fn receive(stream: &mut Option<mpsc::Receiver<Received>>) -> Option<Receiv
         Some(stream) => stream.recv().await,
         None => std::future::pending().await,
     }
-}
-
-impl Client {
-    /// What the host says of a run, with its lines after the one numbered `after`.
-    fn told(&self, run: i64, after: Option<i64>) -> Result<Told> {
-        let entry: crate::engine::HistoryEntry = self.get(&format!("runs/{run}"))?;
-        let mut lines = Vec::new();
-        if let Some(mut after) = after {
-            loop {
-                let (page, next) = self.output(run, after)?;
-                if page.is_empty() {
-                    break;
-                }
-                lines.extend(page);
-                after = next;
-            }
-        }
-        let state = match entry.run.outcome {
-            Some(_) => Some(self.overview()?.state),
-            None => None,
-        };
-        Ok(Told {
-            outcome: entry.run.outcome,
-            failure: match &entry.run.error {
-                Some(error) => Failure::from_json(error),
-                None => interruption(&entry.run),
-            },
-            state,
-            lines,
-        })
-    }
-}
-
-/// Why a run was interrupted of which the journal knows no more than that.
-fn interruption(run: &RunRecord) -> Option<Failure> {
-    (run.outcome == Some(Outcome::Interrupted)).then(|| {
-        let message = format!(
-            "run {} was interrupted: {}, which ran it, has died or lost its lease; run the command again",
-            run.id, run.host
-        );
-        Failure::new("lease", Blame::Operator, message)
-    })
 }
 
 fn report(

@@ -1,10 +1,12 @@
 //! A running host, driven from afar: the other side of `http::native`.
 //!
-//! This file asks questions; `follow` starts a run and follows it to its end, `stream` reads the stream of events.
+//! This file asks questions; `follow` starts a run and follows it to its end, `stream` reads the stream of events, `told` what a host says
+//! of a run that is asked for.
 
 mod address;
 mod follow;
 mod stream;
+mod told;
 
 use std::time::Duration;
 
@@ -14,8 +16,9 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::engine::{
-    Adoption, BaselineOrder, Extent, HistoryEntry, ImportOrder, NewTenant, Overview, Rehearsal,
-    Repair, RepairOrder, StepAdvice, TenantAdded, TenantOverview, TenantRemoved, Verified,
+    Adoption, BaselineOrder, Broken, Extent, HistoryEntry, ImportOrder, NewTenant, Overview,
+    Rehearsal, Repair, RepairOrder, StepAdvice, TenantAdded, TenantOverview, TenantRemoved,
+    Verified,
 };
 use crate::journal::{BadRow, OutputLine};
 use crate::output::without_secrets;
@@ -137,6 +140,16 @@ impl Client {
         }
         let path = if pause { "pause" } else { "resume" };
         Ok(self.post::<Asked>(path, &json!({}), None)?.run)
+    }
+
+    /// Who holds the lease, and who is about to begin a run.
+    pub fn lease(&self) -> Result<Broken> {
+        self.get("lease")
+    }
+
+    /// Takes the lease from whoever holds it.
+    pub fn break_lease(&self, reason: &str) -> Result<Broken> {
+        self.post("lease/break", &json!({ "reason": reason }), None)
     }
 
     /// The rows that transformations set aside, after this step and key.

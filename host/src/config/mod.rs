@@ -42,7 +42,8 @@ pub use secrets::open_secret;
 use secrets::without_value;
 pub use sections::{
     GateConfig, MigrateResultConfig, NoticesConfig, PostgresConfig, RetryConfig, ServeConfig,
-    SourcesConfig, TenantsConfig, TestConfig, TracesConfig, TransformConfig, WebhookConfig,
+    SourcesConfig, TenantsConfig, TestConfig, TokenConfig, TracesConfig, TransformConfig,
+    WebhookConfig,
 };
 
 /// The file that is read when no other is named.
@@ -111,6 +112,8 @@ pub struct Config {
     pub notices: NoticesConfig,
     /// Who gets notifications.
     pub webhook: Vec<WebhookConfig>,
+    /// Tokens of the service that have names of their own.
+    pub token: Vec<TokenConfig>,
     /// Who is asked before a finalize.
     pub gate: GateConfig,
     /// Where traces are sent.
@@ -187,6 +190,7 @@ impl Default for Config {
             migrate_result: MigrateResultConfig::default(),
             notices: NoticesConfig::default(),
             webhook: Vec::new(),
+            token: Vec::new(),
             gate: GateConfig::default(),
             traces: TracesConfig::default(),
             trust: PathBuf::new(),

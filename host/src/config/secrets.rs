@@ -14,6 +14,7 @@ impl Config {
     /// is given its secrets like that: so it is no error.
     pub fn open_secrets(&self) -> Vec<String> {
         let webhooks = self.webhook.iter().map(|webhook| &webhook.secret_file);
+        let tokens = self.token.iter().map(|token| &token.token_file);
         let registries = self.registry.values();
         let registries = registries.map(|registry| &registry.password_file);
         [
@@ -26,6 +27,7 @@ impl Config {
         ]
         .into_iter()
         .chain(webhooks)
+        .chain(tokens)
         .chain(registries)
         .filter_map(|file| open_secret(file))
         .collect()

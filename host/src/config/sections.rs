@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::SourceOrder;
 use crate::engine::{OnBadRow, RolloutStrategy, TransformOptions};
-use crate::http::Dialect;
+use crate::http::{Dialect, Role};
 use crate::notifications::{Format, NotificationKind};
 
 /// What holds for PostgreSQL alone.
@@ -286,6 +286,18 @@ impl Default for TestConfig {
             crash_seconds: 8,
         }
     }
+}
+
+/// A token of the service with a name of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenConfig {
+    /// What the history calls its holder.
+    pub name: String,
+    /// What its holder may do: `read`, `operate` or `finalize`.
+    pub role: Role,
+    /// The file with the token; several, one a line, while one is replaced by another.
+    pub token_file: PathBuf,
 }
 
 /// How `serve` answers.

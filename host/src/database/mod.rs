@@ -261,7 +261,7 @@ pub struct SequenceState {
 }
 
 /// Who has the lock of a target.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct LockHolder {
     /// What it is called: machine and process id of a host, or what the database knows of it.
     pub name: String,

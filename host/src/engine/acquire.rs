@@ -22,7 +22,9 @@ use super::event::{Event, Observer};
 use super::heartbeat::Heartbeat;
 use super::{Engine, RunError, SUPERUSER, WAIT_INTERVAL};
 use crate::database::{self, Access, Durability, ErrorKind, Session, Stop};
-use crate::journal::{self, Fenced, Lease, LeaseRecord, Pause, Phase, Right as _, TargetLock};
+use crate::journal::{
+    self, Fenced, Lease, LeaseRecord, Pause, Phase, Right as _, Start, TargetLock,
+};
 
 /// What a command wants on a target.
 pub(super) trait Job {
@@ -171,14 +173,15 @@ pub(super) async fn begin<'e>(
     observer: &Arc<dyn Observer>,
     stop: &Stop,
 ) -> Result<Acquired<'e>, database::Error> {
-    let lease = journal::start_run(
-        &mut *session,
-        beginning.command,
-        beginning.phase,
-        beginning.verbose,
-        engine.options.lease,
-    )
-    .await?;
+    let start = Start {
+        command: beginning.command,
+        phase: beginning.phase,
+        verbose: beginning.verbose,
+        lasts: engine.options.lease,
+        by: &engine.options.commander,
+        request: engine.options.request.as_ref(),
+    };
+    let lease = journal::start_run(&mut *session, &start).await?;
     let warning = match &engine.options.release {
         Some(release) => release.write(&mut *session, lease.run).await?,
         None => None,
@@ -210,7 +213,12 @@ impl<'e> Presence<'e> {
     fn of(engine: &'e Engine, lease: &Lease, stop: &Stop) -> Self {
         Self {
             _at_work: engine.work_on(lease.run),
-            _heartbeat: Heartbeat::start(Arc::clone(&engine.database), lease.clone(), stop.clone()),
+            _heartbeat: Heartbeat::start(
+                Arc::clone(&engine.database),
+                lease.clone(),
+                stop.clone(),
+                engine.options.hears_cancels,
+            ),
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::database::{Access, Database, Durability, ErrorKind, Stop};
-use crate::journal::{Fenced, Lease};
+use crate::journal::{self, Fenced, Lease};
+
+/// How often a run looks whether it was told to end, and how long a look may take.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A thread that renews the lease three times in its life. While a step's transaction holds a SQLite file's write lock
 /// it cannot, and need not: nobody else can take the lease then either.
@@ -18,7 +21,13 @@ pub(super) struct Heartbeat {
 
 impl Heartbeat {
     /// Starts renewing. When the lease turns out to be lost, `stop` ends the run: it could not commit anything any more.
-    pub(super) fn start(database: Arc<dyn Database>, lease: Lease, stop: Stop) -> Self {
+    /// Where it `hears_cancels`, a word in the journal ends the run, too.
+    pub(super) fn start(
+        database: Arc<dyn Database>,
+        lease: Lease,
+        stop: Stop,
+        hears_cancels: bool,
+    ) -> Self {
         let ended = Arc::new((Mutex::new(false), Condvar::new()));
         let ended_in_thread = Arc::clone(&ended);
         let giving_up = Stop::default();
@@ -27,7 +36,10 @@ impl Heartbeat {
         let given_up = giving_up.clone();
         let thread = std::thread::Builder::new()
             .name("heartbeat".to_owned())
-            .spawn(move || beat(&ended_in_thread, &*database, &lease, &stop, &given_up))
+            .spawn(move || {
+                let look = hears_cancels.then_some(LOOK);
+                beat(&ended_in_thread, &*database, &lease, &stop, &given_up, look);
+            })
             // Without the thread the lease is renewed by each commit alone.
             .ok();
         Self {
@@ -57,6 +69,7 @@ fn beat(
     lease: &Lease,
     stop: &Stop,
     given_up: &Stop,
+    look: Option<Duration>,
 ) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -64,7 +77,19 @@ fn beat(
     else {
         return;
     };
-    while !wait(ended, lease.lasts / 3) {
+    let interval = lease.lasts / 3;
+    let pause = look.map_or(interval, |look| look.min(interval));
+    let mut renewed = Instant::now();
+    while !wait(ended, pause) {
+        // What cannot be looked at now is looked at with the next beat.
+        let looked = look.map(|_| runtime.block_on(is_cancelled(database, lease, given_up)));
+        if let Some(Ok(true)) = looked {
+            stop.cancel();
+        }
+        if renewed.elapsed() < interval {
+            continue;
+        }
+        renewed = Instant::now();
         match runtime.block_on(renew(database, lease, given_up)) {
             Err(error) if error.kind == ErrorKind::LeaseLost => {
                 stop.cancel();
@@ -84,6 +109,21 @@ fn wait(ended: &(Mutex<bool>, Condvar), time: Duration) -> bool {
         .wait_timeout_while(guard, time, |ended| !*ended)
         .unwrap_or_else(PoisonError::into_inner);
     *guard
+}
+
+/// Whether somebody has told the run to end, on whichever host.
+async fn is_cancelled(
+    database: &dyn Database,
+    lease: &Lease,
+    given_up: &Stop,
+) -> crate::database::Result<bool> {
+    let stop = given_up.child();
+    stop.set_deadline(Some(LOOK));
+    let mut session = database.open(Access::Read, &stop).await?;
+    session.begin_read().await?;
+    let is_cancelled = journal::is_cancel_requested(&mut *session, lease.run).await?;
+    session.rollback().await?;
+    Ok(is_cancelled)
 }
 
 async fn renew(

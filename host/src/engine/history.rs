@@ -6,7 +6,9 @@ use super::application_order::ApplicationOrder;
 use super::open_run;
 use super::{Engine, RunError, RunFile, tenants};
 use crate::database::{Access, Stop};
-use crate::journal::{self, AttemptRecord, BadRow, OutputLine, ReleaseRecord, RunRecord};
+use crate::journal::{
+    self, AttemptRecord, BadRow, OrderRecord, OutputLine, ReleaseRecord, RunRecord,
+};
 
 /// One run as history shows it.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -17,6 +19,9 @@ pub struct HistoryEntry {
     /// The release that its steps were of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseRecord>,
+    /// What was said to it while it went on, with who said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OrderRecord>,
     /// Its tries at steps, in their order.
     pub attempts: Vec<AttemptRecord>,
     /// The indexes of the steps that it ran after one with a higher index.
@@ -99,6 +104,7 @@ impl Engine {
             let release = journal::read_release_of(&mut *session, run.id).await?;
             entries.push(HistoryEntry {
                 release,
+                orders: journal::read_orders(&mut *session, run.id).await?,
                 out_of_order: late.keys().copied().filter(is_of_run).collect(),
                 files: files.remove(&run.id).unwrap_or_default(),
                 run: open_run::seen(run, lease.as_ref()),

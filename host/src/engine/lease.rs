@@ -1,12 +1,14 @@
 //! The lease as operators see it, and what takes it from whoever holds it.
 
+use serde::{Deserialize, Serialize};
+
 use super::failure::{Blame, Failure};
 use super::{Engine, RunError};
 use crate::database::{Access, Durability, LockHolder, Stop};
 use crate::journal::{self, Fenced, LeaseRecord};
 
-/// Who lost what when the lease was broken.
-#[derive(Clone, Debug)]
+/// Who lost what when the lease was broken, or has it.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Broken {
     /// The lease; none when nobody held it.
     pub lease: Option<LeaseRecord>,
@@ -18,6 +20,14 @@ impl Engine {
     /// Who holds the lease, or died holding it.
     pub async fn lease(&self) -> Result<Option<LeaseRecord>, RunError> {
         Ok(self.snapshot(&Stop::default()).await?.lease)
+    }
+
+    /// Who holds the lease, and who is about to begin a run.
+    pub async fn lease_and_beginning(&self) -> Result<Broken, RunError> {
+        Ok(Broken {
+            lease: self.lease().await?,
+            beginning: self.lock_holders().await?,
+        })
     }
 
     /// Who has the lock of the target, as hosts have while they begin a run.
@@ -47,10 +57,12 @@ impl Engine {
         let right = journal::lock_out(&mut *session).await?;
         let mut fenced = Fenced::join(&mut *session, &right).await?;
         let lease = journal::read(fenced.session()).await?.lease;
-        if lease.is_some() {
-            let message = format!("{} broke its lease: {reason}", journal::holder());
+        if let Some(lease) = &lease {
+            let by = &self.options.commander;
+            let message = format!("{} broke its lease: {reason}", by.in_words());
             let failure = Failure::new("lease", Blame::Operator, message);
             journal::end_dead_runs(fenced.session(), Some(&failure.to_json())).await?;
+            journal::write_order(fenced.session(), lease.run, journal::BREAK, by).await?;
         }
         fenced.commit().await?;
         Ok(Broken { lease, beginning })

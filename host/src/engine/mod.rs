@@ -29,6 +29,7 @@ mod adopt;
 mod advice;
 mod application_order;
 mod at_work;
+mod cancel;
 mod decision;
 mod drain;
 mod end;
@@ -113,6 +114,7 @@ pub use repair::{Difference, Differs, Repair, RepairOrder};
 pub use retries::Retries;
 pub use run_error::RunError;
 pub use runner::Report;
+pub use running::Running;
 pub use state::{Command, State};
 pub use step_reference::StepReference;
 pub use steps::{StepDetails, StepOnDisk};
@@ -244,6 +246,21 @@ impl Engine {
         stop: &Stop,
     ) -> Result<Applied, ApplyError> {
         event::hear_waits(stop, &observer);
+        if let Some(by) = order.by.clone() {
+            return self
+                .commanded_by(by)
+                .apply_order(order, observer, stop)
+                .await;
+        }
+        self.apply_order(order, observer, stop).await
+    }
+
+    async fn apply_order(
+        &self,
+        order: ApplyOrder,
+        observer: Arc<dyn Observer>,
+        stop: &Stop,
+    ) -> Result<Applied, ApplyError> {
         match order.mode {
             // It leaves nothing behind, not even another tool's history in our journal.
             ApplyMode::DryRun => {

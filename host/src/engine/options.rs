@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Gate, Retries, RunRelease, TenancyOptions};
 use crate::catalog::{Allowances, Seeds};
 use crate::database::Batch;
+use crate::journal::{Commander, RequestKey};
 use crate::sandbox::{Limits, Transformed};
 
 /// What an engine is told once.
@@ -51,6 +52,12 @@ pub struct Options {
     pub tenancy: Option<TenancyOptions>,
     /// The release that `migrations` holds; none for a directory of the user's.
     pub release: Option<RunRelease>,
+    /// Who gives the commands.
+    pub commander: Commander,
+    /// The request that becomes a run, where its sender may repeat it.
+    pub request: Option<RequestKey>,
+    /// Whether runs look in the journal whether somebody elsewhere has told them to end.
+    pub hears_cancels: bool,
 }
 
 /// How transformations go about their work.

@@ -31,12 +31,15 @@ pub(super) async fn request(engine: &Engine, pause: bool) -> Result<i64, RunErro
     }
     let begun = Fenced::begin(&mut *session, &OperatorsWord, Durability::Flushed);
     let mut fenced = begun.await?;
-    let asked = match journal::request_pause(fenced.session(), lease.run, pause).await {
-        Ok(()) => fenced.commit().await,
-        // Some databases tell before the commit, some at it.
-        Err(error) => Err(error),
+    // Some databases tell before the commit, some at it, that it has ended.
+    let asked = async {
+        journal::request_pause(fenced.session(), lease.run, pause).await?;
+        let command = if pause { "pause" } else { "resume" };
+        let by = &engine.options.commander;
+        journal::write_order(fenced.session(), lease.run, command, by).await?;
+        fenced.commit().await
     };
-    match asked {
+    match asked.await {
         Ok(()) => Ok(lease.run),
         Err(error) if error.kind == ErrorKind::Conflict => {
             session.rollback().await?;

@@ -16,6 +16,9 @@ const FIRST_INTERVAL: i64 = 500;
 pub struct Running {
     /// The step that runs; none while the run prepares, and between two steps.
     pub step: Option<RunningStep>,
+    /// How many rows are done.
+    #[serde(default)]
+    pub rows: u64,
     /// How many rows were done when, the oldest first.
     pub samples: Vec<Sample>,
 }
@@ -90,7 +93,10 @@ impl Default for Follower {
 impl Follower {
     /// What the run is doing.
     pub(super) fn running(&self) -> Running {
-        self.running.clone()
+        Running {
+            rows: self.rows_now(),
+            ..self.running.clone()
+        }
     }
 
     /// The rows that the run goes through, when its steps announced any.

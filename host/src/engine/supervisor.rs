@@ -73,6 +73,7 @@ pub struct Supervisor {
     probes: Arc<Semaphore>,
     descriptions: Arc<Semaphore>,
     rehearsing: Arc<tokio::sync::Mutex<()>>,
+    elsewhere: watch::Sender<u64>,
 }
 
 impl Supervisor {
@@ -93,6 +94,7 @@ impl Supervisor {
             probes: Arc::new(Semaphore::new(PROBES)),
             descriptions: Arc::new(Semaphore::new(DESCRIPTIONS)),
             rehearsing: Arc::default(),
+            elsewhere: watch::Sender::default(),
         })
     }
 
@@ -490,5 +492,6 @@ impl Observer for Reporter {
     }
 }
 
+mod elsewhere;
 #[cfg(test)]
 mod tests;

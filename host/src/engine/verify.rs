@@ -3,14 +3,14 @@
 use super::{Engine, RunError, tenants};
 use crate::catalog::{Digests, runs_last};
 use crate::database::{self, Access, Authority, Form, Schema, Session, Stop};
-use crate::journal;
+use crate::journal::{self, Outcome, RunRecord};
 
 /// What was compared, and found to be as it was.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Verified {
     /// How many steps have the files that they were run from.
     pub verified: usize,
-    /// The run at whose end the schema was the same; none when that was not kept.
+    /// The run at whose end the schema was the same; none when there was no run.
     pub schema_of_run: Option<i64>,
 }
 
@@ -135,10 +135,12 @@ impl Engine {
         session.begin_read().await?;
         let last_run = journal::read_runs(&mut *session, i64::MAX, 1).await?.pop();
         let kept = journal::read_schema(&mut *session).await?;
-        // A run that was cut off, or goes on, has changed what the one before left.
-        let last = last_run.map(|run| run.id);
-        let Some((run, kept)) = kept.filter(|(run, _)| Some(*run) == last) else {
+        let Some(last) = last_run else {
             return Ok(None);
+        };
+        // A run that was cut off, or goes on, has changed what the one before left.
+        let Some((run, kept)) = kept.filter(|(run, _)| *run == last.id) else {
+            return Err(RunError::Refused(unjudged(&last)));
         };
         let run = journal::run_of_schema(&mut *session, run).await?;
         let schema = unlike(&mut *session, &kept).await?;
@@ -148,6 +150,20 @@ impl Engine {
             None => Ok(Some(run)),
         }
     }
+}
+
+/// Why nobody can say whether the schema was changed.
+fn unjudged(last: &RunRecord) -> String {
+    let why = match last.outcome {
+        None | Some(Outcome::Interrupted) => {
+            "was interrupted or is in progress: nobody can tell its changes from those of others before the next run has ended"
+        }
+        Some(_) => "did not keep it: the next run that ends does",
+    };
+    format!(
+        "what the schema was is not known, and so not whether it was changed: run {} {why}",
+        last.id
+    )
 }
 
 /// What the target looks like, in the form that was kept; none when that is as it was.

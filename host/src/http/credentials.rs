@@ -1,62 +1,39 @@
 //! Who may ask: the holder of the password or of a token.
+//!
+//! Each secret has a name, which the history shows, and a role. What is known may change while the service runs: see
+//! [`Credentials::replace`].
+
+mod role;
+mod secret;
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
 use subtle::ConstantTimeEq as _;
+
+pub(super) use role::Access;
+pub use role::Role;
+pub(super) use secret::Holder;
+pub use secret::{Secret, SecretKind};
 
 /// The secrets that are accepted. Without any, nobody is let in.
 #[derive(Clone, Default)]
-pub struct Credentials {
-    /// The whole content of the password's file.
-    pub password: Option<Vec<u8>>,
-    /// The token, as `Authorization: Bearer` carries it.
-    pub token: Option<String>,
-    /// A token whose holder may look and give no commands.
-    pub read_token: Option<String>,
-}
-
-/// What somebody may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Access {
-    /// Look and give commands.
-    Full,
-    /// Look.
-    ReadOnly,
-}
-
-impl Access {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::ReadOnly => "read-only",
-        }
-    }
-
-    pub(super) fn from_str(name: &str) -> Option<Self> {
-        [Self::Full, Self::ReadOnly]
-            .into_iter()
-            .find(|access| access.as_str() == name)
-    }
-}
+pub struct Credentials(Arc<RwLock<Vec<Arc<Secret>>>>);
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Credentials")
-            .field("password", &self.password.is_some())
-            .field("token", &self.token.is_some())
-            .field("read_token", &self.read_token.is_some())
-            .finish()
+        let known = self.known();
+        let names = known.iter().map(|secret| &secret.name);
+        formatter.debug_list().entries(names).finish()
     }
 }
 
 /// What the `Authorization` header of a request says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It names a secret that is accepted, for this.
-    Accepted(Access),
+    /// It names a secret that is accepted.
+    Accepted(Holder),
     /// It is missing or names another.
     Wrong,
     /// It is neither a token nor base64.
@@ -66,25 +43,50 @@ pub(super) enum Verdict {
 }
 
 impl Credentials {
-    /// Whether any secret is known.
-    pub fn is_empty(&self) -> bool {
-        self.all().iter().all(Option::is_none)
+    /// These secrets.
+    pub fn new(secrets: Vec<Secret>) -> Self {
+        Self(Arc::new(RwLock::new(
+            secrets.into_iter().map(Arc::new).collect(),
+        )))
     }
 
-    /// All secrets, in an order that stays.
-    pub(super) fn all(&self) -> [Option<&[u8]>; 3] {
-        [
-            self.password.as_deref(),
-            self.token.as_deref().map(str::as_bytes),
-            self.read_token.as_deref().map(str::as_bytes),
-        ]
+    /// Accepts these secrets from now on, and no others; false when they are the same. Sessions that were begun with one that stays
+    /// go on.
+    pub fn replace(&self, secrets: Vec<Secret>) -> bool {
+        let known = self.known();
+        let pairs = known.iter().zip(&secrets);
+        if known.len() == secrets.len() && pairs.into_iter().all(|(old, new)| old.is(new)) {
+            return false;
+        }
+        let replaced = secrets.into_iter().map(|secret| {
+            let same = known.iter().find(|known| known.is(&secret));
+            same.map_or_else(|| Arc::new(secret), Arc::clone)
+        });
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = replaced.collect();
+        true
+    }
+
+    /// The secrets.
+    pub(super) fn known(&self) -> Vec<Arc<Secret>> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether any secret is known.
+    pub fn is_empty(&self) -> bool {
+        self.known().is_empty()
     }
 
     /// The header that proves their knowledge.
     pub fn header(&self) -> Option<String> {
-        match (&self.token, &self.password) {
+        let known = self.known();
+        let of = |kind: SecretKind| known.iter().find(|secret| secret.kind == kind);
+        let token = of(SecretKind::Token).and_then(|token| str::from_utf8(&token.text).ok());
+        match (token, of(SecretKind::Password)) {
             (Some(token), _) => Some(format!("Bearer {token}")),
-            (None, Some(password)) => Some(STANDARD.encode(password)),
+            (None, Some(password)) => Some(STANDARD.encode(&password.text)),
             (None, None) => None,
         }
     }
@@ -94,48 +96,60 @@ impl Credentials {
         let Some(header) = header else {
             return Verdict::Wrong;
         };
+        let known = self.known();
         if let Some(token) = bearer(header) {
-            return match self.access_of_token(token) {
-                Some(access) => Verdict::Accepted(access),
+            return match find(&known, SecretKind::Token, |text| is_equal(text, token)) {
+                Some(secret) => Verdict::Accepted(secret.holder()),
                 None => Verdict::Wrong,
             };
         }
         let Ok(password) = STANDARD.decode(header) else {
             return Verdict::Unreadable;
         };
-        match &self.password {
-            None => Verdict::NoPassword,
-            Some(expected) if bool::from(expected.ct_eq(&password)) => {
-                Verdict::Accepted(Access::Full)
-            }
-            Some(_) => Verdict::Wrong,
+        if !known
+            .iter()
+            .any(|secret| secret.kind == SecretKind::Password)
+        {
+            return Verdict::NoPassword;
+        }
+        match find(&known, SecretKind::Password, |text| {
+            is_equal(text, &password)
+        }) {
+            Some(secret) => Verdict::Accepted(secret.holder()),
+            None => Verdict::Wrong,
         }
     }
 
     /// Judges what somebody typed: a token, or the password, at whose end nobody can type the line break that many files
     /// have.
-    pub(super) fn judge_typed(&self, secret: &str) -> Option<Access> {
-        let is_password = self.password.as_deref().is_some_and(|password| {
-            let typed = secret.as_bytes();
-            bool::from(password.ct_eq(typed) | password.trim_ascii_end().ct_eq(typed))
-        });
-        match is_password {
-            true => Some(Access::Full),
-            false => self.access_of_token(secret.trim().as_bytes()),
-        }
-    }
-
-    fn access_of_token(&self, token: &[u8]) -> Option<Access> {
-        let is = |known: &Option<String>| {
-            let known = known.as_deref().map(str::as_bytes);
-            known.is_some_and(|known| bool::from(known.ct_eq(token)))
+    pub(super) fn judge_typed(&self, typed: &str) -> Option<Arc<Secret>> {
+        let known = self.known();
+        let is_password = |text: &[u8]| {
+            let typed = typed.as_bytes();
+            bool::from(text.ct_eq(typed) | text.trim_ascii_end().ct_eq(typed))
         };
-        if is(&self.token) {
-            Some(Access::Full)
-        } else {
-            is(&self.read_token).then_some(Access::ReadOnly)
-        }
+        let token = typed.trim().as_bytes();
+        let found = find(&known, SecretKind::Password, is_password)
+            .or_else(|| find(&known, SecretKind::Token, |text| is_equal(text, token)));
+        found.map(Arc::clone)
     }
+}
+
+fn is_equal(text: &[u8], given: &[u8]) -> bool {
+    text.ct_eq(given).into()
+}
+
+/// The secret that is meant; all of them are compared.
+fn find(
+    known: &[Arc<Secret>],
+    kind: SecretKind,
+    is_meant: impl Fn(&[u8]) -> bool,
+) -> Option<&Arc<Secret>> {
+    let of_kind = known.iter().filter(|secret| secret.kind == kind);
+    of_kind.fold(None, |found, secret| {
+        let is_meant = is_meant(&secret.text);
+        found.or(is_meant.then_some(secret))
+    })
 }
 
 /// The token after the scheme `Bearer`, whose case does not matter:

@@ -57,5 +57,5 @@ fn is_wrong_password(service: &Service, headers: &HeaderMap) -> Option<bool> {
     let authorization = headers.get(header::AUTHORIZATION)?.as_bytes();
     let password = STANDARD.decode(authorization).ok()?;
     let verdict = service.settings.credentials.judge(Some(authorization));
-    (!password.is_empty()).then_some(verdict == Verdict::Wrong)
+    (!password.is_empty()).then_some(matches!(verdict, Verdict::Wrong))
 }

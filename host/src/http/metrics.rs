@@ -1,5 +1,9 @@
 //! `/metrics`, for Prometheus: <https://prometheus.io/docs/specs/om/open_metrics_spec/>
 
+mod drift;
+mod gauges;
+mod standing;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -18,8 +22,8 @@ use prometheus_client::registry::Registry;
 use super::Service;
 use crate::catalog::step_label;
 use crate::engine::{HistoryEntry, Overview, Pace, Progress, State as TargetState};
-
-type Labels = Vec<(&'static str, String)>;
+use drift::Drift;
+use gauges::{Labels, gauge, seconds, seconds_gauge};
 
 /// The bounds of the buckets of the time that answers take, in seconds.
 const BUCKETS: [f64; 10] = [
@@ -42,6 +46,7 @@ const STATES: [TargetState; 8] = [
 pub(super) struct Metrics {
     requests: Family<Labels, Counter>,
     seconds: Histogram,
+    drift: Drift,
 }
 
 impl Metrics {
@@ -49,6 +54,7 @@ impl Metrics {
         Self {
             requests: Family::default(),
             seconds: Histogram::new(BUCKETS),
+            drift: Drift::default(),
         }
     }
 
@@ -82,6 +88,10 @@ pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
         "Notices, by receiver and by what became of them",
         service.settings.notifications.clone(),
     );
+    let build = Family::<Labels, Gauge>::default();
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    build.get_or_create(&vec![("version", version)]).set(1);
+    registry.register("build_info", "The version of this host", build);
     let up = Gauge::<i64>::default();
     registry.register("target_up", "Whether the target can be read", up.clone());
     let known = async {
@@ -95,7 +105,13 @@ pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
     if let Ok((overview, last)) = known.await {
         up.set(1);
         register_target(&mut registry, &overview);
+        standing::register(&mut registry, &overview);
         register_run(&mut registry, &overview, last.first());
+        let run = last.first().map(|entry| entry.run.id);
+        let is_running = overview.state.is_running();
+        metrics
+            .drift
+            .register(&mut registry, &service.supervisor, run, is_running);
         if let Some(pace) = service.supervisor.live().and_then(|live| live.pace()) {
             register_pace(&mut registry, &pace);
         }
@@ -141,30 +157,27 @@ fn register_target(registry: &mut Registry, overview: &Overview) {
     held.set(i64::from(overview.lease.is_some()));
     registry.register("lease_held", "Whether a host works on the target", held);
     if let Some(lease) = &overview.lease {
-        let renewed = Gauge::<f64, AtomicU64>::default();
-        renewed.set(seconds(crate::journal::now() - lease.renewed_at));
+        // In one long transaction on a SQLite file a host cannot renew it.
+        let is_hidden = overview.target.starts_with("sqlite") && lease.is_known_alive();
+        let age = match is_hidden {
+            true => 0,
+            false => crate::journal::now() - lease.renewed_at,
+        };
         registry.register(
             "lease_age_seconds",
             "Time since the lease was renewed",
-            renewed,
+            seconds_gauge(age),
         );
     }
 }
 
 fn register_run(registry: &mut Registry, overview: &Overview, run: Option<&HistoryEntry>) {
     if let Some(rows) = overview.rows {
-        for (name, help, value) in [
-            (
-                "rows_expected",
-                "Rows that the run announced",
-                rows.expected,
-            ),
-            ("rows_done", "Rows that the run is done with", rows.done),
-        ] {
-            let gauge = Gauge::<i64>::default();
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-            registry.register(name, help, gauge);
-        }
+        registry.register(
+            "rows_expected",
+            "Rows that the run announced",
+            gauge(i64::try_from(rows.expected).unwrap_or(i64::MAX)),
+        );
     }
     let Some(HistoryEntry { run, attempts, .. }) = run else {
         return;
@@ -210,9 +223,8 @@ fn register_pace(registry: &mut Registry, pace: &Pace) {
             pace.captured_rows,
         ),
     ] {
-        let gauge = Gauge::<i64>::default();
-        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        registry.register(name, help, gauge);
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        registry.register(name, help, gauge(value));
     }
     let rate = Gauge::<f64, AtomicU64>::default();
     rate.set(pace.rows_per_second);
@@ -242,13 +254,4 @@ fn register_pace(registry: &mut Registry, pace: &Pace) {
             left,
         );
     }
-}
-
-/// Milliseconds as seconds.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "times of this century in milliseconds have 41 bits"
-)]
-fn seconds(milliseconds: i64) -> f64 {
-    milliseconds as f64 / 1_000.0
 }

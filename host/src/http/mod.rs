@@ -5,6 +5,7 @@
 //! This room knows no SQL, no component, and decides nothing of what may run when, but for what a protocol itself demands.
 
 mod body;
+mod commander;
 mod connections;
 mod credentials;
 mod dashboard;
@@ -39,8 +40,7 @@ use tracing::Instrument as _;
 use crate::engine::Supervisor;
 use metrics::Metrics;
 
-pub use credentials::Credentials;
-pub use dashboard::SigningKey;
+pub use credentials::{Credentials, Role, Secret, SecretKind};
 pub use hosts::Hosts;
 pub use logs::log_runs;
 pub use migrator::{MigratorApi, PathPrefix};
@@ -69,8 +69,6 @@ pub struct Settings {
     pub migrator: Option<MigratorApi>,
     /// What became of notifications, for the metrics.
     pub notifications: crate::notifications::Counts,
-    /// What the sessions of browsers are signed with.
-    pub signing_key: SigningKey,
     /// The names that the service goes by; none for any.
     pub hosts: Option<Hosts>,
 }
@@ -81,7 +79,6 @@ struct Service {
     settings: Settings,
     readers: openslides::Readers,
     requests: native::Requests,
-    sessions: dashboard::Sessions,
     attempts: dashboard::Attempts,
     metrics: Metrics,
     /// When the service began, in milliseconds since 1970.
@@ -107,7 +104,6 @@ pub fn routers(supervisor: Arc<Supervisor>, settings: Settings) -> Routers {
         started_at,
         unread: AtomicU32::new(0),
         metrics: Metrics::new(),
-        sessions: dashboard::Sessions::new(&settings.signing_key, &settings.credentials),
         attempts: dashboard::Attempts::default(),
         supervisor,
         settings,

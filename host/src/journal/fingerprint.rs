@@ -7,9 +7,9 @@ use super::tables::tables;
 use crate::database::{Result, Session, Value};
 
 /// The journal's tables, and which of their rows nobody changes while a run's step runs outside a transaction. The lease is
-/// renewed meanwhile, and a pause of the run may be asked for; whose the lease is is looked at by the fence of the next commit, and
+/// renewed meanwhile, and a pause of the run, or its end, may be asked for; whose the lease is is looked at by the fence of the next commit, and
 /// here, whether its times are such as the host writes.
-const UNCHANGED: [(&str, &str); 11] = [
+const UNCHANGED: [(&str, &str); 12] = [
     ("wasmigrate_journal", "true"),
     ("wasmigrate_pause", "run <> $1"),
     ("wasmigrate_step", "true"),
@@ -21,6 +21,7 @@ const UNCHANGED: [(&str, &str); 11] = [
     ("wasmigrate_tenant", "true"),
     ("wasmigrate_source", "true"),
     ("wasmigrate_release", "true"),
+    ("wasmigrate_order", "run <> $1"),
 ];
 
 /// What tells whether anybody has changed journals in between.
@@ -112,4 +113,4 @@ pub async fn fingerprint(
 
 /// What is said of the run but for how far it has come.
 const OWN_RUN: &str = "SELECT count(*), md5(string_agg(concat_ws(' ', id, command, \"verbose\", host, started_at, outcome,
-    ended_at, error, release), ',')) FROM wasmigrate_run WHERE id = $1";
+    ended_at, error, release, commanded_by, request_key, request), ',')) FROM wasmigrate_run WHERE id = $1";

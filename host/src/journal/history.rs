@@ -3,6 +3,7 @@
 use super::cells::{
     ERROR, columns, index as index_of, number, of_index, read_error, small, spelled, text,
 };
+use super::commander::Commander;
 use super::tables::tables;
 use super::{
     ADD_TENANT, AttemptRecord, Outcome, Phase, REMOVE_TENANT, REPAIR, RunRecord, conflict, schema,
@@ -16,9 +17,6 @@ pub async fn read_runs(
     before: i64,
     most: u32,
 ) -> Result<Vec<RunRecord>> {
-    if schema::version(session).await?.is_none() {
-        return Ok(Vec::new());
-    }
     read(session, "", before, most).await
 }
 
@@ -67,10 +65,17 @@ async fn read(
     before: i64,
     most: u32,
 ) -> Result<Vec<RunRecord>> {
+    let Some(version) = schema::version(session).await? else {
+        return Ok(Vec::new());
+    };
+    let by = match version >= schema::SEVENTH {
+        true => "commanded_by",
+        false => "CAST(NULL AS TEXT)",
+    };
     let rows = tables(session)
         .rows(
             &format!(
-                "SELECT id, command, phase, \"verbose\", expected_rows, outcome, host, started_at, ended_at, {ERROR}
+                "SELECT id, command, phase, \"verbose\", expected_rows, outcome, host, started_at, ended_at, {ERROR}, {by}
                  FROM wasmigrate_run WHERE id < $1 {condition} ORDER BY id DESC LIMIT $2"
             ),
             &[before.into(), most.into()],
@@ -89,6 +94,7 @@ async fn read(
             started_at,
             ended_at,
             error,
+            by,
         ] = columns(row)?;
         runs.push(RunRecord {
             id: number(&id),
@@ -104,6 +110,7 @@ async fn read(
             started_at: number(&started_at),
             ended_at: ended_at.as_integer(),
             error: read_error(&error),
+            commanded_by: by.as_text().and_then(Commander::from_text),
         });
     }
     Ok(runs)

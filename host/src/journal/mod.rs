@@ -6,17 +6,20 @@
 //! journal says something else. This room decides nothing: what may run when is the engine's business.
 
 mod cells;
+mod commander;
 mod commit;
 mod fingerprint;
 mod history;
 mod key;
 mod lease;
+mod orders;
 mod output;
 mod pause;
 mod process;
 mod records;
 mod releases;
 mod repairs;
+mod requests;
 mod right;
 mod runs;
 mod schema;
@@ -33,6 +36,7 @@ use crate::database::{Error, ErrorKind, Result, Schema, Session};
 use cells::{columns, damaged, integer, number};
 use tables::tables;
 
+pub use commander::{Commander, Via};
 pub use commit::{Committable, Fenced, NoStep, PendingOutput, Sealed};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use history::{
@@ -40,6 +44,10 @@ pub use history::{
 };
 pub use key::{read_key, write_key};
 pub use lease::{Lease, LeaseRecord};
+pub use orders::{
+    BREAK, CANCEL, OrderRecord, is_cancel_requested, knows_orders, read_orders, request_cancel,
+    write_order,
+};
 pub use output::{
     CopiedLine, forget_copied_output, gather_output, last_place, last_written, read_copied_output,
     read_output, write_output, written_lines,
@@ -53,9 +61,10 @@ pub use releases::{
     ReleaseRecord, read_last_release, read_release_of, read_releases, write_release,
 };
 pub use repairs::{REPAIR, RepairRecord, read_repairs};
+pub use requests::{RequestKey, run_of_request};
 pub use right::{OperatorsWord, Right, TargetLock};
 pub use runs::{
-    end_dead_runs, end_lost_transactions, end_run, keep_schema, lock, lock_idle, lock_out,
+    Start, end_dead_runs, end_lost_transactions, end_run, keep_schema, lock, lock_idle, lock_out,
     run_of_schema, schema_before, set_phase, start_run, write_schema,
 };
 pub use steps::{

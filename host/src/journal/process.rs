@@ -4,10 +4,27 @@ use std::fs;
 
 /// The name shown to operators: machine and process id.
 pub fn holder() -> String {
+    format!("{}:{}", machine(), std::process::id())
+}
+
+/// The machine, or the pod.
+pub(super) fn machine() -> String {
     let machine = fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| fs::read_to_string("/etc/hostname"))
         .unwrap_or_else(|_| "localhost".to_owned());
-    format!("{}:{}", machine.trim(), std::process::id())
+    machine.trim().to_owned()
+}
+
+/// The user in whose name this process runs, by the system's list of them; its number where that does not have it.
+pub(super) fn user() -> String {
+    let number = rustix::process::getuid().as_raw().to_string();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let of_number = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == number).then(|| name.to_owned())
+    });
+    of_number.unwrap_or(number)
 }
 
 /// Identifies this process for ever: boot, process namespace, process id and start time. Empty where the system does not

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::commander::Commander;
 use crate::output::Level;
 
 /// How far a step came.
@@ -101,6 +102,9 @@ pub struct RunRecord {
     pub ended_at: Option<i64>,
     /// Why it failed, as data.
     pub error: Option<serde_json::Value>,
+    /// Who gave the command; none when an earlier version of the host ran it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commanded_by: Option<Commander>,
 }
 
 /// One try at one step in one run.

@@ -1,6 +1,8 @@
 //! Runs: how one begins, goes on and ends, and what is left of it.
 
+use super::commander::Commander;
 use super::history::read_accepted;
+use super::requests::{RequestKey, write_request};
 use super::right::TargetLock;
 use super::tables::tables;
 use super::{
@@ -100,15 +102,26 @@ pub async fn end_dead_runs(
     lease::clear(session).await
 }
 
+/// How a run is written down when it begins.
+#[derive(Clone, Debug)]
+pub struct Start<'s> {
+    /// The command, as the user writes it.
+    pub command: &'s str,
+    /// What it does first.
+    pub phase: Phase,
+    /// Whether its operator wants to see debug lines.
+    pub verbose: bool,
+    /// How long its lease lasts without renewal.
+    pub lasts: std::time::Duration,
+    /// Who gave the command.
+    pub by: &'s Commander,
+    /// The request that becomes this run, where its sender may repeat it.
+    pub request: Option<&'s RequestKey>,
+}
+
 /// Begins a run and takes the lease for it. A run whose host died is marked as interrupted. The caller has locked the target,
 /// and must flush the transaction to the disk: a server that forgets who took the lease would let two hosts be the same run.
-pub async fn start_run(
-    session: &mut dyn Session,
-    command: &str,
-    phase: Phase,
-    verbose: bool,
-    lasts: std::time::Duration,
-) -> Result<Lease> {
+pub async fn start_run(session: &mut dyn Session, start: &Start<'_>) -> Result<Lease> {
     end_dead_runs(session, None).await?;
     let rows = tables(session)
         .rows("SELECT coalesce(max(id), 0) + 1 FROM wasmigrate_run", &[])
@@ -116,18 +129,23 @@ pub async fn start_run(
     let run = integer(&rows, 0);
     tables(session)
         .execute_later(
-            "INSERT INTO wasmigrate_run (id, command, phase, \"verbose\", host, started_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO wasmigrate_run (id, command, phase, \"verbose\", host, started_at, commanded_by)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
             &[
                 run.into(),
-                command.into(),
-                phase.as_str().into(),
-                i64::from(verbose).into(),
+                start.command.into(),
+                start.phase.as_str().into(),
+                i64::from(start.verbose).into(),
                 holder().into(),
                 now().into(),
+                start.by.to_text().into(),
             ],
         )
         .await?;
-    Lease::take(session, run, lasts).await
+    if let Some(request) = start.request {
+        write_request(session, run, request).await?;
+    }
+    Lease::take(session, run, start.lasts).await
 }
 
 /// Says what a run is doing now, and how many rows its steps expect when that became known. The run must not have ended.

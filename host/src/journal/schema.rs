@@ -5,7 +5,7 @@ use crate::database::{Result, Session};
 
 /// The version of the tables below, kept in `wasmigrate_journal`. A host refuses a journal that is newer than itself, and
 /// adds to an older one what it lacks.
-pub(super) const VERSION: i64 = 6;
+pub(super) const VERSION: i64 = 7;
 
 /// The second version, which brought transformations, pauses, and the schema that a run leaves.
 pub(super) const SECOND: i64 = 2;
@@ -22,6 +22,9 @@ pub(super) const FIFTH: i64 = 5;
 
 /// The sixth version, which says of which release a run is.
 pub(super) const SIXTH: i64 = 6;
+
+/// The seventh version, which says who gave which command, of which request a run is, and that it is to end.
+pub(super) const SEVENTH: i64 = 7;
 
 /// Each has a primary key: a server that replicates all tables lets no row be changed that has none.
 /// Times are milliseconds since 1970 in UTC. Words in braces stand for what databases spell differently: `{KEY}` a whole
@@ -216,19 +219,35 @@ const TABLES_OF_VERSION_6: [&str; 3] = [
     "ALTER TABLE wasmigrate_step ADD COLUMN signer TEXT",
 ];
 
+/// What version 7 adds. `request_key` is what tells a request from all others, `request` what it asked for.
+const TABLES_OF_VERSION_7: [&str; 5] = [
+    "CREATE TABLE wasmigrate_order (
+        id {KEY},
+        run BIGINT NOT NULL,
+        command TEXT NOT NULL,
+        commanded_at BIGINT NOT NULL,
+        commanded_by TEXT NOT NULL
+    )",
+    "ALTER TABLE wasmigrate_run ADD COLUMN commanded_by TEXT",
+    "ALTER TABLE wasmigrate_run ADD COLUMN request_key TEXT",
+    "ALTER TABLE wasmigrate_run ADD COLUMN request TEXT",
+    "ALTER TABLE wasmigrate_pause ADD COLUMN cancel_requested_at BIGINT",
+];
+
 /// Makes the tables that are not there yet, in the open transaction. `version` is that of the journal, when there is one.
 pub(super) async fn create(session: &mut dyn Session, version: Option<i64>) -> Result<()> {
     let columns = session.server().capabilities.columns;
     if version.is_none() {
         session.make_journal_schema().await?;
     }
-    let added: [(i64, &[&str]); 6] = [
+    let added: [(i64, &[&str]); 7] = [
         (1, &TABLES),
         (SECOND, &TABLES_OF_VERSION_2),
         (THIRD, &TABLES_OF_VERSION_3),
         (FOURTH, &TABLES_OF_VERSION_4),
         (FIFTH, &TABLES_OF_VERSION_5),
         (SIXTH, &TABLES_OF_VERSION_6),
+        (SEVENTH, &TABLES_OF_VERSION_7),
     ];
     let missing = added
         .iter()

@@ -319,8 +319,15 @@ mod tests {
         session.begin(Durability::Flushed).await.unwrap();
         journal::lock(&mut *session).await.unwrap().unwrap();
         let lasts = std::time::Duration::from_secs(60);
-        let started = journal::start_run(&mut *session, "migrate", Phase::Migrate, false, lasts);
-        let lease = started.await.unwrap();
+        let start = journal::Start {
+            command: "migrate",
+            phase: Phase::Migrate,
+            verbose: false,
+            lasts,
+            by: &journal::Commander::of_this_process(),
+            request: None,
+        };
+        let lease = journal::start_run(&mut *session, &start).await.unwrap();
         let fenced = Fenced::join(&mut *session, &lease).await.unwrap();
         fenced.commit().await.unwrap();
         Started {

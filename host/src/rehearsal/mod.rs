@@ -332,6 +332,9 @@ impl Rehearsal {
             gate: None,
             tenancy: None,
             release: self.config.release.clone(),
+            commander: crate::journal::Commander::of_this_process(),
+            request: None,
+            hears_cancels: false,
         };
         Ok(Engine::new(Arc::new(Sqlite::empty(self.limits())), options))
     }

@@ -18,15 +18,15 @@ use opentelemetry_otlp::{
     ExporterBuildError, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
 };
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::{
+    EnvResourceDetector, SdkProvidedResourceDetector, TelemetryResourceDetector,
+};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 
 use crate::database::Kind;
 use crate::engine::{Event, Observer, Statement};
-use crate::journal::Outcome;
+use crate::journal::{self, Outcome};
 use client::Client;
-
-/// Where OTLP receives traces, below the address of the collector.
-const PATH: &str = "/v1/traces";
 
 /// How many statements of one try at a step become spans. More are counted: a loop over a million rows must not flood a collector.
 const MOST_STATEMENTS: u64 = 1_000;
@@ -59,19 +59,33 @@ struct OpenStep {
 }
 
 impl Traces {
-    /// Sends to the collector at `endpoint`, such as `http://127.0.0.1:4318`.
+    /// Sends to `endpoint`, such as `http://127.0.0.1:4318/v1/traces`.
     pub fn start(endpoint: &str, target: &str, kind: Kind) -> Result<Self, ExporterBuildError> {
-        let base = endpoint.trim_end_matches('/');
-        let base = base.strip_suffix(PATH).unwrap_or(base);
         let exporter = SpanExporter::builder()
             .with_http()
             .with_http_client(Client::new())
-            .with_endpoint(format!("{base}{PATH}"))
+            .with_endpoint(endpoint)
             .build()?;
-        let resource = Resource::builder()
+        let host = journal::holder();
+        let machine = host.split(':').next().unwrap_or_default().to_owned();
+        // Those of the environment come last, and win.
+        let named_elsewhere = EnvResourceDetector::new();
+        let named = SdkProvidedResourceDetector;
+        let is_named = std::env::var("OTEL_SERVICE_NAME").is_ok_and(|name| !name.is_empty());
+        let resource = Resource::builder_empty()
             .with_service_name("wasmigrate")
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-            .build();
+            .with_attributes([
+                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+                KeyValue::new("service.instance.id", host),
+                KeyValue::new("host.name", machine),
+            ])
+            .with_detector(Box::new(TelemetryResourceDetector))
+            .with_detector(Box::new(named_elsewhere));
+        let resource = match is_named {
+            true => resource.with_detector(Box::new(named)),
+            false => resource,
+        };
+        let resource = resource.build();
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
             .with_resource(resource)

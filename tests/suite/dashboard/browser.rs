@@ -2,6 +2,7 @@
 //! <https://www.w3.org/TR/webdriver2/>.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -130,6 +131,15 @@ impl Browser {
     pub fn open(service: &Service) -> Self {
         let browser = Self::start();
         browser.go_to(service);
+        browser.sign_in(TOKEN);
+        browser
+    }
+
+    /// The same at an address, such as that of a proxy before the service.
+    #[track_caller]
+    pub fn open_at(address: SocketAddr) -> Self {
+        let browser = Self::start();
+        browser.go_to_address(&format!("http://{address}/"));
         browser.sign_in(TOKEN);
         browser
     }

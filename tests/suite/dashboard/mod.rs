@@ -1,6 +1,6 @@
 //! The dashboard as people meet it: a real browser before the real service.
 
-mod browser;
+pub mod browser;
 mod either;
 mod tenants;
 mod watched;

@@ -2,6 +2,7 @@
 
 use crate::place::Place;
 use crate::service::process::Service;
+use crate::service::{held_in, open_gate};
 
 fn place() -> Place {
     Place::new()
@@ -86,11 +87,32 @@ fn what_a_run_does_is_no_drift_however_it_ends() {
 }
 
 #[test]
+fn drift_that_nobody_can_judge_is_not_called_none() {
+    let place = held_in("migrate");
+    let service = Service::start(&place);
+    let run = service.run("migrate");
+    service.until_output(run, "ready");
+    service
+        .get("/api/v1/verify")
+        .is_problem(409, "run 1 was interrupted or is in progress");
+    service.kill();
+    place
+        .run(&["verify"])
+        .ends_with(2)
+        .and_says("what the schema was is not known, and so not whether it was changed: run 1 was interrupted");
+    open_gate(&place);
+    place.run(&["migrate"]).ends_with(0);
+    place.run(&["verify"]).ends_with(0);
+}
+
+#[test]
 fn a_journal_of_an_earlier_host_is_completed() {
     let place = place();
     place.run(&["migrate"]).ends_with(0);
     place.connect().run(
-        "DROP TABLE wasmigrate_release;
+        "DROP TABLE wasmigrate_order; ALTER TABLE wasmigrate_run DROP COLUMN commanded_by;
+         ALTER TABLE wasmigrate_run DROP COLUMN request_key; ALTER TABLE wasmigrate_run DROP COLUMN request;
+         DROP TABLE wasmigrate_release;
          ALTER TABLE wasmigrate_run DROP COLUMN release; ALTER TABLE wasmigrate_step DROP COLUMN signer;
          ALTER TABLE wasmigrate_lease DROP COLUMN nonce; ALTER TABLE wasmigrate_step DROP COLUMN revision;
          ALTER TABLE wasmigrate_output DROP COLUMN writer; ALTER TABLE wasmigrate_output DROP COLUMN number;
@@ -100,7 +122,7 @@ fn a_journal_of_an_earlier_host_is_completed() {
          DROP TABLE wasmigrate_range; DROP TABLE wasmigrate_transformation; UPDATE wasmigrate_journal SET version = 1",
     );
     place.run(&["status"]).ends_with(0).and_says("migrated");
-    place.run(&["verify"]).ends_with(0).and_says("is not known");
+    place.run(&["verify"]).ends_with(2).and_says("is not known");
     place.run(&["finalize"]).ends_with(0);
     place
         .run(&["verify"])
@@ -114,15 +136,18 @@ fn a_journal_of_the_third_version_gets_what_it_lacks() {
     let place = place();
     place.run(&["migrate"]).ends_with(0);
     place.connect().run(
-        "DROP TABLE wasmigrate_release;
+        "DROP TABLE wasmigrate_order; ALTER TABLE wasmigrate_run DROP COLUMN commanded_by;
+         ALTER TABLE wasmigrate_run DROP COLUMN request_key; ALTER TABLE wasmigrate_run DROP COLUMN request;
+         DROP TABLE wasmigrate_release;
          ALTER TABLE wasmigrate_run DROP COLUMN release; ALTER TABLE wasmigrate_step DROP COLUMN signer;
          ALTER TABLE wasmigrate_lease DROP COLUMN nonce; ALTER TABLE wasmigrate_step DROP COLUMN revision;
          ALTER TABLE wasmigrate_output DROP COLUMN writer; ALTER TABLE wasmigrate_output DROP COLUMN number;
-         ALTER TABLE wasmigrate_pause DROP COLUMN closed_at; UPDATE wasmigrate_journal SET version = 3",
+         ALTER TABLE wasmigrate_pause DROP COLUMN closed_at;
+         ALTER TABLE wasmigrate_pause DROP COLUMN cancel_requested_at; UPDATE wasmigrate_journal SET version = 3",
     );
     place.run(&["status"]).ends_with(0).and_says("migrated");
     place.run(&["finalize"]).ends_with(0);
     let states = "SELECT state FROM wasmigrate_step GROUP BY state";
     assert_eq!(place.texts(states), ["finalized"]);
-    assert_eq!(place.texts("SELECT version FROM wasmigrate_journal"), ["6"]);
+    assert_eq!(place.texts("SELECT version FROM wasmigrate_journal"), ["7"]);
 }

@@ -1,5 +1,6 @@
 //! What watches a migration from outside: clients of `/migrate/result`, and those who are told by the host.
 
+mod alerts;
 mod clients;
 mod drift;
 mod gate;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::client::{self, Answer, Request};
 use super::process::Service;
 use super::{applied, gated, held_in, hold_runs, open_gate, outcomes};
+use crate::application::{Kind, kind};
 
 /// A request to start a command, under a key.
 fn keyed(command: &str, key: &str) -> Request {
@@ -116,11 +117,14 @@ fn a_run_is_cancelled() {
     service
         .post("/api/v1/runs", &json!({ "command": "migrate" }))
         .is_problem(409, "a run is in progress");
-    let other = Service::start(&place);
     let path = format!("/api/v1/runs/{run}/cancel");
-    other
-        .post(&path, &Value::Null)
-        .is_problem(409, "cancel it there");
+    // Nobody else can write to the file meanwhile.
+    if kind() == Kind::Sqlite {
+        let other = Service::start(&place);
+        other
+            .post(&path, &Value::Null)
+            .is_problem(409, "cancel it there");
+    }
     let answer = service.post(&path, &Value::Null);
     assert_eq!((answer.status, answer.json()), (202, json!({ "run": run })));
     assert_eq!(service.outcome(run), "cancelled");

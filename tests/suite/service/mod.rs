@@ -5,16 +5,19 @@
 //! way of the migration, and the service says what goes on.
 
 mod allowances;
+mod audit;
 pub mod client;
 mod commands;
 mod either;
 pub mod events;
 mod killed;
+mod manifests;
 mod observed;
 mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod remote;
+mod replicas;
 mod restarted;
 mod simultaneous;
 mod steps;

@@ -9,6 +9,7 @@ use super::process::Service;
 use super::{gated, note, open_gate, wait};
 use crate::application::{Kind, kind};
 use crate::hostile::component::Component;
+use crate::hosts::host::until;
 use crate::place::Place;
 
 /// A second step that announces rows, is done with some, and waits.
@@ -237,6 +238,9 @@ fn names(text: &str) -> BTreeSet<&str> {
     names
 }
 
+/// What only a target with tenants has, or one that nobody is migrating: see the tests of these.
+const ELSEWHERE: [&str; 2] = ["wasmigrate_tenants", "wasmigrate_drifted"];
+
 /// What dashboard and alert rules ask for, an operator must not find out to be missing.
 #[test]
 fn every_metric_that_the_documentation_names_is_there() {
@@ -256,8 +260,26 @@ fn every_metric_that_the_documentation_names_is_there() {
         let names = names(page);
         assert!(!names.is_empty());
         for name in names {
-            assert!(samples.contains_key(name), "{name} is not in {samples:#?}");
+            let is_elsewhere =
+                ELSEWHERE.contains(&name) || name.starts_with("wasmigrate_transform");
+            assert!(
+                is_elsewhere || samples.contains_key(name),
+                "{name} is not in {samples:#?}"
+            );
         }
+    }
+    let listed = names(include_str!("../../../docs/metrics.md"));
+    for name in samples
+        .keys()
+        .filter(|name| name.starts_with("wasmigrate_"))
+    {
+        let family = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|suffix| name.strip_suffix(suffix));
+        assert!(
+            listed.contains(family.unwrap_or(name)),
+            "{name} is not listed"
+        );
     }
     let dashboard: Value = serde_json::from_str(pages[0]).unwrap();
     for panel in dashboard["panels"].as_array().unwrap() {
@@ -266,6 +288,62 @@ fn every_metric_that_the_documentation_names_is_there() {
             assert!(asked.contains("wasmigrate_"), "{panel}");
         }
     }
+}
+
+#[test]
+fn a_pause_and_what_holds_up_commands_are_measured() {
+    let place = counting(200, 80);
+    let service = Service::start(&place);
+    let one = |name: &str| value(&metrics(&service), name, None);
+    assert_eq!(one("wasmigrate_paused"), 0.0);
+    assert_eq!(one("wasmigrate_bad_rows"), 0.0);
+    assert_eq!(one("wasmigrate_problems"), 0.0);
+    let version = metrics(&service)["wasmigrate_build_info"][0].0["version"].clone();
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+    let run = service.run("migrate");
+    service.until_output(run, "ready");
+    let samples = metrics(&service);
+    let labels = &samples["wasmigrate_step_done"][0].0;
+    assert_eq!(labels["step"], "0002_counting");
+    assert_eq!(labels["unit"], "rows");
+    assert!(value(&samples, "wasmigrate_step_running_seconds", None) > 0.0);
+    assert!(value(&samples, "wasmigrate_run_seconds", None) > 0.0);
+    if kind() == Kind::Postgres {
+        service.post("/api/v1/pause", &Value::Null);
+        assert_eq!(one("wasmigrate_paused"), 1.0);
+        service.post("/api/v1/resume", &Value::Null);
+    }
+    assert_eq!(one("wasmigrate_paused"), 0.0);
+    service.post(&format!("/api/v1/runs/{run}/cancel"), &Value::Null);
+    assert_eq!(service.outcome(run), "cancelled");
+    open_gate(&place);
+    service.does("migrate");
+    until("it was looked for drift", || {
+        metrics(&service).contains_key("wasmigrate_drifted")
+    });
+    assert_eq!(one("wasmigrate_drifted"), 0.0);
+    // A file that was changed is a reason to refuse every command.
+    let step = place.path().join("migrations/0001_first.wasm");
+    std::fs::write(step, Component::migrating("".to_owned()).build()).unwrap();
+    assert_eq!(one("wasmigrate_problems"), 1.0);
+    assert_eq!(
+        ready(&service)["refuses"],
+        "every command: the files do not fit the journal"
+    );
+}
+
+#[test]
+fn drift_is_measured() {
+    let place = gated();
+    place.run(&["migrate"]).ends_with(0);
+    place
+        .connect()
+        .run("CREATE TABLE strange (id INTEGER PRIMARY KEY)");
+    let service = Service::start(&place);
+    until("it was looked for drift", || {
+        metrics(&service).contains_key("wasmigrate_drifted")
+    });
+    assert_eq!(value(&metrics(&service), "wasmigrate_drifted", None), 1.0);
 }
 
 #[test]

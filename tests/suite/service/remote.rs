@@ -24,7 +24,7 @@ impl Desk {
         Self::before(service.address())
     }
 
-    fn before(address: SocketAddr) -> Self {
+    pub fn before(address: SocketAddr) -> Self {
         let place = Place::new();
         let token = place.path().join("token");
         std::fs::write(&token, format!("{TOKEN}\n")).unwrap();

@@ -82,6 +82,6 @@ fn a_signal_is_answered_where_the_run_is_not() {
     follower.interrupt();
     ends_soon(follower)
         .ends_with(1)
-        .and_says("run 1 is in progress in")
-        .and_says("cancel it there; run 1 was begun and may go on");
+        .and_says("run 1 was told to end, and")
+        .and_says("is not heard of; run 1 was begun and may go on");
 }

@@ -44,7 +44,7 @@ pub(in crate::engine) async fn baseline(
     if is_done(&steps, &snapshot, settles) {
         return Ok(adoption(None, &steps));
     }
-    let mut record = Record::begin(&mut *session, BASELINE, engine.options.lease).await?;
+    let mut record = Record::begin(&mut *session, BASELINE, &engine.options).await?;
     if let Some(reason) = &order.reason {
         record.tell(None, &format!("reason: {reason}"));
     }
@@ -104,6 +104,7 @@ async fn of_tenants(
         new_tenant: None,
         adopts_schema: false,
         strategy: None,
+        by: None,
     };
     let applied = engine.apply(sync, observer, stop).await;
     let applied = applied.map_err(|error| match error {
@@ -137,7 +138,7 @@ async fn of_nothing(
         return Ok(Adoption::default());
     }
     let (mut session, _) = take_turn(engine, observer, stop).await?;
-    let mut record = Record::begin(&mut *session, BASELINE, engine.options.lease).await?;
+    let mut record = Record::begin(&mut *session, BASELINE, &engine.options).await?;
     if let Some(reason) = &order.reason {
         record.tell(None, &format!("reason: {reason}"));
     }

@@ -154,7 +154,7 @@ impl Plan {
         order: &ImportOrder,
         session: &mut dyn Session,
     ) -> Result<i64, RunError> {
-        let mut record = Record::begin(session, IMPORT, engine.options.lease).await?;
+        let mut record = Record::begin(session, IMPORT, &engine.options).await?;
         record.tell(None, &request::origin(order));
         for remark in &self.remarks {
             record.tell(None, remark);

@@ -42,7 +42,7 @@ pub(in crate::engine) async fn import(
     if plan.is_done(is_said) {
         return Ok(plan.adoption(None));
     }
-    let mut record = Record::begin(&mut *session, IMPORT, engine.options.lease).await?;
+    let mut record = Record::begin(&mut *session, IMPORT, &engine.options).await?;
     record.tell(None, &request::origin(order));
     for remark in &plan.remarks {
         record.tell(None, remark);

@@ -1,8 +1,8 @@
 //! The run that changes nothing but the journal.
 
 use crate::database::{Access, Durability, Result, Schema, Session, Stop};
-use crate::engine::Engine;
-use crate::journal::{self, Fenced, Lease, OperatorsWord, Outcome, OutputLine, Phase};
+use crate::engine::{Engine, Options};
+use crate::journal::{self, Fenced, Lease, OperatorsWord, Outcome, OutputLine, Phase, Start};
 use crate::output::{Level, printable};
 
 /// The writer of its output: what it writes commits with all else, and nobody has to find it again.
@@ -29,10 +29,18 @@ impl Record {
     pub(in crate::engine) async fn begin(
         session: &mut dyn Session,
         command: &str,
-        lasts: std::time::Duration,
+        options: &Options,
     ) -> Result<Self> {
+        let start = Start {
+            command,
+            phase: Phase::Finalize,
+            verbose: false,
+            lasts: options.lease,
+            by: &options.commander,
+            request: None,
+        };
         Ok(Self {
-            lease: journal::start_run(session, command, Phase::Finalize, false, lasts).await?,
+            lease: journal::start_run(session, &start).await?,
             at: journal::now(),
             lines: Vec::new(),
         })

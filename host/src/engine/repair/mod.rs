@@ -176,7 +176,7 @@ async fn repair(
     let kept = journal::read_schema(&mut *session).await?;
     let kept = kept.filter(|(run, _)| Some(*run) == last);
     let kept = kept.map(|(_, schema)| schema);
-    let begun = Record::begin(&mut *session, journal::REPAIR, engine.options.lease);
+    let begun = Record::begin(&mut *session, journal::REPAIR, &engine.options);
     let mut record = begun.await?;
     match &engine.options.tenancy {
         Some(tenancy) => {

@@ -53,6 +53,9 @@ fn engine(directory: &Path) -> Engine {
         gate: None,
         tenancy: None,
         release: None,
+        commander: crate::journal::Commander::of_this_process(),
+        request: None,
+        hears_cancels: false,
     };
     Engine::new(
         Arc::new(Sqlite::new(directory.join("target.db"), limits)),

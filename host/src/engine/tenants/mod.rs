@@ -57,6 +57,7 @@ use std::time::Duration;
 
 use super::{Failure, RunError};
 use crate::catalog::{SourceFile, SourceKind, Sources};
+use crate::journal::Commander;
 
 pub(super) use applied::applied;
 pub(super) use apply::apply;
@@ -125,6 +126,8 @@ pub struct ApplyOrder {
     pub adopts_schema: bool,
     /// How it goes from tenant to tenant; none for what the options of the engine say.
     pub strategy: Option<RolloutStrategy>,
+    /// Who gives the command; none for whom the options of the engine name.
+    pub by: Option<Commander>,
 }
 
 /// A tenant to add.
@@ -254,6 +257,7 @@ impl From<NewTenant> for ApplyOrder {
             new_tenant: Some(tenant.name),
             adopts_schema: tenant.adopt,
             strategy: None,
+            by: None,
         }
     }
 }

@@ -43,7 +43,7 @@ pub(in crate::engine) async fn remove(
         let tenant = Tenant::new(name, TenantPlace::Schema, &reserved);
         database::remove_tenant(kept, &tenant.schema);
     }
-    let begun = Record::begin(&mut *session, journal::REMOVE_TENANT, engine.options.lease);
+    let begun = Record::begin(&mut *session, journal::REMOVE_TENANT, &engine.options);
     let mut record = begun.await?;
     record.tell_of_tenant(name, &format!("the tenant {name} was removed"));
     journal::remove_tenant(&mut *session, name).await?;

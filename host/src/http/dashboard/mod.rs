@@ -21,8 +21,7 @@ use super::Service;
 pub(super) use attempts::Attempts;
 pub(super) use headers::of_the_api;
 pub(super) use same_origin::is_same_origin;
-pub use session::SigningKey;
-pub(super) use session::{Session, Sessions};
+pub(super) use session::Session;
 
 pub(super) fn routes() -> Router<Arc<Service>> {
     assets::routes().merge(sign_in::routes())

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::from_fn;
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::headers;
+use super::session::{self, Session};
+use super::{headers, is_same_origin};
 use crate::http::body::read_body;
-use crate::http::credentials::Access;
+use crate::http::credentials::{Access, Holder};
 use crate::http::problem::Problem;
 use crate::http::{BODY_BYTES, Service};
 
@@ -38,19 +39,22 @@ pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route(
             "/api/v1/session",
-            get(session).post(sign_in).delete(sign_out),
+            get(signed_in).post(sign_in).delete(sign_out),
         )
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(from_fn(headers::of_the_api))
 }
 
 #[utoipa::path(get, path = "/api/v1/session", tag = "native", responses((status = 200, body = SessionAnswer)))]
-pub(in crate::http) async fn session(
+pub(in crate::http) async fn signed_in(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
 ) -> Json<SessionAnswer> {
-    let access = service.sessions.of(&headers).map(|session| session.access);
-    Json(answer(&service, access))
+    let session = Session::of(&headers, &service.settings.credentials);
+    Json(answer(
+        &service,
+        session.map(|session| session.holder.access),
+    ))
 }
 
 fn answer(service: &Service, access: Option<Access>) -> SessionAnswer {
@@ -70,8 +74,8 @@ pub(in crate::http) async fn sign_in(
 ) -> Result<Response, Problem> {
     refuse_others(&headers)?;
     let sign_in: SignIn = read_body(request).await?;
-    let access = service.settings.credentials.judge_typed(&sign_in.secret);
-    if let Some(wait) = service.attempts.refuse(address.ip(), access.is_none()) {
+    let secret = service.settings.credentials.judge_typed(&sign_in.secret);
+    if let Some(wait) = service.attempts.refuse(address.ip(), secret.is_none()) {
         let problem = Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
             "too many attempts",
@@ -80,7 +84,7 @@ pub(in crate::http) async fn sign_in(
         let retry_after = [(header::RETRY_AFTER, wait.as_secs().max(1).to_string())];
         return Ok((retry_after, problem).into_response());
     }
-    let Some(access) = access else {
+    let Some(secret) = secret else {
         tracing::warn!(%address, "somebody tried to sign in with a wrong password or token");
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
@@ -88,12 +92,13 @@ pub(in crate::http) async fn sign_in(
             "this is neither the password nor a token of this service",
         ));
     };
-    tracing::info!(%address, access = access.as_str(), "signed in");
+    let Holder { name, access } = secret.holder();
+    tracing::info!(%address, name, access = access.as_str(), "signed in");
     // Every browser says with a POST where the page came from.
     let is_secure = headers
         .get(header::ORIGIN)
         .is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
-    let cookie = service.sessions.begin(access, is_secure);
+    let cookie = session::begin(&secret, is_secure);
     let answer = Json(answer(&service, Some(access)));
     Ok(([(header::SET_COOKIE, cookie)], answer).into_response())
 }
@@ -104,12 +109,15 @@ pub(in crate::http) async fn sign_out(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     refuse_others(&headers)?;
-    let cookie = [(header::SET_COOKIE, service.sessions.end())];
-    Ok((StatusCode::NO_CONTENT, cookie).into_response())
+    let cookies = session::end(&service.settings.credentials.known());
+    let cookies = cookies
+        .into_iter()
+        .map(|cookie| (header::SET_COOKIE, cookie));
+    Ok((StatusCode::NO_CONTENT, AppendHeaders(cookies)).into_response())
 }
 
 fn refuse_others(headers: &HeaderMap) -> Result<(), Problem> {
-    match super::is_same_origin(headers) {
+    match is_same_origin(headers) {
         true => Ok(()),
         false => Err(Problem::forbidden(
             "this is for the page of this service alone; programs send `Authorization` instead",

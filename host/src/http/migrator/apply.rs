@@ -1,5 +1,6 @@
 //! `POST /v1/migrations`: applies what is new, for all tenants.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,6 +12,7 @@ use super::migration::{Migration, Places};
 use super::refusal::Refusal;
 use super::request::{self, Command, Detail};
 use crate::engine::{ApplyOrder, RolloutStrategy};
+use crate::journal::Commander;
 use crate::notifications::Summary;
 
 /// The answer to a command. The fields keep this order.
@@ -23,9 +25,13 @@ pub(in crate::http) struct Answer {
 }
 
 #[utoipa::path(post, path = "/v1/migrations", tag = "migrator", request_body(content = Object, example = json!({ "mode": "apply", "response": "full" })), responses((status = 200, body = Answer), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 424, body = Refusal, description = "Migrations were changed since they were applied"), (status = 500, body = Refusal, description = "A migration failed, or the database cannot be reached")), security((), ("token" = []), ("password" = [])))]
-pub(in crate::http) async fn post(State(api): State<Api>, body: Body) -> Result<Response, Refusal> {
+pub(in crate::http) async fn post(
+    State(api): State<Api>,
+    Extension(by): Extension<Commander>,
+    body: Body,
+) -> Result<Response, Refusal> {
     let command = request::command(body).await?;
-    run(&api, command, None).await
+    run(&api, command, None, by).await
 }
 
 /// Does what a command says, for all tenants or a new one, and tells whoever wants to know.
@@ -33,6 +39,7 @@ pub(super) async fn run(
     api: &Api,
     command: Command,
     new_tenant: Option<String>,
+    by: Commander,
 ) -> Result<Response, Refusal> {
     let places = Places::under(&api.settings.base);
     let order = ApplyOrder {
@@ -41,6 +48,7 @@ pub(super) async fn run(
         adopts_schema: false,
         // Its clients rely on all or nothing.
         strategy: Some(RolloutStrategy::Atomic),
+        by: Some(by),
     };
     let applied = api.service.supervisor.apply(order).await;
     let applied = applied.map_err(|error| Refusal::of_apply(error, &places))?;

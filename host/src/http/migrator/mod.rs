@@ -28,7 +28,10 @@ use axum::routing::{MethodRouter, any, get, post};
 use serde::Serialize;
 
 use super::Service;
+use super::commander;
 use super::credentials::{Access, Verdict};
+use crate::engine::Command;
+use crate::journal::Via;
 use crate::notifications::Summaries;
 use refusal::Refusal;
 
@@ -119,22 +122,31 @@ pub(super) fn over(own: Router, service: &Arc<Service>) -> Router {
 
 /// Lets in who has a secret. Where there is none, the service is on loopback, and with the settings of that tool it lets in every
 /// program of this machine, as that did; but not the pages of other sites that its browsers show.
-async fn authenticate(State(api): State<Api>, request: Request, next: Next) -> Response {
+async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
     let credentials = &api.service.settings.credentials;
     let is_look = matches!(*request.method(), Method::GET | Method::HEAD);
     if credentials.is_empty() && api.settings.is_open {
         return match is_look || !headers.contains_key(header::ORIGIN) {
-            true => next.run(request).await,
+            true => {
+                let by = commander::of(headers, request.extensions(), None, Via::Migrator);
+                request.extensions_mut().insert(by);
+                next.run(request).await
+            }
             false => Refusal::forbidden("pages of browsers give no commands here").into_response(),
         };
     }
     let header = headers.get(header::AUTHORIZATION);
     match credentials.judge(header.map(HeaderValue::as_bytes)) {
-        Verdict::Accepted(Access::Full) => next.run(request).await,
-        Verdict::Accepted(Access::ReadOnly) if is_look => next.run(request).await,
-        Verdict::Accepted(Access::ReadOnly) => {
-            Refusal::forbidden("who has this token may look and give no commands").into_response()
+        Verdict::Accepted(holder) if is_look || holder.access == Access::Full => {
+            let by = commander::of(headers, request.extensions(), Some(&holder), Via::Migrator);
+            request.extensions_mut().insert(by);
+            next.run(request).await
+        }
+        Verdict::Accepted(holder) => {
+            // An apply makes all final.
+            let why = holder.access.refuse_command(Command::Finalize);
+            Refusal::forbidden(why.err().unwrap_or_default()).into_response()
         }
         Verdict::Wrong | Verdict::Unreadable | Verdict::NoPassword => {
             let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::http::Service;
-use crate::http::credentials::{Access, Verdict};
-use crate::http::dashboard;
+use crate::http::commander;
+use crate::http::credentials::Verdict;
+use crate::http::dashboard::{self, Session};
 use crate::http::problem::Problem;
+use crate::journal::Via;
 
 /// Lets in who has a secret, or a session that was begun with one.
 pub(super) async fn authenticate(
@@ -20,14 +22,15 @@ pub(super) async fn authenticate(
 ) -> Response {
     let headers = request.headers();
     let header = headers.get(header::AUTHORIZATION);
-    let session = service.sessions.of(headers).filter(|_| header.is_none());
-    let verdict = service
-        .settings
-        .credentials
-        .judge(header.map(|value| value.as_bytes()));
-    let access = match (session, verdict) {
-        (Some(session), _) => session.access,
-        (None, Verdict::Accepted(access)) => access,
+    let credentials = &service.settings.credentials;
+    let session = match header {
+        Some(_) => None,
+        None => Session::of(headers, credentials),
+    };
+    let verdict = credentials.judge(header.map(|value| value.as_bytes()));
+    let (holder, via) = match (&session, verdict) {
+        (Some(session), _) => (session.holder.clone(), Via::Dashboard),
+        (None, Verdict::Accepted(holder)) => (holder, Via::Api),
         (None, _) => {
             let problem = Problem::new(
                 StatusCode::UNAUTHORIZED,
@@ -39,9 +42,10 @@ pub(super) async fn authenticate(
         }
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        if access == Access::ReadOnly {
-            return Problem::forbidden("who has this token may look and give no commands")
-                .into_response();
+        let path = request.extensions().get::<MatchedPath>();
+        let path = path.map_or("", MatchedPath::as_str);
+        if let Err(why) = holder.access.refuse(path) {
+            return Problem::forbidden(why).into_response();
         }
         if session.is_some() && !dashboard::is_same_origin(headers) {
             return Problem::forbidden(
@@ -50,8 +54,12 @@ pub(super) async fn authenticate(
             .into_response();
         }
     }
+    let commander = commander::of(request.headers(), request.extensions(), Some(&holder), via);
+    let extensions = request.extensions_mut();
+    extensions.insert(commander);
+    extensions.insert(holder.access);
     if let Some(session) = session {
-        request.extensions_mut().insert(session);
+        extensions.insert(session);
     }
     next.run(request).await
 }

@@ -39,6 +39,7 @@ pub(in crate::http) async fn events(
         .and_then(|id| id.to_str().ok())
         .and_then(|id| id.strip_prefix(&service.boot)?.parse::<u64>().ok());
     let newest = service.supervisor.newest_event();
+    let others = service.supervisor.hear_others();
     let (missed, receiver) = service.supervisor.subscribe(last.unwrap_or(newest));
     let first = match (last, missed) {
         (Some(_), Some(missed)) => missed
@@ -53,19 +54,27 @@ pub(in crate::http) async fn events(
             vec![overview(&service, number).await?]
         }
     };
-    let rest = stream::unfold((service, receiver), |(service, mut receiver)| async move {
-        let event = match receiver.recv().await {
-            Ok(event) => sent(&service, &event),
-            Err(RecvError::Lagged(_)) => {
-                // A client too slow for the events is told where things stand instead.
-                let number = service.supervisor.newest_event();
-                receiver = receiver.resubscribe();
-                overview(&service, number).await.ok()?
-            }
-            Err(RecvError::Closed) => return None,
-        };
-        Some((event, (service, receiver)))
-    });
+    let rest = stream::unfold(
+        (service, receiver, others),
+        |(service, mut receiver, mut others)| async move {
+            let received = tokio::select! {
+                received = receiver.recv() => received,
+                // What another host does is told as where things stand.
+                Ok(()) = others.changed() => Err(RecvError::Lagged(0)),
+            };
+            let event = match received {
+                Ok(event) => sent(&service, &event),
+                Err(RecvError::Lagged(_)) => {
+                    // A client too slow for the events is told that instead, too.
+                    let number = service.supervisor.newest_event();
+                    receiver = receiver.resubscribe();
+                    overview(&service, number).await.ok()?
+                }
+                Err(RecvError::Closed) => return None,
+            };
+            Some((event, (service, receiver, others)))
+        },
+    );
     // Whoever listens with a session does so no longer than it lasts.
     let over = async move {
         match session {

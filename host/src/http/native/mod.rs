@@ -2,6 +2,7 @@
 
 mod authenticate;
 pub(super) mod events;
+pub(super) mod lease;
 pub(super) mod runs;
 pub(super) mod start;
 pub(super) mod steps;
@@ -37,6 +38,8 @@ pub(super) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
         .route("/api/v1/runs/{run}/cancel", post(runs::cancel))
         .route("/api/v1/pause", post(runs::pause))
         .route("/api/v1/resume", post(runs::resume))
+        .route("/api/v1/lease", get(lease::lease))
+        .route("/api/v1/lease/break", post(lease::break_lease))
         .route("/api/v1/bad-rows", get(steps::bad_rows))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/verify", get(steps::verify))

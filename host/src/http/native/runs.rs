@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -15,14 +15,17 @@ use super::PAGE;
 use crate::engine::{HistoryEntry, RunError};
 use crate::http::Service;
 use crate::http::problem::Problem;
-use crate::journal::{Outcome, OutputLine};
+use crate::journal::{Commander, Outcome, OutputLine};
 
 /// Pauses the run, in whichever host, at its next step or chunk of rows.
 #[utoipa::path(post, path = "/api/v1/pause", tag = "native", responses((status = 200, description = "The number of the run"), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn pause(
     State(service): State<Arc<Service>>,
+    Extension(by): Extension<Commander>,
 ) -> Result<Response, Problem> {
-    let run = service.supervisor.ask(async |engine| engine.pause().await);
+    let run = service
+        .supervisor
+        .ask(async move |engine| engine.commanded_by(by).pause().await);
     Ok(crate::http::json(
         StatusCode::OK,
         &json!({ "run": run.await? }),
@@ -33,8 +36,11 @@ pub(in crate::http) async fn pause(
 #[utoipa::path(post, path = "/api/v1/resume", tag = "native", responses((status = 200, description = "The number of the run"), (status = 401, body = Problem), (status = 409, body = Problem)), security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn resume(
     State(service): State<Arc<Service>>,
+    Extension(by): Extension<Commander>,
 ) -> Result<Response, Problem> {
-    let run = service.supervisor.ask(async |engine| engine.resume().await);
+    let run = service
+        .supervisor
+        .ask(async move |engine| engine.commanded_by(by).resume().await);
     Ok(crate::http::json(
         StatusCode::OK,
         &json!({ "run": run.await? }),
@@ -138,6 +144,7 @@ pub(in crate::http) async fn output(
 #[utoipa::path(post, path = "/api/v1/runs/{run}/cancel", tag = "native", responses((status = 202, description = "The run is being cancelled"), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)), params(("run" = i64, Path)), security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn cancel(
     State(service): State<Arc<Service>>,
+    Extension(by): Extension<Commander>,
     run: Result<Path<i64>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(run) = run?;
@@ -148,23 +155,32 @@ pub(in crate::http) async fn cancel(
             refuse_ended(&entry)?;
         }
         live.cancel();
-        return Ok(crate::http::json(
-            StatusCode::ACCEPTED,
-            &json!({ "run": run }),
-        ));
+        // Whether that can be written down or not, the run ends.
+        let noted = Arc::clone(&service.supervisor);
+        tokio::spawn(async move {
+            let note =
+                noted.ask(async move |engine| engine.commanded_by(by).note_cancel(run).await);
+            if let Err(error) = note.await {
+                tracing::warn!("who cancelled run {run} is not in the history: {error}");
+            }
+        });
+        return Ok(cancelling(run));
     }
     let entry = find(&service, run).await?;
     refuse_ended(&entry)?;
     let lease = service.supervisor.overview().await?.lease;
-    Err(Problem::conflict(
-        match lease.filter(|lease| lease.run == run) {
-            Some(lease) => format!(
-                "run {run} is in progress in {}: cancel it there",
-                lease.holder
-            ),
-            None => died(&entry),
-        },
-    ))
+    let Some(lease) = lease.filter(|lease| lease.run == run) else {
+        return Err(Problem::conflict(died(&entry)));
+    };
+    let cancelled = service
+        .supervisor
+        .ask(async move |engine| engine.commanded_by(by).cancel(run, &lease).await);
+    cancelled.await?;
+    Ok(cancelling(run))
+}
+
+fn cancelling(run: i64) -> Response {
+    crate::http::json(StatusCode::ACCEPTED, &json!({ "run": run }))
 }
 
 fn died(entry: &HistoryEntry) -> String {

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::num::NonZero;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::catalog::Allowances;
@@ -17,7 +17,9 @@ use crate::engine::{
 };
 use crate::http::Service;
 use crate::http::body::read_body;
+use crate::http::credentials::Access;
 use crate::http::problem::Problem;
+use crate::journal::{Commander, RequestKey};
 
 /// How many answers are remembered for repeated requests.
 const REMEMBERED: usize = 1_000;
@@ -35,7 +37,7 @@ struct Remembered {
 }
 
 /// A command to start.
-#[derive(Clone, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct NewRun {
     command: Command,
@@ -71,12 +73,17 @@ impl NewRun {
 #[utoipa::path(post, path = "/api/v1/runs", tag = "native", responses((status = 202, description = "The run has begun"), (status = 200, description = "There is nothing to do"), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)), request_body = NewRun, params(("idempotency-key" = Option<String>, Header)), security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn start(
     State(service): State<Arc<Service>>,
+    Extension(by): Extension<Commander>,
+    Extension(access): Extension<Access>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
     let new: NewRun = read_body(request).await?;
+    access
+        .refuse_command(new.command)
+        .map_err(Problem::forbidden)?;
     // A client that hangs up meanwhile must find its key known when it comes back.
-    let started = tokio::spawn(async move { start_once(&service, &headers, &new).await });
+    let started = tokio::spawn(async move { start_once(&service, &headers, &new, by).await });
     started.await.unwrap_or_else(|error| {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Err(Problem::new(
@@ -91,9 +98,10 @@ async fn start_once(
     service: &Arc<Service>,
     headers: &HeaderMap,
     new: &NewRun,
+    by: Commander,
 ) -> Result<Response, Problem> {
     let Some(key) = headers.get("idempotency-key") else {
-        return Ok(accepted(begin(service, new).await?));
+        return Ok(accepted(begin(service, new, by, None).await?));
     };
     let key = key
         .to_str()
@@ -104,23 +112,22 @@ async fn start_once(
         })?;
     let mut requests = service.requests.0.lock().await;
     if let Some(known) = requests.iter().find(|known| known.key == key) {
-        if known.asked != *new {
-            let what = match known.asked.command == new.command {
-                true => " with other options",
-                false => "",
-            };
-            return Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "key used before",
-                format!(
-                    "the idempotency key was used for `{}`{what}",
-                    known.asked.command.as_str()
-                ),
-            ));
-        }
+        refuse_other(&known.asked, new)?;
         return Ok(accepted(known.run));
     }
-    let run = begin(service, new).await?;
+    // Another host, or this one before it was started anew, may have taken it.
+    if let Some(run) = before(service, key, new).await? {
+        return Ok(accepted(Some(run)));
+    }
+    let request = RequestKey {
+        key: key.to_owned(),
+        asked: json!(new).to_string(),
+    };
+    let run = match begin(service, new, by, Some(request)).await {
+        Ok(run) => run,
+        // It may have been taken there meanwhile.
+        Err(problem) => Some(before(service, key, new).await?.ok_or(problem)?),
+    };
     if requests.len() == REMEMBERED {
         requests.pop_front();
     }
@@ -132,7 +139,47 @@ async fn start_once(
     Ok(accepted(run))
 }
 
-async fn begin(service: &Service, new: &NewRun) -> Result<Option<i64>, Problem> {
+/// The run that a request has become already, be it in another host.
+async fn before(service: &Arc<Service>, key: &str, new: &NewRun) -> Result<Option<i64>, Problem> {
+    let key = key.to_owned();
+    let found = service
+        .supervisor
+        .ask(async move |engine| engine.run_of_request(&key).await);
+    let Some((run, asked)) = found.await? else {
+        return Ok(None);
+    };
+    // A host of another version may know of options that this one does not.
+    if let Ok(asked) = serde_json::from_str(&asked) {
+        refuse_other(&asked, new)?;
+    }
+    Ok(Some(run))
+}
+
+/// Refuses what is asked for with a key that was used for something else.
+fn refuse_other(asked: &NewRun, new: &NewRun) -> Result<(), Problem> {
+    if asked == new {
+        return Ok(());
+    }
+    let what = match asked.command == new.command {
+        true => " with other options",
+        false => "",
+    };
+    Err(Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "key used before",
+        format!(
+            "the idempotency key was used for `{}`{what}",
+            asked.command.as_str()
+        ),
+    ))
+}
+
+async fn begin(
+    service: &Service,
+    new: &NewRun,
+    by: Commander,
+    request: Option<RequestKey>,
+) -> Result<Option<i64>, Problem> {
     let order = Order {
         extent: new.extent()?,
         out_of_order: new.out_of_order,
@@ -143,6 +190,8 @@ async fn begin(service: &Service, new: &NewRun) -> Result<Option<i64>, Problem> 
         },
         replacement: new.replacement,
         verbose: new.verbose,
+        by: Some(by),
+        request,
         ..Order::new(new.command)
     };
     let permit = |_: &Overview| Ok::<(), RunError>(());

@@ -3,9 +3,9 @@
 use std::num::NonZero;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
+use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::PAGE;
@@ -17,7 +17,7 @@ use crate::engine::{
 use crate::http::Service;
 use crate::http::body::read_body;
 use crate::http::problem::Problem;
-use crate::journal::BadRow;
+use crate::journal::{BadRow, Commander};
 
 #[utoipa::path(get, path = "/api/v1/status", tag = "native", responses((status = 200, body = Overview), (status = 401, body = Problem), (status = 503, body = Problem)), security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn status(
@@ -129,11 +129,13 @@ pub(in crate::http) async fn rehearse(
 #[utoipa::path(post, path = "/api/v1/baseline", tag = "native", responses((status = 200, body = Adoption), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)), request_body = BaselineOrder, security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn baseline(
     State(service): State<Arc<Service>>,
+    Extension(by): Extension<Commander>,
     request: Request,
 ) -> Result<Json<Adoption>, Problem> {
     let order: BaselineOrder = read_body(request).await?;
     let adoption = service.supervisor.ask(async move |engine| {
         engine
+            .commanded_by(by)
             .baseline(&order, Arc::new(Unobserved), &Stop::default())
             .await
     });
@@ -144,12 +146,14 @@ pub(in crate::http) async fn baseline(
 #[utoipa::path(post, path = "/api/v1/import", tag = "native", responses((status = 200, body = Adoption), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)), request_body = ImportOrder, security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn import(
     State(service): State<Arc<Service>>,
+    Extension(by): Extension<Commander>,
     request: Request,
 ) -> Result<Json<Adoption>, Problem> {
     let order: ImportOrder = read_body(request).await?;
-    let adoption = service
-        .supervisor
-        .ask(async move |engine| engine.import(&order, &Unobserved, &Stop::default()).await);
+    let adoption = service.supervisor.ask(async move |engine| {
+        let engine = engine.commanded_by(by);
+        engine.import(&order, &Unobserved, &Stop::default()).await
+    });
     Ok(Json(adoption.await?))
 }
 
@@ -171,11 +175,13 @@ pub(in crate::http) async fn differences(
 #[utoipa::path(post, path = "/api/v1/repair", tag = "native", responses((status = 200, body = Repair), (status = 400, body = Problem), (status = 401, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)), request_body = RepairOrder, security(("token" = []), ("password" = [])))]
 pub(in crate::http) async fn repair(
     State(service): State<Arc<Service>>,
+    Extension(by): Extension<Commander>,
     request: Request,
 ) -> Result<Json<Repair>, Problem> {
     let order: RepairOrder = read_body(request).await?;
     let repair = service.supervisor.ask_about_files(async move |engine| {
         engine
+            .commanded_by(by)
             .repair(&order, Arc::new(Unobserved), &Stop::default())
             .await
     });

@@ -160,6 +160,7 @@ impl Conversation<'_> {
     ) -> Result<View, Refused> {
         let order = Order {
             verbose: self.body.verbose,
+            by: Some(self.body.by.clone()),
             ..Order::new(command)
         };
         let permit = |overview: &Overview| {

@@ -11,13 +11,17 @@ use serde_json::Value;
 
 use super::Refused;
 use crate::engine::Command;
+use crate::http::commander;
 use crate::http::credentials::{Access, Verdict};
 use crate::http::{BODY_BYTES, BODY_WAIT, Service};
+use crate::journal::{Commander, Via};
 
 /// A body that passed all checks.
 pub(super) struct Body {
     pub(super) asked: Asked,
     pub(super) verbose: bool,
+    /// Who asks.
+    pub(super) by: Commander,
 }
 
 /// What is asked for.
@@ -87,18 +91,18 @@ async fn check(service: &Arc<Service>, request: Request) -> Result<Body, Refused
         Refused::bad_request(format!("Failed to decode JSON object: {why}"))
     })?;
     let authorization = parts.headers.get(header::AUTHORIZATION);
-    match service
+    let verdict = service
         .settings
         .credentials
-        .judge(authorization.map(|value| value.as_bytes()))
-    {
-        Verdict::Accepted(Access::Full) => {}
-        Verdict::Accepted(Access::ReadOnly) => {
+        .judge(authorization.map(|value| value.as_bytes()));
+    let holder = match verdict {
+        Verdict::Accepted(holder) if holder.access == Access::ReadOnly => {
             return Err(Refused::new(
                 StatusCode::FORBIDDEN,
                 "This token may only look, which is not done here.",
             ));
         }
+        Verdict::Accepted(holder) => holder,
         Verdict::Wrong => {
             return Err(Refused::new(
                 StatusCode::UNAUTHORIZED,
@@ -116,7 +120,7 @@ async fn check(service: &Arc<Service>, request: Request) -> Result<Body, Refused
                 "Missing INTERNAL_AUTH_PASSWORD_FILE.",
             ));
         }
-    }
+    };
     let Value::Object(object) = value else {
         return Err(Refused::bad_request(
             "The browser (or proxy) sent a request that this server could not understand.",
@@ -126,8 +130,21 @@ async fn check(service: &Arc<Service>, request: Request) -> Result<Body, Refused
         Some(Value::String(name)) if !name.is_empty() => name.as_str(),
         _ => return Err(Refused::bad_request("No command provided")),
     };
+    let asked = asked(name)?;
+    let needed = match asked {
+        Asked::Command(command) => holder.access.refuse_command(command),
+        Asked::Stats | Asked::Progress => Ok(()),
+        Asked::ClearCollectionfieldTables => holder.access.refuse_command(Command::Finalize),
+    };
+    needed.map_err(|why| Refused::new(StatusCode::FORBIDDEN, why))?;
     Ok(Body {
-        asked: asked(name)?,
+        asked,
+        by: commander::of(
+            &parts.headers,
+            &parts.extensions,
+            Some(&holder),
+            Via::Openslides,
+        ),
         verbose: object.get("verbose") == Some(&Value::Bool(true)),
     })
 }

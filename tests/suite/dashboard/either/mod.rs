@@ -1,5 +1,6 @@
 //! What is of the page alone, which hears of a database only what the routes tell it.
 
+mod addresses;
 mod elsewhere;
 mod failed;
 mod hostile;

@@ -104,5 +104,5 @@ fn who_may_only_look_needs_a_token_of_their_own() {
         &place,
         &[&["--listen", "127.0.0.1:0"], &tokens[..]].concat(),
     )
-    .and_says("who may only look needs one of their own");
+    .and_says("are the same, and allow different things");
 }

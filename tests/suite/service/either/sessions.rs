@@ -1,11 +1,8 @@
 //! Sessions of browsers and the token of those who may only look: what each is good for, and what not.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-
 use serde_json::{Value, json};
 
+use crate::hosts::host::until;
 use crate::place::Place;
 use crate::service::client::{Answer, Request};
 use crate::service::gated;
@@ -196,56 +193,162 @@ fn without_a_secret_the_page_is_told_that_nobody_can_sign_in() {
     sign_in(&service, "").is_problem(401, "neither");
 }
 
-/// Whoever could have put the key there could sign anything with it.
 #[test]
-fn a_key_that_others_could_have_planted_signs_nothing() {
-    let place = gated().with_own_cache();
-    let cache = place.path().join("cache");
-    let session = cookie(&sign_in(&Service::start(&place), "let-me-in"));
-    let status_of_session = || {
-        let service = Service::start(&place);
-        let look = of_page(Request::get("/api/v1/status")).with("Cookie", &session);
-        let is_told = service
-            .logs()
-            .iter()
-            .any(|line| line.contains("no key of sessions is kept"));
-        (look.send(service.address()).status, is_told)
-    };
-    let set_mode = |path: &Path, mode: u32| {
-        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-    };
-    assert_eq!(status_of_session(), (200, false));
-    set_mode(&cache, 0o777);
-    assert_eq!(status_of_session(), (401, true));
-    set_mode(&cache, 0o700);
-    assert_eq!(status_of_session(), (200, false));
-    let mut keys = vec![cache.join("session-key")];
-    let kept = std::fs::read_dir(cache.join("sessions"));
-    keys.extend(kept.into_iter().flatten().map(|key| key.unwrap().path()));
-    keys.retain(|key| key.exists());
-    assert!(!keys.is_empty());
-    for key in keys {
-        set_mode(&key, 0o640);
-        assert_eq!(status_of_session(), (401, true), "{}", key.display());
-        set_mode(&key, 0o600);
-    }
-    assert_eq!(status_of_session(), (200, false));
+fn a_session_outlives_the_host_and_its_cache() {
+    let place = gated();
+    let start = |cache| Service::start_with(&place, &["--cache", cache]);
+    let session = cookie(&sign_in(&start("one"), "let-me-in"));
+    let look = of_page(Request::get("/api/v1/status")).with("Cookie", &session);
+    assert_eq!(look.send(start("other").address()).status, 200);
 }
 
 #[test]
-fn a_secret_that_is_changed_ends_all_sessions() {
-    let place = gated().with_own_cache();
-    let session = cookie(&sign_in(&Service::start(&place), "let-me-in"));
-    let status = || {
-        let look = of_page(Request::get("/api/v1/status")).with("Cookie", &session);
-        look.send(Service::start(&place).address()).status
+fn a_secret_that_is_changed_ends_the_sessions_that_were_begun_with_it() {
+    let place = gated();
+    let service = with_reader(&place);
+    let session = |secret| cookie(&sign_in(&service, secret));
+    let (full, reader) = (session("let-me-in"), session("only-looking"));
+    let status = |session: &str| {
+        let look = of_page(Request::get("/api/v1/status")).with("Cookie", session);
+        look.send(service.address()).status
     };
-    assert_eq!(status(), 200);
+    assert_eq!((status(&full), status(&reader)), (200, 200));
     let token = place.path().join("token");
     std::fs::write(&token, "let-me-out").unwrap();
-    assert_eq!(status(), 401);
+    until("the new token is known", || status(&full) == 401);
+    assert_eq!(status(&reader), 200);
     std::fs::write(&token, "let-me-in").unwrap();
-    assert_eq!(status(), 200);
+    until("the old token is known", || status(&full) == 200);
+}
+
+/// Three tokens with names, one of each role.
+fn named(place: Place) -> Place {
+    let mut settings = String::new();
+    for role in ["read", "operate", "finalize"] {
+        settings += &format!(
+            "[[token]]\nname = \"{role}er\"\nrole = \"{role}\"\ntoken_file = \"{role}er\"\n"
+        );
+        let token = place.path().join(format!("{role}er"));
+        std::fs::write(token, format!("i-{role}\n")).unwrap();
+    }
+    std::fs::write(place.path().join("wasmigrate.toml"), settings).unwrap();
+    place
+}
+
+fn by(role: &str, request: Request) -> Request {
+    request.with("Authorization", &format!("Bearer i-{role}"))
+}
+
+#[test]
+fn each_role_may_do_its_part() {
+    let place = named(gated());
+    let service = Service::start(&place);
+    let address = service.address();
+    let command = |command: &str| Request::post("/api/v1/runs", &json!({ "command": command }));
+    for role in ["read", "operate", "finalize"] {
+        let look = by(role, Request::get("/api/v1/status"));
+        assert_eq!(look.send(address).status, 200, "{role}");
+        let metrics = by(role, Request::get("/api/v1/lease"));
+        assert_eq!(metrics.send(address).status, 200, "{role}");
+    }
+    by("read", command("migrate"))
+        .send(address)
+        .is_problem(403, "may look and give no commands");
+    for denied in [
+        command("finalize"),
+        command("reset"),
+        Request::post("/api/v1/repair", &json!({})),
+        Request::post("/api/v1/lease/break", &json!({ "reason": "x" })),
+        Request::post("/api/v1/baseline", &json!({ "through": 1 })),
+        Request::post("/api/v1/import", &json!({ "from": "sqlx" })),
+        Request::post("/api/v1/tenants", &json!({ "name": "acme" })),
+    ] {
+        by("operate", denied)
+            .send(address)
+            .is_problem(403, "one with the role `finalize`");
+    }
+    let route = |command: &str| Request::post("/internal/migrations", &json!({ "cmd": command }));
+    by("operate", route("finalize"))
+        .send(address)
+        .is_refusal(403, "one with the role `finalize`");
+    assert_eq!(service.get("/api/v1/runs").json(), json!([]));
+    assert_eq!(by("operate", command("migrate")).send(address).status, 202);
+    assert_eq!(service.outcome(1), "done");
+    assert_eq!(
+        by("finalize", command("finalize")).send(address).status,
+        202
+    );
+    assert_eq!(service.outcome(2), "done");
+    let runs = service.get("/api/v1/runs").json();
+    assert_eq!(runs[0]["commanded_by"]["name"], "finalizeer");
+    assert_eq!(runs[1]["commanded_by"]["name"], "operateer");
+    place
+        .run(&["history"])
+        .ends_with(0)
+        .and_says("commanded by operateer by the API, from 127.0.0.1");
+    let page = cookie(&sign_in(&service, "i-operate"));
+    let of_page = of_page(command("reset")).with("Cookie", &page);
+    of_page
+        .send(address)
+        .is_problem(403, "one with the role `finalize`");
+}
+
+#[test]
+fn a_token_is_replaced_by_another_while_both_are_known() {
+    let place = named(gated());
+    let service = Service::start(&place);
+    let status = |token: &str| {
+        let look = Request::get("/api/v1/status");
+        let look = look.with("Authorization", &format!("Bearer {token}"));
+        look.send(service.address()).status
+    };
+    assert_eq!((status("i-read"), status("new")), (200, 401));
+    let file = place.path().join("reader");
+    std::fs::write(&file, "i-read\nnew\n").unwrap();
+    until("the new token is known", || status("new") == 200);
+    assert_eq!(status("i-read"), 200);
+    std::fs::write(&file, "new\n").unwrap();
+    until("the old token is forgotten", || status("i-read") == 401);
+    assert_eq!(status("new"), 200);
+    // What cannot be read leaves all as it is.
+    std::fs::write(&file, "").unwrap();
+    until("it is told", || {
+        let logs = service.logs();
+        logs.iter().any(|line| line.contains("cannot be read anew"))
+    });
+    assert_eq!(status("new"), 200);
+}
+
+#[test]
+fn tokens_that_would_be_mistaken_for_each_other_are_refused() {
+    for (name, role, token, says) in [
+        (
+            "reader",
+            "operate",
+            "other",
+            "two secrets of the name `reader`",
+        ),
+        (
+            "other",
+            "finalize",
+            "i-read",
+            "are the same, and allow different things",
+        ),
+        ("a b", "read", "other", "a name is 1 to 64 letters"),
+        ("other", "admin", "other", "admin"),
+    ] {
+        let place = named(gated());
+        let file = place.path().join("wasmigrate.toml");
+        let mut settings = std::fs::read_to_string(&file).unwrap();
+        settings +=
+            &format!("[[token]]\nname = \"{name}\"\nrole = \"{role}\"\ntoken_file = \"more\"\n");
+        std::fs::write(place.path().join("more"), token).unwrap();
+        std::fs::write(file, settings).unwrap();
+        place
+            .run(&["serve", "--listen", "127.0.0.1:0"])
+            .ends_with(2)
+            .and_says(says);
+    }
 }
 
 #[test]

@@ -45,7 +45,7 @@ export function show(mayAct) {
   for (const command of COMMANDS) byId(command).hidden = !allowed.includes(command);
   byId("pause").hidden = !(mayAct && model.mayPause);
   byId("resume").hidden = !(mayAct && model.isPaused);
-  byId("cancel").hidden = !(mayAct && model.isRunning && model.isHere);
+  byId("cancel").hidden = !(mayAct && model.isRunning);
 }
 
 /** Asks, where it is dangerous, and gives the command. */

@@ -5,7 +5,7 @@
 // is over.
 
 /** Pauses before the next try, in milliseconds. The last one stays. */
-const PAUSES = [500, 1000, 2000, 4000, 8000];
+const PAUSES = [1000, 2000, 4000, 8000];
 
 /** The host writes something every 15 seconds at least; a connection that is silent for longer is dead. */
 const SILENCE = 40_000;
@@ -53,7 +53,7 @@ export class Events {
       failures += 1;
       listener.gone(pause);
       // Not all viewers at the same moment.
-      await this.#sleep(pause * (0.8 + 0.4 * Math.random()));
+      await this.#sleep(pause * (1 + 0.4 * Math.random()));
     }
   }
 

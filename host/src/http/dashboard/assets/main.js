@@ -19,8 +19,8 @@ import * as tenants from "./tenants.js";
 /** How often the host is asked where the target stands while nothing runs in it: another host may have begun a run. */
 const LOOK = 5_000;
 
-/** The same while another host is at work, whose events are not heard here. */
-const LOOK_ELSEWHERE = 2_000;
+/** How long to wait at first before signing in anew with a session that was good a moment ago, and at most. */
+const [AGAIN, AGAIN_AT_MOST] = [1_000, 30_000];
 
 /** How long what happened waits to be shown together with what follows. */
 const PAUSE = 100;
@@ -31,6 +31,10 @@ let events = null;
 let isDue = false;
 let announced = "";
 let looking = 0;
+/** How often the session was over since the host last answered. */
+let turnedAway = 0;
+/** Whether the run that the address names was gone to. */
+let hasFollowed = false;
 
 function show() {
   const { overview } = model;
@@ -76,21 +80,21 @@ async function stand(overview) {
   due();
   await Promise.all([history.load(), steps.load(model), tenants.load(model)]);
   due();
+  if (!hasFollowed) {
+    hasFollowed = true;
+    await history.follow();
+  }
 }
 
 /** Looks again after a while, for as long as no events tell. */
 function keepLooking() {
   clearTimeout(looking);
-  const isElsewhere = model.isRunning && !model.isHere;
   const { heard } = model;
-  looking = setTimeout(
-    async () => {
-      const isQuiet = heard === model.heard;
-      if (isQuiet && !document.hidden && byId("link").dataset.link === "live") await look();
-      keepLooking();
-    },
-    isElsewhere ? LOOK_ELSEWHERE : LOOK,
-  );
+  looking = setTimeout(async () => {
+    const isQuiet = heard === model.heard;
+    if (isQuiet && !document.hidden && byId("link").dataset.link === "live") await look();
+    keepLooking();
+  }, LOOK);
 }
 
 /** Asks the host where the target stands, and takes note of it when it is news. */
@@ -127,6 +131,7 @@ function link(state, text) {
 
 const listener = {
   connected() {
+    turnedAway = 0;
     link("live", "live");
     byId("banner").hidden = true;
   },
@@ -162,7 +167,10 @@ function signedOut() {
   events.close();
   events = null;
   clearTimeout(looking);
-  begin();
+  // One host may refuse what another takes: nobody is asked again and again at once.
+  const pause = turnedAway === 0 ? 0 : Math.min(AGAIN * 2 ** (turnedAway - 1), AGAIN_AT_MOST);
+  turnedAway += 1;
+  setTimeout(begin, pause);
 }
 
 async function begin() {
@@ -184,6 +192,7 @@ async function begin() {
     who = await signIn.ask(who);
   }
   isReader = who.access === "read-only";
+  model.mayFinalize = who.access === "full";
   byId("read-only").hidden = !isReader;
   byId("sign-out").hidden = false;
   byId("main").hidden = false;
@@ -199,6 +208,7 @@ function start() {
   output.start();
   tenants.start();
   new ResizeObserver(() => due()).observe(byId("chart"));
+  window.addEventListener("hashchange", () => history.follow().catch((refused) => trouble(refused.message)));
   byId("banner-retry").addEventListener("click", () => events?.retry());
   byId("sign-out").addEventListener("click", async () => {
     await signIn.signOut();

@@ -34,6 +34,8 @@ export class Model {
   heard = 0;
   /** Whether the run is in the host that answers. */
   isHere = false;
+  /** Whether whoever looks may give commands that cannot be taken back. */
+  mayFinalize = true;
   pace = new Pace();
   /** Rows of steps that are done. */
   #rowsBefore = 0;
@@ -70,6 +72,7 @@ export class Model {
     const isAnother = overview.last_run?.id !== this.run?.id;
     if (isAnother) this.#forgetRun();
     this.overview = overview;
+    if (!this.mayFinalize) overview.commands = overview.commands?.filter((command) => command === "migrate");
     this.isHere = overview.running != null;
     if (overview.running) {
       const { step, samples } = overview.running;
