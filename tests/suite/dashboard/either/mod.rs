@@ -1,6 +1,7 @@
 //! What is of the page alone, which hears of a database only what the routes tell it.
 
 mod addresses;
+mod checks;
 mod elsewhere;
 mod failed;
 mod hostile;

@@ -2,7 +2,10 @@
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
-const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const moment = new Intl.DateTimeFormat("en-GB", {
+  ...{ year: "numeric", month: "short", day: "numeric" },
+  ...{ hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short" },
+});
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
 export const number = (value) => whole.format(value);
@@ -12,7 +15,7 @@ export const compact = (value) => short.format(value);
 
 export const plural = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
 
-/** Milliseconds since 1970 as a date and a time of this place. */
+/** Milliseconds since 1970 as a date and a time of this place, with its zone. */
 export const dateAndTime = (milliseconds) => moment.format(milliseconds);
 
 /** The same as a time of day. */

@@ -3,7 +3,9 @@
 
 import * as actions from "./actions.js";
 import { Refused, get, session } from "./api.js";
+import * as badRows from "./bad-rows.js";
 import * as chart from "./chart.js";
+import * as checks from "./checks.js";
 import { byId, element, write } from "./dom.js";
 import { Events } from "./events.js";
 import * as failure from "./failure.js";
@@ -54,6 +56,8 @@ function show() {
   run.show(model);
   chart.show(model);
   tenants.show(model);
+  badRows.show(model);
+  checks.show(mayAct);
   steps.show(model);
   history.show();
   document.title = `${name} · ${overview.target}`;
@@ -207,6 +211,8 @@ function start() {
   history.start(model, (run) => output.choose(run));
   output.start();
   tenants.start();
+  badRows.start();
+  checks.start();
   new ResizeObserver(() => due()).observe(byId("chart"));
   window.addEventListener("hashchange", () => history.follow().catch((refused) => trouble(refused.message)));
   byId("banner-retry").addEventListener("click", () => events?.retry());

@@ -20,8 +20,8 @@ export async function load(model) {
 }
 
 export function show(model) {
-  const { steps, ignored } = model.overview;
-  const signature = JSON.stringify([steps, ignored, [...digests], [...open]]);
+  const { steps, ignored, state, failure } = model.overview;
+  const signature = JSON.stringify([steps, ignored, state, failure?.step, [...digests], [...open]]);
   if (signature === shown) return;
   shown = signature;
   const finalized = steps.filter((step) => step.progress === "finalized").length;
@@ -35,11 +35,14 @@ export function show(model) {
 function rows(model, step) {
   const isOpen = open.has(step.index);
   const digest = digests.get(step.index);
+  const { state, failure } = model.overview;
+  const hasFailed = state.endsWith("_failed") && failure?.step === label(step);
+  const progress = hasFailed ? "failed" : step.progress;
   const toggle = () => (isOpen ? close(model, step) : unfold(model, step));
   const row = table.row(
     { key: `step-${step.index}`, name: label(step), isOpen, onclick: toggle },
     table.cell("Kind", step.kind ?? "file is gone"),
-    table.cell("State", element("span", { class: `tag ${step.progress}` }, step.progress), tenants(step)),
+    table.cell("State", element("span", { class: `tag ${progress}` }, progress), tenants(step)),
     table.cell("SHA-256", digest ? element("code", { title: digest }, digest.slice(0, 12)) : "–"),
   );
   return isOpen ? [row, table.details(4, ...details(step))] : [row];
