@@ -163,9 +163,12 @@ impl GlobalArguments {
                 "a running host trusts whom its settings say: `--trust` and `--key` are for runs in this process"
             );
         }
-        if self.source.offline || manner.release != ReleaseAllowances::default() {
+        if self.source.offline
+            || self.source.locked
+            || manner.release != ReleaseAllowances::default()
+        {
             bail!(
-                "a running host takes its steps from where its settings say: `--offline`, `--allow-older` and `--adopt-lineage` are for \
+                "a running host takes its steps from where its settings say: `--offline`, `--locked`, `--allow-older` and `--adopt-lineage` are for \
                  runs in this process"
             );
         }
@@ -222,7 +225,8 @@ impl GlobalArguments {
             .map_err(|why| anyhow::anyhow!("{}: {why}", config.database_origin))?;
         let gate = watchers::gate(&config.gate)?;
         if !manner.without_steps {
-            self.source.fetch_steps(&mut config)?;
+            let may_be_old = manner.looks_only || manner.is_service;
+            self.source.fetch_steps(&mut config, may_be_old)?;
         }
         manner.release.override_in(&mut config.release)?;
         Ok(super::engine(

@@ -34,7 +34,7 @@ pub(super) async fn run(
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
     let config = global.config()?;
-    let Some(path) = path(&config, arguments, terminal)? else {
+    let Some(path) = path(global, &config, arguments, terminal)? else {
         return Ok(0);
     };
     let empty = Arc::new(Sqlite::empty(config.session_limits()));
@@ -75,6 +75,7 @@ pub(super) async fn run(
 
 /// The file to look at; none where a release was named, which is shown.
 fn path(
+    global: &GlobalArguments,
     config: &Config,
     arguments: &InspectArguments,
     terminal: &Terminal,
@@ -104,7 +105,8 @@ fn path(
             Ok(None)
         }
         None => {
-            release::show(&resolved, terminal)?;
+            let trust = global.source.policy(config)?;
+            release::show(&resolved, trust.as_ref(), &options, terminal)?;
             Ok(None)
         }
     }

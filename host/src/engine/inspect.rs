@@ -77,6 +77,7 @@ pub(super) async fn inspect(
         kind: file.kind,
         digest: digest.clone(),
         role: file.role,
+        signer: None,
     };
     if component.is_transformation() {
         let output = StepOutput::new(&context, &step, Phase::Prepare);

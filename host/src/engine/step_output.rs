@@ -63,6 +63,8 @@ pub(super) struct StepIdentity {
     pub(super) kind: StepKind,
     pub(super) digest: String,
     pub(super) role: Role,
+    /// Who has signed it, where it needs a signature of its own; one a line.
+    pub(super) signer: Option<String>,
 }
 
 /// Takes what a step says in one phase.

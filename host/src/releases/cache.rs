@@ -1,4 +1,4 @@
-//! What was pulled: the bytes by their digests, and a directory of steps for each release.
+//! What was pulled: the bytes by their digests, a directory of steps for each release, and what each tag was.
 //!
 //! All of it is this user's alone. A file comes into its place whole or not at all, and so does a directory; what is found there is
 //! hashed before it is used, and made anew when it is not right.
@@ -8,6 +8,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::content_digest::ContentDigest;
@@ -15,6 +17,7 @@ use super::document::json;
 use super::error::ReleaseError;
 use super::index::{PackedFile, ReleaseIndex};
 use super::limits;
+use super::reference::ReleaseReference;
 use super::signing::SignatureMaterial;
 use super::store::{Store, at_the_same_time};
 use crate::catalog::read_step_file;
@@ -25,6 +28,18 @@ use crate::{input, private};
 pub(super) struct ReleaseCache {
     blobs: PathBuf,
     releases: PathBuf,
+    tags: PathBuf,
+}
+
+/// What a tag of a registry was when somebody asked last.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct LastResolved {
+    /// The tag, with its repository: the file is named after its digest, which tells nobody which it is.
+    reference: String,
+    /// What it was.
+    pub(super) digest: ContentDigest,
+    /// When, in milliseconds since 1970.
+    pub(super) at: i64,
 }
 
 impl ReleaseCache {
@@ -37,7 +52,7 @@ impl ReleaseCache {
         }
         let root = cache.join("oci");
         let opened = || {
-            for directory in ["blobs/sha256", "releases"] {
+            for directory in ["blobs/sha256", "releases", "tags"] {
                 private::make(&root.join(directory))?;
             }
             private::check(&root)
@@ -46,7 +61,34 @@ impl ReleaseCache {
         Ok(Self {
             blobs: root.join("blobs/sha256"),
             releases: root.join("releases"),
+            tags: root.join("tags"),
         })
+    }
+
+    /// What a tag was when somebody asked last; none when that is not known here.
+    pub(super) fn last_resolved(&self, reference: &ReleaseReference) -> Option<LastResolved> {
+        let bytes = input::read(&self.tag_file(reference)).ok()?;
+        let last: LastResolved = serde_json::from_slice(&bytes).ok()?;
+        (last.reference == reference.to_string()).then_some(last)
+    }
+
+    /// Keeps what a tag is now.
+    pub(super) fn keep_resolved(
+        &self,
+        reference: &ReleaseReference,
+        digest: &ContentDigest,
+    ) -> Result<(), ReleaseError> {
+        let bytes = json(&LastResolved {
+            reference: reference.to_string(),
+            digest: digest.clone(),
+            at: Timestamp::now().as_millisecond(),
+        })?;
+        self.keep_bytes(&self.tag_file(reference), &bytes)
+    }
+
+    fn tag_file(&self, reference: &ReleaseReference) -> PathBuf {
+        let digest = ContentDigest::of(reference.to_string().as_bytes());
+        self.tags.join(digest.hexadecimal())
     }
 
     fn blob(&self, digest: &ContentDigest) -> PathBuf {
@@ -71,12 +113,8 @@ impl ReleaseCache {
         digest: &ContentDigest,
         material: &SignatureMaterial,
     ) -> Result<(), ReleaseError> {
-        let path = self.signature_file(digest);
         let bytes = json(material)?;
-        self.keep(&path, |file| {
-            let written = file.write_all(&bytes);
-            written.map_err(ReleaseError::file("write", &path))
-        })
+        self.keep_bytes(&self.signature_file(digest), &bytes)
     }
 
     fn signature_file(&self, digest: &ContentDigest) -> PathBuf {
@@ -98,11 +136,7 @@ impl ReleaseCache {
         index: &ReleaseIndex,
     ) -> Result<PathBuf, ReleaseError> {
         if self.index(digest).is_none() {
-            let path = self.blob(digest);
-            self.keep(&path, |file| {
-                let written = file.write_all(bytes);
-                written.map_err(ReleaseError::file("write", &path))
-            })?;
+            self.keep_bytes(&self.blob(digest), bytes)?;
         }
         let directory = self.releases.join(digest.hexadecimal());
         if is_right(&directory, index) {
@@ -133,6 +167,13 @@ impl ReleaseCache {
         })
     }
 
+    fn keep_bytes(&self, path: &Path, bytes: &[u8]) -> Result<(), ReleaseError> {
+        self.keep(path, |file| {
+            let written = file.write_all(bytes);
+            written.map_err(ReleaseError::file("write", path))
+        })
+    }
+
     /// Writes a file that comes into its place whole or not at all.
     fn keep(
         &self,
@@ -148,7 +189,8 @@ impl ReleaseCache {
                 .set_permissions(fs::Permissions::from_mode(0o400))?;
             temporary.as_file().sync_all()?;
             temporary.persist(path)?;
-            fs::File::open(&self.blobs)?.sync_all()
+            let directory = path.parent().unwrap_or(&self.blobs);
+            fs::File::open(directory)?.sync_all()
         };
         kept().map_err(failed)
     }

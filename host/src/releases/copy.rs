@@ -70,6 +70,7 @@ pub fn copy(
         steps: release.index.steps.len(),
         sent: work.sent.into_inner() + usize::from(!is_there),
         left_out: Vec::new(),
+        signed_by: None,
     })
 }
 

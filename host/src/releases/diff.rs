@@ -2,17 +2,15 @@
 //! from what is said of it in the registry.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde::Serialize;
 
-use super::component;
 use super::content_digest::ContentDigest;
 use super::error::ReleaseError;
 use super::index::PackedStep;
+use super::interface::Interface;
 use super::pull::{ReleaseOptions, ResolvedRelease};
 use super::reference::ReleaseReference;
-use crate::catalog::read_step_file;
 
 /// What became of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -97,8 +95,8 @@ pub fn diff(
             _ if content(one) == content(other) && undo(one) == undo(other) => continue,
             _ => StepChange::Changed,
         };
-        let was = one.map_or_else(|| Ok(Interface::default()), |_| interface(&old, file))?;
-        let is = other.map_or_else(|| Ok(Interface::default()), |_| interface(&new, file))?;
+        let was = one.map_or_else(|| Ok(Interface::default()), |_| Interface::of(&old, file))?;
+        let is = other.map_or_else(|| Ok(Interface::default()), |_| Interface::of(&new, file))?;
         let without = |all: &BTreeSet<String>, others: &BTreeSet<String>| {
             all.difference(others).cloned().collect()
         };
@@ -121,30 +119,5 @@ pub fn diff(
         lineages: Some(lineages).filter(|(one, other)| one != other),
         unchanged: files.len() - steps.len(),
         steps,
-    })
-}
-
-/// What a component asks for, and what it offers.
-#[derive(Default)]
-struct Interface {
-    imports: BTreeSet<String>,
-    exports: BTreeSet<String>,
-}
-
-/// That of a file; SQL has none.
-fn interface(directory: &Path, file: &str) -> Result<Interface, ReleaseError> {
-    if !file.to_ascii_lowercase().ends_with(".wasm") {
-        return Ok(Interface::default());
-    }
-    let path = directory.join(file);
-    let bytes = read_step_file(&path).map_err(ReleaseError::file("read", path))?;
-    let (imports, exports) = component::names(&bytes).map_err(|error| {
-        ReleaseError::Refused(format!(
-            "`{file}` is no component that can be read: {error}"
-        ))
-    })?;
-    Ok(Interface {
-        imports: imports.into_iter().collect(),
-        exports: exports.into_iter().collect(),
     })
 }

@@ -12,6 +12,7 @@ use super::index::Identity;
 use super::packing::{Blob, PackedManifest, pack, pack_component};
 use super::pull::ReleaseOptions;
 use super::reference::ReleaseReference;
+use super::signing::KeyId;
 use super::store::{Store, at_the_same_time};
 
 /// How something is pushed.
@@ -36,6 +37,9 @@ pub struct Pushed {
     pub sent: usize,
     /// The files that were left out, and why.
     pub left_out: Vec<(String, String)>,
+    /// The key that has signed it, where it was signed, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<KeyId>,
 }
 
 /// The tag of a reference to which something is written.
@@ -77,6 +81,7 @@ pub fn push(
         steps: release.steps.len(),
         sent: sent + usize::from(!is_there),
         left_out: release.left_out,
+        signed_by: None,
     })
 }
 
@@ -100,6 +105,7 @@ pub fn push_component(
         steps: 1,
         sent,
         left_out: Vec::new(),
+        signed_by: None,
     })
 }
 

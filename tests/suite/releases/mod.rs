@@ -2,8 +2,10 @@
 
 mod either;
 mod hostile;
+mod outages;
 mod registry;
 mod running;
+mod told;
 
 use crate::place::Place;
 

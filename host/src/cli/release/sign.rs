@@ -78,5 +78,8 @@ pub(in crate::cli) fn run_verify(
     for signer in &verified.signers {
         terminal.line(&format!("signed by {signer}"));
     }
+    for (step, signers) in &verified.steps {
+        terminal.line(&format!("{step} signed by {}", signers.join(", ")));
+    }
     Ok(0)
 }

@@ -23,6 +23,7 @@ use super::settings::RegistryAccess;
 use connection::{Answer, Call};
 use session::Session;
 
+pub(super) use challenge::reads_challenge;
 pub(super) use session::Action;
 
 /// What the registry calls the digest of a manifest.

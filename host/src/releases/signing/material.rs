@@ -35,6 +35,9 @@ struct OldSignature {
 pub(in crate::releases) struct SignatureMaterial {
     bundles: Vec<Vec<u8>>,
     old: Vec<OldSignature>,
+    /// Bundles that state something else, with the type of that.
+    #[serde(default)]
+    statements: Vec<(String, Vec<u8>)>,
     /// What else refers to it, in words.
     pub(in crate::releases) others: Vec<String>,
 }
@@ -85,12 +88,7 @@ impl SignatureMaterial {
                 }
                 let bundle = store.blob("a signature", &layer.digest, layer.size)?;
                 match predicate_type(&bundle) {
-                    Some(kind) if kind != SIGNED => {
-                        self.others.push(format!(
-                            "a statement {}, not verified",
-                            ReleaseError::said(&kind)
-                        ));
-                    }
+                    Some(kind) if kind != SIGNED => self.statements.push((kind, bundle)),
                     None => self
                         .others
                         .push("a bundle without a statement, not verified".to_owned()),
@@ -152,7 +150,27 @@ impl SignatureMaterial {
     pub(super) fn has_bundle_of(&self, digest: &ContentDigest, key: &PublicKey) -> bool {
         self.bundles
             .iter()
-            .any(|bundle| is_bundle_of(bundle, digest, key))
+            .any(|bundle| is_bundle_of(bundle, digest, SIGNED, key))
+    }
+
+    /// What else is stated, by its types.
+    pub(in crate::releases) fn stated(&self) -> BTreeSet<&str> {
+        self.statements.iter().map(|(kind, _)| &**kind).collect()
+    }
+
+    /// Which of these keys have stated something of this type about the manifest with this digest.
+    pub(in crate::releases) fn attesters(
+        &self,
+        digest: &ContentDigest,
+        predicate_type: &str,
+        keys: &[PublicKey],
+    ) -> BTreeSet<KeyId> {
+        let has_stated = |key: &&PublicKey| {
+            self.statements
+                .iter()
+                .any(|(_, bundle)| is_bundle_of(bundle, digest, predicate_type, key))
+        };
+        keys.iter().filter(has_stated).map(PublicKey::id).collect()
     }
 
     /// Which of these keys have signed the manifest with this digest.

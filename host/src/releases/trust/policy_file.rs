@@ -7,7 +7,9 @@ use serde::Deserialize;
 
 use super::{NamedKey, Otherwise, Rule, StepRule, TrustPolicy};
 use crate::output::counted;
+use crate::releases::content_digest::ContentDigest;
 use crate::releases::error::ReleaseError;
+use crate::releases::predicate::predicate_type;
 use crate::releases::signing::PublicKey;
 
 /// The version of the form of the file.
@@ -43,6 +45,8 @@ struct RuleEntry {
     threshold: usize,
     #[serde(default)]
     max_age_days: i64,
+    #[serde(default)]
+    attestations: Vec<String>,
     #[serde(default)]
     step: Vec<StepEntry>,
 }
@@ -137,10 +141,16 @@ pub(super) fn parse(text: &str, directory: &Path, name: &str) -> Result<TrustPol
             keys,
             threshold: entry.threshold,
             max_age_days: entry.max_age_days,
+            attestations: entry
+                .attestations
+                .iter()
+                .map(|kind| predicate_type(kind))
+                .collect(),
         });
     }
     Ok(TrustPolicy {
         name: name.to_owned(),
+        digest: ContentDigest::of(text.as_bytes()),
         otherwise: file.default,
         rules,
     })

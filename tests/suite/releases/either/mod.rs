@@ -5,5 +5,7 @@ mod copied;
 mod differing;
 mod logins;
 mod pushed;
+mod reached;
 mod references;
 mod signed;
+mod stated;
