@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -127,14 +128,23 @@ pub(super) fn check_tag(
     }
 }
 
-/// Sends manifests with their blobs, as far as they are not there. How many were sent.
+/// Sends manifests with their blobs, as far as they are not there: where a manifest is, its blobs are, too. How many were sent.
 fn send(
     store: &Store,
     manifests: &[PackedManifest],
     how: &PushOptions,
 ) -> Result<usize, ReleaseError> {
-    let sent = AtomicUsize::new(0);
-    let mut blobs: Vec<&Blob> = manifests
+    let missing = Mutex::new(Vec::new());
+    at_the_same_time(manifests, |packed| {
+        if store.digest_of(&packed.tag)?.as_ref() != Some(&packed.manifest.digest) {
+            let mut missing = missing.lock().unwrap_or_else(PoisonError::into_inner);
+            missing.push(packed);
+        }
+        Ok(())
+    })?;
+    let missing = missing.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let sent = AtomicUsize::new(missing.len());
+    let mut blobs: Vec<&Blob> = missing
         .iter()
         .flat_map(|manifest| &manifest.blobs)
         .collect();
@@ -145,12 +155,8 @@ fn send(
         sent.fetch_add(usize::from(is_sent), Ordering::Relaxed);
         Ok(())
     })?;
-    at_the_same_time(manifests, |PackedManifest { tag, manifest, .. }| {
-        if store.digest_of(tag)?.as_ref() != Some(&manifest.digest) {
-            store.put_manifest(tag, MANIFEST, &manifest.bytes)?;
-            sent.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
+    at_the_same_time(&missing, |PackedManifest { tag, manifest, .. }| {
+        store.put_manifest(tag, MANIFEST, &manifest.bytes)
     })?;
     Ok(sent.into_inner())
 }

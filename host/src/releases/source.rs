@@ -154,6 +154,12 @@ impl Finding<'_> {
 
     fn fetched(&self, reference: &ReleaseReference) -> Result<ReleaseSource, ReleaseError> {
         let release = ResolvedRelease::of(reference, self.options)?;
+        let is_tag = reference.is_remote() && reference.digest.is_none();
+        // Who has signed once has signed: what is here needs not be asked for again.
+        if is_tag && let Some(Ok(source)) = self.cached(reference, &release.digest)? {
+            self.cache.keep_resolved(reference, &release.digest)?;
+            return Ok(source);
+        }
         let material = |digest: &ContentDigest| {
             let material = SignatureMaterial::fetch(&release.store, digest)?;
             self.cache.keep_signatures(digest, &material)?;
@@ -164,7 +170,7 @@ impl Finding<'_> {
             None => Verified::default(),
         };
         let directory = release.steps(self.options)?;
-        if reference.is_remote() && reference.digest.is_none() {
+        if is_tag {
             self.cache.keep_resolved(reference, &release.digest)?;
         }
         Ok(source(
@@ -184,12 +190,13 @@ fn source(
     directory: PathBuf,
     verified: Verified,
 ) -> ReleaseSource {
-    let files = index.steps.iter().flat_map(|step| step.files());
+    let files = index.files().into_values();
     let digests = files.map(|file| (file.file.clone(), file.digest.hexadecimal().to_owned()));
+    let digests = digests.collect();
     ReleaseSource {
         reference,
         digest: digest.clone(),
-        files: digests.collect(),
+        files: digests,
         steps: index.steps.len(),
         identity: index.identity,
         directory,

@@ -182,3 +182,42 @@ fn a_lock_can_be_demanded_to_the_letter() {
         .ends_with(2)
         .and_says("is for steps of a release");
 }
+
+#[test]
+fn a_run_with_nothing_to_do_costs_one_request_by_its_tag_and_none_by_its_digest() {
+    let (place, registry, tag) = signed();
+    run(&place, &["migrate"], &tag).ends_with(0);
+    let asked = || -> usize {
+        let methods = ["GET", "HEAD", "PUT", "POST"];
+        methods.iter().map(|method| registry.requests(method)).sum()
+    };
+    let before = asked();
+    run(&place, &["migrate"], &tag)
+        .ends_with(0)
+        .and_says("nothing to do");
+    assert_eq!(asked() - before, 1);
+    let status = run(&place, &["status", "--json"], &tag).ends_with(0).json();
+    let digest = status["source"]["digest"].as_str().unwrap();
+    let before = asked();
+    run(&place, &["migrate"], &format!("{tag}@{digest}"))
+        .ends_with(0)
+        .and_says("nothing to do");
+    assert_eq!(asked(), before);
+}
+
+#[test]
+fn what_is_there_is_asked_for_once_and_not_sent_again() {
+    let (place, registry, tag) = signed();
+    let sent = || registry.requests("PUT") + registry.requests("POST");
+    let (before, looked) = (sent(), registry.requests("HEAD"));
+    place.run(&push(&tag)).ends_with(0);
+    assert_eq!(sent(), before);
+    // The tag of the release, twice, and that of its one step; not its blobs.
+    assert_eq!(registry.requests("HEAD") - looked, 3);
+    let puts = registry.requests("PUT");
+    place.write_step("0002_notes.sql", b"CREATE TABLE notes (id INTEGER);");
+    let second = registry.at("shop/migrations:1.1.0");
+    place.run(&push(&second)).ends_with(0);
+    // The bytes of the new step, its manifest, and the index.
+    assert_eq!(registry.requests("PUT") - puts, 3);
+}
