@@ -140,6 +140,7 @@ impl SourceArguments {
             },
             files: source.files,
             step_signers: source.verified.steps,
+            inside_only: source.verified.inside_only,
             warning,
             allow_older: false,
             adopt_lineage: false,

@@ -78,6 +78,7 @@ pub(super) async fn inspect(
         digest: digest.clone(),
         role: file.role,
         signer: None,
+        is_inside_only: false,
     };
     if component.is_transformation() {
         let output = StepOutput::new(&context, &step, Phase::Prepare);

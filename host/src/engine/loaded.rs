@@ -199,6 +199,11 @@ impl Loader<'_> {
                 digest,
                 role: file.role,
                 signer: self.signer(file),
+                is_inside_only: self
+                    .options
+                    .release
+                    .as_ref()
+                    .is_some_and(|release| release.inside_only.contains(&file.file_name)),
             },
             program,
             refusal: refusal.map(told),

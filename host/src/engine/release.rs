@@ -1,6 +1,6 @@
 //! The release that the steps are of: a database takes releases of one application, in the order of their versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ pub struct RunRelease {
     pub files: BTreeMap<String, String>,
     /// Who has signed each step that needs a signature of its own, by its file.
     pub step_signers: BTreeMap<String, Vec<String>>,
+    /// The files of steps that may not run outside a transaction, because nobody has signed them who must for that.
+    pub inside_only: BTreeSet<String>,
     /// What the operator should know of where it comes from.
     pub warning: Option<String>,
     /// Whether it may be older than one that has run.

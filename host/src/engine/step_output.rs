@@ -65,6 +65,8 @@ pub(super) struct StepIdentity {
     pub(super) role: Role,
     /// Who has signed it, where it needs a signature of its own; one a line.
     pub(super) signer: Option<String>,
+    /// Whether it may not run outside a transaction, because nobody has signed it who must for that.
+    pub(super) is_inside_only: bool,
 }
 
 /// Takes what a step says in one phase.

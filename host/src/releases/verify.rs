@@ -1,6 +1,6 @@
 //! A look at the signatures of a release.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -19,6 +19,8 @@ pub struct VerifiedRelease {
     pub signers: Signers,
     /// Who has signed each step that needs a signature of its own.
     pub steps: BTreeMap<String, Signers>,
+    /// The steps that may not run outside a transaction, because nobody has signed them who must for that.
+    pub inside_only: BTreeSet<String>,
     /// What the operator should know.
     pub warning: Option<String>,
 }
@@ -37,19 +39,28 @@ pub fn verify(
     let release = ResolvedRelease::of(reference, options)?;
     let material = |digest: &_| SignatureMaterial::fetch(&release.store, digest);
     let verified = trust.verify(reference, (&release.digest, &release.index), &material)?;
-    let now = match (&reference.tag, &reference.digest) {
-        (Some(tag), Some(_)) => release.store.digest_of(tag)?,
-        _ => None,
-    };
-    let warning = now.filter(|now| *now != release.digest).map(|now| {
-        format!("the tag is another release by now, {now}: the digest that was named decides")
-    });
+    let warning = release.moved(reference)?;
     Ok(VerifiedRelease {
         reference: release.reference.to_string(),
         signers: verified.signers,
         steps: verified.steps,
+        inside_only: verified.inside_only,
         warning,
     })
+}
+
+impl ResolvedRelease {
+    /// That the tag of a reference with a digest is another release by now.
+    pub fn moved(&self, reference: &ReleaseReference) -> Result<Option<String>, ReleaseError> {
+        let now = match (&reference.tag, &reference.digest) {
+            (Some(tag), Some(_)) => self.store.digest_of(tag)?,
+            _ => None,
+        };
+        let other = now.filter(|now| *now != self.digest);
+        Ok(other.map(|now| {
+            format!("the tag is another release by now, {now}: the digest that was named decides")
+        }))
+    }
 }
 
 /// What stands beside a release.

@@ -107,3 +107,54 @@ fn a_webhook_names_the_release_and_who_has_signed_it() {
     assert_eq!(own["content"], release);
     assert_eq!(own["by"].as_array().unwrap().len(), 1, "{own}");
 }
+
+#[test]
+fn a_step_outside_a_transaction_can_need_a_signature_of_its_own() {
+    let place = Place::new()
+        .with_own_cache()
+        .with_variable("COSIGN_PASSWORD", "")
+        .with_sql("0001_customers.sql", "CREATE TABLE customers (id INTEGER);")
+        .with_sql(
+            "0002_index.sql",
+            Place::in_sql_of(
+                "-- wasmigrate:no-transaction\nVACUUM;",
+                "-- wasmigrate:no-transaction\nCREATE INDEX CONCURRENTLY customers_id ON customers (id);",
+            ),
+        );
+    for key in ["release", "dba"] {
+        place.run(&["release", "keys", key]).ends_with(0);
+    }
+    let tag = "oci-layout:layout:1.0.0";
+    place
+        .run(&[&push(tag)[..], &["--sign", "release.key"]].concat())
+        .ends_with(0);
+    let rules = "version = 1\ndefault = \"reject\"\n[[key]]\nid = \"release\"\npublic_key_file = \"release.pub\"\n[[key]]\nid = \"dba\"\n\
+                 public_key_file = \"dba.pub\"\n[[rule]]\nrepository = \"local\"\nkeys = [\"release\"]\n[[rule.step]]\nneeds = [\"no-transaction\"]\n\
+                 keys = [\"dba\"]\n";
+    std::fs::write(place.path().join("trust.toml"), rules).unwrap();
+    let run = |command: &[&str]| place.run(&[command, &["--trust", "trust.toml"]].concat());
+    run(&["release", "verify", tag])
+        .ends_with(0)
+        .and_says("0002_index.sql may not run outside a transaction");
+    let migrate = ["migrate", "--migrations", tag];
+    run(&migrate)
+        .ends_with(2)
+        .and_says("0002_index")
+        .and_says("nobody has signed it who must for that");
+    assert!(!place.has_table("customers"));
+    place
+        .run(&["release", "sign", tag, "--steps", "--key", "dba.key"])
+        .ends_with(0);
+    run(&migrate).ends_with(0);
+    assert!(place.has_table("customers"));
+    for wrong in [
+        "needs = [\"no-transactions\"]",
+        "needs = [\"no-transaction\"]\nmatch = \"*\"",
+    ] {
+        let rules = rules.replace("needs = [\"no-transaction\"]", wrong);
+        std::fs::write(place.path().join("trust.toml"), rules).unwrap();
+        run(&["release", "verify", tag])
+            .ends_with(2)
+            .and_says("needs one of");
+    }
+}

@@ -27,10 +27,10 @@ pub(in crate::cli) fn run(
     if let Some(trust) = global.source.policy(&config)? {
         // By its digest: a tag may have moved since.
         let verified = verify(&release.reference, &trust, &options)?;
-        if let Some(warning) = &verified.warning {
-            terminal.warning(warning);
-        }
         signers = verified.signers;
+    }
+    if let Some(warning) = release.moved(&reference)? {
+        terminal.warning(&warning);
     }
     let file = lock(&config.directory, &release, &signers)?;
     if terminal.json() {

@@ -81,5 +81,8 @@ pub(in crate::cli) fn run_verify(
     for (step, signers) in &verified.steps {
         terminal.line(&format!("{step} signed by {}", signers.join(", ")));
     }
+    for step in &verified.inside_only {
+        terminal.line(&format!("{step} may not run outside a transaction"));
+    }
     Ok(0)
 }

@@ -53,8 +53,17 @@ struct Rule {
 
 #[derive(Clone, Debug)]
 struct StepRule {
-    pattern: String,
+    which: WhichSteps,
     keys: Vec<NamedKey>,
+}
+
+/// The steps that a rule is for.
+#[derive(Clone, Debug)]
+enum WhichSteps {
+    /// Those whose files are called so.
+    Called(String),
+    /// Those that run outside a transaction, as they say themselves when they run.
+    OutsideTransactions,
 }
 
 /// Who may sign what.
@@ -78,6 +87,8 @@ pub struct Verified {
     pub signers: Signers,
     /// Who has signed each step that needs a signature of its own, by its file.
     pub steps: BTreeMap<String, Signers>,
+    /// The files of steps that may not run outside a transaction, because nobody has signed them who must for that.
+    pub inside_only: BTreeSet<String>,
     /// The digest of the rules; none where there are none for it.
     pub rules: Option<ContentDigest>,
 }
@@ -205,11 +216,14 @@ impl TrustPolicy {
                 )));
             }
         }
-        let mut steps = BTreeMap::new();
+        let (mut steps, mut inside_only) = (BTreeMap::new(), BTreeSet::new());
         for step in &index.steps {
             let file = &step.file.file;
-            let wanted = rule.steps.iter().filter(|rule| fits(&rule.pattern, file));
-            let wanted: Vec<&StepRule> = wanted.collect();
+            let is_for_it = |rule: &&StepRule| match &rule.which {
+                WhichSteps::Called(pattern) => fits(pattern, file),
+                WhichSteps::OutsideTransactions => true,
+            };
+            let wanted: Vec<&StepRule> = rule.steps.iter().filter(is_for_it).collect();
             if wanted.is_empty() {
                 continue;
             }
@@ -217,6 +231,11 @@ impl TrustPolicy {
             let mut of_step = BTreeSet::new();
             for wanted in wanted {
                 let signers = self::signers(&wanted.keys, &found, &step.manifest);
+                let is_outside = matches!(wanted.which, WhichSteps::OutsideTransactions);
+                if signers.is_empty() && is_outside {
+                    inside_only.insert(file.clone());
+                    continue;
+                }
                 if signers.is_empty() {
                     return Err(refused(format!(
                         "has the step `{file}`, which needs a signature of its own by {}: `wasmigrate release sign --steps`",
@@ -225,11 +244,14 @@ impl TrustPolicy {
                 }
                 of_step.extend(signers);
             }
-            steps.insert(file.clone(), of_step.into_iter().collect());
+            if !of_step.is_empty() {
+                steps.insert(file.clone(), of_step.into_iter().collect());
+            }
         }
         Ok(Verified {
             signers: signers.into_iter().collect(),
             steps,
+            inside_only,
             rules: Some(self.digest.clone()),
         })
     }
