@@ -95,10 +95,10 @@ fn path(
     match &arguments.of_release {
         Some(step) => {
             let path = release::step(&resolved, step, &options)?;
-            let is_component = path
+            let is_sql = path
                 .extension()
-                .is_some_and(|ending| ending.eq_ignore_ascii_case("wasm"));
-            if is_component {
+                .is_some_and(|ending| ending.eq_ignore_ascii_case("sql"));
+            if !is_sql {
                 return Ok(Some(path));
             }
             release::show_sql(&path, terminal)?;

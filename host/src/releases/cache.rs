@@ -142,7 +142,7 @@ impl ReleaseCache {
         if is_right(&directory, index) {
             return Ok(directory);
         }
-        let files: Vec<&PackedFile> = index.steps.iter().flat_map(|step| step.files()).collect();
+        let files: Vec<&PackedFile> = index.files().into_values().collect();
         at_the_same_time(&files, |file| self.fetch(store, file))?;
         let made = self.link(&files, &directory);
         made.map_err(ReleaseError::file("write", &directory))?;
@@ -201,7 +201,11 @@ impl ReleaseCache {
             .prefix(".new")
             .tempdir_in(&self.releases)?;
         for file in files {
-            fs::hard_link(self.blob(&file.digest), temporary.path().join(&file.file))?;
+            let link = temporary.path().join(&file.file);
+            if let Some(directory) = link.parent() {
+                fs::create_dir_all(directory)?;
+            }
+            fs::hard_link(self.blob(&file.digest), link)?;
         }
         fs::File::open(temporary.path())?.sync_all()?;
         if directory.exists() {
@@ -227,10 +231,22 @@ fn has(path: &Path, digest: &ContentDigest) -> bool {
 
 /// Whether a directory holds the files of a release, each as it is to be, and no other.
 fn is_right(directory: &Path, index: &ReleaseIndex) -> bool {
-    let files: Vec<&PackedFile> = index.steps.iter().flat_map(|step| step.files()).collect();
-    let is_whole = fs::read_dir(directory).is_ok_and(|entries| entries.count() == files.len());
-    is_whole
+    let files = index.files();
+    count(directory).is_ok_and(|found| found == files.len())
         && files
-            .iter()
+            .values()
             .all(|file| has(&directory.join(&file.file), &file.digest))
+}
+
+/// How many files a directory and those below it hold.
+fn count(directory: &Path) -> io::Result<usize> {
+    let mut found = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        found += match entry.file_type()?.is_dir() {
+            true => count(&entry.path())?,
+            false => 1,
+        };
+    }
+    Ok(found)
 }

@@ -37,6 +37,8 @@ pub struct StepDifference {
     pub after: Option<ContentDigest>,
     /// Whether the file that undoes it is another one, has come or has gone.
     pub undo_changed: bool,
+    /// The files that a script imports, or that say how SQL runs, which are others, have come or have gone.
+    pub beside_changed: Vec<String>,
     /// What a component asks for that it did not ask for before.
     pub imports_added: Vec<String>,
     /// What it does not ask for any more.
@@ -89,10 +91,24 @@ pub fn diff(
             step.and_then(|step| step.undo.as_ref())
                 .map(|undo| (undo.file.clone(), undo.digest.clone()))
         };
+        let beside = |step: Option<&PackedStep>| {
+            let files = step.into_iter().flat_map(|step| &step.beside);
+            files
+                .map(|file| (file.file.clone(), file.digest.clone()))
+                .collect::<BTreeSet<_>>()
+        };
+        let (was_beside, is_beside) = (beside(one), beside(other));
+        let differing = was_beside.symmetric_difference(&is_beside).cloned();
+        let differing: BTreeSet<String> = differing.map(|(file, _)| file).collect();
         let change = match (one, other) {
             (None, _) => StepChange::Added,
             (_, None) => StepChange::Removed,
-            _ if content(one) == content(other) && undo(one) == undo(other) => continue,
+            _ if content(one) == content(other)
+                && undo(one) == undo(other)
+                && was_beside == is_beside =>
+            {
+                continue;
+            }
             _ => StepChange::Changed,
         };
         let was = one.map_or_else(|| Ok(Interface::default()), |_| Interface::of(&old, file))?;
@@ -106,6 +122,7 @@ pub fn diff(
             before: content(one),
             after: content(other),
             undo_changed: undo(one) != undo(other),
+            beside_changed: differing.into_iter().collect(),
             imports_added: without(&is.imports, &was.imports),
             imports_removed: without(&was.imports, &is.imports),
             exports_added: without(&is.exports, &was.exports),

@@ -8,8 +8,8 @@ pub(super) const MANIFEST_BYTES: u64 = 4 << 20;
 /// The most bytes of the configuration of a component.
 pub(super) const CONFIG_BYTES: u64 = 64 << 10;
 
-/// The most bytes of a file of SQL.
-pub(super) const SQL_BYTES: u64 = 16 << 20;
+/// The most bytes of a file of SQL, or of a script.
+pub(super) const TEXT_BYTES: u64 = 16 << 20;
 
 /// The most bytes of all files of a release together.
 pub(super) const RELEASE_BYTES: u64 = 1 << 30;

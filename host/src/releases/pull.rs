@@ -83,9 +83,13 @@ impl ResolvedRelease {
             let temporary = tempfile::Builder::new()
                 .prefix(".wasmigrate-pull")
                 .tempdir_in(parent)?;
-            for file in self.index.steps.iter().flat_map(|step| step.files()) {
-                let bytes = fs::read(steps.join(&file.file))?;
-                fs::write(temporary.path().join(&file.file), bytes)?;
+            for name in self.index.files().into_keys() {
+                let bytes = fs::read(steps.join(name))?;
+                let to = temporary.path().join(name);
+                if let Some(directory) = to.parent() {
+                    fs::create_dir_all(directory)?;
+                }
+                fs::write(to, bytes)?;
             }
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             fs::set_permissions(temporary.path(), mode)?;

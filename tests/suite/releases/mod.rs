@@ -5,6 +5,7 @@ mod hostile;
 mod outages;
 mod registry;
 mod running;
+mod scripts;
 mod told;
 
 use crate::place::Place;

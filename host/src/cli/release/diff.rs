@@ -117,5 +117,9 @@ fn details(step: &StepDifference) -> Vec<String> {
     if step.undo_changed && step.change == StepChange::Changed {
         details.push("the file that undoes it differs".to_owned());
     }
+    if step.change == StepChange::Changed {
+        let files = step.beside_changed.iter();
+        details.extend(files.map(|file| format!("{file} differs")));
+    }
     details
 }

@@ -31,6 +31,7 @@ pub(in crate::cli) fn show(
             serde_json::json!({
                 "step": step.file,
                 "undo": step.undo,
+                "beside": step.beside,
                 "manifest": step.manifest,
                 "imports": interface.imports,
                 "abilities": abilities_of(step, interface),
@@ -72,8 +73,13 @@ pub(in crate::cli) fn show(
         if let Some(undo) = &step.undo {
             terminal.line(&format!("    undone by {}", described(undo)));
         }
+        for file in &step.beside {
+            terminal.line(&format!("    with {}", described(file)));
+        }
         for ability in abilities_of(step, interface) {
-            terminal.line(&format!("    may {ability}"));
+            // The step itself tells at length: `--step`.
+            let brief = ability.split(':').next().unwrap_or(ability);
+            terminal.line(&format!("    may {brief}"));
         }
     }
     Ok(())

@@ -121,7 +121,7 @@ fn an_index_that_is_not_well_made_is_refused() {
         (Box::new(step(0, "file", "0001_\0.sql")), "is refused"),
         (Box::new(step(0, "file", long)), "longer than 255"),
         (Box::new(step(0, "file", "README.md")), "is no .sql"),
-        (Box::new(step(0, "file", "0001_x.js")), "is no .sql"),
+        (Box::new(step(0, "file", "0001_x.txt")), "is no .sql"),
         (Box::new(step(0, "file", "0009_x.sql")), "not in order"),
         (
             Box::new(step(0, "undo.file", "0002_split.wasm")),
