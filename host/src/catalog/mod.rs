@@ -65,7 +65,8 @@ pub use inside::{check_directory_inside, check_inside, read_text_inside};
 pub use new_project::{Ci, new_project};
 pub use new_step::{Language, NewStep, new_step};
 pub use packed::{
-    FileToPack, PackedFiles, PackedName, StepToPack, is_packed_beside, packed_files, packed_name,
+    FileToPack, PackedFiles, PackedName, StepToPack, is_packed_beside, is_packed_undo,
+    packed_files, packed_name,
 };
 pub use repeatable::{is_seed, running_order, runs_last};
 pub use role::Role;

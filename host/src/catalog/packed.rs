@@ -46,6 +46,20 @@ pub fn packed_name(file_name: &str) -> Result<PackedName, String> {
     Ok(PackedName::Step { index })
 }
 
+/// Whether a file undoes this very step, as a directory of both is read.
+pub fn is_packed_undo(step: &str, file_name: &str) -> bool {
+    let (Some(step), Some(undo)) = (Parts::of(step), Parts::of(file_name)) else {
+        return false;
+    };
+    if undo.undoes {
+        return undo.stem == step.stem;
+    }
+    let version = file_name::undone_version(&undo.stem);
+    version.is_some()
+        && file_name::is_flyways(&step.stem)
+        && file_name::version(&step.stem) == version
+}
+
 /// Whether a file may be a part of a step beside it: what a script imports, or what says how SQL runs. `undo` is the file that
 /// undoes the step.
 pub fn is_packed_beside(step: &str, undo: Option<&str>, file_name: &str) -> bool {
@@ -225,6 +239,27 @@ mod tests {
             ".sql",
         ] {
             assert!(packed_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_undoes_the_step_that_it_is_called_after() {
+        for (step, undo) in [
+            ("0001_a.sql", "0001_a.down.sql"),
+            ("0001_a.up.sql", "0001_a.undo.sql"),
+            ("0001_a.postgres.sql", "0001_a.down.sql"),
+            ("V1_2__a.sql", "U1_2__other.sql"),
+        ] {
+            assert!(is_packed_undo(step, undo), "{step} {undo}");
+        }
+        for (step, undo) in [
+            ("0002_b.sql", "0001_a.down.sql"),
+            ("0001_b.sql", "0001_a.down.sql"),
+            ("V1_2__a.sql", "U1__a.sql"),
+            ("R__a.sql", "U1__a.sql"),
+            ("0001_a.sql", "0001_a.sql"),
+        ] {
+            assert!(!is_packed_undo(step, undo), "{step} {undo}");
         }
     }
 

@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::config::{Config, ENVIRONMENT};
 use crate::database;
 use crate::engine::{Engine, NativeFunction};
+use crate::input;
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct GlobalArguments {
@@ -82,6 +83,13 @@ impl GlobalArguments {
             config.migrations.clone_from(migrations);
         }
         if let Some(trust) = &self.source.trust {
+            // No switch takes the place of the rules.
+            if !config.trust.as_os_str().is_empty() && !input::is_same_file(&config.trust, trust) {
+                bail!(
+                    "`--trust` names other rules than the configuration, whose `{}` hold: change `trust` there, or leave `--trust` out",
+                    config.trust.display()
+                );
+            }
             config.trust.clone_from(trust);
         }
         if let Some(cache) = &self.cache {

@@ -91,7 +91,7 @@ fn path(
         };
     }
     let options = options(config);
-    let resolved = ResolvedRelease::of(&ReleaseReference::parse(&named)?, &options)?;
+    let resolved = ResolvedRelease::checked(&ReleaseReference::parse(&named)?, &options)?;
     match &arguments.of_release {
         Some(step) => {
             let path = release::step(&resolved, step, &options)?;

@@ -95,10 +95,11 @@ impl SourceArguments {
         may_be_old: bool,
     ) -> anyhow::Result<(PathBuf, RunRelease)> {
         let mut reference = ReleaseReference::parse(named)?;
-        let lock = match reference.is_remote() || self.locked {
-            true => ReleaseLock::read(&config.directory)?,
-            false => None,
-        };
+        let lock = ReleaseLock::read(&config.directory)?;
+        // A lock of what a registry has says nothing of a layout.
+        let is_meant =
+            |lock: &ReleaseLock| reference.is_remote() || self.locked || lock.is_of_layout();
+        let lock = lock.filter(is_meant);
         match &lock {
             Some(lock) => reference = lock.pin(&reference)?,
             None if self.locked => anyhow::bail!(

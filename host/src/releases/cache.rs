@@ -15,10 +15,11 @@ use tempfile::NamedTempFile;
 use super::content_digest::ContentDigest;
 use super::document::json;
 use super::error::ReleaseError;
-use super::index::{PackedFile, ReleaseIndex};
+use super::index::{PackedFile, PackedStep, ReleaseIndex};
 use super::limits;
 use super::reference::ReleaseReference;
 use super::signing::SignatureMaterial;
+use super::step_manifest::StepManifest;
 use super::store::{Store, at_the_same_time};
 use crate::catalog::read_step_file;
 use crate::{input, private};
@@ -95,7 +96,7 @@ impl ReleaseCache {
         self.blobs.join(digest.hexadecimal())
     }
 
-    /// The bytes of an index; none when they are not here, or not right.
+    /// The bytes of an index or a manifest; none when they are not here, or not right.
     pub(super) fn index(&self, digest: &ContentDigest) -> Option<Vec<u8>> {
         let bytes = input::read_at_most(&self.blob(digest), limits::MANIFEST_BYTES).ok()?;
         (ContentDigest::of(&bytes) == *digest).then_some(bytes)
@@ -103,7 +104,9 @@ impl ReleaseCache {
 
     /// What was found beside a manifest when its signatures were enough; none when that is not here. It is verified whenever it is used.
     pub(super) fn signatures(&self, digest: &ContentDigest) -> Option<SignatureMaterial> {
-        let bytes = input::read(&self.signature_file(digest)).ok()?;
+        let file = self.signature_file(digest);
+        // In base64 they are longer by a third.
+        let bytes = input::read_at_most(&file, 2 * limits::MATERIAL_BYTES).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 
@@ -125,7 +128,24 @@ impl ReleaseCache {
     /// The directory with the steps of a release, when all of it is here.
     pub(super) fn whole(&self, digest: &ContentDigest, index: &ReleaseIndex) -> Option<PathBuf> {
         let directory = self.releases.join(digest.hexadecimal());
-        is_right(&directory, index).then_some(directory)
+        let is_whole =
+            is_right(&directory, index) && index.steps.iter().all(|step| self.has_manifest(step));
+        is_whole.then_some(directory)
+    }
+
+    /// Whether the manifest of a step is here, and says what the index says.
+    fn has_manifest(&self, step: &PackedStep) -> bool {
+        self.index(&step.manifest)
+            .is_some_and(|bytes| StepManifest::read(&bytes, step).is_ok())
+    }
+
+    /// Gets the manifest of a step that is not here: signatures are of it, and not of what the index says of the step.
+    fn fetch_manifest(&self, store: &Store, step: &PackedStep) -> Result<(), ReleaseError> {
+        if self.has_manifest(step) {
+            return Ok(());
+        }
+        let (bytes, _) = store.step_manifest(step)?;
+        self.keep_bytes(&self.blob(&step.manifest), &bytes)
     }
 
     /// The directory with the steps of a release: what is missing is fetched, and all is compared with the index.
@@ -138,6 +158,10 @@ impl ReleaseCache {
         if self.index(digest).is_none() {
             self.keep_bytes(&self.blob(digest), bytes)?;
         }
+        if let Some(directory) = self.whole(digest, index) {
+            return Ok(directory);
+        }
+        at_the_same_time(&index.steps, |step| self.fetch_manifest(store, step))?;
         let directory = self.releases.join(digest.hexadecimal());
         if is_right(&directory, index) {
             return Ok(directory);

@@ -71,8 +71,8 @@ pub fn diff(
     options: &ReleaseOptions,
 ) -> Result<ReleaseDifference, ReleaseError> {
     let (from, to) = (
-        ResolvedRelease::of(from, options)?,
-        ResolvedRelease::of(to, options)?,
+        ResolvedRelease::checked(from, options)?,
+        ResolvedRelease::checked(to, options)?,
     );
     let (old, new) = (from.steps(options)?, to.steps(options)?);
     let named = |release: &'_ ResolvedRelease| {

@@ -11,7 +11,8 @@ use super::document::{
 };
 use super::error::ReleaseError;
 use super::limits;
-use crate::catalog::{PackedName, is_packed_beside, packed_name};
+use super::reference::ReleaseReference;
+use crate::catalog::{PackedName, is_packed_beside, is_packed_undo, packed_name};
 use crate::output::printable;
 
 const LINEAGE: &str = "dev.wasmigrate.lineage";
@@ -88,6 +89,26 @@ pub struct ReleaseIndex {
     pub identity: Identity,
     /// Its steps, in order.
     pub steps: Vec<PackedStep>,
+}
+
+impl Identity {
+    /// Refuses a tag that is another version's: whoever puts an old release under a new tag hides what would run.
+    pub(super) fn check_tag(&self, reference: &ReleaseReference) -> Result<(), ReleaseError> {
+        let tag = reference.tag.as_deref().unwrap_or_default();
+        // Others than versions may come and go, and so may what a version adds to its three numbers.
+        let Ok(tagged) = Version::parse(&tag.replacen('_', "+", 1)) else {
+            return Ok(());
+        };
+        let numbers = |version: &Version| (version.major, version.minor, version.patch);
+        match numbers(&tagged) == numbers(&self.version) {
+            true => Ok(()),
+            false => Err(ReleaseError::Refused(format!(
+                "`{reference}` says of itself that it is version {}: somebody has put it under the tag of another; where that is meant, \
+                 name it by its digest alone",
+                self.version
+            ))),
+        }
+    }
 }
 
 /// Whether a text is the name of an application's line of releases.
@@ -291,11 +312,12 @@ fn step(manifest: &Descriptor) -> Result<(PackedStep, (u64, String)), String> {
         Err(why) => return Err(format!("`{}` {why}", file.file)),
     };
     if let Some(undo) = &undo
-        && packed_name(&undo.file) != Ok(PackedName::Undo)
+        && !(packed_name(&undo.file) == Ok(PackedName::Undo)
+            && is_packed_undo(&file.file, &undo.file))
     {
         return Err(format!(
-            "`{}` is no name of a file that undoes another",
-            undo.file
+            "`{}` is no name of a file that undoes `{}`",
+            undo.file, file.file
         ));
     }
     let undone_by = undo.as_ref().map(|undo| &*undo.file);

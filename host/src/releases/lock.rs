@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::content_digest::ContentDigest;
 use super::error::ReleaseError;
 use super::pull::ResolvedRelease;
-use super::reference::ReleaseReference;
+use super::reference::{Place, ReleaseReference};
 use super::source::ReleaseSource;
 use super::trust::Signers;
 use crate::catalog::write_over;
@@ -70,6 +70,11 @@ impl ReleaseLock {
         }
     }
 
+    /// Whether it is of a layout on this machine.
+    pub fn is_of_layout(&self) -> bool {
+        ReleaseReference::parse(&self.release.reference).is_ok_and(|locked| !locked.is_remote())
+    }
+
     /// The reference with the digest that is locked. Another release is refused.
     pub fn pin(&self, reference: &ReleaseReference) -> Result<ReleaseReference, ReleaseError> {
         let locked = ReleaseReference::parse(&self.release.reference)?;
@@ -77,7 +82,7 @@ impl ReleaseLock {
             Some(digest) => *digest == self.release.digest,
             None => locked.tag == reference.tag,
         };
-        match is_it && locked.place == reference.place {
+        match is_it && is_same_place(&locked.place, &reference.place) {
             true => Ok(reference.pinned(self.release.digest.clone())),
             false => Err(ReleaseError::Refused(format!(
                 "`{reference}` is not the release of `{FILE}`, which is {}@{}: run `wasmigrate release lock {reference}` once it is \
@@ -118,6 +123,14 @@ impl ReleaseLock {
              `wasmigrate release lock`, and have it reviewed",
             source.reference
         )))
+    }
+}
+
+/// Whether two places are one: a layout may be written as seen from several directories.
+fn is_same_place(one: &Place, other: &Place) -> bool {
+    match (one, other) {
+        (Place::Layout(one), Place::Layout(other)) => input::is_same_file(one, other),
+        _ => one == other,
     }
 }
 

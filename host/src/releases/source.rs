@@ -119,6 +119,7 @@ impl Finding<'_> {
         let Some(directory) = self.cache.whole(digest, &index) else {
             return Ok(None);
         };
+        index.identity.check_tag(reference)?;
         let known = |digest: &ContentDigest| {
             let known = self.cache.signatures(digest);
             known.ok_or_else(|| ReleaseError::NotFound("signature in the cache".to_owned()))

@@ -36,7 +36,7 @@ pub fn verify(
             "no rule is for `{reference}`, so that nobody must have signed it: there is nothing to verify"
         )));
     }
-    let release = ResolvedRelease::of(reference, options)?;
+    let release = ResolvedRelease::checked(reference, options)?;
     let material = |digest: &_| SignatureMaterial::fetch(&release.store, digest);
     let verified = trust.verify(reference, (&release.digest, &release.index), &material)?;
     let warning = release.moved(reference)?;

@@ -22,7 +22,7 @@ pub(in crate::cli) fn run(
     let config = global.config()?;
     let options = options(&config);
     let reference = ReleaseReference::parse(&arguments.reference)?;
-    let release = ResolvedRelease::of(&reference, &options)?;
+    let release = ResolvedRelease::checked(&reference, &options)?;
     let mut signers = Vec::new();
     if let Some(trust) = global.source.policy(&config)? {
         // By its digest: a tag may have moved since.

@@ -210,8 +210,16 @@ impl RegistryClient {
                 && !(self.session.connection.is_plain() && url.scheme() == "http")
             {
                 return Err(ReleaseError::Refused(format!(
-                    "the registry {} sends from https to a place without TLS, which is not followed",
-                    self.repository.host
+                    "the registry {} sends {} to a place {}, which is not followed",
+                    self.repository.host,
+                    match self.session.connection.is_plain() {
+                        true => "from http",
+                        false => "from https",
+                    },
+                    match url.scheme() {
+                        "http" => "without TLS".to_owned(),
+                        scheme => format!("of `{}:`", ReleaseError::said(scheme)),
+                    }
                 )));
             }
             // Whoever is there now is another one, and gets no credentials.

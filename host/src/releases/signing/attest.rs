@@ -39,7 +39,7 @@ pub fn attest(
             "a statement of the type `{SIGNED}` is a signature: make it by `wasmigrate release sign`"
         )));
     }
-    let release = ResolvedRelease::of(reference, options)?;
+    let release = ResolvedRelease::checked(reference, options)?;
     let bundle = bundle(&release.digest, predicate_type, predicate, key)?;
     check_size(
         "the statement",

@@ -64,7 +64,7 @@ pub fn sign(
     with_steps: bool,
     options: &ReleaseOptions,
 ) -> Result<Signed, ReleaseError> {
-    let release = ResolvedRelease::of(reference, options)?;
+    let release = ResolvedRelease::checked(reference, options)?;
     let store = Store::to_write(reference, None, &options.access)?;
     let place = match &reference.place {
         Place::Registry(repository) => repository.to_string(),

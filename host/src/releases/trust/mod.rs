@@ -13,7 +13,7 @@ use crate::input;
 use crate::output::counted;
 use crate::releases::content_digest::ContentDigest;
 use crate::releases::error::ReleaseError;
-use crate::releases::index::ReleaseIndex;
+use crate::releases::index::{PackedStep, ReleaseIndex};
 use crate::releases::reference::{Place, ReleaseReference};
 use crate::releases::signing::{KeyId, PublicKey, SignatureMaterial};
 
@@ -139,6 +139,7 @@ impl TrustPolicy {
             Place::Registry(repository) => repository.to_string(),
             Place::Layout(_) => LOCAL.to_owned(),
         };
+        // A registry has one name in references, however it is written.
         let fitting = self
             .rules
             .iter()
@@ -220,7 +221,7 @@ impl TrustPolicy {
         for step in &index.steps {
             let file = &step.file.file;
             let is_for_it = |rule: &&StepRule| match &rule.which {
-                WhichSteps::Called(pattern) => fits(pattern, file),
+                WhichSteps::Called(pattern) => is_of(pattern, step),
                 WhichSteps::OutsideTransactions => true,
             };
             let wanted: Vec<&StepRule> = rule.steps.iter().filter(is_for_it).collect();
@@ -353,6 +354,14 @@ fn names(keys: &[NamedKey]) -> String {
         .iter()
         .map(|key| format!("`{}` ({})", key.name, key.key.id()));
     names.collect::<Vec<_>>().join(" or ")
+}
+
+/// Whether a pattern is for a file of a step. Steps are found by their endings however these are written, so that a pattern is for
+/// small and capital letters alike.
+fn is_of(pattern: &str, step: &PackedStep) -> bool {
+    let pattern = pattern.to_lowercase();
+    step.files()
+        .any(|file| fits(&pattern, &file.file.to_lowercase()))
 }
 
 /// Whether a text fits a pattern, in which `*` stands for any letters.

@@ -10,6 +10,7 @@ use crate::output::counted;
 use crate::releases::content_digest::ContentDigest;
 use crate::releases::error::ReleaseError;
 use crate::releases::predicate::predicate_type;
+use crate::releases::reference::registry_name;
 use crate::releases::signing::PublicKey;
 
 /// What a step needs that runs outside a transaction.
@@ -62,6 +63,17 @@ struct StepEntry {
     #[serde(default)]
     needs: Vec<String>,
     keys: Vec<String>,
+}
+
+/// A pattern for repositories, with its registry as references name it.
+fn named_once(pattern: String) -> String {
+    let Some((host, rest)) = pattern.split_once('/') else {
+        return pattern;
+    };
+    match registry_name(host) {
+        Some(name) => format!("{name}/{rest}"),
+        None => pattern,
+    }
 }
 
 fn one() -> usize {
@@ -156,7 +168,7 @@ pub(super) fn parse(text: &str, directory: &Path, name: &str) -> Result<TrustPol
         });
         rules.push(Rule {
             steps: steps.collect::<Result<_, ReleaseError>>()?,
-            repository: entry.repository,
+            repository: named_once(entry.repository),
             lineage: entry.lineage,
             keys,
             threshold: entry.threshold,

@@ -2,6 +2,7 @@
 
 mod attacked;
 mod copied;
+mod deceived;
 mod differing;
 mod logins;
 mod pushed;
