@@ -8,19 +8,20 @@ use crate::database::{
     SessionLimits, Value,
 };
 use crate::engine::{BaselineOrder, Event, ImportOrder, Overview, RepairOrder};
-use crate::sandbox;
+use crate::{releases, sandbox};
 
 /// What reads bytes.
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of the fuzz targets and their corpora.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("scripts", scripts),
     ("batches", batches),
     ("components", components),
     ("bodies", bodies),
     ("settings", settings),
     ("urls", urls),
+    ("registries", registries),
 ];
 
 fn database_settings() -> DatabaseSettings {
@@ -121,6 +122,11 @@ pub fn urls(bytes: &[u8]) {
         let _ = Location::parse(&url, &database_settings());
     }
     crate::output::without_secrets(&text);
+}
+
+/// What registries answer, and what those write who push to them.
+pub fn registries(bytes: &[u8]) {
+    releases::read_foreign(bytes);
 }
 
 /// Bytes that are taken for numbers and texts.
@@ -302,6 +308,11 @@ mod tests {
     #[test]
     fn settings_of_all_forms_are_read() {
         fuzz("settings");
+    }
+
+    #[test]
+    fn answers_of_registries_of_all_forms_are_read() {
+        fuzz("registries");
     }
 
     #[test]

@@ -27,6 +27,12 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Where a process finds the streams that were opened for it.
 const STREAMS: [&str; 3] = ["/dev/fd/", "/dev/stdin", "/proc/self/fd/"];
 
+/// Whether two paths lead to one file.
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    let of_system = (one.canonicalize(), other.canonicalize());
+    one == other || matches!(of_system, (Ok(one), Ok(other)) if one == other)
+}
+
 /// The bytes of a file of settings or of a secret.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     read_at_most(path, MOST_BYTES)

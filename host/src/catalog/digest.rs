@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::content::{read_step_file, sha256, sha256_of_file};
+use super::script::Module;
 use super::{Error, Script, StepFile, StepKind};
 use crate::private;
 
@@ -115,7 +116,15 @@ impl Digests {
 
     /// Reads a script and what it imports. Nothing of it is remembered: it is short, and has many files.
     pub fn script(&self, file: &StepFile) -> Result<Script, Error> {
-        Script::read(&file.path).map_err(|source| unreadable(file, source))
+        let script = Script::read(&file.path).map_err(|source| unreadable(file, source))?;
+        let is_other = |module: &Module| {
+            let expected = self.expected.get(&module.name);
+            expected.is_none_or(|expected| *expected != sha256(module.text.as_bytes()))
+        };
+        match !self.expected.is_empty() && script.modules.iter().any(is_other) {
+            true => Err(unreadable(file, exchanged())),
+            false => Ok(script),
+        }
     }
 
     /// The digest of a step: of its file, and of the one beside it that undoes it.
@@ -210,10 +219,7 @@ impl Digests {
         let stamp = Stamp::of(&fs::metadata(&file.path)?);
         let digest = digest()?;
         if !self.is_expected(file, &digest) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "its bytes are not those of the release any more: another program has changed the cache",
-            ));
+            return Err(exchanged());
         }
         if self.memory.is_some()
             && stamp.is_settled()
@@ -295,6 +301,14 @@ fn same_sql(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
             .flat_map(move |last| [&b""[..], MARK].map(|mark| (mark, end, last)))
     });
     forms.map(move |(mark, end, last)| [mark, &lines.join(end), last].concat())
+}
+
+/// That a file of the cache is not what it was when it was fetched.
+fn exchanged() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "its bytes are not those of the release any more: another program has changed the cache",
+    )
 }
 
 fn unreadable(file: &StepFile, source: io::Error) -> Error {

@@ -64,7 +64,10 @@ pub(crate) use file_name::diesels_version;
 pub use inside::{check_directory_inside, check_inside, read_text_inside};
 pub use new_project::{Ci, new_project};
 pub use new_step::{Language, NewStep, new_step};
-pub use packed::{PackedFiles, PackedName, packed_files, packed_name};
+pub use packed::{
+    FileToPack, PackedFiles, PackedName, StepToPack, is_packed_beside, is_packed_undo,
+    packed_files, packed_name,
+};
 pub use repeatable::{is_seed, running_order, runs_last};
 pub use role::Role;
 pub use script::Script;

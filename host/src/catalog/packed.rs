@@ -5,10 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::file_name::{self, Parts};
 use super::repeatable::is_repeatable_name;
+use super::script::{LIBRARY, Script, is_text};
 use super::{Catalog, Error, Seeds, StepFile, StepKind, Strange};
 use crate::database::Kind;
 
-const FORMS: &str = "a release has files NNNN_name.sql, NNNN_name.wasm, each with one NNNN_name.down.sql or none, R__name.sql and baselines";
+const FORMS: &str = "a release has files NNNN_name.sql, NNNN_name.wasm, scripts with what they import, each with one NNNN_name.down.sql or \
+                     none, R__name.sql and baselines";
+
+/// The ending of the file of Flyway that says how a file of SQL runs.
+const CONF: &str = ".conf";
 
 /// What a file's name says in a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +29,7 @@ pub enum PackedName {
 
 /// What a name says in a release; why it has no place there when it has none.
 pub fn packed_name(file_name: &str) -> Result<PackedName, String> {
-    let parts = Parts::of(file_name)
-        .filter(|parts| !parts.form.is_script())
-        .ok_or("is no .sql and no .wasm")?;
+    let parts = Parts::of(file_name).ok_or("is no .sql, no .wasm and no script")?;
     if parts.undoes || file_name::undone_version(&parts.stem).is_some() {
         return match parts.form {
             StepKind::Sql => Ok(PackedName::Undo),
@@ -43,11 +46,104 @@ pub fn packed_name(file_name: &str) -> Result<PackedName, String> {
     Ok(PackedName::Step { index })
 }
 
+/// Whether a file undoes this very step, as a directory of both is read.
+pub fn is_packed_undo(step: &str, file_name: &str) -> bool {
+    let (Some(step), Some(undo)) = (Parts::of(step), Parts::of(file_name)) else {
+        return false;
+    };
+    if undo.undoes {
+        return undo.stem == step.stem;
+    }
+    let version = file_name::undone_version(&undo.stem);
+    version.is_some()
+        && file_name::is_flyways(&step.stem)
+        && file_name::version(&step.stem) == version
+}
+
+/// Whether a file may be a part of a step beside it: what a script imports, or what says how SQL runs. `undo` is the file that
+/// undoes the step.
+pub fn is_packed_beside(step: &str, undo: Option<&str>, file_name: &str) -> bool {
+    if let Some(sql) = file_name.strip_suffix(CONF) {
+        let is_sql = Parts::of(sql).is_some_and(|parts| parts.form == StepKind::Sql);
+        return is_sql && (sql == step || Some(sql) == undo);
+    }
+    let is_script = Parts::of(step).is_some_and(|parts| parts.form.is_script());
+    let in_library = file_name
+        .strip_prefix(LIBRARY)
+        .and_then(|rest| rest.strip_prefix('/'));
+    is_script && in_library.is_some() && is_text(file_name)
+}
+
+/// A file that becomes a part of a release.
+#[derive(Clone, Debug)]
+pub struct FileToPack {
+    /// What it is called there.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it holds, where that is not to the letter what the file does: scripts are the same on every system.
+    pub text: Option<String>,
+}
+
+impl FileToPack {
+    fn of(path: PathBuf) -> Self {
+        let name = path.file_name().unwrap_or_default();
+        Self {
+            name: name.to_string_lossy().into_owned(),
+            path,
+            text: None,
+        }
+    }
+}
+
+/// The files of a step.
+#[derive(Clone, Debug)]
+pub struct StepToPack {
+    /// Its own.
+    pub step: FileToPack,
+    /// The one that undoes it.
+    pub undo: Option<FileToPack>,
+    /// What a script imports, and what says how SQL runs, in the order of their names.
+    pub beside: Vec<FileToPack>,
+}
+
+impl StepToPack {
+    fn of(directory: &Path, step: StepFile) -> Result<Self, Error> {
+        let mut beside: Vec<FileToPack> = step.metadata.into_iter().map(FileToPack::of).collect();
+        if let Some(undo) = &step.undo {
+            let mut conf = undo.as_os_str().to_owned();
+            conf.push(CONF);
+            let conf = PathBuf::from(conf);
+            beside.extend(conf.is_file().then(|| FileToPack::of(conf)));
+        }
+        let mut own = FileToPack::of(step.path);
+        if step.kind.is_script() {
+            let script = Script::read(&own.path).map_err(|source| Error::File {
+                path: own.path.clone(),
+                source,
+            })?;
+            let mut modules = script.modules.into_iter();
+            own.text = modules.next().map(|module| module.text);
+            beside.extend(modules.map(|module| FileToPack {
+                path: directory.join(&module.name),
+                name: module.name,
+                text: Some(module.text),
+            }));
+        }
+        beside.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(Self {
+            step: own,
+            undo: step.undo.map(FileToPack::of),
+            beside,
+        })
+    }
+}
+
 /// The files of a directory that make a release.
 #[derive(Clone, Debug, Default)]
 pub struct PackedFiles {
-    /// The steps in order, each with the file that undoes it.
-    pub steps: Vec<(PathBuf, Option<PathBuf>)>,
+    /// The steps in order.
+    pub steps: Vec<StepToPack>,
     /// What is left out, and why.
     pub left_out: Vec<(String, String)>,
 }
@@ -99,11 +195,10 @@ pub fn packed_files(directory: &Path) -> Result<PackedFiles, Error> {
             hint: FORMS,
         });
     }
+    let steps = steps.into_values();
+    let steps = steps.map(|step| StepToPack::of(directory, step));
     Ok(PackedFiles {
-        steps: steps
-            .into_values()
-            .map(|step| (step.path, step.undo))
-            .collect(),
+        steps: steps.collect::<Result<_, _>>()?,
         left_out: left_out.into_iter().collect(),
     })
 }
@@ -111,16 +206,9 @@ pub fn packed_files(directory: &Path) -> Result<PackedFiles, Error> {
 /// The place of a step in a release; why it has none.
 fn place(step: &StepFile) -> Result<(u64, String), String> {
     if step.file_name.contains('/') {
-        return Err("stands in a directory of its own, and a release has files alone".to_owned());
-    }
-    if step.kind.is_script() {
         return Err(
-            "is a script, which a release cannot have yet: write the step in SQL or build a component".to_owned(),
-        );
-    }
-    if step.metadata.is_some() {
-        return Err(
-            "has a file beside it that says how it runs, which a release cannot have yet: say it in the first lines of the step"
+            "stands in a directory of its own, and a release has files alone: make files `NNNN_name.sql` and `NNNN_name.down.sql` of it, of \
+             the same order, in a directory for releases"
                 .to_owned(),
         );
     }
@@ -142,14 +230,54 @@ mod tests {
         assert_eq!(packed_name("R__view.sql"), step(u64::MAX));
         assert_eq!(packed_name("0005_all.baseline.sql"), step(5));
         assert_eq!(packed_name("0002_split.down.sql"), Ok(PackedName::Undo));
+        assert_eq!(packed_name("0002_split.js"), step(2));
         for name in [
             "README.md",
-            "0001_a.js",
             "0002_a.down.wasm",
+            "0002_a.down.js",
             "name.sql",
             ".sql",
         ] {
             assert!(packed_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_undoes_the_step_that_it_is_called_after() {
+        for (step, undo) in [
+            ("0001_a.sql", "0001_a.down.sql"),
+            ("0001_a.up.sql", "0001_a.undo.sql"),
+            ("0001_a.postgres.sql", "0001_a.down.sql"),
+            ("V1_2__a.sql", "U1_2__other.sql"),
+        ] {
+            assert!(is_packed_undo(step, undo), "{step} {undo}");
+        }
+        for (step, undo) in [
+            ("0002_b.sql", "0001_a.down.sql"),
+            ("0001_b.sql", "0001_a.down.sql"),
+            ("V1_2__a.sql", "U1__a.sql"),
+            ("R__a.sql", "U1__a.sql"),
+            ("0001_a.sql", "0001_a.sql"),
+        ] {
+            assert!(!is_packed_undo(step, undo), "{step} {undo}");
+        }
+    }
+
+    #[test]
+    fn only_what_belongs_to_a_step_stands_beside_it() {
+        let beside = |step, name| is_packed_beside(step, Some("0001_a.down.sql"), name);
+        assert!(beside("0001_a.sql", "0001_a.sql.conf"));
+        assert!(beside("0001_a.sql", "0001_a.down.sql.conf"));
+        assert!(beside("0001_a.js", "lib/names/first.js"));
+        for (step, name) in [
+            ("0001_a.sql", "0002_b.sql.conf"),
+            ("0001_a.js", "0001_a.js.conf"),
+            ("0001_a.sql", "lib/first.js"),
+            ("0001_a.js", "lib/first.sql"),
+            ("0001_a.js", "library/first.js"),
+            ("0001_a.js", "first.js"),
+        ] {
+            assert!(!beside(step, name), "{step} {name}");
         }
     }
 }

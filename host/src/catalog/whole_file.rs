@@ -8,6 +8,9 @@ use tempfile::NamedTempFile;
 use super::inside::check_directory_inside;
 use crate::temporary::without_temporary_path;
 
+/// Where the system has devices, and links to the streams of a process.
+const STREAMS: [&str; 2] = ["/dev", "/proc"];
+
 /// Makes a file that is not there yet.
 pub fn write_new(path: &Path, text: &str) -> Result<()> {
     written(path, text)?.persist_noclobber(path)?;
@@ -29,11 +32,10 @@ pub fn write_over(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
 pub fn write_where_told(path: &Path, text: &str) -> Result<()> {
     let is_link = std::fs::symlink_metadata(path).is_ok_and(|it| it.is_symlink());
     let there = std::fs::metadata(path).ok();
-    if there.as_ref().is_some_and(|there| !there.is_file()) {
-        return std::fs::write(path, text);
-    }
     let mut place = path.to_owned();
-    if is_link && there.is_some() {
+    // The system's own links to streams are no files of others.
+    let is_streams = STREAMS.iter().any(|streams| path.starts_with(streams));
+    if is_link && there.is_some() && !is_streams {
         place = path.canonicalize()?;
         let directory = directory_of(path).canonicalize()?;
         if !place.starts_with(directory) {
@@ -42,6 +44,9 @@ pub fn write_where_told(path: &Path, text: &str) -> Result<()> {
                 "it is a link to a file outside of its directory, which is not followed: name that file instead",
             ));
         }
+    }
+    if there.as_ref().is_some_and(|there| !there.is_file()) {
+        return std::fs::write(place, text);
     }
     if there.is_some() {
         // Whoever has closed a file to writing means it.

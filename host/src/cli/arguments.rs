@@ -62,6 +62,8 @@ pub(super) struct Manner {
     pub(super) becomes_run: bool,
     /// Whether nobody waits for the command, so that what failed may be tried again later.
     pub(super) is_service: bool,
+    /// Whether the command shows where the target stands, so that it may take a tag for what it was where its registry is down.
+    pub(super) looks_only: bool,
     /// Whether the command looks at the journal alone, so that the steps need not be there.
     pub(super) without_steps: bool,
     /// Which releases may run.

@@ -17,6 +17,7 @@ use crate::config::{Config, ENVIRONMENT};
 use crate::database;
 use crate::engine::{Engine, NativeFunction};
 use crate::http::Credentials;
+use crate::input;
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct GlobalArguments {
@@ -83,6 +84,13 @@ impl GlobalArguments {
             config.migrations.clone_from(migrations);
         }
         if let Some(trust) = &self.source.trust {
+            // No switch takes the place of the rules.
+            if !config.trust.as_os_str().is_empty() && !input::is_same_file(&config.trust, trust) {
+                bail!(
+                    "`--trust` names other rules than the configuration, whose `{}` hold: change `trust` there, or leave `--trust` out",
+                    config.trust.display()
+                );
+            }
             config.trust.clone_from(trust);
         }
         if let Some(cache) = &self.cache {
@@ -164,9 +172,12 @@ impl GlobalArguments {
                 "a running host trusts whom its settings say: `--trust` and `--key` are for runs in this process"
             );
         }
-        if self.source.offline || manner.release != ReleaseAllowances::default() {
+        if self.source.offline
+            || self.source.locked
+            || manner.release != ReleaseAllowances::default()
+        {
             bail!(
-                "a running host takes its steps from where its settings say: `--offline`, `--allow-older` and `--adopt-lineage` are for \
+                "a running host takes its steps from where its settings say: `--offline`, `--locked`, `--allow-older` and `--adopt-lineage` are for \
                  runs in this process"
             );
         }
@@ -223,7 +234,8 @@ impl GlobalArguments {
             .map_err(|why| anyhow::anyhow!("{}: {why}", config.database_origin))?;
         let gate = watchers::gate(&config.gate)?;
         if !manner.without_steps {
-            self.source.fetch_steps(&mut config)?;
+            let may_be_old = manner.looks_only || manner.is_service;
+            self.source.fetch_steps(&mut config, may_be_old)?;
         }
         manner.release.override_in(&mut config.release)?;
         Ok(super::engine(

@@ -94,6 +94,9 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
         for signer in &release.signers {
             terminal.line(&format!("  signed by {signer}"));
         }
+        if let Some(rules) = &release.policy_digest {
+            terminal.line(&format!("  by the rules {rules}"));
+        }
     }
     for file in &entry.files {
         terminal.line(&format!("  {}  {}", file.name, done(file)));
@@ -118,6 +121,10 @@ fn show(entry: &HistoryEntry, terminal: &Terminal) {
                 false => "",
             },
         ));
+        let label = step_label(attempt.index, &attempt.name);
+        for signer in entry.step_signers.get(&label).into_iter().flatten() {
+            terminal.line(&format!("    signed by {signer}"));
+        }
     }
     if let Some(failure) = run.error.as_ref().and_then(Failure::from_json) {
         terminal.line(&format!("  {}", printable_lines(&failure.to_string())));

@@ -34,7 +34,7 @@ pub(super) async fn run(
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
     let config = global.config()?;
-    let Some(path) = path(&config, arguments, terminal)? else {
+    let Some(path) = path(global, &config, arguments, terminal)? else {
         return Ok(0);
     };
     let empty = Arc::new(Sqlite::empty(config.session_limits()));
@@ -75,6 +75,7 @@ pub(super) async fn run(
 
 /// The file to look at; none where a release was named, which is shown.
 fn path(
+    global: &GlobalArguments,
     config: &Config,
     arguments: &InspectArguments,
     terminal: &Terminal,
@@ -90,21 +91,22 @@ fn path(
         };
     }
     let options = options(config);
-    let resolved = ResolvedRelease::of(&ReleaseReference::parse(&named)?, &options)?;
+    let resolved = ResolvedRelease::checked(&ReleaseReference::parse(&named)?, &options)?;
     match &arguments.of_release {
         Some(step) => {
             let path = release::step(&resolved, step, &options)?;
-            let is_component = path
+            let is_sql = path
                 .extension()
-                .is_some_and(|ending| ending.eq_ignore_ascii_case("wasm"));
-            if is_component {
+                .is_some_and(|ending| ending.eq_ignore_ascii_case("sql"));
+            if !is_sql {
                 return Ok(Some(path));
             }
             release::show_sql(&path, terminal)?;
             Ok(None)
         }
         None => {
-            release::show(&resolved, terminal)?;
+            let trust = global.source.policy(config)?;
+            release::show(&resolved, trust.as_ref(), &options, terminal)?;
             Ok(None)
         }
     }

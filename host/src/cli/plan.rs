@@ -37,9 +37,13 @@ pub(super) async fn run(
 ) -> Result<u8, CommandError> {
     let manner = Manner {
         out_of_order: arguments.extent.out_of_order,
+        looks_only: true,
         ..Manner::default()
     };
     let target = global.target(arguments.allowances, manner)?;
+    if let Some(warning) = target.source_warning() {
+        terminal.warning(warning);
+    }
     if matches!(target, Target::There { .. }) && arguments.extent.out_of_order {
         return Err(anyhow::anyhow!(
             "what a running host plans out of order, its setting `out_of_order` says: leave out `--out-of-order`"

@@ -1,15 +1,18 @@
 //! A release in the place of a directory of steps, and what is said of releases in every command.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
+use jiff::Timestamp;
 
+use super::terminal::duration;
 use crate::config::Config;
-use crate::engine::RunRelease;
+use crate::engine::{Renewal, RunRelease};
 use crate::journal::ReleaseRecord;
 use crate::releases::{
-    RegistryAccess, ReleaseLock, ReleaseOptions, ReleaseReference, ReleaseSource, TrustPolicy,
-    is_reference,
+    Asking, RegistryAccess, ReleaseLock, ReleaseOptions, ReleaseReference, ReleaseSource,
+    TrustPolicy, is_reference,
 };
 
 /// What is said of releases in every command.
@@ -24,6 +27,9 @@ pub(super) struct SourceArguments {
     /// Take the steps of a release from the cache, and ask no registry
     #[arg(long, global = true)]
     pub(super) offline: bool,
+    /// Refuse a release that is not to the letter what `wasmigrate.lock` says, or that is not locked
+    #[arg(long, global = true)]
+    pub(super) locked: bool,
 }
 
 /// What is needed to work with releases, as the settings say it.
@@ -60,39 +66,111 @@ impl SourceArguments {
     }
 
     /// Fetches and verifies the release that is named in the place of a directory, when one is: from then on it is a directory.
-    pub(super) fn fetch_steps(&self, config: &mut Config) -> anyhow::Result<()> {
+    /// `may_be_old` is for those who look, and change nothing.
+    pub(super) fn fetch_steps(&self, config: &mut Config, may_be_old: bool) -> anyhow::Result<()> {
         let Some(named) = named(config) else {
-            return match self.offline {
-                true => anyhow::bail!(
+            return match (self.offline, self.locked) {
+                (true, _) => anyhow::bail!(
                     "`--offline` is for steps of a release, and these are in the directory `{}`: leave it out",
                     config.migrations.display()
                 ),
-                false => Ok(()),
+                (_, true) => anyhow::bail!(
+                    "`--locked` is for steps of a release, and these are in the directory `{}`: leave it out",
+                    config.migrations.display()
+                ),
+                _ => Ok(()),
             };
         };
-        let mut reference = ReleaseReference::parse(&named)?;
-        if reference.is_remote()
-            && let Some(lock) = ReleaseLock::read(&config.directory)?
-        {
-            reference = lock.pin(&reference)?;
+        let (directory, release) = self.release(config, &named, may_be_old)?;
+        config.migrations = directory;
+        config.release = Some(release);
+        Ok(())
+    }
+
+    /// The release that is named, and the directory of its steps.
+    fn release(
+        &self,
+        config: &Config,
+        named: &str,
+        may_be_old: bool,
+    ) -> anyhow::Result<(PathBuf, RunRelease)> {
+        let mut reference = ReleaseReference::parse(named)?;
+        let lock = ReleaseLock::read(&config.directory)?;
+        // A lock of what a registry has says nothing of a layout.
+        let is_meant =
+            |lock: &ReleaseLock| reference.is_remote() || self.locked || lock.is_of_layout();
+        let lock = lock.filter(is_meant);
+        match &lock {
+            Some(lock) => reference = lock.pin(&reference)?,
+            None if self.locked => anyhow::bail!(
+                "`--locked` demands a `wasmigrate.lock` in `{}`, and there is none: write it by `wasmigrate release lock {reference}`, \
+                 or leave `--locked` out",
+                config.directory.display()
+            ),
+            None => {}
         }
         let trust = self.policy(config)?;
         let options = options(config);
-        let source = ReleaseSource::of(&reference, self.offline, trust.as_ref(), &options)?;
-        config.migrations = source.directory;
-        config.release = Some(RunRelease {
+        let asking = match (self.offline, may_be_old) {
+            (true, _) => Asking::Never,
+            (_, true) => Asking::OrLast,
+            (_, false) => Asking::Now,
+        };
+        let source = ReleaseSource::of(&reference, asking, trust.as_ref(), &options)?;
+        if self.locked
+            && let Some(lock) = &lock
+        {
+            lock.check(&source)?;
+        }
+        let warning = source.last_asked.as_ref().map(|(at, why)| {
+            let age = Timestamp::now().as_millisecond() - at;
+            format!(
+                "{why}; `{reference}` is taken for what it was {} ago: {}",
+                duration(age),
+                source.digest
+            )
+        });
+        let release = RunRelease {
             record: ReleaseRecord {
                 reference: source.reference.to_string(),
                 digest: source.digest.to_string(),
                 lineage: source.identity.lineage,
                 version: source.identity.version.to_string(),
-                signers: source.signers,
+                signers: source.verified.signers,
+                policy_digest: source.verified.rules.map(|rules| rules.to_string()),
             },
             files: source.files,
+            step_signers: source.verified.steps,
+            inside_only: source.verified.inside_only,
+            warning,
             allow_older: false,
             adopt_lineage: false,
-        });
-        Ok(())
+        };
+        Ok((source.directory, release))
+    }
+
+    /// Looks again what the release is, for a service that was started with these settings; none where the steps are in a directory.
+    pub(super) fn renewal(&self, config: &Config) -> Option<Arc<dyn Renewal>> {
+        let named = named(config)?;
+        Some(Arc::new(NamedRelease {
+            source: self.clone(),
+            config: config.clone(),
+            named,
+        }))
+    }
+}
+
+/// A release that a service was told to run.
+struct NamedRelease {
+    source: SourceArguments,
+    config: Config,
+    named: String,
+}
+
+impl Renewal for NamedRelease {
+    fn renew(&self) -> Result<(PathBuf, RunRelease), String> {
+        let found = self.source.release(&self.config, &self.named, false);
+        found.map_err(|error| format!("{error:#}"))
     }
 }
 

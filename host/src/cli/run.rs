@@ -77,6 +77,7 @@ pub(super) async fn run(
         transform: arguments.transform,
         tenancy: arguments.tenancy.clone(),
         becomes_run: true,
+        looks_only: false,
         without_steps: false,
         release: arguments.release,
         is_service: false,

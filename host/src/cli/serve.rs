@@ -108,8 +108,12 @@ pub(super) async fn run(
     if let Some(source) = engine.source() {
         tracing::info!(source = %source.reference, lineage = %source.lineage, version = %source.version, "steps of a release");
     }
+    if let Some(warning) = engine.source_warning() {
+        tracing::warn!("{warning}");
+    }
     let watchers = Watchers::start(&config, &engine)?;
-    let supervisor = Supervisor::new(engine, watchers.observer());
+    let renewal = global.source.renewal(&config);
+    let supervisor = Supervisor::new(engine, renewal, watchers.observer());
     let watched = Arc::clone(&supervisor);
     super::watchdog::start(
         move || watched.live()?.overdue(),

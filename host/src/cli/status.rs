@@ -21,8 +21,15 @@ pub(super) async fn run(
     arguments: &StatusArguments,
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
-    let target = global.target(AllowanceArguments::default(), Manner::default())?;
+    let manner = Manner {
+        looks_only: true,
+        ..Manner::default()
+    };
+    let target = global.target(AllowanceArguments::default(), manner)?;
     let overview = target.overview().await?;
+    if let Some(warning) = &overview.source_warning {
+        terminal.warning(warning);
+    }
     let is_wanted =
         |summary: &TenantsSummary| arguments.tenants || summary.behind > 0 || summary.failed > 0;
     let mut tenants = match overview.tenants.as_ref().is_some_and(is_wanted) {

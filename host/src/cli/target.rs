@@ -53,6 +53,14 @@ impl Target {
         }
     }
 
+    /// What the operator should know of where the steps come from, where that is known here.
+    pub(super) fn source_warning(&self) -> Option<&str> {
+        match self {
+            Self::Here(engine) => engine.source_warning(),
+            Self::There { .. } => None,
+        }
+    }
+
     /// Whether the command begins a new database.
     pub(super) fn is_new(&self) -> bool {
         match self {
@@ -80,6 +88,9 @@ impl Target {
         terminal.target(&format!("{}{new}", place(&self.name(), known)));
         if let Some(source) = self.source() {
             terminal.source(source);
+        }
+        if let Some(warning) = self.source_warning() {
+            terminal.warning(warning);
         }
         match schema {
             // What the command does next ends for the same reason, and says it.

@@ -310,6 +310,7 @@ impl Observer for Lines {
                 run,
                 command,
                 steps,
+                ..
             } => self.line(&format!(
                 "run {run}: {command}, {}",
                 counted(*steps, "step", "steps")

@@ -90,7 +90,7 @@ fn rehearsal(
 ) -> Result<Rehearsal, CommandError> {
     let mut config = global.config()?;
     global.refuse_other_steps(&config)?;
-    global.source.fetch_steps(&mut config)?;
+    global.source.fetch_steps(&mut config, false)?;
     let (migrations, step) = match &arguments.what {
         None => (config.migrations.clone(), None),
         Some(what) => match rehearsal::located(what.as_ref()) {

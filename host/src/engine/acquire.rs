@@ -193,6 +193,7 @@ pub(super) async fn begin<'e>(
         run: lease.run,
         command: beginning.command.to_owned(),
         steps: beginning.steps,
+        release: engine.source().cloned().map(Box::new),
     });
     if let Some(message) = warning {
         observer.notify(&Event::Warning { message });

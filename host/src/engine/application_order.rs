@@ -75,6 +75,7 @@ mod tests {
             rows_done: None,
             resume_cursor: None,
             revision: 1,
+            signer: None,
         };
         let snapshot = Snapshot {
             steps: steps.iter().map(|step| (step.0, record(step))).collect(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::Failure;
 use super::state::State;
 use crate::database::{Stop, Wait};
-use crate::journal::{LeaseRecord, Outcome, OutputLine, Pause, Phase};
+use crate::journal::{LeaseRecord, Outcome, OutputLine, Pause, Phase, ReleaseRecord};
 
 /// One thing that happened in a run.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -29,6 +29,9 @@ pub enum Event {
         run: i64,
         command: String,
         steps: usize,
+        /// The release that its steps are of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<Box<ReleaseRecord>>,
     },
     /// The operator should know this.
     Warning { message: String },

@@ -53,6 +53,7 @@ impl Engine {
         Ok(Overview {
             repairs,
             source: self.source().cloned(),
+            source_warning: self.source_warning().map(str::to_owned),
             ..overview::overview(self.database.name(), catalog, snapshot, problems, |lease| {
                 self.seems_at_work(lease)
             })

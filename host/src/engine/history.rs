@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::application_order::ApplicationOrder;
 use super::open_run;
 use super::{Engine, RunError, RunFile, tenants};
+use crate::catalog::step_label;
 use crate::database::{Access, Stop};
 use crate::journal::{
     self, AttemptRecord, BadRow, OrderRecord, OutputLine, ReleaseRecord, RunRecord,
@@ -22,6 +23,9 @@ pub struct HistoryEntry {
     /// What was said to it while it went on, with who said so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<OrderRecord>,
+    /// Who has signed each of its steps that needed a signature of its own, by the step's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub step_signers: BTreeMap<String, Vec<String>>,
     /// Its tries at steps, in their order.
     pub attempts: Vec<AttemptRecord>,
     /// The indexes of the steps that it ran after one with a higher index.
@@ -102,9 +106,15 @@ impl Engine {
                 step.is_some_and(|step| step.run == run.id)
             };
             let release = journal::read_release_of(&mut *session, run.id).await?;
+            let signed = steps.values().filter(|step| step.run == run.id);
+            let signed = signed.filter_map(|step| {
+                let signers = step.signer.as_ref()?.lines().map(str::to_owned);
+                Some((step_label(step.index, &step.name), signers.collect()))
+            });
             entries.push(HistoryEntry {
                 release,
                 orders: journal::read_orders(&mut *session, run.id).await?,
+                step_signers: signed.collect(),
                 out_of_order: late.keys().copied().filter(is_of_run).collect(),
                 files: files.remove(&run.id).unwrap_or_default(),
                 run: open_run::seen(run, lease.as_ref()),

@@ -77,6 +77,8 @@ pub(super) async fn inspect(
         kind: file.kind,
         digest: digest.clone(),
         role: file.role,
+        signer: None,
+        is_inside_only: false,
     };
     if component.is_transformation() {
         let output = StepOutput::new(&context, &step, Phase::Prepare);

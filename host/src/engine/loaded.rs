@@ -198,6 +198,12 @@ impl Loader<'_> {
                 kind: file.kind,
                 digest,
                 role: file.role,
+                signer: self.signer(file),
+                is_inside_only: self
+                    .options
+                    .release
+                    .as_ref()
+                    .is_some_and(|release| release.inside_only.contains(&file.file_name)),
             },
             program,
             refusal: refusal.map(told),
@@ -206,6 +212,13 @@ impl Loader<'_> {
             rows: None,
             deferred: false,
         })
+    }
+
+    /// Who has signed a file of a release, where it needs a signature of its own.
+    fn signer(&self, file: &StepFile) -> Option<String> {
+        let release = self.options.release.as_ref()?;
+        let signers = release.step_signers.get(&file.file_name)?;
+        Some(signers.join("\n"))
     }
 
     fn load_sql(

@@ -29,6 +29,7 @@ mod adopt;
 mod advice;
 mod application_order;
 mod at_work;
+mod baseline_overview;
 mod cancel;
 mod decision;
 mod drain;
@@ -94,6 +95,7 @@ use transaction::StepTransaction;
 
 pub use adopt::{Adoption, BaselineOrder, ImportOrder};
 pub use advice::StepAdvice;
+pub use baseline_overview::BaselineOverview;
 pub use event::{Event, Observer, Pace, Several, Statement, Unit, Unobserved};
 pub use event_buffer::Numbered;
 pub use extent::Extent;
@@ -105,9 +107,7 @@ pub use lease::Broken;
 pub use live::CurrentStep;
 pub use options::{NativeFunction, OnBadRow, Options, Replacement, TransformOptions};
 pub use order::Order;
-pub use overview::{
-    BaselineOverview, Overview, Progress, Repeatable, StepOverview, TenantsSummary,
-};
+pub use overview::{Overview, Progress, Repeatable, StepOverview, TenantsSummary};
 pub use rehearse::Rehearsal;
 pub use release::RunRelease;
 pub use repair::{Difference, Differs, Repair, RepairOrder};
@@ -118,7 +118,7 @@ pub use running::Running;
 pub use state::{Command, State};
 pub use step_reference::StepReference;
 pub use steps::{StepDetails, StepOnDisk};
-pub use supervisor::{Started, Supervisor};
+pub use supervisor::{Renewal, Started, Supervisor};
 pub use tenants::{
     Applied, AppliedFile, ApplyError, ApplyMode, ApplyOrder, NewTenant, RolloutStrategy, RunFile,
     Source, TenancyOptions, TenantAdded, TenantOverview, TenantRemoved,

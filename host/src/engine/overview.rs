@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::application_order::ApplicationOrder;
+use super::baseline_overview::BaselineOverview;
 use super::extent::{Candidate, Extent, Standing, to_migrate};
 use super::failure::Failure;
 use super::open_run;
@@ -93,48 +94,6 @@ pub struct StepOverview {
     pub tenants: Option<StepTenants>,
 }
 
-/// The baseline that there is, and what it stands for.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct BaselineOverview {
-    /// The step that it is, as `NNNN_name.baseline`.
-    pub label: String,
-    /// Whether it names the steps that it stands for; else these are all up to its place.
-    pub names_steps: bool,
-    /// The steps that it stands for, as far as they are known.
-    pub includes: Vec<IncludedStep>,
-}
-
-/// A step that a baseline stands for.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct IncludedStep {
-    /// Its index.
-    pub index: u64,
-    /// Its name.
-    pub name: String,
-}
-
-impl BaselineOverview {
-    fn of(catalog: &Catalog) -> Option<Self> {
-        let baseline = catalog.baseline()?;
-        let includes = catalog.passed_over().into_iter();
-        Some(Self {
-            label: baseline.file.label(),
-            names_steps: !baseline.squashed.is_empty(),
-            includes: includes
-                .map(|(index, name)| IncludedStep {
-                    index,
-                    name: name.to_owned(),
-                })
-                .collect(),
-        })
-    }
-
-    /// The steps that it stands for.
-    fn names(&self) -> impl Iterator<Item = (u64, &str)> {
-        self.includes.iter().map(|step| (step.index, &*step.name))
-    }
-}
-
 /// For how many tenants a file was applied; of a file for the target itself, 1 or 0.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StepTenants {
@@ -188,6 +147,9 @@ pub struct Overview {
     /// The release that its steps are of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ReleaseRecord>,
+    /// What the operator should know of where they come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_warning: Option<String>,
     /// Its state.
     pub state: State,
     /// The highest finalized index; 0 when there is none.
@@ -460,6 +422,7 @@ pub(super) fn overview(
         .collect();
     Overview {
         source: None,
+        source_warning: None,
         target: target.to_owned(),
         state,
         current_index: snapshot

@@ -1,6 +1,8 @@
 //! The release that the steps are of: a database takes releases of one application, in the order of their versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use semver::Version;
 
@@ -15,6 +17,12 @@ pub struct RunRelease {
     pub record: ReleaseRecord,
     /// The SHA-256 of each of its files, in hexadecimal.
     pub files: BTreeMap<String, String>,
+    /// Who has signed each step that needs a signature of its own, by its file.
+    pub step_signers: BTreeMap<String, Vec<String>>,
+    /// The files of steps that may not run outside a transaction, because nobody has signed them who must for that.
+    pub inside_only: BTreeSet<String>,
+    /// What the operator should know of where it comes from.
+    pub warning: Option<String>,
     /// Whether it may be older than one that has run.
     pub allow_older: bool,
     /// Whether it may be of another application than those that have run.
@@ -25,6 +33,20 @@ impl Engine {
     /// The release that the steps are of; none where they are of a directory.
     pub fn source(&self) -> Option<&ReleaseRecord> {
         self.options.release.as_ref().map(|release| &release.record)
+    }
+
+    /// What the operator should know of where the steps come from.
+    pub fn source_warning(&self) -> Option<&str> {
+        self.options.release.as_ref()?.warning.as_deref()
+    }
+
+    /// The same engine with the steps of another release, which are in this directory.
+    pub(super) fn with_release(&self, directory: PathBuf, release: RunRelease) -> Self {
+        let mut engine = self.on(Arc::clone(&self.database), self.options.last);
+        engine.work = Arc::clone(&self.work);
+        engine.options.migrations = directory;
+        engine.options.release = Some(release);
+        engine
     }
 }
 

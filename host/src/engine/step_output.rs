@@ -63,6 +63,10 @@ pub(super) struct StepIdentity {
     pub(super) kind: StepKind,
     pub(super) digest: String,
     pub(super) role: Role,
+    /// Who has signed it, where it needs a signature of its own; one a line.
+    pub(super) signer: Option<String>,
+    /// Whether it may not run outside a transaction, because nobody has signed it who must for that.
+    pub(super) is_inside_only: bool,
 }
 
 /// Takes what a step says in one phase.

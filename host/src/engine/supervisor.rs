@@ -4,13 +4,16 @@
 //! to whoever subscribes, and to those who ask later. What is committed is read from the journal, so that every host
 //! says the same; only what a running step has not committed yet is known to its own host alone.
 
+mod renewal;
+mod turns;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedMutexGuard, Semaphore, broadcast, oneshot, watch};
+use tokio::sync::{OwnedMutexGuard, broadcast, oneshot, watch};
 
 use super::event::{Event, Observer, Statement, Unobserved};
 use super::event_buffer::{EventBuffer, Numbered};
@@ -21,25 +24,10 @@ use super::order::Order;
 use super::{Applied, ApplyError, ApplyOrder, Engine, Overview, Rehearsal, RunError, StepDetails};
 use crate::database::Stop;
 use crate::journal::{self, Outcome, OutputLine};
+use renewal::CurrentEngine;
+use turns::Turns;
 
-/// How many questions are answered at the same time. On a server, each takes a connection, of which it has few: they are
-/// the application's and the run's, too.
-const QUESTIONS: usize = 8;
-
-/// How many answers that go on for as long as somebody reads them are given at the same time. They are counted apart, so that
-/// slow readers hold up none but each other.
-const LONG_QUESTIONS: usize = 4;
-
-/// How many questions are answered at the same time for which files are read, which take as long as these are. They hold up none
-/// but each other.
-const QUESTIONS_ABOUT_FILES: usize = 2;
-
-/// How many probes are answered at the same time. They wait for nothing else.
-const PROBES: usize = 2;
-
-/// How many components describe themselves at the same time. They are strangers' code, and may take their time: they hold up
-/// none but each other.
-const DESCRIPTIONS: usize = 2;
+pub use renewal::Renewal;
 
 /// How often changed rows are transformed anew while a finalize is awaited.
 const DRAIN_INTERVAL: Duration = Duration::from_secs(2);
@@ -55,7 +43,7 @@ pub enum Started {
 
 /// Starts runs of one engine and knows the current one.
 pub struct Supervisor {
-    engine: Engine,
+    engine: CurrentEngine,
     /// Held while a command is being accepted, so that of two the second sees what became of the first. The run's thread
     /// holds it, because whoever asked may go meanwhile.
     accepting: Arc<tokio::sync::Mutex<()>>,
@@ -67,11 +55,7 @@ pub struct Supervisor {
     events: EventBuffer,
     /// Hears everything besides those who subscribe.
     observer: Arc<dyn Observer>,
-    questions: Arc<Semaphore>,
-    long_questions: Arc<Semaphore>,
-    questions_about_files: Arc<Semaphore>,
-    probes: Arc<Semaphore>,
-    descriptions: Arc<Semaphore>,
+    turns: Turns,
     rehearsing: Arc<tokio::sync::Mutex<()>>,
     elsewhere: watch::Sender<u64>,
 }
@@ -79,20 +63,20 @@ pub struct Supervisor {
 impl Supervisor {
     /// A supervisor of an engine, which must not wait for other hosts: whoever asks hears that they are at work. The observer
     /// hears every event, however many there are at once.
-    pub fn new(engine: Engine, observer: Arc<dyn Observer>) -> Arc<Self> {
+    pub fn new(
+        engine: Engine,
+        renewal: Option<Arc<dyn Renewal>>,
+        observer: Arc<dyn Observer>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            engine,
+            engine: CurrentEngine::new(engine, renewal),
             observer,
             accepting: Arc::default(),
             is_winding_up: AtomicBool::new(false),
             newest_stop: Mutex::default(),
             live: Mutex::default(),
             events: EventBuffer::default(),
-            questions: Arc::new(Semaphore::new(QUESTIONS)),
-            long_questions: Arc::new(Semaphore::new(LONG_QUESTIONS)),
-            questions_about_files: Arc::new(Semaphore::new(QUESTIONS_ABOUT_FILES)),
-            probes: Arc::new(Semaphore::new(PROBES)),
-            descriptions: Arc::new(Semaphore::new(DESCRIPTIONS)),
+            turns: Turns::default(),
             rehearsing: Arc::default(),
             elsewhere: watch::Sender::default(),
         })
@@ -123,18 +107,21 @@ impl Supervisor {
             live.ended().await;
             overview = self.overview().await?;
         }
-        permit(&overview)?;
-        let (sender, answer) = oneshot::channel();
-        let accepted = Accepted {
-            sender,
-            _accepting: accepting,
-        };
         let stop = Stop::default();
         *lock(&self.newest_stop) = stop.clone();
         // Looked at after that, so that a stop which comes now is either seen here or ends the run.
         if self.is_winding_up.load(Ordering::SeqCst) {
             return Err(RunError::Refused("the service is stopping".to_owned()).into());
         }
+        if self.engine.renew(&stop).await? {
+            overview = self.overview().await?;
+        }
+        permit(&overview)?;
+        let (sender, answer) = oneshot::channel();
+        let accepted = Accepted {
+            sender,
+            _accepting: accepting,
+        };
         let supervisor = Arc::clone(self);
         std::thread::Builder::new()
             .name("run".to_owned())
@@ -176,8 +163,9 @@ impl Supervisor {
         std::thread::Builder::new()
             .name("run".to_owned())
             .spawn(move || {
+                let engine = supervisor.engine.now();
                 let applied = supervisor.on_thread(stop, accepted, async |observer, stop| {
-                    supervisor.engine.apply(order, observer, stop).await
+                    engine.apply(order, observer, stop).await
                 });
                 // Whoever asked may have gone.
                 let _ = sender.send(applied.0.map_err(ApplyError::Run).flatten());
@@ -200,7 +188,7 @@ impl Supervisor {
     pub async fn glance(self: &Arc<Self>) -> Result<Overview, RunError> {
         let live = self.live();
         // It is never closed.
-        let turn = Arc::clone(&self.probes).acquire_owned().await;
+        let turn = Arc::clone(&self.turns.probes).acquire_owned().await;
         let overview = self.ask_in_turn(turn, async |engine| engine.glance().await);
         Ok(Self::with_progress(overview.await?, live))
     }
@@ -254,7 +242,7 @@ impl Supervisor {
         question: impl AsyncFnOnce(&Engine) -> Result<T, RunError> + Send + 'static,
     ) -> Result<T, RunError> {
         // It is never closed.
-        let turn = Arc::clone(&self.questions).acquire_owned().await;
+        let turn = Arc::clone(&self.turns.questions).acquire_owned().await;
         self.ask_in_turn(turn, question).await
     }
 
@@ -264,7 +252,7 @@ impl Supervisor {
         question: impl AsyncFnOnce(&Engine) -> Result<T, RunError> + Send + 'static,
     ) -> Result<T, RunError> {
         // It is never closed.
-        let turn = Arc::clone(&self.long_questions).acquire_owned().await;
+        let turn = Arc::clone(&self.turns.long_questions).acquire_owned().await;
         self.ask_in_turn(turn, question).await
     }
 
@@ -274,7 +262,7 @@ impl Supervisor {
         question: impl AsyncFnOnce(&Engine) -> Result<T, RunError> + Send + 'static,
     ) -> Result<T, RunError> {
         // It is never closed.
-        let turn = Arc::clone(&self.questions_about_files)
+        let turn = Arc::clone(&self.turns.questions_about_files)
             .acquire_owned()
             .await;
         self.ask_in_turn(turn, question).await
@@ -283,7 +271,7 @@ impl Supervisor {
     /// What is known of one step; none when there is none with this index.
     pub async fn step(self: &Arc<Self>, index: u64) -> Result<Option<StepDetails>, RunError> {
         // It is never closed.
-        let turn = Arc::clone(&self.descriptions).acquire_owned().await;
+        let turn = Arc::clone(&self.turns.descriptions).acquire_owned().await;
         self.ask_in_turn(turn, async move |engine| engine.step(index).await)
             .await
     }
@@ -298,7 +286,7 @@ impl Supervisor {
         let supervisor = Arc::clone(self);
         let answered = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            on_this_thread(question(&supervisor.engine))?
+            on_this_thread(question(&supervisor.engine.now()))?
         });
         answered
             .await
@@ -359,8 +347,9 @@ impl Supervisor {
 
     /// The life of one run's thread.
     fn run(self: Arc<Self>, order: Order, stop: Stop, accepted: Accepted) {
+        let engine = self.engine.now();
         let (result, accepted) = self.on_thread(stop, accepted, async |observer, stop| {
-            self.engine.run(order, observer, stop).await
+            engine.run(order, observer, stop).await
         });
         if let Some(accepted) = accepted {
             // Whoever asked may have gone.
@@ -405,14 +394,15 @@ impl Supervisor {
         );
         let failure = Failure::new("host", Blame::Host, message);
         if let Some(live) = self.live() {
-            let ended = on_this_thread(self.engine.end_broken_run(live.run, &failure));
+            let engine = self.engine.now();
+            let ended = on_this_thread(engine.end_broken_run(live.run, &failure));
             if let Err(error) = ended.flatten() {
                 tracing::warn!(
                     "the end of run {} could not be written down: {error}",
                     live.run
                 );
             }
-            let state = on_this_thread(self.engine.overview()).flatten();
+            let state = on_this_thread(engine.overview()).flatten();
             let event = Event::RunEnded {
                 run: live.run,
                 outcome: Outcome::Failed,
@@ -467,7 +457,7 @@ impl Reporter {
 impl Observer for Reporter {
     fn notify(&self, event: &Event) {
         if let Event::RunStarted { run, .. } = event {
-            let output = self.supervisor.engine.output_of(*run);
+            let output = self.supervisor.engine.now().output_of(*run);
             let live = Live::new(*run, self.stop.clone(), self.ended.clone(), output);
             let live = Arc::new(live);
             *lock(&self.supervisor.live) = Some(Arc::clone(&live));

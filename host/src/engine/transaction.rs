@@ -75,6 +75,7 @@ impl StepTransaction {
             rows_done: known.as_ref().and_then(|record| record.rows_done),
             resume_cursor: known.and_then(|record| record.resume_cursor),
             revision: version.map_or(0, |version| version.revision),
+            signer: step.signer.clone(),
         };
         let output = StepOutput::new(context, step, phase);
         session.listen(Some(Arc::clone(&output) as _));
@@ -115,6 +116,8 @@ impl StepTransaction {
                 resume_cursor: None,
                 rows_done: None,
                 revision: 1,
+                // It did not run itself.
+                signer: None,
                 ..self.record.clone()
             };
             others.push((file.kind, record));

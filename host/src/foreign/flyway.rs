@@ -72,7 +72,8 @@ pub(super) async fn read(session: &mut dyn Session, table: &Table) -> Result<His
     let mut history = History::default();
     // The last word on a version counts.
     let mut entries: BTreeMap<Version, Entry> = BTreeMap::new();
-    for row in session.read_table(&query).await? {
+    let mut repeatable: BTreeMap<String, (usize, RepeatableEntry)> = BTreeMap::new();
+    for (number, row) in session.read_table(&query).await?.into_iter().enumerate() {
         let [version, description, kind, script, checksum, at, success] = cells(row)?;
         let kind = text(&kind);
         let script = text(&script);
@@ -80,16 +81,17 @@ pub(super) async fn read(session: &mut dyn Session, table: &Table) -> Result<His
         let Some(label) = version.as_text().map(str::to_owned) else {
             // Repeatable migrations and the making of schemas. The last word on a file counts.
             let file_name = script.rsplit('/').next().unwrap_or_default().to_owned();
-            history
-                .repeatable
-                .retain(|entry| entry.file_name != file_name);
+            repeatable.remove(&file_name);
             match (is_done, kind.as_str(), checksum.as_integer()) {
                 (false, ..) => history.remarks.push(format!("`{script}` failed in Flyway")),
-                (true, "SQL", Some(checksum)) => history.repeatable.push(RepeatableEntry {
-                    file_name,
-                    checksum: checksum.to_string(),
-                    applied_at: at.as_integer(),
-                }),
+                (true, "SQL", Some(checksum)) => {
+                    let entry = RepeatableEntry {
+                        file_name: file_name.clone(),
+                        checksum: checksum.to_string(),
+                        applied_at: at.as_integer(),
+                    };
+                    repeatable.insert(file_name, (number, entry));
+                }
                 _ => {}
             }
             continue;
@@ -137,6 +139,10 @@ pub(super) async fn read(session: &mut dyn Session, table: &Table) -> Result<His
         }
     }
     history.entries = entries.into_values().collect();
+    let mut repeatable: Vec<(usize, RepeatableEntry)> = repeatable.into_values().collect();
+    repeatable.sort_by_key(|(number, _)| *number);
+    let repeatable = repeatable.into_iter().map(|(_, entry)| entry);
+    history.repeatable = repeatable.collect();
     Ok(history)
 }
 

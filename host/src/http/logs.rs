@@ -28,8 +28,14 @@ pub async fn log_runs(supervisor: Arc<Supervisor>) {
 
 fn log(run: i64, event: &Event) {
     match event {
-        Event::RunStarted { command, steps, .. } => {
-            tracing::info!(run, command, steps, "run started")
+        Event::RunStarted {
+            command,
+            steps,
+            release,
+            ..
+        } => {
+            let release = release.as_ref().map(|release| &*release.reference);
+            tracing::info!(run, command, steps, release, "run started")
         }
         Event::Loading {
             step,

@@ -47,6 +47,9 @@ pub struct StepRecord {
     /// How often its row was written.
     #[serde(skip)]
     pub revision: i64,
+    /// Who has signed it, where its release's rules demand a signature of its own; one a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
 }
 
 /// How a run ended.

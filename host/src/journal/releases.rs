@@ -21,10 +21,12 @@ pub struct ReleaseRecord {
     /// Who has signed it, of those who had to: each with its key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<String>,
+    /// The digest of the rules by which that was enough; none where there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_digest: Option<String>,
 }
 
-const COLUMNS: &str =
-    "release.reference, release.digest, release.lineage, release.version, release.signers";
+const COLUMNS: &str = "release.reference, release.digest, release.lineage, release.version, release.signers, release.policy_digest";
 
 /// Writes down that a run is of a release.
 pub async fn write_release(
@@ -37,6 +39,7 @@ pub async fn write_release(
         .rows(
             "SELECT id FROM wasmigrate_release
              WHERE reference = $1 AND digest = $2 AND lineage = $3 AND version = $4 AND coalesce(signers, '') = $5
+             AND coalesce(policy_digest, '') = $6
              ORDER BY id LIMIT 1",
             &[
                 release.reference.clone().into(),
@@ -44,6 +47,7 @@ pub async fn write_release(
                 release.lineage.clone().into(),
                 release.version.clone().into(),
                 signers.clone().into(),
+                release.policy_digest.clone().unwrap_or_default().into(),
             ],
         )
         .await?;
@@ -61,8 +65,8 @@ pub async fn write_release(
             let id = integer(&tables(session).rows(next, &[]).await?, 0);
             tables(session)
                 .execute_later(
-                    "INSERT INTO wasmigrate_release (id, reference, digest, lineage, version, signers, first_run, used_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                    "INSERT INTO wasmigrate_release (id, reference, digest, lineage, version, signers, policy_digest, first_run, used_at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                     &[
                         id.into(),
                         release.reference.clone().into(),
@@ -70,6 +74,7 @@ pub async fn write_release(
                         release.lineage.clone().into(),
                         release.version.clone().into(),
                         signers.into(),
+                        release.policy_digest.clone().into(),
                         run.into(),
                         now().into(),
                     ],
@@ -120,7 +125,7 @@ async fn read(
         )
         .await?;
     let read = |row| {
-        let [reference, digest, lineage, version, signers] = columns(row)?;
+        let [reference, digest, lineage, version, signers, policy_digest] = columns(row)?;
         let signers = signers.as_text().unwrap_or_default().lines();
         Ok(ReleaseRecord {
             reference: text(&reference),
@@ -128,6 +133,7 @@ async fn read(
             lineage: text(&lineage),
             version: text(&version),
             signers: signers.map(str::to_owned).collect(),
+            policy_digest: policy_digest.as_text().map(str::to_owned),
         })
     };
     rows.into_iter().map(read).collect()

@@ -62,6 +62,7 @@ pub async fn write_step(
         step.revision.into(),
         step.started_at.into(),
         step.seed.into(),
+        step.signer.clone().into(),
         of_index(step.index),
     ];
     let label = step_label(step.index, &step.name);
@@ -69,8 +70,8 @@ pub async fn write_step(
         None => (
             "INSERT INTO wasmigrate_step
              (name, kind, digest, state, run, migrated_at, finalized_at, rows_done, resume_cursor, revision, started_at, seed,
-              step_index)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+              signer, step_index)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
              ON CONFLICT (step_index) DO NOTHING RETURNING step_index",
             conflict(&format!("nothing of {label}")),
         ),
@@ -78,8 +79,9 @@ pub async fn write_step(
             parameters.extend([before.run.into(), before.revision.into()]);
             (
                 "UPDATE wasmigrate_step SET name = $1, kind = $2, digest = $3, state = $4, run = $5, migrated_at = $6,
-                 finalized_at = $7, rows_done = $8, resume_cursor = $9, revision = $10, started_at = $11, seed = $12
-                 WHERE step_index = $13 AND run = $14 AND revision = $15 RETURNING step_index",
+                 finalized_at = $7, rows_done = $8, resume_cursor = $9, revision = $10, started_at = $11, seed = $12,
+                 signer = $13
+                 WHERE step_index = $14 AND run = $15 AND revision = $16 RETURNING step_index",
                 conflict(&format!(
                     "of {label} what run {} has written as its change {}",
                     before.run, before.revision
@@ -225,9 +227,13 @@ pub(super) async fn read(
         true => "0",
         false => "revision",
     };
+    let signer = match version < schema::SIXTH {
+        true => "NULL",
+        false => "signer",
+    };
     let query = format!(
         "SELECT step_index, name, digest, state, run, started_at, seed, migrated_at, finalized_at, rows_done, resume_cursor,
-         {revision} FROM wasmigrate_step ORDER BY step_index"
+         {revision}, {signer} FROM wasmigrate_step ORDER BY step_index"
     );
     let mut steps = BTreeMap::new();
     for row in tables(session).rows(&query, &[]).await? {
@@ -244,6 +250,7 @@ pub(super) async fn read(
             rows_done,
             resume_cursor,
             revision,
+            signer,
         ] = columns(row)?;
         let index = index_of(&index);
         steps.insert(
@@ -261,6 +268,7 @@ pub(super) async fn read(
                 rows_done: rows_done.as_integer(),
                 resume_cursor: resume_cursor.as_bytes().map(<[u8]>::to_vec),
                 revision: number(&revision),
+                signer: signer.as_text().map(str::to_owned),
             },
         );
     }
@@ -351,6 +359,7 @@ mod tests {
             rows_done: None,
             resume_cursor: None,
             revision,
+            signer: None,
         }
     }
 

@@ -142,5 +142,7 @@ fn example() -> Notification {
         step: Some("0001_example".to_owned()),
         error: Some("example".to_owned()),
         milliseconds: 1,
+        release: Some("oci://registry.example/example:1.0.0".to_owned()),
+        signers: vec!["example".to_owned()],
     }
 }

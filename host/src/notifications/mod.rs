@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Event, Observer, State};
-use crate::journal::{self, Outcome};
+use crate::journal::{self, Outcome, ReleaseRecord};
 use crate::output::rfc3339;
 use crate::webhook_client::WebhookClient;
 use delivery::{Delivery, Message, Receiver};
@@ -94,6 +94,10 @@ pub struct Notification {
     pub error: Option<String>,
     /// How long the run took, or has taken so far.
     pub milliseconds: u64,
+    /// The release that its steps are of, with its digest; none where they are of a directory.
+    pub release: Option<String>,
+    /// Who has signed that.
+    pub signers: Vec<String>,
 }
 
 /// One receiver.
@@ -125,6 +129,7 @@ pub struct Notifications {
 struct RunningRun {
     number: i64,
     command: String,
+    release: Option<Box<ReleaseRecord>>,
     began: Instant,
     step: Option<String>,
     last_heard: Instant,
@@ -185,6 +190,7 @@ impl Notifications {
     }
 
     fn send(&self, run: &RunningRun, kind: NotificationKind, text: String, about: Details) {
+        let release = run.release.as_ref();
         let notice = Notification {
             event: kind,
             text,
@@ -198,6 +204,8 @@ impl Notifications {
             step: about.step,
             error: about.error,
             milliseconds: u64::try_from(run.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            release: release.map(|release| release.reference.clone()),
+            signers: release.map_or_else(Vec::new, |release| release.signers.clone()),
         };
         let interested = |(webhook, _): &&(Webhook, Delivery)| webhook.events.contains(&kind);
         for (webhook, delivery) in self.receivers.iter().filter(interested) {
@@ -297,10 +305,12 @@ impl Observer for Notifications {
                 run,
                 command,
                 steps,
+                release,
             } => {
                 let run = guard.insert(RunningRun {
                     number: *run,
                     command: command.clone(),
+                    release: release.clone(),
                     began: Instant::now(),
                     step: None,
                     last_heard: Instant::now(),

@@ -42,7 +42,9 @@ pub(super) fn unpack(path: &Path, into: &Path) -> Result<(), ReleaseError> {
     let mut room = limits::RELEASE_BYTES;
     std::fs::create_dir_all(into.join("blobs/sha256"))
         .map_err(ReleaseError::file("write", into))?;
-    for (number, entry) in archive.entries().map_err(unreadable)?.enumerate() {
+    // Raw, because the library reads long names and further headers wholly, however large they are. No file of a layout has any.
+    let entries = archive.entries().map_err(unreadable)?.raw(true);
+    for (number, entry) in entries.enumerate() {
         let mut entry = entry.map_err(unreadable)?;
         if number >= MOST_ENTRIES || entry.size() > room {
             return Err(ReleaseError::OverLimit {
@@ -54,7 +56,8 @@ pub(super) fn unpack(path: &Path, into: &Path) -> Result<(), ReleaseError> {
         room -= entry.size();
         let name = entry.path().map_err(unreadable)?.into_owned();
         match entry.header().entry_type() {
-            EntryType::Directory => continue,
+            // What further headers say is of no use to a layout: times, users.
+            EntryType::Directory | EntryType::XHeader | EntryType::XGlobalHeader => continue,
             EntryType::Regular | EntryType::Continuous => {}
             _ => return Err(wrong(format!("`{}` in it is no file", name.display()))),
         }

@@ -1,4 +1,4 @@
-//! What was pulled: the bytes by their digests, and a directory of steps for each release.
+//! What was pulled: the bytes by their digests, a directory of steps for each release, and what each tag was.
 //!
 //! All of it is this user's alone. A file comes into its place whole or not at all, and so does a directory; what is found there is
 //! hashed before it is used, and made anew when it is not right.
@@ -8,14 +8,18 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::content_digest::ContentDigest;
 use super::document::json;
 use super::error::ReleaseError;
-use super::index::{PackedFile, ReleaseIndex};
+use super::index::{PackedFile, PackedStep, ReleaseIndex};
 use super::limits;
+use super::reference::ReleaseReference;
 use super::signing::SignatureMaterial;
+use super::step_manifest::StepManifest;
 use super::store::{Store, at_the_same_time};
 use crate::catalog::read_step_file;
 use crate::{input, private};
@@ -25,6 +29,18 @@ use crate::{input, private};
 pub(super) struct ReleaseCache {
     blobs: PathBuf,
     releases: PathBuf,
+    tags: PathBuf,
+}
+
+/// What a tag of a registry was when somebody asked last.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct LastResolved {
+    /// The tag, with its repository: the file is named after its digest, which tells nobody which it is.
+    reference: String,
+    /// What it was.
+    pub(super) digest: ContentDigest,
+    /// When, in milliseconds since 1970.
+    pub(super) at: i64,
 }
 
 impl ReleaseCache {
@@ -37,7 +53,7 @@ impl ReleaseCache {
         }
         let root = cache.join("oci");
         let opened = || {
-            for directory in ["blobs/sha256", "releases"] {
+            for directory in ["blobs/sha256", "releases", "tags"] {
                 private::make(&root.join(directory))?;
             }
             private::check(&root)
@@ -46,14 +62,41 @@ impl ReleaseCache {
         Ok(Self {
             blobs: root.join("blobs/sha256"),
             releases: root.join("releases"),
+            tags: root.join("tags"),
         })
+    }
+
+    /// What a tag was when somebody asked last; none when that is not known here.
+    pub(super) fn last_resolved(&self, reference: &ReleaseReference) -> Option<LastResolved> {
+        let bytes = input::read(&self.tag_file(reference)).ok()?;
+        let last: LastResolved = serde_json::from_slice(&bytes).ok()?;
+        (last.reference == reference.to_string()).then_some(last)
+    }
+
+    /// Keeps what a tag is now.
+    pub(super) fn keep_resolved(
+        &self,
+        reference: &ReleaseReference,
+        digest: &ContentDigest,
+    ) -> Result<(), ReleaseError> {
+        let bytes = json(&LastResolved {
+            reference: reference.to_string(),
+            digest: digest.clone(),
+            at: Timestamp::now().as_millisecond(),
+        })?;
+        self.keep_bytes(&self.tag_file(reference), &bytes)
+    }
+
+    fn tag_file(&self, reference: &ReleaseReference) -> PathBuf {
+        let digest = ContentDigest::of(reference.to_string().as_bytes());
+        self.tags.join(digest.hexadecimal())
     }
 
     fn blob(&self, digest: &ContentDigest) -> PathBuf {
         self.blobs.join(digest.hexadecimal())
     }
 
-    /// The bytes of an index; none when they are not here, or not right.
+    /// The bytes of an index or a manifest; none when they are not here, or not right.
     pub(super) fn index(&self, digest: &ContentDigest) -> Option<Vec<u8>> {
         let bytes = input::read_at_most(&self.blob(digest), limits::MANIFEST_BYTES).ok()?;
         (ContentDigest::of(&bytes) == *digest).then_some(bytes)
@@ -61,7 +104,9 @@ impl ReleaseCache {
 
     /// What was found beside a manifest when its signatures were enough; none when that is not here. It is verified whenever it is used.
     pub(super) fn signatures(&self, digest: &ContentDigest) -> Option<SignatureMaterial> {
-        let bytes = input::read(&self.signature_file(digest)).ok()?;
+        let file = self.signature_file(digest);
+        // In base64 they are longer by a third.
+        let bytes = input::read_at_most(&file, 2 * limits::MATERIAL_BYTES).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 
@@ -71,12 +116,8 @@ impl ReleaseCache {
         digest: &ContentDigest,
         material: &SignatureMaterial,
     ) -> Result<(), ReleaseError> {
-        let path = self.signature_file(digest);
         let bytes = json(material)?;
-        self.keep(&path, |file| {
-            let written = file.write_all(&bytes);
-            written.map_err(ReleaseError::file("write", &path))
-        })
+        self.keep_bytes(&self.signature_file(digest), &bytes)
     }
 
     fn signature_file(&self, digest: &ContentDigest) -> PathBuf {
@@ -87,7 +128,24 @@ impl ReleaseCache {
     /// The directory with the steps of a release, when all of it is here.
     pub(super) fn whole(&self, digest: &ContentDigest, index: &ReleaseIndex) -> Option<PathBuf> {
         let directory = self.releases.join(digest.hexadecimal());
-        is_right(&directory, index).then_some(directory)
+        let is_whole =
+            is_right(&directory, index) && index.steps.iter().all(|step| self.has_manifest(step));
+        is_whole.then_some(directory)
+    }
+
+    /// Whether the manifest of a step is here, and says what the index says.
+    fn has_manifest(&self, step: &PackedStep) -> bool {
+        self.index(&step.manifest)
+            .is_some_and(|bytes| StepManifest::read(&bytes, step).is_ok())
+    }
+
+    /// Gets the manifest of a step that is not here: signatures are of it, and not of what the index says of the step.
+    fn fetch_manifest(&self, store: &Store, step: &PackedStep) -> Result<(), ReleaseError> {
+        if self.has_manifest(step) {
+            return Ok(());
+        }
+        let (bytes, _) = store.step_manifest(step)?;
+        self.keep_bytes(&self.blob(&step.manifest), &bytes)
     }
 
     /// The directory with the steps of a release: what is missing is fetched, and all is compared with the index.
@@ -98,17 +156,17 @@ impl ReleaseCache {
         index: &ReleaseIndex,
     ) -> Result<PathBuf, ReleaseError> {
         if self.index(digest).is_none() {
-            let path = self.blob(digest);
-            self.keep(&path, |file| {
-                let written = file.write_all(bytes);
-                written.map_err(ReleaseError::file("write", &path))
-            })?;
+            self.keep_bytes(&self.blob(digest), bytes)?;
         }
+        if let Some(directory) = self.whole(digest, index) {
+            return Ok(directory);
+        }
+        at_the_same_time(&index.steps, |step| self.fetch_manifest(store, step))?;
         let directory = self.releases.join(digest.hexadecimal());
         if is_right(&directory, index) {
             return Ok(directory);
         }
-        let files: Vec<&PackedFile> = index.steps.iter().flat_map(|step| step.files()).collect();
+        let files: Vec<&PackedFile> = index.files().into_values().collect();
         at_the_same_time(&files, |file| self.fetch(store, file))?;
         let made = self.link(&files, &directory);
         made.map_err(ReleaseError::file("write", &directory))?;
@@ -133,6 +191,13 @@ impl ReleaseCache {
         })
     }
 
+    fn keep_bytes(&self, path: &Path, bytes: &[u8]) -> Result<(), ReleaseError> {
+        self.keep(path, |file| {
+            let written = file.write_all(bytes);
+            written.map_err(ReleaseError::file("write", path))
+        })
+    }
+
     /// Writes a file that comes into its place whole or not at all.
     fn keep(
         &self,
@@ -148,7 +213,8 @@ impl ReleaseCache {
                 .set_permissions(fs::Permissions::from_mode(0o400))?;
             temporary.as_file().sync_all()?;
             temporary.persist(path)?;
-            fs::File::open(&self.blobs)?.sync_all()
+            let directory = path.parent().unwrap_or(&self.blobs);
+            fs::File::open(directory)?.sync_all()
         };
         kept().map_err(failed)
     }
@@ -159,7 +225,11 @@ impl ReleaseCache {
             .prefix(".new")
             .tempdir_in(&self.releases)?;
         for file in files {
-            fs::hard_link(self.blob(&file.digest), temporary.path().join(&file.file))?;
+            let link = temporary.path().join(&file.file);
+            if let Some(directory) = link.parent() {
+                fs::create_dir_all(directory)?;
+            }
+            fs::hard_link(self.blob(&file.digest), link)?;
         }
         fs::File::open(temporary.path())?.sync_all()?;
         if directory.exists() {
@@ -185,10 +255,22 @@ fn has(path: &Path, digest: &ContentDigest) -> bool {
 
 /// Whether a directory holds the files of a release, each as it is to be, and no other.
 fn is_right(directory: &Path, index: &ReleaseIndex) -> bool {
-    let files: Vec<&PackedFile> = index.steps.iter().flat_map(|step| step.files()).collect();
-    let is_whole = fs::read_dir(directory).is_ok_and(|entries| entries.count() == files.len());
-    is_whole
+    let files = index.files();
+    count(directory).is_ok_and(|found| found == files.len())
         && files
-            .iter()
+            .values()
             .all(|file| has(&directory.join(&file.file), &file.digest))
+}
+
+/// How many files a directory and those below it hold.
+fn count(directory: &Path) -> io::Result<usize> {
+    let mut found = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        found += match entry.file_type()?.is_dir() {
+            true => count(&entry.path())?,
+            false => 1,
+        };
+    }
+    Ok(found)
 }

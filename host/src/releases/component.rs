@@ -9,6 +9,7 @@ use super::content_digest::ContentDigest;
 const NO_TIME: &str = "1970-01-01T00:00:00Z";
 
 const STEP: &str = "wasmigrate:migration/step@0.1.0";
+const STEP_THAT_TELLS_PHASES: &str = "wasmigrate:migration/step@0.2.0";
 const TRANSFORM: &str = "wasmigrate:migration/transform@0.1.0";
 
 /// The configuration of a component in a registry.
@@ -40,6 +41,7 @@ impl ComponentConfig {
             names(bytes).map_err(|error| format!("is no component that can be read: {error}"))?;
         let has = |name: &str| exports.iter().any(|export| export == name);
         let target = match (has("migrate"), has("transform")) {
+            (true, _) if has("has-reset") => Some(STEP_THAT_TELLS_PHASES),
             (true, _) => Some(STEP),
             (_, true) => Some(TRANSFORM),
             _ => None,

@@ -1,7 +1,6 @@
 //! Copying a release from one place to another, with the tags of its steps: not one digest changes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::content_digest::ContentDigest;
 use super::document::{Descriptor, Document, INDEX, MANIFEST};
@@ -42,7 +41,7 @@ pub fn copy(
         to: &store,
         sent: AtomicUsize::new(0),
     };
-    let manifests = work.manifests(&release.index.steps)?;
+    let manifests = release.manifests()?;
     // Many steps have blobs in common, and a manifest comes after all that it names.
     let mut blobs: Vec<(&str, &Descriptor)> = Vec::new();
     for (step, _, manifest) in &manifests {
@@ -70,11 +69,9 @@ pub fn copy(
         steps: release.index.steps.len(),
         sent: work.sent.into_inner() + usize::from(!is_there),
         left_out: Vec::new(),
+        signed_by: None,
     })
 }
-
-/// A step, the bytes of its manifest, and what they say.
-type Found<'s> = (&'s PackedStep, Vec<u8>, StepManifest);
 
 struct Copying<'c> {
     from: &'c Store,
@@ -83,24 +80,6 @@ struct Copying<'c> {
 }
 
 impl Copying<'_> {
-    /// The manifests of the steps.
-    fn manifests<'s>(&self, steps: &'s [PackedStep]) -> Result<Vec<Found<'s>>, ReleaseError> {
-        let found = Mutex::new(Vec::with_capacity(steps.len()));
-        at_the_same_time(steps, |step| {
-            let Some(manifest) = self.from.manifest(&step.manifest)? else {
-                let (digest, file) = (&step.manifest, &step.file.file);
-                return Err(ReleaseError::NotFound(format!(
-                    "manifest {digest} of `{file}`"
-                )));
-            };
-            let read = StepManifest::read(&manifest.bytes, step)?;
-            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.push((step, manifest.bytes, read));
-            Ok(())
-        })?;
-        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
-    }
-
     fn put(&self, step: &PackedStep, manifest: &[u8]) -> Result<(), ReleaseError> {
         let tag = step_tag(&step.file.file, &step.manifest);
         if self.to.digest_of(&tag)?.as_ref() != Some(&step.manifest) {

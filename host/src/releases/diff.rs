@@ -2,17 +2,15 @@
 //! from what is said of it in the registry.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde::Serialize;
 
-use super::component;
 use super::content_digest::ContentDigest;
 use super::error::ReleaseError;
 use super::index::PackedStep;
+use super::interface::Interface;
 use super::pull::{ReleaseOptions, ResolvedRelease};
 use super::reference::ReleaseReference;
-use crate::catalog::read_step_file;
 
 /// What became of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,6 +37,8 @@ pub struct StepDifference {
     pub after: Option<ContentDigest>,
     /// Whether the file that undoes it is another one, has come or has gone.
     pub undo_changed: bool,
+    /// The files that a script imports, or that say how SQL runs, which are others, have come or have gone.
+    pub beside_changed: Vec<String>,
     /// What a component asks for that it did not ask for before.
     pub imports_added: Vec<String>,
     /// What it does not ask for any more.
@@ -71,8 +71,8 @@ pub fn diff(
     options: &ReleaseOptions,
 ) -> Result<ReleaseDifference, ReleaseError> {
     let (from, to) = (
-        ResolvedRelease::of(from, options)?,
-        ResolvedRelease::of(to, options)?,
+        ResolvedRelease::checked(from, options)?,
+        ResolvedRelease::checked(to, options)?,
     );
     let (old, new) = (from.steps(options)?, to.steps(options)?);
     let named = |release: &'_ ResolvedRelease| {
@@ -91,14 +91,28 @@ pub fn diff(
             step.and_then(|step| step.undo.as_ref())
                 .map(|undo| (undo.file.clone(), undo.digest.clone()))
         };
+        let beside = |step: Option<&PackedStep>| {
+            let files = step.into_iter().flat_map(|step| &step.beside);
+            files
+                .map(|file| (file.file.clone(), file.digest.clone()))
+                .collect::<BTreeSet<_>>()
+        };
+        let (was_beside, is_beside) = (beside(one), beside(other));
+        let differing = was_beside.symmetric_difference(&is_beside).cloned();
+        let differing: BTreeSet<String> = differing.map(|(file, _)| file).collect();
         let change = match (one, other) {
             (None, _) => StepChange::Added,
             (_, None) => StepChange::Removed,
-            _ if content(one) == content(other) && undo(one) == undo(other) => continue,
+            _ if content(one) == content(other)
+                && undo(one) == undo(other)
+                && was_beside == is_beside =>
+            {
+                continue;
+            }
             _ => StepChange::Changed,
         };
-        let was = one.map_or_else(|| Ok(Interface::default()), |_| interface(&old, file))?;
-        let is = other.map_or_else(|| Ok(Interface::default()), |_| interface(&new, file))?;
+        let was = one.map_or_else(|| Ok(Interface::default()), |_| Interface::of(&old, file))?;
+        let is = other.map_or_else(|| Ok(Interface::default()), |_| Interface::of(&new, file))?;
         let without = |all: &BTreeSet<String>, others: &BTreeSet<String>| {
             all.difference(others).cloned().collect()
         };
@@ -108,6 +122,7 @@ pub fn diff(
             before: content(one),
             after: content(other),
             undo_changed: undo(one) != undo(other),
+            beside_changed: differing.into_iter().collect(),
             imports_added: without(&is.imports, &was.imports),
             imports_removed: without(&was.imports, &is.imports),
             exports_added: without(&is.exports, &was.exports),
@@ -121,30 +136,5 @@ pub fn diff(
         lineages: Some(lineages).filter(|(one, other)| one != other),
         unchanged: files.len() - steps.len(),
         steps,
-    })
-}
-
-/// What a component asks for, and what it offers.
-#[derive(Default)]
-struct Interface {
-    imports: BTreeSet<String>,
-    exports: BTreeSet<String>,
-}
-
-/// That of a file; SQL has none.
-fn interface(directory: &Path, file: &str) -> Result<Interface, ReleaseError> {
-    if !file.to_ascii_lowercase().ends_with(".wasm") {
-        return Ok(Interface::default());
-    }
-    let path = directory.join(file);
-    let bytes = read_step_file(&path).map_err(ReleaseError::file("read", path))?;
-    let (imports, exports) = component::names(&bytes).map_err(|error| {
-        ReleaseError::Refused(format!(
-            "`{file}` is no component that can be read: {error}"
-        ))
-    })?;
-    Ok(Interface {
-        imports: imports.into_iter().collect(),
-        exports: exports.into_iter().collect(),
     })
 }

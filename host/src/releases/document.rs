@@ -27,11 +27,34 @@ pub(super) const SQL_STEP: &str = "application/vnd.wasmigrate.sql-step.v1";
 
 /// The media types of files and of what says how a component is made:
 /// <https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/>
-pub(super) const WASM: &str = "application/wasm";
+const WASM: &str = "application/wasm";
 pub(super) const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
 
 /// That of SQL: <https://www.rfc-editor.org/rfc/rfc6922>
-pub(super) const SQL: &str = "application/sql";
+const SQL: &str = "application/sql";
+
+/// The media type of a step that is a script, and those of its files: <https://www.rfc-editor.org/rfc/rfc9239>; the other two have no
+/// name of their own.
+pub(super) const SCRIPT_STEP: &str = "application/vnd.wasmigrate.script-step.v1";
+const JAVASCRIPT: &str = "text/javascript";
+const TYPESCRIPT: &str = "text/x-typescript";
+const PYTHON: &str = "text/x-python";
+
+/// What everything else is that may stand beside a step.
+const PLAIN: &str = "text/plain";
+
+/// The media type of a file of a step, by its name.
+pub(super) fn media_type(file: &str) -> &'static str {
+    let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
+    match ending.to_ascii_lowercase().as_str() {
+        "wasm" => WASM,
+        "sql" => SQL,
+        "js" => JAVASCRIPT,
+        "ts" => TYPESCRIPT,
+        "py" => PYTHON,
+        _ => PLAIN,
+    }
+}
 
 /// That of a configuration that says nothing, and its content.
 pub(super) const EMPTY: &str = "application/vnd.oci.empty.v1+json";

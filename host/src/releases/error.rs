@@ -135,6 +135,15 @@ impl ReleaseError {
         move |cause| Self::File { act, path, cause }
     }
 
+    /// Whether nobody answers, or nobody who is well: another time it may be otherwise.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Answered { status, .. } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+
     /// What others wrote, as a part of a message.
     pub(super) fn said(text: &str) -> String {
         cut(&without_secrets(text.trim()), SAID)

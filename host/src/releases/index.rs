@@ -1,14 +1,18 @@
 //! The index of a release: which steps it has, of which application it is, and in which version.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use semver::Version;
+use serde::{Deserialize, Serialize};
 
 use super::content_digest::ContentDigest;
-use super::document::{ANY_RELEASE, Annotations, Descriptor, Document, INDEX, MANIFEST, RELEASE};
+use super::document::{
+    ANY_RELEASE, Annotations, Descriptor, Document, INDEX, MANIFEST, RELEASE, json,
+};
 use super::error::ReleaseError;
 use super::limits;
-use crate::catalog::{PackedName, packed_name};
+use super::reference::ReleaseReference;
+use crate::catalog::{PackedName, is_packed_beside, is_packed_undo, packed_name};
 use crate::output::printable;
 
 const LINEAGE: &str = "dev.wasmigrate.lineage";
@@ -19,6 +23,7 @@ const CREATED: &str = "org.opencontainers.image.created";
 
 const STEP: &str = "dev.wasmigrate.step";
 const UNDO: &str = "dev.wasmigrate.step.undo";
+const BESIDE: &str = "dev.wasmigrate.step.beside";
 
 /// The most letters of a lineage.
 const MOST_LINEAGE: usize = 64;
@@ -42,7 +47,7 @@ pub struct Identity {
 }
 
 /// A file of a step.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PackedFile {
     /// Its name.
     pub file: String,
@@ -59,6 +64,8 @@ pub struct PackedStep {
     pub file: PackedFile,
     /// The file that undoes it.
     pub undo: Option<PackedFile>,
+    /// What a script imports, and what says how SQL runs, in the order of their names.
+    pub beside: Vec<PackedFile>,
     /// The digest of its manifest.
     pub manifest: ContentDigest,
     /// The size of its manifest.
@@ -68,7 +75,10 @@ pub struct PackedStep {
 impl PackedStep {
     /// Its files.
     pub fn files(&self) -> impl Iterator<Item = &PackedFile> {
-        [&self.file].into_iter().chain(&self.undo)
+        [&self.file]
+            .into_iter()
+            .chain(&self.undo)
+            .chain(&self.beside)
     }
 }
 
@@ -81,6 +91,26 @@ pub struct ReleaseIndex {
     pub steps: Vec<PackedStep>,
 }
 
+impl Identity {
+    /// Refuses a tag that is another version's: whoever puts an old release under a new tag hides what would run.
+    pub(super) fn check_tag(&self, reference: &ReleaseReference) -> Result<(), ReleaseError> {
+        let tag = reference.tag.as_deref().unwrap_or_default();
+        // Others than versions may come and go, and so may what a version adds to its three numbers.
+        let Ok(tagged) = Version::parse(&tag.replacen('_', "+", 1)) else {
+            return Ok(());
+        };
+        let numbers = |version: &Version| (version.major, version.minor, version.patch);
+        match numbers(&tagged) == numbers(&self.version) {
+            true => Ok(()),
+            false => Err(ReleaseError::Refused(format!(
+                "`{reference}` says of itself that it is version {}: somebody has put it under the tag of another; where that is meant, \
+                 name it by its digest alone",
+                self.version
+            ))),
+        }
+    }
+}
+
 /// Whether a text is the name of an application's line of releases.
 pub(super) fn is_lineage(text: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -88,12 +118,19 @@ pub(super) fn is_lineage(text: &str) -> bool {
 }
 
 impl ReleaseIndex {
+    /// Its files, each once: several scripts may import the same one.
+    pub(super) fn files(&self) -> BTreeMap<&str, &PackedFile> {
+        let files = self.steps.iter().flat_map(PackedStep::files);
+        files.map(|file| (&*file.file, file)).collect()
+    }
+
     /// The bytes of the index, the same for the same release. Its descriptors have no type, no title and no platform, which tools
     /// that copy or pull it would drop or take for something.
     pub(super) fn bytes(&self) -> Result<Vec<u8>, ReleaseError> {
         let mut index = Document::new(INDEX);
         index.artifact_type = Some(RELEASE.to_owned());
-        index.manifests = Some(self.steps.iter().map(descriptor).collect());
+        let manifests = self.steps.iter().map(descriptor);
+        index.manifests = Some(manifests.collect::<Result<_, _>>()?);
         let identity = &self.identity;
         index.annotations.set(LINEAGE, &identity.lineage);
         index.annotations.set(VERSION, identity.version.to_string());
@@ -142,7 +179,7 @@ impl ReleaseIndex {
         }
         let identity = identity(&document.annotations).map_err(wrong)?;
         let mut steps = Vec::with_capacity(manifests.len());
-        let (mut names, mut last, mut total) = (BTreeSet::new(), None, 0_u64);
+        let (mut names, mut last, mut total) = (BTreeMap::new(), None, 0_u64);
         for manifest in &manifests {
             let (step, place) = step(manifest).map_err(wrong)?;
             if last.as_ref().is_some_and(|last| *last >= place) {
@@ -153,13 +190,16 @@ impl ReleaseIndex {
             }
             last = Some(place);
             for file in step.files() {
-                if !names.insert(file.file.clone()) {
-                    return Err(wrong(format!("it has two files `{}`", file.file)));
+                match names.insert(file.file.clone(), file.digest.clone()) {
+                    // Several scripts may import the same file.
+                    Some(known) if file.file.contains('/') && known == file.digest => continue,
+                    Some(_) => return Err(wrong(format!("it has two files `{}`", file.file))),
+                    None => {}
                 }
                 let is_component = file.file.to_ascii_lowercase().ends_with(".wasm");
                 let (limit, most) = match is_component {
                     true => ("`limits.component_mib`, in bytes", most_component),
-                    false => ("the bytes of a file of SQL", limits::SQL_BYTES),
+                    false => ("the bytes of a file of text", limits::TEXT_BYTES),
                 };
                 check_size(&file.file, file.size, limit, most)?;
                 total = total.saturating_add(file.size);
@@ -212,7 +252,15 @@ fn identity(annotations: &Annotations) -> Result<Identity, String> {
     })
 }
 
-fn descriptor(step: &PackedStep) -> Descriptor {
+/// A file beside a step, as its annotation names it.
+#[derive(Serialize, Deserialize)]
+struct FileBeside {
+    file: String,
+    sha256: String,
+    size: u64,
+}
+
+fn descriptor(step: &PackedStep) -> Result<Descriptor, ReleaseError> {
     let mut annotations = Annotations::default();
     for (prefix, file) in [(STEP, Some(&step.file)), (UNDO, step.undo.as_ref())] {
         if let Some(file) = file {
@@ -221,13 +269,22 @@ fn descriptor(step: &PackedStep) -> Descriptor {
             annotations.set(&format!("{prefix}.size"), file.size.to_string());
         }
     }
-    Descriptor {
+    if !step.beside.is_empty() {
+        let named = step.beside.iter().map(|file| FileBeside {
+            file: file.file.clone(),
+            sha256: file.digest.hexadecimal().to_owned(),
+            size: file.size,
+        });
+        let named = json(&named.collect::<Vec<_>>())?;
+        annotations.set(BESIDE, String::from_utf8_lossy(&named));
+    }
+    Ok(Descriptor {
         media_type: MANIFEST.to_owned(),
         artifact_type: None,
         digest: step.manifest.clone(),
         size: step.manifest_size,
         annotations,
-    }
+    })
 }
 
 /// A step, and its place in the order.
@@ -255,22 +312,54 @@ fn step(manifest: &Descriptor) -> Result<(PackedStep, (u64, String)), String> {
         Err(why) => return Err(format!("`{}` {why}", file.file)),
     };
     if let Some(undo) = &undo
-        && packed_name(&undo.file) != Ok(PackedName::Undo)
+        && !(packed_name(&undo.file) == Ok(PackedName::Undo)
+            && is_packed_undo(&file.file, &undo.file))
     {
         return Err(format!(
-            "`{}` is no name of a file that undoes another",
-            undo.file
+            "`{}` is no name of a file that undoes `{}`",
+            undo.file, file.file
         ));
     }
+    let undone_by = undo.as_ref().map(|undo| &*undo.file);
+    let beside = files_beside(&manifest.annotations, &file.file, undone_by)?;
     Ok((
         PackedStep {
             file,
             undo,
+            beside,
             manifest: manifest.digest.clone(),
             manifest_size: manifest.size,
         },
         place,
     ))
+}
+
+/// The files beside a step.
+fn files_beside(
+    annotations: &Annotations,
+    step: &str,
+    undo: Option<&str>,
+) -> Result<Vec<PackedFile>, String> {
+    let Some(text) = annotations.get(BESIDE) else {
+        return Ok(Vec::new());
+    };
+    let named: Vec<FileBeside> = serde_json::from_str(text)
+        .map_err(|_| format!("what stands beside `{step}` is no list of files"))?;
+    if !named.is_sorted_by(|one, other| one.file < other.file) {
+        return Err(format!("the files beside `{step}` are not in order"));
+    }
+    let file = |FileBeside { file, sha256, size }: FileBeside| {
+        for part in file.split('/') {
+            check_name(part)?;
+        }
+        if !is_packed_beside(step, undo, &file) {
+            return Err(format!("`{file}` is no part of `{step}`"));
+        }
+        let digest = ContentDigest::from_hexadecimal(&sha256)
+            .ok_or_else(|| format!("`{file}` has no SHA-256"))?;
+        Ok(PackedFile { file, digest, size })
+    };
+    named.into_iter().map(file).collect()
 }
 
 fn packed_file(annotations: &Annotations, prefix: &str) -> Result<Option<PackedFile>, String> {

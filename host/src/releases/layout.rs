@@ -3,6 +3,7 @@
 //!
 //! An archive is unpacked into a directory of its own, and written anew as a whole.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use super::content_digest::ContentDigest;
 use super::document::{Descriptor, Document, INDEX, REFERENCE_NAME};
 use super::error::ReleaseError;
 use super::limits;
+use crate::catalog::check_directory_inside;
 use crate::input;
 
 /// The file that says that a directory is a layout, and what it says.
@@ -36,6 +38,8 @@ pub(super) struct OciLayout {
     /// Where an archive is unpacked; it goes with this value.
     unpacked: Option<TempDir>,
     references: Mutex<Document>,
+    /// What refers to which manifest, as it was found at the first question.
+    referrers: Mutex<Option<BTreeMap<ContentDigest, Vec<Descriptor>>>>,
 }
 
 impl OciLayout {
@@ -65,6 +69,11 @@ impl OciLayout {
             }
         };
         let root = unpacked.as_ref().map_or(path, TempDir::path).to_owned();
+        if begin {
+            // What is written there stays there.
+            check_directory_inside(&root, &root.join(BLOBS))
+                .map_err(ReleaseError::file("write to", root.join(BLOBS)))?;
+        }
         let is_new = !root.join(MARK).exists();
         if is_new && !begin {
             return Err(match path.exists() {
@@ -92,6 +101,7 @@ impl OciLayout {
             root,
             unpacked,
             references: Mutex::new(references),
+            referrers: Mutex::default(),
         })
     }
 
@@ -186,6 +196,27 @@ impl OciLayout {
         &self,
         digest: &ContentDigest,
     ) -> Result<Vec<Descriptor>, ReleaseError> {
+        let mut known = self
+            .referrers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = match &mut *known {
+            Some(known) => known,
+            none => none.insert(self.all_referrers()?),
+        };
+        let referrers = known.get(digest).cloned().unwrap_or_default();
+        if referrers.len() > limits::REFERRERS {
+            return Err(ReleaseError::OverLimit {
+                what: format!("a release to which {} manifests refer", referrers.len()),
+                limit: "referrers",
+                most: limits::REFERRERS.to_string(),
+            });
+        }
+        Ok(referrers)
+    }
+
+    /// What refers to which manifest: each that has no name is read once, however often it is listed.
+    fn all_referrers(&self) -> Result<BTreeMap<ContentDigest, Vec<Descriptor>>, ReleaseError> {
         let all = {
             let references = self
                 .references
@@ -193,17 +224,33 @@ impl OciLayout {
                 .unwrap_or_else(PoisonError::into_inner);
             references.manifests.clone().unwrap_or_default()
         };
-        let is_unnamed = |one: &&Descriptor| one.annotations.get(REFERENCE_NAME).is_none();
-        let mut referrers = Vec::new();
-        for one in all.iter().filter(is_unnamed) {
-            let Some(bytes) = self.manifest(&one.digest)? else {
+        let unnamed = all
+            .into_iter()
+            .filter(|one| one.annotations.get(REFERENCE_NAME).is_none());
+        let unnamed: BTreeMap<ContentDigest, Descriptor> =
+            unnamed.map(|one| (one.digest.clone(), one)).collect();
+        let mut referrers: BTreeMap<ContentDigest, Vec<Descriptor>> = BTreeMap::new();
+        let mut room = limits::ALL_REFERRERS_BYTES;
+        for (digest, one) in unnamed {
+            let path = self.blob_path(&digest);
+            // What is larger signs nothing.
+            let size = path.metadata().map_or(0, |file| file.len());
+            if size > limits::REFERRER_BYTES {
+                continue;
+            }
+            room = room
+                .checked_sub(size)
+                .ok_or_else(|| ReleaseError::OverLimit {
+                    what: format!("`{}`", self.name.display()),
+                    limit: "the bytes of all manifests that refer to others",
+                    most: limits::ALL_REFERRERS_BYTES.to_string(),
+                })?;
+            let Some(bytes) = self.manifest(&digest)? else {
                 continue;
             };
-            let subject = Document::read(&bytes, "a manifest")
-                .ok()
-                .and_then(|read| read.subject);
-            if subject.is_some_and(|subject| subject.digest == *digest) {
-                referrers.push(one.clone());
+            let read = Document::read(&bytes, "a manifest").ok();
+            if let Some(subject) = read.and_then(|read| read.subject) {
+                referrers.entry(subject.digest).or_default().push(one);
             }
         }
         Ok(referrers)
@@ -216,6 +263,11 @@ impl OciLayout {
         referrer: &Descriptor,
     ) -> Result<(), ReleaseError> {
         self.put_blob(&referrer.digest, bytes)?;
+        // It is looked for again.
+        self.referrers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let mut references = self
             .references
             .lock()

@@ -8,8 +8,8 @@ pub(super) const MANIFEST_BYTES: u64 = 4 << 20;
 /// The most bytes of the configuration of a component.
 pub(super) const CONFIG_BYTES: u64 = 64 << 10;
 
-/// The most bytes of a file of SQL.
-pub(super) const SQL_BYTES: u64 = 16 << 20;
+/// The most bytes of a file of SQL, or of a script.
+pub(super) const TEXT_BYTES: u64 = 16 << 20;
 
 /// The most bytes of all files of a release together.
 pub(super) const RELEASE_BYTES: u64 = 1 << 30;
@@ -19,6 +19,15 @@ pub(super) const STEPS: usize = 5_000;
 
 /// The most manifests that refer to another one, of which any may be a signature.
 pub(super) const REFERRERS: usize = 64;
+
+/// The most bytes of a manifest that refers to another one: all else is no signature.
+pub(super) const REFERRER_BYTES: u64 = 256 << 10;
+
+/// The most bytes of all manifests in a layout that refer to others.
+pub(super) const ALL_REFERRERS_BYTES: u64 = 128 << 20;
+
+/// The most bytes of all signatures and statements beside one manifest.
+pub(super) const MATERIAL_BYTES: u64 = 8 << 20;
 
 /// The most signatures in the older form.
 pub(super) const SIGNATURES: usize = 64;
@@ -49,6 +58,9 @@ pub(super) const TRIES: u32 = 3;
 
 /// The longest pause that a registry is granted by its `Retry-After`.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long a registry is waited for because it asks for that, in all requests for one release together.
+pub(super) const ALL_PAUSES: Duration = Duration::from_secs(120);
 
 /// How many redirects are followed.
 pub(super) const REDIRECTS: usize = 5;

@@ -1,5 +1,6 @@
 //! `wasmigrate.lock`: the release that was reviewed, beside the configuration. Who names its tag gets its digest.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,8 @@ use serde::Deserialize;
 use super::content_digest::ContentDigest;
 use super::error::ReleaseError;
 use super::pull::ResolvedRelease;
-use super::reference::ReleaseReference;
+use super::reference::{Place, ReleaseReference};
+use super::source::ReleaseSource;
 use super::trust::Signers;
 use crate::catalog::write_over;
 use crate::input;
@@ -19,17 +21,29 @@ const FILE: &str = "wasmigrate.lock";
 /// The version of its form.
 const VERSION: u64 = 1;
 
-/// A release that was reviewed. What else stands in the file is for people, who compare two of them.
+/// A release that was reviewed.
 #[derive(Debug, Deserialize)]
 pub struct ReleaseLock {
     version: u64,
     release: LockedRelease,
+    #[serde(default)]
+    step: Vec<LockedStep>,
 }
 
 #[derive(Debug, Deserialize)]
 struct LockedRelease {
     reference: String,
     digest: ContentDigest,
+    lineage: String,
+    release: String,
+    #[serde(default)]
+    signers: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LockedStep {
+    file: String,
+    sha256: String,
 }
 
 impl ReleaseLock {
@@ -41,15 +55,24 @@ impl ReleaseLock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(ReleaseError::file("read", path)(error)),
         };
+        Self::parse(&text, &path).map(Some)
+    }
+
+    /// Reads the text of a lock, which stands in the file.
+    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, ReleaseError> {
         let wrong = |why: String| ReleaseError::Refused(format!("`{}`: {why}", path.display()));
-        let lock: Self =
-            toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))?;
+        let lock: Self = toml::from_str(text).map_err(|error| wrong(error.message().to_owned()))?;
         match lock.version {
-            VERSION => Ok(Some(lock)),
+            VERSION => Ok(lock),
             other => Err(wrong(format!(
                 "its version is {other}, and {VERSION} is known here"
             ))),
         }
+    }
+
+    /// Whether it is of a layout on this machine.
+    pub fn is_of_layout(&self) -> bool {
+        ReleaseReference::parse(&self.release.reference).is_ok_and(|locked| !locked.is_remote())
     }
 
     /// The reference with the digest that is locked. Another release is refused.
@@ -59,7 +82,7 @@ impl ReleaseLock {
             Some(digest) => *digest == self.release.digest,
             None => locked.tag == reference.tag,
         };
-        match is_it && locked.place == reference.place {
+        match is_it && is_same_place(&locked.place, &reference.place) {
             true => Ok(reference.pinned(self.release.digest.clone())),
             false => Err(ReleaseError::Refused(format!(
                 "`{reference}` is not the release of `{FILE}`, which is {}@{}: run `wasmigrate release lock {reference}` once it is \
@@ -67,6 +90,47 @@ impl ReleaseLock {
                 self.release.reference, self.release.digest
             ))),
         }
+    }
+
+    /// Refuses a release of which the file would say something else if it were written now.
+    pub fn check(&self, source: &ReleaseSource) -> Result<(), ReleaseError> {
+        let LockedRelease {
+            digest,
+            lineage,
+            release,
+            signers,
+            ..
+        } = &self.release;
+        let of_lock: BTreeMap<&str, &str> = self
+            .step
+            .iter()
+            .map(|step| (&*step.file, &*step.sha256))
+            .collect();
+        let is_step = |(file, sha256): (&&str, &&str)| {
+            let known = source.files.get(*file);
+            known.is_some_and(|known| known == *sha256)
+        };
+        let differs = match () {
+            () if *digest != source.digest => "its digest",
+            () if *lineage != source.identity.lineage => "its lineage",
+            () if *release != source.identity.version.to_string() => "its version",
+            () if of_lock.len() != source.steps || !of_lock.iter().all(is_step) => "its steps",
+            () if *signers != source.verified.signers => "who has signed it",
+            () => return Ok(()),
+        };
+        Err(ReleaseError::Refused(format!(
+            "`{FILE}` says something else of `{}` than there is now ({differs}), and `--locked` forbids to run it: write it anew by \
+             `wasmigrate release lock`, and have it reviewed",
+            source.reference
+        )))
+    }
+}
+
+/// Whether two places are one: a layout may be written as seen from several directories.
+fn is_same_place(one: &Place, other: &Place) -> bool {
+    match (one, other) {
+        (Place::Layout(one), Place::Layout(other)) => input::is_same_file(one, other),
+        _ => one == other,
     }
 }
 

@@ -8,13 +8,13 @@ use std::path::Path;
 use super::component::ComponentConfig;
 use super::content_digest::ContentDigest;
 use super::document::{
-    Descriptor, Document, EMPTY, EMPTY_CONTENT, MANIFEST, SQL, SQL_STEP, TITLE, WASM, WASM_CONFIG,
-    json,
+    Descriptor, Document, EMPTY, EMPTY_CONTENT, MANIFEST, TITLE, WASM_CONFIG, json, media_type,
 };
 use super::error::ReleaseError;
 use super::index::{Identity, PackedFile, PackedStep, ReleaseIndex, check_name, check_size};
 use super::limits;
-use crate::catalog::{PackedFiles, packed_files, read_step_file};
+use super::step_manifest::artifact_type;
+use crate::catalog::{FileToPack, PackedFiles, StepToPack, packed_files, read_step_file};
 
 /// How many digits of a manifest's digest are in its tag.
 const DIGITS: usize = 12;
@@ -77,10 +77,15 @@ pub(super) fn pack(
         });
     }
     let (mut manifests, mut packed, mut total) = (Vec::new(), Vec::new(), 0);
-    for (path, undo) in steps {
-        let file = read(&path, most_component)?;
-        let undo = undo.map(|undo| read(&undo, most_component)).transpose()?;
-        total += file.1.bytes.len() + undo.as_ref().map_or(0, |(_, blob)| blob.bytes.len());
+    for StepToPack { step, undo, beside } in steps {
+        let read = |file| read(file, most_component);
+        let (file, undo) = (read(step)?, undo.map(read).transpose()?);
+        let beside = beside
+            .into_iter()
+            .map(read)
+            .collect::<Result<Vec<_>, _>>()?;
+        let all = [&file].into_iter().chain(&undo).chain(&beside);
+        total += all.map(|(_, blob)| blob.bytes.len()).sum::<usize>();
         check_size(
             &directory.display().to_string(),
             total as u64,
@@ -93,10 +98,12 @@ pub(super) fn pack(
             size: blob.bytes.len() as u64,
         };
         let (of_step, of_undo) = (described(&file), undo.as_ref().map(described));
-        let manifest = manifest(file, undo)?;
+        let of_others = beside.iter().map(described).collect();
+        let manifest = manifest(file, undo.into_iter().chain(beside))?;
         packed.push(PackedStep {
             file: of_step,
             undo: of_undo,
+            beside: of_others,
             manifest: manifest.manifest.digest.clone(),
             manifest_size: manifest.manifest.bytes.len() as u64,
         });
@@ -128,7 +135,13 @@ pub(super) fn pack_component(
     tag: &str,
     most_component: u64,
 ) -> Result<PackedManifest, ReleaseError> {
-    let file = read(path, most_component)?;
+    let name = path.file_name().unwrap_or_default();
+    let file = FileToPack {
+        name: name.to_string_lossy().into_owned(),
+        path: path.to_owned(),
+        text: None,
+    };
+    let file = read(file, most_component)?;
     if !is_component(&file.0) {
         return Err(ReleaseError::Refused(format!(
             "`{}` is no component, and one file alone can be pushed as a component: push the directory of the steps",
@@ -137,7 +150,7 @@ pub(super) fn pack_component(
     }
     Ok(PackedManifest {
         tag: tag.to_owned(),
-        ..manifest(file, None)?
+        ..manifest(file, [])?
     })
 }
 
@@ -146,34 +159,38 @@ fn is_component(file: &str) -> bool {
 }
 
 /// The name and the bytes of a file.
-fn read(path: &Path, most_component: u64) -> Result<(String, Blob), ReleaseError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    check_name(&name).map_err(ReleaseError::Refused)?;
-    let bytes = read_step_file(path).map_err(ReleaseError::file("read", path))?;
+fn read(file: FileToPack, most_component: u64) -> Result<(String, Blob), ReleaseError> {
+    let FileToPack { name, path, text } = file;
+    for part in name.split('/') {
+        check_name(part).map_err(ReleaseError::Refused)?;
+    }
+    let bytes = match text {
+        Some(text) => text.into_bytes(),
+        None => read_step_file(&path).map_err(ReleaseError::file("read", &path))?,
+    };
     let (limit, most) = match is_component(&name) {
         true => ("`limits.component_mib`, in bytes", most_component),
-        false => ("the bytes of a file of SQL", limits::SQL_BYTES),
+        false => ("the bytes of a file of text", limits::TEXT_BYTES),
     };
     check_size(&path.display().to_string(), bytes.len() as u64, limit, most)?;
-    Ok((name.into_owned(), Blob::of(bytes)))
+    Ok((name, Blob::of(bytes)))
 }
 
-/// The manifest of a step.
+/// The manifest of a step; the others are the files that belong to it.
 fn manifest(
     (file, blob): (String, Blob),
-    undo: Option<(String, Blob)>,
+    others: impl IntoIterator<Item = (String, Blob)>,
 ) -> Result<PackedManifest, ReleaseError> {
-    let layer = |media_type: &str, file: &str, blob: &Blob| {
-        let mut layer = Descriptor::of(media_type, &blob.bytes);
+    let layer = |file: &str, blob: &Blob| {
+        let mut layer = Descriptor::of(media_type(file), &blob.bytes);
         layer.annotations.set(TITLE, file);
         layer
     };
     let mut manifest = Document::new(MANIFEST);
-    let (mut layers, config);
-    if is_component(&file) {
+    let config = if is_component(&file) {
         let facts = ComponentConfig::of(&blob.bytes)
             .map_err(|why| ReleaseError::Refused(format!("`{file}` {why}")))?;
-        config = Blob::of(json(&facts)?);
+        let config = Blob::of(json(&facts)?);
         check_size(
             &file,
             config.bytes.len() as u64,
@@ -181,23 +198,25 @@ fn manifest(
             limits::CONFIG_BYTES,
         )?;
         manifest.config = Some(Descriptor::of(WASM_CONFIG, &config.bytes));
-        layers = vec![layer(WASM, &file, &blob)];
+        config
     } else {
-        config = Blob::of(EMPTY_CONTENT.to_vec());
-        manifest.artifact_type = Some(SQL_STEP.to_owned());
+        let config = Blob::of(EMPTY_CONTENT.to_vec());
+        manifest.artifact_type = Some(artifact_type(&file).to_owned());
         manifest.config = Some(Descriptor::of(EMPTY, &config.bytes));
-        layers = vec![layer(SQL, &file, &blob)];
-    }
-    if let Some((undo, blob)) = &undo {
-        layers.push(layer(SQL, undo, blob));
+        config
+    };
+    let mut layers = vec![layer(&file, &blob)];
+    let mut blobs = vec![config, blob];
+    for (other, blob) in others {
+        layers.push(layer(&other, &blob));
+        blobs.push(blob);
     }
     manifest.layers = Some(layers);
     let manifest = Blob::of(manifest.bytes()?);
-    let blobs = [config, blob].into_iter().chain(undo.map(|(_, blob)| blob));
     Ok(PackedManifest {
         tag: step_tag(&file, &manifest.digest),
         manifest,
-        blobs: blobs.collect(),
+        blobs,
     })
 }
 
@@ -293,8 +312,11 @@ mod tests {
     #[test]
     fn what_would_run_otherwise_after_a_pull_is_refused() {
         for (files, why) in [
-            (&[("0001_a.js", &b"x"[..])][..], "is a script"),
-            (&[("0001_a.wasm", b"\0asm\x01\0\0\0")], "no component"),
+            (
+                &[("0001_a.wasm", &b"\0asm\x01\0\0\0"[..])][..],
+                "no component",
+            ),
+            (&[("0001_a.js", b"import './lib/b.js' \xff")], "not UTF-8"),
             (&[("0001_a.sql", b"x"), ("0001_b.sql", b"x")], "index 1"),
             (&[("README.md", b"x")], "README.md"),
         ] {

@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::cache::ReleaseCache;
 use super::content_digest::ContentDigest;
 use super::error::ReleaseError;
-use super::index::ReleaseIndex;
+use super::index::{PackedStep, ReleaseIndex};
 use super::reference::ReleaseReference;
 use super::settings::RegistryAccess;
-use super::store::Store;
+use super::step_manifest::StepManifest;
+use super::store::{Store, at_the_same_time};
 
 /// What is needed to work with releases.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +38,9 @@ pub struct ResolvedRelease {
     pub(super) store: Store,
 }
 
+/// A step, the bytes of its manifest, and what they say.
+pub(super) type FoundStep<'s> = (&'s PackedStep, Vec<u8>, StepManifest);
+
 impl ResolvedRelease {
     /// Looks a reference up, and reads its index.
     pub fn of(
@@ -46,6 +51,7 @@ impl ResolvedRelease {
         let found = store.resolve(reference)?;
         let what = format!("`{reference}`");
         let index = ReleaseIndex::read(&found.bytes, &what, options.most_component)?;
+        index.identity.check_tag(reference)?;
         Ok(Self {
             reference: reference.pinned(found.digest.clone()),
             digest: found.digest,
@@ -53,6 +59,30 @@ impl ResolvedRelease {
             bytes: found.bytes,
             store,
         })
+    }
+
+    /// The same, where the manifests of its steps say what its index says. Whoever signs or judges a release goes by the digests of
+    /// manifests, and what runs are the files that the index names.
+    pub fn checked(
+        reference: &ReleaseReference,
+        options: &ReleaseOptions,
+    ) -> Result<Self, ReleaseError> {
+        let release = Self::of(reference, options)?;
+        release.manifests()?;
+        Ok(release)
+    }
+
+    /// The manifests of its steps: the bytes of each, and what they say, which is what the index says.
+    pub(super) fn manifests(&self) -> Result<Vec<FoundStep<'_>>, ReleaseError> {
+        let steps = &self.index.steps;
+        let found = Mutex::new(Vec::with_capacity(steps.len()));
+        at_the_same_time(steps, |step| {
+            let (bytes, manifest) = self.store.step_manifest(step)?;
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.push((step, bytes, manifest));
+            Ok(())
+        })?;
+        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The directory with its steps, in the cache.
@@ -83,9 +113,13 @@ impl ResolvedRelease {
             let temporary = tempfile::Builder::new()
                 .prefix(".wasmigrate-pull")
                 .tempdir_in(parent)?;
-            for file in self.index.steps.iter().flat_map(|step| step.files()) {
-                let bytes = fs::read(steps.join(&file.file))?;
-                fs::write(temporary.path().join(&file.file), bytes)?;
+            for name in self.index.files().into_keys() {
+                let bytes = fs::read(steps.join(name))?;
+                let to = temporary.path().join(name);
+                if let Some(directory) = to.parent() {
+                    fs::create_dir_all(directory)?;
+                }
+                fs::write(to, bytes)?;
             }
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             fs::set_permissions(temporary.path(), mode)?;

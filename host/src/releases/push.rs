@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -12,6 +13,7 @@ use super::index::Identity;
 use super::packing::{Blob, PackedManifest, pack, pack_component};
 use super::pull::ReleaseOptions;
 use super::reference::ReleaseReference;
+use super::signing::KeyId;
 use super::store::{Store, at_the_same_time};
 
 /// How something is pushed.
@@ -36,6 +38,9 @@ pub struct Pushed {
     pub sent: usize,
     /// The files that were left out, and why.
     pub left_out: Vec<(String, String)>,
+    /// The key that has signed it, where it was signed, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<KeyId>,
 }
 
 /// The tag of a reference to which something is written.
@@ -77,6 +82,7 @@ pub fn push(
         steps: release.steps.len(),
         sent: sent + usize::from(!is_there),
         left_out: release.left_out,
+        signed_by: None,
     })
 }
 
@@ -100,6 +106,7 @@ pub fn push_component(
         steps: 1,
         sent,
         left_out: Vec::new(),
+        signed_by: None,
     })
 }
 
@@ -121,14 +128,23 @@ pub(super) fn check_tag(
     }
 }
 
-/// Sends manifests with their blobs, as far as they are not there. How many were sent.
+/// Sends manifests with their blobs, as far as they are not there: where a manifest is, its blobs are, too. How many were sent.
 fn send(
     store: &Store,
     manifests: &[PackedManifest],
     how: &PushOptions,
 ) -> Result<usize, ReleaseError> {
-    let sent = AtomicUsize::new(0);
-    let mut blobs: Vec<&Blob> = manifests
+    let missing = Mutex::new(Vec::new());
+    at_the_same_time(manifests, |packed| {
+        if store.digest_of(&packed.tag)?.as_ref() != Some(&packed.manifest.digest) {
+            let mut missing = missing.lock().unwrap_or_else(PoisonError::into_inner);
+            missing.push(packed);
+        }
+        Ok(())
+    })?;
+    let missing = missing.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let sent = AtomicUsize::new(missing.len());
+    let mut blobs: Vec<&Blob> = missing
         .iter()
         .flat_map(|manifest| &manifest.blobs)
         .collect();
@@ -139,12 +155,8 @@ fn send(
         sent.fetch_add(usize::from(is_sent), Ordering::Relaxed);
         Ok(())
     })?;
-    at_the_same_time(manifests, |PackedManifest { tag, manifest, .. }| {
-        if store.digest_of(tag)?.as_ref() != Some(&manifest.digest) {
-            store.put_manifest(tag, MANIFEST, &manifest.bytes)?;
-            sent.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
+    at_the_same_time(&missing, |PackedManifest { tag, manifest, .. }| {
+        store.put_manifest(tag, MANIFEST, &manifest.bytes)
     })?;
     Ok(sent.into_inner())
 }

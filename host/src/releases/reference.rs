@@ -3,7 +3,10 @@
 //! There is no default registry and no default tag. With a tag and a digest the digest decides, and the tag is a label.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
+
+use url::Url;
 
 use super::content_digest::ContentDigest;
 use super::error::ReleaseError;
@@ -109,11 +112,11 @@ impl ReleaseReference {
                 "`{REGISTRY}{rest}` names no repository: write oci://HOST/REPOSITORY:TAG"
             ));
         };
-        if !is_host(host) {
+        let Some(host) = registry_name(host) else {
             return wrong(format!(
                 "`{host}` is no host of a registry, such as registry.example:5000"
             ));
-        }
+        };
         let (path, tag) = match rest.rsplit_once(':') {
             Some((path, tag)) => (path, Some(tag)),
             None => (rest, None),
@@ -126,7 +129,7 @@ impl ReleaseReference {
         }
         Ok(Self {
             place: Place::Registry(Repository {
-                host: host.to_ascii_lowercase(),
+                host,
                 path: path.to_owned(),
             }),
             tag: tag.map(checked_tag).transpose()?,
@@ -194,6 +197,48 @@ fn checked_tag(tag: &str) -> Result<String, ReleaseError> {
     }
 }
 
+/// Whether a host of a registry, with or without its port, is this machine.
+pub(super) fn is_this_machine(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name == "localhost"
+        || name
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// A registry's one name, of all the ways to write it: rules and logins go by names. None for what is no host.
+pub(super) fn registry_name(host: &str) -> Option<String> {
+    if !is_host(host) {
+        return None;
+    }
+    // It reads addresses as everybody does who connects to them: `127.1` is 127.0.0.1.
+    let url = Url::parse(&format!("https://{host}/")).ok()?;
+    let name = url.host_str()?.trim_end_matches('.');
+    if name.is_empty() {
+        return None;
+    }
+    let usual = match is_this_machine(name) {
+        true => 80,
+        false => 443,
+    };
+    // The port of https is left out by the parser, whoever it is.
+    let port = match host.ends_with(":443") {
+        true => Some(443),
+        false => url.port(),
+    };
+    let name = match name {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io",
+        name => name,
+    };
+    Some(match port.filter(|port| *port != usual) {
+        Some(port) => format!("{name}:{port}"),
+        None => name.to_owned(),
+    })
+}
+
 fn is_host(host: &str) -> bool {
     let (name, port) = match host.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
@@ -252,6 +297,28 @@ impl fmt::Display for ReleaseReference {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registry_has_one_name_however_it_is_written() {
+        for (written, name) in [
+            ("Registry.Example", "registry.example"),
+            ("registry.example:443", "registry.example"),
+            ("registry.example.", "registry.example"),
+            ("registry.example.:5000", "registry.example:5000"),
+            ("registry.example:80", "registry.example:80"),
+            ("registry-1.docker.io", "docker.io"),
+            ("127.1", "127.0.0.1"),
+            ("0x7f.1:5000", "127.0.0.1:5000"),
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("localhost:443", "localhost:443"),
+            ("[0:0:0:0:0:0:0:1]:80", "[::1]"),
+        ] {
+            assert_eq!(registry_name(written).as_deref(), Some(name), "{written}");
+        }
+        for written in ["", ".", "a_b", "a:0", "a:b", "[::1"] {
+            assert_eq!(registry_name(written), None, "{written}");
+        }
+    }
 
     fn said(text: &str) -> String {
         match ReleaseReference::parse(text) {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::reference::registry_name;
+
 /// How one registry is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -33,7 +35,7 @@ impl RegistryAccess {
     /// What is said of a host.
     pub(super) fn of(&self, host: &str) -> RegistryConfig {
         let mut all = self.registries.iter();
-        let found = all.find(|(name, _)| name.eq_ignore_ascii_case(host));
+        let found = all.find(|(name, _)| registry_name(name).as_deref() == Some(host));
         found.map(|(_, config)| config.clone()).unwrap_or_default()
     }
 

@@ -1,9 +1,19 @@
 //! The manifest of a step, as others made it: it must name the files that the index names, and nothing else.
 
-use super::document::{Descriptor, Document, EMPTY, MANIFEST, SQL, SQL_STEP, WASM, WASM_CONFIG};
+use super::document::{
+    Descriptor, Document, EMPTY, MANIFEST, SCRIPT_STEP, SQL_STEP, WASM_CONFIG, media_type,
+};
 use super::error::ReleaseError;
 use super::index::PackedStep;
 use super::limits;
+
+/// What the manifest of a step is that is no component.
+pub(super) fn artifact_type(file: &str) -> &'static str {
+    match file.to_ascii_lowercase().ends_with(".sql") {
+        true => SQL_STEP,
+        false => SCRIPT_STEP,
+    }
+}
 
 /// A manifest that fits the index.
 #[derive(Clone, Debug)]
@@ -31,21 +41,21 @@ impl StepManifest {
             return wrong("it has no `config` or no `layers`");
         };
         let is_component = config.media_type == WASM_CONFIG;
-        let is_sql =
-            config.media_type == EMPTY && document.artifact_type.as_deref() == Some(SQL_STEP);
-        if !is_component && !is_sql {
+        let is_text = config.media_type == EMPTY
+            && document.artifact_type.as_deref() == Some(artifact_type(&step.file.file));
+        if !is_component && !is_text {
             return wrong(&format!(
-                "it is neither a component nor {SQL_STEP}, but {}",
+                "it is neither a component nor {}, but {}",
+                artifact_type(&step.file.file),
                 ReleaseError::said(&config.media_type)
             ));
         }
         if config.size > limits::CONFIG_BYTES {
             return wrong("its `config` is too large");
         }
-        let media_type = if is_component { WASM } else { SQL };
         let is_named = layers.len() == step.files().count()
             && layers.iter().zip(step.files()).all(|(layer, file)| {
-                layer.media_type == media_type
+                layer.media_type == media_type(&file.file)
                     && layer.digest == file.digest
                     && layer.size == file.size
             });

@@ -10,11 +10,13 @@ use super::content_digest::ContentDigest;
 use super::document::{Descriptor, Document, MANIFEST};
 use super::download::{DownloadError, copy_checked};
 use super::error::ReleaseError;
+use super::index::PackedStep;
 use super::layout::OciLayout;
 use super::limits;
 use super::reference::{Place, ReleaseReference};
 use super::registry::{Action, FetchedManifest, RegistryClient};
 use super::settings::RegistryAccess;
+use super::step_manifest::StepManifest;
 
 /// A repository of a registry, or a layout on this machine.
 #[derive(Debug)]
@@ -92,6 +94,21 @@ impl Store {
                 bytes,
             })),
         }
+    }
+
+    /// The manifest of a step: its bytes and what they say, which is what the index says.
+    pub(super) fn step_manifest(
+        &self,
+        step: &PackedStep,
+    ) -> Result<(Vec<u8>, StepManifest), ReleaseError> {
+        let Some(found) = self.manifest(&step.manifest)? else {
+            let (digest, file) = (&step.manifest, &step.file.file);
+            return Err(ReleaseError::NotFound(format!(
+                "manifest {digest} of `{file}`"
+            )));
+        };
+        let manifest = StepManifest::read(&found.bytes, step)?;
+        Ok((found.bytes, manifest))
     }
 
     /// The digest of what has a tag; none when nothing has it.

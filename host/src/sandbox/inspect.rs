@@ -150,7 +150,8 @@ fn is_offered(import: &str) -> bool {
     WASI.contains(&package) && version.starts_with("0.2.")
 }
 
-fn abilities(imports: &[String], exports: &[String]) -> Vec<&'static str> {
+/// What a component may do that imports and exports these.
+pub fn abilities(imports: &[String], exports: &[String]) -> Vec<&'static str> {
     let imports_from = |start: &str| imports.iter().any(|import| import.starts_with(start));
     let mut abilities = Vec::new();
     if super::transform::is_transformation(exports) {

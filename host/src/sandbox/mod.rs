@@ -56,7 +56,7 @@ use transform::TransformState;
 pub use compiler::{Bounds as CompilerBounds, COMMAND as COMPILE_COMMAND, run as run_compiler};
 pub use error::Error;
 pub use fuzzing::read_foreign;
-pub use inspect::{Interface, is_wasi, world};
+pub use inspect::{Interface, abilities, is_wasi, world};
 pub use limits::Limits;
 pub use output::OutputWriter;
 pub use python::{install as install_runner, without_python};

@@ -2,8 +2,11 @@
 
 mod either;
 mod hostile;
+mod outages;
 mod registry;
 mod running;
+mod scripts;
+mod told;
 
 use crate::place::Place;
 

@@ -66,26 +66,21 @@ impl Registry {
         let path = directory.path().join("config.yml");
         std::fs::write(&path, settings).unwrap();
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        let mut process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&path)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .expect("docker-registry is installed by `cargo xtask test`");
-        let give_up = Instant::now() + START;
-        while TcpStream::connect(&host).is_err() {
-            let log = || std::fs::read_to_string(directory.path().join("log")).unwrap();
-            assert!(process.try_wait().unwrap().is_none(), "{}", log());
-            assert!(Instant::now() < give_up, "it does not start: {}", log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let process = begin(directory.path(), &host, log);
         Self {
             directory,
             host,
             process,
         }
+    }
+
+    /// Starts one that was stopped, with all that it had.
+    pub(super) fn start_again(&mut self) {
+        let log = std::fs::File::options()
+            .append(true)
+            .open(self.directory.path().join("log"))
+            .unwrap();
+        self.process = begin(self.directory.path(), &self.host, log);
     }
 
     /// A reference to something in it.
@@ -126,6 +121,26 @@ impl Drop for Registry {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Starts the process with the settings in a directory, and waits until it answers.
+fn begin(directory: &Path, host: &str, log: std::fs::File) -> Child {
+    let mut process = Command::new("docker-registry")
+        .arg("serve")
+        .arg(directory.join("config.yml"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .expect("docker-registry is installed by `cargo xtask test`");
+    let give_up = Instant::now() + START;
+    while TcpStream::connect(host).is_err() {
+        let log = || std::fs::read_to_string(directory.join("log")).unwrap();
+        assert!(process.try_wait().unwrap().is_none(), "{}", log());
+        assert!(Instant::now() < give_up, "it does not start: {}", log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    process
 }
 
 /// Makes a certificate for this machine, and says where it is.

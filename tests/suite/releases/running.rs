@@ -398,7 +398,10 @@ fn a_lock_says_which_release_a_tag_is() {
             .and_says("is not the release of `wasmigrate.lock`");
     }
     // The same files make the same lock.
-    place.run(&["release", "lock", &release]).ends_with(0);
+    place
+        .run(&["release", "lock", &release])
+        .ends_with(0)
+        .and_says("the tag is another release by now");
     let again = std::fs::read_to_string(place.path().join("wasmigrate.lock")).unwrap();
     assert_eq!(again, lock);
     std::fs::write(place.path().join("wasmigrate.lock"), "version = 2").unwrap();

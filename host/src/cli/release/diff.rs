@@ -3,8 +3,9 @@
 use clap::Args;
 
 use crate::cli::release_steps::options;
-use crate::cli::terminal::{Terminal, printable_lines};
+use crate::cli::terminal::Terminal;
 use crate::cli::{CommandError, GlobalArguments};
+use crate::output::printable;
 use crate::releases::{ReleaseDifference, ReleaseReference, StepChange, StepDifference, diff};
 
 #[derive(Debug, Args)]
@@ -50,7 +51,7 @@ fn show(difference: &ReleaseDifference, terminal: &Terminal) {
             StepChange::Removed => '-',
         };
         terminal.line(&format!("{sign} {}  {}", step.file, digests(step)));
-        for line in details(step) {
+        for line in details(step, str::to_owned) {
             terminal.line(&format!("    {line}"));
         }
     }
@@ -58,9 +59,11 @@ fn show(difference: &ReleaseDifference, terminal: &Terminal) {
 }
 
 fn markdown(difference: &ReleaseDifference, terminal: &Terminal) {
-    // Names are of others, and a cell ends with a bar.
-    let cell = |text: &str| printable_lines(text).replace('|', "\\|").replace('`', "'");
-    let mut text = format!("From `{}`\nto `{}`\n\n", difference.from, difference.to);
+    let mut text = format!(
+        "From {}\nto {}\n\n",
+        code(&difference.from.to_string()),
+        code(&difference.to.to_string())
+    );
     if let Some((from, to)) = &difference.lineages {
         text.push_str(&format!(
             "**The one is of `{from}`, and the other of `{to}`.**\n\n"
@@ -73,19 +76,21 @@ fn markdown(difference: &ReleaseDifference, terminal: &Terminal) {
             StepChange::Changed => "changed",
             StepChange::Removed => "removed",
         };
-        let details = details(step)
-            .iter()
-            .map(|line| cell(line))
-            .collect::<Vec<_>>();
         text.push_str(&format!(
-            "| `{}` | {change} | {} | {} |\n",
-            cell(&step.file),
+            "| {} | {change} | {} | {} |\n",
+            code(&step.file),
             digests(step),
-            details.join("<br>")
+            details(step, code).join("<br>")
         ));
     }
     text.push_str(&format!("\n{} unchanged\n", difference.unchanged));
     terminal.whole(&text);
+}
+
+/// A name that others have given, as code in one line of a table: nothing in it is a mark, a link or the end of a cell.
+fn code(name: &str) -> String {
+    let name = printable(name).replace('`', "'").replace('|', "\\|");
+    format!("`{name}`")
 }
 
 /// The digests, short enough to be compared by eye.
@@ -103,8 +108,8 @@ fn digests(step: &StepDifference) -> String {
     told.join(" → ")
 }
 
-/// What a reviewer should look at.
-fn details(step: &StepDifference) -> Vec<String> {
+/// What a reviewer should look at, with names of others as `named` writes them.
+fn details(step: &StepDifference, named: impl Fn(&str) -> String) -> Vec<String> {
     let mut details = Vec::new();
     for (what, names) in [
         ("+ imports", &step.imports_added),
@@ -112,10 +117,14 @@ fn details(step: &StepDifference) -> Vec<String> {
         ("+ exports", &step.exports_added),
         ("- exports", &step.exports_removed),
     ] {
-        details.extend(names.iter().map(|name| format!("{what} {name}")));
+        details.extend(names.iter().map(|name| format!("{what} {}", named(name))));
     }
     if step.undo_changed && step.change == StepChange::Changed {
         details.push("the file that undoes it differs".to_owned());
+    }
+    if step.change == StepChange::Changed {
+        let files = step.beside_changed.iter();
+        details.extend(files.map(|file| format!("{} differs", named(file))));
     }
     details
 }

@@ -22,15 +22,15 @@ pub(in crate::cli) fn run(
     let config = global.config()?;
     let options = options(&config);
     let reference = ReleaseReference::parse(&arguments.reference)?;
-    let release = ResolvedRelease::of(&reference, &options)?;
+    let release = ResolvedRelease::checked(&reference, &options)?;
     let mut signers = Vec::new();
     if let Some(trust) = global.source.policy(&config)? {
         // By its digest: a tag may have moved since.
         let verified = verify(&release.reference, &trust, &options)?;
-        if let Some(warning) = &verified.warning {
-            terminal.warning(warning);
-        }
         signers = verified.signers;
+    }
+    if let Some(warning) = release.moved(&reference)? {
+        terminal.warning(&warning);
     }
     let file = lock(&config.directory, &release, &signers)?;
     if terminal.json() {

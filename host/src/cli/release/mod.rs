@@ -1,5 +1,6 @@
 //! `release`: migrations as artifacts in registries of container images.
 
+mod attest;
 mod copy;
 mod diff;
 mod keys;
@@ -37,6 +38,8 @@ enum ReleaseCommand {
     Diff(diff::DiffArguments),
     /// Sign a release with the key that `--key` names, as cosign does
     Sign(sign::SignArguments),
+    /// Keep a signed statement beside a release, such as where it was made
+    Attest(attest::AttestArguments),
     /// Demand that all who must have signed a release, by `--key` or `--trust`
     Verify(sign::VerifyReleaseArguments),
     /// Write down the digest of a release that was reviewed, in `wasmigrate.lock`
@@ -62,6 +65,7 @@ pub(super) fn run(
         ReleaseCommand::Copy(copy) => copy::run(global, copy, terminal),
         ReleaseCommand::Diff(difference) => diff::run(global, difference, terminal),
         ReleaseCommand::Sign(sign) => sign::run(global, sign, terminal),
+        ReleaseCommand::Attest(attest) => attest::run(global, attest, terminal),
         ReleaseCommand::Verify(verify) => sign::run_verify(global, verify, terminal),
         ReleaseCommand::Lock(lock) => lock::run(global, lock, terminal),
         ReleaseCommand::Keys(keys) => keys::run(keys, terminal),
@@ -84,4 +88,7 @@ fn tell(what: &str, pushed: &Pushed, terminal: &Terminal) {
         sent => format!("{sent} blobs and manifests sent"),
     };
     terminal.line(&format!("{steps}, {sent}"));
+    if let Some(key) = &pushed.signed_by {
+        terminal.line(&format!("signed by {key}"));
+    }
 }

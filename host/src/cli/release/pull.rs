@@ -8,7 +8,7 @@ use crate::cli::release_steps::options;
 use crate::cli::terminal::Terminal;
 use crate::cli::{CommandError, GlobalArguments};
 use crate::output::counted;
-use crate::releases::{ReleaseReference, ResolvedRelease};
+use crate::releases::{Asking, ContentDigest, ReleaseReference, ReleaseSource, ResolvedRelease};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PullArguments {
@@ -20,32 +20,58 @@ pub(in crate::cli) struct PullArguments {
     output: Option<PathBuf>,
 }
 
+/// What was pulled, for machines.
+#[derive(serde::Serialize)]
+struct Pulled {
+    reference: String,
+    digest: ContentDigest,
+    steps: usize,
+    directory: PathBuf,
+}
+
 pub(in crate::cli) fn run(
     global: &GlobalArguments,
     arguments: &PullArguments,
     terminal: &Terminal,
 ) -> Result<u8, CommandError> {
-    let options = options(&global.config()?);
+    let config = global.config()?;
+    let options = options(&config);
     let reference = ReleaseReference::parse(&arguments.reference)?;
-    let release = ResolvedRelease::of(&reference, &options)?;
-    let directory = match &arguments.output {
-        Some(directory) => {
-            release.write_to(directory, &options)?;
-            directory.clone()
+    let policy = global.source.policy(&config)?;
+    let pulled = match (&arguments.output, policy) {
+        // What is to run offline needs its signatures, too.
+        (None, Some(policy)) => {
+            let source = ReleaseSource::of(&reference, Asking::Now, Some(&policy), &options)?;
+            Pulled {
+                reference: source.reference.to_string(),
+                digest: source.digest,
+                steps: source.steps,
+                directory: source.directory,
+            }
         }
-        None => release.steps(&options)?,
+        (output, _) => {
+            let release = ResolvedRelease::of(&reference, &options)?;
+            let directory = match output {
+                Some(directory) => {
+                    release.write_to(directory, &options)?;
+                    directory.clone()
+                }
+                None => release.steps(&options)?,
+            };
+            Pulled {
+                reference: release.reference.to_string(),
+                digest: release.digest,
+                steps: release.index.steps.len(),
+                directory,
+            }
+        }
     };
     if terminal.json() {
-        terminal.document(&serde_json::json!({
-            "reference": release.reference.to_string(),
-            "digest": release.digest,
-            "steps": release.index.steps.len(),
-            "directory": directory,
-        }));
+        terminal.document(&pulled);
         return Ok(0);
     }
-    let steps = counted(release.index.steps.len() as u64, "step", "steps");
-    terminal.line(&format!("pulled  {}", release.reference));
-    terminal.line(&format!("{steps} in {}", directory.display()));
+    let steps = counted(pulled.steps as u64, "step", "steps");
+    terminal.line(&format!("pulled  {}", pulled.reference));
+    terminal.line(&format!("{steps} in {}", pulled.directory.display()));
     Ok(0)
 }

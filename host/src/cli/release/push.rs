@@ -6,11 +6,14 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use semver::Version;
 
+use super::passphrase::PassphraseArguments;
 use super::tell;
 use crate::cli::release_steps::options;
 use crate::cli::terminal::Terminal;
 use crate::cli::{CommandError, GlobalArguments};
-use crate::releases::{Identity, PushOptions, ReleaseReference, push, push_component};
+use crate::releases::{
+    Identity, PrivateKey, PushOptions, ReleaseError, ReleaseReference, push, push_component, sign,
+};
 
 /// The variable by which builds that can be repeated say when they are of: <https://reproducible-builds.org/specs/source-date-epoch/>
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -42,6 +45,11 @@ pub(in crate::cli) struct PushArguments {
     /// Another repository of the same registry, from which it takes what it has there
     #[arg(long, value_name = "REPOSITORY")]
     mount_from: Option<String>,
+    /// Sign the release with this private key once it is pushed, as `release sign` does
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: PassphraseArguments,
 }
 
 pub(in crate::cli) fn run(
@@ -73,7 +81,14 @@ pub(in crate::cli) fn run(
         }
         false => {
             let identity = arguments.identity(&source, &reference)?;
-            push(&source, &reference, &identity, &how, &options)?
+            // What is wrong with the key is said before anything is sent.
+            let key = arguments.key()?;
+            let mut pushed = push(&source, &reference, &identity, &how, &options)?;
+            if let Some(key) = key {
+                let reference = reference.pinned(pushed.digest.clone());
+                pushed.signed_by = Some(sign(&reference, &key, false, &options)?.key);
+            }
+            pushed
         }
     };
     tell("pushed", &pushed, terminal);
@@ -85,14 +100,23 @@ impl PushArguments {
         let has_any = self.lineage.is_some()
             || self.sources.is_some()
             || self.revision.is_some()
-            || self.created.is_some();
+            || self.created.is_some()
+            || self.sign.is_some();
         if has_any {
             bail!(
-                "one component alone is no release: leave out `--lineage`, `--source`, `--revision` and `--created`, or push the \
+                "one component alone is no release: leave out `--lineage`, `--source`, `--revision`, `--created` and `--sign`, or push the \
                  directory of the steps"
             );
         }
         Ok(())
+    }
+
+    fn key(&self) -> Result<Option<PrivateKey>, ReleaseError> {
+        let opened = self
+            .sign
+            .as_ref()
+            .map(|file| PrivateKey::open(file, || self.passphrase.passphrase(file, false)));
+        opened.transpose()
     }
 
     /// What the release is: its version is its tag.

@@ -1,5 +1,6 @@
 //! What `inspect` shows of a release.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -7,20 +8,34 @@ use anyhow::Context as _;
 use crate::catalog::{PackedName, packed_name};
 use crate::cli::terminal::Terminal;
 use crate::input;
+use crate::output::counted;
 use crate::releases::{
-    PackedFile, PackedStep, ReleaseError, ReleaseOptions, ResolvedRelease, signatures,
+    Interface, PackedFile, PackedStep, ReleaseError, ReleaseOptions, ResolvedRelease,
+    SignaturesSeen, TrustPolicy, signatures,
 };
+use crate::sandbox::abilities;
 
-/// Shows a release: what it is, and its steps.
+/// Shows a release: what it is, its steps, what these may do, and what stands beside it.
 pub(in crate::cli) fn show(
     release: &ResolvedRelease,
+    trust: Option<&TrustPolicy>,
+    options: &ReleaseOptions,
     terminal: &Terminal,
 ) -> Result<(), ReleaseError> {
-    let (count, others) = signatures(release)?;
+    let seen = signatures(release, trust)?;
+    let interfaces = release.interfaces(options)?;
     let identity = &release.index.identity;
+    let steps = release.index.steps.iter().zip(&interfaces);
     if terminal.json() {
-        let steps = release.index.steps.iter().map(|step| {
-            serde_json::json!({"step": step.file, "undo": step.undo, "manifest": step.manifest})
+        let steps = steps.map(|(step, interface)| {
+            serde_json::json!({
+                "step": step.file,
+                "undo": step.undo,
+                "beside": step.beside,
+                "manifest": step.manifest,
+                "imports": interface.imports,
+                "abilities": abilities_of(step, interface),
+            })
         });
         terminal.document(&serde_json::json!({
             "reference": release.reference.to_string(),
@@ -31,8 +46,11 @@ pub(in crate::cli) fn show(
             "revision": identity.revision,
             "created": identity.created,
             "steps": steps.collect::<Vec<_>>(),
-            "signatures": count,
-            "others": others,
+            "signatures": seen.signatures,
+            "verified": seen.verified,
+            "refused": seen.refused,
+            "attestations": seen.attestations,
+            "others": seen.others,
         }));
         return Ok(());
     }
@@ -48,22 +66,56 @@ pub(in crate::cli) fn show(
             terminal.line(&format!("{name}  {text}"));
         }
     }
-    let told = match count {
-        0 => "none".to_owned(),
-        count => format!("{count}, which `wasmigrate release verify` compares with a key"),
-    };
-    terminal.line(&format!("signed    {told}"));
-    for other in &others {
-        terminal.line(&format!("          {other}"));
-    }
+    show_signatures(&seen, terminal);
     terminal.line("steps");
-    for step in &release.index.steps {
+    for (step, interface) in steps {
         terminal.line(&format!("  {}", described(&step.file)));
         if let Some(undo) = &step.undo {
             terminal.line(&format!("    undone by {}", described(undo)));
         }
+        for file in &step.beside {
+            terminal.line(&format!("    with {}", described(file)));
+        }
+        for ability in abilities_of(step, interface) {
+            // The step itself tells at length: `--step`.
+            let brief = ability.split(':').next().unwrap_or(ability);
+            terminal.line(&format!("    may {brief}"));
+        }
     }
     Ok(())
+}
+
+fn show_signatures(seen: &SignaturesSeen, terminal: &Terminal) {
+    let count = counted(seen.signatures as u64, "signature", "signatures");
+    let told = match (&seen.verified, &seen.refused) {
+        (Some(signers), _) => format!("by {}", signers.join(", ")),
+        (None, Some(why)) => format!("{count}, and that is not enough: {why}"),
+        (None, None) if seen.signatures == 0 => "none".to_owned(),
+        (None, None) => format!("{count}, of whom `--key` or `--trust` tells"),
+    };
+    terminal.line(&format!("signed    {told}"));
+    for statement in &seen.attestations {
+        let by = match statement.signers.as_slice() {
+            [] => "not verified".to_owned(),
+            signers => format!("by {}", signers.join(", ")),
+        };
+        terminal.line(&format!("states    {}, {by}", statement.predicate_type));
+    }
+    for other in &seen.others {
+        terminal.line(&format!("          {other}"));
+    }
+}
+
+/// What a step may do; SQL may do what it says.
+fn abilities_of(step: &PackedStep, interface: &Interface) -> Vec<&'static str> {
+    if !step.file.file.to_ascii_lowercase().ends_with(".wasm") {
+        return Vec::new();
+    }
+    let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>();
+    match abilities(&names(&interface.imports), &names(&interface.exports)) {
+        none if none.is_empty() => vec!["do nothing but compute"],
+        some => some,
+    }
 }
 
 fn described(file: &PackedFile) -> String {

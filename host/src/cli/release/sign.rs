@@ -78,5 +78,11 @@ pub(in crate::cli) fn run_verify(
     for signer in &verified.signers {
         terminal.line(&format!("signed by {signer}"));
     }
+    for (step, signers) in &verified.steps {
+        terminal.line(&format!("{step} signed by {}", signers.join(", ")));
+    }
+    for step in &verified.inside_only {
+        terminal.line(&format!("{step} may not run outside a transaction"));
+    }
     Ok(0)
 }

@@ -84,6 +84,7 @@ pub(super) async fn write(
         rows_done: None,
         resume_cursor: None,
         revision: 1,
+        signer: None,
     };
     journal::write_step(session, step.kind.as_str(), &written, None).await
 }

@@ -99,6 +99,8 @@ pub(super) async fn write(
                     name: file.name.clone(),
                     digest: digest.clone(),
                     revision: before.revision + 1,
+                    // Whoever has signed the other content has not signed this one.
+                    signer: None,
                     ..before.clone()
                 };
                 replace(session, kind, before, &after).await?;

@@ -168,6 +168,15 @@ impl Run<'_> {
             );
             return Err(refused(failure.of(&loaded.step.label, Phase::Prepare)));
         }
+        if loaded.step.is_inside_only && !loaded.transactional {
+            let failure = Failure::new(
+                "unsigned",
+                Blame::Operator,
+                "the step wants to run outside a transaction, and nobody has signed it who must for that, by the rules of the release: \
+                 `wasmigrate release verify` says who must, and `wasmigrate release sign --steps` signs",
+            );
+            return Err(refused(failure.of(&loaded.step.label, Phase::Prepare)));
+        }
         let database = &self.engine.database;
         let is_sql = matches!(loaded.program, Program::Sql(_));
         if loaded.transactional

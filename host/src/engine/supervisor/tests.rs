@@ -73,7 +73,7 @@ async fn a_run_that_breaks_down_has_failed_and_the_next_may_begin() {
         "-- wasmigrate:migrate\nCREATE TABLE made (id INTEGER);\n-- wasmigrate:reset\nDROP TABLE made;\n",
     )
     .unwrap();
-    let supervisor = Supervisor::new(engine(directory.path()), Arc::new(Fragile::default()));
+    let supervisor = Supervisor::new(engine(directory.path()), None, Arc::new(Fragile::default()));
     let (_, mut events) = supervisor.subscribe(0);
     let order = Order::new;
     let permit = |_: &Overview| Ok::<(), RunError>(());

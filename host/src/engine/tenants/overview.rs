@@ -66,6 +66,7 @@ pub(in crate::engine) async fn overview(
     Ok(Overview {
         target: engine.target_name().to_owned(),
         source: None,
+        source_warning: None,
         state,
         current_index: migrations()
             .zip(&steps)

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::error::ReleaseError;
-use super::reference::Repository;
+use super::reference::{Repository, registry_name};
 use super::settings::RegistryAccess;
 use crate::input;
 
@@ -112,7 +112,7 @@ fn in_variables(
             "{USERNAME} is set and {HOST} is not: name the registry that the password is for, so that no other gets it"
         )));
     };
-    if !host.eq_ignore_ascii_case(&repository.host) {
+    if registry_name(host).as_ref() != Some(&repository.host) {
         return Ok(None);
     }
     let password = match (access.variable(PASSWORD), access.variable(PASSWORD_FILE)) {

@@ -76,6 +76,11 @@ fn quoted_text(quoted: &str) -> (String, &str) {
     (text, "")
 }
 
+/// Whether a text asks for something that is understood; for a fuzzer.
+pub(in crate::releases) fn reads_challenge(text: &str) -> bool {
+    Challenge::of(text.lines()).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

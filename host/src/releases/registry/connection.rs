@@ -1,7 +1,7 @@
 //! Requests to a registry and their answers: over TLS, within limits, again where that may help.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Method, Request};
@@ -12,6 +12,7 @@ use crate::input;
 use crate::releases::credentials::Secret;
 use crate::releases::error::ReleaseError;
 use crate::releases::limits;
+use crate::releases::reference::is_this_machine;
 use crate::releases::settings::RegistryConfig;
 use crate::webhook_client;
 
@@ -29,6 +30,8 @@ pub(super) struct Connection {
     host: String,
     /// Where its paths begin.
     pub(super) base: Url,
+    /// How long it was waited for so far, because it asked for that.
+    waited: Mutex<Duration>,
 }
 
 /// A request.
@@ -124,6 +127,7 @@ impl Connection {
             agent: settings.into(),
             host: host.to_owned(),
             base,
+            waited: Mutex::default(),
         })
     }
 
@@ -152,8 +156,11 @@ impl Connection {
             }
             match answer {
                 Ok(answer) if answer.status == 429 || answer.status >= 500 => {
-                    let asked = answer.pause().unwrap_or(pause);
-                    std::thread::sleep(asked.min(limits::LONGEST_PAUSE));
+                    let asked = answer.pause().unwrap_or(pause).min(limits::LONGEST_PAUSE);
+                    if !self.may_wait(asked) {
+                        return Ok(answer);
+                    }
+                    std::thread::sleep(asked);
                 }
                 Err(error) if may_pass(&error) => std::thread::sleep(pause),
                 answer => return answer.map_err(|error| self.unreachable(&error)),
@@ -161,6 +168,13 @@ impl Connection {
             pause *= 4;
             tries += 1;
         }
+    }
+
+    /// Whether the registry may keep us waiting that long, after all that it has.
+    fn may_wait(&self, pause: Duration) -> bool {
+        let mut waited = self.waited.lock().unwrap_or_else(PoisonError::into_inner);
+        *waited += pause;
+        *waited <= limits::ALL_PAUSES
     }
 
     fn once(&self, call: &Call<'_>, authorization: Option<&Secret>) -> Result<Answer, ureq::Error> {
@@ -261,17 +275,6 @@ fn is_plain(host: &str, config: &RegistryConfig) -> bool {
     config
         .plain_http
         .unwrap_or(!has_authority && is_this_machine(host))
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name == "localhost"
-        || name
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 /// What is trusted: the system's authorities, and those that the settings name.

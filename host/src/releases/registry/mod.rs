@@ -23,6 +23,7 @@ use super::settings::RegistryAccess;
 use connection::{Answer, Call};
 use session::Session;
 
+pub(super) use challenge::reads_challenge;
 pub(super) use session::Action;
 
 /// What the registry calls the digest of a manifest.
@@ -209,8 +210,16 @@ impl RegistryClient {
                 && !(self.session.connection.is_plain() && url.scheme() == "http")
             {
                 return Err(ReleaseError::Refused(format!(
-                    "the registry {} sends from https to a place without TLS, which is not followed",
-                    self.repository.host
+                    "the registry {} sends {} to a place {}, which is not followed",
+                    self.repository.host,
+                    match self.session.connection.is_plain() {
+                        true => "from http",
+                        false => "from https",
+                    },
+                    match url.scheme() {
+                        "http" => "without TLS".to_owned(),
+                        scheme => format!("of `{}:`", ReleaseError::said(scheme)),
+                    }
                 )));
             }
             // Whoever is there now is another one, and gets no credentials.

@@ -63,7 +63,7 @@ impl RegistryClient {
         Ok(Call::new(Method::POST, url).with_body(&[]))
     }
 
-    /// Where the bytes are to be sent, and whether that is another host, which gets no credentials.
+    /// Where the bytes are to be sent, and whether that is another place, which gets no credentials: another host, or another port.
     fn location(&self, call: &Call<'_>, answer: &Answer) -> Result<(Url, bool), ReleaseError> {
         let base = &self.session.connection.base;
         let refused = |why: &str| {
@@ -73,15 +73,15 @@ impl RegistryClient {
         let Some(Ok(mut url)) = location else {
             return Err(refused("does not say where to send a blob"));
         };
-        let is_elsewhere = url.host() != base.host();
         if base.scheme() == "https" && url.scheme() == "http" {
             // A proxy before it speaks TLS, of which it knows nothing.
-            if is_elsewhere || url.set_scheme("https").is_err() {
+            if url.host() != base.host() || url.set_scheme("https").is_err() {
                 return Err(refused(
                     "sends from https to a place without TLS, which is not followed",
                 ));
             }
         }
+        let is_elsewhere = url.origin() != base.origin();
         Ok((url, is_elsewhere))
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::public_key::{KeyId, PublicKey};
 use super::statement::{BUNDLE, SIGNED, is_bundle_of, is_old_payload_of, predicate_type};
@@ -26,17 +27,58 @@ pub(in crate::releases) fn signature_tag(digest: &ContentDigest) -> String {
 /// A signature in the older form.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct OldSignature {
-    payload: Vec<u8>,
-    signature: Vec<u8>,
+    payload: Encoded,
+    signature: Encoded,
+}
+
+/// Bytes that are kept in base64: as numbers they would be four times as long.
+#[derive(Clone, Debug)]
+struct Encoded(Vec<u8>);
+
+impl Serialize for Encoded {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Encoded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map(Self).map_err(D::Error::custom)
+    }
 }
 
 /// All that stands beside a manifest and may sign it. Nothing of it is believed yet.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(in crate::releases) struct SignatureMaterial {
-    bundles: Vec<Vec<u8>>,
+    bundles: Vec<Encoded>,
     old: Vec<OldSignature>,
+    /// Bundles that state something else, with the type of that.
+    #[serde(default)]
+    statements: Vec<(String, Encoded)>,
     /// What else refers to it, in words.
     pub(in crate::releases) others: Vec<String>,
+}
+
+/// What a store has of blobs, up to a limit for all of them together.
+struct Blobs<'b> {
+    store: &'b Store,
+    room: u64,
+}
+
+impl Blobs<'_> {
+    fn take(&mut self, layer: &Descriptor) -> Result<Encoded, ReleaseError> {
+        self.room = self
+            .room
+            .checked_sub(layer.size)
+            .ok_or_else(|| ReleaseError::OverLimit {
+                what: "what is signed and said of a release".to_owned(),
+                limit: "the bytes of all signatures and statements beside a manifest",
+                most: limits::MATERIAL_BYTES.to_string(),
+            })?;
+        let bytes = self.store.blob("a signature", &layer.digest, layer.size)?;
+        Ok(Encoded(bytes))
+    }
 }
 
 impl SignatureMaterial {
@@ -46,11 +88,15 @@ impl SignatureMaterial {
         digest: &ContentDigest,
     ) -> Result<Self, ReleaseError> {
         let mut material = Self::default();
+        let mut blobs = Blobs {
+            store,
+            room: limits::MATERIAL_BYTES,
+        };
         for referrer in store.referrers(digest)? {
-            material.take_referrer(store, &referrer, digest)?;
+            material.take_referrer(&mut blobs, &referrer, digest)?;
         }
         if let Some(found) = store.tagged(&signature_tag(digest))? {
-            material.take_old(store, &found.bytes)?;
+            material.take_old(&mut blobs, &found.bytes)?;
         }
         Ok(material)
     }
@@ -58,11 +104,11 @@ impl SignatureMaterial {
     /// What the descriptor says of it is not looked at: tools that copy write other things there.
     fn take_referrer(
         &mut self,
-        store: &Store,
+        blobs: &mut Blobs<'_>,
         referrer: &Descriptor,
         digest: &ContentDigest,
     ) -> Result<(), ReleaseError> {
-        let Some(found) = store.manifest(&referrer.digest)? else {
+        let Some(found) = blobs.store.manifest(&referrer.digest)? else {
             return Ok(());
         };
         let Ok(document) = Document::read(&found.bytes, "a signature") else {
@@ -83,14 +129,9 @@ impl SignatureMaterial {
                         most: limits::BUNDLE_BYTES.to_string(),
                     });
                 }
-                let bundle = store.blob("a signature", &layer.digest, layer.size)?;
-                match predicate_type(&bundle) {
-                    Some(kind) if kind != SIGNED => {
-                        self.others.push(format!(
-                            "a statement {}, not verified",
-                            ReleaseError::said(&kind)
-                        ));
-                    }
+                let bundle = blobs.take(layer)?;
+                match predicate_type(&bundle.0) {
+                    Some(kind) if kind != SIGNED => self.statements.push((kind, bundle)),
                     None => self
                         .others
                         .push("a bundle without a statement, not verified".to_owned()),
@@ -109,7 +150,7 @@ impl SignatureMaterial {
         Ok(())
     }
 
-    fn take_old(&mut self, store: &Store, manifest: &[u8]) -> Result<(), ReleaseError> {
+    fn take_old(&mut self, blobs: &mut Blobs<'_>, manifest: &[u8]) -> Result<(), ReleaseError> {
         let document = Document::read(manifest, "a signature")?;
         let layers = document.layers.unwrap_or_default();
         if layers.len() > limits::SIGNATURES {
@@ -130,8 +171,11 @@ impl SignatureMaterial {
                     .push("a signature over too long a text, not verified".to_owned());
                 continue;
             }
-            let payload = store.blob("a signature", &layer.digest, layer.size)?;
-            self.old.push(OldSignature { payload, signature });
+            let payload = blobs.take(&layer)?;
+            self.old.push(OldSignature {
+                payload,
+                signature: Encoded(signature),
+            });
         }
         Ok(())
     }
@@ -144,7 +188,8 @@ impl SignatureMaterial {
     /// Whether the key's owner has signed in the older form.
     pub(super) fn has_old_of(&self, digest: &ContentDigest, key: &PublicKey) -> bool {
         self.old.iter().any(|old| {
-            key.verifies(&old.payload, &old.signature) && is_old_payload_of(&old.payload, digest)
+            key.verifies(&old.payload.0, &old.signature.0)
+                && is_old_payload_of(&old.payload.0, digest)
         })
     }
 
@@ -152,7 +197,27 @@ impl SignatureMaterial {
     pub(super) fn has_bundle_of(&self, digest: &ContentDigest, key: &PublicKey) -> bool {
         self.bundles
             .iter()
-            .any(|bundle| is_bundle_of(bundle, digest, key))
+            .any(|bundle| is_bundle_of(&bundle.0, digest, SIGNED, key))
+    }
+
+    /// What else is stated, by its types.
+    pub(in crate::releases) fn stated(&self) -> BTreeSet<&str> {
+        self.statements.iter().map(|(kind, _)| &**kind).collect()
+    }
+
+    /// Which of these keys have stated something of this type about the manifest with this digest.
+    pub(in crate::releases) fn attesters(
+        &self,
+        digest: &ContentDigest,
+        predicate_type: &str,
+        keys: &[PublicKey],
+    ) -> BTreeSet<KeyId> {
+        let has_stated = |key: &&PublicKey| {
+            self.statements
+                .iter()
+                .any(|(_, bundle)| is_bundle_of(&bundle.0, digest, predicate_type, key))
+        };
+        keys.iter().filter(has_stated).map(PublicKey::id).collect()
     }
 
     /// Which of these keys have signed the manifest with this digest.

@@ -64,7 +64,7 @@ pub fn sign(
     with_steps: bool,
     options: &ReleaseOptions,
 ) -> Result<Signed, ReleaseError> {
-    let release = ResolvedRelease::of(reference, options)?;
+    let release = ResolvedRelease::checked(reference, options)?;
     let store = Store::to_write(reference, None, &options.access)?;
     let place = match &reference.place {
         Place::Registry(repository) => repository.to_string(),
@@ -81,14 +81,7 @@ pub fn sign(
         );
     }
     for (media_type, digest, size) in &manifests {
-        let subject = Descriptor {
-            media_type: (*media_type).to_owned(),
-            artifact_type: None,
-            digest: digest.clone(),
-            size: *size,
-            annotations: Annotations::default(),
-        };
-        sign_manifest(&store, &place, subject, key)?;
+        sign_manifest(&store, &place, subject(media_type, digest, *size), key)?;
     }
     store.finish()?;
     Ok(Signed {
@@ -96,6 +89,17 @@ pub fn sign(
         key: key.public()?.id(),
         manifests: manifests.len(),
     })
+}
+
+/// What a signature refers to.
+pub(super) fn subject(media_type: &str, digest: &ContentDigest, size: u64) -> Descriptor {
+    Descriptor {
+        media_type: media_type.to_owned(),
+        artifact_type: None,
+        digest: digest.clone(),
+        size,
+        annotations: Annotations::default(),
+    }
 }
 
 fn sign_manifest(
@@ -112,17 +116,27 @@ fn sign_manifest(
     if material.has_bundle_of(&subject.digest, &public) {
         return Ok(());
     }
-    let bundle = bundle(&subject.digest, key)?;
+    let bundle = bundle(&subject.digest, SIGNED, serde_json::json!({}), key)?;
+    put_bundle(store, subject, &bundle, SIGNED)
+}
+
+/// Keeps a bundle beside what it is about.
+pub(super) fn put_bundle(
+    store: &Store,
+    subject: Descriptor,
+    bundle: &[u8],
+    predicate_type: &str,
+) -> Result<(), ReleaseError> {
     let mut manifest = Document::new(MANIFEST);
     manifest.artifact_type = Some(BUNDLE.to_owned());
     manifest.config = Some(put(store, EMPTY, EMPTY_CONTENT)?);
-    manifest.layers = Some(vec![put(store, BUNDLE, &bundle)?]);
+    manifest.layers = Some(vec![put(store, BUNDLE, bundle)?]);
     manifest
         .annotations
         .set("dev.sigstore.bundle.content", "dsse-envelope");
     manifest
         .annotations
-        .set("dev.sigstore.bundle.predicateType", SIGNED);
+        .set("dev.sigstore.bundle.predicateType", predicate_type);
     let digest = subject.digest.clone();
     manifest.subject = Some(subject);
     store.put_referrer(&digest, &manifest.bytes()?)

@@ -113,8 +113,13 @@ struct SubjectDigest {
     sha256: Option<String>,
 }
 
-/// A bundle that signs a digest.
-pub(super) fn bundle(digest: &ContentDigest, key: &PrivateKey) -> Result<Vec<u8>, ReleaseError> {
+/// A bundle with a statement about a digest, signed.
+pub(super) fn bundle(
+    digest: &ContentDigest,
+    predicate_type: &str,
+    predicate: serde_json::Value,
+    key: &PrivateKey,
+) -> Result<Vec<u8>, ReleaseError> {
     let statement = json(&Statement {
         kind: STATEMENT.to_owned(),
         subject: vec![Subject {
@@ -122,8 +127,8 @@ pub(super) fn bundle(digest: &ContentDigest, key: &PrivateKey) -> Result<Vec<u8>
                 sha256: Some(digest.hexadecimal().to_owned()),
             },
         }],
-        predicate_type: SIGNED.to_owned(),
-        predicate: serde_json::json!({}),
+        predicate_type: predicate_type.to_owned(),
+        predicate,
     })?;
     let signature = key.sign(&encoded(STATEMENT_TYPE, &statement))?;
     json(&Bundle {
@@ -139,8 +144,13 @@ pub(super) fn bundle(digest: &ContentDigest, key: &PrivateKey) -> Result<Vec<u8>
     })
 }
 
-/// Whether a bundle signs this digest, and is of the key's owner.
-pub(super) fn is_bundle_of(bytes: &[u8], digest: &ContentDigest, key: &PublicKey) -> bool {
+/// Whether a bundle has a statement of this type about this digest, and is of the key's owner.
+pub(super) fn is_bundle_of(
+    bytes: &[u8],
+    digest: &ContentDigest,
+    predicate_type: &str,
+    key: &PublicKey,
+) -> bool {
     let look = || {
         let bundle: Bundle = serde_json::from_slice(bytes).ok()?;
         let envelope = bundle.dsse_envelope?;
@@ -154,7 +164,7 @@ pub(super) fn is_bundle_of(bytes: &[u8], digest: &ContentDigest, key: &PublicKey
         let is_meant = bundle.media_type == BUNDLE
             && envelope.payload_type == STATEMENT_TYPE
             && statement.kind == STATEMENT
-            && statement.predicate_type == SIGNED
+            && statement.predicate_type == predicate_type
             && statement.subject.iter().any(is_subject);
         let signature = STANDARD.decode(&signature.sig).ok()?;
         (is_meant && key.verifies(&encoded(&envelope.payload_type, &payload), &signature))

@@ -2,7 +2,7 @@
 
 mod policy_file;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use jiff::civil::Date;
@@ -13,7 +13,7 @@ use crate::input;
 use crate::output::counted;
 use crate::releases::content_digest::ContentDigest;
 use crate::releases::error::ReleaseError;
-use crate::releases::index::ReleaseIndex;
+use crate::releases::index::{PackedStep, ReleaseIndex};
 use crate::releases::reference::{Place, ReleaseReference};
 use crate::releases::signing::{KeyId, PublicKey, SignatureMaterial};
 
@@ -46,13 +46,24 @@ struct Rule {
     keys: Vec<NamedKey>,
     threshold: usize,
     max_age_days: i64,
+    /// The types of statements that must be there, each signed by one of the keys.
+    attestations: Vec<String>,
     steps: Vec<StepRule>,
 }
 
 #[derive(Clone, Debug)]
 struct StepRule {
-    pattern: String,
+    which: WhichSteps,
     keys: Vec<NamedKey>,
+}
+
+/// The steps that a rule is for.
+#[derive(Clone, Debug)]
+enum WhichSteps {
+    /// Those whose files are called so.
+    Called(String),
+    /// Those that run outside a transaction, as they say themselves when they run.
+    OutsideTransactions,
 }
 
 /// Who may sign what.
@@ -60,12 +71,27 @@ struct StepRule {
 pub struct TrustPolicy {
     /// Where it stands, for messages.
     name: String,
+    /// What it was: the digest of its bytes.
+    digest: ContentDigest,
     otherwise: Otherwise,
     rules: Vec<Rule>,
 }
 
-/// Who has signed a release, of those who may.
+/// Who has signed something, of those who may.
 pub type Signers = Vec<String>;
+
+/// Who has signed a release, and by which rules that was enough.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Who has signed the release.
+    pub signers: Signers,
+    /// Who has signed each step that needs a signature of its own, by its file.
+    pub steps: BTreeMap<String, Signers>,
+    /// The files of steps that may not run outside a transaction, because nobody has signed them who must for that.
+    pub inside_only: BTreeSet<String>,
+    /// The digest of the rules; none where there are none for it.
+    pub rules: Option<ContentDigest>,
+}
 
 impl TrustPolicy {
     /// That one key must have signed, whatever it is.
@@ -73,6 +99,7 @@ impl TrustPolicy {
         let key = PublicKey::read(file)?;
         Ok(Self {
             name: file.display().to_string(),
+            digest: ContentDigest::of(key.to_pem().as_bytes()),
             otherwise: Otherwise::Reject,
             rules: vec![Rule {
                 repository: "*".to_owned(),
@@ -88,6 +115,7 @@ impl TrustPolicy {
                 }],
                 threshold: 1,
                 max_age_days: 0,
+                attestations: Vec::new(),
                 steps: Vec::new(),
             }],
         })
@@ -97,7 +125,12 @@ impl TrustPolicy {
     pub fn read(file: &Path) -> Result<Self, ReleaseError> {
         let text = input::read_text(file).map_err(ReleaseError::file("read the rules in", file))?;
         let directory = file.parent().unwrap_or(Path::new(""));
-        policy_file::parse(&text, directory, &file.display().to_string())
+        Self::parse(&text, directory, &file.display().to_string())
+    }
+
+    /// Reads rules, called `name` in errors; the files of keys stand in the directory.
+    pub(super) fn parse(text: &str, directory: &Path, name: &str) -> Result<Self, ReleaseError> {
+        policy_file::parse(text, directory, name)
     }
 
     /// The rule for a reference; none when the file accepts what it has no rule for.
@@ -106,6 +139,7 @@ impl TrustPolicy {
             Place::Registry(repository) => repository.to_string(),
             Place::Layout(_) => LOCAL.to_owned(),
         };
+        // A registry has one name in references, however it is written.
         let fitting = self
             .rules
             .iter()
@@ -134,9 +168,9 @@ impl TrustPolicy {
         reference: &ReleaseReference,
         (digest, index): (&ContentDigest, &ReleaseIndex),
         material: &dyn Fn(&ContentDigest) -> Result<SignatureMaterial, ReleaseError>,
-    ) -> Result<Signers, ReleaseError> {
+    ) -> Result<Verified, ReleaseError> {
         let Some(rule) = self.rule(reference)? else {
-            return Ok(Vec::new());
+            return Ok(Verified::default());
         };
         let refused = |why: String| ReleaseError::Refused(format!("`{reference}` {why}"));
         let identity = &index.identity;
@@ -174,23 +208,67 @@ impl TrustPolicy {
                 )));
             }
         }
+        for kind in &rule.attestations {
+            if attesters(&rule.keys, &found, digest, kind).is_empty() {
+                return Err(refused(format!(
+                    "has no statement `{kind}` by {}, which `{}` demands: `wasmigrate release attest`",
+                    names(&rule.keys),
+                    self.name
+                )));
+            }
+        }
+        let (mut steps, mut inside_only) = (BTreeMap::new(), BTreeSet::new());
         for step in &index.steps {
-            for wanted in rule
-                .steps
-                .iter()
-                .filter(|rule| fits(&rule.pattern, &step.file.file))
-            {
-                let found = material(&step.manifest)?;
-                if self::signers(&wanted.keys, &found, &step.manifest).is_empty() {
+            let file = &step.file.file;
+            let is_for_it = |rule: &&StepRule| match &rule.which {
+                WhichSteps::Called(pattern) => is_of(pattern, step),
+                WhichSteps::OutsideTransactions => true,
+            };
+            let wanted: Vec<&StepRule> = rule.steps.iter().filter(is_for_it).collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let found = material(&step.manifest)?;
+            let mut of_step = BTreeSet::new();
+            for wanted in wanted {
+                let signers = self::signers(&wanted.keys, &found, &step.manifest);
+                let is_outside = matches!(wanted.which, WhichSteps::OutsideTransactions);
+                if signers.is_empty() && is_outside {
+                    inside_only.insert(file.clone());
+                    continue;
+                }
+                if signers.is_empty() {
                     return Err(refused(format!(
-                        "has the step `{}`, which needs a signature of its own by {}: `wasmigrate release sign --steps`",
-                        step.file.file,
+                        "has the step `{file}`, which needs a signature of its own by {}: `wasmigrate release sign --steps`",
                         names(&wanted.keys)
                     )));
                 }
+                of_step.extend(signers);
+            }
+            if !of_step.is_empty() {
+                steps.insert(file.clone(), of_step.into_iter().collect());
             }
         }
-        Ok(signers.into_iter().collect())
+        Ok(Verified {
+            signers: signers.into_iter().collect(),
+            steps,
+            inside_only,
+            rules: Some(self.digest.clone()),
+        })
+    }
+
+    /// Who of those who may sign has stated something of this type about a release.
+    pub(super) fn attesters(
+        &self,
+        reference: &ReleaseReference,
+        digest: &ContentDigest,
+        material: &SignatureMaterial,
+        predicate_type: &str,
+    ) -> Result<Signers, ReleaseError> {
+        let rule = self.rule(reference)?;
+        let keys = rule.map_or(&[][..], |rule| &rule.keys);
+        let found = attesters(keys, material, digest, predicate_type);
+        Ok(found.into_iter().collect())
     }
 
     /// Why signatures are not enough.
@@ -241,14 +319,34 @@ fn signers(
     material: &SignatureMaterial,
     digest: &ContentDigest,
 ) -> BTreeSet<String> {
+    named(keys, |keys| material.signers(digest, keys))
+}
+
+/// Who of these has stated something of this type about a manifest.
+fn attesters(
+    keys: &[NamedKey],
+    material: &SignatureMaterial,
+    digest: &ContentDigest,
+    predicate_type: &str,
+) -> BTreeSet<String> {
+    named(keys, |keys| {
+        material.attesters(digest, predicate_type, keys)
+    })
+}
+
+/// The names of those keys that are found, of those that still count.
+fn named(
+    keys: &[NamedKey],
+    find: impl FnOnce(&[PublicKey]) -> BTreeSet<KeyId>,
+) -> BTreeSet<String> {
     let valid: Vec<&NamedKey> = keys.iter().filter(|key| !has_expired(key)).collect();
     let all: Vec<PublicKey> = valid.iter().map(|key| key.key.clone()).collect();
-    let signed = material.signers(digest, &all);
+    let found = find(&all);
     let name = |id: &KeyId| {
         let named = valid.iter().find(|key| key.key.id() == *id);
         named.map(|key| format!("{} ({id})", key.name))
     };
-    signed.iter().filter_map(name).collect()
+    found.iter().filter_map(name).collect()
 }
 
 fn names(keys: &[NamedKey]) -> String {
@@ -256,6 +354,14 @@ fn names(keys: &[NamedKey]) -> String {
         .iter()
         .map(|key| format!("`{}` ({})", key.name, key.key.id()));
     names.collect::<Vec<_>>().join(" or ")
+}
+
+/// Whether a pattern is for a file of a step. Steps are found by their endings however these are written, so that a pattern is for
+/// small and capital letters alike.
+fn is_of(pattern: &str, step: &PackedStep) -> bool {
+    let pattern = pattern.to_lowercase();
+    step.files()
+        .any(|file| fits(&pattern, &file.file.to_lowercase()))
 }
 
 /// Whether a text fits a pattern, in which `*` stands for any letters.

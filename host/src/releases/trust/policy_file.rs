@@ -5,10 +5,16 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::{NamedKey, Otherwise, Rule, StepRule, TrustPolicy};
+use super::{NamedKey, Otherwise, Rule, StepRule, TrustPolicy, WhichSteps};
 use crate::output::counted;
+use crate::releases::content_digest::ContentDigest;
 use crate::releases::error::ReleaseError;
+use crate::releases::predicate::predicate_type;
+use crate::releases::reference::registry_name;
 use crate::releases::signing::PublicKey;
+
+/// What a step needs that runs outside a transaction.
+const NO_TRANSACTION: &str = "no-transaction";
 
 /// The version of the form of the file.
 const VERSION: u64 = 1;
@@ -44,6 +50,8 @@ struct RuleEntry {
     #[serde(default)]
     max_age_days: i64,
     #[serde(default)]
+    attestations: Vec<String>,
+    #[serde(default)]
     step: Vec<StepEntry>,
 }
 
@@ -51,8 +59,21 @@ struct RuleEntry {
 #[serde(deny_unknown_fields)]
 struct StepEntry {
     #[serde(rename = "match")]
-    pattern: String,
+    pattern: Option<String>,
+    #[serde(default)]
+    needs: Vec<String>,
     keys: Vec<String>,
+}
+
+/// A pattern for repositories, with its registry as references name it.
+fn named_once(pattern: String) -> String {
+    let Some((host, rest)) = pattern.split_once('/') else {
+        return pattern;
+    };
+    match registry_name(host) {
+        Some(name) => format!("{name}/{rest}"),
+        None => pattern,
+    }
 }
 
 fn one() -> usize {
@@ -125,22 +146,43 @@ pub(super) fn parse(text: &str, directory: &Path, name: &str) -> Result<TrustPol
             )));
         }
         let steps = entry.step.into_iter().map(|step| {
-            Ok(StepRule {
-                keys: named(&step.keys)?,
-                pattern: step.pattern,
-            })
+            let needs: Vec<&str> = step.needs.iter().map(String::as_str).collect();
+            let which = match (step.pattern, needs.as_slice()) {
+                (Some(pattern), []) => WhichSteps::Called(pattern),
+                (None, [NO_TRANSACTION]) => WhichSteps::OutsideTransactions,
+                _ => {
+                    return Err(wrong(format!(
+                        "a rule on steps of `{}` needs one of `match = \"*.sql\"` and `needs = [\"{NO_TRANSACTION}\"]`",
+                        entry.repository
+                    )));
+                }
+            };
+            let keys = named(&step.keys)?;
+            if keys.is_empty() {
+                return Err(wrong(format!(
+                    "a rule on steps of `{}` names no key, so that nobody could run them",
+                    entry.repository
+                )));
+            }
+            Ok(StepRule { which, keys })
         });
         rules.push(Rule {
             steps: steps.collect::<Result<_, ReleaseError>>()?,
-            repository: entry.repository,
+            repository: named_once(entry.repository),
             lineage: entry.lineage,
             keys,
             threshold: entry.threshold,
             max_age_days: entry.max_age_days,
+            attestations: entry
+                .attestations
+                .iter()
+                .map(|kind| predicate_type(kind))
+                .collect(),
         });
     }
     Ok(TrustPolicy {
         name: name.to_owned(),
+        digest: ContentDigest::of(text.as_bytes()),
         otherwise: file.default,
         rules,
     })

@@ -2,8 +2,11 @@
 
 mod attacked;
 mod copied;
+mod deceived;
 mod differing;
 mod logins;
 mod pushed;
+mod reached;
 mod references;
 mod signed;
+mod stated;

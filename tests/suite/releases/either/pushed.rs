@@ -146,19 +146,30 @@ fn what_has_no_place_in_a_release_is_refused_before_anything_is_sent() {
     let registry = Registry::plain();
     let to = registry.at("shop/migrations:1.4.0");
     for (name, content, why) in [
-        ("0009_script.js", &b"export const x = 1"[..], "is a script"),
-        ("0009_core.wasm", b"\0asm\x01\0\0\0", "is no component"),
+        ("0009_core.wasm", &b"\0asm\x01\0\0\0"[..], "is no component"),
         ("0001_again.sql", b"SELECT 1", "two steps have the index 1"),
-        (
-            "0001_customers.sql.conf",
-            b"executeInTransaction=false",
-            "a file beside it",
-        ),
     ] {
         let place = shop();
         place.write_step(name, content);
         place.run(&push(&to)).ends_with(2).and_says(why);
     }
+    let place = shop();
+    std::fs::create_dir(place.step("20260101000000_more")).unwrap();
+    place.write_step("20260101000000_more/migration.sql", b"SELECT 1");
+    place
+        .run(&push(&to))
+        .ends_with(2)
+        .and_says("in a directory of its own");
+    let place = shop();
+    std::fs::write(
+        place.path().join("wasmigrate.toml"),
+        "[sources]\nsingle_migrations = [\".\"]\n",
+    )
+    .unwrap();
+    place
+        .run(&push(&to))
+        .ends_with(2)
+        .and_says("`[sources]` names several");
     let place = shop();
     let said = place.run(&["release", "push", &to]).ends_with(2);
     said.and_says("--lineage");

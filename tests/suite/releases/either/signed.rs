@@ -74,7 +74,7 @@ fn a_release_is_signed_by_who_has_the_key_and_by_nobody_else() {
     place
         .run(&["inspect", &reference])
         .ends_with(0)
-        .and_says("signed    4, which");
+        .and_says("signed    4 signatures, of whom");
     registry.collect_garbage();
     verify(&place, &reference, "release").ends_with(0);
 
