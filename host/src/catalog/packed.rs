@@ -1,11 +1,12 @@
 //! What of a directory becomes a release: its steps, for whichever database, each with the file that undoes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::file_name::{self, Parts};
 use super::repeatable::is_repeatable_name;
-use super::script::{LIBRARY, Script, is_text};
+use super::script::{LIBRARY, Script, is_declarations, is_text};
 use super::{Catalog, Error, Seeds, StepFile, StepKind, Strange};
 use crate::database::Kind;
 
@@ -197,10 +198,49 @@ pub fn packed_files(directory: &Path) -> Result<PackedFiles, Error> {
     }
     let steps = steps.into_values();
     let steps = steps.map(|step| StepToPack::of(directory, step));
+    let steps = steps.collect::<Result<Vec<_>, _>>()?;
+    let library = directory.join(LIBRARY);
+    look_at_library(directory, &steps, &mut left_out).map_err(|source| Error::File {
+        path: library,
+        source,
+    })?;
     Ok(PackedFiles {
-        steps: steps.collect::<Result<_, _>>()?,
+        steps,
         left_out: left_out.into_iter().collect(),
     })
+}
+
+/// Where steps import something, what no step imports is left out, and not the library as a whole.
+fn look_at_library(
+    directory: &Path,
+    steps: &[StepToPack],
+    left_out: &mut BTreeMap<String, String>,
+) -> io::Result<()> {
+    let beside = steps.iter().flat_map(|step| &step.beside);
+    let imported: BTreeSet<&str> = beside
+        .filter(|file| file.text.is_some())
+        .map(|file| &*file.name)
+        .collect();
+    if imported.is_empty() {
+        return Ok(());
+    }
+    left_out.remove(LIBRARY);
+    let mut open = vec![LIBRARY.to_owned()];
+    while let Some(place) = open.pop() {
+        for entry in fs::read_dir(directory.join(&place))? {
+            let entry = entry?;
+            let own = entry.file_name().to_string_lossy().into_owned();
+            let name = format!("{place}/{own}");
+            if own.starts_with('.') || is_declarations(&own) || imported.contains(&*name) {
+                continue;
+            }
+            match entry.file_type()?.is_dir() {
+                true => open.push(name),
+                false => _ = left_out.insert(name, "no step imports it".to_owned()),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The place of a step in a release; why it has none.

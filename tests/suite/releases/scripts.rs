@@ -40,7 +40,12 @@ fn names(place: &Place) -> Vec<String> {
 fn scripts_run_from_a_release_with_what_they_import() {
     let (place, other, registry) = (place(), place(), Registry::plain());
     let first = registry.at("shop/migrations:1.0.0");
-    let pushed = place.run(&push(&first)).ends_with(0).json();
+    let said = place
+        .run(&push(&first))
+        .ends_with(0)
+        .and_says("lib/unused.js (no step imports it)");
+    assert!(!said.stderr.contains("left out: lib ("), "{said:?}");
+    let pushed = said.json();
     let release = pushed["reference"].as_str().unwrap();
     other.run(&["migrate"]).ends_with(0);
     place
