@@ -21,6 +21,7 @@ mod shape;
 mod sqlite;
 mod stop;
 mod table_query;
+mod traits;
 mod transform;
 mod value;
 mod values;
@@ -54,6 +55,7 @@ pub use shape::{ColumnShape, ForeignKey, Shape};
 pub use sqlite::Sqlite;
 pub use stop::{Stop, StopReason};
 pub use table_query::{NamedTable, Read, StrangeSchema, TableName, TableQuery};
+pub use traits::{Aspect, Trait};
 pub use transform::{
     Chunk, ColumnDefinition, Derivation, DerivedColumn, TableDefinition, TransformedTable,
     Transforming, Watched,

@@ -20,6 +20,10 @@ pub enum Check {
     Generated,
     /// The step does no more than it may.
     Confined,
+    /// The application goes on while the step is under way, and after it.
+    Inserts,
+    /// Nothing of the schema is taken along without being named.
+    Collateral,
     /// A baseline comes to the same as the steps that it stands for.
     Baseline,
     /// The step was tried on real data.
@@ -37,6 +41,8 @@ impl Check {
             Self::Everywhere => "same everywhere",
             Self::Generated => "generated data",
             Self::Confined => "confined",
+            Self::Inserts => "inserts",
+            Self::Collateral => "collateral",
             Self::Baseline => "same as steps",
             Self::Against => "on real data",
         }

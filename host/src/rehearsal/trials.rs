@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::checks::data_case::DataCase;
 use super::checks::generated;
 use super::checks::{
-    Case, applies, confined, confined::Rules, deterministic, disturbed, disturbed::Nature,
-    everywhere, memory,
+    Case, applies, collateral, confined, confined::Rules, deterministic, disturbed,
+    disturbed::Nature, everywhere, memory,
 };
 use super::declarations::Declarations;
 use super::fixture::{self, Fixture};
@@ -171,6 +171,8 @@ impl<'r> Trials<'r> {
             Check::Everywhere,
             Check::Generated,
             Check::Confined,
+            Check::Inserts,
+            Check::Collateral,
         ];
         if cases.is_empty() {
             let why = "the step did not run anywhere";
@@ -245,6 +247,11 @@ impl<'r> Trials<'r> {
             self.compare_kinds(step, cases, declarations)?,
             generated_report(take(Check::Generated), seed),
             self.confine(step, cases, take(Check::Confined))?,
+            take(Check::Inserts).report(
+                Check::Inserts,
+                "what the application writes between the phases and afterwards".to_owned(),
+            ),
+            collateral::report(cases, declarations),
         ];
         Ok(reports)
     }

@@ -64,6 +64,7 @@ mod tampered;
 mod text;
 mod throwaway;
 mod tls;
+mod traits;
 mod transaction;
 mod transform;
 mod triggers_off;
