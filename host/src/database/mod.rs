@@ -44,7 +44,7 @@ pub use error::{Error, ErrorKind, Limit, Result, Script, ScriptError};
 pub use open::{DatabaseSettings, Location, open};
 pub use placeholder::substitute;
 pub(crate) use postgres::conninfo_value;
-pub use postgres::{Keeper, Postgres, PostgresOptions};
+pub use postgres::{Elsewhere, Keeper, Postgres, PostgresOptions};
 pub use schema::{
     Form, Schema, add_tenants, changed_lines, differences, remove_tenant, without_tenants_unless,
 };

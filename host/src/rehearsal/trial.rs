@@ -165,17 +165,12 @@ impl Trial<'_> {
     }
 
     /// Runs the steps before this one, to their finalize.
-    pub(super) fn run_those_before(&self, database: &ScratchDatabase) -> Result<(), Stumble> {
+    pub(super) fn run_those_before(&self, database: Arc<dyn Database>) -> Result<(), Stumble> {
         if self.step.index <= 1 {
             return Ok(());
         }
         let gauge = Arc::new(Gauge::default());
-        self.run_up_to(
-            self.step.index - 1,
-            database.database(),
-            Command::Finalize,
-            gauge,
-        )
+        self.run_up_to(self.step.index - 1, database, Command::Finalize, gauge)
     }
 
     /// Takes the lease from a run that was cut off, as the next host does.

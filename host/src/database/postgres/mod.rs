@@ -25,6 +25,7 @@ mod copy;
 mod cursors;
 mod dump;
 mod dump_content;
+mod elsewhere;
 mod errors;
 mod full_names;
 mod guard;
@@ -90,6 +91,7 @@ use state::PostgresSession;
 
 pub(crate) use conninfo::conninfo_value;
 pub(super) use conninfo::is_conninfo;
+pub use elsewhere::Elsewhere;
 pub(super) use lexer::dollar_tag;
 pub use pool::{Postgres, PostgresOptions};
 pub use throwaway::Keeper;

@@ -9,6 +9,7 @@ mod cut_off;
 pub(super) mod data_case;
 pub(super) mod deterministic;
 pub(super) mod disturbed;
+mod environment;
 pub(super) mod everywhere;
 pub(super) mod generated;
 mod in_turn;
