@@ -37,11 +37,11 @@ ALTER TABLE pet ENABLE TRIGGER USER;",
 }
 
 #[test]
-fn to_read_a_file_of_the_server() {
+fn to_vouch_for_a_function() {
     exhibit(
         PERSON,
-        "CREATE TABLE version AS SELECT pg_read_file('PG_VERSION') AS name;",
-        "CREATE TABLE version AS SELECT current_setting('server_version_num')::integer / 10000 AS name;",
+        "CREATE FUNCTION twice(integer) RETURNS integer LANGUAGE sql IMMUTABLE LEAKPROOF AS 'SELECT 2 * $1';",
+        "CREATE FUNCTION twice(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 2 * $1';",
     );
 }
 
