@@ -86,11 +86,11 @@ pub(super) async fn traits(session: &mut dyn Session) -> Result<Vec<Trait>> {
     Ok(traits)
 }
 
-/// The number that a sequence gives next, where it counts up by one.
+/// The number that a sequence gives next, where it counts up by one and has one left.
 async fn next(session: &mut dyn Session, sequence: &str) -> Result<Option<i64>> {
     let name = full_name(sequence);
     let query = format!(
-        "SELECT last_value + is_called::integer FROM {name}, pg_sequence
+        "SELECT CASE WHEN last_value < 9223372036854775807 THEN last_value + is_called::integer END FROM {name}, pg_sequence
          WHERE seqrelid = $1::text::regclass AND seqincrement = 1"
     );
     let rows = session.rows(&query, &[name.as_str().into()]).await?;
