@@ -21,6 +21,7 @@ mod shape;
 mod sqlite;
 mod stop;
 mod table_query;
+mod traits;
 mod transform;
 mod value;
 mod values;
@@ -43,7 +44,7 @@ pub use error::{Error, ErrorKind, Limit, Result, Script, ScriptError};
 pub use open::{DatabaseSettings, Location, open};
 pub use placeholder::substitute;
 pub(crate) use postgres::conninfo_value;
-pub use postgres::{Keeper, Postgres, PostgresOptions};
+pub use postgres::{Elsewhere, Keeper, Postgres, PostgresOptions};
 pub use schema::{
     Form, Schema, add_tenants, changed_lines, differences, remove_tenant, without_tenants_unless,
 };
@@ -54,6 +55,7 @@ pub use shape::{ColumnShape, ForeignKey, Shape};
 pub use sqlite::Sqlite;
 pub use stop::{Stop, StopReason};
 pub use table_query::{NamedTable, Read, StrangeSchema, TableName, TableQuery};
+pub use traits::{Aspect, Trait};
 pub use transform::{
     Chunk, ColumnDefinition, Derivation, DerivedColumn, TableDefinition, TransformedTable,
     Transforming, Watched,

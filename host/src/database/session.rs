@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use super::{
     Authority, Batch, Column, Content, CursorId, Deed, Durability, Error, ErrorKind, Form,
     Listener, LockHolder, NamedTable, Result, SavepointId, Schema, Script, ScriptError,
-    SequenceState, Server, Shape, StrangeSchema, TableName, TableQuery, Value,
+    SequenceState, Server, Shape, StrangeSchema, TableName, TableQuery, Trait, Value,
 };
 
 /// How many rows of the host's own questions are read at once.
@@ -316,6 +316,9 @@ pub trait Rehearsing: Send {
 
     /// The shapes of all tables but the host's, by name.
     async fn shapes(&mut self) -> Result<BTreeMap<String, Shape>>;
+
+    /// What the tables are beside their columns and rows.
+    async fn traits(&mut self) -> Result<Vec<Trait>>;
 
     /// Keeps these tables as they are until the transaction ends, so that their rows can be read; returns those whose rows are
     /// not to be read, because others could have made what would run then.

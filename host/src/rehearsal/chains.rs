@@ -67,7 +67,7 @@ impl Trials<'_> {
                     .push(format!("there is no such step for {}", kind_name(kind)));
                 continue;
             };
-            if let Err(stumble) = self.trial(step).run_those_before(at) {
+            if let Err(stumble) = self.trial(step).run_those_before(at.database()) {
                 let what = "the steps before it fail";
                 let advice = "try those first";
                 applied

@@ -19,6 +19,8 @@ pub(super) struct Declarations {
     lossy: BTreeSet<String>,
     /// What differs from run to run by its nature, such as the column of a time.
     volatile: BTreeSet<String>,
+    /// What the step takes along without a statement that names it: a table, a column, or another object's name.
+    collateral: BTreeSet<String>,
 }
 
 impl Default for Declarations {
@@ -27,6 +29,7 @@ impl Default for Declarations {
             reversible: true,
             lossy: BTreeSet::new(),
             volatile: BTreeSet::new(),
+            collateral: BTreeSet::new(),
         }
     }
 }
@@ -52,6 +55,10 @@ impl Declarations {
 
     pub(super) fn volatile(&self) -> &BTreeSet<String> {
         &self.volatile
+    }
+
+    pub(super) fn collateral(&self) -> &BTreeSet<String> {
+        &self.collateral
     }
 
     pub(super) fn lossy(&self) -> &BTreeSet<String> {

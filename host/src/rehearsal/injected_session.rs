@@ -12,7 +12,7 @@ use crate::database::{
     Access, Authority, Batch, Column, CommitPermit, Content, CursorId, Deed, Durability, Error,
     Form, Introspection, Listener, Moved, NamedTable, Rehearsing, Result, SavepointId, Script,
     ScriptError, SequenceState, Server, Session, Shape, Statements, StrangeSchema, TableName,
-    Transactions, Value,
+    Trait, Transactions, Value,
 };
 
 /// The session of a [`super::injector::FaultInjector`].
@@ -178,6 +178,7 @@ impl Statements for InjectedSession {
             .execute(authority, statement, parameters)
             .await?;
         if authority == Authority::Step {
+            self.injection.hear(statement);
             self.note(self.statement(statement));
             self.probe().await;
         }
@@ -202,6 +203,7 @@ impl Statements for InjectedSession {
 
     async fn execute_many(&mut self, statement: &str, parameters: &Batch) -> Result<u64> {
         let done = self.inner()?.execute_many(statement, parameters).await?;
+        self.injection.hear(statement);
         self.injection.count(parameters);
         self.note(self.statement(statement));
         self.probe().await;
@@ -210,6 +212,7 @@ impl Statements for InjectedSession {
 
     async fn execute_each(&mut self, statement: &str, parameters: &Batch) -> Result<Vec<usize>> {
         let done = self.inner()?.execute_each(statement, parameters).await?;
+        self.injection.hear(statement);
         self.injection.count(parameters);
         self.note(self.statement(statement));
         self.probe().await;
@@ -256,6 +259,7 @@ impl Statements for InjectedSession {
                 ends.push(end);
             })
             .await?;
+        self.injection.hear(script);
         let mut start = 0;
         ends.dedup();
         for end in ends {
@@ -455,6 +459,10 @@ impl Rehearsing for InjectedSession {
 
     async fn shapes(&mut self) -> Result<BTreeMap<String, Shape>> {
         self.inner()?.shapes().await
+    }
+
+    async fn traits(&mut self) -> Result<Vec<Trait>> {
+        self.inner()?.traits().await
     }
 
     async fn hold_to_read(&mut self, tables: &[&str]) -> Result<BTreeSet<String>> {

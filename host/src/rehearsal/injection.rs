@@ -7,6 +7,9 @@ use async_trait::async_trait;
 use super::points::{Point, Seen};
 use crate::database::{Batch, ColumnValues, Error, ErrorKind, Session, Value};
 
+/// How many bytes of statements are kept.
+const MOST_SAID: usize = 1 << 20;
+
 /// Looks at the open transaction while a step works in it.
 #[async_trait]
 pub(super) trait Probe: Send + Sync {
@@ -63,6 +66,15 @@ impl Injection {
             .death
             .as_ref()
             .is_some_and(|(death, _)| *death == number);
+    }
+
+    /// Keeps what the step says, as far as it has a use: the same statement comes again and again.
+    pub(super) fn hear(&self, statement: &str) {
+        let said = &mut self.state().seen.said;
+        if self.plan.learns_deeds && said.len() < MOST_SAID && !said.ends_with(statement) {
+            said.push('\n');
+            said.push_str(statement);
+        }
     }
 
     pub(super) fn count(&self, batch: &Batch) {

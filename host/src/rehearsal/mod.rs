@@ -29,6 +29,7 @@ mod injected_session;
 mod injection;
 mod injector;
 mod junit;
+mod owner;
 mod parallel;
 mod points;
 mod report;

@@ -61,6 +61,8 @@ pub(super) struct Seen {
     pub(super) rows: u64,
     /// Their bytes, about.
     pub(super) bytes: u64,
+    /// Its statements, one after the other.
+    pub(super) said: String,
     /// What it did to tables.
     pub(super) deeds: BTreeSet<Deed>,
     /// Where sequences stood at the last commit, where numbers that were given are not taken back.

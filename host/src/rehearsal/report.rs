@@ -20,6 +20,14 @@ pub enum Check {
     Generated,
     /// The step does no more than it may.
     Confined,
+    /// Neither time zone, nor forms of dates, nor plans change the result.
+    Environment,
+    /// An owner of the database who is no superuser may do all that the step does.
+    Role,
+    /// The application goes on while the step is under way, and after it.
+    Inserts,
+    /// Nothing of the schema is taken along without being named.
+    Collateral,
     /// A baseline comes to the same as the steps that it stands for.
     Baseline,
     /// The step was tried on real data.
@@ -37,6 +45,10 @@ impl Check {
             Self::Everywhere => "same everywhere",
             Self::Generated => "generated data",
             Self::Confined => "confined",
+            Self::Environment => "environment",
+            Self::Role => "role",
+            Self::Inserts => "inserts",
+            Self::Collateral => "collateral",
             Self::Baseline => "same as steps",
             Self::Against => "on real data",
         }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::Error;
 use crate::database::{
-    self, Content, Database, Keeper, Kind, Postgres, ScriptError, SessionLimits, Sqlite,
+    self, Content, Database, Elsewhere, Keeper, Kind, Postgres, ScriptError, SessionLimits, Sqlite,
 };
 
 /// How the names of throw-away databases on a server begin.
@@ -66,6 +66,16 @@ impl ScratchServer {
         match self.place {
             Place::Files { .. } => Kind::Sqlite,
             Place::Server { .. } => Kind::Postgres,
+        }
+    }
+
+    /// Whether the databases are a superuser's.
+    pub(super) fn is_superuser(&self) -> Result<bool, Error> {
+        match &self.place {
+            Place::Files { .. } => Ok(false),
+            Place::Server { server, .. } => server.is_superuser().map_err(|error| {
+                Error::Setup(format!("cannot ask the server for its role: {error}"))
+            }),
         }
     }
 
@@ -179,6 +189,37 @@ impl ScratchDatabase {
         match &self.held {
             Held::File { database, .. } => Arc::new(database.clone().reversed()),
             Held::Database { database, .. } => Arc::new(database.clone()),
+        }
+    }
+
+    /// Lets an owner who is no superuser do all that an owner may.
+    pub(super) fn let_owner_in(&self) -> Result<(), Error> {
+        match &self.held {
+            Held::File { .. } => Ok(()),
+            Held::Database { database, .. } => database.let_owner_in().map_err(|error| {
+                Error::Setup(format!("cannot give a throw-away database away: {error}"))
+            }),
+        }
+    }
+
+    /// The database for steps of an owner who is no superuser.
+    pub(super) fn as_owner(&self) -> Arc<dyn Database> {
+        match &self.held {
+            Held::File { database, .. } => Arc::new(database.clone()),
+            Held::Database { database, .. } => Arc::new(database.as_owner()),
+        }
+    }
+
+    /// Whether settings of a client or of its server change what statements mean.
+    pub(super) fn has_environment(&self) -> bool {
+        matches!(self.held, Held::Database { .. })
+    }
+
+    /// The database as it is elsewhere, where that is something else.
+    pub(super) fn elsewhere(&self, differences: &[Elsewhere]) -> Arc<dyn Database> {
+        match &self.held {
+            Held::File { database, .. } => Arc::new(database.clone()),
+            Held::Database { database, .. } => Arc::new(database.elsewhere(differences)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::checks::Case;
-use super::report::{Check, CheckReport, Part};
+use super::report::{Check, CheckReport, Part, skipped};
 use super::scratch::ScratchServer;
 use super::snapshot::counted;
 use super::trial::kind_name;
@@ -53,6 +53,17 @@ pub(super) fn crashes_report(part: Part) -> CheckReport {
         false => format!("{} crash points", part.tried),
     };
     part.report(Check::Crashes, summary)
+}
+
+/// Of other environments.
+pub(super) fn environment_report(part: Part) -> CheckReport {
+    match part.tried {
+        0 => skipped(Check::Environment, "SQLite has none"),
+        _ => part.report(
+            Check::Environment,
+            "another time zone, other forms of dates, other plans".to_owned(),
+        ),
+    }
 }
 
 /// Of the rows that were made.

@@ -11,7 +11,7 @@ use super::report::Finding;
 use super::scratch::ScratchDatabase;
 use super::{Error, parallel, snapshot};
 use crate::catalog::StepFile;
-use crate::database::{Content, Database, Kind, Stop};
+use crate::database::{Content, Database, Kind, Stop, Trait};
 use crate::engine::{Command, Engine, Event, Failure, Observer, Order, RunError};
 use crate::journal::{Outcome, Phase};
 
@@ -98,6 +98,8 @@ pub(super) struct Undisturbed {
     pub(super) database: ScratchDatabase,
     pub(super) migrated: Content,
     pub(super) finalized: Content,
+    /// What the tables are after finalize.
+    pub(super) traits: Vec<Trait>,
     pub(super) seen: Seen,
     /// How many of the points lie in migrate.
     pub(super) migrate_points: usize,
@@ -163,17 +165,12 @@ impl Trial<'_> {
     }
 
     /// Runs the steps before this one, to their finalize.
-    pub(super) fn run_those_before(&self, database: &ScratchDatabase) -> Result<(), Stumble> {
+    pub(super) fn run_those_before(&self, database: Arc<dyn Database>) -> Result<(), Stumble> {
         if self.step.index <= 1 {
             return Ok(());
         }
         let gauge = Arc::new(Gauge::default());
-        self.run_up_to(
-            self.step.index - 1,
-            database.database(),
-            Command::Finalize,
-            gauge,
-        )
+        self.run_up_to(self.step.index - 1, database, Command::Finalize, gauge)
     }
 
     /// Takes the lease from a run that was cut off, as the next host does.
@@ -216,9 +213,11 @@ impl Trial<'_> {
         }
         duration += began.elapsed();
         let ended = SystemTime::now();
+        let (finalized, traits) = snapshot_with_traits(&*database.database())?;
         Ok(Ok(Undisturbed {
             migrated,
-            finalized: snapshot(&*database.database())?,
+            finalized,
+            traits,
             seen: injector.seen(),
             migrate_points,
             memory: gauge.memory.load(Ordering::Relaxed),
@@ -228,6 +227,14 @@ impl Trial<'_> {
             database,
         }))
     }
+}
+
+/// The content of a throw-away database, and what its tables are beside that.
+pub(super) fn snapshot_with_traits(
+    database: &dyn Database,
+) -> Result<(Content, Vec<Trait>), Error> {
+    parallel::wait(snapshot::take_with_traits(database))?
+        .map_err(|error| Error::Setup(format!("cannot read a throw-away database: {error}")))
 }
 
 /// The content of a throw-away database.

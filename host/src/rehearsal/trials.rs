@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::checks::data_case::DataCase;
 use super::checks::generated;
 use super::checks::{
-    Case, applies, confined, confined::Rules, deterministic, disturbed, disturbed::Nature,
-    everywhere, memory,
+    Case, applies, collateral, confined, confined::Rules, deterministic, disturbed,
+    disturbed::Nature, everywhere, memory,
 };
 use super::declarations::Declarations;
 use super::fixture::{self, Fixture};
@@ -16,7 +16,7 @@ use super::report::{Check, CheckReport, Finding, Part, StepReport, skipped};
 use super::scratch::{ScratchDatabase, ScratchServer};
 use super::selection::{Selection, label};
 use super::snapshot::counted;
-use super::summaries::{crashes_report, generated_report, places_tried};
+use super::summaries::{crashes_report, environment_report, generated_report, places_tried};
 use super::trial::{Trial, kind_name};
 use super::{Error, Rehearsal, milliseconds, parallel};
 use crate::catalog::{Catalog, StepFile, StepKind};
@@ -32,6 +32,7 @@ pub(super) struct Trials<'r> {
     pub(super) chosen: Vec<u64>,
     pub(super) fixtures: Vec<Fixture>,
     pub(super) chains: Vec<Chain>,
+    pub(super) owned: Owned,
 }
 
 /// Something to do beside others.
@@ -46,6 +47,14 @@ pub(super) struct Chain {
     pub(super) fixture: Fixture,
     /// None once a step did not succeed.
     pub(super) at: Option<Arc<ScratchDatabase>>,
+}
+
+/// A database in which only its owner has worked.
+pub(super) enum Owned {
+    /// As far as it has come.
+    At(ScratchDatabase),
+    /// There is none.
+    No(&'static str),
 }
 
 impl<'r> Trials<'r> {
@@ -70,8 +79,10 @@ impl<'r> Trials<'r> {
             chosen,
             fixtures,
             chains: Vec::new(),
+            owned: Owned::No("it has not begun"),
         };
         trials.chains = trials.first_chains()?;
+        trials.owned = trials.first_owned()?;
         Ok(trials)
     }
 
@@ -137,6 +148,7 @@ impl<'r> Trials<'r> {
         let data_cases = self.data_cases(&step, &cases);
         checks.extend(self.try_disturbed(&step, &cases, &data_cases, &declarations, seed)?);
         drop(data_cases);
+        checks.push(self.try_as_owner(&step, &cases)?);
         self.advance(cases, &failed);
         Ok(StepReport {
             step: label,
@@ -171,6 +183,9 @@ impl<'r> Trials<'r> {
             Check::Everywhere,
             Check::Generated,
             Check::Confined,
+            Check::Environment,
+            Check::Inserts,
+            Check::Collateral,
         ];
         if cases.is_empty() {
             let why = "the step did not run anywhere";
@@ -245,6 +260,12 @@ impl<'r> Trials<'r> {
             self.compare_kinds(step, cases, declarations)?,
             generated_report(take(Check::Generated), seed),
             self.confine(step, cases, take(Check::Confined))?,
+            environment_report(take(Check::Environment)),
+            take(Check::Inserts).report(
+                Check::Inserts,
+                "what the application writes between the phases and afterwards".to_owned(),
+            ),
+            collateral::report(cases, declarations),
         ];
         Ok(reports)
     }

@@ -2,8 +2,10 @@
 //! the same step without its mistake passes everything.
 
 mod against;
+mod collateral;
 mod components;
 mod either;
+mod inserts;
 mod postgres;
 mod reports;
 mod sql;

@@ -1,5 +1,8 @@
 //! What shows only where there is PostgreSQL: beside SQLite, or alone.
 
+mod environment;
+mod role;
+
 use super::{caught, clean, fixture, people, test, test_on};
 use crate::application;
 use crate::place::{Place, Said};

@@ -43,7 +43,7 @@ fn a_report_for_ci() {
     test(&place, &["2", "--junit", "report.xml"]).ends_with(1);
     let report = std::fs::read_to_string(place.path().join("report.xml")).unwrap();
     assert!(
-        report.contains("<testsuite name=\"0002_step\" tests=\"7\" failures=\"1\""),
+        report.contains("<testsuite name=\"0002_step\" tests=\"11\" failures=\"1\""),
         "{report}"
     );
     assert!(

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use super::super::content::is_journal;
 use super::super::{
     Access, Action, Authority, Content, Deed, Rehearsing, Result, SequenceState, Session, Shape,
-    TableName, Value, quote, unquote,
+    TableName, Trait, Value, quote, unquote,
 };
 use super::state::PostgresSession;
 use super::text::quote_text;
 use super::triggers_off::{self, On};
-use super::{content, shape};
+use super::{content, shape, traits};
 
 /// What the server's counters tell of a transaction.
 const DEEDS: &str = "SELECT schemaname::pg_catalog.text, relname::pg_catalog.text,
@@ -91,6 +91,10 @@ impl Rehearsing for PostgresSession {
 
     async fn shapes(&mut self) -> Result<BTreeMap<String, Shape>> {
         shape::shapes(self).await
+    }
+
+    async fn traits(&mut self) -> Result<Vec<Trait>> {
+        traits::traits(self).await
     }
 
     async fn hold_to_read(&mut self, tables: &[&str]) -> Result<BTreeSet<String>> {

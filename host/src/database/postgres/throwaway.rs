@@ -8,13 +8,14 @@ use super::super::{
     Access, Authority, Batch, Cell, ColumnBuilder, ColumnForm, Content, Durability, Error, Result,
     ScriptError, Session, Stop, quote, texts,
 };
+use super::address::Address;
 use super::connection::Connection;
 use super::content::full_name;
 use super::errors::NO_PRIVILEGE;
 use super::lexer::{self, Rules};
 use super::patience::Patience;
 use super::pipeline;
-use super::pool::{Postgres, Shared};
+use super::pool::{Postgres, PostgresOptions, Shared};
 use super::state::PostgresSession;
 use super::statements::{self, Piece};
 use super::triggers_off::{self, On};
@@ -49,6 +50,9 @@ enum Administration<'a> {
         schema: &'a str,
     },
     AskWhetherFilesAreCopiedQuickly,
+    AskWhetherSuperuser,
+    /// Lets the role that stands for the owner of a database make schemas in this one; the name as it is.
+    LetOwnerIn(&'a str),
 }
 
 impl Administration<'_> {
@@ -76,9 +80,21 @@ impl Administration<'_> {
             Self::AskWhetherFilesAreCopiedQuickly => "SELECT pg_catalog.current_setting('fsync') OPERATOR(pg_catalog.=) 'off'
                 AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.>=) 150000"
                 .to_owned(),
+            // The role came with version 14.
+            Self::AskWhetherSuperuser => "SELECT pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'
+                AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 OPERATOR(pg_catalog.>=) 140000"
+                .to_owned(),
+            Self::LetOwnerIn(database) => format!(
+                "GRANT CREATE, TEMPORARY ON DATABASE {} TO {OWNER}",
+                quote(database)
+            ),
         }
     }
 }
+
+/// Stands for the owner of whatever database it is in, and is no superuser.
+/// <https://www.postgresql.org/docs/current/predefined-roles.html>
+const OWNER: &str = "pg_database_owner";
 
 /// Says as long as it lives that databases are in use.
 pub struct Keeper {
@@ -90,10 +106,19 @@ impl Postgres {
     pub fn sibling(&self, database: &str) -> Self {
         let mut address = self.0.address.clone();
         database.clone_into(&mut address.database);
+        self.at(address)
+    }
+
+    /// What is at another address, with connections of its own.
+    pub(super) fn at(&self, address: Address) -> Self {
+        self.with(address, self.0.options.clone())
+    }
+
+    fn with(&self, address: Address, options: PostgresOptions) -> Self {
         Self(Arc::new(Shared {
             name: address.to_string(),
             address,
-            options: self.0.options.clone(),
+            options,
             limits: self.0.limits,
             target: Mutex::default(),
             trusted: Mutex::default(),
@@ -162,7 +187,32 @@ impl Postgres {
     /// because the two checkpoints around the copy then cost nothing.
     /// <https://www.postgresql.org/docs/current/sql-createdatabase.html#CREATE-DATABASE-STRATEGY>
     fn copies_files_quickly(&self) -> Result<bool> {
-        let rows = self.administer(&Administration::AskWhetherFilesAreCopiedQuickly)?;
+        self.is_so(&Administration::AskWhetherFilesAreCopiedQuickly)
+    }
+
+    /// Whether the role of the connection is a superuser, and one that can be an owner who is none.
+    pub fn is_superuser(&self) -> Result<bool> {
+        self.is_so(&Administration::AskWhetherSuperuser)
+    }
+
+    /// Lets the role that stands for the owner of this database do in it what an owner may.
+    pub fn let_owner_in(&self) -> Result<()> {
+        let database = &self.0.address.database;
+        self.administer(&Administration::LetOwnerIn(database))
+            .map(|_| ())
+    }
+
+    /// The same database, in which steps work as its owner and not as a superuser.
+    pub fn as_owner(&self) -> Self {
+        let options = PostgresOptions {
+            role: Some(OWNER.to_owned()),
+            ..self.0.options.clone()
+        };
+        self.with(self.0.address.clone(), options)
+    }
+
+    fn is_so(&self, question: &Administration<'_>) -> Result<bool> {
+        let rows = self.administer(question)?;
         Ok(rows.into_iter().flatten().flatten().any(|cell| cell == "t"))
     }
 

@@ -100,7 +100,7 @@ async fn read_columns(session: &mut dyn Session, snapshot: &mut Content, name: &
 
 /// The definition of an object without what has no meaning: comments, space, quotes of names, and large letters outside
 /// of texts. A database that takes a change back writes the same definition in another way.
-fn normalized(sql: &str) -> String {
+pub(super) fn normalized(sql: &str) -> String {
     let mut text = String::with_capacity(sql.len());
     let mut characters = sql.chars().peekable();
     let mut is_gap = false;

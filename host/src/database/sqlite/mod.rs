@@ -36,6 +36,7 @@ mod shape;
 mod statement;
 mod tenant_file;
 mod throwaway;
+mod traits;
 mod transform;
 mod turn;
 mod url;

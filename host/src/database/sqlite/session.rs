@@ -11,7 +11,7 @@ use super::super::content::text;
 use super::super::{
     Access, Authority, Batch, Cell, Column, CommitPermit, Content, CursorId, Deed, Durability,
     Error, Form, Introspection, Kind, Listener, Moved, NamedTable, Rehearsing, Result, SavepointId,
-    Script, ScriptError, SequenceState, Server, Session, Shape, Statements, Stop, TableName,
+    Script, ScriptError, SequenceState, Server, Session, Shape, Statements, Stop, TableName, Trait,
     Transactions, Value, expect_columns, quote,
 };
 use super::capabilities::CAPABILITIES;
@@ -23,9 +23,9 @@ use super::parameters::refuse_nan;
 use super::pragmas;
 use super::reserved;
 use super::schema;
-use super::shape;
 use super::transform::SqliteTransforming;
 use super::{Sqlite, disk, retry_busy};
+use super::{shape, traits};
 
 /// A session on a SQLite file. It must stay on its thread, and panics on any other: rusqlite's handles are not to be
 /// shared, and the thread of a run is where all of its work is done.
@@ -469,6 +469,10 @@ impl Rehearsing for SqliteSession {
 
     async fn shapes(&mut self) -> Result<BTreeMap<String, Shape>> {
         shape::shapes(self).await
+    }
+
+    async fn traits(&mut self) -> Result<Vec<Trait>> {
+        traits::traits(self).await
     }
 
     async fn sequences(&mut self) -> Result<Vec<SequenceState>> {

@@ -10,7 +10,7 @@ use super::super::fixture::Fixture;
 use super::super::injection::InjectionPlan;
 use super::super::report::Finding;
 use super::super::scratch::ScratchDatabase;
-use super::super::trial::{Trial, snapshot};
+use super::super::trial::{Trial, snapshot_with_traits};
 use super::{Case, place};
 use crate::engine::Failure;
 
@@ -21,7 +21,7 @@ pub(in crate::rehearsal) fn apply(
     base: Arc<ScratchDatabase>,
 ) -> Result<Result<Case, Finding>, Error> {
     let kind = base.kind();
-    let before = snapshot(&*base.database())?;
+    let (before, traits) = snapshot_with_traits(&*base.database())?;
     let plan = InjectionPlan {
         learns_deeds: true,
         ..InjectionPlan::default()
@@ -45,6 +45,7 @@ pub(in crate::rehearsal) fn apply(
         fixture,
         base,
         before,
+        traits,
         copied,
         undisturbed,
         unstable: OnceLock::new(),

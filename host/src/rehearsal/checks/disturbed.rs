@@ -7,7 +7,7 @@ use super::super::declarations::Declarations;
 use super::super::report::{Check, Part};
 use super::super::trial::Trial;
 use super::in_turn::{Turned, Turns, try_in_turn};
-use super::{Case, crashes, deterministic, reset};
+use super::{Case, crashes, deterministic, environment, inserts, reset};
 
 /// What is known of a step before it is disturbed.
 #[derive(Clone, Copy, Debug)]
@@ -49,5 +49,8 @@ pub(in crate::rehearsal) fn check(
     let has_workers = nature.is_transformation;
     let steady = deterministic::check(trial, case, declarations, has_workers, &turned)?;
     parts.push((Check::Deterministic, steady));
+    let elsewhere = environment::check(trial, case, declarations, &turned)?;
+    parts.push((Check::Environment, elsewhere));
+    parts.push((Check::Inserts, inserts::check(trial, case)?));
     Ok(parts)
 }

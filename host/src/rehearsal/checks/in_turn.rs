@@ -1,6 +1,6 @@
 //! What can be tried one after the other on one database: the host dies after the first crash point, the next host takes over
 //! and dies after the second, and so on; then what migrate did is undone and done again; and all that with the rows stored in
-//! another order, at another time than that of the run that nothing disturbed. A new database is what a check costs most on a
+//! another order, at another time and in another environment than those of the run that nothing disturbed. A new database is what a check costs most on a
 //! server.
 //!
 //! What a dead host had not committed is gone, so each host begins where the last commit of the step left off, and must do
@@ -19,7 +19,7 @@ use super::super::snapshot::{Words, differences};
 use super::super::trial::{Trial, snapshot};
 use super::Case;
 use super::cut_off::cut_off;
-use super::otherwise::{turn_around, wait_for_another_time};
+use super::otherwise::{elsewhere, turn_around, wait_for_another_time};
 use crate::database::{Content, Database};
 use crate::engine::Command;
 
@@ -40,7 +40,7 @@ pub(super) struct Turned {
     pub(super) undone_after: Option<usize>,
     /// How long that took.
     pub(super) undone: Duration,
-    /// Whether the end was the same at another time, with rows stored in another order.
+    /// Whether the end was the same at another time and in another environment, with rows stored in another order.
     pub(super) is_steady: bool,
 }
 
@@ -62,9 +62,13 @@ pub(super) fn try_in_turn(
     turns: &Turns<'_>,
 ) -> Result<Turned, Error> {
     let copy = case.base.copy()?;
-    let database = copy.reversed();
-    if !database.capabilities().reverses_unordered_rows {
-        turn_around(&*copy.database())?;
+    let plain = copy.database();
+    let database = match copy.has_environment() {
+        true => copy.elsewhere(&elsewhere(trial.step.kind)),
+        false => copy.reversed(),
+    };
+    if !plain.capabilities().reverses_unordered_rows {
+        turn_around(&*plain)?;
     }
     wait_for_another_time(case);
     let in_turn = InTurn {
@@ -72,6 +76,7 @@ pub(super) fn try_in_turn(
         case,
         declarations,
         database,
+        plain,
     };
     in_turn.run(turns).map(Option::unwrap_or_default)
 }
@@ -81,6 +86,8 @@ struct InTurn<'t> {
     case: &'t Case,
     declarations: &'t Declarations,
     database: Arc<dyn Database>,
+    /// The same in the usual environment.
+    plain: Arc<dyn Database>,
 }
 
 impl InTurn<'_> {
@@ -176,7 +183,7 @@ impl InTurn<'_> {
     }
 
     fn is_as(&self, expected: &Content) -> Result<bool, Error> {
-        let found = snapshot(&*self.database)?;
+        let found = snapshot(&*self.plain)?;
         let mut different = differences(expected, &found, WORDS);
         except(&mut different, self.declarations.volatile());
         Ok(different.is_empty())

@@ -2,20 +2,25 @@
 //! added up over all places.
 
 pub(super) mod applies;
+pub(super) mod collateral;
 pub(super) mod confined;
 mod crashes;
 mod cut_off;
 pub(super) mod data_case;
 pub(super) mod deterministic;
 pub(super) mod disturbed;
+mod environment;
 pub(super) mod everywhere;
 pub(super) mod generated;
 mod in_turn;
+mod inserts;
 pub(super) mod memory;
 mod otherwise;
+mod pieces;
 mod quick;
 mod refusals;
 mod reset;
+mod said;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -27,7 +32,7 @@ use super::fixture::Fixture;
 use super::scratch::ScratchDatabase;
 use super::snapshot::Difference;
 use super::trial::{Trial, Undisturbed};
-use crate::database::{Content, Kind};
+use crate::database::{Content, Kind, Trait};
 
 /// How many differences of one kind are told.
 const MOST_TOLD: usize = 5;
@@ -39,6 +44,8 @@ pub(super) struct Case {
     /// The database before the step. Nobody works on it.
     pub(super) base: Arc<ScratchDatabase>,
     pub(super) before: Content,
+    /// What the tables are before the step.
+    pub(super) traits: Vec<Trait>,
     /// How long it took to copy the base.
     pub(super) copied: Duration,
     pub(super) undisturbed: Undisturbed,

@@ -1,10 +1,11 @@
-//! Other circumstances for a run: another time, and rows that are stored in another order.
+//! Other circumstances for a run: another time, rows that are stored in another order, and another environment.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::super::{Error, parallel};
 use super::Case;
-use crate::database::{Access, Database, Durability, Stop};
+use crate::catalog::StepKind;
+use crate::database::{Access, Database, Durability, Elsewhere, Stop};
 
 /// Where the clock counts seconds, a time that a step keeps differs only in another one than that of the undisturbed run.
 pub(super) fn wait_for_another_time(case: &Case) {
@@ -27,4 +28,12 @@ pub(super) fn turn_around(database: &dyn Database) -> Result<(), Error> {
     turned?.map_err(|error: crate::database::Error| {
         Error::Setup(format!("cannot store rows in another order: {error}"))
     })
+}
+
+/// What is different elsewhere for a step of this kind. What a component makes of the text of a date is its own.
+pub(super) fn elsewhere(kind: StepKind) -> Vec<Elsewhere> {
+    match kind {
+        StepKind::Sql => vec![Elsewhere::TimeZone, Elsewhere::Forms, Elsewhere::Plans],
+        _ => vec![Elsewhere::TimeZone, Elsewhere::Plans],
+    }
 }
