@@ -11,6 +11,9 @@ use crate::temporary::without_temporary_path;
 /// Where the system has devices, and links to the streams of a process.
 const STREAMS: [&str; 2] = ["/dev", "/proc"];
 
+/// Where what is written goes nowhere.
+const NOTHING: &str = "/dev/null";
+
 /// Makes a file that is not there yet.
 pub fn write_new(path: &Path, text: &str) -> Result<()> {
     written(path, text)?.persist_noclobber(path)?;
@@ -28,7 +31,7 @@ pub fn write_over(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
 }
 
 /// Writes a file where somebody has said. A link is followed as long as it leads to a file in the same directory or below it: one that
-/// came with the files of others must not overwrite what is elsewhere. What is no file, such as a pipe, is written to.
+/// came with the files of others must not write elsewhere. What is no file, such as a pipe, is written to.
 pub fn write_where_told(path: &Path, text: &str) -> Result<()> {
     let is_link = std::fs::symlink_metadata(path).is_ok_and(|it| it.is_symlink());
     let there = std::fs::metadata(path).ok();
@@ -38,7 +41,7 @@ pub fn write_where_told(path: &Path, text: &str) -> Result<()> {
     if is_link && there.is_some() && !is_streams {
         place = path.canonicalize()?;
         let directory = directory_of(path).canonicalize()?;
-        if !place.starts_with(directory) {
+        if !place.starts_with(directory) && place != Path::new(NOTHING) {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 "it is a link to a file outside of its directory, which is not followed: name that file instead",

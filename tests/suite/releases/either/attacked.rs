@@ -125,7 +125,7 @@ fn an_index_that_is_not_well_made_is_refused() {
         (Box::new(step(1, "file", "0009_x.wasm")), "not in order"),
         (
             Box::new(step(0, "undo.file", "0002_split.wasm")),
-            "undoes another",
+            "is no name of a file that undoes",
         ),
         (
             Box::new(step(0, "undo.file", "../x.down.sql")),
@@ -154,7 +154,7 @@ fn an_index_that_is_not_well_made_is_refused() {
                 annotations["dev.wasmigrate.step.undo.sha256"] = json!("0".repeat(64));
                 annotations["dev.wasmigrate.step.undo.size"] = json!("1");
             }),
-            "two files",
+            "is no name of a file that undoes",
         ),
         (
             Box::new(|index| {
