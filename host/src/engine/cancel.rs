@@ -41,7 +41,7 @@ async fn request(engine: &Engine, run: i64, lease: &LeaseRecord) -> Result<(), R
     match write(engine, run).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(there(
-            ", which has an earlier version and hears nobody else",
+            ", which is of an earlier version and takes no commands from others",
         )),
         // Where there is one writer at a time, that is the run.
         Err(error) if matches!(error.kind, ErrorKind::Busy | ErrorKind::Stopped) => Err(there("")),

@@ -3,7 +3,7 @@
 mod postgres;
 mod sqlite;
 
-use super::{caught, clean, test};
+use super::{caught, clean, test, twins};
 use crate::place::Place;
 
 /// A step that takes something along, and one that does not, after others.
@@ -18,12 +18,7 @@ impl Exhibit {
     #[track_caller]
     fn show(&self) {
         let place = Place::new().with_sql("0001_before.sql", self.before);
-        let declared = place.path().join("migrations/0002_step.test.toml");
-        std::fs::write(&declared, "reversible = false\n").unwrap();
-        place.write_step("0002_step.sql", self.wrong.as_bytes());
-        caught(test(&place, &["2"]), "collateral", self.says);
-        place.write_step("0002_step.sql", self.right.as_bytes());
-        clean(test(&place, &["2"]));
+        twins(&place, "collateral", (self.wrong, self.says), self.right);
     }
 }
 

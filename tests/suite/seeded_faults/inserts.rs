@@ -2,7 +2,7 @@
 
 mod postgres;
 
-use super::{caught, clean, test};
+use super::twins;
 use crate::place::Place;
 
 /// A step that goes wrong where the application goes on, and one that does not.
@@ -19,12 +19,7 @@ impl Exhibit {
         let place = Place::new().with_sql("0001_before.sql", self.before);
         let person = "id,name,note\n1,Zoe,a\n2,Ann,\n";
         super::fixture(&place, "person.csv", person);
-        let declared = place.path().join("migrations/0002_step.test.toml");
-        std::fs::write(&declared, "reversible = false\n").unwrap();
-        place.write_step("0002_step.sql", self.wrong.as_bytes());
-        caught(test(&place, &["2"]), "inserts", self.says);
-        place.write_step("0002_step.sql", self.right.as_bytes());
-        clean(test(&place, &["2"]));
+        twins(&place, "inserts", (self.wrong, self.says), self.right);
     }
 }
 

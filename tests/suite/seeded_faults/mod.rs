@@ -93,3 +93,14 @@ fn caught(said: Said, name: &str, says: &str) -> Said {
 fn clean(said: Said) -> Said {
     said.ends_with(0)
 }
+
+/// Demands that a second step in SQL is found wrong by a check that says so, and its twin right. Neither has a reset.
+#[track_caller]
+fn twins(place: &Place, check: &str, (wrong, says): (&str, &str), right: &str) {
+    let declared = place.path().join("migrations/0002_step.test.toml");
+    std::fs::write(&declared, "reversible = false\n").unwrap();
+    place.write_step("0002_step.sql", wrong.as_bytes());
+    caught(test(place, &["2"]), check, says);
+    place.write_step("0002_step.sql", right.as_bytes());
+    clean(test(place, &["2"]));
+}

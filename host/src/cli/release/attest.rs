@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::passphrase::PassphraseArguments;
+use super::passphrase::{PassphraseArguments, key_file};
 use crate::cli::release_steps::options;
 use crate::cli::terminal::Terminal;
 use crate::cli::{CommandError, GlobalArguments};
 use crate::input;
-use crate::releases::{PrivateKey, ReleaseReference, attest, predicate_type};
+use crate::releases::{ReleaseReference, attest, predicate_type};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AttestArguments {
@@ -34,12 +34,7 @@ pub(in crate::cli) fn run(
 ) -> Result<u8, CommandError> {
     let options = options(&global.config()?);
     let reference = ReleaseReference::parse(&arguments.reference)?;
-    let Some(file) = &global.source.key else {
-        return Err(anyhow::anyhow!(
-            "`release attest` needs the key that signs: pass `--key FILE`; `wasmigrate release keys NAME` makes one"
-        )
-        .into());
-    };
+    let file = key_file(global, "release attest")?;
     let kind = predicate_type(&arguments.kind);
     if !kind.contains(':') {
         return Err(anyhow::anyhow!(
@@ -51,7 +46,7 @@ pub(in crate::cli) fn run(
     let text =
         input::read_text(&arguments.predicate).with_context(|| format!("cannot read `{path}`"))?;
     let predicate = serde_json::from_str(&text).with_context(|| format!("`{path}` is no JSON"))?;
-    let key = PrivateKey::open(file, || arguments.passphrase.passphrase(file, false))?;
+    let key = arguments.passphrase.open(file)?;
     let attested = attest(&reference, &kind, predicate, &key, &options)?;
     if terminal.json() {
         terminal.document(&attested);

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::Args;
 use console::Term;
 
+use crate::cli::GlobalArguments;
 use crate::input;
-use crate::releases::ReleaseError;
+use crate::releases::{PrivateKey, ReleaseError};
 
 /// The variable in which cosign looks for it, too. It may be empty.
 const VARIABLE: &str = "COSIGN_PASSWORD";
@@ -18,7 +20,21 @@ pub(super) struct PassphraseArguments {
     passphrase_file: Option<PathBuf>,
 }
 
+/// The file of the key that a command signs with.
+pub(super) fn key_file<'g>(global: &'g GlobalArguments, command: &str) -> anyhow::Result<&'g Path> {
+    global.source.key.as_deref().with_context(|| {
+        format!(
+            "`{command}` needs the key that signs: pass `--key FILE`; `wasmigrate release keys NAME` makes one"
+        )
+    })
+}
+
 impl PassphraseArguments {
+    /// Opens a private key.
+    pub(super) fn open(&self, file: &Path) -> Result<PrivateKey, ReleaseError> {
+        PrivateKey::open(file, || self.passphrase(file, false))
+    }
+
     /// The passphrase; from a terminal it is asked for once more where a key is made.
     pub(super) fn passphrase(&self, key: &Path, twice: bool) -> Result<String, ReleaseError> {
         if let Some(file) = &self.passphrase_file {

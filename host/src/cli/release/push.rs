@@ -112,10 +112,7 @@ impl PushArguments {
     }
 
     fn key(&self) -> Result<Option<PrivateKey>, ReleaseError> {
-        let opened = self
-            .sign
-            .as_ref()
-            .map(|file| PrivateKey::open(file, || self.passphrase.passphrase(file, false)));
+        let opened = self.sign.as_ref().map(|file| self.passphrase.open(file));
         opened.transpose()
     }
 

@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use super::passphrase::PassphraseArguments;
+use super::passphrase::{PassphraseArguments, key_file};
 use crate::cli::release_steps::options;
 use crate::cli::terminal::Terminal;
 use crate::cli::{CommandError, GlobalArguments};
 use crate::output::counted;
-use crate::releases::{PrivateKey, ReleaseReference, sign, verify};
+use crate::releases::{ReleaseReference, sign, verify};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SignArguments {
@@ -35,13 +35,8 @@ pub(in crate::cli) fn run(
 ) -> Result<u8, CommandError> {
     let options = options(&global.config()?);
     let reference = ReleaseReference::parse(&arguments.reference)?;
-    let Some(file) = &global.source.key else {
-        return Err(anyhow::anyhow!(
-            "`release sign` needs the key that signs: pass `--key FILE`; `wasmigrate release keys NAME` makes one"
-        )
-        .into());
-    };
-    let key = PrivateKey::open(file, || arguments.passphrase.passphrase(file, false))?;
+    let file = key_file(global, "release sign")?;
+    let key = arguments.passphrase.open(file)?;
     let signed = sign(&reference, &key, arguments.steps, &options)?;
     if terminal.json() {
         terminal.document(&signed);
